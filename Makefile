@@ -10,10 +10,10 @@ PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-
 # the worker is not started again, for the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-appliance test-appliance-arm faults release release-key image-layer lint style format bench screenshots clean
+.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-appliance test-appliance-arm faults release release-key image-layer lint formatted checked style format bench security screenshots clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
-	@echo "make test          lint, then every test (real broker, real browser, real models)"
+	@echo "make test          what lint does, and every test beside it (real broker, real browser, real models)"
 	@echo "make test-unit     the unit tests alone, quick"
 	@echo "make coverage      all tests but those in a browser, with the lines that they run; every module has a bar of 80 %"
 	@echo "make fuzz          10,000 odd payloads to each decoder and endpoint (make test sends 1,000 to the slow ones)"
@@ -27,15 +27,24 @@ help:
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules, the words"
 	@echo "make style         how the code is built, beside the bars; ARGS=--list names the places"
 	@echo "make bench         what this machine does, beside the bars"
+	@echo "make security      a crowd at the dashboard's door for three minutes, and who works on meanwhile, beside the bars"
 	@echo "make screenshots   the pictures of the README, from the running demo"
 	@echo "make clean         removes the virtual environment and caches"
 
 demo: $(VENV)/.demo
 	@exec $(BIN)/affect-edge demo $(ARGS)
 
-test: lint
-	@./tools/system-packages mosquitto openssl openssh-client chromium chromium-driver libatomic1 dbus-daemon r-base-core gcc libc6-dev libfaketime
-	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS)
+# The tests start hundreds of programs of ours. Where this is set, each of them would translate
+# all that it loads again, which costs minutes of processor time.
+test test-unit coverage: export PYTHONDONTWRITEBYTECODE =
+
+# The checks of the code take one core for a minute, and the tests often wait: the checks fill the gaps, and tell at the end.
+# The import rules are among the tests.
+test: formatted
+	@./tools/system-packages mosquitto openssl openssh-client chromium chromium-driver libatomic1 dbus-daemon r-base-core gcc libc6-dev libfaketime shellcheck
+	@nice -n 5 $(MAKE) --no-print-directory checked >.checked.log 2>&1 & checks=$$!; \
+	$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS); tests=$$?; \
+	wait $$checks; checks=$$?; cat .checked.log; exit $$((tests || checks))
 
 test-unit: $(VENV)/.dev
 	@./tools/system-packages openssl openssh-client
@@ -85,15 +94,19 @@ release-key: $(VENV)/.dev
 image-layer: $(VENV)/.dev
 	@$(BIN)/python -m tools.build_image_layer --suite $(SUITE) $(ARGS)
 
-lint: $(VENV)/.dev
-	@./tools/system-packages shellcheck
+lint: formatted checked
+	@$(BIN)/python -m pytest -q --no-header tests/unit/project/test_layers.py
+
+formatted: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+checked: $(VENV)/.dev
+	@./tools/system-packages shellcheck
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then $(BIN)/mypy; \
 	else echo "PyTorch is missing: what training takes from it is not checked"; \
 	$(BIN)/mypy --ignore-missing-imports --allow-subclassing-any --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any; fi
 	@shellcheck install.sh .ci/run tools/system-packages image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
-	@$(BIN)/python -m pytest -q --no-header tests/unit/project/test_layers.py
 	@$(BIN)/python -m tools.words
 
 style: $(VENV)/.dev
@@ -105,6 +118,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+security: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks crowd $(ARGS)
 
 screenshots: $(VENV)/.dev
 	@./tools/system-packages chromium chromium-driver libatomic1
@@ -132,6 +148,7 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	then extras=dev,ble,training; \
 	else echo "$(TORCH) was found neither by pip nor at $(TORCH_INDEX): the tests of training are skipped."; fi; \
 	$(PIP) -e ".[$$extras]"
+	@$(PIP) --no-deps picamera2 2>/dev/null || echo "picamera2 was not found by pip: the tests of how it scores modes are skipped."
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.mutants: pyproject.toml | $(VENV)/.dev
@@ -139,4 +156,4 @@ $(VENV)/.mutants: pyproject.toml | $(VENV)/.dev
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist *.egg-info
+	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .checked.log build dist *.egg-info

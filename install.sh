@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs Affect Edge as systemd services on a Raspberry Pi or another Debian-like machine.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh install.sh
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 Usage: sudo ./install.sh [--yes] [--dry-run] [--local] [--port N] [--camera WHAT] [--no-broker]
-                         [--with PARTS] [--offline WHEELS]
+                         [--with PARTS] [--offline WHEELS] [--unpinned]
        sudo ./install.sh --uninstall [--purge] [--yes] [--dry-run]
 
 Installs the agent and the dashboard from this folder as systemd services. Running it again installs what changed and
@@ -20,6 +21,7 @@ keeps configuration and data.
   --with PARTS       add optional parts, separated by commas: lsl (live streams for Lab Streaming Layer),
                      parquet (exports as Parquet files); they stay until --with names others, or none
   --offline WHEELS   take Python packages from this folder instead of the network
+  --unpinned         where this release pins no packages for this machine and Python: take the newest that fit, unchecked
   --uninstall        remove services and program; configuration and data stay
   --purge            with --uninstall: remove configuration, data, the user and the packages that came with it, too
 
@@ -37,10 +39,10 @@ config=$settings/affect-edge.toml
 services=(affect-edge-agent.service affect-edge-dashboard.service)
 units=("${services[@]}" affect-edge-maintenance.service affect-edge-maintenance.timer)
 broker_files=(/etc/mosquitto/conf.d/affect-edge.conf /etc/mosquitto/affect-edge.acl /etc/mosquitto/affect-edge.passwd)
-needed_mb=1500 memory_mb=700
+needed_mb=1500 needed_var_mb=300 memory_mb=700 written_in=2026
 apt_waits=(-o DPkg::Lock::Timeout=120) # for whoever installs at the same time, seconds
 
-yes=no dry=no network=yes broker=yes purge=no action=install port="" camera="" wheels=""
+yes=no dry=no network=yes broker=yes purge=no action=install port="" camera="" wheels="" unpinned=no
 known_parts=(lsl parquet) with="" parts=""
 [ ! -d "$here/wheels" ] || wheels=$here/wheels
 step=checking
@@ -59,6 +61,7 @@ parse() {
       --dry-run) dry=yes ;;
       --local) network=no ;;
       --no-broker) broker=no ;;
+      --unpinned) unpinned=yes ;;
       --port | --camera | --with | --offline)
         [ $# -ge 2 ] || wrong "$1 needs a value"
         [ "$1$2" != --with ] || wrong "--with needs a value"
@@ -150,12 +153,22 @@ check() {
   [ "$free" -ge "$needed_mb" ] || fail "needs $needed_mb MB free in $folder, there are $((free)) MB"
   memory=$(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo) / 1024))
   [ "$memory" -ge "$memory_mb" ] || fail "needs $memory_mb MB of memory, there are $memory MB"
+  free=$(df --output=avail -m /var | tail -n 1)
+  [ "$free" -ge "$needed_var_mb" ] || fail "needs $needed_var_mb MB free in /var for data and packages, there are $((free)) MB"
+  [ "$(date +%Y)" -ge "$written_in" ] ||
+    fail "the clock says $(date +%F), which lies before this release; set it (sudo date -s 'YYYY-MM-DD hh:mm'), for certificates depend on it"
+  if [ "$unpinned" = no ] && command -v python3 >/dev/null && [ ! -e "$(pins_here)" ]; then
+    fail "this release pins no packages for $(uname -m) and $(python3 -V), so what is installed could not be checked; use a system with $(pinned_systems), or give --unpinned"
+  fi
   if port_taken; then fail "port ${port:-8080} is taken by another program; choose another, such as --port $((${port:-8080} + 1))"; fi
   packages=(python3 python3-venv ca-certificates openssl openssh-client bluez)
   if apt-cache show python3-picamera2 >/dev/null 2>&1; then packages+=(python3-picamera2); fi
   # A broker that somebody else set up is not ours to change.
   if [ "$broker" = yes ] && is_installed mosquitto && [ ! -e "${broker_files[0]}" ] &&
     ! grep -qsx mosquitto "$settings/packages"; then broker=foreign; fi
+  if [ "$broker" = yes ] && [ ! -e "${broker_files[0]}" ] && ! is_installed mosquitto && answers 1883; then
+    fail "port 1883 is taken by another MQTT broker; give --no-broker, and name that one in [mqtt] of the configuration"
+  fi
   if [ "$broker" = yes ]; then packages+=(mosquitto); fi
   missing=()
   for package in "${packages[@]}"; do is_installed "$package" || missing+=("$package"); done
@@ -164,7 +177,22 @@ check() {
 port_taken() {
   [ ! -e "$config" ] || [ -n "$port" ] || return 1
   if systemctl is-active --quiet affect-edge-dashboard.service 2>/dev/null; then return 1; fi
-  (exec 3<>"/dev/tcp/127.0.0.1/${port:-8080}") 2>/dev/null
+  answers "${port:-8080}"
+}
+
+answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# The file of packages for this machine, whether there is one or not.
+pins_here() { echo "$here/requirements/linux-$(uname -m)-py$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt"; }
+
+pinned_systems() {
+  local file names=()
+  for file in "$here"/requirements/linux-*-py?.??.txt; do
+    file=$(basename "$file" .txt) file=${file#linux-}
+    names+=("Python ${file#*-py} on ${file%-py*}")
+  done
+  printf '%s' "${names[0]}"
+  printf ', %s' "${names[@]:1}"
 }
 
 camera_found() {
@@ -251,6 +279,10 @@ install_packages() {
 make_user() {
   step="making the user"
   if ! id affect-edge >/dev/null 2>&1; then
+    # Written down before it is made, so that a purge after a power cut knows whose user it is.
+    [ -d "$settings" ] || { install -d -m 750 "$settings"; undo+=("rmdir '$settings'"); }
+    echo affect-edge >"$settings/user"
+    undo+=("rm -f '$settings/user'")
     useradd --system --home-dir "$data" --shell /usr/sbin/nologin affect-edge
     undo+=("userdel affect-edge")
   fi
@@ -274,7 +306,7 @@ build() {
   fill_venv "$folder"
   cp -r "$here/systemd" "$here/config" "$folder/"
   install -m 755 "$here/install.sh" "$folder/install.sh"
-  install -m 644 "$here/README.md" "$here/LICENSE" "$here/CHANGELOG.md" "$here/config/release-signers" "$folder/"
+  install -m 644 "$here/README.md" "$here/LICENSE" "$here/CHANGELOG.md" "$folder/"
   echo "$version" >"$folder/VERSION"
   chmod -R u=rwX,go=rX "$folder/systemd" "$folder/config"
   "$folder/venv/bin/affect-edge" --version >/dev/null
@@ -289,7 +321,7 @@ fill_venv() {
   [ -z "$wheels" ] || options+=(--no-index --find-links "$wheels")
   [ -n "${PIP_CACHE_DIR:-}" ] || options+=(--no-cache-dir)
   local pins part resolved=""
-  pins=$here/requirements/linux-$(uname -m)-py$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
+  pins=$(pins_here)
   if [ -e "$pins" ]; then
     "$venv/bin/pip" install "${options[@]}" --require-hashes --no-deps --only-binary=:all: -r "$pins"
     for part in ${parts//,/ }; do
@@ -297,6 +329,7 @@ fill_venv() {
     done
     options+=(--no-deps --no-index --no-build-isolation)
   else
+    [ "$unpinned" = yes ] || fail "this release pins no packages for $(uname -m) and $(python3 -V); give --unpinned to take the newest"
     say "no pinned packages for $(uname -m) and $(python3 -V): taking the newest that fit"
     resolved="[ble${parts:+,$parts}]"
   fi
@@ -320,14 +353,13 @@ slim() {
   local packages
   packages=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   "$1/bin/pip" uninstall -q -y setuptools pip 2>/dev/null
-  rm -rf "$packages/plotly/labextension" "$packages/plotly/package_data/widgetbundle.js" "$1/share" \
-    "$packages/training/weights" \
+  rm -rf "$1/share" "$packages/training/weights" \
     "$packages/ai_edge_litert/tools" "$packages/ai_edge_litert/vendors" "$packages/ai_edge_litert/libLiteRtWebGpuAccelerator.so"
   find "$packages" -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
   # What is imported now is compiled now: the services may not write here.
   "$1/bin/python" -W ignore - <<'PYTHON'
 import importlib, pkgutil
-import ai_edge_litert.interpreter, bleak, cv2, plotly.graph_objects, scipy.stats
+import ai_edge_litert.interpreter, bleak, cv2, scipy.stats
 for name in ("edge_agent", "dashboard"):
     for module in pkgutil.walk_packages(importlib.import_module(name).__path__, name + "."):
         if not module.name.endswith("__main__"):
@@ -410,8 +442,9 @@ set_up_broker() {
   password=$(openssl rand -hex 16)
   install -m 640 -g affect-edge /dev/stdin "$settings/mqtt-password" <<<"$password"
   install -m 600 -o mosquitto -g mosquitto /dev/stdin "${broker_files[1]}" <<<$'user affect-edge\ntopic readwrite affect-edge/#'
-  install -m 600 /dev/null "${broker_files[2]}"
-  mosquitto_passwd -b "${broker_files[2]}" affect-edge "$password" 2>/dev/null
+  # By a file, not as a word of the command, which every user of the machine could read.
+  install -m 600 /dev/stdin "${broker_files[2]}" <<<"affect-edge:$password"
+  mosquitto_passwd -U "${broker_files[2]}" 2>/dev/null
   chown mosquitto:mosquitto "${broker_files[2]}"
   cat >"${broker_files[0]}" <<TEXT
 # Written by the installer of Affect Edge: this machine only, one account, one prefix. docs/install.md tells how to open it.
@@ -490,7 +523,7 @@ say_next() {
     echo "     It warns once, for the certificate was made by this machine itself. Its SHA-256 fingerprint:"
     echo "     $(openssl x509 -in "$data/tls/cert.pem" -noout -fingerprint -sha256 | cut -d= -f2)"
   fi
-  if [ -n "$code" ]; then echo "  2. Make the first account with the setup code $code (asked for once)."; else echo "  2. Log in with your account."; fi
+  if [ -n "$code" ]; then echo "  2. Make the first account with the setup code $code (asked for once; after a restart there is another: journalctl -u affect-edge-dashboard)."; else echo "  2. Log in with your account."; fi
   echo "  3. Something does not work? sudo -u affect-edge affect-edge doctor"
 }
 
@@ -501,7 +534,7 @@ own_address() { hostname -I 2>/dev/null | cut -d' ' -f1; }
 uninstall() {
   echo "This removes the services and $program.$([ "$purge" = no ] || echo " Configuration ($settings), data ($data) and packages that came with it go, too.")"
   [ "$dry" = no ] || exit 0
-  need_root --uninstall
+  if [ "$purge" = yes ]; then need_root --uninstall --purge; else need_root --uninstall; fi
   confirm
   step=uninstalling
   systemctl disable --now "${units[@]}" 2>/dev/null || true
@@ -515,8 +548,12 @@ uninstall() {
   if [ "$purge" = yes ]; then purge_packages; fi
   rm -rf "$program"
   if [ "$purge" = yes ]; then
+    local user_is_ours=no
+    if [ -e "$settings/user" ]; then user_is_ours=yes; fi
     rm -rf "$settings" "$data"
-    if id affect-edge >/dev/null 2>&1; then userdel affect-edge; fi
+    if id affect-edge >/dev/null 2>&1; then
+      if [ "$user_is_ours" = yes ]; then userdel affect-edge; else say "the user affect-edge was there before, and stays"; fi
+    fi
   else
     rm -f "$settings/mqtt-password"
     say "configuration stays in $settings, data in $data, both of the user affect-edge"

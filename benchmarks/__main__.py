@@ -2,10 +2,11 @@
 
 python -m benchmarks [NAME …] [--json]
 
-A benchmark is ``benchmarks/NAME.py``; with ``--json`` the last line that it prints is one object
-``{figure: number}``. The bars stand in ``bars.toml``: figure → [comparison, value], or ["within",
-low, high]. Those that take minutes run only when they are named, and so does the one that needs a
-broker.
+A benchmark is ``benchmarks/NAME.py``, ``benchmarks/security/NAME.py``, or
+``benchmarks/simulated/NAME.py`` where it makes the studies that it judges by; with ``--json`` the
+last line that it prints is one object ``{figure: number}``. The bars stand in ``bars.toml``: figure
+→ [comparison, value], or ["within", low, high]. Those that take minutes run only when they are
+named, and so does the one that needs a broker.
 """
 
 from __future__ import annotations
@@ -16,14 +17,28 @@ import sys
 import tomllib
 from pathlib import Path
 
+from edge_agent.appliance.processor import this_processor
+
 HERE = Path(__file__).parent
+BENCHMARKS = {
+    path.stem: ".".join(path.relative_to(HERE.parent).with_suffix("").parts)
+    for path in HERE.rglob("*.py")
+    if not path.stem.startswith("_")
+}
+"""The module of each benchmark by its name."""
 LONG = frozenset(
     {
+        "by_need",
         "camera_pulse",
+        "crowd",
+        "ectopic",
         "export",
+        "false_positives",
         "live",
         "marker_delay",
+        "order",
         "outbox",
+        "pages",
         "precision",
         "soak",
         "study",
@@ -34,12 +49,12 @@ LONG = frozenset(
 
 def run(name: str) -> dict[str, float]:
     """Run one benchmark in a process of its own and return its figures."""
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--json"]
+    command = [sys.executable, "-m", BENCHMARKS[name], "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent)
     if done.returncode != 0:
         raise SystemExit(f"benchmark {name} failed:\n{done.stderr.strip()}")
     for line in done.stderr.splitlines():
-        if line.startswith(f"benchmarks.{name}:"):  # what could not be measured, and why
+        if line.startswith(f"{BENCHMARKS[name]}:"):  # what could not be measured, and why
             print(line, file=sys.stderr)
     figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return figures
@@ -58,7 +73,7 @@ def verdict(value: float, bar: list[str | float] | None) -> str:
 
 def main(arguments: list[str]) -> int:
     """Run what is named, or all short ones; return 1 when a bar is missed."""
-    known = sorted(p.stem for p in HERE.glob("*.py") if not p.stem.startswith("_"))
+    known = sorted(BENCHMARKS)
     names = [a for a in arguments if not a.startswith("-")] or [
         name for name in known if name not in LONG
     ]
@@ -69,6 +84,8 @@ def main(arguments: list[str]) -> int:
     bars = tomllib.loads((HERE / "bars.toml").read_text(encoding="utf-8"))
     figures: dict[str, float] = {}
     missed = 0
+    if "--json" not in arguments:
+        print(this_processor().described())
     for name in names:
         for figure, value in run(name).items():
             figures[figure] = value

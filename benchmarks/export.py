@@ -30,11 +30,11 @@ from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
 from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.study.marker_rows import insert_marker
 from edge_agent.store.study.study_rows import (
     NewSession,
     close_session,
     insert_consent,
-    insert_marker,
     insert_participant,
     insert_session,
 )

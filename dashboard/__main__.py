@@ -60,6 +60,14 @@ def main(arguments: list[str] | None = None) -> int:
         from dashboard.commands.analyse import main as analyse
 
         return analyse(words[1:])
+    if words[:1] == ["plan-study"]:
+        from dashboard.commands.plan_study import main as plan_study
+
+        return plan_study(words[1:])
+    if words[:1] == ["compare-sensors"]:
+        from dashboard.commands.compare_sensors import main as compare_sensors
+
+        return compare_sensors(words[1:])
     if words[:1] == ["protocol"]:
         from dashboard.commands.protocol import main as protocol
 

@@ -60,7 +60,7 @@ def run_demo(
     Raises:
         AffectEdgeError: it could not start.
     """
-    settings = load_settings(config, CHANGES)
+    settings = _without_unnamed_broker(load_settings(config, CHANGES))
     signals = StopSignals()
     with ExitStack() as stack:
         if data is None:
@@ -87,6 +87,14 @@ def run_demo(
             )
         log.info("the demonstration has ended")
         return code
+
+
+def _without_unnamed_broker(settings: Settings) -> Settings:
+    """Return the settings with MQTT off where nobody named a broker: none is missed then."""
+    if "mqtt" in settings.model_fields_set:
+        return settings
+    off = settings.mqtt.model_copy(update={"enabled": False})
+    return settings.model_copy(update={"mqtt": off})
 
 
 def _free_port(settings: Settings) -> int:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.new_databases import copied_schema
+
 # Each worker of a run has a core to itself. Threads of PyTorch in two workers would wait for each
 # other at every step: on a busy machine a test of a second then takes minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,6 +25,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_databases() -> Iterator[None]:
+    with copied_schema():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tools.build_release import ROOT, committed, release_tree
+from tools.build_release import ROOT, committed, release_tree, require_support
 
 PLATFORMS = {"trixie": "linux-aarch64-py3.13", "bookworm": "linux-aarch64-py3.11"}
 INSIDE = "usr/lib/affect-edge-image"
@@ -82,7 +82,9 @@ def main() -> None:
     )
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        out = build_image_layer(committed(Path(folder) / "tree"), words.out, PLATFORMS[words.suite])
+        tree = committed(Path(folder) / "tree")
+        require_support(tree)
+        out = build_image_layer(tree, words.out, PLATFORMS[words.suite])
     size = sum(
         path.stat().st_size for path in out.rglob("*") if path.is_file() and not path.is_symlink()
     )

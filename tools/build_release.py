@@ -11,15 +11,19 @@ The archive is made of wheels alone, so that an appliance without a network can 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from edge_agent.appliance.release import NAMESPACE, SIGNER
+from edge_agent.appliance.trust import NAMESPACE, PURPOSE, Trust, read_key_file
+from edge_agent.core.errors import UpdateError
+from edge_agent.core.support import Support, read_support
 from tools.pin_requirements import platform_options
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +38,7 @@ FILES = (
     "systemd",
     "requirements",
 )
+SUPPORT = "edge_agent/core/support.toml"
 PACKAGES = ("edge_agent", "dashboard", "training", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -72,11 +77,42 @@ def release_tree(source: Path, folder: Path, platforms: Sequence[str]) -> Path:
     (top / "VERSION").write_text(f"{version}\n", encoding="ascii")
     for name in FILES:
         copy(source / name, top / name)
+    tell_support(top / "SECURITY.md", read_support(source / SUPPORT))
     own_wheel(source, folder / "build", wheels)
     for platform in platforms:
         for pins in sorted((source / "requirements").glob(f"{platform}*.txt")):
             download(pins, wheels)  # the platform's own, and those of the optional parts
+            write_sbom(pins, version, top / "sbom" / f"{pins.stem}.cdx.json")
     return top
+
+
+def require_support(source: Path) -> None:
+    """End the program where nobody has said whom to tell of weaknesses, and how long they are
+    mended.
+    """
+    missing = read_support(source / SUPPORT).missing(datetime.now(UTC).date())
+    if missing:
+        raise SystemExit(f"{SUPPORT} is not filled in:\n" + "\n".join(missing))
+
+
+def tell_support(page: Path, support: Support) -> None:
+    """Write address and day into the copy of SECURITY.md, where both are known."""
+    if not support.contact or support.until is None:
+        return
+    text = page.read_text(encoding="utf-8")
+    text = fill_in(text, "Address", support.contact)
+    text = fill_in(text, "Supported until", support.until.isoformat())
+    page.write_text(text, encoding="utf-8")
+
+
+def fill_in(text: str, label: str, value: str) -> str:
+    """Return a page in which the line of a list that begins with a label has this value."""
+    begin = f"- {label}: "
+    lines = text.splitlines()
+    if not any(line.startswith(begin) for line in lines):
+        raise SystemExit(f"SECURITY.md has no line '{begin}…' to fill in")
+    filled = [begin + value if line.startswith(begin) else line for line in lines]
+    return "\n".join([*filled, ""])
 
 
 def version_of(source: Path) -> str:
@@ -117,6 +153,23 @@ def download(pins: Path, wheels: Path) -> None:
     )
 
 
+def write_sbom(pins: Path, version: str, out: Path) -> None:
+    """Write which packages a file of requirements brings: CycloneDX 1.6, JSON.
+
+    Args:
+        pins: the file, with versions and hashes.
+        version: of Affect Edge.
+        out: the file to write; its folder is made if needed.
+    """
+    about = ["--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible", "--validate"]
+    words = ["-W", "ignore", "-m", "cyclonedx_py", "requirements", *about, "-o", "-", str(pins)]
+    made = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True)
+    bill = json.loads(made.stdout)
+    bill["metadata"]["component"]["version"] = version
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(f"{json.dumps(bill, indent=2)}\n", encoding="utf-8")
+
+
 def pip(*words: str) -> None:
     """Run pip."""
     subprocess.run(
@@ -142,6 +195,31 @@ def sign(archive: Path, key: Path) -> Path:
     return signature
 
 
+def require_key(source: Path, key: Path | None) -> None:
+    """End the program where appliances would refuse what this key signs.
+
+    Args:
+        source: the tree, whose ``config/release-signers`` names the trusted keys.
+        key: file of the private part, with the public part beside it.
+    """
+    if key is None:
+        raise SystemExit(
+            "No key was given, and appliances take no release without a signature. "
+            "`make release-key KEY=FILE` makes a key; `make release KEY=FILE` signs with it."
+        )
+    try:
+        own = read_key_file(key.with_name(f"{key.name}.pub"))
+        trusted = Trust(source, source / "nobody").trusted_keys()
+    except UpdateError as error:
+        raise SystemExit(str(error)) from error
+    if not any(one.key.fingerprint == own.fingerprint and not one.revoked for one in trusted):
+        raise SystemExit(
+            f"{key}: what {own.fingerprint} signs would be refused, for the committed "
+            "config/release-signers does not name it, or config/release-revoked does. Commit the "
+            "line that `make release-key` added, or sign with a key that is named."
+        )
+
+
 def make_key(key: Path, signers: Path, passphrase: str | None = None) -> None:
     """Make a key for signing, and trust it from the next release on.
 
@@ -162,7 +240,7 @@ def make_key(key: Path, signers: Path, passphrase: str | None = None) -> None:
     )
     public = key.with_name(f"{key.name}.pub").read_text(encoding="ascii").strip()
     with signers.open("a", encoding="utf-8") as file:
-        file.write(f'{SIGNER} namespaces="{NAMESPACE}" {public}\n')
+        file.write(f"{PURPOSE} {public}\n")
 
 
 def committed(folder: Path) -> Path:
@@ -177,7 +255,7 @@ def main() -> None:
     """Do what the words say."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
-        "--key", type=Path, help="private key to sign with; without it the archive stays unsigned"
+        "--key", type=Path, help="private key to sign with; its public part lies beside it (.pub)"
     )
     parser.add_argument("--make-key", type=Path, help="make a new key there")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder for the archive")
@@ -195,14 +273,14 @@ def main() -> None:
         )
         return
     with tempfile.TemporaryDirectory() as folder:
-        archive = build_release(
-            committed(Path(folder) / "tree"), words.out, words.platform or PLATFORMS
-        )
+        tree = committed(Path(folder) / "tree")
+        require_support(tree)
+        require_key(tree, words.key)
+        archive = build_release(tree, words.out, words.platform or PLATFORMS)
+        signature = sign(archive, words.key)
+        Trust(tree, tree / "nobody").check(archive, signature)
     print(f"{archive} ({archive.stat().st_size / 1e6:.0f} MB)")
-    if words.key:
-        print(sign(archive, words.key))
-    else:
-        print("It is not signed (--key FILE), so `affect-edge update` will refuse it.")
+    print(signature)
 
 
 if __name__ == "__main__":

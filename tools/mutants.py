@@ -47,7 +47,6 @@ HEAVY = (
     "hypothesis",
     "numpy",
     "paho.mqtt.client",
-    "plotly.graph_objects",
     "pydantic_settings",
     "pytest_cov.plugin",
     "pytest_timeout",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -20,6 +21,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"config"}),
         frozenset({"camera", "vision", "vitals", "mqtt", "store"}),
         frozenset({"runtime"}),
+        frozenset({"reading"}),
         frozenset({"appliance"}),
         frozenset({"demo"}),
         frozenset({"cli"}),
@@ -48,6 +50,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"faces"}),
         frozenset({"measuring"}),
         frozenset({"publishing", "expression"}),
+        frozenset({"covers"}),
         frozenset({"commands"}),
         frozenset({"__main__"}),
     ),
@@ -80,9 +83,12 @@ def imports_in(text: str) -> Iterator[str]:
                 yield module if module in SOURCES else base
 
 
-IMPORTS = {
-    name: set(imports_in(path.read_text(encoding="utf-8"))) for name, path in SOURCES.items()
-}
+@cache
+def all_imports() -> dict[str, set[str]]:
+    """Return each module of the products and the modules that it imports; read once."""
+    return {
+        name: set(imports_in(path.read_text(encoding="utf-8"))) for name, path in SOURCES.items()
+    }
 
 
 def within(module: str, package: str) -> bool:
@@ -99,7 +105,7 @@ def child(module: str, package: str) -> str | None:
 def arrows(package: str) -> dict[str, set[str]]:
     """Each child of a package and the other children that it imports from."""
     graph: dict[str, set[str]] = {}
-    for module, imported in IMPORTS.items():
+    for module, imported in all_imports().items():
         start = child(module, package)
         if start is None:
             continue

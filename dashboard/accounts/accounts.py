@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import secrets
 import sqlite3
 from dataclasses import dataclass
@@ -17,23 +18,20 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from dashboard.accounts.passwords import PASSWORD_MAX, AccountError, check_new_password
 from edge_agent.core.clock import now
-from edge_agent.core.errors import AffectEdgeError
+from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.study_rows import insert_audit
 
-PASSWORD_MIN = 10
-PASSWORD_MAX = 200
+log = logging.getLogger(__name__)
+
 NAME_MAX = 40
 _NO_PASSWORD = "!"  # noqa: S105 - no hash, so that no password fits
 _CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike
 _SETUP_CODE = "setup_code_sha256"
 _LOGIN_LINK = "login_link"
 _MINUTE_MS = 60_000
-
-
-class AccountError(AffectEdgeError):
-    """A name, password, code or link was refused; the text says why and is fit to be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +48,13 @@ class Accounts:
     Args:
         path: the database file, already migrated.
         login_hours: hours until a login ends.
+        idle_minutes: minutes until a login ends that nobody uses.
     """
 
-    def __init__(self, path: Path, login_hours: int = 12) -> None:
+    def __init__(self, path: Path, login_hours: int = 12, idle_minutes: int = 120) -> None:
         self._path = path
         self._login_ms = login_hours * 60 * _MINUTE_MS
+        self._idle_ms = idle_minutes * _MINUTE_MS
         self._hasher = PasswordHasher()
 
     @functools.cached_property
@@ -75,20 +75,14 @@ class Accounts:
                 was changed.
         """
         name = name.strip()
+        # Before anything is hashed: who has no code gets no work out of this machine.
+        with read_transaction(self._path) as connection:
+            _check_setup_code(connection, code)
         _check_name(name)
-        _check_password(password, name)
+        check_new_password(password, name)
         password_hash = self._hasher.hash(password)
         with write_transaction(self._path) as connection:
-            kept = _setting(connection, _SETUP_CODE)
-            if not _needs_setup(connection):
-                raise AccountError(
-                    "Setup is already done. Log in with the account that was created then."
-                )
-            if kept is None or not secrets.compare_digest(kept, _sha256(_normal_code(code))):
-                raise AccountError(
-                    "That is not the setup code. It stands in the terminal or log of the "
-                    "dashboard; each start prints a new one."
-                )
+            _check_setup_code(connection, code)
             connection.execute("DELETE FROM setting WHERE key = ?", (_SETUP_CODE,))
             account = _insert_account(connection, name, password_hash)
             _audit(connection, name, "setup", "first account created")
@@ -177,7 +171,7 @@ class Accounts:
     def _set_password(
         self, name: str, new: str, *, keep: str, actor: str, audit_line: tuple[str, str]
     ) -> None:
-        _check_password(new, name)
+        check_new_password(new, name)
         password_hash = self._hasher.hash(new)
         with write_transaction(self._path) as connection:
             connection.execute(
@@ -192,25 +186,32 @@ class Accounts:
 
     def other_logins(self, account: Account, token: str) -> int:
         """Return how many logins of an account are open beside that of ``token``."""
+        at = now().wall_ms
         with read_transaction(self._path) as connection:
             row = connection.execute(
-                "SELECT count(*) FROM login WHERE account = ? AND expires > ? AND token_hash <> ?",
-                (account.id, now().wall_ms, _sha256(token)),
+                "SELECT count(*) FROM login WHERE account = ? AND expires > ? AND used > ? AND "
+                "token_hash <> ?",
+                (account.id, at, at - self._idle_ms, _sha256(token)),
             ).fetchone()
         return int(row[0])
 
-    def log_in(self, account: Account) -> str:
+    def log_in(self, account: Account, instead_of: str = "") -> str:
         """Open a login and return its token, which goes into the cookie.
 
-        The database keeps only its hash.
+        The database keeps only its hash. The login of the token ``instead_of``, which the same
+        browser had before, ends.
         """
         token = secrets.token_urlsafe(32)
         at = now().wall_ms
         with write_transaction(self._path) as connection:
-            connection.execute("DELETE FROM login WHERE expires <= ?", (at,))
             connection.execute(
-                "INSERT INTO login (token_hash, account, created, expires) VALUES (?, ?, ?, ?)",
-                (_sha256(token), account.id, at, at + self._login_ms),
+                "DELETE FROM login WHERE expires <= ? OR used <= ? OR token_hash = ?",
+                (at, at - self._idle_ms, _sha256(instead_of)),
+            )
+            connection.execute(
+                "INSERT INTO login (token_hash, account, created, expires, used) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (_sha256(token), account.id, at, at + self._login_ms, at),
             )
             _audit(connection, account.name, "login", "")
         return token
@@ -221,16 +222,30 @@ class Accounts:
             connection.execute("DELETE FROM login WHERE token_hash = ?", (_sha256(token),))
 
     def of_token(self, token: str) -> Account | None:
-        """Return whose login the token is, or ``None`` when it is unknown or has ended."""
+        """Return whose login the token is, or ``None`` when it is unknown or has ended.
+
+        It ends some hours after it began, and earlier when it was not used for long.
+        """
+        at = now().wall_ms
+        digest = _sha256(token)
         with read_transaction(self._path) as connection:
             row = connection.execute(
-                "SELECT account.id, account.name FROM login JOIN account ON account.id = "
-                "login.account WHERE token_hash = ? AND expires > ?",
-                (_sha256(token), now().wall_ms),
+                "SELECT account.id, account.name, used FROM login JOIN account ON account.id = "
+                "login.account WHERE token_hash = ? AND expires > ? AND used > ?",
+                (digest, at, at - self._idle_ms),
             ).fetchone()
-        if row:
-            return Account(row[0], row[1])
-        return None
+        if row is None:
+            return None
+        if abs(at - row[2]) >= _MINUTE_MS:
+            self._note_use(digest, at)
+        return Account(row[0], row[1])
+
+    def _note_use(self, digest: str, at: int) -> None:
+        try:
+            with write_transaction(self._path) as connection:
+                connection.execute("UPDATE login SET used = ? WHERE token_hash = ?", (at, digest))
+        except StoreError as error:  # a full disk must not log out who could make room
+            log.warning("it could not be noted that a login is in use: %s", error)
 
     def follow_link(self, token: str) -> Account:
         """Spend a one-time login link and return the demo account.
@@ -288,6 +303,17 @@ def create_login_link(path: Path, minutes: int = 60) -> str:
     return f"/login?link={token}"
 
 
+def _check_setup_code(connection: sqlite3.Connection, code: str) -> None:
+    kept = _setting(connection, _SETUP_CODE)
+    if not _needs_setup(connection):
+        raise AccountError("Setup is already done. Log in with the account that was created then.")
+    if kept is None or not secrets.compare_digest(kept, _sha256(_normal_code(code))):
+        raise AccountError(
+            "That is not the setup code. It stands in the terminal or log of the dashboard; each "
+            "start prints a new one."
+        )
+
+
 def _needs_setup(connection: sqlite3.Connection) -> bool:
     return not _names(connection)
 
@@ -331,18 +357,6 @@ def _check_name(name: str) -> None:
         raise AccountError(f"A name has 1 to {NAME_MAX} printable characters.")
     if name == "demo":
         raise AccountError("The name 'demo' belongs to the demonstration. Choose another.")
-
-
-def _check_password(password: str, name: str) -> None:
-    if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
-        raise AccountError(
-            f"A password has {PASSWORD_MIN} to {PASSWORD_MAX} characters; this one "
-            f"has {len(password)}."
-        )
-    if name.casefold() in password.casefold() and len(password) - len(name) < PASSWORD_MIN // 2:
-        raise AccountError("The password is little more than the name. Choose another.")
-    if len(set(password)) < 4:
-        raise AccountError("The password repeats too few characters. Choose another.")
 
 
 def _normal_code(code: str) -> str:

@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from dashboard.accounts.accounts import AccountError
+from dashboard.accounts.passwords import AccountError
 from edge_agent.core.clock import now
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.study_rows import insert_audit

@@ -38,7 +38,7 @@ class SourceAgreement:
         second: gives the columns.
         agreement: table and kappa; ``None`` where no stimulus has both, or both always said the
             same one thing.
-        left_out: stimuli called anger, happiness or neutral of which one of the two said nothing:
+        left_out: stimuli called by one of the states of which one of the two said nothing:
             no face, no emotion that held the share, no report.
     """
 
@@ -49,32 +49,38 @@ class SourceAgreement:
 
 
 def compare_sources(
-    stimuli: Sequence[Stimulus], shown: Sequence[str | None]
+    stimuli: Sequence[Stimulus],
+    shown: Sequence[str | None],
+    states: tuple[str, ...] = TESTED_STATES,
 ) -> tuple[SourceAgreement, ...]:
-    """Compare label, face and self-report of the stimuli called anger, happiness or neutral, each
-    with each.
+    """Compare label, face and self-report of the stimuli called by one of the states, each with
+    each.
 
     Args:
         stimuli: all of them; others are passed over.
         shown: for each the emotion that the face showed, empty for none and ``None`` for no face.
+        states: those that are compared; a face shows none that is not an emotion.
     """
     stimulus_labels = [
         (
             stimulus.participant,
             {
-                Source.CONDITION: label.value,
+                Source.CONDITION: str(label),
                 Source.OBSERVED: face,
                 Source.REPORTED: stimulus.reported,
             },
         )
         for stimulus, face in zip(stimuli, shown, strict=True)
-        if (label := tested_state(stimulus.condition)) is not None
+        if (label := tested_state(stimulus.condition, states)) is not None
     ]
-    return tuple(_compared(stimulus_labels, first, second) for first, second in _PAIRS)
+    return tuple(_compared(stimulus_labels, first, second, states) for first, second in _PAIRS)
 
 
 def _compared(
-    stimulus_labels: Sequence[tuple[str, dict[Source, str | None]]], first: Source, second: Source
+    stimulus_labels: Sequence[tuple[str, dict[Source, str | None]]],
+    first: Source,
+    second: Source,
+    states: Sequence[str],
 ) -> SourceAgreement:
     both = [
         Judgement(participant, one, other)
@@ -84,7 +90,7 @@ def _compared(
     left_out = len(stimulus_labels) - len(both)
     try:
         return SourceAgreement(
-            first, second, cohens_kappa(both, [state.value for state in TESTED_STATES]), left_out
+            first, second, cohens_kappa(both, [str(state) for state in states]), left_out
         )
     except (TooFewError, NoVariationError):
         return SourceAgreement(first, second, None, left_out)

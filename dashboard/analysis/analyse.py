@@ -4,26 +4,46 @@ show.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from dashboard.analysis.agreement import SourceAgreement, compare_sources
-from dashboard.analysis.comparison import Comparison, Decision, StatesComparison
-from dashboard.analysis.families import compare_all_states, compare_visits, decide_groups
-from dashboard.analysis.heart_variability import StateVariability, variability_by_state
-from dashboard.analysis.left_out import LeftOut, WithAll, count_left_out, tests_with_all
-from dashboard.analysis.means import StateMean, session_means, state_means, visits_of
+from dashboard.analysis.agreement import compare_sources
+from dashboard.analysis.baseline import Place, find_baselines, less_baseline, without_baseline
+from dashboard.analysis.comparison import Comparison, Decision, decision_of
+from dashboard.analysis.family import (
+    compare_all_states,
+    compare_visits,
+    decide_groups,
+    in_family,
+)
+from dashboard.analysis.heart.outcomes import compare_heart, heart_values
+from dashboard.analysis.heart.variability import variability_by_state
+from dashboard.analysis.left_out import count_left_out, tests_with_all
+from dashboard.analysis.means import (
+    StateMean,
+    Visits,
+    session_means,
+    state_means,
+    times_of,
+    visits_of,
+)
+from dashboard.analysis.misreading import (
+    FaceReading,
+    bounds_of,
+    doubt_of,
+    misreading_of,
+)
+from dashboard.analysis.period import VitalDrift, drift_of, orders_of, periods_of
 from dashboard.analysis.readings import (
-    Settling,
     StateReadings,
     count_states,
     find_beats,
     find_observed,
     find_readings,
 )
-from dashboard.analysis.request import AnalysisQuery, Correction, Sample, StateBy
+from dashboard.analysis.request import AnalysisQuery, Outcome, Sample, StateBy
+from dashboard.analysis.results import Analysis, StateSummary, VitalComparison, VitalStates
 from dashboard.analysis.sensitivity import (
     MatchingChoice,
     Sensitivity,
@@ -32,157 +52,48 @@ from dashboard.analysis.sensitivity import (
     sensitivity,
     settling_choices,
 )
-from dashboard.analysis.states import PAIRS, TESTED_STATES, Design, tested_state
+from dashboard.analysis.states import emotions_of
+from dashboard.analysis.study.evidence import evidence_of
+from dashboard.analysis.study.flow import flow_of, recorded_of
+from dashboard.analysis.study.groups import VitalGroups, attribute_of, compare_groups
+from dashboard.analysis.study.mixed import ModelTest, VitalModel, main_analysis, models_of
 from dashboard.statistics import (
     Bounds,
-    Equivalence,
-    RequiredSample,
-    Summary,
     equivalence,
     still_needed,
     summarize,
 )
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import MatchCounts
 from edge_agent.store.read.stimuli import Stimulus
 
 C = TypeVar("C", MatchingChoice, SettlingChoice)
 
 
-@dataclass(frozen=True, slots=True)
-class StateSummary:
-    """One vital in one state over participants; ``summary`` is ``None`` where nobody has it."""
-
-    kind: VitalKind
-    state: Emotion
-    summary: Summary | None
-    readings: int
-
-
-@dataclass(frozen=True, slots=True)
-class VitalComparison:
-    """One test of the family, ``first`` minus ``second``.
-
-    Attributes:
-        kind: what was measured.
-        first: first state.
-        second: second state.
-        comparison: the tests and who went into them.
-        correction: which adjusted p decides.
-        design: which participants were to be compared.
-        equivalence: whether a difference beyond the declared bounds is excluded; ``None`` without a
-            test.
-        required_sample: how many people a difference of the size of the bound needs; ``None``
-            without a test, or where no study could have so many.
-        with_all: what it would come to if every reading counted, whatever its flags; ``None`` where
-            none is left out.
-    """
-
-    kind: VitalKind
-    first: Emotion
-    second: Emotion
-    comparison: Comparison
-    correction: Correction = Correction.HOLM
-    design: Design = Design.AUTO
-    equivalence: Equivalence | None = None
-    required_sample: RequiredSample | None = None
-    with_all: WithAll | None = None
-
-    @property
-    def adjusted_p(self) -> float | None:
-        """The p that decides, by the correction that was asked for."""
-        tests = self.comparison.tests
-        if tests is None:
-            return None
-        if self.correction is Correction.HOLM:
-            return tests.holm_p
-        return tests.bh_p
-
-
-@dataclass(frozen=True, slots=True)
-class VitalStates:
-    """One vital over all three states at once."""
-
-    kind: VitalKind
-    comparison: StatesComparison
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """Everything that page, API and command show.
-
-    Attributes:
-        query: what was asked.
-        sample: which sessions were looked at, never ``auto``.
-        sessions: those sessions.
-        means: what the values that were tested come to for each participant and state.
-        summaries: every vital in every state, in order of the query’s vitals and ``TESTED_STATES``.
-        family: the comparisons, in order of the vitals asked for and ``PAIRS``.
-        all_states: for each vital the test over all states at once.
-        readings: how many readings went into the means.
-        simulated_readings: how many of those are simulated.
-        estimated_readings: how many of those are estimated and not measured.
-        estimated_left_out: how many estimated ones did not, because nobody asked for them.
-        flagged: readings in the three states that are flagged as in doubt, counted or not.
-        flagged_left_out: how many of those are in no mean.
-        left_out: the readings that are in no mean, by flag and state.
-        settling: by condition or self-report, for each vital what the beginnings of the stimuli
-            held, which are left out.
-        other_states: readings in states that no test uses, by their label.
-        matching: with observed emotions, how the readings were matched.
-        unreported: with self-report, stimuli of which nothing was reported.
-        orders: how many participants saw the tested states in which order, the commonest first.
-        agreements: how far condition, face and self-report agree about the stimuli.
-        variability: of the heart rate by participant and state, where there are intervals between
-            beats.
-        sensitivity: for each comparison of the family the results under other windows and lags,
-            where asked for by observed emotion.
-        settling_sensitivity: the same under other settling times, by condition or self-report.
-    """
-
-    query: AnalysisQuery
-    sample: Sample
-    sessions: tuple[Session, ...]
-    means: tuple[StateMean, ...]
-    summaries: tuple[StateSummary, ...]
-    family: tuple[VitalComparison, ...]
-    all_states: tuple[VitalStates, ...]
-    readings: int
-    simulated_readings: int
-    estimated_readings: int
-    estimated_left_out: int
-    flagged: int
-    flagged_left_out: int
-    left_out: tuple[LeftOut, ...]
-    settling: tuple[Settling, ...]
-    other_states: Mapping[str, int]
-    matching: MatchCounts | None
-    unreported: int
-    orders: Mapping[tuple[Emotion, ...], int]
-    agreements: tuple[SourceAgreement, ...]
-    variability: tuple[StateVariability, ...]
-    sensitivity: tuple[Sensitivity[MatchingChoice], ...]
-    settling_sensitivity: tuple[Sensitivity[SettlingChoice], ...]
-
-    @property
-    def participants(self) -> tuple[str, ...]:
-        """Codes of the participants who have a mean, sorted."""
-        return tuple(sorted({mean.participant for mean in self.means}))
-
-    @property
-    def tests_computed(self) -> int:
-        """How many tests have numbers: the family that p is adjusted for."""
-        return sum(test.comparison.tests is not None for test in self.family)
-
-
-def analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
+def analyse(
+    reader: Reader,
+    query: AnalysisQuery,
+    face: FaceReading | None = None,
+    prefer_sources: Sequence[str] = (),
+    *,
+    heart: bool = True,
+) -> Analysis:
     """Read what the question asks for and test it.
+
+    Args:
+        reader: the timeline.
+        query: the question.
+        face: how often the classifier reads each state rightly, by its card; ``None`` where that is
+            not known.
+        prefer_sources: which source counts where several measured the same, the best first, where
+            the question names none.
+        heart: whether variability is wanted; the search for artefacts takes most of the time
+            where there are intervals between beats.
 
     Raises:
         StatisticsError: a session is asked for that does not exist, or a reading cannot be computed
@@ -190,15 +101,17 @@ def analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
         StoreError: the database cannot be read.
     """
     sessions = reader.session_list()
+    if not query.prefer_source:
+        query = query.model_copy(update={"prefer_source": tuple(prefer_sources)})
     if query.sample is not Sample.AUTO:
-        return _analysis_of(
-            reader, query, query.sample, _chosen(sessions, query.sample, query.session)
-        )
-    measured = _analysis_of(reader, query, Sample.MEASURED, _chosen(sessions, Sample.MEASURED, ()))
+        chosen = _chosen(sessions, query.sample, query.session)
+        return _analysis_of(reader, query, query.sample, chosen, face, heart)
+    chosen = _chosen(sessions, Sample.MEASURED, ())
+    measured = _analysis_of(reader, query, Sample.MEASURED, chosen, face, heart)
     example = _chosen(sessions, Sample.EXAMPLE, ())
     if measured.means or not example:
         return measured
-    return _analysis_of(reader, query, Sample.EXAMPLE, example)
+    return _analysis_of(reader, query, Sample.EXAMPLE, example, face, heart)
 
 
 def _chosen(sessions: Sequence[Session], sample: Sample, ids: Sequence[int]) -> tuple[Session, ...]:
@@ -218,40 +131,101 @@ def _chosen(sessions: Sequence[Session], sample: Sample, ids: Sequence[int]) -> 
     return tuple(session for session in ordered if session.id in ids)
 
 
-def _analysis_of(
-    reader: Reader, query: AnalysisQuery, sample: Sample, sessions: tuple[Session, ...]
-) -> Analysis:
-    """Test the readings of the given sessions."""
-    stimuli = reader.stimuli([session.id for session in sessions])
-    shown = reader.face_labels(sessions)
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The readings under the declared choice, which comes first, and under those around it.
+
+    Attributes:
+        matched: by observed emotion; empty otherwise.
+        settled: by condition or self-report; empty otherwise.
+        mixture: how far windows hold several states; ``None`` without windows.
+        without_baseline: sessions without a baseline, where a change is asked for.
+        baselines: means at rest, where a change is asked for.
+    """
+
+    matched: dict[MatchingChoice, StateReadings]
+    settled: dict[SettlingChoice, StateReadings]
+    mixture: Mixture | None
+    without_baseline: int
+    baselines: Mapping[Place, float] = field(default_factory=dict)
+
+    @property
+    def declared(self) -> StateReadings:
+        return next(iter((self.matched or self.settled).values()))
+
+
+def read_choices(
+    reader: Reader,
+    query: AnalysisQuery,
+    sessions: tuple[Session, ...],
+    stimuli: Sequence[Stimulus],
+    shown: Mapping[int, FaceLabels],
+) -> Choices:
+    """Read the vital signs once, under each choice; as changes where these are asked for."""
     matched: dict[MatchingChoice, StateReadings] = {}
     settled: dict[SettlingChoice, StateReadings] = {}
+    mixed = None
     if query.state is StateBy.OBSERVED:
         matchings = _settings(query)
         every = find_observed(reader, query, sessions, shown, matchings)
         matched = dict(zip(matchings, every, strict=True))
+        mixed = mixture(shown.values(), round(1000 * query.window), query.share)
     else:
         settlings = _settlings(query)
         every = find_readings(reader, query, sessions, stimuli, settlings)
         settled = dict(zip(settlings, every, strict=True))
-    readings = every[0]
+    if query.outcome is not Outcome.CHANGE:
+        return Choices(matched, settled, mixed, 0)
+    baselines = find_baselines(reader, query, sessions)
+    return Choices(
+        {choice: less_baseline(one, baselines) for choice, one in matched.items()},
+        {choice: less_baseline(one, baselines) for choice, one in settled.items()},
+        mixed,
+        without_baseline(every[0], baselines),
+        baselines,
+    )
+
+
+def _analysis_of(
+    reader: Reader,
+    query: AnalysisQuery,
+    sample: Sample,
+    sessions: tuple[Session, ...],
+    face: FaceReading | None,
+    heart: bool,
+) -> Analysis:
+    """Test the readings of the given sessions."""
+    stimuli = reader.stimuli([session.id for session in sessions])
+    shown = reader.face_labels(sessions)
+    choices = read_choices(reader, query, sessions, stimuli, shown)
+    readings = choices.declared
+    beats = find_beats(reader, query, sessions, stimuli, shown) if heart else []
+    of_hearts = heart_values(beats, query)
     counted = readings.counting(query.counted)
-    used = [group for group in counted if tested_state(group.state) is not None]
+    used = [group for group in counted if query.state_of(group.state) is not None]
     in_doubt = [group for group in readings.in_states() if group.doubtful]
-    of_sessions = session_means(counted)
+    of_sessions = session_means(counted, query.states)
     means = state_means(of_sessions)
     visits = visits_of(of_sessions)
+    drifts = tuple(drift_of(kind, means) for kind in query.vital)
+    compared = compare_visits(visits, query)
+    family = _family(compared, readings, query)
+    models = models_of(of_sessions, compared, query)
+    judged = _with_models(_with_faces(family, query, face, choices.mixture), models)
+    left_out = count_left_out(readings, query)
+    recorded = recorded_of(reader, query, sessions, stimuli, readings)
     return Analysis(
         query=query,
         sample=sample,
         sessions=sessions,
         means=means,
         summaries=tuple(
-            _summary(means, kind, state) for kind in query.vital for state in TESTED_STATES
+            _summary(means, kind, state) for kind in query.vital for state in query.states
         ),
-        family=_family(compare_visits(visits, query), readings, query),
+        family=_with_periods(judged, times_of(of_sessions), drifts),
         all_states=tuple(
-            VitalStates(kind, compare_all_states(visits, kind)) for kind in query.vital
+            VitalStates(kind, compare_all_states(visits, kind, query.states), len(query.states))
+            for kind in query.vital
         ),
         readings=sum(group.n for group in used),
         simulated_readings=sum(group.n for group in used if group.simulated),
@@ -263,22 +237,42 @@ def _analysis_of(
         ),
         flagged=sum(group.n for group in in_doubt),
         flagged_left_out=sum(group.n for group in in_doubt if group.doubts(query.counted)),
-        left_out=count_left_out(readings, query),
+        left_out=left_out,
         settling=readings.settling,
-        other_states=count_states(counted),
+        other_states=count_states(counted, query.states),
         matching=readings.matching,
         unreported=readings.unreported,
-        orders=_orders(stimuli),
-        agreements=compare_sources(stimuli, shown_in(stimuli, shown, query.share)),
-        variability=variability_by_state(find_beats(reader, query, sessions, stimuli, shown)),
-        sensitivity=_sensitivity(query, matched, choices_around),
-        settling_sensitivity=_sensitivity(query, settled, settling_choices),
+        orders=orders_of(stimuli, query.states),
+        agreements=compare_sources(
+            stimuli, shown_in(stimuli, shown, query.share), emotions_of(query.states)
+        ),
+        variability=variability_by_state(beats, query.states),
+        sensitivity=_sensitivity(query, compared, choices.matched, choices_around),
+        settling_sensitivity=_sensitivity(query, compared, choices.settled, settling_choices),
+        drifts=drifts,
+        mixture=choices.mixture,
+        models=models,
+        main=main_analysis(models, compared, query.design, query.states),
+        flow=flow_of(recorded, query, readings, of_sessions, left_out, compared),
+        passed_over=readings.passed_over,
+        heart_tests=compare_heart(of_hearts, query),
+        heart_values=of_hearts.values,
+        baselines=choices.baselines,
+        without_baseline=choices.without_baseline,
+        groups=_groups(reader, visits, query),
     )
 
 
-def _summary(means: Sequence[StateMean], kind: VitalKind, state: Emotion) -> StateSummary:
+def _groups(reader: Reader, visits: Visits, query: AnalysisQuery) -> tuple[VitalGroups, ...]:
+    """Compare groups of people, where an attribute is asked for."""
+    if query.group is None:
+        return ()
+    return compare_groups(visits, attribute_of(reader.attributes(), query.group), query)
+
+
+def _summary(means: Sequence[StateMean], kind: VitalKind, state: str) -> StateSummary:
     """Describe one vital in one state over participants."""
-    own = [mean for mean in means if mean.kind is kind and mean.state is state]
+    own = [mean for mean in means if mean.kind is kind and mean.state == state]
     summary = summarize([mean.mean for mean in own]) if own else None
     return StateSummary(kind, state, summary, sum(mean.readings for mean in own))
 
@@ -286,7 +280,7 @@ def _summary(means: Sequence[StateMean], kind: VitalKind, state: Emotion) -> Sta
 def _family(
     family: Sequence[Comparison], readings: StateReadings, query: AnalysisQuery
 ) -> tuple[VitalComparison, ...]:
-    wanted = [(kind, first, second) for kind in query.vital for first, second in PAIRS]
+    wanted = [(kind, first, second) for kind in query.vital for first, second in query.pairs]
     with_all = tests_with_all(readings, query, family) or [None] * len(wanted)
     return tuple(
         replace(_judged(*names, comparison, query), with_all=one)
@@ -294,8 +288,54 @@ def _family(
     )
 
 
+def _with_faces(
+    family: Sequence[VitalComparison],
+    query: AnalysisQuery,
+    face: FaceReading | None,
+    mixed: Mixture | None,
+) -> tuple[VitalComparison, ...]:
+    """Add what the family makes of the numbers beside the t-tests, and what misread faces do."""
+    lost = [misreading_of(query, one.first, one.second, face) for one in family]
+    strict = [
+        (one.comparison, bounds_of(one.comparison, one.equivalence, misread))
+        for one, misread in zip(family, lost, strict=True)
+    ]
+    return tuple(
+        replace(
+            one, in_family=own and replace(own, doubt=doubt_of(misread, mixed)), misreading=misread
+        )
+        for one, own, misread in zip(family, in_family(strict, query.correction), lost, strict=True)
+    )
+
+
+def _with_models(
+    family: Sequence[VitalComparison], models: Sequence[VitalModel]
+) -> tuple[VitalComparison, ...]:
+    """Add what the model makes of each pair of states, and the evidence of the t-tests."""
+    by_name: dict[tuple[VitalKind, str, str], ModelTest] = {
+        (test.kind, test.first, test.second): test for model in models for test in model.tests
+    }
+    return tuple(
+        replace(
+            one,
+            by_model=by_name.get((one.kind, one.first, one.second)),
+            evidence=evidence_of(one.comparison),
+        )
+        for one in family
+    )
+
+
+def _with_periods(
+    family: Sequence[VitalComparison], times: Visits, drifts: Sequence[VitalDrift]
+) -> tuple[VitalComparison, ...]:
+    """Add what time in the session may have to do with each paired difference."""
+    pairs = [(test.kind, test.first, test.second, test.comparison) for test in family]
+    effects = periods_of(pairs, times, drifts, family[0].correction)
+    return tuple(replace(test, period=own) for test, own in zip(family, effects, strict=True))
+
+
 def _judged(
-    kind: VitalKind, first: Emotion, second: Emotion, comparison: Comparison, query: AnalysisQuery
+    kind: VitalKind, first: str, second: str, comparison: Comparison, query: AnalysisQuery
 ) -> VitalComparison:
     """Add to a comparison what the declared bound says: is more excluded, and how many people would
     find it?
@@ -313,22 +353,6 @@ def _judged(
     return VitalComparison(
         kind, first, second, comparison, query.correction, query.design, excluded, required
     )
-
-
-def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
-    """Count the participants by the order in which they first met the tested states, in their first
-    such session.
-    """
-    by_session: defaultdict[tuple[str, int], dict[Emotion, None]] = defaultdict(dict)
-    for stimulus in stimuli:
-        state = tested_state(stimulus.condition)
-        if state is not None:
-            by_session[stimulus.participant, stimulus.session].setdefault(state)
-    first: dict[str, tuple[Emotion, ...]] = {}
-    for (participant, _), states in by_session.items():
-        if len(states) > 1:
-            first.setdefault(participant, tuple(states))
-    return dict(Counter(first.values()).most_common())
 
 
 def _declared_choice(query: AnalysisQuery) -> MatchingChoice:
@@ -355,6 +379,7 @@ def _settlings(query: AnalysisQuery) -> tuple[SettlingChoice, ...]:
 
 def _sensitivity(
     query: AnalysisQuery,
+    declared: Sequence[Comparison],
     readings: Mapping[C, StateReadings],
     around: Callable[[C], Iterable[C]],
 ) -> tuple[Sensitivity[C], ...]:
@@ -367,6 +392,8 @@ def _sensitivity(
     chosen = next(iter(readings))
 
     def family(choice: C) -> tuple[Decision, ...]:
+        if choice == chosen:
+            return tuple(decision_of(comparison) for comparison in declared)
         return decide_groups(readings[choice].counting(query.counted), query)
 
     return sensitivity(chosen, around(chosen), family)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -28,6 +29,8 @@ from dashboard.statistics import (
     signed_rank,
     welch_t,
 )
+
+_DIGITS = 12  # what lies behind them, in the largest value, is rounding
 
 
 class Obstacle(StrEnum):
@@ -181,6 +184,18 @@ def decide_family(
     )
 
 
+def decision_of(comparison: Comparison) -> Decision:
+    """Return what ``decide_family`` makes of the same sides, from what is computed already."""
+    c = comparison
+    if c.method is None:
+        return Decision(None, c.n_first_only, c.n_second_only)
+    blank = Decision(c.method, len(c.first), len(c.second), c.difference)
+    if c.tests is None:
+        return blank
+    t = c.tests.t
+    return replace(blank, interval=t.interval, p=t.p, holm_p=c.tests.holm_p, bh_p=c.tests.bh_p)
+
+
 def compare_states(states: Sequence[Mapping[str, float]]) -> StatesComparison:
     """Compare all states at once, over the participants who have all of them.
 
@@ -263,8 +278,16 @@ def _t_test(chosen: Comparison) -> TTest:
 
 
 def _flat_difference(chosen: Comparison) -> float:
-    """Return the difference of the means where the values do not vary."""
-    return sum(chosen.first) / len(chosen.first) - sum(chosen.second) / len(chosen.second)
+    """Return the difference of the means where the values do not vary, rounded at the 12th digit
+    of the largest value: what lies behind it is rounding, and differs between programs.
+    """
+    values = (*chosen.first, *chosen.second)
+    difference = math.fsum(chosen.first) / len(chosen.first)
+    difference -= math.fsum(chosen.second) / len(chosen.second)
+    largest = max(abs(value) for value in values)
+    if not largest:
+        return 0.0
+    return round(difference, _DIGITS - 1 - math.floor(math.log10(largest))) + 0.0
 
 
 def _decided(chosen: Comparison) -> Decision:

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.analysis.comparison import Comparison, Decision
-from dashboard.analysis.families import decide_groups
+from dashboard.analysis.family import decide_groups
 from dashboard.analysis.readings import StateReadings
 from dashboard.analysis.request import DOUBTS, AnalysisQuery, Correction
 from dashboard.analysis.sensitivity import Conclusion, conclude
-from dashboard.analysis.states import TESTED_STATES, tested_state
-from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 
 
@@ -24,7 +22,7 @@ class LeftOut:
     """
 
     flag: VitalFlag
-    state: Emotion
+    state: str
     readings: int
 
 
@@ -47,16 +45,16 @@ class WithAll:
 
 def count_left_out(readings: StateReadings, query: AnalysisQuery) -> tuple[LeftOut, ...]:
     """Count the readings that are left out, by flag and state."""
-    counts: Counter[tuple[VitalFlag, Emotion]] = Counter()
+    counts: Counter[tuple[VitalFlag, str]] = Counter()
     for group in readings.in_states():
-        state = tested_state(group.state)
+        state = query.state_of(group.state)
         for flag in group.doubts(query.counted):
             if state is not None:
                 counts[flag, state] += group.n
     return tuple(
         LeftOut(flag, state, counts[flag, state])
         for flag in DOUBTS
-        for state in TESTED_STATES
+        for state in query.states
         if counts[flag, state]
     )
 

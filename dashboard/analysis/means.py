@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from dashboard.analysis.readings import ReadingGroup
 from dashboard.analysis.states import TESTED_STATES, tested_state
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 
 _LARGEST = 1e60
-_KINDS = tuple(VitalKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +27,21 @@ class SessionMean:
         participant: pseudonymous code.
         session: id of the session.
         kind: what was measured; the mean is in its unit.
-        state: anger, happiness or neutral.
+        state: one of those that are compared.
         mean: over the readings.
         readings: how many there are.
         simulated: whether any of them is simulated.
+        minutes: mean time of the readings, in minutes since the start of the session.
     """
 
     participant: str
     session: int
     kind: VitalKind
-    state: Emotion
+    state: str
     mean: float
     readings: int
     simulated: bool
+    minutes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +51,24 @@ class StateMean:
     Attributes:
         participant: pseudonymous code.
         kind: what was measured; the mean is in its unit.
-        state: anger, happiness or neutral.
+        state: one of those that are compared.
         mean: of the means of the sessions that count, each with the same weight.
         readings: how many readings these sessions have in the state.
         simulated: whether any of them is simulated.
-        sessions: how many sessions count: those with at least two of the three states; where a
+        sessions: how many sessions count: those with at least two of the states; where a
             person has none such, all.
+        minutes: when they were taken, in minutes since the start of their session, averaged as the
+            values are.
     """
 
     participant: str
     kind: VitalKind
-    state: Emotion
+    state: str
     mean: float
     readings: int
     simulated: bool
     sessions: int = 1
+    minutes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,10 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class StatesTogether:
-    """The values of all three states of the people who have them in one session.
+    """The values of all states of the people who have them in one session.
 
     Attributes:
-        columns: for each of ``TESTED_STATES`` participant → value; the same people in each.
+        columns: for each state participant → value; the same people in each.
         left_out: how many have a state and are not among them.
     """
 
@@ -96,37 +99,48 @@ class StatesTogether:
     left_out: int
 
 
-Visits = Mapping[VitalKind, Mapping[str, Sequence[Mapping[Emotion, float]]]]
+Visits = Mapping[VitalKind, Mapping[str, Sequence[Mapping[str, float]]]]
 """Of each vital and participant what each session says: state → mean."""
 
 
-def session_means(groups: Iterable[ReadingGroup]) -> tuple[SessionMean, ...]:
-    """Average the readings of each session in each of the three states.
+def session_means(
+    groups: Iterable[ReadingGroup], states: tuple[str, ...] = TESTED_STATES
+) -> tuple[SessionMean, ...]:
+    """Average the readings of each session in each of the states.
 
-    The state must be the name of the emotion, in any case; other states are passed over.
+    The state must be named so, in any case; other states are passed over.
 
     Raises:
         StatisticsError: a value is not finite; the text names participant and vital.
     """
-    grouped: defaultdict[tuple[VitalKind, Emotion, str, int], list[ReadingGroup]]
+    grouped: defaultdict[tuple[VitalKind, str, str, int], list[ReadingGroup]]
     grouped = defaultdict(list)
     for group in groups:
-        state = tested_state(group.state)
+        state = tested_state(group.state, states)
         if state is not None:
             grouped[group.kind, state, group.participant, group.session].append(group)
-    return tuple(
-        SessionMean(
-            code,
-            session,
-            kind,
-            state,
-            _mean(parts),
-            sum(part.n for part in parts),
-            any(part.simulated for part in parts),
-        )
-        for (kind, state, code, session), parts in sorted(
-            grouped.items(), key=lambda item: _place(*item[0])
-        )
+    places = {name: place for place, name in enumerate((*VitalKind, *states))}
+    ordered = sorted(grouped.items(), key=lambda item: _place(places, item[0]))
+    return tuple(_session_mean(*names, parts) for names, parts in ordered)
+
+
+def _session_mean(
+    kind: VitalKind, state: str, code: str, session: int, parts: Sequence[ReadingGroup]
+) -> SessionMean:
+    if len(parts) == 1:  # as nearly always
+        (only,) = parts
+        mean = _mean(parts)
+        return SessionMean(code, session, kind, state, mean, only.n, only.simulated, only.minutes)
+    n = sum(part.n for part in parts)
+    return SessionMean(
+        code,
+        session,
+        kind,
+        state,
+        _mean(parts),
+        n,
+        any(part.simulated for part in parts),
+        sum(part.n * part.minutes for part in parts) / n,
     )
 
 
@@ -138,7 +152,7 @@ def state_means(means: Sequence[SessionMean]) -> tuple[StateMean, ...]:
         visit = (mean.kind, mean.participant, mean.session)
         states_in[visit] += 1
         most[visit[:2]] = max(most[visit[:2]], states_in[visit])
-    together: defaultdict[tuple[VitalKind, Emotion, str], list[SessionMean]] = defaultdict(list)
+    together: defaultdict[tuple[VitalKind, str, str], list[SessionMean]] = defaultdict(list)
     for mean in means:
         counts = states_in[mean.kind, mean.participant, mean.session]
         if counts > 1 or most[mean.kind, mean.participant] == 1:
@@ -152,24 +166,63 @@ def state_means(means: Sequence[SessionMean]) -> tuple[StateMean, ...]:
             sum(mean.readings for mean in own),
             any(mean.simulated for mean in own),
             len(own),
+            average([mean.minutes for mean in own]),
         )
         for (kind, state, code), own in together.items()
     )
 
 
+def visits_of_groups(
+    groups: Iterable[ReadingGroup], states: tuple[str, ...] = TESTED_STATES
+) -> Visits:
+    """Return ``visits_of(session_means(groups, states))`` without all that tables need beside it.
+
+    Raises:
+        StatisticsError: as ``session_means``.
+    """
+    parts: defaultdict[tuple[VitalKind, str, int, str], list[ReadingGroup]] = defaultdict(list)
+    for group in groups:
+        state = tested_state(group.state, states)
+        if state is not None:
+            parts[group.kind, group.participant, group.session, state].append(group)
+    visits: defaultdict[VitalKind, defaultdict[str, defaultdict[int, dict[str, float]]]]
+    visits = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    for (kind, code, session, state), own in parts.items():
+        visits[kind][code][session][state] = _mean(own)
+    return _without_numbers(visits)
+
+
 def visits_of(means: Iterable[SessionMean]) -> Visits:
     """Put together what belongs to one session of one participant."""
-    visits: defaultdict[VitalKind, defaultdict[str, defaultdict[int, dict[Emotion, float]]]]
+    return _by_visit((mean, mean.mean) for mean in means)
+
+
+def times_of(means: Iterable[SessionMean]) -> Visits:
+    """Put together when it was measured, in minutes since the start of the session, so that
+    ``sides_of`` weighs the times exactly as it weighs the values.
+    """
+    return _by_visit((mean, mean.minutes) for mean in means)
+
+
+def _by_visit(values: Iterable[tuple[SessionMean, float]]) -> Visits:
+    visits: defaultdict[VitalKind, defaultdict[str, defaultdict[int, dict[str, float]]]]
     visits = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
-    for mean in means:
-        visits[mean.kind][mean.participant][mean.session][mean.state] = mean.mean
+    for mean, value in values:
+        visits[mean.kind][mean.participant][mean.session][mean.state] = value
+    return _without_numbers(visits)
+
+
+def _without_numbers(
+    visits: Mapping[VitalKind, Mapping[str, Mapping[int, Mapping[str, float]]]],
+) -> Visits:
+    """Leave out which session each is: only what belongs together matters."""
     return {
         kind: {code: list(own.values()) for code, own in people.items()}
         for kind, people in visits.items()
     }
 
 
-def sides_of(visits: Visits, kind: VitalKind, first: Emotion, second: Emotion) -> Sides:
+def sides_of(visits: Visits, kind: VitalKind, first: str, second: str) -> Sides:
     """Return the values of two states.
 
     Who has both in a session gets the means over all such sessions, so that the difference is the
@@ -180,6 +233,13 @@ def sides_of(visits: Visits, kind: VitalKind, first: Emotion, second: Emotion) -
     two = {}
     apart = []
     for code, own in visits.get(kind, {}).items():
+        if len(own) == 1:  # as nearly always: nothing to average
+            (session,) = own
+            if first in session:
+                one[code] = session[first]
+            if second in session:
+                two[code] = session[second]
+            continue
         both = [session for session in own if first in session and second in session]
         firsts = [session[first] for session in both or own if first in session]
         seconds = [session[second] for session in both or own if second in session]
@@ -193,17 +253,19 @@ def sides_of(visits: Visits, kind: VitalKind, first: Emotion, second: Emotion) -
     return Sides(one, two, frozenset(apart))
 
 
-def states_together(visits: Visits, kind: VitalKind) -> StatesTogether:
+def states_together(
+    visits: Visits, kind: VitalKind, states: Sequence[str] = TESTED_STATES
+) -> StatesTogether:
     """Return the values of all states, of the sessions that have all of them."""
     people = visits.get(kind, {})
     whole = {
-        code: [session for session in own if len(session) == len(TESTED_STATES)]
+        code: [session for session in own if len(session) == len(states)]
         for code, own in people.items()
     }
     complete = {code: own for code, own in whole.items() if own}
     columns = tuple(
         {code: average([session[state] for session in own]) for code, own in complete.items()}
-        for state in TESTED_STATES
+        for state in states
     )
     return StatesTogether(columns, len(people) - len(complete))
 
@@ -225,9 +287,14 @@ def _mean(parts: Sequence[ReadingGroup]) -> float:
             raise StatisticsError(
                 f"Participant {part.participant} has a {part.kind} reading beyond 1e60."
             )
+    if len(parts) == 1:
+        return parts[0].total / parts[0].n
     return math.fsum(part.total for part in parts) / sum(part.n for part in parts)
 
 
-def _place(kind: VitalKind, state: Emotion, code: str, session: int) -> tuple[int, int, str, int]:
+def _place(
+    places: Mapping[str, int], names: tuple[VitalKind, str, str, int]
+) -> tuple[int, int, str, int]:
     """Sort as the tables do: vitals and states in their order, then codes, then sessions."""
-    return _KINDS.index(kind), TESTED_STATES.index(state), code, session
+    kind, state, code, session = names
+    return places[kind], places[state], code, session

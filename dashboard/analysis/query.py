@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from dashboard.analysis.request import AnalysisQuery
 
-_SEVERAL = frozenset({"session", "vital", "count_flagged"})
+_SEVERAL = frozenset(
+    {"session", "vital", "count_flagged", "prefer_source", "heart_measure", "states"}
+)
 
 
 def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
@@ -22,7 +24,7 @@ def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
     single: dict[str, Any] = {}
     several: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in fields:
-        if name in _SEVERAL:
+        if name in _SEVERAL and (value.strip() or name != "states"):
             several[name].append(value)
         elif value.strip():
             single[name] = value

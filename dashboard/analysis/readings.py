@@ -4,14 +4,14 @@ state.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard.analysis.request import AnalysisQuery, StateBy
 from dashboard.analysis.sensitivity import MatchingChoice, SettlingChoice
-from dashboard.analysis.states import tested_state
-from edge_agent.core.expression import Emotion
+from dashboard.analysis.states import TESTED_STATES, tested_state
+from dashboard.analysis.sums.pieces import SummedPieces
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
@@ -24,7 +24,7 @@ from edge_agent.store.read.stimuli import ReadingSum, Stimulus
 
 @dataclass(frozen=True, slots=True)
 class ReadingGroup:
-    """Readings of one participant in one session that share kind, state and flags, summed.
+    """Readings of one participant in one session that share kind, state, flags and source, summed.
 
     Attributes:
         participant: pseudonymous code.
@@ -36,6 +36,8 @@ class ReadingGroup:
         n: how many they are.
         total: sum of the values.
         largest: largest absolute value.
+        minutes: mean time of the readings, in minutes since the start of the session.
+        source: who measured.
     """
 
     participant: str
@@ -47,6 +49,8 @@ class ReadingGroup:
     n: int
     total: float
     largest: float
+    minutes: float = 0.0
+    source: str = ""
 
     @property
     def doubtful(self) -> bool:
@@ -87,24 +91,33 @@ class StateReadings:
     """The readings of a question.
 
     Attributes:
-        groups: those with a state, tested or not, and whatever their flags.
+        groups: those with a state, tested or not, and whatever their flags; in a session of each
+            vital those of one source.
         matching: with observed emotions, how the readings were matched.
         unreported: with self-report, the stimuli of which nothing was reported.
         settling: by condition or self-report, for each vital what the beginnings held.
+        beginnings: by condition or self-report, the readings of these beginnings themselves; like
+            ``settling`` and ``unreported`` of the first of several choices alone.
+        passed_over: those in these states whose source is not the one of the session.
+        states: those that are compared.
     """
 
     groups: tuple[ReadingGroup, ...]
     matching: MatchCounts | None = None
     unreported: int = 0
     settling: tuple[Settling, ...] = ()
+    beginnings: tuple[ReadingGroup, ...] = ()
+    passed_over: tuple[ReadingGroup, ...] = ()
+    states: tuple[str, ...] = TESTED_STATES
 
     def in_states(self) -> tuple[ReadingGroup, ...]:
-        """Return the groups in the three states."""
-        return tuple(group for group in self.groups if tested_state(group.state) is not None)
+        """Return the groups in the states that are compared."""
+        return tuple(group for group in self.groups if tested_state(group.state, self.states))
 
     def counting(self, flags: Collection[VitalFlag]) -> tuple[ReadingGroup, ...]:
         """Return the groups that count in means where these flags of doubt are asked for."""
-        return tuple(group for group in self.groups if not group.doubts(flags))
+        doubts = UNUSABLE - frozenset(flags)
+        return tuple(group for group in self.groups if not group.flags & doubts)
 
 
 def find_readings(
@@ -122,59 +135,72 @@ def find_readings(
     Raises:
         StoreError: the database cannot be read.
     """
-    by_id = {session.id: session for session in sessions}
     labels = [_label(stimulus, query.state) for stimulus in stimuli]
-    named = {stimulus: label for stimulus, label in zip(stimuli, labels, strict=True) if label}
+    named = [(one, label) for one, label in zip(stimuli, labels, strict=True) if label]
     cuts = {choice.settling_ms(kind) for choice in choices for kind in query.vital}
-    pieces = [
-        (sums.after_ms, _group(by_id[stimulus.session], named[stimulus], sums))
-        for stimulus, sums in reader.vital_sums(tuple(named), query.vital, cuts)
-    ]
+    sums = reader.piece_sums([stimulus for stimulus, _ in named], query.vital, cuts)
+    pieces = SummedPieces(sums, {session.id: session for session in sessions}, named)
     unreported = labels.count("") if query.state is StateBy.REPORTED else 0
-    return [_settled(pieces, choice, query, unreported) for choice in choices]
+    declared, *others = choices
+    return [
+        _settled(pieces, declared, query, unreported),
+        *(_of_choice(pieces, choice, query) for choice in others),
+    ]
+
+
+def _of_choice(pieces: SummedPieces, choice: SettlingChoice, query: AnalysisQuery) -> StateReadings:
+    """Leave out the pieces that begin before a vital has settled."""
+    late, _ = pieces.parted({kind: choice.settling_ms(kind) for kind in query.vital})
+    kept, passed_over = of_one_source(
+        [ReadingGroup(*one) for one in late], query.prefer_source, query.states
+    )
+    return StateReadings(kept, passed_over=passed_over, states=query.states)
 
 
 def _settled(
-    pieces: Sequence[tuple[int, ReadingGroup]],
-    choice: SettlingChoice,
-    query: AnalysisQuery,
-    unreported: int,
+    pieces: SummedPieces, choice: SettlingChoice, query: AnalysisQuery, unreported: int
 ) -> StateReadings:
-    """Leave out the pieces that begin before a vital has settled, and say what they held."""
+    """Leave out the same pieces, and say what they held."""
     begins = {kind: choice.settling_ms(kind) for kind in query.vital}
-    kept = tuple(group for after_ms, group in pieces if after_ms >= begins[group.kind])
-    skipped = [group for after_ms, group in pieces if after_ms < begins[group.kind]]
+    late, early = pieces.parted(begins)
+    skipped = tuple(ReadingGroup(*one) for one in early)
+    kept, passed_over = of_one_source(
+        [ReadingGroup(*one) for one in late], query.prefer_source, query.states
+    )
+    usable = _usable(skipped, query)
+    places = _places(_usable(kept, query), query)
+    emptied = Counter(kind for kind, _, _ in _places(usable, query) - places)
+    held = Counter[VitalKind]()
+    for group in usable:
+        held[group.kind] += group.n
     return StateReadings(
         kept,
+        passed_over=passed_over,
         unreported=unreported,
         settling=tuple(
-            Settling(
-                kind,
-                choice.settling_s(kind),
-                sum(group.n for group in _usable(skipped, kind, query)),
-                len(_places(_usable(skipped, kind, query)) - _places(_usable(kept, kind, query))),
-            )
+            Settling(kind, choice.settling_s(kind), held[kind], emptied[kind])
             for kind in query.vital
         ),
+        beginnings=skipped,
+        states=query.states,
     )
 
 
-def _usable(
-    groups: Iterable[ReadingGroup], kind: VitalKind, query: AnalysisQuery
-) -> list[ReadingGroup]:
-    """Return the groups of a vital in the three states that count by their flags."""
+def _usable(groups: Iterable[ReadingGroup], query: AnalysisQuery) -> list[ReadingGroup]:
+    """Return the groups in the three states that count by their flags."""
+    doubts = UNUSABLE - query.counted
     return [
         group
         for group in groups
-        if group.kind is kind
-        and tested_state(group.state) is not None
-        and not group.doubts(query.counted)
+        if query.state_of(group.state) is not None and not group.flags & doubts
     ]
 
 
-def _places(groups: Iterable[ReadingGroup]) -> set[tuple[str, Emotion | None]]:
-    """Return whose and which states they are."""
-    return {(group.participant, tested_state(group.state)) for group in groups}
+def _places(
+    groups: Iterable[ReadingGroup], query: AnalysisQuery
+) -> set[tuple[VitalKind, str, str | None]]:
+    """Return of which vital, whose and which states they are."""
+    return {(group.kind, group.participant, query.state_of(group.state)) for group in groups}
 
 
 def find_observed(
@@ -196,13 +222,63 @@ def find_observed(
     matchings = [
         Matching(choice.window_s, lags_of(query, choice), query.share) for choice in choices
     ]
-    return [
-        StateReadings(
-            tuple(_group(by_id[number], state, sums) for number, state, sums in one.sums),
-            one.counts,
-        )
-        for one in reader.observed_sums(sessions, shown, query.vital, matchings)
-    ]
+    every = []
+    for one in reader.observed_sums(sessions, shown, query.vital, matchings):
+        groups = tuple(_group(by_id[number], state, sums) for number, state, sums in one.sums)
+        kept, passed_over = of_one_source(groups, query.prefer_source, query.states)
+        every.append(StateReadings(kept, one.counts, passed_over=passed_over, states=query.states))
+    return every
+
+
+def of_one_source(
+    groups: Sequence[ReadingGroup],
+    preferred: Sequence[str] = (),
+    states: tuple[str, ...] = TESTED_STATES,
+) -> tuple[tuple[ReadingGroup, ...], tuple[ReadingGroup, ...]]:
+    """Choose in each session, of each vital, the source that counts: a difference between two
+    states must not be one between two sensors, and a mean of two sensors is neither's.
+
+    The first of ``preferred`` that measured counts; else the one with the most readings in the
+    three states that no flag casts doubt on, then with the most.
+
+    Returns:
+        What counts, and what is passed over of the three states.
+    """
+    sources = {(group.session, group.kind, group.source) for group in groups}
+    if len(sources) == len({(session, kind) for session, kind, _ in sources}):
+        return tuple(groups), ()  # as nearly always
+    measured: defaultdict[tuple[int, VitalKind], dict[str, tuple[int, int]]] = defaultdict(dict)
+    for group in groups:
+        if tested_state(group.state, states) is not None:
+            sound, every = measured[group.session, group.kind].get(group.source, (0, 0))
+            sound += 0 if group.flags & UNUSABLE else group.n
+            measured[group.session, group.kind][group.source] = (sound, every + group.n)
+    chosen = {place: best_source(sources, preferred) for place, sources in measured.items()}
+    kept = tuple(
+        group
+        for group in groups
+        if chosen.get((group.session, group.kind), group.source) == group.source
+    )
+    passed_over = tuple(
+        group
+        for group in groups
+        if tested_state(group.state, states) is not None
+        and chosen[group.session, group.kind] != group.source
+    )
+    return kept, passed_over
+
+
+def best_source(sources: Mapping[str, tuple[int, int]], preferred: Sequence[str]) -> str:
+    """Return which source counts.
+
+    Args:
+        sources: of each how many readings without doubt it has, and how many in all.
+        preferred: names, the first that is there counts.
+    """
+    for name in preferred:
+        if name in sources:
+            return name
+    return min(sources, key=lambda name: (-sources[name][0], -sources[name][1], name))
 
 
 def find_beats(
@@ -212,7 +288,7 @@ def find_beats(
     stimuli: Sequence[Stimulus],
     shown: Mapping[int, FaceLabels],
 ) -> list[Beats]:
-    """Read the intervals between beats in anger, happiness and neutral, one entry for each time of
+    """Read the intervals between beats in the states that are compared, one entry for each time of
     one state.
 
     Raises:
@@ -232,7 +308,15 @@ def find_beats(
             StateSpan(by_id[one.session], _label(one, query.state), one.start_ms, one.end_ms)
             for one in stimuli
         )
-    return reader.beats(span for span in spans if tested_state(span.state) is not None)
+    beats = reader.beats(span for span in spans if query.state_of(span.state) is not None)
+    measured: defaultdict[int, dict[str, tuple[int, int]]] = defaultdict(dict)
+    for part in beats:
+        every = measured[part.session].get(part.source, (0, 0))[1] + len(part.at_ms)
+        measured[part.session][part.source] = (every, every)
+    chosen = {
+        session: best_source(sources, query.prefer_source) for session, sources in measured.items()
+    }
+    return [part for part in beats if part.source == chosen[part.session]]
 
 
 def lags_of(query: AnalysisQuery, choice: MatchingChoice) -> Mapping[VitalKind, float]:
@@ -240,11 +324,13 @@ def lags_of(query: AnalysisQuery, choice: MatchingChoice) -> Mapping[VitalKind, 
     return {kind: choice.lag_s(kind) for kind in query.vital}
 
 
-def count_states(groups: Iterable[ReadingGroup]) -> dict[str, int]:
+def count_states(
+    groups: Iterable[ReadingGroup], states: tuple[str, ...] = TESTED_STATES
+) -> dict[str, int]:
     """Count the readings in states that no test uses, by label."""
     counts: Counter[str] = Counter()
     for group in groups:
-        if tested_state(group.state) is None:
+        if tested_state(group.state, states) is None:
             counts[group.state] += group.n
     return dict(sorted(counts.items()))
 
@@ -267,4 +353,6 @@ def _group(session: Session, state: str, sums: ReadingSum) -> ReadingGroup:
         n=sums.n,
         total=sums.total,
         largest=sums.largest,
+        minutes=(sums.mean_at_ms - session.start_ms) / 60_000,
+        source=sums.source,
     )

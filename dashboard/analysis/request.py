@@ -7,7 +7,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from dashboard.analysis.states import VITALS, Design
+from dashboard.analysis.states import (
+    MOST_STATES,
+    TESTED_STATES,
+    VITALS,
+    Design,
+    pairs_of,
+    same_label,
+    tested_state,
+)
+from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.vitals import TESTED, AnalysisOption, VitalKind
 from edge_agent.store.read.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S
@@ -34,6 +43,35 @@ class Correction(StrEnum):
 
     HOLM = "holm"
     BENJAMINI_HOCHBERG = "benjamini_hochberg"
+
+
+class HeartMeasure(StrEnum):
+    """What intervals between beats can be tested for."""
+
+    LN_RMSSD = "ln_rmssd"
+    SDNN = "sdnn"
+    LN_LF = "ln_lf"
+    LN_HF = "ln_hf"
+    LN_LF_HF = "ln_lf_hf"
+    RESPIRATION = "respiration"
+
+
+HEART_NAMES = {
+    HeartMeasure.LN_RMSSD: "RMSSD",
+    HeartMeasure.SDNN: "SDNN",
+    HeartMeasure.LN_LF: "Low-frequency power",
+    HeartMeasure.LN_HF: "High-frequency power",
+    HeartMeasure.LN_LF_HF: "LF/HF",
+    HeartMeasure.RESPIRATION: "Respiration rate, estimated from the rhythm",
+}
+"""How people call each of them."""
+
+
+class Outcome(StrEnum):
+    """What of a reading is compared."""
+
+    LEVEL = "level"
+    CHANGE = "change"
 
 
 class Sample(StrEnum):
@@ -102,7 +140,7 @@ class AnalysisQuery(Model):
         description="Equivalence: differences of pressure up to this, in mmHg, count as none",
     )
     sensitivity: bool = Field(
-        False,
+        True,
         description="Whether everything is repeated. Observed: with half and twice the window and "
         "lags. Condition and self-report: with none, half and twice of the settling times",
     )
@@ -155,6 +193,42 @@ class AnalysisQuery(Model):
         "test. Contradicts count_flagged",
     )
 
+    heart_measure: tuple[HeartMeasure, ...] = Field(
+        (HeartMeasure.LN_RMSSD,),
+        min_length=1,
+        description="What the intervals between beats are tested for, a family of its own. "
+        "ln_rmssd, sdnn: 60 s of a state in a session. ln_hf, respiration (estimated from the "
+        "rhythm): 60 s without a break. ln_lf, ln_lf_hf: 120 s without a break",
+    )
+    outcome: Outcome = Field(
+        Outcome.LEVEL,
+        description="level: readings as they are. change: less the mean of the participant's "
+        "baseline in the same session; sessions without one are left out",
+    )
+    states: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        TESTED_STATES,
+        min_length=2,
+        max_length=MOST_STATES,
+        description="Which states are compared, each pair of them: labels of stimuli, or emotions; "
+        "the first is the one that the others are compared with. Observed and reported states are "
+        "emotions",
+    )
+    group: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="Attribute of the participants, such as sex, by whose values groups are "
+        "compared: all states together, and whether the states differ otherwise in one group than "
+        "in another. A family of tests of its own",
+    )
+    prefer_source: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        (),
+        max_length=20,
+        description="Where several sources measured a vital in a session, one of them counts: the "
+        "first of these that did; else the one with the most readings without doubt. Empty: "
+        "vitals.prefer_sources of the configuration",
+    )
+
     @field_validator("vital")
     @classmethod
     def _in_order(cls, vital: tuple[VitalKind, ...]) -> tuple[VitalKind, ...]:
@@ -165,6 +239,28 @@ class AnalysisQuery(Model):
         if VitalKind.RR_INTERVAL in vital:
             raise ValueError("rr_interval is not tested; its variability stands beside the tests")
         return tuple(kind for kind in TESTED if kind in vital)
+
+    @field_validator("heart_measure")
+    @classmethod
+    def _each_once(cls, measures: tuple[HeartMeasure, ...]) -> tuple[HeartMeasure, ...]:
+        """A measure named twice would be two tests of one family."""
+        return tuple(measure for measure in HeartMeasure if measure in measures)
+
+    @field_validator("states")
+    @classmethod
+    def _are_states(cls, states: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Two names of one state would compare it with itself."""
+        known = {emotion.value: emotion for emotion in Emotion}
+        names = [same_label(state) for state in states]
+        if "" in names:
+            raise ValueError("a state has no name")
+        if len(set(names)) < len(names):
+            raise ValueError("a state is named twice")
+        if info.data.get("state") in (StateBy.OBSERVED, StateBy.REPORTED):
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{name} is no emotion; choose from {', '.join(known)}")
+        return tuple(known.get(same_label(state), state.strip()) for state in states)
 
     @field_validator("count_flagged")
     @classmethod
@@ -182,6 +278,15 @@ class AnalysisQuery(Model):
         if leave_out and doubtful:
             raise ValueError(f"count_flagged asks for {', '.join(doubtful)}; give one of the two")
         return leave_out
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Each pair of states, in order of the tests of a vital."""
+        return pairs_of(self.states)
+
+    def state_of(self, label: str) -> str | None:
+        """Return which of the states a label names, or ``None``."""
+        return tested_state(label, self.states)
 
     @property
     def counted(self) -> frozenset[VitalFlag]:

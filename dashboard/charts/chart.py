@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from dashboard.charts.plotly_script import TRACE_TYPES
+
 Height = Literal["small", "medium", "large", "tall", "tall-1", "tall-2", "tall-3"]
 
 
@@ -31,6 +33,19 @@ class Chart:
     rows: tuple[tuple[str, ...], ...]
     time_axis: bool = False
     height: Height = "medium"
+
+    def __post_init__(self) -> None:
+        """Refuse what pages could not draw.
+
+        Raises:
+            ValueError: a trace is of a kind that our bundle of Plotly does not have.
+        """
+        for trace in self.figure["data"]:
+            if trace["type"] not in TRACE_TYPES:
+                raise ValueError(
+                    f"chart {self.id}: our Plotly draws no {trace['type']!r}; compose it of "
+                    f"{', '.join(sorted(TRACE_TYPES))}"
+                )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the chart as JSON data for ``drawChart``."""

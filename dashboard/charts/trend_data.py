@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from edge_agent.core.study import Marker
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
 
@@ -22,6 +23,7 @@ class TrendData:
         trend: shares of expressions.
         vitals: readings by kind.
         conditions: stimuli that went on.
+        markers: notes and baselines.
     """
 
     start_ms: int
@@ -29,6 +31,7 @@ class TrendData:
     trend: Trend
     vitals: Mapping[VitalKind, VitalTrend]
     conditions: Sequence[ConditionInterval]
+    markers: Sequence[Marker] = ()
 
     def drawn_kinds(self) -> tuple[VitalKind, ...]:
         """Return the kinds that have a line: the usual ones, and those with readings here."""

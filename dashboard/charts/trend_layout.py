@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.charts.trend_data import TREND_VITALS, TrendData
+from edge_agent.core.study import Marker
 
 USUAL_PANELS = 2
 """Panels below the shares that are always there: heart rate and blood pressure."""
@@ -56,12 +57,14 @@ def trend_layout(data: TrendData) -> dict[str, Any]:
         "fixedrange": True,
     }
     shapes, notes = _condition_marks(data)
+    shapes += [_marker_line(marker) for marker in data.markers]
     places = _places(data)
     panels = data.panels()
     shares = places.lifted(_SHARE_DOMAIN)
     layout = {
         "hovermode": "x unified",
         "hoversubplots": "axis",
+        "dragmode": "zoom",
         "margin": {"l": 48, "r": 12, "t": 26, "b": 36},
         "xaxis": {
             "type": "date",
@@ -69,7 +72,6 @@ def trend_layout(data: TrendData) -> dict[str, Any]:
             "anchor": vertical_axis(len(panels) - 1),
             "gridcolor": "var(--chart-grid)",
             "linecolor": "var(--chart-line)",
-            "fixedrange": True,
             "hoverformat": "%a %-d %b, %H:%M:%S"
             if data.trend.bucket_ms < 60_000
             else "%a %-d %b, %H:%M",
@@ -153,6 +155,20 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
                 | _NOTE
             )
     return shapes, notes
+
+
+def _marker_line(marker: Marker) -> dict[str, Any]:
+    """Draw a line through all panels where a note or a baseline was marked."""
+    return {
+        "type": "line",
+        "xref": "x",
+        "yref": "paper",
+        "x0": marker.at.wall_ms,
+        "x1": marker.at.wall_ms,
+        "y0": 0,
+        "y1": 1,
+        "line": {"width": 1, "dash": "dot", "color": "var(--accent)"},
+    }
 
 
 _NOTE = {

@@ -5,25 +5,32 @@ Heart rate and blood pressure have their panels always, other vitals when there 
 
 from __future__ import annotations
 
+import html
 import itertools
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dashboard.charts.chart import Chart, Height
+from dashboard.charts.last_readings import last_reading_trace
 from dashboard.charts.trend_data import TrendData
 from dashboard.charts.trend_layout import USUAL_PANELS, trend_layout, vertical_axis
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.store.read.results import Trend, VitalTrend
 
 
 def trend_chart(data: TrendData) -> Chart:
     """Draw emotion shares and vital signs one above the other on one time axis."""
     panels = data.panels()
-    traces = [*_share_traces(data.trend)]
+    traces = [*_share_traces(data.trend), *_marker_traces(data)]
     for kind in data.drawn_kinds():
         if kind in data.vitals:
-            traces += _vital_traces(data.vitals[kind], vertical_axis(panels.index(kind.spec.panel)))
+            axis = vertical_axis(panels.index(kind.spec.panel))
+            drawn = _vital_traces(data.vitals[kind], axis)
+            if drawn:
+                traces += [last_reading_trace(data.vitals[kind], data.trend.starts, axis), *drawn]
     names = ["Expression", *(panel[0].lower() + panel[1:] for panel in panels)]
     return Chart(
         id="trend",
@@ -84,6 +91,37 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
     ]
 
 
+def _marker_traces(data: TrendData) -> list[dict[str, Any]]:
+    """Draw notes and baseline markers at the top of the shares, told when pointed at."""
+    if not data.markers:
+        return []
+    words = [_marker_words(marker) for marker in data.markers]
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "marker",
+            "x": [marker.at.wall_ms for marker in data.markers],
+            "y": [1.0] * len(data.markers),
+            "marker": {
+                "symbol": "triangle-down",
+                "size": 11,
+                "color": "var(--accent)",
+                "line": {"width": 1, "color": "var(--surface)"},
+            },
+            "cliponaxis": False,
+            "hovertemplate": [f"{html.escape(text)}<extra></extra>" for text in words],
+            "showlegend": False,
+        }
+    ]
+
+
+def _marker_words(marker: Marker) -> str:
+    if marker.kind is MarkerKind.BASELINE:
+        return "baseline begins"
+    return f"note: {marker.label}"
+
+
 def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
     """Draw the mean as a line and least to most as a band around it.
 
@@ -126,7 +164,7 @@ def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
         "line": {"color": f"var({spec.colour})", "width": 1.8},
         "marker": {"color": f"var({spec.colour})", "size": 3.5},
         "connectgaps": False,
-        "hovertemplate": f"%{{y:.{spec.decimals}f}} {spec.unit_shown}",
+        "hoverinfo": "skip",  # last_reading_trace tells it, between readings too
     }
     return [band, mean]
 
@@ -176,6 +214,9 @@ def _trend_sentence(data: TrendData) -> str:
         vital = data.vitals.get(kind)
         if vital is not None and any(vital.n):
             parts.append(_vital_sentence(vital))
+    if data.markers:
+        counts = Counter(marker.kind.value for marker in data.markers)
+        parts.append("marked: " + ", ".join(f"{kind} {n}" for kind, n in sorted(counts.items())))
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 

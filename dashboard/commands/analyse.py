@@ -4,40 +4,36 @@ programs.
 
 from __future__ import annotations
 
-import textwrap
+import json
+import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
 
-from dashboard.analysis.present.schemas import AnalysisModel, VariabilityModel
+from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe
-from dashboard.analysis.request import DOUBTS, AnalysisQuery, Correction, Sample, StateBy
-from dashboard.analysis.states import TESTED_STATES, Design
+from dashboard.analysis.request import (
+    DOUBTS,
+    AnalysisQuery,
+    Correction,
+    HeartMeasure,
+    Outcome,
+    Sample,
+    StateBy,
+)
+from dashboard.analysis.states import Design
+from dashboard.commands.analyse_text import report
 from dashboard.commands.exit_codes import run_command
 from edge_agent.core.vitals import TESTED
 
 if TYPE_CHECKING:
-    from dashboard.analysis.present.table import TestRow
+    from dashboard.analysis.results import Analysis
+    from dashboard.web.settings import DashboardOptions
 
-_WIDTH = 100
-_COLUMNS = (
-    ("comparison", "comparison"),
-    ("test", "test"),
-    ("n", "n"),
-    ("difference", "difference"),
-    ("interval", "95 % CI"),
-    ("t", "t"),
-    ("df", "df"),
-    ("p", "p"),
-    ("adjusted_p", "adj. p"),
-    ("g", "g"),
-    ("g_interval", "95 % CI"),
-    ("shapiro", "Shapiro p"),
-    ("rank", "rank p"),
-    ("equivalence", "equiv. p"),
-)
+
 _DEFAULTS = AnalysisQuery()
 
 
@@ -109,7 +105,7 @@ _DEFAULTS = AnalysisQuery()
     "--sensitivity",
     is_flag=True,
     help="Repeat: observed with half and double the window and lags, else with none, half and "
-    "double the settling times.",
+    "double the settling times; so it is unless told not to.",
 )
 @click.option(
     "--settling-heart-rate",
@@ -130,6 +126,7 @@ _DEFAULTS = AnalysisQuery()
     type=float,
     help="The same of all other vitals. Default: each its own.",
 )
+@click.option("--no-sensitivity", is_flag=True, help="Observed: do not repeat anything.")
 @click.option(
     "--window",
     type=float,
@@ -170,9 +167,72 @@ _DEFAULTS = AnalysisQuery()
     help="Count readings with this flag of doubt all the same; can be repeated.",
 )
 @click.option(
+    "--outcome",
+    type=click.Choice([outcome.value for outcome in Outcome]),
+    default=_DEFAULTS.outcome.value,
+    show_default=True,
+    help="Compare readings, or their change from the participant's baseline in the same session.",
+)
+@click.option(
+    "--heart-measure",
+    multiple=True,
+    type=click.Choice([measure.value for measure in HeartMeasure]),
+    help="What intervals between beats are tested for; can be repeated. Default: ln_rmssd.",
+)
+@click.option(
+    "--states",
+    multiple=True,
+    help="A state to compare: the label of a stimulus or an emotion; give two to six, the one that "
+    "the others are compared with first. Default: neutral, happiness, anger.",
+)
+@click.option(
+    "--group",
+    help="Attribute of the participants, such as sex: compare its groups, and whether the states "
+    "differ otherwise between them.",
+)
+@click.option(
+    "--prefer-source",
+    multiple=True,
+    help="Where several sources measured a vital in a session, this one counts; can be repeated, "
+    "the best first. Default: vitals.prefer_sources, else the one with the most readings.",
+)
+@click.option(
     "--leave-out-flagged",
     is_flag=True,
     help="Leave out readings in doubt, which is done without this option as well.",
+)
+@click.option(
+    "--question",
+    type=click.Path(path_type=Path),
+    help="JSON file with the question, as --print-question writes it, instead of these options.",
+)
+@click.option(
+    "--print-flow",
+    is_flag=True,
+    help="Only print the flow of people and readings as CSV.",
+)
+@click.option(
+    "--multiverse",
+    "of_choices",
+    is_flag=True,
+    help="Instead compute the question under every set of defensible choices; says on stderr how "
+    "far it is. With --json as JSON.",
+)
+@click.option(
+    "--print-multiverse",
+    is_flag=True,
+    help="Only print that as CSV.",
+)
+@click.option(
+    "--print-tables",
+    is_flag=True,
+    help="Only print what the analysis adds to a bundle, as JSON: text by the name of the file.",
+)
+@click.option(
+    "--range",
+    "span",
+    type=(int, int),
+    help="Only what lies between two times, in milliseconds since 1970 (UTC).",
 )
 @click.option(
     "--print-question",
@@ -184,31 +244,67 @@ def analyse_command(
     data: Path | None,
     as_json: bool,
     print_question: bool,
+    print_flow: bool,
     **options: Any,
 ) -> None:
-    """Test whether heart rate and blood pressure differ between anger, happiness and neutral."""
+    """Test whether heart rate and blood pressure differ between anger, happiness and neutral, or
+    between other states.
+    """
+    file = options.pop("question")
+    print_tables = options.pop("print_tables")
+    span = options.pop("span")
+    of_choices = options.pop("of_choices")
+    print_multiverse = options.pop("print_multiverse")
+    query = _query_of(options) if file is None else _read_question(file)
     if print_question:
-        click.echo(_query_of(options).model_dump_json(indent=2), color=False)
+        click.echo(query.model_dump_json(indent=2), color=False)
         return
-    response = _response(_database(config_file, data), _query_of(options))
+    if of_choices or print_multiverse:
+        click.echo(_of_choices(_options(config_file, data), query, as_json, print_multiverse))
+        return
+    dashboard = _options(config_file, data)
+    analysis = _analysis(dashboard, query, span)
+    if print_tables:
+        from dashboard.analysis.present.study.bundle_tables import bundle_tables
+
+        click.echo(json.dumps(bundle_tables(analysis)), color=False)
+        return
+    response = _response(dashboard, analysis)
+    if print_flow:
+        from dashboard.analysis.present.study.flow_text import flow_csv
+
+        click.echo(flow_csv(response.flow) if response.flow else "", nl=False, color=False)
+        return
     click.echo(response.model_dump_json(indent=2) if as_json else report(response), color=False)
 
 
 def _query_of(options: dict[str, Any]) -> AnalysisQuery:
     """Return the question that the options ask; what was not given keeps its default."""
     fields = dict(options)
+    fields["sensitivity"] = not fields.pop("no_sensitivity")
     if fields["sample"] is not None and fields["session"]:
         raise click.UsageError("give --sample or --session, not both")
     if fields["session"]:
         fields["sample"] = Sample.SELECTED.value
     elif fields["sample"] is None:
         fields["sample"] = Sample.AUTO.value
-    if not fields["vital"]:
-        del fields["vital"]
+    for several in ("vital", "heart_measure", "states"):
+        if not fields[several]:
+            del fields[several]
     try:
         return AnalysisQuery.model_validate(fields)
     except ValidationError as error:
         raise click.UsageError(" ".join(describe(error))) from error
+
+
+def _read_question(file: Path) -> AnalysisQuery:
+    """Return the question of a file."""
+    try:
+        return AnalysisQuery.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise click.UsageError(f"--question {file}: cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        raise click.UsageError(f"--question {file}: {' '.join(describe(error))}") from error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -218,107 +314,62 @@ def main(arguments: list[str] | None = None) -> int:
     return run_command(analyse_command, arguments, "affect-edge analyse")
 
 
-def report(response: AnalysisModel) -> str:
-    """Return the answer for people: warnings, each result in a sentence, the table of tests, and
-    the supplement.
-    """
-    supplement = [states.sentence for states in response.all_states]
-    supplement += [agreement.sentence for agreement in response.agreements]
-    supplement += [sensitivity.sentence for sensitivity in response.sensitivity]
-    supplement += [sensitivity.sentence for sensitivity in response.settling_sensitivity]
-    parts = (
-        [_wrapped(f"! {text}", "  ") for text in response.warnings],
-        [_wrapped(f"- {test.sentence}", "  ") for test in response.comparisons],
-        _tests(response),
-        [_wrapped(f"- {text}", "  ") for text in supplement],
-        _left_out(response),
-        _variability(response),
-        [_wrapped(f"* {text}", "  ") for text in (*response.cautions, *response.assumptions)],
-        [_wrapped(text, "") for text in response.method],
-    )
-    return "\n\n".join("\n".join(lines) for lines in parts if lines)
-
-
-def _left_out(response: AnalysisModel) -> list[str]:
-    """Say what was left out by flag and state, and where it would change a conclusion."""
-    from dashboard.analysis.present.left_out_table import left_out_table
-
-    table = left_out_table(response)
-    lines = [
-        f"{row.name}: "
-        + ", ".join(
-            f"{count} in {state}" for state, count in zip(TESTED_STATES, row.counts, strict=True)
-        )
-        for row in table.flags
-    ]
-    lines += [
-        f"{row.comparison} {row.difference} (adj. p {row.adjusted_p}); with every reading "
-        f"{row.all_difference} (adj. p {row.all_adjusted_p})"
-        f"{', another conclusion' if row.changes else ''}"
-        for row in table.tests
-    ]
-    lines += [f"until settled: {text}" for text in table.settling]
-    if lines:
-        lines.insert(0, "Readings left out")
-    return lines
-
-
-def _variability(response: AnalysisModel) -> list[str]:
-    """Lay the variability of the heart rate out, a participant's state a line."""
-    if not response.variability:
-        return []
-    return ["Variability of the heart rate, ms"] + [
-        f"{one.participant}  {one.state:10}  {one.reason or _measures(one)}"
-        for one in response.variability
-    ]
-
-
-def _measures(one: VariabilityModel) -> str:
-    """Write the measures with the share of beats that were corrected."""
-    share = 100 * (one.rejected or 0.0)
-    return f"RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}  {share:.0f} % of the beats corrected"
-
-
-def _database(config_file: Path | None, data: Path | None) -> Path:
+def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
     from dashboard.web.settings import options_from
     from edge_agent.config import load_settings
 
-    return options_from(load_settings(config_file), data).database
+    return options_from(load_settings(config_file), data)
 
 
-def _response(database: Path, query: AnalysisQuery) -> AnalysisModel:
-    from dashboard.analysis.analyse import analyse
-    from dashboard.analysis.present.response import response_of
+def _of_choices(
+    options: DashboardOptions, query: AnalysisQuery, as_json: bool, as_csv: bool
+) -> str:
+    """Return the multiverse of a question, however long it takes."""
+    from dashboard.analysis.multiverse.multiverse import Budget, multiverse
+    from dashboard.analysis.present.multiverse.text import multiverse_csv, multiverse_model
+    from dashboard.commands.analyse_text import multiverse_report
+    from dashboard.web.face_reading import face_reading
     from edge_agent.store.read.reader import Reader
 
-    return response_of(analyse(Reader(database), query))
+    face = face_reading(options.database, options.models)
+    answer = multiverse_model(
+        multiverse(
+            Reader(options.database),
+            query,
+            face,
+            options.prefer_sources,
+            Budget(math.inf),
+            _say_progress,
+        )
+    )
+    if as_csv:
+        return multiverse_csv(answer).rstrip("\n")
+    if as_json:
+        return answer.model_dump_json(indent=2)
+    return multiverse_report(answer)
 
 
-def _wrapped(text: str, indent: str) -> str:
-    return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+def _say_progress(done: int, planned: int) -> None:
+    """Say on stderr how far the computation is, where somebody looks."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{done} of {planned} sets of choices", nl=done == planned, err=True)
 
 
-def _tests(response: AnalysisModel) -> list[str]:
-    """Lay the tests out in columns, under the vital that they are about."""
-    from dashboard.analysis.present.table import groups_of
+def _analysis(
+    options: DashboardOptions, query: AnalysisQuery, span: tuple[int, int] | None
+) -> Analysis:
+    from dashboard.analysis.analyse import analyse
+    from dashboard.web.face_reading import face_reading
+    from edge_agent.store.read.reader import RangeReader, Reader
 
-    groups = [(group.title, [_cells(row) for row in group.rows]) for group in groups_of(response)]
-    heads = [head for _, head in _COLUMNS]
-    every = [heads, *(cells for _, rows in groups for cells in rows)]
-    widths = [max(len(cells[column]) for cells in every) for column in range(len(heads))]
-    lines = [_aligned(heads, widths)]
-    for title, rows in groups:
-        lines += ["", title, *(_aligned(cells, widths) for cells in rows)]
-    return lines
+    reader = Reader(options.database) if span is None else RangeReader(options.database, *span)
+    face = face_reading(options.database, options.models)
+    return analyse(reader, query, face, options.prefer_sources)
 
 
-def _cells(row: TestRow) -> list[str]:
-    return [getattr(row, name) for name, _ in _COLUMNS]
+def _response(options: DashboardOptions, analysis: Analysis) -> AnalysisModel:
+    from dashboard.analysis.planning.preregistration import compared
+    from dashboard.analysis.present.response import response_of
 
-
-def _aligned(cells: list[str], widths: list[int]) -> str:
-    """Join the cells: names to the left, numbers to the right."""
-    pairs = enumerate(zip(cells, widths, strict=True))
-    return "  ".join(
-        cell.ljust(width) if index < 2 else cell.rjust(width) for index, (cell, width) in pairs
-    ).rstrip()
+    preregistered = compared(options.database, analysis.query, len(analysis.participants))
+    return response_of(analysis, preregistered)

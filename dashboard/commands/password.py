@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from dashboard.accounts.accounts import AccountError, Accounts
+from dashboard.accounts.accounts import Accounts
+from dashboard.accounts.passwords import AccountError
 from dashboard.commands.exit_codes import run_command
 from dashboard.web.settings import options_from
 from edge_agent.config import load_settings

@@ -45,7 +45,28 @@ from dashboard.statistics.bayes_factor import (
 )
 from dashboard.statistics.effect_sizes import EffectSize, hedges_g, small_sample_correction
 from dashboard.statistics.equivalence import DEFAULT_BOUNDS, Bounds, Equivalence, equivalence
-from dashboard.statistics.mixed_model import FixedEffect, MixedModel, mixed_model
+from dashboard.statistics.heart.artefacts import CorrectedBeats, Corrections, corrected
+from dashboard.statistics.heart.spectrum import (
+    HIGH_HZ,
+    HIGH_S,
+    LOW_HZ,
+    LOW_S,
+    NoBreathError,
+    Spectrum,
+    breaths_per_minute,
+    spectrum,
+)
+from dashboard.statistics.heart.variability import (
+    ArtefactError,
+    HeartVariability,
+    TooShortError,
+    heart_variability,
+    ln_rmssd,
+)
+from dashboard.statistics.misreading import Attenuation, Recall, attenuation
+from dashboard.statistics.models.mixed_anova import FTest, MixedAnova, mixed_anova
+from dashboard.statistics.models.mixed_model import FixedEffect, MixedModel, mixed_model
+from dashboard.statistics.period import Drift, TimeAdjusted, adjusted_for_time, drift
 from dashboard.statistics.ranks import (
     Normality,
     RankTest,
@@ -57,62 +78,71 @@ from dashboard.statistics.ranks import (
 from dashboard.statistics.sample_size import (
     RequiredSample,
     SampleSize,
+    first_step,
     power_of,
     sample_size,
     still_needed,
 )
 from dashboard.statistics.samples import LEVEL, MINIMUM, Interval, NoVariationError, TooFewError
 from dashboard.statistics.t_tests import Method, Summary, TTest, paired_t, summarize, welch_t
-from dashboard.statistics.variability import (
-    ArtefactError,
-    CorrectedBeats,
-    Corrections,
-    HeartVariability,
-    TooShortError,
-    corrected,
-    heart_variability,
-    ln_rmssd,
-)
 
 __all__ = [
     "DEFAULT_BOUNDS",
+    "HIGH_HZ",
+    "HIGH_S",
     "LEVEL",
+    "LOW_HZ",
+    "LOW_S",
     "MINIMUM",
     "Agreement",
     "ArtefactError",
+    "Attenuation",
     "BayesFactor",
     "Bounds",
     "CorrectedBeats",
     "Corrections",
+    "Drift",
     "EffectSize",
     "Equivalence",
+    "FTest",
     "FixedEffect",
     "HeartVariability",
     "Interval",
     "Judgement",
     "Method",
+    "MixedAnova",
     "MixedModel",
+    "NoBreathError",
     "NoInterval",
     "NoVariationError",
     "Normality",
     "RankTest",
+    "Recall",
     "RepeatedAnova",
     "RequiredSample",
     "SampleSize",
+    "Spectrum",
     "Summary",
     "TTest",
+    "TimeAdjusted",
     "TooFewError",
     "TooShortError",
+    "adjusted_for_time",
+    "attenuation",
     "bayes_factor_independent",
     "bayes_factor_paired",
     "benjamini_hochberg",
+    "breaths_per_minute",
     "cohens_kappa",
     "corrected",
+    "drift",
     "equivalence",
+    "first_step",
     "heart_variability",
     "hedges_g",
     "holm",
     "ln_rmssd",
+    "mixed_anova",
     "mixed_model",
     "paired_t",
     "power_of",
@@ -123,6 +153,7 @@ __all__ = [
     "shapiro_wilk",
     "signed_rank",
     "small_sample_correction",
+    "spectrum",
     "still_needed",
     "summarize",
     "welch_t",

@@ -113,32 +113,64 @@ def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) ->
     columns = np.array([names.index(judgement.second) for judgement in pairs])
     table = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(table, (rows, columns), 1)
-    by_row = table.sum(axis=1) / len(pairs)
-    by_column = table.sum(axis=0) / len(pairs)
-    observed = float(np.trace(table)) / len(pairs)
-    expected = float(by_row @ by_column)
-    influence = (
-        (rows == columns) * (1 - expected)
-        - (1 - observed) * (by_column[rows] + by_row[columns])
-        + (2 * expected - observed * expected - observed)
-    ) / (1 - expected) ** 2
-    kappa = (observed - expected) / (1 - expected)
+    shares = _Shares.of(table)
     people = [judgement.participant for judgement in pairs]
     no_interval = _why_none(table, people)
-    interval = None if no_interval else _interval(kappa, influence, people)
-    if interval is None and no_interval is None:
-        no_interval = NoInterval.NO_SPREAD
+    interval = None
+    if no_interval is None:
+        interval = _interval(shares.kappa, shares.influence(rows, columns), people)
+        if interval is None:
+            no_interval = NoInterval.NO_SPREAD
     return Agreement(
         labels=names,
         table=tuple(tuple(int(count) for count in row) for row in table),
         n=len(pairs),
         participants=len(set(people)),
-        observed=observed,
-        expected=expected,
-        kappa=kappa,
+        observed=shares.observed,
+        expected=shares.expected,
+        kappa=shares.kappa,
         interval=interval,
         no_interval=no_interval,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """The shares of a table of counts, named as in the formulas of :func:`cohens_kappa`.
+
+    Attributes:
+        by_row: p_i., the part of each label in the first source's answers.
+        by_column: p_.i, the same of the second's.
+        observed: p_o, the share of judgements in which both said the same.
+        expected: p_e, what it would be by chance.
+    """
+
+    by_row: Values
+    by_column: Values
+    observed: float
+    expected: float
+
+    @classmethod
+    def of(cls, table: npt.NDArray[np.int64]) -> _Shares:
+        n = int(table.sum())
+        by_row = table.sum(axis=1) / n
+        by_column = table.sum(axis=0) / n
+        return cls(by_row, by_column, float(np.trace(table)) / n, float(by_row @ by_column))
+
+    @property
+    def kappa(self) -> float:
+        return (self.observed - self.expected) / (1 - self.expected)
+
+    def influence(self, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> Values:
+        """Return u of each judgement, from the numbers of the labels that the two sources gave."""
+        observed = self.observed
+        expected = self.expected
+        changes: Values = (
+            (rows == columns) * (1 - expected)
+            - (1 - observed) * (self.by_column[rows] + self.by_row[columns])
+            + (2 * expected - observed * expected - observed)
+        ) / (1 - expected) ** 2
+        return changes
 
 
 def _why_none(table: npt.NDArray[np.int64], people: Sequence[str]) -> NoInterval | None:

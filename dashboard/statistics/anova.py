@@ -95,7 +95,7 @@ def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
     df_states = k - 1
     df_error = (k - 1) * (n - 1)
     f = (ss_states / df_states) / (ss_error / df_error)
-    epsilon = _greenhouse_geisser(error)
+    epsilon = greenhouse_geisser(error)
     return RepeatedAnova(
         n=n,
         states=k,
@@ -110,9 +110,9 @@ def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
     )
 
 
-def _greenhouse_geisser(error: Values) -> float:
-    """Return ε from the values freed of state and participant, whose cross products are the centred
-    covariances.
+def greenhouse_geisser(error: Values) -> float:
+    """Return ε from the values freed of state and participant (participants × states), whose cross
+    products are the centred covariances.
     """
     # ε has no scale; fourth powers of tiny values would vanish
     scaled = error / np.max(np.abs(error))

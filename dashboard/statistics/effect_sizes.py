@@ -38,7 +38,7 @@ def hedges_g(first: Iterable[float], second: Iterable[float], method: Method) ->
     one: it is g_av, not g_z, which is larger where a participant's two values correlate by more
     than about one half. The interval is for the population's effect and is not shrunk by J; it
     excludes 0 exactly when the t-test has p < 0.05. Assumes what the t-test assumes.
-    ``benchmarks/effect_intervals.py`` measures bias and coverage.
+    ``benchmarks/simulated/effect_intervals.py`` measures bias and coverage.
 
     Raises:
         StatisticsError: as the t-test of ``method``.

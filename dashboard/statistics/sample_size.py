@@ -10,9 +10,12 @@ import numpy as np
 from scipy import special
 
 from dashboard.statistics.distributions import noncentral_t_cdf
-from dashboard.statistics.samples import LEVEL, MINIMUM, groups, pairs
+from dashboard.statistics.samples import MINIMUM, groups, pairs
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
+
+ALPHA = 0.05
+"""Level of one test that stands alone."""
 
 POWER = 0.8
 """How often a study should find the difference that it was planned for."""
@@ -66,68 +69,89 @@ class RequiredSample:
     more_second: int
 
 
-def power_of(method: Method, n: int, effect: float) -> float:
-    """Return how often a two-sided t-test at 0.05 finds an effect: in either direction, as R's
+def power_of(method: Method, n: int, effect: float, alpha: float = ALPHA) -> float:
+    """Return how often a two-sided t-test finds an effect: in either direction, as R's
     ``strict = TRUE``.
 
     Formula: δ = effect · √n, df = n − 1 for pairs; δ = effect · √(n / 2), df = 2n − 2 for groups;
-    power = P(T > t(0.975; df)) + P(T < −t(0.975; df)), T noncentral t with δ. Exact for normal
-    differences, and for two groups of equal size and variance, where Welch's test is Student's but
-    for its df. Source: Johnson, Kotz & Balakrishnan 1995, ch. 31; equal to R's ``power.t.test(…,
-    strict = TRUE)``.
+    limit = t(1 − alpha / 2; df); power = P(T > limit) + P(T < −limit), T noncentral t with δ. Exact
+    for normal differences, and for two groups of equal size and variance, where Welch's test is
+    Student's but for its df. Source: Johnson, Kotz & Balakrishnan 1995, ch. 31; equal to R's
+    ``power.t.test(…, strict = TRUE)``.
 
     Args:
         method: which t-test.
         n: pairs, or people in each group, at least 3.
         effect: mean difference over the standard deviation of the differences (paired) or of the
             values (groups).
+        alpha: level of the test; of a family of m tests ``first_step(m)``.
 
     Raises:
-        StatisticsError: fewer than 3, or an effect that is not finite.
+        StatisticsError: fewer than 3, an effect that is not finite, or a level out of range.
     """
     if n < MINIMUM:
         raise StatisticsError(f"a t-test needs at least {MINIMUM} participants a side, not {n}")
     if not math.isfinite(effect):
         raise StatisticsError(f"an effect is a finite number, not {effect}")
+    if not 0 < alpha < 1:
+        raise StatisticsError(f"a level lies above 0 and below 1; {alpha:g} does not")
     paired = method is Method.PAIRED
     df = n - 1 if paired else 2 * n - 2
     shift = abs(effect) * math.sqrt(n if paired else n / 2)
-    limit = float(special.stdtrit(df, 0.5 + LEVEL / 2))
+    limit = float(special.stdtrit(df, 1 - alpha / 2))
     return 1.0 - noncentral_t_cdf(limit, df, shift) + noncentral_t_cdf(-limit, df, shift)
 
 
-def sample_size(method: Method, effect: float, power: float = POWER) -> SampleSize:
+def first_step(tests: int) -> float:
+    """Return the level that the smallest p of a family must reach: 0.05 / m.
+
+    Holm's first step, and of Benjamini and Hochberg's method the level where one difference alone
+    is real. A study planned at this level finds its difference though nothing else in the family is
+    one; where others are, it finds it more often. Source: Holm 1979.
+
+    Raises:
+        StatisticsError: fewer than one test.
+    """
+    if tests < 1:
+        raise StatisticsError(f"a family has at least 1 test, not {tests}")
+    return ALPHA / tests
+
+
+def sample_size(
+    method: Method, effect: float, power: float = POWER, alpha: float = ALPHA
+) -> SampleSize:
     """Return the fewest participants with which the t-test has the power.
 
-    Formula: the smallest n of at least 3 with ``power_of`` ≥ ``power``. The level 0.05 is that of
-    one test; a family of tests under Holm's method needs more. Source: as ``power_of``.
+    Formula: the smallest n of at least 3 with ``power_of`` ≥ ``power``. A family of tests needs
+    more: give the level that decides in it (``first_step``). Source: as ``power_of``.
 
     Args:
         method: which t-test.
         effect: as in ``power_of``; the smallest that is worth finding, not the one that was
             observed.
         power: above 0.05 and below 1.
+        alpha: level of the test.
 
     Raises:
         StatisticsError: an effect of 0, a power out of range, or more than 10,000 would be needed.
     """
-    if not 1 - LEVEL < power < 1:
-        raise StatisticsError(f"a power lies above {1 - LEVEL:.2g} and below 1; {power:g} does not")
-    if power_of(method, MOST, effect) < power:
+    if not ALPHA < power < 1:
+        raise StatisticsError(f"a power lies above {ALPHA:g} and below 1; {power:g} does not")
+    if power_of(method, MOST, effect, alpha) < power:
         raise StatisticsError(
             f"to find an effect of {effect:g}, more than {MOST:,} participants would be needed"
         )
     low, high = MINIMUM - 1, MINIMUM  # too few (or not allowed), and enough
-    while power_of(method, high, effect) < power:
+    while power_of(method, high, effect, alpha) < power:
         low = high
         high = min(2 * high, MOST)
     while high - low > 1:
         middle = (low + high) // 2
-        if power_of(method, middle, effect) < power:
+        if power_of(method, middle, effect, alpha) < power:
             low = middle
         else:
             high = middle
-    return SampleSize(method, high, effect, power_of(method, high, effect))
+    return SampleSize(method, high, effect, power_of(method, high, effect, alpha))
 
 
 def still_needed(
@@ -136,6 +160,7 @@ def still_needed(
     method: Method,
     difference: float,
     power: float = POWER,
+    alpha: float = ALPHA,
 ) -> RequiredSample:
     """Return how many participants a running study still needs to find a declared difference.
 
@@ -152,6 +177,7 @@ def still_needed(
         method: which t-test.
         difference: the smallest difference that is worth finding, in the unit of the values.
         power: above 0.05 and below 1.
+        alpha: level of the test.
 
     Raises:
         StatisticsError: as the t-test of ``method`` and as ``sample_size``.
@@ -161,7 +187,7 @@ def still_needed(
         sd = float(np.std(a - b, ddof=1))
     else:
         sd = math.sqrt((float(np.var(a, ddof=1)) + float(np.var(b, ddof=1))) / 2)
-    size = sample_size(method, difference / sd, power)
+    size = sample_size(method, difference / sd, power, alpha)
     more_first = max(0, size.n - len(a))
     more_second = max(0, size.n - len(b))
     return RequiredSample(size, difference, sd, len(a), len(b), more_first, more_second)

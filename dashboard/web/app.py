@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route
 
 from dashboard.accounts.accounts import Accounts
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
-from dashboard.web.attempt_limiter import AttemptLimiter
+from dashboard.web.delivery.static_files import STATIC, KeptFiles, PageCompression
 from dashboard.web.export_jobs import ExportJobs
+from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
+from dashboard.web.guards.hosts import HostCheck
+from dashboard.web.guards.login_gate import LoginGate
+from dashboard.web.guards.own_certificate import is_trusted
 from dashboard.web.ingest_state import IngestState
 from dashboard.web.live_fan_out import LiveFanOut
-from dashboard.web.login_guard import LoginNeededError, require_login
+from dashboard.web.login_guard import LoginNeededError, is_public, require_login
+from dashboard.web.once import Once
 from dashboard.web.pages import find_pages, navigation_of
-from dashboard.web.rendering import HERE, make_templates, render
+from dashboard.web.rendering import make_templates, render
+from dashboard.web.schemas import Problem
 from dashboard.web.security import HEADERS, BodyLimit, SecurityHeaders, require_same_origin
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
@@ -47,6 +56,13 @@ _TITLES = {
     429: "Too many attempts",
     500: "Something went wrong",
     503: "The data cannot be read",
+}
+
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Problem, "description": "Refused; the detail says why and what to do"},
+    422: {"model": Problem, "description": "A value is not allowed; the detail names it"},
+    "5XX": {"model": Problem, "description": "Not possible now; the detail says why"},
 }
 
 
@@ -79,36 +95,71 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,  # served by our own route, which needs a login
-        dependencies=[Depends(require_same_origin), Depends(require_login)],
     )
     study = Study(options.database, purposes=options.purposes, outbox_rows=options.outbox_rows)
     protocol_runner = ProtocolRunner(ProtocolRuns(options.database, options.outbox_rows), study)
     protocol_runner.resume_saved()
     stopping = asyncio.Event()
+    connections = ConnectionGuard(clock)
     app.state.services = Services(
         options=options,
-        accounts=Accounts(options.database, options.session_hours),
-        attempts=AttemptLimiter(clock=clock),
+        accounts=Accounts(options.database, options.session_hours, options.idle_minutes),
+        connections=connections,
+        gate=LoginGate(options.database, clock),
         reader=Reader(options.database),
         ingest=IngestState(options.database, clock),
         study=study,
         protocol_runner=protocol_runner,
         exports=ExportJobs(options.database, options.device, options.told, options.models),
         live=LiveFanOut(options.live_socket, stopping),
+        once=Once(),
         stopping=stopping,
     )
     pages = find_pages(routes)
     app.state.templates = make_templates(navigation_of(pages))
-    for page in pages:
-        app.include_router(page.router)
-    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.routes.extend(_guarded_routes())
+    app.mount("/static", KeptFiles(directory=STATIC), name="static")
     app.add_middleware(BodyLimit)
-    app.add_middleware(SecurityHeaders)
-    _handle_errors(app)
+    app.add_middleware(HostCheck, options=options, clock=clock)
+    app.add_middleware(PageCompression)
+    app.add_middleware(SecurityHeaders, strict=_is_trusted(options))
+    app.add_middleware(RequestTimes, guard=connections)
+    _handle_errors(app, [route for page in pages for route in page.router.routes])
     return app
 
 
-def _handle_errors(app: FastAPI) -> None:
+@cache
+def _guarded_routes() -> tuple[BaseRoute, ...]:
+    """Return the routes of all pages, each behind the guard.
+
+    They know nothing of a data folder: every application of a process shares them, for FastAPI
+    takes a tenth of a second to work out what they accept and answer.
+    """
+    together = APIRouter(dependencies=[Depends(_guard_request)], responses=_REFUSALS)
+    for page in find_pages(routes):
+        together.include_router(page.router)
+    return tuple(together.routes)
+
+
+def _is_trusted(options: DashboardOptions) -> bool:
+    """Tell whether browsers may be told to ask by HTTPS only: never with a certificate of its own,
+    which they could then not be persuaded to take.
+    """
+    if options.certificate is None or options.key is None:
+        return False
+    return is_trusted(options.certificate, options.key)
+
+
+async def _guard_request(request: Request) -> None:
+    """Check where a request comes from and who sends it; for a public page without a thread, of
+    which there are few.
+    """
+    require_same_origin(request)
+    if not is_public(request.url.path):
+        await run_in_threadpool(require_login, request)
+
+
+def _handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
     """Turn every error into a page for people or JSON for programs, never a traceback."""
 
     @app.exception_handler(LoginNeededError)
@@ -125,6 +176,8 @@ def _handle_errors(app: FastAPI) -> None:
             text = str(error.detail)
         response = _problem(request, error.status_code, text)
         response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            response.headers["Allow"] = ", ".join(_methods_at(known, request))
         return response
 
     @app.exception_handler(RequestValidationError)
@@ -146,6 +199,15 @@ def _handle_errors(app: FastAPI) -> None:
         )
         response.headers.update(HEADERS)  # this answer passes by the middleware
         return response
+
+
+def _methods_at(known: Iterable[BaseRoute], request: Request) -> list[str]:
+    """Return what may be done at the address of a request, by all its routes together."""
+    methods: set[str] = set()
+    for route in known:
+        if isinstance(route, Route) and route.path_regex.match(request.url.path):
+            methods.update(route.methods or ())
+    return sorted(methods)
 
 
 def _status_of(error: AffectEdgeError) -> int:

@@ -10,6 +10,7 @@ dashboard starts or ends.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import shutil
 import threading
@@ -21,12 +22,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dashboard.analysis.request import AnalysisQuery
 from edge_agent.core import clock
-from edge_agent.core.errors import AffectEdgeError, StoreError
+from edge_agent.core.errors import AffectEdgeError, StatisticsError, StoreError
 from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.format import ExportFormat, FolderFormat
+from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.prepared import delete_prepared_exports, prepared_folder
 from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.read.reader import RangeReader, Reader
 from edge_agent.vision.models.known_cards import known_cards
 
 log = logging.getLogger(__name__)
@@ -43,11 +46,14 @@ class _StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is asked for: a format, a part of the timeline, and the question that goes with it."""
+    """What is asked for: a format, a part of the timeline, the question that goes with it, and
+    whether under every set of choices.
+    """
 
     format: ExportFormat
     choice: Choice
     question: Mapping[str, Any] = field(default_factory=dict)
+    multiverse: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +90,56 @@ class PreparedExport:
         if self.size is None:
             return "preparing"
         return "ready"
+
+
+def analysis_tables(
+    database: Path, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
+) -> dict[str, str]:
+    """Return what the analysis adds to a bundle: text by the name of the file.
+
+    It is about the sessions and the range of the export and no others; nothing where nobody knows
+    the question.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    if not question:
+        return {}
+    # loads SciPy, which no other export needs
+    from dashboard.analysis.analyse import analyse
+    from dashboard.analysis.present.study.bundle_tables import bundle_tables
+    from dashboard.web.face_reading import face_reading
+
+    fields = dict(question) | {"sensitivity": False}
+    if choice.sessions is not None:
+        fields |= {"sample": "selected", "session": choice.sessions}
+    reader: Reader = Reader(database)
+    if choice.start_ms is not None or choice.end_ms is not None:
+        reader = RangeReader(database, choice.start_ms, choice.end_ms)
+    face = face_reading(database, models)
+    try:
+        return bundle_tables(analyse(reader, AnalysisQuery.model_validate(fields), face))
+    except StatisticsError:  # what cannot be analysed has no such tables; the others are there
+        return {}
+
+
+def multiverse_table(database: Path, question: Mapping[str, Any], choice: Choice) -> str:
+    """Return the question under every set of choices for a bundle, as CSV, however long it takes.
+
+    Raises:
+        StatisticsError: it cannot be analysed.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.multiverse.multiverse import Budget, multiverse
+    from dashboard.analysis.present.multiverse.text import multiverse_csv, multiverse_model
+
+    fields = dict(question)
+    if choice.sessions is not None:
+        fields |= {"sample": "selected", "session": choice.sessions}
+    query = AnalysisQuery.model_validate(fields)
+    return multiverse_csv(
+        multiverse_model(multiverse(Reader(database), query, budget=Budget(math.inf)))
+    )
 
 
 class ExportJobs:
@@ -208,17 +264,22 @@ class ExportJobs:
 
         self._check_space()
         question = made.request.question
-        about = Appliance(device, settings, known_cards(models), question)
         wanted = made.request.format
         choice = made.request.choice
-        if not isinstance(wanted, FolderFormat):
+        tables = {}
+        if wanted.name == "bundle":
+            tables = analysis_tables(self._database, question, choice, models)
+            if made.request.multiverse:
+                tables["multiverse.csv"] = multiverse_table(self._database, question, choice)
+        about = Appliance(device, settings, known_cards(models), question, tables)
+        if not wanted.is_folder:
             wanted.export(self._database, made.file, choice, about, on_progress)
             return
         folder = made.file.parent / wanted.name
         files = wanted.export(self._database, folder, choice, about, on_progress)
         with zipfile.ZipFile(made.file, "w", zipfile.ZIP_STORED) as archive:
             for file in files:
-                archive.write(file, file.name)
+                archive.write(file, file.relative_to(folder))
                 file.unlink()
 
     def _check_space(self) -> None:

@@ -12,11 +12,19 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 
 from dashboard.accounts.accounts import Account
+from dashboard.web.guards.cookies import LOGIN_COOKIE, cookie_of
 from dashboard.web.services import services
 
-LOGIN_COOKIE = "affect-edge-login"
-# the last wants a token
-PUBLIC_PATHS = frozenset({"/login", "/setup", "/healthz", "/favicon.ico", "/api/v1/vitals"})
+PUBLIC_PATHS = frozenset(
+    {
+        "/login",
+        "/setup",
+        "/healthz",
+        "/favicon.ico",
+        "/.well-known/security.txt",
+        "/api/v1/vitals",  # wants a token
+    }
+)
 # a participant's page is opened by the token in its address
 PUBLIC_PREFIXES = ("/static/", "/participate/")
 
@@ -29,12 +37,22 @@ class LoginNeededError(Exception):
         self.location = location
 
 
+def login_token(request: Request) -> str:
+    """Return the token of the login that a request comes with; empty without one."""
+    return cookie_of(request, LOGIN_COOKIE, services(request).options)
+
+
 def account_of(request: Request) -> Account | None:
     """Return who is logged in, looked up once in a request."""
     if not hasattr(request.state, "account"):
-        token = request.cookies.get(LOGIN_COOKIE)
+        token = login_token(request)
         request.state.account = services(request).accounts.of_token(token) if token else None
     return cast("Account | None", request.state.account)
+
+
+def is_public(path: str) -> bool:
+    """Tell whether an address asks nobody for a login."""
+    return path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES)
 
 
 def require_login(request: Request) -> None:
@@ -46,7 +64,7 @@ def require_login(request: Request) -> None:
         LoginNeededError: with the address of the login page, which leads back here.
     """
     path = request.url.path
-    if path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES) or account_of(request) is not None:
+    if is_public(path) or account_of(request) is not None:
         return
     if request.method == "GET":
         back = path + (f"?{request.url.query}" if request.url.query else "")

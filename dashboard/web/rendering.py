@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from dashboard.charts.plotly_package import plotly_address, plotly_style_ids
+from dashboard.charts.plotly_script import plotly_address, plotly_style_ids
+from dashboard.web.delivery.static_files import NamedAddresses
 from dashboard.web.login_guard import account_of
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.services import services
 from edge_agent import __version__
+from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS
@@ -76,8 +78,11 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def make_templates(navigation: Sequence[NavigationEntry]) -> Jinja2Templates:
+@cache
+def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
     """Return the templates; a name that a page does not know is an error, not an empty place.
+
+    Every application of a process shares them: each is translated once.
 
     Args:
         navigation: the entries that every page shows, in this order.
@@ -85,6 +90,7 @@ def make_templates(navigation: Sequence[NavigationEntry]) -> Jinja2Templates:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
+        extensions=[NamedAddresses],
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -107,8 +113,8 @@ def make_templates(navigation: Sequence[NavigationEntry]) -> Jinja2Templates:
 
 
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
-    """Return a page; ``account``, ``device``, ``path`` and the navigation are there in every
-    template.
+    """Return a page; ``account``, ``device``, ``path``, ``now_ms`` and the navigation are there in
+    every template.
     """
     try:
         account = account_of(request)
@@ -118,6 +124,7 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
         "account": account,
         "device": services(request).options.device,
         "path": request.url.path,
+        "now_ms": clock.now().wall_ms,
     }
     templates: Jinja2Templates = request.app.state.templates
     return templates.TemplateResponse(request, template, shared | context, status_code=status_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
@@ -61,11 +62,30 @@ class SessionState(ApiModel):
 
 
 class NewMarker(ApiModel):
-    """A marker to add to the open session, now."""
+    """A marker to add to the open session: now, or when it was pressed."""
 
     kind: MarkerKind
     label: str = Field(
         "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
+    )
+    at: EpochMs | None = Field(
+        None,
+        description="When it was pressed; null: now. One of the same time, kind and label that is "
+        "there already is not added again",
+    )
+    session: int | None = Field(
+        None, ge=0, description="Session that it is for, even if that has ended; null: the open one"
+    )
+
+
+class EndedSession(ApiModel):
+    """A session to close, now."""
+
+    session: int | None = Field(
+        None,
+        ge=0,
+        description="Number of the session; one that has ended already is no error. null: the open "
+        "one",
     )
 
 
@@ -148,6 +168,14 @@ class VitalModel(ApiModel):
     flags: Annotated[list[str], BeforeValidator(sorted)]
 
 
+class RecentSecond(ApiModel):
+    """A second in which the participant's face was read."""
+
+    at: EpochMs
+    probabilities: dict[str, float] = Field(description="Mean, by category")
+    label: str = Field(description="Category, or uncertain")
+
+
 class ExpressionTrend(ApiModel):
     """How the expression of the primary face went.
 
@@ -215,6 +243,8 @@ class HealthModel(ApiModel):
     agent: dict[str, Any] | None = Field(
         description="The agent's last health message; null while it is not running"
     )
+    support_contact: str = Field(description="Address for reports of weaknesses; empty: none")
+    support_until: date | None = Field(description="Last day on which weaknesses are mended")
 
 
 class ModelInUse(ApiModel):

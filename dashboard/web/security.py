@@ -32,15 +32,25 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+STRICT = {"Strict-Transport-Security": "max-age=31536000"}
+_COSTLY_TO_READ = ("/export/download", "/api/v1/export")
+"""Where reading changes something: an export is prepared or spent, and a line of the audit
+written.
+"""
 
 
 class SecurityHeaders:
     """ASGI middleware: puts ``HEADERS`` on every answer and keeps health data out of caches unless
     a route says so.
+
+    Args:
+        app: the application.
+        strict: tell browsers to ask by HTTPS only for a year; for a certificate that they trust.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, strict: bool = False) -> None:
         self._app = app
+        self._headers = HEADERS | STRICT if strict else HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and add the headers to what comes back."""
@@ -48,7 +58,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
@@ -99,7 +109,8 @@ def require_same_origin(request: Request) -> None:
     Raises:
         HTTPException: 403 when the request comes from elsewhere.
     """
-    if request.method in {"GET", "HEAD", "OPTIONS"}:
+    reads = request.method in {"GET", "HEAD", "OPTIONS"}
+    if reads and not request.url.path.startswith(_COSTLY_TO_READ):
         return
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
@@ -109,7 +120,7 @@ def require_same_origin(request: Request) -> None:
         return
     raise HTTPException(
         403,
-        "This request came from another page, so nothing was changed. Open the dashboard "
+        "This request came from another page, so nothing was changed or sent. Open the dashboard "
         "itself and try again.",
     )
 

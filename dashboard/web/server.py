@@ -17,6 +17,7 @@ import uvicorn
 
 from dashboard.accounts.accounts import create_login_link, ensure_setup_code
 from dashboard.web.app import create_app
+from dashboard.web.guards.connections import GuardedListener, OnceAMinute
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, check_exposure
 from edge_agent.core.errors import ConfigError, ServerError
@@ -29,7 +30,13 @@ GRACE_SECONDS = 2
 TICKS_A_SECOND = 10
 """How often uvicorn calls ``on_tick``."""
 CERTIFICATE_SECONDS = 60
+TELLING_SECONDS = 60
+HEADER_BYTES = 16 * 1024
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2, whose others use CBC or give no forward secrecy; TLS 1.3 has only good ones."""
 WATCHDOG_SECONDS = 5
+
+_ONCE_A_MINUTE = OnceAMinute()
 
 
 class DashboardServer(uvicorn.Server):
@@ -50,7 +57,9 @@ class DashboardServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
-        await super().startup(sockets)
+        guard = self.services.connections
+        guarded: list[socket.socket] = [GuardedListener(one, guard) for one in sockets or []]
+        await super().startup(guarded)
         self._notifier.ready()
 
     async def on_tick(self, counter: int) -> bool:
@@ -58,6 +67,10 @@ class DashboardServer(uvicorn.Server):
 
         Counting ticks, not seconds, for the clock of a Raspberry Pi jumps.
         """
+        if counter % TICKS_A_SECOND == 0:
+            self.services.connections.cut_off_the_slow()
+        if counter % (TELLING_SECONDS * TICKS_A_SECOND) == 0:
+            self.services.connections.tell()
         if counter % (WATCHDOG_SECONDS * TICKS_A_SECOND) == 0:
             self._notifier.watchdog()
         if counter % (CERTIFICATE_SECONDS * TICKS_A_SECOND) == 0:
@@ -143,6 +156,11 @@ def make_server(options: DashboardOptions) -> DashboardServer:
         server_header=False,
         proxy_headers=False,  # nobody may choose the address that attempts are counted for
         timeout_graceful_shutdown=GRACE_SECONDS,
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        ssl_ciphers=CIPHERS,
         ssl_certfile=options.certificate,
         ssl_keyfile=options.key,
     )
@@ -155,6 +173,8 @@ def make_server(options: DashboardOptions) -> DashboardServer:
             "together and that this user may read."
         ) from error
     services: Services = app.state.services
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(_ONCE_A_MINUTE)
     return DashboardServer(config, services, SystemdNotifier.from_environment(os.environ))
 
 

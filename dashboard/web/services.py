@@ -10,10 +10,12 @@ from fastapi import Depends, Request
 
 from dashboard.accounts.accounts import Accounts
 from dashboard.protocols.runner import ProtocolRunner
-from dashboard.web.attempt_limiter import AttemptLimiter
 from dashboard.web.export_jobs import ExportJobs
+from dashboard.web.guards.connections import ConnectionGuard
+from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.ingest_state import IngestState
 from dashboard.web.live_fan_out import LiveFanOut
+from dashboard.web.once import Once
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
@@ -26,25 +28,29 @@ class Services:
     Attributes:
         options: the configuration.
         accounts: who may log in.
-        attempts: counts logins and setup codes per address.
+        connections: who is connected, and for how long they may be.
+        gate: what logins, setup codes and links pass.
         reader: reads the timeline.
         study: writes participants, sessions and markers.
         ingest: where readings are handed in.
         protocol_runner: runs the protocol of the open session.
         exports: prepares what can be downloaded.
         live: gives what the agent says to every open event stream.
+        once: does what is handed in twice once.
         stopping: set when the dashboard should end, so that open event streams close.
     """
 
     options: DashboardOptions
     accounts: Accounts
-    attempts: AttemptLimiter
+    connections: ConnectionGuard
+    gate: LoginGate
     reader: Reader
     study: Study
     ingest: IngestState
     protocol_runner: ProtocolRunner
     exports: ExportJobs
     live: LiveFanOut
+    once: Once
     stopping: asyncio.Event
 
 

@@ -30,7 +30,9 @@ class DashboardOptions:
         port: port to listen on.
         certificate: TLS certificate (PEM), or ``None`` for plain HTTP on this machine only.
         key: private key of the certificate.
+        names: further host names by which it may be asked for.
         session_hours: hours until a login ends.
+        idle_minutes: minutes until a login ends that nobody uses.
         purposes: purposes offered when a session is started.
         only_in_sessions: whether readings that programs send are taken only while a session is
             open.
@@ -38,6 +40,7 @@ class DashboardOptions:
         protocols: folder of the protocol files.
         told: the settings that an export tells of.
         models: names or paths of the configured models, whose cards an export holds.
+        prefer_sources: sources of vitals, the best first, of which one counts in a session.
     """
 
     data: Path
@@ -46,13 +49,16 @@ class DashboardOptions:
     port: int = 8080
     certificate: Path | None = None
     key: Path | None = None
+    names: tuple[str, ...] = ()
     session_hours: int = 12
+    idle_minutes: int = 120
     purposes: tuple[Purpose, ...] = tuple(Purpose)
     only_in_sessions: bool = False
     outbox_rows: int = 50_000
     protocols: Path = EXAMPLES
     told: Mapping[str, Any] = field(default_factory=dict)
     models: tuple[str, ...] = ()
+    prefer_sources: tuple[str, ...] = ()
 
     @property
     def database(self) -> Path:
@@ -90,13 +96,16 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         port=section.port,
         certificate=section.certificate,
         key=section.key,
+        names=section.names,
         session_hours=section.session_hours,
+        idle_minutes=section.idle_minutes,
         purposes=section.purposes,
         only_in_sessions=settings.capture.mode == "sessions",
         outbox_rows=settings.mqtt.outbox_rows,
         protocols=at_home(section.protocols) if section.protocols else EXAMPLES,
         told=public_settings(settings),
         models=(settings.vision.expression_model, settings.vision.detector_model),
+        prefer_sources=settings.vitals.prefer_sources,
     )
 
 

@@ -37,14 +37,16 @@ def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Fi
 
 def _database(path: Path, *, deep: bool) -> Finding:
     from edge_agent.store.read.reader import Reader
+    from edge_agent.store.salvage.noted_damage import noted_damage
     from edge_agent.store.upkeep.soundness import look_at
 
     within_s = DEEP_S if deep else QUICK_S
     counts = Reader(path).counts()
     rows = ", ".join(f"{n} {table} rows" for table, n in sorted(counts.items()))
     soundness = look_at(path, deep=deep, within_s=within_s)
-    if soundness.faults:
-        damaged = f"is damaged: {soundness.faults[0]}"
+    noted = noted_damage(path)
+    if noted or soundness.faults:
+        damaged = f"is damaged: {noted or soundness.faults[0]}"
         cure = (
             "Stop the agent, copy the file and what lies beside it elsewhere, and put the newest "
             "sound copy in its place. Cards wear out: consider a new one."
@@ -146,6 +148,16 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
             "not deleted for space."
         )
         return Finding("disk budget", Verdict.WARNING, told, cure)
+    if space.aside_over_bytes:
+        aside = (
+            f"databases that were damaged or replaced take {space.aside_bytes / 1e6:.0f} MB, and "
+            f"all files are {space.aside_over_bytes / 1e6:.0f} MB larger than record.budget_mb"
+        )
+        cure = (
+            "Copy affect-edge.db.damaged.* and affect-edge.db.replaced.* away, then delete them "
+            "here, or raise record.budget_mb; they are never deleted by themselves."
+        )
+        return Finding("disk budget", Verdict.WARNING, aside, cure)
     if space.cut_ms is not None:
         early = f"rows of before {clock.iso_utc(space.cut_ms)[:10]} were deleted early; {told}"
         longer = "Raise record.budget_mb, or lower record.keep_days to what fits."

@@ -136,7 +136,10 @@ def _camera(settings: Settings, health: Mapping[str, Any] | None) -> Finding:
     with camera_factory(settings)() as camera:
         frame = camera.read()
         height, width = frame.image.shape[:2]
-        return Finding("camera", Verdict.OK, f"{camera.name} gives {width}×{height}")
+        text = f"{camera.name} gives {width}×{height}"
+        if camera.view:
+            text += f", {camera.view}"
+        return Finding("camera", Verdict.OK, text)
 
 
 def _bluetooth(settings: Settings) -> Finding:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import tarfile
 import urllib.request
 from collections.abc import Iterator
@@ -17,8 +16,6 @@ from typing import BinaryIO
 
 from edge_agent.core.errors import UpdateError
 
-SIGNER = "release"
-NAMESPACE = "affect-edge-release"
 LARGEST_BYTES = 2 * 10**9
 _FETCH_TIMEOUT_S = 60.0
 _CHUNK = 1 << 20
@@ -91,53 +88,6 @@ def _copy_bounded(stream: BinaryIO, file: BinaryIO, place: str) -> None:
                 f"{place}: is larger than {LARGEST_BYTES / 1e9:.0f} GB, so it is no release."
             )
         file.write(chunk)
-
-
-def check_signature(archive: Path, signature: Path, signers: Path) -> None:
-    """Make sure that one of those who may release has signed the archive.
-
-    Raises:
-        UpdateError: nobody is trusted, or the signature is not theirs, or not of this archive.
-    """
-    if not any(line.strip() and not line.startswith("#") for line in _lines(signers)):
-        raise UpdateError(
-            f"{signers}: names no key that may sign releases, so none can be "
-            "trusted. Install by hand."
-        )
-    words = [
-        "ssh-keygen",
-        "-Y",
-        "verify",
-        "-f",
-        str(signers),
-        "-I",
-        SIGNER,
-        "-n",
-        NAMESPACE,
-        "-s",
-        str(signature),
-    ]
-    try:
-        with archive.open("rb") as content:
-            done = subprocess.run(words, stdin=content, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise UpdateError(
-            "ssh-keygen is missing. On Debian: sudo apt install openssh-client"
-        ) from error
-    if done.returncode:
-        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        reason = lines[0] if lines else "bad signature"
-        raise UpdateError(
-            "The archive is not trusted, and nothing of it was used "
-            f"({reason}). Download it again from where releases are published."
-        )
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UpdateError(f"{file}: cannot be read ({error.strerror}).") from error
 
 
 def unpack(archive: Path, folder: Path) -> Path:

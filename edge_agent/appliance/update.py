@@ -20,7 +20,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.appliance.release import check_signature, fetch, order_of, unpack, version_of
+from edge_agent.appliance.checkout import is_checkout, take_tag
+from edge_agent.appliance.release import fetch, order_of, unpack, version_of
+from edge_agent.appliance.trust import Trust
 from edge_agent.config import load_settings
 from edge_agent.core.errors import StoreError, UpdateError
 from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database
@@ -30,6 +32,8 @@ from edge_agent.store.upkeep.backup import restore_copy
 log = logging.getLogger(__name__)
 
 SERVICES = ("affect-edge-agent.service", "affect-edge-dashboard.service")
+SIGNERS_FOLDER = "release-signers.d"
+"""Beside the configuration: the keys that the owner trusts."""
 WELL_SECONDS = 60.0
 LOOK_SECONDS = 2.0
 _BUILD_TIMEOUT_S = 3600.0
@@ -55,6 +59,14 @@ class Place:
     def database(self) -> Path:
         """The database file."""
         return self.data / DATABASE_NAME
+
+    def trust(self) -> Trust:
+        """Return who may sign its releases.
+
+        Raises:
+            UpdateError: nothing is installed.
+        """
+        return Trust(self.current(), self.config.parent / SIGNERS_FOLDER)
 
     def copy_for(self, version: str) -> Path:
         """The database as the release ``version`` left it when it was updated."""
@@ -94,7 +106,8 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
 
     Args:
         place: the appliance.
-        source: path or https address of the archive; its signature is the same with ``.sig``.
+        source: path or https address of the archive, whose signature is the same with ``.sig``; or
+            a git checkout that stands at a signed tag.
         say: takes a sentence about each step.
         well_seconds: how long the new release has to stay well.
 
@@ -110,10 +123,8 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
     (place.program / "incoming").mkdir(mode=0o700, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(dir=place.program / "incoming") as folder:
-            archive, signature = fetch(source, Path(folder))
-            check_signature(archive, signature, old / "release-signers")
-            say("the signature is good")
-            unpacked = unpack(archive, Path(folder) / "unpacked")
+            unpacked, signer = _take(source, place.trust(), Path(folder))
+            say(f"the signature is good ({signer})")
             _check_newer(version_of(unpacked), version_of(old))
             say(f"building {version_of(unpacked)} beside {version_of(old)} (some minutes)")
             new = _build(unpacked)
@@ -152,6 +163,15 @@ def loses_rows(place: Place, old: Path) -> bool:
 
 
 # ---------------------------------------------------------------- before anything is changed
+
+
+def _take(source: str, trust: Trust, folder: Path) -> tuple[Path, str]:
+    """Return the files of a release, and the fingerprint of the key that signed them."""
+    if is_checkout(source):
+        return take_tag(Path(source), trust, folder / "checkout")
+    archive, signature = fetch(source, folder)
+    signer = trust.check(archive, signature)
+    return unpack(archive, folder / "unpacked"), signer
 
 
 def _check_newer(new: str, old: str) -> None:

@@ -47,10 +47,12 @@ class Camera(Protocol):
         name: kind and device, for logs and the health page; never contains a password.
         simulated: whether the pictures show nobody who is here now, so that rows made of them must
             say so.
+        view: how much of what its sensor could see is in the picture; empty: it does not say.
     """
 
     name: str
     simulated: bool
+    view: str
 
     def read(self) -> Frame:
         """Wait for the next frame at the camera's pace and return it.
@@ -101,6 +103,7 @@ class CameraBase(ABC):
     """
 
     simulated = False
+    view = ""
 
     def __init__(self, name: str, rotate: Rotation) -> None:
         self.name = name

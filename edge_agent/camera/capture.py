@@ -68,6 +68,12 @@ class CaptureWorker(Worker):
         self.failure: CameraError | None = None
         self.ended = False
         self.begun_s = clock.boot_seconds()
+        self._silent_since_s = self.begun_s
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds without a frame, though one may be captured."""
+        return clock.boot_seconds() - self._silent_since_s
 
     @property
     def is_idle(self) -> bool:
@@ -86,6 +92,7 @@ class CaptureWorker(Worker):
         while not self.stopping.is_set() and not self.ended:
             if not self._may_capture():
                 self._forget_failure()
+                self._silent_since_s = clock.boot_seconds()
                 self.stopping.wait(CLOSED_POLL_S)
                 continue
             try:
@@ -105,6 +112,7 @@ class CaptureWorker(Worker):
         while not self.stopping.is_set() and self._may_capture():
             frame = camera.read()
             self._forget_failure()
+            self._silent_since_s = clock.boot_seconds()
             self.frames += 1
             self._latest_frame.put(frame)
 

@@ -50,6 +50,16 @@ class VideoFile:
         """What the file says of its rate; senseless where it says nothing."""
         return self._capture.get(cv2.CAP_PROP_FPS)
 
+    @property
+    def frames(self) -> int:
+        """How many frames the file says that it has; 0 where it says nothing."""
+        return max(round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+
+    @property
+    def seconds(self) -> float:
+        """When the frame that was grabbed last is shown, from the start of the video."""
+        return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+
     def grab(self) -> bool:
         """Go on to the next frame; ``False`` when there is none, or when the file is no video."""
         for failed in range(_MAX_DAMAGED + 1):
@@ -98,7 +108,7 @@ class FileCamera(CameraBase):
         self._path = path
         self._loop = loop
         self._lock = threading.Lock()  # OpenCV crashes when one thread releases what another reads
-        self._video = _opened(path)
+        self._video = open_video(path)
         self._grabbed = 1
         self._due = 0.0
         self._damaged_told = 0
@@ -117,7 +127,7 @@ class FileCamera(CameraBase):
                 self._tell_damaged()
             if image is None and self._loop:
                 self._video.release()
-                self._video = _opened(self._path)
+                self._video = open_video(self._path)
                 self._grabbed = 1
                 self._due = 0.0
                 image = self._frame()
@@ -192,12 +202,17 @@ def is_picture(path: Path) -> bool:
     return cv2.haveImageReader(opencv_name(path))
 
 
-def _opened(path: Path) -> VideoFile:
-    """Return the file opened, its first frame grabbed."""
+def open_video(path: Path) -> VideoFile:
+    """Return a video file opened, its first frame grabbed.
+
+    Raises:
+        CameraError: the file is missing, may not be read, is empty or no video.
+    """
     _check_file(path)
     video = VideoFile(path)
     if video.grab():
         return video
+    video.release()
     raise CameraError(
         CameraReason.UNREADABLE,
         f"{path}: is no video, or is broken.",

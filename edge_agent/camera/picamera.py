@@ -3,14 +3,20 @@
 Only calls that its manual documents are used. ``libcamera`` is a module of the system, so that the
 virtual environment has to be made with ``--system-site-packages``. Opening, stopping and closing
 can hang in the driver; all of them run on a helper thread with a deadline.
+
+A sensor has several modes, and some see only its middle. Left alone, Picamera2 takes the one whose
+size is next to the picture's, so that a small picture is a narrow one; here the smallest mode that
+sees all is asked for.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,10 +39,56 @@ OPEN_S = 15.0
 # libcamera names formats by the byte order in a register: in memory these bytes are B, G, R
 _FORMAT = "RGB888"
 _DMA_HEAP = Path("/dev/dma_heap")
+_WHOLE = 0.97
+"""Share of the widest view that counts as all of it: the smallest mode of camera module 1 leaves
+out 32 of 2592 columns."""
+_FAST_ENOUGH = 0.98
+_DEGREES = {
+    "ov5647": (53.5, 41.4),
+    "imx219": (62.2, 48.8),
+    "imx500": (66.0, 52.3),
+    "imx708": (66.0, 41.0),
+    "imx708_wide": (102.0, 67.0),
+}
+"""Width and height of what the whole sensor sees behind the lens that is fixed to it, as Raspberry
+Pi's documentation gives them. The others have no lens of their own."""
 _CABLE = (
     "Check the cable on both ends with the power off; `rpicam-hello --list-cameras` lists "
     "what is connected."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SensorView:
+    """A mode of a sensor, and what a picture made of it shows.
+
+    Attributes:
+        size: width and height of the mode, pixels.
+        bit_depth: of a pixel of the sensor.
+        width: share of the sensor's width that the picture shows, 0…1; pictures of another shape
+            than the sensor's leave out some of it.
+        height: likewise.
+        fps: most frames per second of the mode.
+        pixels_across: of the mode over the width of the picture.
+    """
+
+    size: tuple[int, int]
+    bit_depth: int
+    width: float
+    height: float
+    fps: float
+    pixels_across: float
+
+    def described(self, model: str) -> str:
+        """Return what is seen, for people."""
+        text = f"sees {self.width:.0%} of the sensor's width and {self.height:.0%} of its height"
+        text = text.replace("%", " %")
+        degrees = _DEGREES.get(model.removesuffix("_noir"))
+        if degrees is None:
+            return text
+        across = _part_of(degrees[0], self.width)
+        down = _part_of(degrees[1], self.height)
+        return f"{text}: about {across:.0f}° × {down:.0f}°"
 
 
 class PicameraCamera(CameraBase):
@@ -92,12 +144,22 @@ class PicameraCamera(CameraBase):
                 main={"size": size, "format": _FORMAT},
                 controls={"FrameDurationLimits": (frame_us, frame_us)},
                 buffer_count=4,
+                sensor=self._sensor_mode(size, fps),
             )
             self._device.configure(wished)
             self._device.start()
         except (OSError, RuntimeError, IndexError) as error:
             self._let_go()
             raise picamera_error(error) from error
+
+    def _sensor_mode(self, size: tuple[int, int], fps: float) -> dict[str, Any]:
+        """Return the mode to ask for; empty where the camera says too little of its modes."""
+        view = widest_view(self._device.sensor_modes, size, fps)
+        if view is None:
+            return {}
+        self.view = view.described(self.name.removeprefix("picamera2:"))
+        log.info("%s: mode of %d × %d, %s", self.name, view.size[0], view.size[1], self.view)
+        return {"output_size": view.size, "bit_depth": view.bit_depth}
 
     def _take(self) -> tuple[Image, Instant]:
         return self._bounded(self._capture, self._seconds + GRACE_S)
@@ -168,6 +230,63 @@ def import_picamera2() -> Any:
             f"picamera2 cannot be loaded beside this NumPy ({error}).",
             "Install simplejpeg in this environment too: pip install --upgrade simplejpeg.",
         ) from error
+
+
+def widest_view(
+    modes: Sequence[dict[str, Any]], size: tuple[int, int], fps: float
+) -> SensorView | None:
+    """Return the smallest mode of a sensor that sees as much as any of them.
+
+    Of these, one that is quick enough, has a pixel of its own for each of the picture's, and gives
+    its colours with the most bits: in this order, as far as there is one.
+
+    Args:
+        modes: as ``Picamera2.sensor_modes`` gives them.
+        size: width and height of the picture, pixels.
+        fps: frames per second that are wanted.
+
+    Returns:
+        ``None`` where the camera does not say what its modes see.
+    """
+    known = [mode for mode in modes if {"size", "crop_limits", "bit_depth"} <= mode.keys()]
+    if not known:
+        return None
+    sensor = (
+        max(mode["crop_limits"][2] for mode in known),
+        max(mode["crop_limits"][3] for mode in known),
+    )
+    views = [_view(mode, size, sensor) for mode in known]
+    most = max(view.width * view.height for view in views)
+    whole = [view for view in views if view.width * view.height >= _WHOLE * most]
+    return min(
+        whole,
+        key=lambda view: (
+            view.fps < _FAST_ENOUGH * fps,
+            max(size[0] / view.pixels_across, 1.0),
+            view.size[0] * view.size[1],
+            -view.bit_depth,
+        ),
+    )
+
+
+def _view(mode: dict[str, Any], size: tuple[int, int], sensor: tuple[int, int]) -> SensorView:
+    """Return what a picture of a size shows of a sensor in one of its modes."""
+    _x, _y, width, height = mode["crop_limits"]
+    seen_width = min(width, height * size[0] / size[1])
+    seen_height = min(height, width * size[1] / size[0])
+    return SensorView(
+        size=tuple(mode["size"]),
+        bit_depth=mode["bit_depth"],
+        width=seen_width / sensor[0],
+        height=seen_height / sensor[1],
+        fps=mode.get("fps", math.inf),
+        pixels_across=mode["size"][0] * seen_width / width,
+    )
+
+
+def _part_of(degrees: float, share: float) -> float:
+    """Return the angle of the middle share of a flat picture of so many degrees."""
+    return math.degrees(2 * math.atan(share * math.tan(math.radians(degrees) / 2)))
 
 
 def taken_at(metadata: dict[str, Any]) -> Instant:

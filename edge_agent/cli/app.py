@@ -20,12 +20,14 @@ from edge_agent.cli.backup import backup, restore
 from edge_agent.cli.bench import bench
 from edge_agent.cli.doctor import doctor
 from edge_agent.cli.export import export
-from edge_agent.cli.import_study import import_study
 from edge_agent.cli.lsl import lsl
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
-from edge_agent.cli.past_study import import_markers
 from edge_agent.cli.pictures import classify
-from edge_agent.cli.study import participant, session
+from edge_agent.cli.studies.attributes import participant_describe
+from edge_agent.cli.studies.importing import import_study
+from edge_agent.cli.studies.past import import_markers
+from edge_agent.cli.studies.study import participant, session
+from edge_agent.cli.videos import analyse_video
 from edge_agent.cli.vitals import import_vitals, vitals
 from edge_agent.core.errors import AffectEdgeError, ConfigError
 
@@ -111,6 +113,22 @@ def analyse(arguments: tuple[str, ...]) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "dashboard", "analyse", *arguments])
 
 
+@cli.command(
+    "compare-sensors", context_settings={"ignore_unknown_options": True}, add_help_option=False
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def compare_sensors(arguments: tuple[str, ...]) -> None:
+    """Say how far two sources of a vital agree (see ``compare-sensors --help``)."""
+    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "compare-sensors", *arguments])
+
+
+@cli.command("plan-study", context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def plan_study(arguments: tuple[str, ...]) -> None:
+    """Say how many people a study needs (see ``plan-study --help``)."""
+    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "plan-study", *arguments])
+
+
 @cli.group()
 def model() -> None:
     """Model files."""
@@ -180,7 +198,9 @@ def config_check(file: Path | None, config: Path | None, data: Path | None) -> N
     click.echo(f"{file or config or 'the configuration'} is right")
 
 
+participant.add_command(participant_describe)
 for _command in (
+    analyse_video,
     bench,
     classify,
     doctor,

@@ -22,6 +22,8 @@ TLS_FOLDER = "tls"
 """Below the data folder: what the appliance makes itself is data, what a person writes is
 configuration.
 """
+LOOK_WITHIN_S = 300.0
+"""Seconds for a look through the whole database, on nights on which a step has failed."""
 FOLD_WITHIN_S = 30.0
 """Seconds a night for folding rollups; what years have gathered before takes some nights."""
 
@@ -47,12 +49,16 @@ def maintenance(config: Path | None, data: Path | None, clock_is_right: bool) ->
     if database.exists():
         steps.append(("clock", lambda: clock_step(database, clock_is_right)))
         steps.append(("retention", lambda: retention_step(settings, database)))
+        # before the budget: no row goes for their space
+        steps.append(("rollups", lambda: rollups_step(settings, database)))
         steps.append(("budget", lambda: budget_step(settings, database)))
         steps.append(("copy", lambda: copy_step(database)))
         steps.append(("second place", lambda: second_place_step(settings, database)))
     elif copies_beside(database):
         steps.append(("copy", lambda: missing_step(database)))
     failed = [name for name, step in steps if not attempt(name, step)]
+    if failed and database.exists():
+        attempt("database", lambda: damage_step(database))
     sys.exit(int(bool(failed)))
 
 
@@ -141,6 +147,23 @@ def copy_step(database: Path) -> str:
     return f"{copy.name}, sound"
 
 
+def damage_step(database: Path) -> str:
+    """Look whether it is the database that made a step fail, and leave word for the agent if so.
+
+    Raises:
+        StoreError: it is damaged, or cannot be read.
+    """
+    from edge_agent.store.upkeep.verification import note_what_is_torn
+
+    torn = note_what_is_torn(database, LOOK_WITHIN_S)
+    if torn is not None:
+        raise StoreError(
+            f"is damaged ({torn}). The agent sets it aside and salvages what is readable into a "
+            "new one; start it if it does not run."
+        )
+    return "no damage was found in it"
+
+
 def second_place_step(settings: Settings, database: Path) -> str:
     """Copy the database to ``backup.also`` too."""
     from edge_agent.store.upkeep.second_place import copy_to_second_place, forget_second_place
@@ -177,15 +200,48 @@ def attempt(name: str, step: Callable[[], str]) -> bool:
 
 
 @click.command()
-@click.argument("source", metavar="FILE|URL")
+@click.argument("source", metavar="[FILE|URL|CHECKOUT]", required=False)
+@click.option(
+    "--trust",
+    type=click.Path(path_type=Path),
+    metavar="KEYFILE",
+    help="Take releases that this public key (.pub) signs, too.",
+)
+@click.option(
+    "--revoke",
+    type=click.Path(path_type=Path),
+    metavar="KEYFILE",
+    help="Never again take what this public key (.pub) signs.",
+)
+@click.option("--keys", is_flag=True, help="Show the keys whose releases are taken.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
-def update(source: str, yes: bool) -> None:
-    """Install a newer, signed release; the present one comes back by itself if it is not well."""
+def update(
+    source: str | None, trust: Path | None, revoke: Path | None, keys: bool, yes: bool
+) -> None:
+    """Install a newer, signed release; the present one comes back by itself if it is not well.
+
+    A git checkout is taken where it stands at a signed tag. --trust, --revoke and --keys say whose
+    signatures count.
+    """
     log_to_stderr(logging.WARNING)
+    if [source is not None, trust is not None, revoke is not None, keys].count(True) != 1:
+        raise click.UsageError("Give one of: FILE, URL or CHECKOUT, --trust, --revoke, --keys.")
+    place = installed_place()
+    if source is not None:
+        update_from(place, source, yes)
+    elif trust is not None:
+        trust_key(place, trust, yes)
+    elif revoke is not None:
+        revoke_key(place, revoke, yes)
+    else:
+        show_keys(place)
+
+
+def update_from(place: Place, source: str, yes: bool) -> None:
+    """Install the release of an archive."""
     from edge_agent.appliance import update as room
     from edge_agent.appliance.release import version_of
 
-    place = installed_place()
     click.echo(
         f"Affect Edge {version_of(place.current())} is installed. Recording stops for some seconds."
     )
@@ -193,6 +249,49 @@ def update(source: str, yes: bool) -> None:
         click.confirm("Update now?", abort=True)
     version = room.update(place, source, lambda sentence: click.echo(f"• {sentence}"))
     click.echo(f"Affect Edge {version} runs. `affect-edge rollback` goes back to the one before.")
+
+
+def trust_key(place: Place, file: Path, yes: bool) -> None:
+    """Take the releases that a key signs, once its fingerprint was compared."""
+    from edge_agent.appliance.trust import read_key_file
+
+    trust = place.trust()
+    key = read_key_file(file)
+    if any(
+        one.key.fingerprint == key.fingerprint and not one.revoked for one in trust.trusted_keys()
+    ):
+        click.echo(f"{key.fingerprint} is trusted already.")
+        return
+    click.echo(f"Fingerprint: {key.fingerprint}")
+    click.echo("Whoever holds this key can then change the program on this machine as root.")
+    click.echo("Compare the fingerprint with the one that the publisher of the releases tells.")
+    if not yes:
+        click.confirm("Trust it?", abort=True)
+    click.echo(f"Trusted from now on ({trust.add(key)}).")
+
+
+def revoke_key(place: Place, file: Path, yes: bool) -> None:
+    """Never again take what a key signs."""
+    from edge_agent.appliance.trust import read_key_file
+
+    trust = place.trust()
+    key = read_key_file(file)
+    click.echo(f"Nothing that {key.fingerprint} signs will be taken any more, whoever trusts it.")
+    if not yes:
+        click.confirm("Revoke it?", abort=True)
+    click.echo(f"Revoked ({trust.revoke(key)}).")
+    if all(one.revoked for one in trust.trusted_keys()):
+        click.echo("Now no key is trusted: trust another one before the next update (--trust).")
+
+
+def show_keys(place: Place) -> None:
+    """Say whose releases are taken."""
+    trusted = place.trust().trusted_keys()
+    if not trusted:
+        click.echo("No key is trusted to sign releases. `affect-edge update --trust KEYFILE` does.")
+    for one in trusted:
+        note = ", revoked: nothing that it signs is taken" * one.revoked
+        click.echo(f"{one.key.fingerprint} ({one.source}{note})")
 
 
 @click.command()
@@ -229,12 +328,17 @@ def installed_place() -> Place:
 
 @click.command()
 @common_options
-def certificate(config: Path | None, data: Path | None) -> None:
+@click.option(
+    "--if-used", is_flag=True, help="Do nothing where the dashboard uses another, or none."
+)
+def certificate(config: Path | None, data: Path | None, if_used: bool) -> None:
     """Make the dashboard's own certificate, or renew it, and show its fingerprint."""
     log_to_stderr(logging.WARNING)
-    _settings, folder = load(config, data)
+    settings, folder = load(config, data)
     from edge_agent.appliance.certificate import CERTIFICATE, fingerprint, keep_certificate
 
+    if if_used and settings.dashboard.certificate != folder / TLS_FOLDER / CERTIFICATE:
+        return
     made = keep_certificate(folder / TLS_FOLDER)
     click.echo(
         f"{folder / TLS_FOLDER / CERTIFICATE}: {'made' if made else 'good'}, SHA-256 fingerprint"

@@ -6,7 +6,8 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from edge_agent.config import Settings
     from edge_agent.store.export.appliance import Appliance
     from edge_agent.store.export.progress import OnProgress
+    from edge_agent.store.export.rows.selection import Choice
 
 
 class FormatChoice(click.Choice[str]):
@@ -65,6 +67,12 @@ class FormatOption(click.Option):
     help="JSON file with the question of the analysis, for the bundle: `analyse --print-question` "
     "writes it. Default: the question that the Analysis page asks by itself.",
 )
+@click.option(
+    "--multiverse",
+    is_flag=True,
+    help="Add multiverse.csv to the bundle: the question under every set of defensible choices, "
+    "which can take minutes.",
+)
 @click.option("--from", "start", type=click.DateTime(), help="Begin, local time.")
 @click.option("--to", "end", type=click.DateTime(), help="End, local time.")
 @click.option(
@@ -79,6 +87,7 @@ def export(
     out: Path,
     sessions: tuple[int, ...],
     question: Path | None,
+    multiverse: bool,
     start: datetime | None,
     end: datetime | None,
     form: str | None,
@@ -96,6 +105,8 @@ def export(
         raise click.UsageError(
             f"--from {start:%Y-%m-%dT%H:%M:%S} is not before --to {end:%Y-%m-%dT%H:%M:%S}."
         )
+    if multiverse and (start or end):
+        raise click.UsageError("--multiverse is about sessions: leave out --from and --to.")
     chosen = format_named(form or _default_format(out))
     if chosen.needs_sessions and not sessions:
         raise click.UsageError(
@@ -104,7 +115,12 @@ def export(
     choice = Choice(sessions or None, start_ms, end_ms)
     about = _appliance(settings)
     if chosen.name == "bundle":
-        about = replace(about, question=_question(question))
+        told_question = _question(question)
+        about = replace(about, question=told_question)
+        about = replace(about, tables=_tables(told_question, choice, config, folder))
+        if multiverse and told_question:
+            more = {"multiverse.csv": _multiverse(told_question, sessions, config, folder)}
+            about = replace(about, tables={**about.tables, **more})
     with _progress_bar() as on_progress:
         files = chosen.export(folder / DATABASE_NAME, out, choice, about, on_progress)
     for file in files:
@@ -137,6 +153,59 @@ def _question(file: Path | None) -> dict[str, Any]:
             f"{file}: holds no question. Write it with `affect-edge analyse --print-question`."
         )
     return question
+
+
+def _tables(
+    question: dict[str, Any], choice: Choice, config: Path | None, data: Path
+) -> dict[str, str]:
+    """Return what the dashboard's analysis adds to a bundle, text by the name of the file; nothing
+    where it cannot.
+    """
+    if not question:
+        return {}
+    question = question | {"sensitivity": False}
+    if choice.sessions:
+        question |= {"sample": "selected", "session": choice.sessions}
+    command = [sys.executable, "-m", "dashboard", "analyse", "--print-tables", "--data", str(data)]
+    if choice.start_ms is not None or choice.end_ms is not None:
+        command += ["--range", *map(str, choice.span)]
+    if config is not None:
+        command += ["--config", str(config)]
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(question, file)
+        file.flush()
+        command += ["--question", file.name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+
+
+def _multiverse(
+    question: Mapping[str, Any], sessions: tuple[int, ...], config: Path | None, data: Path
+) -> str:
+    """Return the question under every set of choices as CSV, which the dashboard computes.
+
+    Raises:
+        DataFileError: it cannot.
+    """
+    fields = dict(question)
+    if sessions:
+        fields |= {"sample": "selected", "session": sessions}
+    command = [sys.executable, "-m", "dashboard", "analyse", "--print-multiverse"]
+    command += ["--data", str(data)]
+    if config is not None:
+        command += ["--config", str(config)]
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(fields, file)
+        file.flush()
+        command += ["--question", file.name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no reason was told"]
+        raise DataFileError(
+            f"The multiverse cannot be computed: {lines[-1]} Export without --multiverse, or mend "
+            "what is wrong."
+        )
+    return done.stdout
 
 
 def epoch_ms(local: datetime | None) -> int | None:

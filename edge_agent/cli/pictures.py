@@ -29,14 +29,24 @@ if TYPE_CHECKING:
     help="Draw where in the one PICTURE the evidence lies. Ends with 1 if there is no face to "
     "draw.",
 )
+@click.option(
+    "--all",
+    "name_all",
+    is_flag=True,
+    help="Name the emotion of faces with a flaw, too (cut off, too small, blurred …).",
+)
 def classify(
     paths: tuple[Path, ...],
     config: Path | None,
     data: Path | None,
     as_json: bool,
     drawing: Path | None,
+    name_all: bool,
 ) -> None:
-    """Find and read the faces in pictures and folders."""
+    """Find and read the faces in pictures and folders.
+
+    A face that cannot be read well is told with its flaw, and not named.
+    """
     log_to_stderr(logging.WARNING)
     settings, _folder = load(config, data)
     picture = None if drawing is None else picture_to_draw(paths, drawing)
@@ -45,10 +55,10 @@ def classify(
 
     recognizer = configured_recognizer(settings)
     if drawing is not None and picture is not None:
-        explain(picture, drawing, recognizer, as_json)
+        explain(picture, drawing, recognizer, as_json, name_all)
         return
     failed = False
-    for line in classify_pictures(paths, recognizer):
+    for line in classify_pictures(paths, recognizer, name_all=name_all):
         failed = failed or "error" in line
         click.echo(json.dumps(line) if as_json else describe_picture(line))
     sys.exit(int(failed))
@@ -72,11 +82,13 @@ def picture_to_draw(paths: tuple[Path, ...], drawing: Path) -> Path:
     return pictures[0]
 
 
-def explain(picture: Path, drawing: Path, recognizer: Recognizer, as_json: bool) -> None:
+def explain(
+    picture: Path, drawing: Path, recognizer: Recognizer, as_json: bool, name_all: bool
+) -> None:
     """Read one picture as `classify` does, and draw the evidence for the label of each face."""
     from edge_agent.vision.stills.drawing import explain_picture, save_png
 
-    line, drawn = explain_picture(picture, recognizer)
+    line, drawn = explain_picture(picture, recognizer, name_all=name_all)
     click.echo(json.dumps(line) if as_json else describe_picture(line))
     if drawn is None:
         if "error" not in line:
@@ -99,6 +111,13 @@ def describe_picture(line: dict[str, Any]) -> str:
         best = sorted(face["probabilities"].items(), key=lambda item: -item[1])[:2]
         probabilities = ", ".join(f"{name} {probability:.0%}" for name, probability in best)
         x, y, width, height = (round(value) for value in face["box"])
+        place = f"at {x},{y} {width}×{height}"
+        flaw = str(face["flaw"] or "").replace("_", " ")
         label = "uncertain" if face["uncertain"] else face["emotion"]
-        parts.append(f"{label} ({probabilities}) at {x},{y} {width}×{height}")
+        if face["emotion"] is None:
+            parts.append(f"not read ({flaw}) {place}")
+        elif flaw:
+            parts.append(f"{label} ({probabilities}; {flaw}) {place}")
+        else:
+            parts.append(f"{label} ({probabilities}) {place}")
     return f"{line['file']}: " + "; ".join(parts)

@@ -23,7 +23,18 @@ class DashboardSettings(Section):
         None, description="TLS certificate (PEM); needed for access from other machines"
     )
     key: Path | None = Field(None, description="Private key of the certificate (PEM)")
+    names: tuple[str, ...] = Field(
+        (),
+        description="Further host names by which browsers may ask for it, beside those of the "
+        "machine and its certificate; *.example.org: all names below",
+    )
     session_hours: int = Field(12, ge=1, le=720, description="Hours after which a login ends")
+    idle_minutes: int = Field(
+        120,
+        ge=5,
+        le=1440,
+        description="Minutes after which a login ends that nobody uses; an open page uses it",
+    )
     purposes: tuple[Purpose, ...] = Field(
         tuple(Purpose), min_length=1, description="Purposes that can be chosen for sessions"
     )

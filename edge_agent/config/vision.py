@@ -27,7 +27,7 @@ class VisionSettings(Section):
         0.4,
         ge=0.01,
         le=8,
-        description="Processor cores that the vision chain may use; above, fewer frames are read",
+        description="Processor cores that the vision chain may use; above, faces are read less",
     )
     face_score: float | None = Field(
         None,
@@ -68,8 +68,8 @@ class VisionSettings(Section):
     )
     gate: bool = Field(
         True,
-        description="Only count faces cut off, too small, turned away, badly lit or blurred "
-        "to be read",
+        description="Only count faces cut off, too small, turned away, badly lit, blurred or "
+        "covered",
     )
 
     @model_validator(mode="after")

@@ -98,3 +98,10 @@ class VitalsSettings(Section):
     mqtt: MqttVitalsSettings = MqttVitalsSettings()
     replay: ReplaySettings = ReplaySettings()
     camera_pulse: CameraPulseSettings = CameraPulseSettings()
+    prefer_sources: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        (),
+        max_length=20,
+        description="Names of sources, the best first: where several measured the same in a "
+        "session, an analysis takes the first of them that did. Left out: the one with the most "
+        "readings without doubt",
+    )

@@ -16,6 +16,8 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
 CLOCK_JUMP_MS = 2_000
 """A wall clock that moves by more against the boot clock was set."""
+_TRIES = 5
+_PAUSE_NS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,7 +63,12 @@ class ClockWatch:
 
 def now() -> Instant:
     """Return the present moment on both clocks."""
-    return Instant(boot_ms=boot_ns() // 1_000_000, wall_ms=time.time_ns() // 1_000_000)
+    for _ in range(_TRIES):
+        boot = boot_ns()
+        wall = time.time_ns()
+        if boot_ns() - boot < _PAUSE_NS:
+            break  # else something came between: it would look like a step of the wall clock
+    return Instant(boot_ms=boot // 1_000_000, wall_ms=wall // 1_000_000)
 
 
 def iso_utc(wall_ms: int) -> str:

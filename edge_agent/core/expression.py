@@ -154,6 +154,7 @@ class RejectReason(StrEnum):
     TOO_DARK = "too_dark"
     TOO_BRIGHT = "too_bright"
     BLURRED = "blurred"
+    COVERED = "covered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,8 @@ class Observation:
         smoothed: the probabilities smoothed over time.
         emotion: the smoothed label with hysteresis; ``None`` means *uncertain*.
         primary: whether this is the participant's face (largest and most central).
-        quality: 0…1, how well the crop can be read (wholeness, size, sharpness, light, pose).
+        quality: 0…1, how well the crop can be read (wholeness, size, sharpness, light, pose, and
+            that nothing covers mouth or eyes).
         reject_reason: why the quality filter rejected the face in this frame; ``None``: accepted.
             In a rejected frame ``smoothed`` and ``emotion`` keep their values from the last
             accepted frame, and ``raw`` goes into no mean.

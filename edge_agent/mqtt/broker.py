@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,3 +93,10 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     # name are checked as before.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
+
+
+def packet_bytes(topic: str, payload: bytes) -> int:
+    """Return the size of a PUBLISH packet at QoS 1 without properties (MQTT 5, 3.3)."""
+    rest = 2 + len(topic.encode()) + 2 + 1 + len(payload)  # lengths, topic, number, properties
+    length_bytes = max(1, math.ceil(rest.bit_length() / 7))
+    return 1 + length_bytes + rest

@@ -18,6 +18,7 @@ from edge_agent.mqtt.connection import Connection, ConnectionEndedError, MqttSta
 from edge_agent.mqtt.delivery import OutboxDelivery
 from edge_agent.mqtt.drop_guard import DropGuard
 from edge_agent.mqtt.live_messages import LiveMessages
+from edge_agent.mqtt.live_sender import LiveSender
 from edge_agent.mqtt.options import MqttOptions
 from edge_agent.mqtt.outbox_interface import OutboxQueue, SeqHole
 from edge_agent.mqtt.payloads.events import EmotionPayload, VitalPayload, status_payload
@@ -35,6 +36,8 @@ SHORT_SECONDS = 10.0
 """A connection that lasts less counts as short."""
 SHORT_CONNECTIONS = 3
 """So many short connections in a row suggest a second appliance with the same name."""
+SILENT_SECONDS = 1.3
+"""A broker that owes a sign of life for longer does not answer; the connection stands."""
 HOLES_TOLD = 10
 """Newest holes in the numbers that the health report names."""
 
@@ -82,8 +85,8 @@ class MqttClient(Worker):
         self._acknowledged: set[int] = set()
         self._holes: Sequence[SeqHole] = ()
         self._guard = DropGuard()
-        self._too_large: set[str] = set()
         self._live = LiveMessages()
+        self._sender = LiveSender(self._topics, self._live)
         self._send_now = True
         self._next_poll_s = 0.0
         self._lost = False
@@ -114,6 +117,11 @@ class MqttClient(Worker):
     def set_aside(self) -> Mapping[str, int]:
         """Messages that were not sent and are kept aside, since the start, by reason."""
         return self._outbox.set_aside_counts
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Topics without messages that are too large for the broker: suffix → bytes of those."""
+        return self._sender.left_out
 
     @property
     def holes(self) -> Sequence[SeqHole]:
@@ -214,25 +222,42 @@ class MqttClient(Worker):
         try:
             connection.open()
             online = status_payload("online", clock.now().wall_ms)
-            connection.publish(status_topic, online.encode(), qos=1, retain=True)
+            greeting = connection.publish(status_topic, online.encode(), qos=1, retain=True)
             for topic in self._subscriptions:
                 connection.subscribe(topic)
+            careful = self._short_lived >= SHORT_CONNECTIONS
+            self._sender.begin_connection(careful=careful, greeting=greeting)
             delivery = self._begin_delivery()
             try:
                 while not self.stopping.is_set():
                     # Where connections keep ending, the outbox goes first: if it is a message of
                     # now at which the broker hangs up, it would never get its turn.
-                    if self._short_lived < SHORT_CONNECTIONS or delivery.had_its_turn:
-                        self._publish_live(connection)
+                    if not careful or delivery.had_its_turn:
+                        self._sender.send(connection)
                     self._deliver(connection, delivery)
                     connection.pump(POLL_SECONDS)
+                    self._report_silence(connection)
                     self._handle_received(connection)
             except ConnectionEndedError:
                 delivery.connection_ended(connection)
+                self._sender.connection_ended(connection)
                 raise
             self._disconnect(connection, delivery, status_topic)
         finally:
             connection.release()
+
+    def _report_silence(self, connection: Connection) -> None:
+        """Say that a broker does not answer, or that it does again."""
+        is_silent = connection.silence.owed_s > SILENT_SECONDS
+        if is_silent and self._state is MqttState.CONNECTED:
+            broker = self._options.broker
+            self._set_state(
+                MqttState.SILENT,
+                f"{broker.host}:{broker.port}: does not answer, although it is connected. Look "
+                "whether the broker hangs, or the network to it.",
+            )
+        elif not is_silent and self._state is MqttState.SILENT:
+            self._set_state(MqttState.CONNECTED, None)
 
     def _begin_delivery(self) -> OutboxDelivery:
         """Note that a connection stands, and return what sends the outbox over it."""
@@ -249,32 +274,7 @@ class MqttClient(Worker):
         self._settled_s = clock.boot_seconds()
         if self._lost:
             self._settled_s += self._options.backoff.settle_s
-        self._live.begin_connection()
         return delivery
-
-    def _publish_live(self, connection: Connection) -> None:
-        """Publish the messages that no outbox keeps, at QoS 0."""
-        for suffix, payload in self._live.take_retained():
-            self._publish_now(connection, suffix, payload, retain=True)
-        for payload in self._live.take_vitals():
-            self._publish_now(connection, Topics.VITALS, payload, retain=False)
-
-    def _publish_now(
-        self, connection: Connection, suffix: str, payload: bytes, *, retain: bool
-    ) -> None:
-        """Publish at QoS 0, unless the broker would hang up because of the size."""
-        topic = self._topics.full(suffix)
-        if connection.fits(topic, payload):
-            connection.publish(topic, payload, qos=0, retain=retain)
-        elif suffix not in self._too_large:
-            self._too_large.add(suffix)
-            log.warning(
-                "mqtt: %s is not published: %d bytes are more than the broker's limit of %d. Raise "
-                "that (mosquitto: max_packet_size).",
-                topic,
-                len(payload),
-                connection.maximum_packet,
-            )
 
     def _handle_received(self, connection: Connection) -> None:
         """Pass on received messages, and publish the replies."""
@@ -293,7 +293,7 @@ class MqttClient(Worker):
             return
         reply = subscription.on_message(message.payload, message.retained)
         if reply is not None:
-            self._publish_now(connection, subscription.reply_topic, reply.encode(), retain=False)
+            self._sender.publish(connection, subscription.reply_topic, reply.encode(), retain=False)
 
     def _deliver(self, connection: Connection, delivery: OutboxDelivery) -> None:
         """Process acknowledgements and send what waits.
@@ -316,7 +316,8 @@ class MqttClient(Worker):
                 self._next_poll_s = now_s + POLL_SECONDS
                 delivery.send(connection)
                 self._count()
-                self._set_state(self._state, self._last_error if refused else None)
+                if self._state is MqttState.CONNECTED:
+                    self._set_state(self._state, None)
         except StoreError as error:
             self._send_now = False
             self._next_poll_s = now_s + POLL_SECONDS
@@ -344,7 +345,7 @@ class MqttClient(Worker):
         After an orderly goodbye the broker does not publish the last will.
         """
         deadline_s = clock.boot_seconds() + GOODBYE_SECONDS
-        self._publish_live(connection)
+        self._sender.send(connection)
         self._send_now = True
         self._settled_s = 0.0
         self._deliver(connection, delivery)

@@ -6,7 +6,6 @@ the outbox does that, so every connection gets a new paho client, and nothing is
 
 from __future__ import annotations
 
-import math
 import selectors
 import socket
 import ssl
@@ -21,7 +20,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.core.clock import boot_seconds
-from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.broker import Broker, packet_bytes
+from edge_agent.mqtt.silence import ASK_SECONDS, Silence
 from edge_agent.mqtt.wake import WakeSignal
 
 CONNECT_SECONDS = 4.0
@@ -32,6 +32,8 @@ LARGEST_PACKET_BYTES = 1024 * 1024
 """With MQTT 5 the broker does not send larger messages: nobody can fill the agent's memory."""
 MOST_RECEIVED = 10_000
 """Received messages that wait to be handled; the oldest are dropped first, for the same reason."""
+_NOWHERE = "affect-edge-sign-of-life"
+"""A topic to which nobody subscribes: the broker must answer who leaves it (MQTT 5, 3.10.4)."""
 # reason codes of MQTT 5, section 2.4
 _UNSUPPORTED_PROTOCOL = 0x84
 _LOGIN_REFUSED = frozenset({0x86, 0x87, 0x8A})
@@ -43,6 +45,7 @@ class MqttState(StrEnum):
 
     CONNECTING = "connecting"
     CONNECTED = "connected"
+    SILENT = "silent"
     UNREACHABLE = "unreachable"
     UNAUTHORISED = "unauthorised"
     UNTRUSTED = "untrusted"
@@ -120,9 +123,11 @@ class Connection:
         self._connack: ReasonCode | None = None
         self._end: ReasonCode | None = None
         self._acks: list[PubAck] = []
+        self._taken: set[int] = set()
         self._messages: deque[ReceivedMessage] = deque(maxlen=MOST_RECEIVED)
         self._failed_subscriptions: list[str] = []
         self._subscriptions: dict[int, str] = {}
+        self.silence = Silence()
         self.receive_maximum = 65535
         self.maximum_packet: int | None = None
         if broker.protocol == "5":
@@ -205,16 +210,15 @@ class Connection:
 
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int:
         """Send a message; return its number, which at QoS 1 comes back in a ``PubAck``."""
-        return self._client.publish(topic, payload, qos=qos, retain=retain).mid
+        mid = self._client.publish(topic, payload, qos=qos, retain=retain).mid
+        self._taken.discard(mid)  # the numbers begin again after 65,535
+        return mid
 
     def fits(self, topic: str, payload: bytes) -> bool:
         """Tell whether a message is as small as the broker demands; with MQTT 5 it says so."""
         if self.maximum_packet is None:
             return True
-        # MQTT 5, 3.3: length of the topic, topic, packet number, no properties, payload
-        rest = 2 + len(topic.encode()) + 2 + 1 + len(payload)
-        length_bytes = max(1, math.ceil(rest.bit_length() / 7))
-        return 1 + length_bytes + rest <= self.maximum_packet
+        return packet_bytes(topic, payload) <= self.maximum_packet
 
     def subscribe(self, topic: str) -> None:
         """Subscribe to a topic at QoS 1.
@@ -238,18 +242,24 @@ class Connection:
         return topics
 
     def pump(self, timeout_s: float) -> None:
-        """Wait for bytes at most ``timeout_s`` (and at most a second), then read and write them.
+        """Wait for bytes at most ``timeout_s`` (and less than a second), then read and write them.
+
+        A broker that says nothing is asked for a sign of life: the keep-alive of MQTT would notice
+        only after up to a minute that it hangs, for the system takes bytes in its place.
 
         Raises:
             ConnectionEndedError: the connection is over.
         """
+        if self._connack is not None and self.silence.is_long():
+            self._client.unsubscribe(_NOWHERE)  # which may find that the connection is over
+            self.silence.note_question()
         sock = self._socket()
         self._selector.modify(
             sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
         )
         # TLS may hold decrypted bytes that ``select`` does not see: read them without waiting
         buffered = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-        ready = self._selector.select(0 if buffered else min(timeout_s, 1.0))
+        ready = self._selector.select(0 if buffered else min(timeout_s, ASK_SECONDS))
         for key, events in ready:
             if key.fileobj is self._wake:
                 self._wake.clear()
@@ -257,6 +267,7 @@ class Connection:
                 self._client.loop_write()
         if buffered or any(k.fileobj is sock and e & selectors.EVENT_READ for k, e in ready):
             self._client.loop_read()
+            self.silence.note_answer()
         self._client.loop_misc()
         self._socket()
 
@@ -265,6 +276,10 @@ class Connection:
         acks = self._acks
         self._acks = []
         return acks
+
+    def has_taken(self, mid: int) -> bool:
+        """Tell whether the broker has acknowledged a message at QoS 1, also if it refused it."""
+        return mid in self._taken
 
     def disconnect(self) -> None:
         """Say goodbye, so that the broker does not publish the last will; does not wait."""
@@ -353,6 +368,7 @@ class Connection:
         reason: ReasonCode,
         _properties: Properties,
     ) -> None:
+        self._taken.add(mid)
         self._acks.append(PubAck(mid, str(reason) if reason.is_failure else None))
 
     def _on_subscribe(

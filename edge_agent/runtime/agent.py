@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +32,9 @@ from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.health.report import HealthMonitor
 from edge_agent.runtime.health.watchdog import is_fresh
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
+from edge_agent.runtime.live_state import live_state
 from edge_agent.runtime.mqtt_setup import configured_client
+from edge_agent.runtime.signals import StopRequest
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.runtime.systemd import SystemdNotifier
 from edge_agent.runtime.threads import AgentThreads, FigureReader
@@ -65,6 +66,7 @@ TICK_S = 0.25
 SESSION_POLL_S = 1.0
 CLOCK_POLL_S = 1.0
 LIVE_HEALTH_S = 5.0
+LIVE_STATE_S = 1.0
 MQTT_HEALTH_S = 60.0
 PRUNE_S = 3600.0
 UPKEEP_S = 60.0
@@ -104,7 +106,7 @@ class Agent:
         self, settings: Settings, data: Path, environment: Mapping[str, str] = os.environ
     ) -> None:
         self._settings = settings
-        self._stop = threading.Event()
+        self._stop = StopRequest()
         self._dead: Worker | None = None
         self._session_open = False
         self._alarms: list[str] | None = None
@@ -114,7 +116,8 @@ class Agent:
         self._database = data / DATABASE_NAME
         self._rescue = Rescue(self._database)
         self._read_error: str | None = None
-        recognizer = configured_recognizer(settings)
+        # who records a row for each frame wants each of them read
+        recognizer = configured_recognizer(settings, by_need=settings.record.interval > 0)
         # before the migration: never upgrade the file under a running agent
         self._lock = lock(self._database)
         try:
@@ -176,6 +179,14 @@ class Agent:
         """Whether the camera is a demonstration, and every row and message must say so."""
         return self._settings.camera.source == "demo"
 
+    @property
+    def _frame_period_s(self) -> float:
+        """Seconds from one frame of the camera to the next."""
+        camera = self._settings.camera
+        if camera.source == "snapshot":
+            return camera.snapshot_seconds
+        return 1 / camera.fps
+
     def _make_window(self) -> SummaryWindow:
         return SummaryWindow(
             self._settings.device.name,
@@ -229,6 +240,7 @@ class Agent:
         self._window_timer = Every(self._settings.summary.window)
         self._session_timer = Every(SESSION_POLL_S, at_once=True)
         self._live_timer = Every(LIVE_HEALTH_S)
+        self._state_timer = Every(LIVE_STATE_S, at_once=True)
         self._mqtt_timer = Every(MQTT_HEALTH_S, at_once=True)
         self._prune_timer = Every(PRUNE_S, at_once=True)
         self._upkeep_timer = Every(UPKEEP_S, at_once=True)
@@ -269,7 +281,10 @@ class Agent:
             self._check_clock(clock.now())
         if self._window_timer.due():
             self._dispatcher.close_window(clock.now())
+        if self._state_timer.due():
+            self._threads.live.publish(live_state(self._threads, clock.now(), self._frame_period_s))
         if self._live_timer.due():
+            self._rescue.look_for_note()
             self._report(self._figures.read(self._space, self._read_error))
         if self._watchdog_timer is not None and self._watchdog_timer.due():
             self._tell_watchdog()
@@ -313,7 +328,12 @@ class Agent:
 
         When an alarm starts or ends, the broker gets it at once.
         """
-        figures = replace(figures, copies=self._copies, clock_doubt=self._clock_doubt)
+        figures = replace(
+            figures,
+            copies=self._copies,
+            clock_doubt=self._clock_doubt,
+            damage=self._rescue.reported,
+        )
         report = self._monitor.report(figures, clock.now())
         self._governor.set_temperature(report["temperature_celsius"])
         self._threads.live.publish({"type": "health", **report})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from edge_agent.camera import Camera, open_camera
@@ -26,6 +27,11 @@ def vision_options(settings: Settings) -> VisionOptions:
     return VisionOptions(**values, quality_filter=settings.vision.gate)
 
 
-def configured_recognizer(settings: Settings) -> Recognizer:
-    """Return the configured vision chain; raises ``ModelError``."""
-    return open_recognizer(vision_options(settings))
+def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recognizer:
+    """Return the configured vision chain; raises ``ModelError``.
+
+    Args:
+        settings: the configuration.
+        by_need: see `VisionOptions`; recorded material is read in each frame, the same each time.
+    """
+    return open_recognizer(replace(vision_options(settings), by_need=by_need))

@@ -3,8 +3,43 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
+
+
+class StopRequest:
+    """That somebody wants an end: set by a signal handler or any thread, waited for by one thread.
+
+    A ``threading.Event`` must not be set by a signal handler: where the signal comes while the same
+    thread waits for it, and just then holds its lock, that thread waits for itself for ever. Here
+    ``set`` takes no lock; a wait may last until its end although the request came meanwhile.
+
+    Example:
+        >>> request = StopRequest()
+        >>> request.wait(0.0), request.set(), request.wait(0.0)
+        (False, None, True)
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+        # Nobody sets it: its wait is a pause. (Under libfaketime, which wrong clocks are tried
+        # with, ``time.sleep`` fails.)
+        self._pause = threading.Event()
+
+    def set(self) -> None:
+        """Ask for the end; may be called again and again."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Tell whether the end was asked for."""
+        return self._is_set
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait ``timeout_s`` seconds; return whether the request has come."""
+        if not self._is_set:
+            self._pause.wait(timeout_s)
+        return self._is_set
 
 
 class StopSignals:

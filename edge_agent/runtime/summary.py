@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.clock import CLOCK_JUMP_MS, Instant, iso_utc
 from edge_agent.core.expression import (
     EMOTIONS,
     FACE_STATES,
@@ -111,8 +111,7 @@ class SummaryWindow:
             "device": self._device,
             "seq": self._seq,
             "window": {
-                # by the boot clock: the wall clock may have been set meanwhile
-                "start": iso_utc(at.wall_ms - (at.boot_ms - done.start.boot_ms)),
+                "start": iso_utc(_start_wall_ms(done.start, at)),
                 "end": iso_utc(at.wall_ms),
                 "seconds": round(max(0.0, at.seconds_since(done.start)), 3),
             },
@@ -133,6 +132,18 @@ class SummaryWindow:
             "simulated": self._simulated
             or any(summary["simulated"] for summary in vitals.values()),
         }
+
+
+def _start_wall_ms(start: Instant, end: Instant) -> int:
+    """Return the wall clock at the start of a window, milliseconds UTC.
+
+    It is the end of the window before to the millisecond, though both clocks are rounded and drift
+    apart; unless the wall clock was set meanwhile, then the boot clock counts back from ``end``.
+    """
+    by_boot = end.wall_ms - (end.boot_ms - start.boot_ms)
+    if abs(by_boot - start.wall_ms) <= CLOCK_JUMP_MS:
+        return start.wall_ms
+    return by_boot
 
 
 def _share(value: float) -> float:

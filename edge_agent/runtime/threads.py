@@ -112,6 +112,7 @@ class FigureReader:
         self._latest_frame = latest_frame
         self._ingest = ingest
         self._rate = Rate()
+        self._readings = Rate()
 
     def read(self, space: Space | None, read_error: str | None = None) -> AgentFigures:
         """Return the figures of now.
@@ -130,6 +131,8 @@ class FigureReader:
             frames_dropped=self._latest_frame.dropped,
             fps_limit=1 / plan.frame_s if plan.frame_s else None,
             limited_by=plan.limit.value if plan.limit else None,
+            readings_per_second=self._readings_per_second(),
+            effort=self._threads.vision.effort.value,
             camera_error=_text_of(capture.failure),
             queue_depth=recorder.queue_depth,
             waiting_s=recorder.waiting_s,
@@ -141,11 +144,14 @@ class FigureReader:
             salvage=self._threads.carrier.sentence(),
             budget_cut_ms=space.cut_ms if space else None,
             budget_over_bytes=space.over_bytes if space else 0,
+            aside_bytes=space.aside_bytes if space else 0,
+            aside_over_bytes=space.aside_over_bytes if space else 0,
             mqtt_state=client.state.value if client else "disabled",
             mqtt_error=client.last_error if client else None,
             mqtt_state_s=client.state_seconds if client else 0.0,
             outbox=client.waiting if client else 0,
             set_aside=client.set_aside if client else {},
+            left_out=client.left_out if client else {},
             holes=client.holes if client else (),
             duplicates=recorder.duplicates,
             readings_taken=self._ingest.taken,
@@ -157,6 +163,11 @@ class FigureReader:
         if self._threads.capture.is_idle:
             return None
         return self._rate.per_second(self._threads.vision.frames)
+
+    def _readings_per_second(self) -> float | None:
+        if self._threads.capture.is_idle:
+            return None
+        return self._readings.per_second(self._threads.vision.readings)
 
     def _frame_age_s(self) -> float | None:
         """Return the age of the last frame that was recognized.

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.expression import Box
+from edge_agent.core.expression import Box, Face
 
 Picture = npt.NDArray[np.uint8]
 Points = npt.ArrayLike
@@ -288,3 +288,27 @@ def _part(image: Picture, to_unit: Matrix) -> tuple[int, int, Picture]:
     else:
         gray = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
     return across.start, down.start, gray
+
+
+def crop_face(image: Picture, face: Face, size: int) -> Picture:
+    """Return the crop of a face that expression models see.
+
+    It is cut by the face's landmarks, or by its box where they cannot be used.
+
+    Args:
+        image: uint8, height × width × 3 (BGR) or height × width (gray).
+        face: in pixels of ``image``.
+        size: side of the crop in pixels.
+    """
+    return cut(image, crop_matrix(face), size)
+
+
+def crop_matrix(face: Face) -> Matrix:
+    """Return the transform from pixels of the picture to the unit square of a face's crop.
+
+    float64, 2 × 3.
+    """
+    try:
+        return landmark_matrix(face.landmarks)
+    except ValueError:  # landmarks that coincide
+        return box_matrix(face.box)

@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
+from edge_agent.vision.need import Effort
+
 log = logging.getLogger(__name__)
 
 WHOLE_S = 0.5
@@ -30,6 +32,8 @@ TELL_S = 5.0
 """What is decided is told when it has held for so long: a limit is looked for, and moments are of
 no interest.
 """
+_SPARED = 2.5
+"""Reading by need costs at most so many times what reading sparingly does."""
 _SLACK = 1.1
 
 
@@ -48,19 +52,22 @@ class Plan:
         frame_s: least time from one frame that is read to the next; 0 reads every frame.
         whole_s: time from one search of the whole frame to the next.
         limit: why frames are skipped; ``None``: none are.
+        effort: how carefully faces are read, where that is by need.
     """
 
     frame_s: float = 0.0
     whole_s: float = WHOLE_S
     limit: Limit | None = None
+    effort: Effort = Effort.BY_NEED
 
 
 class Governor:
     """Keeps the vision chain within its share of the processor, and within less when that is hot.
 
-    Frames come at the camera's rate. While the budget allows, all of them are read. Beyond it, as
-    many as fit are read at even intervals, and the whole frame is searched more rarely in the same
-    proportion. All methods but `set_temperature` belong to one thread.
+    Frames come at the camera's rate, and faces are read by need while the budget allows it. Beyond
+    it they are read sparingly; where that is still too much, as many frames as fit are taken at
+    even intervals, and the whole frame is searched more rarely in the same proportion. All methods
+    but `set_temperature` belong to one thread.
 
     Args:
         budget: share of one core that may be used, above 0; 0.4 is 40 %.
@@ -140,13 +147,25 @@ class Governor:
             threshold = self._period_s / _SLACK
         else:
             threshold = self._period_s
-        if frame_s <= threshold:
-            return Plan()
+        fits = frame_s <= threshold
+        effort = self._effort(fits, frame_s)
+        if fits:
+            return Plan(effort=effort)
         frame_s = min(frame_s, max(SLOWEST_S, self._period_s))
         is_heat = self._heat > 0 and self._cost_s / self._budget <= self._period_s
-        return Plan(
-            frame_s, max(WHOLE_S, WHOLE_FRAMES * frame_s), Limit.HEAT if is_heat else Limit.BUDGET
-        )
+        limit = Limit.HEAT if is_heat else Limit.BUDGET
+        return Plan(frame_s, max(WHOLE_S, WHOLE_FRAMES * frame_s), limit, effort)
+
+    def _effort(self, fits: bool, frame_s: float) -> Effort:
+        """Choose how carefully faces are read.
+
+        More is read again only when that would fit as well.
+        """
+        if not fits:
+            return Effort.SPARING
+        if frame_s * _SPARED <= self._period_s:
+            return Effort.BY_NEED
+        return self.plan.effort
 
     def _tell_what_lasts(self, at_s: float) -> None:
         if not _differ(self.plan, self._told):
@@ -161,8 +180,13 @@ class Governor:
     def _tell(self) -> None:
         plan = self.plan
         percent = 100 * self._budget
-        if plan.limit is None:
-            log.info("every frame is read again")
+        if plan.limit is None and plan.effort is Effort.SPARING:
+            log.info(
+                "faces are read sparingly, to keep to %.0f %% of one core (vision.cpu_budget)",
+                percent,
+            )
+        elif plan.limit is None:
+            log.info("faces are read as often as they need it again")
         elif plan.limit is Limit.HEAT:
             log.info(
                 "at most %.1f frames are read each second: the processor has %.0f °C",
@@ -188,6 +212,6 @@ class Governor:
 
 def _differ(plan: Plan, told: Plan) -> bool:
     """Tell whether people want to know of it: another reason, or a rate that changed by half."""
-    if plan.limit is not told.limit:
+    if plan.limit is not told.limit or plan.effort is not told.effort:
         return True
     return plan.limit is not None and not 2 / 3 <= plan.frame_s / told.frame_s <= 3 / 2

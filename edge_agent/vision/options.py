@@ -20,7 +20,7 @@ class VisionOptions:
         threads: threads of one inference; OpenCV uses as many, in the whole process.
         face_score: lowest score of a face, 0…1; ``None``: the value in the detector's card.
         min_face: smallest face that is read: its longer side, pixels of the frame.
-        max_faces: most faces that are read in a picture.
+        max_faces: most faces that are read in a frame of a camera.
         uncertain_below: lowest probability of a label, 0…1; ``None``: the value in the
             classifier's card.
         smoothing_seconds: time constant of the smoothing; 0 does not smooth.
@@ -29,6 +29,10 @@ class VisionOptions:
         confirm_frames: frames in which a new face must be seen before it counts.
         memory_seconds: how long a hidden face keeps its track, and the participant is waited for.
         quality_filter: whether faces that cannot be read well are rejected: only counted.
+        by_need: whether the faces of a camera are read as often and as carefully as they need
+            (`edge_agent.vision.need`), instead of all in each frame; still pictures never are.
+        cover_model: name of a shipped model that tells covered faces, or path of a card; ``None``:
+            nobody looks for covers.
 
     Example:
         >>> options = VisionOptions(expression_model="expression-fast", max_faces=1)
@@ -50,6 +54,8 @@ class VisionOptions:
     confirm_frames: int = 3
     memory_seconds: float = 1.5
     quality_filter: bool = True
+    by_need: bool = False
+    cover_model: str | None = "face-cover"
 
 
 DEFAULT_OPTIONS = VisionOptions()

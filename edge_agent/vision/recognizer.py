@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import (
     Emotion,
@@ -22,28 +24,33 @@ from edge_agent.core.expression import (
 from edge_agent.vision.align import (
     CROP_NAME,
     Matrix,
-    box_matrix,
+    crop_matrix,
     cut,
-    landmark_matrix,
     share_outside,
 )
 from edge_agent.vision.classifier import ExpressionClassifier
+from edge_agent.vision.cover import CoverWatch, open_cover
 from edge_agent.vision.faces.finder import (
-    FaceFinder,
     UsedModel,
+    finder_for_stills,
     open_finder,
     open_near_finder,
 )
 from edge_agent.vision.faces.follower import FaceFollower
 from edge_agent.vision.faces.primary import PrimaryFaceSelector
 from edge_agent.vision.faces.tracker import Tracker
-from edge_agent.vision.models.card import ModelCard, find_model
+from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
+from edge_agent.vision.need import Effort, open_need_reader
 from edge_agent.vision.options import DEFAULT_OPTIONS, VisionOptions
-from edge_agent.vision.quality import face_quality
+from edge_agent.vision.quality import Quality, face_quality
+from edge_agent.vision.scene import SceneWatch
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
+from edge_agent.vision.stages import VisionStages
 
 Picture = npt.NDArray[np.uint8]
+Look = Callable[[Picture], float]
+"""Says of a crop how probable it is that the face is covered, 0…1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +89,6 @@ class Explanation:
     parts: npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class VisionStages:
-    """The stages of the vision chain, in the order in which a frame passes them.
-
-    Attributes:
-        detector: finds faces in still pictures.
-        follower: finds faces in the frames of a camera.
-        classifier: reads one face.
-        tracker: gives each face the number of its track.
-        selector: selects the participant's face.
-        smoother: smooths the probabilities of each track.
-    """
-
-    detector: FaceFinder
-    follower: FaceFollower
-    classifier: ExpressionClassifier
-    tracker: Tracker
-    selector: PrimaryFaceSelector
-    smoother: Smoother
-
-
 class Recognizer:
     """Reads every face of a frame, and follows the faces over frames.
 
@@ -116,7 +102,7 @@ class Recognizer:
         quality_filter: whether faces that cannot be read well are rejected: only counted.
 
     Attributes:
-        models: the two models in use.
+        models: the models in use: detector, classifier, and what tells covered faces if used.
         on_stage: called with the name of each stage of a frame once it is done, for measuring:
             ``find``, ``follow``, then for each face ``cut``, ``read``, ``judge`` and ``steady``.
 
@@ -126,7 +112,7 @@ class Recognizer:
     Example:
         Read a still picture with the shipped models::
 
-            recognizer = open_recognizer(VisionOptions(max_faces=1))
+            recognizer = open_recognizer(VisionOptions(expression_model="expression-fast"))
             for reading in recognizer.read_picture(cv2.imread("face.jpg")):
                 print(reading.emotion, reading.expression.as_dict())
     """
@@ -144,15 +130,22 @@ class Recognizer:
                 f"model {classifier.card.name!r} was trained with the crop {classifier.crop!r}, "
                 f"this program cuts {CROP_NAME!r}. Install a model of this version."
             )
-        self.models: tuple[UsedModel, ModelCard] = (stages.detector.card, classifier.card)
+        self.models: tuple[UsedModel, ...] = (stages.detector.card, classifier.card)
         self._detector = stages.detector
         self._follower = stages.follower
         self._classifier = classifier
         self._tracker = stages.tracker
         self._selector = stages.selector
         self._smoother = stages.smoother
+        if stages.cover is not None:
+            self.models = (*self.models, stages.cover.card)
+        self._cover = stages.cover
+        self._cover_watch = None if stages.cover is None else CoverWatch(stages.cover)
         self._quality_filter = quality_filter
+        self._reader = stages.reader
         self._holder = StateHolder()
+        self._scene = SceneWatch()
+        self._watched: Instant | None = None
         self.on_stage: Callable[[str], None] | None = None
         if uncertain_below is None:
             uncertain_below = classifier.uncertain_below
@@ -175,6 +168,40 @@ class Recognizer:
         """How many whole frames `recognize` has searched."""
         return self._follower.searches
 
+    @property
+    def pieces(self) -> int:
+        """How many pieces of frames it has searched."""
+        return self._follower.pieces
+
+    @property
+    def effort(self) -> Effort:
+        """How carefully the faces of a camera are read; may be set where that is by need."""
+        if self._reader is None:
+            return Effort.EVERY_FRAME
+        return self._reader.effort
+
+    @effort.setter
+    def effort(self, effort: Effort) -> None:
+        if self._reader is not None:
+            self._reader.effort = effort
+
+    @property
+    def readings(self) -> tuple[int, int]:
+        """How often the configured classifier and the quick one were asked by need."""
+        if self._reader is None:
+            return 0, 0
+        return self._reader.careful_readings, self._reader.quick_readings
+
+    def is_due(self, frame: Frame) -> bool:
+        """Return whether the next frame of a camera should be recognized.
+
+        Always, but where faces are read by need; a frame that is not may be passed over.
+        """
+        if self._reader is None:
+            return True
+        self._watch(frame)
+        return self._reader.is_due(frame.at)
+
     def recognize(self, frame: Frame) -> Recognition:
         """Read the faces of the next frame of a camera.
 
@@ -186,6 +213,7 @@ class Recognizer:
             among them.
         """
         height, width = frame.image.shape[:2]
+        self._watch(frame)
         faces = self._follower.find(frame, self._tracker.steady(frame.at))
         self._done("find")
         tracked = self._tracker.update(faces, frame.at)
@@ -194,6 +222,9 @@ class Recognizer:
         observations = tuple(
             self._observe(frame, track, face, track == primary) for track, face in tracked
         )
+        if self._reader is not None:
+            tracks = [track for track, _ in tracked]
+            self._reader.plan(tracks, frame.at, is_new=self._tracker.is_confirming)
         state = self._holder.update(next((o for o in observations if o.primary), None), frame.at)
         return Recognition(frame.at, frame.number, width, height, observations, state)
 
@@ -206,7 +237,9 @@ class Recognizer:
         Returns:
             The faces, surest first, in pixels of ``image``.
         """
-        return [self._read(image, face) for face in self._detector.detect(image)]
+        look = self._look_at_still
+        classify = self._classifier.classify
+        return [self._read(image, face, classify, look) for face in self._detector.detect(image)]
 
     def explain_picture(self, image: Picture) -> list[Explanation]:
         """Read the faces of a still picture, with the evidence for each category.
@@ -217,8 +250,24 @@ class Recognizer:
         self._classifier.refuse_unexplained()
         return [self._explain(image, face) for face in self._detector.detect(image)]
 
+    def _watch(self, frame: Frame) -> None:
+        """Begin anew where a frame shows another scene than the one before; once for each frame."""
+        if frame.at == self._watched:
+            return
+        self._watched = frame.at
+        if not self._scene.has_changed(frame):
+            return
+        self._tracker.forget()
+        self._selector.forget()
+        if self._reader is not None:
+            self._reader.forget()
+
     def _observe(self, frame: Frame, track: int, face: Face, primary: bool) -> Observation:
-        reading = self._read(frame.image, face)
+        look = None
+        if self._cover_watch is not None and self._quality_filter:
+            look = partial(self._cover_watch.probability, track, frame.at)
+        classify = partial(self._classify, track, face, frame.at)
+        reading = self._read(frame.image, face, classify, look)
         reject_reason = reading.reject_reason
         if not self._quality_filter:
             reject_reason = None
@@ -238,13 +287,29 @@ class Recognizer:
             reject_reason,
         )
 
-    def _read(self, image: Picture, face: Face) -> FaceReading:
+    def _classify(self, track: int, face: Face, at: Instant, crop: Picture) -> Expression:
+        if self._reader is None:
+            return self._classifier.classify(crop)
+        return self._reader.read(track, face, crop, at)
+
+    @property
+    def _look_at_still(self) -> Look | None:
+        return None if self._cover is None else self._cover.probability
+
+    def _read(
+        self,
+        image: Picture,
+        face: Face,
+        classify: Callable[[Picture], Expression],
+        look: Look | None,
+    ) -> FaceReading:
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
         self._done("cut")
-        expression = self._classifier.classify(crop)
+        expression = classify(crop)
         self._done("read")
-        reading = self._reading(face, crop, expression, share_outside(image, to_crop))
+        quality = face_quality(crop, face, share_outside(image, to_crop))
+        reading = self._reading(face, expression, quality, crop, look)
         self._done("judge")
         return reading
 
@@ -256,48 +321,33 @@ class Recognizer:
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
         expression, parts = self._classifier.explain(crop)
+        quality = face_quality(crop, face, share_outside(image, to_crop))
         return Explanation(
-            self._reading(face, crop, expression, share_outside(image, to_crop)),
+            self._reading(face, expression, quality, crop, self._look_at_still),
             crop,
             to_crop,
             parts,
         )
 
     def _reading(
-        self, face: Face, crop: Picture, expression: Expression, outside: float
+        self,
+        face: Face,
+        expression: Expression,
+        quality: Quality,
+        crop: Picture,
+        look: Look | None,
     ) -> FaceReading:
-        quality = face_quality(crop, face, outside)
-        return FaceReading(
-            face,
-            expression,
-            label_of(expression, self._uncertain_below),
-            quality.score,
-            quality.reject_reason,
-        )
-
-
-def crop_face(image: Picture, face: Face, size: int) -> Picture:
-    """Return the crop of a face that expression models see.
-
-    It is cut by the face's landmarks, or by its box where they cannot be used.
-
-    Args:
-        image: uint8, height × width × 3 (BGR) or height × width (gray).
-        face: in pixels of ``image``.
-        size: side of the crop in pixels.
-    """
-    return cut(image, crop_matrix(face), size)
-
-
-def crop_matrix(face: Face) -> Matrix:
-    """Return the transform from pixels of the picture to the unit square of a face's crop.
-
-    float64, 2 × 3.
-    """
-    try:
-        return landmark_matrix(face.landmarks)
-    except ValueError:  # landmarks that coincide
-        return box_matrix(face.box)
+        """Return what is said of a face; one that cannot be read anyway is not looked at again."""
+        score = quality.score
+        reason = quality.reject_reason
+        if reason is None and look is not None and self._cover is not None:
+            covered = look(crop)
+            # half of the scale is the limit, as for all that the score is made of
+            score = min(score, max(1 - covered / (2 * self._cover.covered_from), 0.0))
+            if covered >= self._cover.covered_from:
+                reason = RejectReason.COVERED
+        emotion = label_of(expression, self._uncertain_below)
+        return FaceReading(face, expression, emotion, score, reason)
 
 
 def open_recognizer(options: VisionOptions = DEFAULT_OPTIONS) -> Recognizer:
@@ -315,8 +365,8 @@ def open_recognizer(options: VisionOptions = DEFAULT_OPTIONS) -> Recognizer:
     if threshold is None:
         threshold = classifier.uncertain_below
     stages = VisionStages(
-        detector=finder,
-        follower=FaceFollower(finder, open_near_finder(options)),
+        detector=finder_for_stills(finder, options),
+        follower=FaceFollower(finder, open_near_finder(options), options.max_faces),
         classifier=classifier,
         tracker=Tracker(options.memory_seconds, options.confirm_frames),
         selector=PrimaryFaceSelector(hold_s=options.memory_seconds),
@@ -326,5 +376,7 @@ def open_recognizer(options: VisionOptions = DEFAULT_OPTIONS) -> Recognizer:
             threshold,
             dwell_s=options.dwell_seconds,
         ),
+        reader=open_need_reader(classifier, options) if options.by_need else None,
+        cover=open_cover(options),
     )
     return Recognizer(stages, uncertain_below=threshold, quality_filter=options.quality_filter)

@@ -1,4 +1,4 @@
-"""The thread that reads faces in the newest frame, no more often than the governor allows."""
+"""The thread that reads faces in the newest frame, as often as they need and as is allowed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from edge_agent.core.expression import Frame, Recognition
 from edge_agent.core.latest_value import LatestValue
 from edge_agent.core.worker import Worker
 from edge_agent.vision.governor import Governor
+from edge_agent.vision.need import Effort
 from edge_agent.vision.recognizer import Recognizer
 
 TAKE_S = 0.25
@@ -22,12 +23,13 @@ class VisionWorker(Worker):
         recognizer: reads it.
         governor: says how often.
         on_recognition: gets what was seen.
-        on_frame: gets the frame, too; it must not keep it.
+        on_frame: gets the frame, too; it must not keep it. Then every frame is read.
         threads: of one inference, for what a frame costs.
 
     Attributes:
-        frames: how many were read.
-        last_sign_s: boot clock when the last of them was, seconds.
+        frames: how many were taken.
+        readings: how many of them were read; faces did not need it in the others.
+        last_sign_s: boot clock when the last of the frames was done, seconds.
 
     Example::
 
@@ -50,9 +52,17 @@ class VisionWorker(Worker):
         self._governor = governor
         self._on_recognition = on_recognition
         self._on_frame = on_frame
+        if on_frame is not None:
+            recognizer.effort = Effort.EVERY_FRAME
         self._threads = threads
         self.frames = 0
+        self.readings = 0
         self.last_sign_s = clock.boot_seconds()
+
+    @property
+    def effort(self) -> Effort:
+        """How carefully faces are read."""
+        return self._recognizer.effort
 
     def work(self) -> None:
         """Recognize until stopped, the frame that still waits included."""
@@ -63,16 +73,23 @@ class VisionWorker(Worker):
     def _read(self, frame: Frame) -> None:
         begun_s = clock.boot_seconds()
         spent_s = clock.thread_cpu_seconds()
-        seen = self._recognizer.recognize(frame)
-        self._on_recognition(seen)
-        if self._on_frame is not None:
-            self._on_frame(frame, seen)
+        if self._on_frame is not None or self._recognizer.is_due(frame):
+            self._recognize(frame)
         self.frames += 1
         self.last_sign_s = clock.boot_seconds()
         cpu_s = (clock.thread_cpu_seconds() - spent_s) * self._threads
         plan = self._governor.record_cost(cpu_s, self.last_sign_s)
         self._recognizer.whole_s = plan.whole_s
+        if self._on_frame is None:
+            self._recognizer.effort = plan.effort
         pause_s = begun_s + plan.frame_s - clock.boot_seconds()
         if pause_s > 0:
             # the newest frame waits meanwhile, and older ones are dropped
             self.stopping.wait(pause_s)
+
+    def _recognize(self, frame: Frame) -> None:
+        seen = self._recognizer.recognize(frame)
+        self._on_recognition(seen)
+        if self._on_frame is not None:
+            self._on_frame(frame, seen)
+        self.readings += 1

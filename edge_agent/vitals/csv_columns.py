@@ -5,7 +5,7 @@ explains it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Literal
@@ -172,6 +172,22 @@ def guess_columns(header: Sequence[str]) -> ColumnMap:
     if "at" not in columns and "time" in columns:  # a column named time that holds whole instants
         columns["at"] = columns.pop("time")
     return ColumnMap(columns, units)
+
+
+def guess_dates(times: Iterable[str]) -> DateOrder:
+    """Return how dates are likely to be written: points put the day first, as does a first number
+    beyond 12; a second one beyond 12 puts the month first. Else nobody can tell: ``iso``.
+    """
+    for text in times:
+        match = _LOCAL_DATE.fullmatch(text.strip())
+        if match is None:
+            continue
+        first, second = (int(match[number]) for number in (1, 2))
+        if second > 12:
+            return "mdy"
+        if first > 12 or text.strip()[match.end(1)] == ".":
+            return "dmy"
+    return "iso"
 
 
 def _plain(name: str) -> str:

@@ -29,9 +29,9 @@ import pytest
 
 from edge_agent.camera.demo import DemoCamera
 from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.vision.align import crop_face
 from edge_agent.vision.faces.detector import letterbox
 from edge_agent.vision.models.card import read_card, shipped_models
-from edge_agent.vision.recognizer import crop_face
 from tests.appliance.arm import EXCHANGE, NEEDED, PI_4, PI_5, ArmRoot, Processor, what_is_missing
 from tests.appliance.machine import CACHE, copy_checkout
 from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE, detector

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi.routing import APIRoute
-from playwright.sync_api import Browser, Page, StorageState, expect
+from playwright.sync_api import Browser, StorageState, expect
 
 from dashboard.web import routes
 from dashboard.web.pages import find_pages, navigation_of
@@ -27,6 +26,7 @@ from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.copy_report import Standing
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.browser.live_agent import LiveAgent
+from tests.browser.page_paths import page_paths, wait_for_charts
 from tests.support.broker import wait_until
 from tests.support.browser import DESKTOP, PHONE, chromium, has_sideways_scroll, watched_page
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, fill
@@ -75,31 +75,6 @@ def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
         page.get_by_role("button", name="Create account").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Live")
         return page.context.storage_state()
-
-
-def page_paths(page: Page, address: str) -> list[str]:
-    """The address of every page that the dashboard serves to who is logged in: routes without
-    parameters that answer with HTML.
-    """
-    paths = {
-        route.path
-        for one in find_pages(routes)
-        for route in one.router.routes
-        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
-    }
-    asked = sorted(path for path in paths if "{" not in path and not path.startswith("/api/"))
-    shown = []
-    for path in asked:
-        answer = page.request.get(address + path, max_redirects=0)
-        if answer.status == 200 and "text/html" in answer.headers["content-type"]:
-            shown.append(path)
-    return shown
-
-
-def wait_for_charts(page: Page) -> None:
-    """Wait until every chart of the page is drawn."""
-    for chart in page.locator("figure[data-chart]").all():
-        expect(chart).to_have_attribute("data-drawn", "yes")
 
 
 def test_every_page_is_reached_by_its_link_without_a_complaint_or_a_foreign_address(
@@ -202,6 +177,9 @@ def test_the_live_page_follows_the_agent_and_tells_when_it_goes(
             expect(tile).to_contain_text("71 /min")
             expect(tile.get_by_text("simulated")).to_be_visible()
             expect(page.locator("#strip-text")).to_have_text(re.compile(r"\d+ %"))
+            before = page.get_by_role("region", name="Before a session").get_by_role("listitem")
+            expect(before.filter(has_text="Strap")).to_contain_text("speaks, 71 /min")
+            expect(before.filter(has_text="Face and light")).to_contain_text("the face is read")
             page.reload()
             expect(page.locator("#now-label")).to_have_text("happiness")
         expect(page.get_by_text("agent offline")).to_be_visible()
@@ -219,7 +197,7 @@ def test_a_session_is_run_from_consent_to_end_by_clicking(
         page.get_by_role("button", name="Add and ask for consent").click()
         page.get_by_label("P-99 has read this text").check()
         page.get_by_role("button", name="Record the consent").click()
-        page.get_by_role("combobox", name="Participant").select_option("P-99")
+        expect(page.get_by_role("combobox", name="Participant")).to_have_value("P-99")
         page.get_by_role("combobox", name="Purpose").select_option("research")
         page.get_by_role("textbox", name="Name").fill("films")
         page.get_by_role("button", name="Start the session").click()
@@ -236,6 +214,8 @@ def test_a_session_is_run_from_consent_to_end_by_clicking(
         bar.get_by_role("textbox", name="Note").fill("coughed")
         bar.get_by_role("button", name="Add").click()
         expect(bar).to_contain_text("4 markers")
+        expect(bar.locator("#session-timer")).to_have_text(re.compile(r"^\d:\d\d$"))
+        expect(bar.locator("#condition-timer")).to_have_text("–")
         Study(DashboardOptions(data=folder).database).add_marker(
             MarkerKind.STIMULUS_START, "by program"
         )
@@ -244,13 +224,26 @@ def test_a_session_is_run_from_consent_to_end_by_clicking(
         )
         bar.get_by_role("button", name="End the session").click()
         expect(bar).to_be_hidden()
-        page.goto(f"{dashboard.address}/study")
-        page.get_by_role("link", name="films").click()
-        expect(page.get_by_role("row")).to_have_count(6)
+        page.get_by_role("link", name="Show the session").click()
+        markers = page.get_by_role("region", name="Table of markers")
+        expect(markers.get_by_role("row")).to_have_count(6)
         page.goto(f"{dashboard.address}/study")
         page.get_by_role("button", name="Withdraw consent of P-99").click()
         page.get_by_role("link", name="Keep everything").click()  # erasure is offered at once
         expect(page.get_by_role("row", name="P-99").filter(has_text="withdrawn")).to_be_visible()
+
+
+def test_a_double_click_adds_one_participant_and_nobody_is_chosen_for_a_session(
+    browser: Browser, dashboard: DashboardProcess, folder: Path, login: StorageState
+) -> None:
+    study = Study(DashboardOptions(data=folder).database)
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/study")
+        expect(page.get_by_role("combobox", name="Participant")).to_have_value("")
+        before = len(study.participants())
+        page.get_by_role("button", name="Add and ask for consent").dblclick()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Consent of P-")
+    assert len(study.participants()) == before + 1
 
 
 def test_the_scripts_of_a_downloaded_bundle_print_the_numbers_of_the_analysis_page(
@@ -258,6 +251,7 @@ def test_the_scripts_of_a_downloaded_bundle_print_the_numbers_of_the_analysis_pa
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/analysis?sample=example")
+        page.get_by_text("Every figure of every test").click()
         rows = page.locator("table.tests tbody tr:not(.group)")
         shown = [
             [cell.strip() for cell in row.locator("th, td").all_inner_texts()] for row in rows.all()
@@ -289,7 +283,8 @@ def test_the_scripts_of_a_downloaded_bundle_print_the_numbers_of_the_analysis_pa
             for line in text.splitlines()
             if " | " in line
         ]
-        assert [as_on_the_page(line) for line in lines[1:]] == shown, program
+        # the Bayes factor, in the last column, stands in a table of its own on the page
+        assert [as_on_the_page(line[:-1]) for line in lines[1:]] == shown, program
 
 
 def as_on_the_page(cells: list[str]) -> list[str]:
@@ -313,8 +308,9 @@ def test_an_analysis_is_asked_for_by_keyboard_on_a_phone_and_every_picture_is_de
         page.get_by_role("radio", name="Benjamini–Hochberg").press("Space")
         page.get_by_label("Heart rate, ± /min").fill("9")
         page.get_by_role("button", name="Compare").press("Enter")
-        expect(page.get_by_role("heading", name="All 3 tests")).to_be_visible()
+        expect(page.get_by_role("heading", name="All 3 t-tests")).to_be_visible()
         expect(page.get_by_role("radio", name="Benjamini–Hochberg")).to_be_checked()
+        page.get_by_text("Each comparison in a sentence").press("Enter")
         expect(
             page.get_by_text("A difference of 9 /min or more either way is").first
         ).to_be_visible()
@@ -324,6 +320,15 @@ def test_an_analysis_is_asked_for_by_keyboard_on_a_phone_and_every_picture_is_de
             figure.scroll_into_view_if_needed()
             expect(figure).to_have_attribute("data-drawn", "yes")
             expect(figure.locator(".chart-sentence")).to_contain_text(re.compile(r"\w{3,}"))
+        page.get_by_text("Sentences for a report").press("Enter")
+        page.get_by_role("button", name="Copy").first.press("Enter")
+        expect(page.get_by_role("button", name=re.compile("Copied|Selected"))).to_have_count(1)
+        page.get_by_text("Mixed model, t-test and Bayes factor side by side").press("Enter")
+        flow = page.get_by_role("region", name="From consent to the tests")
+        expect(flow.locator(".flow-step").first).not_to_be_visible()
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        expect(flow.locator(".flow-step")).to_have_count(6)
+        expect(flow.locator(".flow-step").last).to_be_visible()
         assert not has_sideways_scroll(page)
 
 

@@ -79,6 +79,32 @@ def test_a_reading_is_entered_corrected_and_stored_by_keyboard_alone(
     ]
 
 
+def test_a_slip_is_asked_about_and_what_was_entered_is_seen_corrected_and_removed(
+    browser: Browser, dashboard: DashboardProcess, tmp_path: Path
+) -> None:
+    with watched_page(browser, size=PHONE, refusals=(422,)) as page:
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto(dashboard.login_link)
+        page.goto(f"{dashboard.address}/readings")
+        page.get_by_label("Systolic").fill("1280")
+        page.get_by_label("Diastolic").fill("81")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("alert")).to_contain_text("1280 mmHg is not between 50 and 250")
+        assert stored(tmp_path) == []
+        page.get_by_label("Systolic").fill("128")
+        page.get_by_role("button", name="Save as it is").dblclick()
+        expect(page.get_by_role("status")).to_contain_text("2 readings were saved.")
+        line = page.get_by_role("row").filter(has_text="Systolic pressure")
+        line.get_by_text("Correct").click()
+        line.get_by_label("Systolic pressure, mmHg").fill("131")
+        assert not has_sideways_scroll(page)
+        line.get_by_role("button", name="Save").click()
+        expect(line).to_contain_text("Systolic pressure 131 mmHg corrected, was 128")
+        page.get_by_role("button", name="Remove diastolic pressure 81").click()
+        expect(page.get_by_role("status")).to_contain_text("The reading was removed.")
+    assert [row[1:3] for row in stored(tmp_path)] == [("systolic", 131.0)]
+
+
 def test_a_file_is_explained_in_the_reader_s_time_zone_and_imported_on_a_phone(
     browser: Browser, dashboard: DashboardProcess, tmp_path: Path
 ) -> None:
@@ -91,8 +117,7 @@ def test_a_file_is_explained_in_the_reader_s_time_zone_and_imported_on_a_phone(
         page.get_by_role("button", name="Preview").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("What is in cuff.csv?")
         expect(page.get_by_label("Time zone")).to_have_value("Europe/Berlin")
-        expect(page.get_by_role("button", name="Import this file")).to_be_disabled()
-        page.get_by_label("How times are written").select_option("dmy")
+        expect(page.get_by_label("How times are written")).to_have_value("dmy")
         page.get_by_role("button", name="Update preview").click()
         expect(page.get_by_text("All of these rows are valid")).to_be_visible()
         assert not has_sideways_scroll(page)

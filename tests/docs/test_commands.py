@@ -23,10 +23,12 @@ from tests.support.broker import free_port
 COMMANDS = documented_commands()
 FACES_MODULES = "needs YuNet's file and archives of photographs, which are not part of the project"
 NOT_RUN = {
+    "git -c gpg.format=ssh": "signs a tag of this repository; tests/unit/appliance signs its own",
     "git clone ": "the address of the repository stands in no file; needs a network",
     "cd affect-edge": "goes with the line before it",
     "ssh -L ": "needs another machine with an account",
     "sudo mosquitto_passwd ": "needs root and the files of an installed appliance",
+    "sudo cat ": "needs root and the files of an installed appliance",
     "printf 'user homeassistant": "needs root and the files of an installed appliance",
     "printf 'listener 8883": "needs root and the files of an installed appliance",
     "sudo systemctl ": "needs root and an installed broker",
@@ -40,6 +42,7 @@ NOT_RUN = {
     "mosquitto_pub ": "a program that is not part of the project; test_snippets reads its payload",
     "curl ": "test_requests sends them to a real dashboard",
     "python -m training.faces.": FACES_MODULES,
+    "python -m training.covers.": FACES_MODULES,
 }
 """How a command begins → why it is not run."""
 

@@ -37,7 +37,7 @@ CLOSED = {
     "mqtt:": "Home Assistant's configuration, which is not here",
 }
 """How a block begins that nothing here can take → why."""
-LANGUAGES = {"json", "yaml", "text", "console"}
+LANGUAGES = {"json", "yaml", "text", "console", "python"}
 
 
 def first_line(block: Block) -> str:
@@ -46,7 +46,7 @@ def first_line(block: Block) -> str:
 
 def kind_of(block: Block) -> str:
     """Return what a block is; empty where nobody has decided it."""
-    if block.kind in {"json", "text", "console"}:
+    if block.kind in {"json", "text", "console", "python"}:
         return block.kind
     if any(first_line(block).startswith(start) for start in CLOSED):
         return "closed"
@@ -92,6 +92,19 @@ def test_a_setting_is_taken_by_what_it_is_for(block: Block, tmp_path: Path) -> N
     else:
         file.write_text(block.text, encoding="utf-8")
         load_settings(file)
+
+
+@pytest.mark.parametrize("block", of_kind("python"), ids=str)
+def test_python_runs(
+    block: Block,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ME.jpg").write_bytes(SMILING_FILE.read_bytes())
+    exec(compile(block.text, str(block), "exec"), {})
+    assert capsys.readouterr().out.startswith("happiness ")
 
 
 def queries() -> list[str]:

@@ -30,6 +30,7 @@ from tests.faults.outcome import Outcome
 from tests.faults.sound import make_sound
 from tests.faults.table import BAR, print_table
 
+_PARTNERS = (*FAULTS, *AGENT_FAULTS)
 _KINDS = (*FAULTS, *AGENT_FAULTS, AGENT_DAMAGE, AGENT_CLOCK)
 
 
@@ -49,7 +50,7 @@ def read_options(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=20.0, help="begin none after so long")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=_KINDS, help="this kind of fault alone")
-    parser.add_argument("--during", choices=list(FAULTS), help="always during this other one")
+    parser.add_argument("--during", choices=_PARTNERS, help="always during this other one")
     parser.add_argument("--jobs", type=int, default=3, help="trials at one time")
     parser.add_argument("--keep", action="store_true", help="keep the files of bad trials")
     return parser.parse_args(words)
@@ -134,7 +135,9 @@ def _agent_plans(options: argparse.Namespace, kinds: list[str]) -> Iterator[tupl
     for number in itertools.count():
         round_, at = divmod(number, len(kinds))
         others = [one for one in (*AGENT_FAULTS, "kill") if one != kinds[at]]
-        other = others[round_ // 2 % len(others)] if round_ % 2 else ""
+        other = options.during or ""
+        if not other and round_ % 2:
+            other = others[round_ // 2 % len(others)]
         yield kinds[at], other, options.seed + round_
 
 

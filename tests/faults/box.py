@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -20,12 +20,14 @@ from tests.faults.damage import copy_database_files, study_rows
 from tests.faults.disk import DiskError
 from tests.faults.ledger import SOURCE, Ledger
 from tests.faults.outcome import RECORDS_AGAIN_S, Outcome
+from tests.faults.stopwatch import Stopwatch, wait_patiently
 
 ROOT = Path(__file__).resolve().parents[2]
 SAME_TIME_MS = 4_000
 _POLL_S = 0.01
 _RESTART_S = 0.1
 _MOST_STARTS = 60
+_STOPS_S = 40.0
 
 
 class Box:
@@ -51,7 +53,8 @@ class Box:
         self.ledger.set_clock(0, set_by_network=True)
         self.study = study_rows(self.database)
         self.destroyed: set[int] = set()
-        self.faults_on_disk = False
+        self.frozen_ms: list[tuple[int, int]] = []
+        """Times in which the process was stopped to look at its files: nothing was sent then."""
         self.starts = 0
         self._library = library
         self._journaled = journaled
@@ -88,23 +91,34 @@ class Box:
 
     def stop(self) -> int:
         """End the process in good order; return its exit code."""
+        process = self._process
+        assert process is not None
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        wait_patiently(lambda: process.poll() is not None, "its end", lambda: self.pid, _STOPS_S)
+        return process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
         assert self._process is not None
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(40)
+        return self._process.pid
 
     @contextmanager
     def held_still(self) -> Iterator[None]:
         """Stop the processor of the process, so that its files can be looked at."""
         assert self._process is not None
         running = self._process.poll() is None
+        begun_ms = time.time_ns() // 1_000_000
         if running:
             self._process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         try:
             yield
         finally:
             if running:
                 self._process.send_signal(signal.SIGCONT)
+                self.frozen_ms.append((begun_ms, time.time_ns() // 1_000_000))
 
     def care(self) -> None:
         """Start the process again when it has ended."""
@@ -121,16 +135,21 @@ class Box:
             self.care()
             time.sleep(_POLL_S)
 
-    def records_again(self, deadline_s: float = 4 * RECORDS_AGAIN_S) -> float:
-        """Return after how many seconds a number that was sent after now is safe."""
-        begun_s = time.monotonic()
+    def records_again(self, deadline_s: float = 9 * RECORDS_AGAIN_S) -> Stopwatch:
+        """Return once a number that was sent after now is safe, with how long that took."""
         after = self.ledger.next_number()
-        while self.ledger.last_committed() < after:
-            waited_s = time.monotonic() - begun_s
-            assert waited_s < deadline_s, f"nothing is recorded: {self.said[-3000:]}"
+
+        def is_safe() -> bool:
             self.care()
-            time.sleep(_POLL_S)
-        return time.monotonic() - begun_s
+            return self.ledger.last_committed() >= after
+
+        return self._wait(is_safe, "a number that is safe", deadline_s)
+
+    def _wait(self, condition: Callable[[], bool], what: str, deadline_s: float) -> Stopwatch:
+        try:
+            return wait_patiently(condition, what, lambda: self.pid, deadline_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.said[-3000:]}") from error
 
     def wait_for_right_times(self, deadline_s: float = RECORDS_AGAIN_S) -> None:
         """Return once every row has its true time, or after the deadline: then the check tells."""
@@ -146,11 +165,12 @@ class Box:
 
     def wait_for_salvage(self, deadline_s: float = 120.0) -> None:
         """Return once nothing is left to be carried over."""
-        until_s = time.monotonic() + deadline_s
-        while not self._salvage_done():
-            assert time.monotonic() < until_s, f"the salvage does not end: {self.said[-3000:]}"
+
+        def is_done() -> bool:
             self.care()
-            time.sleep(_POLL_S)
+            return self._salvage_done()
+
+        self._wait(is_done, "the end of the salvage", deadline_s)
 
     def _salvage_done(self) -> bool:
         with suppress(StoreError), read_transaction(self.database) as connection:
@@ -159,20 +179,31 @@ class Box:
 
     def fail_disk(self, error: DiskError | None) -> None:
         """Let the disk fail from now on, or work again."""
-        self.faults_on_disk |= error is not None
         self.ledger.disk.write_bytes(error.value.encode() if error else b"-")
 
-    def note_destroyed(self, committed: set[int], outcome: Outcome | None = None) -> None:
-        """Note what of the committed numbers and the study nobody can read any more.
+    def written(self) -> set[int]:
+        """Return the numbers that are in the database or its log, for a process held still.
+
+        The process may not have been told yet that the last of them are safe.
+        """
+        copy = self.folder / "looked-at" / DATABASE_NAME
+        copy_database_files(self.database, copy)
+        try:
+            return self.ledger.committed() | set(numbers_of(copy))
+        finally:
+            shutil.rmtree(copy.parent)
+
+    def note_destroyed(self, written: set[int], outcome: Outcome | None = None) -> None:
+        """Note what of the written numbers and the study nobody can read any more.
 
         Args:
-            committed: those of before the damage.
+            written: those of before the damage.
             outcome: to note in what checks say of the damage; ``None`` to leave them out.
         """
         copy = self.folder / "looked-at" / DATABASE_NAME
         copy_database_files(self.database, copy)
         try:
-            self.destroyed |= committed - set(numbers_of(copy))
+            self.destroyed |= written - set(numbers_of(copy))
             self.study = study_rows(copy)
             if outcome is not None:
                 outcome.note_looks(copy)

@@ -5,22 +5,38 @@ Each fault follows from its seed alone, so that a bad one can be made again.
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import sqlite3
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 
-from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES, migrate
+from edge_agent.store.database.schema import (
+    DATABASE_NAME,
+    PAGE_BYTES,
+    expected_tables,
+    migrate,
+)
+from edge_agent.store.salvage.tables import LARGE, MADE_ANEW
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.timeline import add, reading, row
 
-STUDY = (
-    "participant", "consent", "session", "marker", "protocol_run", "self_report", "account",
-    "token", "setting", "audit",
-)  # fmt: skip
+_NO_STUDY = frozenset({"boot", "model", "login", "attempt", "set_aside"})
+"""Small tables that the appliance keeps for itself: their rows come and go."""
+STUDY = tuple(
+    table.name
+    for table in expected_tables()
+    if table.name not in _NO_STUDY | MADE_ANEW | set(LARGE)
+    and not table.name.startswith("outbox")
+    and not table.name.endswith("_day")
+)
+"""Every table that a person or a program has written something of a study into."""
+STUDY_CHANGES = frozenset({"setting", "audit"})
+"""Tables whose rows a salvage itself changes or adds to."""
 FLIPPED_BYTES = 64
 _PAGE = PAGE_BYTES
 _LOG_HEADER = 32
@@ -64,6 +80,10 @@ def make_database(folder: Path, rows: int = 2_000, late: int = 200) -> Path:
             "INSERT INTO account (name, password_hash, created) VALUES ('a', 'b', 1)"
         )
         connection.execute("INSERT INTO setting (key, value) VALUES ('erased', '[[5, 6]]')")
+        connection.execute(
+            "INSERT INTO participant_attribute (participant, name, value) SELECT id, 'age', '41' "
+            "FROM participant"
+        )
         connection.execute("DELETE FROM expression WHERE id BETWEEN 800 AND 1200")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         for first in range(0, late, 10):
@@ -106,6 +126,25 @@ def study_rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
+def lost_rows(before: Mapping[str, Sequence[tuple[object, ...]]], path: Path) -> dict[str, int]:
+    """Count the rows of the study that are neither in their table any more nor set aside, by table.
+
+    A marker whose session nobody can read is set aside: it belongs to nothing.
+    """
+    now = study_rows(path)
+    with closing(sqlite3.connect(path)) as connection:
+        aside = {
+            (table, tuple(json.loads(content).values()))
+            for table, content in connection.execute("SELECT source, content FROM set_aside")
+        }
+    gone = {
+        table: sum((table, row) not in aside for row in set(rows) - set(now[table]))
+        for table, rows in before.items()
+        if table not in STUDY_CHANGES
+    }
+    return {table: count for table, count in gone.items() if count}
+
+
 def _readable(connection: sqlite3.Connection, table: str) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     try:
@@ -121,11 +160,16 @@ def damage(path: Path, place: Place, seed: int) -> str:
 
     Returns:
         Where, for people.
+
+    Raises:
+        IndexError: there is no such page.
+        ValueError: there is no log, or nothing in it.
     """
     chance = random.Random(f"{place}/{seed}")
     if place is Place.LOG:
         log = path.with_name(f"{path.name}-wal")
-        at = chance.randrange(_LOG_HEADER, log.stat().st_size - FLIPPED_BYTES)
+        size = log.stat().st_size if log.exists() else 0
+        at = chance.randrange(_LOG_HEADER, size - FLIPPED_BYTES)
         flip(log, at, chance)
         return f"{log.name} at {at}"
     if place is Place.HEADER:

@@ -122,14 +122,16 @@ class Flipped(Fault):
             box.start()
 
     def _flip(self, box: Box) -> None:
-        committed = box.ledger.committed()
+        if not box.database.exists():
+            return  # it was set aside just now; the new one is being made
+        written = box.written()
         for place in self._chance.sample(_DAMAGES, len(_DAMAGES)):
             try:
                 damage(box.database, place, self._chance.randrange(1 << 30))
             except (IndexError, ValueError):  # there is no such page, or nothing in the log
                 continue
             break
-        box.note_destroyed(committed, self._outcome)
+        box.note_destroyed(written, self._outcome)
 
 
 class Moved(Fault):
@@ -142,10 +144,10 @@ class Moved(Fault):
         """Take it away."""
         what = self._chance.choice(("deleted", "moved", "emptied"))
         with box.held_still():
-            committed = box.ledger.committed()
             if what == "emptied":
+                written = box.written()
                 box.database.write_bytes(b"")
-                box.note_destroyed(committed)
+                box.note_destroyed(written)
                 return
             for part in ("", "-wal", "-shm"):
                 self._take(box.database.with_name(box.database.name + part), what)
@@ -212,7 +214,7 @@ def _strike(box: Box, name: str, other: str, chance: random.Random, outcome: Out
         box.run_for(chance.uniform(0.1, 0.6))
     for fault in reversed(faults):
         fault.lift(box)
-    outcome.seconds = box.records_again()
+    outcome.note_time(box.records_again())
     box.wait_for_salvage()
     box.wait_for_right_times()
     if "flipped" in (name, other):  # a page that nobody read meanwhile is found at a start

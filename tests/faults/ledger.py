@@ -34,6 +34,9 @@ class Ledger:
         ]
         self._clock = os.open(folder / "clock", os.O_RDWR | os.O_CREAT)
         self._seen_retention = 0
+        self._read_clocks = clock.now
+        started = clock.now()
+        self._true_offset_ms = started.wall_ms - started.boot_ms
 
     def __enter__(self) -> Self:
         """Open already."""
@@ -51,9 +54,9 @@ class Ledger:
 
     # What the recorder tells.
 
-    def note_sent(self, number: int) -> None:
-        """Note that a number is submitted now, by the true clock."""
-        os.write(self._files[0], _SENT.pack(number, time.time_ns() // 1_000_000))
+    def note_sent(self, number: int, at: Instant) -> None:
+        """Note that a number is submitted, and its true time: the boot clock is never wrong."""
+        os.write(self._files[0], _SENT.pack(number, at.boot_ms + self._true_offset_ms))
 
     def note_committed(self, first: int, last: int) -> None:
         """Note that a process was told that its numbers from ``first`` to ``last`` are safe."""
@@ -107,8 +110,8 @@ class Ledger:
         clock.synchronised_ms = lambda *_: self._told()[1] or None
 
     def _now(self) -> Instant:
-        wall_ms = time.time_ns() // 1_000_000 + self._told()[0]
-        return Instant(clock.boot_ns() // 1_000_000, wall_ms)
+        at = self._read_clocks()
+        return Instant(at.boot_ms, at.wall_ms + self._told()[0])
 
     def _told(self) -> tuple[int, int, int]:
         content = os.pread(self._clock, _CLOCK.size, 0)

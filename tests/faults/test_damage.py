@@ -5,6 +5,7 @@ A longer run: ``DAMAGE_SEEDS=20 pytest tests/faults/test_damage.py``.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import time
@@ -15,8 +16,18 @@ import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.salvage.records import Value
 from edge_agent.store.salvage.rescue import Rescue
-from tests.faults.damage import STUDY, Place, copy_database_files, damage, make_database, study_rows
+from edge_agent.store.salvage.source import Source
+from tests.faults.damage import (
+    STUDY,
+    Place,
+    copy_database_files,
+    damage,
+    lost_rows,
+    make_database,
+    study_rows,
+)
 from tests.support.recording import Recording
 from tests.support.timeline import START_MS, query, reading, wait_for
 
@@ -61,9 +72,7 @@ def test_damage_while_the_agent_is_stopped(path: Path, place: Place, seed: int) 
         records_again(recording, path, 900_000)
     finally:
         recording.finish()
-    salvaged = study_rows(path)
-    for table in KEEPS_ITS_ROWS:
-        assert set(readable[table]) <= set(salvaged[table]), (where, table)
+    assert not lost_rows({table: readable[table] for table in KEEPS_ITS_ROWS}, path), where
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -97,3 +106,34 @@ def has_study(path: Path) -> bool:
         return query(path, "SELECT count(*) FROM participant") == [(12,)]
     except (StoreError, sqlite3.Error):
         return False
+
+
+def test_what_hangs_on_a_session_that_nobody_can_read_is_set_aside_and_not_lost(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = study_rows(path)
+    rows = Source.rows
+
+    def without_the_first_session(source: Source, table: str) -> Iterator[dict[str, Value]]:
+        skipped = int(table == "session")
+        return itertools.islice(rows(source, table), skipped, None)
+
+    monkeypatch.setattr(Source, "rows", without_the_first_session)
+    Rescue(path).replace("a test")
+    assert lost_rows(before, path) == {"session": 1}
+    assert len(study_rows(path)["marker"]) < len(before["marker"])
+
+
+def test_attributes_of_a_participant_that_nobody_can_read_belong_to_a_lost_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = Source.rows
+
+    def without_participants(source: Source, table: str) -> Iterator[dict[str, Value]]:
+        kept = ("consent", "session", "participant")
+        return iter(()) if table in kept else rows(source, table)
+
+    monkeypatch.setattr(Source, "rows", without_participants)
+    Rescue(path).replace("a test")
+    assert query(path, "SELECT count(*) FROM participant WHERE code LIKE 'LOST-%'") == [(12,)]
+    assert query(path, "PRAGMA foreign_key_check") == []

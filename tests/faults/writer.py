@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
+from edge_agent.runtime.signals import StopRequest
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
@@ -49,13 +49,12 @@ class Writer:
         self._path = path
         self._first = ledger.next_number()
         self._submitted = self._first - 1
-        self.stopping = threading.Event()
+        self.stopping = StopRequest()
         rescue = Rescue(path)
         rescue.before_start()
         migrate(path)
         self._carrier = Carrier(rescue)
         self._recorder = Recorder(path, RecorderOptions(), safe=rescue, on_commit=self._committed)
-        self._recorder.submit(ClockCheck(clock.now(), is_start=True))
         self._watch = ClockWatch()
 
     def run(self) -> int:
@@ -63,12 +62,14 @@ class Writer:
         self._recorder.start()
         self._carrier.start()
         number = self._first
+        # Only now: on a busy machine seconds go by until here, in which nothing is sent.
+        self._recorder.submit(ClockCheck(clock.now(), is_start=True))
         while not self.stopping.wait(PACE_S):
             if self._recorder.error is not None:
                 log.error("the recorder ended: %s", self._recorder.error)
                 return 3
             at = clock.now()
-            self._ledger.note_sent(number)
+            self._ledger.note_sent(number, at)
             self._record(number, at)
             self._submitted = number
             if number % ROWS_A_LOOK == 0:

@@ -30,7 +30,8 @@ from dashboard.commands.password import password
 from dashboard.commands.protocol import protocol
 from dashboard.protocols.file import EXAMPLES, ProtocolFile
 from dashboard.web.app import create_app
-from dashboard.web.login_guard import LOGIN_COOKIE, PUBLIC_PATHS
+from dashboard.web.guards.cookies import LOGIN_COOKIE
+from dashboard.web.login_guard import PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import CameraReason, VitalsReason
 from edge_agent.core.expression import Emotion, RejectReason

@@ -206,6 +206,16 @@ class Mosquitto:
         self._process.send_signal(signal.SIGUSR1)
         wait_until(database.exists, "the broker to save")
 
+    def freeze(self) -> None:
+        """Stop it without ending it: the system goes on to take what is sent to it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """End it in good order."""
         self._end(signal.SIGTERM)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from dashboard.accounts.accounts import Accounts, create_login_link
-from dashboard.web.login_guard import LOGIN_COOKIE
+from dashboard.web.guards.cookies import LOGIN_COOKIE
 
 OFFLINE = b'"state":"offline"'
 ONLINE = b'"state":"online"'
@@ -77,8 +77,8 @@ class LiveBrowsers:
     """
 
     def __init__(self, port: int, request: str, reading: int, silent: int = 0) -> None:
-        self.reading = [Browser(_open(port, request)) for _ in range(reading)]
-        self.silent = [Browser(_open(port, request, 4096)) for _ in range(silent)]
+        self.reading = [Browser(_open(port, request, number)) for number in range(reading)]
+        self.silent = [Browser(_open(port, request, number, 4096)) for number in range(silent)]
         self._selector = selectors.DefaultSelector()
         for browser in self.reading:
             self._selector.register(browser.connection, selectors.EVENT_READ, browser)
@@ -119,8 +119,10 @@ class LiveBrowsers:
             browser.connection.close()
 
 
-def _open(port: int, request: str, receive_bytes: int | None = None) -> socket.socket:
+def _open(port: int, request: str, number: int, receive_bytes: int | None = None) -> socket.socket:
     connection = socket.socket()
+    # The dashboard counts per address: 50 browsers to each.
+    connection.bind((f"127.0.5.{1 + number // 50}", 0))
     if receive_bytes is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
     connection.settimeout(10)

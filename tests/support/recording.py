@@ -17,6 +17,7 @@ from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
 
 LONG = 3600.0
+DEADLINE_S = 60.0
 
 
 class Recording:
@@ -35,12 +36,12 @@ class Recording:
 
     def committed(self) -> None:
         """Wait for the next commit."""
-        assert self.commits.acquire(timeout=10), "nothing was committed"
+        assert self.commits.acquire(timeout=DEADLINE_S), "nothing was committed"
 
     def finish(self) -> None:
         """End the recorder and see that it drained."""
         self.recorder.stop()
-        assert self.recorder.join(10)
+        assert self.recorder.join(DEADLINE_S)
         assert self.recorder.error is None
 
 

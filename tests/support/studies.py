@@ -10,11 +10,11 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.study.marker_rows import insert_marker
 from edge_agent.store.study.study_rows import (
     NewSession,
     close_session,
     insert_consent,
-    insert_marker,
     insert_participant,
     insert_session,
     select_participants,
@@ -46,8 +46,13 @@ def add_session(
     *,
     simulated: bool = False,
     flags: Iterable[VitalFlag] = (),
+    source: str = "strap",
+    second: tuple[str, States] = ("", {}),
 ) -> int:
-    """Write a finished session of a participant, an hour after the last one; return its id."""
+    """Write a finished session of a participant, an hour after the last one; return its id.
+
+    ``second`` is another source with what it measured at the same time.
+    """
     migrate(path)
     marks = frozenset(flags) | ({VitalFlag.SIMULATED} if simulated else frozenset())
     with write_transaction(path) as connection:
@@ -64,9 +69,10 @@ def add_session(
             insert_marker(
                 connection, session, MarkerKind.STIMULUS_END, label, begin.shifted(_CONDITION_S - 1)
             )
-            write_vitals(
-                connection, [(reading, None) for reading in _readings(vitals, begin, marks)]
-            )
+            other, measured = second
+            readings = _readings(vitals, begin, marks, source)
+            readings += _readings(measured.get(label, {}), begin, marks, other)
+            write_vitals(connection, [(reading, None) for reading in readings])
         close_session(connection, start.shifted(_SESSION_S - 1))
     return session.id
 
@@ -102,10 +108,13 @@ def make_study(folder: Path, people: Mapping[str, States], *, simulated: bool = 
 
 
 def _readings(
-    vitals: Mapping[VitalKind, Sequence[float]], begin: Instant, flags: frozenset[VitalFlag]
+    vitals: Mapping[VitalKind, Sequence[float]],
+    begin: Instant,
+    flags: frozenset[VitalFlag],
+    source: str,
 ) -> list[VitalReading]:
     return [
-        VitalReading(begin.shifted(_SETTLED_S + second), kind, value, "strap", flags)
+        VitalReading(begin.shifted(_SETTLED_S + second), kind, value, source, flags)
         for kind, values in vitals.items()
         for second, value in enumerate(values)
     ]

@@ -1,6 +1,6 @@
-"""The command ``faces-evaluate``: a face detector beside YuNet on held-out photographs.
+"""The commands that judge a face detector beside YuNet on photographs that were held out.
 
-It needs no PyTorch.
+They need no PyTorch.
 """
 
 import json
@@ -54,7 +54,7 @@ class FacesEvaluateOptions:
     "--note",
     "into_card",
     is_flag=True,
-    help="Also write the figures that have a bar into the card of the model.",
+    help="Also write the figures that have a bar into the cards of the models.",
 )
 @json_option
 @options_as(FacesEvaluateOptions)
@@ -64,7 +64,7 @@ def faces_evaluate(options: FacesEvaluateOptions) -> None:
     MODEL is NAME.tflite with NAME.json beside it, or the name of a shipped model. The default is
     face-detector.
     """
-    from edge_agent.vision.models.card import find_model
+    from edge_agent.vision.models.card import find_model, shipped_models
     from training.faces.evaluation.trial_report import note, report_json, report_text
     from training.faces.evaluation.trial_run import run_trial
 
@@ -77,8 +77,42 @@ def faces_evaluate(options: FacesEvaluateOptions) -> None:
         limit=options.limit,
     )
     if options.into_card:
-        note(find_model(options.model), report)
+        note(find_model(options.model), report, shipped_models().get("face-cover"))
     if options.as_json:
         click.echo(json.dumps(report_json(report)))
     else:
         click.echo(report_text(report))
+
+
+@click.command("faces-scores")
+@click.argument("model", default="face-detector")
+@click.option("--faces", type=FILE, required=True, help="Folder with the archives of photographs.")
+@click.option("--yunet", type=FILE, required=True, help="ONNX file of YuNet.")
+@click.option(
+    "--recipe", type=FILE, default=RECIPE, help="Recipe that says which photographs are held out."
+)
+@click.option(
+    "--part",
+    type=click.Choice(["valid", "test"]),
+    default="valid",
+    show_default=True,
+    help="Photographs to choose by, or to judge the choice by, once.",
+)
+@click.option(
+    "--note",
+    "into_card",
+    is_flag=True,
+    help="Also write the figures of the score for still pictures into the card of the model.",
+)
+def faces_scores(
+    model: str, faces: Path, yunet: Path, recipe: Path, part: str, into_card: bool
+) -> None:
+    """Count what the face detector MODEL finds at several least scores, and what of it is false."""
+    from edge_agent.vision.models.card import find_model
+    from training.faces.evaluation.score_sweep import note_stills, run_sweep, sweep_text
+    from training.faces.labelling.split import read_shares
+
+    swept = run_sweep(model, faces, yunet, read_shares(recipe), part)
+    if into_card:
+        note_stills(find_model(model), swept)
+    click.echo(sweep_text(swept))

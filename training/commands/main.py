@@ -9,7 +9,7 @@ import click
 
 from edge_agent.core.errors import AffectEdgeError
 from training.commands.chain import chain
-from training.commands.faces import faces_evaluate
+from training.commands.faces import faces_evaluate, faces_scores
 from training.commands.measure import compare, evaluate, report
 from training.commands.options import (
     RunOptions,
@@ -95,7 +95,10 @@ def quantize(options: RunOptions) -> None:
     click.echo(train(replace(request, resume=True)))
 
 
-for _command in (evaluate, compare, report, chain, explain, crop_faces, faces_evaluate):
+for _command in (
+    *(evaluate, compare, report, chain, explain),
+    *(crop_faces, faces_evaluate, faces_scores),
+):
     app.add_command(_command)
 
 

@@ -15,11 +15,10 @@ import numpy as np
 
 from edge_agent.core.errors import PictureError
 from edge_agent.core.expression import Face
-from edge_agent.vision.align import Picture
+from edge_agent.vision.align import Picture, crop_face
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.recognizer import crop_face
 from edge_agent.vision.stills.pictures import find_pictures, load_picture
 from training.data.datasets import EDGE, EXPRESSIONS, folder_category
 from training.data.labelled_photographs import LabelledPhotographs

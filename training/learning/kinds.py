@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PLANNERS = {
     "expression": "training.expression.fit:plan_expression",
     "face-detector": "training.faces.detector_fit:plan_detector",
+    "face-cover": "training.covers.fit:plan_cover",
 }
 """``kind`` of a recipe → ``module:function``."""
 

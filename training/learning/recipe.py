@@ -55,7 +55,8 @@ class Recipe(Section):
 
     schema_version: Annotated[Literal[1], Field(alias="schema", description="of this file's form")]
     kind: Annotated[
-        Literal["expression", "face-detector"], Field(description="what the model does")
+        Literal["expression", "face-detector", "face-cover"],
+        Field(description="what the model does"),
     ]
     name: Annotated[
         str,
@@ -97,7 +98,7 @@ def recipe_kind(path: Path) -> str:
     kind = _read_toml(path).get("kind")
     if not isinstance(kind, str):
         raise RecipeError(
-            f'{path}: kind is missing; write kind = "expression" or kind = "face-detector"'
+            f'{path}: kind is missing; write kind = "expression", "face-detector" or "face-cover"'
         )
     return kind
 

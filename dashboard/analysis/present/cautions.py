@@ -4,21 +4,26 @@ computed. Pure.
 
 from __future__ import annotations
 
-from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.present.exclusion_text import about_flags, about_settling, flag_rule
+from dashboard.analysis.present.exclusion_text import about_readings, about_values, flag_rule
+from dashboard.analysis.present.misreading_text import misreading_sentences, mixture_warning
+from dashboard.analysis.present.period_text import period_cautions
+from dashboard.analysis.present.study.group_text import group_warning
+from dashboard.analysis.present.study.model_text import model_rule
 from dashboard.analysis.present.text import (
     ALPHA,
     bounds_text,
+    how_many,
     lags_text,
     people,
     percent,
     settling_text,
+    states_text,
     vital_name,
 )
 from dashboard.analysis.request import Correction, Sample, StateBy
+from dashboard.analysis.results import Analysis
 from dashboard.analysis.states import Design
 from dashboard.statistics import MINIMUM
-from edge_agent.core.expression import Emotion
 
 _MANY_READINGS = 10
 _UNEVEN_PEOPLE = 2
@@ -35,7 +40,9 @@ def warnings_of(analysis: Analysis) -> tuple[str, ...]:
         _about_sessions(analysis),
         _about_one_person(analysis),
         _about_few_matches(analysis),
-        about_settling(analysis),
+        mixture_warning(analysis),
+        group_warning(analysis),
+        *about_values(analysis),
     )
     return tuple(text for text in texts if text)
 
@@ -44,12 +51,14 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
     """Return what a reader must weigh when concluding from the numbers."""
     texts = (
         _about_left_out_estimates(analysis),
-        about_flags(analysis),
+        *about_readings(analysis),
         _about_repeats(analysis),
         _about_left_out(analysis),
         *_about_uneven_states(analysis),
         _about_order(analysis),
+        *period_cautions(analysis),
         _about_matching(analysis),
+        *misreading_sentences(analysis),
         _about_reports(analysis),
         _about_other_states(analysis),
         _about_open_session(analysis),
@@ -83,7 +92,7 @@ def _about_sessions(analysis: Analysis) -> str:
         )
     if analysis.query.sample is Sample.AUTO and analysis.sample is Sample.EXAMPLE:
         return (
-            "No measured session has readings in anger, happiness or neutral yet; the example "
+            f"No measured session has readings in {states_text(analysis.query)} yet; the example "
             "study is shown instead."
         )
     return ""
@@ -182,13 +191,13 @@ def _about_uneven_states(analysis: Analysis) -> list[str]:
     return texts
 
 
-def _ratio(numbers: dict[Emotion, int] | dict[Emotion, float]) -> float:
+def _ratio(numbers: dict[str, int] | dict[str, float]) -> float:
     if numbers:
         return max(numbers.values()) / min(numbers.values())
     return 1.0
 
 
-def _listed(numbers: dict[Emotion, int] | dict[Emotion, float]) -> str:
+def _listed(numbers: dict[str, int] | dict[str, float]) -> str:
     return ", ".join(f"{value:.0f} in {state}" for state, value in numbers.items())
 
 
@@ -276,8 +285,9 @@ def method_of(analysis: Analysis) -> tuple[str, ...]:
         family,
         _EFFECT_RULE,
         _SUPPLEMENT_RULE,
+        model_rule(analysis.query.correction),
         _equivalence_rule(analysis),
-        _ALL_STATES_RULE,
+        _ALL_STATES_RULE.format(count=how_many(len(analysis.query.states))),
         _AGREEMENT_RULE,
         *((_VARIABILITY_RULE,) if analysis.variability else ()),
     )
@@ -329,8 +339,8 @@ _TEST_RULES = {
     Design.INDEPENDENT: f"Where {_WELCH_RULE}, as asked. {_SIDES}",
 }
 _ALL_STATES_RULE = (
-    "All three states at once: repeated-measures analysis of variance over the participants who "
-    "have all three, degrees of freedom corrected by Greenhouse and Geisser’s ε always. The "
+    "All {count} states at once: repeated-measures analysis of variance over the participants who "
+    "have all {count}, degrees of freedom corrected by Greenhouse and Geisser’s ε always. The "
     "pairwise tests do not wait for it, and its p is not adjusted for the number of vital signs."
 )
 _AGREEMENT_RULE = (
@@ -350,17 +360,18 @@ _EFFECT_RULE = (
 _SUPPLEMENT_RULE = (
     "Beside the t-test: Shapiro–Wilk of the differences (of both groups with Welch), and the "
     "Wilcoxon signed-rank or Mann–Whitney test, exact up to 50 values. Neither decides which "
-    "t-test is used."
+    "t-test is used. Whether the rank test agrees is judged by its p adjusted over the family."
 )
 
 
 def _equivalence_rule(analysis: Analysis) -> str:
     bounds = bounds_text(analysis.query)
     return (
-        f"Equivalence: two one-sided t-tests against {bounds}, at 0.05 each and not "
-        "adjusted; where the bounds were not changed, they are what the standards allow a device "
-        "to be wrong by. People needed: for a difference of that size, the spread so far, a power "
-        "of 80 % and one test."
+        f"Equivalence: two one-sided t-tests against {bounds}, adjusted over the family by the "
+        "same method as the t-tests; where the bounds were not changed, they are what the "
+        "standards allow a device to be wrong by. People needed: for a difference of that size, "
+        "the spread so far, a power of 80 % and the level that the smallest p of the family must "
+        "reach."
     )
 
 
@@ -373,7 +384,7 @@ def _state_rule(analysis: Analysis) -> str:
     if query.state is StateBy.CONDITION:
         return (
             "The state of a reading is the condition (stimulus) that went on when it was taken, if "
-            f"its label is anger, happiness or neutral. {settling_text(query)}"
+            f"its label is {states_text(query)}. {settling_text(query)}"
         )
     if query.state is StateBy.REPORTED:
         return (

@@ -8,13 +8,11 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
 from dashboard.analysis.means import StateMean
 from dashboard.analysis.present.text import interval_text, number, people, unit_of, vital_name
-from dashboard.analysis.states import TESTED_STATES
+from dashboard.analysis.results import Analysis, StateSummary, VitalComparison
 from dashboard.charts.chart import Chart
 from dashboard.statistics import EffectSize
-from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 
 _SIDE = 0.16  # the overall mean stands beside the participants' dots, not on them
@@ -110,7 +108,8 @@ def _effects_layout(names: Sequence[str]) -> dict[str, Any]:
 
 def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
     own = [mean for mean in analysis.means if mean.kind is kind]
-    people_means: dict[str, dict[Emotion, StateMean]] = {}
+    order = analysis.query.states
+    people_means: dict[str, dict[str, StateMean]] = {}
     for mean in own:
         people_means.setdefault(mean.participant, {})[mean.state] = mean
     summaries = [summary for summary in analysis.summaries if summary.kind is kind]
@@ -121,29 +120,35 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
         sentence=_sentence(summaries),
         figure={
             "data": [
-                *(_person(code, states, kind) for code, states in people_means.items()),
+                *(
+                    _person(code, _in_order(states, order), kind)
+                    for code, states in people_means.items()
+                ),
                 _overall(summaries, kind),
             ],
             "layout": layout_of(
-                tickvals=list(range(len(TESTED_STATES))),
-                ticktext=[state.value for state in TESTED_STATES],
-                range=[-0.35, len(TESTED_STATES) - 0.6],
+                tickvals=list(range(len(order))),
+                ticktext=[html.escape(state) for state in order],
+                range=[-0.35, len(order) - 0.6],
             ),
         },
-        columns=("participant", *(state.value for state in TESTED_STATES), "readings"),
-        rows=tuple(_row(code, states) for code, states in people_means.items()),
+        columns=("participant", *map(str, order), "readings"),
+        rows=tuple(_row(code, _in_order(states, order)) for code, states in people_means.items()),
         height="medium",
     )
 
 
-def _person(code: str, states: Mapping[Emotion, StateMean], kind: VitalKind) -> dict[str, Any]:
+def _in_order(states: Mapping[str, StateMean], order: Sequence[str]) -> list[StateMean | None]:
+    return [states.get(state) for state in order]
+
+
+def _person(code: str, means: Sequence[StateMean | None], kind: VitalKind) -> dict[str, Any]:
     """One participant: a thin line over the states; it breaks where a state is missing."""
-    means = [states.get(state) for state in TESTED_STATES]
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": html.escape(code),
-        "x": list(range(len(TESTED_STATES))),
+        "x": list(range(len(means))),
         "y": [None if mean is None else round(mean.mean, 3) for mean in means],
         "customdata": [None if mean is None else mean.readings for mean in means],
         "line": {"color": "var(--chart-line)", "width": 1.2},
@@ -223,8 +228,6 @@ def _mean_text(state: StateSummary) -> str:
     return f"{state.state} {number(summary.mean)}{spread}, {people(summary.n)}"
 
 
-def _row(code: str, states: Mapping[Emotion, StateMean]) -> tuple[str, ...]:
-    cells = [
-        "" if states.get(state) is None else number(states[state].mean) for state in TESTED_STATES
-    ]
-    return (code, *cells, str(sum(mean.readings for mean in states.values())))
+def _row(code: str, means: Sequence[StateMean | None]) -> tuple[str, ...]:
+    cells = ["" if mean is None else number(mean.mean) for mean in means]
+    return (code, *cells, str(sum(mean.readings for mean in means if mean is not None)))

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from dashboard.analysis.analyse import Analysis
+from collections import Counter
+
 from dashboard.analysis.present.text import vital_name
-from dashboard.analysis.request import DOUBTS
+from dashboard.analysis.request import DOUBTS, Outcome
+from dashboard.analysis.results import Analysis
+
+
+def about_values(analysis: Analysis) -> tuple[str, ...]:
+    """Return what the values are made of, as far as it must be known before them."""
+    return about_settling(analysis), about_baseline(analysis)
+
+
+def about_readings(analysis: Analysis) -> tuple[str, ...]:
+    """Return which readings are left out."""
+    return about_flags(analysis), about_sources(analysis)
 
 
 def about_flags(analysis: Analysis) -> str:
@@ -49,6 +61,44 @@ def about_settling(analysis: Analysis) -> str:
         if one.emptied
     ]
     return " ".join(texts)
+
+
+def about_baseline(analysis: Analysis) -> str:
+    """Say what a change from baseline means, and how many sessions have none."""
+    if analysis.query.outcome is not Outcome.CHANGE:
+        return ""
+    lacking = analysis.without_baseline
+    left_out = ""
+    if lacking:
+        one = lacking == 1
+        left_out = (
+            f" {lacking} session{'' if one else 's'} {'lacks' if one else 'lack'} a baseline of a "
+            "vital, whose readings there are left out."
+        )
+    return (
+        "Values are changes from the participant’s baseline in the same session. A difference "
+        "between two states of one session is the same with and without it; groups of different "
+        f"people differ less by their usual level.{left_out}"
+    )
+
+
+def about_sources(analysis: Analysis) -> str:
+    """Say whose readings count in no mean because another source measured the same."""
+    counts: Counter[tuple[str, str]] = Counter()
+    sessions = {group.session for group in analysis.passed_over}
+    for group in analysis.passed_over:
+        counts[group.kind.spec.name_in_text, group.source] += group.n
+    if not counts:
+        return ""
+    left_out = ", ".join(
+        f"{n:,} of {name} by {source}" for (name, source), n in sorted(counts.items())
+    )
+    return (
+        f"Several sources measured the same in {len(sessions)} "
+        f"session{'s' if len(sessions) > 1 else ''}. One of them "
+        f"counts in each, for a mean of two sensors is neither’s; left out are readings: "
+        f"{left_out}. prefer_source says which one counts."
+    )
 
 
 def flag_rule(analysis: Analysis) -> str:

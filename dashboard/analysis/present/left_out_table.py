@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dashboard.analysis.present.exclusion_schemas import WithAllModel
 from dashboard.analysis.present.flags import flag_name
+from dashboard.analysis.present.parts.exclusion_schemas import WithAllModel
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
 from dashboard.analysis.present.text import number, p_text, vital_name
-from dashboard.analysis.states import TESTED_STATES
 
 
 @dataclass(frozen=True, slots=True)
 class FlagRow:
-    """How many readings a flag keeps out; ``counts`` are in order of ``TESTED_STATES``."""
+    """How many readings a flag keeps out; ``counts`` are in order of the states of the question."""
 
     name: str
     counts: tuple[str, ...]
@@ -65,7 +64,7 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
         flags=tuple(
             FlagRow(
                 flag_name(flag),
-                tuple(f"{counts.get((flag, state.value), 0):,}" for state in TESTED_STATES),
+                tuple(f"{counts.get((flag, state), 0):,}" for state in response.question.states),
             )
             for flag in dict.fromkeys(one.flag for one in response.left_out)
         ),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison, VitalStates
 from dashboard.analysis.comparison import Tests
+from dashboard.analysis.planning.preregistration import PreregisteredModel
 from dashboard.analysis.present.cautions import assumptions_of, cautions_of, method_of, warnings_of
-from dashboard.analysis.present.exclusion_schemas import LeftOutModel, SettlingModel, WithAllModel
+from dashboard.analysis.present.parts.exclusion_schemas import (
+    LeftOutModel,
+    SettlingModel,
+    WithAllModel,
+)
+from dashboard.analysis.present.parts.sensitivity_schemas import IntervalModel
 from dashboard.analysis.present.schemas import (
     AllStatesModel,
     AnalysisModel,
@@ -13,26 +18,40 @@ from dashboard.analysis.present.schemas import (
     EquivalenceModel,
     MatchModel,
     MeanModel,
+    NeededInFamilyModel,
     NeededModel,
     RankModel,
     ShapiroModel,
     StateModel,
 )
-from dashboard.analysis.present.sensitivity_schemas import IntervalModel
+from dashboard.analysis.present.study.apa import apa_sentence
+from dashboard.analysis.present.study.flow_text import flow_model
+from dashboard.analysis.present.study.group_text import group_models
+from dashboard.analysis.present.study.model_text import main_reason
+from dashboard.analysis.present.study.models import bayes_model, model_test_model, vital_model
 from dashboard.analysis.present.supplement import (
     agreement_model,
+    drift_model,
+    heart_test_models,
+    period_models,
     sensitivity_models,
     settling_models,
     variability_model,
 )
 from dashboard.analysis.present.supplement_text import all_states_sentence
 from dashboard.analysis.present.text import sentence
+from dashboard.analysis.results import Analysis, StateSummary, VitalComparison, VitalStates
+from dashboard.analysis.study.mixed import VitalModel
 from dashboard.statistics import Method
 
 
-def response_of(analysis: Analysis) -> AnalysisModel:
+def response_of(
+    analysis: Analysis, preregistered: PreregisteredModel | None = None
+) -> AnalysisModel:
     """Return the same numbers and sentences as the page, as a model with every number unrounded."""
     matching = analysis.matching
+    mixed = analysis.mixture
+    models = {one.kind: one for one in analysis.models}
     return AnalysisModel(
         question=analysis.query,
         sample=analysis.sample,
@@ -51,14 +70,24 @@ def response_of(analysis: Analysis) -> AnalysisModel:
         unreported=analysis.unreported,
         orders={"-".join(order): people for order, people in analysis.orders.items()},
         tests_computed=analysis.tests_computed,
-        comparisons=tuple(_comparison(test) for test in analysis.family),
+        comparisons=tuple(_comparison(test, models[test.kind]) for test in analysis.family),
         all_states=tuple(_all_states(states) for states in analysis.all_states),
         states=tuple(_state(state) for state in analysis.summaries),
         means=tuple(MeanModel.model_validate(mean) for mean in analysis.means),
         agreements=tuple(agreement_model(agreement) for agreement in analysis.agreements),
         variability=tuple(variability_model(variability) for variability in analysis.variability),
+        heart_tests=heart_test_models(analysis),
+        groups=group_models(analysis),
         sensitivity=sensitivity_models(analysis),
         settling_sensitivity=settling_models(analysis),
+        drifts=tuple(drift_model(change) for change in analysis.drifts),
+        periods=period_models(analysis),
+        preregistration=preregistered,
+        mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
+        main=analysis.main.value,
+        main_reason=main_reason(analysis),
+        models=tuple(vital_model(one) for one in analysis.models),
+        flow=analysis.flow and flow_model(analysis.flow, analysis.query, analysis.groups),
         warnings=warnings_of(analysis),
         cautions=cautions_of(analysis),
         assumptions=assumptions_of(analysis),
@@ -66,9 +95,10 @@ def response_of(analysis: Analysis) -> AnalysisModel:
     )
 
 
-def _comparison(test: VitalComparison) -> ComparisonModel:
+def _comparison(test: VitalComparison, model: VitalModel) -> ComparisonModel:
     c = test.comparison
     tests = test.comparison.tests
+    lost = test.misreading.attenuation if test.misreading else None
     paired = c.method is Method.PAIRED
     if paired:
         used = (c.n_both, c.n_both)
@@ -79,8 +109,8 @@ def _comparison(test: VitalComparison) -> ComparisonModel:
     return ComparisonModel(
         vital=test.kind,
         unit=test.kind.unit,
-        first=test.first.value,
-        second=test.second.value,
+        first=str(test.first),
+        second=str(test.second),
         method=None if c.method is None else c.method.value,
         n_first=used[0],
         n_second=used[1],
@@ -103,14 +133,31 @@ def _comparison(test: VitalComparison) -> ComparisonModel:
         rank=tests and RankModel.model_validate(tests.rank),
         equivalence=test.equivalence and EquivalenceModel.model_validate(test.equivalence),
         needed=test.required_sample and NeededModel.model_validate(test.required_sample),
+        rank_adjusted_p=test.in_family and test.in_family.rank_p,
+        equivalence_adjusted_p=test.in_family and test.in_family.equivalence_p,
+        equivalent=test.in_family and test.in_family.equivalent,
+        needed_in_family=_needed_in_family(test),
+        attenuation=lost and lost.factor,
+        attenuation_interval=IntervalModel.of(lost.interval if lost else None),
         obstacle=None if c.obstacle is None else c.obstacle.value,
         with_all=test.with_all and WithAllModel.model_validate(test.with_all),
         sentence=sentence(test),
+        apa=apa_sentence(test),
+        bayes_factor=bayes_model(test),
+        by_model=model_test_model(test, model),
     )
 
 
+def _needed_in_family(test: VitalComparison) -> NeededInFamilyModel | None:
+    own = test.in_family
+    if own is None or own.required_sample is None:
+        return None
+    needed = NeededModel.model_validate(own.required_sample).model_dump()
+    return NeededInFamilyModel.model_validate(needed | {"level": own.level, "tests": own.tests})
+
+
 def _shapiro(test: VitalComparison, tests: Tests) -> tuple[ShapiroModel, ...]:
-    names: tuple[str, ...] = (test.first.value, test.second.value)
+    names: tuple[str, ...] = (str(test.first), str(test.second))
     if len(tests.normality) == 1:
         names = ("differences",)
     named = zip(names, tests.normality, strict=True)
@@ -143,7 +190,7 @@ def _state(state: StateSummary) -> StateModel:
     s = state.summary
     return StateModel(
         vital=state.kind,
-        state=state.state.value,
+        state=str(state.state),
         n=0 if s is None else s.n,
         readings=state.readings,
         mean=None if s is None else s.mean,

@@ -6,11 +6,25 @@ from typing import Literal
 
 from pydantic import AliasPath, Field
 
-from dashboard.analysis.present.exclusion_schemas import LeftOutModel, SettlingModel, WithAllModel
-from dashboard.analysis.present.sensitivity_schemas import (
+from dashboard.analysis.planning.preregistration import PreregisteredModel
+from dashboard.analysis.present.parts.exclusion_schemas import (
+    LeftOutModel,
+    SettlingModel,
+    WithAllModel,
+)
+from dashboard.analysis.present.parts.group_schemas import VitalGroupsModel
+from dashboard.analysis.present.parts.heart_schemas import HeartTestModel
+from dashboard.analysis.present.parts.period_schemas import DriftModel, PeriodModel
+from dashboard.analysis.present.parts.sensitivity_schemas import (
     IntervalModel,
     SensitivityModel,
     SettlingSensitivityModel,
+)
+from dashboard.analysis.present.parts.study_schemas import (
+    BayesFactorModel,
+    FlowModel,
+    ModelTestModel,
+    VitalModelModel,
 )
 from dashboard.analysis.request import AnalysisQuery, Model, Sample
 from edge_agent.core.vitals import VitalKind
@@ -76,6 +90,17 @@ class NeededModel(Model):
     more_second: int = Field(description="How many more people that is, on the second side")
 
 
+class NeededInFamilyModel(NeededModel):
+    """The same at the level that the smallest p of the family must reach: what is said."""
+
+    power: float = Field(
+        validation_alias=AliasPath("size", "power"),
+        description="How often such a study finds it, at that level",
+    )
+    level: float = Field(description="0.05 divided by the number of tests")
+    tests: int = Field(description="How many tests of the family were computed")
+
+
 class ComparisonModel(Model):
     """One test of the family: first state minus second.
 
@@ -131,6 +156,28 @@ class ComparisonModel(Model):
         description="People that a difference of the bound's size needs; null where no study could "
         "have so many"
     )
+    rank_adjusted_p: float | None = Field(
+        None, description="p of the rank test, adjusted over the family by the method asked for"
+    )
+    equivalence_adjusted_p: float | None = Field(
+        None,
+        description="p of the equivalence test, adjusted over those of the family: what the "
+        "sentence speaks of",
+    )
+    equivalent: bool | None = Field(
+        None, description="Whether a difference of the bound or more is said to be excluded"
+    )
+    attenuation: float | None = Field(
+        None,
+        description="With state=observed: what misreading leaves of a difference at the worst, by "
+        "the card of the classifier",
+    )
+    attenuation_interval: IntervalModel | None = Field(
+        None, description="Its 95 % interval; bounds of the equivalence test shrink by the lower"
+    )
+    needed_in_family: NeededInFamilyModel | None = Field(
+        None, description="People needed by the rule that decides in the family"
+    )
     obstacle: Literal["too_few", "no_variation"] | None = Field(
         description="Why there are no numbers"
     )
@@ -138,6 +185,9 @@ class ComparisonModel(Model):
         description="The same with the readings that are left out for their flags; null: none are"
     )
     sentence: str = Field(description="The result in words")
+    apa: str = Field("", description="A sentence for a report, in the style of the APA")
+    bayes_factor: BayesFactorModel | None = Field(None, description="Evidence for or against")
+    by_model: ModelTestModel | None = Field(None, description="The same by the mixed model")
 
 
 class AllStatesModel(Model):
@@ -307,12 +357,34 @@ class AnalysisModel(Model):
     variability: tuple[VariabilityModel, ...] = Field(
         description="By participant and state, from intervals of beats"
     )
+    heart_tests: tuple[HeartTestModel, ...] = Field(
+        description="Of heart_measure between states, a family of its own"
+    )
     sensitivity: tuple[SensitivityModel, ...] = Field(
         description="With sensitivity=true and observed emotions: other windows and lags"
     )
     settling_sensitivity: tuple[SettlingSensitivityModel, ...] = Field(
         description="With sensitivity=true and conditions or self-report: other settling times"
     )
+    groups: tuple[VitalGroupsModel, ...] = Field((), description="With group: people by groups")
+    preregistration: PreregisteredModel | None = Field(
+        None, description="How the question stands to the newest preregistration; null without one"
+    )
+    mixed_windows: float | None = Field(
+        None, description="With state=observed: share of windows that hold a second emotion, 0…1"
+    )
+    drifts: tuple[DriftModel, ...] = Field(
+        (), description="For each vital its change while a session lasts"
+    )
+    periods: tuple[PeriodModel, ...] = Field(
+        (), description="For each paired test the difference at equal times in the session"
+    )
+    main: Literal["t_tests", "mixed_model"] = Field(
+        "t_tests", description="Which analysis is the main one; who was measured decides"
+    )
+    main_reason: str = Field("", description="Why, in words")
+    models: tuple[VitalModelModel, ...] = Field((), description="The mixed model of each vital")
+    flow: FlowModel | None = Field(None, description="People and readings from consent to tests")
     warnings: tuple[str, ...] = Field(
         description="What a reader must know before believing any number"
     )

@@ -6,12 +6,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.present.charts import layout_of
 from dashboard.analysis.present.text import number, people, unit_of, vital_name
-from dashboard.analysis.states import TESTED_STATES
+from dashboard.analysis.results import Analysis
 from dashboard.charts.chart import Chart
-from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 
 
@@ -27,9 +25,9 @@ def spread_charts(analysis: Analysis) -> tuple[Chart, ...]:
 def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
     values = {
         state: sorted(
-            mean.mean for mean in analysis.means if mean.kind is kind and mean.state is state
+            mean.mean for mean in analysis.means if mean.kind is kind and mean.state == state
         )
-        for state in TESTED_STATES
+        for state in analysis.query.states
     }
     simulated = any(mean.simulated for mean in analysis.means if mean.kind is kind)
     return Chart(
@@ -38,12 +36,21 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
         sentence="How the participants’ means are distributed: "
         f"{'; '.join(map(_words, values.items()))}.",
         figure={
-            "data": [_box(state, own, kind) for state, own in values.items() if own],
-            "layout": layout_of(),
+            "data": [
+                trace
+                for place, (state, own) in enumerate(values.items())
+                if own
+                for trace in _box(place, state, own, kind)
+            ],
+            "layout": layout_of(
+                tickvals=list(range(len(values))),
+                ticktext=[str(state) for state in values],
+                range=[-0.5, len(values) - 0.5],
+            ),
         },
         columns=("state", "people", "least", "lower quarter", "median", "upper quarter", "most"),
         rows=tuple(
-            (state.value, str(len(own)), *map(number, _five(own)))
+            (str(state), str(len(own)), *map(number, _five(own)))
             for state, own in values.items()
             if own
         ),
@@ -51,7 +58,7 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
     )
 
 
-def _words(item: tuple[Emotion, Sequence[float]]) -> str:
+def _words(item: tuple[str, Sequence[float]]) -> str:
     state, own = item
     if not own:
         return f"{state}: no readings"
@@ -70,18 +77,51 @@ def _five(own: Sequence[float]) -> tuple[float, float, float, float, float]:
     return own[0], low, median, high, own[-1]
 
 
-def _box(state: Emotion, own: Sequence[float], kind: VitalKind) -> dict[str, Any]:
-    return {
-        "type": "box",
-        "name": state.value,
+_HALF_BOX = 0.28
+_HALF_CAP = 0.1
+_DOTS = 0.2  # so far to each side, at the most
+
+
+def _box(place: int, state: str, own: Sequence[float], kind: VitalKind) -> list[dict[str, Any]]:
+    """Compose a box with its dots; whiskers end at the last dot within 1.5 box heights (Tukey)."""
+    _, low, median, high, _ = _five(own)
+    reach = 1.5 * (high - low)
+    bottom = min(value for value in own if value >= low - reach)
+    top = max(value for value in own if value <= high + reach)
+    left = place - _HALF_BOX
+    right = place + _HALF_BOX
+    colour = f"var({kind.spec.colour})"
+    line = {"color": colour, "width": 1.5}
+    shared = {"type": "scatter", "mode": "lines", "line": line, "showlegend": False}
+    whiskers = _line(
+        [(place, high), (place, top)],
+        [(place - _HALF_CAP, top), (place + _HALF_CAP, top)],
+        [(place, low), (place, bottom)],
+        [(place - _HALF_CAP, bottom), (place + _HALF_CAP, bottom)],
+        [(left, median), (right, median)],
+    )
+    outline = _line([(left, low), (left, high), (right, high), (right, low), (left, low)])
+    filled = {"fill": "toself", "fillcolor": f"var({kind.spec.colour}-band)", "hoverinfo": "skip"}
+    dots = {
+        "mode": "markers",
+        "name": str(state),
+        "x": [round(place + at, 3) for at in _spread(len(own))],
         "y": [round(value, 3) for value in own],
-        "quartilemethod": "linear",
-        "boxpoints": "all",
-        "jitter": 0.5,
-        "pointpos": 0,
-        "fillcolor": f"var({kind.spec.colour}-band)",
-        "line": {"color": f"var({kind.spec.colour})", "width": 1.5},
-        "marker": {"color": f"var({kind.spec.colour})", "size": 6, "opacity": 0.6},
+        "marker": {"color": colour, "size": 6, "opacity": 0.6},
         "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}<extra></extra>",
-        "showlegend": False,
     }
+    return [shared | outline | filled, shared | whiskers | {"hoverinfo": "skip"}, shared | dots]
+
+
+def _line(*strokes: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Return ``x`` and ``y`` of strokes that do not touch each other."""
+    points = [point for stroke in strokes for point in (*stroke, None)][:-1]
+    return {
+        "x": [None if point is None else round(point[0], 3) for point in points],
+        "y": [None if point is None else round(point[1], 3) for point in points],
+    }
+
+
+def _spread(count: int) -> list[float]:
+    """Return how far to the side each dot stands, so that neighbours do not hide each other."""
+    return [_DOTS * ((number * 0.618) % 1 * 2 - 1) for number in range(count)]

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dashboard.analysis.agreement import SourceAgreement
-from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.heart_variability import StateVariability
-from dashboard.analysis.present.schemas import (
-    AgreementModel,
-    VariabilityModel,
-)
-from dashboard.analysis.present.sensitivity_schemas import (
+from dashboard.analysis.heart.text import heart_sentence
+from dashboard.analysis.heart.variability import StateVariability
+from dashboard.analysis.period import VitalDrift, disagrees
+from dashboard.analysis.present.parts.heart_schemas import HeartTestModel
+from dashboard.analysis.present.parts.period_schemas import DriftModel, PeriodModel
+from dashboard.analysis.present.parts.sensitivity_schemas import (
     IntervalModel,
     SensitivityModel,
     SettlingSensitivityModel,
     SettlingVariantModel,
     VariantModel,
 )
+from dashboard.analysis.present.period_text import drift_sentence, period_sentence
+from dashboard.analysis.present.schemas import (
+    AgreementModel,
+    VariabilityModel,
+)
 from dashboard.analysis.present.supplement_text import agreement_sentence, sensitivity_sentence
+from dashboard.analysis.results import Analysis
 from dashboard.analysis.sensitivity import MatchingChoice, SettlingChoice, Variant
 
 
@@ -44,7 +49,7 @@ def variability_model(state: StateVariability) -> VariabilityModel:
     v = state.variability
     return VariabilityModel(
         participant=state.participant,
-        state=state.state.value,
+        state=str(state.state),
         rmssd_ms=None if v is None else v.rmssd_ms,
         ln_rmssd=None if v is None or v.rmssd_ms == 0 else v.ln_rmssd,
         sdnn_ms=None if v is None else v.sdnn_ms,
@@ -61,6 +66,31 @@ def variability_model(state: StateVariability) -> VariabilityModel:
     )
 
 
+def heart_test_models(analysis: Analysis) -> tuple[HeartTestModel, ...]:
+    """Return the tests of variability."""
+    models = []
+    for test in analysis.heart_tests:
+        tests = test.comparison.tests
+        models.append(
+            HeartTestModel(
+                measure=test.measure,
+                first=str(test.first),
+                second=str(test.second),
+                n_both=test.comparison.n_both,
+                difference=test.comparison.difference,
+                low=tests and tests.t.interval.low,
+                high=tests and tests.t.interval.high,
+                t=tests and tests.t.t,
+                df=tests and tests.t.df,
+                p=tests and tests.t.p,
+                adjusted_p=test.adjusted_p,
+                left_out=dict(test.left_out),
+                sentence=heart_sentence(test, analysis.query),
+            )
+        )
+    return tuple(models)
+
+
 def sensitivity_models(analysis: Analysis) -> tuple[SensitivityModel, ...]:
     """Return for each comparison its results under other windows and lags.
 
@@ -71,8 +101,8 @@ def sensitivity_models(analysis: Analysis) -> tuple[SensitivityModel, ...]:
     return tuple(
         SensitivityModel(
             vital=test.kind,
-            first=test.first.value,
-            second=test.second.value,
+            first=str(test.first),
+            second=str(test.second),
             changed=sensitivity.changed,
             variants=tuple(
                 VariantModel.model_validate(_OfVital(one, lag=one.choice.lag_s(test.kind)))
@@ -82,6 +112,48 @@ def sensitivity_models(analysis: Analysis) -> tuple[SensitivityModel, ...]:
         )
         for test, sensitivity in zip(analysis.family, analysis.sensitivity, strict=True)
     )
+
+
+def drift_model(change: VitalDrift) -> DriftModel:
+    """Return the change of a vital over the session."""
+    drift = change.drift
+    return DriftModel(
+        vital=change.kind,
+        slope=drift and drift.slope,
+        interval=IntervalModel.of(drift.interval if drift else None),
+        p=drift and drift.p,
+        people=0 if drift is None else drift.people,
+        sentence=drift_sentence(change),
+    )
+
+
+def period_models(analysis: Analysis) -> tuple[PeriodModel, ...]:
+    """Return each paired comparison at equal times in the session."""
+    models = []
+    for test in analysis.family:
+        effect = test.period
+        if effect is None:
+            continue
+        adjusted = effect.adjusted
+        models.append(
+            PeriodModel(
+                vital=test.kind,
+                first=str(test.first),
+                second=str(test.second),
+                gap_minutes=effect.gap,
+                one_way=effect.one_way,
+                by_drift=effect.by_drift,
+                difference=adjusted and adjusted.difference,
+                interval=IntervalModel.of(adjusted.interval if adjusted else None),
+                t=adjusted and adjusted.t,
+                df=adjusted and adjusted.df,
+                p=adjusted and adjusted.p,
+                adjusted_p=effect.adjusted_p,
+                disagrees=disagrees(effect, test.adjusted_p or 0.0),
+                sentence=period_sentence(test),
+            )
+        )
+    return tuple(models)
 
 
 def settling_models(analysis: Analysis) -> tuple[SettlingSensitivityModel, ...]:
@@ -94,8 +166,8 @@ def settling_models(analysis: Analysis) -> tuple[SettlingSensitivityModel, ...]:
     return tuple(
         SettlingSensitivityModel(
             vital=test.kind,
-            first=test.first.value,
-            second=test.second.value,
+            first=str(test.first),
+            second=str(test.second),
             changed=sensitivity.changed,
             variants=tuple(
                 SettlingVariantModel.model_validate(

@@ -4,13 +4,15 @@ sensitivity. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dashboard.analysis.agreement import Source, SourceAgreement
-from dashboard.analysis.analyse import VitalComparison, VitalStates
 from dashboard.analysis.comparison import Obstacle
-from dashboard.analysis.heart_variability import StateVariability
+from dashboard.analysis.heart.variability import StateVariability
 from dashboard.analysis.present.text import (
     ALPHA,
     df_text,
+    how_many,
     interval_text,
     number,
     p_equals,
@@ -18,6 +20,7 @@ from dashboard.analysis.present.text import (
     percent,
     vital_name,
 )
+from dashboard.analysis.results import VitalComparison, VitalStates
 from dashboard.analysis.sensitivity import (
     Conclusion,
     MatchingChoice,
@@ -25,6 +28,7 @@ from dashboard.analysis.sensitivity import (
     SettlingChoice,
 )
 from dashboard.statistics import MINIMUM, Agreement, NoInterval
+from dashboard.statistics.heart.variability import MINIMUM_S
 
 _SOURCES = {Source.CONDITION: "condition", Source.OBSERVED: "face", Source.REPORTED: "self-report"}
 _CONCLUSIONS = {
@@ -46,13 +50,14 @@ def conclusion_name(conclusion: Conclusion) -> str:
 
 
 def all_states_sentence(states: VitalStates) -> str:
-    """Say whether a vital differs between the three states at all."""
+    """Say whether a vital differs between the states at all."""
+    count = how_many(states.states)
     anova = states.comparison.anova
     name = vital_name(states.kind)
     if anova is None:
         if states.comparison.obstacle is Obstacle.TOO_FEW:
             why = (
-                f"It needs at least {MINIMUM} people with readings in all three states; there "
+                f"It needs at least {MINIMUM} people with readings in all {count} states; there "
                 f"{'is' if states.comparison.n == 1 else 'are'} {states.comparison.n}."
             )
         else:
@@ -60,7 +65,7 @@ def all_states_sentence(states: VitalStates) -> str:
                 "The states differ by the same amounts for everybody, so there is no spread to "
                 "judge them by."
             )
-        return f"{name}, all three states at once: no test. {why}"
+        return f"{name}, all {count} states at once: no test. {why}"
     df = " and ".join(
         df_text(value) if value == round(value) else f"{value:.2f}" for value in anova.corrected_df
     )
@@ -70,8 +75,8 @@ def all_states_sentence(states: VitalStates) -> str:
         f"{number(anova.generalized_eta_squared, 2)}"
     )
     if anova.corrected_p < ALPHA:
-        return f"{name} differed somewhere between the three states taken together ({figures})."
-    return f"{name} was not shown to differ between the three states taken together ({figures})."
+        return f"{name} differed somewhere between the {count} states taken together ({figures})."
+    return f"{name} was not shown to differ between the {count} states taken together ({figures})."
 
 
 def agreement_sentence(sources: SourceAgreement) -> str:
@@ -141,9 +146,34 @@ def variability_sentence(recordings: tuple[StateVariability, ...]) -> str:
         brief = f" {short} of them {verb} shorter than the standard five minutes (ultra-short)."
     return (
         f"From the intervals between beats, {len(computed)} of {len(recordings)} recordings of one "
-        f"person in one state give numbers.{brief} Compare SDNN only between states that lasted "
-        "equally long."
+        f"person in one state give numbers.{brief}{_without_numbers(recordings)} Compare SDNN only "
+        "between states that lasted equally long."
     )
+
+
+def _without_numbers(recordings: Sequence[StateVariability]) -> str:
+    """Say how many people lack a number somewhere and why; empty where nobody does."""
+    without = [one for one in recordings if one.variability is None]
+    if not without:
+        return ""
+    artefacts = sum(one.many_artefacts for one in without)
+    reasons = {
+        "more than a fifth of the beats corrected": artefacts,
+        f"less than {MINIMUM_S:g} s of intervals": len(without) - artefacts,
+    }
+    told = ", ".join(f"{count} with {reason}" for reason, count in reasons.items() if count)
+    everybody = {one.participant for one in recordings}
+    lacking = {one.participant for one in without}
+    text = (
+        f" {len(lacking)} of {people(len(everybody))} lack{'s' if len(lacking) == 1 else ''} a "
+        f"number in at least one state: {told}."
+    )
+    if artefacts:
+        text += (
+            " Hearts with many early beats are left out by this more often than others, so that "
+            "what is left need not speak for everybody."
+        )
+    return text
 
 
 def sensitivity_sentence(

@@ -4,10 +4,11 @@ terminal. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from dashboard.analysis.present.parts.sensitivity_schemas import IntervalModel
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
-from dashboard.analysis.present.sensitivity_schemas import IntervalModel
+from dashboard.analysis.present.study.model_text import factor_text
 from dashboard.analysis.present.text import (
     ALPHA,
     df_text,
@@ -38,11 +39,24 @@ class TestRow:
         g_interval: its 95 % interval.
         shapiro: p of the Shapiro–Wilk test; of both groups with Welch's test.
         rank: p of the rank test.
+        adjusted_rank: the same, adjusted for the family.
         rank_biserial: the effect size of the rank test.
         equivalence: p of the equivalence test.
-        needed: people that a difference of the bound's size takes; in each group with Welch.
+        adjusted_equivalence: the same, adjusted for the family.
+        needed: people that a difference of the bound's size takes at the level of the family; in
+            each group with Welch.
         is_shown: whether the adjusted p is below 0.05.
         sentence: the result in words.
+        main_sentence: the same by the main analysis.
+        main_is_shown: whether the main analysis says that there is a difference.
+        main_sentence_is_tested: whether the main analysis has a test of it.
+        model_difference: difference by the mixed model.
+        model_interval: its 95 % interval.
+        model_df: its degrees of freedom.
+        model_adjusted_p: its p, adjusted over the tests of the models.
+        model_is_shown: whether that is below 0.05.
+        differs: whether model and t-test conclude otherwise.
+        bayes_factor: BF10 of the t-test.
     """
 
     comparison: str
@@ -59,11 +73,23 @@ class TestRow:
     g_interval: str
     shapiro: str
     rank: str
+    adjusted_rank: str
     rank_biserial: str
     equivalence: str
+    adjusted_equivalence: str
     needed: str
     is_shown: bool
     sentence: str
+    main_sentence: str = ""
+    main_is_shown: bool = False
+    main_sentence_is_tested: bool = False
+    model_difference: str = ""
+    model_interval: str = ""
+    model_df: str = ""
+    model_adjusted_p: str = ""
+    model_is_shown: bool = False
+    differs: bool = False
+    bayes_factor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +106,11 @@ def groups_of(response: AnalysisModel) -> tuple[TestGroup, ...]:
     return tuple(
         TestGroup(
             f"{vital_name(kind)}, {unit_of(kind)}",
-            tuple(row_of(test) for test in response.comparisons if test.vital is kind),
+            tuple(
+                _with_model(row_of(test), test, response.main == "mixed_model")
+                for test in response.comparisons
+                if test.vital is kind
+            ),
         )
         for kind in kinds
     )
@@ -103,13 +133,52 @@ def row_of(test: ComparisonModel) -> TestRow:
         g_interval=_interval(test.g_interval, 2),
         shapiro=", ".join(_p(shapiro.p) for shapiro in test.shapiro),
         rank="" if test.rank is None else _p(test.rank.p),
+        adjusted_rank=_p(test.rank_adjusted_p),
         rank_biserial="" if test.rank is None else _number(test.rank.rank_biserial, 2),
         equivalence="" if test.equivalence is None else _p(test.equivalence.p),
+        adjusted_equivalence=_p(test.equivalence_adjusted_p),
         needed=""
-        if test.needed is None
-        else _needed(test.needed.n, in_groups=test.method == "welch"),
+        if test.needed_in_family is None
+        else _needed(test.needed_in_family.n, in_groups=test.method == "welch"),
         is_shown=test.adjusted_p is not None and test.adjusted_p < ALPHA,
         sentence=test.sentence,
+    )
+
+
+def _with_model(row: TestRow, test: ComparisonModel, is_main: bool) -> TestRow:
+    """Add what the mixed model and the Bayes factor say, and which of the sentences is the main
+    one.
+    """
+    factor = test.bayes_factor
+    by_factor = ""
+    if factor is not None:
+        by_factor = factor_text(factor.for_difference or float("inf"))
+    row = replace(
+        row,
+        main_sentence=row.sentence,
+        main_is_shown=row.is_shown,
+        main_sentence_is_tested=test.adjusted_p is not None,
+        bayes_factor=by_factor,
+    )
+    model = test.by_model
+    if model is None:
+        return row
+    row = replace(
+        row,
+        model_difference=number(model.difference),
+        model_interval=_interval(model.interval, 1),
+        model_df=df_text(round(model.df, 1)),
+        model_adjusted_p=p_text(model.adjusted_p),
+        model_is_shown=model.adjusted_p < ALPHA,
+        differs=model.differs,
+    )
+    if not is_main:
+        return row
+    return replace(
+        row,
+        main_sentence=model.sentence,
+        main_is_shown=row.model_is_shown,
+        main_sentence_is_tested=True,
     )
 
 

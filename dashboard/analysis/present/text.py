@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboard.analysis.analyse import VitalComparison
 from dashboard.analysis.comparison import Obstacle, Tests
 from dashboard.analysis.request import AnalysisQuery, Correction
+from dashboard.analysis.results import VitalComparison
 from dashboard.analysis.states import Design
 from dashboard.statistics import MINIMUM, Method
 from edge_agent.core.vitals import VitalKind
@@ -53,6 +53,16 @@ def settling_text(query: AnalysisQuery) -> str:
         named.setdefault(query.settling_s(kind), []).append(kind.spec.name_in_text)
     parts = [f"{seconds:g} s of {_joined(kinds, 'and')}" for seconds, kinds in named.items()]
     return f"Left out at the start of each stimulus: {_joined(parts, 'and')}."
+
+
+def states_text(query: AnalysisQuery, word: str = "or") -> str:
+    """Name the states that are compared, as the tests do: the one compared with comes last."""
+    return _joined([str(state) for state in reversed(query.states)], word)
+
+
+def how_many(states: int) -> str:
+    """Return a number of states as a word."""
+    return ("no", "one", "two", "three", "four", "five", "six")[states]
 
 
 def _joined(parts: Sequence[str], word: str) -> str:
@@ -142,7 +152,7 @@ def sentence(test: VitalComparison) -> str:
         return _too_few(test)
     if comparison.tests is None:
         return _no_variation(test)
-    return _result(test, comparison.tests) + _doubt(comparison.tests)
+    return _result(test, comparison.tests) + _doubt(test, comparison.tests)
 
 
 def _result(test: VitalComparison, tests: Tests) -> str:
@@ -176,10 +186,15 @@ def _result(test: VitalComparison, tests: Tests) -> str:
 
 def _real_but_small(test: VitalComparison) -> str:
     """Say of a difference that it lies within the bounds that were declared to count as none."""
-    equivalence = test.equivalence
-    if equivalence is None or not equivalence.shown:
+    if test.in_family is None or not test.in_family.equivalent:
         return ""
-    return f" It is small: within ± {_bound(test)} (equivalence test p {p_equals(equivalence.p)})."
+    return f" It is small: within ± {_bound(test)} (equivalence test, {_equivalence_p(test)})."
+
+
+def _equivalence_p(test: VitalComparison) -> str:
+    """Write the p of the equivalence test that decides, as in ``Holm p = 0.012``."""
+    p = 1.0 if test.in_family is None else test.in_family.equivalence_p
+    return f"{correction_name(test.correction)} p {p_equals(p)}"
 
 
 def _as_good_as_none(test: VitalComparison) -> str:
@@ -190,15 +205,17 @@ def _as_good_as_none(test: VitalComparison) -> str:
     if equivalence is None:
         return ""
     interval = interval_text(equivalence.interval.low, equivalence.interval.high)
-    figures = f"p {p_equals(equivalence.p)}, 90 % CI {interval}"
+    figures = f"{_equivalence_p(test)}, 90 % CI {interval}"
     what = f"A difference of {_bound(test)} or more either way is"
-    if equivalence.shown:
-        return f" {what} excluded (equivalence test {figures})."
-    return f" {what} not excluded, though (equivalence test {figures}).{_needed(test)}"
+    if test.in_family is not None and test.in_family.doubt and test.in_family.equivalence_p < ALPHA:
+        return f" {what} not called excluded, because {test.in_family.doubt}."
+    if test.in_family is not None and test.in_family.equivalent:
+        return f" {what} excluded (equivalence test, {figures})."
+    return f" {what} not excluded, though (equivalence test, {figures}).{_needed(test)}"
 
 
 def _needed(test: VitalComparison) -> str:
-    required = test.required_sample
+    required = None if test.in_family is None else test.in_family.required_sample
     if required is None:
         return (
             " With people as different as these, no study could be large enough to find "
@@ -210,12 +227,20 @@ def _needed(test: VitalComparison) -> str:
         group = ""
     takes = (
         f" To find a difference of {_bound(test)} in four of five studies takes "
-        f"{people(required.size.n)}{group}"
+        f"{people(required.size.n)}{group}{_at_level(test)}"
     )
     more = max(required.more_first, required.more_second)
     if more:
         return f"{takes}: {more} more than there are."
     return f"{takes}; there are enough."
+
+
+def _at_level(test: VitalComparison) -> str:
+    """Say at which level people are counted, where several tests share the 5 %."""
+    if test.in_family is None or test.in_family.tests == 1:
+        return ""
+    tests = test.in_family.tests
+    return f" (at {ALPHA} / {tests}, which the smallest p of {tests} tests must reach)"
 
 
 def _bound(test: VitalComparison) -> str:
@@ -243,7 +268,7 @@ def _shift(value: float, unit: str) -> str:
     return f"{shown} {unit} {'lower' if value < 0 else 'higher'}"
 
 
-def _doubt(tests: Tests) -> str:
+def _doubt(test: VitalComparison, tests: Tests) -> str:
     """Point to the rank test where the values are hardly normal, and say when it disagrees."""
     if not any(normality is not None and normality.p < ALPHA for normality in tests.normality):
         return ""
@@ -251,11 +276,12 @@ def _doubt(tests: Tests) -> str:
         what = "The differences"
     else:
         what = "The values"
-    agrees = (tests.rank.p < ALPHA) == (tests.t.p < ALPHA)
+    rank_p = tests.rank.p if test.in_family is None else test.in_family.rank_p
+    agrees = (rank_p < ALPHA) == ((test.adjusted_p or 0.0) < ALPHA)
     return (
         f" {what} depart from normality (Shapiro–Wilk p {_smallest(tests)}); the "
-        f"rank test, which does not need that, {'agrees' if agrees else 'does not agree'} (p "
-        f"{p_equals(tests.rank.p)})."
+        f"rank test, which does not need that, {'agrees' if agrees else 'does not agree'} "
+        f"({correction_name(test.correction)} p {p_equals(rank_p)})."
     )
 
 

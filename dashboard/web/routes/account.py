@@ -7,10 +7,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
 
-from dashboard.accounts.accounts import PASSWORD_MAX, PASSWORD_MIN, AccountError
-from dashboard.web.attempt_limiter import address_of, too_many, with_wait
-from dashboard.web.login_guard import LOGIN_COOKIE, AccountDep
+from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
+from dashboard.web.attempt_limiter import address_of, with_wait
+from dashboard.web.guards.cookies import DEVICE_COOKIE, cookie_of
+from dashboard.web.guards.login_gate import Asker, HeldUpError
+from dashboard.web.login_guard import AccountDep, login_token
 from dashboard.web.rendering import render
 from dashboard.web.services import ServicesDep
 
@@ -37,7 +40,7 @@ def account_page(
 
 
 @router.post(f"{PAGE}/password")
-def change_password(
+async def change_password(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
@@ -46,18 +49,24 @@ def change_password(
     again: TextField = "",
 ) -> Response:
     """Change the password of who is logged in; all other logins of theirs end."""
-    wait = services.attempts.attempt(address_of(request))
-    if wait:
-        return with_wait(
-            _page(request, services, account, problem=too_many(wait), status=429), wait
-        )
-    try:
+
+    def change() -> None:
         if new != again:
             raise AccountError("The two new passwords differ. Nothing was changed.")
-        services.accounts.change_password(account, old, new, request.cookies.get(LOGIN_COOKIE, ""))
+        services.accounts.change_password(account, old, new, login_token(request))
+
+    cookie = cookie_of(request, DEVICE_COOKIE, services.options)
+    try:
+        await services.gate.checked(Asker(address_of(request), account.name, cookie), change)
+    except HeldUpError as error:
+        page = await run_in_threadpool(
+            _page, request, services, account, problem=str(error), status=error.status
+        )
+        return with_wait(page, error.wait)
     except AccountError as error:
-        return _page(request, services, account, problem=str(error), status=400)
-    services.attempts.forgive(address_of(request))
+        return await run_in_threadpool(
+            _page, request, services, account, problem=str(error), status=400
+        )
     log.info("a password was changed")
     return RedirectResponse(f"{PAGE}?changed=1", 303)
 
@@ -79,7 +88,7 @@ def _page(
         message=message,
         problem=problem,
         has_password=accounts.has_password(account),
-        elsewhere=accounts.other_logins(account, request.cookies.get(LOGIN_COOKIE, "")),
+        elsewhere=accounts.other_logins(account, login_token(request)),
         least=PASSWORD_MIN,
         most=PASSWORD_MAX,
     )

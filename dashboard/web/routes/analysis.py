@@ -9,20 +9,24 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
+from dashboard.analysis.planning.preregistration import compared
 from dashboard.analysis.present.flags import flag_name
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe, query_of
-from dashboard.analysis.request import DOUBTS, AnalysisQuery
-from dashboard.analysis.states import TESTED_STATES
+from dashboard.analysis.request import DOUBTS, HEART_NAMES, AnalysisQuery, StateBy
+from dashboard.analysis.states import same_label
+from dashboard.web.face_reading import face_reading
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
-from dashboard.web.services import ReaderDep
+from dashboard.web.services import OptionsDep, ReaderDep
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.read.reader import Reader
 
 if TYPE_CHECKING:
-    from dashboard.analysis.analyse import Analysis
+    from dashboard.analysis.results import Analysis
 
 router = APIRouter(tags=["analysis"])
 NAVIGATION = NavigationEntry(
@@ -34,7 +38,7 @@ NAVIGATION = NavigationEntry(
 
 
 @router.get("/analysis", include_in_schema=False)
-def analysis_page(request: Request, reader: ReaderDep) -> Response:
+def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> Response:
     """Show form, sentences, table and picture.
 
     A question that is wrong is answered beside its form.
@@ -44,7 +48,7 @@ def analysis_page(request: Request, reader: ReaderDep) -> Response:
     analysis = None
     try:
         query = query_of(request.query_params.multi_items())
-        analysis = _analyse(reader, query)
+        analysis = _analyse(reader, options, query)
     except ValidationError as error:
         problem = " ".join(describe(error))
     except StatisticsError as error:
@@ -59,9 +63,11 @@ def analysis_page(request: Request, reader: ReaderDep) -> Response:
         kinds=_offered(query, reader.recorded_kinds()),
         doubts=DOUBTS,
         flag_name=flag_name,
-        tested_states=TESTED_STATES,
+        heart_names=HEART_NAMES,
+        offered_states=_states(query, analysis),
+        attributes=sorted({name for own in reader.attributes().values() for name in own}),
         settled={kind: query.settling_s(kind) for kind in query.vital},
-        **_shown(analysis),
+        **_shown(analysis, options),
     )
 
 
@@ -74,13 +80,17 @@ def statistics_page(request: Request) -> Response:
 
 
 @router.get("/api/v1/analysis")
-def get_analysis(reader: ReaderDep, query: Annotated[AnalysisQuery, Query()]) -> AnalysisModel:
+def get_analysis(
+    reader: ReaderDep, options: OptionsDep, query: Annotated[AnalysisQuery, Query()]
+) -> AnalysisModel:
     """Return the family of tests with every number unrounded, the values tested, and the result in
     words.
     """
     from dashboard.analysis.present.response import response_of
 
-    return response_of(_analyse(reader, query))
+    analysis = _analyse(reader, options, query)
+    preregistered = compared(options.database, query, len(analysis.participants))
+    return response_of(analysis, preregistered)
 
 
 def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[VitalKind]:
@@ -88,14 +98,30 @@ def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[Vita
     return [kind for kind in TESTED if kind.spec.option or kind in recorded or kind in query.vital]
 
 
-def _analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
+def _states(query: AnalysisQuery, analysis: Analysis | None) -> list[str]:
+    """Return the states that the form offers: those chosen, the emotions, and other labels of
+    stimuli with readings.
+    """
+    every: list[str] = [*query.states, *Emotion]
+    if analysis is not None:
+        every += analysis.other_states
+    offered: dict[str, str] = {}
+    for label in every:
+        offered.setdefault(same_label(label), label)
+    return list(offered.values())
+
+
+def _analyse(reader: Reader, options: DashboardOptions, query: AnalysisQuery) -> Analysis:
     # loads SciPy, which nobody needs before the first analysis
     from dashboard.analysis.analyse import analyse
 
-    return analyse(reader, query)
+    face = None
+    if query.state is StateBy.OBSERVED:
+        face = face_reading(options.database, options.models)
+    return analyse(reader, query, face, options.prefer_sources)
 
 
-def _shown(analysis: Analysis | None) -> dict[str, object]:
+def _shown(analysis: Analysis | None, options: DashboardOptions) -> dict[str, object]:
     """Return what the template shows of an analysis."""
     if analysis is None:
         return {
@@ -112,9 +138,10 @@ def _shown(analysis: Analysis | None) -> dict[str, object]:
     from dashboard.analysis.present.spread_charts import spread_charts
     from dashboard.analysis.present.supplement_text import variability_sentence
     from dashboard.analysis.present.table import groups_of
-    from dashboard.analysis.present.text import bounds_text
+    from dashboard.analysis.present.text import bounds_text, number, p_text
 
-    response = response_of(analysis)
+    preregistered = compared(options.database, analysis.query, len(analysis.participants))
+    response = response_of(analysis, preregistered)
     return {
         "response": response,
         "groups": groups_of(response),
@@ -125,4 +152,6 @@ def _shown(analysis: Analysis | None) -> dict[str, object]:
         "effects": effects_chart(analysis),
         "variability": variability_sentence(analysis.variability),
         "is_simulated": response.simulated_readings > 0,
+        "number": number,
+        "p_text": p_text,
     }

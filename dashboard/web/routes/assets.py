@@ -1,34 +1,31 @@
-"""Files that do not lie in ``static/``: Plotly from its installed package, the icon, the
-description of the API.
-"""
+"""Files that do not lie in ``static/``: Plotly's script, the icon, the description of the API."""
 
 from __future__ import annotations
 
-import functools
-import gzip
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
-from dashboard.charts.plotly_package import plotly_address, plotly_file
+from dashboard.charts.plotly_script import plotly_address, plotly_file
+from dashboard.web.delivery.static_files import FOR_EVER, compressed_file
 from dashboard.web.rendering import HERE
 
 router = APIRouter()
-_FOR_EVER = "public, max-age=31536000, immutable"
 
 
 @router.get(plotly_address(), include_in_schema=False)
 def plotly(request: Request) -> Response:
-    """Send Plotly's script, compressed where the browser takes it: 1.5 MB instead of 4.8 over a
+    """Send Plotly's script, compressed where the browser takes it: 0.4 MB instead of 1.2 over a
     Pi's radio.
     """
-    headers = {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
-    if "gzip" not in request.headers.get("accept-encoding", ""):
-        return FileResponse(plotly_file(), media_type="text/javascript", headers=headers)
-    return Response(
-        _plotly_gzip(), media_type="text/javascript", headers=headers | {"Content-Encoding": "gzip"}
-    )
+    response: Response
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        response = compressed_file(plotly_file(), "text/javascript")
+    else:
+        response = FileResponse(plotly_file(), media_type="text/javascript")
+    response.headers["Cache-Control"] = FOR_EVER
+    return response
 
 
 @router.get("/favicon.ico", include_in_schema=False)
@@ -42,8 +39,3 @@ def description(request: Request) -> dict[str, Any]:
     """Describe the API as OpenAPI 3."""
     document: dict[str, Any] = request.app.openapi()
     return document
-
-
-@functools.cache
-def _plotly_gzip() -> bytes:
-    return gzip.compress(plotly_file().read_bytes(), compresslevel=6, mtime=0)

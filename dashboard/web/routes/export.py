@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 from starlette.types import Message, Receive, Scope, Send
 
 from dashboard.analysis.request import AnalysisQuery
@@ -70,6 +70,11 @@ class NewExport(ApiModel):
         None,
         description="The question of the analysis, which the bundle tells; left out: the one that "
         "the Analysis page asks by itself",
+    )
+    multiverse: bool = Field(
+        False,
+        description="Whether the bundle also tells the question under every set of defensible "
+        "choices (multiverse.csv), which can take minutes",
     )
 
 
@@ -161,17 +166,29 @@ def export_page(request: Request, services: ServicesDep, account: AccountDep) ->
     )
 
 
+class ExportForm(BaseModel):
+    """The form of the page; nothing chosen means all of it as a bundle."""
+
+    format: Format = BUNDLE
+    session: list[int] | None = None
+    start: EpochMs | None = None
+    end: EpochMs | None = None
+    multiverse: bool = False
+
+
 @router.post("/export", include_in_schema=False)
 def prepare_from_page(
-    services: ServicesDep,
-    account: AccountDep,
-    form: Annotated[Format, Form(alias="format")] = BUNDLE,
-    session: Annotated[list[int] | None, Form()] = None,
-    start: Annotated[EpochMs | None, Form()] = None,
-    end: Annotated[EpochMs | None, Form()] = None,
+    services: ServicesDep, account: AccountDep, form: Annotated[ExportForm, Form()]
 ) -> Response:
     """Begin to prepare an export and show the page, which tells how it goes."""
-    _prepare(services, account, NewExport(format=form, sessions=session, start=start, end=end))
+    new = NewExport(
+        format=form.format,
+        sessions=form.session,
+        start=form.start,
+        end=form.end,
+        multiverse=form.multiverse,
+    )
+    _prepare(services, account, new)
     return RedirectResponse("/export", 303)
 
 
@@ -257,6 +274,10 @@ def _request_of(services: ServicesDep, new: NewExport) -> ExportRequest:
             422,
             f"start = {start}, end = {end}: the range is empty. Its end must lie after its start.",
         )
+    if new.multiverse and (start is not None or end is not None):
+        raise HTTPException(
+            422, "multiverse = true: it is about sessions. Leave out start and end, or multiverse."
+        )
     wanted = format_named(new.format)
     if not wanted.downloadable:
         names = ", ".join(each.name for each in _downloadable())
@@ -270,7 +291,7 @@ def _request_of(services: ServicesDep, new: NewExport) -> ExportRequest:
         raise HTTPException(404, f"session = {min(unknown)}: there is no such session.")
     sessions = tuple(sorted(set(new.sessions))) if new.sessions else None
     question = (new.question or AnalysisQuery()).model_dump(mode="json")
-    return ExportRequest(wanted, Choice(sessions, start, end), question)
+    return ExportRequest(wanted, Choice(sessions, start, end), question, new.multiverse)
 
 
 def _prepared_export(services: ServicesDep, account: AccountDep, token: str) -> PreparedExport:

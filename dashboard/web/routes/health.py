@@ -16,6 +16,7 @@ from dashboard.web.rendering import render
 from dashboard.web.schemas import HealthModel, ModelInUse
 from dashboard.web.services import Services, ServicesDep
 from edge_agent import __version__
+from edge_agent.core.support import read_support
 from edge_agent.runtime.live_feed import live_messages
 from edge_agent.store.read.overview import models_in_use
 
@@ -30,7 +31,7 @@ _AGENT_SECONDS = 1.0
 
 
 @router.get("/healthz", include_in_schema=False)
-def alive() -> dict[str, str]:
+async def alive() -> dict[str, str]:
     """Tell anyone, without a login, that this process answers; nothing more."""
     return {"status": "ok"}
 
@@ -52,6 +53,7 @@ def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
     reader = services.reader
     database = services.options.database
     span = reader.span()
+    support = read_support()
     return HealthModel(
         device=services.options.device,
         version=__version__,
@@ -61,6 +63,8 @@ def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
         last=span[1] if span else None,
         models=[ModelInUse.model_validate(used) for used in models_in_use(database)],
         agent=agent,
+        support_contact=support.contact,
+        support_until=support.until,
     )
 
 

@@ -11,24 +11,29 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.protocols.file import find_protocol
-from dashboard.web.login_guard import LOGIN_COOKIE, AccountDep
+from dashboard.web.login_guard import AccountDep, login_token
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.schemas import (
+    EndedSession,
     MarkerModel,
     NewMarker,
     NewSession,
     Problem,
+    RecentSecond,
     SessionModel,
     SessionState,
     VitalModel,
 )
 from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.core import clock
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Purpose, Session, SessionSetting
+from edge_agent.core.timers import Every
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import Trend
+from edge_agent.store.study.past import PastMarker
 from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
@@ -42,6 +47,7 @@ NAVIGATION = NavigationEntry(
 
 STRIP_MS = 120_000
 CHECK_SECONDS = 15.0
+CLOCK_SECONDS = 1.0
 _CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"model": Problem, "description": "A rule of the study forbids it"}
 }
@@ -56,8 +62,7 @@ def home() -> Response:
 @router.get("/live", include_in_schema=False)
 def live_page(request: Request, study: StudyDep, reader: ReaderDep) -> Response:
     """Show what the camera and the sensors see now."""
-    at = clock.now().wall_ms
-    recent = reader.trend(at - STRIP_MS, at, STRIP_MS // 1000)
+    recent = _last_minutes(reader)
     start = {
         "session": session_state(study).model_dump(mode="json"),
         "kinds": [_tile(kind) for kind in VitalKind],
@@ -78,16 +83,24 @@ def live_page(request: Request, study: StudyDep, reader: ReaderDep) -> Response:
 )
 async def live_events(request: Request, services: ServicesDep) -> Response:
     """Stream server-sent events: ``expression``, ``vital``, ``health``, ``session``, ``agent``,
-    each with JSON data.
+    ``state`` and ``clock`` (the device's, each second), each with JSON data.
 
     The stream ends when the login ends or the dashboard stops; clients reconnect by themselves.
     """
-    token = request.cookies.get(LOGIN_COOKIE, "")
+    token = login_token(request)
     return StreamingResponse(
         _events(services, token),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
+
+
+@router.get("/api/v1/live/recent")
+def get_recent(reader: ReaderDep) -> list[RecentSecond]:
+    """Tell what was recorded in the last two minutes, by seconds; seconds without a face are left
+    out.
+    """
+    return [RecentSecond.model_validate(second) for second in _recent(_last_minutes(reader))]
 
 
 @router.get("/api/v1/session")
@@ -115,21 +128,44 @@ def start_session(
 
 
 @router.post("/api/v1/session/end", responses=_CONFLICT)
-def end_session(study: StudyDep, account: AccountDep, services: ServicesDep) -> SessionState:
+def end_session(
+    study: StudyDep, account: AccountDep, services: ServicesDep, which: EndedSession | None = None
+) -> SessionState:
     """Close the open session now."""
-    session = study.end_session()
-    services.accounts.record(account.name, "session_end", str(session.id))
+    close_session(services, account.name, which.session if which else None)
     return session_state(study)
 
 
 @router.post("/api/v1/session/markers", status_code=201, responses=_CONFLICT)
 def add_marker(new: NewMarker, study: StudyDep) -> SessionState:
-    """Add a marker to the open session now.
+    """Add a marker to the open session: now, or at the time at which it was pressed.
 
     ``stimulus_start`` opens the condition that it names.
     """
-    study.add_marker(new.kind, new.label)
+    if new.at is None:
+        study.add_marker(new.kind, new.label)
+    else:
+        study.add_pressed_marker(PastMarker(new.at, new.kind, new.label, new.session))
     return session_state(study)
+
+
+def close_session(services: Services, actor: str, number: int | None) -> None:
+    """Close a session now, or the open one where no number is named.
+
+    One that has ended already stays as it is, as after a double click.
+
+    Raises:
+        StudyError: no session is open, or there is none of that number.
+    """
+    study = services.study
+    is_open = study.open_session()
+    ended = {session.id for session in study.sessions() if session.end_ms is not None}
+    if number in ended:
+        return
+    if number is not None and is_open is not None and number != is_open.id:
+        raise StudyError(f"There is no session {number}. Reload the page.")
+    session = study.end_session()
+    services.accounts.record(actor, "session_end", str(session.id))
 
 
 def open_session(
@@ -166,6 +202,11 @@ def session_state(study: Study) -> SessionState:
     )
 
 
+def _last_minutes(reader: Reader) -> Trend:
+    at = clock.now().wall_ms
+    return reader.trend(at - STRIP_MS, at, STRIP_MS // 1000)
+
+
 def _recent(trend: Trend) -> list[dict[str, Any]]:
     """Return the seconds that the database knows already, so that the strip does not begin
     empty.
@@ -191,9 +232,12 @@ async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
     """Write the agent's messages as server-sent events until the login or the dashboard ends."""
     yield "retry: 2000\n\n"
     checked = clock.boot_seconds()
+    clock_timer = Every(CLOCK_SECONDS, at_once=True)
     with services.live.listen() as listener:
         while not services.stopping.is_set():
-            for event in await listener.take(within_s=CHECK_SECONDS):
+            if clock_timer.due():
+                yield f'event: clock\ndata: {{"type":"clock","at":{clock.now().wall_ms}}}\n\n'
+            for event in await listener.take(within_s=min(CHECK_SECONDS, CLOCK_SECONDS)):
                 yield event
             if clock.boot_seconds() - checked >= CHECK_SECONDS:
                 if not await is_logged_in(services, token):
@@ -210,6 +254,7 @@ def _tile(kind: VitalKind) -> dict[str, object]:
         "title": spec.tile,
         "unit": spec.unit_shown,
         "digits": spec.decimals,
+        "stream": spec.stream,
     }
 
 

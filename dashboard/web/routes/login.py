@@ -7,10 +7,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
 
-from dashboard.accounts.accounts import PASSWORD_MAX, PASSWORD_MIN, Account, AccountError
-from dashboard.web.attempt_limiter import address_of, too_many, with_wait
-from dashboard.web.login_guard import LOGIN_COOKIE, account_of
+from dashboard.accounts.accounts import Account
+from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
+from dashboard.web.attempt_limiter import address_of, with_wait
+from dashboard.web.guards.cookies import (
+    DEVICE_COOKIE,
+    DEVICE_SECONDS,
+    LOGIN_COOKIE,
+    cookie_of,
+    drop_cookie,
+    set_cookie,
+)
+from dashboard.web.guards.login_gate import Asker, HeldUpError
+from dashboard.web.login_guard import account_of, login_token
 from dashboard.web.rendering import render
 from dashboard.web.security import safe_next
 from dashboard.web.services import Services, ServicesDep
@@ -24,7 +35,7 @@ TextField = Annotated[str, Form(max_length=1000)]
 
 
 @router.get("/login")
-def login_page(
+async def login_page(
     request: Request,
     services: ServicesDep,
     target: Annotated[str, Query(alias="next", max_length=2000)] = "",
@@ -35,7 +46,11 @@ def login_page(
     Before setup lead there.
     """
     if link is not None:
-        return _follow_link(request, services, link)
+        return await _follow_link(request, services, link)
+    return await run_in_threadpool(_login_page, request, services, target)
+
+
+def _login_page(request: Request, services: Services, target: str) -> Response:
     if account_of(request) is not None:
         return RedirectResponse(safe_next(target, _HOME), 303)
     if services.accounts.needs_setup():
@@ -44,7 +59,7 @@ def login_page(
 
 
 @router.post("/login")
-def log_in(
+async def log_in(
     request: Request,
     services: ServicesDep,
     name: TextField = "",
@@ -52,16 +67,23 @@ def log_in(
     target: NextField = "",
 ) -> Response:
     """Check name and password and open a login."""
-    wait = services.attempts.attempt(address_of(request))
-    if wait:
-        return _form(request, target, name, too_many(wait), 429, wait)
-    try:
+
+    def check() -> Response:
         account = services.accounts.check_password(name, password)
+        return _enter(request, services, account, safe_next(target, _HOME))
+
+    try:
+        return await services.gate.checked(_asker(request, services, name), check)
+    except HeldUpError as error:
+        status = error.status
+        wait = error.wait
+        problem = str(error)
     except AccountError as error:
         log.warning("login refused from %s", address_of(request))
-        return _form(request, target, name, str(error), 401)
-    services.attempts.forgive(address_of(request))
-    return _enter(services, account, safe_next(target, _HOME))
+        status = 401
+        wait = 0
+        problem = str(error)
+    return await run_in_threadpool(_form, request, target, name, problem, status, wait)
 
 
 @router.get("/setup")
@@ -73,7 +95,7 @@ def setup_page(request: Request, services: ServicesDep) -> Response:
 
 
 @router.post("/setup")
-def set_up(
+async def set_up(
     request: Request,
     services: ServicesDep,
     code: TextField = "",
@@ -81,54 +103,65 @@ def set_up(
     password: TextField = "",
 ) -> Response:
     """Make the first account with the code that the terminal shows, and log it in."""
-    wait = services.attempts.attempt(address_of(request))
-    if wait:
-        return _setup_form(request, name, too_many(wait), 429, wait)
-    try:
+
+    def make() -> Response:
         account = services.accounts.set_up(code, name, password)
+        log.info("setup is done")
+        return _enter(request, services, account, _HOME)
+
+    try:
+        return await services.gate.checked(_asker(request, services), make)
+    except HeldUpError as error:
+        status = error.status
+        wait = error.wait
+        problem = str(error)
     except AccountError as error:
-        return _setup_form(request, name, str(error), 400)
-    services.attempts.forgive(address_of(request))
-    log.info("setup is done")
-    return _enter(services, account, _HOME)
+        status = 400
+        wait = 0
+        problem = str(error)
+    return await run_in_threadpool(_setup_form, request, name, problem, status, wait)
 
 
 @router.post("/logout")
 def log_out(request: Request, services: ServicesDep) -> Response:
     """End the login."""
-    token = request.cookies.get(LOGIN_COOKIE)
+    token = login_token(request)
     if token:
         services.accounts.log_out(token)
     response = RedirectResponse("/login", 303)
-    response.delete_cookie(LOGIN_COOKIE, path="/")
+    drop_cookie(response, LOGIN_COOKIE, services.options)
     return response
 
 
-def _follow_link(request: Request, services: Services, link: str) -> Response:
-    if account_of(request) is not None:  # coming back with the same link is no reason for an error
-        return RedirectResponse(_HOME, 303)
-    wait = services.attempts.attempt(address_of(request))
-    if wait:
-        raise HTTPException(429, too_many(wait), {"Retry-After": str(wait)})
-    try:
+async def _follow_link(request: Request, services: Services, link: str) -> Response:
+    if await run_in_threadpool(account_of, request) is not None:
+        return RedirectResponse(_HOME, 303)  # coming back with the same link is no error
+
+    def follow() -> Response:
         account = services.accounts.follow_link(link)
+        return _enter(request, services, account, _HOME)
+
+    try:
+        return await services.gate.checked(_asker(request, services), follow)
+    except HeldUpError as error:
+        raise HTTPException(error.status, str(error), {"Retry-After": str(error.wait)}) from error
     except AccountError as error:
         raise HTTPException(403, str(error)) from error
-    services.attempts.forgive(address_of(request))
-    return _enter(services, account, _HOME)
 
 
-def _enter(services: Services, account: Account, target: str) -> Response:
+def _asker(request: Request, services: Services, name: str = "") -> Asker:
+    cookie = cookie_of(request, DEVICE_COOKIE, services.options)
+    return Asker(address_of(request), name, cookie)
+
+
+def _enter(request: Request, services: Services, account: Account, target: str) -> Response:
+    """Open a login in this browser, in the place of the one that it had."""
+    options = services.options
     response = RedirectResponse(target, 303)
-    response.set_cookie(
-        LOGIN_COOKIE,
-        services.accounts.log_in(account),
-        max_age=services.options.session_hours * 3600,
-        path="/",
-        secure=services.options.is_secure,
-        httponly=True,
-        samesite="lax",
-    )
+    token = services.accounts.log_in(account, login_token(request))
+    set_cookie(response, LOGIN_COOKIE, token, options.session_hours * 3600, options)
+    device = services.gate.devices.cookie_for(account.name)
+    set_cookie(response, DEVICE_COOKIE, device, DEVICE_SECONDS, options)
     return response
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
+from dashboard.charts.chart import Chart
+from dashboard.charts.trend_comparison import compared_rows, steps_from
 from dashboard.charts.trend_data import TREND_VITALS, TrendData
 from dashboard.charts.trends import trend_chart
 from dashboard.web.pages import NavigationEntry
@@ -15,6 +17,7 @@ from dashboard.web.rendering import render
 from dashboard.web.schemas import ChartModel, EpochMs, ExpressionTrend, TrendsModel, VitalTrendModel
 from dashboard.web.services import ReaderDep
 from edge_agent.core import clock
+from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import Trend
@@ -30,6 +33,7 @@ NAVIGATION = NavigationEntry(
 _HOUR_MS = 3_600_000
 _LONGEST_MS = 100 * 366 * 24 * _HOUR_MS
 _BUCKETS = 200
+_DRAWN_MARKERS = (MarkerKind.NOTE, MarkerKind.BASELINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ RANGES_BY_KEY = {choice.key: choice for choice in RANGES}
 
 Start = Annotated[EpochMs, Query()]
 End = Annotated[EpochMs, Query()]
+Length = Annotated[int, Query(ge=1, le=_LONGEST_MS, description="Milliseconds")]
 Buckets = Annotated[int, Query(ge=1, le=2000, description="About how many buckets")]
 
 
@@ -75,32 +80,38 @@ def trends_page(
     key: Annotated[str | None, Query(alias="range", max_length=10)] = None,
     start: Annotated[EpochMs | None, Query()] = None,
     end: Annotated[EpochMs | None, Query()] = None,
+    beside: Annotated[EpochMs | None, Query()] = None,
 ) -> Response:
     """Show a range that ends now (``range``), or one of the reader's own (``start`` and ``end``).
 
-    Without either it is what ``usual_range`` says.
+    Without either it is what ``usual_range`` says. ``beside`` is the start of another range of the
+    same length, to compare with.
     """
-    own = start is not None or end is not None
-    last = end if end is not None else clock.now().wall_ms
+    now_ms = clock.now().wall_ms
+    last = end if end is not None else now_ms
     span = reader.span()
     choice = RANGES_BY_KEY.get(key or "") or usual_range(reader, span, last)
     first = start if start is not None else last - choice.length_ms
     problem = _problem_of(first, last)
     data = None if problem else read_trends(reader, first, last)
+    other = None if problem else _read_beside(reader, beside, last - first)
     return render(
         request,
         "trends.html",
         status_code=422 if problem else 200,
         problem=problem,
         ranges=RANGES,
-        chosen=None if own else choice,
+        chosen=choice if start is None and end is None else None,
         start=first,
         end=last,
         chart=trend_chart(data) if data else None,
+        steps=steps_from(first, last, now_ms),
+        beside=beside,
+        beside_chart=_beside_chart(other) if other else None,
+        compared=compared_rows(data, other) if data and other else (),
         lines=data.drawn_kinds() if data else (),
         simulated=bool(data and _is_simulated(data)),
-        is_empty=data is None
-        or not (any(data.trend.rows) or any(any(v.n) for v in data.vitals.values())),
+        is_empty=not _has_anything(data),
         span=span,
     )
 
@@ -130,6 +141,13 @@ def get_trends_chart(reader: ReaderDep, start: Start, end: End) -> ChartModel:
     return ChartModel.model_validate(chart.as_dict() | {"rows": [list(row) for row in chart.rows]})
 
 
+@router.get("/api/v1/trends/chart/now")
+def get_trends_chart_now(reader: ReaderDep, length: Length) -> ChartModel:
+    """Return the chart of a range that ends now, by the clock of this machine."""
+    end_ms = clock.now().wall_ms
+    return get_trends_chart(reader, end_ms - length, end_ms)
+
+
 def read_trends(
     reader: Reader,
     start_ms: int,
@@ -157,7 +175,27 @@ def read_trends(
         trend=reader.trend(start_ms, end_ms, buckets),
         vitals={kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in kinds},
         conditions=reader.conditions(start_ms, end_ms),
+        markers=[one for one in reader.markers(start_ms, end_ms) if one.kind in _DRAWN_MARKERS],
     )
+
+
+def _has_anything(data: TrendData | None) -> bool:
+    if data is None:
+        return False
+    return any(data.trend.rows) or any(any(vital.n) for vital in data.vitals.values())
+
+
+def _read_beside(reader: Reader, start_ms: int | None, length_ms: int) -> TrendData | None:
+    """Read the range to compare with; ``None`` without one, or where nothing was recorded in it."""
+    if start_ms is None:
+        return None
+    data = read_trends(reader, start_ms, start_ms + length_ms)
+    return data if _has_anything(data) else None
+
+
+def _beside_chart(data: TrendData) -> Chart:
+    """Return the chart of the range to compare with; two charts of a page have two ids."""
+    return replace(trend_chart(data), id="trend-beside", title="The range to compare with")
 
 
 def _problem_of(start_ms: int, end_ms: int) -> str:

@@ -51,6 +51,17 @@ class CameraHealth(Part):
     limited_by: Literal["budget", "heat"] | None = Field(
         description="Why: vision.cpu_budget, or the temperature of the processor; null: no limit"
     )
+    readings_per_second: float | None = Field(
+        default=None,
+        ge=0,
+        description="Frames per second in which faces were read; null: the camera is not meant to "
+        "run now",
+    )
+    effort: Literal["every_frame", "by_need", "sparing"] = Field(
+        default="every_frame",
+        description="How carefully faces are read: all in every frame, as often and as carefully "
+        "as they need, or with the quick classifier alone to keep to vision.cpu_budget",
+    )
 
 
 class RecorderHealth(Part):
@@ -157,6 +168,8 @@ class HealthPayload(Payload):
                         "frames_dropped": 12,
                         "fps_limit": None,
                         "limited_by": None,
+                        "readings_per_second": 4.1,
+                        "effort": "by_need",
                     },
                     "recorder": {
                         "queue_depth": 4,

@@ -19,11 +19,13 @@ class AgentFigures:
     """The counters of the agent's threads at one moment.
 
     Attributes:
-        fps: frames read per second; ``None``: the camera is not meant to run.
+        fps: frames taken per second; ``None``: the camera is not meant to run.
         frame_age_s: age of the newest frame; ``None``: none is expected, or none came yet.
         frames_dropped: frames skipped because a newer one was there.
         fps_limit: most frames read per second, to keep to the budget; ``None``: all are read.
         limited_by: ``budget`` or ``heat``, with ``fps_limit``.
+        readings_per_second: frames per second in which faces were read; they need it no more often.
+        effort: how carefully they are read: ``every_frame``, ``by_need`` or ``sparing``.
         camera_error: why the camera gives no frames, and what to do.
         queue_depth: items that wait to be written.
         waiting_s: how long the oldest of them has waited.
@@ -32,9 +34,12 @@ class AgentFigures:
         store_error: why the last commit failed.
         read_error: why the database could not be read the last time.
         rows_set_aside: rows since the start that the database refused; they are kept.
+        damage: what is damaged in the database, until it is dealt with.
         salvage: what became of a database that was damaged, deleted or moved.
         budget_cut_ms: rows before this time were deleted for the disk budget; ``None``: none were.
         budget_over_bytes: by how much the database is larger than its share of the budget.
+        aside_bytes: of databases that were damaged or replaced, and lie aside.
+        aside_over_bytes: by how much these, the database and its copies exceed the whole budget.
         copies: how the copies of the database stand.
         clock_doubt: why no row is deleted by the clock, and what to do; ``None``: it is believed.
         mqtt_state: of the connection to the broker; ``disabled`` without one.
@@ -42,6 +47,7 @@ class AgentFigures:
         mqtt_state_s: how long the state has lasted.
         outbox: messages that the broker has not acknowledged.
         set_aside: messages that could not be sent and are kept aside, by reason.
+        left_out: topics whose messages are too large for the broker: suffix → bytes.
         holes: the newest holes in the numbers of messages.
         duplicates: readings that were stored already.
         readings_taken, readings_refused: readings received over MQTT.
@@ -53,6 +59,8 @@ class AgentFigures:
     frames_dropped: int = 0
     fps_limit: float | None = None
     limited_by: str | None = None
+    readings_per_second: float | None = None
+    effort: str = "every_frame"
     camera_error: str | None = None
     queue_depth: int = 0
     waiting_s: float = 0.0
@@ -61,9 +69,12 @@ class AgentFigures:
     store_error: str | None = None
     read_error: str | None = None
     rows_set_aside: int = 0
+    damage: str | None = None
     salvage: str | None = None
     budget_cut_ms: int | None = None
     budget_over_bytes: int = 0
+    aside_bytes: int = 0
+    aside_over_bytes: int = 0
     copies: Standing = field(default_factory=Standing)
     clock_doubt: str | None = None
     mqtt_state: str = "disabled"
@@ -71,6 +82,7 @@ class AgentFigures:
     mqtt_state_s: float = 0.0
     outbox: int = 0
     set_aside: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
     holes: Sequence[SeqHole] = ()
     duplicates: int = 0
     readings_taken: int = 0
@@ -165,6 +177,17 @@ def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
         texts["frame_stale"] = (
             f"The camera gave no frame for {age_s:.0f} s. Check its cable, then restart."
         )
+    return (
+        texts
+        | _database_alarms(figures, limits)
+        | _broker_alarms(figures, limits)
+        | _upkeep_alarms(figures)
+        | _sensor_alarms(figures, limits)
+    )
+
+
+def _database_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
+    texts = {}
     if figures.store_error is not None:
         texts["store"] = f"The timeline cannot be written: {figures.store_error}"
     elif figures.waiting_s > limits.waiting_s:
@@ -174,6 +197,11 @@ def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
         )
     if figures.read_error is not None and figures.store_error is None:
         texts["store_read"] = f"The database cannot be read: {figures.read_error}"
+    if figures.damage is not None:
+        texts["database_damaged"] = (
+            f"The database is damaged: {figures.damage.rstrip('.')}. The agent sets it aside and "
+            "salvages what is readable. Should this alarm stay, replace the card or disk."
+        )
     if figures.salvage is not None:
         texts["database_salvaged"] = figures.salvage
     if figures.rows_set_aside:
@@ -186,14 +214,23 @@ def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
             f"{figures.rows_dropped} rows were lost since the start because they could not be "
             "written. Free some space or use a faster disk."
         )
+    return texts
+
+
+def _broker_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
+    texts = {}
     if figures.mqtt_state not in _WELL and figures.mqtt_state_s > limits.broker_away_s:
         texts["broker_away"] = (
             f"{figures.outbox} messages wait for the MQTT broker ({figures.mqtt_state}): "
             f"{figures.mqtt_error or 'it does not answer.'}"
         )
-    upkeep = _budget_alarms(figures) | _copy_alarms(figures.copies)
-    if figures.clock_doubt is not None:
-        upkeep["clock_not_believed"] = f"Old rows are not deleted. {figures.clock_doubt}"
+    if figures.left_out:
+        topics = ", ".join(f"{topic}: {size} bytes" for topic, size in figures.left_out.items())
+        texts["message_too_large"] = (
+            f"The MQTT broker does not take messages of this size ({topics}); they are not "
+            "published. Raise its limit (mosquitto: max_packet_size, message_size_limit), then "
+            "start the agent again."
+        )
     if figures.set_aside:
         reasons = ", ".join(f"{reason}: {n}" for reason, n in sorted(figures.set_aside.items()))
         texts["message_set_aside"] = (
@@ -202,7 +239,14 @@ def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
             "card: run affect-edge doctor. For the others raise the broker's limit (mosquitto: "
             "max_packet_size, message_size_limit)."
         )
-    return texts | upkeep | _sensor_alarms(figures, limits)
+    return texts
+
+
+def _upkeep_alarms(figures: AgentFigures) -> dict[str, str]:
+    texts = _budget_alarms(figures) | _copy_alarms(figures.copies)
+    if figures.clock_doubt is not None:
+        texts["clock_not_believed"] = f"Old rows are not deleted. {figures.clock_doubt}"
+    return texts
 
 
 def _budget_alarms(figures: AgentFigures) -> dict[str, str]:
@@ -218,6 +262,14 @@ def _budget_alarms(figures: AgentFigures) -> dict[str, str]:
             f"The database is {figures.budget_over_bytes / 1e6:.0f} MB larger than the disk budget "
             "allows; sessions and the last day are not deleted for it. Export and erase "
             "participants who are done, or raise record.budget_mb."
+        )
+    if figures.aside_over_bytes:
+        texts["aside_files"] = (
+            f"Databases that were damaged or replaced take {figures.aside_bytes / 1e6:.0f} MB "
+            "beside the database, and all its files are "
+            f"{figures.aside_over_bytes / 1e6:.0f} MB larger than record.budget_mb. They are never "
+            "deleted by themselves: copy affect-edge.db.damaged.* and affect-edge.db.replaced.* "
+            "away, then delete them here."
         )
     return texts
 

@@ -127,6 +127,8 @@ def _thread_tables(figures: AgentFigures) -> dict[str, Any]:
             "frames_dropped": figures.frames_dropped,
             "fps_limit": _rounded(figures.fps_limit),
             "limited_by": figures.limited_by,
+            "readings_per_second": _rounded(figures.readings_per_second),
+            "effort": figures.effort,
         },
         "recorder": {
             "queue_depth": figures.queue_depth,

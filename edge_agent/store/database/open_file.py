@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+from edge_agent.store.database.schema import BUSY_SECONDS, connect
+from edge_agent.store.database.sqlite_errors import translate_errors
 
 
 class OpenFile:
@@ -63,6 +69,61 @@ class OpenFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDatabase:
+    """A connection for writing, and the file that it writes to."""
+
+    connection: sqlite3.Connection
+    file: OpenFile
+
+    def close(self) -> None:
+        """Close both."""
+        self.connection.close()
+        self.file.close()
+
+
+def open_database(
+    path: Path, *, busy_seconds: float = BUSY_SECONDS, max_bytes: int | None = None
+) -> OpenDatabase:
+    """Open a database, and keep hold of its file whatever becomes of the path.
+
+    Args:
+        path: the database.
+        busy_seconds: how long to wait for a lock.
+        max_bytes: largest size of the file; ``None`` is the size of the disk.
+
+    Raises:
+        StoreError: as ``connect``.
+        sqlite3.Error: the largest size cannot be set.
+    """
+    file = None
+    with suppress(OSError):
+        # Before the connection: where the file goes in between, it is not in its place, which its
+        # writer sees. The other way round, the next file would be taken for the one written to.
+        file = OpenFile(path)
+    try:
+        connection = connect(path, readonly=False, busy_seconds=busy_seconds)
+    except BaseException:
+        if file is not None:
+            file.close()
+        raise
+    with translate_errors(path):
+        opened = OpenDatabase(connection, file or OpenFile(path))
+    if max_bytes is not None:
+        _limit(opened, max_bytes)
+    return opened
+
+
+def _limit(opened: OpenDatabase, max_bytes: int) -> None:
+    try:
+        page = opened.connection.execute("PRAGMA page_size").fetchone()[0]
+        most = max(1, max_bytes // page)
+        opened.connection.execute(f"PRAGMA max_page_count={most}")
+    except BaseException:
+        opened.close()
+        raise
 
 
 def _identity(file: os.stat_result) -> tuple[int, int]:

@@ -1,7 +1,8 @@
-"""The tables of protocol runs and of self-reports, as SQL."""
+"""The tables of protocol runs, self-reports, preregistrations and attributes, as SQL."""
 
 from __future__ import annotations
 
+from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import SessionSetting
 
@@ -9,6 +10,7 @@ NONE_OF_THESE = "none"
 POINTS = 9
 _FELT = ", ".join(f"'{name}'" for name in (*EMOTIONS, NONE_OF_THESE))
 _SETTINGS = ", ".join(f"'{setting}'" for setting in SessionSetting)
+_USES = ", ".join(f"'{use}'" for use in AttributeUse)
 
 PROTOCOLS = (
     f"""ALTER TABLE session ADD COLUMN setting TEXT NOT NULL DEFAULT '{SessionSetting.OTHER}'
@@ -43,3 +45,30 @@ PROTOCOLS = (
     ) STRICT""",
     "CREATE INDEX self_report_session ON self_report(session, at)",
 )
+
+PREREGISTRATIONS = (
+    """CREATE TABLE preregistration (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        document TEXT NOT NULL,
+        sha256 TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TRIGGER preregistration_is_frozen BEFORE UPDATE ON preregistration
+        BEGIN SELECT raise(ABORT, 'a preregistration is never changed'); END""",
+    """CREATE TRIGGER preregistration_stays BEFORE DELETE ON preregistration
+        BEGIN SELECT raise(ABORT, 'a preregistration is never deleted'); END""",
+)
+"""What was decided before the data; only a newer one can be added."""
+
+ATTRIBUTES = (
+    f"""ALTER TABLE consent ADD COLUMN attributes TEXT NOT NULL DEFAULT '{AttributeUse.NONE}'
+        CHECK (attributes IN ({_USES}))""",
+    """CREATE TABLE participant_attribute (
+        id INTEGER PRIMARY KEY,
+        participant INTEGER NOT NULL REFERENCES participant(id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        UNIQUE (participant, name)
+    ) STRICT""",
+)
+"""What is told of participants, and what their consents say of it."""

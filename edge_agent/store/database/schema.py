@@ -15,24 +15,19 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database import tables
 from edge_agent.store.database.clock_columns import CLOCK_COLUMNS
 from edge_agent.store.database.outbox_tables import OUTBOX_STREAM
-from edge_agent.store.database.protocol_tables import PROTOCOLS
+from edge_agent.store.database.protocol_tables import (
+    ATTRIBUTES,
+    PREREGISTRATIONS,
+    PROTOCOLS,
+)
 from edge_agent.store.database.replacement import LOGS, refuse_half_replaced
 from edge_agent.store.database.set_aside_files import refuse_unfinished
 from edge_agent.store.database.sqlite_errors import translate_errors
-from edge_agent.store.database.tables import (
-    BASELINE_MARKERS,
-    CUT_OFF,
-    DAYS,
-    DEVICE_TIME,
-    ORIGIN,
-    REJECTED_FRAMES,
-    SET_ASIDE,
-    TABLES,
-    TOKENS,
-)
 from edge_agent.store.database.views import VIEWS
+from edge_agent.store.database.vital_changes import VITAL_CHANGES
 from edge_agent.store.database.vital_kinds import KINDS_IN_A_TABLE, add_kind
 
 log = logging.getLogger(__name__)
@@ -61,27 +56,31 @@ _WITHOUT_VIEWS = tuple(f"DROP VIEW IF EXISTS {name}" for name in VIEWS)
 
 # The newest step that touches the views makes all of them anew; the older ones leave them to it.
 MIGRATIONS: tuple[Migration, ...] = (
-    Migration("first version", TABLES),
-    Migration("the time that a device stamps", DEVICE_TIME),
+    Migration("first version", tables.TABLES),
+    Migration("the time that a device stamps", tables.DEVICE_TIME),
     Migration(
         "frames that could not be read, and baselines",
-        (*_WITHOUT_VIEWS, *REJECTED_FRAMES, *BASELINE_MARKERS),
+        (*_WITHOUT_VIEWS, *tables.REJECTED_FRAMES, *tables.BASELINE_MARKERS),
     ),
     Migration("protocols, self-reports, and where a session takes place", PROTOCOLS),
-    Migration("tokens of programs", TOKENS),
-    Migration("faces that the frame cuts off", (*_WITHOUT_VIEWS, *CUT_OFF)),
+    Migration("tokens of programs", tables.TOKENS),
+    Migration("faces that the frame cuts off", (*_WITHOUT_VIEWS, *tables.CUT_OFF)),
     Migration(
-        "the kinds of vitals in a table",
-        (*_WITHOUT_VIEWS, *KINDS_IN_A_TABLE, *VIEWS.values()),
+        "the kinds of vitals in a table", (*_WITHOUT_VIEWS, *KINDS_IN_A_TABLE, *VIEWS.values())
     ),
     Migration("oxygen saturation", add_kind("oxygen_saturation", "%")),
     Migration("skin temperature", add_kind("skin_temperature", "Cel")),
     Migration("respiration rate", add_kind("respiration_rate", "/min")),
     Migration("what became of messages, and the epoch of their numbers", OUTBOX_STREAM),
-    Migration("days of expressions and vitals", DAYS),
+    Migration("days of expressions and vitals", tables.DAYS),
     Migration("which clock times were read from", CLOCK_COLUMNS),
-    Migration("rows that were set aside", SET_ASIDE),
-    Migration("where a session comes from", ORIGIN),
+    Migration("rows that were set aside", tables.SET_ASIDE),
+    Migration("where a session comes from", tables.ORIGIN),
+    Migration("preregistrations", PREREGISTRATIONS),
+    Migration("attributes of participants", ATTRIBUTES),
+    Migration("readings that were corrected or removed", VITAL_CHANGES),
+    Migration("attempts to log in, and when a login was used last", tables.ATTEMPTS),
+    Migration("covered faces", (*_WITHOUT_VIEWS, *tables.COVERED, *VIEWS.values())),
 )
 
 

@@ -19,6 +19,16 @@ def is_damage(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in DAMAGED
 
 
+def is_read_only(error: BaseException) -> bool:
+    """Tell whether SQLite refused to write because it has the file open for reading only.
+
+    It opens a file so while the card refuses writing, and never tries again by itself.
+    """
+    cause = error if isinstance(error, sqlite3.Error) else error.__cause__
+    code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return int(code) & 0xFF == sqlite3.SQLITE_READONLY
+
+
 @contextmanager
 def translate_errors(path: Path) -> Iterator[None]:
     """Turn what SQLite and the file system raise in the block into ``StoreError``."""

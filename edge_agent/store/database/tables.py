@@ -38,6 +38,7 @@ _FLAG = "INTEGER NOT NULL DEFAULT 0 CHECK ({name} IN (0, 1))"
 _FIRST_MARKERS = ("stimulus_start", "stimulus_end", "note")  # those of the first version
 # those of the third
 _FIRST_FLAWS = ("too_small", "turned_away", "too_dark", "too_bright", "blurred")
+_FLAWS_BEFORE_COVERED = ("cut_off", *_FIRST_FLAWS)
 _SIMULATED = f"simulated {_FLAG.format(name='simulated')}"
 
 _MARKER_INDEX = "CREATE INDEX marker_session ON marker(session, at)"
@@ -232,10 +233,17 @@ BASELINE_MARKERS = (
     _MARKER_INDEX,
 )
 CUT_OFF = (
-    _rejected_frames_table("unfit_with_cut_off", RejectReason),
+    _rejected_frames_table("unfit_with_cut_off", _FLAWS_BEFORE_COVERED),
     "INSERT INTO unfit_with_cut_off SELECT * FROM unfit",
     "DROP TABLE unfit",
     "ALTER TABLE unfit_with_cut_off RENAME TO unfit",
+    _REJECTED_FRAMES_INDEX,
+)
+COVERED = (
+    _rejected_frames_table("unfit_with_covered", RejectReason),
+    "INSERT INTO unfit_with_covered SELECT * FROM unfit",
+    "DROP TABLE unfit",
+    "ALTER TABLE unfit_with_covered RENAME TO unfit",
     _REJECTED_FRAMES_INDEX,
 )
 TOKENS = (
@@ -260,4 +268,14 @@ SET_ASIDE = (
         content TEXT NOT NULL,
         reason TEXT NOT NULL
     ) STRICT""",
+)
+# What a log-in leaves: attempts outlive a restart, and a login that nobody uses ends.
+ATTEMPTS = (
+    """CREATE TABLE attempt (
+        id INTEGER PRIMARY KEY,
+        who TEXT NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT""",
+    "ALTER TABLE login ADD COLUMN used INTEGER NOT NULL DEFAULT 0",
+    "UPDATE login SET used = created",
 )

@@ -43,12 +43,16 @@ class Appliance:
         cards: SHA-256 of a model's file → text of its card.
         question: what was asked on the Analysis page, or the question that it asks by itself; empty
             where nobody knows it.
+        tables: what the analysis of that question adds, the text of a file by its name; its
+            ``flow.csv`` follows people and readings from consent to the tests.
+            ``multiverse.csv`` is there where somebody asked for it.
     """
 
     device: str = "affect-edge"
     settings: Mapping[str, Any] = field(default_factory=dict)
     cards: Mapping[str, str] = field(default_factory=dict)
     question: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:

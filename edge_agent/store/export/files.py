@@ -85,6 +85,17 @@ def check_target_folder(folder: Path) -> None:
         ) from error
 
 
+def check_empty_folder(folder: Path) -> None:
+    """Refuse a folder that holds anything: nobody could tell its files from those of the export.
+
+    Raises:
+        StoreError: it does, or it cannot be read, or it is a file.
+    """
+    check_target_folder(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise StoreError(f"{folder}: is not empty. Name a new folder for the export.")
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """Give a folder to write into; its files get their place when the block ends well.

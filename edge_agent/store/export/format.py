@@ -1,8 +1,8 @@
 """What a format of an export is: its names, what it needs, and the function that writes it.
 
-A format writes either one file (``FileFormat``) or a folder with a file for each table
-(``FolderFormat``). Reading the database, temporary files and progress are the same for all and are
-done here; a format says only how rows become bytes.
+A format writes one file (``FileFormat``), a folder with a file for each table (``FolderFormat``),
+or a folder as it likes (``TreeFormat``). Reading the database, temporary files and progress are
+the same for all and are done here; a format says only how rows become bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.description import DESCRIPTION, WrittenFile, description
-from edge_agent.store.export.files import check_target_folder, new_file, new_folder
+from edge_agent.store.export.files import (
+    check_empty_folder,
+    check_target_folder,
+    new_file,
+    new_folder,
+)
 from edge_agent.store.export.progress import OnProgress
 from edge_agent.store.export.rows.blocks import Block
 from edge_agent.store.export.rows.columns import FILES
@@ -27,6 +32,9 @@ from edge_agent.store.export.source import ExportSource
 
 WriteFile = Callable[[ExportSource, IO[bytes]], None]
 """Writes an export into one open file."""
+
+WriteTree = Callable[[ExportSource, Path], None]
+"""Writes an export into an empty folder."""
 
 WriteTable = Callable[[Path, str, Iterator[Block]], WrittenFile]
 """Writes one table into a folder: the folder, the table (of ``FILES``), its blocks of CSV."""
@@ -98,6 +106,11 @@ class ExportFormat(ABC):
             source = ExportSource(connection, choice, appliance or Appliance(), on_progress)
             return self._write_to(out, source)
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder, which is downloaded as a zip."""
+        return not isinstance(self, FileFormat)
+
     @abstractmethod
     def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
         """Write the file or folder."""
@@ -141,3 +154,16 @@ class FolderFormat(ExportFormat):
             files = [self.write_table(folder, name, source.blocks(name)) for name in FILES]
             (folder / DESCRIPTION).write_text(description(files), encoding="utf-8")
         return [out / name for name in (*(file.path for file in files), DESCRIPTION)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeFormat(ExportFormat):
+    """A format that is a folder with folders in it; ``write_tree`` writes it into an empty one."""
+
+    write_tree: WriteTree
+
+    def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
+        check_empty_folder(out)
+        with new_folder(out) as folder:
+            self.write_tree(source, folder)
+        return sorted(file for file in out.rglob("*") if file.is_file())

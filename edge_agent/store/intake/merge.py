@@ -80,8 +80,14 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
         (people,),
     )
     connection.execute(
-        "INSERT INTO main.consent (participant, text_version, given, withdrawn) SELECT participant "
-        "+ ?, text_version, given, withdrawn FROM staged.consent ORDER BY id",
+        "INSERT INTO main.consent (participant, text_version, given, withdrawn, attributes) SELECT "
+        "participant + ?, text_version, given, withdrawn, attributes FROM staged.consent ORDER BY "
+        "id",
+        (people,),
+    )
+    connection.execute(
+        "INSERT INTO main.participant_attribute (participant, name, value) SELECT participant + ?, "
+        "name, value FROM staged.participant_attribute ORDER BY id",
         (people,),
     )
     connection.execute(

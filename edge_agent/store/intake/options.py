@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.study import Purpose, SessionSetting
-from edge_agent.store.intake.problems import Problem
+from edge_agent.store.intake.problems import Problem, SourceRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +18,12 @@ class StatedConsent:
     Attributes:
         text_version: which text they agreed to.
         given_ms: when, UTC milliseconds.
+        attributes: what they agreed to about their attributes.
     """
 
     text_version: str
     given_ms: int
+    attributes: AttributeUse = AttributeUse.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,9 @@ class StudyImport:
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
 
-    def count(self, table: str, file: str) -> FileCount:
-        """Return the count of a table, begun where there is none."""
-        return self.counts.setdefault(table, FileCount(file))
+    def count(self, table: str, row: SourceRow) -> FileCount:
+        """Return the count of the table of a row, begun where there is none."""
+        return self.counts.setdefault(table, FileCount(row.counted_as or row.file))
 
     @property
     def as_json(self) -> Mapping[str, Any]:

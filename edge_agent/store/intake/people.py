@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from edge_agent.core import clock
+from edge_agent.core.attributes import AttributeUse, checked_attribute
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose, SessionSetting
@@ -41,12 +42,24 @@ class Person:
         code: as it will be here.
         consent_ms: since when their consent stands; ``None``: there is none.
         is_withdrawn: whether they withdrew.
+        attributes: what they agreed to about their attributes.
     """
 
     id: int
     code: str
     consent_ms: int | None
     is_withdrawn: bool
+    attributes: AttributeUse
+
+
+@dataclass(frozen=True, slots=True)
+class _Consent:
+    """A consent as the files have it; without a time there is none."""
+
+    version: str = ""
+    given_ms: int | None = None
+    withdrawn_ms: int | None = None
+    attributes: AttributeUse = AttributeUse.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +124,7 @@ class People:
         self._report = report
         self._problems = problems
         self._people: dict[str, Person] = {}
+        self._attributes_left = 0
         self._now_ms = clock.now().wall_ms
         self._left_out = {code.casefold() for code in options.leave_out}
 
@@ -118,6 +132,9 @@ class People:
         """Stage participants, consents and sessions; return the sessions."""
         if "participant" in self._source.tables():
             self._each("participant", self._participant)
+        if "participant_attribute" in self._source.tables():
+            self._each("participant_attribute", self._attribute)
+            self._note_attributes()
         sessions: list[StagedSession] = []
         self._each("session", lambda row: sessions.append(self._session(row)))
         self._refuse_overlaps(sessions)
@@ -126,11 +143,11 @@ class People:
     def _each(self, table: str, take: Callable[[SourceRow], None]) -> None:
         """Hand each row of a table to ``take``, and note what it raises."""
         for row in self._source.rows(table):
-            count = self._report.count(table, row.file)
+            count = self._report.count(table, row)
             count.rows += 1
             if self._is_left_out(row.cells.get("participant", "")):
                 count.left_out += 1
-                if table == "participant":
+                if table != "session":
                     continue
             else:
                 count.taken += 1
@@ -157,7 +174,12 @@ class People:
             given,
             self._now_ms if created_ms is None else created_ms,
             boolean(cells, "simulated"),
-            (version, given_ms, optional_moment(cells, "consent_withdrawn_at")),
+            _Consent(
+                version,
+                given_ms,
+                optional_moment(cells, "consent_withdrawn_at"),
+                member(AttributeUse, cells, "consent_attributes", AttributeUse.NONE),
+            ),
         )
 
     def _add(
@@ -165,7 +187,7 @@ class People:
         given: str,
         created_ms: int,
         is_simulated: bool,
-        consent: tuple[str, int | None, int | None],
+        consent: _Consent,
     ) -> Person:
         code = f"{self._options.prefix}{given}"
         if not _CODE.fullmatch(code):
@@ -175,25 +197,57 @@ class People:
                 "is no code: 1 to 32 letters, digits, '.', '_' or '-', the first a letter or "
                 "digit, and never a name.",
             )
-        version, given_ms, withdrawn_ms = consent
         stated = self._options.consent
-        if given_ms is None and stated is not None:
-            version = stated.text_version
-            given_ms = stated.given_ms
+        if consent.given_ms is None and stated is not None:
+            consent = _Consent(stated.text_version, stated.given_ms, None, stated.attributes)
         cursor = self._staged.execute(
             "INSERT INTO participant (code, created, simulated) VALUES (?, ?, ?)",
             (code, created_ms, int(is_simulated)),
         )
         number = int(cursor.lastrowid or 0)
-        if given_ms is not None:
+        if consent.given_ms is not None:
             self._staged.execute(
-                "INSERT INTO consent (participant, text_version, given, withdrawn) VALUES (?, ?, "
-                "?, ?)",
-                (number, version, given_ms, withdrawn_ms),
+                "INSERT INTO consent (participant, text_version, given, withdrawn, attributes) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (
+                    number,
+                    consent.version,
+                    consent.given_ms,
+                    consent.withdrawn_ms,
+                    consent.attributes.value,
+                ),
             )
-        person = Person(number, code, given_ms, withdrawn_ms is not None)
+        is_withdrawn = consent.withdrawn_ms is not None
+        person = Person(number, code, consent.given_ms, is_withdrawn, consent.attributes)
         self._people[given.casefold()] = person
         return person
+
+    def _attribute(self, row: SourceRow) -> None:
+        """Stage an attribute of somebody who agreed that it is kept."""
+        code = needed(row.cells, "participant")
+        person = self._people.get(code.casefold())
+        if person is None:
+            raise CellError("participant", code, "is not in the table of participants.")
+        if person.attributes is AttributeUse.NONE:
+            self._attributes_left = self._attributes_left + 1
+            return
+        name = needed(row.cells, "name")
+        try:
+            values = checked_attribute(name, needed(row.cells, "value"))
+        except StudyError as error:
+            raise CellError("name", name, f"cannot be taken: {error}") from error
+        sql = "INSERT OR REPLACE INTO participant_attribute (participant, name, value) VALUES "
+        self._staged.execute(f"{sql} (?, ?, ?)", (person.id, *values))
+
+    def _note_attributes(self) -> None:
+        count = self._report.counts.get("participant_attribute")
+        if count is not None and self._attributes_left:
+            count.taken -= self._attributes_left
+            self._report.notes.append(
+                f"{self._attributes_left} attributes of participants are not taken: no consent "
+                "says that they are kept. Where they agreed to it, state it: --consent-attributes "
+                "here (or shared)."
+            )
 
     def _session(self, row: SourceRow) -> StagedSession:
         cells = row.cells
@@ -256,7 +310,7 @@ class People:
             raise CellError("participant", new.code, "is not in the table of participants.")
         if person is None:
             is_simulated = boolean(new.row.cells, "simulated")
-            person = self._add(new.code, self._now_ms, is_simulated, ("", None, None))
+            person = self._add(new.code, self._now_ms, is_simulated, _Consent())
         if person.consent_ms is None:
             raise CellError(
                 "participant",

@@ -17,13 +17,15 @@ class SourceRow:
 
     Attributes:
         file: its name, within the folder or archive.
-        line: in the file, the line of heads being 1.
+        line: in the file, the line of heads being 1; ``None``: it is no line of one.
         cells: column → text; only columns that the file has.
+        counted_as: under which name it is counted, where a table has many files; empty: the file's.
     """
 
     file: str
-    line: int
+    line: int | None
     cells: Mapping[str, str]
+    counted_as: str = ""
 
 
 class CellError(AffectEdgeError):

@@ -128,4 +128,4 @@ def _notes(source: StudySource, report: StudyImport) -> list[str]:
     ]
     if source.passed_over():
         notes.append(f"Not read: {', '.join(source.passed_over())}.")
-    return notes
+    return notes + source.notes()

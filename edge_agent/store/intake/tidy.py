@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TABLES = (
     "participant",
+    "participant_attribute",
     "session",
     "marker",
     "self_report",
@@ -56,6 +57,9 @@ class StudySource(Protocol):
     def passed_over(self) -> tuple[str, ...]:
         """Return which files and columns are not read."""
 
+    def notes(self) -> list[str]:
+        """Return what is worth knowing of what was read, in sentences."""
+
 
 class TidySource:
     """The CSV files of a folder or zip.
@@ -87,6 +91,10 @@ class TidySource:
     def passed_over(self) -> tuple[str, ...]:
         """Return the files that are not read."""
         return self._others
+
+    def notes(self) -> list[str]:
+        """Return nothing: the tables say all."""
+        return []
 
     def columns(self, table: str) -> frozenset[str]:
         """Return the columns of a table.

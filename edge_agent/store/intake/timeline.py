@@ -115,7 +115,7 @@ class TimelineRows:
     ) -> Iterator[Values]:
         """Yield the values of the rows that are taken; what is wrong goes to the problems."""
         for row in self._source.rows(table):
-            count = self._report.count(table, row.file)
+            count = self._report.count(table, row)
             count.rows += 1
             try:
                 values = make(row, count)
@@ -250,7 +250,7 @@ class TimelineRows:
         known = "flags" in self._source.columns("vital")
         flags = frozenset() if known else frozenset({VitalFlag.IMPORTED})
         for row in self._source.rows("vital"):
-            count = self._report.count("vital", row.file)
+            count = self._report.count("vital", row)
             count.rows += 1
             origin = Origin(f"csv:{row.file}", flags=flags, live=False, units_needed=False)
             try:

@@ -33,6 +33,8 @@ _CURES_OF_FACE = {
     "participant looks at.",
     RejectReason.CUT_OFF: "Most was lost at the edge of the picture: turn the camera towards the "
     "participant.",
+    RejectReason.COVERED: "Most was lost because something covered the face: ask the participant "
+    "to take off mask and dark glasses, and to keep hands and hair away from mouth and eyes.",
     RejectReason.TOO_SMALL: "Most was lost to distance: move the camera nearer.",
     "no_face": "Most was lost because no face was in the picture: aim the camera, and fix the "
     "chair.",

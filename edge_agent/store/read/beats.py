@@ -19,8 +19,8 @@ from edge_agent.store.read.results import flags_of
 from edge_agent.store.read.stimuli import FOREVER_MS
 
 _INTERVALS = (
-    "SELECT at, value, flags FROM vital WHERE at >= ? AND at < ? AND kind = "
-    "'rr_interval' ORDER BY at, source"
+    "SELECT at, value, flags, source FROM vital WHERE at >= ? AND at < ? AND kind = "
+    "'rr_interval' ORDER BY source, at"
 )
 
 
@@ -45,6 +45,8 @@ class Beats:
         values: seconds between two beats.
         flags: of each, as recorded.
         simulated: whether any of them, or the session, is simulated.
+        session: id of the session.
+        source: who measured.
     """
 
     participant: str
@@ -53,6 +55,8 @@ class Beats:
     values: npt.NDArray[np.float64]
     flags: tuple[str, ...]
     simulated: bool
+    session: int = 0
+    source: str = ""
 
     def flagged(self, flag: VitalFlag) -> npt.NDArray[np.bool_]:
         """Tell of each interval whether it has a flag."""
@@ -71,7 +75,9 @@ def spans_observed(session: Session, shown: FaceLabels, by: Matching) -> Iterato
 
 
 def read_beats(connection: sqlite3.Connection, spans: Iterable[StateSpan]) -> Iterator[Beats]:
-    """Yield the intervals between beats of each span that has any.
+    """Yield the intervals between beats of each span that has any, of each source alone.
+
+    Two sensors that feel the same beats would give each of them twice.
 
     Args:
         connection: to read from.
@@ -83,9 +89,9 @@ def read_beats(connection: sqlite3.Connection, spans: Iterable[StateSpan]) -> It
         own = list(group)
         times = min(span.start_ms for span in own), max(span.end_ms for span in own)
         rows = cursor.execute(_INTERVALS, times).fetchall()
-        if rows:
-            at, values, flags = zip(*rows, strict=True)
-            yield from _cut(own, np.array(at), np.array(values, dtype=np.float64), flags)
+        for source, measured in groupby(rows, key=lambda row: str(row[3])):
+            at, values, flags, _ = zip(*measured, strict=True)
+            yield from _cut(own, np.array(at), np.array(values, dtype=np.float64), flags, source)
 
 
 def _cut(
@@ -93,8 +99,9 @@ def _cut(
     at: Integers,
     values: npt.NDArray[np.float64],
     flags: tuple[str, ...],
+    source: str,
 ) -> Iterator[Beats]:
-    """Yield of the intervals of a session those that lie in each span."""
+    """Yield of the intervals of a session those of one source that lie in each span."""
     for span in spans:
         first, last = np.searchsorted(at, (span.start_ms, span.end_ms)).tolist()
         if first < last:
@@ -110,4 +117,6 @@ def _cut(
                 values[first:last],
                 inside,
                 simulated,
+                session.id,
+                source,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.vitals import VitalKind
 
 Integers = npt.NDArray[np.int64]
+Reals = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int32]
 
 DEFAULT_LAG_S: Mapping[VitalKind, float] = {kind: kind.spec.lag_s for kind in VitalKind}
@@ -25,6 +26,7 @@ OBSERVED = (*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED)
 UNCERTAIN_CATEGORY = len(EMOTIONS)
 """The category of a row whose label was uncertain; the others are places in ``EMOTIONS``."""
 
+_MIXED = 0.2
 _AMBIGUOUS = OBSERVED.index(AMBIGUOUS)
 _UNMATCHED = OBSERVED.index(UNMATCHED)
 
@@ -129,6 +131,19 @@ class FaceLabels:
         first, last = np.searchsorted(self.at_ms, (start_ms, end_ms))
         return np.bincount(self.categories[first:last], minlength=UNCERTAIN_CATEGORY + 1)
 
+    def held_before(self, window_ms: int) -> Counts:
+        """Count the rows of each category in the windows that end at each row."""
+        return self._held(self.at_ms - window_ms, self.at_ms)
+
+    def stretches_ms(self) -> list[int]:
+        """Return how long each stretch of one emotion lasted, to the first row of the next."""
+        if not len(self.at_ms):
+            return []
+        new = np.flatnonzero(np.diff(self.categories, prepend=-1) != 0)
+        ends = np.append(self.at_ms[new[1:]], self.at_ms[-1])
+        certain = self.categories[new] != UNCERTAIN_CATEGORY
+        return [int(length) for length in (ends - self.at_ms[new])[certain]]
+
     def _held(self, after_ms: Integers, until_ms: Integers) -> Counts:
         """Count for each span (after, until] the rows of each category."""
         counts = np.zeros((UNCERTAIN_CATEGORY + 1, len(self.at_ms) + 1), dtype=np.int32)
@@ -138,6 +153,48 @@ class FaceLabels:
             np.searchsorted(self.at_ms, edge, side="right") for edge in (after_ms, until_ms)
         )
         return counts.take(last, axis=1) - counts.take(first, axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """How far windows hold more than one state.
+
+    Attributes:
+        windows: those in which one emotion was observed, one ending at each row.
+        mixed: how many of them another emotion holds a fifth of, or more.
+        stretch_ms: half of the time was spent in stretches of one emotion no longer than this; 0
+            where no emotion was seen.
+        window_ms: length of a window.
+    """
+
+    windows: int
+    mixed: int
+    stretch_ms: int
+    window_ms: int
+
+
+def mixture(shown: Iterable[FaceLabels], window_ms: int, share: float) -> Mixture:
+    """Return how far the windows of all sessions hold more than one state.
+
+    Args:
+        shown: what the faces showed, by session.
+        window_ms: length of the window.
+        share: the least share of the window's rows that one emotion must hold.
+    """
+    windows = 0
+    mixed = 0
+    lengths: list[int] = []
+    for labels in shown:
+        held = labels.held_before(window_ms)
+        observed = dominant(held, share) < UNCERTAIN_CATEGORY
+        second = np.sort(held[:UNCERTAIN_CATEGORY], axis=0)[-2]
+        windows += int(observed.sum())
+        mixed += int((observed & (second >= _MIXED * held.sum(axis=0))).sum())
+        lengths += labels.stretches_ms()
+    lengths.sort()
+    passed = np.cumsum(lengths)
+    typical = lengths[int(np.searchsorted(passed, passed[-1] / 2))] if lengths else 0
+    return Mixture(windows, mixed, typical, window_ms)
 
 
 def dominant(held: Counts | Integers, share: float) -> Integers:

@@ -34,11 +34,14 @@ _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 # down.
 _LABELS = (
     "SELECT emotion, group_concat(at - :start) FROM expression "
-    "WHERE is_primary = 1 AND at >= :start AND at <= :end GROUP BY emotion"
+    "WHERE is_primary = 1 AND at >= :start AND at < :end GROUP BY emotion"
 )
-_Groups = Sequence[tuple[int, str, str]]
+_Groups = Sequence[tuple[int, str, str, str]]
 _PART = np.dtype(
-    [("group", np.int64), ("n", np.int64), ("total", np.float64), ("largest", np.float64)]
+    [
+        *(("group", np.int64), ("n", np.int64), ("total", np.float64), ("largest", np.float64)),
+        ("mean_at", np.float64),
+    ]
 )
 
 
@@ -47,8 +50,8 @@ class ObservedSums:
     """What readings come to when they are matched to the emotion before them in one way.
 
     Attributes:
-        sums: session, observed emotion, and the sums of the readings of one kind with the same
-            flags.
+        sums: session, observed emotion, and the sums of the readings of one kind and source with
+            the same flags.
         counts: what became of the readings.
     """
 
@@ -104,7 +107,7 @@ def sum_observed(
 ) -> list[ObservedSums]:
     """Return the sums of readings by observed emotion, for each way of matching.
 
-    They are grouped by session, observed emotion, kind and flags.
+    They are grouped by session, observed emotion, kind, flags and source.
 
     However many ways there are, each reading is read once, and in the database.
 
@@ -118,8 +121,8 @@ def sum_observed(
     together: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
     for kind in kinds:
         together[tuple(by.lag_ms(kind) for by in matchings)].append(kind.value)
-    groups: dict[tuple[int, str, str], int] = {}
-    parts: list[tuple[int, int, float, float]] = []
+    groups: dict[tuple[int, str, str, str], int] = {}
+    parts: list[tuple[int, int, float, float, float]] = []
     states: list[tuple[int, ...]] = []  # of each part, under each way of matching
     for session in sessions:
         made = {
@@ -133,10 +136,11 @@ def sum_observed(
             ]
             spans, observed = _spans(session, late)
             query = SUMS_IN_SPANS.format(kinds=", ".join("?" * len(alike)))
-            for number, kind, flags, *sums in connection.execute(
+            for number, kind, flags, source, *sums in connection.execute(
                 query, (json.dumps(spans), *alike)
             ):
-                parts.append((groups.setdefault((session.id, kind, flags), len(groups)), *sums))
+                group = (session.id, kind, flags, source)
+                parts.append((groups.setdefault(group, len(groups)), *sums))
                 states.append(observed[number])
     table = np.array(states, dtype=np.int64).reshape(-1, len(matchings))
     return [_gathered(list(groups), np.array(parts, dtype=_PART), column) for column in table.T]
@@ -200,11 +204,12 @@ def _spans(
 
 
 def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) -> ObservedSums:
-    """Put the parts together that share session, kind, flags and state.
+    """Put the parts together that share session, kind, flags, source and state.
 
     Args:
-        groups: session, kind and flags by number.
-        parts: of each its group, number of readings, their sum and the largest absolute value.
+        groups: session, kind, flags and source by number.
+        parts: of each its group, number of readings, their sum, the largest absolute value and the
+            mean of their times.
         states: of each what was observed before, a place in ``OBSERVED``.
     """
     cells = len(groups) * len(OBSERVED)
@@ -213,14 +218,23 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
     total = np.bincount(cell, parts["total"], cells)
     largest = np.zeros(cells)
     np.maximum.at(largest, cell, parts["largest"])
+    # from the first of them, so that a product with their number keeps its milliseconds
+    base = float(parts["mean_at"].min()) if len(parts) else 0.0
+    late = np.bincount(cell, parts["n"] * (parts["mean_at"] - base), cells) / np.maximum(n, 1)
     counts = n.reshape(-1, len(OBSERVED)).sum(axis=0)
     sums_of = []
     for place in np.flatnonzero(n).tolist():
         number, state = divmod(place, len(OBSERVED))
         if state < len(EMOTIONS):
-            session, kind, flags = groups[number]
+            session, kind, flags, source = groups[number]
             sums = ReadingSum(
-                VitalKind(kind), flags, int(n[place]), float(total[place]), float(largest[place])
+                VitalKind(kind),
+                flags,
+                int(n[place]),
+                float(total[place]),
+                float(largest[place]),
+                mean_at_ms=base + float(late[place]),
+                source=source,
             )
             sums_of.append((session, OBSERVED[state], sums))
     ambiguous, unmatched = (int(counts[OBSERVED.index(word)]) for word in (AMBIGUOUS, UNMATCHED))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,19 +65,25 @@ def models_in_use(path: Path) -> list[ModelUse]:
         return [ModelUse(*row) for row in rows]
 
 
-def session_counts(path: Path) -> dict[int, SessionCounts]:
+def session_counts(path: Path, sessions: Collection[int] | None = None) -> dict[int, SessionCounts]:
     """Return how many expressions, vitals and markers lie in each session, by its id.
+
+    Args:
+        path: the database.
+        sessions: those that are asked about; ``None``: all.
 
     Raises:
         StoreError: the database cannot be read.
     """
     with read_transaction(path) as connection:
         rows = connection.execute(
-            "WITH span AS (SELECT id, started, coalesce(ended, 1 << 60) AS ended FROM session) "
+            "WITH span AS (SELECT id, started, coalesce(ended, 1 << 60) AS ended FROM session "
+            "WHERE :sessions IS NULL OR id IN (SELECT value FROM json_each(:sessions))) "
             "SELECT id, (SELECT count(*) FROM expression WHERE at >= started AND at < ended) AS "
             "expressions, (SELECT count(*) FROM vital WHERE at >= started AND at < ended) AS "
             "vitals, (SELECT count(*) FROM marker WHERE marker.session = span.id) AS markers FROM "
-            "span"
+            "span",
+            {"sessions": None if sessions is None else json.dumps(list(sessions))},
         )
         return {
             row["id"]: SessionCounts(row["expressions"], row["vitals"], row["markers"])

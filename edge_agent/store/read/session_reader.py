@@ -20,7 +20,10 @@ from edge_agent.store.read.sessions.summary import (
 )
 from edge_agent.store.read.sessions.summary_rows import last_baseline_marker, read_face
 from edge_agent.store.read.state_readings import select_session_readings
-from edge_agent.store.study.study_rows import marker_of, select_sessions
+from edge_agent.store.study.marker_rows import marker_of
+from edge_agent.store.study.study_rows import (
+    select_sessions,
+)
 
 
 class SessionReader(DatabaseReader):
@@ -95,6 +98,21 @@ class SessionReader(DatabaseReader):
         """
         with self.connect() as connection:
             return read_corrected_rows(connection, session)
+
+    def resting_time(self, session: Session) -> tuple[int, int] | None:
+        """Return start and end of a session's baseline, as its summary takes it; ``None`` where it
+        has none.
+        """
+        end = session.end_ms or max(session.start_ms, clock.now().wall_ms)
+        with self.connect() as connection:
+            marker = last_baseline_marker(connection, session.id)
+        conditions = [
+            one for one in self.conditions(session.start_ms, end + 1) if one.session == session.id
+        ]
+        resting = find_resting(marker, conditions, [], end)
+        if resting is None:
+            return None
+        return resting.start_ms, resting.end_ms
 
     def session_summary(self, session: int, *, relative: bool = False) -> SessionSummary:
         """Return a session by condition, as recorded or relative to the participant's baseline.

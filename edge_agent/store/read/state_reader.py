@@ -20,8 +20,23 @@ from edge_agent.store.read.results import (
     StateReading,
 )
 from edge_agent.store.read.session_reader import SessionReader
+from edge_agent.store.read.sessions.recruited import (
+    ReadingCount,
+    Recruited,
+    Span,
+    count_readings,
+    select_recruited,
+)
 from edge_agent.store.read.state_readings import select_session_readings
-from edge_agent.store.read.stimuli import ReadingSum, Stimulus, select_stimuli, sum_readings
+from edge_agent.store.read.stimuli import (
+    PieceSums,
+    ReadingSum,
+    Stimulus,
+    select_stimuli,
+    sum_pieces,
+    sum_readings,
+)
+from edge_agent.store.study.attributes import select_attributes
 
 
 class StateReader(SessionReader):
@@ -134,6 +149,33 @@ class StateReader(SessionReader):
         """
         with self.connect() as connection:
             return sum_readings(connection, stimuli, kinds, cuts_ms)
+
+    def piece_sums(
+        self,
+        stimuli: Sequence[Stimulus],
+        kinds: Collection[VitalKind],
+        cuts_ms: Collection[int] = (),
+    ) -> PieceSums:
+        """Return the same sums as columns, for studies with many stimuli."""
+        with self.connect() as connection:
+            return sum_pieces(connection, stimuli, kinds, cuts_ms)
+
+    def recruited(self) -> list[Recruited]:
+        """Return all participants, with whether they consented."""
+        with self.connect() as connection:
+            return select_recruited(connection)
+
+    def attributes(self) -> dict[str, dict[str, str]]:
+        """Return the attributes of each participant whose consent allows that they are used."""
+        with self.connect() as connection:
+            return select_attributes(connection)
+
+    def reading_counts(
+        self, spans: Collection[Span], kinds: Collection[VitalKind]
+    ) -> list[ReadingCount]:
+        """Count the readings in spans of sessions by vital and flags, whatever the state."""
+        with self.connect() as connection:
+            return count_readings(connection, spans, kinds)
 
     def beats(self, spans: Iterable[StateSpan]) -> list[Beats]:
         """Return the intervals between beats in the given times of one state.

@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.matching import Integers, Reals
 
 FOREVER_MS = 2**62
 """The end of what still goes on."""
@@ -20,10 +23,13 @@ SUMS_IN_SPANS = """
     WITH span(first, last, number) AS MATERIALIZED (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(?))
-    SELECT number, kind, flags, count(*), sum(value), max(abs(value)) FROM span
+    SELECT number, kind, flags, source, count(*), sum(value), max(abs(value)), avg(vital.at)
+    FROM span
     CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
-    WHERE kind IN ({kinds}) GROUP BY number, kind, flags"""
-"""The sums of the readings in numbered spans of time, by kind and flags; ``kinds`` are marks."""
+    WHERE kind IN ({kinds}) GROUP BY number, kind, flags, source"""
+"""The sums of the readings in numbered spans of time, by kind, flags and source; ``kinds`` are
+marks.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ class Stimulus:
 
 @dataclass(frozen=True, slots=True)
 class ReadingSum:
-    """Readings of one kind with the same flags within one stimulus, or a piece of it.
+    """Readings of one kind, source and flags within one stimulus, or a piece of it.
 
     Attributes:
         kind: what was measured.
@@ -64,6 +70,8 @@ class ReadingSum:
         total: sum of the values.
         largest: largest absolute value.
         after_ms: how long after the start of the stimulus the piece begins; 0 for the first piece.
+        mean_at_ms: mean of their times.
+        source: who measured.
     """
 
     kind: VitalKind
@@ -72,16 +80,49 @@ class ReadingSum:
     total: float
     largest: float
     after_ms: int = 0
+    mean_at_ms: float = field(default=0.0, compare=False)
+    source: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PieceSums:
+    """The readings of many stimuli, cut into pieces and summed: a column for each of their
+    properties, a line for each piece, kind, flags and source.
+
+    Attributes:
+        stimulus: its place among those asked for; lines of one stimulus stand together.
+        after_ms: how long after the start of the stimulus the piece begins; 0 for the first piece.
+        kinds: what was measured.
+        flags: as recorded, separated by blanks.
+        sources: who measured.
+        n: how many readings.
+        total: sum of the values.
+        largest: largest absolute value.
+        mean_at_ms: mean of their times.
+    """
+
+    stimulus: Integers
+    after_ms: Integers
+    kinds: tuple[str, ...]
+    flags: tuple[str, ...]
+    sources: tuple[str, ...]
+    n: Integers
+    total: Reals
+    largest: Reals
+    mean_at_ms: Reals
 
 
 def select_stimuli(connection: sqlite3.Connection, session_ids: Collection[int]) -> list[Stimulus]:
     """Return the stimuli of sessions in order of session and time."""
     rows = connection.execute(
-        "SELECT condition.session, condition.participant, simulated, label, condition.started, "
-        "coalesce(condition.ended, :forever) AS ended, lead(condition.started, 1, :forever) OVER "
-        "(PARTITION BY condition.session ORDER BY condition.started) AS next FROM condition JOIN "
-        "session ON session.id = condition.session WHERE condition.session IN (SELECT value FROM "
-        "json_each(:sessions)) ORDER BY condition.session, condition.started",
+        "WITH one AS (SELECT condition.session, condition.participant, simulated, label, "
+        "condition.started, coalesce(condition.ended, :forever) AS ended, "
+        "lead(condition.started, 1, :forever) OVER (PARTITION BY condition.session ORDER BY "
+        "condition.started) AS next FROM condition JOIN session ON session.id = condition.session "
+        "WHERE condition.session IN (SELECT value FROM json_each(:sessions))) "
+        "SELECT *, (SELECT value FROM self_report WHERE self_report.session = one.session AND "
+        "scale = 'emotion' AND at >= one.started AND at < one.next ORDER BY at DESC, id DESC LIMIT "
+        "1) AS reported FROM one ORDER BY session, started",
         {"sessions": json.dumps(list(session_ids)), "forever": FOREVER_MS},
     ).fetchall()
     return [
@@ -92,7 +133,7 @@ def select_stimuli(connection: sqlite3.Connection, session_ids: Collection[int])
             condition=row["label"],
             start_ms=row["started"],
             end_ms=row["ended"],
-            reported=_reported(connection, row["session"], row["started"], row["next"]),
+            reported=None if row["reported"] is None else str(row["reported"]),
         )
         for row in rows
     ]
@@ -104,7 +145,7 @@ def sum_readings(
     kinds: Collection[VitalKind],
     cuts_ms: Collection[int] = (),
 ) -> list[tuple[Stimulus, ReadingSum]]:
-    """Return for each stimulus the sums of its readings by kind and flags.
+    """Return for each stimulus the sums of its readings by kind, flags and source.
 
     Args:
         connection: to read from.
@@ -114,37 +155,74 @@ def sum_readings(
             out in several ways while each reading is read once. Each piece has sums of its own.
     """
     starts = sorted({0, *cuts_ms})
+    return [
+        (
+            stimuli[number // len(starts)],
+            ReadingSum(
+                VitalKind(kind),
+                flags,
+                n,
+                total,
+                largest,
+                after_ms=starts[number % len(starts)],
+                mean_at_ms=mean_at,
+                source=source,
+            ),
+        )
+        for number, kind, flags, source, n, total, largest, mean_at in _summed(
+            connection, stimuli, kinds, starts
+        )
+    ]
+
+
+def sum_pieces(
+    connection: sqlite3.Connection,
+    stimuli: Sequence[Stimulus],
+    kinds: Collection[VitalKind],
+    cuts_ms: Collection[int] = (),
+) -> PieceSums:
+    """Return the same sums as columns: a large study has too many for an object each.
+
+    Arguments are those of ``sum_readings``.
+    """
+    starts = sorted({0, *cuts_ms})
+    rows = _summed(connection, stimuli, kinds, starts)
+    columns = list(zip(*rows, strict=True)) or [()] * 8
+    numbers, names, flags, sources, n, total, largest, mean_at = columns
+    places = np.array(numbers, dtype=np.int64)
+    return PieceSums(
+        stimulus=places // len(starts),
+        after_ms=np.array(starts, dtype=np.int64)[places % len(starts)],
+        kinds=names,
+        flags=flags,
+        sources=sources,
+        n=np.array(n, dtype=np.int64),
+        total=np.array(total, dtype=np.float64),
+        largest=np.array(largest, dtype=np.float64),
+        mean_at_ms=np.array(mean_at, dtype=np.float64),
+    )
+
+
+def _summed(
+    connection: sqlite3.Connection,
+    stimuli: Sequence[Stimulus],
+    kinds: Collection[VitalKind],
+    starts: Sequence[int],
+) -> list[tuple[int, str, str, str, int, float, float, float]]:
+    """Let the database sum the readings of each piece of each stimulus."""
     spans = [
         (first, last, number * len(starts) + place)
         for number, stimulus in enumerate(stimuli)
         for place, (first, last) in enumerate(_pieces(stimulus, starts))
         if first < last
     ]
+    cursor = connection.cursor()
+    cursor.row_factory = None  # plain tuples, which are made faster
     query = SUMS_IN_SPANS.format(kinds=", ".join("?" * len(kinds)))
-    rows = connection.execute(query, (json.dumps(spans), *(kind.value for kind in kinds)))
-    return [
-        (
-            stimuli[number // len(starts)],
-            ReadingSum(VitalKind(kind), flags, n, total, largest, starts[number % len(starts)]),
-        )
-        for number, kind, flags, n, total, largest in rows
-    ]
+    return cursor.execute(query, (json.dumps(spans), *(kind.value for kind in kinds))).fetchall()
 
 
 def _pieces(stimulus: Stimulus, starts: Sequence[int]) -> list[tuple[int, int]]:
     """Return the pieces of a stimulus that begin so long after its start; some may be empty."""
     edges = [min(stimulus.start_ms + start, stimulus.end_ms) for start in starts]
     return list(zip(edges, [*edges[1:], stimulus.end_ms], strict=True))
-
-
-def _reported(
-    connection: sqlite3.Connection, session: int, after_ms: int, before_ms: int
-) -> str | None:
-    row = connection.execute(
-        "SELECT value FROM self_report WHERE session = ? AND scale = 'emotion' AND at >= ? AND at "
-        "< ? ORDER BY at DESC, id DESC LIMIT 1",
-        (session, after_ms, before_ms),
-    ).fetchone()
-    if row is None:
-        return None
-    return str(row[0])

@@ -26,6 +26,15 @@ from edge_agent.store.read.results import (
 from edge_agent.store.read.trends import read_trend, read_vital_trend
 
 DEFAULT_BUCKETS = 200
+_SPANNING = (
+    "expression",
+    "expression_hour",
+    "expression_day",
+    "vital",
+    "vital_hour",
+    "vital_day",
+)
+"""Tables that say from when to when there is anything; rows may be gone whose sums are kept."""
 
 
 class TimelineReader(DatabaseReader):
@@ -77,7 +86,7 @@ class TimelineReader(DatabaseReader):
                 connection.execute(
                     f"SELECT (SELECT min(at) FROM {table}), (SELECT max(at) FROM {table})"
                 ).fetchone()
-                for table in ("expression", "expression_hour", "expression_day", "vital")
+                for table in _SPANNING
             ]
         firsts = [first for first, _ in ends if first is not None]
         lasts = [last for _, last in ends if last is not None]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import islice
 
 from edge_agent.core.clock import iso_utc
@@ -23,7 +24,13 @@ from edge_agent.store.salvage.source import Source
 log = logging.getLogger(__name__)
 
 PORTION_S = 0.3
-"""Longest transaction: the recorder waits for it."""
+"""Processor time of one transaction: the recorder waits for it.
+
+By the clock a busy machine would let the work get less and less done in each.
+"""
+LONGEST_S = 2.0
+"""By the clock a transaction ends after this and ``FEWEST_PAGES``: a failing card reads slowly."""
+FEWEST_PAGES = 20
 PAUSE_S = 0.1
 RETRY_S = 30.0
 SPARE_BYTES = 300_000_000
@@ -85,16 +92,19 @@ class Carrier(Worker):
     def _carry_all(self) -> None:
         with read_transaction(self._path) as connection:
             self._salvages = read_salvages(connection)
-        for salvage in self._salvages:
-            if not salvage.is_done:
-                self._carry(salvage)
+        try:
+            for salvage in self._salvages:
+                if not salvage.is_done:
+                    self._carry(salvage)
+        except _OtherDatabaseError:
+            self._rescue.changed.set()
 
     def _carry(self, salvage: Salvage) -> None:
         source_path = self._path.parent / salvage.file
         if not source_path.exists():
-            salvage.left = []
-            salvage.note = "the file was gone before its timeline was carried over"
-            self._remember()
+            with self._changing(salvage):
+                salvage.left = []
+                salvage.note = "the file was gone before its timeline was carried over"
             return
         with translate_errors(source_path), open_pages(source_path) as pages:
             source = Source(pages)
@@ -107,8 +117,8 @@ class Carrier(Worker):
     def _carry_table(self, salvage: Salvage, source: Source) -> None:
         name = salvage.left[0]
         if name not in source.tables:
-            salvage.left = salvage.left[1:]
-            self._remember()
+            with self._changing(salvage):
+                salvage.left = salvage.left[1:]
             return
         numbers = islice(source.pages_of(name), salvage.pages_done, None)
         while not self.stopping.is_set():
@@ -120,29 +130,33 @@ class Carrier(Worker):
     def _portion(self, salvage: Salvage, source: Source, numbers: Iterator[int]) -> bool:
         """Carry over some pages in one transaction; return whether the table has more."""
         name = salvage.left[0]
-        until_s = time.monotonic() + PORTION_S
+        with self._changing(salvage) as connection:
+            copying = Copying(source, connection)
+            more = _copy_pages(copying, name, numbers, salvage)
+            if not more:
+                salvage.left = salvage.left[1:]
+                salvage.pages_done = 0
+            note_counts(salvage, copying, source)
+        return more
+
+    @contextmanager
+    def _changing(self, salvage: Salvage) -> Iterator[sqlite3.Connection]:
+        """Hold a transaction at whose end a salvage is remembered as it is then.
+
+        Raises:
+            _OtherDatabaseError: the database was rescued meanwhile, and knows more or less of it.
+        """
         with (
             translate_errors(self._path),
             closing(connect(self._path, readonly=False)) as connection,
         ):
             connection.execute("PRAGMA foreign_keys=OFF")
             with transaction(connection):
-                copying = Copying(source, connection)
-                more = _copy_pages(copying, name, numbers, salvage, until_s)
-                if not more:
-                    salvage.left = salvage.left[1:]
-                    salvage.pages_done = 0
-                note_counts(salvage, copying, source)
-                write_salvages(connection, self._salvages)
-        return more
-
-    def _remember(self) -> None:
-        with (
-            translate_errors(self._path),
-            closing(connect(self._path, readonly=False)) as connection,
-            transaction(connection),
-        ):
-            write_salvages(connection, self._salvages)
+                stored = read_salvages(connection)
+                place = _place_of(salvage, stored)
+                yield connection
+                stored[place] = salvage
+                write_salvages(connection, stored)
 
     def _check_space(self, salvage: Salvage) -> None:
         free = shutil.disk_usage(self._path.parent).free
@@ -155,14 +169,29 @@ class Carrier(Worker):
             )
 
 
-def _copy_pages(
-    copying: Copying, name: str, numbers: Iterator[int], salvage: Salvage, until_s: float
-) -> bool:
-    for number in numbers:
+class _OtherDatabaseError(Exception):
+    """The database is not the one that the work began with."""
+
+
+def _place_of(salvage: Salvage, stored: Sequence[Salvage]) -> int:
+    """Return which of the stored ones it is, if it has come as far as is known here."""
+    for place, one in enumerate(stored):
+        same = (one.file, one.at_ms) == (salvage.file, salvage.at_ms)
+        if same and (one.left, one.pages_done) == (salvage.left, salvage.pages_done):
+            return place
+    raise _OtherDatabaseError
+
+
+def _copy_pages(copying: Copying, name: str, numbers: Iterator[int], salvage: Salvage) -> bool:
+    """Carry over pages for one transaction; return whether there may be more."""
+    begun_s = time.monotonic()
+    used_s = time.thread_time()
+    for count, number in enumerate(numbers, start=1):
         salvage.pages_done += 1
         if number != salvage.newest.get(name):
             copying.page(name, number)
-        if time.monotonic() >= until_s:
+        is_long = count >= FEWEST_PAGES and time.monotonic() - begun_s >= LONGEST_S
+        if is_long or time.thread_time() - used_s >= PORTION_S:
             return True
     return False
 

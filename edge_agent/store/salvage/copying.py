@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from edge_agent.core import clock
 from edge_agent.store.salvage.records import Value
@@ -54,13 +54,14 @@ class Copying:
         self._continue_numbers()
 
     def newest(self) -> dict[str, int]:
-        """Carry over the last page of each numbered table, so that new rows get later numbers.
+        """Carry over the last page of each table of rows, and return these pages by table.
 
-        Return these pages by table; ``page`` leaves them to this.
+        New rows get later numbers so, and a start knows since when nothing was recorded. ``page``
+        leaves these pages to this.
         """
         pages = {}
         for name in LARGE:
-            if name not in self._source.tables or self._tables[name].number is None:
+            if name not in self._source.tables or self._tables[name].is_sum:
                 continue
             last = self._source.last_page(name)
             if last is not None:
@@ -70,12 +71,41 @@ class Copying:
 
     def page(self, name: str, number: int) -> None:
         """Carry over the rows on one page of a table of the timeline."""
+        self._write(self._tables[name], self._not_erased(self._source.rows_on(name, number)))
+
+    def before_loss(self, earlier: Source, numbers: Iterable[int]) -> None:
+        """Carry over rows of the timeline that only an earlier state of some pages has.
+
+        Where a page is divided, the log has one half of its rows in the old page and the other in a
+        new one. If that one is lost, its rows are still in the page as it was.
+
+        Args:
+            earlier: the database up to the first page that is lost in its log.
+            numbers: the pages that are others since then.
+        """
+        for number in numbers:
+            name = earlier.table_of(number)
+            if name is None or name not in LARGE or self._tables[name].is_sum:
+                continue
+            table = self._tables[name]
+            for row in self._not_erased(earlier.rows_on(name, number)):
+                self._insert_if_free(table, table.fitting(row))
+
+    def _not_erased(self, rows: Iterable[Mapping[str, Value]]) -> Iterator[Mapping[str, Value]]:
         self._boots = frozenset(row[0] for row in self._target.execute("SELECT id FROM boot"))
         tombstones = Tombstones(self._target)
-        rows = (
-            row for row in self._source.rows_on(name, number) if not _is_erased(tombstones, row)
-        )
-        self._write(self._tables[name], rows)
+        return (row for row in rows if not _is_erased(tombstones, row))
+
+    def _insert_if_free(self, table: Table, row: dict[str, Value]) -> None:
+        self._without_lost_boot(row)
+        try:
+            statement = self._insertion(table, tuple(row)).replace("INSERT", "INSERT OR IGNORE", 1)
+            cursor = self._target.execute(statement, tuple(row.values()))
+        except (sqlite3.Error, OverflowError) as error:
+            if not _is_of_the_row(error):
+                raise
+            return  # a damaged row: what is in the newest state of its page counts
+        self.rows[table.name] += cursor.rowcount
 
     def _write(self, table: Table, rows: Iterable[Mapping[str, Value]]) -> None:
         erased = Tombstones(self._target).spans if table.name == "session" else ()
@@ -87,8 +117,7 @@ class Copying:
             self._write_row(table, table.fitting(row))
 
     def _write_row(self, table: Table, row: dict[str, Value]) -> None:
-        if self._boots and row.get("boot") not in self._boots:
-            row.pop("boot", None)
+        self._without_lost_boot(row)
         try:
             self._insert(table, row)
         except (sqlite3.Error, OverflowError) as error:
@@ -97,6 +126,10 @@ class Copying:
             if self._is_there(table, row):
                 return
             self._refuse(table, row, str(error))
+
+    def _without_lost_boot(self, row: dict[str, Value]) -> None:
+        if self._boots and row.get("boot") not in self._boots:
+            row.pop("boot", None)
 
     def _insert(self, table: Table, row: dict[str, Value]) -> None:
         try:
@@ -138,8 +171,8 @@ class Copying:
         Rows whose session could not be read are set aside.
         """
         lost = self._target.execute(
-            "SELECT participant FROM session UNION SELECT participant FROM consent "
-            "EXCEPT SELECT id FROM participant"
+            "SELECT participant FROM session UNION SELECT participant FROM consent UNION "
+            "SELECT participant FROM participant_attribute EXCEPT SELECT id FROM participant"
         ).fetchall()
         for (number,) in map(tuple, lost):
             self._target.execute(

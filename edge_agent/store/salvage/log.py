@@ -38,12 +38,30 @@ class Log:
         frames: page number → where its newest content begins in the file.
         pages: pages of the database after the last commit; 0 where there is none.
         lost: frames that are not as they were written, although later ones are.
+        before_loss: the frames as of the last commit before the first that is lost, which is what
+            SQLite reads; empty where none is lost.
+        pages_before_loss: pages of the database then; 0 where there was no commit.
     """
 
     page_size: int = OUR_PAGES[0]
     frames: dict[int, int] = field(default_factory=dict)
     pages: int = 0
     lost: int = 0
+    before_loss: dict[int, int] = field(default_factory=dict)
+    pages_before_loss: int = 0
+
+    @property
+    def as_before_loss(self) -> Log:
+        """The log as if it ended where its first frame is lost."""
+        return Log(self.page_size, self.before_loss, self.pages_before_loss)
+
+    @property
+    def pages_since_loss(self) -> list[int]:
+        """The pages that had another content before the first frame that is lost."""
+        if not self.lost:
+            return []
+        newest = self.frames.items()
+        return sorted(number for number, at in newest if self.before_loss.get(number) != at)
 
 
 def log_beside(path: Path) -> Path:
@@ -102,6 +120,8 @@ class _Reading:
         self._bad = 0
         self._lost = 0
         self._pages = 0
+        self._sound: dict[int, int] = {}
+        self._sound_pages = 0
 
     def read(self, file: BinaryIO) -> Log:
         """Read all frames, and return what they amount to."""
@@ -114,7 +134,7 @@ class _Reading:
             offset = _HEADER + number * (_FRAME_HEADER + self._page_size) + _FRAME_HEADER
             self._take(header, page, offset)
         lost = self._lost + (self._header_lost and bool(self._frames))
-        return Log(self._page_size, self._frames, self._pages, lost)
+        return Log(self._page_size, self._frames, self._pages, lost, self._sound, self._sound_pages)
 
     def _take(self, header: bytes, page: bytes, offset: int) -> None:
         number, size, salt1, salt2, sum1, sum2 = struct.unpack(">6I", header)
@@ -135,6 +155,9 @@ class _Reading:
             # Bad frames before a commit that is whole were written whole, too.
             self._lost += self._bad
             self._bad = 0
+            if not self._lost and not self._header_lost:
+                self._sound = dict(self._frames)
+                self._sound_pages = size
 
 
 def _frames(file: BinaryIO, page_size: int) -> Iterator[tuple[bytes, bytes]]:

@@ -73,6 +73,11 @@ class Pages:
         return tuple(sorted(self._log.frames))
 
     @property
+    def since_loss(self) -> list[int]:
+        """Pages that the log has, and that were others before its first frame that is lost."""
+        return self._log.pages_since_loss
+
+    @property
     def knows_parents(self) -> bool:
         """Whether the file keeps for each page which page points to it."""
         return self._has_map
@@ -115,18 +120,24 @@ class Pages:
 
 
 @contextmanager
-def open_pages(path: Path, log_path: Path | None = None) -> Iterator[Pages]:
+def open_pages(
+    path: Path, log_path: Path | None = None, *, before_loss: bool = False
+) -> Iterator[Pages]:
     """Open the pages of a database.
 
     Args:
         path: the database.
         log_path: its log; ``None``: the one beside it.
+        before_loss: read the log up to the first frame that is lost, as SQLite does, and not what
+            can be read of it behind that.
 
     Raises:
         OSError: one of them cannot be opened.
     """
     log_path = log_path or log_beside(path)
     log = read_log(log_path)
+    if before_loss:
+        log = log.as_before_loss
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     log_file = None
     try:

@@ -30,6 +30,7 @@ from edge_agent.store.database.stream_epoch import renew_stream_epoch
 from edge_agent.store.salvage.copying import Copying
 from edge_agent.store.salvage.damage import find_damage
 from edge_agent.store.salvage.log import has_content, log_beside
+from edge_agent.store.salvage.noted_damage import forget_damage, noted_damage
 from edge_agent.store.salvage.pages import open_pages
 from edge_agent.store.salvage.source import Source
 from edge_agent.store.salvage.tables import LARGE
@@ -86,6 +87,10 @@ class Rescue:
         if not just_now or self.look() is not None:
             self._reported = str(error)
 
+    def look_for_note(self) -> None:
+        """Take in the damage that another program has met and noted; some microseconds."""
+        self._reported = self._reported or noted_damage(self._path)
+
     def before_start(self) -> None:
         """Finish what was cut short, and rescue a database that is damaged.
 
@@ -96,7 +101,7 @@ class Rescue:
         """
         with translate_errors(self._path), self._lock:
             self._finish_what_was_begun()
-            cause = find_damage(self._path)
+            cause = find_damage(self._path) or noted_damage(self._path)
             if cause is not None:
                 self._replace(cause)
 
@@ -117,18 +122,17 @@ class Rescue:
             StoreError: this happened too often, or a file cannot be moved or written.
         """
         with translate_errors(self._path), self._lock:
-            if self._was_begun():
-                return
-            self._not_too_often(cause)
-            self._replace(cause)
-            self._reported = None
+            if not self._was_begun():
+                self._not_too_often(cause)
+                self._replace(cause)
+            self._settle()
 
-    def follow(self, file: OpenFile, connection: sqlite3.Connection) -> bool:
+    def follow(self, file: OpenFile, connection: sqlite3.Connection | None) -> bool:
         """Put a database in the place of one that was deleted, moved or replaced.
 
         Args:
             file: the one that is still open.
-            connection: to it.
+            connection: to it; ``None`` where it could not be opened.
 
         Returns:
             Whether everything of the old file is, or will be, in the new one. Else the file at the
@@ -138,10 +142,12 @@ class Rescue:
             StoreError: this happened too often, or a file cannot be read, moved or written.
         """
         with translate_errors(self._path), self._lock:
-            if self._was_begun():
-                return True
-            self._not_too_often("its file was deleted or moved")
-            return self._follow(file, connection)
+            carried = True
+            if not self._was_begun():
+                self._not_too_often("its file was deleted or moved")
+                carried = self._follow(file, connection)
+            self._settle()
+            return carried
 
     def _was_begun(self) -> bool:
         """Finish a rescue that failed after the file was moved; return whether there was one."""
@@ -158,7 +164,11 @@ class Rescue:
                 f"{self._path}: could not be used again ({cause}) after {MOST_IN_AN_HOUR} rescues "
                 "within an hour; rows wait in memory. Replace the card or disk."
             )
-        self._times.append(now_s)
+
+    def _settle(self) -> None:
+        """Count a rescue, now that it is done: one that a full disk refuses costs no space."""
+        self._times.append(time.monotonic())
+        self._reported = None
 
     def _finish_what_was_begun(self) -> None:
         mark = unfinished_mark(self._path)
@@ -187,9 +197,10 @@ class Rescue:
         self._make_anew(salvage, name, None)
         unfinished_mark(self._path).unlink()
 
-    def _follow(self, file: OpenFile, connection: sqlite3.Connection) -> bool:
-        # Into the file itself: whoever moved it did not take its log along.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    def _follow(self, file: OpenFile, connection: sqlite3.Connection | None) -> bool:
+        if connection is not None:
+            # Into the file itself: whoever moved it did not take its log along.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         place = file.place
         name = free_name(self._path) if place is None else place
         cause = "its file was deleted" if place is None else f"its file was moved to {place}"
@@ -265,6 +276,7 @@ class Rescue:
         for part in ("-wal", "-shm"):
             part_of(self._path, part).unlink(missing_ok=True)
         fresh.replace(self._path)
+        forget_damage(self._path)
         self.changed.set()
 
     def _carry_study(
@@ -281,6 +293,9 @@ class Rescue:
             with transaction(connection):
                 copying.study()
                 salvage.newest = copying.newest()
+                if pages.since_loss:
+                    with open_pages(source, old_log, before_loss=True) as earlier:
+                        copying.before_loss(Source(earlier), pages.since_loss)
                 salvage.left = [name for name in LARGE if name in readable.tables]
                 note_counts(salvage, copying, readable)
                 write_salvages(connection, [*read_salvages(connection), salvage])

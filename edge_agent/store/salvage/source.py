@@ -84,6 +84,15 @@ class Source:
         yield from self._tree(table).pages_with_rows()
         yield from self._strays.get(table, [])
 
+    def table_of(self, page: int) -> str | None:
+        """Return the table that a page belongs to by the map of pages; ``None``: not known."""
+        seen: set[int] = set()
+        while (above := self._pages.parent(page)) is not None and page not in seen:
+            seen.add(page)
+            page = above
+        roots = {layout.root: name for name, layout in self._layouts.items()}
+        return roots.get(page)
+
     def rows_on(self, table: str, page: int) -> Iterator[dict[str, Value]]:
         """Yield the rows of one page, as column → value."""
         layout = self._layouts[table]
@@ -121,8 +130,7 @@ def _tables_of(pages: Pages, number: int) -> list[_Known]:
         if layout is None or not layout.kinds or table.name == _LIKE_THE_AUDIT:
             continue
         tree = _tree_of(pages, layout)
-        rows = list(tree.rows(number)) if tree.is_leaf(number) else []
-        if rows and not tree.damage.rows and all(layout.may_hold(row) for row in rows):
+        if tree.holds_only(number, layout.may_hold):
             fitting.append(_Known(table.name, layout))
     return fitting if len(fitting) == 1 else []
 

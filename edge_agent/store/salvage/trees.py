@@ -7,7 +7,7 @@ map of pages tells which pages hung on it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from edge_agent.store.salvage.pages import PageError, Pages
@@ -18,7 +18,7 @@ _ROW_INNER = 5
 _KEY_LEAF = 10
 _KEY_INNER = 2
 _FILE_HEADER = 100
-_DEEPEST = 20  # SQLite's own limit for the levels of a tree
+_LOOKS = 100  # pages that are looked at for the last one that can be read
 _LARGEST_ROWID = 1 << 48  # more rows than a card has atoms to write them; larger ones are damage
 
 
@@ -84,19 +84,25 @@ class Tree:
             waiting.extend(reversed(fresh))
 
     def last_page(self) -> int | None:
-        """Return the page with the highest keys; ``None`` where the way there is damaged.
+        """Return the page with the highest keys that can be read; ``None`` where none was near.
 
         Only the way is read: a timeline may be larger than what a card gives in ten seconds.
         """
-        number = self._root
-        for _ in range(_DEEPEST):
+        waiting = [self._root]
+        seen = {self._root}
+        for _ in range(_LOOKS):
+            if not waiting:
+                break
+            number = waiting.pop()
             kind = self._kind(number)
             if kind == self._leaf:
-                return number
-            children = self._children(number, whole=True) if kind == self._inner else []
-            if not children:
-                return None
-            number = children[-1]
+                if any(True for _ in self.rows(number)):
+                    return number
+                continue
+            children = self._children(number, whole=kind == self._inner)
+            fresh = [child for child in children if child not in seen]
+            seen.update(fresh)
+            waiting.extend(fresh)
         return None
 
     def rows(self, number: int) -> Iterator[Row]:
@@ -115,9 +121,19 @@ class Tree:
             else:
                 yield row
 
-    def is_leaf(self, number: int) -> bool:
-        """Tell whether a page is a lowest one of such a tree."""
-        return self._kind(number) == self._leaf
+    def holds_only(self, number: int, fits: Callable[[Row], bool]) -> bool:
+        """Tell whether a page is a lowest one of such a tree, with rows, and all of them fit.
+
+        It ends at the first that does not: a log may hold a thousand pages of any table.
+        """
+        if self._kind(number) != self._leaf:
+            return False
+        try:
+            page = self._pages.read(number)
+            cells = _cells(page, number)
+            return bool(cells) and all(fits(self._row(page, cell, inner=False)) for cell in cells)
+        except PageError:
+            return False
 
     def looks_right(self) -> bool:
         """Tell whether the root page may be one of such a table."""

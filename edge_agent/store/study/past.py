@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
+from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import (
@@ -25,9 +26,9 @@ from edge_agent.core.study import (
     forbidden_because,
 )
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.study.marker_rows import find_condition
 from edge_agent.store.study.study_rows import (
     checked_label,
-    find_condition,
     find_participant,
     has_consent,
     insert_audit,
@@ -124,14 +125,24 @@ def insert_past_consent(
         "SELECT min(given) FROM consent WHERE participant = ? AND given > ?",
         (participant, given_ms),
     ).fetchone()[0]
+    use = connection.execute(
+        "SELECT attributes FROM consent WHERE participant = ? AND withdrawn IS NULL", (participant,)
+    ).fetchone()
     connection.execute(
         "UPDATE consent SET withdrawn = ?, withdrawn_boot = NULL WHERE participant = ? AND given "
         "<= ? AND (withdrawn IS NULL OR withdrawn > ?)",
         (given_ms, participant, given_ms, given_ms),
     )
     connection.execute(
-        "INSERT INTO consent (participant, text_version, given, withdrawn) VALUES (?, ?, ?, ?)",
-        (participant, text_version.strip(), given_ms, later),
+        "INSERT INTO consent (participant, text_version, given, withdrawn, attributes) VALUES (?, "
+        "?, ?, ?, ?)",
+        (
+            participant,
+            text_version.strip(),
+            given_ms,
+            later,
+            AttributeUse.NONE.value if use is None else use["attributes"],
+        ),
     )
 
 
@@ -151,30 +162,41 @@ def add_session(
             here or forbidden in this setting, its end does not follow its start, it lies in the
             future or before the year 2000, or another session lies in its time.
     """
+    with write_transaction(path) as connection:
+        return insert_past_session(connection, new, purposes=purposes, actor=actor)
+
+
+def insert_past_session(
+    connection: sqlite3.Connection,
+    new: PastSession,
+    *,
+    purposes: Collection[Purpose],
+    actor: str,
+) -> Session:
+    """Do what `add_session` does in a transaction of the caller."""
     moment = clock.now()
     check_purpose(new.purpose, new.setting, purposes)
-    with write_transaction(path) as connection:
-        check_span(connection, new.start_ms, new.end_ms, moment.wall_ms)
-        participant = find_participant(connection, new.participant)
-        _check_consent(connection, participant, new)
-        label = checked_label(new.name, "Session name", empty_allowed=True)
-        cursor = connection.execute(
-            "INSERT INTO session (participant, purpose, name, started, ended, simulated, setting, "
-            "origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                participant,
-                new.purpose.value,
-                label,
-                new.start_ms,
-                new.end_ms,
-                int(new.simulated),
-                new.setting.value,
-                new.origin,
-            ),
-        )
-        number = int(cursor.lastrowid or 0)
-        insert_audit(connection, actor, "session_add", str(number), moment)
-        return session_numbered(connection, number)
+    check_span(connection, new.start_ms, new.end_ms, moment.wall_ms)
+    participant = find_participant(connection, new.participant)
+    _check_consent(connection, participant, new)
+    label = checked_label(new.name, "Session name", empty_allowed=True)
+    cursor = connection.execute(
+        "INSERT INTO session (participant, purpose, name, started, ended, simulated, setting, "
+        "origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            participant,
+            new.purpose.value,
+            label,
+            new.start_ms,
+            new.end_ms,
+            int(new.simulated),
+            new.setting.value,
+            new.origin,
+        ),
+    )
+    number = int(cursor.lastrowid or 0)
+    insert_audit(connection, actor, "session_add", str(number), moment)
+    return session_numbered(connection, number)
 
 
 def add_markers(path: Path, markers: Iterable[PastMarker], *, actor: str) -> tuple[int, int]:
@@ -191,7 +213,7 @@ def add_markers(path: Path, markers: Iterable[PastMarker], *, actor: str) -> tup
     with write_transaction(path) as connection:
         sessions = select_sessions(connection)
         new = [
-            _insert_marker(connection, sessions, marker)
+            insert_past_marker(connection, sessions, marker)
             for marker in sorted(markers, key=lambda marker: marker.at_ms)
         ]
         insert_audit(connection, actor, "markers_add", str(sum(new)), moment)
@@ -276,7 +298,7 @@ def _check_consent(connection: sqlite3.Connection, participant: int, new: PastSe
             )
 
 
-def _insert_marker(
+def insert_past_marker(
     connection: sqlite3.Connection, sessions: Sequence[Session], new: PastMarker
 ) -> bool:
     """Insert a marker; return whether it was new."""

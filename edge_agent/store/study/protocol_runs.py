@@ -16,13 +16,12 @@ from pathlib import Path
 from edge_agent.core.clock import Instant
 from edge_agent.core.study import Marker, MarkerKind, Session
 from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.study.marker_rows import find_open_condition, insert_marker
 from edge_agent.store.study.session_messages import enqueue_session_event
 from edge_agent.store.study.study_rows import (
     close_session,
-    find_open_condition,
     find_open_session,
     in_session,
-    insert_marker,
 )
 from edge_agent.store.write.clocks.boots import stamp
 

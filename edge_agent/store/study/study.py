@@ -19,25 +19,32 @@ from edge_agent.core.study import (
     forbidden_because,
 )
 from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.study.marker_rows import (
+    find_open_condition,
+    insert_marker,
+    marker_is_there,
+    select_markers,
+)
+from edge_agent.store.study.past import PastMarker, insert_past_marker
 from edge_agent.store.study.session_messages import enqueue_session_event
 from edge_agent.store.study.study_rows import (
     NewSession,
     close_session,
-    find_open_condition,
     find_open_session,
     find_participant,
     has_consent,
     insert_audit,
     insert_consent,
-    insert_marker,
     insert_participant,
     insert_session,
     require_open_session,
-    select_markers,
     select_participants,
     select_sessions,
     withdraw_consent,
 )
+
+NEAR_MS = 2_000
+"""What a page and this machine may differ about the time of a press."""
 
 
 class Study:
@@ -224,6 +231,34 @@ class Study:
             enqueue_session_event(connection, "marker", session, moment, marker, self._outbox_rows)
         return marker
 
+    def add_pressed_marker(self, pressed: PastMarker) -> None:
+        """Add a marker at the time at which it was pressed, which may have passed.
+
+        It may be handed in again, as by a page that heard no answer: one of the same session,
+        time, kind and label is added once. A session that has ended since gets it, too.
+
+        Args:
+            pressed: kind, label and time; without a session it is for the open one.
+
+        Raises:
+            StudyError: as ``add_marker``; it lies in the future, or outside the session named.
+        """
+        moment = clock.now()
+        with write_transaction(self._path) as connection:
+            session = find_open_session(connection)
+            is_for_another = pressed.session is not None and (
+                session is None or session.id != pressed.session
+            )
+            if is_for_another:
+                insert_past_marker(connection, select_sessions(connection), pressed)
+                return
+            session = require_open_session(connection)
+            at = moment.shifted((_near(pressed.at_ms, session, moment) - moment.wall_ms) / 1000)
+            if marker_is_there(connection, session, pressed.kind, pressed.label, at):
+                return
+            marker = insert_marker(connection, session, pressed.kind, pressed.label, at)
+            enqueue_session_event(connection, "marker", session, at, marker, self._outbox_rows)
+
     def open_session(self) -> Session | None:
         """Return the session that is open now, or ``None``."""
         with read_transaction(self._path) as connection:
@@ -250,3 +285,19 @@ class Study:
         """
         with read_transaction(self._path) as connection:
             return select_markers(connection, session)
+
+
+def _near(at_ms: int, session: Session, moment: Instant) -> int:
+    """Return the time of a press, or the edge that it lies beyond by less than ``NEAR_MS``.
+
+    Raises:
+        StudyError: it lies in the future by more.
+    """
+    if at_ms > moment.wall_ms + NEAR_MS:
+        raise StudyError(
+            f"A marker at {clock.iso_utc(at_ms)} lies in the future; it is "
+            f"{clock.iso_utc(moment.wall_ms)} now. Reload the page."
+        )
+    if session.start_ms - NEAR_MS <= at_ms < session.start_ms:
+        return session.start_ms
+    return min(at_ms, moment.wall_ms)

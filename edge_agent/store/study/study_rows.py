@@ -10,10 +10,10 @@ import secrets
 import sqlite3
 from dataclasses import dataclass, replace
 
+from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.core.expression import Emotion
-from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, SessionSetting
+from edge_agent.core.study import Participant, Purpose, Session, SessionSetting
 from edge_agent.store.write.clocks.boots import stamp
 
 LABEL_LENGTH = 80
@@ -23,8 +23,6 @@ _SESSION = (
     "SELECT session.id, code, purpose, name, started, ended, session.simulated, setting, origin "
     "FROM session JOIN participant ON participant.id = session.participant"
 )
-_EVER = 2**62
-_STIMULI = (MarkerKind.STIMULUS_START.value, MarkerKind.STIMULUS_END.value)
 
 
 def insert_participant(
@@ -86,11 +84,22 @@ def insert_consent(
     if not text_version.strip():
         raise StudyError("Consent: name the version of the text that the participant agreed to.")
     participant = find_participant(connection, code)
+    # what was agreed of attributes holds until it is decided anew
+    use = connection.execute(
+        "SELECT attributes FROM consent WHERE participant = ? AND withdrawn IS NULL", (participant,)
+    ).fetchone()
     _end_consent(connection, participant, at)
     boot, given = stamp(connection, at)
     connection.execute(
-        "INSERT INTO consent (participant, text_version, given, given_boot) VALUES (?, ?, ?, ?)",
-        (participant, text_version.strip(), given.wall_ms, boot),
+        "INSERT INTO consent (participant, text_version, given, given_boot, attributes) VALUES "
+        "(?, ?, ?, ?, ?)",
+        (
+            participant,
+            text_version.strip(),
+            given.wall_ms,
+            boot,
+            AttributeUse.NONE.value if use is None else use["attributes"],
+        ),
     )
 
 
@@ -195,7 +204,7 @@ def close_session(connection: sqlite3.Connection, at: Instant) -> Session:
     """Close the open session."""
     session = require_open_session(connection)
     boot, end = in_session(connection, session.id, at)
-    _refuse_before_start(session, end)
+    refuse_before_start(session, end)
     connection.execute(
         "UPDATE session SET ended = ?, ended_boot = ?, ended_boot_ms = ? WHERE id = ?",
         (end.wall_ms, boot, None if boot is None else end.boot_ms, session.id),
@@ -225,65 +234,6 @@ def select_sessions(connection: sqlite3.Connection) -> list[Session]:
         _session_of(row)
         for row in connection.execute(f"{_SESSION} ORDER BY started DESC, session.id DESC")
     ]
-
-
-def insert_marker(
-    connection: sqlite3.Connection, session: Session, kind: MarkerKind, label: str, at: Instant
-) -> Marker:
-    """Add a marker to a session.
-
-    A stimulus end without label takes that of the open condition, a baseline neutral.
-    """
-    boot, at = in_session(connection, session.id, at)
-    _refuse_before_start(session, at)
-    if kind is MarkerKind.STIMULUS_END:
-        condition = find_open_condition(connection, session.id)
-        if condition is None:
-            raise StudyError("No stimulus is going on that could end. Mark its start first.")
-        label = label.strip() or condition
-    if kind is MarkerKind.BASELINE:
-        label = label.strip() or Emotion.NEUTRAL.value
-    label = checked_label(label, f"Marker {kind}", empty_allowed=False)
-    cursor = connection.execute(
-        "INSERT INTO marker (session, at, boot_ms, kind, label, boot) VALUES (?, ?, ?, ?, ?, ?)",
-        (session.id, at.wall_ms, at.boot_ms, kind.value, label, boot),
-    )
-    return Marker(at, kind, label, session.id, int(cursor.lastrowid or 0))
-
-
-def find_open_condition(connection: sqlite3.Connection, session: int) -> str | None:
-    """Return the label of the stimulus that the last stimulus marker of the session opened."""
-    return find_condition(connection, session, _EVER)
-
-
-def find_condition(connection: sqlite3.Connection, session: int, at_ms: int) -> str | None:
-    """Return the label of the stimulus that went on in a session at a time, UTC milliseconds."""
-    row = connection.execute(
-        "SELECT kind, label FROM marker WHERE session = ? AND kind IN (?, ?) AND at <= ? ORDER BY "
-        "at DESC, id DESC LIMIT 1",
-        (session, *_STIMULI, at_ms),
-    ).fetchone()
-    if row is not None and row["kind"] == MarkerKind.STIMULUS_START:
-        return str(row["label"])
-    return None
-
-
-def select_markers(connection: sqlite3.Connection, session: int) -> list[Marker]:
-    """Return the markers of a session in order of time."""
-    if connection.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is None:
-        raise StudyError(f"There is no session {session}.")
-    rows = connection.execute(
-        "SELECT id, session, at, boot_ms, kind, label FROM marker WHERE session = ? ORDER BY at, "
-        "id",
-        (session,),
-    )
-    return [marker_of(row) for row in rows]
-
-
-def marker_of(row: sqlite3.Row) -> Marker:
-    """Return a row of ``marker`` as a value; its boot clock is 0 where it was not recorded."""
-    at = Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"])
-    return Marker(at, MarkerKind(row["kind"]), row["label"], row["session"], row["id"])
 
 
 def _session_of(row: sqlite3.Row) -> Session:
@@ -340,7 +290,7 @@ def in_session(
     return row["boot"], replace(known, wall_ms=row["started"] + lasted_ms)
 
 
-def _refuse_before_start(session: Session, at: Instant) -> None:
+def refuse_before_start(session: Session, at: Instant) -> None:
     if at.wall_ms < session.start_ms:
         raise StudyError(
             f"{iso_utc(at.wall_ms)} lies before the start of session {session.id} "

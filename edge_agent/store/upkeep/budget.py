@@ -4,6 +4,10 @@ What goes, hour by hour, the oldest first: expressions, unfit frames and reading
 sessions. What stays,
 whatever the budget: rows of sessions, ended or open, for a study is deleted by people alone; the
 last day; and the rollups, so that the trends keep every minute of what went.
+
+A database that was damaged, or that a restore replaced, lies aside as a file of its own. It counts,
+and is said, but it is never deleted here, nor is a row deleted for it: nobody can prove that all of
+it is in the database.
 """
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -14,13 +18,14 @@ import math
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.store.database.schema import connect, copies_beside, read_transaction, transaction
+from edge_agent.store.database.set_aside_files import part_of, set_aside_beside
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import HOUR_MS
 from edge_agent.store.upkeep.backup import KEEP_COPIES, SPARE_BYTES
@@ -48,11 +53,16 @@ class Space:
         share_bytes: what the budget leaves to it, beside its copies.
         cut_ms: rows of before this time went for the budget alone, ``keep_days`` would keep them;
             else ``None``.
+        aside_bytes: of databases that were damaged or replaced, and lie aside.
+        aside_over_bytes: by how much these, the database and its copies are larger than the whole
+            budget; 0 where nothing lies aside.
     """
 
     used_bytes: int
     share_bytes: int
     cut_ms: int | None
+    aside_bytes: int = 0
+    aside_over_bytes: int = 0
 
     @property
     def over_bytes(self) -> int:
@@ -79,7 +89,7 @@ def space_of(path: Path, budget_mb: int, keep_days: int, now_ms: int | None = No
         StoreError: the database cannot be read.
     """
     with read_transaction(path) as connection:
-        return _space(connection, budget_mb, keep_days, _present(now_ms))
+        return _space(path, connection, budget_mb, keep_days, _present(now_ms))
 
 
 def keep_to_budget(
@@ -127,7 +137,7 @@ def keep_to_budget(
             _delete_old_copies(path)
             _let_it_shrink(path, connection, _share(budget_mb))
         _give_back(connection, _share(budget_mb), until_s)
-        space = _space(connection, budget_mb, keep_days, present)
+        space = _space(path, connection, budget_mb, keep_days, present)
         return Kept(rows, max(0, size - path.stat().st_size), space)
 
 
@@ -151,12 +161,31 @@ def _used(connection: sqlite3.Connection) -> int:
     return pages * _pragma(connection, "page_size")
 
 
-def _space(connection: sqlite3.Connection, budget_mb: int, keep_days: int, present: int) -> Space:
+def _space(
+    path: Path, connection: sqlite3.Connection, budget_mb: int, keep_days: int, present: int
+) -> Space:
     row = connection.execute("SELECT value FROM setting WHERE key = ?", (_CUT,)).fetchone()
     cut_ms = int(row[0]) if row else None
     if cut_ms is not None and cut_ms <= present - keep_days * DAY_MS:
         cut_ms = None  # by now these rows would have gone anyway
-    return Space(_used(connection), _share(budget_mb), cut_ms)
+    copies = copies_beside(path)
+    replaced = [copy for copy in copies if ".replaced." in copy.name]
+    aside = _bytes_of([*set_aside_beside(path), *replaced])
+    over = 0
+    if aside:
+        kept = [copy for copy in copies if copy not in replaced]
+        over = max(0, aside + _bytes_of([path, *kept]) - budget_mb * 1_000_000)
+    return Space(_used(connection), _share(budget_mb), cut_ms, aside, over)
+
+
+def _bytes_of(databases: Sequence[Path]) -> int:
+    """Return the bytes of databases with their logs; one may go while this is asked."""
+    total = 0
+    for database in databases:
+        for part in ("", "-wal"):
+            with suppress(FileNotFoundError):
+                total += part_of(database, part).stat().st_size
+    return total
 
 
 def _delete_oldest(

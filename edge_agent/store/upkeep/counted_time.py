@@ -14,6 +14,8 @@ that is carried on from one look to the next, hour by hour, and is kept in ``set
 - Rows are deleted by the earlier of the two times.
 """
 
+# ruff: noqa: S608 - only our own conditions are put into SQL text; values go in as parameters
+
 from __future__ import annotations
 
 import json
@@ -209,20 +211,24 @@ def _passed(known: CountedTime, now: Instant) -> int:
 
 
 def _first(connection: sqlite3.Connection, now: Instant) -> CountedTime:
-    """Return where to count from in a database that has no counted time yet: its last row."""
+    """Return where to count from in a database that has no counted time yet: its last row.
+
+    Rows of this start of the machine say nothing as long as the network has not set its clock.
+    """
+    believed = "(boot IS NULL OR boot NOT IN (SELECT id FROM boot WHERE boot_id = :unset))"
+    values = {
+        "unset": None if clock.is_synchronised() else clock.boot_id(),
+        "until": now.wall_ms + DAY_MS,
+    }
     rows = [
-        connection.execute(query).fetchone()
+        connection.execute(query, values).fetchone()
         for query in (
             # by number, which is the order of recording, whatever the clock said
-            "SELECT at FROM expression ORDER BY id DESC LIMIT 1",
-            "SELECT at FROM unfit ORDER BY id DESC LIMIT 1",
+            f"SELECT at FROM expression WHERE {believed} ORDER BY id DESC LIMIT 1",
+            f"SELECT at FROM unfit WHERE {believed} ORDER BY id DESC LIMIT 1",
+            f"SELECT max(at) FROM vital WHERE at <= :until AND {believed}",
         )
     ]
-    rows.append(
-        connection.execute(
-            "SELECT max(at) FROM vital WHERE at <= ?", (now.wall_ms + DAY_MS,)
-        ).fetchone()
-    )
     times = [row[0] for row in rows if row and row[0] is not None]
     last = max(times, default=now.wall_ms)
     return CountedTime(last, last)

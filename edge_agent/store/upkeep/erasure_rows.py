@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from edge_agent.core.attributes import AGE_BAND, SEX
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.store.upkeep.rollups_anew import folded_days, make_anew, pruned_minutes
@@ -70,7 +71,12 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     spans = [(session["started"], session["ended"]) for session in sessions]
     texts = frozenset(
         text
-        for text in (real, *(s["name"] for s in sessions), *_notes(connection, participant))
+        for text in (
+            real,
+            *(s["name"] for s in sessions),
+            *_notes(connection, participant),
+            *_attributes(connection, participant),
+        )
         if text
     )
     deleted: Counter[str] = Counter(session=len(sessions))
@@ -102,11 +108,22 @@ def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
     return [row[0] for row in rows]
 
 
+def _attributes(connection: sqlite3.Connection, participant: int) -> list[str]:
+    """Return what was written of a participant; what is chosen from a list is told of many."""
+    if "participant_attribute" not in _tables(connection):  # an older copy
+        return []
+    rows = connection.execute(
+        "SELECT value FROM participant_attribute WHERE participant = ? AND name NOT IN (?, ?)",
+        (participant, AGE_BAND, SEX),
+    )
+    return [row[0] for row in rows]
+
+
 def _texts_of_others(connection: sqlite3.Connection) -> set[str]:
-    return {
-        row[0]
-        for row in connection.execute("SELECT label FROM marker UNION SELECT name FROM session")
-    }
+    sql = "SELECT label FROM marker UNION SELECT name FROM session"
+    if "participant_attribute" in _tables(connection):
+        sql = f"{sql} UNION SELECT value FROM participant_attribute"
+    return {row[0] for row in connection.execute(sql)}
 
 
 def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
@@ -126,6 +143,12 @@ def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[s
     deleted["consent"] = connection.execute(
         "DELETE FROM consent WHERE participant = ?", (participant,)
     ).rowcount
+    if "participant_attribute" in there:
+        attributes = connection.execute(
+            "DELETE FROM participant_attribute WHERE participant = ?", (participant,)
+        ).rowcount
+        if attributes:
+            deleted["participant_attribute"] = attributes
     connection.execute("DELETE FROM participant WHERE id = ?", (participant,))
     return deleted
 
@@ -145,6 +168,8 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
     deleted["vital"] = connection.execute(
         "DELETE FROM vital WHERE at >= ? AND at < ?", span
     ).rowcount
+    if "vital_change" in there:
+        connection.execute("DELETE FROM vital_change WHERE at >= ? AND at < ?", span)
     deleted["gap"] = connection.execute(
         "DELETE FROM gap WHERE started >= ? AND ended <= ?", span
     ).rowcount

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 _STEPS = 10_000  # of SQLite's machine between two looks at the time: some milliseconds
 _MOST_FAULTS = 10
+_REFERENCES = "PRAGMA foreign_key_check"
 _CACHE_KB = 32_000  # an index and its table are read side by side: fewer pages are read twice
 
 
@@ -22,10 +23,12 @@ class Soundness:
     Attributes:
         faults: what is damaged, in SQLite's words, at most ten; empty when nothing was found.
         complete: whether the look came to its end in time.
+        is_torn: whether the file itself is damaged, and not only a reference to a missing row.
     """
 
     faults: tuple[str, ...]
     complete: bool
+    is_torn: bool = False
 
 
 def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
@@ -39,8 +42,9 @@ def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
     until_s = time.monotonic() + within_s
     questions = ["PRAGMA quick_check"]
     if deep:
-        questions = ["PRAGMA integrity_check", "PRAGMA foreign_key_check"]
+        questions = ["PRAGMA integrity_check", _REFERENCES]
     faults: list[str] = []
+    is_torn = False
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
             # SQLite's words may quote what is damaged, which need not be text any more.
@@ -50,13 +54,16 @@ def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
             for question in questions:
                 for row in connection.execute(question):
                     faults += _fault(row)
+                is_torn = is_torn or (bool(faults) and question != _REFERENCES)
     except sqlite3.Error as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-            return Soundness(tuple(faults[:_MOST_FAULTS]), complete=False)
+            return Soundness(tuple(faults[:_MOST_FAULTS]), complete=False, is_torn=is_torn)
         faults.append(str(error))
+        is_torn = True
     except UnicodeDecodeError as error:  # SQLite's words of an error are never replaced
         faults.append(f"what it says of the damage is no text ({error.reason})")
-    return Soundness(tuple(faults[:_MOST_FAULTS]), complete=True)
+        is_torn = True
+    return Soundness(tuple(faults[:_MOST_FAULTS]), complete=True, is_torn=is_torn)
 
 
 def _fault(row: tuple[object, ...]) -> list[str]:

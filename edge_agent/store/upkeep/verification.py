@@ -14,6 +14,7 @@ from pathlib import Path
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import MIGRATIONS, connect_any
 from edge_agent.store.database.sqlite_errors import translate_errors
+from edge_agent.store.salvage.noted_damage import forget_damage, note_damage
 from edge_agent.store.upkeep.soundness import look_at
 
 ROWS_DELETED = "rows_deleted"
@@ -94,6 +95,30 @@ def verify(copy: Path) -> None:
     faults = look_at(copy, deep=True, within_s=math.inf).faults
     if faults:
         raise StoreError(f"{copy}: is damaged ({faults[0]}).")
+
+
+def note_what_is_torn(path: Path, within_s: float) -> str | None:
+    """Look through a database in use, and leave word for the agent where its file is damaged.
+
+    Args:
+        path: the database.
+        within_s: seconds after which the look ends.
+
+    Returns:
+        What is damaged; ``None``: nothing, or the look took too long.
+
+    Raises:
+        StoreError: it cannot be read, or the folder cannot be written.
+    """
+    with translate_errors(path):
+        forget_cached_pages(path)
+    soundness = look_at(path, deep=True, within_s=within_s)
+    if not soundness.is_torn:
+        if soundness.complete:
+            forget_damage(path)
+        return None
+    note_damage(path, f"SQLite says: {soundness.faults[0]}")
+    return soundness.faults[0]
 
 
 def forget_cached_pages(path: Path) -> None:

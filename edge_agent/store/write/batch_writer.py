@@ -139,6 +139,7 @@ class BatchWriter:
                 boots.look(row.at)
             else:
                 _place(boots, row)
+        boots.look_in_doubt()
         boots.confirm()
         checks = any(isinstance(row, ClockCheck) for row in rows)
         if is_salvaging(connection):  # rows of before are still to come: they are moved together

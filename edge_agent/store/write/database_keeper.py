@@ -33,10 +33,11 @@ class DatabaseKeeper(Protocol):
             StoreError: it cannot be done now.
         """
 
-    def follow(self, file: OpenFile, connection: sqlite3.Connection) -> bool:
+    def follow(self, file: OpenFile, connection: sqlite3.Connection | None) -> bool:
         """Put a database in the place of one that was deleted, moved or replaced.
 
-        Return whether everything of the old file is, or will be, in it.
+        ``connection`` is ``None`` where the file is held and not opened. Return whether everything
+        of the old file is, or will be, in the new one.
 
         Raises:
             StoreError: it cannot be done now.

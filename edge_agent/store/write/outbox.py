@@ -19,9 +19,9 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DamageError, StoreError
-from edge_agent.store.database.open_file import OpenFile
-from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction, write_transaction
-from edge_agent.store.database.sqlite_errors import translate_errors
+from edge_agent.store.database.open_file import OpenFile, open_database
+from edge_agent.store.database.schema import BUSY_SECONDS, transaction, write_transaction
+from edge_agent.store.database.sqlite_errors import is_read_only, translate_errors
 from edge_agent.store.database.stream_epoch import stream_epoch
 from edge_agent.store.write.clocks.boots import stamp
 from edge_agent.store.write.outbox_losses import (
@@ -218,8 +218,9 @@ class Outbox:
         if self._file is not None and not self._file.is_in_place:
             self.close()  # the database is another file now
         if self._connection is None:
-            self._connection = connect(self._path, readonly=False, busy_seconds=self._busy_seconds)
-            self._file = OpenFile(self._path)
+            opened = open_database(self._path, busy_seconds=self._busy_seconds)
+            self._connection = opened.connection
+            self._file = opened.file
         return self._connection
 
     @contextmanager
@@ -229,7 +230,7 @@ class Outbox:
                 yield
         except StoreError as error:
             of_now = self._file is None or self._file.is_in_place
-            if isinstance(error, DamageError):
+            if isinstance(error, DamageError) or is_read_only(error):
                 self.close()
             if self._on_error is not None and of_now:
                 self._on_error(error)

@@ -17,9 +17,9 @@ from edge_agent.core.expression import Recognition
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.worker import Worker
-from edge_agent.store.database.open_file import OpenFile
-from edge_agent.store.database.schema import connect, transaction
-from edge_agent.store.database.sqlite_errors import is_damage, translate_errors, translated
+from edge_agent.store.database.open_file import OpenFile, open_database
+from edge_agent.store.database.schema import transaction
+from edge_agent.store.database.sqlite_errors import is_damage, is_read_only, translated
 from edge_agent.store.write.batch_writer import BAD_ROW, BatchWriter
 from edge_agent.store.write.clocks.boots import ClockCheck
 from edge_agent.store.write.database_keeper import DatabaseKeeper, MovedError
@@ -313,6 +313,8 @@ class Recorder(Worker):
         """
         self._writer.forget()
         failure = translated(self._path, error)
+        if is_read_only(error) and (self._safe is None or self._in_place):
+            self._disconnect()  # a new connection may write again once the card lets it
         if self._safe is None:
             if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _PASSING:
                 raise failure from error
@@ -342,7 +344,6 @@ class Recorder(Worker):
     def _follow(self) -> bool:
         """Go on in a file that exists; return whether what is in the old one comes along."""
         assert self._safe is not None
-        assert self._connection is not None
         assert self._file is not None
         carried = self._safe.follow(self._file, self._connection)
         self._close_database()
@@ -351,9 +352,14 @@ class Recorder(Worker):
     def _replace(self, cause: str) -> None:
         """Go on in a new database, with what is readable of the damaged one."""
         assert self._safe is not None
+        if self._file is not None and not self._in_place:  # it went while it was looked at
+            self._follow()
+            return
         self._safe.replace(cause)
         # Only now: closed in its place, SQLite would write its log into the damaged file.
         self._close_database()
+        with suppress(OSError):  # held also where the disk does not let it be opened yet
+            self._file = OpenFile(self._path)
 
     def _wait(self, failure: StoreError) -> None:
         """Keep the rows in memory until the next attempt."""
@@ -374,20 +380,20 @@ class Recorder(Worker):
 
     def _opened_database(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = connect(self._path, readonly=False)
-            if self._options.max_bytes is not None:
-                page = connection.execute("PRAGMA page_size").fetchone()[0]
-                most = max(1, self._options.max_bytes // page)
-                connection.execute(f"PRAGMA max_page_count={most}")
-            self._connection = connection
-            with translate_errors(self._path):
-                self._file = OpenFile(self._path)
+            self._prove_place()
+            opened = open_database(self._path, max_bytes=self._options.max_bytes)
+            self._close_database()
+            self._connection = opened.connection
+            self._file = opened.file
         return self._connection
 
-    def _close_database(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _close_database(self) -> None:
+        self._disconnect()
         if self._file is not None:
             self._file.close()
             self._file = None

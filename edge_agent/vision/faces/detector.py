@@ -133,6 +133,17 @@ class FaceDetector:
         self._lock = threading.Lock()  # of the buffer
         self._pixels = np.zeros(model.card.input.shape[1:], np.uint8)
 
+    def for_stills(self) -> FaceDetector:
+        """Return a detector that asks for the score of still pictures, if its card has one.
+
+        A face of a camera is seen in many frames, so that a high score loses few; a still picture
+        has one chance. Both run one model.
+        """
+        score = self._model.card.still_score_threshold
+        if score is None:
+            return self
+        return FaceDetector(self._model, score, self._min_face_px, self._max_faces)
+
     def detect(self, image: Picture) -> list[Face]:
         """Find the faces in a picture.
 

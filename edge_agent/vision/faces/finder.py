@@ -20,6 +20,10 @@ from edge_agent.vision.options import DEFAULT_OPTIONS, VisionOptions
 log = logging.getLogger(__name__)
 
 NEAR_SIZE = (96, 96)
+MOST_FACES = 1000
+"""Most faces of a picture: as many as nobody will count. Frames of a camera have their own bound,
+``VisionOptions.max_faces``.
+"""
 """Pixels in which a followed face and what surrounds it are searched: the face has 60 of a side."""
 
 Picture = npt.NDArray[np.uint8]
@@ -68,7 +72,7 @@ class FaceFinder(Protocol):
 
 
 def open_finder(options: VisionOptions = DEFAULT_OPTIONS) -> FaceFinder:
-    """Return the configured detector for whole pictures.
+    """Return the configured detector for whole pictures, with no bound on the faces worth naming.
 
     Raises:
         ModelError: its model is missing, damaged or does not fit.
@@ -77,10 +81,10 @@ def open_finder(options: VisionOptions = DEFAULT_OPTIONS) -> FaceFinder:
     min_face = options.min_face
     if options.detector == "yunet":
         file = Path(options.detector_model).expanduser()
-        return YuNet(file, score or SCORE, min_face, options.max_faces)
+        return YuNet(file, score or SCORE, min_face, MOST_FACES)
     card = find_model(options.detector_model)
     model = load_model(card, kind="face-detector", threads=options.threads)
-    return FaceDetector(model, score, min_face, options.max_faces)
+    return FaceDetector(model, score, min_face, MOST_FACES)
 
 
 def open_near_finder(options: VisionOptions = DEFAULT_OPTIONS) -> FaceFinder | None:
@@ -103,3 +107,10 @@ def open_near_finder(options: VisionOptions = DEFAULT_OPTIONS) -> FaceFinder | N
         log.info("every frame is searched as a whole: %s", error)
         return None
     return FaceDetector(model, score, min_face)
+
+
+def finder_for_stills(finder: FaceFinder, options: VisionOptions) -> FaceFinder:
+    """Return the detector with the score for still pictures, where the user chose none."""
+    if options.face_score is None and isinstance(finder, FaceDetector):
+        return finder.for_stills()
+    return finder

@@ -41,10 +41,12 @@ class FaceFollower:
         finder: finds faces in whole frames.
         near: finds them in pieces of frames, and is quicker; ``None``: every frame is searched as a
             whole.
+        max_faces: at most so many of a frame are returned, the surest.
         whole_s: seconds from one search of the whole frame to the next; may be set at any time.
 
     Attributes:
         searches: how many whole frames were searched.
+        pieces: how many pieces of frames.
 
     Example::
 
@@ -53,11 +55,15 @@ class FaceFollower:
         faces = follower.find(next_frame, expected=[face.box for face in faces])
     """
 
-    def __init__(self, finder: FaceFinder, near: FaceFinder | None, whole_s: float = 0.5) -> None:
+    def __init__(
+        self, finder: FaceFinder, near: FaceFinder | None, max_faces: int = 8, whole_s: float = 0.5
+    ) -> None:
         self._finder = finder
         self._near = near
+        self._max_faces = max_faces
         self._searched: Instant | None = None
         self.searches = 0
+        self.pieces = 0
         self.whole_s = whole_s
 
     def find(self, frame: Frame, expected: Sequence[Box]) -> list[Face]:
@@ -76,7 +82,7 @@ class FaceFollower:
                 return faces
         self._searched = frame.at
         self.searches += 1
-        return self._finder.detect(frame.image)
+        return self._finder.detect(frame.image)[: self._max_faces]
 
     def _may_look_near(self, at: Instant, faces: int) -> bool:
         if self._near is None or self._searched is None or not 1 <= faces <= MOST_NEAR:
@@ -105,6 +111,7 @@ class FaceFollower:
         piece = image[top : max(round(y + reach), 0), left : max(round(x + reach), 0)]
         if piece.size == 0:  # it has left the frame
             return None
+        self.pieces += 1
         faces = [_shifted(face, left, top) for face in self._near.detect(piece)]
         best = max(faces, key=lambda face: face.box.overlap(box), default=None)
         if best is not None and best.box.overlap(box) >= LEAST_OVERLAP:

@@ -69,6 +69,12 @@ class PrimaryFaceSelector:
         self._seen = at if self._track is not None else None
         return self._track
 
+    def forget(self) -> None:
+        """Wait for nobody any longer; the next face may be the participant's at once."""
+        self._track = None
+        self._seen = None
+        self._rival = None
+
     def _taken_over(self, leading: Collection[int], best: int | None, at: Instant) -> int | None:
         """Follow which other face leads, and since when; return it when it takes over.
 

@@ -173,6 +173,15 @@ class Tracker:
             if number is not None
         ]
 
+    def forget(self) -> None:
+        """End all tracks: what is seen from now on is somebody else until it is confirmed."""
+        self._tracks = []
+
+    @property
+    def is_confirming(self) -> bool:
+        """Whether a face was seen that further frames must confirm."""
+        return any(track.number is None for track in self._tracks)
+
     def steady(self, at: Instant) -> list[Box]:
         """Return where the faces are expected, if each was confirmed and seen in the last frame.
 

@@ -17,14 +17,24 @@ MODELS_FOLDER = Path(__file__).parent
 FER2013_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """Labels of the second head, in the order of FER2013's own numbers 0…6."""
 
-ModelKind = Literal["expression", "face-detector"]
+COVER_LABELS = ("mouth", "eyes")
+"""What may be covered, in the order in which a model of kind ``face-cover`` answers."""
+
+ModelKind = Literal["expression", "face-detector", "face-cover"]
 
 _EXPRESSIONS = tuple(e.value for e in EMOTIONS)
-_LABELS = {"expression": _EXPRESSIONS, "fer2013": FER2013_LABELS, "evidence": _EXPRESSIONS}
+_LABELS = {
+    "expression": _EXPRESSIONS,
+    "fer2013": FER2013_LABELS,
+    "evidence": _EXPRESSIONS,
+    "cover": COVER_LABELS,
+}
 _KIND_KEYS: dict[str, tuple[str, ...]] = {
     "expression": ("temperature", "uncertain_below", "crop"),
     "face-detector": ("score_threshold",),
+    "face-cover": ("covered_from", "crop"),
 }
+_NEEDED_OUTPUT = {"expression": "expression", "face-cover": "cover"}
 
 
 class _Part(BaseModel):
@@ -137,10 +147,21 @@ class ModelCard(_Part):
         None, ge=0, le=1, description="expression: below it a face is uncertain"
     )
     crop: str | None = Field(
-        None, min_length=1, description="expression: name of the crop it learned from"
+        None,
+        min_length=1,
+        description="expression and face-cover: name of the crop it learned from",
     )
     score_threshold: float | None = Field(
         None, gt=0, lt=1, description="face-detector: least score of a face"
+    )
+    still_score_threshold: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="face-detector: least score of a face in a still picture; none: the same",
+    )
+    covered_from: float | None = Field(
+        None, gt=0, lt=1, description="face-cover: probability from which a face is covered"
     )
     multiply_adds: int = Field(ge=0, description="Of one inference")
     parameters: int = Field(ge=0, description="Weights and biases")
@@ -150,18 +171,18 @@ class ModelCard(_Part):
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> ModelCard:
-        for kind, keys in _KIND_KEYS.items():
-            for key in keys:
-                if (getattr(self, key) is None) == (kind == self.kind):
-                    raise ValueError(
-                        f"a card of kind {self.kind!r} "
-                        f"{'needs' if kind == self.kind else 'has no'} {key!r}"
-                    )
+        own = _KIND_KEYS[self.kind]
+        for key in (key for keys in _KIND_KEYS.values() for key in keys):
+            if (getattr(self, key) is None) == (key in own):
+                raise ValueError(
+                    f"a card of kind {self.kind!r} {'needs' if key in own else 'has no'} {key!r}"
+                )
         names = [output.name for output in self.outputs]
         if len(set(names)) != len(names):
             raise ValueError(f"two outputs have one name: {', '.join(names)}")
-        if self.kind == "expression" and "expression" not in names:
-            raise ValueError(f"an output named 'expression' is needed; found {', '.join(names)}")
+        needed = _NEEDED_OUTPUT.get(self.kind)
+        if needed is not None and needed not in names:
+            raise ValueError(f"an output named {needed!r} is needed; found {', '.join(names)}")
         return self
 
     def to_json(self) -> str:

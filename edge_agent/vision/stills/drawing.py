@@ -35,6 +35,7 @@ _FACE = 240  # side of an enlarged crop
 _CARD = (540, 320)
 _MARGIN = 20
 _LEGEND = 72
+_MOST_DRAWN = 24
 _INK = (32, 33, 36)
 _FAINT = (100, 104, 110)
 _PAPER = (255, 255, 255)
@@ -84,9 +85,13 @@ def draw_explanations(image: Picture, explanations: Sequence[Explanation]) -> Im
 
 
 def headline(reading: FaceReading) -> str:
-    """Return the label of a face: its category or *uncertain*, and the largest probability."""
+    """Return the label of a face: its flaw, its category or *uncertain*, and the largest
+    probability.
+    """
     dominant = reading.expression.dominant.value
     sure = percent(reading.expression.confidence)
+    if reading.reject_reason is not None:
+        return f"{reading.reject_reason.value.replace('_', ' ')}: {dominant} {sure}"
     if reading.emotion is not None:
         return f"{dominant} {sure}"
     return f"uncertain: {dominant} {sure}"
@@ -98,11 +103,11 @@ def percent(probability: float) -> str:
 
 
 def explain_picture(
-    path: Path, recognizer: Recognizer
+    path: Path, recognizer: Recognizer, *, name_all: bool = False
 ) -> tuple[dict[str, Any], Image.Image | None]:
     """Read one picture: the line that `classify_pictures` gives, and the drawing.
 
-    No drawing where no face was read.
+    No drawing where no face was read; of many faces, the surest are drawn.
 
     Raises:
         ModelError: the classifier was exported without the evidence of regions.
@@ -112,8 +117,11 @@ def explain_picture(
     except PictureError as error:
         return describe_error(path, error), None
     explanations = recognizer.explain_picture(image)
-    line = describe_picture(path, image, [explanation.reading for explanation in explanations])
-    return line, draw_explanations(image, explanations) if explanations else None
+    readings = [explanation.reading for explanation in explanations]
+    line = describe_picture(path, image, readings, name_all=name_all)
+    if not explanations:
+        return line, None
+    return line, draw_explanations(image, explanations[:_MOST_DRAWN])
 
 
 def check_place(drawing: Path, picture: Path) -> None:

@@ -36,6 +36,9 @@ SUFFIXES = (
     ".pgm",
 )
 
+UNREADABLE = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw")
+"""Photographs, too, but of formats that are not read: they are named, not passed over."""
+
 ORIENTATION = 0x0112
 """The EXIF tag that says how a picture is to be turned."""
 
@@ -73,6 +76,7 @@ def load_picture(path: Traversable) -> Picture:
     except UnidentifiedImageError as error:
         raise PictureError(
             f"{path}: is not a picture that can be read. Formats: {', '.join(FORMATS)}."
+            f"{_other_format(path)}"
         ) from error
     except Image.DecompressionBombError as error:
         raise PictureError(_too_large(path, "")) from error
@@ -85,6 +89,8 @@ def load_picture(path: Traversable) -> Picture:
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
     """Return the files to read: files as given, and all pictures in folders, by name.
 
+    Photographs of formats that are not read are among them, so that reading them says so.
+
     A folder without pictures, or one that may not be read, stays in the list, so that reading it
     says so; hidden files and folders are left out.
     """
@@ -94,11 +100,13 @@ def find_pictures(paths: Iterable[Path]) -> list[Path]:
     return files
 
 
-def classify_pictures(paths: Iterable[Path], recognizer: Recognizer) -> Iterator[dict[str, Any]]:
+def classify_pictures(
+    paths: Iterable[Path], recognizer: Recognizer, *, name_all: bool = False
+) -> Iterator[dict[str, Any]]:
     """Read pictures and folders one by one; yield a JSON value for each picture.
 
     A picture that cannot be read gives a line with ``file`` and ``error``, and the rest is still
-    read.
+    read. A face with a flaw has no ``emotion``, except where ``name_all`` asks for it.
     """
     for path in find_pictures(paths):
         try:
@@ -106,7 +114,7 @@ def classify_pictures(paths: Iterable[Path], recognizer: Recognizer) -> Iterator
         except PictureError as error:
             yield describe_error(path, error)
             continue
-        yield describe_picture(path, image, recognizer.read_picture(image))
+        yield describe_picture(path, image, recognizer.read_picture(image), name_all=name_all)
 
 
 def describe_error(path: Path, error: PictureError) -> dict[str, Any]:
@@ -114,30 +122,38 @@ def describe_error(path: Path, error: PictureError) -> dict[str, Any]:
     return {"file": str(path), "error": str(error)}
 
 
-def describe_picture(path: Path, image: Picture, readings: Iterable[FaceReading]) -> dict[str, Any]:
-    """Return a picture and its faces as JSON values."""
+def describe_picture(
+    path: Path, image: Picture, readings: Iterable[FaceReading], *, name_all: bool = False
+) -> dict[str, Any]:
+    """Return a picture and its faces as JSON values, as `describe` does."""
     height, width = image.shape[:2]
     return {
         "file": str(path),
         "width": width,
         "height": height,
-        "faces": [describe(reading) for reading in readings],
+        "faces": [describe(reading, name_all=name_all) for reading in readings],
     }
 
 
-def describe(reading: FaceReading) -> dict[str, Any]:
+def describe(reading: FaceReading, *, name_all: bool = False) -> dict[str, Any]:
     """Return a face as JSON values, in pixels of the picture.
 
-    The box is [x, y, width, height], a landmark [x, y].
+    The box is [x, y, width, height], a landmark [x, y]. A face that is not fit for reading (its
+    ``flaw`` says why) has no ``emotion``: of those that the frame cuts off less than half are read
+    rightly, however sure the model is. ``name_all`` gives it all the same.
     """
     box = reading.face.box
+    flaw = reading.reject_reason
+    named = flaw is None or name_all
     return {
         "box": [round(value, 2) for value in (box.x, box.y, box.width, box.height)],
         "score": round(reading.face.score, 4),
         "landmarks": [[round(x, 2), round(y, 2)] for x, y in reading.face.landmarks],
         "probabilities": {name: round(p, 6) for name, p in reading.expression.as_dict().items()},
-        "emotion": reading.expression.dominant.value,
+        "emotion": reading.expression.dominant.value if named else None,
         "uncertain": reading.emotion is None,
+        "quality": round(reading.quality, 3),
+        "flaw": None if flaw is None else flaw.value,
     }
 
 
@@ -187,6 +203,13 @@ def _too_large(path: Traversable, size: str) -> str:
     return f"{path}: is too large{size}; pictures up to {limits} are read. Scale it down."
 
 
+def _other_format(path: Traversable) -> str:
+    """Return what to do with a photograph of a format that is not read."""
+    if path.name.lower().endswith(UNREADABLE):
+        return f" Save it as JPEG first, for example: magick '{path}' '{path}.jpg'."
+    return ""
+
+
 def _is(look: Callable[[], bool], unknown: bool) -> bool:
     """Return the kind of a path, or ``unknown`` where it may not be looked at.
 
@@ -215,6 +238,8 @@ def _pictures_in(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         visible = (Path(place, name) for name in names if not name.startswith("."))
         files += [
-            path for path in visible if path.suffix.lower() in SUFFIXES and _is(path.is_file, True)
+            path
+            for path in visible
+            if path.suffix.lower() in SUFFIXES + UNREADABLE and _is(path.is_file, True)
         ]
     return sorted(files + [Path(error.filename) for error in refused])

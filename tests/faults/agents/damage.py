@@ -15,10 +15,17 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.salvage_state import read_salvages
 from edge_agent.store.database.schema import DATABASE_NAME, read_transaction
 from edge_agent.store.upkeep.soundness import look_at
-from tests.faults.damage import Place, copy_database_files, damage, study_rows
-from tests.faults.outcome import STUDY_CHANGES, Outcome
+from tests.faults.damage import (
+    STUDY_CHANGES,
+    Place,
+    copy_database_files,
+    damage,
+    lost_rows,
+    study_rows,
+)
+from tests.faults.outcome import Outcome
+from tests.faults.stopwatch import stop_patiently, wait_patiently
 from tests.support.appliance import Appliance
-from tests.support.broker import wait_until
 
 AGENT_DAMAGE = "flipped, whole agent"
 DEADLINE_S = 60.0
@@ -92,10 +99,14 @@ class Trial:
 
     def _wait_for_rows(self) -> None:
         """Wait for a row of after now, starting the agent again as systemd does."""
-        begun_s = time.monotonic()
         now_ms = time.time_ns() // 1_000_000
-        wait_until(lambda: self._newest() > now_ms, "a row of after the damage", DEADLINE_S)
-        self.outcome.seconds = max(self.outcome.seconds, time.monotonic() - begun_s)
+        watch = wait_patiently(
+            lambda: self._newest() > now_ms,
+            "a row of after the damage",
+            lambda: self._agent.pid,
+            DEADLINE_S,
+        )
+        self.outcome.note_time(watch)
 
     def _newest(self) -> int:
         if self._agent.has_ended:
@@ -105,7 +116,9 @@ class Trial:
         return newest(self._agent.database)
 
     def _wait_for_salvage(self) -> None:
-        wait_until(self._salvage_done, "the end of the salvage", DEADLINE_S)
+        wait_patiently(
+            self._salvage_done, "the end of the salvage", lambda: self._agent.pid, DEADLINE_S
+        )
 
     def _salvage_done(self) -> bool:
         with suppress(StoreError), read_transaction(self._agent.database) as connection:
@@ -113,7 +126,7 @@ class Trial:
         return False
 
     def _stop(self) -> None:
-        code = self._agent.stop(within_s=STOPS_WITHIN_S)
+        code = stop_patiently(self._agent, STOPS_WITHIN_S)
         if code:
             self.outcome.wrong.append(f"exit code {code}: {self._said}")
 
@@ -122,15 +135,11 @@ class Trial:
         return self._agent.said[-600:]
 
     def _check(self) -> None:
-        now = study_rows(self._agent.database)
-        for table, rows in self._study.items():
-            if table in STUDY_CHANGES:
-                continue
-            self.outcome.expected += len(rows)
-            lost = len(set(rows) - set(now[table]))
-            self.outcome.lost += lost
-            if lost:
-                self.outcome.wrong.append(f"{lost} rows of {table} lost")
+        counts = {table: len(rows) for table, rows in self._study.items()}
+        self.outcome.expected += sum(counts[table] for table in counts.keys() - STUDY_CHANGES)
+        for table, rows in lost_rows(self._study, self._agent.database).items():
+            self.outcome.lost += rows
+            self.outcome.wrong.append(f"{rows} rows of {table} lost")
         faults = look_at(self._agent.database, deep=True, within_s=60).faults
         self.outcome.left_to_doctor = int(bool(faults))
         if faults and not look_at(self._agent.database, deep=False, within_s=60).faults:

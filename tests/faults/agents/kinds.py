@@ -9,7 +9,7 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -19,8 +19,9 @@ from edge_agent.store.upkeep.soundness import look_at
 from tests.faults.agents.camera import FailingCamera, Mood
 from tests.faults.checks import GAP_MS
 from tests.faults.outcome import Outcome
+from tests.faults.stopwatch import Stopwatch, stop_patiently, wait_patiently
 from tests.support.appliance import Appliance
-from tests.support.broker import Mosquitto, Relay, Subscriber, subscribed, wait_until
+from tests.support.broker import Mosquitto, Relay, Subscriber, subscribed
 
 BROKER = "broker"
 CAMERA = "camera"
@@ -61,12 +62,14 @@ class WholeAgent:
         self.appliance.stop(signal.SIGKILL)
         self.appliance.start()
 
-    def records_again(self) -> float:
-        """Return after how many seconds a reading of after now is in the database."""
-        begun_s = time.monotonic()
+    def records_again(self) -> Stopwatch:
+        """Return once a reading of after now is in the database, with how long that took."""
         now_ms = time.time_ns() // 1_000_000
-        wait_until(lambda: self._newest() > now_ms, "a reading of after the fault", DEADLINE_S)
-        return time.monotonic() - begun_s
+        return self.wait(lambda: self._newest() > now_ms, "a reading of after the fault")
+
+    def wait(self, condition: Callable[[], bool], what: str) -> Stopwatch:
+        """Return once a condition holds, with how long that took."""
+        return wait_patiently(condition, what, lambda: self.appliance.pid, DEADLINE_S)
 
     def _newest(self) -> int:
         if self.appliance.has_ended:
@@ -137,7 +140,7 @@ def run_session(folder: Path, plans: list[tuple[str, str, int]]) -> list[Outcome
                 outcomes.append(Outcome(name, other, seed))
                 _trial(agent, outcomes[-1])
             _deliver(agent, reader)
-            if agent.appliance.stop(within_s=30):
+            if stop_patiently(agent.appliance, 30):
                 outcomes[-1].wrong.append(f"bad end: {agent.appliance.said[-600:]}")
             _check_all(agent, reader, outcomes)
     except Exception as error:  # noqa: BLE001 - one bad session must not hide others
@@ -172,14 +175,14 @@ def _trial(agent: WholeAgent, outcome: Outcome) -> None:
         time.sleep(chance.uniform(0.2, 2.0))
     for fault in reversed(faults):
         lift(agent, fault)
-    outcome.seconds = agent.records_again()
+    outcome.note_time(agent.records_again())
     outcome.lost = len(before - agent.rows())
 
 
 def _deliver(agent: WholeAgent, reader: Subscriber) -> None:
     """Wait until the broker has a summary of after the last fault."""
     told = len(reader.on("summary"))
-    wait_until(lambda: len(reader.on("summary")) > told + 2, "summaries at the broker", DEADLINE_S)
+    agent.wait(lambda: len(reader.on("summary")) > told + 2, "summaries at the broker")
 
 
 def _check_all(agent: WholeAgent, reader: Subscriber, outcomes: list[Outcome]) -> None:

@@ -52,7 +52,7 @@ def test_the_agent_records_what_the_camera_shows_and_ends_in_order(tmp_path: Pat
         assert agent.stop() == 0, agent.said
         assert time.monotonic() - begun < 5
     assert select(agent.database, "SELECT DISTINCT simulated FROM expression") == [(1,)]
-    assert (count(agent.database, "model"), count(agent.database, "boot")) == (2, 1)
+    assert (count(agent.database, "model"), count(agent.database, "boot")) == (3, 1)
     assert "Traceback" not in agent.said
 
 

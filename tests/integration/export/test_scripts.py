@@ -6,11 +6,9 @@ import csv
 import io
 import math
 import random
-import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,154 +17,42 @@ from typing import Any
 import pytest
 
 from dashboard.analysis.analyse import analyse
+from dashboard.analysis.heart.outcomes import HeartValue, HeartValues, compare_heart
+from dashboard.analysis.misreading import FaceReading
 from dashboard.analysis.present.response import response_of
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
+from dashboard.analysis.present.study.bundle_tables import bundle_tables
 from dashboard.analysis.present.supplement_text import all_states_sentence
 from dashboard.analysis.present.table import groups_of
-from dashboard.analysis.request import DOUBTS, AnalysisQuery
-from dashboard.statistics import benjamini_hochberg, holm
-from edge_agent.core.readings import VitalFlag
-from edge_agent.store.database.schema import migrate, write_transaction
-from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
-from edge_agent.store.export.rows.selection import Choice
+from dashboard.analysis.request import (
+    HEART_NAMES,
+    AnalysisQuery,
+    HeartMeasure,
+    Outcome,
+    StateBy,
+)
+from dashboard.analysis.states import Design
+from dashboard.statistics import Recall, benjamini_hochberg, holm
+from edge_agent.core.expression import Emotion
 from edge_agent.store.export.scripts import analysis as script
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.vitals.simulated import SimulatedPerson
-from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session, add_stimuli
-from tests.support.timeline import instant
+from tests.support.script_studies import (
+    equal,
+    example,
+    few,
+    groups,
+    many,
+    nobody,
+    rested,
+    sessions,
+    tenths,
+    two_sensors,
+    unpacked,
+)
 
 DIGITS = 1e-9
 Bundles = Callable[[Callable[[Path], None]], tuple[Path, Path]]
 """Gives database and unpacked bundle of a study, from what makes it."""
-STATES = ("anger", "happiness", "neutral")
-
-
-def example(path: Path) -> None:
-    """The example study."""
-    migrate(path)
-    seed_example_study(path, SimulatedPerson)
-
-
-def few(path: Path) -> None:
-    """Ties, a constant difference, missing states, other labels, flags, several sessions, groups
-    without pairs.
-    """
-    rng = random.Random(3)
-    for number in range(9):
-        code = f"P-{number:02d}"
-        states = (
-            ("Anger", "HAPPINESS ", "neutral")
-            if number < 5
-            else (("anger",) if number < 7 else ("neutral",))
-        )
-        values: States = {
-            state: {
-                HEART: [float(60 + (number * 3 + len(state)) % 7)],  # ties
-                # the same difference in everybody
-                SYSTOLIC: [110.0 + number + (5.0 if state == "Anger" else 0.0)],
-                DIASTOLIC: [70 + rng.gauss(0, 8) for _ in range(3)],
-            }
-            for state in states
-        }
-        add_session(path, code, {**values, "disgust": {HEART: [99.0]}})
-    add_session(path, "P-00", {"anger": {HEART: [90.5, 91.25]}})
-    add_session(path, "P-01", {"anger": {HEART: [260.0]}}, flags=[VitalFlag.OUT_OF_RANGE])
-    add_session(path, "P-02", {"neutral": {HEART: [55.0]}}, flags=[VitalFlag.ESTIMATED])
-    with write_transaction(path) as connection:
-        for session in range(1, 6):
-            start = 3600.0 * (session - 1)
-            said = [
-                SelfReport(instant(start + 10 + 300 * n + 250), state, "emotion", state)
-                for n, state in enumerate(STATES)
-            ]
-            insert_reports(
-                connection,
-                session,
-                [*said, SelfReport(instant(start + 270), "anger", "valence", 3)],
-            )
-
-
-def sessions(path: Path) -> None:
-    """Several sessions of a person of different level and length, states that are missing or never
-    in one session, flags of each kind, and readings before anything has settled.
-    """
-    rng = random.Random(9)
-    flags = [(), (), (), *([flag] for flag in DOUBTS), [VitalFlag.MANUAL]]
-    migrate(path)
-    for number in range(11):
-        code = f"P-{number:02d}"
-        for visit in range(1 + number % 3):
-            states = STATES if number < 5 or visit else STATES[number % 3 :]
-            level = rng.gauss(70, 9)
-            values: States = {
-                state: {
-                    kind: [level + rng.gauss(0, 4) for _ in range(rng.randrange(1, 9))]
-                    for kind in (HEART, SYSTOLIC, DIASTOLIC)
-                }
-                for state in states
-            }
-            add_session(path, code, values, flags=flags[(3 * number + visit) % len(flags)])
-    for state in STATES:
-        add_session(path, "P-90", {state: {HEART: [rng.gauss(70, 9)], SYSTOLIC: [120.0]}})
-    for number in range(6):
-        order = rng.sample(STATES, 3)
-        add_stimuli(path, f"Q-{number}", {s: [rng.gauss(80, 9) for _ in range(40)] for s in order})
-
-
-def groups(path: Path) -> None:
-    """Nobody has two states: Welch's test of groups of unequal size and spread."""
-    rng = random.Random(5)
-    for place, (state, people, spread) in enumerate(
-        (("anger", 4, 9.0), ("happiness", 7, 2.0), ("neutral", 5, 4.0))
-    ):
-        for number in range(people):
-            readings = {
-                kind: [rng.gauss(80 + 4 * place, spread)] for kind in (HEART, SYSTOLIC, DIASTOLIC)
-            }
-            add_session(path, f"{state[0].upper()}-{number}", {state: readings})
-
-
-def many(path: Path) -> None:
-    """So many people that ranks are no longer counted one by one.
-
-    Values far from and near each other.
-    """
-    rng = random.Random(8)
-    for number in range(55):
-        states: States = {
-            state: {
-                HEART: [rng.gauss(70, 9)],
-                SYSTOLIC: [1e12 * rng.lognormvariate(0, 1)],
-                DIASTOLIC: [1e-9 * rng.random()],
-            }
-            for state in STATES
-        }
-        add_session(path, f"P-{number:02d}", states)
-
-
-def tenths(path: Path) -> None:
-    """Readings to one decimal, with differences of ± 0.2 and ± 0.3 that floating point does not
-    give exactly, and groups that share values up to their last bits.
-    """
-    rng = random.Random(9)
-    for number in range(12):
-        level = rng.randrange(500, 1300)
-        first = level + rng.choice((-3, -2, 2, 3))
-        shared = rng.randrange(1, 9)
-        states: States = {
-            "anger": {HEART: [first / 10], SYSTOLIC: [0.1 * shared + 0.2]},
-            "neutral": {HEART: [level / 10], SYSTOLIC: [(shared + rng.choice((2, 5))) / 10]},
-        }
-        state = "anger" if number % 2 else "neutral"
-        add_session(path, f"P-{number:02d}", {**states, state: states[state]})
-        add_session(path, f"Q-{number:02d}", {state: {DIASTOLIC: states[state][SYSTOLIC]}})
-
-
-def nobody(path: Path) -> None:
-    """No session."""
-    migrate(path)
 
 
 @dataclass(frozen=True)
@@ -182,7 +68,7 @@ class Question:
         words = list(self.words)
         while words:
             name = words.pop(0).removeprefix("--").replace("-", "_")
-            if name == "count_flagged":
+            if name in {"count_flagged", "prefer_source", "states"}:
                 given[name] = (*given.get(name, ()), words.pop(0))
             else:
                 given[name] = True if name in {"leave_out_flagged", "estimated"} else words.pop(0)
@@ -194,6 +80,10 @@ class Question:
 QUESTIONS = {
     "example": Question(example),
     "example-observed": Question(example, ("--state", "observed")),
+    "example-two-states": Question(example, ("--states", "Happiness", "--states", "anger")),
+    "few-other-states": Question(
+        few, ("--states", "neutral", "--states", "disgust", "--states", "ANGER", "--states", "fear")
+    ),
     "example-reported": Question(
         example, ("--state", "reported", "--correction", "benjamini_hochberg")
     ),
@@ -211,6 +101,9 @@ QUESTIONS = {
     "groups": Question(groups, ("--design", "independent")),
     "many": Question(many),
     "tenths": Question(tenths),
+    "equal": Question(equal),
+    "two-sensors": Question(two_sensors),
+    "two-sensors-preferred": Question(two_sensors, ("--prefer-source", "watch")),
     "nobody": Question(nobody),
     "one-session": Question(few, ("--session", "1")),
 }
@@ -223,12 +116,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
 
     def bundle_of(make: Callable[[Path], None]) -> tuple[Path, Path]:
         if make not in made:
-            folder = tmp_path_factory.mktemp(make.__name__)
-            make(folder / "affect-edge.db")
-            file = BUNDLE.export(folder / "affect-edge.db", folder / "bundle.zip", Choice())[0]
-            with zipfile.ZipFile(file) as archive:
-                archive.extractall(folder / "bundle")
-            made[make] = folder / "affect-edge.db", folder / "bundle"
+            made[make] = unpacked(make, tmp_path_factory.mktemp(make.__name__))
         return made[make]
 
     return bundle_of
@@ -275,7 +163,8 @@ def shown_by(answer: AnalysisModel) -> list[tuple[str, ...]]:
             "adjusted_p",
             "g",
         ),
-        *("g_interval", "shapiro", "rank", "equivalence", "needed"),
+        *("g_interval", "shapiro", "rank", "adjusted_rank", "equivalence"),
+        *("adjusted_equivalence", "needed", "bayes_factor"),
     )
     return [tuple(getattr(row, name) for name in names) for row in rows]
 
@@ -305,13 +194,25 @@ def test_a_script_prints_the_table_of_the_page(
     assert printed_rows(text) == shown_by(response_of(found))
     for states in found.all_states:
         anova = states.comparison.anova
-        figures = [line for line in text.splitlines() if line.startswith("all three states: ")]
+        figures = [line for line in text.splitlines() if line.startswith("all ")]
         if anova is not None:
             sentence = all_states_sentence(states)
-            assert any(line.removeprefix("all three states: ") in sentence for line in figures), (
+            assert any(line.partition(": ")[2] in sentence for line in figures), (
                 sentence,
                 figures,
             )
+
+
+@pytest.mark.parametrize("run", [in_python, in_r], ids=["python", "r"])
+def test_a_difference_that_is_the_same_in_everybody_shows_no_rounding_noise(
+    run: Callable[[Path, Sequence[str]], str], bundles: Bundles
+) -> None:
+    database, folder = bundles(equal)
+    page = analyse(Reader(database), AnalysisQuery())
+    shown = [test.comparison.difference for test in page.family if test.comparison.method]
+    rows = [row for row in printed_rows(run(folder, ())) if row[1] != "none"]
+    assert shown == [0.0, 0.3, 0.0]
+    assert [row[4] for row in rows] == ["0.0", "0.3", "0.0"]
 
 
 def test_the_script_adjusts_each_p_to_the_very_number_of_the_page() -> None:
@@ -324,7 +225,7 @@ def test_the_script_adjusts_each_p_to_the_very_number_of_the_page() -> None:
         assert [test.holm_p for test in tests] == list(holm(family))
 
 
-FULL = ("example", "few", "sessions", "groups", "many", "tenths")
+FULL = ("equal", "example", "few", "sessions", "groups", "many", "tenths")
 
 
 def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
@@ -338,7 +239,13 @@ def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
         found[f"{name}high"] = None if interval is None else interval.high
     found["rank"] = None if test.rank is None else test.rank.p
     found["equivalence"] = None if test.equivalence is None else test.equivalence.p
+    found["log_bf"] = None if test.bayes_factor is None else test.bayes_factor.log_for_difference
     found["needed"] = None if test.needed is None else test.needed.n
+    by_family = test.needed_in_family
+    found["needed_in_family"] = None if by_family is None else by_family.n
+    adjustment = "holm" if test.adjusted_p == test.holm_p else "bh"
+    found[f"rank_{adjustment}_p"] = test.rank_adjusted_p
+    found[f"equivalence_{adjustment}_p"] = test.equivalence_adjusted_p
     return found
 
 
@@ -390,37 +297,100 @@ def test_what_a_script_cannot_do_is_said(tmp_path: Path, bundles: Bundles) -> No
         in_python(tmp_path, [])
 
 
-DAMAGES: dict[str, tuple[Callable[[str], str], str]] = {
-    "a word for a number": (
-        lambda text: re.sub(r",(\d+\.\d+),", ",abc,", text, count=1),
-        "value is 'abc'",
-    ),
-    "infinity": (lambda text: re.sub(r",(\d+\.\d+),", ",inf,", text, count=1), "value is 'inf'"),
-    "semicolons": (lambda text: text.replace(",", ";"), "there is no column session, at_ms, value"),
-    "cut off in a row": (lambda text: text[: text.rindex(",")].rpartition(",")[0], "vital.csv"),
-    "no heads": (lambda text: text.split("\n", 1)[1], "there is no column session"),
-    "an open quote": (lambda text: text.replace("\n", '\n"', 1), "vital.csv"),
-    "nothing": (lambda _: "", "there is no column session"),
-}
-"""Damaged forms of ``vital.csv``, and what is said of each."""
+def with_tables(
+    database: Path, folder: Path, query: AnalysisQuery, face: FaceReading | None
+) -> Any:
+    """Put what the analysis adds to a bundle beside its rows; return the analysis."""
+    found = analyse(Reader(database), query, face)
+    for name, text in bundle_tables(found).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return found
 
 
-@pytest.mark.parametrize("fault", DAMAGES)
-def test_a_damaged_file_gives_no_numbers(fault: str, tmp_path: Path, bundles: Bundles) -> None:
-    _, whole = bundles(few)
-    folder = Path(shutil.copytree(whole, tmp_path / "bundle"))
-    damage, said = DAMAGES[fault]
-    text = (whole / "vital.csv").read_text("utf-8")
-    assert damage(text) != text
-    (folder / "vital.csv").write_text(damage(text), encoding="utf-8")
-    for command in ([sys.executable, "analysis.py"], ["Rscript", "analysis.R"]):
-        done = subprocess.run(
-            command, capture_output=True, check=False, timeout=60, cwd=folder, text=True
-        )
-        assert done.returncode != 0 and done.stdout == "", command
-        assert (
-            said in done.stderr
-            and "vital.csv" in done.stderr
-            and "Unpack the whole zip again" in done.stderr
-        )
-        assert "Traceback" not in done.stderr and "Execution halted" not in done.stderr
+@pytest.mark.parametrize("run", [in_python, in_r], ids=["python", "r"])
+def test_by_observed_emotion_the_bounds_are_those_that_misreading_leaves(
+    run: Callable[[Path, Sequence[str]], str], bundles: Bundles, tmp_path: Path
+) -> None:
+    database, bundle = bundles(example)
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    recall = {Emotion(name): Recall(0.9 - 0.02 * n, 500) for n, name in enumerate(Emotion)}
+    query = AnalysisQuery(state=StateBy.OBSERVED, sensitivity=False)
+    found = with_tables(database, folder, query, FaceReading("accurate", recall))
+    answer = response_of(found)
+    plain = response_of(analyse(Reader(database), query))
+    assert printed_rows(run(folder, ("--state", "observed"))) == shown_by(answer)
+    assert shown_by(answer) != shown_by(plain)
+
+
+@pytest.mark.parametrize("run", [in_python, in_r], ids=["python", "r"])
+def test_the_change_from_baseline_is_that_of_the_page(
+    run: Callable[[Path, Sequence[str]], str], bundles: Bundles, tmp_path: Path
+) -> None:
+    database, bundle = bundles(rested)
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    query = AnalysisQuery(outcome=Outcome.CHANGE, sensitivity=False, design=Design.INDEPENDENT)
+    answer = response_of(with_tables(database, folder, query, None))
+    text = run(folder, ("--outcome", "change", "--design", "independent"))
+    assert printed_rows(text) == shown_by(answer)
+    assert answer.tests_computed > 0
+    assert printed_rows(run(folder, ("--design", "independent"))) != shown_by(answer)
+
+
+@pytest.mark.parametrize("run", [in_python, in_r], ids=["python", "r"])
+def test_measures_of_the_beats_are_tested_as_on_the_page(
+    run: Callable[[Path, Sequence[str]], str], bundles: Bundles, tmp_path: Path
+) -> None:
+    _, bundle = bundles(few)
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    rng = random.Random(6)
+    values = tuple(
+        HeartValue(measure, f"P-{number}", number, state, 3 + rng.gauss(0, 0.3))
+        for measure in (HeartMeasure.LN_RMSSD, HeartMeasure.SDNN)
+        for number in range(7)
+        for state in ("anger", "happiness", "neutral")[: 2 if number == 6 else 3]
+    )
+    query = AnalysisQuery(heart_measure=(HeartMeasure.LN_RMSSD, HeartMeasure.SDNN))
+    left_out: dict[HeartMeasure, dict[str, int]] = {measure: {} for measure in query.heart_measure}
+    tests = compare_heart(HeartValues(values, left_out), query)
+    text = "measure,title,participant,session,state,value\n" + "".join(
+        f"{one.measure},{HEART_NAMES[one.measure]},{one.participant},{one.session},{one.state},"
+        f"{one.value!r}\n"
+        for one in values
+    )
+    (folder / "heart_measure.csv").write_text(text, encoding="utf-8")
+    printed = csv.DictReader(io.StringIO(run(folder, ("--heart", "--csv"))))
+    found = {(row["vital"], row["comparison"], row["name"]): row["value"] for row in printed}
+    assert len(tests) == 6
+    for test in tests:
+        assert test.comparison.tests is not None
+        of = (test.measure.value, f"{test.first}-{test.second}")
+        for name, value in (
+            ("p", test.comparison.tests.t.p),
+            ("holm_p", test.comparison.tests.holm_p),
+            ("difference", test.comparison.difference),
+            ("g", test.comparison.tests.effect.g),
+        ):
+            assert value is not None
+            assert math.isclose(float(found[*of, name]), value, rel_tol=1e-9, abs_tol=1e-12)
+        assert found[*of, "equivalence"] == ""
+    assert "\nRMSSD\nanger − neutral " in run(folder, ("--heart",))
+
+
+def test_both_scripts_print_the_same_bytes(bundles: Bundles, tmp_path: Path) -> None:
+    _, bundle = bundles(example)
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle, folder)
+    (folder / "heart_measure.csv").write_text(
+        "measure,title,participant,session,state,value\n"
+        + "".join(
+            f"sdnn,SDNN,P-{n},{n},{state},{40 + (7 * n + 3 * place) % 11}\n"
+            for n in range(5)
+            for place, state in enumerate(("anger", "neutral"))
+        ),
+        encoding="utf-8",
+    )
+    words = ("--heart", "--states", "neutral", "--states", "anger")
+    assert in_python(folder, words) == in_r(folder, words)

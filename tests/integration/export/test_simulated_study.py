@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.study import PEOPLE, TIMES, Outcome, figures, repeat, write_plan
+from benchmarks.simulated.study import PEOPLE, TIMES, Outcome, figures, repeat, write_plan
 from edge_agent.store.database.schema import DATABASE_NAME
 
 

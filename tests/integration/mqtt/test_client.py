@@ -102,6 +102,21 @@ def test_a_line_that_goes_dead_without_being_closed_is_noticed_and_replaced(
     relay.close()
 
 
+def test_a_broker_that_hangs_is_called_silent_and_takes_up_where_it_was(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+) -> None:
+    client = start(mosquitto.port)
+    wait_for_state(client, MqttState.CONNECTED)
+    mosquitto.freeze()
+    outbox.add()
+    reason = f"127.0.0.1:{mosquitto.port}: does not answer"
+    wait_until(lambda: reason in (client.last_error or ""), "the reason")
+    assert client.state is MqttState.SILENT
+    mosquitto.thaw()
+    wait_for_state(client, MqttState.CONNECTED)
+    wait_until(lambda: outbox.deleted == [1], "the outbox to drain over the same line")
+
+
 def test_summaries_arrive_in_order_and_are_deleted_once_acknowledged(
     mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
 ) -> None:

@@ -14,10 +14,12 @@ from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connection import MqttState
 from edge_agent.mqtt.options import Backoff, MqttOptions
+from edge_agent.mqtt.payloads.events import emotion_payload
 from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.health.report import HealthMonitor
 from tests.support.broker import Mosquitto, Relay, subscribed, wait_until
 from tests.support.memory_outbox import MemoryOutbox
+from tests.support.timeline import observation, recognition
 
 pytestmark = pytest.mark.broker
 
@@ -92,22 +94,32 @@ def test_a_health_report_larger_than_the_broker_takes_does_not_hold_up_the_outbo
     tmp_path: Path, protocol: Protocol
 ) -> None:
     outbox = MemoryOutbox()
+    report = HealthMonitor(tmp_path, "pi", "1").report(AgentFigures(), now())
     with (
         Mosquitto(tmp_path / "mosquitto", limits={"max_packet_size": LIMIT}) as mosquitto,
         subscribed(mosquitto.port) as reader,
         client_of(mosquitto.port, outbox, protocol) as client,
     ):
+        log = mosquitto.folder / "mosquitto.log"
         wait_until(lambda: client.state is MqttState.CONNECTED, "the first connection")
-        client.publish_health(HealthMonitor(tmp_path, "pi", "1").report(AgentFigures(), now()))
+        client.publish_health(report)
         for _ in range(30):
             outbox.add()
         client.wake()
         wait_until(lambda: outbox.deleted == list(range(1, 31)), "the outbox to drain")
         assert not outbox.aside
+        wait_until(lambda: set(client.left_out) == {"health"}, "the health to be left out")
         wait_until(lambda: client.state is MqttState.CONNECTED, "a connection that stands")
         outbox.add(text="later")
-        client.wake()
+        client.publish_emotion(emotion_payload(recognition(1, observation()), simulated=False))
         reader.wait_for("summary", lambda said: said.get("text") == "later")
+        reader.wait_for("emotion")
+        connections = log.read_text().count("New client connected")
+        client.publish_health(report)
+        outbox.add(text="last")
+        client.wake()
+        reader.wait_for("summary", lambda said: said.get("text") == "last")
+        assert log.read_text().count("New client connected") == connections
         assert not reader.on("health")
 
 

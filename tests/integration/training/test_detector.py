@@ -18,7 +18,7 @@ from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import smiling
-from tests.support.vision.training_runs import NEEDS_TRAINING, training
+from tests.support.vision.training_runs import NEEDS_TRAINING, training_here
 from training.errors import DataError, RecipeError
 from training.faces.detector_fit import plan_detector
 from training.faces.labelling.labels import LabelledFace, LabelledPicture, write_labels
@@ -78,7 +78,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("detector")
     write_faces(folder)
     out = folder / "run"
-    done = training(
+    done = training_here(
         *(
             "fit",
             "--recipe",
@@ -117,7 +117,7 @@ def test_the_face_detector_loads_the_model_and_answers_in_the_picture(run: Run) 
 
 
 def test_a_folder_without_labels_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    done = training(
+    done = training_here(
         "fit", "--recipe", RECIPE, "--data", tmp_path, "--out", tmp_path / "run", "--limit", "small"
     )
     assert done.returncode == 1

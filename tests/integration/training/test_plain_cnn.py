@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 
 from edge_agent.vision.models.model import load_model
-from tests.support.vision.training_runs import NEEDS_TRAINING, ROOT, training, write_data
+from tests.support.vision.training_runs import NEEDS_TRAINING, ROOT, training_here, write_data
 from training.data.datasets import Faces, load_faces
 from training.expression.distillation import load_run
 from training.expression.task import predict
@@ -25,7 +25,7 @@ RECIPES = ROOT / "training" / "recipes"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the data and, in ``run``, a small run of the plain network."""
     made = tmp_path_factory.mktemp("plain")
-    done = training(*fit_command(made, "plain-cnn", *write_data(made)))
+    done = training_here(*fit_command(made, "plain-cnn", *write_data(made)))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(made / "run" / "plain-cnn.json")
     return made
@@ -64,7 +64,7 @@ def test_its_card_names_its_costs_and_has_no_evidence(folder: Path) -> None:
 
 
 def test_it_cannot_be_explained_and_the_sentence_says_why(folder: Path, tmp_path: Path) -> None:
-    done = training(
+    done = training_here(
         "explain", folder / "run", "--aligned", "--run", folder / "run", "--out", tmp_path / "maps"
     )
 
@@ -82,7 +82,7 @@ def test_its_checkpoint_is_refused_by_a_recipe_of_another_architecture(folder: P
     command = fit_command(folder, "plain-cnn", folder / "fer2013.csv", folder / "fer2013new.csv")
     before = torch.load(folder / "run" / "checkpoint.pt", weights_only=True)
 
-    done = training(*command[:2], recipe, *command[3:], "--resume")
+    done = training_here(*command[:2], recipe, *command[3:], "--resume")
 
     assert done.returncode == 2
     assert "is of a PlainCnn, and the recipe describes a SmallResNet" in done.stderr

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from edge_agent.vision.align import crop_face
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.models.model import find_model, load_model
-from edge_agent.vision.recognizer import crop_face
 from tests.support.vision.portraits import detector, serious, smiling
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,6 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.chmod", "os.chown", "sqlite3.connect"}
@@ -19,13 +20,19 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
 
     Return whether it was killed; ``False``: the work was done before.
     """
+    steps = count(1)
+    return killed_when(lambda: next(steps) == step, work)
+
+
+def killed_when(due: Callable[[], bool], work: Callable[[], object]) -> bool:
+    """The same, killed before the first step at which ``due()``, which changes no file."""
     with warnings.catch_warnings():
         # Other tests of this process may have left threads of their libraries (JAX, PyTorch), which
         # warn of a fork; the child does not use them.
         warnings.simplefilter("ignore")
         child = os.fork()
     if child == 0:
-        _work(step, work)
+        _work(due, work)
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL
@@ -34,15 +41,11 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
     return False
 
 
-def _work(step: int, work: Callable[[], object]) -> None:
-    counted = 0
-
+def _work(due: Callable[[], bool], work: Callable[[], object]) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal counted
-        if event in CHANGES or (event == "open" and arguments[2] & _WRITING):
-            counted += 1
-            if counted == step:
-                os.kill(os.getpid(), signal.SIGKILL)
+        changes = event in CHANGES or (event == "open" and arguments[2] & _WRITING)
+        if changes and due():
+            os.kill(os.getpid(), signal.SIGKILL)
 
     try:
         sys.addaudithook(hook)

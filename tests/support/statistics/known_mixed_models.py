@@ -152,3 +152,31 @@ ERGO_STOOL = {
     "T4": (10, 12, 9, 9, 7, 10, 11, 7, 8),
 }
 """Effort of nine people to rise from four stools."""
+
+REACTING: tuple[Reading, ...] = (
+    (1, 1, "neutral", 1.0, 78.5), (1, 1, "anger", 6.0, 72.6), (1, 1, "happiness", 11.0, 75.7),
+    (2, 1, "happiness", 1.0, 71.5), (2, 1, "neutral", 6.0, 66.4), (2, 1, "anger", 11.0, 71.4),
+    (2, 2, "happiness", 1.0, 63.7), (3, 1, "happiness", 1.0, 83.7), (3, 1, "anger", 6.0, 80.6),
+    (3, 1, "neutral", 11.0, 77.7), (3, 2, "anger", 1.0, 80.9), (3, 2, "happiness", 6.0, 79.2),
+    (3, 3, "anger", 1.0, 86.9), (3, 3, "neutral", 6.0, 79.5), (3, 3, "happiness", 11.0, 87.4),
+    (4, 1, "happiness", 11.0, 65.7), (5, 1, "anger", 1.0, 70.5), (5, 1, "happiness", 6.0, 66.9),
+    (5, 1, "neutral", 11.0, 58.6), (5, 2, "happiness", 1.0, 64.9), (5, 2, "anger", 6.0, 63.2),
+    (5, 2, "neutral", 11.0, 50.1), (6, 1, "anger", 1.0, 69.2), (6, 1, "happiness", 6.0, 73.4),
+    (6, 2, "anger", 1.0, 59.2), (6, 2, "happiness", 6.0, 65.5), (6, 2, "neutral", 11.0, 59.7),
+    (6, 3, "happiness", 1.0, 82.6), (6, 3, "anger", 6.0, 75.4), (6, 3, "neutral", 11.0, 71.8),
+    (7, 1, "neutral", 1.0, 64.1), (7, 1, "happiness", 6.0, 62.6), (7, 1, "anger", 11.0, 62.6),
+    (8, 1, "happiness", 1.0, 61.7), (8, 1, "anger", 6.0, 60.5), (8, 2, "happiness", 1.0, 63.9),
+    (8, 2, "neutral", 6.0, 61.2), (8, 2, "anger", 11.0, 59.0), (9, 1, "happiness", 6.0, 83.7),
+    (9, 1, "neutral", 11.0, 72.7), (9, 2, "neutral", 1.0, 72.8), (9, 2, "happiness", 6.0, 79.7),
+    (9, 2, "anger", 11.0, 71.6), (9, 3, "neutral", 1.0, 76.8), (9, 3, "happiness", 6.0, 83.8),
+    (9, 3, "anger", 11.0, 78.4), (10, 1, "neutral", 6.0, 62.0), (10, 1, "anger", 11.0, 65.3),
+    (11, 1, "happiness", 1.0, 76.8), (11, 1, "neutral", 6.0, 67.0), (11, 1, "anger", 11.0, 73.9),
+    (11, 2, "neutral", 1.0, 80.7), (11, 2, "happiness", 6.0, 84.6), (11, 2, "anger", 11.0, 83.6),
+    (12, 1, "neutral", 1.0, 60.3), (12, 1, "happiness", 6.0, 59.0), (12, 1, "anger", 11.0, 52.5),
+    (12, 2, "happiness", 1.0, 60.4), (12, 2, "neutral", 6.0, 64.0), (12, 2, "anger", 11.0, 52.1),
+    (12, 3, "anger", 1.0, 61.9), (12, 3, "neutral", 11.0, 66.7),
+)  # fmt: skip
+"""Twelve people, one to three sessions, one value a state, some missing; each person has a level
+(sd 7) and a reaction of their own to each state (sd 3) that comes back in every session (sd 4);
+residuals 2. `lmer(value ~ state + minute + (1 | participant/session) + (1 | participant:state))`.
+"""

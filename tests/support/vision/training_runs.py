@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
+from warnings import catch_warnings
 
 import numpy as np
 import pytest
 
+from training.commands.main import main
 from training.data.datasets import FER2013, VOTE_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,6 +68,26 @@ def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         timeout=500,
         check=False,
     )
+
+
+def training_here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The same in this process, for all that is not about a process of its own: PyTorch and the
+    converter take longer to load than a small run to learn.
+    """
+    command = ["python -m training", *map(str, arguments)]
+    output = StringIO()
+    errors = StringIO()
+    with (
+        patch.object(sys, "argv", command),
+        redirect_stdout(output),
+        redirect_stderr(errors),
+        catch_warnings(action="ignore"),  # none ends a process of its own
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    code = ended.value.code
+    assert code is None or isinstance(code, int)
+    return subprocess.CompletedProcess(command, code or 0, output.getvalue(), errors.getvalue())
 
 
 def training_together(processes: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -61,6 +61,9 @@ def test_a_picture_gives_every_stage_with_median_and_95th_percentile(
     assert found["cpu_percent"] == pytest.approx(
         found["processor_ms"] * found["fps"] / 10, abs=0.02
     )
+    assert found["processor"]
+    assert 3 <= found["by_need"]["readings_per_second"] < found["fps"]
+    assert found["by_need"]["cpu_percent"] > 0
     assert 2 <= found["whole_searches"] <= 5  # of 20 frames at 15 a second, one each half second
     assert 30 < found["memory_mb"] <= found["memory_peak_mb"]
 

@@ -107,6 +107,10 @@ def test_a_budget_that_the_disk_has_no_room_for_is_a_warning(tmp_path: Path) -> 
             "rows of before 2026-11-20 were deleted early",
         ),
         (
+            Space(40_000_000, 50_000_000, None, 30_000_000, 9_000_000),
+            "damaged or replaced take 30 MB, and all files are 9 MB larger",
+        ),
+        (
             Space(60_000_000, 50_000_000, None),
             "the database has 60 MB, its share of record.budget_mb is 50 MB",
         ),

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.release import NAMESPACE
+from edge_agent.appliance.trust import NAMESPACE, PURPOSE, read_key_file
 from edge_agent.appliance.update import Place, loses_rows, roll_back, update
 from edge_agent.core.errors import UpdateError
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
@@ -94,12 +94,13 @@ class Appliance:
 def fill(top: Path, appliance: Appliance, version: str, *traits: str) -> None:
     """Make the folder of a release."""
     (top / "venv/bin").mkdir(parents=True)
+    (top / "config").mkdir()
     (top / "VERSION").write_text(f"{version}\n")
     script = INSTALL.replace("PROGRAM", str(appliance.place.program)).replace(
         "DATABASE", str(appliance.place.database)
     )
     public = appliance.key.with_suffix(".pub").read_text()
-    (top / "release-signers").write_text(f'release namespaces="{NAMESPACE}" {public}')
+    (top / "config/release-signers").write_text(f'release namespaces="{NAMESPACE}" {public}')
     check = "exit 1" if "picky" in traits else "exit 0"
     for file, text in (
         (top / "install.sh", script),
@@ -174,6 +175,104 @@ def test_only_two_releases_and_one_copy_stay(appliance: Appliance) -> None:
     assert [file.name for file in appliance.place.data.glob("*.before-*")] == [
         f"{DATABASE_NAME}.before-update-of-1.2.0"
     ]
+
+
+def test_a_key_that_the_owner_trusts_survives_releases_that_do_not_know_it(
+    appliance: Appliance,
+) -> None:
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(appliance.folder / "own")],
+        check=True,
+    )
+    appliance.place.trust().add(read_key_file(appliance.folder / "own.pub"))
+    appliance.update(appliance.release("1.1.0"))
+    appliance.key = appliance.folder / "own"
+    assert appliance.update(appliance.release("1.2.0")) == "1.2.0"
+
+
+def test_an_update_signed_with_a_revoked_key_touches_nothing(appliance: Appliance) -> None:
+    appliance.place.trust().revoke(read_key_file(appliance.key.with_suffix(".pub")))
+    with pytest.raises(UpdateError, match="No key is trusted"):
+        appliance.update(appliance.release("1.1.0"))
+    assert appliance.releases() == ["1.0.0"] and not (appliance.folder / "calls").exists()
+
+
+def git(folder: Path, *words: str) -> None:
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "gpg.format=ssh"]
+    subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(appliance: Appliance) -> Path:
+    """A checkout of 1.1.0, committed, without a tag."""
+    folder = appliance.folder / "checkout"
+    fill(folder, appliance, "1.1.0")
+    (folder / "edge_agent").mkdir()
+    (folder / "edge_agent/__init__.py").write_text('__version__ = "1.1.0"\n')
+    public = appliance.key.with_suffix(".pub").read_text()
+    signers = appliance.place.current() / "config/release-signers"
+    signers.write_text(f"{PURPOSE} {public}")
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "1.1.0")
+    return folder
+
+
+def test_a_checkout_at_a_tag_that_a_trusted_key_signed_is_taken_as_it_was_signed(
+    appliance: Appliance, checkout: Path
+) -> None:
+    git(checkout, "-c", f"user.signingkey={appliance.key}", "tag", "-s", "v1.1.0", "-m", "1.1.0")
+    (checkout / "unbuildable").touch()
+    (checkout / "install.sh").write_text("#!/bin/sh\nexit 1\n")
+    assert appliance.update(checkout) == "1.1.0"
+    assert not (appliance.place.current() / "unbuildable").exists()
+    assert any("the signature is good (SHA256:" in said for said in appliance.said)
+
+
+@pytest.mark.parametrize("who", ["nobody", "a stranger", "unsigned tag", "revoked"])
+def test_a_checkout_that_no_trusted_key_signed_touches_nothing(
+    appliance: Appliance, checkout: Path, who: str
+) -> None:
+    key = appliance.key
+    if who == "a stranger":
+        key = appliance.folder / "stranger"
+        words = ["-t", "ed25519", "-N", "", "-f", str(key)]
+        subprocess.run(["ssh-keygen", "-q", *words], check=True)
+    if who == "unsigned tag":
+        git(checkout, "tag", "v1.1.0")
+    elif who != "nobody":
+        git(checkout, "-c", f"user.signingkey={key}", "tag", "-s", "v1.1.0", "-m", "1.1.0")
+    message = "none of its tags here .v1.1.0. is signed by a trusted key"
+    if who == "revoked":
+        stays = appliance.folder / "other"
+        words = ["-t", "ed25519", "-N", "", "-f", str(stays)]
+        subprocess.run(["ssh-keygen", "-q", *words], check=True)
+        appliance.place.trust().add(read_key_file(stays.with_suffix(".pub")))
+        appliance.place.trust().revoke(read_key_file(key.with_suffix(".pub")))
+    if who == "nobody":
+        message = "stands at no tag"
+    with pytest.raises(UpdateError, match=message):
+        appliance.update(checkout)
+    assert appliance.releases() == ["1.0.0"] and not (appliance.folder / "calls").exists()
+
+
+def test_no_program_that_a_checkout_names_is_run(appliance: Appliance, checkout: Path) -> None:
+    git(checkout, "-c", f"user.signingkey={appliance.key}", "tag", "-s", "v1.1.0", "-m", "1.1.0")
+    trap = appliance.folder / "trap"
+    trap.write_text(f"#!/bin/sh\ntouch {appliance.folder}/caught\ncat\n")
+    trap.chmod(0o755)
+    for name in ("core.fsmonitor", "gpg.ssh.program", "filter.f.smudge", "core.sshCommand"):
+        git(checkout, "config", name, str(trap))
+    git(checkout, "config", "uploadpack.packObjectsHook", str(trap))
+    (checkout / ".git/info/attributes").write_text("* filter=f\n")
+    assert appliance.update(checkout) == "1.1.0"
+    assert not (appliance.folder / "caught").exists()
+
+
+def test_a_broken_checkout_is_named(appliance: Appliance) -> None:
+    (appliance.folder / "broken/.git").mkdir(parents=True)
+    with pytest.raises(UpdateError, match="git cannot read this checkout"):
+        appliance.update(appliance.folder / "broken")
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "0.9.9"])

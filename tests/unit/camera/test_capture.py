@@ -29,6 +29,7 @@ class ScriptedCamera:
 
     name = "scripted"
     simulated = False
+    view = ""
 
     def __init__(self, script: Iterator[CameraError | None], closed: list[str]) -> None:
         self._script = script

@@ -65,10 +65,21 @@ class Picamera2:
         self.started = self.closed = False
         self.requests: list[Request] = []
 
+    sensor_modes: list[dict[str, Any]] = []  # noqa: RUF012 - set by tests
+
     def create_video_configuration(
-        self, main: dict[str, Any], controls: dict[str, Any], buffer_count: int
+        self,
+        main: dict[str, Any],
+        controls: dict[str, Any],
+        buffer_count: int,
+        sensor: dict[str, Any],
     ) -> dict[str, Any]:
-        return {"main": main, "controls": controls, "buffer_count": buffer_count}
+        return {
+            "main": main,
+            "controls": controls,
+            "buffer_count": buffer_count,
+            "sensor": sensor,
+        }
 
     def configure(self, configuration: dict[str, Any]) -> None:
         self.configuration = configuration
@@ -157,6 +168,7 @@ def test_size_rate_and_the_byte_order_are_asked_of_the_camera() -> None:
         "main": {"size": (1280, 720), "format": "RGB888"},
         "controls": {"FrameDurationLimits": (40_000, 40_000)},
         "buffer_count": 4,
+        "sensor": {},
     }
 
 

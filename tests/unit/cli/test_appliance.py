@@ -47,6 +47,7 @@ def test_a_night_renews_deletes_copies_and_checks(tmp_path: Path, own_certificat
         "certificate: renewed" if own_certificate else "certificate: none of its own"
     ) in done.output
     assert "retention: 0 rows older than 90 days deleted" in done.output
+    assert "rollups: 0 minutes older than" in done.output
     assert re.search(
         r"budget: 0 rows deleted, 0 MB given back; the database has 0 of 1667 MB", done.output
     )

@@ -189,9 +189,16 @@ def test_a_picture_is_described_in_words() -> None:
         "emotion": "happiness",
         "uncertain": False,
         "probabilities": probabilities,
+        "flaw": None,
     }
     said = describe_picture({"file": "a.jpg", "faces": [face]})
     assert said == "a.jpg: happiness (happiness 70%, neutral 20%) at 10,20 30×40"
+    flawed = {**face, "emotion": None, "flaw": "cut_off"}
+    told = describe_picture({"file": "a.jpg", "faces": [flawed]})
+    assert told == "a.jpg: not read (cut off) at 10,20 30×40"
+    named = {**face, "flaw": "cut_off"}
+    told = describe_picture({"file": "a.jpg", "faces": [named]})
+    assert told == "a.jpg: happiness (happiness 70%, neutral 20%; cut off) at 10,20 30×40"
     assert describe_picture({"file": "a.jpg", "faces": []}) == "a.jpg: no face"
     assert (
         describe_picture({"file": "a.jpg", "error": "a.jpg: no such file."})

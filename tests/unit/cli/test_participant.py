@@ -58,6 +58,17 @@ def test_withdrawing_ends_the_session_at_once(database: Path, tmp_path: Path) ->
     assert isinstance(again.exception, StudyError)
 
 
+def test_withdrawing_deletes_the_exports_that_wait_for_their_download(
+    database: Path, tmp_path: Path
+) -> None:
+    run(tmp_path, "participant", "consent", "P-1", "--text", "3")
+    waiting = tmp_path / "exports" / "token" / "bundle.zip"
+    waiting.parent.mkdir(parents=True)
+    waiting.write_text("P-1")
+    assert run(tmp_path, "participant", "withdraw", "P-1").exit_code == 0
+    assert not waiting.exists()
+
+
 def test_a_code_is_made_up_where_none_is_given_and_told_as_json(
     database: Path, tmp_path: Path
 ) -> None:

@@ -188,6 +188,25 @@ def test_a_worker_that_never_started_counts_as_ended() -> None:
     assert Counting(fail=False).join(0.1)
 
 
+def test_a_program_that_is_held_up_between_two_clocks_sees_no_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    true_ns = iter(range(0, 10**12, 1000))
+    stopped_ns = [0]
+
+    def read() -> int:
+        return next(true_ns) + sum(stopped_ns)
+
+    def read_wall() -> int:
+        stopped_ns.append(5_000_000_000 if len(stopped_ns) == 1 else 0)
+        return read()
+
+    monkeypatch.setattr(clock, "boot_ns", read)
+    monkeypatch.setattr(time, "time_ns", read_wall)
+    at = clock.now()
+    assert at.wall_ms == at.boot_ms == 5_000
+
+
 def test_the_boot_clock_counts_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 

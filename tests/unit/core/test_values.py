@@ -48,7 +48,7 @@ def test_the_words_that_databases_and_messages_hold_stay() -> None:
         "replayed",
     ]
     assert [flaw.value for flaw in RejectReason] == [
-        "cut_off", "too_small", "turned_away", "too_dark", "too_bright", "blurred",
+        "cut_off", "too_small", "turned_away", "too_dark", "too_bright", "blurred", "covered",
     ]  # fmt: skip
     assert [one.value for one in Purpose] == [
         "research", "medical", "safety", "personal", "demonstration",

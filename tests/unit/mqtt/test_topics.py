@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from pydantic import ValidationError
 
@@ -150,6 +149,17 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
         assert part
 
 
+def fits(value: object, schema: dict[str, Any]) -> bool:
+    """Whether a value is what a JSON schema describes."""
+    import jsonschema  # loads for seconds, which every worker would do while it looks for tests
+
+    try:
+        jsonschema.validate(value, schema)
+    except jsonschema.ValidationError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.suffix)
 def test_examples_fit_model_and_document_and_a_changed_one_does_not(channel: Channel) -> None:
     schema = schema_of(channel, asyncapi.document())
@@ -157,16 +167,15 @@ def test_examples_fit_model_and_document_and_a_changed_one_does_not(channel: Cha
         channel.payload.model_validate(channel.example).model_dump_json(by_alias=True)
     )
     assert encoded == channel.example
-    jsonschema.validate(encoded, schema)
+    assert fits(encoded, schema)
     for broken in ({**encoded, "unknown": 1}, {k: v for k, v in encoded.items() if k != "schema"}):
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(broken, schema)
+        assert not fits(broken, schema)
 
 
 def test_what_may_be_sent_is_what_the_validation_takes() -> None:
     schema = schema_of(INGEST, asyncapi.document())
     for given in (INGEST.example, [INGEST.example, {"kind": "systolic", "value": 120}]):
-        jsonschema.validate(given, schema)
+        assert fits(given, schema)
         for item in parse_payload(json.dumps(given).encode()):
             assert reading_of(item, AT, Origin("mqtt")).kind in VitalKind
     for broken in (
@@ -175,8 +184,7 @@ def test_what_may_be_sent_is_what_the_validation_takes() -> None:
         [],
         [{"kind": "systolic"}],
     ):
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(broken, schema)
+        assert not fits(broken, schema)
 
 
 def test_the_guide_shows_every_topic_with_examples_that_fit() -> None:

@@ -35,8 +35,13 @@ def test_detector_and_chain_are_set_beside_yunet() -> None:
         "vision_yunet_320x240_ms": 4.0,
         "vision_detect_ms": 0.6,
         "vision_frame_640x480_ms": 1.5,
+        "vision_by_need_ms": 1.0,
     }
-    assert compared(figures) == {"vision_detector_to_yunet": 0.15, "vision_chain_to_yunet": 0.375}
+    assert compared(figures) == {
+        "vision_detector_to_yunet": 0.15,
+        "vision_chain_to_yunet": 0.375,
+        "vision_by_need_to_yunet": 0.25,
+    }
 
 
 def test_runs_in_which_somebody_else_had_the_processor_are_left_out_where_enough_remain() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip(
-    "mutmut", reason="what `make mutants` needs is not installed: pip install -e '.[mutants]'"
-)
+if TYPE_CHECKING:
+    from tools.mutations import Mutant
 
-from tools.mutations import Mutant, Source
+pytestmark = pytest.mark.skipif(
+    find_spec("mutmut") is None,
+    reason="what `make mutants` needs is not installed: pip install -e '.[mutants]'",
+)
 
 CODE = '''"""A module."""
 import logging
@@ -32,6 +36,9 @@ class Door:
 
 @pytest.fixture
 def mutants(tmp_path: Path) -> list[Mutant]:
+    # Loaded here: its syntax trees take seconds, and every worker reads this file.
+    from tools.mutations import Source
+
     (tmp_path / "door.py").write_text(CODE, encoding="utf-8")
     source = Source(tmp_path, "door.py")
     return [source.mutant(number) for number in range(len(source))]

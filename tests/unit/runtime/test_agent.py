@@ -6,17 +6,19 @@ import json
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import cv2
 import pytest
+from click.testing import CliRunner
 
 import edge_agent
+from edge_agent.cli import cli
 from edge_agent.config import MqttSettings, load_settings
 from edge_agent.core import clock
-from edge_agent.core.clock import Instant
 from edge_agent.core.errors import MqttError, StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind, Purpose
@@ -29,19 +31,21 @@ from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.mqtt_setup import configured_broker
 from edge_agent.runtime.signals import StopSignals
 from edge_agent.store.database.lock import lock
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.schema import PAGE_BYTES, write_transaction
+from edge_agent.store.salvage.noted_damage import noted_damage
+from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.backup import make_daily_copy
-from edge_agent.store.upkeep.copy_report import Attempt, write_attempt
-from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.broker import free_port, wait_until
-from tests.support.timeline import START_MS, add, database, query, row
+from tests.support.timeline import add, database, query, row
 from tests.support.vision.portraits import smiling
 
 AT_ONCE = {"interval": 0.0, "batch_rows": 1}
+_OLDEST_LEAF = (
+    "SELECT pageno FROM dbstat WHERE name = 'expression' AND pagetype = 'leaf' ORDER BY path"
+)
 
 
 def test_what_was_seen_since_the_last_summary_goes_into_one_more_at_the_end(tmp_path: Path) -> None:
@@ -73,6 +77,7 @@ def test_it_records_its_models_and_that_the_demonstration_is_one(tmp_path: Path)
     found = query(run.database, "SELECT kind, name, length(sha256) FROM model ORDER BY kind")
     assert found == [
         ("expression", "expression-accurate", 64),
+        ("face-cover", "face-cover", 64),
         ("face-detector", "face-detector", 64),
     ]
 
@@ -196,6 +201,10 @@ def test_outside_sessions_nothing_is_recorded_where_only_sessions_are_asked_for(
         health = run.hear(lambda said: said["type"] == "health")
         assert health["camera"]["fps"] is None
         assert health["camera"]["frame_age_seconds"] is None
+        state = run.hear(lambda said: said["type"] == "state")
+        assert state["camera"]["state"] == "closed"
+        assert state["broker"] == {"state": "disabled", "reason": None}
+        assert abs(state["at"] - clock.now().wall_ms) < 10_000
         study = Study(run.database)
         study.create_participant("P-1")
         study.give_consent("P-1", "1")
@@ -203,7 +212,9 @@ def test_outside_sessions_nothing_is_recorded_where_only_sessions_are_asked_for(
         study.start_session("P-1", Purpose.RESEARCH, "")
         study.add_marker(MarkerKind.STIMULUS_START, "anger")
         run.wait_for_rows("expression")
+        run.hear(lambda said: said["type"] == "state" and said["camera"]["state"] == "open")
         study.end_session()
+        run.hear(lambda said: said["type"] == "state" and said["camera"]["state"] == "closed")
         run.hear(lambda said: said["type"] == "health" and said["camera"]["fps"] is None)
     assert query(run.database, "SELECT min(at) FROM expression")[0][0] >= begun
     ended = query(run.database, "SELECT ended FROM session")[0][0]
@@ -272,6 +283,38 @@ def test_a_table_that_is_gone_ends_no_agent(tmp_path: Path) -> None:
         run.wait_for_rows("expression_hour")
 
 
+def test_damage_that_only_the_nightly_maintenance_meets_is_an_alarm_and_is_salvaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = database(tmp_path, [row(second) for second in range(600)])
+    heard = threading.Event()
+    replace = Rescue.replace
+
+    def replace_once_heard(rescue: Rescue, cause: str) -> None:
+        assert heard.wait(30)
+        replace(rescue, cause)
+
+    monkeypatch.setattr(Rescue, "replace", replace_once_heard)
+    monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.2)
+    with running_agent(tmp_path, {"record": AT_ONCE}) as run:
+        run.wait_for_rows("expression", "simulated = 1")
+        (page,) = query(path, _OLDEST_LEAF)[0]
+        with path.open("r+b") as file:
+            file.seek((page - 1) * PAGE_BYTES)
+            file.write(b"\xff" * 100)
+        words = ["maintenance", "--data", str(tmp_path), "--config", os.devnull]
+        night = CliRunner().invoke(cli, words)
+        assert night.exit_code == 1 and "The agent sets it aside" in night.output
+        run.hear(lambda message: "database_damaged" in json.dumps(message))
+        heard.set()
+        told = json.dumps(run.hear(lambda message: "database_salvaged" in json.dumps(message)))
+        assert "SQLite says" in told
+        assert noted_damage(path) is None
+        run.wait_for_rows("expression", "simulated = 1")
+        run.agent.stop()
+        assert run.end() == 0
+
+
 def test_an_agent_that_cannot_be_built_leaves_the_database_free(tmp_path: Path) -> None:
     mqtt = {"username": "ada", "password_file": str(tmp_path / "nowhere")}
     settings = load_settings(None, WITHOUT_BROKER | {"mqtt": mqtt})
@@ -323,59 +366,6 @@ def test_a_signal_ends_the_agent_also_when_it_comes_before_it_is_built(
         assert not agent._stop.is_set()
         os.kill(os.getpid(), number)
     assert agent.run() == 0
-
-
-def test_how_the_copies_and_the_clock_stand_is_told_while_it_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
-    monkeypatch.setattr(module, "UPKEEP_S", 0.1)
-    path = database(tmp_path, [row(second) for second in range(20)])
-    kept = START_MS + 90 * 86_400_000
-    monkeypatch.setattr(clock, "now", lambda: Instant(clock.boot_ns() // 1_000_000, kept))
-    make_daily_copy(path)
-    prune(path, 10_000)
-    year_later = kept + 365 * 86_400_000
-    monkeypatch.setattr(clock, "now", lambda: Instant(clock.boot_ns() // 1_000_000, year_later))
-    monkeypatch.setattr(clock, "boot_id", lambda: "another start")
-    with running_agent(tmp_path, {"record": AT_ONCE | {"keep_days": 89}}) as run:
-        health = run.hear(
-            lambda said: said["type"] == "health" and said["copies"]["last_good_age_seconds"]
-        )
-        run.wait_for_rows("expression", f"at > {kept}")
-        write_attempt(path, Attempt(year_later, "it is damaged. Restore one."))
-        failed = run.hear(lambda said: said["type"] == "health" and said["copies"]["failed"])
-    assert health["copies"]["last_good_age_seconds"] == 365 * 86_400
-    assert {"copy_old", "clock_not_believed"} <= {alarm["name"] for alarm in health["alarms"]}
-    assert "copy_failed" in {alarm["name"] for alarm in failed["alarms"]}
-    assert query(path, "SELECT count(*) FROM expression WHERE at < ?", kept) == [(20,)]
-
-
-def test_rows_of_before_the_clock_was_set_get_their_true_time_while_the_agent_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    true_now = clock.now
-    wrong_ms = [-120 * 86_400_000]
-
-    def now() -> clock.Instant:
-        at = true_now()
-        return clock.Instant(at.boot_ms, at.wall_ms + wrong_ms[0])
-
-    monkeypatch.setattr(clock, "now", now)
-    monkeypatch.setattr(clock, "is_synchronised", lambda: wrong_ms[0] == 0)
-    monkeypatch.setattr(clock, "synchronised_ms", lambda: None)
-    quick = {"enabled": True, "heart_rate_seconds": 0.2}
-    tables: Tables = {"vitals": {"simulated": quick}, "record": {"batch_seconds": 0.3}}
-    with running_agent(tmp_path, tables) as run:
-        run.wait_for_rows("vital")
-        wrong_ms[0] = 0
-        run.wait_for_rows("boot", "moved_ms <> 0 AND synchronised = 1")
-        run.wait_for_rows("vital", "boot = (SELECT max(id) FROM boot)")
-    at = true_now()
-    off = f"abs(at - boot_ms - {at.wall_ms - at.boot_ms}) > 2000"
-    for table in ("expression", "unfit", "vital"):
-        assert query(run.database, f"SELECT count(*) FROM {table} WHERE {off}") == [(0,)]
-    assert query(run.database, "SELECT count(*) FROM audit WHERE action = 'clock_set'") == [(1,)]
 
 
 def test_a_database_that_cannot_be_read_for_a_while_ends_no_agent(

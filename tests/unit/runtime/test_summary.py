@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.core.clock import Instant
+from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.expression import (
     EMOTIONS,
     FACE_STATES,
@@ -181,6 +181,21 @@ def test_the_next_window_begins_empty_where_the_last_one_ended() -> None:
     second = summary.close(START.shifted(20))
     assert second["window"]["start"] == first["window"]["end"]
     assert second["frames"] == 0
+
+
+def test_windows_touch_where_the_two_clocks_drift_apart_and_are_rounded() -> None:
+    summary = window()
+    end = START.shifted(10)
+    first = summary.close(Instant(end.boot_ms, end.wall_ms + 1))
+    second = summary.close(START.shifted(20))
+    assert second["window"]["start"] == first["window"]["end"]
+
+
+def test_a_wall_clock_that_was_set_within_the_window_does_not_stretch_it() -> None:
+    end = Instant(boot_ms=START.boot_ms + 10_000, wall_ms=START.wall_ms + 3_610_000)
+    told = window().close(end)["window"]
+    assert told["start"] == iso_utc(START.wall_ms + 3_600_000)
+    assert told["end"] == iso_utc(end.wall_ms)
 
 
 def test_the_length_is_taken_from_the_clock_that_never_jumps() -> None:

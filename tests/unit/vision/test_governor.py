@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from edge_agent.vision.governor import SLOWEST_S, WHOLE_S, Governor, Limit, Plan
+from edge_agent.vision.need import Effort
 
 PERIOD_S = 1 / 15
 
@@ -124,7 +125,7 @@ def test_what_changes_for_seconds_is_said_once(caplog: pytest.LogCaptureFixture)
         "at most 5.3 frames are read each second, to keep to 40 % of one core (vision.cpu_budget)"
     )
     assert said[-2] == "at most 10.0 frames are read each second: the processor has 80 °C"
-    assert said[-1] == "every frame is read again"
+    assert said[-1] == "faces are read as often as they need it again"
     assert len(said) == 4
 
 
@@ -132,3 +133,12 @@ def test_what_changes_for_seconds_is_said_once(caplog: pytest.LogCaptureFixture)
 def test_a_budget_or_rate_of_nothing_is_a_mistake_of_the_caller(budget: float, fps: float) -> None:
     with pytest.raises(ValueError, match="must be above 0"):
         Governor(budget, fps)
+
+
+def test_beyond_the_budget_faces_are_read_sparingly_until_more_would_fit() -> None:
+    governor = Governor(0.4, 15)
+    assert after(governor, 0.005).effort is Effort.BY_NEED
+    assert after(governor, 0.040, start_s=20).effort is Effort.SPARING
+    relieved = after(governor, 0.015, start_s=40)
+    assert (relieved.limit, relieved.effort) == (None, Effort.SPARING)
+    assert after(governor, 0.008, start_s=60).effort is Effort.BY_NEED

@@ -12,15 +12,16 @@ import pytest
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Box, Emotion, Face, Frame, Recognition, RejectReason
-from edge_agent.vision.align import Picture, align_box, align_face
+from edge_agent.vision.align import Picture, align_box, align_face, crop_face
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.faces.follower import FaceFollower
 from edge_agent.vision.faces.primary import PrimaryFaceSelector
 from edge_agent.vision.faces.tracker import Tracker
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.options import VisionOptions
-from edge_agent.vision.recognizer import Recognizer, VisionStages, crop_face, open_recognizer
+from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vision.smoother import Smoother
+from edge_agent.vision.stages import VisionStages
 from tests.support.vision.portraits import detector, serious, smiling
 from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model
 
@@ -188,12 +189,15 @@ def test_faces_smaller_than_wanted_are_not_read() -> None:
     assert open_recognizer(VisionOptions(min_face=400)).read_picture(smiling()) == []
 
 
-def test_no_more_faces_are_read_than_wanted() -> None:
-    assert len(open_recognizer(VisionOptions(max_faces=1)).read_picture(two_people())) == 1
+def test_no_more_faces_of_a_frame_are_read_than_wanted_but_all_of_a_picture() -> None:
+    recognizer = open_recognizer(VisionOptions(max_faces=1, confirm_frames=1))
+    assert len(recognizer.recognize(frame(two_people())).observations) == 1
+    assert len(recognizer.read_picture(two_people())) == 2
 
 
 def test_the_recognizer_tells_which_models_it_uses(recognizer: Recognizer) -> None:
-    assert [card.kind for card in recognizer.models] == ["face-detector", "expression"]
+    kinds = [card.kind for card in recognizer.models]
+    assert kinds == ["face-detector", "expression", "face-cover"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from edge_agent.core import clock
 from edge_agent.core.expression import Frame, Recognition
 from edge_agent.core.latest_value import LatestValue
 from edge_agent.vision.governor import Governor, Limit
+from edge_agent.vision.need import Effort
 from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vision.worker import VisionWorker
@@ -120,3 +121,33 @@ def test_who_wants_the_frame_itself_gets_it_with_what_was_seen() -> None:
     vision.start()
     assert vision.join(DEADLINE_S)
     assert shown == [(3, 1)]
+
+
+def test_frames_in_which_faces_need_no_reading_are_passed_over_and_counted() -> None:
+    latest_frame: LatestValue[Frame] = LatestValue()
+    seen = Seen()
+    recognizer = open_recognizer(VisionOptions("expression-fast", confirm_frames=1, by_need=True))
+    vision = VisionWorker(latest_frame, recognizer, Governor(8, 15), seen.take)
+    start = clock.now()
+    for number in range(30):
+        vision._read(Frame(smiling(), start.shifted(number / 15), number))
+    assert vision.frames == 30
+    assert 6 <= vision.readings == len(seen.recognitions) <= 15
+    assert vision.effort is Effort.BY_NEED
+
+
+def test_who_wants_the_frame_itself_gets_all_of_them() -> None:
+    recognizer = open_recognizer(VisionOptions("expression-fast", confirm_frames=1, by_need=True))
+    shown: list[int] = []
+    vision = VisionWorker(
+        LatestValue(),
+        recognizer,
+        Governor(8, 15),
+        lambda _: None,
+        lambda frame, _: shown.append(frame.number),
+    )
+    start = clock.now()
+    for number in range(5):
+        vision._read(Frame(smiling(), start.shifted(number / 15), number))
+    assert shown == [0, 1, 2, 3, 4]
+    assert vision.effort is Effort.EVERY_FRAME

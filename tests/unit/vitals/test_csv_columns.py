@@ -13,7 +13,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows.columns import VITAL
 from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, all_readings, read_readings
-from edge_agent.vitals.csv_columns import ColumnMap, guess_columns
+from edge_agent.vitals.csv_columns import ColumnMap, guess_columns, guess_dates
 
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_100_000_000)
 AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
@@ -225,3 +225,19 @@ def test_a_file_that_the_export_has_written_is_known_by_each_of_its_columns(
     path.write_text(f"{','.join(names)}\n{','.join(row)}\n", encoding="utf-8")
     (reading,) = read_readings(path, now=NOW)
     assert (reading.kind, reading.value, reading.source) == (VitalKind.HEART_RATE, 66.0, "cuff")
+
+
+@pytest.mark.parametrize(
+    ("times", "order"),
+    [
+        (["20.11.2026"], "dmy"),
+        (["05.01.2026 08:15"], "dmy"),
+        (["5/1/2026", "20/1/2026"], "dmy"),
+        (["1/5/2026", "1/20/2026 8:15 AM"], "mdy"),
+        (["1/5/2026", "2/5/2026"], "iso"),
+        (["2026-01-05T08:00:00Z"], "iso"),
+        (["", "soon"], "iso"),
+    ],
+)
+def test_the_order_of_dates_is_guessed_where_they_tell_it(times: list[str], order: str) -> None:
+    assert guess_dates(times) == order

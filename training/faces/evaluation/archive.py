@@ -61,16 +61,22 @@ class Archive:
         Raises:
             DataError: the archive or a photograph cannot be read, or nothing of it is held out.
         """
+        return self.pictures_of("test", among, limit)
+
+    def pictures_of(
+        self, part: str, among: Collection[str] | None = None, limit: int | None = None
+    ) -> Iterator[tuple[str, Picture]]:
+        """Photographs of a part with their names, otherwise as `held_out` gives them."""
         with self._opened() as (root, names):
             chosen = [
                 n
                 for n in sorted(names)
-                if self.shares.part(n) == "test" and (among is None or n in among)
+                if self.shares.part(n) == part and (among is None or n in among)
             ]
             if not chosen:
                 raise DataError(
-                    f"{self.place}: none of its {len(names)} photographs is held out; "
-                    "give more of them"
+                    f"{self.place}: none of its {len(names)} photographs is held out (part {part});"
+                    " give more of them"
                 )
             step = 1 if limit is None else max(len(chosen) // limit, 1)
             for name in chosen[::step][:limit]:

@@ -143,7 +143,7 @@ class Trial:
 
     def _find(self, name: str, frame: Picture, finding: Finding) -> None:
         detected = self._seen(frame)
-        expected = _large_enough(detected[YUNET])
+        expected = expected_faces(detected[YUNET])
         hits = {detector: hit(each, expected) for detector, each in detected.items()}
         for row, chosen in _rows(name, expected):
             finding.count(row, {detector: those[chosen] for detector, those in hits.items()})
@@ -210,7 +210,7 @@ def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray
     return np.array([overlaps(box, second).max(initial=0.0) for box in first], dtype=np.float64)
 
 
-def _large_enough(yunet: Candidates) -> FaceBoxes:
+def expected_faces(yunet: Candidates) -> FaceBoxes:
     """The faces that are to be found."""
     none = np.zeros(len(yunet), dtype=np.bool_)
     sure = np.ones(len(yunet), dtype=np.float32)

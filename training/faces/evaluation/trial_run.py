@@ -9,7 +9,10 @@ from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.faces.yunet import YuNet
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
+from edge_agent.vision.options import VisionOptions
+from edge_agent.vision.recognizer import open_recognizer
 from training.faces.evaluation.archive import Archive
+from training.faces.evaluation.covered import Reading, read_covered
 from training.faces.evaluation.trial import HEIGHT, WIDTH, Finding, Placing, Trial
 from training.faces.evaluation.trial_report import Report
 from training.faces.labelling.split import read_shares
@@ -18,6 +21,8 @@ log = logging.getLogger(__name__)
 
 SURE = 0.7
 PERHAPS = 0.5
+PORTRAITS = "portraits"
+"""The archive whose folders say who wears a mask."""
 MIN_FACE = 24.0
 """Smaller faces are left out, as the agent does by default; longer side, pixels of the frame."""
 
@@ -66,4 +71,16 @@ def run_trial(
         log.info("%s: done", name)
     card = detector.card
     threshold = card.score_threshold if score is None else score
-    return Report(f"{card.name} {card.version}", threshold or 0.0, findings, placings)
+    covered = _read_portraits(archives.get(PORTRAITS), find_model(model), score, limit)
+    name = f"{card.name} {card.version}"
+    return Report(name, threshold or 0.0, findings, placings, covered)
+
+
+def _read_portraits(
+    portraits: Archive | None, model: Path, score: float | None, limit: int | None
+) -> dict[str, Reading]:
+    """Return what the whole chain reads of portraits with and without a mask."""
+    if portraits is None:
+        return {}
+    recognizer = open_recognizer(VisionOptions(detector_model=str(model), face_score=score))
+    return read_covered(recognizer, portraits.held_out(limit=limit))

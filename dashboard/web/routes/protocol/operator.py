@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from dashboard.protocols.file import list_protocols
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.protocols.running import ProtocolView
-from dashboard.web.login_guard import LOGIN_COOKIE, AccountDep
+from dashboard.web.login_guard import AccountDep, login_token
 from dashboard.web.rendering import render
 from dashboard.web.routes.live import CHECK_SECONDS, is_logged_in
 from dashboard.web.schemas import (
@@ -105,7 +105,7 @@ def end(
 @router.get("/api/v1/protocol/events", response_class=StreamingResponse, responses=_EVENTS)
 async def protocol_events(request: Request, services: ServicesDep) -> Response:
     """Stream server-sent events ``protocol``: its state, whenever something changes."""
-    token = request.cookies.get(LOGIN_COOKIE, "")
+    token = login_token(request)
     return event_stream(_events(services, token))
 
 

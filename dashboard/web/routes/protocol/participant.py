@@ -30,46 +30,53 @@ def _view(runner: ProtocolRunnerDep, token: str) -> ProtocolView:
     return view
 
 
-ProtocolViewDep = Annotated[ProtocolView, Depends(_view)]
+def _open_view(view: Annotated[ProtocolView, Depends(_view)]) -> ProtocolView:
+    """Return the protocol of a token while it is not over; afterwards nothing is shown or taken."""
+    if view.is_over:
+        raise HTTPException(410, "The session has ended, and this page with it.")
+    return view
+
+
+ProtocolViewDep = Annotated[ProtocolView, Depends(_open_view)]
 
 
 @router.get("/{token}")
 def participant_page(request: Request, runner: ProtocolRunnerDep, token: str) -> Response:
     """Show the page of the protocol that the token belongs to."""
     view = runner.view_of(token)
-    if view is None:
-        return render(request, "participate_gone.html", 404)
+    if view is None or view.is_over:
+        return render(request, "participate_gone.html", 404 if view is None else 410)
     return render(request, "participate.html", token=token, texts=view.texts)
 
 
 @router.get("/{token}/events", dependencies=[Depends(_view)])
 async def participant_events(services: ServicesDep, token: str) -> Response:
-    """Stream what is to be shown now, whenever that changes.
+    """Stream what is to be shown now, whenever that changes; that it is over, too.
 
     While the stream is open, the page counts as open.
     """
     return event_stream(_events(services, token))
 
 
-@router.post("/{token}/ready", status_code=204, dependencies=[Depends(_view)])
+@router.post("/{token}/ready", status_code=204, dependencies=[Depends(_open_view)])
 def ready(runner: ProtocolRunnerDep, token: str) -> None:
     """The participant is there, and may be shown something."""
     runner.set_ready(token)
 
 
-@router.post("/{token}/answer", status_code=204, dependencies=[Depends(_view)])
+@router.post("/{token}/answer", status_code=204, dependencies=[Depends(_open_view)])
 def answer(runner: ProtocolRunnerDep, token: str, message: Answer) -> None:
     """Take an answer to the question of a screen."""
     runner.answer(token, message.step, message.value)
 
 
-@router.post("/{token}/ended", status_code=204, dependencies=[Depends(_view)])
+@router.post("/{token}/ended", status_code=204, dependencies=[Depends(_open_view)])
 def media_ended(runner: ProtocolRunnerDep, token: str, message: Answer) -> None:
     """The sound or video of a screen has come to its end."""
     runner.media_ended(token, message.step)
 
 
-@router.post("/{token}/failed", status_code=204, dependencies=[Depends(_view)])
+@router.post("/{token}/failed", status_code=204, dependencies=[Depends(_open_view)])
 def media_failed(runner: ProtocolRunnerDep, token: str, message: Answer) -> None:
     """The file of a screen cannot be shown by this browser."""
     runner.media_failed(token, message.step)

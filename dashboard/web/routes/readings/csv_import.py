@@ -5,7 +5,7 @@ at all.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import cast
 from urllib.parse import urlencode
@@ -26,7 +26,14 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.placement import Placement
 from edge_agent.store.write.imports import import_readings
 from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, JudgedRow, all_readings
-from edge_agent.vitals.csv_columns import TARGETS, ColumnMap, DateOrder, guess_columns, zone_named
+from edge_agent.vitals.csv_columns import (
+    TARGETS,
+    ColumnMap,
+    DateOrder,
+    guess_columns,
+    guess_dates,
+    zone_named,
+)
 
 router = APIRouter(tags=["readings"])
 PATH = f"{PAGE}/import"
@@ -179,7 +186,7 @@ def _find(services: Services, account: int, name: str) -> CsvFile:
 def _choice(given: Mapping[str, str], file: CsvFile) -> Choice:
     """Return what was chosen, or the guess where nothing was."""
     if "dates" not in given:
-        return Choice(guess_columns(file.header), "")
+        return Choice(_guess(file), "")
     columns = {t: given[f"column_{t}"] for t in TARGETS if given.get(f"column_{t}") in file.header}
     known = ((kind.value, kind.spec.unit_choices) for kind in VitalKind if kind in columns)
     units = {
@@ -191,6 +198,20 @@ def _choice(given: Mapping[str, str], file: CsvFile) -> Choice:
     return Choice(
         ColumnMap(columns, units, cast("DateOrder", dates)), given.get("zone", "").strip()
     )
+
+
+def _guess(file: CsvFile) -> ColumnMap:
+    """Return what the columns are likely to be, by their names and by how the first times look."""
+    columns = guess_columns(file.header)
+    at = columns.columns.get("at")
+    if at is None:
+        return columns
+    place = file.header.index(at)
+    first = (cells[place] for _, cells in islice(file.rows(), PREVIEW_ROWS) if place < len(cells))
+    try:
+        return replace(columns, dates=guess_dates(first))
+    except DataFileError:  # a row is no CSV: the preview says so
+        return columns
 
 
 def _page(

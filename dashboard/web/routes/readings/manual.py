@@ -8,17 +8,29 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from dashboard.accounts.accounts import AccountError
+from dashboard.accounts.passwords import AccountError
 from dashboard.web.login_guard import AccountDep
+from dashboard.web.once import new_key
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.given_readings import Origin, flag_near_pressures, reading_of
+from edge_agent.core.given_readings import (
+    LEAST_PULSE_PRESSURE_MMHG,
+    Origin,
+    are_near,
+    flag_near_pressures,
+    reading_of,
+)
 from edge_agent.core.readings import DOUBTFUL, VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import PRESSURES, VitalKind
+from edge_agent.store.intake.corrections import (
+    ReadingKey,
+    entered_readings,
+    removed_readings,
+)
 from edge_agent.store.study.placement import Nearest, outside_sentence
 from edge_agent.store.write.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
@@ -35,6 +47,11 @@ BY_HAND = tuple(kind for kind in VitalKind if kind.spec.by_hand)
 NOTE_LENGTH = 80
 
 TEXT_LENGTH = 200
+RECENT = 20
+_CHANGED = {
+    "corrected": "The reading was corrected. What it was before is kept.",
+    "removed": "The reading was removed. It counts nowhere any more; what it was is kept.",
+}
 
 Text = Annotated[str, Form(max_length=TEXT_LENGTH)]
 Count = Annotated[int | None, Query(ge=0)]
@@ -42,10 +59,20 @@ Count = Annotated[int | None, Query(ge=0)]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a person wrote into the form, and what is wrong with it, by field."""
+    """What a person wrote into the form, and what is wrong with it, by field.
+
+    ``doubts`` says what is implausible; it is stored only when the person confirms these values.
+    """
 
     values: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
+
+    @property
+    def signature(self) -> str:
+        """The values, as they are confirmed: other ones are asked about again."""
+        given = {kind: self.values.get(kind) for kind in BY_HAND}
+        return " ".join(f"{kind}={value}" for kind, value in given.items() if value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +86,7 @@ class Notices:
         secret: of a new token, shown this once.
         token_problem: why no token was made.
         file_problem: why a file cannot be read.
+        correction: of a reading, that was not taken yet.
     """
 
     message: str = ""
@@ -67,6 +95,21 @@ class Notices:
     secret: str = ""
     token_problem: str = ""
     file_problem: str = ""
+    correction: Correction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A correction that was not taken yet: of which reading, its new value, and why not.
+
+    ``confirmed`` is the value with which the form may come again although it is implausible; empty:
+    it may not.
+    """
+
+    key: ReadingKey
+    value: str
+    problem: str
+    confirmed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +146,8 @@ OutsideDep = Annotated[Outside | None, Depends(_outside)]
 async def _entry_form(request: Request) -> Entry:
     """Return the fields of the form: one for each kind that is entered by hand, time and note."""
     form = await request.form(max_fields=20)
-    values = {name: form.get(name, "") for name in (*BY_HAND, "at", "note")}
+    names = (*BY_HAND, "at", "note", "confirmed", "once")
+    values = {name: form.get(name, "") for name in names}
     if any(not isinstance(value, str) or len(value) > TEXT_LENGTH for value in values.values()):
         raise HTTPException(422, f"Give each field as text of at most {TEXT_LENGTH} characters.")
     return Entry({str(name): str(value).strip() for name, value in values.items()})
@@ -120,10 +164,11 @@ def readings_page(
     there: Count = None,
     flagged: Count = None,
     outside: OutsideDep = None,
+    changed: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
     """Show the form, the place for files, and the tokens; after an entry, what became of it."""
     warning = "" if outside is None else _outside_text(services, outside)
-    message = _result_text(taken, there or 0, flagged or 0)
+    message = _CHANGED.get(changed) or _result_text(taken, there or 0, flagged or 0)
     return _page(request, services, Notices(message=message, warning=warning))
 
 
@@ -134,19 +179,25 @@ def enter(
     account: AccountDep,
     entry: EntryDep,
 ) -> Response:
-    """Take in what a person has measured; nothing is stored while a field is wrong."""
+    """Take in what a person has measured; nothing is stored while a field is wrong, and nothing
+    implausible before the person has confirmed it.
+    """
     readings = _validate(entry, account.name)
     _check_note(services, entry, readings)
-    if entry.problems:
+    if not entry.problems and entry.values["confirmed"] != entry.signature:
+        entry.doubts.extend(doubts_of(readings))
+    if entry.problems or entry.doubts:
         return _page(request, services, Notices(entry=entry))
-    new = import_each(services.options.database, readings)
-    if entry.values["note"]:
-        services.study.add_marker(MarkerKind.NOTE, entry.values["note"], readings[0].at)
-    services.accounts.record(account.name, "readings_by_hand", str(sum(new)))
-    flagged = sum(bool(reading.flags & DOUBTFUL) for reading in readings)
-    return RedirectResponse(
-        f"{PAGE}?taken={sum(new)}&there={new.count(False)}&flagged={flagged}", 303
-    )
+
+    def store() -> str:
+        new = import_each(services.options.database, readings)
+        if entry.values["note"]:
+            services.study.add_marker(MarkerKind.NOTE, entry.values["note"], readings[0].at)
+        services.accounts.record(account.name, "readings_by_hand", str(sum(new)))
+        flagged = sum(bool(reading.flags & DOUBTFUL) for reading in readings)
+        return f"{PAGE}?taken={sum(new)}&there={new.count(False)}&flagged={flagged}"
+
+    return RedirectResponse(services.once.run(entry.values["once"], store), 303)
 
 
 @router.post(f"{PAGE}/tokens", include_in_schema=False)
@@ -194,7 +245,28 @@ def _validate(entry: Entry, account: str) -> list[VitalReading]:
         entry.problems.setdefault(missing, "A cuff measures both pressures: enter this one too.")
     if any(VitalFlag.CLOCK_DIFFERS in reading.flags for reading in readings):
         entry.problems["at"] = "This time is in the future. Correct it, or leave it empty for now."
-    return flag_near_pressures(readings)
+    return flag_near_pressures([reading.checked() for reading in readings])
+
+
+def doubts_of(readings: list[VitalReading]) -> list[str]:
+    """Return a sentence for each reading that is implausible by itself, or for a pair of them."""
+    doubts = []
+    for reading in readings:
+        low, high = reading.kind.plausible
+        spec = reading.kind.spec
+        if not low <= reading.value <= high:
+            doubts.append(
+                f"{spec.label} {reading.value:g} {spec.unit_shown} is not between {low:g} and "
+                f"{high:g}."
+            )
+    pressures = {one.kind: one.value for one in readings if one.kind in PRESSURES}
+    if not doubts and are_near(pressures):
+        high, low = (pressures[kind] for kind in (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC))
+        doubts.append(
+            f"{high:g}/{low:g} mmHg: the systolic pressure, which comes first, is more than "
+            f"{LEAST_PULSE_PRESSURE_MMHG:g} mmHg above the diastolic."
+        )
+    return doubts
 
 
 def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) -> None:
@@ -223,9 +295,8 @@ def _result_text(taken: int | None, there: int, flagged: int) -> str:
     if there:
         parts.append(f"{there:,} {'was' if there == 1 else 'were'} already there and unchanged.")
     if flagged:
-        parts.append(
-            f"{flagged:,} look implausible: they are saved with a flag and left out of all means."
-        )
+        look = "looks implausible: it is" if flagged == 1 else "look implausible: they are"
+        parts.append(f"{flagged:,} {look} saved with a flag and left out of all means.")
     return " ".join(parts)
 
 
@@ -240,14 +311,21 @@ def _outside_text(services: Services, outside: Outside) -> str:
 
 
 def _page(request: Request, services: Services, notices: Notices) -> Response:
-    wrong = notices.token_problem or notices.file_problem or notices.entry.problems
+    entry = notices.entry
+    wrong = notices.token_problem or notices.file_problem or entry.problems or entry.doubts
+    database = services.options.database
     return render(
         request,
         "readings.html",
-        status_code=422 if wrong else 200,
+        status_code=422 if wrong or notices.correction else 200,
         message=notices.message,
         warning=notices.warning,
-        entry=notices.entry,
+        entry=entry,
+        confirmed=entry.signature if entry.doubts else "",
+        once=new_key(),
+        recent=entered_readings(database, RECENT),
+        removed=removed_readings(database, RECENT),
+        correction=notices.correction,
         kinds=sorted(BY_HAND, key=lambda kind: kind not in PRESSURES),
         secret=notices.secret,
         token_problem=notices.token_problem,
@@ -257,6 +335,11 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
         largest_mib=MAX_FILE_BYTES // 2**20,
         address=str(request.base_url).rstrip("/"),
     )
+
+
+def page_with_correction(request: Request, services: Services, correction: Correction) -> Response:
+    """Show the page with a correction that was not taken yet."""
+    return _page(request, services, Notices(correction=correction))
 
 
 def page_with_file_problem(request: Request, services: Services, problem: str) -> Response:

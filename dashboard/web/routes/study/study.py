@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.protocols.file import ProtocolError, list_protocols
 from dashboard.web.login_guard import AccountDep
+from dashboard.web.once import new_key
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
-from dashboard.web.routes.live import open_session
+from dashboard.web.routes.live import close_session, open_session
 from dashboard.web.schemas import SessionModel
 from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import Purpose, Session, SessionSetting
-from edge_agent.store.read.overview import consents, session_counts
+from edge_agent.core.study import Purpose, SessionSetting
+from edge_agent.store.read.overview import session_counts
+from edge_agent.store.study.roster import (
+    ConsentState,
+    Question,
+    RosterOrder,
+    consenting,
+    read_roster,
+)
 
 router = APIRouter(tags=["study"])
 NAVIGATION = NavigationEntry(
@@ -30,26 +39,83 @@ _STUDY = "/study"
 # of templates/_consent_text.html; records name the version that was agreed to
 CONSENT_VERSION = "3"
 
+_SESSION_ROWS = 25
+_MOST_READY = 200
+"""Beyond this a code is typed: a list of thousands helps nobody, and costs every visit."""
+_LAST_PAGE = 1_000_000
+
 CodeField = Annotated[str, Form(max_length=100)]
+OnceField = Annotated[str, Form(max_length=40)]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyQuestion:
+    """Which part of the two lists of the page is wanted."""
+
+    participants: Question = field(default_factory=Question)
+    session_page: int = 1
+
+    def address(self, **changes: int) -> str:
+        """Return the address of the page with another page of a list."""
+        part = self.participants
+        words = {
+            "search": part.search,
+            "consent": part.consent or "",
+            "order": "" if part.order is RosterOrder.CODE else part.order,
+            "page": part.page,
+            "session_page": self.session_page,
+        } | changes
+        shown = {name: value for name, value in words.items() if value not in {"", 1}}
+        return f"{_STUDY}?{urlencode(shown)}"
+
+
+def _question(
+    search: Annotated[str, Query(max_length=100)] = "",
+    consent: Annotated[ConsentState | Literal[""], Query()] = "",
+    order: Annotated[RosterOrder, Query()] = RosterOrder.CODE,
+    page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1,
+    session_page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1,
+) -> StudyQuestion:
+    return StudyQuestion(Question(search.strip(), consent or None, order, page), session_page)
+
+
+QuestionDep = Annotated[StudyQuestion, Depends(_question)]
 
 
 @router.get(_STUDY, include_in_schema=False)
-def study_page(request: Request, services: ServicesDep) -> Response:
-    """Show participants, their consent, and sessions."""
-    return _page(request, services)
+def study_page(
+    request: Request,
+    services: ServicesDep,
+    question: QuestionDep,
+    participant: Annotated[str, Query(max_length=100)] = "",
+    ended: Annotated[int | None, Query(ge=0)] = None,
+) -> Response:
+    """Show participants, their consent, and sessions.
+
+    A participant that the address names is the one chosen for the next session; nobody else is.
+    """
+    return _page(request, services, chosen=participant, ended=ended, question=question)
 
 
 @router.post("/study/participants", include_in_schema=False)
 def create_participant(
-    request: Request, services: ServicesDep, account: AccountDep, code: CodeField = ""
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    code: CodeField = "",
+    once: OnceField = "",
 ) -> Response:
-    """Add a participant under the code given, or one that is made up."""
-    try:
+    """Add a participant under the code given, or one that is made up; a second click adds none."""
+
+    def add() -> str:
         participant = services.study.create_participant(code.strip() or None)
+        services.accounts.record(account.name, "participant_create", participant.code)
+        return f"/study/participants/{participant.code}/consent"
+
+    try:
+        return RedirectResponse(services.once.run(once, add), 303)
     except StudyError as error:
         return _page(request, services, str(error))
-    services.accounts.record(account.name, "participant_create", participant.code)
-    return RedirectResponse(f"/study/participants/{participant.code}/consent", 303)
 
 
 @router.get("/study/participants/{code}/consent", include_in_schema=False)
@@ -75,7 +141,7 @@ def give_consent(
         return _consent_page(request, services.study.has_consent(code), code, problem)
     services.study.give_consent(code, CONSENT_VERSION)
     services.accounts.record(account.name, "consent_give", code)
-    return RedirectResponse(_STUDY, 303)
+    return RedirectResponse(f"{_STUDY}?{urlencode({'participant': code})}", 303)
 
 
 @router.post("/study/participants/{code}/withdraw", include_in_schema=False)
@@ -89,6 +155,7 @@ def withdraw_consent(
         services.study.withdraw_consent(code)
     except StudyError as error:
         return _page(request, services, str(error))
+    services.exports.forget_all()  # one that waits for its download may hold them
     services.accounts.record(account.name, "consent_withdraw", code)
     return RedirectResponse(f"/study/participants/{code}/erase", 303)
 
@@ -102,6 +169,7 @@ class SessionForm:
     setting: str
     protocol: str
     name: str
+    once: str
 
 
 def _session_form(
@@ -110,8 +178,9 @@ def _session_form(
     setting: Annotated[str, Form(max_length=40)] = SessionSetting.OTHER.value,
     protocol: Annotated[str, Form(max_length=64)] = "",
     name: Annotated[str, Form(max_length=200)] = "",
+    once: OnceField = "",
 ) -> SessionForm:
-    return SessionForm(participant, purpose, setting, protocol, name)
+    return SessionForm(participant, purpose, setting, protocol, name, once)
 
 
 SessionFormDep = Annotated[SessionForm, Depends(_session_form)]
@@ -125,9 +194,12 @@ def start_session(
     form: SessionFormDep,
 ) -> Response:
     """Open a session now and lead to the page of its protocol, or to the live page, where its
-    markers are set.
+    markers are set; a second click opens none.
     """
-    try:
+
+    def start() -> str:
+        if not form.participant:
+            raise StudyError("Choose the participant of the session.")
         session = open_session(
             services,
             form.participant,
@@ -136,28 +208,30 @@ def start_session(
             form.name,
             form.protocol,
         )
+        services.accounts.record(account.name, "session_start", str(session.id))
+        return "/protocol" if form.protocol else "/live"
+
+    try:
+        return RedirectResponse(services.once.run(form.once, start), 303)
     except (StudyError, ProtocolError) as error:
-        return _page(request, services, str(error))
-    services.accounts.record(account.name, "session_start", str(session.id))
-    return RedirectResponse("/protocol" if form.protocol else "/live", 303)
+        return _page(request, services, str(error), chosen=form.participant)
 
 
 @router.post("/study/sessions/end", include_in_schema=False)
-def end_session(request: Request, services: ServicesDep, account: AccountDep) -> Response:
-    """Close the open session now."""
+def end_session(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    session: Annotated[int | None, Form(ge=0)] = None,
+) -> Response:
+    """Close the open session now, and lead to the study, which leads to the session."""
+    is_open = services.study.open_session()
     try:
-        session = services.study.end_session()
+        close_session(services, account.name, session)
     except StudyError as error:
         return _page(request, services, str(error))
-    services.accounts.record(account.name, "session_end", str(session.id))
-    return RedirectResponse(_STUDY, 303)
-
-
-@router.get("/study/sessions/{number}", include_in_schema=False)
-def session_page(request: Request, reader: ReaderDep, study: StudyDep, number: int) -> Response:
-    """Show one session and its markers."""
-    session = _find(reader.session_list(), number)
-    return render(request, "session.html", session=session, markers=study.markers(number))
+    number = session if session is not None or is_open is None else is_open.id
+    return RedirectResponse(f"{_STUDY}?ended={number}", 303)
 
 
 @router.get("/api/v1/sessions")
@@ -166,23 +240,44 @@ def get_sessions(reader: ReaderDep) -> list[SessionModel]:
     return [SessionModel.model_validate(session) for session in reader.session_list()]
 
 
-def _page(request: Request, services: Services, problem: str = "") -> Response:
+def _page(
+    request: Request,
+    services: Services,
+    problem: str = "",
+    *,
+    chosen: str = "",
+    ended: int | None = None,
+    question: StudyQuestion | None = None,
+) -> Response:
+    question = question or StudyQuestion()
     study = services.study
+    sessions = study.sessions()
+    pages = max(1, -(-len(sessions) // _SESSION_ROWS))
+    session_page = min(question.session_page, pages)
+    first = (session_page - 1) * _SESSION_ROWS
+    shown = sessions[first : first + _SESSION_ROWS]
     database = services.options.database
     running = services.protocol_runner.view()
-    known = consents(database)
-    participants = study.participants()
-    ready = [p.code for p in participants if p.code in known and known[p.code].withdrawn_ms is None]
+    roster = read_roster(database, question.participants)
     return render(
         request,
         "study.html",
         status_code=409 if problem else 200,
         problem=problem,
-        participants=participants,
-        consents=known,
-        ready=ready,
-        sessions=study.sessions(),
-        counts=session_counts(database),
+        question=question.participants,
+        roster=roster,
+        roster_address=lambda page: question.address(page=page),
+        ready=consenting(database, _MOST_READY),
+        most_ready=_MOST_READY,
+        chosen=chosen,
+        once=new_key(),
+        sessions=shown,
+        session_count=len(sessions),
+        session_page=session_page,
+        session_pages=pages,
+        session_address=lambda page: question.address(session_page=page),
+        ended=next((one for one in sessions if one.id == ended and one.end_ms), None),
+        counts=session_counts(database, [one.id for one in shown]),
         open_session=study.open_session(),
         purposes=services.options.purposes,
         settings=list(SessionSetting),
@@ -219,10 +314,3 @@ def _setting(text: str) -> SessionSetting:
         raise StudyError(
             f"Setting {text!r} is not known. Choose one of: {', '.join(SessionSetting)}."
         ) from error
-
-
-def _find(sessions: list[Session], number: int) -> Session:
-    session = next((one for one in sessions if one.id == number), None)
-    if session is None:
-        raise HTTPException(404)
-    return session

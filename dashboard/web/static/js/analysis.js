@@ -13,3 +13,24 @@ function adapt() {
 form.addEventListener("change", adapt);
 window.addEventListener("pageshow", adapt);  // after "back" the browser puts the choices of before in again
 adapt();
+
+// A page without HTTPS has no clipboard: then the sentence is selected, and the reader's own copy takes it.
+async function copySentence(button) {
+  const text = button.parentElement.querySelector("[data-copied]");
+  window.getSelection().selectAllChildren(text);
+  try {
+    await navigator.clipboard.writeText(text.textContent);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Selected";
+  }
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", () => copySentence(button));
+}
+
+// Nobody can open a fold on paper.
+window.addEventListener("beforeprint", () => {
+  for (const fold of document.querySelectorAll(".flow-fold")) fold.open = true;
+});

@@ -1,9 +1,10 @@
 // Draws charts: takes the Plotly JSON that the server made, puts in the colours of the present scheme, and writes the
-// same data as a table. The script of Plotly is large; it is loaded once, when the first chart is there.
+// same data as a table. The script of Plotly is large; it is loaded once, when the first chart is there. Charts that are
+// seen are drawn first, the others one by one while the browser has nothing else to do.
 
 import { localTime } from "./page.js";
 
-const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, doubleClick: "reset", scrollZoom: false };
+const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, doubleClick: false, scrollZoom: false };
 const drawn = new Map();
 let loading = null;
 
@@ -30,9 +31,9 @@ function withColours(value, style) {
   return value;
 }
 
-/** Plotly knows no time zones: shift UTC milliseconds so that its axis reads as the reader's clock does. */
+/** Write UTC milliseconds as the reader's clock does. As text, for Plotly itself shifts some of the numbers, and no text. */
 function shifted(ms) {
-  return typeof ms === "number" ? ms - new Date(ms).getTimezoneOffset() * 60000 : ms;
+  return typeof ms === "number" ? new Date(ms - new Date(ms).getTimezoneOffset() * 60000).toISOString().replace("T", " ").slice(0, -1) : ms;
 }
 
 function withLocalTimes(figure) {
@@ -109,13 +110,76 @@ export async function drawChart(element, chart) {
   const plotly = await loadPlotly();
   const plot = element.querySelector(".chart-plot");
   const { data, layout } = prepared(chart, plot.clientWidth);
+  if (window.matchMedia("(pointer: coarse)").matches) layout.dragmode = false; // a finger scrolls the page
   await plotly.react(plot, data, layout, CONFIG);
   element.dataset.drawn = "yes";
+  element.dispatchEvent(new CustomEvent("chart-drawn", { detail: plot }));
 }
 
-for (const element of document.querySelectorAll("figure[data-chart]")) {
-  drawChart(element, JSON.parse(element.querySelector("[data-chart-json]").textContent));
+function save(address, name) {
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
 }
+
+/** Save the picture that is shown, twice as fine as the screen. Our policy allows pictures from data, not from blobs. */
+async function savePicture(element) {
+  const plot = element.querySelector(".chart-plot");
+  const { clientWidth: width, clientHeight: height } = plot;
+  const picture = new Image();
+  picture.src = await (await loadPlotly()).toImage(plot, { format: "svg", width, height });
+  await picture.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = 2 * width;
+  canvas.height = 2 * height;
+  const context = canvas.getContext("2d");
+  context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--surface").trim();
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  save(canvas.toDataURL("image/png"), `${element.id}.png`);
+}
+
+const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+
+function saveTable(element) {
+  const chart = drawn.get(element);
+  const rows = chart.rows.map((row) => (chart.time_axis ? [new Date(Number(row[0])).toISOString(), ...row.slice(1)] : row));
+  const text = [chart.columns, ...rows].map((row) => row.map(quoted).join(",")).join("\n");
+  const address = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
+  save(address, `${element.id}.csv`);
+  setTimeout(() => URL.revokeObjectURL(address), 10000);
+}
+
+for (const button of document.querySelectorAll("[data-take]")) {
+  const element = button.closest("figure");
+  button.addEventListener("click", async () => {
+    await drawFirst(element);
+    if (button.dataset.take === "png") await savePicture(element);
+    else saveTable(element);
+  });
+}
+
+const whenIdle = window.requestIdleCallback ?? ((callback) => setTimeout(callback, 50));
+const waiting = new Set(document.querySelectorAll("figure[data-chart]"));
+
+function drawFirst(element) {
+  if (!waiting.delete(element)) return null; // drawn already
+  return drawChart(element, JSON.parse(element.querySelector("[data-chart-json]").textContent));
+}
+
+async function drawRest() {
+  const [element] = waiting;
+  if (element === undefined) return;
+  await drawFirst(element);
+  whenIdle(drawRest);
+}
+
+const nearby = new IntersectionObserver((entries) => {
+  const seen = entries.filter((entry) => entry.isIntersecting).map((entry) => drawFirst(entry.target));
+  Promise.all(seen).then(() => whenIdle(drawRest));
+});
+for (const element of waiting) nearby.observe(element);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const [element, chart] of drawn) drawChart(element, chart);
 });

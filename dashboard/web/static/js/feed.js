@@ -1,53 +1,141 @@
-// The live feed: one event stream for the page, paused while the page is hidden, with the agent's state shown.
+// The live feed: one event stream for the page, paused while the page is hidden. The dashboard tells its clock each
+// second and the agent speaks each second: whoever is silent for longer is called so.
 
+import { deviceNow, localTime, setDeviceClock, span } from "./page.js";
+
+const SILENT_MS = 2400;
+const LOOK_MS = 250;
+const REOPEN_MS = 4000;
+const SLEPT_MS = 3000; // a page that was frozen, or whose machine slept, did not look for this long
+const SKEW_MS = 5000;
+const SPOKEN_BY_THE_AGENT = ["expression", "vital", "health", "state"];
 const AGENT_STATES = {
-  connecting: ["connecting", ""],
-  online: ["agent running", "badge-good"],
-  offline: ["agent offline", "badge-bad"],
-  lost: ["dashboard not reachable", "badge-bad"],
+  connecting: ["connecting", "", ""],
+  online: ["agent running", "badge-good", ""],
+  silent: ["agent not answering", "badge-bad", "The agent does not answer. What it saw last is not shown; nobody knows whether it records. If this lasts, start it anew."],
+  offline: ["agent offline", "badge-bad", ""],
+  lost: ["dashboard not reachable", "badge-bad", "The dashboard cannot be reached. Nothing here is of now. This page connects again by itself."],
 };
 
+function setText(element, text) {
+  if (element && element.textContent !== text) element.textContent = text;
+}
+
 function showState(name) {
-  const [text, style] = AGENT_STATES[name];
+  const [text, style, notice] = AGENT_STATES[name];
   const badge = document.getElementById("agent-state");
-  if (badge.textContent !== text) badge.textContent = text;
+  setText(badge, text);
   badge.className = `badge badge-dot ${style}`;
   badge.dataset.state = name;
   document.getElementById("offline-notice").hidden = name !== "offline";
+  const lost = document.getElementById("lost-notice");
+  lost.hidden = notice === "";
+  setText(lost, notice);
 }
 
-/** Call handlers[type](message) for each live message; onState(name) when the agent comes or goes. */
+/** Say by how much the browser's clock differs from the device's; all times of the page are the device's. */
+function showSkew() {
+  const skew = Date.now() - deviceNow();
+  const notice = document.getElementById("clock-notice");
+  notice.hidden = Math.abs(skew) < SKEW_MS;
+  if (notice.hidden) return;
+  const way = skew > 0 ? "ahead of" : "behind";
+  setText(notice, `The clock of this browser is ${span(Math.abs(skew))} ${way} the device’s, which says ${localTime(deviceNow(), "short")}. Times here are the device’s. Set the one that is wrong.`);
+}
+
+/** Call handlers[type](message) for each live message; onState(name) when the agent or the dashboard comes or goes. */
 export function followFeed(handlers, onState = () => {}) {
   let source = null;
+  let opened = 0;
+  let clockHeard = null;
+  let agentHeard = null;
+  let isOffline = false;
+  let shown = "";
+  let looked = Date.now();
 
-  const setState = (name) => {
-    showState(name);
-    onState(name);
-  };
+  const isFresh = (heard) => heard !== null && performance.now() - heard < SILENT_MS;
 
-  const open = () => {
-    source = new EventSource("/api/v1/live");
-    for (const [type, handler] of Object.entries(handlers)) {
-      source.addEventListener(type, (event) => handler(JSON.parse(event.data)));
+  function standing() {
+    const isNew = performance.now() - opened < SILENT_MS;
+    if (!isFresh(clockHeard)) return isNew && shown === "" ? "connecting" : "lost";
+    if (isOffline) return "offline";
+    if (isFresh(agentHeard)) return "online";
+    return isNew ? "connecting" : "silent";
+  }
+
+  /** Begin anew after a sleep: what the browser kept until now is of before, and so is the clock. */
+  function beginAnew() {
+    looked = Date.now();
+    close();
+    clockHeard = null;
+    shown = "";
+    if (!document.hidden) open();
+  }
+
+  function look() {
+    const slept = Math.abs(Date.now() - looked) > SLEPT_MS;
+    looked = Date.now();
+    if (document.hidden) return;
+    if (slept) beginAnew();
+    const name = standing();
+    if (name !== shown) {
+      shown = name;
+      showState(name);
+      onState(name);
     }
-    source.addEventListener("agent", (event) => setState(JSON.parse(event.data).state === "online" ? "online" : "offline"));
-    source.onerror = async () => {
-      setState("lost");
-      if (source.readyState !== EventSource.CLOSED) return; // the browser connects again by itself
-      const answer = await fetch("/api/v1/session").catch(() => null);
-      if (answer?.status === 401) window.location.reload(); // the login has ended
-      else setTimeout(() => !document.hidden && open(), 3000);
-    };
-  };
-  const close = () => {
+    if (name === "lost" && performance.now() - opened > REOPEN_MS) open();
+  }
+
+  function hear(message) {
+    const at = typeof message.at === "string" ? Date.parse(message.at) : message.at;
+    if (Math.abs(deviceNow() - at) > SILENT_MS) return; // what was said before this page listened
+    agentHeard = performance.now();
+    isOffline = false;
+  }
+
+  function listen(type, use) {
+    source.addEventListener(type, (event) => {
+      use(JSON.parse(event.data));
+      look();
+    });
+  }
+
+  function open() {
+    close();
+    opened = performance.now();
+    source = new EventSource("/api/v1/live");
+    listen("clock", ({ at }) => {
+      clockHeard = performance.now();
+      setDeviceClock(at);
+      showSkew();
+    });
+    listen("agent", ({ state }) => {
+      isOffline = state !== "online";
+      if (isOffline) agentHeard = null;
+    });
+    for (const type of SPOKEN_BY_THE_AGENT) listen(type, hear);
+    for (const [type, handler] of Object.entries(handlers)) listen(type, handler);
+    source.onerror = onError;
+  }
+
+  async function onError() {
+    clockHeard = null;
+    look();
+    if (source?.readyState !== EventSource.CLOSED) return; // the browser connects again by itself
+    const answer = await fetch("/api/v1/session").catch(() => null);
+    if (answer?.status === 401) window.location.reload(); // the login has ended
+  }
+
+  function close() {
     source?.close();
     source = null;
-  };
+    agentHeard = null;
+  }
 
-  document.addEventListener("visibilitychange", () => {
-    close();
-    if (!document.hidden) open();
-  });
+  document.addEventListener("visibilitychange", beginAnew);
+  document.addEventListener("resume", beginAnew);
   window.addEventListener("pagehide", close);
+  setInterval(look, LOOK_MS);
   open();
+  look();
 }

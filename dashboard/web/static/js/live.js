@@ -1,11 +1,26 @@
 // The live page: the present expression, vital signs, and the open session.
 
+import { showChecklist } from "./checklist.js";
 import { followFeed } from "./feed.js";
+import { ago, deviceNow, span } from "./page.js";
 import { bindSession } from "./session.js";
+import { Standing } from "./standing.js";
 import { Strip } from "./strip.js";
 import { VitalTiles } from "./vitals.js";
 
 const SPEAK_MS = 4000;
+const LOOK_MS = 250;
+const UNREAD_MS = 1000; // one frame that is blurred is no news
+const COMMIT_MS = 12000; // the recorder writes every ten seconds
+const FLAWS = {
+  cut_off: "The face is cut off by the edge of the picture",
+  too_small: "The face is too small: come closer to the camera",
+  turned_away: "The face is turned away from the camera",
+  too_dark: "The face is too dark: add light from the front",
+  too_bright: "The face is too bright: take light away",
+  blurred: "The face is blurred: hold still, or clean the lens",
+  covered: "Mouth or eyes are covered: take off mask or dark glasses, and keep hands away",
+};
 const byId = (id) => document.getElementById(id);
 const percent = (value) => `${Math.round(value * 100)} %`;
 const start = JSON.parse(byId("live-start").textContent);
@@ -13,12 +28,16 @@ const start = JSON.parse(byId("live-start").textContent);
 const bars = new Map([...byId("bars").children].map((line) => [line.dataset.emotion, line]));
 const strip = new Strip(byId("strip"), byId("strip-text"), [...bars.keys()], start.strip);
 const vitals = new VitalTiles(byId("vitals"), byId("vitals-empty"), start.kinds, start.vitals);
+const standing = new Standing();
 const session = bindSession(start.session);
 let spoken = { text: "", at: 0 };
+let last = null; // the newest expression, and when it came
+let readAt = 0; // when a face could be read last
+let health = null;
 
 function speak(text) {
-  if (text === spoken.text || Date.now() - spoken.at < SPEAK_MS) return;
-  spoken = { text, at: Date.now() };
+  if (text === spoken.text || performance.now() - spoken.at < SPEAK_MS) return;
+  spoken = { text, at: performance.now() };
   byId("now-spoken").textContent = text;
 }
 
@@ -60,21 +79,22 @@ function showPlace(message) {
   );
   const count = message.faces.length;
   const text = count === 0 ? "No face in the picture." : count === 1 ? "One face in the picture." : `${count} faces; the participant’s has the thick frame.`;
-  const shown = `${text} No picture leaves the agent.`;
-  if (byId("place-text").textContent !== shown) byId("place-text").textContent = shown;
+  setPlaceText(`${text} No picture leaves the agent.`);
 }
 
-function onExpression(message) {
-  const face = message.faces.find((candidate) => candidate.primary);
-  byId("camera-simulated").hidden = !(message.simulated ?? start.simulated);
-  showPlace(message);
-  if (!face) {
-    showLabel("No face", "Nobody is in the picture", null);
-    showBars(null);
-    showValence(null);
-    strip.add(message.at, null, null);
-    return;
-  }
+function setPlaceText(text) {
+  if (byId("place-text").textContent !== text) byId("place-text").textContent = text;
+}
+
+/** Show that nothing is known now, and why. */
+function showNothing(reason) {
+  showLabel("–", reason, null);
+  byId("now-age").textContent = "";
+  showBars(null);
+  showValence(null);
+}
+
+function showFace(face) {
   const label = face.emotion ?? "uncertain";
   const detail = face.emotion
     ? `${percent(face.smoothed[face.emotion])} of the smoothed probability`
@@ -82,17 +102,93 @@ function onExpression(message) {
   showLabel(label, detail, label);
   showBars(face.smoothed);
   showValence(face.valence ?? null);
-  strip.add(message.at, face.smoothed, label);
 }
 
-function onState(state) {
-  byId("live").classList.toggle("is-offline", state !== "online");
-  if (state === "online") return;
-  showLabel("–", state === "offline" ? "The agent is not running" : "Connecting to the dashboard", null);
-  showBars(null);
-  showValence(null);
+function onExpression(message) {
+  const now = performance.now();
+  last = { message, came: now };
+  byId("camera-simulated").hidden = !(message.simulated ?? start.simulated);
+  const face = message.faces.find((candidate) => candidate.primary);
+  const isRead = face && !face.flaw;
+  if (isRead) readAt = now;
+  strip.add(message.at, isRead ? face.smoothed : null, isRead ? (face.emotion ?? "uncertain") : null);
+  show();
+}
+
+/** Milliseconds since the newest expression was seen. */
+function ageOfLast() {
+  return Math.max(deviceNow() - last.message.at, performance.now() - last.came);
+}
+
+/** Why nothing is shown as present; empty while pictures come and are read. */
+function whyNothing() {
+  if (standing.reason) return standing.reason;
+  if (last === null) return "No picture yet";
+  if (ageOfLast() > standing.lateMs) return `No picture was read for ${span(ageOfLast())}`;
+  return "";
+}
+
+/** What the newest picture says of face and light, and whether that is good; null without one of now. */
+function faceNow(reason) {
+  if (reason) return null;
+  const face = last.message.faces.find((candidate) => candidate.primary);
+  if (!face) return ["No face in the picture", false];
+  return face.flaw ? [FLAWS[face.flaw] ?? "The face cannot be read", false] : ["the face is read", true];
+}
+
+function show() {
+  const reason = whyNothing();
+  showChecklist(byId("checklist"), { standing, face: faceNow(reason), latest: vitals.latest, health });
+  byId("live").classList.toggle("is-offline", reason !== "");
+  standing.show(byId("standing"));
+  session.showRecording(reason);
+  vitals.show(standing.feed === "online" ? "" : standing.reason);
+  if (reason) {
+    showNothing(reason);
+    byId("place").replaceChildren();
+    setPlaceText(`${reason}.`);
+    return;
+  }
+  const { message } = last;
+  showPlace(message);
+  const face = message.faces.find((candidate) => candidate.primary);
+  if (!face) showNothing("No face in the picture");
+  else if (!face.flaw) showFace(face);
+  else if (performance.now() - readAt > UNREAD_MS) showNothing(FLAWS[face.flaw] ?? "The face cannot be read");
+  byId("now-age").textContent = face ? `· ${ago(ageOfLast())}` : "";
+}
+
+/** Fill the strip with what was recorded while this page did not listen. */
+async function fillStrip() {
+  const answer = await fetch("/api/v1/live/recent").catch(() => null);
+  if (answer?.ok) strip.fill(await answer.json());
+}
+
+function onState(name) {
+  standing.feed = name;
+  if (name !== "online") standing.message = null;
+  show();
+  if (name !== "online") return;
+  fillStrip();
+  setTimeout(fillStrip, COMMIT_MS);
+  session.sendWaiting();
 }
 
 // Sessions may also be opened and marked by another person or program.
 setInterval(() => document.hidden || session.refresh(), 5000);
-followFeed({ expression: onExpression, vital: (message) => vitals.show(message), session: () => session.refresh() }, onState);
+setInterval(() => document.hidden || show(), LOOK_MS);
+followFeed(
+  {
+    expression: onExpression,
+    vital: (message) => vitals.add(message),
+    session: () => session.refresh(),
+    health: (message) => {
+      health = message;
+    },
+    state: (message) => {
+      standing.hear(message);
+      show();
+    },
+  },
+  onState,
+);

@@ -4,12 +4,40 @@ const FORMS = {
   datetime: { dateStyle: "medium", timeStyle: "short" },
   date: { dateStyle: "medium" },
   time: { timeStyle: "medium" },
+  short: { timeStyle: "short" },
 };
 const formats = Object.fromEntries(
   Object.entries(FORMS).map(([name, options]) => [name, new Intl.DateTimeFormat(undefined, options)]),
 );
 
-/** Write milliseconds in the reader's time zone; form is datetime, date or time. */
+// The device's clock, which all times are of: the browser's may be wrong. The page brings it, the live feed keeps it.
+const answered = performance.getEntriesByType("navigation")[0]?.responseStart ?? 0;
+let ahead = Number(document.documentElement.dataset.now) - answered;
+
+/** The device's clock now, milliseconds since 1970 (UTC). */
+export function deviceNow() {
+  return performance.now() + ahead;
+}
+
+/** Take over what the device's clock says at this moment. */
+export function setDeviceClock(at) {
+  ahead = at - performance.now();
+}
+
+/** Write a length of time: 4 s, 12 min, 3 h, 2 d. */
+export function span(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} d`;
+}
+
+/** Write how long ago something was. */
+export function ago(ms) {
+  return ms < 2000 ? "now" : `${span(ms)} ago`;
+}
+
+/** Write milliseconds in the reader's time zone; form is datetime, date, time or short. */
 export function localTime(ms, form = "datetime") {
   return formats[form].format(new Date(ms));
 }

@@ -1,6 +1,7 @@
 // The operator's page: what the participant sees, what comes next, and the keys that pause, skip and end it.
 
 import { followFeed } from "./feed.js";
+import { ago, deviceNow, localTime, span } from "./page.js";
 
 const TICK_MS = 200;
 const byId = (id) => document.getElementById(id);
@@ -11,9 +12,11 @@ const RUN_STATES = {
   finished: ["finished", "badge-good"],
   ended: ["ended", "badge-bad"],
 };
-const said = { systolic: null, diastolic: null };
+const HEART_SILENT_MS = 10000; // a source that speaks all the time is silent after this
+const OLD_MS = 600000;
+const said = { heart_rate: null, systolic: null, diastolic: null };
 const JUMP_MS = 60000;
-let newestHeart = 0;
+let isOnline = false;
 let state = JSON.parse(byId("protocol-start").textContent);
 let since = performance.now();
 
@@ -119,14 +122,28 @@ window.addEventListener("pagehide", () => source.close());
 byId("participant-address").textContent = new URL(state.participant_path, window.location.href).href;
 
 function onVital(message) {
-  const made = ["simulated", "estimated"].map((flag) => (message.flags.includes(flag) ? `, ${flag}` : "")).join("");
-  const late = newestHeart - message.at; // after a jump of the clock, nothing is late
-  if (message.kind === "heart_rate" && (late <= 0 || late > JUMP_MS)) {
-    newestHeart = message.at; // an estimate speaks of ten seconds ago: it does not take the place of a measurement
-    setText("heart", `${Math.round(message.value)} /min${made}`);
-  }
-  if (message.kind in said) said[message.kind] = Math.round(message.value);
-  if (said.systolic !== null && said.diastolic !== null) setText("pressure", `${said.systolic}/${said.diastolic} mmHg${made}`);
+  if (!(message.kind in said)) return;
+  const late = (said[message.kind]?.at ?? 0) - message.at; // after a jump of the clock, nothing is late
+  if (late > 0 && late <= JUMP_MS) return; // an estimate speaks of ten seconds ago: it does not take the place of a measurement
+  said[message.kind] = message;
+  showVitals();
+}
+
+/** A value with how it was made and its age; who should speak all the time and does not is called silent. */
+function withAge(text, { at, flags }, silentMs) {
+  const made = ["simulated", "estimated"].map((flag) => (flags.includes(flag) ? `, ${flag}` : "")).join("");
+  const age = deviceNow() - at;
+  if (!isOnline) return `– (last ${text}${made}, ${ago(age)})`;
+  if (age > silentMs) return `– (silent for ${span(age)}, last ${text}${made})`;
+  return `${text}${made} · ${age > OLD_MS ? localTime(at) : ago(age)}`;
+}
+
+function showVitals() {
+  const { heart_rate: heart, systolic, diastolic } = said;
+  if (heart) setText("heart", withAge(`${Math.round(heart.value)} /min`, heart, HEART_SILENT_MS));
+  if (!systolic || !diastolic) return;
+  const older = systolic.at < diastolic.at ? systolic : diastolic;
+  setText("pressure", withAge(`${Math.round(systolic.value)}/${Math.round(diastolic.value)} mmHg`, older, Infinity));
 }
 
 function onExpression(message) {
@@ -135,9 +152,12 @@ function onExpression(message) {
 }
 
 function onState(name) {
-  if (name !== "online") setText("expression", "–");
+  isOnline = name === "online";
+  if (!isOnline) setText("expression", "–");
+  showVitals();
 }
 
 followFeed({ vital: onVital, expression: onExpression }, onState);
 setInterval(showTime, TICK_MS);
+setInterval(() => document.hidden || showVitals(), 1000);
 show();

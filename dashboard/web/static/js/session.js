@@ -1,51 +1,127 @@
-// The bar of the open session: condition buttons, notes, end. Everything is stamped by the device when it arrives.
+// The bar of the open session: condition buttons, notes, end. Markers are stamped with the time of the press.
 
-import { localTime } from "./page.js";
+import { MarkerQueue } from "./markers.js";
+import { deviceNow, localTime } from "./page.js";
+import { showRecording } from "./standing.js";
 
 const USUAL = ["neutral", "happiness", "anger"];
+const ANSWER_MS = 4000;
+const AWAY = "The dashboard cannot be reached.";
+const SAID = {
+  stimulus_start: (label) => `${label} started`,
+  stimulus_end: (label) => `${label} ended`,
+  note: () => "Note added",
+  baseline: () => "Baseline begins: a neutral face for 20 s",
+};
 const byId = (id) => document.getElementById(id);
 
-async function ask(path, body) {
-  const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const answer = await fetch(path, options);
-  if (answer.status === 401) window.location.reload();
-  const content = await answer.json();
-  if (!answer.ok) throw new Error(content.detail);
-  return content;
+/** Write a length of time as 4:05 or 1:04:05. */
+function clock(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  if (parts[0] === 0) parts.shift();
+  return parts.map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, "0"))).join(":");
 }
 
-/** Show the open session (the SessionState of the API) and bind its controls; returns {refresh}. */
+/** Send or fetch; throws where no answer comes in time. */
+async function ask(path, body) {
+  const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await fetch(path, { ...options, signal: AbortSignal.timeout(ANSWER_MS) });
+  if (answer.status === 401) window.location.reload();
+  return { ok: answer.ok, status: answer.status, content: await answer.json() };
+}
+
+/** Show the open session (the SessionState of the API) and bind its controls; returns {refresh, sendWaiting, showRecording}. */
 export function bindSession(initial) {
   let state = initial;
 
-  const say = (text) => {
+  const say = (text, isBad = false) => {
     byId("session-said").textContent = text;
+    byId("session-said").classList.toggle("is-bad", isBad);
   };
 
-  const act = async (path, body, done) => {
-    try {
-      state = await ask(path, body);
+  const queue = new MarkerQueue(ask, {
+    onChange: () => show(),
+    onAnswer: (content, { kind, label }) => {
+      state = content;
       show();
-      if (done) say(done);
+      say(SAID[kind](label));
+    },
+    onRefused: (text, { kind, label, at }) => say(`Not set: ${SAID[kind](label)} at ${localTime(at, "time")}. ${text}`, true),
+  });
+
+  function mark(kind, label) {
+    say("");
+    queue.add({ kind, label, at: Math.round(deviceNow()), session: state.session.id });
+  }
+
+  /** The condition that goes on, with what waits to be sent. */
+  function condition() {
+    const last = queue.waiting.findLast(({ kind }) => kind.startsWith("stimulus_"));
+    if (last === undefined) return state.condition;
+    return last.kind === "stimulus_start" ? last.label : null;
+  }
+
+  /** Write how long session and condition have lasted. */
+  function showTimers() {
+    if (state.session === null) return;
+    const begun = [...state.markers, ...queue.waiting].findLast(({ kind }) => kind === "stimulus_start");
+    byId("session-timer").textContent = clock(deviceNow() - state.session.start);
+    byId("condition-timer").textContent = condition() && begun ? clock(deviceNow() - begun.at) : "–";
+  }
+
+  function toggle(label) {
+    mark(condition() === label ? "stimulus_end" : "stimulus_start", label);
+  }
+
+  async function end() {
+    const { id, name, participant } = state.session;
+    byId("session-end").disabled = true;
+    try {
+      const { ok, content } = await ask("/api/v1/session/end", { session: id });
+      if (!ok) throw new Error(content.detail);
+      state = content;
+      show();
+      showEnded(id, `${name || `Session ${id}`} of ${participant} has ended.`);
     } catch (error) {
-      say(error.message);
+      say(`The session was not ended. ${error instanceof TypeError || error.name === "TimeoutError" ? AWAY : error.message}`, true);
+    } finally {
+      byId("session-end").disabled = false;
     }
-  };
+  }
 
-  const mark = (kind, label, done) => act("/api/v1/session/markers", { kind, label }, done);
+  function showEnded(id, text) {
+    const link = document.createElement("a");
+    link.href = `/study/sessions/${id}`;
+    link.textContent = "Show the session report";
+    byId("session-ended").replaceChildren(`${text} `, link);
+    byId("session-ended").hidden = false;
+  }
 
-  const toggle = (label) =>
-    state.condition === label ? mark("stimulus_end", label, `${label} ended`) : mark("stimulus_start", label, `${label} started`);
+  function showWaiting() {
+    byId("session-waiting").replaceChildren(
+      ...queue.waiting.map(({ kind, label, at }) => {
+        const line = document.createElement("li");
+        line.textContent = `Waits for the dashboard: ${kind === "note" ? `note “${label}”` : SAID[kind](label)} at ${localTime(at, "time")}`;
+        return line;
+      }),
+    );
+  }
 
   function show() {
-    byId("session-bar").hidden = state.session === null;
+    showWaiting();
+    byId("session-bar").hidden = state.session === null && queue.waiting.length === 0;
+    byId("before-session").hidden = !byId("session-bar").hidden;
     if (state.session === null) return;
+    byId("session-ended").hidden = true;
     const count = state.markers.length;
     const markers = count === 1 ? "1 marker" : `${count} markers`;
     const { name, id, participant, purpose, start, simulated } = state.session;
     byId("session-name").textContent = name || `Session ${id}`;
-    byId("session-facts").textContent =
-      `${participant}, ${purpose}${simulated ? ", simulated" : ""}, since ${localTime(start, "time")}, ${markers}`;
+    byId("session-code").textContent = participant;
+    byId("session-condition").textContent = condition() ?? "no condition";
+    showTimers();
+    byId("session-facts").textContent = `${purpose}${simulated ? ", simulated" : ""}, since ${localTime(start, "time")}, ${markers}`;
     const used = state.markers.filter((marker) => marker.kind === "stimulus_start").map((marker) => marker.label);
     const labels = [...new Set([...USUAL, ...used])];
     const focused = document.activeElement?.dataset?.condition;
@@ -63,8 +139,8 @@ export function bindSession(initial) {
       button.title = `Key ${number}`;
       button.setAttribute("aria-keyshortcuts", String(number));
     }
-    button.setAttribute("aria-pressed", String(state.condition === label));
-    button.addEventListener("click", () => toggle(label));
+    button.setAttribute("aria-pressed", String(condition() === label));
+    button.addEventListener("click", (event) => event.detail > 1 || toggle(label)); // not the second of a double click
     return button;
   }
 
@@ -85,18 +161,27 @@ export function bindSession(initial) {
     const button = byId("conditions").children[Number(event.key) - 1];
     if (button) toggle(button.dataset.condition);
   });
-  bindText("condition-form", "condition-other", (label) => mark("stimulus_start", label, `${label} started`));
-  bindText("note-form", "note", (label) => mark("note", label, "Note added"));
-  byId("baseline").addEventListener("click", () => mark("baseline", "", "Baseline begins: a neutral face for 20 s"));
+  bindText("condition-form", "condition-other", (label) => mark("stimulus_start", label));
+  bindText("note-form", "note", (label) => mark("note", label));
+  byId("baseline").addEventListener("click", () => mark("baseline", ""));
   byId("session-end").addEventListener("click", () => {
-    if (window.confirm("End the session now?")) act("/api/v1/session/end", {}, "The session has ended");
+    if (window.confirm("End the session now?")) end();
   });
   show();
-  const refresh = async () => {
-    const found = await ask("/api/v1/session").catch(() => state); // while the dashboard restarts nothing changes here
-    if (JSON.stringify(found) === JSON.stringify(state)) return;
-    state = found;
+  setInterval(() => document.hidden || showTimers(), 500);
+
+  async function refresh() {
+    const answer = await ask("/api/v1/session").catch(() => null); // while the dashboard is away nothing changes here
+    if (!answer?.ok || JSON.stringify(answer.content) === JSON.stringify(state)) return;
+    const before = state.session;
+    state = answer.content;
     show();
+    if (before !== null && state.session === null) showEnded(before.id, `${before.name || `Session ${before.id}`} of ${before.participant} has ended.`);
+  }
+
+  return {
+    refresh,
+    sendWaiting: () => queue.send(),
+    showRecording: (reason) => showRecording(byId("session-recording"), reason),
   };
-  return { refresh };
 }

@@ -1,5 +1,7 @@
 // Two minutes of smoothed probabilities as a strip of one-second columns; seconds without a face stay empty.
 
+import { deviceNow } from "./page.js";
+
 const SECONDS = 120;
 const DRAW_MS = 500;
 const SAY_MS = 5000;
@@ -11,8 +13,8 @@ export class Strip {
     this.text = text;
     this.names = names;
     this.seconds = new Map();
-    this.said = 0;
-    for (const { at, probabilities, label } of recorded) this.seconds.set(Math.floor(at / 1000), { probabilities, label, from: "store" });
+    this.said = -SAY_MS;
+    this.fill(recorded);
     setInterval(() => this.draw(), DRAW_MS);
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
@@ -22,10 +24,18 @@ export class Strip {
     this.seconds.set(Math.floor(at / 1000), { probabilities, label });
   }
 
+  /** Put in what the database knows, where nothing was seen live. */
+  fill(recorded) {
+    for (const { at, probabilities, label } of recorded) {
+      const second = Math.floor(at / 1000);
+      if (!this.seconds.get(second)?.probabilities) this.seconds.set(second, { probabilities, label });
+    }
+  }
+
   draw() {
     if (document.hidden) return;
-    const last = Math.floor(Date.now() / 1000);
-    for (const second of this.seconds.keys()) if (second < last - SECONDS) this.seconds.delete(second);
+    const last = Math.floor(deviceNow() / 1000);
+    for (const second of this.seconds.keys()) if (second < last - SECONDS || second > last + 1) this.seconds.delete(second);
     const ratio = window.devicePixelRatio || 1;
     const { clientWidth, clientHeight } = this.canvas;
     this.canvas.width = Math.round(clientWidth * ratio);
@@ -46,11 +56,11 @@ export class Strip {
         bottom -= height;
       }
     }
-    if (Date.now() - this.said > SAY_MS) this.say();
+    if (performance.now() - this.said > SAY_MS) this.say();
   }
 
   say() {
-    this.said = Date.now();
+    this.said = performance.now();
     const counts = new Map();
     for (const { label } of this.seconds.values()) counts.set(label ?? "no face", (counts.get(label ?? "no face") ?? 0) + 1);
     const total = [...counts.values()].reduce((sum, count) => sum + count, 0);

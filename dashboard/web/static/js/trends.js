@@ -1,20 +1,70 @@
-// Keeps a range that ends now up to date.
+// The trends chart: keeps a range that ends now up to date, by the device's clock; takes what is dragged as a new range
+// into the address; shows one colour alone.
 
 import { drawChart } from "./charts.js";
+import { followFeed } from "./feed.js";
 
 const REFRESH_MS = 30000;
 const holder = document.getElementById("trends");
+const figure = holder.querySelector("figure");
 const length = Number(holder.dataset.length);
+const shown = { chart: JSON.parse(figure.querySelector("[data-chart-json]").textContent), alone: new Set() };
+
+/** The chart with those traces hidden that are not among the chosen ones of their legend. */
+function withAlone(chart) {
+  const traces = chart.figure.data.map((trace) => {
+    const own = trace.name.replace(/^last |, least to most$/g, "");
+    const button = document.querySelector(`[data-alone="${CSS.escape(own)}"]`);
+    const others = button?.closest("ul").querySelector("[aria-pressed=true]");
+    return others && others !== button ? { ...trace, visible: false } : trace;
+  });
+  return { ...chart, figure: { ...chart.figure, data: traces } };
+}
 
 async function refresh() {
   if (document.hidden) return;
-  const end = Date.now();
-  const answer = await fetch(`/api/v1/trends/chart?start=${end - length}&end=${end}`);
-  if (answer.status === 401) window.location.reload();
-  if (answer.ok) await drawChart(holder.querySelector("figure"), await answer.json());
+  const answer = await fetch(`/api/v1/trends/chart/now?length=${length}`).catch(() => null); // the next one succeeds
+  if (answer?.status === 401) window.location.reload();
+  if (!answer?.ok) return;
+  shown.chart = await answer.json();
+  await drawChart(figure, withAlone(shown.chart));
 }
 
+function onState(name) {
+  holder.classList.toggle("is-past", name !== "online"); // no longer up to now
+  if (name === "online" && figure.dataset.drawn) refresh();
+}
+
+for (const button of document.querySelectorAll("[data-alone]")) {
+  button.addEventListener("click", () => {
+    const pressed = button.getAttribute("aria-pressed") === "true";
+    for (const one of button.closest("ul").querySelectorAll("[data-alone]")) one.setAttribute("aria-pressed", "false");
+    button.setAttribute("aria-pressed", String(!pressed));
+    drawChart(figure, withAlone(shown.chart));
+  });
+}
+
+/** Milliseconds of "2026-11-20 08:15" on Plotly's axis, which reads as the reader's clock does. */
+function instant(text) {
+  const [day, time = "00:00"] = text.split(" ");
+  return new Date(`${day}T${time}`).getTime();
+}
+
+/** Go to a range that was dragged. */
+function goTo(range) {
+  const [start, end] = range.map(instant).sort((a, b) => a - b);
+  if (start >= 0 && end - start >= 1000) window.location.assign(`/trends?start=${Math.round(start)}&end=${Math.round(end)}`);
+}
+
+figure.addEventListener("chart-drawn", (event) => {
+  const plot = event.detail;
+  plot.on("plotly_relayout", (change) => {
+    if (change["xaxis.range[0]"] !== undefined) goTo([change["xaxis.range[0]"], change["xaxis.range[1]"]]);
+  });
+  plot.on("plotly_doubleclick", () => document.querySelector('[data-step="Zoom out"]')?.click());
+}, { once: true });
+
 if (length) {
-  setInterval(() => refresh().catch(() => {}), REFRESH_MS); // the dashboard may be restarting; the next one succeeds
-  document.addEventListener("visibilitychange", () => refresh().catch(() => {}));
+  setInterval(refresh, REFRESH_MS);
+  followFeed({}, onState);
 }

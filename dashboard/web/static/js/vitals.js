@@ -1,6 +1,6 @@
 // Tiles of the newest vital signs. Kinds with the same title share one tile, as people read systolic and diastolic.
 
-import { localTime } from "./page.js";
+import { ago, deviceNow, localTime, span } from "./page.js";
 
 const FLAGS = {
   out_of_range: "out of range",
@@ -19,6 +19,7 @@ const FLAGS = {
   poor_signal: "poor signal",
 };
 const OLD_MS = 600000;
+const SILENT_MS = 10000; // a source that speaks all the time is silent after this
 
 export class VitalTiles {
   /** kinds: what the registry says of each kind (kind, title, unit, digits), in the order of the tiles. */
@@ -27,14 +28,23 @@ export class VitalTiles {
     this.holder = holder;
     this.empty = empty;
     this.latest = new Map();
-    for (const message of recorded) this.show(message);
-    setInterval(() => this.draw(), 30000);
+    this.reason = "";
+    for (const message of recorded) this.add(message);
+    setInterval(() => document.hidden || this.draw(), 1000);
   }
 
-  show(message) {
+  add(message) {
     const known = this.latest.get(message.kind);
-    if (known && known.at > message.at) return;
+    const isLater = known && known.at > message.at && known.at <= deviceNow();
+    if (isLater) return;
     this.latest.set(message.kind, message);
+    this.draw();
+  }
+
+  /** Show the tiles; reason says why nothing new can come, empty while it can. */
+  show(reason) {
+    if (reason === this.reason) return;
+    this.reason = reason;
     this.draw();
   }
 
@@ -44,31 +54,34 @@ export class VitalTiles {
     this.empty.hidden = tiles.length > 0;
   }
 
-  tile({ title, unit, kinds, digits }) {
+  tile({ title, unit, kinds, digits, stream }) {
     const readings = kinds.map((kind) => this.latest.get(kind));
     const known = readings.filter(Boolean);
     const newest = known.reduce((a, b) => (a.at >= b.at ? a : b));
     const flags = new Set(known.flatMap((reading) => reading.flags ?? []));
-    const element = document.createElement("div");
-    element.className = "tile";
+    const age = deviceNow() - newest.at;
+    const element = piece("div", "tile", "");
     element.dataset.tile = kinds[0];
     const name = piece("div", "tile-name", title);
     if (flags.has("simulated")) name.append(piece("span", "badge badge-simulated", "simulated"));
-    const value = piece("div", "tile-value", readings.map((reading) => reading?.value.toFixed(digits) ?? "–").join("/"));
-    value.append(" ", piece("small", "", unit));
+    const written = `${readings.map((reading) => reading?.value.toFixed(digits) ?? "–").join("/")}`;
+    const isSilent = stream && !flags.has("manual") && (age > SILENT_MS || this.reason !== "");
+    const value = piece("div", "tile-value", isSilent ? "–" : written);
+    if (!isSilent) value.append(" ", piece("small", "", unit));
     const warnings = [...flags].map((flag) => FLAGS[flag]).filter(Boolean);
-    const age = Date.now() - newest.at;
-    const when = age > OLD_MS ? `last at ${localTime(newest.at)}` : localTime(newest.at, "time");
+    const when = age > OLD_MS ? localTime(newest.at) : ago(age);
+    const silence = this.reason || `silent for ${span(age)}`;
+    const notes = isSilent ? [silence, `last ${written} ${unit}`, when] : [when, ...warnings];
     element.classList.toggle("is-old", age > OLD_MS);
-    element.append(name, value, piece("div", "tile-note", [when, ...warnings].join(" · ")));
+    element.append(name, value, piece("div", "tile-note", notes.join(" · ")));
     return element;
   }
 }
 
 function tilesOf(kinds) {
   const tiles = new Map();
-  for (const { kind, title, unit, digits } of kinds) {
-    if (!tiles.has(title)) tiles.set(title, { title, unit, digits, kinds: [] });
+  for (const { kind, title, unit, digits, stream } of kinds) {
+    if (!tiles.has(title)) tiles.set(title, { title, unit, digits, stream, kinds: [] });
     tiles.get(title).kinds.push(kind);
   }
   return [...tiles.values()];

@@ -19,6 +19,7 @@ from typing import IO
 from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.export import codebook
 from edge_agent.store.export.description import DESCRIPTION, WrittenFile, description
 from edge_agent.store.export.files import write_blocks
 from edge_agent.store.export.format import FileFormat
@@ -31,9 +32,17 @@ _LEVEL = 2  # three times as fast as zlib's own default, for a fifth more bytes
 _MEDIA_TYPES = {
     "csv": "text/csv",
     "json": "application/json",
+    "html": "text/html",
     "md": "text/markdown",
     "py": "text/x-python",
     "R": "text/x-r-source",
+}
+_OF_QUESTION = {
+    "flow.csv": "People and readings from consent to the tests",
+    "attenuation.csv": "What misread faces leave of a difference at the worst, for the scripts",
+    "baseline.csv": "Means at rest, for the scripts",
+    "heart_measure.csv": "Measures of the intervals between beats, for the scripts",
+    "multiverse.csv": "The question under every set of choices",
 }
 _SCRIPTS = {
     "analysis.py": "Computes the dashboard's tests again, in Python",
@@ -70,11 +79,15 @@ class _Bundle:
         self._text("settings.json", "Settings at the time of the export", settings)
         question = json.dumps(self._source.appliance.question, indent=2, ensure_ascii=False) + "\n"
         self._text("question.json", "The question asked on the Analysis page", question)
+        for name, title in _OF_QUESTION.items():
+            if text := self._source.appliance.tables.get(name):
+                self._text(name, title, text)
         for path, title, plan in self._plans():
             self._text(path, title, plan)
         for sha256, card in self._cards():
             name = json.loads(card)["name"]
             self._text(f"models/{name}-{sha256[:8]}.json", f"Card of the model {name}", card)
+        self._text(codebook.PATH, codebook.TITLE, self._codebook())
         self._text("README.md", "Read this first", self._readme())
         with self._open(DESCRIPTION) as member:
             member.write(description(self._files).encode())
@@ -129,6 +142,9 @@ class _Bundle:
             for row in used
             if row[0] in self._source.appliance.cards
         ]
+
+    def _codebook(self) -> str:
+        return codebook.codebook(self._files, self._source.created)
 
     def _readme(self) -> str:
         rows = {file.name: file.rows for file in self._files}

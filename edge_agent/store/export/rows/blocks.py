@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
@@ -96,12 +97,20 @@ _STUDY = {
         FROM session JOIN participant ON participant.id = session.participant
         WHERE session.id {_IN_SESSIONS} ORDER BY started""",
     "participant": f"""SELECT code, {iso("created")}, text_version,
-            {iso("given")}, {iso("withdrawn")}, simulated
+            {iso("given")}, {iso("withdrawn")}, simulated, attributes
         FROM participant LEFT JOIN consent ON consent.id =
-            (SELECT max(id) FROM consent WHERE consent.participant = participant.id)
+            (SELECT id FROM consent WHERE consent.participant = participant.id
+                ORDER BY withdrawn IS NULL DESC, given DESC, id DESC LIMIT 1)
         WHERE :everybody
             OR participant.id IN (SELECT participant FROM session WHERE id {_IN_SESSIONS})
         ORDER BY code""",
+    "participant_attribute": f"""SELECT code, name, value
+        FROM participant_attribute JOIN participant ON participant.id = participant
+        WHERE EXISTS (SELECT 1 FROM consent WHERE consent.participant = participant.id
+                AND withdrawn IS NULL AND consent.attributes = '{AttributeUse.SHARED}')
+            AND (:everybody
+            OR participant.id IN (SELECT participant FROM session WHERE id {_IN_SESSIONS}))
+        ORDER BY code, name""",
     "protocol_run": f"""SELECT session, code, protocol_run.name, title, sha256, order_row,
             (SELECT group_concat(json_extract(value, '$.condition'), ' > ')
                 FROM json_each({SCREENS}) WHERE json_extract(value, '$.opens')),

@@ -19,10 +19,17 @@ def cell(text: str | None) -> str:
     """
     if not text:
         return ""
-    safe = f"'{text}" if text[0] in _RISKY else text
+    safe = guarded(text)
     if _QUOTED & set(safe):
         return f'"{safe.replace(chr(34), chr(34) * 2)}"'
     return safe
+
+
+def guarded(text: str) -> str:
+    """Return a text behind an apostrophe where a spreadsheet would take it for a formula."""
+    if text and text[0] in _RISKY:
+        return f"'{text}"
+    return text
 
 
 def recorded(text: str) -> str:

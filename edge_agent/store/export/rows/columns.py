@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
@@ -258,9 +259,21 @@ PARTICIPANT = (
     Column("consent_given_at", "datetime", "When consent was given, UTC"),
     Column("consent_withdrawn_at", "datetime", "When it was withdrawn, UTC; empty while it stands"),
     _SIMULATED,
+    Column(
+        "consent_attributes",
+        "string",
+        "What the consent says of attributes. none: none are kept; here: they stay where they are; "
+        "shared: they may go along in exports",
+        allowed=tuple(AttributeUse),
+    ),
+)
+PARTICIPANT_ATTRIBUTE = (
+    Column("participant", "string", "Pseudonymous code"),
+    Column("name", "string", "What is told: age_band, sex, medication, or a field of the study"),
+    Column("value", "string", "What it is for this participant"),
 )
 MODEL = (
-    Column("kind", "string", "What it does: expression, face-detector"),
+    Column("kind", "string", "What it does: expression, face-detector, face-cover"),
     Column("name", "string", "Name of the model"),
     Column("version", "string", "Version of its weights"),
     Column("sha256", "string", "SHA-256 of its file"),
@@ -278,6 +291,7 @@ FILES = {
     "participant": PARTICIPANT,
     "model": MODEL,
     "protocol_run": PROTOCOL_RUN,
+    "participant_attribute": PARTICIPANT_ATTRIBUTE,
 }
 TITLES = {
     "expression": "Expressions: one face over one recording interval",
@@ -291,4 +305,5 @@ TITLES = {
     "participant": "Participants",
     "model": "Models that the agent used, and from when",
     "protocol_run": "Protocols that were run, and in which order",
+    "participant_attribute": "Attributes of participants who agreed that they go along",
 }

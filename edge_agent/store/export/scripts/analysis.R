@@ -7,11 +7,14 @@
 #
 # The unit of every test is one participant. Readings are averaged within each session and state; a paired difference is
 # the average of those within the sessions that have both states. Readings in doubt, and those before the vital has
-# settled in a stimulus, count in no mean. Three pairs of states for each vital are one family, whose p values are
-# adjusted together.
+# settled in a stimulus, count in no mean. All pairs of states of all vitals are one family, whose p values are adjusted
+# together.
 
 STATES <- c("neutral", "happiness", "anger")
-PAIRS <- list(c("anger", "neutral"), c("happiness", "neutral"), c("anger", "happiness"))
+EMOTIONS <- c("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+NUMBER_WORDS <- c("one", "two", "three", "four", "five", "six")
+SCALE <- sqrt(2) / 2  # of the Cauchy distribution of the effect, for Bayes factors
+FAR <- 40             # e-folds beyond which nothing of the integral of a Bayes factor is left
 # readings with these flags count in no mean unless they are asked for
 DOUBTS <- c("out_of_range", "contact_lost", "estimated", "clock_differs", "poor_signal")
 MINIMUM <- 3       # fewest pairs, or people in each group
@@ -24,10 +27,11 @@ MINUS <- "\u2212"
 
 CHOICES <- list(
   state = c("condition", "observed", "reported"), sample = c("auto", "measured", "example"),
-  design = c("auto", "paired", "independent"), correction = c("holm", "benjamini_hochberg"), count_flagged = DOUBTS
+  design = c("auto", "paired", "independent"), correction = c("holm", "benjamini_hochberg"), count_flagged = DOUBTS,
+  outcome = c("level", "change")
 )
 NUMERIC <- c("session", "bound_heart_rate", "bound_pressure", "settling_heart_rate", "settling_pressure", "settling_other")
-REPEATED <- c("vital", "session", "count_flagged")
+REPEATED <- c("vital", "session", "count_flagged", "prefer_source", "states")
 
 refuse <- function(...) {
   message(...)
@@ -43,17 +47,18 @@ asked_for <- function(words) {
   asked <- list(
     folder = own_folder(), state = "condition", sample = "auto", design = "auto", correction = "holm", vital = NULL,
     session = NULL, bound_heart_rate = 5, bound_pressure = 5, settling_heart_rate = NULL, settling_pressure = NULL,
-    settling_other = NULL, count_flagged = NULL, leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE
+    settling_other = NULL, count_flagged = NULL, prefer_source = NULL, leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE,
+    states = NULL, outcome = "level", heart = FALSE
   )
   while (length(words)) {
     name <- gsub("-", "_", sub("^--", "", words[1]))
     if (!startsWith(words[1], "--")) {
       asked$folder <- words[1]
       words <- words[-1]
-    } else if (name %in% c("leave_out_flagged", "estimated", "csv")) {
+    } else if (name %in% c("leave_out_flagged", "estimated", "csv", "heart")) {
       asked[[name]] <- TRUE
       words <- words[-1]
-    } else if (name %in% c(names(CHOICES), NUMERIC, "vital")) {
+    } else if (name %in% c(names(CHOICES), NUMERIC, "vital", "prefer_source", "states")) {
       value <- if (length(words) > 1) words[2] else ""
       if (name %in% names(CHOICES) && !value %in% CHOICES[[name]]) {
         refuse("--", name, " ", value, ": choose one of ", paste(CHOICES[[name]], collapse = ", "), ".")
@@ -68,7 +73,7 @@ asked_for <- function(words) {
       if (name != "help") message(words[1], ": there is no such option.")
       message("Options: FOLDER --state --sample --session N --vital --design --correction --bound-heart-rate X ",
               "--bound-pressure X --settling-heart-rate X --settling-pressure X --settling-other X --count-flagged FLAG ",
-              "--leave-out-flagged --estimated --csv; see the head of this file and README.md.")
+              "--prefer-source NAME --leave-out-flagged --estimated --states LABEL --outcome level|change --heart --csv; see the head of this file and README.md.")
       quit(status = if (name == "help") 0 else 2)
     }
   }
@@ -76,6 +81,21 @@ asked_for <- function(words) {
     refuse("--leave-out-flagged contradicts --count-flagged.")
   }
   if (asked$estimated) asked$count_flagged <- c(asked$count_flagged, "estimated")
+  with_states(asked)
+}
+
+# The states that are compared, as they are shown, by their labels in lower case; and each pair of them, later minus
+# earlier, those with the first state first.
+with_states <- function(asked) {
+  if (is.null(asked$states)) asked$states <- STATES
+  labels <- tolower(trimws(asked$states))
+  if (length(labels) < 2 || length(labels) > length(NUMBER_WORDS) || anyDuplicated(labels)) {
+    refuse("--states: give two to six different ones.")
+  }
+  asked$states <- setNames(ifelse(labels %in% EMOTIONS, labels, trimws(asked$states)), labels)
+  for (earlier in seq_along(labels)) for (later in rev(seq_along(labels))) {
+    if (later > earlier) asked$pairs <- c(asked$pairs, list(unname(asked$states[c(later, earlier)])))
+  }
   asked
 }
 
@@ -112,8 +132,10 @@ file_of <- function(folder, name) {
 COLUMNS <- list(
   vital_kind = c("kind", "label", "unit_shown", "bound", "option", "default", "settling_s"),
   session = c("session", "participant", "simulated"), marker = c("session", "at_ms", "kind"),
-  self_report = c("session", "at_ms", "scale", "value"),
-  vital = c("session", "at_ms", "value", "kind", "participant", "condition", "observed", "flags")
+  self_report = c("session", "at_ms", "scale", "value"), attenuation = c("first", "second", "factor"),
+  baseline = c("session", "kind", "source", "mean"),
+  heart_measure = c("measure", "title", "participant", "session", "state", "value"),
+  vital = c("session", "at_ms", "value", "kind", "participant", "condition", "observed", "flags", "source")
 )
 CURE <- ". Unpack the whole zip again; a spreadsheet that saved the file may have changed it."
 
@@ -144,7 +166,7 @@ read_table <- function(folder, name) {
   path <- file_of(folder, name)
   table <- read_text(path, path, encoding = "UTF-8")
   check_heads(path, name, names(table))
-  for (column in intersect(c("session", "at_ms"), COLUMNS[[name]])) numbers(path, column, table[[column]])
+  for (column in intersect(c("session", "at_ms", "factor", "mean"), COLUMNS[[name]])) numbers(path, column, table[[column]])
   table
 }
 
@@ -164,7 +186,7 @@ read_stimuli <- function(folder) {
   stimuli
 }
 
-state_of <- function(part, stimuli, by) {
+state_of <- function(part, stimuli, by, states) {
   label <- if (by == "observed") part$observed else part$condition
   if (by == "reported") {
     for (i in which(label != "")) {
@@ -173,7 +195,7 @@ state_of <- function(part, stimuli, by) {
     }
   }
   label <- tolower(trimws(label))
-  ifelse(label %in% STATES, label, "")
+  ifelse(label %in% names(states), states[label], "")
 }
 
 # Whether each reading was taken long enough after its stimulus began.
@@ -205,28 +227,72 @@ read_means <- function(folder, asked, ids, stimuli) {
     for (column in c("at_ms", "value")) part[[column]] <- numbers(path, column, part[[column]])
     part <- part[part$session %in% ids & part$kind %in% asked$vital, ]
     if (nrow(part)) {
-      part$state <- state_of(part, stimuli, asked$state)
+      part$state <- state_of(part, stimuli, asked$state, asked$states)
       out <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% left_out), TRUE)
-      counts <- part$state != "" & !out & has_settled(part, stimuli, asked)
-      part <- part[counts, c("kind", "state", "participant", "session", "value")]
-      part$n <- rep(1, nrow(part))
+      doubt <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% DOUBTS), TRUE)
+      part$value[out] <- 0
+      part$n <- as.numeric(!out)
+      part$sound <- as.numeric(!doubt)
+      part$every <- rep(1, nrow(part))
+      inside <- part$state != "" & has_settled(part, stimuli, asked)
+      part <- part[inside, c("kind", "state", "participant", "session", "source", "value", "n", "sound", "every")]
       values <- rbind(values, part)
       if (nrow(values) > PART) values <- summed(values)
     }
   }
   if (is.null(values) || !nrow(values)) return(NULL)
-  values <- summed(values)
+  values <- of_one_source(summed(values), asked$prefer_source)
+  values <- values[values$n > 0, ]
+  if (!nrow(values)) return(NULL)
   values$mean <- values$value / values$n
-  values
+  if (asked$outcome == "change") less_baseline(values, asked$folder) else values
 }
 
-summed <- function(values) aggregate(cbind(value, n) ~ kind + state + participant + session, values, sum)
+# Means less those at rest of the same session and source; without one a session counts in nothing.
+less_baseline <- function(values, folder) {
+  rest <- read_table(folder, "baseline")
+  place <- match(paste(values$kind, values$session, values$source), paste(rest$kind, rest$session, rest$source))
+  values$mean <- values$mean - as.numeric(rest$mean)[place]
+  values <- values[!is.na(place), ]
+  if (nrow(values)) values else NULL
+}
+
+# The value of each state of each session of each measure of the intervals between beats.
+read_heart <- function(folder) {
+  table <- read_table(folder, "heart_measure")
+  data.frame(
+    kind = table$measure, title = table$title, state = table$state, participant = table$participant,
+    session = table$session, mean = numbers("heart_measure.csv", "value", table$value)
+  )
+}
+
+# By how much misread faces may shrink the difference of two states, at the worst: 1 where states are not observed, or
+# where no card says so.
+read_factors <- function(asked) {
+  if (asked$state != "observed" || !file.exists(file.path(asked$folder, "attenuation.csv"))) return(numeric())
+  table <- read_table(asked$folder, "attenuation")
+  setNames(as.numeric(table$factor), paste(table$first, table$second, sep = "\n"))
+}
+
+summed <- function(values) {
+  aggregate(cbind(value, n, sound, every) ~ kind + state + participant + session + source, values, sum)
+}
+
+# Where several sources measured a vital in a session, the one that counts: the first that is preferred; else the one
+# with the most readings without doubt, then with the most.
+of_one_source <- function(values, preferred) {
+  sources <- aggregate(cbind(sound, every) ~ kind + session + source, values, sum)
+  rank <- match(sources$source, preferred, nomatch = length(preferred) + 1)
+  sources <- sources[order(rank, -sources$sound, -sources$every, sources$source, method = "radix"), ]
+  best <- sources[!duplicated(paste(sources$kind, sources$session)), ]
+  values[paste(values$kind, values$session, values$source) %in% paste(best$kind, best$session, best$source), ]
+}
 
 # A vital's means as a table: a row for each session, a column for each state; NA where a session has not got it.
-visits_of <- function(means, vital) {
+visits_of <- function(means, vital, states) {
   own <- means[means$kind == vital, ]
   visit <- paste(own$session, own$participant)
-  table <- matrix(NA_real_, length(unique(visit)), length(STATES), dimnames = list(unique(visit), STATES))
+  table <- matrix(NA_real_, length(unique(visit)), length(states), dimnames = list(unique(visit), states))
   table[cbind(visit, own$state)] <- own$mean
   list(participant = own$participant[match(rownames(table), visit)], table = table)
 }
@@ -276,18 +342,19 @@ choose <- function(asked) {
 
 NUMBERS <- c(
   "n_both", "left_out", "method", "n_first", "n_second", "difference", "low", "high", "t", "df", "p", "holm_p", "bh_p",
-  "g", "g_low", "g_high", "rank", "equivalence", "needed"
+  "g", "g_low", "g_high", "rank", "equivalence", "needed", "rank_holm_p", "rank_bh_p", "equivalence_holm_p",
+  "equivalence_bh_p", "needed_in_family", "log_bf"
 )
 
 # Paired where three people have both states in a session, else Welch where three on each side have only one.
 compare <- function(vital, pair, means, asked) {
-  found <- sides(visits_of(means, vital), pair)
+  found <- sides(visits_of(means, vital, asked$states), pair)
   one <- found$one
   two <- found$two
   both <- sort(intersect(names(one), names(two)))
   only <- list(sort(setdiff(names(one), names(two))), sort(setdiff(names(two), names(one))))
   test <- c(list(vital = vital, first = pair[1], second = pair[2]), setNames(rep(list(NA), length(NUMBERS)), NUMBERS))
-  test <- c(test, list(shapiro = numeric()))
+  test <- c(test, list(shapiro = numeric(), strict = NA, strict_effect = NA))
   test$n_both <- length(both)
   test$left_out <- test$n_first <- test$n_second <- 0
   test$method <- ""
@@ -305,11 +372,17 @@ compare <- function(vital, pair, means, asked) {
   b <- unname(two[only[[2]]])
   test$n_first <- length(a)
   test$n_second <- length(b)
-  test$difference <- mean(a) - mean(b)
-  filled(test, a, b, asked$bounds[[vital]])
+  # Where the values do not vary, what lies behind the 12th digit of the largest is rounding.
+  largest <- max(abs(c(a, b)))
+  digits <- if (largest > 0) 11 - floor(log10(largest)) else 11
+  test$difference <- round(mean(a) - mean(b), digits) + 0
+  bound <- if (vital %in% names(asked$bounds)) asked$bounds[[vital]] else NA
+  factor <- asked$factors[paste(pair, collapse = "\n")]
+  filled(test, a, b, bound, if (is.na(factor)) bound else bound * unname(factor))
 }
 
-filled <- function(test, a, b, bound) {
+# A measure of the intervals between beats has no bounds; by observed emotion the strict one decides.
+filled <- function(test, a, b, bound, strict) {
   paired <- test$method == "paired"
   if (if (paired) constant(a - b, c(a, b)) else constant(a, a) && constant(b, b)) return(test)
   found <- t.test(a, b, paired = paired)
@@ -335,13 +408,51 @@ filled <- function(test, a, b, bound) {
   test$g_high <- error / average * noncentrality(test$t, df, 0.025)
   test$shapiro <- if (paired) shapiro_p(a - b) else c(shapiro_p(a), shapiro_p(b))
   test$rank <- if (paired) signed_rank(a, b) else rank_sum(a, b)
+  test$log_bf <- log_bayes_factor(test, a, b)
+  if (is.na(bound)) return(test)
   # Two one-sided tests against both bounds (Schuirmann 1987).
-  test$equivalence <- max(
+  outside <- function(bound) max(
     t.test(a, b, paired = paired, mu = -bound, alternative = "greater")$p.value,
     t.test(a, b, paired = paired, mu = bound, alternative = "less")$p.value
   )
-  test$needed <- people_needed(bound / (if (paired) sd(a - b) else average), paired)
+  test$equivalence <- outside(bound)
+  test$strict <- outside(strict)
+  spread <- if (paired) sd(a - b) else average
+  test$strict_effect <- strict / spread
+  test$needed <- people_needed(bound / spread, paired)
   test
+}
+
+# The logarithm of the JZS Bayes factor for a difference (Rouder et al. 2009), of groups from Student's t.
+log_bayes_factor <- function(test, a, b) {
+  if (test$method == "paired") return(log_factor(test$t, length(a), length(a) - 1))
+  n <- length(a)
+  m <- length(b)
+  log_factor(unname(t.test(a, b, var.equal = TRUE)$statistic), n * m / (n + m), n + m - 2)
+}
+
+# The integral over the logarithm of the effect's variance, about the peak.
+log_factor <- function(t, n, df) {
+  without <- -(df + 1) / 2 * log1p(t^2 / df)
+  density <- function(u) {
+    x <- log(n) + u
+    wider <- pmax(0, x) + log1p(exp(-abs(x)))
+    likelihood <- -wider / 2 - (df + 1) / 2 * log1p(t^2 / df * exp(-wider))
+    likelihood + log(SCALE) - log(2 * pi) / 2 - u / 2 - SCALE^2 / 2 * exp(-u) - without
+  }
+  low <- 2 * log(SCALE) - 2 * log(FAR)
+  high <- 2 * log(SCALE) + log1p(t^2) + 2 * FAR
+  coarse <- seq(low, high, length.out = 400)
+  start <- coarse[which.max(density(coarse))]
+  width <- coarse[2] - coarse[1]
+  peak <- optimize(density, c(start - width, start + width), maximum = TRUE, tol = 1e-6)$maximum
+  top <- density(peak)
+  edges <- sort(unique(pmin(pmax(c(low, peak + c(-8, -4, -2, -1, 0, 1, 2, 4, 8, 16), high), low), high)))
+  parts <- vapply(seq_along(edges)[-1], function(i) {
+    integrate(function(u) exp(density(u) - top), edges[i - 1], edges[i], rel.tol = 1e-12, abs.tol = 0,
+              subdivisions = 1000, stop.on.error = FALSE)$value
+  }, 0)
+  top + log(sum(parts))
 }
 
 constant <- function(values, scale) diff(range(values)) <= 64 * .Machine$double.eps * max(abs(scale))
@@ -368,12 +479,12 @@ noncentrality <- function(t, df, probability) {
   uniroot(excess, c(low, high), tol = 1e-11)$root
 }
 
-# The fewest pairs, or people in each group, with which a t-test at 0.05 finds an effect with power 0.8.
-people_needed <- function(effect, paired) {
+# The fewest pairs, or people in each group, with which a t-test at a level finds an effect with power 0.8.
+people_needed <- function(effect, paired, alpha = 0.05) {
   power <- function(n) {
     df <- if (paired) n - 1 else 2 * n - 2
     shift <- effect * sqrt(if (paired) n else n / 2)
-    limit <- qt(0.975, df)
+    limit <- qt(1 - alpha / 2, df)
     1 - noncentral_t(limit, df, shift) + noncentral_t(-limit, df, shift)
   }
   if (power(MOST) < 0.8) return(NA)
@@ -432,22 +543,32 @@ two_tails <- function(counts, total) {
   min(1, 2 * min(sum(counts[1:place]), sum(counts[place:length(counts)])) / sum(counts))
 }
 
+# t-tests, rank tests and equivalence tests, each adjusted as one family; then the people that its smallest p asks for.
 adjusted <- function(tests) {
-  p <- vapply(tests, function(test) test$p, 0)
-  holm <- p.adjust(p, "holm", n = sum(!is.na(p)))
-  bh <- p.adjust(p, "BH", n = sum(!is.na(p)))
-  for (i in seq_along(tests)) {
-    tests[[i]]$holm_p <- holm[i]
-    tests[[i]]$bh_p <- bh[i]
+  prefixes <- c(p = "", rank = "rank_", strict = "equivalence_")
+  for (name in names(prefixes)) {
+    prefix <- prefixes[[name]]
+    p <- vapply(tests, function(test) as.numeric(test[[name]]), 0)
+    holm <- p.adjust(p, "holm", n = sum(!is.na(p)))
+    bh <- p.adjust(p, "BH", n = sum(!is.na(p)))
+    for (i in seq_along(tests)) {
+      tests[[i]][[paste0(prefix, "holm_p")]] <- holm[i]
+      tests[[i]][[paste0(prefix, "bh_p")]] <- bh[i]
+    }
+  }
+  computed <- which(!is.na(vapply(tests, function(test) as.numeric(test$strict_effect), 0)))
+  for (i in computed) {
+    alpha <- 0.05 / length(computed)
+    tests[[i]]$needed_in_family <- people_needed(tests[[i]]$strict_effect, tests[[i]]$method == "paired", alpha)
   }
   tests
 }
 
-# Repeated measures over the people who have all three states in a session, corrected by Greenhouse and Geisser.
-all_states <- function(vital, means) {
-  visits <- visits_of(means, vital)
+# Repeated measures over the people who have all states in a session, corrected by Greenhouse and Geisser.
+all_states <- function(vital, means, states) {
+  visits <- visits_of(means, vital, states)
   whole <- rowSums(is.na(visits$table)) == 0
-  columns <- lapply(STATES, function(state) averaged(visits, whole, state))
+  columns <- lapply(states, function(state) averaged(visits, whole, state))
   people <- sort(names(columns[[1]]))
   names <- c("f", "epsilon", "df_states", "df_error", "p", "partial_eta_squared", "generalized_eta_squared")
   found <- c(list(vital = vital, n = length(people)), setNames(rep(list(NA), length(names)), names))
@@ -492,13 +613,22 @@ p_text <- function(p) {
   if (as.numeric(text) != 0.05) text else sub("0+$", "", sprintf("%.6f", p))
 }
 
+p_or_none <- function(p) if (is.na(p)) "" else p_text(p)
+
+factor_text <- function(log_bf) {
+  factor <- exp(min(log_bf, 100))
+  if (factor >= 1e5) return("over 100,000")
+  if (factor >= 100) return(format(round(factor), big.mark = ",", scientific = FALSE))
+  number(factor, if (factor >= 10) 1 else 2)
+}
+
 df_text <- function(df) if (df == round(df)) sprintf("%.0f", df) else sprintf("%.2f", df)
 
 interval <- function(low, high, digits) paste(number(low, digits), "to", number(high, digits))
 
 HEADS <- c(
   "comparison", "test", "n", "left out", "difference", "95 % CI", "t", "df", "p", "adj. p", "g", "95 % CI of g",
-  "Shapiro p", "rank p", "equiv. p", "needed"
+  "Shapiro p", "rank p", "adj. rank p", "equiv. p", "adj. equiv. p", "needed", "BF10"
 )
 
 cells <- function(test, correction) {
@@ -508,40 +638,63 @@ cells <- function(test, correction) {
     paste(test$first, MINUS, test$second), if (test$method == "") "none" else test$method, n,
     if (test$left_out) test$left_out else "", if (is.na(test$difference)) "" else number(test$difference, 1)
   )
-  if (is.na(test$p)) return(c(start, rep("", 11)))
+  if (is.na(test$p)) return(c(start, rep("", 14)))
   df <- signif(test$df, 12)
-  needed <- if (is.na(test$needed)) "" else format(test$needed, big.mark = ",")
+  needed <- if (is.na(test$needed_in_family)) "" else format(test$needed_in_family, big.mark = ",")
+  by_holm <- correction == "holm"
   c(
     start, interval(test$low, test$high, 1), number(test$t, 2), if (df == round(df)) sprintf("%.0f", df) else sprintf("%.1f", df),
-    p_text(test$p), p_text(if (correction == "holm") test$holm_p else test$bh_p), number(test$g, 2),
+    p_text(test$p), p_text(if (by_holm) test$holm_p else test$bh_p), number(test$g, 2),
     interval(test$g_low, test$g_high, 2), paste(vapply(test$shapiro[!is.na(test$shapiro)], p_text, ""), collapse = ", "),
-    p_text(test$rank), p_text(test$equivalence), if (welch && needed != "") paste(needed, "+", needed) else needed
+    p_text(test$rank), p_text(if (by_holm) test$rank_holm_p else test$rank_bh_p), p_or_none(test$equivalence),
+    p_or_none(if (by_holm) test$equivalence_holm_p else test$equivalence_bh_p),
+    if (welch && needed != "") paste(needed, "+", needed) else needed, factor_text(test$log_bf)
   )
 }
 
-report <- function(sample, tests, states, asked) {
-  computed <- sum(!is.na(vapply(tests, function(test) test$p, 0)))
-  lines <- sprintf(
-    "States by %s; sessions: %s; p adjusted for %d tests (%s)", asked$state, sample, computed, asked$correction
-  )
-  rows <- lapply(tests, cells, asked$correction)
-  widths <- do.call(pmax, lapply(c(list(HEADS), rows), nchar, type = "chars"))
-  aligned <- function(row) {
+# Rows of cells as lines with columns below each other.
+aligned <- function(rows) {
+  widths <- do.call(pmax, lapply(rows, nchar, type = "chars"))
+  vapply(rows, function(row) {
     padded <- paste0(row, strrep(" ", widths - nchar(row, type = "chars")))
     sub(" +$", "", paste(padded, collapse = " | "))
-  }
-  lines <- c(lines, aligned(HEADS))
+  }, "")
+}
+
+computed_of <- function(tests) sum(!is.na(vapply(tests, function(test) as.numeric(test$p), 0)))
+
+report <- function(sample, tests, states, asked) {
+  change <- if (asked$outcome == "change") "; change from baseline" else ""
+  lines <- sprintf(
+    "States by %s; sessions: %s%s; p adjusted for %d tests (%s)", asked$state, sample, change, computed_of(tests),
+    asked$correction
+  )
+  rows <- aligned(c(list(HEADS), lapply(tests, cells, asked$correction)))
+  lines <- c(lines, rows[1])
   for (found in states) {
     own <- vapply(tests, function(test) test$vital == found$vital, TRUE)
-    lines <- c(lines, "", asked$titles[[found$vital]], vapply(rows[own], aligned, ""))
+    lines <- c(lines, "", asked$titles[[found$vital]], rows[-1][own])
     if (!is.na(found$p)) {
       lines <- c(lines, sprintf(
-        "all three states: %d people, F = %s with %s degrees of freedom after Greenhouse and Geisser, p %s, %s = %s",
-        found$n, number(found$f, 2), paste(vapply(c(found$df_states, found$df_error), df_text, ""), collapse = " and "),
+        "all %s states: %d people, F = %s with %s degrees of freedom after Greenhouse and Geisser, p %s, %s = %s",
+        NUMBER_WORDS[length(asked$states)], found$n, number(found$f, 2),
+        paste(vapply(c(found$df_states, found$df_error), df_text, ""), collapse = " and "),
         if (found$p < 0.001) "< 0.001" else paste("=", p_text(found$p)), "generalized \u03b7\u00b2",
         number(found$generalized_eta_squared, 2)
       ))
     }
+  }
+  lines
+}
+
+# The lines about the intervals between beats, a family of its own.
+heart_report <- function(tests, titles, asked) {
+  lines <- sprintf("Intervals between beats; p adjusted for %d tests (%s)", computed_of(tests), asked$correction)
+  rows <- aligned(c(list(HEADS), lapply(tests, cells, asked$correction)))
+  lines <- c("", lines, rows[1])
+  for (measure in names(titles)) {
+    own <- vapply(tests, function(test) test$vital == measure, TRUE)
+    lines <- c(lines, "", titles[[measure]], rows[-1][own])
   }
   lines
 }
@@ -562,12 +715,27 @@ full <- function(tests, states) {
 }
 
 asked <- with_kinds(asked_for(commandArgs(trailingOnly = TRUE)))
+asked$factors <- read_factors(asked)
 chosen <- choose(asked)
 means <- chosen$means
 if (is.null(means)) means <- data.frame(kind = character(), state = character(), participant = character(), session = character(), mean = numeric())
-tests <- list()
-for (vital in asked$vital) for (pair in PAIRS) tests <- c(tests, list(compare(vital, pair, means, asked)))
-tests <- adjusted(tests)
-states <- lapply(asked$vital, all_states, means)
-lines <- if (asked$csv) full(tests, states) else report(chosen$sample, tests, states, asked)
+tests_of <- function(kinds, means) {
+  tests <- list()
+  for (kind in kinds) for (pair in asked$pairs) tests <- c(tests, list(compare(kind, pair, means, asked)))
+  adjusted(tests)
+}
+tests <- tests_of(asked$vital, means)
+states <- lapply(asked$vital, all_states, means, unname(asked$states))
+of_heart <- list()
+if (asked$heart) {
+  values <- read_heart(asked$folder)
+  titles <- setNames(values$title, values$kind)[!duplicated(values$kind)]
+  if (length(titles)) of_heart <- tests_of(names(titles), values)
+}
+if (asked$csv) {
+  lines <- full(c(tests, of_heart), states)
+} else {
+  lines <- report(chosen$sample, tests, states, asked)
+  if (asked$heart) lines <- c(lines, heart_report(of_heart, titles, asked))
+}
 writeLines(enc2utf8(lines), useBytes = TRUE)

@@ -9,8 +9,8 @@ computes the same in R.
 
 The unit of every test is one participant. Readings are averaged within each session and state; a
 paired difference is the average of those within the sessions that have both states. Readings in
-doubt, and those before the vital has settled in a stimulus, count in no mean. Three pairs of states
-for each vital are one family, whose p values are adjusted together. Formulas and sources stand with
+doubt, and those before the vital has settled in a stimulus, count in no mean. All pairs of states
+of all vitals are one family, whose p values are adjusted together. Formulas and sources stand with
 the functions.
 """
 
@@ -37,7 +37,12 @@ State = dict[str, float]  # of one session: state → mean
 Means = dict[str, dict[str, list[State]]]  # vital → participant → sessions
 
 STATES = ("neutral", "happiness", "anger")
-PAIRS = (("anger", "neutral"), ("happiness", "neutral"), ("anger", "happiness"))
+EMOTIONS = (
+    *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
+)
+NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six")
+SCALE = math.sqrt(2) / 2  # of the Cauchy distribution of the effect, for Bayes factors
+FAR = 40.0  # e-folds beyond which nothing of the integral of a Bayes factor is left
 # readings with these flags count in no mean unless they are asked for
 DOUBTS = ("out_of_range", "contact_lost", "estimated", "clock_differs", "poor_signal")
 MINIMUM = 3  # fewest pairs, or people in each group
@@ -78,6 +83,16 @@ COLUMNS: dict[str, dict[str, Callable[[str], float | str]]] = {
     "session": {"session": whole, "participant": str, "simulated": str},
     "marker": {"session": whole, "at_ms": whole, "kind": str},
     "self_report": {"session": whole, "at_ms": whole, "scale": str, "value": str},
+    "attenuation": {"first": str, "second": str, "factor": finite},
+    "baseline": {"session": whole, "kind": str, "source": str, "mean": finite},
+    "heart_measure": {
+        "measure": str,
+        "title": str,
+        "participant": str,
+        "session": whole,
+        "state": str,
+        "value": finite,
+    },
     "vital": {
         "session": whole,
         "at_ms": whole,
@@ -87,6 +102,7 @@ COLUMNS: dict[str, dict[str, Callable[[str], float | str]]] = {
         "condition": str,
         "observed": str,
         "flags": str,
+        "source": str,
     },
 }
 CURE = "Unpack the whole zip again; a spreadsheet that saved the file may have changed it."
@@ -192,8 +208,20 @@ def read_sessions(folder: Path) -> dict[int, Session]:
     return sessions
 
 
-def state_of(row: Mapping[str, Any], sessions: Mapping[int, Session], by: str) -> str:
-    """Return the state that a reading belongs to; empty for none of the three."""
+def pairs_of(states: Sequence[str]) -> list[tuple[str, str]]:
+    """Return each pair of states, later minus earlier, those with the first state first."""
+    return [
+        (states[later], states[earlier])
+        for earlier in range(len(states))
+        for later in range(len(states) - 1, earlier, -1)
+    ]
+
+
+def state_of(
+    row: Mapping[str, Any], sessions: Mapping[int, Session], options: argparse.Namespace
+) -> str:
+    """Return the state that a reading belongs to; empty for none that is compared."""
+    by = options.state
     if by == "observed":
         label = row["observed"]
     else:
@@ -201,10 +229,8 @@ def state_of(row: Mapping[str, Any], sessions: Mapping[int, Session], by: str) -
         if by == "reported" and label:
             stimuli = sessions[row["session"]].stimuli
             label = stimuli[bisect_right(stimuli, (row["at_ms"], "\uffff")) - 1][1]
-    label = str(label).strip().casefold()
-    if label in STATES:
-        return label
-    return ""
+    names: dict[str, str] = options.names
+    return names.get(str(label).strip().casefold(), "")
 
 
 def settling_ms(vital: str, options: argparse.Namespace) -> int:
@@ -225,25 +251,79 @@ def has_settled(
     return place < 0 or bool(row["at_ms"] >= stimuli[place][0] + settling_ms(row["kind"], options))
 
 
+def best_source(sources: Mapping[str, tuple[int, int]], preferred: Sequence[str]) -> str:
+    """Return which source counts, of those that measured a vital in a session: the first that is
+    preferred; else the one with the most readings without doubt, then with the most.
+    """
+    for name in preferred:
+        if name in sources:
+            return name
+    return min(sources, key=lambda name: (-sources[name][0], -sources[name][1], name))
+
+
 def read_means(
     folder: Path, options: argparse.Namespace, ids: set[int], sessions: Mapping[int, Session]
 ) -> Means:
     """Return for each vital and participant the means of each session: state → mean."""
     left_out = set(DOUBTS) - set(options.count_flagged)
-    values: defaultdict[tuple[str, str, int, str], list[float]] = defaultdict(list)
+    values: defaultdict[tuple[str, str, int, str, str], list[float]] = defaultdict(list)
+    measured: defaultdict[tuple[str, int], dict[str, tuple[int, int]]] = defaultdict(dict)
     for row in rows_of(folder, "vital"):
         if row["session"] in ids and row["kind"] in options.vital:
-            state = state_of(row, sessions, options.state)
-            counts = not left_out & set(row["flags"].split())
-            if state and counts and has_settled(row, sessions, options):
-                values[row["kind"], row["participant"], row["session"], state].append(row["value"])
+            state = state_of(row, sessions, options)
+            if state and has_settled(row, sessions, options):
+                flags = set(row["flags"].split())
+                source = row["source"]
+                sources = measured[row["kind"], row["session"]]
+                sound, every = sources.get(source, (0, 0))
+                sources[source] = (sound + (not flags & set(DOUBTS)), every + 1)
+                if not left_out & flags:
+                    place = (row["kind"], row["participant"], row["session"], state, source)
+                    values[place].append(row["value"])
     of_session: defaultdict[tuple[str, str, int], State] = defaultdict(dict)
-    for (vital, participant, session, state), readings in sorted(values.items()):
-        of_session[vital, participant, session][state] = math.fsum(readings) / len(readings)
+    rests = read_baselines(folder) if options.outcome == "change" else None
+    for (vital, participant, session, state, source), readings in sorted(values.items()):
+        if source == best_source(measured[vital, session], options.prefer_source):
+            mean = math.fsum(readings) / len(readings)
+            if rests is None:
+                of_session[vital, participant, session][state] = mean
+            elif (vital, session, source) in rests:
+                rest = rests[vital, session, source]
+                of_session[vital, participant, session][state] = mean - rest
     means: Means = defaultdict(lambda: defaultdict(list))
     for (vital, participant, _), states in of_session.items():
         means[vital][participant].append(states)
     return means
+
+
+def read_baselines(folder: Path) -> dict[tuple[str, int, str], float]:
+    """Return of each vital, session and source the mean at rest."""
+    rows = rows_of(folder, "baseline")
+    return {(row["kind"], row["session"], row["source"]): row["mean"] for row in rows}
+
+
+def read_heart(folder: Path) -> tuple[dict[str, str], Means]:
+    """Return what the measures of the intervals between beats are called, and the value of each
+    state of each session.
+    """
+    titles = {}
+    of_session: defaultdict[tuple[str, str, int], State] = defaultdict(dict)
+    for row in rows_of(folder, "heart_measure"):
+        titles[row["measure"]] = row["title"]
+        of_session[row["measure"], row["participant"], row["session"]][row["state"]] = row["value"]
+    means: Means = defaultdict(lambda: defaultdict(list))
+    for (measure, participant, _), states in of_session.items():
+        means[measure][participant].append(states)
+    return titles, means
+
+
+def read_factors(folder: Path, by: str) -> dict[tuple[str, str], float]:
+    """Return by how much misread faces may shrink the difference of two states, at the worst;
+    nothing where states are not observed, or where no card says so.
+    """
+    if by != "observed" or not (folder / "attenuation.csv").exists():
+        return {}
+    return {(row["first"], row["second"]): row["factor"] for row in rows_of(folder, "attenuation")}
 
 
 def average(sessions: Sequence[State], state: str) -> float:
@@ -329,6 +409,15 @@ class Test:
     rank: float = math.nan
     equivalence: float = math.nan
     needed: int | None = None
+    rank_holm_p: float = math.nan
+    rank_bh_p: float = math.nan
+    equivalence_holm_p: float = math.nan
+    equivalence_bh_p: float = math.nan
+    needed_in_family: int | None = None
+    bound_effect: float = math.nan
+    strict: float = math.nan  # equivalence, with the bounds as far in as misread faces ask
+    strict_effect: float = math.nan
+    log_bf: float = math.nan
 
 
 def compare(vital: str, first: str, second: str, means: Means, options: argparse.Namespace) -> Test:
@@ -349,15 +438,24 @@ def compare(vital: str, first: str, second: str, means: Means, options: argparse
         return test
     a = np.array([one[code] for code in only_one])
     b = np.array([two[code] for code in only_two])
-    test.n_first, test.n_second, test.difference = len(a), len(b), float(np.mean(a) - np.mean(b))
-    kind = options.kinds[vital]
-    bound = getattr(options, f"bound_{kind.option}", kind.bound)
-    fill(test, a, b, bound)
+    test.n_first, test.n_second, test.difference = len(a), len(b), flat_difference(a, b)
+    bound = math.nan
+    if vital in options.kinds:  # a measure of the intervals between beats has none
+        kind = options.kinds[vital]
+        bound = getattr(options, f"bound_{kind.option}", kind.bound)
+    fill(test, a, b, (bound, bound * options.factors.get((first, second), 1.0)))
     return test
 
 
-def fill(test: Test, a: Values, b: Values, bound: float) -> None:
-    """Compute all numbers of a test but those of the family; none where the values do not vary."""
+def fill(test: Test, a: Values, b: Values, bounds: tuple[float, float]) -> None:
+    """Compute all numbers of a test but those of the family; none where the values do not vary.
+
+    Args:
+        test: to be filled.
+        a: values of the first side.
+        b: values of the second side.
+        bounds: the declared equivalence bound, and the one that decides; NaN for none.
+    """
     paired = test.method == "paired"
     if constant(a - b, np.concatenate([a, b])) if paired else constant(a, a) and constant(b, b):
         return
@@ -392,11 +490,78 @@ def fill(test: Test, a: Values, b: Values, bound: float) -> None:
     test.g_high = error / average * noncentrality(test.t, df, 0.025)
     test.shapiro = [shapiro(a - b)] if paired else [shapiro(a), shapiro(b)]
     test.rank = signed_rank(a, b) if paired else rank_sum(a, b)
-    # Two one-sided tests against both bounds (Schuirmann 1987).
+    test.log_bf = log_bayes_factor(test, a, b)
+    bound, strict = bounds
+    if math.isnan(bound):
+        return
+    test.equivalence = outside(difference, error, df, bound)
+    test.strict = outside(difference, error, df, strict)
+    test.strict_effect = strict / spread
+    test.bound_effect = bound / spread
+    test.needed = people_needed(test.bound_effect, paired=paired)
+
+
+def outside(difference: float, error: float, df: float, bound: float) -> float:
+    """Return p of two one-sided tests against both bounds (Schuirmann 1987)."""
     above = special.stdtr(df, -(difference + bound) / error)
     below = special.stdtr(df, (difference - bound) / error)
-    test.equivalence = float(max(above, below))
-    test.needed = people_needed(bound / spread, paired=paired)
+    return float(max(above, below))
+
+
+def log_bayes_factor(test: Test, a: Values, b: Values) -> float:
+    """Return the logarithm of the JZS Bayes factor for a difference (Rouder et al. 2009), of groups
+    from Student's t.
+    """
+    if test.method == "paired":
+        return log_factor(test.t, len(a), len(a) - 1)
+    n = len(a)
+    m = len(b)
+    pooled = (np.var(a) * n + np.var(b) * m) / (n + m - 2)
+    t = float((np.mean(a) - np.mean(b)) / math.sqrt(pooled * (1 / n + 1 / m)))
+    return log_factor(t, n * m / (n + m), n + m - 2)
+
+
+def log_factor(t: float, n: float, df: float) -> float:
+    """Integrate over the logarithm of the effect's variance, about the peak."""
+    without = -(df + 1) / 2 * math.log1p(t * t / df)
+
+    def density(u: float) -> float:
+        wider = float(np.logaddexp(0.0, math.log(n) + u))
+        likelihood = -wider / 2 - (df + 1) / 2 * math.log1p(t * t / df * math.exp(-wider))
+        prior = math.log(SCALE) - math.log(2 * math.pi) / 2 - u / 2 - SCALE**2 / 2 * math.exp(-u)
+        return likelihood + prior - without
+
+    low = 2 * math.log(SCALE) - 2 * math.log(FAR)
+    high = 2 * math.log(SCALE) + math.log1p(t * t) + 2 * FAR
+    coarse = np.linspace(low, high, 400)
+    start = float(coarse[int(np.argmax([density(float(u)) for u in coarse]))])
+    width = float(coarse[1] - coarse[0])
+    peak = float(
+        optimize.minimize_scalar(
+            lambda u: -density(u), bounds=(start - width, start + width), method="bounded"
+        ).x
+    )
+    top = density(peak)
+    steps = (-8, -4, -2, -1, 0, 1, 2, 4, 8, 16)
+    edges = sorted({min(max(edge, low), high) for edge in (low, *(peak + s for s in steps), high)})
+    parts = [
+        integrate.quad(
+            lambda u: math.exp(density(u) - top), one, other, epsabs=0, epsrel=1e-12, limit=200
+        )[0]
+        for one, other in itertools.pairwise(edges)
+    ]
+    return top + math.log(math.fsum(parts))
+
+
+def flat_difference(a: Values, b: Values) -> float:
+    """Return the difference of the means, rounded at the 12th digit of the largest value: what is
+    shown where the values do not vary.
+    """
+    difference = math.fsum(a) / len(a) - math.fsum(b) / len(b)
+    largest = float(np.max(np.abs(np.concatenate([a, b]))))
+    if not largest:
+        return 0.0
+    return round(difference, 11 - math.floor(math.log10(largest))) + 0.0
 
 
 def constant(values: Values, scale: Values) -> bool:
@@ -446,15 +611,15 @@ def noncentrality(t: float, df: float, probability: float) -> float:
     return float(optimize.brentq(excess, low, high, xtol=1e-11))
 
 
-def people_needed(effect: float, *, paired: bool) -> int | None:
-    """Return the fewest pairs, or people in each group, with which a t-test at 0.05 finds an effect
-    with power 0.8.
+def people_needed(effect: float, *, paired: bool, alpha: float = ALPHA) -> int | None:
+    """Return the fewest pairs, or people in each group, with which a t-test at a level finds an
+    effect with power 0.8.
     """
 
     def power(n: int) -> float:
         df = n - 1 if paired else 2 * n - 2
         shift = effect * math.sqrt(n if paired else n / 2)
-        limit = float(special.stdtrit(df, 0.975))
+        limit = float(special.stdtrit(df, 1 - alpha / 2))
         return 1 - noncentral_t(limit, df, shift) + noncentral_t(-limit, df, shift)
 
     if power(MOST) < POWER:
@@ -527,23 +692,39 @@ def two_tails(counts: Values, total: float) -> float:
 
 
 def adjust(tests: Sequence[Test]) -> None:
-    """Adjust the p values of the family by Holm's method, and by that of Benjamini and Hochberg."""
-    order = sorted((test for test in tests if not math.isnan(test.p)), key=lambda test: test.p)
+    """Adjust the p values of the t-tests, of the rank tests and of the equivalence tests, each as
+    one family, by Holm's method and by that of Benjamini and Hochberg; then count the people that
+    the smallest p of the family asks for.
+    """
+    adjust_family(tests, "p", "")
+    adjust_family(tests, "rank", "rank_")
+    adjust_family(tests, "strict", "equivalence_")
+    computed = [test for test in tests if not math.isnan(test.strict_effect)]
+    for test in computed:
+        test.needed_in_family = people_needed(
+            test.strict_effect, paired=test.method == "paired", alpha=ALPHA / len(computed)
+        )
+
+
+def adjust_family(tests: Sequence[Test], name: str, prefix: str) -> None:
+    """Adjust the p values called ``name``; those that are missing are no part of the family."""
+    numbered = [(float(getattr(test, name)), test) for test in tests]
+    order = sorted((pair for pair in numbered if not math.isnan(pair[0])), key=lambda one: one[0])
     running = 0.0
-    for place, test in enumerate(order):
-        running = max(running, min(1.0, (len(order) - place) * test.p))
-        test.holm_p = running
+    for place, (p, test) in enumerate(order):
+        running = max(running, min(1.0, (len(order) - place) * p))
+        setattr(test, f"{prefix}holm_p", running)
     running = 1.0
-    for place, test in reversed(list(enumerate(order, start=1))):
+    for place, (p, test) in reversed(list(enumerate(order, start=1))):
         # The factor is at least 1, so rounding cannot take a p below itself.
         factor = len(order) / place
-        running = min(running, factor * test.p)
-        test.bh_p = running
+        running = min(running, factor * p)
+        setattr(test, f"{prefix}bh_p", running)
 
 
 @dataclass
 class AllStates:
-    """One vital over all three states: repeated measures, corrected by Greenhouse and Geisser."""
+    """One vital over all states: repeated measures, corrected by Greenhouse and Geisser."""
 
     vital: str
     n: int
@@ -556,17 +737,17 @@ class AllStates:
     generalized_eta_squared: float = math.nan
 
 
-def all_states(vital: str, means: Means) -> AllStates:
+def all_states(vital: str, means: Means, names: Sequence[str]) -> AllStates:
     """Compare all states of the people who have all of them in a session."""
     whole = {
-        code: [session for session in own if len(session) == len(STATES)]
+        code: [session for session in own if len(session) == len(names)]
         for code, own in means.get(vital, {}).items()
     }
     people = sorted(code for code, own in whole.items() if own)
     result = AllStates(vital, len(people))
     if len(people) < MINIMUM:
         return result
-    values = np.array([[average(whole[code], state) for state in STATES] for code in people])
+    values = np.array([[average(whole[code], state) for state in names] for code in people])
     n, k = values.shape
     centred = values - values.mean()
     of_people = centred.mean(axis=1, keepdims=True)
@@ -623,6 +804,21 @@ def p_text(p: float) -> str:
     return f"{p:.6f}".rstrip("0")
 
 
+def p_or_none(p: float) -> str:
+    """Write a p value; empty where there is none."""
+    return "" if math.isnan(p) else p_text(p)
+
+
+def factor_text(log_bf: float) -> str:
+    """Write a Bayes factor as the dashboard does."""
+    factor = math.exp(min(log_bf, 100.0))
+    if factor >= 1e5:
+        return "over 100,000"
+    if factor >= 100:
+        return f"{factor:,.0f}"
+    return number(factor, 1 if factor >= 10 else 2)
+
+
 def interval(low: float, high: float, digits: int) -> str:
     """Write an interval."""
     return f"{number(low, digits)} to {number(high, digits)}"
@@ -643,7 +839,7 @@ HEADS = (
         "g",
         "95 % CI of g",
     ),
-    *("Shapiro p", "rank p", "equiv. p", "needed"),
+    *("Shapiro p", "rank p", "adj. rank p", "equiv. p", "adj. equiv. p", "needed", "BF10"),
 )
 
 
@@ -664,9 +860,10 @@ def cells(test: Test, correction: str) -> tuple[str, ...]:
     else:
         difference = number(test.difference, 1)
     if math.isnan(test.p):
-        return (*start, difference, *[""] * 11)
+        return (*start, difference, *[""] * 14)
     df = settled(test.df)
-    needed = "" if test.needed is None else f"{test.needed:,}"
+    needed = "" if test.needed_in_family is None else f"{test.needed_in_family:,}"
+    by_holm = correction == "holm"
     return (
         *start,
         difference,
@@ -674,14 +871,26 @@ def cells(test: Test, correction: str) -> tuple[str, ...]:
         number(test.t, 2),
         f"{df:.0f}" if df == round(df) else f"{df:.1f}",
         p_text(test.p),
-        p_text(test.holm_p if correction == "holm" else test.bh_p),
+        p_text(test.holm_p if by_holm else test.bh_p),
         number(test.g, 2),
         interval(test.g_low, test.g_high, 2),
         ", ".join(p_text(p) for p in test.shapiro if not math.isnan(p)),
         p_text(test.rank),
-        p_text(test.equivalence),
+        p_text(test.rank_holm_p if by_holm else test.rank_bh_p),
+        p_or_none(test.equivalence),
+        p_or_none(test.equivalence_holm_p if by_holm else test.equivalence_bh_p),
         f"{needed} + {needed}" if needed and test.method == "Welch" else needed,
+        factor_text(test.log_bf),
     )
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows of cells as lines with columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def report(
@@ -689,43 +898,48 @@ def report(
 ) -> Iterator[str]:
     """Yield the lines for people."""
     adjusted = sum(not math.isnan(test.p) for test in tests)
+    change = "; change from baseline" if options.outcome == "change" else ""
     yield (
-        f"States by {options.state}; sessions: {sample}; "
+        f"States by {options.state}; sessions: {sample}{change}; "
         f"p adjusted for {adjusted} tests ({options.correction})"
     )
-    table = {
-        vital: [cells(test, options.correction) for test in tests if test.vital == vital]
-        for vital in options.vital
-    }
-    widths = [
-        max(map(len, column))
-        for column in zip(HEADS, *(row for rows in table.values() for row in rows), strict=True)
-    ]
-
-    def aligned(row: Sequence[str]) -> str:
-        return " | ".join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-
-    yield aligned(HEADS)
+    rows = [HEADS, *(cells(test, options.correction) for test in tests)]
+    lines = aligned(rows)
+    yield lines[0]
     for vital, result in zip(options.vital, states, strict=True):
-        yield from ("", options.kinds[vital].title, *map(aligned, table[vital]))
+        own = [line for line, test in zip(lines[1:], tests, strict=True) if test.vital == vital]
+        yield from ("", options.kinds[vital].title, *own)
         if not math.isnan(result.p):
             df = " and ".join(
                 f"{d:.0f}" if d == round(d) else f"{d:.2f}"
                 for d in (result.df_states, result.df_error)
             )
             yield (
-                f"all three states: {result.n} people, F = {number(result.f, 2)} with {df} degrees "
+                f"all {NUMBER_WORDS[len(options.states)]} states: {result.n} people, "
+                f"F = {number(result.f, 2)} with {df} degrees "
                 "of freedom after Greenhouse and Geisser, p "
                 f"{'< 0.001' if result.p < 0.001 else f'= {p_text(result.p)}'}, generalized "
                 f"\u03b7\u00b2 = {number(result.generalized_eta_squared, 2)}"
             )
 
 
+def heart_report(
+    tests: Sequence[Test], titles: Mapping[str, str], options: argparse.Namespace
+) -> Iterator[str]:
+    """Yield the lines about the intervals between beats, a family of its own."""
+    adjusted = sum(not math.isnan(test.p) for test in tests)
+    yield ""
+    yield f"Intervals between beats; p adjusted for {adjusted} tests ({options.correction})"
+    lines = aligned([HEADS, *(cells(test, options.correction) for test in tests)])
+    yield lines[0]
+    for measure, title in titles.items():
+        own = [line for line, test in zip(lines[1:], tests, strict=True) if test.vital == measure]
+        yield from ("", title, *own)
+
+
 def full(tests: Sequence[Test], states: Sequence[AllStates]) -> Iterator[tuple[str, str, str, str]]:
     """Yield every number with all its digits, for programs: vital, comparison, name, value."""
-    skipped = ("vital", "first", "second", "shapiro")
+    skipped = ("vital", "first", "second", "shapiro", "bound_effect", "strict", "strict_effect")
     for test in tests:
         shown = {name: value for name, value in vars(test).items() if name not in skipped}
         for name, value in (
@@ -764,6 +978,23 @@ def options() -> argparse.ArgumentParser:
         action="append",
         help="one of vital_kind.csv that has a bound; default: heart_rate, systolic, diastolic",
     )
+    parser.add_argument(
+        "--states",
+        action="append",
+        help="a state to compare, by its label; given two to six times, the one that the others "
+        "are compared with first; default: neutral, happiness, anger",
+    )
+    parser.add_argument(
+        "--outcome",
+        choices=("level", "change"),
+        default="level",
+        help="change: from the baseline of the session, of baseline.csv",
+    )
+    parser.add_argument(
+        "--heart",
+        action="store_true",
+        help="test the measures of heart_measure.csv, too: those of question.json",
+    )
     parser.add_argument("--design", choices=("auto", "paired", "independent"), default="auto")
     parser.add_argument("--correction", choices=("holm", "benjamini_hochberg"), default="holm")
     parser.add_argument(
@@ -783,6 +1014,13 @@ def options() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="count readings with this flag all the same; may be repeated",
+    )
+    parser.add_argument(
+        "--prefer-source",
+        action="append",
+        default=[],
+        help="where several sources measured a vital in a session, this one counts; may be "
+        "repeated, the best first; default: the one with the most readings without doubt",
     )
     parser.add_argument(
         "--leave-out-flagged",
@@ -812,17 +1050,42 @@ def main(
     for vital in chosen.vital or ():
         if vital not in chosen.kinds:
             parser.error(f"argument --vital: choose from {', '.join(chosen.kinds)}, not {vital!r}")
+    chosen.states = chosen.states or list(STATES)
+    chosen.names = names_of(chosen.states)
+    if not 2 <= len(chosen.names) == len(chosen.states) < len(NUMBER_WORDS):
+        parser.error("argument --states: give two to six different ones")
+    chosen.states = list(chosen.names.values())
+    chosen.factors = read_factors(chosen.folder, chosen.state)
     usual = [vital for vital, kind in chosen.kinds.items() if kind.default]
     chosen.vital = [vital for vital in chosen.kinds if vital in (chosen.vital or usual)]
     sample, means = choose(chosen.folder, chosen)
-    tests = [compare(vital, *pair, means, chosen) for vital in chosen.vital for pair in PAIRS]
+    pairs = pairs_of(chosen.states)
+    tests = [compare(vital, *pair, means, chosen) for vital in chosen.vital for pair in pairs]
     adjust(tests)
-    states = [all_states(vital, means) for vital in chosen.vital]
+    states = [all_states(vital, means, chosen.states) for vital in chosen.vital]
+    titles: dict[str, str] = {}
+    of_heart: list[Test] = []
+    if chosen.heart:
+        titles, values = read_heart(chosen.folder)
+        of_heart = [compare(name, *pair, values, chosen) for name in titles for pair in pairs]
+        adjust(of_heart)
     if chosen.csv:
-        lines = [("vital", "comparison", "name", "value"), *full(tests, states)]
+        lines = [("vital", "comparison", "name", "value"), *full([*tests, *of_heart], states)]
         write("".join(",".join(values) + "\n" for values in lines))
-    else:
-        write("".join(line + "\n" for line in report(sample, tests, states, chosen)))
+        return
+    written = list(report(sample, tests, states, chosen))
+    if chosen.heart:
+        written += heart_report(of_heart, titles, chosen)
+    write("".join(line + "\n" for line in written))
+
+
+def names_of(states: Sequence[str]) -> dict[str, str]:
+    """Return how each state is shown, by its label as labels are compared: in any case."""
+    names = {}
+    for state in states:
+        label = state.strip().casefold()
+        names[label] = label if label in EMOTIONS else state.strip()
+    return names
 
 
 if __name__ == "__main__":

@@ -94,6 +94,14 @@ class BootRows:
             return
         self._insert(at)
 
+    def look_in_doubt(self) -> None:
+        """Compare the clocks after a step away from what the network had set: it may be back.
+
+        Nobody else may have seen a wrong clock that was set again within a second.
+        """
+        if any(row.synchronised for row in self._rows) and not self._rows[-1].synchronised:
+            self.look(clock.now())
+
     def confirm(self) -> None:
         """Note that the network has set the clock by which rows are dated now."""
         if not self._rows or self._rows[-1].synchronised or not self._is_confirmed():

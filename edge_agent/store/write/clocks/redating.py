@@ -68,7 +68,7 @@ def _move(
     add_again(connection, rows.moved(target, by_ms), rows)
     _move_gaps(connection, rows, target, by_ms)
     _move_sessions(connection, rows, target, by_ms)
-    for table, column, boot in STAMPS:
+    for table, column, boot in (*STAMPS, _CHANGE):
         connection.execute(
             f"UPDATE {table} SET {column} = {column} + ?, {boot} = ? WHERE {boot} = ? AND {column} "
             "BETWEEN ? AND ?",
@@ -113,7 +113,7 @@ def _newest(connection: sqlite3.Connection, wrong: BootRow) -> int:
         connection.execute(
             f"SELECT max({column}) FROM {table} WHERE {boot} = ?", (wrong.id,)
         ).fetchone()[0]
-        for table, column, boot in (*_TIMELINE, *STAMPS)
+        for table, column, boot in (*_TIMELINE, *STAMPS, _CHANGE)
     ]
     return max((at for at in newest if at is not None), default=wrong.offset_ms + wrong.start_ms)
 
@@ -227,4 +227,5 @@ def _move_tombstones(connection: sqlite3.Connection, rows: Stretch, by_ms: int) 
     add_tombstones(connection, [span for span in moved if span not in known])
 
 
+_CHANGE = ("vital_change", "at", "boot")
 _TIMELINE = (("expression", "at", "boot"), ("unfit", "at", "boot"), ("vital", "at", "boot"))

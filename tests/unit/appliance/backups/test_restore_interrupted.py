@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import signal
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from edge_agent.store.database.replacement import (
 )
 from edge_agent.store.database.schema import copies_beside, migrate
 from tests.support.agent import WITHOUT_BROKER
-from tests.support.backups.killed import killed_at
+from tests.support.backups.killed import killed_at, killed_when
 from tests.support.backups.whole_appliance import WholeAppliance, change, codes, whole_appliance
 
 
@@ -61,11 +62,12 @@ class States:
 
     def kill_half_way(self) -> None:
         """Kill a restore when some of the files have changed places."""
-        step = 1
-        while not is_half_replaced(self.appliance.database):
-            self.begin_again()
-            assert killed_at(step, self.restore)
-            step += 2
+        database = self.appliance.database
+        # Its journal is there from before the first file until after the last one: at the third
+        # step that finds it, some are in their new places.
+        found = count(1)
+        assert killed_when(lambda: is_half_replaced(database) and next(found) == 3, self.restore)
+        assert is_half_replaced(database)
 
     def is_old(self) -> bool:
         return self.appliance.files() == self.old and "LATER" in codes(self.appliance.database)
@@ -129,11 +131,7 @@ def test_what_a_killed_restore_prepared_goes_at_the_next_one(
 ) -> None:
     states = States(appliance, archive)
     prepared = prepared_path(appliance.database)
-    step = 1
-    while not prepared.exists():
-        states.begin_again()
-        assert killed_at(step, states.restore)
-        step += 1
+    assert killed_when(prepared.exists, states.restore)
     assert prepared in copies_beside(appliance.database)  # where an erasure finds it
     states.restore()
     assert states.is_new() and not prepared.exists()

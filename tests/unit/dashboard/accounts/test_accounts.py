@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import argon2
 import pytest
+from argon2 import PasswordHasher
 
 from dashboard.accounts import accounts as accounts_module
-from dashboard.accounts.accounts import AccountError, Accounts, create_login_link, ensure_setup_code
+from dashboard.accounts.accounts import Accounts, create_login_link, ensure_setup_code
+from dashboard.accounts.passwords import AccountError
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import migrate
@@ -189,6 +192,14 @@ def test_nothing_secret_is_kept_readable(path: Path) -> None:
     assert token not in str(query(path, "SELECT * FROM login"))
 
 
+def test_a_password_is_costly_to_guess(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts_module, "PasswordHasher", PasswordHasher)
+    make(path)
+    (password_hash,) = query(path, "SELECT password_hash FROM account")[0]
+    # 64 MiB, three times, in four lanes: the second choice of RFC 9106, for small machines.
+    assert password_hash.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+
+
 def test_a_login_link_lets_in_the_first_visitor_only(path: Path) -> None:
     accounts = Accounts(path)
     token = link_token(path)
@@ -234,3 +245,24 @@ def test_a_database_that_has_gone_is_said_so(path: Path) -> None:
     path.unlink()
     with pytest.raises(StoreError, match="there is no database"):
         accounts.of_token("anything")
+
+
+def test_a_new_login_ends_the_one_that_the_browser_had(path: Path) -> None:
+    accounts = Accounts(path)
+    demo = accounts.follow_link(link_token(path))
+    old = accounts.log_in(demo)
+    elsewhere = accounts.log_in(demo)
+    new = accounts.log_in(demo, old)
+    assert [accounts.of_token(token) for token in (old, elsewhere, new)] == [None, demo, demo]
+
+
+def test_a_setup_code_is_checked_before_anything_is_hashed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    monkeypatch.setattr(argon2.PasswordHasher, "hash", lambda _, text: hashed.append(text))
+    ensure_setup_code(path)
+    for password in (PASSWORD, "short"):
+        with pytest.raises(AccountError, match="not the setup code"):
+            Accounts(path).set_up("AAAA-AAAA-AAAA", "ada", password)
+    assert not hashed

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.accounts import tokens
-from dashboard.accounts.accounts import AccountError
+from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.tokens import Tokens
 from edge_agent.core.clock import Instant
 from tests.support.timeline import database, query

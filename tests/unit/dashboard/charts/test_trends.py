@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 
 from dashboard.charts.chart import Chart
-from dashboard.charts.plotly_package import plotly_address, plotly_file, plotly_style_ids
+from dashboard.charts.plotly_script import (
+    PLOTLY_SHA256,
+    PLOTLY_VERSION,
+    plotly_address,
+    plotly_file,
+    plotly_style_ids,
+)
 from dashboard.charts.trend_data import TrendData
 from dashboard.charts.trends import trend_chart
 from edge_agent.core.expression import EMOTIONS, Emotion
@@ -173,9 +180,17 @@ def test_too_many_conditions_are_not_marked() -> None:
     assert draw(trend((1.0,), (60,)), conditions=many).figure["layout"]["shapes"] == []
 
 
-def test_plotly_comes_from_its_installed_package() -> None:
-    assert plotly_file().is_file()
-    assert plotly_address().startswith("/static/plotly-")
+def test_plotly_is_what_its_makers_published_with_its_licence() -> None:
+    content = plotly_file().read_bytes()
+    assert hashlib.sha256(content).hexdigest() == PLOTLY_SHA256
+    assert f"v{PLOTLY_VERSION}".encode() in content[:100] and PLOTLY_VERSION in plotly_address()
+    assert "MIT License" in plotly_file().with_name("LICENSE").read_text(encoding="ascii")
+
+
+def test_a_chart_that_our_plotly_cannot_draw_is_refused() -> None:
+    figure = {"data": [{"type": "scatter"}, {"type": "heatmap"}], "layout": {}}
+    with pytest.raises(ValueError, match="chart map: our Plotly draws no 'heatmap'"):
+        Chart("map", "Map", "A map.", figure, (), ())
 
 
 @pytest.mark.parametrize("id_", plotly_style_ids())

@@ -58,6 +58,31 @@ def test_the_table_is_readable_in_a_terminal(
     assert max(map(len, text.splitlines())) < 140
 
 
+def test_the_table_of_the_flow_follows_the_question_of_a_file(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "question.json"
+    file.write_text('{"sample": "selected", "session": [1, 2], "sensitivity": false}')
+    assert main(["--data", str(folder), "--print-flow", "--question", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "step,vital,first,second,state,reason,people,sessions,readings"
+    assert "consented,,,,,,4,4," in lines
+    assert "lost,,,,,other_sessions,2,," in lines
+    assert "in_state,,,,,,2,2,6" in lines
+    assert "tested,,,,,,0,0,0" in lines
+
+
+def test_a_question_that_cannot_be_read_is_refused_with_its_file(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "question.json"
+    assert main(["--data", str(folder), "--question", str(file)]) == 2
+    assert "question.json: cannot be read" in capsys.readouterr().err
+    file.write_text('{"window": 0}')
+    assert main(["--data", str(folder), "--question", str(file)]) == 2
+    assert "question.json: window" in capsys.readouterr().err
+
+
 def test_it_runs_as_the_process_that_affect_edge_starts(folder: Path) -> None:
     found = subprocess.run(
         [sys.executable, "-m", "dashboard", "analyse", "--data", str(folder), "--json"],

@@ -25,6 +25,7 @@ from tests.support.statistics.known_mixed_models import (
     ERGO_STOOL,
     FLAT,
     MACHINES,
+    REACTING,
     SLEEP,
     UNEVEN,
     Reading,
@@ -36,8 +37,8 @@ Effects = tuple[tuple[float, float, float, float], ...]
 """Estimate, standard error, df and p of each effect, in lmerTest's order."""
 
 
-def of_readings(readings: Sequence[Reading]) -> MixedModel:
-    """value ~ state + minute + (1 | participant / session)."""
+def of_readings(readings: Sequence[Reading], *, reactions: bool = False) -> MixedModel:
+    """value ~ state + minute + (1 | participant / session), and (1 | participant : state)."""
     effects = {
         state: [float(reading[2] == state) for reading in readings]
         for state in ("anger", "happiness")
@@ -47,6 +48,7 @@ def of_readings(readings: Sequence[Reading]) -> MixedModel:
         {**effects, "minute": [reading[3] for reading in readings]},
         [reading[0] for reading in readings],
         [reading[1] for reading in readings],
+        [reading[2] for reading in readings] if reactions else None,
     )
 
 
@@ -205,6 +207,66 @@ def test_a_contrast_equals_lmer_test(readings: Sequence[Reading], known: Sequenc
     assert found.interval.low < found.estimate < found.interval.high
 
 
+def test_what_people_make_of_a_state_has_a_variance_and_equals_lmer_test() -> None:
+    found = of_readings(REACTING, reactions=True)
+    known = (
+        (68.369068230060748, 2.4330464193924279, 16.0385984930948, 4.52649947489423e-15),
+        (2.167949282501996, 1.3551653189219632, 20.4000823576054, 1.25023750107133e-01),
+        (4.060119010661838, 1.3867846243492599, 20.2741630226502, 8.24237703417161e-03),
+        (-0.262759712770599, 0.0792128065740531, 25.8025697946402, 2.70850941555885e-03),
+    )
+    for ours, theirs in zip(found.effects, known, strict=True):
+        assert (ours.estimate, ours.error, ours.df, ours.p) == close(theirs)
+    variances = (found.participant_variance, found.session_variance or 0.0)
+    assert variances == close((43.59794890911443, 22.15719372886293))
+    assert (found.reaction_variance or 0.0, found.residual_variance) == close(
+        (8.22735039865487, 2.58312024517124)
+    )
+    assert found.criterion == pytest.approx(357.984059453265, rel=1e-11)
+    contrast = found.contrast("anger less happiness", {"anger": 1, "happiness": -1})
+    assert (contrast.estimate, contrast.error, contrast.df, contrast.p) == close(
+        (-1.89216972915884, 1.39797636472731, 20.6178708027194, 0.190547697822066)
+    )
+
+
+def test_sessions_with_one_value_each_have_no_variance_but_reactions_have() -> None:
+    each = [(p, number, *rest) for number, (p, _, *rest) in enumerate(REACTING)]
+    found = of_readings(each, reactions=True)  # type: ignore[arg-type]
+    # lmer(value ~ state + minute + (1 | participant) + (1 | participant:state))
+    assert found.session_variance is None
+    assert (found.participant_variance, found.reaction_variance, found.residual_variance) == close(
+        (53.15020368190464, 1.26607913000365, 24.66421634455795)
+    )
+
+
+def test_people_who_all_react_alike_leave_the_fit_of_the_model_without_reactions() -> None:
+    plain = of_readings(FLAT)
+    found = of_readings(FLAT, reactions=True)
+    assert found.reaction_variance == 0.0
+    assert found.singular
+    for one, other in zip(plain.effects, found.effects, strict=True):
+        assert (other.estimate, other.error, other.df) == pytest.approx(
+            (one.estimate, one.error, one.df), rel=1e-6
+        )
+
+
+def test_reactions_that_come_back_exactly_leave_no_rest() -> None:
+    made = [
+        (p, s, state, float(at), 60.0 + 3 * p + s + ((p * 7 + at) % 5))
+        for p in range(6)
+        for s in range(2)
+        for at, state in enumerate(("neutral", "anger", "happiness"))
+    ]
+    with pytest.raises(NoVariationError, match="without a rest"):
+        mixed_model(
+            [one[4] for one in made],
+            {state: [float(one[2] == state) for one in made] for state in ("anger", "happiness")},
+            [one[0] for one in made],
+            [one[1] for one in made],
+            [one[2] for one in made],
+        )
+
+
 value = st.integers(-400, 400).map(lambda n: n / 8)
 pairs = st.lists(st.tuples(value, value), min_size=3, max_size=20)
 
@@ -246,11 +308,13 @@ def changed(
 
 @pytest.mark.parametrize("readings", [UNEVEN, FLAT, ALIKE], ids=["uneven", "flat", "alike"])
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, 1e5), (-1.0, 0.0), (1e-6, 0.0), (1e9, 3.0)])
+@pytest.mark.parametrize("reactions", [False, True], ids=["nested", "reactions"])
 def test_the_unit_of_the_values_changes_no_test(
-    readings: Sequence[Reading], scale: float, shift: float
+    readings: Sequence[Reading], scale: float, shift: float, reactions: bool
 ) -> None:
-    plain = of_readings(readings).effects[1:]
-    found = of_readings(changed(readings, scale=scale, shift=shift)).effects[1:]
+    plain = of_readings(readings, reactions=reactions).effects[1:]
+    moved = changed(readings, scale=scale, shift=shift)
+    found = of_readings(moved, reactions=reactions).effects[1:]
     for one, other in zip(plain, found, strict=True):
         assert (other.estimate, other.error) == pytest.approx(
             (scale * one.estimate, abs(scale) * one.error), rel=1e-6

@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.accounts import create_login_link, ensure_setup_code
 from dashboard.web.app import create_app
-from dashboard.web.login_guard import LOGIN_COOKIE, PUBLIC_PATHS
+from dashboard.web.guards.cookies import DEVICE_COOKIE, LOGIN_COOKIE
+from dashboard.web.login_guard import PUBLIC_PATHS
 from dashboard.web.security import BODY_BYTES
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StoreError
@@ -99,10 +100,16 @@ def test_the_login_cookie_cannot_be_read_by_scripts_or_sent_by_other_sites(
         and "Secure" not in cookie
     )
     secure = client_of(tmp_path, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
-    assert (
-        "Secure"
-        in secure.post("/login", data={"name": NAME, "password": PASSWORD}).headers["set-cookie"]
-    )
+    answer = secure.post("/login", data={"name": NAME, "password": PASSWORD})
+    cookies = answer.headers.get_list("set-cookie")
+    assert [cookie.partition("=")[0] for cookie in cookies] == [
+        f"__Host-{LOGIN_COOKIE}",
+        f"__Host-{DEVICE_COOKIE}",
+    ]
+    for cookie in cookies:
+        assert "Secure" in cookie and "Path=/" in cookie and "omain" not in cookie
+    secure.cookies.set(LOGIN_COOKIE, ada.cookies[LOGIN_COOKIE])
+    assert secure.get("/live").status_code == 303, "one that another program could have set"
 
 
 def test_setup_comes_first_and_only_once(stranger: TestClient, tmp_path: Path) -> None:
@@ -221,6 +228,28 @@ def test_an_unknown_address_is_a_page_for_people_and_json_for_programs(ada: Test
     page = ada.get("/nothing")
     assert page.status_code == 404 and "Page not found" in page.text and "Trends" in page.text
     assert ada.get("/api/v1/nothing").json() == {"detail": "There is nothing at this address."}
+
+
+def test_the_methods_of_an_address_are_told_all_of_them(ada: TestClient) -> None:
+    for path, methods in (
+        ("/api/v1/session", {"GET", "POST"}),
+        ("/api/v1/exports/1", {"GET", "DELETE"}),
+    ):
+        answer = ada.options(path)
+        assert answer.status_code == 405
+        assert methods <= set(answer.headers["allow"].split(", ")) <= {*methods, "HEAD"}
+
+
+def test_every_operation_says_what_its_refusals_look_like(ada: TestClient) -> None:
+    described = ada.get("/api/v1/openapi.json").json()
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            refusals = operation["responses"]
+            assert "4XX" in refusals and "5XX" in refusals, (method, path)
+            told = str(refusals.get("422", refusals["4XX"]))
+            assert "HTTPValidationError" not in told, "what is sent is one sentence"
+    refused = ada.get("/api/v1/trends?start=soon&end=5").json()
+    assert list(refused) == ["detail"] and isinstance(refused["detail"], str)
 
 
 def test_a_value_that_is_not_understood_is_named(ada: TestClient) -> None:

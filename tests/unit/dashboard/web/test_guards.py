@@ -173,6 +173,17 @@ def test_changes_that_another_page_asks_for_are_refused(method: str, headers: He
     assert refused.value.status_code == 403
 
 
+@pytest.mark.parametrize(
+    "path", ["/export/download", "/api/v1/export", "/api/v1/exports/abc/file", "/api/v1/exports/a"]
+)
+def test_an_export_is_not_prepared_or_spent_by_another_page(path: str) -> None:
+    for site in ("cross-site", "same-site"):
+        with pytest.raises(HTTPException, match="nothing was changed or sent"):
+            require_same_origin(Request(scope_of(path, {"sec-fetch-site": site}, "GET")))
+    for headers in ({"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}, {}):
+        require_same_origin(Request(scope_of(path, headers, "GET")))
+
+
 def test_attempts_count_by_the_address_of_the_connection() -> None:
     assert address_of(Request({**scope_of(), "client": ("10.0.0.7", 4711)})) == "10.0.0.7"
     assert address_of(Request(scope_of())) == "unknown"

@@ -12,7 +12,7 @@ from pathlib import Path
 from dashboard.web.app import create_app
 from dashboard.web.settings import DashboardOptions
 create_app(DashboardOptions(data=Path(sys.argv[1])))
-print([name for name in ("scipy", "plotly", "cv2") if name in sys.modules])
+print([name for name in ("scipy", "cv2") if name in sys.modules])
 """
 
 

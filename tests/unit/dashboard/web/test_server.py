@@ -113,6 +113,14 @@ def test_a_certificate_is_used_and_a_broken_one_named(tmp_path: Path) -> None:
         make_server(DashboardOptions(data=tmp_path, certificate=cert, key=key))
 
 
+def test_no_suite_with_cbc_is_agreed_on(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    offered = make_server(DashboardOptions(data=tmp_path, certificate=cert, key=key)).config.ssl
+    assert offered is not None
+    names = [str(suite["name"]) for suite in offered.get_ciphers()]
+    assert names and all("GCM" in name or "CHACHA20" in name for name in names), names
+
+
 def test_a_renewed_certificate_is_taken_without_a_restart_and_a_broken_one_is_not(
     tmp_path: Path,
 ) -> None:

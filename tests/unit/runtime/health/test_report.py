@@ -79,6 +79,8 @@ def test_every_figure_of_the_threads_stands_in_the_report_under_its_name(tmp_pat
         frames_dropped=3,
         fps_limit=7.504,
         limited_by="heat",
+        readings_per_second=4.126,
+        effort="sparing",
         queue_depth=4,
         rows_dropped=5,
         commit_age_s=2.346,
@@ -99,6 +101,8 @@ def test_every_figure_of_the_threads_stands_in_the_report_under_its_name(tmp_pat
         "frames_dropped": 3,
         "fps_limit": 7.5,
         "limited_by": "heat",
+        "readings_per_second": 4.13,
+        "effort": "sparing",
     }
     assert report["recorder"] == {
         "queue_depth": 4,
@@ -139,6 +143,13 @@ def test_messages_that_were_set_aside_are_an_alarm_that_says_what_to_do() -> Non
     ]
     assert "3 messages" in told and "damaged: 1, too_large: 2" in told
     assert "affect-edge doctor" in told and "max_packet_size" in told
+
+
+def test_a_topic_that_is_left_out_and_a_damaged_database_are_alarms() -> None:
+    figures = replace(WELL, left_out={"health": 1530}, damage="SQLite says: page 7 is torn.")
+    told = alarms(figures, COOL, AlarmLimits())
+    assert "(health: 1530 bytes)" in told["message_too_large"]
+    assert "is damaged: SQLite says: page 7 is torn. The agent" in told["database_damaged"]
 
 
 def test_a_figure_at_its_limit_is_no_alarm_yet_where_more_is_worse() -> None:
@@ -228,6 +239,11 @@ def test_a_clock_may_take_a_while_to_be_set_after_the_start() -> None:
             "before 2026-11-20 were deleted early",
         ),
         (replace(WELL, budget_over_bytes=30_000_000), "disk_budget_exceeded", "30 MB larger"),
+        (
+            replace(WELL, aside_bytes=40_000_000, aside_over_bytes=7_000_000),
+            "aside_files",
+            "take 40 MB beside the database, and all its files are 7 MB larger",
+        ),
         (
             replace(WELL, copies=Standing(90_000, error="It is damaged. Restore one.")),
             "copy_failed",

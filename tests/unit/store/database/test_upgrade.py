@@ -109,6 +109,32 @@ def test_an_older_database_keeps_its_markers_and_can_take_baselines(tmp_path: Pa
     )
 
 
+def test_a_database_from_before_covered_faces_keeps_its_rejected_frames_and_can_take_them(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "affect-edge.db"
+    before = next(number for number, step in enumerate(MIGRATIONS) if step.name == "covered faces")
+    migrate(path, MIGRATIONS[:before])
+    blurred, covered = (
+        (n, 1000 * n, n, None, 1000, 2, flaw, 9, 1, 0)
+        for n, flaw in ((7, "blurred"), (8, "covered"))
+    )
+    row = f"INSERT INTO unfit VALUES ({', '.join('?' * 10)})"
+    with closing(sqlite3.connect(path)) as old:
+        old.execute(row, blurred)
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+            old.execute(row, covered)
+        old.commit()
+    migrate(path)
+    with write_transaction(path) as connection:
+        connection.execute(row, covered)
+    assert query(path, "SELECT * FROM unfit") == [blurred, covered]
+    assert query(path, "SELECT at_ms, reason FROM unfit_view") == [
+        (7000, "blurred"),
+        (8000, "covered"),
+    ]
+
+
 def test_an_older_database_keeps_its_rejected_frames_and_can_take_faces_that_were_cut_off(
     tmp_path: Path,
 ) -> None:

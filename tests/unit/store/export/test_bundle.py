@@ -12,9 +12,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import frictionless
 import pytest
 
+from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.expression import Emotion, RejectedFrames, RejectReason
 from edge_agent.core.gaps import Gap
@@ -26,6 +26,7 @@ from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
 from edge_agent.store.export.rows.columns import FILES
 from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.study.attributes import agree_to_attributes
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
@@ -78,6 +79,8 @@ def path(tmp_path: Path) -> Path:
         study.add_marker(MarkerKind.NOTE, "@SUM(1), said Ägypten", at=instant(start + 30))
         study.end_session(at=instant(start + 100))
     study.withdraw_consent("P02")
+    told = {"medication": "=none"}
+    agree_to_attributes(made, "P01", AttributeUse.SHARED, actor=None, values=told)
     with write_transaction(made) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
         write_rejected_frames(
@@ -114,11 +117,18 @@ def package_of(folder: Path) -> dict[str, Any]:
     return package
 
 
+def as_frictionless_reads(folder: Path) -> Any:
+    """What Frictionless makes of a folder."""
+    import frictionless  # slow to load, for every worker at the top
+
+    return frictionless.Package(str(folder / "datapackage.json"))
+
+
 def test_frictionless_finds_every_file_valid(path: Path, tmp_path: Path) -> None:
     folder = unpacked(
         BUNDLE.export(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards()))[0]
     )
-    report = frictionless.Package(str(folder / "datapackage.json")).validate()
+    report = as_frictionless_reads(folder).validate()
     assert report.valid, report.flatten(["name", "type", "rowNumber", "fieldName", "note"])
     assert {task.name for task in report.tasks} >= set(FILES)
     assert all(task.stats["rows"] > 0 for task in report.tasks if task.name in FILES)
@@ -128,7 +138,7 @@ def test_frictionless_would_find_a_changed_file(path: Path, tmp_path: Path) -> N
     folder = unpacked(BUNDLE.export(path, tmp_path / "all.zip", Choice())[0])
     file = folder / "session.csv"
     file.write_text(file.read_text(encoding="utf-8").replace("research", "fun"), encoding="utf-8")
-    assert not frictionless.Package(str(folder / "datapackage.json")).validate().valid
+    assert not as_frictionless_reads(folder).validate().valid
 
 
 def test_every_file_is_described_with_size_and_hash_and_no_other(
@@ -173,7 +183,7 @@ def test_the_models_are_told_by_hash_and_card(path: Path, tmp_path: Path) -> Non
 
 def test_the_protocol_its_order_and_the_question_are_told(path: Path, tmp_path: Path) -> None:
     question = {"state": "observed", "window": 20.0}
-    about = Appliance(question=question)
+    about = Appliance(question=question, tables={"flow.csv": "step,people\nconsented,3\n"})
     folder = unpacked(BUNDLE.export(path, tmp_path / "all.zip", Choice(), about)[0])
     with (folder / "protocol_run.csv").open(encoding="utf-8") as file:
         (run,) = csv.DictReader(file)
@@ -191,6 +201,7 @@ def test_the_protocol_its_order_and_the_question_are_told(path: Path, tmp_path: 
     (plan,) = (folder / "protocols").iterdir()
     assert (plan.name, plan.read_text()) == ("three-films-abababab-order-2.json", PLAN + "\n")
     assert json.loads((folder / "question.json").read_text()) == question
+    assert (folder / "flow.csv").read_text() == "step,people\nconsented,3\n"
     assert "*uncertain* among the labels is none" in (folder / "README.md").read_text()
 
 
@@ -215,7 +226,7 @@ def test_no_cell_is_a_formula_and_every_text_can_be_had_back(path: Path, tmp_pat
 
 def test_every_time_names_its_zone(path: Path, tmp_path: Path) -> None:
     folder = unpacked(BUNDLE.export(path, tmp_path / "all.zip", Choice())[0])
-    package = frictionless.Package(str(folder / "datapackage.json"))
+    package = as_frictionless_reads(folder)
     for table in package.resources:
         times = (
             [field.name for field in table.schema.fields if field.type == "datetime"]

@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
+from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectedFrames, RejectReason
 from edge_agent.core.gaps import Gap
@@ -20,6 +20,7 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.export.rows import columns
 from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.study.attributes import agree_to_attributes
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap, write_rejected_frames
@@ -44,6 +45,8 @@ def path(tmp_path: Path) -> Path:
         study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 20))
         study.end_session(at=instant(start + 100))
     study.create_participant("P03")
+    told = {"medication": "=none"}
+    agree_to_attributes(path, "P01", AttributeUse.SHARED, actor=None, values=told)
     with write_transaction(path) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
         write_rejected_frames(
@@ -88,6 +91,8 @@ def test_the_export_has_the_documented_files_and_columns(path: Path, tmp_path: P
 
 
 def test_pandas_reads_every_file_with_the_described_types(path: Path, tmp_path: Path) -> None:
+    import pandas as pd  # slow to load, for every worker at the top
+
     CSV.export(path, tmp_path / "out")
     package = json.loads((tmp_path / "out" / "datapackage.json").read_text(encoding="utf-8"))
     for resource in package["resources"]:

@@ -8,10 +8,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from fhir.resources.R4B.bundle import Bundle
 
 from edge_agent.cli.app import cli
 from edge_agent.core.errors import StoreError, StudyError
@@ -30,7 +28,7 @@ from edge_agent.store.export.rows.columns import FILES
 from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
-from tests.support.fhir_profile import check_bundle
+from tests.support.datasets.fhir_profile import check_bundle
 from tests.support.timeline import START_MS, database, instant, reading, row
 
 SYSTOLIC = VitalKind.SYSTOLIC
@@ -105,6 +103,8 @@ def notes(observation: dict[str, Any]) -> list[str]:
 
 
 def test_every_resource_is_valid_and_keeps_its_profile(bundle: dict[str, Any]) -> None:
+    from fhir.resources.R4B.bundle import Bundle  # slow to load, for every worker at the top
+
     assert len(Bundle.model_validate_json(json.dumps(bundle)).entry or ()) == len(bundle["entry"])
     check_bundle(bundle)
 
@@ -242,6 +242,8 @@ def test_json_holds_the_rows_with_their_types(path: Path, tmp_path: Path) -> Non
 
 
 def test_parquet_holds_the_rows_with_types_units_and_meaning(path: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq  # slow to load, for every worker at the top
+
     PARQUET.export(path, tmp_path / "out", Choice())
     csv_files = CSV.export(path, tmp_path / "csv")
     for file in csv_files:

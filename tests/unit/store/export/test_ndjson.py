@@ -8,7 +8,6 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from edge_agent.core.expression import Emotion
@@ -72,6 +71,8 @@ def test_every_line_begins_with_its_table(path: Path, tmp_path: Path) -> None:
 
 
 def test_pandas_reads_it(path: Path, tmp_path: Path) -> None:
+    import pandas as pd  # slow to load, for every worker at the top
+
     (file,) = NDJSON.export(path, tmp_path / "all.ndjson")
     frame = pd.read_json(file, lines=True)
     vitals = frame[frame["table"] == "vital"]

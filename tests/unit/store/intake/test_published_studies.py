@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -22,6 +23,7 @@ from click.testing import CliRunner
 from dashboard.__main__ import main as dashboard
 from edge_agent.cli import cli
 from edge_agent.core.clock import iso_utc
+from tests.support.datasets.bids import write_dataset
 from tests.support.timeline import START_MS, query
 
 STIMULUS_S = 20
@@ -189,6 +191,62 @@ def test_ergo_stool_of_nlme_gives_the_mean_of_each_stool(tmp_path: Path) -> None
     expected = (8.555556, 12.444444, 10.777778, 9.222222)
     for stool, mean in zip(STOOLS, expected, strict=True):
         assert found[stool] - 60 == pytest.approx(mean, abs=1e-6), stool
+
+
+R_TABLES = """
+numbers <- function(...) cat(format(c(...), digits = 15), "\\n")
+numbers(sleep$extra)
+numbers(t.test(sleep$extra[1:10], sleep$extra[11:20], paired = TRUE)[c("statistic", "p.value")])
+if (requireNamespace("nlme", quietly = TRUE)) {
+  m <- as.data.frame(nlme::Machines)
+  m <- m[order(m$Machine, as.integer(as.character(m$Worker))), ]
+  numbers(m$score)
+  numbers(nlme::fixef(nlme::lme(score ~ Machine, m, ~ 1 | Worker)))
+  s <- as.data.frame(nlme::ergoStool)
+  s <- s[order(s$Type, as.integer(as.character(s$Subject))), ]
+  numbers(s$effort)
+}
+"""
+
+
+def test_values_and_figures_are_those_of_the_r_that_is_installed() -> None:
+    program = shutil.which("Rscript")
+    if program is None:
+        pytest.skip("R is not installed (apt install r-base-core)")
+    words = [program, "--vanilla", "-e", R_TABLES]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    lines = [[float(word) for word in line.split()] for line in done.stdout.splitlines()]
+    assert lines[0] == [extra for drug in SLEEP for extra in drug]
+    assert lines[1] == pytest.approx([-4.0621, 0.002833], abs=5e-5)
+    if len(lines) == 2:
+        pytest.skip("nlme is not installed with R (apt install r-cran-nlme): its data sets")
+    scores = [score for one in MACHINES.values() for worker in one for score in worker]
+    assert lines[2] == scores
+    assert lines[3] == pytest.approx([52.35556, 7.96667, 13.91667], abs=5e-6)
+    assert lines[4] == [effort for efforts in STOOLS.values() for effort in efforts]
+
+
+def test_sleep_of_r_as_a_bids_data_set_gives_the_same_test(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = {"SamplingFrequency": 0.1, "StartTime": 10, "Columns": ["heart_rate"]}
+    files: dict[str, Any] = {"task-sleep_physio.json": about}
+    for person, pair in enumerate(zip(*SLEEP, strict=True), start=1):
+        stem = f"sub-{person:02d}/beh/sub-{person:02d}_task-sleep"
+        files[f"{stem}_events.tsv"] = (
+            "onset\tduration\ttrial_type\n0\t20\tanger\n20\t20\thappiness\n"
+        )
+        first, second = (repr(60 + extra) for extra in pair)
+        files[f"{stem}_physio.tsv.gz"] = f"{first}\nn/a\n{second}\n"
+    source = write_dataset(tmp_path / "sleep", files)
+    stated = ("--consent", "paper", "--consent-on", "2026-01-01T00:00:00Z")
+    words = ("import-study", str(source), *stated, "--purpose", "research", "--data", str(tmp_path))
+    done = CliRunner().invoke(cli, [*words, "--starting", "2026-02-01T09:00:00Z"])
+    assert done.exit_code == 0, done.output or done.exception
+    test = analysed(tmp_path, capsys)["anger", "happiness"]
+    assert (test["method"], test["df"]) == ("paired", 9)
+    assert test["t"] == pytest.approx(-4.0621, abs=5e-5)
+    assert test["p"] == pytest.approx(0.002833, abs=5e-7)
 
 
 @pytest.fixture(scope="module")

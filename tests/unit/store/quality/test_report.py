@@ -143,6 +143,7 @@ def test_the_face_must_be_read_in_four_fifths_of_the_condition_time(
         (RejectReason.TURNED_AWAY, "a turned head"),
         (RejectReason.BLURRED, "focus the camera"),
         (RejectReason.CUT_OFF, "turn the camera towards"),
+        (RejectReason.COVERED, "take off mask"),
     ],
 )
 def test_the_advice_for_a_lost_face_names_what_took_most_of_it(

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import random
 import shutil
 import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from edge_agent.core.errors import StoreError
-from edge_agent.store.database.salvage_state import read_salvages
-from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.store.database.salvage_state import Salvage, read_salvages, write_salvages
+from edge_agent.store.database.schema import PAGE_BYTES, migrate, write_transaction
 from edge_agent.store.database.set_aside_files import set_aside_beside
-from edge_agent.store.salvage.carrier import Carrier
+from edge_agent.store.salvage.carrier import FEWEST_PAGES, Carrier
+from edge_agent.store.salvage.copying import Copying
+from edge_agent.store.salvage.log import log_beside, read_log
+from edge_agent.store.salvage.noted_damage import note_damage, noted_damage
 from edge_agent.store.salvage.rescue import MOST_IN_AN_HOUR, Rescue
+from edge_agent.store.salvage.tables import LARGE
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.tombstones import add_tombstones
-from tests.faults.damage import STUDY, Place, copy_database_files, damage, make_database, study_rows
-from tests.support.timeline import add, query, row, wait_for
+from tests.faults.damage import (
+    STUDY,
+    Place,
+    copy_database_files,
+    damage,
+    flip,
+    make_database,
+    study_rows,
+)
+from tests.support.timeline import START_MS, add, query, row, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +56,7 @@ def carried(path: Path, rescue: Rescue) -> str:
     carrier = Carrier(rescue, pause_s=0.0)
     carrier.start()
     try:
-        wait_for(lambda: "still being" not in (carrier.sentence() or "still being"), 30)
+        wait_for(lambda: "still being" not in (carrier.sentence() or "still being"), 120)
     finally:
         carrier.stop()
         assert carrier.join(10)
@@ -191,6 +206,98 @@ def test_a_carrier_goes_on_where_it_was(path: Path, sound: Path) -> None:
     assert sizes_of(path) == sizes_of(sound)
 
 
+def test_on_a_busy_machine_portions_do_not_become_smaller(
+    path: Path, sound: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rescue = Rescue(path)
+    rescue.replace("a test")
+    seconds = itertools.count(step=60)  # every look at the clock comes a minute after the last
+    clocks = SimpleNamespace(monotonic=lambda: next(seconds), thread_time=time.thread_time)
+    monkeypatch.setattr("edge_agent.store.salvage.carrier.time", clocks)
+    changes: list[list[Salvage]] = []
+
+    def write_and_count(connection: sqlite3.Connection, salvages: list[Salvage]) -> None:
+        changes.append(salvages)
+        write_salvages(connection, salvages)
+
+    monkeypatch.setattr("edge_agent.store.salvage.carrier.write_salvages", write_and_count)
+    carried(path, rescue)
+    assert sizes_of(path) == sizes_of(sound)
+    with closing(sqlite3.connect(sound)) as connection:
+        ((pages,),) = connection.execute("PRAGMA page_count")
+    assert len(changes) <= pages / FEWEST_PAGES + len(LARGE)
+
+
+@pytest.mark.parametrize("when", ["between two portions", "during one"])
+def test_a_second_rescue_is_not_forgotten_by_a_carrier_that_is_at_work(
+    path: Path, sound: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    rescue = Rescue(path)
+    rescue.replace("the first")
+    owner: type = Carrier
+    name = "_check_space"
+    if when == "during one":
+        owner = Copying
+        name = "page"
+    usual = getattr(owner, name)
+    calls = itertools.count(1)
+    begun = pytest.MonkeyPatch()
+
+    def rescue_too(*values: object) -> None:
+        usual(*values)
+        if next(calls) == 3:
+            begun.undo()
+            rescue.replace("the second")
+
+    monkeypatch.setattr(owner, name, rescue_too)
+    begun.setattr("edge_agent.store.salvage.carrier.PORTION_S", 0.0)
+    carried(path, rescue)
+    told = carried(path, rescue)  # it ends with the first one, if that is all it knew
+    assert "the first" in told and "the second" in told
+    assert sizes_of(path) == sizes_of(sound)
+
+
+def test_rows_of_a_page_that_was_divided_are_not_lost_with_the_new_half(tmp_path: Path) -> None:
+    first = tmp_path / "first" / "affect-edge.db"
+    path = tmp_path / "damaged" / first.name
+    migrate(first)
+    with closing(sqlite3.connect(first)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        for begin in (0, 40):
+            connection.executemany(
+                "INSERT INTO vital (at, kind, value, source) VALUES (?, 'heart_rate', 60, 'strap')",
+                [(START_MS + number * 1000,) for number in range(begin, begin + 40)],
+            )
+            connection.commit()
+        copy_database_files(first, path)
+        (new_page,) = connection.execute(
+            "SELECT pageno FROM dbstat WHERE name = 'vital' AND pagetype = 'leaf' ORDER BY path"
+        ).fetchone()
+    log = log_beside(path)
+    flip(log, read_log(log).frames[new_page] + 100, random.Random(1))
+    Rescue(path).before_start()
+    readings = [at for (at,) in query(path, "SELECT at FROM vital ORDER BY at")]
+    assert readings[:40] == [START_MS + number * 1000 for number in range(40)]
+    assert len(readings) > 40  # and more than SQLite would read, which forgets the second half
+
+
+@pytest.mark.parametrize("what", ["its count of rows", "all of it"])
+def test_the_newest_readings_that_can_be_read_come_first(path: Path, what: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (page,) = connection.execute(
+            "SELECT pageno FROM dbstat WHERE name = 'vital' AND pagetype = 'leaf' "
+            "ORDER BY path DESC"
+        ).fetchone()
+        before = {at for (at,) in connection.execute("SELECT at FROM vital")}
+    with path.open("r+b") as file:
+        file.seek((page - 1) * PAGE_BYTES + (0 if what == "all of it" else 3))
+        file.write(b"\xff" * (PAGE_BYTES if what == "all of it" else 2))
+    Rescue(path).replace("a test")
+    ((at,),) = query(path, "SELECT max(at) FROM vital")
+    assert at in sorted(before)[-500:]
+
+
 def test_rollups_that_went_on_meanwhile_are_added_up(path: Path, sound: Path) -> None:
     rescue = Rescue(path)
     rescue.replace("a test")
@@ -230,9 +337,58 @@ def test_erasing_waits_for_the_salvage_and_then_deletes_the_damaged_file(path: P
     assert [file.name for file in path.parent.glob("*damaged*")] == []
 
 
+def test_a_disk_that_refuses_for_long_does_not_use_up_the_rescues_of_the_hour(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rescue = Rescue(path)
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(Path, "write_text", _refuse)
+        for _ in range(MOST_IN_AN_HOUR):
+            with pytest.raises(StoreError, match="is full"):
+                rescue.replace("a test")
+    rescue.replace("a test")
+    assert len(set_aside_beside(path)) == 1
+
+
+def test_damage_that_was_reported_is_dealt_with_once_also_by_a_rescue_in_two_attempts(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rescue = Rescue(path)
+    rescue.report(DamageError("a reader met it"))
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(Rescue, "_make_anew", _refuse)
+        with pytest.raises(StoreError, match="is full"):
+            rescue.replace("a test")
+    rescue.replace("a test")
+    assert rescue.reported is None
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_a_card_that_damages_every_file_is_not_filled_with_them(path: Path) -> None:
     rescue = Rescue(path)
     for _ in range(MOST_IN_AN_HOUR):
         rescue.replace("a test")
     with pytest.raises(StoreError, match="Replace the card"):
         rescue.replace("a test")
+
+
+def test_what_another_program_has_noted_is_salvaged_at_the_next_start_and_once(path: Path) -> None:
+    note_damage(path, "a page is torn")
+    Rescue(path).before_start()
+    assert query(
+        path, "SELECT json_extract(value, '$[0].cause') FROM setting WHERE key = 'salvage'"
+    ) == [("a page is torn",)]
+    before = study_rows(path)
+    Rescue(path).before_start()
+    assert study_rows(path) == before
+
+
+def test_a_note_about_a_file_that_was_replaced_since_is_none(path: Path, sound: Path) -> None:
+    note_damage(path, "a page is torn")
+    path.rename(path.with_name("old.db"))
+    copy_database_files(sound, path)
+    assert noted_damage(path) is None
+    assert noted_damage(path.with_name("none.db")) is None

@@ -11,6 +11,7 @@ import pytest
 
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import MIGRATIONS, connect, transaction
+from edge_agent.store.database.set_aside_files import part_of
 from edge_agent.store.study.study_rows import (
     NewSession,
     close_session,
@@ -190,6 +191,23 @@ def test_a_clock_that_stands_at_its_beginning_deletes_nothing(path: Path) -> Non
 @pytest.mark.parametrize(("used", "over"), [(90, 0), (100, 0), (130, 30)])
 def test_what_is_above_the_share_is_told(used: int, over: int) -> None:
     assert Space(used, 100, None).over_bytes == over
+
+
+def test_what_was_set_aside_counts_and_neither_it_nor_a_row_goes_for_it(path: Path) -> None:
+    keep_to_budget(path, 1000, KEEP_DAYS, now_ms=NOW_MS)
+    rows = query(path, "SELECT count(*) FROM expression")
+    aside = path.with_name(f"{path.name}.damaged.20260921T142000Z")
+    for part, size in (("", 20_000_000), ("-wal", 3_000_000)):
+        with part_of(aside, part).open("wb") as file:
+            file.truncate(size)
+    path.with_name(f"{path.name}.replaced.then").write_bytes(bytes(1_000_000))
+    kept = keep_to_budget(path, 25, KEEP_DAYS, now_ms=NOW_MS)
+    space = space_of(path, 25, KEEP_DAYS, NOW_MS)
+    assert space.aside_bytes == kept.space.aside_bytes == 24_000_000
+    assert space.aside_over_bytes == path.stat().st_size - 1_000_000 > 0
+    assert kept.rows == 0 and query(path, "SELECT count(*) FROM expression") == rows
+    assert aside.exists()
+    assert space_of(path, 1000, KEEP_DAYS, NOW_MS).aside_over_bytes == 0
 
 
 @pytest.mark.parametrize(("spare", "register"), [(0, 0), (1, 2)])

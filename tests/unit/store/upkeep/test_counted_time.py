@@ -241,6 +241,24 @@ def test_a_database_of_an_older_version_is_counted_from_its_last_row(
     assert look(fresh).doubt is None
 
 
+def test_a_first_count_does_not_begin_at_a_row_that_an_unset_clock_has_dated(
+    tmp_path: Path, machine: Machine
+) -> None:
+    path = database(tmp_path, [row(day * 86_400) for day in range(101)])
+    machine.synchronised = False
+    machine.start(0.01, YEAR)
+    record(path, machine)
+    with closing(connect(path, readonly=False)) as connection:
+        connection.execute(
+            "INSERT INTO boot VALUES (50, ?, ?, ?, 0, 0)",
+            (machine.boot, machine.wall_ms, machine.wall_ms - machine.boot_ms),
+        )
+        for table in ("expression", "vital"):
+            connection.execute(f"UPDATE {table} SET boot = 50 WHERE at = ?", (machine.wall_ms,))
+    assert prune(path, KEEP_DAYS + 20) == 0
+    assert none_is_missing(path, machine)
+
+
 def test_rows_of_a_start_whose_clock_was_behind_stay_as_long_as_the_next_start(
     path: Path, machine: Machine
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.store.database.schema import migrate
-from tests.support.recording import Recording
+from tests.support.recording import DEADLINE_S, Recording
 
 
 @pytest.fixture
@@ -24,4 +24,4 @@ def recordings() -> Iterator[list[Recording]]:
     yield started
     for recording in started:
         recording.recorder.stop()
-        assert recording.recorder.join(10)
+        assert recording.recorder.join(DEADLINE_S)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import connect, migrate, write_transaction
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.study import Study
+from edge_agent.store.write.batch_writer import BatchWriter
 from edge_agent.store.write.outbox import Outbox, OutboxMessage
 from tests.support.recording import Recording
 from tests.support.timeline import query, reading
@@ -25,7 +27,7 @@ def seconds_of(path: Path) -> list[int]:
 def recording(path: Path, recordings: list[Recording]) -> Recording:
     """A recorder that has written a participant's first two readings."""
     Study(path).create_participant("P01")
-    recording = Recording(path, safe=Rescue(path), batch_rows=2)
+    recording = Recording(path, safe=Rescue(path), batch_rows=2, retry_seconds=0.05)
     recordings.append(recording)
     recording.submit(reading(0, 60), reading(1, 61))
     recording.committed()
@@ -51,6 +53,69 @@ def test_a_deleted_database_is_there_again_with_everything(
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     recording.finish()
     assert sorted(seconds_of(path)) in ([62, 63], [60, 61, 62, 63])
+
+
+def test_one_that_is_deleted_while_a_failed_write_is_looked_into_costs_nothing(
+    path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Rescue.look
+    write = BatchWriter.write
+
+    def look_late(rescue: Rescue, *, quick: bool = False) -> str | None:
+        for part in ("", "-wal", "-shm"):
+            path.with_name(path.name + part).unlink(missing_ok=True)
+        monkeypatch.setattr(Rescue, "look", look)
+        return rescue.look(quick=quick)
+
+    def fail_once(*_: object) -> int:
+        monkeypatch.setattr(BatchWriter, "write", write)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Rescue, "look", look_late)
+    monkeypatch.setattr(BatchWriter, "write", fail_once)
+    wait_for_more(recording)
+    assert query(path, "SELECT code FROM participant") == [("P01",)]
+
+
+def test_one_that_is_deleted_while_it_is_opened_costs_nothing(
+    path: Path, recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Study(path).create_participant("P01")
+    usual = connect
+
+    def connect_and_delete(path: Path, *, readonly: bool, busy_seconds: float) -> object:
+        monkeypatch.setattr("edge_agent.store.database.open_file.connect", usual)
+        connection = usual(path, readonly=readonly, busy_seconds=busy_seconds)
+        for part in ("", "-wal", "-shm"):
+            path.with_name(path.name + part).unlink(missing_ok=True)
+        return connection
+
+    monkeypatch.setattr("edge_agent.store.database.open_file.connect", connect_and_delete)
+    recording = Recording(path, safe=Rescue(path), batch_rows=2)
+    recordings.append(recording)
+    wait_for_more(recording)
+    assert {62, 63} <= set(seconds_of(path))
+    assert query(path, "SELECT code FROM participant") == [("P01",)]
+
+
+def test_a_new_one_that_is_moved_before_the_disk_lets_it_be_opened_costs_nothing(
+    path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_and_move(path: Path, *, readonly: bool, busy_seconds: float) -> object:
+        monkeypatch.setattr("edge_agent.store.database.open_file.connect", connect)
+        path.rename(path.with_name("elsewhere.db"))
+        raise StoreError(f"{path}: cannot be read or written (input/output error).")
+
+    replace = Rescue.replace
+
+    def replace_and_refuse(rescue: Rescue, cause: str) -> None:
+        replace(rescue, cause)
+        monkeypatch.setattr("edge_agent.store.database.open_file.connect", refuse_and_move)
+
+    monkeypatch.setattr(Rescue, "replace", replace_and_refuse)
+    os.truncate(path, 0)
+    wait_for_more(recording)
+    assert sorted(seconds_of(path)) == [60, 61, 62, 63]
 
 
 def test_a_moved_database_keeps_what_was_in_its_log(path: Path, recording: Recording) -> None:

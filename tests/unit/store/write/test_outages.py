@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import Purpose
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect
+from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.study import Study
 from edge_agent.store.write import recorder as module
 from edge_agent.store.write.clocks.boots import ClockCheck
@@ -47,6 +50,24 @@ def test_an_agent_that_begins_anew_tells_since_when_nothing_was_recorded_once(
         ("agent", 110.0, 150.0, "agent_stopped"),
         ("agent", 150.0, 180.0, "agent_stopped"),
     ]
+
+
+def test_a_start_out_of_a_damaged_database_tells_the_outage_before_its_timeline_is_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    first = Writing(path, machine)
+    first.start()
+    machine.seconds = 110.0
+    strap = [
+        VitalReading(machine.at(second), VitalKind.HEART_RATE, 60.0, "strap")
+        for second in range(101, 111)
+    ]
+    first.write(*strap)
+    machine.seconds = 150.0
+    Rescue(path).replace("a test")
+    Writing(path, machine).start()
+    assert gaps(path) == [("agent", 110.0, 150.0, "agent_stopped")]
 
 
 def test_over_a_start_of_the_machine_both_sides_are_known(

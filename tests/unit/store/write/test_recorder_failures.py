@@ -7,13 +7,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import connect
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, last_seq
 from edge_agent.store.write.recorder import Recorder
 from tests.support.recording import Recording, fill, make_room
@@ -209,4 +212,29 @@ def test_what_was_queued_before_the_stop_is_written(path: Path) -> None:
     assert query(path, "SELECT count(*) FROM vital") == [(1000,)]
     outbox = Outbox(path)
     assert outbox.count() == 1
+    outbox.close()
+
+
+def test_a_database_that_was_opened_while_the_card_refused_writing_is_written_to_again(
+    path: Path, recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What SQLite does by itself where the system refuses (EROFS): it opens for reading only.
+    refused = threading.Event()
+
+    def connect_once(path: Path, *, readonly: bool, busy_seconds: float) -> sqlite3.Connection:
+        readonly = readonly or not refused.is_set()
+        refused.set()
+        return connect(path, readonly=readonly, busy_seconds=busy_seconds)
+
+    monkeypatch.setattr("edge_agent.store.database.open_file.connect", connect_once)
+    recording = Recording(path, safe=Rescue(path), batch_rows=1, retry_seconds=0.05)
+    recordings.append(recording)
+    recording.submit(reading(0))
+    recording.committed()
+    assert refused.is_set()
+    outbox = Outbox(path)
+    refused.clear()
+    with pytest.raises(StoreError, match="no permission"):
+        outbox.clear()
+    assert outbox.clear() == 0
     outbox.close()

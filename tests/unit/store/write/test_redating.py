@@ -123,6 +123,23 @@ def test_a_clock_that_was_set_back_within_a_minute_leaves_nothing_wrong(
     assert wrong_rows(path) == {}
 
 
+def test_a_clock_that_was_wrong_between_two_looks_leaves_nothing_wrong(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    machine.network_sets_clock()
+    writing = Writing(path, machine)
+    writing.start()
+    writing.record(101.0)
+    machine.somebody_sets_clock(-DAY_S)
+    writing.record(102.0)
+    machine.seconds = 102.5
+    machine.network_sets_clock()
+    writing.record(103.0)
+    at = query(path, "SELECT at FROM vital ORDER BY at")
+    assert at == [(machine.true_ms(second),) for second in (101.0, 102.0, 103.0)]
+
+
 @pytest.mark.parametrize("wrong_s", [-DAY_S, DAY_S, -YEAR_S, YEAR_S])
 def test_what_the_network_had_set_stays_and_the_rest_waits_for_the_network(
     path: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float

@@ -164,6 +164,7 @@ def test_compare_prints_both_models_and_the_test_between_them(data: list[str], m
     assert "McNemar" in run("compare", model, model, *data).stdout
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_prints_the_page_that_it_wrote(data: list[str], model: str, tmp_path: Path) -> None:
     result = run("report", model, *data, "--out", str(tmp_path / "pages"))
 

@@ -11,6 +11,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 from torch import nn
 
+from training.covers.recipe import CoverRecipe
 from training.expression.recipe import ExpressionRecipe
 from training.faces.recipe import DetectorRecipe
 from training.learning.layout import memory_format
@@ -48,6 +49,8 @@ def network_of(file: Path) -> nn.Module:
     """The untrained network of a recipe."""
     if recipe_kind(file) == "expression":
         return load_recipe(file, ExpressionRecipe).build_network()
+    if recipe_kind(file) == "face-cover":
+        return load_recipe(file, CoverRecipe).network.build()
     return load_recipe(file, DetectorRecipe).network.build()
 
 

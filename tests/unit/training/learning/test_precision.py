@@ -18,7 +18,7 @@ from training.learning.loop import CPU, fit
 from training.learning.muon import orthogonal
 from training.learning.precision import bfloat16_is_quick, precision_on, precision_sentence
 
-pytestmark = pytest.mark.training
+pytestmark = [pytest.mark.training, pytest.mark.usefixtures("undrawn")]
 
 ASKING = SCHEDULE.model_copy(update={"bfloat16": True})
 CHANGED = "goes on in"

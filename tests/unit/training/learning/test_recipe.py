@@ -50,7 +50,7 @@ def test_a_good_recipe_is_read(tmp_path: Path) -> None:
         (("seed = 1", ""), r"seed: Field required"),
         (
             ('kind = "expression"', 'kind = "mood"'),
-            r"kind: Input should be 'expression' or 'face-detector'",
+            r"kind: Input should be 'expression', 'face-detector' or 'face-cover'",
         ),
         (("schema = 1", "schema = 2"), r"schema: Input should be 1"),
         (('name = "tiny"', 'name = "../tiny"'), r"name: String should match pattern"),

@@ -97,13 +97,15 @@ def test_with_another_detector_the_other_crops_are_read_too(tmp_path: Path) -> N
     )
 
     assert list(report.answers) == [CHAIN, BOX, YUNET, CENTRED]
-    assert report.answers[YUNET].shares == pytest.approx(report.answers[CHAIN].shares)
+    # the chain searches still pictures with a score of their own: its box is a hair another one
+    assert report.answers[YUNET].shares == pytest.approx(report.answers[CHAIN].shares, abs=1e-4)
     assert report.answers[CENTRED].has_face.all(), "the common cut needs no face"
     assert report.answers[CENTRED].shares[0] == pytest.approx(
         report.answers[CHAIN].shares[0], abs=0.05
     )
     assert report.deviations is not None
-    assert (report.deviations.faces, report.deviations.landmarks.median) == (1, 0)
+    assert report.deviations.faces == 1
+    assert report.deviations.landmarks.median == pytest.approx(0, abs=0.02)
     assert report.tests[YUNET].p == 1
 
 

@@ -18,6 +18,7 @@ from training.measuring.measure import measure
 from training.publishing.model_page import page_text
 from training.publishing.report import calibrated, chain_metrics, write_report
 
+UNDRAWN = pytest.mark.usefixtures("undrawn")
 FACES = joined(stripe_faces(60, usage="Training", seed=2), stripe_faces(210))
 KEPT = {
     "held-back": {"ferplus_accuracy": 0.5},
@@ -87,6 +88,7 @@ def test_the_same_file_and_faces_give_the_same_bytes(tmp_path: Path) -> None:
     assert files(tmp_path) == first
 
 
+@UNDRAWN
 def test_figures_of_other_splits_stay_and_stale_ones_of_this_split_go(tmp_path: Path) -> None:
     model = stripe_model(
         tmp_path, metrics=KEPT | {"PublicTest": {"old": 1.0}, "PublicTest, some row": {"old": 1.0}}
@@ -100,6 +102,7 @@ def test_figures_of_other_splits_stay_and_stale_ones_of_this_split_go(tmp_path: 
     assert "PublicTest, some row" not in metrics
 
 
+@UNDRAWN
 def test_the_milliseconds_of_the_card_are_kept_until_they_are_measured_again(
     tmp_path: Path,
 ) -> None:
@@ -128,6 +131,7 @@ def test_without_votes_nothing_is_written(tmp_path: Path) -> None:
     assert files(tmp_path) == before
 
 
+@UNDRAWN
 def test_a_place_where_nothing_can_be_written_is_named_and_the_card_stays_as_it_was(
     tmp_path: Path,
 ) -> None:
@@ -163,6 +167,7 @@ def test_the_energy_is_an_estimate_from_time_and_the_declared_power(tmp_path: Pa
     assert "| teachers | two larger networks |" in text
 
 
+@UNDRAWN
 def test_the_card_is_still_one_that_the_agent_takes(tmp_path: Path) -> None:
     model = stripe_model(tmp_path)
     write_report(model, FACES, tmp_path / "pages")
@@ -171,6 +176,7 @@ def test_the_card_is_still_one_that_the_agent_takes(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "tiny.json").read_text(encoding="utf-8"))["schema"] == 1
 
 
+@UNDRAWN
 def test_what_the_whole_chain_makes_of_photographs_is_told_where_it_was_measured(
     tmp_path: Path,
 ) -> None:

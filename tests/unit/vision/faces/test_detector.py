@@ -279,3 +279,20 @@ def test_a_model_that_lacks_an_answer_is_refused_by_its_name() -> None:
         match=r"output score_8 of a face detector must have shape \(1, 24, 32, 1\); it is missing",
     ):
         FaceDetector(wrong)
+
+
+def test_still_pictures_are_searched_at_the_score_of_the_card_and_frames_at_their_own() -> None:
+    card = model().card
+    assert card.still_score_threshold is not None
+    assert card.score_threshold is not None
+    assert card.still_score_threshold < card.score_threshold
+    strict = FaceDetector(model(), score_threshold=0.99)
+    assert strict.detect(smiling()) == []
+    assert len(strict.for_stills().detect(smiling())) == 1
+
+
+def test_a_card_without_a_score_for_stills_has_one_for_all() -> None:
+    plain = copy(model())
+    plain.card = model().card.model_copy(update={"still_score_threshold": None})
+    detector = FaceDetector(plain)
+    assert detector.for_stills() is detector

@@ -19,13 +19,20 @@ from PIL import Image
 from pydantic import ValidationError
 
 from edge_agent.core.errors import ModelError, PictureError
-from edge_agent.core.expression import EMOTIONS, Box, Emotion, Expression, Face
-from edge_agent.vision.align import TEMPLATE
+from edge_agent.core.expression import (
+    EMOTIONS,
+    Box,
+    Emotion,
+    Expression,
+    Face,
+    RejectReason,
+)
+from edge_agent.vision.align import TEMPLATE, crop_matrix
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.card import ModelCard, find_model, read_card
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.options import VisionOptions
-from edge_agent.vision.recognizer import Explanation, Recognizer, crop_matrix, open_recognizer
+from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognizer
 from edge_agent.vision.stills.drawing import (
     check_place,
     draw_explanations,
@@ -311,7 +318,10 @@ def test_the_headline_of_a_face_says_when_it_is_uncertain(
 ) -> None:
     expression = Expression((0.1, 0.1, 0.1, 0.1, 0.4, 0.1, 0.05, 0.05))
     (reading,) = recognizer.read_picture(smiling())
-    assert headline(replace(reading, expression=expression, emotion=emotion)) == said
+    reading = replace(reading, expression=expression, emotion=emotion)
+    assert headline(reading) == said
+    cut_off = replace(reading, reject_reason=RejectReason.CUT_OFF)
+    assert headline(cut_off) == "cut off: anger 40.0 %"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3000, 40), (40, 3000), (500, 500)])
@@ -331,8 +341,9 @@ def test_pictures_of_any_shape_with_many_faces_partly_outside_can_be_drawn(
 
 def test_the_shipped_model_explains_the_smile_by_the_face_and_not_by_its_surroundings() -> None:
     shipped = open_recognizer()
-    if shipped.models[1].output("evidence") is None:
-        pytest.skip(f"{shipped.models[1].name} was exported without the evidence of regions")
+    card = read_card(find_model(shipped.models[1].name))
+    if card.output("evidence") is None:
+        pytest.skip(f"{card.name} was exported without the evidence of regions")
 
     (explanation,) = shipped.explain_picture(smiling())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.analyse import analyse
 from dashboard.analysis.present.cautions import cautions_of, method_of, warnings_of
 from dashboard.analysis.present.supplement_text import (
     all_states_sentence,
@@ -12,6 +12,7 @@ from dashboard.analysis.present.supplement_text import (
     variability_sentence,
 )
 from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.results import Analysis
 from dashboard.analysis.sensitivity import Conclusion
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag
@@ -211,5 +212,6 @@ def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> Non
     assert sensitivity_sentence(found.family[0], found.sensitivity[0]) == (
         "Heart rate, anger and neutral: a rise under all 9 windows and lags."
     )
-    assert analysed(path, state="observed").sensitivity == ()
+    assert analysed(path, state="observed", sensitivity=False).sensitivity == ()
+    assert len(analysed(path, state="observed").sensitivity) == 9
     assert analysed(path, sensitivity=True).sensitivity == ()

@@ -1,6 +1,6 @@
 """What programs get beside the comparisons."""
 
-from dashboard.analysis.heart_variability import StateVariability
+from dashboard.analysis.heart.variability import StateVariability
 from dashboard.analysis.present.supplement import variability_model
 from edge_agent.core.expression import Emotion
 

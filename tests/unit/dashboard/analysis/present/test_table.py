@@ -15,7 +15,9 @@ from starlette.testclient import TestClient
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.present.table import groups_of
 from dashboard.commands.analyse import main as analyse_command
+from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.readings import VitalFlag
+from edge_agent.store.study.attributes import agree_to_attributes
 from tests.support.dashboard import client_of, set_up
 from tests.support.studies import add_session, heart, make_study
 
@@ -57,7 +59,8 @@ def test_the_page_says_results_in_words_and_shows_nine_tests(client: TestClient)
     assert (
         "2 of 3 tests show a difference after Holm’s adjustment; 6 could not be computed."
     ) in page
-    assert len(re.findall(r'<th scope="row">', page)) == 9
+    table = page[page.index(">All 9 t-tests<") : page.index(">From consent to the tests<")]
+    assert len(re.findall(r'<th scope="row">', table)) == 9
     assert page.count("data-chart-json") == 3  # lines, boxes, effect sizes
     assert "contains simulated data" not in page
 
@@ -216,3 +219,43 @@ def test_the_api_description_names_the_answer(client: TestClient) -> None:
 def test_scipy_stays_unloaded_until_somebody_asks() -> None:
     code = "import sys, dashboard.web.app; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_form_offers_states_and_attributes_and_the_page_compares_groups(
+    client: TestClient, folder: Path
+) -> None:
+    database = folder / "affect-edge.db"
+    for number, shift in enumerate((0.0, 2.5, 5.0)):
+        values = heart(anger=70 + shift**2, neutral=70 + shift, film=66 + shift)
+        add_session(database, f"P-{number + 5}", values)
+    for number in range(1, 8):
+        sex = "female" if number < 5 else "male"
+        agree_to_attributes(
+            database, f"P-{number}", AttributeUse.HERE, actor=None, values={"sex": sex}
+        )
+    page = text_of(client, "/analysis?states=neutral&states=Anger&states=&group=sex")
+    assert "differ between anger and neutral?" in page
+    assert re.findall(r'name="states" value="(\w+)" checked', page) == ["neutral", "anger"]
+    assert re.search(r'name="states" value="film">', page), "a label with readings is offered"
+    assert '<option value="sex" selected>sex</option>' in page
+    assert "Groups by sex" in page
+    assert "people: female 4, male 3" in page
+    assert "A mixed analysis of variance showed" in page
+    assert "Heart rate: 4 female, 3 male." in page, "in the flow"
+    assert 'class="table side"' not in page, "that class is the fixed navigation's"
+    found = client.get("/api/v1/analysis?states=neutral&states=anger&group=sex").json()
+    assert found["groups"][0]["sizes"] == {"female": 4, "male": 3}
+    assert client.get("/api/v1/analysis?states=neutral").status_code == 422
+
+
+def test_the_command_compares_states_and_groups(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--states", "neutral", "--states", "anger", "--group", "sex"]
+    assert analyse_command(["--data", str(folder), *words]) == 0
+    text = capsys.readouterr().out
+    assert "anger − neutral" in text
+    assert "happiness −" not in text
+    assert "Heart rate, by sex: no F test." in text
+    assert analyse_command(["--data", str(folder), "--states", "anger"]) == 2
+    assert "at least 2" in capsys.readouterr().err

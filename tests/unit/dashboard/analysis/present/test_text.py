@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.analyse import analyse
 from dashboard.analysis.present.cautions import assumptions_of, cautions_of, method_of, warnings_of
 from dashboard.analysis.present.charts import analysis_charts
 from dashboard.analysis.present.text import df_text, interval_text, number, p_text, people, sentence
 from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.results import Analysis
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
@@ -106,7 +107,8 @@ def test_a_null_result_says_what_the_data_still_allow(tmp_path: Path) -> None:
     )
     assert text.endswith(
         "The data fit anything from 3.3 /min lower to 3.8 /min higher in anger. A difference of 5 "
-        "/min or more either way is excluded (equivalence test p = 0.012, 90 % CI −2.4 to 2.9)."
+        "/min or more either way is excluded (equivalence test, Holm p = 0.012, 90 % CI −2.4 to "
+        "2.9)."
     )
 
 
@@ -116,9 +118,9 @@ def test_a_null_result_that_shows_nothing_says_how_many_people_it_takes(tmp_path
     # "paired", power = 0.8, strict = TRUE)$n = 31.14689
     text = first_sentence(tmp_path, persons([70, 78, 66, 83], [76, 70, 75, 73]))
     assert text.endswith(
-        "A difference of 5 /min or more either way is not excluded, though (equivalence test p = "
-        "0.221, 90 % CI −10.6 to 12.1). To find a difference of 5 /min in four of five studies "
-        "takes 32 people: 28 more than there are."
+        "A difference of 5 /min or more either way is not excluded, though (equivalence test, "
+        "Holm p = 0.221, 90 % CI −10.6 to 12.1). To find a difference of 5 /min in four of five "
+        "studies takes 32 people: 28 more than there are."
     )
 
 
@@ -130,7 +132,7 @@ def test_another_bound_is_taken_from_the_question(tmp_path: Path) -> None:
 
 def test_a_difference_can_be_real_and_small(tmp_path: Path) -> None:
     text = first_sentence(tmp_path, persons([71, 79, 66.5, 84.2, 90], [70, 78, 66, 83, 89]))
-    assert text.endswith(" It is small: within ± 5 /min (equivalence test p < 0.001).")
+    assert text.endswith(" It is small: within ± 5 /min (equivalence test, Holm p < 0.001).")
 
 
 def test_benjamini_and_hochberg_are_named_where_they_were_asked_for(tmp_path: Path) -> None:
@@ -178,7 +180,7 @@ def test_doubtful_normality_points_to_the_rank_test(tmp_path: Path) -> None:
         persons([70 + n + rise for n, rise in enumerate(rises)], [70 + n for n in range(8)]),
     )
     assert ("The differences depart from normality (Shapiro–Wilk p < 0.001); the rank test") in text
-    assert text.endswith("does not agree (p = 0.008).")
+    assert text.endswith("does not agree (Holm p = 0.008).")
 
 
 def test_too_few_people_are_told_how_many_are_needed(tmp_path: Path) -> None:

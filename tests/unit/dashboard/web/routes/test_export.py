@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -14,7 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web import export_jobs
-from dashboard.web.export_jobs import ExportJobs, ExportRequest
+from dashboard.web.export_jobs import ExportJobs, ExportRequest, analysis_tables
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config import load_settings
@@ -22,6 +23,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
 from edge_agent.store.export.formats.json import FORMAT as JSON
 from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.dashboard import NAME, add_session, client_of, fill, set_up
 from tests.support.timeline import query, wait_for
@@ -77,9 +79,42 @@ def test_an_export_is_prepared_and_sent_and_put_on_record(ada: TestClient, datab
             archive.namelist()
         )
         assert b"P-01" in archive.read("session.csv")
+        flow = archive.read("flow.csv").decode()
+        assert flow.startswith("step,vital,first,second,state,reason,people,sessions,readings\n")
+        assert "\nin_sessions,,,,,,1,1,\n" in flow  # of the session asked for, and no other
     assert query(database, "SELECT actor, detail FROM audit WHERE action = 'export'") == [
         (NAME, "sessions=[1] start=None end=None format=bundle")
     ]
+
+
+def test_who_withdraws_is_in_no_export_that_waits(ada: TestClient, database: Path) -> None:
+    address = prepare(ada)
+    assert waiting(database.parent)
+    assert ada.post("/study/participants/P-01/withdraw").status_code == 303
+    assert not waiting(database.parent)
+    assert ada.get(f"{address}/file").status_code == 404
+
+
+def test_a_bundle_of_a_range_follows_the_people_and_readings_of_the_range(
+    ada: TestClient, database: Path
+) -> None:
+    session = Study(database).sessions()[0]
+    middle = session.start_ms + 60_000
+    question = {"vital": ["heart_rate"]}
+    flows = []
+    for end_ms in (None, middle):
+        asked = analysis_tables(database, question, Choice(None, None, end_ms), ())
+        rows = csv.DictReader(io.StringIO(asked["flow.csv"]))
+        flows.append(
+            {row["step"]: row for row in rows if row["step"] in {"in_sessions", "measured"}}
+        )
+    whole, part = flows
+    assert whole["in_sessions"]["sessions"] == part["in_sessions"]["sessions"] == "1"
+    assert 0 < int(part["measured"]["readings"]) < int(whole["measured"]["readings"])
+    before = Choice(None, 0, session.start_ms)
+    assert (
+        "\nin_sessions,,,,,,0,0,\n" in analysis_tables(database, question, before, ())["flow.csv"]
+    )
 
 
 def test_a_broken_download_is_taken_up_where_it_ended(ada: TestClient) -> None:
@@ -264,7 +299,7 @@ def test_what_cannot_be_exported_is_refused_with_its_value(ada: TestClient, tmp_
     refused = {
         "start=5&end=5": (422, "start = 5, end = 5: the range is empty"),
         "session=99": (404, "session = 99: there is no such session"),
-        "format=csv": (422, "choose one of bundle, json, fhir, parquet"),
+        "format=csv": (422, "choose one of bundle, json, fhir, bids, parquet"),
         "format=fhir": (422, "format = fhir: takes sessions only"),
         "format=doc": (422, "format"),
     }

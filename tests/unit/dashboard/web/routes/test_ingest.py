@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.accounts.accounts import AccountError
+from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.tokens import TOKENS_MAX, Tokens
 from dashboard.web.ingest_state import REQUESTS_A_MINUTE, WRONG_TOKENS
 from edge_agent.core.clock import now

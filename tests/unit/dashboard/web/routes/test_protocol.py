@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from dashboard.protocols.file import StudyProtocol, load_protocol
 from dashboard.protocols.runner import RESTARTED, ProtocolRunner
-from dashboard.web.login_guard import LOGIN_COOKIE
+from dashboard.web.guards.cookies import LOGIN_COOKIE
 from dashboard.web.routes.protocol import operator, participant
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
@@ -187,6 +187,18 @@ def test_the_participants_page_needs_its_token_and_no_login(client: TestClient) 
     assert client.post("/api/v1/protocol/end").status_code == 401
     foreign = client.post(f"{address}/ready", json={}, headers={"Sec-Fetch-Site": "cross-site"})
     assert foreign.status_code == 403
+
+
+def test_the_participants_page_is_closed_when_the_session_has_ended(client: TestClient) -> None:
+    address = started(client)
+    client.post("/api/v1/protocol/end")
+    client.cookies.clear()
+    page = client.get(address)
+    assert page.status_code == 410 and "This page has ended" in page.text
+    assert client.get(f"{address}/media/0").status_code == 410
+    for path in ("ready", "answer", "ended", "failed"):
+        assert client.post(f"{address}/{path}", json={"step": 0}).status_code == 410
+    assert '"end"' in client.get(f"{address}/events").text, "an open page is told that it is over"
 
 
 def test_a_media_file_that_was_taken_away_is_told_and_halts_the_protocol(

@@ -11,7 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web.settings import DashboardOptions
+from tests.support import studies
 from tests.support.dashboard import add_session, client_of, fill, set_up
+from tests.support.studies import HEART
 from tests.unit.cli.test_cli import affect_edge
 
 
@@ -77,3 +79,22 @@ def test_the_command_says_it_in_words(session: int, tmp_path: Path) -> None:
     assert first == "This session is not fit for analysis because of the face and readings."
     assert any(line.startswith("good  conditions: 3 conditions are marked.") for line in checks)
     assert any(line.startswith("      → ") for line in checks)
+
+
+def test_two_sensors_of_one_session_are_compared_over_all_sessions(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    numbers = [
+        studies.add_session(
+            tmp_path / "affect-edge.db",
+            code,
+            {state: {HEART: [level] * 3} for state in ("anger", "neutral")},
+            second=("watch", {"anger": {HEART: [level - 2]}, "neutral": {HEART: [level - 4]}}),
+        )
+        for code, level in (("a", 60.0), ("b", 70.0))
+    ]
+    page = ada.get(f"/study/sessions/{numbers[0]}/quality")
+    assert page.status_code == 200
+    assert "Heart rate, strap minus watch, 4 minutes of 2 people: bias +3.00 /min" in page.text
+    alone = studies.add_session(tmp_path / "affect-edge.db", "c", {"anger": {HEART: [60.0]}})
+    assert "Sensors that measured" not in ada.get(f"/study/sessions/{alone}/quality").text

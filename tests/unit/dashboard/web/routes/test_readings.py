@@ -62,7 +62,7 @@ def test_what_is_entered_by_hand_is_stored_and_marked(client: TestClient, tmp_pa
     again = enter(client, systolic="121", diastolic="80,5", heart_rate="66", at=str(at))
     assert again.headers["location"] == "/readings?taken=0&there=3&flagged=0"
     page = client.get("/readings?taken=1&there=2&flagged=1").text
-    assert "1 reading was saved. 2 were already there and unchanged. 1 look implausible" in page
+    assert "1 reading was saved. 2 were already there and unchanged. 1 looks implausible" in page
 
 
 @pytest.mark.parametrize(
@@ -297,3 +297,59 @@ def test_nobody_gets_in_without_a_login(tmp_path: Path) -> None:
             "/readings/import/x",
         ):
             assert stranger.post(path).status_code == 303
+
+
+def test_what_is_implausible_is_asked_about_before_it_is_stored(
+    client: TestClient, tmp_path: Path
+) -> None:
+    asked = enter(client, systolic="1280", diastolic="81")
+    assert asked.status_code == 422
+    assert "Systolic pressure 1280 mmHg is not between 50 and 250." in asked.text
+    swapped = enter(client, systolic="80", diastolic="120")
+    assert "80/120 mmHg: the systolic pressure, which comes first" in swapped.text
+    assert stored(tmp_path) == []
+    confirmed = "systolic=1280 diastolic=81"
+    assert f'name="confirmed" value="{confirmed}"' in asked.text
+    other = enter(client, systolic="1290", diastolic="81", confirmed=confirmed)
+    assert other.status_code == 422, "another value than the one that was confirmed"
+    twice = [
+        enter(client, systolic="1280", diastolic="81", confirmed=confirmed, once="one form")
+        for _ in range(2)
+    ]
+    assert {answer.headers["location"] for answer in twice} == {
+        "/readings?taken=2&there=0&flagged=1"
+    }
+    assert stored(tmp_path) == [
+        ("diastolic", 81.0, "manual:ada", "manual"),
+        ("systolic", 1280.0, "manual:ada", "manual out_of_range"),
+    ]
+
+
+def test_a_reading_by_hand_is_corrected_and_removed_and_stands_in_the_audit(
+    client: TestClient, tmp_path: Path
+) -> None:
+    at = now().wall_ms - 60_000
+    enter(client, systolic="121", diastolic="80", at=str(at))
+    key = {"at": str(at), "kind": "systolic", "source": "manual:ada"}
+
+    def correct(value: str, confirmed: str = "") -> Any:
+        form = key | {"value": value, "confirmed": confirmed}
+        return client.post("/readings/by-hand/correct", data=form)
+
+    assert "&#39;high&#39; is not a number." in correct("high").text
+    doubted = correct("1310")
+    assert doubted.status_code == 422 and "is not between 50 and 250" in doubted.text
+    assert stored(tmp_path)[1][1] == 121.0
+    assert correct("131,5").headers["location"] == "/readings?changed=corrected#recent-title"
+    assert "corrected, was 121" in client.get("/readings?changed=corrected").text
+    assert correct("1310", confirmed="1310").status_code == 303
+    removed = client.post("/readings/by-hand/remove", data=key)
+    assert removed.headers["location"] == "/readings?changed=removed#recent-title"
+    page = client.get("/readings?changed=removed").text
+    assert "The reading was removed." in page and "removed by ada" in page
+    assert client.post("/readings/by-hand/remove", data=key).status_code == 409
+    assert stored(tmp_path) == [("diastolic", 80.0, "manual:ada", "manual")]
+    done = query(tmp_path / "affect-edge.db", "SELECT action FROM audit WHERE action LIKE 'read%'")
+    assert [row[0] for row in done] == [
+        "readings_by_hand", "reading_correct", "reading_correct", "reading_remove",
+    ]  # fmt: skip

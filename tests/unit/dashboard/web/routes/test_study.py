@@ -31,7 +31,7 @@ def test_a_session_needs_consent_and_carries_its_markers(ada: TestClient, databa
     assert state.json()["condition"] is None
     assert [marker["label"] for marker in state.json()["markers"]] == ["anger", "anger"]
     assert "A session is open" in ada.get("/study").text
-    assert ada.post("/study/sessions/end").headers["location"] == "/study"
+    assert ada.post("/study/sessions/end").headers["location"] == "/study?ended=1"
     number = ada.get("/api/v1/sessions").json()[0]["id"]
     assert "stimulus start" in ada.get(f"/study/sessions/{number}").text
     assert ada.get("/study/sessions/99").status_code == 404
@@ -69,6 +69,28 @@ def test_a_session_can_be_run_by_a_program(ada: TestClient, database: Path) -> N
     assert ada.post("/api/v1/session", json=new).status_code == 409
     assert ada.get("/api/v1/session").json()["session"]["end"] is None
     assert ada.post("/api/v1/session/end").json()["session"] is None
+
+
+def test_what_is_handed_in_twice_is_done_once(ada: TestClient) -> None:
+    form = {"code": "", "once": "key of one form"}
+    places = {ada.post("/study/participants", data=form).headers["location"] for _ in range(2)}
+    assert len(places) == 1
+    code = places.pop().split("/")[3]
+    agreed = {"agreed": "yes", "text_version": "3"}
+    ada.post("/study/participants/P-none/consent", data=agreed)
+    given = ada.post(f"/study/participants/{code}/consent", data=agreed)
+    assert given.headers["location"] == f"/study?participant={code}"
+    assert f'<option value="{code}" selected>' in ada.get(given.headers["location"]).text
+    assert " selected>" not in ada.get("/study").text.split("Setting")[0]
+    session = {"participant": code, "purpose": "research", "once": "key of another"}
+    started = [ada.post("/study/sessions", data=session) for _ in range(2)]
+    assert [answer.headers["location"] for answer in started] == ["/live", "/live"]
+    ended = [ada.post("/study/sessions/end", data={"session": "1"}) for _ in range(2)]
+    assert {answer.headers["location"] for answer in ended} == {"/study?ended=1"}
+    assert "Show the session" in ada.get("/study?ended=1").text
+    assert ada.post("/api/v1/session/end", json={"session": 1}).json()["session"] is None
+    assert ada.post("/api/v1/session/end").status_code == 409
+    assert "Choose the participant" in ada.post("/study/sessions", data={"purpose": "x"}).text
 
 
 def test_a_withdrawn_consent_bars_further_sessions(ada: TestClient, database: Path) -> None:

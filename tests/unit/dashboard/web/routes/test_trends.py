@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from edge_agent.core.clock import now
 from edge_agent.core.vitals import VitalKind
-from tests.support.dashboard import fill
+from edge_agent.store.database.schema import write_transaction
+from tests.support.dashboard import add_session, fill
 from tests.support.timeline import query
 
 HOUR_MS = 3_600_000
@@ -70,3 +72,48 @@ def test_the_trends_api_mirrors_the_page(ada: TestClient, database: Path) -> Non
     assert chart["time_axis"] and len(chart["columns"]) == len(chart["rows"][0])
     assert ada.get(f"/api/v1/trends?start={last}&end={last}").status_code == 422
     assert ada.get("/api/v1/trends?start=0&end=9999999999999").status_code == 422
+
+
+def test_notes_and_baselines_of_a_session_stand_on_its_chart(
+    ada: TestClient, database: Path
+) -> None:
+    fill(database, minutes=15)
+    number = add_session(database, minutes_ago=12)
+    ((start, end),) = query(database, f"SELECT started, ended FROM session WHERE id = {number}")
+    note = {"at": start + 5_000, "kind": "note", "label": "coughed <loud>"}
+    baseline = {"at": start + 9_000, "kind": "baseline"}
+    ada.post(f"/api/v1/sessions/{number}/markers", json=[note, baseline])
+    chart = ada.get(f"/api/v1/trends/chart?start={start}&end={end + 1}").json()
+    traces = {trace["name"]: trace for trace in chart["figure"]["data"]}
+    assert traces["marker"]["x"] == [start + 5_000, start + 9_000]
+    assert traces["marker"]["hovertemplate"] == [
+        "note: coughed &lt;loud&gt;<extra></extra>",
+        "baseline begins<extra></extra>",
+    ]
+    lines = [
+        shape["x0"] for shape in chart["figure"]["layout"]["shapes"] if shape["type"] == "line"
+    ]
+    assert lines == traces["marker"]["x"]
+    assert chart["sentence"].endswith("marked: baseline 1, note 1.")
+
+
+def test_a_chart_up_to_now_ends_by_the_clock_of_this_machine(
+    ada: TestClient, database: Path
+) -> None:
+    fill(database, minutes=5)
+    chart = ada.get(f"/api/v1/trends/chart/now?length={HOUR_MS}").json()
+    start, end = chart["figure"]["layout"]["xaxis"]["range"]
+    assert end - start == HOUR_MS
+    assert abs(end - now().wall_ms) < 60_000
+
+
+def test_where_only_sums_remain_trends_know_from_when_to_when(
+    ada: TestClient, database: Path
+) -> None:
+    fill(database, minutes=5)
+    with write_transaction(database) as connection:
+        for table in ("expression", "expression_minute", "expression_hour", "vital"):
+            connection.execute(f"DELETE FROM {table}")
+    page = ada.get("/trends?start=0&end=1000").text
+    assert "Show all of it" in page and "not recorded anything yet" not in page
+    assert "Nothing was recorded" not in ada.get("/trends?range=24h").text

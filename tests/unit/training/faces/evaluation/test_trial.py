@@ -18,10 +18,14 @@ from numpy.typing import NDArray
 from edge_agent.core.expression import Box, Face
 from edge_agent.vision.faces.yunet import YuNetFile
 from edge_agent.vision.models.card import MODELS_FOLDER, read_card
+from edge_agent.vision.options import VisionOptions
+from edge_agent.vision.recognizer import open_recognizer
 from tests.support.vision.portraits import detector, serious, smiling
 from training.commands import main
 from training.errors import DataError, RecipeError
 from training.faces.evaluation.archive import Archive
+from training.faces.evaluation.covered import Reading, read_covered
+from training.faces.evaluation.score_sweep import STILLS, note_stills, sweep, sweep_text
 from training.faces.evaluation.trial import (
     ALL,
     MASK,
@@ -310,3 +314,40 @@ def test_the_published_recipe_says_what_is_held_out() -> None:
     shares = read_shares(Path(main.__file__).parents[1] / "recipes" / "face-detector.toml")
     assert set(shares) == {"portraits", "scenes", "photos_80px"}
     assert all(0.02 < each.test < 0.3 for each in shares.values())
+
+
+def test_scores_are_swept_on_a_part_and_the_chosen_one_is_noted(tmp_path: Path) -> None:
+    there = always(face(100, 100))
+    seen_alone = always(face(100, 100), face(400, 300))
+    one = sweep([("a.png", WALL)], {0.5: seen_alone, 0.63: there}, there, [there, always()])
+    assert (one.pictures, one.faces, one.hits[0.5], one.false[0.5], one.false[0.63]) == (
+        *(1, 1, 1, 1, 0),
+    )
+    excused = sweep([("a.png", WALL)], {0.5: seen_alone}, there, [there, always(face(400, 300))])
+    assert excused.false[0.5] == 0, "one of the two judges sees it"
+    card = tmp_path / "face-detector.json"
+    shutil.copy(MODELS_FOLDER / card.name, card)
+    note_stills(card, {"scenes": one})
+    assert read_card(card).metrics[STILLS] == {
+        "score": 0.5,
+        "faces found in scenes": 1.0,
+        "false faces a picture": 1.0,
+    }
+    assert "100.0%" in sweep_text({"scenes": one})
+
+
+def test_covered_faces_and_names_are_counted_by_the_folder_of_the_photograph() -> None:
+    wall = np.full((100, 100, 3), 127, np.uint8)
+    readings = read_covered(
+        open_recognizer(VisionOptions("expression-fast")),
+        [
+            ("without_mask/a.png", smiling()),
+            ("without_mask/b.png", wall),
+            ("elsewhere/c.png", smiling()),
+        ],
+    )
+    assert readings == {NO_MASK: Reading(pictures=2, faces=1, covered=0, named=1)}
+    assert (readings[NO_MASK].covered_share, Reading().named_share) == (0.0, None)
+    whole = Report("face-detector", 0.6, {}, {}, readings)
+    assert [(bar.value, bar.met) for bar in whole.cover_bars()] == [(None, None), (0.0, True)]
+    assert "without a mask" in report_text(whole)

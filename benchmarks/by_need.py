@@ -1,0 +1,194 @@
+"""Whether the rows of an agent that reads by need are those of one that reads every frame.
+
+    python -m benchmarks.by_need [--json] [--walks N] [--half a|b] [--photographs ZIP] [VIDEO …]
+
+Given videos are read; without any, made-up walks of half a minute: a photograph of a face drifts,
+tilts and is lit as a hand-held one would be, under noise, and every two to six seconds another one
+takes its place. Half a of the photographs (every second one) served to choose the numbers of
+`edge_agent/vision/need.py`, half b judges. Both chains see the same frames, 15 a second. What is
+compared is the label of each row of one second. The photographs are looked for in the shared data
+beside the project.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.vision import FPS, costs_of_models
+from edge_agent.core.clock import Instant
+from edge_agent.core.expression import Emotion, ExpressionRow, Frame
+from edge_agent.store.write.intervals import Intervals
+from edge_agent.vision.align import Picture
+from edge_agent.vision.options import VisionOptions
+from edge_agent.vision.recognizer import open_recognizer
+
+PHOTOGRAPHS = (
+    Path(__file__).resolve().parents[2] / "shared" / "data" / "expressions" / "photos_labelled.zip"
+)
+START = Instant(boot_ms=60_000, wall_ms=1_800_000_000_000)
+SECONDS = 30
+SIZE = 320, 240
+Labels = dict[tuple[int, int], Emotion | None]
+"""Second and track → label."""
+
+
+class Walk:
+    """One made-up video.
+
+    Args:
+        archive: photographs.
+        names: those of them that may come.
+        seed: of everything that is left to chance.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, names: list[str], seed: int) -> None:
+        self._archive = archive
+        self._names = names
+        self._seed = seed
+        self._random = random.Random(seed)
+        noise = np.random.default_rng(seed).normal(size=(8, SIZE[1], SIZE[0], 3))
+        self._noise = self._random.uniform(1, 5) * noise.astype(np.float32)
+        self._side = self._random.uniform(100, 220)
+        self._drift = self._random.uniform(1, 5)
+        self._phase = self._random.uniform(0, 6)
+
+    def frames(self) -> Iterator[Picture]:
+        """Give the frames, the same each time."""
+        self._random = random.Random(self._seed)
+        present = self._next()
+        coming = self._next()
+        change_at = self._random.uniform(2, 6)
+        fade_s = 0.5
+        for number in range(SECONDS * FPS):
+            seconds = number / FPS
+            if seconds > change_at + fade_s:
+                present = coming
+                coming = self._next()
+                change_at = seconds + self._random.uniform(2, 6)
+                fade_s = self._random.choice((0.3, 0.6, 1.0))
+            share = min(max((seconds - change_at) / fade_s, 0.0), 1.0)
+            frame = (1 - share) * self._placed(present, seconds)
+            if share > 0:
+                frame += share * self._placed(coming, seconds)
+            frame *= 1 + 0.1 * math.sin(0.3 * seconds + self._phase)
+            yield np.clip(frame + self._noise[number % 8], 0, 255).astype(np.uint8)
+
+    def _next(self) -> Picture:
+        content = self._archive.read(self._random.choice(self._names))
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        return np.asarray(picture, np.uint8)
+
+    def _placed(self, picture: Picture, seconds: float) -> npt.NDArray[np.float32]:
+        height, width = picture.shape[:2]
+        wave = math.sin(0.9 * seconds + self._phase)
+        scale = self._side / max(height, width) * (1 + 0.04 * wave)
+        matrix = cv2.getRotationMatrix2D(
+            (width / 2, height / 2), 2 * math.sin(0.5 * seconds), scale
+        )
+        matrix[:, 2] += (
+            SIZE[0] / 2 - width / 2 + 2 * self._drift * wave,
+            SIZE[1] / 2 - height / 2 + self._drift * math.sin(1.3 * seconds),
+        )
+        placed = cv2.warpAffine(picture, matrix, SIZE, borderMode=cv2.BORDER_REPLICATE)
+        return placed.astype(np.float32)
+
+
+def video_frames(path: Path) -> Iterator[Picture]:
+    """Give 15 frames per second of a video."""
+    video = cv2.VideoCapture(str(path))
+    rate = video.get(cv2.CAP_PROP_FPS)
+    taken = 0
+    number = 0
+    while True:
+        there, frame = video.read()
+        if not there:
+            break
+        if number / rate >= taken / FPS:
+            taken += 1
+            yield np.asarray(frame, np.uint8)
+        number += 1
+
+
+def labels(frames: Iterator[Picture], *, by_need: bool) -> tuple[Labels, float, int]:
+    """Return the labels of the rows, million multiply-adds in all, and the number of frames."""
+    recognizer = open_recognizer(VisionOptions(by_need=by_need))
+    intervals = Intervals(1.0)
+    rows = []
+    number = -1
+    for number, image in enumerate(frames):
+        frame = Frame(image, START.shifted(number / FPS), number)
+        if recognizer.is_due(frame):
+            rows += intervals.add(recognizer.recognize(frame))
+    rows += intervals.finish()
+    counts = *recognizer.readings, recognizer.searches, recognizer.pieces
+    million = sum(n * each for n, each in zip(counts, costs_of_models(), strict=True))
+    labelled = {
+        (row.at.boot_ms, row.track): row.emotion for row in rows if isinstance(row, ExpressionRow)
+    }
+    return labelled, million, number + 1
+
+
+def measure(sources: list[Path] | list[Walk]) -> dict[str, float]:
+    """Read everything in both ways."""
+    same = rows = frames = 0
+    million = 0.0
+    for source in sources:
+        full, _cost, _count = labels(opened(source), by_need=False)
+        needed, cost, count = labels(opened(source), by_need=True)
+        same += sum(key in needed and needed[key] is label for key, label in full.items())
+        rows += len(full)
+        million += cost
+        frames += count
+    return {
+        "by_need_rows": rows,
+        "by_need_same_label": round(same / rows, 4),
+        "by_need_million_multiply_adds": round(million / frames, 1),
+    }
+
+
+def opened(source: Path | Walk) -> Iterator[Picture]:
+    """Return the frames of a video or a walk."""
+    if isinstance(source, Path):
+        return video_frames(source)
+    return source.frames()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser.add_argument("--walks", type=int, default=6, help="how many")
+    parser.add_argument("--half", choices=("a", "b"), default="b", help="of the photographs")
+    parser.add_argument("--photographs", type=Path, default=PHOTOGRAPHS, help="a ZIP of JPEGs")
+    parser.add_argument("videos", nargs="*", type=Path, help="read instead of walks")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    if options.videos:
+        figures = measure(options.videos)
+    else:
+        with zipfile.ZipFile(options.photographs) as archive:
+            every = [name for name in archive.namelist() if name.endswith(".jpg")]
+            names = every["ab".index(options.half) :: 2]
+            seeds = range(options.walks)
+            figures = measure([Walk(archive, names, 5000 + seed) for seed in seeds])
+    if options.json:
+        print(json.dumps(figures))
+        return
+    for figure, value in figures.items():
+        print(f"{figure:36} {value:10.3f}")
+
+
+if __name__ == "__main__":
+    main()

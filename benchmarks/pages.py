@@ -1,0 +1,160 @@
+"""What pages cost the browser: until a chart is drawn, until Live can be used, on a second visit.
+
+    python -m benchmarks.pages [--json]
+
+A real dashboard over the example study and an hour and a half of recording, and a real Chromium
+with a new profile for each visit. Processor time is that of the page's process from its start, so
+other load on the machine counts little; the time until Live is usable, with the processor slowed
+six times, is by the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, CDPSession, Page, StorageState
+
+from dashboard.web.settings import DashboardOptions
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.browser.page_paths import page_paths
+from tests.support.browser import chromium
+from tests.support.dashboard import DashboardProcess, fill
+
+CHARTS = {"trends": "/trends?range=1h", "analysis": "/analysis?sample=example"}
+RUNS = 3
+SLOWER = 6
+PATIENCE_MS = 180_000
+TELL_DRAWN = """new MutationObserver((_, own) => {
+  if (!document.querySelector("[data-drawn=yes]")) return;
+  own.disconnect();
+  console.log("chart-drawn");
+}).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-drawn"] });"""
+COUNT_SHIFTS = """window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value;
+}).observe({ type: "layout-shift", buffered: true });"""
+
+
+@contextmanager
+def visit(browser: Browser, login: StorageState) -> Iterator[tuple[Page, CDPSession]]:
+    """Open a new profile that is logged in and has seen nothing yet."""
+    context = browser.new_context(
+        storage_state=login, viewport={"width": 1280, "height": 900}, locale="en-GB"
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    yield page, context.new_cdp_session(page)
+    context.close()
+
+
+def chart_cpu_s(browser: Browser, login: StorageState, address: str) -> float:
+    """Return the processor time of the page's process until its first chart is drawn."""
+    with visit(browser, login) as (page, session):
+        session.send("Performance.enable")
+        page.add_init_script(TELL_DRAWN)
+        with page.expect_console_message(lambda message: message.text == "chart-drawn"):
+            page.goto(address, wait_until="commit")
+        figures = session.send("Performance.getMetrics")["metrics"]
+    return float(next(one["value"] for one in figures if one["name"] == "ProcessTime"))
+
+
+def live_usable_s(browser: Browser, login: StorageState, address: str) -> float:
+    """Return the time until the scripts of Live have run, by the clock, on a slow processor."""
+    with visit(browser, login) as (page, session):
+        session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+        page.goto(f"{address}/live", wait_until="load")
+        loaded_ms: float = page.evaluate(
+            "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
+        )
+    return loaded_ms / 1000
+
+
+def second_visit(browser: Browser, login: StorageState, address: str, path: str) -> float:
+    """Return the bytes that a page asks for when it was seen before, in kB (1,000 bytes)."""
+    with visit(browser, login) as (page, session):
+        page.goto(address + path, wait_until="load")
+        _wait_for_charts(page)
+        page.goto("about:blank")
+        received: list[float] = []
+        session.send("Network.enable")
+        session.on(
+            "Network.loadingFinished", lambda event: received.append(event["encodedDataLength"])
+        )
+        page.goto(address + path, wait_until="load")
+        _wait_for_charts(page)
+    return sum(received) / 1000
+
+
+def layout_shift(browser: Browser, login: StorageState, address: str, path: str) -> float:
+    """Return how far a page's parts jumped while it came up (Chromium's layout shift)."""
+    with visit(browser, login) as (page, _):
+        page.add_init_script(COUNT_SHIFTS)
+        page.goto(address + path, wait_until="load")
+        _wait_for_charts(page)
+        page.wait_for_timeout(500)
+        return float(page.evaluate("window.shifted"))
+
+
+def _wait_for_charts(page: Page) -> None:
+    for chart in page.locator("figure[data-chart]").all():
+        chart.and_(page.locator("[data-drawn=yes]")).wait_for(state="attached")
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Return all figures."""
+    database = DashboardOptions(data=folder).database
+    fill(database, minutes=90, simulated=True)
+    seed_example_study(database, SimulatedPerson)
+    with DashboardProcess(folder, "--login-link") as dashboard, chromium() as browser:
+        page = browser.new_page()
+        page.goto(dashboard.login_link)
+        login = page.context.storage_state()
+        at = dashboard.address
+        paths = page_paths(page, at)
+        page.context.close()
+        figures = {
+            f"pages_{name}_chart_cpu_s": min(
+                chart_cpu_s(browser, login, at + path) for _ in range(RUNS)
+            )
+            for name, path in CHARTS.items()
+        }
+        addresses = dict.fromkeys([*paths, *CHARTS.values()])
+        again = {path: second_visit(browser, login, at, path) for path in addresses}
+        figures["pages_live_usable_slow_s"] = min(
+            live_usable_s(browser, login, at) for _ in range(RUNS)
+        )
+        figures["pages_second_visit_kb_largest"] = max(again.values())
+        figures["pages_second_visit_kb_live"] = again["/live"]
+        figures["pages_second_visit_kb_trends"] = again[CHARTS["trends"]]
+        figures["pages_layout_shift_largest"] = max(
+            layout_shift(browser, login, at, path) for path in addresses
+        )
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line"
+    )
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder))
+    if options.json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        print(f"{name:34} {value:8.5g}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Studies without any effect, a thousand times each: how often does a test find something?
+
+    python benchmarks/false_positives.py [--json] [--repetitions N]
+
+Each study has 24 people whose heart rate is the same in anger, happiness and neutral but for what
+chance does: a person's level (sd 7 /min), a person's own reaction to each state in each session (sd
+2) and noise of the readings (sd 3). Readings go through the functions that the Analysis page uses:
+flags, means of sessions, sides of the tests, the family of three tests. ``benchmarks/study.py``
+sends readings and faces through recorder, database and matching as well.
+
+Scenarios, each with something that must not look like an effect:
+    unbalanced_dwell    nearly always more readings in one state than in another, 3 to 300 of them
+    missing_states      a third of the people lack a state in a session; half of them come twice
+    two_sessions        two sessions whose levels differ by 15 /min, with most of the time of anger
+                        in the higher and most of neutral in the lower one
+    own_reactions       half of the people come twice, a tenth of the states are missing, and what
+                        a person makes of a state (sd 3) comes back in the second session
+    doubtful_readings   in anger 5 % of the readings are zeros, flagged contact_lost
+
+Figures, shares of tests with p < 0.05:
+    false_positives_SCENARIO         by the page's functions
+    false_positives_SCENARIO_pooled  for comparison, where each person's readings of all sessions
+                                     are one mean and flags are not looked at
+    false_positives_SCENARIO_model   by the mixed model, where there are several sessions or missing
+                                     states, so that it is the main analysis
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from dashboard.analysis.family import compare_visits, decide_groups
+from dashboard.analysis.means import session_means, visits_of
+from dashboard.analysis.readings import ReadingGroup, StateReadings
+from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.states import TESTED_STATES
+from dashboard.analysis.study.mixed import models_of
+from edge_agent.core.expression import Emotion
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
+
+PEOPLE = 24
+LEVEL_SD = 7.0
+REACTION_SD = 2.0
+NOISE_SD = 3.0
+ALPHA = 0.05
+QUERY = AnalysisQuery(vital=(VitalKind.HEART_RATE,))
+LOST = frozenset({VitalFlag.CONTACT_LOST, VitalFlag.OUT_OF_RANGE})
+
+Study = list[ReadingGroup]
+
+
+def readings_of(
+    rng: np.random.Generator, person: int, session: int, state: str, n: int, level: float
+) -> ReadingGroup:
+    """Return the sum of a person's readings in one state of one session, which has no effect."""
+    mean = level + rng.normal(0.0, REACTION_SD) + rng.normal(0.0, NOISE_SD / np.sqrt(n))
+    code = f"P-{person:02d}"
+    number = 10 * person + session
+    heart = VitalKind.HEART_RATE
+    return ReadingGroup(code, number, str(state), heart, frozenset(), False, n, n * mean, abs(mean))
+
+
+def unbalanced_dwell(rng: np.random.Generator) -> Study:
+    """People stay in each state as long as they like: longest in neutral, rarely in anger."""
+    study = []
+    for person in range(PEOPLE):
+        level = rng.normal(70.0, LEVEL_SD)
+        for state, least, most in zip(TESTED_STATES, (150, 30, 3), (301, 100, 12), strict=True):
+            n = int(rng.integers(least, most))
+            study.append(readings_of(rng, person, 0, state, n, level))
+    return study
+
+
+def missing_states(rng: np.random.Generator) -> Study:
+    """In a third of the sessions a state is missing; every second person comes twice."""
+    study = []
+    for person in range(PEOPLE):
+        level = rng.normal(70.0, LEVEL_SD)
+        for session in range(1 + person % 2):
+            today = level + rng.normal(0.0, LEVEL_SD)
+            missing = TESTED_STATES[rng.integers(3)] if rng.random() < 1 / 3 else None
+            study += [
+                readings_of(rng, person, session, state, 40, today)
+                for state in TESTED_STATES
+                if state is not missing
+            ]
+    return study
+
+
+def two_sessions(rng: np.random.Generator) -> Study:
+    """The second session is 15 /min higher, and most readings of anger lie in it."""
+    dwell: dict[str, tuple[int, int]] = {
+        Emotion.NEUTRAL: (120, 30),
+        Emotion.HAPPINESS: (75, 75),
+        Emotion.ANGER: (30, 120),
+    }
+    study = []
+    for person in range(PEOPLE):
+        level = rng.normal(70.0, LEVEL_SD)
+        for session in range(2):
+            today = level + 15.0 * session
+            study += [
+                readings_of(rng, person, session, state, dwell[state][session], today)
+                for state in TESTED_STATES
+            ]
+    return study
+
+
+def own_reactions(rng: np.random.Generator) -> Study:
+    """What a person makes of a state is the same in both sessions."""
+    study = []
+    for person in range(PEOPLE):
+        level = rng.normal(70.0, LEVEL_SD)
+        own = rng.normal(0.0, 3.0, len(TESTED_STATES))
+        for session in range(1 + person % 2):
+            today = level + rng.normal(0.0, 4.0)
+            study += [
+                readings_of(rng, person, session, state, 40, today + own[place])
+                for place, state in enumerate(TESTED_STATES)
+                if rng.random() < 0.9
+            ]
+    return study
+
+
+def doubtful_readings(rng: np.random.Generator) -> Study:
+    """In anger the strap loses contact now and then, and says 0."""
+    study = []
+    for person in range(PEOPLE):
+        level = rng.normal(70.0, LEVEL_SD)
+        for state in TESTED_STATES:
+            good = readings_of(rng, person, 0, state, 100, level)
+            study.append(good)
+            if state == Emotion.ANGER and (lost := int(rng.binomial(100, 0.05))):
+                study.append(replace(good, flags=LOST, n=lost, total=0.0, largest=0.0))
+    return study
+
+
+SCENARIOS: dict[str, Callable[[np.random.Generator], Study]] = {
+    "unbalanced_dwell": unbalanced_dwell,
+    "missing_states": missing_states,
+    "two_sessions": two_sessions,
+    "own_reactions": own_reactions,
+    "doubtful_readings": doubtful_readings,
+}
+MODELLED = frozenset({"missing_states", "two_sessions", "own_reactions"})
+"""Where the mixed model is the main analysis."""
+
+
+def pooled(study: Iterable[ReadingGroup]) -> Study:
+    """Take all sessions of a person for one, and look at no flag."""
+    return [replace(group, session=0) for group in study]
+
+
+def p_values(groups: Sequence[ReadingGroup]) -> list[float]:
+    """Return p of each test of the family that could be computed."""
+    return [one.p for one in decide_groups(groups, QUERY) if one.p is not None]
+
+
+def model_p_values(groups: Sequence[ReadingGroup]) -> list[float]:
+    """Return p of each test of the mixed model."""
+    means = session_means(groups)
+    [model] = models_of(means, compare_visits(visits_of(means), QUERY), QUERY)
+    return [test.effect.p for test in model.tests]
+
+
+def share_below(p: Sequence[float]) -> float:
+    """Return the share of tests with p < 0.05."""
+    return float(np.mean(np.array(p) < ALPHA))
+
+
+def measure(repetitions: int) -> dict[str, float]:
+    """Return all figures."""
+    figures = {}
+    for number, (name, scenario) in enumerate(SCENARIOS.items()):
+        right: list[float] = []
+        naive: list[float] = []
+        modelled: list[float] = []
+        for repetition in range(repetitions):
+            study = scenario(np.random.default_rng([20_261_121, number, repetition]))
+            right += p_values(StateReadings(tuple(study)).counting(QUERY.counted))
+            naive += p_values(pooled(study))
+            if name in MODELLED:
+                modelled += model_p_values(study)
+        figures[f"false_positives_{name}"] = share_below(right)
+        figures[f"false_positives_{name}_pooled"] = share_below(naive)
+        if modelled:
+            figures[f"false_positives_{name}_model"] = share_below(modelled)
+    return figures
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--repetitions", type=int, default=1000)
+    options = parser.parse_args()
+    figures = measure(options.repetitions)
+    if options.json:
+        print(json.dumps({figure: round(value, 4) for figure, value in figures.items()}))
+        return
+    for figure, value in figures.items():
+        print(f"{figure:44} {value:8.4f}")
+
+
+if __name__ == "__main__":
+    main()

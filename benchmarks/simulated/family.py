@@ -1,0 +1,62 @@
+"""How often a family of nine equivalence tests says "excluded" of a difference that is there.
+
+    python -m benchmarks family      (python -m benchmarks.simulated.family --json [--studies N])
+
+Each simulated study has 24 people and nine comparisons (three pairs of three states of three
+vitals), each with a true difference as large as the bound: whatever is called excluded is an
+error. *unadjusted* is what single tests at 0.05 say, the other what the Analysis page says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import numpy as np
+
+from dashboard.analysis.family import ALPHA, adjusted_by
+from dashboard.analysis.request import Correction
+from dashboard.statistics import Bounds, Method, equivalence
+
+PEOPLE = 24
+TESTS = 9
+BOUND = 5.0
+SD_PEOPLE = 8.0
+SD_MEAN = 4.0
+
+
+def exclusions(rng: np.random.Generator) -> tuple[bool, bool]:
+    """Simulate one study; return whether any test says "excluded", unadjusted and adjusted."""
+    tests = []
+    for _ in range(TESTS):
+        level = rng.normal(75.0, SD_PEOPLE, PEOPLE)
+        first = level + BOUND + rng.normal(0.0, SD_MEAN, PEOPLE)
+        second = level + rng.normal(0.0, SD_MEAN, PEOPLE)
+        tests.append(equivalence(first, second, Method.PAIRED, Bounds(-BOUND, BOUND)))
+    adjusted = adjusted_by(Correction.HOLM, [test.p for test in tests])
+    return any(test.shown for test in tests), min(adjusted) < ALPHA
+
+
+def main() -> None:
+    """Print both shares; with ``--json`` as one object in the last line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--studies", type=int, default=1000)
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(1)
+    studies = [exclusions(rng) for _ in range(arguments.studies)]
+    figures = {
+        "family_wrong_exclusions_unadjusted": float(np.mean([before for before, _ in studies])),
+        "family_wrong_exclusions": float(np.mean([after for _, after in studies])),
+    }
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name:40} {value:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""How often groups of people differ, or react otherwise, where there is no effect.
+
+    python -m benchmarks groups      (python -m benchmarks.simulated.groups --json [--studies N])
+
+Each simulated study has 24 people in two groups, three states, and no effect of the group nor of
+state and group together; the states themselves differ. A person has a level (sd 7 /min), reactions
+of their own that differ in size between the states (sd 2, 3 and 6, so that sphericity does not
+hold), and noise (sd 2). Designs: twelve and twelve; eight and sixteen; a state missing in a tenth
+of the cells, whose people are left out; eight whose levels and reactions spread 2.5 times as much
+beside sixteen, where the page warns and F must not be believed.
+
+Figures (shares with p < 0.05, unadjusted; should be 5 %):
+    groups_false_positives_…             F of the group and of state × group, lowest and highest
+                                         over the designs in which the page does not warn
+    groups_family_false_positives        any of both with an adjusted p < 0.05, the worst of these
+    groups_false_positives_uneven_…      F where the spreads differ, and Welch's comparisons there
+    groups_uneven_warned                 share of these studies with the warning
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.states import TESTED_STATES
+from dashboard.analysis.study.groups import VitalGroups, compare_groups
+from edge_agent.core.vitals import VitalKind
+
+HEART = VitalKind.HEART_RATE
+QUERY = AnalysisQuery(vital=(HEART,), group="kind")
+EFFECTS = np.array([0.0, 3.0, 6.0])
+REACTIONS = np.array([2.0, 3.0, 6.0])
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Sizes of both groups, share of missing states, and how much wider the first one spreads."""
+
+    sizes: tuple[int, int]
+    missing: float = 0.0
+    wider: float = 1.0
+
+
+DESIGNS = {
+    "even": Design((12, 12)),
+    "unequal": Design((8, 16)),
+    "missing": Design((12, 12), missing=0.1),
+}
+UNEVEN = Design((8, 16), wider=2.5)
+
+
+def study(rng: np.random.Generator, design: Design) -> VitalGroups:
+    """Simulate one study and compare its groups."""
+    people = {}
+    values = {}
+    for group, size in enumerate(design.sizes):
+        wider = design.wider if group == 0 else 1.0
+        for number in range(size):
+            level = 75 + wider * rng.normal(0, 7)
+            own = level + EFFECTS + wider * rng.normal(0, REACTIONS) + rng.normal(0, 2, 3)
+            seen = {
+                state: float(value)
+                for state, value in zip(TESTED_STATES, own, strict=True)
+                if rng.random() >= design.missing
+            }
+            code = f"{group}-{number}"
+            people[code] = [seen] if seen else []
+            values[code] = str(group)
+    (compared,) = compare_groups({HEART: people}, values, QUERY)
+    return compared
+
+
+def _share(studies: list[VitalGroups], wrong: Callable[[VitalGroups], bool]) -> float:
+    return float(np.mean([wrong(one) for one in studies]))
+
+
+def _of_group(one: VitalGroups) -> bool:
+    return one.anova is not None and one.anova.groups.p < ALPHA
+
+
+def _of_interaction(one: VitalGroups) -> bool:
+    return one.anova is not None and one.anova.interaction.p < ALPHA
+
+
+def _of_family(one: VitalGroups) -> bool:
+    return one.anova is not None and min(one.groups_p or 0, one.interaction_p or 0) < ALPHA
+
+
+def figures_of(count: int) -> dict[str, float]:
+    """Return all figures over so many studies of each design."""
+    rng = np.random.default_rng(1)
+    sound = [[study(rng, design) for _ in range(count)] for design in DESIGNS.values()]
+    uneven = [study(rng, UNEVEN) for _ in range(count)]
+    of_group = [_share(studies, _of_group) for studies in sound]
+    crossed = [_share(studies, _of_interaction) for studies in sound]
+    welch = [
+        float(np.mean([one.contrasts[place].test.p < ALPHA for one in uneven]))
+        for place in range(len(uneven[0].contrasts))
+    ]
+    return {
+        "groups_false_positives_group_lowest": min(of_group),
+        "groups_false_positives_group_highest": max(of_group),
+        "groups_false_positives_interaction_lowest": min(crossed),
+        "groups_false_positives_interaction_highest": max(crossed),
+        "groups_family_false_positives": max(_share(one, _of_family) for one in sound),
+        "groups_false_positives_uneven_group": _share(uneven, _of_group),
+        "groups_false_positives_uneven_interaction": _share(uneven, _of_interaction),
+        "groups_false_positives_uneven_welch_lowest": min(welch),
+        "groups_false_positives_uneven_welch_highest": max(welch),
+        "groups_uneven_warned": _share(uneven, lambda one: one.uneven),
+        "groups_even_warned": max(_share(one, lambda own: own.uneven) for one in sound),
+    }
+
+
+def main() -> None:
+    """Print the shares; with ``--json`` as one object in the last line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--studies", type=int, default=1000)
+    arguments = parser.parse_args()
+    figures = figures_of(arguments.studies)
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name:45} {value:.3f}")
+
+
+if __name__ == "__main__":
+    main()

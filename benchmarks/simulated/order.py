@@ -1,0 +1,169 @@
+"""What the order of the states costs while a heart calms down: false positives and power.
+
+    python -m benchmarks order      (python -m benchmarks.simulated.order --json [--studies N])
+
+Each simulated study has 24 people who meet three states once, at 2, 5 and 8 minutes of a session
+of ten. A heart calms down by 8 /min over the session, evenly (linear) or mostly at its start
+(exponential, time constant 2.5 min). A share of the people (10 to 80 %) has the same order, the
+others any. There is no effect; sd of a person's mean in a state about their level: 4 /min.
+
+Figures (shares of all tests of all studies of the worst share of people and shape):
+    order_false_positives_plain     p < 0.05 of the paired t-test
+    order_false_positives_adjusted_… p < 0.05 of the test at equal times; lowest and highest
+    order_false_positives_unwarned  the t-test says p < 0.05, and the page has no caution about time
+    order_power_loss_points         d_z = 0.8 in balanced order: points of power that the test at
+                                    equal times has less than the t-test of data without habituation
+    order_power_loss_plain_points   the same of the t-test
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from itertools import permutations
+
+import numpy as np
+
+from dashboard.analysis.period import adjust_periods, effect_of, matters
+from dashboard.analysis.request import Correction
+from dashboard.statistics import (
+    Drift,
+    adjusted_for_time,
+    drift,
+    holm,
+    paired_t,
+)
+from dashboard.statistics.distributions import Values
+
+PEOPLE = 24
+MINUTES = np.array([2.0, 5.0, 8.0])
+ORDERS = np.array(list(permutations(range(3))))
+PAIRS = ((2, 0), (1, 0), (2, 1))
+SHARES = (0.1, 0.2, 0.4, 0.6, 0.8)
+FALL = 8.0
+SD = 4.0
+EFFECT = 0.8 * SD * float(np.sqrt(2.0))
+CURVES: dict[str, Callable[[Values], Values]] = {
+    "linear": lambda minutes: -FALL * minutes / 10,
+    "exponential": lambda minutes: -FALL * (1 - np.exp(-minutes / 2.5)) / (1 - np.exp(-4.0)),
+}
+
+
+def times_in(rng: np.random.Generator, share: float | None) -> Values:
+    """Return when each person meets each state; ``None`` is balanced, each order equally often."""
+    orders = ORDERS[np.arange(PEOPLE) % len(ORDERS)]
+    if share is not None:
+        orders = ORDERS[rng.integers(len(ORDERS), size=PEOPLE)]
+        orders[: round(share * PEOPLE)] = ORDERS[0]
+    return np.asarray(MINUTES[np.argsort(orders, axis=1)])
+
+
+def judged(times: Values, values: Values) -> list[tuple[bool, bool | None, bool]]:
+    """Return for each pair: the t-test says p < 0.05, the adjusted one does, the page warns."""
+    person, state = np.indices(values.shape)
+    change: Drift | None = drift(
+        person.ravel().tolist(), state.ravel().tolist(), times.ravel(), values.ravel()
+    )
+    effects = adjust_periods(
+        [
+            effect_of(
+                values[:, a].tolist(),
+                values[:, b].tolist(),
+                (times[:, a] - times[:, b]).tolist(),
+                change,
+            )
+            for a, b in PAIRS
+        ],
+        Correction.HOLM,
+    )
+    plain = [paired_t(values[:, a], values[:, b]) for a, b in PAIRS]
+    decides = holm([test.p for test in plain])
+    return [
+        (
+            test.p < 0.05,
+            None if effect.adjusted is None else effect.adjusted.p < 0.05,
+            matters(effect, test.difference, strict, test.p),
+        )
+        for test, effect, strict in zip(plain, effects, decides, strict=True)
+        if effect is not None
+    ]
+
+
+def false_positives(rng: np.random.Generator, studies: int) -> dict[str, float]:
+    """Simulate studies without effect for each share of people and each shape."""
+    plain: list[float] = []
+    adjusted: list[float] = []
+    unwarned: list[float] = []
+    for name, curve in CURVES.items():
+        for share in SHARES:
+            tests = []
+            for _ in range(studies):
+                times = times_in(rng, share)
+                tests += judged(times, curve(times) + rng.normal(0, SD, times.shape))
+            at_equal = [one for _, one, _ in tests if one is not None]
+            plain.append(float(np.mean([one for one, _, _ in tests])))
+            adjusted.append(float(np.mean(at_equal)))
+            unwarned.append(float(np.mean([one and not warns for one, _, warns in tests])))
+            print(
+                f"{name:12} {share:4.0%}  plain {plain[-1]:.3f}  adjusted {adjusted[-1]:.3f}  "
+                f"without a caution {unwarned[-1]:.3f}"
+            )
+    return {
+        "order_false_positives_plain": max(plain),
+        "order_false_positives_adjusted_lowest": min(adjusted),
+        "order_false_positives_adjusted_highest": max(adjusted),
+        "order_false_positives_unwarned": max(unwarned),
+    }
+
+
+def power(rng: np.random.Generator, studies: int) -> dict[str, float]:
+    """Simulate studies with an effect of the last state on the first, in balanced order."""
+    lost_adjusted = []
+    lost_plain = []
+    times = times_in(rng, None)
+    gaps = times[:, 2] - times[:, 0]
+    for curve in CURVES.values():
+        significant = []
+        for _ in range(studies):
+            noise = rng.normal(0, SD, times.shape)
+            noise[:, 2] += EFFECT
+            calmed = noise + curve(times)
+            adjusted = adjusted_for_time(calmed[:, 2], calmed[:, 0], gaps)
+            tests = (
+                paired_t(noise[:, 2], noise[:, 0]).p,
+                paired_t(calmed[:, 2], calmed[:, 0]).p,
+                adjusted.p,
+            )
+            significant.append([p < 0.05 for p in tests])
+        without, plain, at_equal = np.mean(significant, axis=0)
+        print(
+            f"power: {without:.3f} without habituation; {plain:.3f} plain, {at_equal:.3f} at equal"
+        )
+        lost_plain.append(100 * float(without - plain))
+        lost_adjusted.append(100 * float(without - at_equal))
+    return {
+        "order_power_loss_points": max(lost_adjusted),
+        "order_power_loss_plain_points": max(lost_plain),
+    }
+
+
+def main() -> None:
+    """Print a table, and with ``--json`` the figures as one object in the last line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--studies", type=int, default=1000)
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(1)
+    figures = false_positives(rng, arguments.studies) | power(rng, arguments.studies)
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name:44} {value:.3f}")
+
+
+if __name__ == "__main__":
+    main()

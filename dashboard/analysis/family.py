@@ -1,0 +1,158 @@
+"""The tests of a question as one family, from the readings that count, and what the family makes
+of the numbers beside its t-tests: rank tests, equivalence tests, and how many people are needed.
+Pure.
+
+A sentence says what holds after the correction that decides the t-tests: nine chances to be wrong
+are nine chances for a rank test and for an equivalence test, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from dashboard.analysis.comparison import (
+    Comparison,
+    Decision,
+    StatesComparison,
+    compare_family,
+    compare_states,
+    decide_family,
+)
+from dashboard.analysis.means import (
+    Sides,
+    Visits,
+    sides_of,
+    states_together,
+    visits_of_groups,
+)
+from dashboard.analysis.readings import ReadingGroup
+from dashboard.analysis.request import AnalysisQuery, Correction
+from dashboard.analysis.states import TESTED_STATES
+from dashboard.statistics import (
+    Equivalence,
+    RequiredSample,
+    benjamini_hochberg,
+    first_step,
+    holm,
+    still_needed,
+)
+from edge_agent.core.errors import StatisticsError
+from edge_agent.core.vitals import VitalKind
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class InFamily:
+    """One comparison as its family decides it.
+
+    Attributes:
+        tests: how many comparisons of the family were computed.
+        rank_p: p of the rank test, adjusted over the rank tests of the family.
+        equivalence_p: p of the equivalence test, adjusted over those of the family.
+        required_sample: how many people a difference of the size of the bound needs, at ``level``;
+            ``None`` where no study could have so many.
+        doubt: why a difference may not be called excluded whatever p says; empty for no reason.
+    """
+
+    tests: int
+    rank_p: float
+    equivalence_p: float
+    required_sample: RequiredSample | None
+    doubt: str = ""
+
+    @property
+    def level(self) -> float:
+        """The level that the smallest p of the family must reach."""
+        return first_step(self.tests)
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether a difference of the size of the bound or more is excluded."""
+        return self.equivalence_p < ALPHA and not self.doubt
+
+
+def compare_visits(visits: Visits, query: AnalysisQuery) -> tuple[Comparison, ...]:
+    """Compare every pair of states of every vital that is asked for, in that order."""
+    every = _sides(visits, query)
+    compared = compare_family(((sides.first, sides.second) for sides in every), query.design)
+    return tuple(
+        _with_apart(comparison, len(sides.apart))
+        for comparison, sides in zip(compared, every, strict=True)
+    )
+
+
+def decide_groups(groups: Iterable[ReadingGroup], query: AnalysisQuery) -> tuple[Decision, ...]:
+    """Decide the same family by its tests alone, from sums of readings."""
+    every = _sides(visits_of_groups(groups, query.states), query)
+    return decide_family(((sides.first, sides.second) for sides in every), query.design)
+
+
+def compare_all_states(
+    visits: Visits, kind: VitalKind, states: Sequence[str] = TESTED_STATES
+) -> StatesComparison:
+    """Compare all states of a vital at once, over the people who have all of them in a session."""
+    together = states_together(visits, kind, states)
+    return replace(compare_states(together.columns), left_out=together.left_out)
+
+
+def adjusted_by(correction: Correction, p_values: Sequence[float]) -> tuple[float, ...]:
+    """Return the p values of one family, adjusted by the method that was asked for.
+
+    Raises:
+        StatisticsError: a p is not in 0…1.
+    """
+    if correction is Correction.HOLM:
+        return holm(p_values)
+    return benjamini_hochberg(p_values)
+
+
+def in_family(
+    pairs: Iterable[tuple[Comparison, Equivalence | None]], correction: Correction
+) -> tuple[InFamily | None, ...]:
+    """Decide what stands beside the t-tests of a family; ``None`` for those without numbers.
+
+    The three families (t-tests, rank tests, equivalence tests) have the same members, and each is
+    adjusted by itself with the same method.
+
+    Raises:
+        StatisticsError: as the tests.
+    """
+    every = list(pairs)
+    computed = [pair for pair in every if pair[0].tests is not None and pair[1] is not None]
+    rank_p = adjusted_by(correction, [c.tests.rank.p for c, _ in computed if c.tests])
+    equivalence_p = adjusted_by(correction, [e.p for _, e in computed if e])
+    decided = iter(
+        InFamily(len(computed), rank, other, _needed(comparison, equal, len(computed)))
+        for (comparison, equal), rank, other in zip(computed, rank_p, equivalence_p, strict=True)
+    )
+    return tuple(next(decided) if c.tests is not None and e else None for c, e in every)
+
+
+def _needed(
+    comparison: Comparison, equivalence: Equivalence | None, tests: int
+) -> RequiredSample | None:
+    if comparison.method is None or equivalence is None:
+        return None
+    try:
+        return still_needed(
+            comparison.first,
+            comparison.second,
+            comparison.method,
+            equivalence.bounds.high,
+            alpha=first_step(tests),
+        )
+    except StatisticsError:  # the bound is so small beside the spread that no study could find it
+        return None
+
+
+def _sides(visits: Visits, query: AnalysisQuery) -> list[Sides]:
+    return [sides_of(visits, kind, *pair) for kind in query.vital for pair in query.pairs]
+
+
+def _with_apart(comparison: Comparison, apart: int) -> Comparison:
+    """Count those who have both states in different sessions among those who are left out."""
+    if comparison.method is None:
+        return replace(comparison, n_apart=apart)
+    return replace(comparison, n_apart=apart, left_out=comparison.left_out + apart)

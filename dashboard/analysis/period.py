@@ -1,0 +1,195 @@
+"""Whether a difference may come from the time in the session: by how much each vital drifts, when
+the states were met, and what is left at equal times. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dashboard.analysis.comparison import Comparison
+from dashboard.analysis.family import ALPHA, adjusted_by
+from dashboard.analysis.means import Sides, StateMean, Visits, sides_of
+from dashboard.analysis.request import Correction
+from dashboard.analysis.states import TESTED_STATES, tested_state
+from dashboard.statistics import Drift, Method, TimeAdjusted, adjusted_for_time, drift
+from dashboard.statistics.period import OneWayError
+from edge_agent.core.errors import StatisticsError
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.stimuli import Stimulus
+
+MATTERS = 0.25
+"""From this share of a difference on, what time alone would make of it is worth a caution.
+
+At a quarter of a difference that is just significant, 8 % of tests without any effect would say one
+(instead of 5 %).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodEffect:
+    """What time in the session may have to do with one paired difference.
+
+    Attributes:
+        people: pairs of the test.
+        gap: mean minutes by which the first state was met later than the second.
+        one_way: whether everybody met the two the same way round, so that nothing can be adjusted.
+        by_drift: what the change of the vital over the session makes of the gap, in its unit;
+            ``None`` where that change is not known.
+        adjusted: the difference at equal times; ``None`` where it cannot be computed.
+        adjusted_p: its p, adjusted over the family of such tests.
+    """
+
+    people: int
+    gap: float
+    one_way: bool
+    by_drift: float | None
+    adjusted: TimeAdjusted | None
+    adjusted_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VitalDrift:
+    """The change of one vital over the session; ``None`` with the reason where it is not known."""
+
+    kind: VitalKind
+    drift: Drift | None
+    reason: str
+
+
+def drift_of(kind: VitalKind, means: Sequence[StateMean]) -> VitalDrift:
+    """Estimate how a vital changes while a session lasts."""
+    own = [mean for mean in means if mean.kind is kind]
+    people = {code: place for place, code in enumerate(sorted({one.participant for one in own}))}
+    states = sorted({mean.state for mean in own})
+    try:
+        change = drift(
+            [people[mean.participant] for mean in own],
+            [states.index(mean.state) for mean in own],
+            np.array([mean.minutes for mean in own]),
+            np.array([mean.mean for mean in own]),
+        )
+    except StatisticsError as error:
+        return VitalDrift(kind, None, str(error))
+    return VitalDrift(kind, change, "")
+
+
+def period_effect(
+    comparison: Comparison, times: Sides, change: Drift | None
+) -> PeriodEffect | None:
+    """Judge one comparison; ``None`` without a paired test.
+
+    Args:
+        comparison: the test.
+        times: minutes since the start of the session, from the sessions that the values are from.
+        change: how the vital changes over the session, if that is known.
+    """
+    if comparison.method is not Method.PAIRED or comparison.tests is None:
+        return None
+    both = sorted(times.first.keys() & times.second.keys())
+    gaps = [times.first[code] - times.second[code] for code in both]
+    return effect_of(comparison.first, comparison.second, gaps, change)
+
+
+def effect_of(
+    first: Sequence[float], second: Sequence[float], gaps: Sequence[float], change: Drift | None
+) -> PeriodEffect:
+    """Judge one paired difference.
+
+    Args:
+        first: one value a participant.
+        second: the same participants in the same order.
+        gaps: of each, minutes by which the first state was met later than the second.
+        change: how the vital changes over the session, if that is known.
+    """
+    gap = sum(gaps) / len(gaps)
+    by_drift = None if change is None else change.slope * gap
+    one_way = False
+    adjusted = None
+    try:
+        adjusted = adjusted_for_time(first, second, gaps)
+    except OneWayError:
+        one_way = gap != 0
+    except StatisticsError:  # too few, or nothing left to judge by: the t-test stands alone
+        pass
+    return PeriodEffect(len(gaps), gap, one_way, by_drift, adjusted)
+
+
+def periods_of(
+    family: Sequence[tuple[VitalKind, str, str, Comparison]],
+    times: Visits,
+    drifts: Sequence[VitalDrift],
+    correction: Correction,
+) -> tuple[PeriodEffect | None, ...]:
+    """Judge the comparisons of a family, each with its vital and its two states.
+
+    Args:
+        family: the tests.
+        times: of each vital and participant the minutes since the start of each session, by state.
+        drifts: how the vitals change over the session.
+        correction: how the p values at equal times are adjusted.
+    """
+    changes = {one.kind: one.drift for one in drifts}
+    effects = [
+        period_effect(comparison, sides_of(times, kind, first, second), changes[kind])
+        for kind, first, second, comparison in family
+    ]
+    return adjust_periods(effects, correction)
+
+
+def adjust_periods(
+    effects: Sequence[PeriodEffect | None], correction: Correction
+) -> tuple[PeriodEffect | None, ...]:
+    """Adjust the p values at equal times over the family of those that could be computed."""
+    computed = [one.adjusted.p for one in effects if one is not None and one.adjusted is not None]
+    adjusted = iter(adjusted_by(correction, computed))
+    return tuple(
+        replace(one, adjusted_p=next(adjusted)) if one is not None and one.adjusted else one
+        for one in effects
+    )
+
+
+def matters(effect: PeriodEffect, difference: float, decides: float, p: float) -> bool:
+    """Tell whether time in the session may explain a difference, or hide one.
+
+    Args:
+        effect: what time may have to do with it.
+        difference: mean difference of the t-test.
+        decides: adjusted p of the t-test.
+        p: its p before adjustment.
+    """
+    if disagrees(effect, decides):
+        return True
+    if p >= ALPHA:
+        return False
+    if effect.one_way:
+        return True
+    return effect.by_drift is not None and abs(effect.by_drift) >= MATTERS * abs(difference)
+
+
+def disagrees(effect: PeriodEffect, decides: float) -> bool:
+    """Tell whether the test at equal times comes to another conclusion than the t-test."""
+    if effect.adjusted_p is None:
+        return False
+    return (effect.adjusted_p < ALPHA) != (decides < ALPHA)
+
+
+def orders_of(
+    stimuli: Iterable[Stimulus], states: tuple[str, ...] = TESTED_STATES
+) -> dict[tuple[str, ...], int]:
+    """Count the participants by the order in which they first met the tested states, in their first
+    such session.
+    """
+    by_session: defaultdict[tuple[str, int], dict[str, None]] = defaultdict(dict)
+    for stimulus in stimuli:
+        state = tested_state(stimulus.condition, states)
+        if state is not None:
+            by_session[stimulus.participant, stimulus.session].setdefault(state)
+    first: dict[str, tuple[str, ...]] = {}
+    for (participant, _), met in by_session.items():
+        if len(met) > 1:
+            first.setdefault(participant, tuple(met))
+    return dict(Counter(first.values()).most_common())

@@ -1,0 +1,146 @@
+"""A study before its first participant: the question to the planner, and its answer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from dashboard.analysis.request import Correction, Model
+from edge_agent.core.vitals import TESTED, VitalKind
+
+
+class PlanQuery(Model):
+    """What is planned. The effect is given as a difference and its spread, or as d_z."""
+
+    vital: VitalKind = Field(VitalKind.HEART_RATE, description="What is measured")
+    difference: float | None = Field(
+        None, description="Smallest difference worth finding, in the unit of the vital"
+    )
+    sd: float | None = Field(
+        None, gt=0, description="Standard deviation between people in one state, in the same unit"
+    )
+    correlation: float = Field(
+        0.7, ge=-1, lt=1, description="Of a person's values in the two states"
+    )
+    sd_difference: float | None = Field(
+        None,
+        gt=0,
+        description="Standard deviation of the differences of a person, in place of sd and "
+        "correlation",
+    )
+    d_z: float | None = Field(
+        None,
+        description="Difference over the standard deviation of the differences (groups: of "
+        "the values), in place of all these",
+    )
+    design: Literal["paired", "groups"] = Field(
+        "paired", description="Everybody meets both states, or each person one of them"
+    )
+    tests: int = Field(9, ge=1, le=1000, description="Size of the family: vitals times pairs")
+    correction: Correction = Field(Correction.HOLM, description="Which adjusted p decides")
+    power: float = Field(0.8, gt=0.05, lt=1, description="How often the study is to find it")
+    order: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the people who meet the one state first; 0.5 is balanced",
+    )
+
+    @model_validator(mode="after")
+    def _has_an_effect(self) -> PlanQuery:
+        if self.vital not in TESTED:
+            raise ValueError(f"{self.vital.value} is not tested")
+        if self.d_z is not None:
+            return self
+        if self.difference is None or (self.sd is None and self.sd_difference is None):
+            raise ValueError(
+                "give the difference with sd and correlation, or with sd_difference, or give d_z"
+            )
+        return self
+
+
+class CurvePoint(Model):
+    """A point of the power curve."""
+
+    n: int = Field(description="People; in each group where there are two")
+    power: float = Field(description="How often such a study finds the difference, 0…1")
+
+
+class PlanModel(Model):
+    """The answer."""
+
+    question: PlanQuery = Field(description="As it was asked, with defaults filled in")
+    effect: float = Field(description="Difference over the standard deviation that it is judged by")
+    n: int = Field(description="People needed; in each group where there are two")
+    power: float = Field(description="What they reach")
+    level: float = Field(description="0.05 divided by the size of the family")
+    n_single: int = Field(description="What one test at 0.05 would need")
+    curve: tuple[CurvePoint, ...] = Field(description="Power by number of people")
+    sentence: str = Field(description="The answer in words")
+
+
+def plan_of(query: PlanQuery) -> PlanModel:
+    """Return how many people a study needs.
+
+    Raises:
+        StatisticsError: no such study can be planned; the text says why.
+    """
+    from dashboard.statistics import Method  # loads SciPy
+    from dashboard.statistics.planning import Design, plan_study
+
+    effect = _effect(query)
+    method = Method.PAIRED if query.design == "paired" else Method.WELCH
+    # two groups meet one state each, at the same time of their session
+    order = query.order if query.design == "paired" else 0.5
+    plan = plan_study(Design(method, effect, query.tests, order), query.power)
+    return PlanModel(
+        question=query,
+        effect=effect,
+        n=plan.n,
+        power=plan.power,
+        level=plan.level,
+        n_single=plan.n_single,
+        curve=tuple(CurvePoint(n=n, power=power) for n, power in plan.curve),
+        sentence=_sentence(query, effect, plan.n, plan.n_single),
+    )
+
+
+def _effect(query: PlanQuery) -> float:
+    from dashboard.statistics.planning import difference_sd
+
+    if query.d_z is not None:
+        return query.d_z
+    difference = query.difference or 0.0
+    if query.sd_difference is not None:
+        return difference / query.sd_difference
+    sd = query.sd or 1.0
+    if query.design == "groups":
+        return difference / sd
+    return difference / difference_sd(sd, query.correlation)
+
+
+def _sentence(query: PlanQuery, effect: float, n: int, single: int) -> str:
+    what = f"an effect of {abs(effect):.2f} standard deviations"
+    if query.difference is not None:
+        what = (
+            f"a difference of {abs(query.difference):g} {query.vital.spec.unit_shown} "
+            f"({abs(effect):.2f} standard deviations)"
+        )
+    people = f"{n:,} people in each group" if query.design == "groups" else f"{n:,} people"
+    if query.tests == 1:
+        family = "with one test at 0.05"
+    else:
+        family = (
+            f"in a family of {query.tests} tests, whose smallest p must be below 0.05 / "
+            f"{query.tests} (one test alone would need {single:,})"
+        )
+    order = ""
+    if query.design == "paired":
+        order = (
+            f", {100 * query.order:.0f} % of whom meet the one state first, by the test at equal "
+            "times in the session"
+        )
+    return (
+        f"To find {what} in {100 * query.power:.0f} % of studies takes {people}{order}, {family}."
+    )

@@ -1,0 +1,1 @@
+"""A multiverse as programs and people get it."""

@@ -1,0 +1,1 @@
+"""Two sources of one vital, compared where both measured."""

@@ -1,0 +1,181 @@
+"""Two sources of one vital minute by minute: limits of agreement and intraclass correlation."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+from pydantic import Field
+
+from dashboard.analysis.request import Model
+from dashboard.statistics.sensors.agreement import (
+    IntraclassCorrelation,
+    LimitsOfAgreement,
+    intraclass_correlation,
+    limits_of_agreement,
+)
+from edge_agent.core.errors import StatisticsError
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.study import Session
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.results import flags_of
+from edge_agent.store.read.stimuli import Stimulus
+
+MINUTE_MS = 60_000
+Minutes = Mapping[tuple[str, int], Mapping[str, float]]
+"""Participant and minute → source → mean."""
+Pairs = Mapping[str, Sequence[tuple[float, float]]]
+"""Participant → what the two sources say of each minute."""
+
+
+class SensorComparison(Model):
+    """Two sources of one vital over the minutes in which both measured; first minus second."""
+
+    vital: VitalKind = Field(description="What was measured")
+    unit: str = Field(description="Unit of bias, sd and limits")
+    first: str = Field(description="A source")
+    second: str = Field(description="Another")
+    people: int = Field(description="Participants whom both measured")
+    minutes: int = Field(description="Minutes of sessions in which both have a usable reading")
+    bias: float | None = Field(description="Mean difference of a minute’s means")
+    sd: float | None = Field(description="Of a single difference, within and between people")
+    low: float | None = Field(description="Lower limit of agreement, bias − 1.96 sd")
+    high: float | None = Field(description="Upper limit")
+    icc: float | None = Field(description="ICC(A,1) of the participants’ means")
+    icc_low: float | None = Field(description="Lower end of its 95 % interval")
+    icc_high: float | None = Field(description="Upper end")
+    reasons: tuple[str, ...] = Field(description="Why numbers are missing")
+    sentence: str = Field(description="The result in words")
+
+
+def compare_sensors(
+    reader: Reader, kinds: Sequence[VitalKind], session_ids: Sequence[int] = ()
+) -> tuple[SensorComparison, ...]:
+    """Compare each two sources of a vital that measured in the same minute of a session.
+
+    Readings in doubt do not count. Nothing for a vital of one source.
+
+    Args:
+        reader: the timeline.
+        kinds: vitals to look at.
+        session_ids: sessions to look at; empty is all.
+
+    Raises:
+        StatisticsError: a session is asked for that does not exist.
+        StoreError: the database cannot be read.
+    """
+    sessions = reader.session_list()
+    missing = sorted(set(session_ids) - {session.id for session in sessions})
+    if missing:
+        raise StatisticsError(f"There is no session {missing[0]}.")
+    chosen = [one for one in sessions if one.id in session_ids or not session_ids]
+    minutes = [minute for one in chosen for minute in _minutes(reader, one)]
+    compared = []
+    for kind in kinds:
+        means = _means(reader, minutes, kind)
+        sources = sorted({source for own in means.values() for source in own})
+        for first, second in combinations(sources, 2):
+            if any(first in own and second in own for own in means.values()):
+                compared.append(_compared(kind, first, second, means))
+    return tuple(compared)
+
+
+def _minutes(reader: Reader, session: Session) -> list[Stimulus]:
+    _, end = reader.session(session.id)
+    code = session.participant
+    return [
+        Stimulus(session.id, code, session.simulated, "", at, min(at + MINUTE_MS, end), None)
+        for at in range(session.start_ms, end, MINUTE_MS)
+    ]
+
+
+def _means(reader: Reader, minutes: Sequence[Stimulus], kind: VitalKind) -> Minutes:
+    sums: defaultdict[tuple[str, int], defaultdict[str, list[tuple[float, int]]]]
+    sums = defaultdict(lambda: defaultdict(list))
+    for minute, own in reader.vital_sums(minutes, [kind]):
+        if not flags_of(own.flags) & UNUSABLE:
+            sums[minute.participant, minute.start_ms][own.source].append((own.total, own.n))
+    return {
+        place: {
+            source: math.fsum(total for total, _ in parts) / sum(n for _, n in parts)
+            for source, parts in own.items()
+        }
+        for place, own in sums.items()
+    }
+
+
+def _compared(kind: VitalKind, first: str, second: str, means: Minutes) -> SensorComparison:
+    of_person: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for (code, _), own in means.items():
+        if first in own and second in own:
+            of_person[code].append((own[first], own[second]))
+    reasons = []
+    limits = None
+    icc = None
+    try:
+        limits = limits_of_agreement(*_differences(of_person))
+    except StatisticsError as error:
+        reasons.append(str(error))
+    try:
+        icc = intraclass_correlation(*_means_of_people(of_person))
+    except StatisticsError as error:
+        reasons.append(str(error))
+    minutes = sum(len(own) for own in of_person.values())
+    start = (
+        f"{kind.spec.label}, {first} minus {second}, {minutes} minutes of {len(of_person)} "
+        f"{'person' if len(of_person) == 1 else 'people'}:"
+    )
+    return SensorComparison(
+        vital=kind,
+        unit=kind.unit,
+        first=first,
+        second=second,
+        people=len(of_person),
+        minutes=minutes,
+        bias=limits and limits.bias,
+        sd=limits and limits.sd,
+        low=limits and limits.limits.low,
+        high=limits and limits.limits.high,
+        icc=icc and icc.icc,
+        icc_low=icc and icc.interval.low,
+        icc_high=icc and icc.interval.high,
+        reasons=tuple(reasons),
+        sentence=" ".join(
+            [start, *_words(limits, icc, kind.spec.unit_shown), *map(_sentence, reasons)]
+        ),
+    )
+
+
+def _differences(of_person: Pairs) -> tuple[list[str], list[float]]:
+    """Return whose each difference is, and the differences."""
+    codes = [code for code, own in of_person.items() for _ in own]
+    return codes, [one - other for own in of_person.values() for one, other in own]
+
+
+def _means_of_people(of_person: Pairs) -> tuple[list[float], list[float]]:
+    """Return each person's mean by the first source, and by the second."""
+    firsts = [math.fsum(one for one, _ in own) / len(own) for own in of_person.values()]
+    seconds = [math.fsum(other for _, other in own) / len(own) for own in of_person.values()]
+    return firsts, seconds
+
+
+def _words(
+    limits: LimitsOfAgreement | None, icc: IntraclassCorrelation | None, unit: str
+) -> list[str]:
+    texts = []
+    if limits is not None:
+        texts.append(
+            f"bias {limits.bias:+.2f} {unit}, 95 % of differences between {limits.limits.low:+.2f} "
+            f"and {limits.limits.high:+.2f} {unit}."
+        )
+    if icc is not None:
+        interval = f"95 % CI {icc.interval.low:.3f} to {icc.interval.high:.3f}"
+        texts.append(f"ICC(A,1) {icc.icc:.3f} ({interval}).")
+    return texts
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason[0].upper()}{reason[1:]}."

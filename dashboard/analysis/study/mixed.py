@@ -1,0 +1,233 @@
+"""The mixed model of each vital, and whether it is the main analysis. Pure.
+
+The unit is one mean of one person in one state of one session, as in the t-tests. Several sessions
+and missing states are no reason to average or to leave out: every such mean counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from dashboard.analysis.comparison import Comparison
+from dashboard.analysis.family import adjusted_by
+from dashboard.analysis.means import SessionMean
+from dashboard.analysis.request import AnalysisQuery, Correction
+from dashboard.analysis.states import TESTED_STATES, Design, pairs_of
+from dashboard.statistics import MINIMUM, FixedEffect, Method, MixedModel, mixed_model
+from dashboard.statistics.period import is_told_apart
+from edge_agent.core.errors import StatisticsError
+from edge_agent.core.vitals import VitalKind
+
+TIME = "minutes"
+"""Name of the effect of time in the session."""
+
+
+class Main(StrEnum):
+    """Which analysis is the main one."""
+
+    T_TESTS = "t_tests"
+    MIXED_MODEL = "mixed_model"
+
+
+@dataclass(frozen=True, slots=True)
+class VitalDesign:
+    """Who has what of one vital.
+
+    Attributes:
+        participants: who has a mean in one of the states.
+        sessions: with such a mean.
+        means: of a state in a session.
+        repeated: participants with several sessions.
+        incomplete: sessions that lack a state.
+    """
+
+    participants: int
+    sessions: int
+    means: int
+    repeated: int
+    incomplete: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTest:
+    """Two states of one vital by the model, first minus second.
+
+    Attributes:
+        kind: what was measured.
+        first: first state.
+        second: second state.
+        effect: difference with error, degrees of freedom, t, p and interval.
+        adjusted_p: p adjusted over the tests of all models, as the question asks.
+    """
+
+    kind: VitalKind
+    first: str
+    second: str
+    effect: FixedEffect
+    adjusted_p: float
+
+
+@dataclass(frozen=True, slots=True)
+class VitalModel:
+    """The model of one vital.
+
+    Attributes:
+        kind: what was measured.
+        design: who has what.
+        model: as fitted; ``None`` with the reason where it could not be.
+        reason: why there is none.
+        time: the effect of a minute in the session; ``None`` where all met the states at nearly the
+            same times, so that time and state cannot be told apart.
+        tests: of each pair of states that enough people have in one session.
+    """
+
+    kind: VitalKind
+    design: VitalDesign
+    model: MixedModel | None
+    reason: str
+    time: FixedEffect | None = None
+    tests: tuple[ModelTest, ...] = ()
+
+
+def models_of(
+    means: Sequence[SessionMean], family: Sequence[Comparison], query: AnalysisQuery
+) -> tuple[VitalModel, ...]:
+    """Fit the model of each vital asked for, with p adjusted over the tests of all of them.
+
+    Args:
+        means: of each session and state.
+        family: the t-tests, in order of the vitals asked for and the pairs of states; a pair that
+            fewer than three people have in one session gets no test here either.
+        query: the question.
+    """
+    of_kind: defaultdict[VitalKind, list[SessionMean]] = defaultdict(list)
+    for mean in means:
+        of_kind[mean.kind].append(mean)
+    tested = iter(family)
+    models = [
+        _model_of(
+            kind,
+            of_kind[kind],
+            [next(tested).n_both >= MINIMUM for _ in query.pairs],
+            query.states,
+        )
+        for kind in query.vital
+    ]
+    return _adjusted(models, query.correction)
+
+
+def main_analysis(
+    models: Sequence[VitalModel],
+    family: Sequence[Comparison],
+    design: Design,
+    states: Sequence[str] = TESTED_STATES,
+) -> Main:
+    """Say which analysis is the main one: the model where people have several sessions or missing
+    states, and it answers all that the t-tests answer.
+
+    Who was measured decides, and what was asked; the values do so only where no variance of people,
+    sessions or reactions is left in a model, which takes its values for independent then. Who asks
+    for paired or independent groups has declared the t-tests.
+    """
+    calls = any(one.design.repeated or one.design.incomplete for one in models)
+    if any(one.model is not None and takes_for_independent(one.model) for one in models):
+        return Main.T_TESTS
+    pairs = [(kind.kind, *pair) for kind in models for pair in pairs_of(states)]
+    answered = {(test.kind, test.first, test.second) for one in models for test in one.tests}
+    for place, comparison in zip(pairs, family, strict=True):
+        if comparison.tests is None:
+            continue
+        if comparison.method is not Method.PAIRED or place not in answered:
+            return Main.T_TESTS
+    return Main.MIXED_MODEL if calls and answered and design is Design.AUTO else Main.T_TESTS
+
+
+def takes_for_independent(model: MixedModel) -> bool:
+    """Tell whether nothing of a model says that values of one person resemble each other."""
+    return not (model.participant_variance or model.session_variance or model.reaction_variance)
+
+
+def design_of(means: Sequence[SessionMean], states: Sequence[str] = TESTED_STATES) -> VitalDesign:
+    """Count who has what of one vital."""
+    met = Counter((mean.participant, mean.session) for mean in means)
+    visits = Counter(code for code, _ in met)
+    return VitalDesign(
+        participants=len(visits),
+        sessions=len(met),
+        means=len(means),
+        repeated=sum(count > 1 for count in visits.values()),
+        incomplete=sum(count < len(states) for count in met.values()),
+    )
+
+
+def _model_of(
+    kind: VitalKind, means: Sequence[SessionMean], wanted: Sequence[bool], every: Sequence[str]
+) -> VitalModel:
+    blank = VitalModel(kind, design_of(means, every), None, "")
+    if not any(wanted):
+        return replace(
+            blank, reason=f"it needs at least {MINIMUM} people with two states in one session"
+        )
+    states = [state for state in every if any(mean.state == state for mean in means)]
+    effects = {str(state): [float(mean.state == state) for mean in means] for state in states[1:]}
+    timed = _time_of(means, effects)
+    try:
+        model = mixed_model(
+            [mean.mean for mean in means],
+            effects | timed,
+            [mean.participant for mean in means],
+            [mean.session for mean in means],
+            _reactions(means),
+        )
+        time = model.effect(TIME) if timed else None
+        tests = tuple(
+            ModelTest(kind, *pair, _difference(model, *pair), 1.0)
+            for pair, has_enough in zip(pairs_of(every), wanted, strict=True)
+            if has_enough
+        )
+    except StatisticsError as error:
+        return replace(blank, reason=str(error))
+    return replace(blank, model=model, time=time, tests=tests)
+
+
+def _time_of(
+    means: Sequence[SessionMean], states: Mapping[str, Sequence[float]]
+) -> dict[str, list[float]]:
+    """Return minutes in the session as an effect, where they are not given by the states."""
+    numbers: dict[tuple[str, int], int] = {}
+    place = [numbers.setdefault((one.participant, one.session), len(numbers)) for one in means]
+    minutes = [mean.minutes for mean in means]
+    if is_told_apart(place, np.column_stack(list(states.values())), np.array(minutes)):
+        return {TIME: minutes}
+    return {}
+
+
+def _reactions(means: Sequence[SessionMean]) -> list[str] | None:
+    """Return the state of each mean where somebody met one in several sessions."""
+    again = Counter((mean.participant, mean.state) for mean in means)
+    if max(again.values()) == 1:
+        return None
+    return [str(mean.state) for mean in means]
+
+
+def _difference(model: MixedModel, first: str, second: str) -> FixedEffect:
+    """Return first minus second; the state that others are compared with has no effect itself."""
+    known = {effect.name for effect in model.effects}
+    weights = {str(first): 1.0, str(second): -1.0}
+    return model.contrast(
+        f"{first} - {second}", {name: one for name, one in weights.items() if name in known}
+    )
+
+
+def _adjusted(models: Sequence[VitalModel], correction: Correction) -> tuple[VitalModel, ...]:
+    p_values = [test.effect.p for one in models for test in one.tests]
+    adjusted = iter(adjusted_by(correction, p_values))
+    return tuple(
+        replace(one, tests=tuple(replace(test, adjusted_p=next(adjusted)) for test in one.tests))
+        for one in models
+    )

@@ -1,0 +1,1 @@
+"""Sums of readings: what means are made of."""

@@ -1,0 +1,345 @@
+"""The timeline of a session as shapes: conditions, expression and vitals on one axis.
+
+The page draws them as SVG, so that screen and paper show the same without a script. The axis is the
+time since the session's start; a second session is laid over the first by it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.study import Marker, MarkerKind
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
+
+_BAND = 24.0
+_SHARES = 96.0
+_PANEL = 74.0
+_CAPTION = 32.0
+_LEFT = 44.0
+_RIGHT = 10.0
+_FLAGS = 20.0
+_AXIS = 24.0
+_LETTER = 7.2
+"""Width of a letter of the labels, a little more than it needs."""
+_STEPS_S = (5, 10, 15, 30, *(60 * m for m in (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 480, 1440)))
+_BREAK_MS = 10_000
+_NAMED = frozenset({MarkerKind.NOTE, MarkerKind.BASELINE})
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What was recorded of one session.
+
+    Attributes:
+        start_ms: its start.
+        end_ms: its end, or the present while it is open.
+        trend: expressions.
+        vitals: readings by kind.
+        conditions: in order of time.
+        markers: in order of time.
+    """
+
+    start_ms: int
+    end_ms: int
+    trend: Trend
+    vitals: Mapping[VitalKind, VitalTrend]
+    conditions: Sequence[ConditionInterval]
+    markers: Sequence[Marker] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle; ``name`` says what its colour or its text is."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    name: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Points of a line that goes through, as SVG writes them, and what it shows.
+
+    ``dots`` are those points of a kind that is measured now and then. ``second`` is whether it is
+    of the session laid over.
+    """
+
+    points: str
+    dots: tuple[tuple[float, float], ...]
+    colour: str
+    second: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A place on an axis with its text."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Room for lines of one unit: caption, its height, ticks of the vertical axis, and lines."""
+
+    caption: str
+    top: float
+    bottom: float
+    ticks: tuple[Tick, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Condition band and shares of expression of one session."""
+
+    caption: str
+    caption_y: float
+    bands: tuple[Box, ...]
+    top: float
+    bottom: float
+    bars: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Everything that is drawn, in units of the picture.
+
+    Attributes:
+        width: of the picture.
+        height: of the picture.
+        left: where the axis begins.
+        right: where it ends.
+        strips: one for each session.
+        panels: of the vitals.
+        ticks: of the time axis.
+        flags: numbered notes and baselines of the first session.
+        foot: where the panels end.
+    """
+
+    width: float
+    height: float
+    left: float
+    right: float
+    strips: tuple[Strip, ...]
+    panels: tuple[Panel, ...]
+    ticks: tuple[Tick, ...]
+    flags: tuple[Tick, ...]
+    foot: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Turns times since a session's start into places."""
+
+    length_ms: int
+    width: float
+
+    def at(self, since_ms: float) -> float:
+        """Return the place, kept within the axis."""
+        share = min(1.0, max(0.0, since_ms / self.length_ms))
+        return round(_LEFT + share * (self.width - _LEFT - _RIGHT), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Turns values of a panel into heights."""
+
+    low: float
+    high: float
+    step: float
+    top: float
+
+    @classmethod
+    def of(cls, values: Sequence[float], top: float) -> _Scale:
+        """Return the scale that holds these values between round ones."""
+        wanted = max(1.0, (max(values) - min(values)) / 2)
+        power = 10.0 ** math.floor(math.log10(wanted))
+        step = next(power * f for f in (1, 2, 5, 10) if power * f >= wanted)
+        low = math.floor(min(values) / step) * step
+        high = max(math.ceil(max(values) / step) * step, low + step)
+        return cls(low, high, step, top)
+
+    def at(self, value: float) -> float:
+        """Return the height of a value."""
+        share = (value - self.low) / (self.high - self.low)
+        return round(self.top + (1 - share) * _PANEL, 1)
+
+    def ticks(self) -> tuple[Tick, ...]:
+        """Return the round values, from the lowest."""
+        count = round((self.high - self.low) / self.step)
+        values = [self.low + number * self.step for number in range(count + 1)]
+        return tuple(Tick(self.at(value), f"{value:g}") for value in values)
+
+
+def named_markers(markers: Iterable[Marker]) -> list[Marker]:
+    """Return the markers that the picture numbers: notes and baselines."""
+    return [marker for marker in markers if marker.kind in _NAMED]
+
+
+def since_start(ms: float) -> str:
+    """Write a time since the start: ``4:05``, or ``1:04:05``."""
+    seconds = round(ms / 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02d}:{seconds:02d}"
+    return f"{minutes}:{seconds:02d}"
+
+
+def session_timeline(recordings: Sequence[tuple[str, Recording]], width: float) -> Timeline:
+    """Return the picture of one session, or of two that begin together.
+
+    Args:
+        recordings: name and recording of each; a single one needs no name.
+        width: of the picture; its text is 12 units high.
+    """
+    length = max(max(1_000, one.end_ms - one.start_ms) for _, one in recordings)
+    axis = _Axis(length, width)
+    flags = tuple(
+        Tick(axis.at(marker.at.wall_ms - recordings[0][1].start_ms), str(number))
+        for number, marker in enumerate(named_markers(recordings[0][1].markers), 1)
+    )
+    y = _FLAGS if flags else 4.0
+    strips: list[Strip] = []
+    for name, recording in recordings:
+        strip = _strip(name, recording, axis, y)
+        strips.append(strip)
+        y = strip.bottom + 8
+    panels = _panels([one for _, one in recordings], axis, y)
+    foot = panels[-1].bottom if panels else strips[-1].bottom
+    return Timeline(
+        width=width,
+        height=foot + _AXIS,
+        left=_LEFT,
+        right=width - _RIGHT,
+        strips=tuple(strips),
+        panels=panels,
+        ticks=_time_ticks(axis),
+        flags=flags,
+        foot=foot,
+    )
+
+
+def _strip(name: str, recording: Recording, axis: _Axis, y: float) -> Strip:
+    caption_y = y + 13
+    if name:
+        y += 20
+    bands = tuple(_bands(recording, axis, y))
+    top = y + (_BAND + 4 if bands else 0)
+    return Strip(name, caption_y, bands, top, top + _SHARES, tuple(_bars(recording, axis, top)))
+
+
+def _bands(recording: Recording, axis: _Axis, y: float) -> Iterable[Box]:
+    for condition in recording.conditions:
+        left = axis.at(condition.start_ms - recording.start_ms)
+        right = axis.at((condition.end_ms or recording.end_ms) - recording.start_ms)
+        width = round(right - left, 1)
+        letters = int((width - 8) / _LETTER)
+        text = condition.label
+        if letters < len(text):
+            text = text[: letters - 1] + "…" if letters > 2 else ""
+        yield Box(left, y, width, _BAND, condition.label, text)
+
+
+def _bars(recording: Recording, axis: _Axis, top: float) -> Iterable[Box]:
+    """Yield the shares of each bucket, piled up from the bottom; neighbours of one share are one
+    box.
+    """
+    trend = recording.trend
+    shares = {emotion.value: trend.shares[emotion] for emotion in EMOTIONS}
+    shares["uncertain"] = trend.uncertain
+    for index, start in enumerate(trend.starts):
+        left = axis.at(start - recording.start_ms)
+        width = round(axis.at(start + trend.bucket_ms - recording.start_ms) - left, 1)
+        foot = top + _SHARES
+        for name, values in shares.items():
+            height = round((values[index] or 0.0) * _SHARES, 1)
+            if height > 0 and width > 0:
+                foot -= height
+                yield Box(left, round(foot, 1), width, height, name)
+
+
+def _panels(recordings: Sequence[Recording], axis: _Axis, y: float) -> tuple[Panel, ...]:
+    kinds = [
+        kind
+        for kind in VitalKind
+        if kind.spec.panel
+        and any(kind in one.vitals and any(one.vitals[kind].n) for one in recordings)
+    ]
+    panels = []
+    for title in dict.fromkeys(kind.spec.panel for kind in kinds):
+        drawn = [kind for kind in kinds if kind.spec.panel == title]
+        top = y + _CAPTION
+        panels.append(_panel(title, drawn, recordings, axis, top))
+        y = top + _PANEL
+    return tuple(panels)
+
+
+def _panel(
+    title: str,
+    kinds: Sequence[VitalKind],
+    recordings: Sequence[Recording],
+    axis: _Axis,
+    top: float,
+) -> Panel:
+    values = [
+        value
+        for one in recordings
+        for kind in kinds
+        if kind in one.vitals
+        for value in one.vitals[kind].mean
+        if value is not None
+    ]
+    scale = _Scale.of(values, top)
+    lines = [
+        line
+        for number, one in enumerate(recordings)
+        for kind in kinds
+        if kind in one.vitals
+        for line in _lines(one, kind, axis, scale, second=number > 0)
+    ]
+    caption = f"{title}, {kinds[0].spec.unit_shown}"
+    return Panel(caption, top, top + _PANEL, scale.ticks(), tuple(lines))
+
+
+def _lines(
+    recording: Recording, kind: VitalKind, axis: _Axis, scale: _Scale, *, second: bool
+) -> Iterable[Line]:
+    """Yield the line of a kind; one that comes all the time breaks where it was silent."""
+    trend = recording.vitals[kind]
+    middle = trend.bucket_ms / 2 - recording.start_ms
+    known = [
+        (start, (axis.at(start + middle), scale.at(value)))
+        for start, value in zip(trend.starts, trend.mean, strict=True)
+        if value is not None
+    ]
+    longest = max(_BREAK_MS, 2 * trend.bucket_ms) if kind.spec.stream else math.inf
+    pieces: list[list[tuple[float, float]]] = []
+    before = -math.inf
+    for start, place in known:
+        if start - before > longest or not pieces:
+            pieces.append([])
+        pieces[-1].append(place)
+        before = start
+    for piece in pieces:
+        is_sparse = not kind.spec.stream or len(piece) == 1
+        dots = tuple(piece) if is_sparse else ()
+        points = " ".join(f"{x},{y}" for x, y in piece)
+        yield Line(points, dots, kind.spec.colour, second)
+
+
+def _time_ticks(axis: _Axis) -> tuple[Tick, ...]:
+    room = 64.0  # a text and the space beside it
+    most = max(2, int((axis.width - _LEFT - _RIGHT) / room))
+    step = next((s for s in _STEPS_S if axis.length_ms / 1000 / s <= most), _STEPS_S[-1])
+    count = int(axis.length_ms / 1000 / step)
+    ticks = [Tick(axis.at(1000 * step * n), since_start(1000 * step * n)) for n in range(count + 1)]
+    return tuple(ticks)

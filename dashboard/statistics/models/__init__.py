@@ -1,0 +1,1 @@
+"""Models that are fitted step by step, and what they are made of."""

@@ -1,0 +1,317 @@
+"""Variances of readings nested in sessions nested in participants, by restricted likelihood. Pure.
+
+The covariance V of such readings has a closed inverse: all that the likelihood needs of them is
+the mean of each session and one matrix of what is left within sessions. Time and memory of a step
+grow with the number of sessions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize
+
+from dashboard.statistics.distributions import Values
+from dashboard.statistics.samples import NoVariationError
+
+Numbers = npt.NDArray[np.inexact[Any]]
+"""Real numbers, or complex ones where a derivative is taken along the imaginary axis."""
+
+Places = npt.NDArray[np.int64]
+
+RESIDUAL = 0
+PARTICIPANT = 1
+SESSION = 2
+"""Places of the variances in an array of them; the last is missing where it cannot be told."""
+
+_STEP = 1e-30  # along the imaginary axis: such a derivative loses no digit by subtraction
+_NEAR_ZERO = 0.05  # ratio of standard deviations below which a variance of 0 is tried
+# ratios of standard deviations to the residual's
+_STARTS = ((1.0, 1.0, 1.0), (3.0, 0.3, 0.3), (0.3, 3.0, 1.0))
+_MANY = 200  # participants from whom on the likelihood has one hill, and one start does
+_PERFECT = 1e-12  # sum of squares of standardized values below which the rest is rounding
+_NO_REST = 1e4  # ratio of standard deviations from which on the residual is rounding
+_EXPLAINED = (
+    "effects, participants and sessions explain the values without a rest, so nothing can be tested"
+)
+_NEWTON_STEPS = 50
+_SETTLED = 1e-8  # share of a variance: a step of Newton's squares it, so the next one is rounding
+
+
+class Groups(Protocol):
+    """Readings in groups, each kind of group with a variance of its own."""
+
+    @property
+    def participants(self) -> int:
+        """How many there are."""
+
+    @property
+    def variances(self) -> int:
+        """How many variances there are, the residual's among them."""
+
+    @property
+    def spare(self) -> int:
+        """Readings less effects."""
+
+    def turned(self, by: Values) -> Self:
+        """Return the same readings with other columns: the present ones times a matrix."""
+
+    def products(self, variances: Numbers) -> Products:
+        """Compute what the likelihood is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class NestedGroups:
+    """All that the likelihood needs of the readings; columns are the effects and then the value.
+
+    Attributes:
+        within: sums of products of the columns, each less its mean of the session.
+        means: of the columns in each session.
+        n: readings of each session.
+        person: number of the participant of each session, rising from 0.
+        sessions: how many there are.
+        with_sessions: whether sessions have a variance of their own. Where nobody has two sessions,
+            or no session two readings, the data cannot tell it from another; participants stand in
+            their place then.
+    """
+
+    within: Values
+    means: Values
+    n: Values
+    person: Places
+    sessions: int
+    with_sessions: bool
+
+    @property
+    def participants(self) -> int:
+        """How many there are."""
+        return int(self.person[-1]) + 1
+
+    @property
+    def variances(self) -> int:
+        """How many variances there are, the residual's among them."""
+        return 2 + self.with_sessions
+
+    @property
+    def spare(self) -> int:
+        """Readings less effects."""
+        return round(math.fsum(self.n)) - len(self.within) + 1
+
+    def turned(self, by: Values) -> NestedGroups:
+        """Return the same readings with other columns: the present ones times a matrix."""
+        return replace(self, within=by.T @ self.within @ by, means=self.means @ by)
+
+    def products(self, variances: Numbers) -> Products:
+        """Compute what the likelihood is made of."""
+        return _nested_products(self, variances)
+
+
+@dataclass(frozen=True, slots=True)
+class Products:
+    """[X y]ᵀV⁻¹[X y] and log |V| at some variances, each with its derivatives along them."""
+
+    matrix: Numbers
+    slopes: Numbers
+    log_determinant: float
+    log_slopes: Numbers
+
+    def solved(self) -> tuple[Numbers, Numbers]:
+        """Return (XᵀV⁻¹X)⁻¹, and the row (−β, 1) that makes residuals of the columns."""
+        inverse = np.linalg.inv(self.matrix[:-1, :-1])
+        return inverse, np.append(-inverse @ self.matrix[:-1, -1], 1.0)
+
+
+def group(
+    columns: Values, participants: Sequence[Hashable], sessions: Sequence[Hashable]
+) -> NestedGroups:
+    """Return the sufficient statistics of columns, one row for each reading.
+
+    ``columns`` is overwritten, to spare the memory of another copy.
+
+    Raises:
+        NoVariationError: effects and groups leave no residual.
+    """
+    person = numbered(participants)
+    place = numbered(zip(person.tolist(), sessions, strict=True))
+    count = int(place.max()) + 1
+    told_apart = len(person) > count > int(person.max()) + 1
+    if not told_apart:
+        place = person
+    owner = np.zeros(int(place.max()) + 1, dtype=np.int64)
+    owner[place] = person
+    order = np.argsort(owner, kind="stable")
+    place = np.argsort(order, kind="stable")[place]
+    n = np.bincount(place).astype(np.float64)
+    means = np.column_stack([np.bincount(place, column) for column in columns.T]) / n[:, np.newaxis]
+    columns -= means[place]
+    within = columns.T @ columns
+    require_rest(within)
+    return NestedGroups(within, means, n, owner[order], count, told_apart)
+
+
+def numbered(names: Iterable[Hashable]) -> Places:
+    """Return a number for each name, from 0 in the order of their first appearance."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+
+
+def require_rest(within: Values) -> None:
+    """Refuse values that the effects explain within each group, but for rounding."""
+    effects = within[:-1, :-1]
+    explained = within[-1, :-1] @ np.linalg.pinv(effects, rcond=1e-12, hermitian=True)
+    if within[-1, -1] - float(explained @ within[:-1, -1]) <= _PERFECT:
+        raise NoVariationError(_EXPLAINED)
+
+
+def _nested_products(groups: NestedGroups, variances: Numbers) -> Products:
+    """Compute what the likelihood is made of.
+
+    With λ = 1 / (φ_session + φ_residual / n) for each session, m its means, u their mean weighted
+    by λ over a participant, and ρ = 1 / (φ_participant + 1 / Σλ): the matrix is within / φ_residual
+    + Σ λ (m − u)(m − u)ᵀ + Σ ρ u uᵀ.
+    """
+    residual = variances[RESIDUAL]
+    session = variances[SESSION] if groups.with_sessions else 0.0
+    n = groups.n
+    first = np.flatnonzero(np.diff(groups.person, prepend=-1))
+    weight = 1 / (session + residual / n)
+    weights = np.add.reduceat(weight, first)
+    middle = np.add.reduceat(weight[:, np.newaxis] * groups.means, first) / weights[:, np.newaxis]
+    apart = groups.means - middle[groups.person]
+    person = 1 / (variances[PARTICIPANT] + 1 / weights)
+    matrix = groups.within / residual
+    matrix = matrix + _squares(weight, apart) + _squares(person, middle)
+    slopes = []
+    log_slopes = []
+    along = (-(weight**2) / n, np.zeros_like(weight), -(weight**2))  # of λ
+    for place in range(len(variances)):
+        change = along[place]
+        changes = np.add.reduceat(change, first)
+        moved = np.add.reduceat(change[:, np.newaxis] * apart, first) / weights[:, np.newaxis]
+        own = 1.0 if place == PARTICIPANT else 0.0
+        bent = -(person**2) * (own - changes / weights**2)
+        crossed = (person[:, np.newaxis] * moved).T @ middle
+        slope = _squares(change, apart) + _squares(bent, middle) + crossed + crossed.T
+        log_slope = -np.sum(bent / person) - np.sum(change / weight) + np.sum(changes / weights)
+        if place == RESIDUAL:
+            slope = slope - groups.within / residual**2
+            log_slope = log_slope + np.sum(n - 1) / residual
+        slopes.append(slope)
+        log_slopes.append(log_slope)
+    determinant = (
+        float(np.sum(n - 1)) * math.log(residual.real)
+        - float(np.sum(np.log(weight.real / n)))
+        - float(np.sum(np.log(person.real)))
+        + float(np.sum(np.log(weights.real)))
+    )
+    return Products(matrix, np.array(slopes), determinant, np.array(log_slopes))
+
+
+def _squares(weights: Numbers, rows: Numbers) -> Numbers:
+    return (weights[:, np.newaxis] * rows).T @ rows
+
+
+def criterion(groups: Groups, variances: Values) -> float:
+    """Return −2 log of the restricted likelihood, constants included."""
+    sums = groups.products(variances)
+    _, row = sums.solved()
+    log_effects = float(np.linalg.slogdet(sums.matrix[:-1, :-1])[1])
+    rest = float((row @ sums.matrix @ row).real)
+    return sums.log_determinant + log_effects + rest + groups.spare * math.log(2 * math.pi)
+
+
+def gradient(groups: Groups, variances: Numbers) -> Numbers:
+    """Return the derivatives of the criterion along the variances."""
+    sums = groups.products(variances)
+    inverse, row = sums.solved()
+    traces = np.einsum("ij,kji->k", inverse, sums.slopes[:, :-1, :-1])
+    slopes: Numbers = sums.log_slopes + traces + sums.slopes @ row @ row
+    return slopes
+
+
+def curvature(groups: Groups, variances: Values) -> Values:
+    """Return the second derivatives of the criterion along the variances."""
+    rows = []
+    for place in range(len(variances)):
+        stepped = variances.astype(np.complex128)
+        stepped[place] += 1j * _STEP
+        rows.append(gradient(groups, stepped).imag / _STEP)
+    second = np.array(rows)
+    return (second + second.T) / 2
+
+
+def fit(groups: Groups) -> Values:
+    """Return the variances that minimise the criterion; exactly 0 where that is the boundary.
+
+    Raises:
+        NoVariationError: effects and groups leave no residual.
+    """
+    count = groups.variances - 1
+    free = [True] * count
+    starts = _STARTS[:1] if groups.participants >= _MANY else _STARTS
+    ratios = min(
+        (_minimum(groups, np.array(start[:count]), free) for start in starts),
+        key=lambda optimum: optimum[0],
+    )[1]
+    for place in np.argsort(ratios):
+        if ratios[place] < _NEAR_ZERO:
+            free[place] = False
+            start = np.where(free, np.maximum(ratios, _NEAR_ZERO), 0.0)
+            tried = _minimum(groups, start, free)[1]
+            if _profile(groups, tried**2)[1][place] >= 0:
+                ratios = tried
+            else:
+                free[place] = True
+    if ratios.max() >= _NO_REST:
+        raise NoVariationError(_EXPLAINED)
+    return _polished(groups, ratios)
+
+
+def _minimum(groups: Groups, start: Values, free: Sequence[bool]) -> tuple[float, Values]:
+    """Return the least criterion, and the ratios of standard deviations to the residual's there."""
+
+    def along(ratios: Values) -> tuple[float, Values]:
+        value, slopes = _profile(groups, ratios**2)
+        return value, 2 * ratios * slopes
+
+    bounds = [(0.0, _NO_REST if one else 0.0) for one in free]
+    optimum = optimize.minimize(
+        along, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12}
+    )
+    return float(optimum.fun), np.asarray(optimum.x)
+
+
+def _profile(groups: Groups, ratios: Values) -> tuple[float, Values]:
+    """Return the criterion, less constants, and its derivatives at ratios of variances, with the
+    residual variance that is best for them.
+    """
+    sums = groups.products(np.append(1.0, ratios))
+    inverse, row = sums.solved()
+    rest = float((row @ sums.matrix @ row).real)
+    value = groups.spare * math.log(rest) + sums.log_determinant
+    value += float(np.linalg.slogdet(sums.matrix[:-1, :-1])[1])
+    traces = np.einsum("ij,kji->k", inverse, sums.slopes[:, :-1, :-1])
+    shares = groups.spare / rest * (sums.slopes @ row @ row)
+    return value, np.asarray((sums.log_slopes + traces + shares)[1:].real)
+
+
+def _polished(groups: Groups, ratios: Values) -> Values:
+    """Return the variances after Newton's steps along those that are not 0, to the last digits."""
+    sums = groups.products(np.append(1.0, ratios**2))
+    _, row = sums.solved()
+    residual = float((row @ sums.matrix @ row).real) / groups.spare
+    variances = residual * np.append(1.0, ratios**2)
+    free = np.flatnonzero(variances)
+    for _ in range(_NEWTON_STEPS):
+        slopes = gradient(groups, variances)[free].real
+        step = np.linalg.solve(curvature(groups, variances)[np.ix_(free, free)], slopes)
+        longest = float(np.max(np.abs(step) / variances[free]))
+        variances[free] -= step / max(1.0, 2 * longest)
+        if longest < _SETTLED:
+            break
+    return variances

@@ -1,0 +1,206 @@
+"""What time in the session does to a difference between two states. Pure.
+
+A heart calms down while a session lasts. Where most people met one state later than the other, this
+alone makes a difference (a period effect; Jones & Kenward 2014, Design and Analysis of Cross-Over
+Trials, ch. 2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from dashboard.statistics.distributions import Values
+from dashboard.statistics.samples import (
+    LEVEL,
+    Interval,
+    NoVariationError,
+    TooFewError,
+    checked,
+    is_constant,
+    pairs,
+)
+from edge_agent.core.errors import StatisticsError
+
+_FEWEST = 4
+# below this share of its spread within people, time is as good as given by the states
+_TOLD_APART = 0.1
+
+
+class OneWayError(StatisticsError):
+    """Everybody met the two states the same way round, so time and state cannot be told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeAdjusted:
+    """The difference *first minus second* that is left at equal times in the session.
+
+    Attributes:
+        difference: in the unit of the values.
+        interval: its 95 % interval.
+        error: its standard error.
+        t: the test statistic.
+        df: number of people less 2.
+        p: two-sided, unadjusted.
+        slope: by how much a difference grows with each minute between the states.
+        gap: mean of the times of the first state less those of the second, minutes.
+    """
+
+    difference: float
+    interval: Interval
+    error: float
+    t: float
+    df: float
+    p: float
+    slope: float
+    gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How a vital changes while a session lasts, the states aside.
+
+    Attributes:
+        slope: unit of the values per minute.
+        interval: its 95 % interval.
+        df: degrees of freedom.
+        p: two-sided, of no change.
+        people: those with at least two states.
+    """
+
+    slope: float
+    interval: Interval
+    df: float
+    p: float
+    people: int
+
+
+def adjusted_for_time(
+    first: Iterable[float], second: Iterable[float], gaps: Iterable[float]
+) -> TimeAdjusted:
+    """Test a paired difference at equal times in the session.
+
+    Formula: least squares of dᵢ = α + β · gᵢ with dᵢ = first − second and gᵢ the minutes from the
+    second state to the first of person i; α is tested, with
+    SE(α) = s · √(1 / n + ḡ² / Σ(gᵢ − ḡ)²) and n − 2 degrees of freedom. Assumes that a change over
+    the session is the same for everybody and proportional to time (of two states that swap places
+    any change that is the same for everybody will do), and what the paired t-test assumes. Source:
+    any textbook of regression, such as Draper & Smith 1998, ch. 1; equal to R's ``lm(d ~ g)``.
+
+    Args:
+        first: one value a participant.
+        second: the same participants in the same order.
+        gaps: of the same participants, minutes by which they met the first state later.
+
+    Raises:
+        TooFewError: fewer than four pairs.
+        OneWayError: nobody met the states the other way round (0 lies outside the gaps), so that
+            the difference at equal times would be made up.
+        NoVariationError: the differences follow the gaps exactly.
+        StatisticsError: as ``paired_t``, or a gap is missing.
+    """
+    a, b = pairs(first, second)
+    g = checked(gaps)
+    if len(g) != len(a):
+        raise StatisticsError(f"{len(a)} pairs need as many times between, not {len(g)}")
+    if len(a) < _FEWEST:
+        raise TooFewError(f"it needs at least {_FEWEST} participants with both states")
+    if not g.min() < 0 < g.max():
+        raise OneWayError("all participants met the two states the same way round")
+    d = a - b
+    mean_gap = float(np.mean(g))
+    spread = float(np.sum((g - mean_gap) ** 2))
+    slope = float(np.sum((g - mean_gap) * (d - np.mean(d)))) / spread
+    intercept = float(np.mean(d)) - slope * mean_gap
+    rest = d - intercept - slope * g
+    if is_constant(rest, np.concatenate([a, b])):
+        raise NoVariationError("the differences follow the time between the states exactly")
+    df = len(d) - 2
+    error = math.sqrt(float(np.sum(rest**2)) / df * (1 / len(d) + mean_gap**2 / spread))
+    t, interval, p = _tested(intercept, error, df)
+    return TimeAdjusted(intercept, interval, error, t, df, p, slope, mean_gap)
+
+
+def drift(people: Sequence[int], states: Sequence[int], minutes: Values, values: Values) -> Drift:
+    """Return the change of a vital per minute of the session.
+
+    Formula: least squares of value = person + state + slope · minutes over the means of each person
+    in each state (within-person regression; degrees of freedom: means less people, states but one,
+    and the slope). Source: Wooldridge 2010, Econometric Analysis of Cross Section and Panel Data,
+    ch. 10.5; equal to R's ``lm(value ~ person + state + minutes)``.
+
+    Args:
+        people: of each mean whose it is, by number.
+        states: of each mean in which state, by number.
+        minutes: of each mean when it was measured, minutes since the start of the session.
+        values: the means.
+
+    Raises:
+        TooFewError: no degree of freedom is left.
+        OneWayError: the states give the time: all met them at the same times.
+        NoVariationError: nothing is left to judge the slope by.
+    """
+    if not len(people):
+        raise TooFewError("nobody has a value")
+    person = np.asarray(people)
+    kinds = sorted(set(states))
+    dummies = np.array([[float(state == kind) for kind in kinds[1:]] for state in states])
+    columns = np.column_stack([dummies.reshape(len(person), -1), checked(minutes)])
+    within = _within(person, np.column_stack([columns, checked(values)]))
+    states_only, time, value = within[:, :-2], within[:, -2], within[:, -1]
+    own_time = time - _fitted(states_only, time)
+    df = len(person) - len(set(person.tolist())) - states_only.shape[1] - 1
+    if df < 1:
+        raise TooFewError("a change over the session needs more participants with several states")
+    if not _is_own(own_time, time):
+        raise OneWayError("all participants met the states at nearly the same times")
+    slope = float(np.sum(own_time * value) / np.sum(own_time**2))
+    rest = value - slope * time
+    rest = rest - _fitted(states_only, rest)
+    if is_constant(rest, checked(values)):
+        raise NoVariationError("nothing is left to judge a change over the session by")
+    error = math.sqrt(float(np.sum(rest**2)) / df / float(np.sum(own_time**2)))
+    _, interval, p = _tested(slope, error, df)
+    return Drift(slope, interval, df, p, len(set(person.tolist())))
+
+
+def is_told_apart(groups: Sequence[int], states: Values, minutes: Values) -> bool:
+    """Tell whether time within groups is more than what their states give.
+
+    Args:
+        groups: of each value to which person or session it belongs, by number.
+        states: a column of 0 and 1 for each state but one.
+        minutes: of each value.
+    """
+    within = _within(np.asarray(groups), np.column_stack([states, minutes]))
+    time = within[:, -1]
+    return _is_own(time - _fitted(within[:, :-1], time), time)
+
+
+def _is_own(own_time: Values, time: Values) -> bool:
+    return float(np.sum(own_time**2)) > _TOLD_APART**2 * float(np.sum(time**2))
+
+
+def _tested(estimate: float, error: float, df: float) -> tuple[float, Interval, float]:
+    """Return t, the 95 % interval and the two-sided p of an estimate."""
+    t = estimate / error
+    half = float(special.stdtrit(df, 0.5 + LEVEL / 2)) * error
+    p = 2 * float(special.stdtr(df, -abs(t)))
+    return t, Interval(estimate - half, estimate + half), p
+
+
+def _within(person: Values, columns: Values) -> Values:
+    """Subtract from every column each person's own mean."""
+    _, place = np.unique(person, return_inverse=True)
+    sums = np.zeros((int(place.max()) + 1, columns.shape[1]))
+    np.add.at(sums, place, columns)
+    return np.asarray(columns - (sums / np.bincount(place)[:, np.newaxis])[place])
+
+
+def _fitted(columns: Values, values: Values) -> Values:
+    """Return the least-squares fit of values by columns."""
+    return np.asarray(columns @ np.linalg.lstsq(columns, values, rcond=None)[0])

@@ -1,0 +1,1 @@
+"""Two instruments that measured the same: limits of agreement, intraclass correlation."""

@@ -1,0 +1,1 @@
+"""How answers are sent: compressed, and kept by browsers where they may."""

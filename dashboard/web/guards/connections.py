@@ -1,0 +1,296 @@
+"""How many connections the dashboard holds, and how long one may take.
+
+uvicorn takes every connection that comes, waits for its first byte for ever, and logs each that it
+has no file handle for. So the listening socket counts them itself, before TLS and HTTP cost
+anything, and whoever sends or reads too slowly is cut off. Where there is no place left, the one
+gives way that has waited longest without asking for anything: a crowd from one address crowds out
+itself, and somebody who asks for a page is answered though they come from the same address.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboard.web.attempt_limiter import group_of
+from edge_agent.core.clock import boot_seconds
+
+log = logging.getLogger(__name__)
+
+TOTAL = 250
+PER_ADDRESS = 100
+HEADER_SECONDS = 10.0
+"""For the handshake and the head of the first request."""
+BODY_SECONDS = 20.0
+BODY_BYTES_A_SECOND = 10_000
+WRITE_SECONDS = 60.0
+"""For a reader to take in what is buffered: some 64 to 400 KB."""
+_AT_ONCE = 32
+"""Connections taken before the loop does its other work, such as closing those that had to go."""
+
+
+class Phase(IntEnum):
+    """What a connection is doing; the lower, the sooner it gives way to another."""
+
+    NEW = 0
+    BETWEEN = 1
+    BODY = 2
+    ANSWER = 3
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """An open connection.
+
+    Attributes:
+        group: what is counted together: an address, or an IPv6 network.
+        key: address and port at the other end.
+        accepted: its socket.
+        since: when its phase began, seconds.
+        deadline: when it is cut off; ``None``: not by its time.
+        phase: what it is doing.
+    """
+
+    group: str
+    key: tuple[str, int]
+    accepted: socket.socket
+    since: float
+    deadline: float | None
+    phase: Phase = Phase.NEW
+
+    def enter(self, phase: Phase, at: float, seconds: float | None) -> None:
+        """Begin another phase, which may last so long."""
+        self.phase = phase
+        self.since = at
+        self.deadline = None if seconds is None else at + seconds
+
+
+class ConnectionGuard:
+    """The open connections of one server, and who has to go.
+
+    Args:
+        clock: seconds, never going back.
+        total: connections at the most.
+        per_address: connections of one address at the most.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = boot_seconds,
+        total: int = TOTAL,
+        per_address: int = PER_ADDRESS,
+    ) -> None:
+        self.clock = clock
+        self._total = total
+        self._per_address = per_address
+        self._open: dict[tuple[str, int], Connection] = {}
+        self._crowded_out = 0
+        self._refused = 0
+
+    def admit(self, accepted: socket.socket, peer: tuple[Any, ...]) -> bool:
+        """Take a new connection in, if need be in the place of another; tell whether it is in."""
+        group = group_of(str(peer[0]))
+        if not self._make_room(group):
+            self._refused += 1
+            return False
+        at = self.clock()
+        key = (str(peer[0]), int(peer[1]))
+        self._open[key] = Connection(group, key, accepted, at, at + HEADER_SECONDS)
+        return True
+
+    def left(self, accepted: socket.socket, peer: tuple[Any, ...]) -> None:
+        """Forget a connection that is closed."""
+        key = (str(peer[0]), int(peer[1]))
+        known = self._open.get(key)
+        if known is not None and known.accepted is accepted:
+            del self._open[key]
+
+    def find(self, client: tuple[str, int] | None) -> Connection | None:
+        """Return the connection that a request came over."""
+        if client is None:
+            return None
+        return self._open.get((client[0], client[1]))
+
+    def cut_off_the_slow(self) -> None:
+        """End the connections whose time is over."""
+        at = self.clock()
+        for connection in list(self._open.values()):
+            if connection.deadline is not None and at >= connection.deadline:
+                self._cut_off(connection)
+
+    def tell(self) -> None:
+        """Log how many had to go since the last time, in one line for all of them."""
+        if self._crowded_out or self._refused:
+            log.warning(
+                "too many connections: %d gave way to others and %d were refused, %d are open",
+                self._crowded_out,
+                self._refused,
+                len(self._open),
+            )
+        self._crowded_out = 0
+        self._refused = 0
+
+    def _make_room(self, group: str) -> bool:
+        """Tell whether there is a place for one more of a group, after making one if need be."""
+        counts = Counter(connection.group for connection in self._open.values())
+        if counts[group] >= self._per_address:
+            return self._crowd_out(group)
+        if len(self._open) < self._total:
+            return True
+        largest = max(counts, key=lambda name: counts[name])
+        return self._crowd_out(largest)
+
+    def _crowd_out(self, group: str) -> bool:
+        waiting = [
+            connection
+            for connection in self._open.values()
+            if connection.group == group and connection.phase is not Phase.ANSWER
+        ]
+        if not waiting:
+            return False
+        self._cut_off(min(waiting, key=lambda connection: (connection.phase, connection.since)))
+        self._crowded_out += 1
+        return True
+
+    def _cut_off(self, connection: Connection) -> None:
+        """End a connection from outside: the server reads its end and closes it.
+
+        Its place is free at once; before the server comes to it, others may be accepted.
+        """
+        self._open.pop(connection.key, None)
+        with suppress(OSError):  # it has gone by itself
+            connection.accepted.shutdown(socket.SHUT_RDWR)
+
+
+class GuardedListener(socket.socket):
+    """A listening socket that hands on only those connections that a guard admits.
+
+    Args:
+        listening: the socket that listens; it may be closed afterwards.
+        guard: who counts.
+    """
+
+    def __init__(self, listening: socket.socket, guard: ConnectionGuard) -> None:
+        super().__init__(fileno=os.dup(listening.fileno()))
+        self.setblocking(False)
+        self._guard = guard
+        self._taken = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Return the next connection that is admitted, and its address; close the others.
+
+        Raises:
+            BlockingIOError: there is none now, or it is the turn of other work; ask again.
+        """
+        while self._taken < _AT_ONCE:
+            self._taken += 1
+            plain, peer = super().accept()
+            accepted = _Accepted(plain, peer, self._guard)
+            if self._guard.admit(accepted, peer):
+                return accepted, peer
+            accepted.close()
+        self._taken = 0
+        raise BlockingIOError
+
+
+class _Accepted(socket.socket):
+    """A connection whose guard hears when it is closed."""
+
+    def __init__(self, plain: socket.socket, peer: tuple[Any, ...], guard: ConnectionGuard) -> None:
+        super().__init__(fileno=plain.detach())
+        self._peer = peer
+        self._guard = guard
+
+    def close(self) -> None:
+        """Close it, and say so."""
+        super().close()
+        self._guard.left(self, self._peer)
+
+
+class RequestTimes:
+    """ASGI middleware: tells the guard what each connection is doing.
+
+    Args:
+        app: the application.
+        guard: who counts.
+    """
+
+    def __init__(self, app: ASGIApp, guard: ConnectionGuard) -> None:
+        self._app = app
+        self._guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with a time for its body and for each part of the answer."""
+        connection = self._guard.find(scope.get("client"))
+        if scope["type"] != "http" or connection is None:
+            await self._app(scope, receive, send)
+            return
+        clock = self._guard.clock
+        begun = clock()
+        received = 0
+
+        async def receive_in_time() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if connection.phase is Phase.BODY:
+                if message.get("more_body", False):
+                    late = BODY_SECONDS + received / BODY_BYTES_A_SECOND
+                    connection.deadline = begun + late
+                else:
+                    connection.enter(Phase.ANSWER, clock(), None)
+            return message
+
+        async def send_in_time(message: Message) -> None:
+            connection.enter(Phase.ANSWER, clock(), WRITE_SECONDS)
+            await send(message)
+            connection.deadline = None
+
+        if _has_body(Headers(scope=scope)):
+            connection.enter(Phase.BODY, begun, BODY_SECONDS)
+        else:
+            connection.enter(Phase.ANSWER, begun, None)
+        try:
+            await self._app(scope, receive_in_time, send_in_time)
+        finally:
+            # uvicorn closes an idle connection sooner; this is for who does not read the answer.
+            connection.enter(Phase.BETWEEN, clock(), WRITE_SECONDS)
+
+
+class OnceAMinute(logging.Filter):
+    """Lets a line of the log pass once a minute, however often strangers cause it.
+
+    Errors of our own pass always.
+    """
+
+    def __init__(self, clock: Callable[[], float] = boot_seconds) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seen: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a line is written."""
+        if record.levelno >= logging.ERROR and record.name != "asyncio":
+            return True
+        key = str(record.msg)[:40]
+        at = self._clock()
+        if at - self._seen.get(key, -60.0) < 60.0:
+            return False
+        if len(self._seen) > 100:
+            self._seen.clear()
+        self._seen[key] = at
+        return True
+
+
+def _has_body(headers: Headers) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"

@@ -1,0 +1,183 @@
+"""Before the study: how many people it needs, and what is decided before the data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import ValidationError
+
+from dashboard.analysis.planning.plan import PlanModel, PlanQuery, plan_of
+from dashboard.analysis.planning.preregistration import (
+    PreregistrationDocument,
+    PreregistrationModel,
+    choices,
+    frozen,
+    preregister,
+)
+from dashboard.analysis.query import describe, query_of
+from dashboard.analysis.request import AnalysisQuery
+from dashboard.charts.chart import Chart
+from dashboard.web.login_guard import AccountDep
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
+from dashboard.web.services import OptionsDep
+from dashboard.web.settings import DashboardOptions
+from edge_agent.core.errors import StatisticsError
+from edge_agent.core.vitals import TESTED
+
+router = APIRouter(tags=["plan"])
+NAVIGATION = NavigationEntry(
+    title="Plan",
+    path="/plan",
+    position=25,
+    icon="M4 20h16M6 16l4-5 4 3 5-8M15 6h4v4",
+)
+_DEFAULT = {"difference": "5", "sd": "10"}
+Text = Annotated[str, Form(max_length=4000)]
+
+
+@router.get("/plan", include_in_schema=False)
+def plan_page(request: Request, options: OptionsDep) -> Response:
+    """Show the planner with its answer, and what was preregistered."""
+    values = dict(request.query_params)
+    question = values.pop("question", "")
+    return _page(request, options, values, question)
+
+
+@router.get("/api/v1/plan")
+def get_plan(query: Annotated[PlanQuery, Query()]) -> PlanModel:
+    """Return how many people a study needs by the rule that decides in its family of tests."""
+    return plan_of(query)
+
+
+@router.get("/api/v1/preregistrations")
+def get_preregistrations(options: OptionsDep) -> list[PreregistrationModel]:
+    """Return what was decided before the data, the newest first."""
+    return frozen(options.database)
+
+
+@router.post("/api/v1/preregistrations", status_code=201)
+def post_preregistration(
+    options: OptionsDep, account: AccountDep, document: PreregistrationDocument
+) -> PreregistrationModel:
+    """Freeze what is decided, with time and SHA-256. It can never be changed, only followed by a
+    newer one.
+    """
+    return preregister(options.database, document, account.name)
+
+
+@router.post("/plan/preregistrations", include_in_schema=False)
+def freeze_page(
+    request: Request,
+    options: OptionsDep,
+    account: AccountDep,
+    question: Text = "",
+    people: Annotated[str, Form(max_length=20)] = "",
+    exclusions: Text = "",
+    stopping: Text = "",
+    expectation: Text = "",
+) -> Response:
+    """Freeze what the form says, and lead to the page to print."""
+    written = {
+        "people": people.strip(),
+        "exclusions": exclusions.strip(),
+        "stopping": stopping.strip(),
+        "expectation": expectation.strip(),
+    }
+    try:
+        document = PreregistrationDocument.model_validate(
+            {"question": query_of(parse_qsl(question)), **written}
+        )
+    except ValidationError as error:
+        return _page(request, options, {}, question, " ".join(describe(error)), written)
+    made = preregister(options.database, document, account.name)
+    return RedirectResponse(f"/plan/preregistrations/{made.id}", 303)
+
+
+@router.get("/plan/preregistrations/{number}", include_in_schema=False)
+def preregistration_page(request: Request, options: OptionsDep, number: int) -> Response:
+    """Show one preregistration, to be printed."""
+    row = next((one for one in frozen(options.database) if one.id == number), None)
+    if row is None:
+        raise HTTPException(404, f"There is no preregistration {number}.")
+    return render(
+        request,
+        "preregistration.html",
+        made=row,
+        choices=choices(row.document.question),
+    )
+
+
+def _page(
+    request: Request,
+    options: DashboardOptions,
+    values: dict[str, str],
+    question: str,
+    wrong: str = "",
+    written: dict[str, str] | None = None,
+) -> Response:
+    """Show the page; what is wrong is said beside it, and what was written stays in its fields."""
+    given = {name: value for name, value in values.items() if value.strip()} or _DEFAULT
+    plan = None
+    problem = ""
+    try:
+        plan = plan_of(PlanQuery.model_validate(given))
+    except ValidationError as error:
+        problem = " ".join(describe(error))
+    except StatisticsError as error:
+        problem = str(error)
+    try:
+        decided = query_of(parse_qsl(question))
+    except ValidationError as error:
+        decided = AnalysisQuery()
+        wrong = wrong or " ".join(describe(error))
+    return render(
+        request,
+        "plan.html",
+        status_code=422 if problem or wrong else 200,
+        given=given,
+        plan=plan,
+        problem=problem,
+        wrong=wrong,
+        written=written or {},
+        kinds=TESTED,
+        chart=None if plan is None else _curve(plan),
+        question=question,
+        choices=choices(decided),
+        made=frozen(options.database),
+    )
+
+
+def _curve(plan: PlanModel) -> Chart:
+    """Draw power by the number of people."""
+    people = [point.n for point in plan.curve]
+    percents = [round(100 * point.power, 2) for point in plan.curve]
+    axis = {"fixedrange": True, "zeroline": False, "automargin": True}
+    return Chart(
+        id="power-curve",
+        title="Power by number of people, %",
+        sentence=plan.sentence,
+        figure={
+            "data": [
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers",
+                    "x": people,
+                    "y": percents,
+                    "line": {"color": "var(--heart)", "width": 2},
+                    "hovertemplate": "%{x} people: %{y:.0f} %<extra></extra>",
+                    "showlegend": False,
+                }
+            ],
+            "layout": {
+                "margin": {"l": 44, "r": 8, "t": 8, "b": 40},
+                "xaxis": {**axis, "title": {"text": "people"}, "gridcolor": "var(--chart-grid)"},
+                "yaxis": {**axis, "range": [0, 102], "gridcolor": "var(--chart-grid)"},
+            },
+        },
+        columns=("people", "power, %"),
+        rows=tuple((str(n), f"{percent:.1f}") for n, percent in zip(people, percents, strict=True)),
+    )

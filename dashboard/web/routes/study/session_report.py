@@ -1,0 +1,160 @@
+"""A session as a report: what was recorded, on one time axis, and whether it can be analysed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import Response
+
+from dashboard.charts.session_timeline import (
+    Recording,
+    Timeline,
+    named_markers,
+    session_timeline,
+    since_start,
+)
+from dashboard.web.rendering import render
+from dashboard.web.services import ReaderDep
+from edge_agent.core.errors import StudyError
+from edge_agent.core.study import Marker, Session
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.quality.report import SessionQuality
+from edge_agent.store.quality.session_quality import session_quality
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.sessions.record import SessionRecord, read_record
+from edge_agent.store.read.sessions.summary import SessionSummary
+
+router = APIRouter(tags=["study"])
+_WIDE = 860.0
+_NARROW = 330.0
+_BUCKETS = 160
+_OFFERED = 30
+_EDGE_MS = 1_000
+"""A reading at the very end, and the marker that ends the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """Everything that the report of one session shows.
+
+    Attributes:
+        session: the session.
+        end_ms: its end, or the present while it is open.
+        record: consent, protocol, operator, answers.
+        quality: whether it is fit for analysis.
+        summary: means by condition.
+        kinds: what was measured under a condition.
+        markers: in order of time.
+        recording: what the timeline is drawn from.
+    """
+
+    session: Session
+    end_ms: int
+    record: SessionRecord
+    quality: SessionQuality
+    summary: SessionSummary
+    kinds: tuple[VitalKind, ...]
+    markers: list[Marker]
+    recording: Recording
+
+    @property
+    def title(self) -> str:
+        """What the session is called."""
+        return self.session.name or f"Session {self.session.id}"
+
+    @property
+    def numbers(self) -> dict[int | None, int]:
+        """The number in the picture of each note and baseline, by the id of its marker."""
+        return {marker.id: n for n, marker in enumerate(named_markers(self.markers), 1)}
+
+    def has_data(self) -> bool:
+        """Tell whether anything was recorded."""
+        return any(self.recording.trend.rows) or any(
+            any(trend.n) for trend in self.recording.vitals.values()
+        )
+
+
+@router.get("/study/sessions/{number}", include_in_schema=False)
+def session_page(
+    request: Request,
+    reader: ReaderDep,
+    number: int,
+    over: Annotated[int | None, Query(alias="with", ge=0)] = None,
+) -> Response:
+    """Show a session as a report; ``with`` lays a second one over it, from start to start."""
+    report = _report(reader, number)
+    second = None
+    if over is not None and over != number:
+        second = _report(reader, over)
+    return render(
+        request,
+        "session.html",
+        report=report,
+        second=second,
+        pictures=_pictures(report, second),
+        offered=_offered(reader, report.session),
+        since_start=since_start,
+    )
+
+
+def _pictures(report: SessionReport, second: SessionReport | None) -> dict[str, Timeline]:
+    """Return the timeline for a screen or a sheet, and the one for a phone."""
+    recordings = [("", report.recording)]
+    if second is not None:
+        recordings = [
+            (f"{one.session.participant}, {one.title}", one.recording) for one in (report, second)
+        ]
+    return {
+        "wide": session_timeline(recordings, _WIDE),
+        "narrow": session_timeline(recordings, _NARROW),
+    }
+
+
+def _offered(reader: Reader, session: Session) -> list[Session]:
+    """Return the sessions that can be laid over this one: of the same participant first."""
+    others = [one for one in reader.session_list() if one.id != session.id]
+    others.sort(key=lambda one: one.participant != session.participant)
+    return others[:_OFFERED]
+
+
+def _report(reader: Reader, number: int) -> SessionReport:
+    try:
+        session, end_ms = reader.session(number)
+        quality = session_quality(reader, number)
+        summary = reader.session_summary(number)
+    except StudyError as error:
+        raise HTTPException(404, str(error)) from error
+    with reader.connect() as connection:
+        record = read_record(connection, session)
+    measured = {kind for condition in summary.conditions for kind in condition.vitals}
+    inside = reader.markers(session.start_ms, end_ms + _EDGE_MS)
+    markers = [marker for marker in inside if marker.session == number]
+    return SessionReport(
+        session=session,
+        end_ms=end_ms,
+        record=record,
+        quality=quality,
+        summary=summary,
+        kinds=tuple(kind for kind in VitalKind if kind in measured),
+        markers=markers,
+        recording=_recording(reader, session, end_ms, markers),
+    )
+
+
+def _recording(reader: Reader, session: Session, end_ms: int, markers: list[Marker]) -> Recording:
+    start_ms = session.start_ms
+    end_ms = max(end_ms, start_ms + _EDGE_MS)
+    drawn = [kind for kind in VitalKind if kind.spec.panel and kind in reader.recorded_kinds()]
+    conditions = [
+        one for one in reader.conditions(start_ms, end_ms + 1) if one.session == session.id
+    ]
+    return Recording(
+        start_ms=start_ms,
+        end_ms=end_ms,
+        trend=reader.trend(start_ms, end_ms, _BUCKETS),
+        vitals={kind: reader.vital_trend(kind, start_ms, end_ms, _BUCKETS) for kind in drawn},
+        conditions=conditions,
+        markers=markers,
+    )

@@ -1,0 +1,86 @@
+// How camera and broker stand, from the agent's message of each second, and why there is no picture to speak of.
+
+import { span } from "./page.js";
+
+const FEED = {
+  connecting: "Connecting",
+  silent: "Agent not answering",
+  offline: "Agent not running",
+  lost: "Dashboard not reachable",
+};
+const CAMERA = {
+  open: ["camera open", "badge-good"],
+  silent: ["camera gives no picture", "badge-bad"],
+  failed: ["camera failed", "badge-bad"],
+  closed: ["camera closed: no session", ""],
+  ended: ["camera: the file has ended", ""],
+};
+const BROKER = {
+  connected: ["broker connected", "badge-good"],
+  connecting: ["broker: connecting", ""],
+  silent: ["broker not answering", "badge-bad"],
+  disabled: ["no broker set up", ""],
+};
+
+/** What to call a state of the broker, and the class of its badge. */
+export function brokerState(name) {
+  return BROKER[name] ?? [`broker ${name}`, "badge-bad"];
+}
+
+/** Follow {feed: name of followFeed, message: of type state}. */
+export class Standing {
+  constructor() {
+    this.feed = "connecting";
+    this.message = null;
+    this.heard = 0;
+  }
+
+  hear(message) {
+    this.message = message;
+    this.heard = performance.now();
+  }
+
+  /** Seconds after which a picture is late; cameras of still pictures take longer. */
+  get lateMs() {
+    return 1000 * (this.message?.camera.late_after_seconds ?? 2);
+  }
+
+  /** Why nothing is seen now; empty when pictures come. */
+  get reason() {
+    if (this.feed !== "online") return FEED[this.feed];
+    const camera = this.message?.camera;
+    if (!camera || camera.state === "open") return "";
+    if (camera.state === "closed") return "Camera closed: no session";
+    if (camera.state === "ended") return "The file of the camera has ended";
+    const age = 1000 * camera.frame_age_seconds + performance.now() - this.heard;
+    return `No picture for ${span(age)}${camera.reason ? `: ${camera.reason}` : ""}`;
+  }
+
+  /** Show camera and broker in a list; it is always there. */
+  show(list) {
+    const { camera, broker } = this.feed === "online" && this.message ? this.message : {};
+    const entries = [
+      camera ? CAMERA[camera.state] : ["camera not known", "badge-warn"],
+      broker ? brokerState(broker.state) : ["broker not known", "badge-warn"],
+    ];
+    const text = JSON.stringify(entries);
+    if (list.dataset.shown === text) return;
+    list.dataset.shown = text;
+    list.replaceChildren(
+      ...entries.map(([words, style]) => {
+        const line = document.createElement("li");
+        line.className = `badge badge-dot ${style}`;
+        line.textContent = words;
+        return line;
+      }),
+    );
+  }
+}
+
+/** Say on a badge whether the open session is recorded; reason says why not. */
+export function showRecording(badge, reason) {
+  const text = reason === "" ? "recording" : `not recording: ${reason}`;
+  if (badge.textContent === text) return;
+  badge.textContent = text;
+  badge.className = `badge badge-dot badge-line ${reason === "" ? "badge-good" : "badge-bad"}`;
+}

@@ -1,0 +1,301 @@
+"""Whose releases are taken: the keys that came with the installed release, and the owner's.
+
+All of them are keys of OpenSSH. A revoked key signs nothing that is taken, whoever trusts it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.core.errors import UpdateError
+
+SIGNER = "release"
+NAMESPACE = "affect-edge-release"
+TAG_NAMESPACE = "git"
+REVOKED_NAME = "revoked"
+PURPOSE = f'{SIGNER} namespaces="{NAMESPACE},{TAG_NAMESPACE}"'
+"""What begins a line of ALLOWED SIGNERS: archives, and tags of the repository."""
+_KINDS = ("ssh-ed25519", "sk-ssh-ed25519@openssh.com", "ecdsa-sha2-", "sk-ecdsa-sha2-", "ssh-rsa")
+_LEAST_RSA_BITS = 3072
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The public part of a key that signs releases.
+
+    Attributes:
+        line: as in a ``.pub`` file: kind, key and comment.
+        fingerprint: ``SHA256:`` and 43 characters, as ssh-keygen tells it.
+    """
+
+    line: str
+    fingerprint: str
+
+    @property
+    def file_name(self) -> str:
+        """What the file of this key is called in the owner's folder."""
+        return f"{self.fingerprint.replace(':', '-').replace('/', '_')}.signers"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A key that is trusted, or was.
+
+    Attributes:
+        key: the key.
+        source: the file that trusts it.
+        revoked: whether a list of revoked keys names it.
+    """
+
+    key: Key
+    source: Path
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Where it is written who may sign releases.
+
+    Attributes:
+        release: folder of a release, with ``config/release-signers``, and the revoked keys in
+            ``config/release-revoked``.
+        owner: the owner's folder, with a file for each key and ``revoked``.
+
+    Example:
+        >>> trust = Trust(Path("/opt/affect-edge/current"), Path("/etc/affect-edge/signers.d"))
+        >>> [file.name for file in trust.signer_files()]
+        ['release-signers']
+    """
+
+    release: Path
+    owner: Path
+
+    def signer_files(self) -> list[Path]:
+        """Return the files that name trusted keys."""
+        return [self.release / "config/release-signers", *sorted(self.owner.glob("*.signers"))]
+
+    def revoked_files(self) -> list[Path]:
+        """Return the files that name revoked keys and exist."""
+        files = [self.release / "config/release-revoked", self.owner / REVOKED_NAME]
+        return [file for file in files if file.exists()]
+
+    def trusted_keys(self) -> list[TrustedKey]:
+        """Return all keys that some file trusts.
+
+        Raises:
+            UpdateError: a file cannot be read, or names what is no key.
+        """
+        revoked = self._revoked()
+        trusted = []
+        for file in self.signer_files():
+            for line in _lines(file):
+                key = read_key(_without_options(line), str(file))
+                trusted.append(TrustedKey(key, file, key.fingerprint in revoked))
+        return trusted
+
+    def add(self, key: Key) -> Path:
+        """Trust a key from now on; return the file that says so.
+
+        Raises:
+            UpdateError: the key is revoked, or the file cannot be written.
+        """
+        if key.fingerprint in (revoked := self._revoked()):
+            raise UpdateError(
+                f"{key.fingerprint} was revoked ({revoked[key.fingerprint]}), so it is not "
+                "trusted. Trust the key that its owner uses now."
+            )
+        file = self.owner / key.file_name
+        _write(file, f"{PURPOSE} {key.line}\n")
+        return file
+
+    def revoke(self, key: Key) -> Path:
+        """Never trust a key again; return the file that says so.
+
+        Raises:
+            UpdateError: the file cannot be read or written.
+        """
+        file = self.owner / REVOKED_NAME
+        lines = _lines(file) if file.exists() else []
+        if key.line not in lines:
+            _write(file, "\n".join([*lines, key.line, ""]))
+        (self.owner / key.file_name).unlink(missing_ok=True)
+        return file
+
+    def check(self, archive: Path, signature: Path) -> str:
+        """Make sure that a trusted key has signed the archive; return its fingerprint.
+
+        Raises:
+            UpdateError: nobody is trusted, or the signature is not theirs, or not of this archive,
+                or its key was revoked.
+        """
+        self.require_keys()
+        with tempfile.TemporaryDirectory() as folder:
+            words = ["-I", SIGNER, "-n", NAMESPACE, "-s", str(signature)]
+            files = self.merged(Path(folder))
+            done = _verify(archive, [*files, *words])
+            if done.returncode:
+                # without the list of revoked keys: to tell them from a file that was changed
+                known = _verify(archive, [*files[:2], *words])
+                reason = _reason(done) + ". Download it again from where releases are published"
+                if not known.returncode:
+                    reason = f"the key that signed it was revoked: {_fingerprint(known)}"
+                raise UpdateError(
+                    f"The archive is not trusted, and nothing of it was used: {reason}."
+                )
+        return _fingerprint(done)
+
+    def require_keys(self) -> None:
+        """Make sure that some key is trusted.
+
+        Raises:
+            UpdateError: none is, or a file that names keys cannot be read.
+        """
+        if all(one.revoked for one in self.trusted_keys()):
+            raise UpdateError(
+                f"No key is trusted to sign releases ({self.release / 'release-signers'} and "
+                f"{self.owner} name none that was not revoked). Get the public key of who "
+                "publishes them from a place that you trust, then: sudo affect-edge update --trust "
+                "KEYFILE"
+            )
+
+    def _revoked(self) -> dict[str, Path]:
+        """Return the fingerprints of revoked keys, and the file that names each."""
+        return {
+            read_key(line, str(file)).fingerprint: file
+            for file in self.revoked_files()
+            for line in _lines(file)
+        }
+
+    def merged(self, folder: Path) -> list[str]:
+        """Write all trusted and all revoked keys into a folder; return ssh-keygen's options."""
+        signers = folder / "signers"
+        signers.write_text(_joined(self.signer_files()), encoding="utf-8")
+        revoked = folder / REVOKED_NAME
+        revoked.write_text(_joined(self.revoked_files()), encoding="utf-8")
+        return ["-f", str(signers), "-r", str(revoked)]
+
+
+def read_key_file(file: Path) -> Key:
+    """Return the one public key of a ``.pub`` file.
+
+    Raises:
+        UpdateError: it cannot be read, holds a private key, no key, several, or a weak one.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UpdateError(f"{file}: cannot be read as a public key ({reason}).") from error
+    if "PRIVATE KEY" in text:
+        raise UpdateError(
+            f"{file}: is a private key, which has no place on an appliance. Remove it here, and "
+            "give the file of its public part, which ends with .pub."
+        )
+    lines = [line.strip() for line in text.splitlines() if _tells(line)]
+    if len(lines) != 1:
+        raise UpdateError(f"{file}: holds {len(lines)} keys. Give a file of one public key (.pub).")
+    return read_key(lines[0], str(file))
+
+
+def read_key(line: str, source: str) -> Key:
+    """Return the key of a line of a ``.pub`` file.
+
+    Args:
+        line: kind, key and comment.
+        source: where it stands, for messages.
+
+    Raises:
+        UpdateError: it is no key, or a weak one.
+    """
+    if not line.startswith(_KINDS):
+        raise UpdateError(
+            f"{source}: {line[:40]!r} is no public key of OpenSSH. It begins with a kind, such as "
+            "ssh-ed25519."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "key.pub"
+        file.write_text(f"{line}\n", encoding="utf-8")
+        done = _ssh_keygen(["-l", "-f", str(file)])
+    words = done.stdout.split()
+    if done.returncode or len(words) < 2 or not words[1].startswith("SHA256:"):
+        raise UpdateError(f"{source}: {line[:40]!r} is no whole public key ({_reason(done)}).")
+    if line.startswith("ssh-rsa") and int(words[0]) < _LEAST_RSA_BITS:
+        raise UpdateError(
+            f"{source}: an RSA key of {words[0]} bits is too weak; ask for one of "
+            f"{_LEAST_RSA_BITS} or more, or an ed25519 key."
+        )
+    return Key(" ".join(line.split()), words[1])
+
+
+def _without_options(line: str) -> str:
+    """Return the key of a line of ALLOWED SIGNERS, without name and options."""
+    begins = [at for kind in _KINDS if (at := line.find(f" {kind}")) >= 0]
+    if begins:
+        return line[min(begins) + 1 :]
+    return line
+
+
+def _joined(files: Sequence[Path]) -> str:
+    return "".join(f"{line}\n" for file in files for line in _lines(file))
+
+
+def _lines(file: Path) -> list[str]:
+    """Return the lines of a file that say something."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UpdateError(f"{file}: cannot be read ({reason}).") from error
+    return [line.strip() for line in text.splitlines() if _tells(line)]
+
+
+def _tells(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file that only root can change, whole or not at all."""
+    try:
+        file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        new = file.with_name(f".{file.name}.new")
+        new.write_text(text, encoding="utf-8")
+        new.chmod(0o644)
+        with new.open("rb") as written:
+            os.fsync(written.fileno())
+        new.replace(file)
+    except OSError as error:
+        raise UpdateError(f"{file}: cannot be written ({error.strerror}).") from error
+
+
+def _verify(archive: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+    with archive.open("rb") as content:
+        return _ssh_keygen(["-Y", "verify", *words], content.fileno())
+
+
+def _ssh_keygen(
+    words: list[str], stdin: int = subprocess.DEVNULL
+) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            ["ssh-keygen", *words], stdin=stdin, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise UpdateError(
+            "ssh-keygen is missing. On Debian: sudo apt install openssh-client"
+        ) from error
+
+
+def _fingerprint(done: subprocess.CompletedProcess[str]) -> str:
+    return next((word for word in done.stdout.split() if word.startswith("SHA256:")), "unknown")
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    if lines:
+        return lines[0]
+    return "ssh-keygen said nothing"

@@ -1,0 +1,288 @@
+"""The command that reads recorded videos."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.studies.study import ACTOR, data_of, named
+from edge_agent.cli.times import instant_ms, timezone_option
+from edge_agent.core.errors import AffectEdgeError
+
+if TYPE_CHECKING:
+    from edge_agent.config import Settings
+    from edge_agent.store.intake.video import VideoImport
+
+SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts")
+_SESSION = ("into_session", "participant", "purpose", "markers")
+INTERVAL_S = 1.0
+"""Length of a row of the timeline, as the agent's by default."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What was read in one video.
+
+    Attributes:
+        frames: read.
+        faces: frames with a face.
+        seconds: length of the video.
+        took_s: how long reading took.
+        damaged: frames that could not be decoded.
+    """
+
+    frames: int = 0
+    faces: int = 0
+    seconds: float = 0.0
+    took_s: float = 0.0
+    damaged: int = 0
+
+
+@click.command("analyse-video")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the tables; default: beside a video."
+)
+@click.option("--again", is_flag=True, help="Read videos anew whose table is there already.")
+@click.option(
+    "--start", metavar="TIME", help="When the recording began; default: as the file says."
+)
+@click.option("--into-session", type=int, metavar="ID", help="Add what is read to this session.")
+@click.option("--participant", metavar="CODE", help="Add it as a new session of this participant.")
+@click.option("--purpose", metavar="PURPOSE", help="Purpose of the new session.")
+@click.option(
+    "--markers",
+    type=click.Path(path_type=Path),
+    metavar="CSV",
+    help="Add these markers to the session, as import-markers takes them.",
+)
+@timezone_option
+@common_options
+@json_option
+def analyse_video(
+    paths: tuple[Path, ...],
+    timezone: str | None,
+    config: Path | None,
+    data: Path | None,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Read every frame of recorded videos, and of the videos in folders, into tables.
+
+    NAME.mp4 becomes NAME.faces.csv: a row for each face of each frame, with the time at which the
+    frame is shown. A table that is there already is left, so a folder can be gone on with. With
+    --into-session or --participant one video becomes part of the timeline instead, at the time of
+    its recording: its second-by-second rows can be analysed with the readings of that time.
+    """
+    log_to_stderr(logging.WARNING)
+    videos = find_videos(paths)
+    start = chosen["start"]
+    start_ms = None if start is None else instant_ms("--start", start, timezone)
+    into = {name: chosen[name] for name in _SESSION if chosen[name] is not None}
+    if into and (len(videos) != 1 or ("into_session" in into) == ("participant" in into)):
+        raise click.UsageError(
+            "One video goes into one session: give one file, and either --into-session ID or "
+            "--participant CODE with --purpose."
+        )
+    if into:
+        (video,) = videos
+        say(video, *into_timeline(video, start_ms, timezone, config, data, into), as_json)
+        return
+    if start_ms is not None and len(videos) != 1:
+        raise click.UsageError("--start is the time of one video; give one file.")
+    settings, _folder = load(config, data)
+    failed = False
+    for table, video in tables_of(videos, chosen["out"]).items():
+        if table.exists() and not chosen["again"]:
+            click.echo(f"{video}: {table} is there already; --again reads it anew.", err=as_json)
+            continue
+        try:
+            result = write_table(video, table, settings, start_ms)
+        except AffectEdgeError as error:
+            failed = True
+            click.echo(json.dumps({"file": str(video), "error": str(error)}) if as_json else error)
+            continue
+        say(video, result, str(table), as_json)
+    sys.exit(int(failed))
+
+
+def find_videos(paths: tuple[Path, ...]) -> list[Path]:
+    """Return the files to read: files as given, and all videos in folders, by name."""
+    videos: list[Path] = []
+    for path in paths:
+        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        if path.is_dir() and not inside:
+            raise click.UsageError(f"{path}: is a folder without videos ({', '.join(SUFFIXES)}).")
+        videos += inside or [path]
+    return videos
+
+
+def tables_of(videos: list[Path], out: Path | None) -> dict[Path, Path]:
+    """Return each table and its video; two videos of one table are refused."""
+    tables: dict[Path, Path] = {}
+    for video in videos:
+        table = (out or video.parent) / f"{video.stem}.faces.csv"
+        if table in tables and tables[table] != video:
+            raise click.UsageError(
+                f"{tables[table]} and {video} would both become {table}. Rename one, or read them "
+                "one by one, each with another --out."
+            )
+        tables[table] = video
+    return tables
+
+
+def write_table(video: Path, table: Path, settings: Settings, start_ms: int | None) -> Result:
+    """Read a video into a table, which is there when it is whole, or not at all."""
+    from edge_agent.reading import VideoRow, video_rows
+
+    result = Result()
+    known_ms = _start_of(video) if start_ms is None else start_ms
+    partial = table.with_name(f"{table.name}.partial")
+    table.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([column.name for column in fields(VideoRow)])
+            for frame in _frames(video, settings, known_ms, result):
+                for row in video_rows(frame, dated=known_ms is not None):
+                    writer.writerow([_shown(value) for value in astuple(row)])
+        partial.replace(table)
+    finally:
+        partial.unlink(missing_ok=True)
+    return result
+
+
+def _shown(value: object) -> object:
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def into_timeline(
+    video: Path,
+    start_ms: int | None,
+    timezone: str | None,
+    config: Path | None,
+    data: Path | None,
+    into: dict[str, Any],
+) -> tuple[Result, str]:
+    """Read a video into the timeline; everything but its rows is tried before."""
+    settings, database = data_of(config, data)
+    from edge_agent.store.intake.video import check_video, store_video
+    from edge_agent.store.write.intervals import Intervals
+
+    known_ms = _start_of(video) if start_ms is None else start_ms
+    if known_ms is None:
+        raise click.UsageError(
+            f"{video}: does not say when it was recorded. Give the time: --start "
+            "2026-11-20T08:15:00Z."
+        )
+    rights: dict[str, Any] = {"purposes": settings.dashboard.purposes, "actor": ACTOR}
+    result = Result()
+    check_video(database, _import_of(video, known_ms, _length_of(video), timezone, into), **rights)
+    intervals = Intervals(INTERVAL_S)
+    rows: list[Any] = []
+    for frame in _frames(video, settings, known_ms, result):
+        rows += intervals.add(frame.recognition)
+    rows += intervals.finish()
+    new = _import_of(video, known_ms, result.seconds, timezone, into)
+    session = store_video(database, new, rows, round(INTERVAL_S * 1000), **rights)
+    return result, f"session {session.id}"
+
+
+def say(video: Path, result: Result, place: str, as_json: bool) -> None:
+    """Print what was read in a video."""
+    if as_json:
+        message = {"file": str(video), "frames": result.frames, "with_face": result.faces}
+        message |= {"seconds": round(result.seconds, 3), "damaged": result.damaged, "in": place}
+        click.echo(json.dumps(message))
+        return
+    damaged = f", {result.damaged} damaged" if result.damaged else ""
+    speed = result.seconds / max(result.took_s, 1e-3)
+    click.echo(
+        f"{video}: {result.frames:,} frames{damaged}, {result.faces:,} with a face; "
+        f"{result.seconds:.0f} s of video in {result.took_s:.0f} s ({speed:.1f} times as fast as "
+        f"it plays) → {place}"
+    )
+
+
+def _frames(video: Path, settings: Settings, start_ms: int | None, result: Result) -> Iterator[Any]:
+    """Yield the frames of a video as they are read, and count them."""
+    from edge_agent.runtime.factories import configured_recognizer
+    from edge_agent.runtime.video import VideoReader
+
+    began = time.monotonic()
+    shown = 0.0
+    lasts = 0.0
+    recognizer = configured_recognizer(settings)
+    with (
+        closing(VideoReader(video, recognizer, start_ms or 0)) as reader,
+        click.progressbar(
+            reader, length=reader.frames or None, label=video.name, file=sys.stderr
+        ) as bar,
+    ):
+        for frame in bar:
+            result.frames += 1
+            result.faces += bool(frame.recognition.observations)
+            lasts = frame.seconds - shown  # the last frame is shown as long as the one before it
+            shown = frame.seconds
+            yield frame
+        result.seconds = shown + lasts
+        result.damaged = reader.damaged
+    result.took_s = time.monotonic() - began
+
+
+def _start_of(video: Path) -> int | None:
+    """Return when a video says that it was recorded, and tell where that comes from."""
+    from edge_agent.core.clock import iso_utc
+    from edge_agent.runtime.video import creation_ms
+
+    made_ms = creation_ms(video)
+    if made_ms is not None:
+        click.echo(
+            f"{video}: recorded from {iso_utc(made_ms)} on, as the file says; if that is the end "
+            "of the recording or local time, give --start.",
+            err=True,
+        )
+    return made_ms
+
+
+def _length_of(video: Path) -> float:
+    """Return how long a video lasts at least, seconds, by what its file says."""
+    from edge_agent.camera.file import open_video
+
+    file = open_video(video)
+    frames = file.frames
+    fps = file.fps
+    file.release()
+    return max(frames / fps - 1.0, 0.001) if fps > 0 else 0.001
+
+
+def _import_of(
+    video: Path, start_ms: int, seconds: float, timezone: str | None, into: dict[str, Any]
+) -> VideoImport:
+    """Return where a video belongs, as the options say."""
+    from edge_agent.cli.studies.past import read_markers
+    from edge_agent.cli.vitals import zone_of
+    from edge_agent.core.study import Purpose
+    from edge_agent.store.intake.video import VideoImport
+    from edge_agent.store.study.past import PastSession
+
+    end_ms = start_ms + max(round(seconds * 1000), 1)
+    session: int | PastSession
+    if "participant" in into:
+        purpose = named(Purpose, "--purpose", str(into.get("purpose", "")))
+        session = PastSession(into["participant"], purpose, start_ms, end_ms, name=video.stem)
+    else:
+        session = into["into_session"]
+    markers = tuple(read_markers(into["markers"], zone_of(timezone))) if "markers" in into else ()
+    return VideoImport(start_ms, end_ms, session, markers, video.name)

@@ -1,0 +1,56 @@
+"""Whom people tell of weaknesses, and until when this release is supported."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from edge_agent.core.errors import ConfigError
+
+SUPPORT_FILE = Path(__file__).with_name("support.toml")
+_CONTACT = re.compile(r"(mailto:[^\s@]+@[^\s@]+|https://\S+|tel:\+?[\d-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What the owner of a release has promised.
+
+    Attributes:
+        contact: address for reports: ``mailto:``, ``https:`` or ``tel:``; empty: none is known.
+        until: last day of support; ``None``: none is known.
+    """
+
+    contact: str
+    until: date | None
+
+    def missing(self, today: date) -> list[str]:
+        """Return what must be mended before a release is built; empty when all is well."""
+        problems = []
+        if not _CONTACT.fullmatch(self.contact):
+            problems.append(
+                f"contact = {self.contact!r}: give the address for reports, such as "
+                "mailto:security@example.org"
+            )
+        if self.until is None:
+            problems.append("support_until = '': give the last day of support, such as 2028-12-31")
+        elif self.until <= today:
+            problems.append(f"support_until = '{self.until}': lies in the past; give a day to come")
+        return problems
+
+
+def read_support(file: Path = SUPPORT_FILE) -> Support:
+    """Return what the file of a release says.
+
+    Raises:
+        ConfigError: the file is missing, is no TOML, or names no day of the calendar.
+    """
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = str(values.get("support_until", ""))
+        until = date.fromisoformat(text) if text else None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: {error}. Write contact and support_until as texts.") from error
+    return Support(str(values.get("contact", "")), until)

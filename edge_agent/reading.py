@@ -1,0 +1,235 @@
+"""Read the faces of pictures and videos from Python: the interface for programs of others.
+
+``from edge_agent import read, read_video``; what stands in ``__all__`` here stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import PictureError
+from edge_agent.core.expression import Observation
+from edge_agent.runtime.video import VideoFrame, VideoReader
+from edge_agent.vision.options import VisionOptions
+from edge_agent.vision.recognizer import FaceReading, Recognizer, open_recognizer
+from edge_agent.vision.stills.pictures import load_picture
+
+__all__ = ["FaceRow", "VideoRow", "read", "read_video"]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRow:
+    """One face of a picture, as a row of a table: ``pandas.DataFrame(read("group.jpg"))``.
+
+    Attributes:
+        x, y: left upper corner of the face's box, pixels of the picture; may lie outside of it.
+        width, height: of the box, pixels.
+        score: how sure the detector is that it is a face, 0…1.
+        quality: how fit it is for reading, 0…1.
+        flaw: why it is not (``cut_off``, ``too_small``, ``turned_away``, ``too_dark``,
+            ``too_bright``, ``blurred``, ``covered``); ``None``: it is. What is read then is often
+            wrong, however sure the model is.
+        emotion: the label; ``None`` where the model is not sure enough, or the face has a flaw.
+        neutral, happiness, surprise, sadness, anger, disgust, fear, contempt: the probabilities,
+            which sum to 1.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float
+    quality: float
+    flaw: str | None
+    emotion: str | None
+    neutral: float
+    happiness: float
+    surprise: float
+    sadness: float
+    anger: float
+    disgust: float
+    fear: float
+    contempt: float
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRow:
+    """One face in one frame of a video; a frame without a face has one row without one.
+
+    Attributes:
+        frame: number of the frame, from 0.
+        seconds: when it is shown, from the start of the video.
+        at: when it was recorded, UTC, ISO 8601; ``None`` where the start is not known.
+        track: number of the face from frame to frame; ``None``: no face, and so are the others.
+        primary: whether it is the participant's face.
+        x, y, width, height, score, quality, flaw: as in `FaceRow`.
+        emotion: the label, steadied over frames as the appliance does it.
+        neutral, happiness, surprise, sadness, anger, disgust, fear, contempt: the probabilities of
+            this frame alone.
+    """
+
+    frame: int
+    seconds: float
+    at: str | None = None
+    track: int | None = None
+    primary: bool | None = None
+    x: float | None = None
+    y: float | None = None
+    width: float | None = None
+    height: float | None = None
+    score: float | None = None
+    quality: float | None = None
+    flaw: str | None = None
+    emotion: str | None = None
+    neutral: float | None = None
+    happiness: float | None = None
+    surprise: float | None = None
+    sadness: float | None = None
+    anger: float | None = None
+    disgust: float | None = None
+    fear: float | None = None
+    contempt: float | None = None
+
+
+def read_video(
+    video: str | PathLike[str], *, model: str = "expression-accurate", start: datetime | None = None
+) -> Iterator[VideoRow]:
+    """Read every frame of a video, as fast as the machine allows and in constant memory.
+
+    Args:
+        video: path of the file.
+        model: as for `read`.
+        start: when the recording began, with its time zone.
+
+    Yields:
+        Rows in the order of the frames.
+
+    Raises:
+        CameraError: the file is missing, empty, or no video.
+        ModelError: the model is missing or damaged.
+        ValueError: the start has no time zone.
+
+    Example::
+
+        import pandas as pd
+        from edge_agent import read_video
+
+        table = pd.DataFrame(read_video("talk.mp4"))
+    """
+    if start is not None and start.tzinfo is None:
+        raise ValueError(f"start {start.isoformat()} has no time zone; give it one")
+    start_ms = 0 if start is None else round(start.timestamp() * 1000)
+    recognizer = open_recognizer(VisionOptions(expression_model=model))
+    with closing(VideoReader(Path(video), recognizer, start_ms)) as frames:
+        for frame in frames:
+            yield from video_rows(frame, dated=start is not None)
+
+
+def video_rows(frame: VideoFrame, *, dated: bool) -> list[VideoRow]:
+    """Return the rows of a frame; ``dated``: its wall clock is known."""
+    at = iso_utc(frame.recognition.at.wall_ms) if dated else None
+    if not frame.recognition.observations:
+        return [VideoRow(frame.number, frame.seconds, at)]
+    return [_video_row(frame, at, seen) for seen in frame.recognition.observations]
+
+
+def read(
+    picture: str | PathLike[str] | npt.NDArray[np.uint8], *, model: str = "expression-accurate"
+) -> list[FaceRow]:
+    """Find and read the faces of one picture.
+
+    Args:
+        picture: path of a file, or its pixels: uint8, height × width × 3 in the order blue, green,
+            red (as OpenCV reads them), or height × width, gray.
+        model: ``expression-accurate``, ``expression-fast``, or the path of a model's card.
+
+    Returns:
+        A row for each face, the surest first; none where no face was found.
+
+    Raises:
+        PictureError: the file is missing or no picture, or the array is none.
+        ModelError: the model is missing or damaged.
+
+    Example::
+
+        from edge_agent import read
+
+        for face in read("group.jpg"):
+            print(face.emotion or face.flaw or "uncertain", round(face.happiness, 2))
+    """
+    if isinstance(picture, str | PathLike):
+        image = load_picture(Path(picture))
+    else:
+        image = _checked(picture)
+    return [_row(reading) for reading in _recognizer(model).read_picture(image)]
+
+
+@lru_cache(maxsize=2)
+def _recognizer(model: str) -> Recognizer:
+    return open_recognizer(VisionOptions(expression_model=model))
+
+
+def _checked(picture: object) -> npt.NDArray[np.uint8]:
+    if not isinstance(picture, np.ndarray):
+        raise PictureError(
+            f"a picture is the path of a file or an array of pixels, not {picture!r}. "
+            "OpenCV's imread gives None for a file that it cannot read: give the path itself."
+        )
+    is_picture = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
+    if picture.dtype != np.uint8 or not is_picture or picture.size == 0:
+        raise PictureError(
+            f"an array of {picture.dtype} with the shape {picture.shape} is no picture: it must be "
+            "uint8, height × width × 3 (blue, green, red) or height × width (gray)."
+        )
+    return picture
+
+
+def _video_row(frame: VideoFrame, at: str | None, seen: Observation) -> VideoRow:
+    box = seen.face.box
+    flaw = seen.reject_reason
+    named = seen.emotion if flaw is None else None
+    probabilities: Mapping[str, float] = seen.raw.as_dict()
+    return VideoRow(
+        frame=frame.number,
+        seconds=frame.seconds,
+        at=at,
+        track=seen.track,
+        primary=seen.primary,
+        x=box.x,
+        y=box.y,
+        width=box.width,
+        height=box.height,
+        score=seen.face.score,
+        quality=seen.quality,
+        flaw=None if flaw is None else flaw.value,
+        emotion=None if named is None else named.value,
+        **probabilities,
+    )
+
+
+def _row(reading: FaceReading) -> FaceRow:
+    box = reading.face.box
+    flaw = reading.reject_reason
+    named = reading.emotion if flaw is None else None
+    probabilities: Mapping[str, float] = reading.expression.as_dict()
+    return FaceRow(
+        x=box.x,
+        y=box.y,
+        width=box.width,
+        height=box.height,
+        score=reading.face.score,
+        quality=reading.quality,
+        flaw=None if flaw is None else flaw.value,
+        emotion=None if named is None else named.value,
+        **probabilities,
+    )

@@ -1,0 +1,1 @@
+"""The timeline as a data set after the Brain Imaging Data Structure (bids-specification.org)."""

@@ -1,0 +1,327 @@
+"""The tables of a study, read from a BIDS data set."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from edge_agent.core.attributes import AGE_BAND, SEX, age_band
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.study import MarkerKind
+from edge_agent.store.export.bids.names import BEH_TABLES, MODELS, PROGRAM
+from edge_agent.store.export.rows.cells import recorded
+from edge_agent.store.export.rows.columns import FILES
+from edge_agent.store.intake.bids.contents import (
+    is_events,
+    number,
+    recording_of,
+    samples,
+    table_of,
+)
+from edge_agent.store.intake.bids.files import (
+    DESCRIPTION,
+    BidsFile,
+    Node,
+    data_files,
+    read_json,
+    tsv_rows,
+)
+from edge_agent.store.intake.bids.placing import Place, PlacedFile, place_sessions, told_of
+from edge_agent.store.intake.problems import SourceRow
+from edge_agent.store.intake.tidy import TABLES
+
+_PEOPLE = "participants.tsv"
+_NO_ATTRIBUTES = {"participant_id", *(column.name for column in FILES["participant"])}
+_SEXES = {"f": "female", "m": "male", "o": "other"}
+_COUNTED = {"participant": _PEOPLE, "session": "sessions", "marker": "events"}
+
+
+class BidsSource:
+    """A BIDS data set, in a folder or a zip.
+
+    Participants, sessions, events as markers, readings of evenly sampled recordings, and, in data
+    sets of ours, the tables below ``beh``: where a session has its readings there, its resampled
+    recording is not read.
+
+    Args:
+        path: the folder or zip.
+        root: the data set in it.
+        first_ms: when the first session of which the data set tells no time began.
+
+    Raises:
+        DataFileError: it cannot be read, or tells no times.
+    """
+
+    def __init__(self, path: Path, root: Node, first_ms: int | None = None) -> None:
+        self.name = path.name
+        self._root = root
+        self._files = list(data_files(root))
+        self._is_ours = _is_ours(read_json(root / DESCRIPTION))
+        self._places = place_sessions(root, self._files, first_ms)
+        self._codes = self._read_codes()
+        self._overlapping = 0
+        self._read: dict[str, Callable[[], Iterator[SourceRow]]] = {
+            "participant": self._participants,
+            "participant_attribute": self._attributes,
+            "session": self._sessions,
+            "marker": self._markers,
+            "vital": self._vitals,
+            "model": self._models,
+        }
+
+    def tables(self) -> tuple[str, ...]:
+        """Return which tables there are."""
+        there = {"session", *(table_of(file) or "" for file in self._files)}
+        if (self._root / _PEOPLE).is_file():
+            there |= {"participant", "participant_attribute"}
+        if any(is_events(file) for file in self._files):
+            there.add("marker")
+        if any(recording_of(file) for file in self._files):
+            there.add("vital")
+        if self._is_ours:
+            there.add("model")
+        return tuple(table for table in TABLES if table in there)
+
+    def columns(self, table: str) -> frozenset[str]:
+        """Return the columns of a table: of readings, whether flags are told."""
+        tables = (file for file in self._files if table_of(file) == table)
+        names: set[str] = set()
+        for file in tables:
+            names.update(next(tsv_rows(file.node, file.path), (0, {}))[1])
+        return frozenset(names)
+
+    def rows(self, table: str) -> Iterator[SourceRow]:
+        """Yield the rows of a table; times are milliseconds.
+
+        Raises:
+            DataFileError: a file cannot be read, or a time is no number.
+        """
+        if table in self._read:
+            return self._read[table]()
+        return self._beh(table)
+
+    def passed_over(self) -> tuple[str, ...]:
+        """Return the files that are not read, by what they are, and how many."""
+        counts = Counter(
+            f"*_{file.suffix}{file.ending}"
+            for file in self._files
+            if file.ending != ".json"
+            and file.suffix not in {"sessions", "scans"}
+            and not is_events(file)
+            and table_of(file) is None
+            and recording_of(file) is None
+        )
+        return tuple(f"{count} of {name}" for name, count in sorted(counts.items()))
+
+    def notes(self) -> list[str]:
+        """Return what is worth knowing, in sentences."""
+        notes = told_of(self._places)
+        if self._overlapping:
+            notes.append(
+                f"{self._overlapping} events end after another has begun: the later one is the "
+                "condition from its start on, and none is from the next end on."
+            )
+        return notes
+
+    def _participants(self) -> Iterator[SourceRow]:
+        with_sessions = {place.subject for place in self._places}
+        for line, cells in tsv_rows(self._root / _PEOPLE, _PEOPLE):
+            given = cells.get("participant_id", "")
+            if given.removeprefix("sub-") in with_sessions:
+                code = cells.get("participant") or given
+                yield self._row(_PEOPLE, line, cells | {"participant": code}, "participant")
+
+    def _attributes(self) -> Iterator[SourceRow]:
+        """Yield what the table of participants tells beside the columns of ours."""
+        for person in self._participants():
+            for column, value in person.cells.items():
+                if value and column not in _NO_ATTRIBUTES:
+                    name, told = _attribute(column, value)
+                    cells = {"participant": person.cells["participant"], "name": name}
+                    yield self._row(_PEOPLE, person.line, cells | {"value": told}, "attributes")
+
+    def _read_codes(self) -> dict[str, str]:
+        """Return the code of each participant, by the label of the folder."""
+        codes = {place.subject: f"sub-{place.subject}" for place in self._places}
+        if (self._root / _PEOPLE).is_file():
+            for _, cells in tsv_rows(self._root / _PEOPLE, _PEOPLE):
+                label = cells.get("participant_id", "").removeprefix("sub-")
+                codes[label] = cells.get("participant") or f"sub-{label}"
+        return codes
+
+    def _numbers(self) -> Iterator[tuple[str, Place]]:
+        """Yield each session with its number: its own, else by its place."""
+        for count, place in enumerate(self._places, start=1):
+            yield place.number or str(count), place
+
+    def _sessions(self) -> Iterator[SourceRow]:
+        for session, place in self._numbers():
+            cells = {
+                "name": f"ses-{place.name}" if place.name else "",
+                "start_at": iso_utc(place.start_ms),
+                "end_at": iso_utc(place.end_ms),
+            }
+            known = dict(place.told) if "start_at" in place.told else {}
+            about = {"session": session, "participant": self._codes[place.subject]}
+            yield self._row(place.path, place.line, cells | known | about, "session")
+
+    def _markers(self) -> Iterator[SourceRow]:
+        """Yield the markers of each session in order of time."""
+        for session, place in self._numbers():
+            markers: list[tuple[float, float, SourceRow]] = []
+            for placed in place.files:
+                if is_events(placed.file):
+                    markers += self._events(placed, session, len(markers))
+            ordered = sorted(markers, key=lambda one: one[:2])
+            if not self._is_ours:
+                self._overlapping = self._overlapping + _overlaps(row for *_, row in ordered)
+            yield from (row for *_, row in ordered)
+
+    def _events(
+        self, placed: PlacedFile, session: str, before: int
+    ) -> Iterator[tuple[float, float, SourceRow]]:
+        """Yield time, order at that time, and row of each marker of a file.
+
+        A stimulus that lasts has an end, which comes before what begins in the same moment.
+        """
+        file = placed.file
+        for line, cells in tsv_rows(file.node, file.path):
+            kind, label = _marker(cells)
+            if not label:
+                continue
+            onset = number(cells, "onset", file, line)
+            at_ms = placed.zero_ms + round(1000 * onset)
+            order = float(before + line)
+            about = {"session": session, "kind": kind, "label": label}
+            yield at_ms, order, self._at(file, line, at_ms, about, "marker")
+            text = cells.get("duration", "").strip()
+            if kind == MarkerKind.STIMULUS_START and text:
+                lasted_ms = round(1000 * (onset + number(cells, "duration", file, line)))
+                end_ms = placed.zero_ms + lasted_ms
+                if end_ms == at_ms:
+                    order = order + 0.5
+                else:
+                    order = -1.0
+                about = about | {"kind": MarkerKind.STIMULUS_END.value}
+                yield end_ms, order, self._at(file, line, end_ms, about, "marker")
+
+    def _beh(self, table: str) -> Iterator[SourceRow]:
+        """Yield the rows of a table below ``beh``."""
+        for session, place in self._numbers():
+            for placed in place.files:
+                if table_of(placed.file) == table:
+                    yield from self._beh_file(placed, session, table)
+
+    def _beh_file(self, placed: PlacedFile, session: str, table: str) -> Iterator[SourceRow]:
+        file = placed.file
+        for line, cells in tsv_rows(file.node, file.path):
+            onset = number(cells, "onset", file, line)
+            at_ms = placed.zero_ms + round(1000 * onset)
+            if table == "vital" and not cells.get("value"):
+                continue  # it was no number
+            about = cells | {"session": session}
+            if table == "gap":
+                lasted = number(cells, "duration", file, line)
+                end_ms = placed.zero_ms + round(1000 * (onset + lasted))
+                about |= {"start_ms": str(at_ms), "end_ms": str(end_ms)}
+            yield self._at(file, line, at_ms, about, table)
+
+    def _vitals(self) -> Iterator[SourceRow]:
+        """Yield the readings of each session: as measured where there are such, else sampled."""
+        for session, place in self._numbers():
+            as_measured = [one for one in place.files if table_of(one.file) == "vital"]
+            for placed in as_measured:
+                yield from self._beh_file(placed, session, "vital")
+            if not as_measured:
+                for placed in place.files:
+                    yield from self._samples(placed, session)
+
+    def _samples(self, placed: PlacedFile, session: str) -> Iterator[SourceRow]:
+        recording = recording_of(placed.file)
+        if recording is None:
+            return
+        name = placed.file.entities.get("recording") or placed.file.entities.get("task", "")
+        for line, at_s, cells in samples(recording):
+            at_ms = placed.zero_ms + round(1000 * at_s)
+            for place, (kind, unit) in recording.kinds.items():
+                value = cells[place] if place < len(cells) else ""
+                if value:
+                    about = {"session": session, "kind": kind.value, "value": value}
+                    about |= {"source": f"bids:{name}:{place}", "flags": "imported"}
+                    about |= {"unit": unit} if unit else {}
+                    yield self._at(placed.file, line, at_ms, about, "vital")
+
+    def _models(self) -> Iterator[SourceRow]:
+        """Yield the models that the data dictionary of the expressions names."""
+        for node in self._root.iterdir():
+            if node.name.endswith(f"acq-{BEH_TABLES['expression']}_beh.json"):
+                for told in read_json(node).get(MODELS, ()):
+                    cells = {
+                        key: "" if value is None else str(value) for key, value in told.items()
+                    }
+                    yield self._row(node.name, None, cells, "model")
+
+    def _at(
+        self, file: BidsFile, line: int, at_ms: int, cells: dict[str, str], table: str
+    ) -> SourceRow:
+        return self._row(file.path, line, cells | {"at_ms": str(at_ms), "at": ""}, table)
+
+    def _row(self, path: str, line: int | None, cells: dict[str, str], table: str) -> SourceRow:
+        """Return a row; in data sets of ours texts are given back as they were recorded."""
+        if self._is_ours:
+            cells = {key: recorded(text) for key, text in cells.items()}
+        return SourceRow(path, line, cells, _COUNTED.get(table, table))
+
+
+def _attribute(column: str, value: str) -> tuple[str, str]:
+    """Return name and value of an attribute; an age becomes a band, and letters words."""
+    if column == "age":
+        try:
+            return AGE_BAND, age_band(float(value))
+        except ValueError:
+            return column, value
+    if column == SEX:
+        return SEX, _SEXES.get(value.casefold(), value)
+    return re.sub(r"[^a-z0-9]+", "_", column).strip("_"), value
+
+
+def _marker(cells: dict[str, str]) -> tuple[str, str]:
+    """Return kind and label of an event; without a label it is none of a study.
+
+    In data sets of others an event that lasts, or whose duration nobody knows, is a stimulus; one
+    of no duration is an instant, and becomes a note.
+    """
+    if "marker" in cells:
+        return cells["marker"], cells.get("label", "")
+    label = cells.get("trial_type", "").strip()
+    text = cells.get("duration", "").strip()
+    try:
+        is_instant = bool(text) and float(text) == 0
+    except ValueError:
+        is_instant = False
+    kind = MarkerKind.NOTE if is_instant else MarkerKind.STIMULUS_START
+    return kind.value, label
+
+
+def _overlaps(rows: Iterable[SourceRow]) -> int:
+    """Return how many stimuli end when another has begun meanwhile."""
+    count = 0
+    opened = ""
+    for row in rows:
+        if row.cells["kind"] == MarkerKind.STIMULUS_START:
+            opened = row.cells["label"]
+        elif row.cells["kind"] == MarkerKind.STIMULUS_END:
+            if opened != row.cells["label"]:
+                count = count + 1
+            opened = ""
+    return count
+
+
+def _is_ours(description: dict[str, Any]) -> bool:
+    programs = description.get("GeneratedBy")
+    if not isinstance(programs, list):
+        return False
+    return any(isinstance(one, dict) and one.get("Name") == PROGRAM for one in programs)

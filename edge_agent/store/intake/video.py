@@ -1,0 +1,131 @@
+"""What was read in a recorded video becomes part of the timeline: all of it, or nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import ExpressionRow, RejectedFrames
+from edge_agent.core.gaps import Gap
+from edge_agent.core.study import Purpose, Session
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.study.past import PastMarker, PastSession, insert_past_marker
+from edge_agent.store.study.past import insert_past_session as insert_session
+from edge_agent.store.study.study_rows import insert_audit, select_sessions, session_numbered
+from edge_agent.store.write.timeline import write_expressions, write_gap, write_rejected_frames
+
+VideoRows = Sequence[ExpressionRow | RejectedFrames | Gap]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoImport:
+    """A video and where what it shows belongs.
+
+    Attributes:
+        start_ms: when the recording began, UTC milliseconds.
+        end_ms: when it ended.
+        session: number of a session that is there, or one to be added.
+        markers: to be added to it.
+        about: file and models, for the audit trail.
+    """
+
+    start_ms: int
+    end_ms: int
+    session: int | PastSession
+    markers: tuple[PastMarker, ...]
+    about: str
+
+
+class _LookedAtError(Exception):
+    """Takes back what a look has written."""
+
+
+def check_video(path: Path, new: VideoImport, *, purposes: Collection[Purpose], actor: str) -> None:
+    """Try everything but the rows, and take it back: before hours are spent on reading a video.
+
+    Raises:
+        StudyError: as `store_video`.
+    """
+    try:
+        with write_transaction(path) as connection:
+            _session_for(connection, new, purposes, actor)
+            raise _LookedAtError
+    except _LookedAtError:
+        pass
+
+
+def store_video(
+    path: Path,
+    new: VideoImport,
+    rows: VideoRows,
+    interval_ms: int,
+    *,
+    purposes: Collection[Purpose],
+    actor: str,
+) -> Session:
+    """Write the rows of a video at the times of its recording, with its session and markers.
+
+    Args:
+        path: the database, already migrated.
+        new: the video.
+        rows: of its faces, at times within it.
+        interval_ms: length of a row.
+        purposes: which purposes a session may have here.
+        actor: who did it, for the audit trail.
+
+    Raises:
+        StudyError: there is no such session, the video reaches beyond it, rows lie in that time
+            already, or as `past.add_session` and `past.add_markers`. Nothing was written then.
+    """
+    with write_transaction(path) as connection:
+        session = _session_for(connection, new, purposes, actor)
+        simulated = session.simulated
+        expressions = [(row, None) for row in rows if isinstance(row, ExpressionRow)]
+        rejected = [(row, None) for row in rows if isinstance(row, RejectedFrames)]
+        write_expressions(connection, expressions, interval_ms, simulated)
+        write_rejected_frames(connection, rejected, interval_ms, simulated)
+        for gap in _gaps(rows):
+            write_gap(connection, gap, None)
+        detail = f"session {session.id}, {len(expressions)} rows: {new.about}"
+        insert_audit(connection, actor, "video_import", detail, clock.now())
+        return session
+
+
+def _gaps(rows: VideoRows) -> Iterable[Gap]:
+    return (row for row in rows if isinstance(row, Gap))
+
+
+def _session_for(
+    connection: sqlite3.Connection, new: VideoImport, purposes: Collection[Purpose], actor: str
+) -> Session:
+    """Return the session of a video, added with its markers where it is new."""
+    span = f"{iso_utc(new.start_ms)} to {iso_utc(new.end_ms)}"
+    if isinstance(new.session, PastSession):
+        session = insert_session(connection, new.session, purposes=purposes, actor=actor)
+    else:
+        session = session_numbered(connection, new.session)
+        end_ms = clock.now().wall_ms if session.end_ms is None else session.end_ms
+        if not session.start_ms <= new.start_ms < new.end_ms <= end_ms:
+            raise StudyError(
+                f"The video ({span}) reaches beyond session {session.id} "
+                f"({iso_utc(session.start_ms)} to {iso_utc(end_ms)}). Give the time at which it "
+                "began with --start, or another session."
+            )
+    (there,) = connection.execute(
+        "SELECT count(*) FROM expression WHERE at > ? AND at <= ?", (new.start_ms, new.end_ms)
+    ).fetchone()
+    if there:
+        raise StudyError(
+            f"{there} rows of emotions lie in the time of the video already ({span}): the camera "
+            "recorded then, or the video was read before. Two readings of one time would count "
+            "twice; correct --start."
+        )
+    sessions = select_sessions(connection)
+    for marker in sorted(new.markers, key=lambda marker: marker.at_ms):
+        insert_past_marker(connection, sessions, marker)
+    return session

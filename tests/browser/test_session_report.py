@@ -1,0 +1,151 @@
+"""A session by hand until its report is in hand, and the sheet that comes out of the printer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState, expect
+
+from dashboard.web.settings import DashboardOptions
+from edge_agent.store.database.schema import migrate
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.browser import PHONE, chromium, has_sideways_scroll, watched_page
+from tests.support.dashboard import DashboardProcess
+
+pytestmark = pytest.mark.browser
+MOST_CLICKS = 15
+SHEET = {"width": 680, "height": 1017}
+"""The room between the margins of A4, at 96 dots an inch."""
+BEYOND_THE_SHEET = """() => [...document.querySelectorAll("main *")]
+  .filter(one => one.getClientRects().length && !one.closest(".visually-hidden"))
+  .filter(one => one.getBoundingClientRect().right > innerWidth + 1)
+  .map(one => one.tagName + " " + one.textContent.trim().slice(0, 40))"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
+    """A dashboard over the example study, which has answers of its participants."""
+    folder = tmp_path_factory.mktemp("report")
+    database = DashboardOptions(data=folder).database
+    migrate(database)
+    seed_example_study(database, SimulatedPerson)
+    with DashboardProcess(folder, "--login-link") as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
+    """A login by the link of the first start."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(dashboard.login_link)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Live")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+def sheets(page: Page) -> int:
+    """Return how many sheets the browser's print makes of the page."""
+    return len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
+
+
+def test_a_study_by_hand_has_its_report_on_paper_within_fifteen_clicks(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    clicks: list[str] = []
+    with watched_page(browser, login) as page:
+
+        def agree(question: object) -> None:
+            clicks.append("OK")
+            question.accept()  # type: ignore[attr-defined]
+
+        def click(role: str, name: str) -> None:
+            clicks.append(name)
+            exact = role != "checkbox"
+            page.get_by_role(role, name=name, exact=exact).click()  # type: ignore[arg-type]
+
+        page.on("dialog", agree)
+        page.add_init_script("window.print = () => { window.printed = true; };")
+        page.goto(f"{dashboard.address}/live")
+        click("link", "Study")
+        click("button", "Add and ask for consent")
+        click("checkbox", "has read this text")
+        click("button", "Record the consent")
+        click("button", "Start the session")
+        for label in ("neutral", "happiness", "anger"):
+            click("button", label)
+            pressed = page.get_by_role("button", name=label, exact=True)
+            expect(pressed).to_have_attribute("aria-pressed", "true")
+        click("button", "End the session")
+        click("link", "Show the session report")
+        expect(page.get_by_role("heading", name="Means by condition")).to_be_visible()
+        click("button", "Print or save as PDF")
+        assert page.evaluate("window.printed") is True
+        clicks.append("Save")  # in the browser's own dialog
+        assert len(clicks) <= MOST_CLICKS, clicks
+        print(len(clicks), "clicks")
+        conditions = page.get_by_role("region", name="Means by condition of").get_by_role("row")
+        expect(conditions).to_have_count(4)
+        assert sheets(page) == 2
+
+
+def test_the_report_fills_two_light_sheets_and_nothing_is_cut(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, login, PHONE, "dark") as page:
+        page.goto(f"{dashboard.address}/study/sessions/12")
+        assert not has_sideways_scroll(page)
+        assert sheets(page) == 2
+        page.set_viewport_size(SHEET)  # type: ignore[arg-type]
+        page.emulate_media(media="print")
+        assert page.evaluate(BEYOND_THE_SHEET) == []
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == "rgb(255, 255, 255)"
+        assert page.evaluate("getComputedStyle(document.body).color") == "rgb(22, 32, 42)"
+        for part in ("Timeline", "Means by condition", "Self-reports", "Markers", "Quality"):
+            expect(page.get_by_role("heading", name=part, exact=True)).to_be_visible()
+        expect(page.locator("#verdict")).to_contain_text("fit for analysis")
+        expect(page.get_by_role("navigation", name="Pages")).to_be_hidden()
+        expect(page.locator(".timeline-wide")).to_be_visible()
+
+
+def test_a_second_session_is_laid_over_the_first_and_leads_to_its_participant(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/study/sessions/12")
+        page.get_by_label("Lay over it").select_option("SIM-11 · Example study (simulated)")
+        page.get_by_role("button", name="Compare").click()
+        expect(page.locator(".timeline-wide .timeline-second").first).to_be_visible()
+        expect(page.get_by_role("region", name="Means by condition of")).to_have_count(2)
+        page.get_by_role("link", name="SIM-12", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Participant SIM-12")
+        expect(page.get_by_role("region", name="Sessions of").get_by_role("row")).to_have_count(2)
+        page.get_by_role("link", name="Start a session").click()
+        chosen = page.get_by_role("combobox", name="Participant")
+        expect(chosen).to_have_value("SIM-12")
+
+
+def test_the_list_of_participants_is_searched_and_sorted(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, login, PHONE) as page:
+        page.goto(f"{dashboard.address}/study")
+        page.get_by_label("Code contains").fill("sim-1")
+        page.get_by_label("Sorted by").select_option("latest session")
+        page.get_by_role("button", name="Show", exact=True).click()
+        lines = page.get_by_role("region", name="Table of participants").get_by_role("rowheader")
+        expect(lines).to_have_count(3)
+        expect(lines.first).to_contain_text("SIM-12")
+        assert not has_sideways_scroll(page)

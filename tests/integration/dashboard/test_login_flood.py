@@ -1,0 +1,66 @@
+"""Many log-ins at once: memory stays small, and others get in all the same."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
+from tests.support.security.crowd import (
+    addresses,
+    all_at_once,
+    forget_peak,
+    log_in_obeying,
+    peak_mib,
+    post,
+    post_login,
+)
+
+WRONG = {"name": NAME, "password": "not the password"}
+LOGIN_MIB = 140
+WITHIN_S = 5.0
+
+
+@pytest.fixture
+def dashboard(tmp_path: Path) -> Iterator[DashboardProcess]:
+    with DashboardProcess(tmp_path) as process:
+        form = {"code": process.setup_code, "name": NAME, "password": PASSWORD}
+        assert post(process.port, "/setup", form, "127.0.0.1").status == 303
+        yield process
+
+
+def test_a_hundred_attempts_at_once_cost_little_memory_and_another_gets_in(
+    dashboard: DashboardProcess,
+) -> None:
+    assert post_login(dashboard.port, "127.0.8.1").status == 303  # its libraries are loaded now
+    before = peak_mib(dashboard.pid)
+    forget_peak(dashboard.pid)
+    sources = addresses(20) * 5
+    taken: list[float] = []
+    other = threading.Thread(
+        target=lambda: taken.append(log_in_obeying(dashboard.port, "127.0.9.1", WITHIN_S))
+    )
+    other.start()
+    answers = all_at_once(dashboard.port, sources, "/login", WRONG)
+    other.join()
+    assert {answer.status for answer in answers} <= {401, 429, 503}
+    assert all(answer.retry_after > 0 for answer in answers if answer.status != 401)
+    assert taken, "the other one did not get in"
+    assert peak_mib(dashboard.pid) - before <= LOGIN_MIB
+
+
+def test_a_restart_forgives_no_attempt(tmp_path: Path) -> None:
+    with DashboardProcess(tmp_path) as first:
+        form = {"code": first.setup_code, "name": NAME, "password": PASSWORD}
+        assert post(first.port, "/setup", form, "127.0.0.1").status == 303
+        for _ in range(5):
+            assert post(first.port, "/login", WRONG, "127.0.7.1").status == 401
+        first.stop(signal.SIGKILL, 10)
+    with DashboardProcess(tmp_path) as second:
+        answer = post_login(second.port, "127.0.7.1")
+        assert answer.status == 429 and 200 < answer.retry_after <= 300
+        assert post_login(second.port, "127.0.7.2").status == 303

@@ -1,0 +1,128 @@
+"""``python -m training fit`` for covered faces: from crops to a model that the agent loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the training extra is not installed")
+
+import torch
+
+from edge_agent.vision.cover import CoverDetector
+from edge_agent.vision.models.model import load_model
+from tests.support.vision.training_runs import NEEDS_TRAINING, training_here
+from training.covers.crops import Crops, save_crops
+from training.covers.drawn import THINGS
+from training.covers.fit import Asked, plan_cover
+from training.covers.recipe import CoverRecipe
+from training.covers.task import CoverTask, face_weights, known_label, over
+from training.errors import DataError
+from training.learning.kinds import FitRequest
+from training.learning.recipe import load_recipe
+
+pytestmark = NEEDS_TRAINING
+
+RECIPE = Path(__file__).resolve().parents[3] / "training" / "recipes" / "face-cover.toml"
+
+
+def made_faces(count: int = 96) -> Crops:
+    """Gray crops with two dark eyes and a dark mouth; every other has a mask over it."""
+    random = np.random.default_rng(5)
+    pixels = random.integers(120, 180, (count, 48, 48)).astype(np.uint8)
+    pixels[:, 16:21, 12:18] = pixels[:, 16:21, 30:36] = pixels[:, 34:38, 17:31] = 20
+    masked = np.arange(count) % 2
+    for number in np.flatnonzero(masked):
+        pixels[number] = THINGS[0].draw(pixels[number], random)
+    part = np.arange(count) // 2 % 3
+    return Crops(pixels, masked.astype(np.int8), part.astype(np.int8), np.full(count, "portraits"))
+
+
+@pytest.fixture(scope="module")
+def card(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cover")
+    save_crops(folder, made_faces())
+    out = folder / "run"
+    first = RECIPE.parent / "steps" / "face-cover-a.toml"
+    for recipe, place in ((first, folder / "face-cover-a"), (RECIPE, out)):
+        done = training_here(
+            *("fit", "--recipe", recipe, "--data", folder, "--out", place),
+            *("--limit", "small", "--threads", "1", "--cache", folder / "cache"),
+        )
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(out / "face-cover.json")
+    return out / "face-cover.json"
+
+
+def test_the_agent_loads_the_model_and_it_is_small(card: Path) -> None:
+    detector = CoverDetector(load_model(card, kind="face-cover"))
+    assert 0 <= detector.probability(made_faces(2).pixels[0]) <= 1
+    assert 0 < detector.covered_from < 1
+    assert detector.card.multiply_adds < 3_000_000
+    assert card.with_suffix(".tflite").stat().st_size < 50_000
+
+
+def test_the_card_tells_what_is_refused_on_both_parts(card: Path) -> None:
+    metrics = load_model(card, kind="face-cover").card.metrics
+    for part in ("valid", "test"):
+        assert {f"refused with drawn {thing.name}" for thing in THINGS} <= set(metrics[part])
+        assert "refused of portraits without a mask" in metrics[part]
+
+
+def test_a_batch_has_faces_as_the_network_sees_them_and_what_is_known(card: Path) -> None:
+    recipe = load_recipe(RECIPE, CoverRecipe)
+    task = CoverTask(recipe, made_faces(), made_faces(12))
+    crops, labels = next(iter(task.batches(0, torch.Generator().manual_seed(1))))
+    again, _ = next(iter(task.batches(0, torch.Generator().manual_seed(1))))
+    assert crops.shape == (recipe.schedule.batch, 1, 48, 48)
+    assert -1 <= float(crops.min()) < float(crops.max()) <= 1
+    assert set(labels.flatten().tolist()) == {-1.0, 0.0, 1.0}
+    assert torch.equal(crops, again)
+
+
+def test_eyes_behind_which_nobody_looked_do_not_count() -> None:
+    recipe = load_recipe(RECIPE, CoverRecipe)
+    task = CoverTask(recipe, made_faces(), made_faces(12))
+    crops = torch.zeros(2, 1, 48, 48)
+
+    def answering(mouth: float, eyes: float) -> float:
+        class Sure(torch.nn.Module):
+            def forward(self, faces: torch.Tensor) -> tuple[torch.Tensor]:
+                return (torch.tensor([[mouth, eyes]]).repeat(len(faces), 1),)
+
+        loss, _ = task.loss(Sure(), (crops, torch.tensor([known_label(1)] * 2)))
+        return float(loss)
+
+    assert answering(5, -5) == answering(5, 5) < answering(-5, 5)
+
+
+def test_what_is_drawn_over_a_masked_face_covers_more() -> None:
+    assert over(known_label(0), False, True) == [0.0, 1.0]
+    assert over(known_label(1), False, True) == [1.0, 1.0]
+    assert over(known_label(1), False, False) == [1.0, -1.0]
+
+
+def test_faces_of_a_source_are_drawn_by_its_weight_and_both_kinds_alike() -> None:
+    faces = made_faces(9)
+    chance = face_weights(faces, {"portraits": 0.5, "nowhere": 0.5})
+    assert chance.sum() == pytest.approx(1)
+    assert chance[faces.masked == 1].sum() == pytest.approx(0.5)
+
+
+def test_the_threshold_is_the_lowest_that_refuses_few_enough_bare_faces() -> None:
+    faces = made_faces(20)
+    sure = np.where(faces.masked == 1, 0.9, np.arange(20) / 40)
+    asked = Asked(faces, sure, {})
+    assert asked.threshold(0.1) == 0.41
+    assert asked.figures(0.41)["refused of portraits without a mask"] == 0.1
+    assert asked.figures(0.41)["refused of portraits with a mask"] == 1.0
+
+
+def test_crops_without_a_masked_face_are_refused(tmp_path: Path) -> None:
+    faces = made_faces()
+    save_crops(tmp_path, faces.take(faces.masked == 0))
+    request = FitRequest(RECIPE, tmp_path, None, tmp_path / "run", tmp_path)
+    with pytest.raises(DataError, match="needs faces with and without a mask; it has 0 and 16"):
+        plan_cover(request)

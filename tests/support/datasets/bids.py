@@ -1,0 +1,64 @@
+"""BIDS data sets of tests, and the official validator."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_VALIDATOR = "bids-validator@1.15.0"
+
+
+def downloaded_validator(folder: Path) -> Path:
+    """The program of the official validator, from npm; its bundle needs no other package.
+
+    Skips where node or npm is missing, or the package does not arrive.
+    """
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: the official validator needs it")
+    words = ["npm", "pack", "--silent", _VALIDATOR]
+    try:
+        done = subprocess.run(
+            words, cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip("the validator did not arrive within 60 s")
+    archives = list(folder.glob("*.tgz"))
+    if done.returncode or not archives:
+        why = (done.stderr.strip().splitlines() or ["no archive"])[-1]
+        pytest.skip(f"the validator cannot be downloaded: {why}")
+    with tarfile.open(archives[0]) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "package" / "bin" / "bids-validator"
+
+
+def validated(validator: Path, dataset: Path) -> tuple[set[str], set[str]]:
+    """The errors and the warnings that the validator has of a data set."""
+    words = ["node", str(validator), str(dataset), "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    issues = json.loads(done.stdout)["issues"]
+    errors = {f"{one['key']}: {one['files'][0]['evidence']}" for one in issues["errors"]}
+    return errors, {one["key"] for one in issues["warnings"]}
+
+
+def write_dataset(folder: Path, files: Mapping[str, Any]) -> Path:
+    """A data set of another laboratory: paths → text, JSON, or samples that are packed."""
+    described = {"Name": "Films", "BIDSVersion": "1.8.0"}
+    for name, content in ({"dataset_description.json": described} | dict(files)).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".gz"):
+            path.write_bytes(gzip.compress(content.encode()))
+        elif isinstance(content, str):
+            path.write_text(content)
+        else:
+            path.write_text(json.dumps(content))
+    return folder

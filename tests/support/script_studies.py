@@ -1,0 +1,207 @@
+"""Studies whose bundles the scripts are run on, and how a bundle is unpacked."""
+
+from __future__ import annotations
+
+import random
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from dashboard.analysis.request import DOUBTS
+from edge_agent.core.readings import VitalFlag
+from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
+from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session, add_stimuli
+from tests.support.timeline import instant
+
+STATES = ("anger", "happiness", "neutral")
+Make = Callable[[Path], None]
+"""Makes the study at the path of its database."""
+
+
+def example(path: Path) -> None:
+    """The example study."""
+    migrate(path)
+    seed_example_study(path, SimulatedPerson)
+
+
+def few(path: Path) -> None:
+    """Ties, a constant difference, missing states, other labels, flags, several sessions, groups
+    without pairs.
+    """
+    rng = random.Random(3)
+    for number in range(9):
+        code = f"P-{number:02d}"
+        states = (
+            ("Anger", "HAPPINESS ", "neutral")
+            if number < 5
+            else (("anger",) if number < 7 else ("neutral",))
+        )
+        values: States = {
+            state: {
+                HEART: [float(60 + (number * 3 + len(state)) % 7)],  # ties
+                # the same difference in everybody
+                SYSTOLIC: [110.0 + number + (5.0 if state == "Anger" else 0.0)],
+                DIASTOLIC: [70 + rng.gauss(0, 8) for _ in range(3)],
+            }
+            for state in states
+        }
+        add_session(path, code, {**values, "disgust": {HEART: [99.0]}})
+    add_session(path, "P-00", {"anger": {HEART: [90.5, 91.25]}})
+    add_session(path, "P-01", {"anger": {HEART: [260.0]}}, flags=[VitalFlag.OUT_OF_RANGE])
+    add_session(path, "P-02", {"neutral": {HEART: [55.0]}}, flags=[VitalFlag.ESTIMATED])
+    with write_transaction(path) as connection:
+        for session in range(1, 6):
+            start = 3600.0 * (session - 1)
+            said = [
+                SelfReport(instant(start + 10 + 300 * n + 250), state, "emotion", state)
+                for n, state in enumerate(STATES)
+            ]
+            insert_reports(
+                connection,
+                session,
+                [*said, SelfReport(instant(start + 270), "anger", "valence", 3)],
+            )
+
+
+def sessions(path: Path) -> None:
+    """Several sessions of a person of different level and length, states that are missing or never
+    in one session, flags of each kind, and readings before anything has settled.
+    """
+    rng = random.Random(9)
+    flags = [(), (), (), *([flag] for flag in DOUBTS), [VitalFlag.MANUAL]]
+    migrate(path)
+    for number in range(11):
+        code = f"P-{number:02d}"
+        for visit in range(1 + number % 3):
+            states = STATES if number < 5 or visit else STATES[number % 3 :]
+            level = rng.gauss(70, 9)
+            values: States = {
+                state: {
+                    kind: [level + rng.gauss(0, 4) for _ in range(rng.randrange(1, 9))]
+                    for kind in (HEART, SYSTOLIC, DIASTOLIC)
+                }
+                for state in states
+            }
+            add_session(path, code, values, flags=flags[(3 * number + visit) % len(flags)])
+    for state in STATES:
+        add_session(path, "P-90", {state: {HEART: [rng.gauss(70, 9)], SYSTOLIC: [120.0]}})
+    for number in range(6):
+        order = rng.sample(STATES, 3)
+        add_stimuli(path, f"Q-{number}", {s: [rng.gauss(80, 9) for _ in range(40)] for s in order})
+
+
+def groups(path: Path) -> None:
+    """Nobody has two states: Welch's test of groups of unequal size and spread."""
+    rng = random.Random(5)
+    for place, (state, people, spread) in enumerate(
+        (("anger", 4, 9.0), ("happiness", 7, 2.0), ("neutral", 5, 4.0))
+    ):
+        for number in range(people):
+            readings = {
+                kind: [rng.gauss(80 + 4 * place, spread)] for kind in (HEART, SYSTOLIC, DIASTOLIC)
+            }
+            add_session(path, f"{state[0].upper()}-{number}", {state: readings})
+
+
+def many(path: Path) -> None:
+    """So many people that ranks are no longer counted one by one.
+
+    Values far from and near each other.
+    """
+    rng = random.Random(8)
+    for number in range(55):
+        states: States = {
+            state: {
+                HEART: [rng.gauss(70, 9)],
+                SYSTOLIC: [1e12 * rng.lognormvariate(0, 1)],
+                DIASTOLIC: [1e-9 * rng.random()],
+            }
+            for state in STATES
+        }
+        add_session(path, f"P-{number:02d}", states)
+
+
+def tenths(path: Path) -> None:
+    """Readings to one decimal, with differences of ± 0.2 and ± 0.3 that floating point does not
+    give exactly, and groups that share values up to their last bits.
+    """
+    rng = random.Random(9)
+    for number in range(12):
+        level = rng.randrange(500, 1300)
+        first = level + rng.choice((-3, -2, 2, 3))
+        shared = rng.randrange(1, 9)
+        states: States = {
+            "anger": {HEART: [first / 10], SYSTOLIC: [0.1 * shared + 0.2]},
+            "neutral": {HEART: [level / 10], SYSTOLIC: [(shared + rng.choice((2, 5))) / 10]},
+        }
+        state = "anger" if number % 2 else "neutral"
+        add_session(path, f"P-{number:02d}", {**states, state: states[state]})
+        add_session(path, f"Q-{number:02d}", {state: {DIASTOLIC: states[state][SYSTOLIC]}})
+
+
+def equal(path: Path) -> None:
+    """Differences that are the same in everybody, but for the last bits of a double: none, in the
+    heart rate, and 0.3, in the systolic pressure; and groups that do not vary.
+    """
+    for number in range(13):
+        low = 60.1 + 0.7 * number
+        states: States = {
+            "anger": {HEART: [low, low + 0.2, low + 0.1], SYSTOLIC: [low + 50.3]},
+            "neutral": {HEART: [low + 0.1], SYSTOLIC: [low + 50.0]},
+        }
+        add_session(path, f"P-{number}", states)
+        state = "anger" if number % 2 else "neutral"
+        shared = [70.1, 70.2, 70.3] if number % 2 else [70.2]
+        add_session(path, f"Q-{number}", {state: {DIASTOLIC: shared}})
+
+
+def two_sensors(path: Path) -> None:
+    """A strap and a watch that reads 9 more; here the one, there the other has more readings, and
+    some of the strap's are in doubt.
+    """
+    rng = random.Random(4)
+    for number in range(8):
+        code = f"P-{number:02d}"
+        level = rng.gauss(70, 9)
+
+        def by(bias: float, count: int, level: float = level) -> States:
+            return {
+                s: {HEART: [level + bias + rng.gauss(0, 4) for _ in range(count)]} for s in STATES
+            }
+
+        watch = by(9.0, 3 + number % 4)
+        if number == 3:
+            watch = {state: kinds for state, kinds in watch.items() if state != "anger"}
+        flags = [VitalFlag.CONTACT_LOST] if number == 5 else []
+        add_session(path, code, by(0.0, 4), flags=flags, second=("watch", watch))
+        add_session(path, code, by(9.0, 5), source="watch")
+
+
+def rested(path: Path) -> None:
+    """Groups whose people have a baseline each, but one."""
+    rng = random.Random(9)
+    for number in range(9):
+        level = rng.gauss(70, 9)
+        state = "anger" if number < 5 else "neutral"
+        first = {} if number == 8 else {"baseline": {HEART: [level + rng.gauss(0, 1)]}}
+        add_session(path, f"P-{number}", {**first, state: {HEART: [level + rng.gauss(3, 2)]}})
+
+
+def nobody(path: Path) -> None:
+    """No session."""
+    migrate(path)
+
+
+def unpacked(make: Make, folder: Path) -> tuple[Path, Path]:
+    """Make a study and its bundle in an empty folder; return the database and the bundle."""
+    database = folder / "affect-edge.db"
+    make(database)
+    file = BUNDLE.export(database, folder / "bundle.zip", Choice())[0]
+    with zipfile.ZipFile(file) as archive:
+        archive.extractall(folder / "bundle")
+    return database, folder / "bundle"

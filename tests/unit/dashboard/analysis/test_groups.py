@@ -1,0 +1,205 @@
+"""Any states, and groups of people by an attribute."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from dashboard.analysis.analyse import analyse
+from dashboard.analysis.planning.preregistration import (
+    PreregistrationDocument,
+    compared,
+    preregister,
+)
+from dashboard.analysis.present.response import response_of
+from dashboard.analysis.present.schemas import AnalysisModel
+from dashboard.analysis.present.study.flow_text import flow_csv
+from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.states import PAIRS, pairs_of
+from dashboard.commands.analyse_text import report
+from edge_agent.core.attributes import AttributeUse
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.attributes import agree_to_attributes
+from edge_agent.store.study.study import Study
+from tests.support.studies import add_session, heart, make_study
+
+FILMS = ("rest", "Film A", "film b")
+
+
+def answered(path: Path, **asked: object) -> AnalysisModel:
+    fields = {"vital": ("heart_rate",), "sensitivity": False} | asked
+    return response_of(analyse(Reader(path), AnalysisQuery.model_validate(fields)))
+
+
+def tell(path: Path, code: str, **values: str) -> None:
+    agree_to_attributes(path, code, AttributeUse.HERE, actor=None, values=values)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six women whom film A excites, five men whom it does not, one who has not told, one woman
+    without film B, one who is the only one of a kind.
+    """
+    path = make_study(tmp_path_factory.mktemp("groups"), {})
+    rng = random.Random(4)
+    kinds = ["female"] * 6 + ["male"] * 5 + ["", "female", "other"]
+    for number, kind in enumerate(kinds):
+        level = rng.gauss(70, 4)
+        values = {name: level + rng.gauss(0, 1) for name in FILMS}
+        values["Film A"] += 12 if kind == "female" else 0
+        if number == 12:
+            del values["film b"]
+        code = f"P-{number:02}"
+        add_session(path, code, heart(**values))
+        if kind:
+            tell(path, code, sex=kind)
+    return path
+
+
+def test_the_default_states_keep_their_pairs_and_more_states_have_all_of_theirs() -> None:
+    assert [tuple(map(str, pair)) for pair in PAIRS] == [
+        ("anger", "neutral"),
+        ("happiness", "neutral"),
+        ("anger", "happiness"),
+    ]
+    assert pairs_of(("a", "b")) == (("b", "a"),)
+    assert len(pairs_of(tuple("abcdef"))) == 15
+
+
+def test_states_are_labels_of_stimuli_in_any_case(study: Path) -> None:
+    found = answered(study, states=("REST", "film a", "Film B"))
+    assert [(test.first, test.second) for test in found.comparisons] == [
+        ("Film B", "REST"),
+        ("film a", "REST"),
+        ("Film B", "film a"),
+    ]
+    assert [test.n_both for test in found.comparisons] == [13, 14, 13]
+    assert not found.other_states
+    assert found.all_states[0].n == 13
+    assert found.flow is not None
+    assert found.flow.stages[4].title == "In Film B, film a or REST"
+    assert answered(study).participants == 0, "nobody met anger, happiness or neutral"
+
+
+def test_two_states_are_one_test_and_six_are_fifteen(tmp_path: Path) -> None:
+    names = ("neutral", "surprise", "sadness", "fear", "disgust", "anger")
+    rng = random.Random(1)
+    people = {
+        f"P-{number}": heart(**{name: 70 + rng.gauss(0, 3) for name in names})
+        for number in range(4)
+    }
+    path = make_study(tmp_path, people)
+    two = answered(path, states=("neutral", "fear"))
+    assert (two.tests_computed, len(two.comparisons)) == (1, 1)
+    assert two.comparisons[0].holm_p == two.comparisons[0].p
+    assert "between the two states taken together" in two.all_states[0].sentence
+    assert answered(path, states=names).tests_computed == 15
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        ({"states": ("anger",)}, "at least 2"),
+        ({"states": tuple("abcdefg")}, "at most 6"),
+        ({"states": ("anger", " Anger")}, "named twice"),
+        ({"states": ("anger", " ")}, "no name"),
+        ({"states": ("anger", "film a"), "state": "observed"}, "film a is no emotion"),
+        ({"states": ("anger", "film a"), "state": "reported"}, "film a is no emotion"),
+    ],
+)
+def test_states_that_cannot_be_compared_are_refused(asked: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        AnalysisQuery.model_validate(asked)
+
+
+def test_groups_are_compared_and_who_is_not_in_them_is_counted(study: Path) -> None:
+    found = answered(study, states=FILMS, group="sex")
+    [own] = found.groups
+    assert own.sizes == {"female": 6, "male": 5, "other": 1}
+    assert (own.too_small, own.no_attribute, own.incomplete) == (("other",), 1, {"female": 1})
+    assert own.interaction is not None
+    assert own.groups is not None
+    assert own.interaction.adjusted_p < 0.001
+    assert own.interaction.sentence.startswith("What the states do to heart rate depended on sex")
+    assert "people: female 6, male 5" in own.interaction.sentence
+    assert "interaction of state and sex on heart rate" in own.interaction.apa
+    assert "F(" in own.groups.apa
+    assert own.left_out == (
+        "Heart rate, in no test of the groups: 1 person without sex; 1 person without all states "
+        "(female 1); 1 person in groups of fewer than 3 (other)."
+    )
+
+
+def test_the_size_of_an_interaction_is_told_by_pairs_of_states(study: Path) -> None:
+    [own] = answered(study, states=FILMS, group="sex").groups
+    contrasts = {(c.first_state, c.second_state): c for c in own.contrasts}
+    assert len(contrasts) == 4
+    film = contrasts["Film A", "rest"]
+    assert (film.first, film.second, film.n_first, film.n_second) == ("male", "female", 5, 6)
+    assert film.difference == pytest.approx(-12, abs=2.5)
+    assert film.interval.low < -12 < film.interval.high
+    assert film.adjusted_p < 0.001 < contrasts["film b", "rest"].adjusted_p
+    assert None in {first for first, _ in contrasts}
+
+
+def test_the_flow_says_who_is_in_no_group_and_tells_no_attribute_in_the_export(study: Path) -> None:
+    flow = answered(study, states=FILMS, group="sex").flow
+    assert flow is not None
+    text = flow_csv(flow)
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if row["step"] == "group"]
+    assert {row["reason"]: row["people"] for row in rows} == {
+        "used": "11",
+        "no_attribute": "1",
+        "incomplete": "1",
+        "too_small": "1",
+    }
+    assert "female" not in text
+
+
+def test_an_attribute_that_nobody_has_gives_a_reason_and_no_number(study: Path) -> None:
+    [own] = answered(study, states=FILMS, group="handedness").groups
+    assert (own.groups, own.interaction, own.contrasts) == (None, None, ())
+    assert own.reason.startswith("it needs at least 2 groups of 3 people")
+    assert own.no_attribute == 14
+    assert "by handedness: no F test" in report(answered(study, states=FILMS, group="handedness"))
+
+
+def test_who_withdraws_is_in_no_group_any_more(study: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "affect-edge.db"
+    copy.write_bytes(study.read_bytes())
+    Study(copy).withdraw_consent("P-00")
+    [own] = answered(copy, states=FILMS, group="sex").groups
+    assert (own.sizes["female"], own.no_attribute) == (5, 2)
+
+
+def test_unequal_groups_that_spread_otherwise_are_warned_of(tmp_path: Path) -> None:
+    rng = random.Random(2)
+    path = make_study(tmp_path, {})
+    for number in range(12):
+        wide = 9.0 if number < 4 else 1.0
+        add_session(
+            path, f"P-{number}", heart(**{name: 70 + wide * rng.gauss(0, 1) for name in FILMS})
+        )
+        tell(path, f"P-{number}", medication="beta blocker" if number < 4 else "none")
+    found = answered(path, states=FILMS, group="medication")
+    assert found.groups[0].uneven
+    assert any("Believe Welch’s comparisons" in text for text in found.warnings)
+
+
+def test_states_and_group_are_part_of_what_is_preregistered(study: Path) -> None:
+    question = AnalysisQuery(states=FILMS, group="sex")
+    preregister(study, PreregistrationDocument(question=question, people=14, stopping="n"), "me")
+    same = compared(study, question, 14)
+    other = compared(study, AnalysisQuery(states=("rest", "Film A")), 14)
+    assert same is not None
+    assert other is not None
+    assert same.as_preregistered
+    assert other.differences == (
+        "states: preregistered rest, Film A, film b, asked rest, Film A.",
+        "group: preregistered sex, asked none.",
+    )

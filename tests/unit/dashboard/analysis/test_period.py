@@ -1,0 +1,67 @@
+"""A heart that calms down makes differences; the page says so, by their size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dashboard.analysis.analyse import analyse
+from dashboard.analysis.present.cautions import cautions_of
+from dashboard.analysis.present.response import response_of
+from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.results import Analysis
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.reader import Reader
+from tests.support.studies import HEART, States, make_study
+
+NOISE = (0.6, -0.9, 0.3, 1.1, -0.5, -0.8, 0.7, -0.2, 0.9, -0.6)
+
+
+def studied(folder: Path, reversed_people: int, fall: float) -> Analysis:
+    """Ten people meet anger and neutral, five minutes apart; anger first for the reversed ones."""
+    people: dict[str, States] = {}
+    for place, noise in enumerate(NOISE):
+        level = 70.0 + place
+        order = ("neutral", "anger") if place >= reversed_people else ("anger", "neutral")
+        people[f"P-{place}"] = {
+            order[0]: {HEART: [level + noise]},
+            order[1]: {HEART: [level - fall - NOISE[place - 3]]},
+        }
+    query = AnalysisQuery(vital=(VitalKind.HEART_RATE,))
+    return analyse(Reader(make_study(folder, people)), query)
+
+
+def about_time(found: Analysis) -> list[str]:
+    return [text for text in cautions_of(found) if text.startswith("Time in the session.")]
+
+
+def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
+    found = studied(tmp_path, 0, fall=8.0)
+    [caution] = about_time(found)
+    assert "everybody met anger after neutral, by 5.0 min on average" in caution
+    assert "must not be called an effect of the state" in caution
+    assert found.family[0].period is not None
+    assert found.family[0].period.adjusted is None
+    assert found.drifts[0].drift is None
+
+
+def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
+    tmp_path: Path,
+) -> None:
+    found = studied(tmp_path, 1, fall=8.0)
+    period = found.family[0].period
+    assert period is not None
+    assert period.adjusted is not None
+    assert abs(period.adjusted.difference) < 1
+    assert period.gap == 4.0
+    drift = found.drifts[0].drift
+    assert drift is not None
+    assert -1.9 < drift.slope < -1.3
+    [caution] = about_time(found)
+    assert "The two disagree" in caution or "of the difference" in caution
+    [model] = response_of(found).periods
+    assert model.sentence
+    assert model.difference == period.adjusted.difference
+
+
+def test_balanced_order_needs_no_caution(tmp_path: Path) -> None:
+    assert about_time(studied(tmp_path, 5, fall=0.5)) == []

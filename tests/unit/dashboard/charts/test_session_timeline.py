@@ -1,0 +1,107 @@
+"""The timeline of a session as shapes, on one axis, and two sessions from their starts on."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.charts.session_timeline import Recording, session_timeline, since_start
+from edge_agent.core.clock import Instant
+from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.study import Marker, MarkerKind
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
+
+MINUTE = 60_000
+START = 1_800_000_000_000
+
+
+def vital(start: int, kind: VitalKind, values: tuple[float | None, ...]) -> VitalTrend:
+    """Readings of one each minute."""
+    starts = tuple(start + MINUTE * n for n in range(len(values)))
+    counts = tuple(0 if value is None else 1 for value in values)
+    none = (0,) * len(values)
+    return VitalTrend(
+        kind, start, start + MINUTE * len(values), MINUTE, "row", starts, values, values, values,
+        counts, none, False,
+    )  # fmt: skip
+
+
+def recording(start: int = START, minutes: int = 4, label: str = "anger") -> Recording:
+    """Minutes of anger but for a first one that is half neutral, and a last without a face."""
+    known = (0.5, *(1.0,) * (minutes - 2), None)
+    shares = {e: tuple(None if v is None else 0.0 for v in known) for e in EMOTIONS}
+    shares[Emotion.ANGER] = known
+    shares[Emotion.NEUTRAL] = (0.5, *(0.0,) * (minutes - 2), None)
+    starts = tuple(start + MINUTE * n for n in range(minutes))
+    rows = (60,) * minutes
+    end = start + MINUTE * minutes
+    trend = Trend(
+        start, end, MINUTE, "row", starts, shares, shares[Emotion.FEAR], shares, rows, rows, False
+    )
+    heart = (70.0, None, None, *(80.0,) * (minutes - 3))
+    cuff = (120.0, *(None,) * (minutes - 2), 130.0)
+    markers = [
+        Marker(Instant(0, start), MarkerKind.STIMULUS_START, label),
+        Marker(Instant(0, start + 2 * MINUTE), MarkerKind.NOTE, "coughed"),
+    ]
+    return Recording(
+        start,
+        end,
+        trend,
+        {
+            VitalKind.HEART_RATE: vital(start, VitalKind.HEART_RATE, heart),
+            VitalKind.SYSTOLIC: vital(start, VitalKind.SYSTOLIC, cuff),
+        },
+        [ConditionInterval(1, "P-01", label, start, start + MINUTE)],
+        markers,
+    )
+
+
+def test_shares_fill_the_strip_and_a_minute_without_a_face_stays_empty() -> None:
+    (strip,) = session_timeline([("", recording())], 854.0).strips
+    quarter = (854 - 54) / 4
+    assert [(bar.name, bar.height) for bar in strip.bars] == [
+        ("neutral", 48.0),
+        ("anger", 48.0),
+        ("anger", 96.0),
+        ("anger", 96.0),
+    ]
+    assert [bar.x for bar in strip.bars] == [44.0, 44.0, 44 + quarter, 44 + 2 * quarter]
+    assert {bar.width for bar in strip.bars} == {quarter}
+
+
+def test_a_strap_that_was_silent_breaks_its_line_and_a_cuff_s_readings_are_joined() -> None:
+    heart, pressure = session_timeline([("", recording(minutes=8))], 860.0).panels
+    assert heart.caption == "Heart rate, /min"
+    assert len(heart.lines) == 2
+    assert len(heart.lines[0].dots) == 1
+    assert not heart.lines[1].dots
+    (cuff,) = pressure.lines
+    assert len(cuff.dots) == 2
+    assert [tick.text for tick in pressure.ticks] == ["120", "125", "130"]
+
+
+def test_two_sessions_begin_together_and_the_axis_is_as_long_as_the_longer() -> None:
+    later = recording(START + 500 * MINUTE, 8, "joy")
+    picture = session_timeline([("A", recording()), ("B", later)], 860.0)
+    assert [strip.bands[0].x for strip in picture.strips] == [44.0, 44.0]
+    assert picture.ticks[-1].text == "8:00"
+    assert [line.second for line in picture.panels[1].lines] == [False, True]
+    assert [flag.text for flag in picture.flags] == ["1"]
+    assert picture.flags[0].at == pytest.approx(44 + 806 / 4, abs=0.1)
+
+
+def test_a_name_that_does_not_fit_its_condition_is_shortened_and_kept_in_full() -> None:
+    narrow = session_timeline([("", recording(label="a very long condition"))], 330.0)
+    band = narrow.strips[0].bands[0]
+    assert band.name == "a very long condition"
+    assert band.name.startswith(band.text.removesuffix("…"))
+    assert band.text.endswith("…")
+    assert len(band.text) < 10
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"), [(0, "0:00"), (59_600, "1:00"), (245_000, "4:05"), (3_845_000, "1:04:05")]
+)
+def test_times_since_the_start_are_written_as_a_clock_does(ms: int, text: str) -> None:
+    assert since_start(ms) == text

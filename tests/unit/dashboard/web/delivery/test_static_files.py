@@ -1,0 +1,58 @@
+"""How pages and static files are sent: compressed, and kept by browsers where they may."""
+
+from __future__ import annotations
+
+import gzip
+import re
+
+from starlette.testclient import TestClient
+
+from dashboard.web.delivery.static_files import STATIC, static_name
+
+
+def test_a_page_names_its_files_by_their_content_and_browsers_keep_them(ada: TestClient) -> None:
+    page = ada.get("/study").text
+    addresses = re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|js|svg))"', page)
+    assert addresses and all(one.startswith(f"/static/{static_name()}/") for one in addresses)
+    for address in addresses:
+        answer = ada.get(address)
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_file_is_compressed_once_and_the_same_as_on_the_disk(ada: TestClient) -> None:
+    address = f"/static/{static_name()}/app.css"
+    with ada.stream("GET", address, headers={"accept-encoding": "gzip"}) as answer:
+        sent = b"".join(answer.iter_raw())
+        assert answer.headers["content-encoding"] == "gzip"
+        assert answer.headers["vary"] == "Accept-Encoding"
+    assert gzip.decompress(sent) == (STATIC / "app.css").read_bytes()
+    plain = ada.get(address, headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.content == (STATIC / "app.css").read_bytes()
+
+
+def test_without_the_name_a_file_is_asked_for_each_time_and_not_sent_again(ada: TestClient) -> None:
+    first = ada.get("/static/app.css")
+    assert first.headers["cache-control"] == "public, no-cache"
+    again = ada.get("/static/app.css", headers={"if-none-match": first.headers["etag"]})
+    assert again.status_code == 304 and again.content == b""
+
+
+def test_what_is_not_there_is_not_kept_and_nothing_beside_the_folder_is_sent(
+    ada: TestClient,
+) -> None:
+    for path in ("nothing.css", "../app.py", "%2e%2e/app.py"):
+        answer = ada.get(f"/static/{static_name()}/{path}")
+        assert answer.status_code == 404, path
+        assert "immutable" not in answer.headers.get("cache-control", "")
+
+
+def test_pages_and_answers_are_compressed_but_no_download(ada: TestClient) -> None:
+    for path in ("/live", "/api/v1/openapi.json"):
+        answer = ada.get(path)
+        assert answer.headers["content-encoding"] == "gzip", path
+        assert answer.headers["cache-control"] == "no-store", path
+        plain = ada.get(path, headers={"accept-encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+    assert "content-encoding" not in ada.get("/export/nothing").headers

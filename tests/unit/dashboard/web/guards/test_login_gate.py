@@ -1,0 +1,104 @@
+"""What an attempt to log in passes: counted per address and account, and never for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from dashboard.accounts.passwords import AccountError
+from dashboard.web.guards.login_gate import Asker, HeldUpError, LoginGate
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import migrate
+from tests.support.clocks.simulated_time import Seconds
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "affect-edge.db"
+    migrate(file)
+    return file
+
+
+def wrong() -> None:
+    raise AccountError("Name or password is wrong.")
+
+
+def tries(gate: LoginGate, asker: Asker, *, right: bool = False) -> int:
+    """Return how many seconds an attempt has to wait; 0: it was checked."""
+    try:
+        asyncio.run(gate.checked(asker, (lambda: None) if right else wrong))
+    except AccountError:
+        return 0
+    except HeldUpError as error:
+        if error.status != 429:
+            raise
+        return error.wait
+    return 0
+
+
+def stranger(number: int, name: str = "ada") -> Asker:
+    return Asker(f"192.0.2.{number}", name)
+
+
+def test_a_sixth_attempt_from_one_address_waits_and_a_restart_does_not_help(path: Path) -> None:
+    clock = Seconds()
+    gate = LoginGate(path, clock)
+    assert [tries(gate, stranger(1, "")) for _ in range(6)] == [0, 0, 0, 0, 0, 300]
+    later = Seconds()
+    later.now = 7.0  # the machine was started anew
+    assert tries(LoginGate(path, later), stranger(1, "")) in range(290, 301)
+    assert tries(LoginGate(path, later), stranger(2, "")) == 0
+
+
+def test_a_right_attempt_is_forgiven_for_good(path: Path) -> None:
+    gate = LoginGate(path, Seconds())
+    for _ in range(4):
+        tries(gate, stranger(1))
+    assert tries(gate, stranger(1), right=True) == 0
+    assert [tries(LoginGate(path, Seconds()), stranger(1)) for _ in range(5)] == [0] * 5
+
+
+def test_guesses_from_everywhere_at_one_account_wait_longer_and_longer(path: Path) -> None:
+    clock = Seconds()
+    gate = LoginGate(path, clock)
+    assert [tries(gate, stranger(n)) for n in range(10)] == [0] * 10
+    waits = []
+    for n in range(10, 20):
+        waits.append(tries(gate, stranger(n)))
+        clock.now += waits[-1]
+        assert tries(gate, stranger(n)) == 0
+    assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert tries(gate, stranger(99)) == 300
+    assert tries(gate, stranger(98, "eve")) == 0, "another account"
+    assert tries(LoginGate(path, clock), stranger(97)) > 290, "a restart forgives nothing"
+
+
+def test_nobody_can_lock_the_owner_out_by_guessing(path: Path) -> None:
+    gate = LoginGate(path, Seconds())
+    for n in range(10):
+        tries(gate, stranger(n))
+    assert tries(gate, stranger(50)) > 0
+    known = Asker("192.0.2.1", "ada", gate.devices.cookie_for("ada"))
+    assert tries(gate, known) == 0
+    assert tries(gate, Asker("127.0.0.1", "ada")) == 0, "on the machine, or by ssh"
+    other = Asker("192.0.2.60", "ada", gate.devices.cookie_for("eve"))
+    assert tries(gate, other) > 0, "a cookie of another account helps nobody"
+
+
+def test_a_known_browser_has_five_attempts_of_its_own(path: Path) -> None:
+    gate = LoginGate(path, Seconds())
+    for _ in range(5):
+        tries(gate, stranger(1))
+    known = Asker("192.0.2.1", "ada", gate.devices.cookie_for("ada"))
+    assert [tries(gate, known) for _ in range(6)] == [0, 0, 0, 0, 0, 300]
+
+
+def test_an_attempt_that_cannot_be_written_down_is_not_checked(path: Path) -> None:
+    gate = LoginGate(path, Seconds())
+    path.unlink()
+    checked: list[bool] = []
+    with pytest.raises(StoreError):
+        asyncio.run(gate.checked(stranger(1), lambda: checked.append(True)))
+    assert not checked

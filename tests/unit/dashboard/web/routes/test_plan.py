@@ -1,0 +1,108 @@
+"""Before the study: the planner, and preregistrations that nobody can change."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.web.settings import DashboardOptions
+from tests.support.dashboard import client_of, set_up
+
+FORM = {
+    "question": "vital=heart_rate&bound_heart_rate=3",
+    "people": "24",
+    "exclusions": "readings without contact",
+    "stopping": "after 24 people",
+}
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> TestClient:
+    """Somebody who is logged in."""
+    return set_up(client_of(tmp_path), tmp_path)
+
+
+def test_page_and_programs_plan_the_same_study(ada: TestClient) -> None:
+    found = ada.get("/api/v1/plan?difference=5&sd=10&correlation=0.5&tests=9").json()
+    assert found["effect"] == 0.5
+    assert found["n"] > found["n_single"]
+    assert found["sentence"] in ada.get("/plan?difference=5&sd=10&correlation=0.5").text
+    assert found["curve"][-1]["power"] > 0.8
+
+
+def test_a_plan_without_an_effect_or_with_one_order_says_what_is_missing(ada: TestClient) -> None:
+    assert ada.get("/api/v1/plan").status_code == 422
+    answer = ada.get("/plan?d_z=0.5&order=1")
+    assert answer.status_code == 422
+    assert "no number of people can tell" in answer.text
+
+
+def test_what_was_written_stays_where_one_field_is_wrong(ada: TestClient) -> None:
+    answer = ada.post("/plan/preregistrations", data={**FORM, "people": "many"})
+    assert answer.status_code == 422
+    assert "readings without contact</textarea>" in answer.text
+    assert "after 24 people</textarea>" in answer.text
+    assert ada.get("/api/v1/preregistrations").json() == []
+
+
+def test_what_is_preregistered_is_frozen_and_shown_to_be_printed(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    answer = ada.post("/plan/preregistrations", data=FORM)
+    assert answer.status_code == 303
+    printed = ada.get(answer.headers["location"]).text
+    [made] = ada.get("/api/v1/preregistrations").json()
+    assert made["sha256"] in printed
+    assert "after 24 people" in printed
+    assert made["document"]["question"]["bound_heart_rate"] == 3
+    assert made["intact"] is True
+    with sqlite3.connect(DashboardOptions(data=tmp_path).database) as connection:
+        for words in ("UPDATE preregistration SET document = '{}'", "DELETE FROM preregistration"):
+            with pytest.raises(sqlite3.IntegrityError, match="a preregistration is never"):
+                connection.execute(words)
+        [(detail,)] = connection.execute("SELECT detail FROM audit WHERE action = 'preregister'")
+    connection.close()
+    assert detail == f"1 {made['sha256']}"
+    assert ada.get("/plan/preregistrations/9").status_code == 404
+
+
+def test_who_changes_the_file_itself_is_found_out(ada: TestClient, tmp_path: Path) -> None:
+    ada.post("/plan/preregistrations", data=FORM)
+    with sqlite3.connect(DashboardOptions(data=tmp_path).database) as connection:
+        connection.execute("DROP TRIGGER preregistration_is_frozen")
+        connection.execute("UPDATE preregistration SET at = at - 1")
+    connection.close()
+    assert "does not fit its SHA-256" in ada.get("/plan/preregistrations/1").text
+    said = ada.get("/api/v1/analysis").json()["preregistration"]
+    assert any("the database was changed" in text for text in said["differences"])
+
+
+def test_the_analysis_says_what_differs_from_what_was_preregistered(ada: TestClient) -> None:
+    assert "Nothing was preregistered" in ada.get("/analysis").text
+    assert ada.get("/api/v1/analysis").json()["preregistration"] is None
+    ada.post("/plan/preregistrations", data=FORM)
+    found = ada.get("/api/v1/analysis?vital=heart_rate&bound_heart_rate=2").json()
+    said = found["preregistration"]
+    assert said["as_preregistered"] is False
+    assert said["differences"] == [
+        "bound heart rate: preregistered 3, asked 2.",
+        "People: preregistered 24, 0 have readings so far.",
+    ]
+    page = ada.get("/analysis?vital=heart_rate&bound_heart_rate=2").text
+    assert "Not as preregistered on" in page
+    assert "bound heart rate: preregistered 3, asked 2." in page
+    newer = {"question": {"bound_heart_rate": 2}, "people": 12, "stopping": "then"}
+    assert ada.post("/api/v1/preregistrations", json=newer).status_code == 201
+    assert [one["id"] for one in ada.get("/api/v1/preregistrations").json()] == [2, 1]
+
+
+@pytest.mark.parametrize(("field", "value"), [("people", "0"), ("stopping", " ")])
+def test_a_form_with_something_missing_freezes_nothing(
+    ada: TestClient, field: str, value: str
+) -> None:
+    answer = ada.post("/plan/preregistrations", data=FORM | {field: value})
+    assert answer.status_code == 422
+    assert ada.get("/api/v1/preregistrations").json() == []

@@ -1,0 +1,202 @@
+"""Sessions as a BIDS data set: what its files hold, and what the official validator says."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.core.errors import StoreError
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.export.bids.names import seconds, subject_labels
+from edge_agent.store.export.formats import format_named
+from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.study.study import Study
+from tests.support.datasets.bids import downloaded_validator, validated
+from tests.support.timeline import database, instant, reading, row
+
+BEH = "sub-P01/ses-1/beh/sub-P01_ses-1_task-affect"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two people, one with two sessions; readings of three sensors, one of them in doubt."""
+    readings = [
+        *(reading(second + 0.25, 60.0 + second) for second in range(8)),
+        reading(8.25, 0.0, flags=(VitalFlag.CONTACT_LOST,)),
+        reading(3.5, 70.5, source="=cmd|tab"),
+        reading(5.0, 120.0, VitalKind.SYSTOLIC, "cuff"),
+        reading(1.1, 0.832, VitalKind.RR_INTERVAL),
+        *(reading(second, 80.0) for second in (31, 61, 95)),
+    ]
+    rows = [row(second) for second in (*range(10), *range(31, 40))]
+    made = database(tmp_path_factory.mktemp("bids"), rows, readings)
+    study = Study(made)
+    study.create_participant("Nobody")
+    for number, code in enumerate(("P01", "P-01", "P01")):
+        start = 30 * number
+        if number < 2:
+            study.create_participant(code)
+            study.give_consent(code, "v1")
+        study.start_session(code, Purpose.RESEARCH, f"films {number}", at=instant(start))
+        study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 2))
+        study.add_marker(MarkerKind.STIMULUS_END, "", at=instant(start + 8.5))
+        study.add_marker(MarkerKind.NOTE, "+1\ta note".replace("\t", " "), at=instant(start + 9))
+        study.add_marker(MarkerKind.STIMULUS_START, "neutral", at=instant(start + 10))
+        study.end_session(at=instant(start + 20))
+    with write_transaction(made) as connection:
+        connection.execute(
+            "INSERT INTO gap (started, ended, source, reason) VALUES (?, ?, 'camera', 'stalled')",
+            (instant(-5).wall_ms, instant(1).wall_ms),
+        )
+    return made
+
+
+@pytest.fixture(scope="module")
+def dataset(recorded: Path) -> Path:
+    out = recorded.parent / "dataset"
+    files = format_named("bids").export(recorded, out)
+    assert files == sorted(file for file in out.rglob("*") if file.is_file())
+    return out
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def told(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_the_official_validator_has_nothing_but_the_missing_authors(
+    dataset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    validator = downloaded_validator(tmp_path_factory.mktemp("validator"))
+    # people have different numbers of sessions, and who wrote the study nobody told
+    warnings = {"NO_AUTHORS", "MISSING_SESSION", "INCONSISTENT_SUBJECTS"}
+    errors, warned = validated(validator, dataset)
+    assert errors == set()
+    assert warned <= warnings
+    (dataset / BEH).with_name("wrong_name.tsv").write_text("onset\n")
+    try:
+        assert validated(validator, dataset)[0], "a wrong name is noticed, so the validator looks"
+    finally:
+        (dataset / BEH).with_name("wrong_name.tsv").unlink()
+
+
+def test_people_with_sessions_stand_in_the_table_of_participants_and_others_do_not(
+    dataset: Path,
+) -> None:
+    people = table(dataset / "participants.tsv")
+    named = {one["participant_id"]: one["participant"] for one in people}
+    assert named == {"sub-P01": "P-01", "sub-P01x2": "P01"}
+    assert {one["consent_version"] for one in people} == {"v1"}
+    sessions = table(dataset / "sub-P01x2" / "sub-P01x2_sessions.tsv")
+    assert [(one["session_id"], one["session"], one["name"]) for one in sessions] == [
+        ("ses-1", "1", "films 0"),
+        ("ses-2", "3", "films 2"),
+    ]
+    assert sessions[0]["acq_time"] == "2026-09-21T14:20:00.000Z"
+
+
+def test_a_stimulus_is_an_event_that_lasts_and_a_note_an_instant(dataset: Path) -> None:
+    events = table(dataset / f"{BEH.replace('P01', 'P01x2')}_events.tsv")
+    assert [tuple(one.values()) for one in events] == [
+        ("2.000", "6.500", "anger", "stimulus_start", "anger"),
+        ("9.000", "0.000", "n/a", "note", "'+1 a note"),
+        ("10.000", "n/a", "neutral", "stimulus_start", "neutral"),
+    ]
+
+
+def test_readings_stand_as_they_were_measured_and_resampled_beside_it(dataset: Path) -> None:
+    stem = f"{BEH.replace('P01', 'P01x2')}"
+    readings = table(dataset / f"{stem}_acq-vital_beh.tsv")
+    assert len(readings) == 12
+    doubtful = [one for one in readings if one["flags"] != "n/a"]
+    assert [(one["onset"], one["value"]) for one in doubtful] == [("8.250", "0.0")]
+    assert {one["source"] for one in readings} == {"strap", "cuff", "'=cmd|tab"}
+    physio = dataset / f"{stem}_recording-resampled_physio"
+    about = told(physio.with_suffix(".json"))
+    assert about["Columns"] == ["heart_rate", "heart_rate__2"], "no cuff, no intervals"
+    assert (about["SamplingFrequency"], about["StartTime"]) == (1, 0)
+    assert "Resampled: the newest reading" in about["heart_rate"]["Description"]
+    assert about["heart_rate"]["Units"] == "/min"
+    with gzip.open(physio.with_suffix(".tsv.gz"), "rt") as file:
+        samples = [line.rstrip("\n").split("\t") for line in file]
+    strap = [line[about["heart_rate"]["Source"] != "strap"] for line in samples]
+    assert strap == ["n/a", *(repr(60.0 + second) for second in range(8))]
+    other = [line[about["heart_rate"]["Source"] == "strap"] for line in samples]
+    assert other == ["n/a"] * 4 + ["70.5"] * 5, "held for five seconds, not for ever"
+
+
+def test_a_gap_is_cut_to_the_session_into_which_it_reaches(dataset: Path) -> None:
+    gaps = table(dataset / f"{BEH.replace('P01', 'P01x2')}_acq-gap_beh.tsv")
+    assert [tuple(one.values()) for one in gaps] == [("0.000", "1.000", "camera", "stalled")]
+    assert not (dataset / f"{BEH}_acq-gap_beh.tsv").exists()
+
+
+def test_every_column_is_described_and_every_file_is_named_in_the_readme(dataset: Path) -> None:
+    readme = (dataset / "README.md").read_text()
+    for file in dataset.glob("sub-*/ses-*/beh/*"):
+        stem, _, suffix = file.name.partition(".")[0].rpartition("_")
+        if file.name.endswith(".tsv"):
+            entities = [part for part in stem.split("_") if part[:3] not in {"sub", "ses"}]
+            described = told(dataset / ("_".join([*entities, suffix]) + ".json"))
+            heads = file.read_text().partition("\n")[0].split("\t")
+            assert set(heads) <= set(described), file.name
+        ending = file.name.rpartition("task-affect")[2].replace(".json", ".tsv.gz")
+        assert f"…{ending}`" in readme, file.name
+
+
+def test_single_sessions_can_be_chosen(recorded: Path, tmp_path: Path) -> None:
+    format_named("bids").export(recorded, tmp_path / "one", Choice((2,)))
+    assert [one["participant"] for one in table(tmp_path / "one" / "participants.tsv")] == ["P-01"]
+    assert [one.name for one in (tmp_path / "one").glob("sub-*")] == ["sub-P01"]
+
+
+def test_a_folder_that_holds_anything_is_left_alone(recorded: Path, tmp_path: Path) -> None:
+    format_named("csv").export(recorded, tmp_path / "there")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StoreError, match="is not empty. Name a new folder"):
+        format_named("bids").export(recorded, tmp_path / "there")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_labels_are_letters_and_digits_and_never_the_same() -> None:
+    codes = ["P-1", "P.1", "p1", "P1x2", "A_b"]
+    labels = subject_labels(codes)
+    assert list(labels) == codes
+    assert all(label.isalnum() for label in labels.values())
+    assert len({label.casefold() for label in labels.values()}) == len(codes)
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [(0, "0.000"), (1, "0.001"), (-1500, "-1.500"), (2**52 + 1, "4503599627370.497")],
+)
+def test_seconds_have_all_their_digits(ms: int, text: str) -> None:
+    assert seconds(ms) == text
+    assert round(1000 * float(text)) == ms
+
+
+def test_the_dashboard_sends_it_as_a_zip_with_its_folders(recorded: Path, tmp_path: Path) -> None:
+    from dashboard.web.export_jobs import ExportJobs, ExportRequest
+
+    jobs = ExportJobs(recorded, "pi", {}, ())
+    try:
+        made = jobs.prepare(1, ExportRequest(format_named("bids"), Choice()))
+        made.done.result(timeout=30)
+        assert made.problem == ""
+        with zipfile.ZipFile(made.file) as archive:
+            assert f"{BEH}_events.tsv" in archive.namelist()
+    finally:
+        jobs.close()

@@ -1,0 +1,322 @@
+"""BIDS data sets as studies: ours to the last digit, others as far as they tell readings."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from dashboard.__main__ import main as dashboard
+from edge_agent.cli import cli
+from edge_agent.core.errors import DataFileError
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.study.study import Study
+from tests.support.datasets.bids import write_dataset
+from tests.support.studies import add_session
+from tests.support.timeline import add, instant, query, reading, row
+
+STATED = ("--consent", "paper", "--consent-on", "2026-01-01T00:00:00Z", "--purpose", "research")
+STARTING = ("--starting", "2026-02-01T09:00:00Z")
+
+
+def take(folder: Path, source: Path, *words: str) -> Any:
+    here = ["--data", str(folder / "here"), "--json"]
+    done = CliRunner().invoke(cli, ["import-study", str(source), *words, *here])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.stdout, done.output
+    return json.loads(done.stdout)
+
+
+def stored(folder: Path, sql: str) -> Any:
+    return query(folder / "here" / "affect-edge.db", sql)
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with all that a session can hold, and codes that are no labels."""
+    folder = tmp_path_factory.mktemp("there")
+    path = folder / "affect-edge.db"
+    migrate(path)
+    kinds = {VitalKind.HEART_RATE: 70.1, VitalKind.SYSTOLIC: 120.0, VitalKind.DIASTOLIC: 113.7}
+    for number, code in enumerate(("P-1", "P1", "A_b.c", "P-1")):
+        states = {
+            state: {kind: [value + 0.1 * number + more] for kind, value in kinds.items()}
+            for state, more in (("anger", 3.3 + number), ("neutral", 0.7), ("happiness", 1.1))
+        }
+        add_session(path, code, states)
+    start = 3600 * 4
+    study = Study(path)
+    study.start_session("P1", Purpose.PERSONAL, "=evening", at=instant(start))
+    study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 1))
+    study.add_marker(MarkerKind.STIMULUS_START, "neutral", at=instant(start + 4))
+    study.add_marker(MarkerKind.STIMULUS_END, "", at=instant(start + 4))
+    study.add_marker(MarkerKind.NOTE, "-coughed", at=instant(start + 4))
+    study.add_marker(MarkerKind.BASELINE, "", at=instant(start + 5))
+    study.end_session(at=instant(start + 20))
+    add(path, [row(start + second) for second in range(1, 15)], [reading(start + 2, 1 / 3 + 60)])
+    with write_transaction(path) as connection:
+        connection.execute(
+            "INSERT INTO self_report (session, at, condition, scale, value) VALUES (5, ?, 'anger', "
+            "'valence', 3)",
+            (instant(start + 19).wall_ms,),
+        )
+        connection.execute(
+            "INSERT INTO gap (started, ended, source, reason) VALUES (?, ?, 'camera', 'stalled')",
+            (instant(start + 16).wall_ms, instant(start + 18).wall_ms),
+        )
+        connection.execute(
+            "INSERT INTO unfit (at, interval_ms, track, reason, frames, is_primary, simulated) "
+            "VALUES (?, 1000, 1, 'blurred', 4, 1, 0)",
+            (instant(start + 16).wall_ms,),
+        )
+        connection.execute(
+            "INSERT INTO model (kind, name, version, sha256, since) VALUES ('expression', 'fast', "
+            "'1', 'abc', 1790000000000)"
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(there: Path) -> Path:
+    words = ["export", "--out", str(there / "out"), "--data", str(there), "--format", "bids"]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    return there / "out"
+
+
+def analysed(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    assert dashboard(["analyse", "--json", "--data", str(folder), *words]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+def test_a_data_set_of_ours_keeps_every_row_and_every_digit_of_the_analysis(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], packed: bool
+) -> None:
+    there = dataset.parent
+    source = dataset
+    if packed:
+        source = Path(shutil.make_archive(str(tmp_path / "study"), "zip", dataset))
+    done = take(tmp_path, source)
+    assert (done["imported"], done["problems"], done["notes"]) == (True, [], [])
+    of_person = "JOIN participant AS p ON p.id = participant"
+    for table, columns in (
+        ("participant AS p", "code, created, simulated"),
+        (f"consent {of_person}", "code, text_version, given, withdrawn"),
+        (f"session {of_person}", "session.id, code, purpose, name, started, ended, setting"),
+        ("marker", "session, at, kind, label"),
+        ("self_report", "session, at, condition, scale, value"),
+        ("vital", "at, kind, source, value, flags, device_time"),
+        ("gap", "started, ended, source, reason"),
+        ("unfit", "at, interval_ms, track, reason, frames, is_primary, simulated"),
+        ("model", "kind, name, version, sha256, since"),
+        ("expression", "at, track, frames, neutral, smoothed_anger, emotion, quality"),
+    ):
+        order = "session, at, id" if table == "marker" else columns
+        sql = f"SELECT {columns} FROM {table} ORDER BY {order}"
+        rows = stored(tmp_path, sql)
+        assert rows == query(there / "affect-edge.db", sql), table
+        assert rows, table
+    here = analysed(tmp_path / "here", capsys)
+    assert here == analysed(there, capsys)
+    assert here["comparisons"][0]["p"] is not None
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(dataset: Path, tmp_path: Path) -> None:
+    done = take(tmp_path, dataset, "--dry-run")
+    assert (done["imported"], done["problem_count"]) == (False, 0)
+    counted = {table: one["taken"] for table, one in done["files"].items()}
+    assert counted["participant"] == 3 and counted["session"] == 5 and counted["vital"] == 37
+    assert stored(tmp_path, "SELECT count(*) FROM session") == [(0,)]
+
+
+def test_who_is_left_out_is_left_out_by_code(dataset: Path, tmp_path: Path) -> None:
+    assert take(tmp_path, dataset, "--leave-out", "P1")["imported"]
+    assert stored(tmp_path, "SELECT code FROM participant ORDER BY 1") == [("A_b.c",), ("P-1",)]
+
+
+def test_what_was_recorded_twice_or_cut_off_is_refused_whole(dataset: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(dataset, tmp_path / "copy"))
+    [table] = copy.glob("sub-P1/ses-1/beh/*_acq-vital_beh.tsv")
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines, lines[-1]]) + "\n")
+    done = take(tmp_path, copy)
+    [problem] = done["problems"]
+    assert (done["imported"], problem["file"]) == (False, str(table.relative_to(copy)))
+    assert "is there twice for" in problem["message"]
+    table.write_text("\n".join(lines)[:-30])
+    with pytest.raises(DataFileError, match=r"_beh.tsv, line \d+: has \d cells, but there are 8"):
+        take(tmp_path, copy)
+    assert stored(tmp_path, "SELECT count(*) FROM participant") == [(0,)]
+
+
+def foreign(**changed: Any) -> dict[str, Any]:
+    """A data set of another laboratory: two people, one of them with two sessions."""
+    events = "onset\tduration\ttrial_type\n0\t4\tanger\n4\t0\tcue\n5\tn/a\tneutral\n"
+    files: dict[str, Any] = {
+        "participants.tsv": "participant_id\tsex\nsub-01\tF\nsub-02\tM\nsub-03\tM\n",
+        "task-films_events.json": {"trial_type": {"Description": "film"}},
+        "task-films_physio.json": {
+            "SamplingFrequency": 2,
+            "StartTime": -0.5,
+            "Columns": ["cardiac", "heart_rate", "systolic"],
+            "heart_rate": {"Units": "bpm"},
+        },
+        "README": "Films",
+    }
+    for stem in ("sub-01/ses-a", "sub-01/ses-b", "sub-02/ses-a"):
+        name = f"{stem}/beh/{stem.replace('/', '_')}_task-films"
+        files[f"{name}_events.tsv"] = events
+        files[f"{name}_physio.tsv.gz"] = "0.1\t61\tn/a\n" * 3 + "0.2\t72.5\t120\n" * 9
+        files[f"{name}_eeg.edf"] = "signal"
+    return files | changed
+
+
+def test_another_laboratorys_data_set_gives_readings_conditions_and_sessions(
+    tmp_path: Path,
+) -> None:
+    source = write_dataset(tmp_path / "films", foreign())
+    done = take(tmp_path, source, *STATED, *STARTING)
+    assert done["problems"] == []
+    assert done["imported"]
+    note = "The data set tells no time of 3 sessions: they stand an hour apart from "
+    note += "2026-02-01T09:00:00.000Z on. Their dates mean nothing."
+    told = "2 attributes of participants are not taken: no consent says that they are kept."
+    assert done["notes"][0].startswith(told)
+    assert done["notes"][1:] == ["Not read: 3 of *_eeg.edf.", note]
+    sql = "SELECT code, name, started / 1000 % 86400 FROM session JOIN participant ON "
+    sessions = stored(tmp_path, f"{sql} participant.id = participant ORDER BY started")
+    assert [one[:2] for one in sessions] == [
+        ("sub-01", "ses-a"),
+        ("sub-01", "ses-b"),
+        ("sub-02", "ses-a"),
+    ]
+    assert sessions[0][2] == 9 * 3600
+    sql = "SELECT at - started, kind, value, flags FROM vital JOIN session ON session.id = 1 "
+    readings = stored(tmp_path, f"{sql} AND at < ended ORDER BY at, kind")
+    # the recording began half a second before the events
+    assert readings[:4] == [
+        (0, "heart_rate", 61.0, "imported"),
+        (500, "heart_rate", 61.0, "imported"),
+        (1000, "heart_rate", 61.0, "imported"),
+        (1500, "heart_rate", 72.5, "imported"),
+    ]
+    assert readings[4] == (1500, "systolic", 120.0, "imported")
+    sql = "SELECT at - started, kind, label FROM marker JOIN session ON session.id = session "
+    assert stored(tmp_path, f"{sql} WHERE session = 1 ORDER BY at, marker.id") == [
+        (500, "stimulus_start", "anger"),
+        (4500, "stimulus_end", "anger"),
+        (4500, "note", "cue"),
+        (5500, "stimulus_start", "neutral"),
+    ]
+
+
+def test_times_of_sessions_and_scans_are_kept_and_moved_ones_are_not(tmp_path: Path) -> None:
+    files = foreign()
+    files["sub-01/sub-01_sessions.tsv"] = (
+        "session_id\tacq_time\nses-a\t2026-03-01T10:00:00\nses-b\t1901-03-01T10:00:00\n"
+    )
+    files["sub-02/ses-a/sub-02_ses-a_scans.tsv"] = (
+        "filename\tacq_time\nbeh/sub-02_ses-a_task-films_eeg.edf\t2026-03-02T11:00:00Z\n"
+    )
+    source = write_dataset(tmp_path / "films", files)
+    with pytest.raises(DataFileError, match=r"sub-01/ses-b: tells no time .* --starting TIME"):
+        take(tmp_path, source, *STATED)
+    assert take(tmp_path, source, *STATED, *STARTING)["imported"]
+    starts = stored(tmp_path, "SELECT name, started FROM session ORDER BY id")
+    assert starts == [
+        ("ses-a", 1772359200000),
+        ("ses-b", 1769936400000),
+        ("ses-a", 1772449199500),
+    ], "a scan's time is that of its second 0, and the recording began half a second before"
+
+
+def test_runs_without_times_follow_one_another_in_a_session(tmp_path: Path) -> None:
+    events = "onset\tduration\ttrial_type\n1\t2\tanger\n"
+    files = {
+        f"sub-1/func/sub-1_task-x_run-{run}_events.tsv": events.replace("anger", f"film {run}")
+        for run in (1, 2)
+    }
+    done = take(tmp_path, write_dataset(tmp_path / "x", files), *STATED, *STARTING)
+    assert done["imported"]
+    sql = "SELECT at - started, label FROM marker JOIN session ON session.id = session ORDER BY at"
+    assert stored(tmp_path, sql) == [
+        (1000, "film 1"),
+        (3000, "film 1"),
+        (5000, "film 2"),
+        (7000, "film 2"),
+    ]
+    assert stored(tmp_path, "SELECT code FROM participant") == [("sub-1",)]
+
+
+def test_events_that_overlap_are_said(tmp_path: Path) -> None:
+    events = "onset\tduration\ttrial_type\n0\t10\tblock\n2\t3\tanger\n"
+    source = write_dataset(tmp_path / "x", {"sub-1/beh/sub-1_task-x_events.tsv": events})
+    done = take(tmp_path, source, *STATED, *STARTING)
+    assert any("1 events end after another has begun" in one for one in done["notes"])
+
+
+FILMS = "sub-01/ses-a/beh/sub-01_ses-a_task-films"
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({f"{FILMS}_events.tsv": "onset\tduration\nsoon\t1\n"}, "line 2, column onset: 'soon'"),
+        ({"task-films_physio.json": {"Columns": ["hr"]}}, "has no SamplingFrequency"),
+        ({"task-films_physio.json": "{"}, "task-films_physio.json: is not JSON"),
+        ({"task-films_physio.json": "[]"}, "is no JSON object"),
+        ({f"{FILMS}_events.tsv": "onset\tduration\n1\n"}, "has 1 cells, but there are 2"),
+    ],
+)
+def test_what_cannot_be_read_is_named_and_nothing_is_written(
+    tmp_path: Path, changed: dict[str, Any], problem: str
+) -> None:
+    source = write_dataset(tmp_path / "films", foreign(**changed))
+    with pytest.raises(DataFileError, match=problem):
+        take(tmp_path, source, *STATED, *STARTING)
+    assert stored(tmp_path, "SELECT count(*) FROM participant") == [(0,)]
+
+
+def test_a_packed_recording_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    source = write_dataset(tmp_path / "films", foreign())
+    physio = source / f"{FILMS}_physio.tsv.gz"
+    physio.write_bytes(gzip.compress(b"0.1\t61\tn/a\n" * 3)[:-9])
+    with pytest.raises(DataFileError, match=r"_physio.tsv.gz: cannot be read .* Copy it again"):
+        take(tmp_path, source, *STATED, *STARTING)
+
+
+def test_a_value_that_is_no_number_is_named_by_file_and_line(tmp_path: Path) -> None:
+    changed = {f"{FILMS}_physio.tsv.gz": "0\t61\tn/a\n0\tsixty\tn/a\n"}
+    done = take(tmp_path, write_dataset(tmp_path / "f", foreign(**changed)), *STATED, *STARTING)
+    [problem] = done["problems"]
+    assert not done["imported"]
+    assert (problem["file"], problem["line"]) == (f"{FILMS}_physio.tsv.gz", 2)
+    assert (problem["column"], problem["value"]) == ("value", "sixty")
+
+
+def test_a_waveform_that_is_called_heart_rate_is_not_read(tmp_path: Path) -> None:
+    fast = {"SamplingFrequency": 250, "StartTime": 0, "Columns": ["heart_rate"]}
+    source = write_dataset(tmp_path / "films", foreign(**{"task-films_physio.json": fast}))
+    done = take(tmp_path, source, *STATED, *STARTING)
+    assert "vital" not in done["files"]
+    assert "3 of *_physio.tsv.gz" in done["notes"][1]
+
+
+def test_no_consent_and_no_purpose_are_refused_as_for_tables(tmp_path: Path) -> None:
+    source = write_dataset(tmp_path / "films", foreign())
+    assert (
+        "Fill it in, or give --purpose"
+        in take(tmp_path, source, *STARTING)["problems"][0]["message"]
+    )
+    done = take(tmp_path, source, *STARTING, "--purpose", "research")
+    assert {one["message"].partition("has no consent")[1] for one in done["problems"]} == {
+        "has no consent"
+    }

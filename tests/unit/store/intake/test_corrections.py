@@ -1,0 +1,120 @@
+"""Readings by hand that are corrected or removed: rows, rollups, what is kept, and its erasure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core.errors import StudyError
+from edge_agent.core.given_readings import flag_near_pressures
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.study import Purpose
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.intake.corrections import (
+    ReadingKey,
+    correct_reading,
+    entered_readings,
+    remove_reading,
+    removed_readings,
+)
+from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.write.imports import import_each
+from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
+from tests.support.timeline import database, instant, query
+
+SOURCE = "manual:ada"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return database(tmp_path)
+
+
+def entered(path: Path, second: int, systolic: float, diastolic: float) -> None:
+    """Enter both pressures as the page does."""
+    flags = frozenset({VitalFlag.MANUAL})
+    pair = [
+        VitalReading(instant(second), VitalKind.SYSTOLIC, systolic, SOURCE, flags),
+        VitalReading(instant(second), VitalKind.DIASTOLIC, diastolic, SOURCE, flags),
+    ]
+    import_each(path, flag_near_pressures(pair))
+
+
+def key(second: int, kind: VitalKind = VitalKind.SYSTOLIC, source: str = SOURCE) -> ReadingKey:
+    return ReadingKey(instant(second).wall_ms, kind, source)
+
+
+def test_a_correction_takes_the_place_of_the_value_and_judges_both_pressures_anew(
+    path: Path,
+) -> None:
+    entered(path, 1, 80, 120)
+    entered(path, 2, 118, 79)
+    assert "out_of_range" in query(path, "SELECT flags FROM vital WHERE value = 120")[0][0]
+    correct_reading(path, key(1), 180, actor="ada")
+    shown = entered_readings(path, 9)
+    assert [(one.key.kind.value, one.value, one.was) for one in shown] == [
+        ("systolic", 118, None),
+        ("diastolic", 79, None),
+        ("systolic", 180, 80),
+        ("diastolic", 120, 120),
+    ]
+    assert {one.flags for one in shown} == {frozenset({"manual"})}
+    assert_rollups_are_those_of_the_rows(path)
+    kept = query(path, "SELECT value, new_value, actor FROM vital_change ORDER BY value")
+    assert kept == [(80.0, 180.0, "ada"), (120.0, 120.0, "ada")]
+    assert query(path, "SELECT action, detail FROM audit") == [("reading_correct", "systolic")]
+
+
+def test_a_reading_that_was_removed_counts_nowhere_and_is_kept_beside(path: Path) -> None:
+    entered(path, 1, 1280, 81)
+    entered(path, 2, 128, 82)
+    remove_reading(path, key(1), actor="bob")
+    remove_reading(path, key(2), actor="bob")
+    assert_rollups_are_those_of_the_rows(path)
+    assert query(path, "SELECT kind, value FROM vital ORDER BY at") == [
+        ("diastolic", 81.0),
+        ("diastolic", 82.0),
+    ]
+    assert [(one.value, one.actor) for one in removed_readings(path, 9)] == [
+        (128, "bob"),
+        (1280, "bob"),
+    ]
+
+
+def test_only_what_a_person_entered_and_what_is_still_there_can_be_changed(path: Path) -> None:
+    strap = VitalReading(instant(1), VitalKind.HEART_RATE, 70, "ble:AA")
+    import_each(path, [strap])
+    with pytest.raises(StudyError, match="no heart rate of that time that was entered by hand"):
+        correct_reading(path, key(1, VitalKind.HEART_RATE, "ble:AA"), 71, actor="ada")
+    entered(path, 2, 120, 80)
+    remove_reading(path, key(2), actor="ada")
+    with pytest.raises(StudyError, match="was removed or erased meanwhile"):
+        remove_reading(path, key(2), actor="ada")
+    assert query(path, "SELECT count(*) FROM vital_change") == [(1,)]
+
+
+def test_the_list_says_whose_a_reading_is_and_erasure_takes_what_it_was(path: Path) -> None:
+    study = Study(path)
+    for code, start in (("P01", 0), ("P02", 200)):
+        study.create_participant(code)
+        study.give_consent(code, "3")
+        study.start_session(code, Purpose.RESEARCH, f"films {code}", instant(start))
+        study.end_session(instant(start + 100))
+    for second in (50, 150, 250):
+        entered(path, second, 120 + second / 50, 80)
+        correct_reading(path, key(second), 130 + second / 50, actor="ada")
+    remove_reading(path, key(50), actor="ada")
+    whose = {(one.key.at_ms, one.participant, one.name) for one in entered_readings(path, 9)}
+    assert whose == {
+        (instant(50).wall_ms, "P01", "films P01"),
+        (instant(150).wall_ms, None, ""),
+        (instant(250).wall_ms, "P02", "films P02"),
+    }
+    assert removed_readings(path, 9)[0].participant == "P01"
+    erase_participant(path, "P01", actor="ada")
+    assert query(path, "SELECT DISTINCT at FROM vital_change ORDER BY at") == [
+        (instant(150).wall_ms,),
+        (instant(250).wall_ms,),
+    ]

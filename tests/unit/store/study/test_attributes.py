@@ -1,0 +1,212 @@
+"""Attributes of participants: kept, passed on and erased as far as their consent goes."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from edge_agent.cli import cli
+from edge_agent.core.attributes import AttributeUse, age_band, checked_attribute
+from edge_agent.core.errors import StudyError
+from edge_agent.store.database.schema import MIGRATIONS, connect_any, migrate
+from edge_agent.store.study.attributes import (
+    agree_to_attributes,
+    attribute_use_of,
+    attributes_of,
+    set_attributes,
+)
+from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.erasure import erase_participant
+from tests.support.datasets.bids import write_dataset
+from tests.support.studies import add_session, heart
+from tests.support.timeline import query
+
+STATED = ("--consent", "paper", "--consent-on", "2026-01-01T00:00:00Z", "--purpose", "research")
+
+
+def run(folder: Path, *words: object) -> Any:
+    return CliRunner().invoke(cli, [*(str(word) for word in words), "--data", str(folder)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two people with a session each; both have consented, not yet to attributes."""
+    path = tmp_path / "affect-edge.db"
+    for code in ("P01", "P02"):
+        add_session(path, code, heart(anger=70.0))
+    return tmp_path
+
+
+def database(folder: Path) -> Path:
+    return folder / "affect-edge.db"
+
+
+def test_nothing_is_kept_before_the_participant_agrees(folder: Path) -> None:
+    done = run(folder, "participant", "describe", "P01", "--sex", "female")
+    assert done.exit_code != 0
+    assert "has not agreed that attributes are kept" in str(done.exception)
+    agreed = run(folder, "participant", "consent", "P01", "--text", "4", "--attributes", "here")
+    assert agreed.exit_code == 0, agreed.output
+    words = ("--sex", "female", "--age-band", "18-29", "--field", "handedness=left")
+    done = run(folder, "participant", "describe", "p01", *words, "--json")
+    told = {"age_band": "18-29", "handedness": "left", "sex": "female"}
+    assert json.loads(done.stdout) == {"code": "p01", "consent": "here", "attributes": told}
+    listed = json.loads(run(folder, "participant", "list", "--json").stdout)
+    assert [one["attributes"] for one in listed] == [told, {}]
+    audit = query(database(folder), "SELECT action, detail FROM audit WHERE action LIKE 'attr%'")
+    assert audit == [("attributes_agree", "P01"), ("attributes_set", "p01")], "and no value"
+
+
+def test_one_is_changed_or_removed_and_the_others_stay(folder: Path) -> None:
+    agree_to_attributes(database(folder), "P01", AttributeUse.HERE, actor=None)
+    first = {"sex": "female", "medication": "none", "height": "170"}
+    set_attributes(database(folder), "P01", first, actor=None)
+    set_attributes(database(folder), "P01", {"medication": " beta blocker ", "sex": ""}, actor=None)
+    assert attributes_of(database(folder)) == {
+        "P01": {"height": "170", "medication": "beta blocker"}
+    }
+
+
+def test_a_newer_consent_keeps_what_was_agreed_and_one_to_none_deletes(folder: Path) -> None:
+    path = database(folder)
+    agree_to_attributes(path, "P01", AttributeUse.SHARED, actor=None)
+    set_attributes(path, "P01", {"sex": "male"}, actor=None)
+    Study(path).give_consent("P01", "5")
+    assert attribute_use_of(path, "P01") is AttributeUse.SHARED
+    run(folder, "participant", "consent", "P01", "--text", "6", "--attributes", "none")
+    assert attributes_of(path) == {}
+    assert query(path, "SELECT count(*) FROM participant_attribute") == [(0,)]
+
+
+def test_an_unknown_use_and_a_missing_consent_are_refused(folder: Path) -> None:
+    done = run(folder, "participant", "consent", "P01", "--text", "4", "--attributes", "all")
+    assert done.exit_code == 2
+    assert "choose one of none, here, shared" in done.output
+    Study(database(folder)).withdraw_consent("P02")
+    with pytest.raises(StudyError, match="has given no consent that stands"):
+        agree_to_attributes(database(folder), "P02", AttributeUse.HERE, actor=None)
+    with pytest.raises(StudyError, match="There is no participant 'P09'"):
+        set_attributes(database(folder), "P09", {"sex": "male"}, actor=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("age_band", "33", "'33' is not one of: under 18, 18-29"),
+        ("sex", "f", "is not one of: female"),
+        ("Email", "a@b.example", "says who somebody is"),
+        ("birth_date", "1990-01-01", "says who somebody is"),
+        ("consent_version", "3", "is a column of exported tables"),
+        ("hand side", "left", "lower-case letters"),
+        ("note", "a\nb", "printable characters on one line"),
+        ("note", "x" * 81, "give 1 to 80"),
+    ],
+)
+def test_what_cannot_be_an_attribute_is_named(name: str, value: str, problem: str) -> None:
+    with pytest.raises(StudyError, match=problem):
+        checked_attribute(name, value)
+
+
+def test_too_many_attributes_are_refused_whole(folder: Path) -> None:
+    agree_to_attributes(database(folder), "P01", AttributeUse.HERE, actor=None)
+    values = {f"field_{number}": "1" for number in range(21)}
+    with pytest.raises(StudyError, match="keep at most 20 attributes, not 21"):
+        set_attributes(database(folder), "P01", values, actor=None)
+    assert attributes_of(database(folder)) == {}
+
+
+@pytest.mark.parametrize(
+    ("years", "band"),
+    [(0, "under 18"), (17.9, "under 18"), (18, "18-29"), (29, "18-29"), (30, "30-39"),
+     (79, "70-79"), (80, "80 and over"), (104, "80 and over")],
+)  # fmt: skip
+def test_an_age_becomes_a_band(years: float, band: str) -> None:
+    assert age_band(years) == band
+
+
+def exported(folder: Path, form: str) -> str:
+    """All text of an export."""
+    out = folder / f"out-{form}"
+    assert run(folder, "export", "--out", out, "--format", form).exit_code == 0
+    if form == "bundle":
+        with zipfile.ZipFile(out) as archive:
+            return "".join(archive.read(f"{name}.csv").decode() for name in _TABLES)
+    files = [out] if out.is_file() else list(out.rglob("*.tsv"))
+    return "".join(file.read_text() for file in files)
+
+
+_TABLES = ("participant", "participant_attribute", "session")
+
+
+@pytest.mark.parametrize("form", ["bundle", "bids", "json"])
+def test_only_what_may_be_shared_leaves_in_an_export(folder: Path, form: str) -> None:
+    path = database(folder)
+    for code, use in (("P01", AttributeUse.SHARED), ("P02", AttributeUse.HERE)):
+        agree_to_attributes(path, code, use, actor=None)
+        set_attributes(path, code, {"medication": f"drug of {code}"}, actor=None)
+    text = exported(folder, form)
+    assert "drug of P01" in text
+    assert "drug of P02" not in text
+    Study(path).withdraw_consent("P01")
+    (folder / f"out-{form}").rename(folder / "earlier")
+    assert "drug of P01" not in exported(folder, form), (
+        "a consent that was withdrawn shares nothing"
+    )
+
+
+@pytest.mark.parametrize("form", ["bundle", "bids"])
+def test_what_was_shared_comes_in_again(folder: Path, tmp_path: Path, form: str) -> None:
+    agree_to_attributes(database(folder), "P01", AttributeUse.SHARED, actor=None)
+    told = {"sex": "female", "age_band": "30-39", "medication": "=none", "shoe_size": "41"}
+    set_attributes(database(folder), "P01", told, actor=None)
+    exported(folder, form)
+    here = tmp_path / "here"
+    done = run(here, "import-study", folder / f"out-{form}", "--json")
+    assert json.loads(done.stdout)["imported"], done.output
+    assert attributes_of(database(here)) == {"P01": told}
+    assert attribute_use_of(database(here), "P01") is AttributeUse.SHARED
+
+
+def test_what_another_laboratory_tells_of_people_needs_their_consent(tmp_path: Path) -> None:
+    people = "participant_id\tage\tsex\tgroup\nsub-1\t33\tF\tcontrol\n"
+    events = "onset\tduration\ttrial_type\n0\t10\tanger\n"
+    files = {"participants.tsv": people, "sub-1/beh/sub-1_task-x_events.tsv": events}
+    source = write_dataset(tmp_path / "films", files)
+    words = ("import-study", source, *STATED, "--starting", "2026-02-01T09:00:00Z", "--json")
+    report = json.loads(run(tmp_path / "one", *words).stdout)
+    assert report["imported"]
+    assert "3 attributes of participants are not taken" in report["notes"][0]
+    assert attributes_of(database(tmp_path / "one")) == {}
+    run(tmp_path / "two", *words, "--consent-attributes", "here")
+    assert attributes_of(database(tmp_path / "two")) == {
+        "sub-1": {"age_band": "30-39", "group": "control", "sex": "female"}
+    }
+
+
+def test_they_are_erased_with_the_participant_and_leave_no_byte(folder: Path) -> None:
+    path = database(folder)
+    for code in ("P01", "P02"):
+        agree_to_attributes(path, code, AttributeUse.HERE, actor=None)
+        set_attributes(path, code, {"medication": f"zolpidem {code}", "sex": "male"}, actor=None)
+    done = erase_participant(path, "P01", actor="test")
+    assert done.rows["participant_attribute"] == 2
+    assert attributes_of(path) == {"P02": {"medication": "zolpidem P02", "sex": "male"}}
+    assert b"zolpidem P01" not in path.read_bytes()
+
+
+def test_a_copy_of_before_can_still_be_erased(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    migrate(path)
+    Study(path).create_participant("P01")
+    older = tmp_path / "affect-edge.db.before-v16"
+    names = [migration.name for migration in MIGRATIONS]
+    migrate(older, MIGRATIONS[: names.index("attributes of participants")])
+    with closing(connect_any(older)) as connection:
+        connection.execute("INSERT INTO participant (code, created) VALUES ('P01', 1)")
+    assert erase_participant(path, "P01", actor="test").copies == (older.name,)

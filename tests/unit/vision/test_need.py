@@ -1,0 +1,159 @@
+"""Faces that a camera follows are read as often and as carefully as they need."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.expression import Box, Emotion, Face, Frame, Recognition
+from edge_agent.vision.align import Picture, crop_face
+from edge_agent.vision.need import (
+    CAREFUL_S,
+    KEPT,
+    SPARING_S,
+    Effort,
+    NeedReader,
+    open_need_reader,
+)
+from edge_agent.vision.options import VisionOptions
+from edge_agent.vision.recognizer import Recognizer, open_recognizer
+from tests.support.vision.portraits import detector, serious, smiling
+
+START = Instant(boot_ms=60_000, wall_ms=1_800_000_000_000)
+FPS = 15
+BY_NEED = VisionOptions(by_need=True)
+PLAIN = np.full((512, 512, 3), 127, np.uint8)
+FACE = Face(Box(100, 100, 80, 80), 0.9, ())
+
+
+def crop_of(image: Picture) -> Picture:
+    return crop_face(image, detector().detect(image)[0], 48)
+
+
+@pytest.fixture(scope="module")
+def chain() -> Recognizer:
+    """The models, loaded once."""
+    return open_recognizer(VisionOptions())
+
+
+@pytest.fixture
+def reader(chain: Recognizer) -> NeedReader:
+    return open_need_reader(chain._classifier, BY_NEED)
+
+
+def shown(recognizer: Recognizer, images: list[Picture]) -> list[Recognition | None]:
+    """What is said of each frame; nothing of those that are passed over."""
+    spoken: list[Recognition | None] = []
+    for number, image in enumerate(images):
+        frame = Frame(image, START.shifted(number / FPS), number)
+        spoken.append(recognizer.recognize(frame) if recognizer.is_due(frame) else None)
+    return spoken
+
+
+def test_a_face_that_does_not_change_is_read_four_times_a_second_and_carefully_every_three() -> (
+    None
+):
+    recognizer = open_recognizer(BY_NEED)
+    spoken = shown(recognizer, [smiling()] * (8 * FPS))
+    last = [one for one in spoken[4 * FPS :] if one is not None]
+    assert 3.5 <= len(last) / 4 <= 5
+    assert {one.observations[0].emotion for one in last} == {Emotion.HAPPINESS}
+    careful, quick = recognizer.readings
+    assert 2 <= careful <= 4
+    assert careful < quick == sum(len(one.observations) for one in spoken if one is not None)
+
+
+@pytest.mark.parametrize("late", range(3))
+def test_a_new_face_is_first_read_within_a_third_of_a_second(late: int) -> None:
+    before = FPS + late
+    spoken = shown(open_recognizer(BY_NEED), [PLAIN] * before + [smiling()] * FPS)
+    assert sum(one is not None for one in spoken[:before]) <= 0.6 * before
+    first = next(n for n, one in enumerate(spoken) if one is not None and one.observations)
+    assert (first - before) / FPS <= 0.3
+
+
+def test_another_face_in_the_place_of_the_first_is_read_carefully_at_once(
+    reader: NeedReader,
+) -> None:
+    reader.read(1, FACE, crop_of(smiling()), START)
+    reader.read(1, FACE, crop_of(smiling()), START.shifted(0.2))
+    assert reader.careful_readings == 1
+    reader.read(1, FACE, crop_of(serious()), START.shifted(0.4))
+    assert (reader.careful_readings, reader.quick_readings) == (2, 3)
+    reader.plan([1], START.shifted(0.4), is_new=False)
+    assert reader.is_due(START.shifted(0.4 + 2 / FPS))
+
+
+def test_in_between_the_quick_model_says_most_of_what_the_careful_one_would(
+    reader: NeedReader, chain: Recognizer
+) -> None:
+    crop = crop_of(serious())
+    careful = reader.read(1, FACE, crop, START)
+    again = reader.read(1, FACE, crop, START.shifted(0.1))
+    quick = reader._quick
+    assert quick is not None
+    far = np.array(quick.classify(crop).probabilities) - careful.probabilities
+    near = np.array(again.probabilities) - careful.probabilities
+    assert careful == chain._classifier.classify(crop)
+    assert np.abs(near).max() < np.abs(far).max() * (1 - KEPT) * 2
+    assert sum(again.probabilities) == pytest.approx(1)
+
+
+def test_after_three_seconds_it_is_read_carefully_again(reader: NeedReader) -> None:
+    crop = crop_of(smiling())
+    for seconds in (0.0, CAREFUL_S - 0.1, CAREFUL_S):
+        reader.read(1, FACE, crop, START.shifted(seconds))
+    assert reader.careful_readings == 2
+
+
+def test_a_face_that_moves_is_looked_at_sooner(reader: NeedReader) -> None:
+    crop = crop_of(smiling())
+    away = Face(Box(150, 100, 80, 80), 0.9, ())
+    for seconds, face in ((0.0, FACE), (0.2, FACE), (0.4, away)):
+        at = START.shifted(seconds)
+        reader.read(1, face, crop, at)
+        reader.plan([1], at, is_new=False)
+        assert reader.is_due(at.shifted(2 / FPS)) is (seconds != 0.2)
+
+
+def test_sparingly_only_the_first_reading_is_careful(reader: NeedReader) -> None:
+    reader.effort = Effort.SPARING
+    for seconds, image in ((0.0, smiling()), (1.0, serious()), (9.0, smiling())):
+        at = START.shifted(seconds)
+        reader.read(1, FACE, crop_of(image), at)
+        reader.plan([1], at, is_new=False)
+        assert not reader.is_due(at.shifted(SPARING_S - 0.05))
+        assert reader.is_due(at.shifted(SPARING_S))
+    assert (reader.careful_readings, reader.quick_readings) == (1, 3)
+
+
+def test_after_a_cut_of_the_film_everything_begins_anew() -> None:
+    recognizer = open_recognizer(BY_NEED)
+    shown(recognizer, [smiling()] * FPS)
+    frame = Frame(np.asarray(255 - serious(), np.uint8), START.shifted(1.0), FPS)
+    assert recognizer.is_due(frame)
+    assert recognizer.recognize(frame).observations == ()
+
+
+def test_in_every_frame_is_said_what_is_said_without_need() -> None:
+    images = [
+        np.asarray(cv2.convertScaleAbs(smiling(), alpha=1 - number / 40), np.uint8)
+        for number in range(12)
+    ]
+    by_need = open_recognizer(BY_NEED)
+    by_need.effort = Effort.EVERY_FRAME
+    assert shown(by_need, images) == shown(open_recognizer(VisionOptions()), images)
+
+
+def test_still_pictures_are_always_read_carefully(chain: Recognizer) -> None:
+    assert open_recognizer(BY_NEED).read_picture(serious()) == chain.read_picture(serious())
+
+
+def test_a_model_of_ones_own_reads_alone_and_only_its_pace_is_by_need() -> None:
+    recognizer = open_recognizer(VisionOptions("expression-fast", by_need=True))
+    spoken = shown(recognizer, [smiling()] * (4 * FPS))
+    assert sum(one is not None for one in spoken) < 2 * FPS
+    careful, quick = recognizer.readings
+    assert (careful > 0, quick) == (True, 0)
