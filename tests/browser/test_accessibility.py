@@ -30,6 +30,8 @@ SIZES = {
     "dark": {1024: COLOURS},
 }
 """The rules for each width: all at the ends, in dark those that colours decide."""
+PARTS = 6
+"""Of all pages, each a test: together they take longer than a test may on a slow machine."""
 
 
 @pytest.fixture(scope="module")
@@ -66,19 +68,18 @@ def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
         return page.context.storage_state()
 
 
-def every_path(page: Page, address: str) -> list[str]:
+@pytest.fixture(scope="module")
+def paths(browser: Browser, dashboard: DashboardProcess, login: StorageState) -> list[str]:
     """All pages: those without parameters, and those of one session and one participant."""
-    session = page.request.get(f"{address}/api/v1/sessions").json()[0]
+    address = dashboard.address
+    with watched_page(browser, login) as page:
+        session = page.request.get(f"{address}/api/v1/sessions").json()[0]
+        plain = page_paths(page, address)
     code = session["participant"]
     of_one = [f"/study/sessions/{session['id']}{part}" for part in ("", "/course", "/quality")]
     of_one += [f"/study/participants/{code}/{part}" for part in ("consent", "erase", "attributes")]
     range_of_it = f"/trends?start={session['start']}&end={session['end']}&beside={session['start']}"
-    return [
-        *page_paths(page, address),
-        *of_one,
-        range_of_it,
-        "/nothing",
-    ]
+    return [*plain, *of_one, range_of_it, "/nothing"]
 
 
 def unfold(page: Page) -> None:
@@ -86,18 +87,21 @@ def unfold(page: Page) -> None:
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page_at_any_size(
     browser: Browser,
     dashboard: DashboardProcess,
     login: StorageState,
     axe: str,
+    paths: list[str],
     scheme: Literal["light", "dark"],
+    part: int,
 ) -> None:
     complaints: list[str] = []
     with watched_page(browser, login, (360, 900), scheme, refusals=(404,)) as page:
         page.context.add_init_script(axe)
-        for path in every_path(page, dashboard.address):
+        for path in paths[part::PARTS]:
             page.goto(dashboard.address + path)
             wait_for_charts(page)
             unfold(page)
