@@ -13,8 +13,10 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_agent.runtime.live_feed import live_messages
+from edge_agent.runtime.live_feed import OFFLINE, is_served, live_messages
 
+AGENT = "agent "
+"""Where the newest word on the agent itself is kept."""
 WAITING = 64
 """Events that wait for a slow browser; beyond that it goes on with the newest of each kind."""
 
@@ -95,6 +97,13 @@ class LiveFanOut:
             if not self._listeners:
                 self._hang_up()
 
+    def is_agent_away(self) -> bool:
+        """Tell whether no agent runs, so that a page can say so from its first moment."""
+        newest = self._newest.get(AGENT)
+        if newest is None:
+            return not is_served(self._socket)
+        return newest == _event(OFFLINE)
+
     def _hang_up(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -113,9 +122,15 @@ class LiveFanOut:
 
     def _spread(self, message: Mapping[str, Any]) -> None:
         kind = message.get("type", "message")
-        event = f"event: {kind}\ndata: {json.dumps(message, separators=(',', ':'))}\n\n"
+        event = _event(message)
         if kind == "agent":
             self._newest.clear()  # what an agent said that has gone is not of now
         self._newest[f"{kind} {message.get('kind', '')}"] = event
         for listener in self._listeners:
             listener.give(event, self._newest)
+
+
+def _event(message: Mapping[str, Any]) -> str:
+    """Write a message as a server-sent event."""
+    data = json.dumps(message, separators=(",", ":"))
+    return f"event: {message.get('type', 'message')}\ndata: {data}\n\n"

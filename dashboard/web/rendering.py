@@ -113,8 +113,8 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
 
 
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
-    """Return a page; ``account``, ``device``, ``path``, ``now_ms`` and the navigation are there in
-    every template.
+    """Return a page; ``account``, ``device``, ``path``, ``now_ms``, ``agent_is_away()`` and the
+    navigation are there in every template.
     """
     try:
         account = account_of(request)
@@ -125,6 +125,7 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
         "device": services(request).options.device,
         "path": request.url.path,
         "now_ms": clock.now().wall_ms,
+        "agent_is_away": services(request).live.is_agent_away,
     }
     templates: Jinja2Templates = request.app.state.templates
     return templates.TemplateResponse(request, template, shared | context, status_code=status_code)

@@ -309,6 +309,20 @@ async def _one_connection(path: Path) -> AsyncGenerator[dict[str, Any], None]:
             await outgoing.wait_closed()
 
 
+def is_served(path: Path) -> bool:
+    """Tell whether an agent takes readers at its socket; one that hangs still does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            with _address(path) as address:
+                probe.connect(address)
+        except BlockingIOError:  # there, with others waiting
+            return True
+        except OSError:
+            return False
+    return True
+
+
 def _listen(path: Path) -> socket.socket:
     """Return a socket that listens at ``path``, in place of one that a dead agent left."""
     _remove_stale(path)

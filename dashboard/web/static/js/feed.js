@@ -27,7 +27,8 @@ function showState(name) {
   setText(badge, text);
   badge.className = `badge badge-dot ${style}`;
   badge.dataset.state = name;
-  document.getElementById("offline-notice").hidden = name !== "offline";
+  // until the feed speaks, the page's own word counts: nothing jumps
+  if (name !== "connecting") document.getElementById("offline-notice").hidden = name !== "offline";
   const lost = document.getElementById("lost-notice");
   lost.hidden = notice === "";
   setText(lost, notice);

@@ -124,6 +124,26 @@ def test_what_an_agent_said_that_has_gone_is_not_shown_to_a_new_listener(tmp_pat
     asyncio.run(listen())
 
 
+def test_a_page_knows_from_its_first_moment_whether_an_agent_runs(tmp_path: Path) -> None:
+    async def come_and_go() -> None:
+        fan_out = LiveFanOut(tmp_path / SOCKET_NAME, asyncio.Event())
+        assert fan_out.is_agent_away()
+        server = LiveServer(tmp_path / SOCKET_NAME)
+        server.start()
+        assert not fan_out.is_agent_away()
+        with fan_out.listen() as listener:
+            server.publish(number(1))
+            await heard(listener, number(1))
+            assert not fan_out.is_agent_away()
+            server.stop()
+            await heard(listener, {"type": "agent", "state": "offline"})
+            assert fan_out.is_agent_away()
+        assert server.join(DEADLINE_S)
+        assert fan_out.is_agent_away()
+
+    asyncio.run(come_and_go())
+
+
 def test_listeners_wake_when_the_dashboard_stops_and_when_nothing_comes(tmp_path: Path) -> None:
     async def listen() -> None:
         stopping = asyncio.Event()

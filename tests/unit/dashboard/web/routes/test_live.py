@@ -154,6 +154,18 @@ def test_the_live_page_begins_with_what_the_database_knows(tmp_path: Path) -> No
         }
 
 
+def test_the_live_page_says_from_its_first_moment_that_no_agent_runs(tmp_path: Path) -> None:
+    notice = 'id="offline-notice" role="status"'
+    with client_of(tmp_path) as client:
+        set_up(client, tmp_path)
+        assert f"{notice}>" in client.get("/live").text
+        server = LiveServer(DashboardOptions(data=tmp_path).live_socket)
+        server.start()
+        assert f"{notice} hidden>" in client.get("/live").text
+        server.stop()
+        assert server.join(DEADLINE_S)
+
+
 def test_the_agents_last_health_report_is_passed_on(tmp_path: Path, agent: LiveServer) -> None:
     agent.publish({"type": "health", "uptime_seconds": 5})
     socket = DashboardOptions(data=tmp_path).live_socket
