@@ -37,7 +37,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"intake"}),
     ),
     "dashboard": (
-        frozenset({"statistics", "charts", "accounts", "protocols"}),
+        frozenset({"statistics", "charts", "accounts", "protocols", "picture"}),
         frozenset({"analysis"}),
         frozenset({"web"}),
         frozenset({"commands"}),

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
 from dashboard.accounts.accounts import Accounts
+from dashboard.picture.reader import BusyError, PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
 from dashboard.web.delivery.static_files import STATIC, KeptFiles, PageCompression
@@ -36,7 +37,14 @@ from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__
 from edge_agent.core.clock import boot_seconds
-from edge_agent.core.errors import AffectEdgeError, StatisticsError, StoreError, StudyError
+from edge_agent.core.errors import (
+    AffectEdgeError,
+    ModelError,
+    PictureError,
+    StatisticsError,
+    StoreError,
+    StudyError,
+)
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import ProtocolRuns
@@ -111,6 +119,7 @@ def create_app(
         study=study,
         protocol_runner=protocol_runner,
         exports=ExportJobs(options.database, options.device, options.told, options.models),
+        pictures=PictureReader(options.vision),
         live=LiveFanOut(options.live_socket, stopping),
         once=Once(),
         stopping=stopping,
@@ -188,7 +197,10 @@ def _handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
     def known_error(request: Request, error: AffectEdgeError) -> Response:
         if isinstance(error, StoreError):
             log.error("the store refused: %s", error)
-        return _problem(request, _status_of(error), str(error))
+        response = _problem(request, _status_of(error), str(error))
+        if isinstance(error, BusyError):
+            response.headers["Retry-After"] = "2"
+        return response
 
     @app.exception_handler(Exception)
     def unknown_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server
@@ -212,11 +224,11 @@ def _methods_at(known: Iterable[BaseRoute], request: Request) -> list[str]:
 
 def _status_of(error: AffectEdgeError) -> int:
     match error:
-        case StoreError():
+        case StoreError() | BusyError() | ModelError():
             return 503
         case StudyError():
             return 409
-        case StatisticsError():
+        case StatisticsError() | PictureError():
             return 422
         case _:
             return 400

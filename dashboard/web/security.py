@@ -10,6 +10,8 @@ from fastapi import HTTPException, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.picture.frames import MAX_BYTES
+
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -21,7 +23,10 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 BODY_BYTES = 1024 * 1024
-LARGER = {"/readings/import": 21 * 1024 * 1024}  # a file, and the form around it
+LARGER = {
+    "/readings/import": 21 * 1024 * 1024,  # a file, and the form around it
+    "/api/v1/picture": MAX_BYTES,
+}
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",

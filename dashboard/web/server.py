@@ -62,6 +62,11 @@ class DashboardServer(uvicorn.Server):
         await super().startup(guarded)
         self._notifier.ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Give up a picture that is being read, which would be waited for; then as uvicorn."""
+        self.services.pictures.close()
+        await super().shutdown(sockets)
+
     async def on_tick(self, counter: int) -> bool:
         """Go on as uvicorn does.
 
@@ -138,6 +143,7 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
         finally:
             server.services.protocol_runner.close()
             server.services.exports.close()
+            server.services.pictures.close()
 
 
 def make_server(options: DashboardOptions) -> DashboardServer:

@@ -9,6 +9,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from dashboard.accounts.accounts import Accounts
+from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.guards.connections import ConnectionGuard
@@ -35,6 +36,7 @@ class Services:
         ingest: where readings are handed in.
         protocol_runner: runs the protocol of the open session.
         exports: prepares what can be downloaded.
+        pictures: reads single pictures in a process of its own.
         live: gives what the agent says to every open event stream.
         once: does what is handed in twice once.
         stopping: set when the dashboard should end, so that open event streams close.
@@ -49,6 +51,7 @@ class Services:
     ingest: IngestState
     protocol_runner: ProtocolRunner
     exports: ExportJobs
+    pictures: PictureReader
     live: LiveFanOut
     once: Once
     stopping: asyncio.Event

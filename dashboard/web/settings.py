@@ -15,8 +15,10 @@ from edge_agent.config import Settings, at_home
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose
 from edge_agent.runtime.live_feed import SOCKET_NAME
+from edge_agent.runtime.vision_options import vision_options
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export.appliance import public_settings
+from edge_agent.vision.options import DEFAULT_OPTIONS, VisionOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class DashboardOptions:
         told: the settings that an export tells of.
         models: names or paths of the configured models, whose cards an export holds.
         prefer_sources: sources of vitals, the best first, of which one counts in a session.
+        vision: how single pictures are read.
     """
 
     data: Path
@@ -59,6 +62,7 @@ class DashboardOptions:
     told: Mapping[str, Any] = field(default_factory=dict)
     models: tuple[str, ...] = ()
     prefer_sources: tuple[str, ...] = ()
+    vision: VisionOptions = DEFAULT_OPTIONS
 
     @property
     def database(self) -> Path:
@@ -106,6 +110,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         told=public_settings(settings),
         models=(settings.vision.expression_model, settings.vision.detector_model),
         prefer_sources=settings.vitals.prefer_sources,
+        vision=vision_options(settings),
     )
 
 

@@ -111,7 +111,7 @@ def _data_folder(data: Path) -> Iterator[Finding]:
 
 
 def _detector(settings: Settings) -> Finding:
-    from edge_agent.runtime.factories import vision_options
+    from edge_agent.runtime.vision_options import vision_options
     from edge_agent.vision.faces.finder import open_finder
 
     name = settings.vision.detector_model

@@ -172,7 +172,7 @@ def model_verify(card: Path | None, config: Path | None, data: Path | None) -> N
     vision = settings.vision
     names: list[str | Path] = [card] if card else [vision.detector_model, vision.expression_model]
     if card is None and vision.detector == "yunet":
-        from edge_agent.runtime.factories import vision_options
+        from edge_agent.runtime.vision_options import vision_options
         from edge_agent.vision.faces.finder import open_finder
 
         used = open_finder(vision_options(settings)).card

@@ -9,7 +9,7 @@ from functools import partial
 from edge_agent.camera import Camera, open_camera
 from edge_agent.camera.options import CameraOptions
 from edge_agent.config import Settings
-from edge_agent.vision.options import VisionOptions
+from edge_agent.runtime.vision_options import vision_options
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 
 
@@ -19,12 +19,6 @@ def camera_factory(settings: Settings) -> Callable[[], Camera]:
     Each call opens it anew and may raise ``CameraError``.
     """
     return partial(open_camera, CameraOptions(**settings.camera.model_dump()))
-
-
-def vision_options(settings: Settings) -> VisionOptions:
-    """Return the options of the configured vision chain."""
-    values = settings.vision.model_dump(exclude={"cpu_budget", "gate"})
-    return VisionOptions(**values, quality_filter=settings.vision.gate)
 
 
 def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recognizer:

@@ -17,6 +17,7 @@ from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.study import Study
 from tests.docs.shell import documented_commands
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
+from tests.support.vision.portraits import SERIOUS_FILE
 
 REQUESTS = [one.text for one in documented_commands() if one.text.startswith("curl ")]
 ACCOUNT = "ada"
@@ -59,7 +60,7 @@ def send(text: str, dashboard: DashboardProcess, folder: Path) -> tuple[int, str
 
 
 def test_the_page_logs_in_as_the_account_that_the_test_makes() -> None:
-    assert len(REQUESTS) == 4
+    assert len(REQUESTS) == 5
     assert f"name={ACCOUNT}" in REQUESTS[0]
     assert NAME == ACCOUNT
 
@@ -69,13 +70,17 @@ def test_the_requests_of_the_page_are_answered_in_their_order(
     place: tuple[DashboardProcess, Path],
 ) -> None:
     dashboard, folder = place
-    login, trends, marker, vitals = (send(text, dashboard, folder) for text in REQUESTS)
+    (folder / "face.jpg").write_bytes(SERIOUS_FILE.read_bytes())
+    answers = [send(text, dashboard, folder) for text in REQUESTS]
+    login, trends, marker, picture, vitals = answers
     assert login[0] == 303
     assert (folder / "jar").exists()
     assert trends[0] == 200
     assert "start" in json.loads(trends[1])
     assert marker[0] in {200, 201}
     assert "anger" in marker[1]
+    assert picture[0] == 200
+    assert [face["emotion"] for face in json.loads(picture[1])["faces"]] == ["neutral"]
     assert vitals[0] == 200
     (result,) = json.loads(vitals[1])["results"]
     assert (result["id"], result["outcome"]) == (7, "taken")

@@ -125,6 +125,8 @@ def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
     return (
         kept
         | metrics
+        | _read_as(measured)
+        | _reliability(measured)
         | _confidence(measured)
         | _robustness(measured)
         | {FILE: {"bytes": measured.file_bytes}}
@@ -150,6 +152,32 @@ def chain_metrics(answers: ChainAnswers) -> dict[str, dict[str, float]]:
 def _category(figures: ClassFigures) -> dict[str, float]:
     return {
         name: value if name == "n" else round(value, 4) for name, value in asdict(figures).items()
+    }
+
+
+def _read_as(measured: Measured) -> dict[str, dict[str, float]]:
+    """The confusion matrix of the head that the agent uses, a row for each category."""
+    protocol, figures = next(iter(measured.evaluation.by_protocol.items()))
+    return {
+        f"{measured.usage}, {PROTOCOLS[protocol]}, {label}, read as": dict(
+            zip(figures.labels, row, strict=True)
+        )
+        for label, row in zip(figures.labels, figures.confusion_matrix, strict=True)
+    }
+
+
+def _reliability(measured: Measured) -> dict[str, dict[str, float]]:
+    """How often that head is right, by its largest probability; empty bins are left out."""
+    protocol, one = next(iter(measured.calibration.items()))
+    name = f"{measured.usage}, {PROTOCOLS[protocol]}, probability"
+    return {
+        f"{name} {part.lower:.2f} to {part.upper:.2f}": {
+            "n": part.n,
+            "confidence": round(part.confidence, 4),
+            "accuracy": round(part.accuracy, 4),
+        }
+        for part in one.bins
+        if part.n > 0
     }
 
 

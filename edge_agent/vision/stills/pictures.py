@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,10 +61,8 @@ def load_picture(path: Traversable) -> Picture:
             ``MAX_PIXELS`` or ``MAX_SIDE``.
     """
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of odd metadata, and of sizes that we refuse ourselves
-            warnings.simplefilter("ignore")
-            return _read(path)
+        with path.open("rb") as file:
+            return decode_picture(file, str(path))
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such file.") from error
     except IsADirectoryError as error:
@@ -73,17 +71,38 @@ def load_picture(path: Traversable) -> Picture:
         ) from error
     except PermissionError as error:
         raise PictureError(_locked(path)) from error
+    except OSError as error:
+        raise PictureError(_broken(str(path), error)) from error
+
+
+def decode_picture(file: IO[bytes], shown: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read an opened picture as `load_picture` does.
+
+    It takes ten bytes of memory a pixel, with transparency twice as many.
+
+    Args:
+        file: at its beginning.
+        shown: what messages call it.
+        max_pixels: largest picture that is read.
+
+    Raises:
+        PictureError: it is empty, no picture, broken off or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of odd metadata, and of sizes that we refuse ourselves
+            warnings.simplefilter("ignore")
+            return _decode(file, shown, max_pixels)
     except UnidentifiedImageError as error:
         raise PictureError(
-            f"{path}: is not a picture that can be read. Formats: {', '.join(FORMATS)}."
-            f"{_other_format(path)}"
+            f"{shown}: is not a picture that can be read. Formats: {', '.join(FORMATS)}."
+            f"{_other_format(shown)}"
         ) from error
     except Image.DecompressionBombError as error:
-        raise PictureError(_too_large(path, "")) from error
+        raise PictureError(_too_large(shown, "", max_pixels)) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
         # as decoders fail
-        why = (isinstance(error, OSError) and error.strerror) or error
-        raise PictureError(f"{path}: the picture is broken or cannot be read ({why}).") from error
+        raise PictureError(_broken(shown, error)) from error
 
 
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
@@ -157,21 +176,26 @@ def describe(reading: FaceReading, *, name_all: bool = False) -> dict[str, Any]:
     }
 
 
-def _read(path: Traversable) -> Picture:
-    with path.open("rb") as file:
-        if not file.seekable():
-            raise PictureError(f"{path}: is a pipe or a device, not a file. Give a file.")
-        if not file.read(1):
-            raise PictureError(f"{path}: the file is empty.")
-        file.seek(0)
-        with Image.open(file, formats=FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS or max(picture.size) > MAX_SIDE:
-                raise PictureError(_too_large(path, f" with {picture.width} × {picture.height}"))
-            upright = ImageOps.exif_transpose(_in_eight_bits(picture))
-            if upright.has_transparency_data:
-                upright = upright.convert("RGBA")
-                upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-            rgb = np.asarray(upright.convert("RGB"), dtype=np.uint8)
+def _decode(file: IO[bytes], shown: str, max_pixels: int) -> Picture:
+    if not file.seekable():
+        raise PictureError(f"{shown}: is a pipe or a device, not a file. Give a file.")
+    if not file.read(1):
+        raise PictureError(f"{shown}: the file is empty.")
+    file.seek(0)
+    # A large picture fills a small computer's memory: none is kept longer than it is needed.
+    with Image.open(file, formats=FORMATS) as opened:
+        if opened.width * opened.height > max_pixels or max(opened.size) > MAX_SIDE:
+            size = f" with {opened.width} × {opened.height}"
+            raise PictureError(_too_large(shown, size, max_pixels))
+        picture = _in_eight_bits(opened)
+        ImageOps.exif_transpose(picture, in_place=True)
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        if picture.mode != "RGB":
+            picture = picture.convert("RGB")
+        rgb = np.asarray(picture, dtype=np.uint8)
+        del picture
     return np.ascontiguousarray(rgb[:, :, ::-1])
 
 
@@ -198,15 +222,20 @@ def _in_eight_bits(picture: Image.Image) -> Image.Image:
     return eight
 
 
-def _too_large(path: Traversable, size: str) -> str:
-    limits = f"{MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE} pixels a side"
-    return f"{path}: is too large{size}; pictures up to {limits} are read. Scale it down."
+def _too_large(shown: str, size: str, max_pixels: int) -> str:
+    limits = f"{max_pixels // 1_000_000} megapixels and {MAX_SIDE} pixels a side"
+    return f"{shown}: is too large{size}; pictures up to {limits} are read. Scale it down."
 
 
-def _other_format(path: Traversable) -> str:
+def _broken(shown: str, error: Exception) -> str:
+    why = (isinstance(error, OSError) and error.strerror) or error
+    return f"{shown}: the picture is broken or cannot be read ({why})."
+
+
+def _other_format(shown: str) -> str:
     """Return what to do with a photograph of a format that is not read."""
-    if path.name.lower().endswith(UNREADABLE):
-        return f" Save it as JPEG first, for example: magick '{path}' '{path}.jpg'."
+    if shown.lower().endswith(UNREADABLE):
+        return f" Save it as JPEG first, for example: magick '{shown}' '{shown}.jpg'."
     return ""
 
 

@@ -140,6 +140,24 @@ def test_the_threshold_and_the_temperature_come_with_what_they_were_checked_on(p
     assert card.metrics["PublicTest, half B"]["calibration_error"] < 0.06
 
 
+@every_model
+def test_the_card_has_the_confusion_matrix_and_the_reliability_of_the_figures(path: Path) -> None:
+    metrics = read_card(path).metrics
+    folder = PAGES / path.stem
+    name = "PublicTest, FER+ majority"
+    with (folder / "confusion-ferplus.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            label = row.pop("is / said")
+            assert metrics[f"{name}, {label}, read as"] == {key: int(n) for key, n in row.items()}
+    with (folder / "reliability-ferplus.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["n"] != "0":
+                known = metrics[
+                    f"{name}, probability {float(row['lower']):.2f} to {float(row['upper']):.2f}"
+                ]
+                assert known == {key: float(row[key]) for key in ("n", "confidence", "accuracy")}
+
+
 def confusion_accuracy(path: Path) -> float:
     """Share of the counts that lie on the diagonal."""
     with path.open(encoding="utf-8", newline="") as file:

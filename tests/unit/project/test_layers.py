@@ -39,6 +39,7 @@ DASHBOARD_MAY = (
     "edge_agent.vitals.csv_columns",
     "edge_agent.runtime.live_feed",
     "edge_agent.runtime.systemd",
+    "edge_agent.runtime.vision_options",
 )
 TRAINING_MAY = ("edge_agent.core", "edge_agent.vision")
 HEAVY = {

@@ -43,6 +43,11 @@ def test_card_page_and_figures_are_written_and_agree(tmp_path: Path) -> None:
     assert page == tmp_path / "pages" / "tiny.md"
     assert page.read_text(encoding="utf-8") == page_text(card)
     assert card.metrics["PublicTest"]["ferplus_accuracy"] == pytest.approx(0.8)
+    rows = [name for name in card.metrics if name.endswith(", read as")]
+    assert sum(sum(card.metrics[name].values()) for name in rows) == 210
+    said = [one for name, one in card.metrics.items() if ", probability 0." in name]
+    assert sum(one["n"] for one in said) == 210
+    assert sum(one["n"] * one["accuracy"] for one in said) == pytest.approx(168, abs=0.1)
     assert "| **accuracy, int8** | **80.00 %** | **80.00 %** |" in page_text(card)
     drawn = sorted(path.name for path in (tmp_path / "pages" / "tiny").glob("*.png"))
     assert drawn == [

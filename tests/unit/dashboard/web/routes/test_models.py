@@ -53,4 +53,48 @@ def test_a_card_of_other_weights_is_not_shown(ada: TestClient, tmp_path: Path) -
     (model,) = ada.get("/api/v1/models").json()
     assert model["card"] is None
     page = ada.get("/models").text
-    assert "No model card on this device has this SHA-256" in page and "FER2013" not in page
+    assert "No model card on this device has this SHA-256" in page and "0" * 64 in page
+    assert all(one["since"] is None for one in ada.get("/api/v1/models/cards").json())
+    assert "badge-good" not in page, "the card beside other weights is not that of the model in use"
+
+
+def test_every_model_of_the_device_is_told_and_which_one_runs(tmp_path: Path) -> None:
+    fast = read_card(find_model("expression-fast"))
+    ada = set_up(client_of(tmp_path, models=("expression-accurate", "face-detector")), tmp_path)
+    use_model(tmp_path, fast.name, fast.sha256)
+    told = ada.get("/api/v1/models/cards").json()
+    states = [(one["card"]["name"], one["configured"], one["since"]) for one in told]
+    assert states == [
+        ("expression-fast", False, SINCE_MS),
+        ("expression-accurate", True, None),
+        ("face-detector", True, None),
+        ("face-cover", False, None),
+    ]
+    assert all(one["shipped"] and one["bytes"] > 10_000 for one in told)
+    page = ada.get("/models").text
+    assert page.count("in use</span>") - page.count("not in use</span>") == 2, "table and heading"
+    assert page.count("configured, not used yet") == 4
+
+
+def test_a_model_of_ones_own_is_told_and_one_that_is_missing_is_named(tmp_path: Path) -> None:
+    card = read_card(find_model("expression-fast")).model_copy(
+        update={"name": "own", "version": "2.0.0", "file": "own.tflite"}
+    )
+    own = tmp_path / "own.json"
+    own.write_text(card.to_json(), encoding="utf-8")
+    ada = set_up(client_of(tmp_path, models=(str(own), "nothing")), tmp_path)
+    told = ada.get("/api/v1/models/cards").json()
+    (found,) = [one for one in told if not one["shipped"]]
+    assert (found["card"]["name"], found["configured"], found["bytes"]) == ("own", True, None)
+    page = ada.get("/models").text
+    assert "there is no model &#39;nothing&#39;" in page
+    assert "2.0.0, your own" in page and "missing" in page
+
+
+def test_the_page_shows_confusion_reliability_and_robustness(ada: TestClient) -> None:
+    page = ada.get("/models").text
+    assert page.count('aria-label="Confusion matrix of expression-') == 2
+    assert '<td class="number share-9"><strong>1,068</strong></td>' in page
+    assert "On average the two differ by 1.8 points." in page
+    assert "lower half covered" in page and "38.8" in page
+    assert "[vision]" in page and "affect-edge config check" in page

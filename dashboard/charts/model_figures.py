@@ -1,0 +1,172 @@
+"""What a model's card says of how often it is right: for tables and charts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from dashboard.charts.chart import Chart
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.vision.models.card import ModelCard
+
+_HEAD = "PublicTest, FER+ majority"
+_BIN = re.compile(rf"{re.escape(_HEAD)}, probability (?P<range>0\.\d\d to [01]\.\d\d)")
+_LOSS = "ferplus_loss"
+SHADES = 10
+"""Steps of colour of a confusion matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionCell:
+    """Faces of one category that were read as one category.
+
+    Attributes:
+        n: how many.
+        shade: share of the row, in steps from 0 to `SHADES`.
+        is_right: both categories are the same.
+    """
+
+    n: int
+    shade: int
+    is_right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryRow:
+    """How often one category is read rightly.
+
+    Attributes:
+        name: the category.
+        recall: share of its faces that are read as it.
+        precision: share of the faces read as it that are it.
+        n: its faces.
+        cells: what they were read as, in the order of all categories; empty where it is not known.
+    """
+
+    name: str
+    recall: float
+    precision: float
+    n: int
+    cells: tuple[ConfusionCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RobustnessRow:
+    """What a change of the picture costs: accuracy and loss in points of a hundred."""
+
+    name: str
+    accuracy: float
+    loss: float
+
+
+def category_rows(card: ModelCard) -> tuple[CategoryRow, ...]:
+    """Return a row for each category that the card has figures of, in our order."""
+    names = [emotion.value for emotion in EMOTIONS]
+    rows = []
+    for name in names:
+        figures = card.metrics.get(f"{_HEAD}, {name}", {})
+        if not {"recall", "precision", "n"} <= figures.keys():
+            continue
+        counts = card.metrics.get(f"{_HEAD}, {name}, read as", {})
+        cells = _cells(name, {key: int(counts.get(key, 0)) for key in names}) if counts else ()
+        rows.append(
+            CategoryRow(
+                name,
+                float(figures["recall"]),
+                float(figures["precision"]),
+                int(figures["n"]),
+                cells,
+            )
+        )
+    return tuple(rows)
+
+
+def robustness_rows(card: ModelCard) -> tuple[RobustnessRow, ...]:
+    """Return what each change of the pictures costs, in the order of the card."""
+    return tuple(
+        RobustnessRow(
+            name.removeprefix("PublicTest, "),
+            float(figures["ferplus_accuracy"]),
+            float(figures[_LOSS]),
+        )
+        for name, figures in card.metrics.items()
+        if {_LOSS, "ferplus_accuracy"} <= figures.keys()
+    )
+
+
+def reliability_chart(card: ModelCard) -> Chart | None:
+    """Return the reliability diagram; ``None`` where the card has no figures for it."""
+    bins = [
+        (found["range"], figures)
+        for name, figures in card.metrics.items()
+        if (found := _BIN.fullmatch(name)) is not None
+    ]
+    if not bins:
+        return None
+    xs = [figures["confidence"] for _, figures in bins]
+    ys = [figures["accuracy"] for _, figures in bins]
+    faces = [int(figures["n"]) for _, figures in bins]
+    error = card.metrics.get("PublicTest", {}).get("ferplus_calibration_error")
+    sentence = (
+        f"How often {card.name} is right, by the probability that it gives its answer, on "
+        f"{sum(faces):,} faces of FER2013 PublicTest. A point on the dashed line is right as often "
+        "as it says; below it the model is too sure."
+    )
+    if error is not None:
+        sentence += f" On average the two differ by {100 * error:.1f} points."
+    points = {
+        "type": "scatter",
+        "x": xs,
+        "y": ys,
+        "customdata": faces,
+        "mode": "lines+markers",
+        "line": {"color": "var(--accent)", "width": 2},
+        "marker": {"color": "var(--accent)", "size": 8},
+        "hovertemplate": "says %{x:.0%}, right in %{y:.0%} of %{customdata} faces<extra></extra>",
+        "showlegend": False,
+    }
+    ideal = {
+        "type": "scatter",
+        "x": [0, 1],
+        "y": [0, 1],
+        "mode": "lines",
+        "line": {"color": "var(--chart-line)", "width": 1.5, "dash": "dash"},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+    columns = ("probability", "faces", "mean probability", "share right")
+    rows = tuple(
+        (of, f"{n:,}", f"{x:.1%}", f"{y:.1%}")
+        for (of, _), n, x, y in zip(bins, faces, xs, ys, strict=True)
+    )
+    return Chart(
+        f"reliability-{card.name}",
+        f"Is {card.name} right as often as it says?",
+        sentence,
+        {"data": [ideal, points], "layout": _layout()},
+        columns,
+        rows,
+    )
+
+
+def _cells(name: str, counts: dict[str, int]) -> tuple[ConfusionCell, ...]:
+    whole = max(sum(counts.values()), 1)
+    return tuple(
+        ConfusionCell(n, round(SHADES * n / whole), said == name) for said, n in counts.items()
+    )
+
+
+def _layout() -> dict[str, object]:
+    axis = {
+        "range": [0, 1.02],
+        "tickformat": ".0%",
+        "dtick": 0.2,
+        "gridcolor": "var(--chart-grid)",
+        "linecolor": "var(--chart-line)",
+        "zeroline": False,
+    }
+    return {
+        "xaxis": axis | {"title": {"text": "probability of the answer"}},
+        "yaxis": axis | {"title": {"text": "share that is right"}},
+        "margin": {"l": 64, "r": 16, "t": 12, "b": 52},
+    }

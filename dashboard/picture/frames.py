@@ -1,0 +1,53 @@
+"""What the dashboard and the process that reads pictures send each other.
+
+The dashboard sends one line of JSON with the options, then pictures: the number of their bytes in
+four bytes, and the bytes. The process answers each with one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import IO, Any
+
+from edge_agent.vision.options import VisionOptions
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Of a picture: a photograph of a telephone has 2 to 8 MB."""
+MAX_PIXELS = 13_000_000
+"""Of a picture: that many need 130 MB while it is read, and the dashboard has 512 in all."""
+_SIZE_BYTES = 4
+
+
+def send_options(out: IO[bytes], options: VisionOptions) -> None:
+    """Send what the chain is built from."""
+    out.write(json.dumps(asdict(options)).encode() + b"\n")
+    out.flush()
+
+
+def options_from(source: IO[bytes]) -> VisionOptions | None:
+    """Return what the chain is built from; ``None`` where nobody asks any more."""
+    line = source.readline()
+    if not line:
+        return None
+    return VisionOptions(**json.loads(line))
+
+
+def send_picture(out: IO[bytes], content: bytes) -> None:
+    """Send the content of a file."""
+    out.write(len(content).to_bytes(_SIZE_BYTES))
+    out.write(content)
+    out.flush()
+
+
+def pictures_from(source: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of each file, until there are no more."""
+    while len(head := source.read(_SIZE_BYTES)) == _SIZE_BYTES:
+        yield source.read(int.from_bytes(head))
+
+
+def send_answer(out: IO[bytes], answer: dict[str, Any]) -> None:
+    """Send what was read in a picture, or why nothing was."""
+    out.write(json.dumps(answer).encode() + b"\n")
+    out.flush()

@@ -1,0 +1,158 @@
+"""``python -m dashboard.picture.worker``: the process that reads pictures.
+
+It writes nothing to disk: pictures come through a pipe, and what is read goes back through another.
+If it dies, no core dump is written, for a picture could be in it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import resource
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from dashboard.picture.frames import (
+    MAX_PIXELS,
+    options_from,
+    pictures_from,
+    send_answer,
+)
+from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.options import VisionOptions
+from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognizer
+from edge_agent.vision.stills.evidence import corners
+from edge_agent.vision.stills.pictures import decode_picture, describe
+
+MEMORY_BYTES = 640 * 1024 * 1024
+"""What the process may ask for; a third of it lies in memory at the most."""
+_PR_SET_DUMPABLE = 4  # of prctl(2)
+_SHOWN = "picture"
+_AS_JPEG = "Save it as JPEG and send that"
+_PHONE = (
+    f"{_AS_JPEG}; an iPhone takes JPEG itself after Settings → Camera → Formats → Most Compatible"
+)
+_BRANDS = {
+    b"heic": f"HEIC, which is not read. {_PHONE}.",
+    b"heix": f"HEIC, which is not read. {_PHONE}.",
+    b"hevc": f"HEIC, which is not read. {_PHONE}.",
+    b"mif1": f"HEIF, which is not read. {_PHONE}.",
+    b"msf1": f"HEIF, which is not read. {_PHONE}.",
+    b"avif": f"AVIF, which is not read. {_AS_JPEG}.",
+    b"avis": f"AVIF, which is not read. {_AS_JPEG}.",
+}
+_STARTS = {
+    b"\xff\x0a": f"JPEG XL, which is not read. {_AS_JPEG}.",
+    b"\0\0\0\x0cJXL ": f"JPEG XL, which is not read. {_AS_JPEG}.",
+    b"%PDF": f"a PDF. {_AS_JPEG}.",
+    b"\x1aE\xdf\xa3": "a video. Read videos with: affect-edge analyse-video FILE",
+}
+
+
+def main() -> None:
+    """Answer until the dashboard closes the pipe."""
+    answers = _answers()
+    _limit()
+    options = options_from(sys.stdin.buffer)
+    if options is None:
+        return
+    reader: _Reader | None = None
+    for content in pictures_from(sys.stdin.buffer):
+        try:
+            reader = reader or _Reader(options)
+            answer = reader.read(content)
+        except MemoryError:
+            answer = {
+                "problem": f"{_SHOWN}: needs more memory than may be used. Scale it down.",
+                "kind": "picture",
+            }
+        except PictureError as error:
+            answer = {"problem": str(error), "kind": "picture"}
+        except AffectEdgeError as error:
+            answer = {"problem": str(error), "kind": "model"}
+        send_answer(answers, answer)
+
+
+def known_foreign(content: bytes) -> str | None:
+    """Return what a file is that is often sent and not read, and what to do."""
+    if content[4:8] == b"ftyp":
+        return _BRANDS.get(content[8:12], "a video. Read videos with: affect-edge analyse-video")
+    return next((said for start, said in _STARTS.items() if content.startswith(start)), None)
+
+
+class _Reader:
+    """Reads pictures by the configured chain, with the evidence where the model tells it."""
+
+    def __init__(self, options: VisionOptions) -> None:
+        self._recognizer = open_recognizer(options)
+        self._classifier = _classifier_of(self._recognizer)
+
+    def read(self, content: bytes) -> dict[str, Any]:
+        foreign = known_foreign(content)
+        if foreign is not None:
+            raise PictureError(f"{_SHOWN}: is {foreign}")
+        image = decode_picture(io.BytesIO(content), _SHOWN, max_pixels=MAX_PIXELS)
+        if self._classifier.output("evidence") is None:
+            faces = [describe(reading) for reading in self._recognizer.read_picture(image)]
+        else:
+            faces = [_explained(face) for face in self._recognizer.explain_picture(image)]
+        height, width = image.shape[:2]
+        model = self._classifier
+        return {
+            "width": width,
+            "height": height,
+            "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
+            "faces": faces,
+        }
+
+
+def _classifier_of(recognizer: Recognizer) -> ModelCard:
+    for model in recognizer.models:
+        if isinstance(model, ModelCard) and model.kind == "expression":
+            return model
+    raise ModelError("The vision chain has no model of expressions.")  # pragma: no cover
+
+
+def _explained(explanation: Explanation) -> dict[str, Any]:
+    """Return a face as `describe` does, and what each region of its crop adds to each category."""
+    parts = np.round(explanation.parts.astype(np.float64), 3)
+    evidence = {
+        "corners": np.round(corners(explanation.to_crop), 2).tolist(),
+        "parts": {
+            emotion.value: parts[:, :, number].tolist() for number, emotion in enumerate(EMOTIONS)
+        },
+    }
+    return describe(explanation.reading) | {"evidence": evidence}
+
+
+def _answers() -> IO[bytes]:
+    """Return where answers go; what a library prints goes to the log instead."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
+
+
+def _limit() -> None:
+    """Take less than others, be the first that must go, and leave nothing behind.
+
+    Where the system forbids a part of it, the others hold.
+    """
+    with suppress(OSError):
+        os.nice(10)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("900", encoding="ascii")
+    for kind, limit in ((resource.RLIMIT_DATA, MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
+        with suppress(OSError, ValueError):
+            resource.setrlimit(kind, (limit, limit))
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""The process that reads pictures: when it runs, when it ends, and what happens when it dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dashboard.picture.reader import BusyError, PictureReader
+from edge_agent.core.errors import ModelError, PictureError
+from edge_agent.vision.options import VisionOptions
+from tests.support.broker import wait_until
+from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE
+
+SMILING = SMILING_FILE.read_bytes()
+
+
+@pytest.fixture
+def reader() -> Iterator[PictureReader]:
+    """A reader whose process ends with the test."""
+    made = PictureReader(VisionOptions())
+    yield made
+    made.close()
+
+
+def emotions(reader: PictureReader, content: bytes) -> list[str]:
+    return [face["emotion"] for face in reader.read(content)["faces"]]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_one_process_reads_one_picture_after_the_other(reader: PictureReader) -> None:
+    assert reader.pid is None, "it starts with the first picture"
+    assert emotions(reader, SMILING) == ["happiness"]
+    first = reader.pid
+    with pytest.raises(PictureError, match="is not a picture"):
+        reader.read(b"nothing")
+    assert emotions(reader, SERIOUS_FILE.read_bytes()) == ["neutral"]
+    assert reader.pid == first
+
+
+def test_it_ends_when_nobody_asks_and_starts_again() -> None:
+    reader = PictureReader(VisionOptions(), idle_s=0.2)
+    assert emotions(reader, SMILING) == ["happiness"]
+    wait_until(lambda: reader.pid is None, "the idle process to end")
+    assert emotions(reader, SMILING) == ["happiness"]
+    reader.close()
+
+
+def test_a_process_that_is_killed_costs_one_picture(reader: PictureReader) -> None:
+    reader.read(SMILING)
+    pid = reader.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)  # in the middle of its work
+    threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
+    with pytest.raises(PictureError, match="ended while it read this one"):
+        reader.read(SMILING)
+    assert emotions(reader, SMILING) == ["happiness"]
+
+
+def test_a_process_that_hangs_is_ended() -> None:
+    reader = PictureReader(VisionOptions(), answer_s=20)
+    reader.read(SMILING)
+    pid = reader.pid
+    assert pid is not None
+    hanging = PictureReader(VisionOptions(), answer_s=0.01)
+    with pytest.raises(PictureError, match=r"could not be read in 0 seconds\. Scale it down"):
+        hanging.read(SMILING)
+    assert hanging.pid is None
+    hanging.close()
+    reader.close()
+    assert not is_alive(pid)
+
+
+def test_a_model_that_is_missing_is_told(tmp_path: Path) -> None:
+    reader = PictureReader(VisionOptions(expression_model=str(tmp_path / "none.json")))
+    with pytest.raises(ModelError, match=r"none\.json: no such model card"):
+        reader.read(SMILING)
+    reader.close()
+
+
+def test_after_the_end_nobody_is_admitted(reader: PictureReader) -> None:
+    reader.read(SMILING)
+    reader.close()
+    assert reader.pid is None
+    with pytest.raises(BusyError), reader.place():
+        pass
+
+
+def test_the_process_ends_with_the_dashboard_that_is_killed() -> None:
+    script = (
+        "import os, sys\n"
+        "from dashboard.picture.reader import PictureReader\n"
+        "from edge_agent.vision.options import VisionOptions\n"
+        "reader = PictureReader(VisionOptions())\n"
+        "reader.read(open(sys.argv[1], 'rb').read())\n"
+        "print(reader.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(SMILING_FILE)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == -signal.SIGKILL
+    pid = int(done.stdout)
+    wait_until(lambda: not is_alive(pid), "the process to end")
+
+
+def test_the_process_leaves_no_core_dump_and_has_a_limit_of_memory(reader: PictureReader) -> None:
+    reader.read(SMILING)
+    limits = Path(f"/proc/{reader.pid}/limits")
+    if not limits.exists() or os.geteuid() != 0:
+        pytest.skip("the limits of a process that cannot be dumped are read by root only")
+    lines = {line[:26].strip(): line[26:].split()[0] for line in limits.read_text().splitlines()}
+    assert lines["Max core file size"] == "0"
+    assert lines["Max data size"] == str(640 * 1024 * 1024)

@@ -1,0 +1,177 @@
+"""Pictures that are sent: read as the command reads them, kept nowhere, refused with a reason."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from starlette.testclient import TestClient
+
+from dashboard.web.services import Services
+from edge_agent.cli import cli
+from tests.support.broker import wait_until
+from tests.support.dashboard import client_of, set_up
+from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
+MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + bytes(200)
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> Iterator[TestClient]:
+    """Somebody who is logged in; the process that reads pictures ends with the test."""
+    client = set_up(client_of(tmp_path), tmp_path)
+    yield client
+    services_of(client).pictures.close()
+
+
+def services_of(client: TestClient) -> Services:
+    services: Services = client.app.state.services  # type: ignore[attr-defined]
+    return services
+
+
+def send(client: TestClient, content: bytes) -> Any:
+    return client.post("/api/v1/picture", content=content)
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def test_a_picture_is_read_as_the_command_reads_it(ada: TestClient) -> None:
+    run = CliRunner().invoke(cli, ["classify", "--json", str(SMILING_FILE)])
+    expected = json.loads(run.stdout.splitlines()[-1])
+    answer = send(ada, SMILING_FILE.read_bytes())
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told["model"]["name"] == "expression-accurate"
+    (face,) = told["faces"]
+    evidence = face.pop("evidence")
+    assert [face] == expected["faces"]
+    assert (told["width"], told["height"]) == (expected["width"], expected["height"])
+    assert face["emotion"] == "happiness" and face["flaw"] is None
+    assert len(evidence["corners"]) == 4
+    assert {len(rows) for rows in evidence["parts"].values()} == {6}
+    sums = {name: sum(map(sum, rows)) for name, rows in evidence["parts"].items()}
+    assert max(sums, key=lambda name: sums[name]) == "happiness", "the parts make the logit"
+
+
+def test_nobody_reads_a_picture_without_a_login(tmp_path: Path) -> None:
+    client = client_of(tmp_path)
+    assert send(client, SMILING_FILE.read_bytes()).status_code == 401
+    assert services_of(client).pictures.pid is None
+
+
+def test_a_picture_changes_no_file_and_leaves_no_line(
+    ada: TestClient, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ada.get("/picture")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert send(ada, SERIOUS_FILE.read_bytes()).status_code == 200
+    assert send(ada, b"\xff\xd8\xff\xe0 broken").status_code == 422
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert after == before
+    said = "".join(capfd.readouterr())
+    assert "broken" not in said and "happiness" not in said and "neutral" not in said
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "the file is empty"),
+        (b"no picture at all", "is not a picture that can be read. Formats: JPEG, PNG"),
+        (HEIC, "is HEIC, which is not read. Save it as JPEG"),
+        (MP4, "is a video. Read videos with: affect-edge analyse-video"),
+        (b"%PDF-1.7 and so on", "is a PDF"),
+        (SMILING_FILE.read_bytes()[:40_000], "is broken or cannot be read"),
+    ],
+    ids=["empty", "text", "heic", "video", "pdf", "cut short"],
+)
+def test_what_cannot_be_read_is_told_with_what_to_do(
+    ada: TestClient, content: bytes, why: str
+) -> None:
+    answer = send(ada, content)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("picture: ")
+    assert why in answer.json()["detail"]
+
+
+def test_too_many_pixels_are_refused_before_they_are_unpacked(ada: TestClient) -> None:
+    huge = encoded(Image.new("L", (9000, 9000)))
+    assert len(huge) < 200_000
+    answer = send(ada, huge)
+    assert answer.status_code == 422
+    assert "is too large with 9000 × 9000; pictures up to 13 megapixels" in answer.json()["detail"]
+
+
+def test_too_many_bytes_are_refused(ada: TestClient) -> None:
+    answer = send(ada, bytes(16 * 1024 * 1024 + 1))
+    assert answer.status_code == 413
+    assert "larger than 16384 KiB" in answer.json()["detail"]
+    assert services_of(ada).pictures.pid is None, "nobody was asked to read it"
+
+
+def test_a_picture_is_turned_as_it_is_meant_to_be_seen(ada: TestClient) -> None:
+    picture = Image.open(SMILING_FILE).convert("RGB").rotate(90, expand=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90° clockwise to see it
+    told = send(ada, encoded(picture, "JPEG", exif=exif, quality=95)).json()
+    assert [face["emotion"] for face in told["faces"]] == ["happiness"]
+
+
+def test_a_picture_without_a_face_has_none(ada: TestClient) -> None:
+    told = send(ada, encoded(Image.new("RGB", (200, 100), "gray"))).json()
+    assert (told["width"], told["height"], told["faces"]) == (200, 100, [])
+
+
+def test_beyond_three_pictures_the_next_is_asked_to_come_again(ada: TestClient) -> None:
+    pictures = services_of(ada).pictures
+    free = threading.Event()
+    held = threading.Semaphore(0)
+
+    def hold() -> None:
+        with pictures.place():
+            held.release()
+            free.wait(30)
+
+    threads = [threading.Thread(target=hold) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+        assert held.acquire(timeout=30)
+    answer = send(ada, SMILING_FILE.read_bytes())
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "2"
+    assert "Send this one again in 2 seconds" in answer.json()["detail"]
+    free.set()
+    for thread in threads:
+        thread.join()
+    assert send(ada, SMILING_FILE.read_bytes()).status_code == 200
+
+
+def test_other_pages_are_answered_while_a_picture_is_read(ada: TestClient) -> None:
+    answers: list[int] = []
+    large = encoded(Image.open(SMILING_FILE).convert("RGB").resize((3400, 3400)), "JPEG")
+    thread = threading.Thread(target=lambda: answers.append(send(ada, large).status_code))
+    thread.start()
+    wait_until(lambda: services_of(ada).pictures.pid is not None, "the process to start")
+    begun = time.monotonic()
+    assert ada.get("/healthz").status_code == 200
+    assert answers == [] and time.monotonic() - begun < 5
+    thread.join()
+    assert answers == [200]
+
+
+def test_the_page_says_that_nothing_is_kept_and_what_is_read(ada: TestClient) -> None:
+    page = ada.get("/picture").text
+    assert "kept nowhere" in page and "13 megapixels" in page
+    assert "JPEG, PNG" in page
