@@ -34,7 +34,13 @@ from dashboard.analysis.misreading import (
     doubt_of,
     misreading_of,
 )
-from dashboard.analysis.period import VitalDrift, drift_of, orders_of, periods_of
+from dashboard.analysis.period import (
+    VitalDrift,
+    adjust_periods,
+    drift_of,
+    orders_of,
+    periods_of,
+)
 from dashboard.analysis.readings import (
     StateReadings,
     count_states,
@@ -49,8 +55,10 @@ from dashboard.analysis.sensitivity import (
     Sensitivity,
     SettlingChoice,
     choices_around,
+    matchings_of,
     sensitivity,
     settling_choices,
+    settlings_of,
 )
 from dashboard.analysis.states import emotions_of
 from dashboard.analysis.study.evidence import evidence_of
@@ -166,12 +174,12 @@ def read_choices(
     settled: dict[SettlingChoice, StateReadings] = {}
     mixed = None
     if query.state is StateBy.OBSERVED:
-        matchings = _settings(query)
+        matchings = matchings_of(query)
         every = find_observed(reader, query, sessions, shown, matchings)
         matched = dict(zip(matchings, every, strict=True))
         mixed = mixture(shown.values(), round(1000 * query.window), query.share)
     else:
-        settlings = _settlings(query)
+        settlings = settlings_of(query)
         every = find_readings(reader, query, sessions, stimuli, settlings)
         settled = dict(zip(settlings, every, strict=True))
     if query.outcome is not Outcome.CHANGE:
@@ -222,7 +230,7 @@ def _analysis_of(
         summaries=tuple(
             _summary(means, kind, state) for kind in query.vital for state in query.states
         ),
-        family=_with_periods(judged, times_of(of_sessions), drifts),
+        family=_with_periods(judged, query, times_of(of_sessions), drifts),
         all_states=tuple(
             VitalStates(kind, compare_all_states(visits, kind, query.states), len(query.states))
             for kind in query.vital
@@ -294,17 +302,18 @@ def _with_faces(
     face: FaceReading | None,
     mixed: Mixture | None,
 ) -> tuple[VitalComparison, ...]:
-    """Add what the family makes of the numbers beside the t-tests, and what misread faces do."""
+    """Add what the families make of the numbers beside the t-tests, and what misread faces do."""
     lost = [misreading_of(query, one.first, one.second, face) for one in family]
     strict = [
         (one.comparison, bounds_of(one.comparison, one.equivalence, misread))
         for one, misread in zip(family, lost, strict=True)
     ]
+    decided = in_family(strict, query.correction, query.families)
     return tuple(
         replace(
             one, in_family=own and replace(own, doubt=doubt_of(misread, mixed)), misreading=misread
         )
-        for one, own, misread in zip(family, in_family(strict, query.correction), lost, strict=True)
+        for one, own, misread in zip(family, decided, lost, strict=True)
     )
 
 
@@ -326,11 +335,14 @@ def _with_models(
 
 
 def _with_periods(
-    family: Sequence[VitalComparison], times: Visits, drifts: Sequence[VitalDrift]
+    family: Sequence[VitalComparison],
+    query: AnalysisQuery,
+    times: Visits,
+    drifts: Sequence[VitalDrift],
 ) -> tuple[VitalComparison, ...]:
     """Add what time in the session may have to do with each paired difference."""
     pairs = [(test.kind, test.first, test.second, test.comparison) for test in family]
-    effects = periods_of(pairs, times, drifts, family[0].correction)
+    effects = adjust_periods(periods_of(pairs, times, drifts), query.correction, query.families)
     return tuple(replace(test, period=own) for test, own in zip(family, effects, strict=True))
 
 
@@ -353,28 +365,6 @@ def _judged(
     return VitalComparison(
         kind, first, second, comparison, query.correction, query.design, excluded, required
     )
-
-
-def _declared_choice(query: AnalysisQuery) -> MatchingChoice:
-    """Return the window and the lags that were declared."""
-    others = tuple((kind, query.lag_s(kind)) for kind in query.vital if kind.spec.option is None)
-    return MatchingChoice(query.window, query.lag_heart_rate, query.lag_pressure, others)
-
-
-def _settings(query: AnalysisQuery) -> tuple[MatchingChoice, ...]:
-    """Return the window and lags that were declared and, where asked for, those around them."""
-    chosen = _declared_choice(query)
-    if not query.sensitivity:
-        return (chosen,)
-    return tuple(dict.fromkeys((chosen, *choices_around(chosen))))
-
-
-def _settlings(query: AnalysisQuery) -> tuple[SettlingChoice, ...]:
-    """Return the settling times that were declared and, where asked for, those around them."""
-    chosen = SettlingChoice(tuple((kind, query.settling_s(kind)) for kind in query.vital))
-    if not query.sensitivity:
-        return (chosen,)
-    return tuple(dict.fromkeys((chosen, *settling_choices(chosen))))
 
 
 def _sensitivity(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import compress
 
 from dashboard.analysis.states import Design
 from dashboard.statistics import (
@@ -28,6 +29,7 @@ from dashboard.statistics import (
     shapiro_wilk,
     signed_rank,
     welch_t,
+    within_families,
 )
 
 _DIGITS = 12  # what lies behind them, in the largest value, is rounding
@@ -142,15 +144,18 @@ class StatesComparison:
 
 
 def compare_family(
-    sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]], design: Design = Design.AUTO
+    sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]],
+    design: Design = Design.AUTO,
+    families: Sequence[int] = (),
 ) -> tuple[Comparison, ...]:
-    """Compare each pair of states and adjust the p values of all t-tests that could be computed, as
-    one family.
+    """Compare each pair of states and adjust the p values of all t-tests that could be computed,
+    within each family.
 
     Args:
         sides: for each comparison participant → mean in the first state, and the same in the
             second.
         design: as in ``compare``.
+        families: for each comparison the number of its family; empty: all are one.
 
     Raises:
         StatisticsError: a mean is not finite or beyond 1e±60.
@@ -158,15 +163,23 @@ def compare_family(
     compared = [compare(first, second, design) for first, second in sides]
     computed = [c.tests for c in compared if c.tests is not None]
     p = [tests.t.p for tests in computed]
+    own = tuple(compress(families, (c.tests is not None for c in compared)))
     adjusted = (
         replace(tests, holm_p=strict, bh_p=mild)
-        for tests, strict, mild in zip(computed, holm(p), benjamini_hochberg(p), strict=True)
+        for tests, strict, mild in zip(
+            computed,
+            within_families(holm, p, own),
+            within_families(benjamini_hochberg, p, own),
+            strict=True,
+        )
     )
     return tuple(c if c.tests is None else replace(c, tests=next(adjusted)) for c in compared)
 
 
 def decide_family(
-    sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]], design: Design = Design.AUTO
+    sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]],
+    design: Design = Design.AUTO,
+    families: Sequence[int] = (),
 ) -> tuple[Decision, ...]:
     """Decide each pair of states by the tests of ``compare_family`` alone: for families that are
     asked many times.
@@ -176,8 +189,9 @@ def decide_family(
     """
     decided = [_decided(_chosen(first, second, design)) for first, second in sides]
     p = [one.p for one in decided if one.p is not None]
-    strict = iter(holm(p))
-    mild = iter(benjamini_hochberg(p))
+    own = tuple(compress(families, (one.p is not None for one in decided)))
+    strict = iter(within_families(holm, p, own))
+    mild = iter(within_families(benjamini_hochberg, p, own))
     return tuple(
         one if one.p is None else replace(one, holm_p=next(strict), bh_p=next(mild))
         for one in decided

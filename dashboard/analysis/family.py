@@ -1,4 +1,4 @@
-"""The tests of a question as one family, from the readings that count, and what the family makes
+"""The tests of a question as its families, from the readings that count, and what the family makes
 of the numbers beside its t-tests: rank tests, equivalence tests, and how many people are needed.
 Pure.
 
@@ -8,8 +8,10 @@ are nine chances for a rank test and for an equivalence test, too.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 from dashboard.analysis.comparison import (
     Comparison,
@@ -36,6 +38,7 @@ from dashboard.statistics import (
     first_step,
     holm,
     still_needed,
+    within_families,
 )
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import VitalKind
@@ -76,7 +79,9 @@ class InFamily:
 def compare_visits(visits: Visits, query: AnalysisQuery) -> tuple[Comparison, ...]:
     """Compare every pair of states of every vital that is asked for, in that order."""
     every = _sides(visits, query)
-    compared = compare_family(((sides.first, sides.second) for sides in every), query.design)
+    compared = compare_family(
+        ((sides.first, sides.second) for sides in every), query.design, query.families
+    )
     return tuple(
         _with_apart(comparison, len(sides.apart))
         for comparison, sides in zip(compared, every, strict=True)
@@ -84,9 +89,10 @@ def compare_visits(visits: Visits, query: AnalysisQuery) -> tuple[Comparison, ..
 
 
 def decide_groups(groups: Iterable[ReadingGroup], query: AnalysisQuery) -> tuple[Decision, ...]:
-    """Decide the same family by its tests alone, from sums of readings."""
+    """Decide the same families by their tests alone, from sums of readings."""
     every = _sides(visits_of_groups(groups, query.states), query)
-    return decide_family(((sides.first, sides.second) for sides in every), query.design)
+    sides = ((one.first, one.second) for one in every)
+    return decide_family(sides, query.design, query.families)
 
 
 def compare_all_states(
@@ -97,35 +103,47 @@ def compare_all_states(
     return replace(compare_states(together.columns), left_out=together.left_out)
 
 
-def adjusted_by(correction: Correction, p_values: Sequence[float]) -> tuple[float, ...]:
-    """Return the p values of one family, adjusted by the method that was asked for.
+def adjusted_by(
+    correction: Correction, p_values: Sequence[float], families: Sequence[int] = ()
+) -> tuple[float, ...]:
+    """Return p values adjusted by the method that was asked for, within each family; all are one
+    where no families are given.
 
     Raises:
         StatisticsError: a p is not in 0…1.
     """
-    if correction is Correction.HOLM:
-        return holm(p_values)
-    return benjamini_hochberg(p_values)
+    method = holm if correction is Correction.HOLM else benjamini_hochberg
+    return within_families(method, p_values, families)
 
 
 def in_family(
-    pairs: Iterable[tuple[Comparison, Equivalence | None]], correction: Correction
+    pairs: Iterable[tuple[Comparison, Equivalence | None]],
+    correction: Correction,
+    families: Sequence[int] = (),
 ) -> tuple[InFamily | None, ...]:
     """Decide what stands beside the t-tests of a family; ``None`` for those without numbers.
 
     The three families (t-tests, rank tests, equivalence tests) have the same members, and each is
     adjusted by itself with the same method.
 
+    Args:
+        pairs: the comparisons with their equivalence tests.
+        correction: the method.
+        families: for each comparison the number of its family; empty: all are one.
+
     Raises:
         StatisticsError: as the tests.
     """
     every = list(pairs)
-    computed = [pair for pair in every if pair[0].tests is not None and pair[1] is not None]
-    rank_p = adjusted_by(correction, [c.tests.rank.p for c, _ in computed if c.tests])
-    equivalence_p = adjusted_by(correction, [e.p for _, e in computed if e])
+    kept = [c.tests is not None and e is not None for c, e in every]
+    computed = list(compress(every, kept))
+    own = tuple(compress(families or [0] * len(every), kept))
+    sizes = Counter(own)
+    rank_p = adjusted_by(correction, [c.tests.rank.p for c, _ in computed if c.tests], own)
+    equivalence_p = adjusted_by(correction, [e.p for _, e in computed if e], own)
     decided = iter(
-        InFamily(len(computed), rank, other, _needed(comparison, equal, len(computed)))
-        for (comparison, equal), rank, other in zip(computed, rank_p, equivalence_p, strict=True)
+        InFamily(sizes[family], rank, other, _needed(*pair, sizes[family]))
+        for pair, family, rank, other in zip(computed, own, rank_p, equivalence_p, strict=True)
     )
     return tuple(next(decided) if c.tests is not None and e else None for c, e in every)
 

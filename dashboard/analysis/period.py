@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 
@@ -122,30 +123,28 @@ def periods_of(
     family: Sequence[tuple[VitalKind, str, str, Comparison]],
     times: Visits,
     drifts: Sequence[VitalDrift],
-    correction: Correction,
 ) -> tuple[PeriodEffect | None, ...]:
-    """Judge the comparisons of a family, each with its vital and its two states.
+    """Judge comparisons, each with its vital and its two states; p is not adjusted yet.
 
     Args:
         family: the tests.
         times: of each vital and participant the minutes since the start of each session, by state.
         drifts: how the vitals change over the session.
-        correction: how the p values at equal times are adjusted.
     """
     changes = {one.kind: one.drift for one in drifts}
-    effects = [
+    return tuple(
         period_effect(comparison, sides_of(times, kind, first, second), changes[kind])
         for kind, first, second, comparison in family
-    ]
-    return adjust_periods(effects, correction)
+    )
 
 
 def adjust_periods(
-    effects: Sequence[PeriodEffect | None], correction: Correction
+    effects: Sequence[PeriodEffect | None], correction: Correction, families: Sequence[int] = ()
 ) -> tuple[PeriodEffect | None, ...]:
-    """Adjust the p values at equal times over the family of those that could be computed."""
+    """Adjust the p values at equal times over those of each family that could be computed."""
     computed = [one.adjusted.p for one in effects if one is not None and one.adjusted is not None]
-    adjusted = iter(adjusted_by(correction, computed))
+    own = tuple(compress(families, (bool(one and one.adjusted) for one in effects)))
+    adjusted = iter(adjusted_by(correction, computed, own))
     return tuple(
         replace(one, adjusted_p=next(adjusted)) if one is not None and one.adjusted else one
         for one in effects

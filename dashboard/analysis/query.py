@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from dashboard.analysis.request import AnalysisQuery
 
 _SEVERAL = frozenset(
-    {"session", "vital", "count_flagged", "prefer_source", "heart_measure", "states"}
+    {"session", "vital", "count_flagged", "prefer_source", "heart_measure", "states", "family"}
 )
 
 
@@ -24,7 +24,9 @@ def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
     single: dict[str, Any] = {}
     several: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in fields:
-        if name in _SEVERAL and (value.strip() or name != "states"):
+        if name == "family":  # a line each
+            several[name] += [line for line in value.splitlines() if line.strip()]
+        elif name in _SEVERAL and (value.strip() or name != "states"):
             several[name].append(value)
         elif value.strip():
             single[name] = value

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from dashboard.analysis.declared.families import MOST_FAMILIES, declared_families, family_numbers
 from dashboard.analysis.states import (
     MOST_STATES,
     TESTED_STATES,
@@ -118,7 +119,9 @@ class AnalysisQuery(Model):
         (), max_length=10_000, description="Session ids, with sample=selected"
     )
     vital: tuple[VitalKind, ...] = Field(
-        VITALS, min_length=1, description="What is tested; all of it is one family"
+        VITALS,
+        min_length=1,
+        description="What is tested; all of it is one family, unless family says otherwise",
     )
     design: Design = Field(
         Design.AUTO,
@@ -228,6 +231,14 @@ class AnalysisQuery(Model):
         "first of these that did; else the one with the most readings without doubt. Empty: "
         "vitals.prefer_sources of the configuration",
     )
+    family: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = Field(
+        (),
+        max_length=MOST_FAMILIES,
+        description="Families of tests, within each of which p is adjusted: vitals or "
+        "heart_measures, and states where not all of them are meant, such as heart_rate, or all: "
+        "anger, neutral; parts of one family are divided by semicolons. Tests that no family names "
+        "are one family more. Empty: all tests of vitals are one, all of heart_measure another",
+    )
 
     @field_validator("vital")
     @classmethod
@@ -278,6 +289,27 @@ class AnalysisQuery(Model):
         if leave_out and doubtful:
             raise ValueError(f"count_flagged asks for {', '.join(doubtful)}; give one of the two")
         return leave_out
+
+    @field_validator("family")
+    @classmethod
+    def _are_families(cls, family: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Each test is in one family at most."""
+        question = info.data
+        if not {"vital", "heart_measure", "states"} <= set(question):  # they are refused themselves
+            return family
+        return declared_families(
+            family, question["vital"], question["heart_measure"], question["states"]
+        )
+
+    def family_of(self, name: str, first: str, second: str) -> int:
+        """Return the place of the declared family that a test is in; -1 for those in none."""
+        numbers = family_numbers(self.family, self.vital, self.heart_measure, self.states)
+        return numbers.get((name, first, second), -1)
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """The family of each test, in order of vitals and pairs."""
+        return tuple(self.family_of(kind, *pair) for kind in self.vital for pair in self.pairs)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

@@ -13,6 +13,7 @@ from itertools import product
 from typing import Generic, TypeVar
 
 from dashboard.analysis.comparison import Decision
+from dashboard.analysis.request import AnalysisQuery
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 
@@ -136,6 +137,23 @@ def settling_choices(chosen: SettlingChoice) -> tuple[SettlingChoice, ...]:
     All change together, because all are guesses about how fast body and instrument follow.
     """
     return tuple(dict.fromkeys(chosen.scaled(factor) for factor in (0.0, *_FACTORS)))
+
+
+def matchings_of(query: AnalysisQuery) -> tuple[MatchingChoice, ...]:
+    """Return the window and lags that were declared and, where asked for, those around them."""
+    others = tuple((kind, query.lag_s(kind)) for kind in query.vital if kind.spec.option is None)
+    chosen = MatchingChoice(query.window, query.lag_heart_rate, query.lag_pressure, others)
+    if not query.sensitivity:
+        return (chosen,)
+    return tuple(dict.fromkeys((chosen, *choices_around(chosen))))
+
+
+def settlings_of(query: AnalysisQuery) -> tuple[SettlingChoice, ...]:
+    """Return the settling times that were declared and, where asked for, those around them."""
+    chosen = SettlingChoice(tuple((kind, query.settling_s(kind)) for kind in query.vital))
+    if not query.sensitivity:
+        return (chosen,)
+    return tuple(dict.fromkeys((chosen, *settling_choices(chosen))))
 
 
 def sensitivity(

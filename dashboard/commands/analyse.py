@@ -197,6 +197,13 @@ _DEFAULTS = AnalysisQuery()
     "the best first. Default: vitals.prefer_sources, else the one with the most readings.",
 )
 @click.option(
+    "--family",
+    multiple=True,
+    help="Adjust p within this family of tests: vitals or heart measures, and states where not all "
+    "are meant, such as 'heart_rate' or 'all: anger, neutral'; can be repeated. Default: all tests "
+    "are one family.",
+)
+@click.option(
     "--leave-out-flagged",
     is_flag=True,
     help="Leave out readings in doubt, which is done without this option as well.",

@@ -49,6 +49,7 @@ def report(response: AnalysisModel) -> str:
     parts = (
         [_wrapped(f"! {text}", "  ") for text in response.warnings],
         [_wrapped(response.main_reason, "")] if response.tests_computed else [],
+        [_wrapped(one.sentence, "") for one in response.families],
         [_wrapped(f"- {sentence}", "  ") for sentence in results],
         _tests(response),
         [_wrapped(f"- {text}", "  ") for text in _beside(response)],

@@ -35,7 +35,7 @@ Sources named in the modules in short:
     & Review 16:225–237 (Bayes factor).
 """
 
-from dashboard.statistics.adjusted_p_values import benjamini_hochberg, holm
+from dashboard.statistics.adjusted_p_values import benjamini_hochberg, holm, within_families
 from dashboard.statistics.agreement import Agreement, Judgement, NoInterval, cohens_kappa
 from dashboard.statistics.anova import RepeatedAnova, repeated_anova
 from dashboard.statistics.bayes_factor import (
@@ -157,4 +157,5 @@ __all__ = [
     "still_needed",
     "summarize",
     "welch_t",
+    "within_families",
 ]

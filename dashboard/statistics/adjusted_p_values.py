@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from edge_agent.core.errors import StatisticsError
@@ -49,6 +50,38 @@ def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
         min(1.0, factor * p_values[index]) for factor, index in zip(factors, order, strict=True)
     ]
     return _restored(order, list(accumulate(reversed(stepped), min))[::-1])
+
+
+def within_families(
+    adjust: Callable[[Sequence[float]], Sequence[float]],
+    p_values: Sequence[float],
+    families: Sequence[int] = (),
+) -> tuple[float, ...]:
+    """Adjust the p values of several families, each by itself; the order stays.
+
+    >>> within_families(holm, (0.01, 0.04, 0.02), (0, 1, 0))
+    (0.02, 0.04, 0.02)
+
+    Args:
+        adjust: ``holm`` or ``benjamini_hochberg``.
+        p_values: of all families.
+        families: for each p the number of its family; empty: all are one.
+
+    Raises:
+        StatisticsError: a p is not in 0…1, or there is not one number for each p.
+    """
+    if not families:
+        return tuple(adjust(p_values))
+    if len(families) != len(p_values):
+        raise StatisticsError(f"{len(p_values)} p values have {len(families)} families")
+    places: defaultdict[int, list[int]] = defaultdict(list)
+    for place, family in enumerate(families):
+        places[family].append(place)
+    adjusted = [1.0] * len(p_values)
+    for own in places.values():
+        for place, p in zip(own, adjust([p_values[one] for one in own]), strict=True):
+            adjusted[place] = p
+    return tuple(adjusted)
 
 
 def _rising(p_values: Sequence[float]) -> list[int]:

@@ -326,7 +326,7 @@ def test_an_analysis_is_asked_for_by_keyboard_on_a_phone_and_every_picture_is_de
         page.get_by_text("Mixed model, t-test and Bayes factor side by side").press("Enter")
         flow = page.get_by_role("region", name="From consent to the tests")
         expect(flow.locator(".flow-step").first).not_to_be_visible()
-        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        flow.locator("summary").press("Enter")
         expect(flow.locator(".flow-step")).to_have_count(6)
         expect(flow.locator(".flow-step").last).to_be_visible()
         assert not has_sideways_scroll(page)

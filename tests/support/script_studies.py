@@ -1,13 +1,15 @@
-"""Studies whose bundles the scripts are run on, and how a bundle is unpacked."""
+"""Studies whose bundles the scripts are run on, and what is asked of them."""
 
 from __future__ import annotations
 
 import random
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from dashboard.analysis.request import DOUBTS
+from dashboard.analysis.request import DOUBTS, AnalysisQuery
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
@@ -205,3 +207,68 @@ def unpacked(make: Make, folder: Path) -> tuple[Path, Path]:
     with zipfile.ZipFile(file) as archive:
         archive.extractall(folder / "bundle")
     return database, folder / "bundle"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of page and scripts alike."""
+
+    make: Callable[[Path], None]
+    words: tuple[str, ...] = ()
+
+    @property
+    def query(self) -> AnalysisQuery:
+        given: dict[str, Any] = {}
+        words = list(self.words)
+        while words:
+            name = words.pop(0).removeprefix("--").replace("-", "_")
+            if name in {"count_flagged", "prefer_source", "states", "family"}:
+                given[name] = (*given.get(name, ()), words.pop(0))
+            else:
+                given[name] = True if name in {"leave_out_flagged", "estimated"} else words.pop(0)
+        if "session" in given:
+            given |= {"sample": "selected", "session": (given["session"],)}
+        return AnalysisQuery.model_validate(given)
+
+
+QUESTIONS = {
+    "example": Question(example),
+    "example-observed": Question(example, ("--state", "observed")),
+    "example-two-states": Question(example, ("--states", "Happiness", "--states", "anger")),
+    "example-families": Question(
+        example,
+        ("--family", "systolic, diastolic", "--family", "heart_rate: anger, neutral"),
+    ),
+    "example-observed-families": Question(
+        example,
+        (
+            *("--state", "observed", "--correction", "benjamini_hochberg", "--family"),
+            "All: Anger, neutral; heart_rate: happiness, neutral",
+        ),
+    ),
+    "few-other-states": Question(
+        few, ("--states", "neutral", "--states", "disgust", "--states", "ANGER", "--states", "fear")
+    ),
+    "example-reported": Question(
+        example, ("--state", "reported", "--correction", "benjamini_hochberg")
+    ),
+    "few": Question(few, ("--bound-heart-rate", "2.5", "--bound-pressure", "1")),
+    "few-without-flagged": Question(few, ("--leave-out-flagged", "--estimated")),
+    "few-reported": Question(few, ("--state", "reported", "--design", "paired")),
+    "sessions": Question(sessions),
+    "sessions-counted": Question(
+        sessions,
+        ("--count-flagged", "contact_lost", "--count-flagged", "out_of_range", "--estimated"),
+    ),
+    "sessions-settling": Question(
+        sessions, ("--settling-heart-rate", "2.5", "--settling-pressure", "62")
+    ),
+    "groups": Question(groups, ("--design", "independent")),
+    "many": Question(many),
+    "tenths": Question(tenths),
+    "equal": Question(equal),
+    "two-sensors": Question(two_sensors),
+    "two-sensors-preferred": Question(two_sensors, ("--prefer-source", "watch")),
+    "nobody": Question(nobody),
+    "one-session": Question(few, ("--session", "1")),
+}

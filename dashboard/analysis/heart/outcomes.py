@@ -49,7 +49,8 @@ class HeartTest:
         measure: what was compared.
         first: a state.
         second: another.
-        comparison: its tests; p adjusted over all measures asked for.
+        comparison: its tests; p adjusted over all measures asked for,
+            or within the families declared.
         adjusted_p: by the correction that was asked for; ``None`` without a test.
         left_out: times of one state in a session that give no number, by reason.
     """
@@ -127,7 +128,8 @@ def compare_heart(hearts: HeartValues, query: AnalysisQuery) -> tuple[HeartTest,
     ]
     visits = {measure: _visits(hearts.values, measure) for measure in hearts.left_out}
     sides = [sides_of(visits[measure], RR, *pair) for measure, _, pair in wanted]
-    compared = compare_family(((one.first, one.second) for one in sides), query.design)
+    families = [query.family_of(measure, *pair) for measure, _, pair in wanted]
+    compared = compare_family(((one.first, one.second) for one in sides), query.design, families)
     return tuple(
         HeartTest(measure, *pair, comparison, _adjusted(comparison, query.correction), left_out)
         for (measure, left_out, pair), comparison in zip(wanted, compared, strict=True)

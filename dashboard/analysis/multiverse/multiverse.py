@@ -199,7 +199,9 @@ def _estimates(
     sides = [sides_of(visits, *names) for names in compared]
     if way is Way.MIXED_MODEL:
         return _by_model(means, compared, sides, query)
-    decisions = decide_family(((one.first, one.second) for one in sides), query.design)
+    decisions = decide_family(
+        ((one.first, one.second) for one in sides), query.design, query.families
+    )
     if way is Way.T_TEST:
         return tuple(_of_decision(one, query.correction) for one in decisions)
     times = times_of(means)
@@ -207,7 +209,9 @@ def _estimates(
         _at_equal_times(own, sides_of(times, *names), decision)
         for own, names, decision in zip(sides, compared, decisions, strict=True)
     ]
-    return tuple(_of_effect(one) for one in adjust_periods(effects, query.correction))
+    return tuple(
+        _of_effect(one) for one in adjust_periods(effects, query.correction, query.families)
+    )
 
 
 def _of_decision(decision: Decision, correction: Correction) -> Estimate:

@@ -99,6 +99,7 @@ def choices(query: AnalysisQuery) -> dict[str, str]:
     texts = {name: _shown(value) for name, value in shown.items() if name not in _WITHOUT_EFFECT}
     if query.group is None:
         texts["group"] = "none"
+    texts["family"] = " / ".join(query.family) or "all tests together"
     return texts
 
 

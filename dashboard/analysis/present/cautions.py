@@ -7,10 +7,10 @@ from __future__ import annotations
 from dashboard.analysis.present.exclusion_text import about_readings, about_values, flag_rule
 from dashboard.analysis.present.misreading_text import misreading_sentences, mixture_warning
 from dashboard.analysis.present.period_text import period_cautions
+from dashboard.analysis.present.study.family_text import family_rule
 from dashboard.analysis.present.study.group_text import group_warning
 from dashboard.analysis.present.study.model_text import model_rule
 from dashboard.analysis.present.text import (
-    ALPHA,
     bounds_text,
     how_many,
     lags_text,
@@ -269,20 +269,11 @@ def _about_looks(analysis: Analysis) -> str:
 
 def method_of(analysis: Analysis) -> tuple[str, ...]:
     """Say how the numbers were computed, fit for the methods section of a paper."""
-    if analysis.query.correction is Correction.HOLM:
-        method = "Holm’s method"
-    else:
-        method = "Benjamini and Hochberg’s method"
-    family = (
-        f"p values are adjusted by {method} for what could be computed ({analysis.tests_computed} "
-        f"of the {len(analysis.family)} tests of the family). A difference is called one where the "
-        f"adjusted p is below {ALPHA}."
-    )
     return (
         _state_rule(analysis),
         f"{_UNIT_RULE} {flag_rule(analysis)}",
         _TEST_RULES[analysis.query.design],
-        family,
+        family_rule(analysis),
         _EFFECT_RULE,
         _SUPPLEMENT_RULE,
         model_rule(analysis.query.correction),

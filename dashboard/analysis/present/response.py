@@ -25,6 +25,7 @@ from dashboard.analysis.present.schemas import (
     StateModel,
 )
 from dashboard.analysis.present.study.apa import apa_sentence
+from dashboard.analysis.present.study.family_text import family_models
 from dashboard.analysis.present.study.flow_text import flow_model
 from dashboard.analysis.present.study.group_text import group_models
 from dashboard.analysis.present.study.model_text import main_reason
@@ -77,6 +78,7 @@ def response_of(
         agreements=tuple(agreement_model(agreement) for agreement in analysis.agreements),
         variability=tuple(variability_model(variability) for variability in analysis.variability),
         heart_tests=heart_test_models(analysis),
+        families=family_models(analysis),
         groups=group_models(analysis),
         sensitivity=sensitivity_models(analysis),
         settling_sensitivity=settling_models(analysis),

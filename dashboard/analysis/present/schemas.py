@@ -22,6 +22,7 @@ from dashboard.analysis.present.parts.sensitivity_schemas import (
 )
 from dashboard.analysis.present.parts.study_schemas import (
     BayesFactorModel,
+    FamilyModel,
     FlowModel,
     ModelTestModel,
     VitalModelModel,
@@ -342,7 +343,7 @@ class AnalysisModel(Model):
     orders: dict[str, int] = Field(
         description="Participants by the order in which they met the states, such as a-b-c"
     )
-    tests_computed: int = Field(description="Size of the family that p is adjusted for")
+    tests_computed: int = Field(description="How many tests have numbers; see families")
     comparisons: tuple[ComparisonModel, ...] = Field(
         description="The family: three pairs of states for each vital"
     )
@@ -366,6 +367,7 @@ class AnalysisModel(Model):
     settling_sensitivity: tuple[SettlingSensitivityModel, ...] = Field(
         description="With sensitivity=true and conditions or self-report: other settling times"
     )
+    families: tuple[FamilyModel, ...] = Field((), description="With family: each of them")
     groups: tuple[VitalGroupsModel, ...] = Field((), description="With group: people by groups")
     preregistration: PreregisteredModel | None = Field(
         None, description="How the question stands to the newest preregistration; null without one"

@@ -16,7 +16,7 @@ import numpy as np
 from dashboard.analysis.comparison import Comparison
 from dashboard.analysis.family import adjusted_by
 from dashboard.analysis.means import SessionMean
-from dashboard.analysis.request import AnalysisQuery, Correction
+from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.states import TESTED_STATES, Design, pairs_of
 from dashboard.statistics import MINIMUM, FixedEffect, Method, MixedModel, mixed_model
 from dashboard.statistics.period import is_told_apart
@@ -62,7 +62,7 @@ class ModelTest:
         first: first state.
         second: second state.
         effect: difference with error, degrees of freedom, t, p and interval.
-        adjusted_p: p adjusted over the tests of all models, as the question asks.
+        adjusted_p: p adjusted over the tests of all models, or of its declared family.
     """
 
     kind: VitalKind
@@ -97,7 +97,7 @@ class VitalModel:
 def models_of(
     means: Sequence[SessionMean], family: Sequence[Comparison], query: AnalysisQuery
 ) -> tuple[VitalModel, ...]:
-    """Fit the model of each vital asked for, with p adjusted over the tests of all of them.
+    """Fit the model of each vital asked for, with p adjusted over the tests of each family.
 
     Args:
         means: of each session and state.
@@ -118,7 +118,7 @@ def models_of(
         )
         for kind in query.vital
     ]
-    return _adjusted(models, query.correction)
+    return _adjusted(models, query)
 
 
 def main_analysis(
@@ -224,9 +224,10 @@ def _difference(model: MixedModel, first: str, second: str) -> FixedEffect:
     )
 
 
-def _adjusted(models: Sequence[VitalModel], correction: Correction) -> tuple[VitalModel, ...]:
-    p_values = [test.effect.p for one in models for test in one.tests]
-    adjusted = iter(adjusted_by(correction, p_values))
+def _adjusted(models: Sequence[VitalModel], query: AnalysisQuery) -> tuple[VitalModel, ...]:
+    tests = [test for one in models for test in one.tests]
+    families = tuple(query.family_of(test.kind, test.first, test.second) for test in tests)
+    adjusted = iter(adjusted_by(query.correction, [test.effect.p for test in tests], families))
     return tuple(
         replace(one, tests=tuple(replace(test, adjusted_p=next(adjusted)) for test in one.tests))
         for one in models

@@ -129,6 +129,7 @@ def _shown(analysis: Analysis | None, options: DashboardOptions) -> dict[str, ob
             "groups": (),
             "charts": (),
             "effects": None,
+            "forest": None,
             "is_simulated": False,
             "left_out": None,
         }
@@ -136,6 +137,7 @@ def _shown(analysis: Analysis | None, options: DashboardOptions) -> dict[str, ob
     from dashboard.analysis.present.left_out_table import left_out_table
     from dashboard.analysis.present.response import response_of
     from dashboard.analysis.present.spread_charts import spread_charts
+    from dashboard.analysis.present.study.forest import forest_of
     from dashboard.analysis.present.supplement_text import variability_sentence
     from dashboard.analysis.present.table import groups_of
     from dashboard.analysis.present.text import bounds_text, number, p_text
@@ -150,6 +152,7 @@ def _shown(analysis: Analysis | None, options: DashboardOptions) -> dict[str, ob
         "charts": analysis_charts(analysis),
         "spreads": spread_charts(analysis),
         "effects": effects_chart(analysis),
+        "forest": forest_of(analysis),
         "variability": variability_sentence(analysis.variability),
         "is_simulated": response.simulated_readings > 0,
         "number": number,

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,77 +35,11 @@ from dashboard.statistics import Recall, benjamini_hochberg, holm
 from edge_agent.core.expression import Emotion
 from edge_agent.store.export.scripts import analysis as script
 from edge_agent.store.read.reader import Reader
-from tests.support.script_studies import (
-    equal,
-    example,
-    few,
-    groups,
-    many,
-    nobody,
-    rested,
-    sessions,
-    tenths,
-    two_sensors,
-    unpacked,
-)
+from tests.support.script_studies import QUESTIONS, equal, example, few, rested, unpacked
 
 DIGITS = 1e-9
 Bundles = Callable[[Callable[[Path], None]], tuple[Path, Path]]
 """Gives database and unpacked bundle of a study, from what makes it."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of page and scripts alike."""
-
-    make: Callable[[Path], None]
-    words: tuple[str, ...] = ()
-
-    @property
-    def query(self) -> AnalysisQuery:
-        given: dict[str, Any] = {}
-        words = list(self.words)
-        while words:
-            name = words.pop(0).removeprefix("--").replace("-", "_")
-            if name in {"count_flagged", "prefer_source", "states"}:
-                given[name] = (*given.get(name, ()), words.pop(0))
-            else:
-                given[name] = True if name in {"leave_out_flagged", "estimated"} else words.pop(0)
-        if "session" in given:
-            given |= {"sample": "selected", "session": (given["session"],)}
-        return AnalysisQuery.model_validate(given)
-
-
-QUESTIONS = {
-    "example": Question(example),
-    "example-observed": Question(example, ("--state", "observed")),
-    "example-two-states": Question(example, ("--states", "Happiness", "--states", "anger")),
-    "few-other-states": Question(
-        few, ("--states", "neutral", "--states", "disgust", "--states", "ANGER", "--states", "fear")
-    ),
-    "example-reported": Question(
-        example, ("--state", "reported", "--correction", "benjamini_hochberg")
-    ),
-    "few": Question(few, ("--bound-heart-rate", "2.5", "--bound-pressure", "1")),
-    "few-without-flagged": Question(few, ("--leave-out-flagged", "--estimated")),
-    "few-reported": Question(few, ("--state", "reported", "--design", "paired")),
-    "sessions": Question(sessions),
-    "sessions-counted": Question(
-        sessions,
-        ("--count-flagged", "contact_lost", "--count-flagged", "out_of_range", "--estimated"),
-    ),
-    "sessions-settling": Question(
-        sessions, ("--settling-heart-rate", "2.5", "--settling-pressure", "62")
-    ),
-    "groups": Question(groups, ("--design", "independent")),
-    "many": Question(many),
-    "tenths": Question(tenths),
-    "equal": Question(equal),
-    "two-sensors": Question(two_sensors),
-    "two-sensors-preferred": Question(two_sensors, ("--prefer-source", "watch")),
-    "nobody": Question(nobody),
-    "one-session": Question(few, ("--session", "1")),
-}
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +158,7 @@ def test_the_script_adjusts_each_p_to_the_very_number_of_the_page() -> None:
         assert [test.holm_p for test in tests] == list(holm(family))
 
 
-FULL = ("equal", "example", "few", "sessions", "groups", "many", "tenths")
+FULL = ("equal", "example", "example-families", "few", "sessions", "groups", "many", "tenths")
 
 
 def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
@@ -293,6 +226,11 @@ def test_what_a_script_cannot_do_is_said(tmp_path: Path, bundles: Bundles) -> No
     _, folder = bundles(few)
     with pytest.raises(SystemExit, match="There is no session 99. Sessions: 1, 2, 3"):
         in_python(folder, ["--session", "99"])
+    for family in ("pulse", "heart_rate: anger", "heart_rate: anger, disgust", "ln_rmssd"):
+        with pytest.raises(SystemExit, match=f"--family {family}: there is no such test"):
+            in_python(folder, ["--family", family])
+    with pytest.raises(SystemExit, match="a test is in two families"):
+        in_python(folder, ["--family", "all", "--family", "heart_rate: anger, neutral"])
     with pytest.raises(SystemExit, match=r"vital_kind.csv: no such file. Unpack the whole zip"):
         in_python(tmp_path, [])
 
@@ -394,3 +332,8 @@ def test_both_scripts_print_the_same_bytes(bundles: Bundles, tmp_path: Path) -> 
     )
     words = ("--heart", "--states", "neutral", "--states", "anger")
     assert in_python(folder, words) == in_r(folder, words)
+    families = (*words, "--family", "heart_rate", "--family", "sdnn")
+    text = in_python(folder, families)
+    assert text == in_r(folder, families)
+    assert "p adjusted within families of 1, 2 tests (holm)" in text
+    assert "Intervals between beats; p adjusted within families of 1 tests (holm)" in text

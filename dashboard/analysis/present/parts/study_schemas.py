@@ -114,6 +114,15 @@ class TestFlowModel(Model):
     both: int = Field(description="Not in it: they have both, and groups are compared")
 
 
+class FamilyModel(Model):
+    """Tests whose p values are adjusted together."""
+
+    family: str = Field(description="As it was declared; empty for the tests that no family names")
+    tests: tuple[str, ...] = Field(description="Vital or measure and states of each")
+    computed: int = Field(description="How many of them have numbers: what p is adjusted for")
+    sentence: str = Field(description="In words")
+
+
 class GroupFlowModel(Model):
     """Who is in the tests of the groups, and who is not."""
 

@@ -30,7 +30,16 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", () => copySentence(button));
 }
 
-// Nobody can open a fold on paper.
+// Nobody can open a fold on paper; afterwards it is as it was.
 window.addEventListener("beforeprint", () => {
-  for (const fold of document.querySelectorAll(".flow-fold")) fold.open = true;
+  for (const fold of document.querySelectorAll(".paper-fold:not([open])")) {
+    fold.open = true;
+    fold.dataset.forPaper = "";
+  }
+});
+window.addEventListener("afterprint", () => {
+  for (const fold of document.querySelectorAll("[data-for-paper]")) {
+    fold.open = false;
+    delete fold.dataset.forPaper;
+  }
 });

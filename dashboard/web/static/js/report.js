@@ -1,3 +1,3 @@
-// The report of a session: the browser's own print makes the sheet, and the PDF.
+// A report: the browser's own print makes the sheet, and the PDF.
 
 document.getElementById("print").addEventListener("click", () => window.print());

@@ -8,7 +8,7 @@
 # The unit of every test is one participant. Readings are averaged within each session and state; a paired difference is
 # the average of those within the sessions that have both states. Readings in doubt, and those before the vital has
 # settled in a stimulus, count in no mean. All pairs of states of all vitals are one family, whose p values are adjusted
-# together.
+# together, unless --family declares others.
 
 STATES <- c("neutral", "happiness", "anger")
 EMOTIONS <- c("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -31,7 +31,7 @@ CHOICES <- list(
   outcome = c("level", "change")
 )
 NUMERIC <- c("session", "bound_heart_rate", "bound_pressure", "settling_heart_rate", "settling_pressure", "settling_other")
-REPEATED <- c("vital", "session", "count_flagged", "prefer_source", "states")
+REPEATED <- c("vital", "session", "count_flagged", "prefer_source", "states", "family")
 
 refuse <- function(...) {
   message(...)
@@ -48,7 +48,7 @@ asked_for <- function(words) {
     folder = own_folder(), state = "condition", sample = "auto", design = "auto", correction = "holm", vital = NULL,
     session = NULL, bound_heart_rate = 5, bound_pressure = 5, settling_heart_rate = NULL, settling_pressure = NULL,
     settling_other = NULL, count_flagged = NULL, prefer_source = NULL, leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE,
-    states = NULL, outcome = "level", heart = FALSE
+    states = NULL, outcome = "level", heart = FALSE, family = NULL
   )
   while (length(words)) {
     name <- gsub("-", "_", sub("^--", "", words[1]))
@@ -58,7 +58,7 @@ asked_for <- function(words) {
     } else if (name %in% c("leave_out_flagged", "estimated", "csv", "heart")) {
       asked[[name]] <- TRUE
       words <- words[-1]
-    } else if (name %in% c(names(CHOICES), NUMERIC, "vital", "prefer_source", "states")) {
+    } else if (name %in% c(names(CHOICES), NUMERIC, "vital", "prefer_source", "states", "family")) {
       value <- if (length(words) > 1) words[2] else ""
       if (name %in% names(CHOICES) && !value %in% CHOICES[[name]]) {
         refuse("--", name, " ", value, ": choose one of ", paste(CHOICES[[name]], collapse = ", "), ".")
@@ -73,7 +73,7 @@ asked_for <- function(words) {
       if (name != "help") message(words[1], ": there is no such option.")
       message("Options: FOLDER --state --sample --session N --vital --design --correction --bound-heart-rate X ",
               "--bound-pressure X --settling-heart-rate X --settling-pressure X --settling-other X --count-flagged FLAG ",
-              "--prefer-source NAME --leave-out-flagged --estimated --states LABEL --outcome level|change --heart --csv; see the head of this file and README.md.")
+              "--prefer-source NAME --leave-out-flagged --estimated --states LABEL --family TESTS --outcome level|change --heart --csv; see the head of this file and README.md.")
       quit(status = if (name == "help") 0 else 2)
     }
   }
@@ -97,6 +97,42 @@ with_states <- function(asked) {
     if (later > earlier) asked$pairs <- c(asked$pairs, list(unname(asked$states[c(later, earlier)])))
   }
   asked
+}
+
+# The number of the declared family of each test, by name and two states: such as "heart_rate", "systolic, diastolic" or
+# "all: anger, neutral"; parts of one family are divided by semicolons.
+families_of <- function(asked, names) {
+  found <- integer()
+  for (number in seq_along(asked$family)) {
+    text <- asked$family[number]
+    for (part in strsplit(text, ";", fixed = TRUE)[[1]]) {
+      cut <- regexpr(":", part, fixed = TRUE)
+      left <- if (cut > 0) substr(part, 1, cut - 1) else part
+      right <- if (cut > 0) substr(part, cut + 1, nchar(part)) else ""
+      words <- function(text) tolower(trimws(strsplit(text, ",", fixed = TRUE)[[1]]))
+      wanted <- words(left)
+      if (identical(wanted, "all")) wanted <- asked$vital
+      labels <- setdiff(words(right), "")
+      own <- if (length(labels)) asked$states[names(asked$states) %in% labels] else asked$states
+      if (!length(wanted) || length(setdiff(wanted, names)) || length(setdiff(labels, names(asked$states))) || length(own) < 2) {
+        refuse("--family ", text, ": there is no such test.")
+      }
+      for (name in wanted) for (pair in asked$pairs) if (all(pair %in% own)) {
+        key <- paste(c(name, pair), collapse = "\r")
+        if (!is.na(found[key]) && found[key] != number) refuse("--family ", text, ": a test is in two families.")
+        found[key] <- number
+      }
+    }
+  }
+  found
+}
+
+# The family of each test; 0 for those in none.
+family_numbers <- function(tests, families) {
+  vapply(tests, function(test) {
+    number <- families[paste(c(test$vital, test$first, test$second), collapse = "\r")]
+    if (is.na(number)) 0L else as.integer(number)
+  }, 0L)
 }
 
 # The vitals that are tested, in the order of the page, with the titles, bounds and settling times of vital_kind.csv.
@@ -543,8 +579,15 @@ two_tails <- function(counts, total) {
   min(1, 2 * min(sum(counts[1:place]), sum(counts[place:length(counts)])) / sum(counts))
 }
 
+# p adjusted within each declared family; tests that none names are one family together.
+adjusted <- function(tests, families) {
+  of <- family_numbers(tests, families)
+  for (number in unique(of)) tests[of == number] <- adjusted_together(tests[of == number])
+  tests
+}
+
 # t-tests, rank tests and equivalence tests, each adjusted as one family; then the people that its smallest p asks for.
-adjusted <- function(tests) {
+adjusted_together <- function(tests) {
   prefixes <- c(p = "", rank = "rank_", strict = "equivalence_")
   for (name in names(prefixes)) {
     prefix <- prefixes[[name]]
@@ -663,11 +706,19 @@ aligned <- function(rows) {
 
 computed_of <- function(tests) sum(!is.na(vapply(tests, function(test) as.numeric(test$p), 0)))
 
+# For how many tests p is adjusted, in each family where families are declared.
+adjusted_for <- function(tests, asked) {
+  of <- family_numbers(tests, asked$families)
+  sizes <- vapply(unique(of), function(number) computed_of(tests[of == number]), 0L)
+  if (!length(sizes)) sizes <- 0L
+  how <- if (length(asked$families)) paste("within families of", paste(sizes, collapse = ", ")) else paste("for", sizes)
+  sprintf("%s tests (%s)", how, asked$correction)
+}
+
 report <- function(sample, tests, states, asked) {
   change <- if (asked$outcome == "change") "; change from baseline" else ""
   lines <- sprintf(
-    "States by %s; sessions: %s%s; p adjusted for %d tests (%s)", asked$state, sample, change, computed_of(tests),
-    asked$correction
+    "States by %s; sessions: %s%s; p adjusted %s", asked$state, sample, change, adjusted_for(tests, asked)
   )
   rows <- aligned(c(list(HEADS), lapply(tests, cells, asked$correction)))
   lines <- c(lines, rows[1])
@@ -689,7 +740,7 @@ report <- function(sample, tests, states, asked) {
 
 # The lines about the intervals between beats, a family of its own.
 heart_report <- function(tests, titles, asked) {
-  lines <- sprintf("Intervals between beats; p adjusted for %d tests (%s)", computed_of(tests), asked$correction)
+  lines <- paste("Intervals between beats; p adjusted", adjusted_for(tests, asked))
   rows <- aligned(c(list(HEADS), lapply(tests, cells, asked$correction)))
   lines <- c("", lines, rows[1])
   for (measure in names(titles)) {
@@ -722,7 +773,7 @@ if (is.null(means)) means <- data.frame(kind = character(), state = character(),
 tests_of <- function(kinds, means) {
   tests <- list()
   for (kind in kinds) for (pair in asked$pairs) tests <- c(tests, list(compare(kind, pair, means, asked)))
-  adjusted(tests)
+  tests
 }
 tests <- tests_of(asked$vital, means)
 states <- lapply(asked$vital, all_states, means, unname(asked$states))
@@ -732,6 +783,9 @@ if (asked$heart) {
   titles <- setNames(values$title, values$kind)[!duplicated(values$kind)]
   if (length(titles)) of_heart <- tests_of(names(titles), values)
 }
+asked$families <- families_of(asked, c(asked$vital, if (asked$heart) names(titles)))
+tests <- adjusted(tests, asked$families)
+of_heart <- adjusted(of_heart, asked$families)
 if (asked$csv) {
   lines <- full(c(tests, of_heart), states)
 } else {

@@ -10,8 +10,8 @@ computes the same in R.
 The unit of every test is one participant. Readings are averaged within each session and state; a
 paired difference is the average of those within the sessions that have both states. Readings in
 doubt, and those before the vital has settled in a stimulus, count in no mean. All pairs of states
-of all vitals are one family, whose p values are adjusted together. Formulas and sources stand with
-the functions.
+of all vitals are one family, whose p values are adjusted together, unless --family declares others.
+Formulas and sources stand with the functions.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from scipy import integrate, optimize, special, stats
 
 Values = npt.NDArray[np.float64]
 State = dict[str, float]  # of one session: state → mean
+Families = dict[tuple[str, str, str], int]  # vital or measure, two states → family
 Means = dict[str, dict[str, list[State]]]  # vital → participant → sessions
 
 STATES = ("neutral", "happiness", "anger")
@@ -691,7 +692,49 @@ def two_tails(counts: Values, total: float) -> float:
     return min(1.0, 2 * float(min(counts[: place + 1].sum(), counts[place:].sum()) / counts.sum()))
 
 
-def adjust(tests: Sequence[Test]) -> None:
+def families_of(texts: Sequence[str], names: Sequence[str], chosen: argparse.Namespace) -> Families:
+    """Return the number of the declared family of each test, by vital or measure and two states.
+
+    Args:
+        texts: such as ``heart_rate``, ``systolic, diastolic`` or ``all: anger, neutral``; parts of
+            one family are divided by semicolons.
+        names: vitals and measures that are tested.
+        chosen: what is asked.
+    """
+    numbers: Families = {}
+    for number, text in enumerate(texts):
+        for part in text.split(";"):
+            left, _, right = part.partition(":")
+            wanted = [name.strip().casefold() for name in left.split(",")]
+            if wanted == ["all"]:
+                wanted = list(chosen.vital)
+            labels = [label.strip().casefold() for label in right.split(",") if label.strip()]
+            own = [shown for label, shown in chosen.names.items() if label in labels or not labels]
+            unknown = [name for name in wanted if name not in names]
+            unknown += [label for label in labels if label not in chosen.names]
+            if unknown or len(own) < 2:
+                raise SystemExit(f"--family {text}: there is no such test.")
+            for name, pair in itertools.product(wanted, pairs_of(own)):
+                if numbers.setdefault((name, *pair), number) != number:
+                    raise SystemExit(f"--family {text}: a test is in two families.")
+    return numbers
+
+
+def adjust(tests: Sequence[Test], families: Families | None = None) -> None:
+    """Adjust p within each declared family; tests that none names are one family together."""
+    for own in in_families(tests, families or {}).values():
+        adjust_together(own)
+
+
+def in_families(tests: Sequence[Test], families: Families) -> dict[int, list[Test]]:
+    """Return the tests of each family, in order of their first tests."""
+    groups: dict[int, list[Test]] = {}
+    for test in tests:
+        groups.setdefault(families.get((test.vital, test.first, test.second), -1), []).append(test)
+    return groups
+
+
+def adjust_together(tests: Sequence[Test]) -> None:
     """Adjust the p values of the t-tests, of the rank tests and of the equivalence tests, each as
     one family, by Holm's method and by that of Benjamini and Hochberg; then count the people that
     the smallest p of the family asks for.
@@ -893,15 +936,24 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
+def adjusted_for(tests: Sequence[Test], options: argparse.Namespace) -> str:
+    """Say for how many tests p is adjusted, in each family where families are declared."""
+    groups = in_families(tests, options.families).values()
+    sizes = [str(sum(not math.isnan(test.p) for test in own)) for own in groups] or ["0"]
+    how = f"for {sizes[0]} tests"
+    if options.families:
+        how = f"within families of {', '.join(sizes)} tests"
+    return f"{how} ({options.correction})"
+
+
 def report(
     sample: str, tests: Sequence[Test], states: Sequence[AllStates], options: argparse.Namespace
 ) -> Iterator[str]:
     """Yield the lines for people."""
-    adjusted = sum(not math.isnan(test.p) for test in tests)
     change = "; change from baseline" if options.outcome == "change" else ""
     yield (
         f"States by {options.state}; sessions: {sample}{change}; "
-        f"p adjusted for {adjusted} tests ({options.correction})"
+        f"p adjusted {adjusted_for(tests, options)}"
     )
     rows = [HEADS, *(cells(test, options.correction) for test in tests)]
     lines = aligned(rows)
@@ -927,9 +979,8 @@ def heart_report(
     tests: Sequence[Test], titles: Mapping[str, str], options: argparse.Namespace
 ) -> Iterator[str]:
     """Yield the lines about the intervals between beats, a family of its own."""
-    adjusted = sum(not math.isnan(test.p) for test in tests)
     yield ""
-    yield f"Intervals between beats; p adjusted for {adjusted} tests ({options.correction})"
+    yield f"Intervals between beats; p adjusted {adjusted_for(tests, options)}"
     lines = aligned([HEADS, *(cells(test, options.correction) for test in tests)])
     yield lines[0]
     for measure, title in titles.items():
@@ -1023,6 +1074,13 @@ def options() -> argparse.ArgumentParser:
         "repeated, the best first; default: the one with the most readings without doubt",
     )
     parser.add_argument(
+        "--family",
+        action="append",
+        default=[],
+        help="adjust p within this family of tests: vitals or measures, and states where not all "
+        "are meant, such as 'heart_rate' or 'all: anger, neutral'; may be repeated",
+    )
+    parser.add_argument(
         "--leave-out-flagged",
         action="store_true",
         help="what is done without it as well: readings in doubt count in no mean",
@@ -1061,14 +1119,15 @@ def main(
     sample, means = choose(chosen.folder, chosen)
     pairs = pairs_of(chosen.states)
     tests = [compare(vital, *pair, means, chosen) for vital in chosen.vital for pair in pairs]
-    adjust(tests)
     states = [all_states(vital, means, chosen.states) for vital in chosen.vital]
     titles: dict[str, str] = {}
     of_heart: list[Test] = []
     if chosen.heart:
         titles, values = read_heart(chosen.folder)
         of_heart = [compare(name, *pair, values, chosen) for name in titles for pair in pairs]
-        adjust(of_heart)
+    chosen.families = families_of(chosen.family, [*chosen.vital, *titles], chosen)
+    adjust(tests, chosen.families)
+    adjust(of_heart, chosen.families)
     if chosen.csv:
         lines = [("vital", "comparison", "name", "value"), *full([*tests, *of_heart], states)]
         write("".join(",".join(values) + "\n" for values in lines))

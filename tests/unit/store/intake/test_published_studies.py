@@ -13,12 +13,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
+from scipy import stats
 
 from dashboard.__main__ import main as dashboard
 from edge_agent.cli import cli
@@ -38,8 +39,8 @@ class Value(NamedTuple):
     value: float
 
 
-def study(folder: Path, values: Iterable[Value]) -> Path:
-    """A folder of tables: a session for each person, a stimulus for each value."""
+def study(folder: Path, values: Iterable[Value], groups: Mapping[int, str] | None = None) -> Path:
+    """A folder of tables: a session for each person, a stimulus for each value, an attribute."""
     by_person: dict[int, list[Value]] = {}
     for value in values:
         by_person.setdefault(value.person, []).append(value)
@@ -62,6 +63,13 @@ def study(folder: Path, values: Iterable[Value]) -> Path:
             tables["marker"].append(f"{over},{number},stimulus_end,{label}")
             read = iso_utc(at + 1000 * STIMULUS_S - 1000)
             tables["vital"].append(f"{read},{number},heart_rate,{value.value!r}")
+    if groups is not None:
+        tables["participant"][0] += ",consent_attributes"
+        tables["participant"][1:] = [f"{line},here" for line in tables["participant"][1:]]
+        tables["participant_attribute"] = [
+            "participant,name,value",
+            *(f"P{number},group,{group}" for number, group in groups.items()),
+        ]
     made = folder / "published"
     made.mkdir()
     for name, lines in tables.items():
@@ -69,19 +77,27 @@ def study(folder: Path, values: Iterable[Value]) -> Path:
     return made
 
 
-def imported(folder: Path, values: Iterable[Value]) -> Path:
+def imported(
+    folder: Path, values: Iterable[Value], groups: Mapping[int, str] | None = None
+) -> Path:
     """The database after the import."""
-    words = ["import-study", str(study(folder, values)), "--data", str(folder)]
+    words = ["import-study", str(study(folder, values, groups)), "--data", str(folder)]
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output or done.exception
     return folder / "affect-edge.db"
 
 
+def answered(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
+    """The answer of ``analyse --json``."""
+    words = ["analyse", "--json", "--data", str(folder), "--vital", "heart_rate", *options]
+    assert dashboard(words) == 0
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return answer
+
+
 def analysed(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, str], Any]:
     """The comparison of each pair of states, by ``analyse --json``."""
-    words = ["analyse", "--json", "--data", str(folder), "--vital", "heart_rate"]
-    assert dashboard(words) == 0
-    answer = json.loads(capsys.readouterr().out)
+    answer = answered(folder, capsys)
     return {(one["first"], one["second"]): one for one in answer["comparisons"]}
 
 
@@ -299,6 +315,46 @@ def test_mixed_anova_of_pingouin_gives_its_pairwise_tests(
         assert tests[pair]["df"] == 59
         assert tests[pair]["t"] == pytest.approx(t, abs=1e-6), pair
         assert tests[pair]["p"] == pytest.approx(p, abs=1e-6), pair
+
+
+def test_mixed_anova_of_pingouin_gives_its_group_and_interaction(
+    pingouin: zipfile.ZipFile, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states = {"August": "anger", "January": "happiness", "June": "neutral"}
+    rows = table(pingouin, "mixed_anova")
+    imported(
+        tmp_path,
+        [
+            Value(int(row["Subject"]) + 1, states[row["Time"]], 60 + float(row["Scores"]))
+            for row in rows
+        ],
+        {int(row["Subject"]) + 1: row["Group"] for row in rows},
+    )
+    (found,) = answered(tmp_path, capsys, "--group", "group")["groups"]
+    assert found["sizes"] == {"Control": 30, "Meditation": 30}
+    assert (found["too_small"], found["no_attribute"], found["incomplete"]) == ([], 0, {})
+    # pingouin 0.7.0, mixed_anova(dv='Scores', within='Time', subject='Subject', between='Group')
+    groups = found["groups"]
+    assert groups["df"] == [1, 58]
+    assert groups["f"] == pytest.approx(5.051708786092, rel=1e-10)
+    assert groups["p"] == pytest.approx(0.028419776007486, rel=1e-10)
+    assert groups["partial_eta_squared"] == pytest.approx(0.080120093227454, rel=1e-10)
+    interaction = found["interaction"]
+    assert interaction["f"] == pytest.approx(2.727995586847, rel=1e-10)
+    assert interaction["partial_eta_squared"] == pytest.approx(0.044921548298845, rel=1e-10)
+    assert stats.f.sf(interaction["f"], 2, 116) == pytest.approx(0.069544807435995, rel=1e-10)
+    # ours is corrected always; R 4.2.2: anova(lm(cbind(August, January, June) ~ Group), X = ~1,
+    # test = "Spherical")
+    assert found["epsilon"] == pytest.approx(0.9981, abs=5e-5)
+    assert interaction["df"] == pytest.approx([2 * found["epsilon"], 116 * found["epsilon"]])
+    assert interaction["p"] == pytest.approx(0.0696550310191, abs=1e-12)
+    # pingouin's pairwise_tests(between='Group'): t of equal groups, whose df is Welch's here, by R
+    overall = found["contrasts"][0]
+    assert (overall["first"], overall["second"]) == ("Meditation", "Control")
+    assert overall["first_state"] is None
+    assert overall["t"] == pytest.approx(2.247600673183, rel=1e-10)
+    assert overall["df"] == pytest.approx(55.78000844, abs=5e-9)
+    assert overall["p"] == pytest.approx(0.0285747391, abs=5e-11)
 
 
 def test_rm_anova_of_pingouin_gives_the_main_effect_of_its_two_levels(

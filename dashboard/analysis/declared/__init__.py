@@ -1,0 +1,1 @@
+"""What a question declares in words of its own: families of tests."""

@@ -1,0 +1,91 @@
+"""Effect sizes as a picture for paper, which needs no script: where each mark stands. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dashboard.analysis.present.text import interval_text, number, vital_name
+from dashboard.analysis.results import Analysis
+
+WIDTH = 680
+LEFT = 220
+"""Room for the names of the tests."""
+RIGHT = 540
+"""Where the figures begin."""
+ROW = 13
+TOP = 10
+_STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_MOST_TICKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """One test: its name, where its mark and the ends of its interval stand, and its figures."""
+
+    name: str
+    y: float
+    x: float
+    low: float
+    high: float
+    figures: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """The picture, in units of its own.
+
+    Attributes:
+        rows: one a test that has numbers.
+        ticks: place and number of each line of the scale.
+        zero: place of no difference.
+        height: of the picture; its width is ``WIDTH``.
+    """
+
+    rows: tuple[ForestRow, ...]
+    ticks: tuple[tuple[float, str], ...]
+    zero: float
+    height: int
+    width: int = WIDTH
+    left: int = LEFT
+    right: int = RIGHT
+
+
+def forest_of(analysis: Analysis) -> Forest | None:
+    """Draw Hedges' g of every test that has numbers; ``None`` without any."""
+    tests = [(test, test.comparison.tests) for test in analysis.family]
+    shown = [(test, numbers.effect) for test, numbers in tests if numbers is not None]
+    if not shown:
+        return None
+    low = min(0.0, *(effect.interval.low for _, effect in shown))
+    high = max(0.0, *(effect.interval.high for _, effect in shown))
+    step = _step(high - low)
+    first = math.floor(low / step)
+    last = math.ceil(high / step)
+
+    def place(g: float) -> float:
+        share = (g / step - first) / (last - first)
+        return round(LEFT + 10 + share * (RIGHT - LEFT - 30), 1)
+
+    rows = tuple(
+        ForestRow(
+            name=f"{vital_name(test.kind)}: {test.first} − {test.second}",
+            y=TOP + ROW * number_of,
+            x=place(effect.g),
+            low=place(effect.interval.low),
+            high=place(effect.interval.high),
+            figures=f"{number(effect.g, 2)} "
+            f"({interval_text(effect.interval.low, effect.interval.high, 2)})",
+        )
+        for number_of, (test, effect) in enumerate(shown)
+    )
+    ticks = tuple((place(n * step), number(n * step, 1)) for n in range(first, last + 1))
+    return Forest(rows, ticks, place(0.0), TOP + ROW * len(rows) + 14)
+
+
+def _step(span: float) -> float:
+    """Return the distance of the lines of the scale."""
+    for step in _STEPS:
+        if span / step <= _MOST_TICKS - 2:
+            return step
+    return 10.0 ** math.ceil(math.log10(span / (_MOST_TICKS - 2)))

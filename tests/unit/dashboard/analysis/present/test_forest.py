@@ -1,0 +1,41 @@
+"""The picture of the effect sizes for paper: where its marks stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dashboard.analysis.analyse import analyse
+from dashboard.analysis.present.study.forest import LEFT, RIGHT, forest_of
+from dashboard.analysis.request import AnalysisQuery
+from edge_agent.store.read.reader import Reader
+from tests.support.studies import heart, make_study
+
+NEUTRAL = (70.0, 78.0, 66.0, 83.0, 74.0, 69.0)
+
+
+@pytest.mark.parametrize("more", [0.001, 0.4, 6.0, 400.0])
+def test_marks_stand_on_the_scale_at_their_numbers(tmp_path: Path, more: float) -> None:
+    people = {
+        f"P-{place}": heart(neutral=value, anger=value + more + 0.1 * (place % 3))
+        for place, value in enumerate(NEUTRAL)
+    }
+    analysis = analyse(Reader(make_study(tmp_path, people)), AnalysisQuery(vital=("heart_rate",)))
+    (test,) = [one.comparison.tests for one in analysis.family if one.comparison.tests]
+    forest = forest_of(analysis)
+    assert forest is not None
+    (row,) = forest.rows
+    assert row.name == "Heart rate: anger − neutral"
+    assert LEFT < row.low < row.x < row.high < RIGHT
+    assert 2 <= len(forest.ticks) <= 10
+    (first, text), (last, end) = forest.ticks[0], forest.ticks[-1]
+    low, high = (float(one.replace("−", "-")) for one in (text, end))
+    expected = first + (test.effect.g - low) / (high - low) * (last - first)
+    assert row.x == pytest.approx(expected, abs=1)
+    assert forest.zero in {place for place, _ in forest.ticks}
+
+
+def test_without_a_test_there_is_no_picture(tmp_path: Path) -> None:
+    people = {"P-1": heart(neutral=70.0, anger=75.0)}
+    assert forest_of(analyse(Reader(make_study(tmp_path, people)), AnalysisQuery())) is None
