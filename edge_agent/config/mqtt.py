@@ -43,6 +43,13 @@ class MqttSettings(Section):
         False, description="Whether command/… may start sessions and set markers; needs a username"
     )
 
+    home_assistant: bool = Field(
+        False, description="Whether Home Assistant at the same broker finds the appliance by itself"
+    )
+    home_assistant_prefix: TopicName = Field(
+        "homeassistant", description="First part of the topics of Home Assistant's discovery"
+    )
+
     @model_validator(mode="after")
     def _one_password(self) -> MqttSettings:
         if self.password is not None and self.password_file is not None:

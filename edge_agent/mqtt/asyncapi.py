@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from edge_agent.core.given_readings import MAX_READINGS, GivenReading
+from edge_agent.mqtt.discovery.device import Device, discovery_payload
+from edge_agent.mqtt.discovery.payload import DiscoveryPayload
 from edge_agent.mqtt.payloads.events import EmotionPayload, StatusPayload, VitalPayload
 from edge_agent.mqtt.payloads.health import HealthPayload
 from edge_agent.mqtt.payloads.incoming import (
@@ -24,6 +26,7 @@ from edge_agent.mqtt.payloads.incoming import (
     SessionCommand,
 )
 from edge_agent.mqtt.payloads.session import SessionPayload
+from edge_agent.mqtt.payloads.state import StatePayload
 from edge_agent.mqtt.payloads.summary import SummaryPayload
 from edge_agent.mqtt.topics import Topics
 
@@ -42,6 +45,7 @@ class Channel:
         when: when a message is sent, one sentence.
         example: a message as JSON.
         action: what the appliance does: ``send`` or ``receive``.
+        address: the whole topic, where it does not begin with root and device.
     """
 
     suffix: str
@@ -51,6 +55,7 @@ class Channel:
     when: str
     example: dict[str, Any]
     action: Literal["send", "receive"] = "send"
+    address: str = ""
 
     @property
     def key(self) -> str:
@@ -111,6 +116,14 @@ CHANNELS: tuple[Channel, ...] = (
         qos=0,
         retain=True,
         when="Every minute, and when an alarm starts or ends.",
+    ),
+    _channel_of(
+        Topics.STATE,
+        StatePayload,
+        qos=0,
+        retain=False,
+        when="Where `mqtt.home_assistant` is set: once per window, and when the emotion, the "
+        "camera, the recording, the session or an alarm changes.",
     ),
     _channel_of(
         Topics.REJECTED,
@@ -179,9 +192,22 @@ COMMANDS = (
 )
 
 
+_LAB = Device("lab", root="affect-edge", prefix="homeassistant", version="0.1.0")
+DISCOVERY = Channel(
+    "home_assistant",
+    DiscoveryPayload,
+    1,
+    True,
+    "Where `mqtt.home_assistant` is set: on connecting, and when Home Assistant says `online` on "
+    "`homeassistant/status`. An empty message removes it.",
+    json.loads(discovery_payload(_LAB).encode()),
+    address="homeassistant/device/{root}-{device}/config",
+)
+
+
 def document() -> dict[str, Any]:
     """Return the AsyncAPI document as a JSON value."""
-    channels = (*CHANNELS, INGEST, *COMMANDS)
+    channels = (*CHANNELS, INGEST, *COMMANDS, DISCOVERY)
     _, definitions = models_json_schema(
         [(c.payload, "serialization" if c.action == "send" else "validation") for c in channels],
         ref_template="#/components/schemas/{model}",
@@ -219,7 +245,7 @@ def document() -> dict[str, Any]:
 
 def _channel(channel: Channel) -> dict[str, Any]:
     return {
-        "address": f"{{root}}/{{device}}/{channel.suffix}",
+        "address": channel.address or f"{{root}}/{{device}}/{channel.suffix}",
         "description": channel.when,
         "parameters": {
             "root": {"default": "affect-edge", "description": "Setting mqtt.root"},

@@ -16,6 +16,7 @@ from edge_agent.core.worker import Worker
 from edge_agent.mqtt.broker import tls_context
 from edge_agent.mqtt.connection import Connection, ConnectionEndedError, MqttState, ReceivedMessage
 from edge_agent.mqtt.delivery import OutboxDelivery
+from edge_agent.mqtt.discovery.announcer import AnnouncedTopics, Announcer
 from edge_agent.mqtt.drop_guard import DropGuard
 from edge_agent.mqtt.live_messages import LiveMessages
 from edge_agent.mqtt.live_sender import LiveSender
@@ -23,6 +24,7 @@ from edge_agent.mqtt.options import MqttOptions
 from edge_agent.mqtt.outbox_interface import OutboxQueue, SeqHole
 from edge_agent.mqtt.payloads.events import EmotionPayload, VitalPayload, status_payload
 from edge_agent.mqtt.payloads.health import HealthPayload
+from edge_agent.mqtt.payloads.state import StatePayload
 from edge_agent.mqtt.topics import Topics
 from edge_agent.mqtt.wake import WakeSignal
 
@@ -87,6 +89,7 @@ class MqttClient(Worker):
         self._guard = DropGuard()
         self._live = LiveMessages()
         self._sender = LiveSender(self._topics, self._live)
+        self._announcer = Announcer(options.home_assistant, AnnouncedTopics(options.announced))
         self._send_now = True
         self._next_poll_s = 0.0
         self._lost = False
@@ -154,6 +157,11 @@ class MqttClient(Worker):
         if not isinstance(payload, HealthPayload):
             payload = HealthPayload.model_validate(payload)
         self._live.retain(Topics.HEALTH, payload)
+        self._wake.set()
+
+    def publish_state(self, payload: StatePayload) -> None:
+        """Publish what is known now (QoS 0); while the broker is away only the newest is kept."""
+        self._live.set_state(payload)
         self._wake.set()
 
     def publish_vital(self, payload: VitalPayload) -> None:
@@ -225,6 +233,7 @@ class MqttClient(Worker):
             greeting = connection.publish(status_topic, online.encode(), qos=1, retain=True)
             for topic in self._subscriptions:
                 connection.subscribe(topic)
+            self._announcer.begin_connection(connection)
             careful = self._short_lived >= SHORT_CONNECTIONS
             self._sender.begin_connection(careful=careful, greeting=greeting)
             delivery = self._begin_delivery()
@@ -286,6 +295,7 @@ class MqttClient(Worker):
             )
         for message in connection.messages():
             self._handle(connection, message)
+            self._announcer.handle(connection, message)
 
     def _handle(self, connection: Connection, message: ReceivedMessage) -> None:
         subscription = self._subscriptions.get(message.topic)
@@ -302,7 +312,7 @@ class MqttClient(Worker):
         """
         now_s = clock.boot_seconds()
         try:
-            more, refusal = delivery.process_acks(connection)
+            more, refusal = delivery.process_acks(self._announcer.take_own(connection.acks()))
             if refusal is not None:
                 self._set_state(MqttState.UNAUTHORISED, self._refused(refusal))
                 self._next_poll_s = now_s + self._options.backoff.refused_s

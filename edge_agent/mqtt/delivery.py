@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edge_agent.core import clock
-from edge_agent.mqtt.connection import Connection
+from edge_agent.mqtt.connection import Connection, PubAck
 from edge_agent.mqtt.drop_guard import DropGuard
 from edge_agent.mqtt.outbox_interface import OutboxQueue, WaitingMessage
 from edge_agent.mqtt.topics import Topics
@@ -121,7 +121,7 @@ class OutboxDelivery:
         self._in_flight[mid] = row.id
         self._sent_s = clock.boot_seconds()
 
-    def process_acks(self, connection: Connection) -> tuple[bool, str | None]:
+    def process_acks(self, acks: Sequence[PubAck]) -> tuple[bool, str | None]:
         """Delete the rows that the broker has acknowledged, and set aside those it never takes.
 
         Returns:
@@ -132,7 +132,6 @@ class OutboxDelivery:
         """
         refusal = None
         to_blame: set[int] = set()
-        acks = connection.acks()
         for ack in acks:
             row = self._in_flight.pop(ack.mid, None)
             if ack.refusal is not None:

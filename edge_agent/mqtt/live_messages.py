@@ -30,6 +30,7 @@ class LiveMessages:
         self._retained: dict[str, bytes] = {}
         self._changed: set[str] = set()
         self._vitals: deque[bytes] = deque(maxlen=VITALS_WAITING)
+        self._state: bytes | None = None
 
     def retain(self, suffix: str, payload: Payload) -> None:
         """Keep the newest message of a retained topic, to be published next."""
@@ -48,11 +49,17 @@ class LiveMessages:
         with self._lock:
             self._vitals.append(payload.encode())
 
+    def set_state(self, payload: Payload) -> None:
+        """Keep what is known now, to be published next in place of what was known before."""
+        with self._lock:
+            self._state = payload.encode()
+
     def begin_connection(self) -> None:
         """Publish every retained topic again; drop readings meant for the connection before."""
         with self._lock:
             self._changed = set(self._retained)
             self._vitals.clear()
+            self._state = None
 
     def take_retained(self) -> list[tuple[str, bytes]]:
         """Return suffix and payload of the retained topics that changed since the last call."""
@@ -67,3 +74,10 @@ class LiveMessages:
             vitals = list(self._vitals)
             self._vitals.clear()
         return vitals
+
+    def take_state(self) -> bytes | None:
+        """Return what is known now, if it was not taken before."""
+        with self._lock:
+            state = self._state
+            self._state = None
+        return state

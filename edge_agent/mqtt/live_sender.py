@@ -92,6 +92,9 @@ class LiveSender:
         messages += [
             _Waiting(Topics.VITALS, payload, retain=False) for payload in self._live.take_vitals()
         ]
+        state = self._live.take_state()
+        if state is not None:
+            messages.append(_Waiting(Topics.STATE, state, retain=False))
         for message in messages:
             if self._is_careful:
                 self._waiting[message.suffix] = message  # of each topic the newest

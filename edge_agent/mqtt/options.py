@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.discovery.device import Device
 from edge_agent.mqtt.payloads.base import Payload
 
 
@@ -55,6 +57,8 @@ class MqttOptions:
         window_s: length of a summary window in seconds, to mark summaries that come late.
         backoff: how long to wait between attempts to connect.
         subscriptions: topics to subscribe to.
+        home_assistant: what Home Assistant is told of the appliance; ``None``: nothing.
+        announced: file that remembers what it was told; ``None``: nothing is remembered.
 
     Example:
         >>> options = MqttOptions(Broker(host="192.168.1.5"), device="lab")
@@ -68,3 +72,5 @@ class MqttOptions:
     window_s: float = 10.0
     backoff: Backoff = Backoff()
     subscriptions: tuple[Subscription, ...] = ()
+    home_assistant: Device | None = None
+    announced: Path | None = None

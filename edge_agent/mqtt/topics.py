@@ -20,6 +20,7 @@ class Topics:
     EMOTION = "emotion"
     VITALS = "vitals"
     HEALTH = "health"
+    STATE = "state"
     SESSION = "session"
     INGEST = "ingest/vitals"
     REJECTED = "ingest/rejected"

@@ -31,6 +31,7 @@ from edge_agent.runtime.factories import camera_factory, configured_recognizer
 from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.health.report import HealthMonitor
 from edge_agent.runtime.health.watchdog import is_fresh
+from edge_agent.runtime.home_state import HomeState, tell_home
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
 from edge_agent.runtime.live_state import live_state
 from edge_agent.runtime.mqtt_setup import configured_client
@@ -109,6 +110,7 @@ class Agent:
         self._stop = StopRequest()
         self._dead: Worker | None = None
         self._session_open = False
+        self._home: HomeState | None = None
         self._alarms: list[str] | None = None
         self._space: Space | None = None
         self._copies = Standing()
@@ -146,6 +148,8 @@ class Agent:
         )
         ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
         client = configured_client(settings, self._database, self._study, ingest, self._rescue)
+        if settings.mqtt.home_assistant and client is not None:
+            self._home = HomeState(simulated=self._is_simulated, window_s=settings.summary.window)
         live = LiveServer(data / SOCKET_NAME, simulated=self._is_simulated)
         recorder = self._make_recorder(client)
         self._dispatcher = EventDispatcher(
@@ -154,6 +158,7 @@ class Agent:
             live,
             client,
             self._is_simulated,
+            self._home,
         )
         self._pulse = configured_pulse(settings, self._dispatcher.vital, recorder.submit)
         latest_frame: LatestValue[Frame] = LatestValue()
@@ -275,14 +280,14 @@ class Agent:
         return 0
 
     def _tick(self) -> None:
-        if self._settings.capture.mode == "sessions" and self._session_timer.due():
+        if self._needs_session and self._session_timer.due():
             self._look_for_session()
         if self._clock_timer.due():
             self._check_clock(clock.now())
         if self._window_timer.due():
             self._dispatcher.close_window(clock.now())
         if self._state_timer.due():
-            self._threads.live.publish(live_state(self._threads, clock.now(), self._frame_period_s))
+            self._tell_state(clock.now())
         if self._live_timer.due():
             self._rescue.look_for_note()
             self._report(self._figures.read(self._space, self._read_error))
@@ -293,6 +298,19 @@ class Agent:
         if self._upkeep_timer.due():
             self._copies = standing(self._database)
             self._clock_doubt = clock_doubt(self._database)
+
+    @property
+    def _needs_session(self) -> bool:
+        """Whether it matters here if a session is open."""
+        return self._home is not None or self._settings.capture.mode == "sessions"
+
+    def _tell_state(self, at: clock.Instant) -> None:
+        """Tell the dashboard's pages, and Home Assistant, what is known now."""
+        state = live_state(self._threads, at, self._frame_period_s)
+        self._threads.live.publish(state)
+        if self._home is not None:
+            session = None if self._read_error else self._session_open
+            tell_home(self._home, self._threads, state["camera"], session, at)
 
     def _check_clock(self, at: clock.Instant) -> None:
         """Let rows that were dated by a wrong clock be moved as soon as it was set."""
@@ -338,6 +356,8 @@ class Agent:
         self._governor.set_temperature(report["temperature_celsius"])
         self._threads.live.publish({"type": "health", **report})
         alarms = [alarm["name"] for alarm in report["alarms"]]
+        if self._home is not None:
+            self._home.set_health(report)
         client = self._threads.client
         if client is not None and (self._mqtt_timer.due() or alarms != self._alarms):
             client.publish_health(report)

@@ -10,6 +10,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.payloads.events import emotion_payload, vital_payload
 from edge_agent.mqtt.topics import Topics
+from edge_agent.runtime.home_state import HomeState
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.store.write.outbox import OutboxMessage
@@ -31,6 +32,7 @@ class EventDispatcher:
         live: publishes to the dashboard.
         client: publishes over MQTT; ``None`` where MQTT is off.
         simulated: whether the camera is a demonstration.
+        home: gathers what is known now; ``None`` where nobody asks.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class EventDispatcher:
         live: LiveServer,
         client: MqttClient | None,
         simulated: bool,
+        home: HomeState | None = None,
     ) -> None:
         self._recorder = recorder
         self._window = window
         self._live = live
         self._client = client
         self._simulated = simulated
+        self._home = home
         self._lock = threading.Lock()
         self._last_label: str | None = None
 
@@ -55,6 +59,8 @@ class EventDispatcher:
         self._live.publish_recognition(seen)
         with self._lock:
             self._window.add_recognition(seen)
+        if self._home is not None:
+            self._home.see(seen)
         if self._client is None:
             return
         payload = emotion_payload(seen, simulated=self._simulated)
@@ -73,6 +79,8 @@ class EventDispatcher:
         self._live.publish_vital(reading)
         with self._lock:
             self._window.add_vital(reading)
+        if self._home is not None:
+            self._home.add_vital(reading)
         if self._client is not None:
             self._client.publish_vital(vital_payload(reading))
 
@@ -83,5 +91,7 @@ class EventDispatcher:
         """
         with self._lock:
             payload = self._window.close(at)
+        if self._home is not None:
+            self._home.close_window(payload)
         if self._client is not None:
             self._recorder.submit(OutboxMessage(Topics.SUMMARY, payload, made=at))

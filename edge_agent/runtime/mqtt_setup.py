@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import edge_agent
 from edge_agent.config import MqttSettings, Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.mqtt.broker import Broker, read_password
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.commands import Commands
+from edge_agent.mqtt.discovery.device import Device
 from edge_agent.mqtt.options import MqttOptions, Subscription
 from edge_agent.mqtt.payloads.incoming import RejectedPayload, rejected_payload
 from edge_agent.mqtt.topics import Topics
@@ -20,6 +22,9 @@ from edge_agent.store.write.outbox import Outbox
 from edge_agent.vitals.ingest import VitalIngest
 
 log = logging.getLogger(__name__)
+
+ANNOUNCED_NAME = "home-assistant-topics"
+"""File in the data folder: what Home Assistant was told, so that it can be taken back."""
 
 
 def configured_client(
@@ -49,6 +54,8 @@ def configured_client(
         root=settings.mqtt.root,
         window_s=settings.summary.window,
         subscriptions=(*_readings(settings, ingest), *_commands(settings, study)),
+        home_assistant=_home_assistant(settings),
+        announced=database.parent / ANNOUNCED_NAME,
     )
     return MqttClient(options, outbox)
 
@@ -78,6 +85,21 @@ def configured_broker(mqtt: MqttSettings) -> Broker:
         ca_file=mqtt.ca_file,
         protocol=mqtt.protocol,
         keepalive=mqtt.keepalive,
+    )
+
+
+def _home_assistant(settings: Settings) -> Device | None:
+    """Return what Home Assistant is told of the appliance, where the configuration wants it."""
+    mqtt = settings.mqtt
+    if not mqtt.home_assistant:
+        return None
+    return Device(
+        settings.device.name,
+        root=mqtt.root,
+        prefix=mqtt.home_assistant_prefix,
+        version=edge_agent.__version__,
+        window_s=settings.summary.window,
+        commands=mqtt.commands,
     )
 
 

@@ -1,0 +1,181 @@
+"""What is known now, for Home Assistant: a value is ``None`` as soon as it is not of now."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.expression import Recognition
+from edge_agent.core.readings import UNUSABLE, VitalReading
+from edge_agent.core.vitals import SPECS, VitalKind
+from edge_agent.mqtt.payloads.state import StatePayload
+from edge_agent.runtime.threads import AgentThreads
+
+STREAM_S = 10.0
+"""A reading of a sensor that speaks all the time is of now for so long."""
+SINGLE_S = 3600.0
+"""One of a cuff is of now for so long; a monitor worn for a day measures twice an hour."""
+AT_ONCE = ("emotion", "camera", "recording", "session", "alarms")
+"""A change of one of these is published at once, all else with the summary window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """How the agent is at one moment, besides what was seen and read.
+
+    Attributes:
+        camera: whether the camera gives pictures.
+        late_s: age from which its newest picture is not of now.
+        recording: whether what is seen is written.
+        session: whether a session is open; ``None``: not known.
+    """
+
+    camera: bool
+    late_s: float
+    recording: bool
+    session: bool | None
+
+
+class HomeState:
+    """Gathers what is known now, and tells when it is to be published.
+
+    Recognitions and readings come from other threads; all else belongs to the agent's loop.
+
+    Args:
+        simulated: whether the camera is a demonstration.
+        window_s: seconds after which it is published though nothing changed.
+    """
+
+    def __init__(self, *, simulated: bool, window_s: float) -> None:
+        self._simulated = simulated
+        self._window_s = window_s
+        self._lock = threading.Lock()
+        self._seen: Recognition | None = None
+        self._readings: dict[VitalKind, VitalReading] = {}
+        self._shares: Mapping[str, float] | None = None
+        self._health: Mapping[str, Any] | None = None
+        self._published: StatePayload | None = None
+        self._published_at: Instant | None = None
+
+    def see(self, recognition: Recognition) -> None:
+        """Take in the recognition of the newest frame."""
+        with self._lock:
+            self._seen = recognition
+
+    def add_vital(self, reading: VitalReading) -> None:
+        """Take in a reading; one in doubt ends what was known of its kind."""
+        with self._lock:
+            known = self._readings.get(reading.kind)
+            if known is None or known.at.boot_ms <= reading.at.boot_ms:
+                self._readings[reading.kind] = reading
+
+    def close_window(self, summary: Mapping[str, Any]) -> None:
+        """Take in the summary of a window that has just ended."""
+        with self._lock:
+            self._shares = summary["shares"]
+
+    def set_health(self, report: Mapping[str, Any]) -> None:
+        """Take in the newest health report."""
+        self._health = report
+
+    def due(self, conditions: Conditions, at: Instant) -> StatePayload | None:
+        """Return what is to be published now; ``None``: nothing."""
+        state = self.now(conditions, at)
+        last = self._published
+        last_at = self._published_at
+        if last is not None and last_at is not None:
+            changed = any(getattr(state, name) != getattr(last, name) for name in AT_ONCE)
+            if not changed and at.seconds_since(last_at) < self._window_s:
+                return None
+        self._published = state
+        self._published_at = at
+        return state
+
+    def now(self, conditions: Conditions, at: Instant) -> StatePayload:
+        """Return what is known at a moment."""
+        with self._lock:
+            seen = self._seen
+            readings = dict(self._readings)
+            shares = self._shares
+        if seen is not None and at.seconds_since(seen.at) > conditions.late_s:
+            seen = None
+        if not conditions.camera:
+            seen = None
+        health = self._health
+        return StatePayload.model_validate(
+            {
+                "at": iso_utc(at.wall_ms),
+                **_expression(seen),
+                "shares": None
+                if shares is None
+                else {label: round(100 * share, 2) for label, share in shares.items()},
+                "vitals": {kind: _vital(readings.get(kind), at) for kind in SPECS},
+                "camera": conditions.camera,
+                "recording": conditions.recording,
+                "session": conditions.session,
+                "frames_per_second": health and health["camera"]["fps"],
+                "temperature_celsius": health and health["temperature_celsius"],
+                "alarms": health and {one["name"]: one["text"] for one in health["alarms"]},
+                "simulated": self._simulated,
+            }
+        )
+
+
+def _expression(seen: Recognition | None) -> dict[str, Any]:
+    """Return label, valence and number of faces; all ``None`` without a picture of now."""
+    if seen is None:
+        return {"emotion": None, "valence": None, "faces": None}
+    face = seen.primary
+    valence = None
+    if face is not None and face.reject_reason is None:
+        valence = round(max(-1.0, min(1.0, face.smoothed.valence)), 4)
+    return {"emotion": seen.state, "valence": valence, "faces": len(seen.observations)}
+
+
+def _vital(reading: VitalReading | None, at: Instant) -> dict[str, Any] | None:
+    """Return the newest reading of a kind, unless it is old or in doubt."""
+    if reading is None or reading.flags & UNUSABLE:
+        return None
+    limit_s = SINGLE_S
+    if reading.kind.spec.stream:
+        limit_s = STREAM_S
+    if at.seconds_since(reading.at) > limit_s:
+        return None
+    return {
+        "value": reading.value,
+        "unit": reading.kind.unit,
+        "measured_at": iso_utc(reading.at.wall_ms),
+        "source": reading.source,
+        "flags": sorted(reading.flags),
+    }
+
+
+def tell_home(
+    home: HomeState,
+    threads: AgentThreads,
+    camera: Mapping[str, Any],
+    session: bool | None,
+    at: Instant,
+) -> None:
+    """Publish what is known now, if it is time.
+
+    Args:
+        home: what is known.
+        threads: of the agent; with the MQTT client.
+        camera: its state, as ``live_state`` tells it.
+        session: whether a session is open; ``None``: not known.
+        at: now.
+    """
+    gives_pictures = camera["state"] == "open"
+    conditions = Conditions(
+        camera=gives_pictures,
+        late_s=camera["late_after_seconds"],
+        recording=gives_pictures and threads.recorder.last_error is None,
+        session=session,
+    )
+    payload = home.due(conditions, at)
+    if payload is not None and threads.client is not None:
+        threads.client.publish_state(payload)

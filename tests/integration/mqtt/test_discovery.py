@@ -1,0 +1,187 @@
+"""The discovery message over a real broker: sent, sent again, taken back, and refused."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from paho.mqtt import client as paho
+from paho.mqtt import publish
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.discovery.device import Device
+from edge_agent.mqtt.options import MqttOptions
+from tests.support.broker import Mosquitto, subscribed, wait_until
+from tests.support.memory_outbox import MemoryOutbox
+from tests.support.mqtt_clients import QUICK, wait_for_state
+
+pytestmark = pytest.mark.broker
+
+PREFIX = "home/assistant"
+StartHome = Callable[..., MqttClient]
+
+
+def home(name: str) -> Device:
+    return Device(name, root="affect-edge", prefix=PREFIX, version="1.0")
+
+
+@pytest.fixture
+def start_home(tmp_path: Path, outbox: MemoryOutbox) -> Iterator[StartHome]:
+    """Starts clients that announce a device, and ends them."""
+    started: list[MqttClient] = []
+
+    def run(port: int, device: Device | None, **settings: str) -> MqttClient:
+        options = MqttOptions(
+            Broker(port=port, **settings),  # type: ignore[arg-type]
+            device.name if device else "pi",
+            backoff=QUICK,
+            home_assistant=device,
+            announced=tmp_path / "announced",
+        )
+        client = MqttClient(options, outbox)
+        client.start()
+        started.append(client)
+        return client
+
+    yield run
+    for client in started:
+        client.stop()
+    assert all(client.join(10) for client in started)
+
+
+def end(client: MqttClient) -> None:
+    client.stop()
+    assert client.join(10)
+
+
+class Ears:
+    """Hears what is published below the discovery prefix."""
+
+    def __init__(self, port: int) -> None:
+        self.messages: list[tuple[str, bytes, bool]] = []
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        subscribed = threading.Event()
+        self._client.on_connect = lambda client, *_: client.subscribe(f"{PREFIX}/#", qos=1)
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.on_message = lambda _client, _data, message: self.messages.append(
+            (message.topic, message.payload, message.retain)
+        )
+        self._client.reconnect_delay_set(1, 1)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert subscribed.wait(15)
+
+    def announcements(self) -> list[bytes]:
+        """Return the discovery messages so far, the oldest first."""
+        return [payload for topic, payload, _ in self.messages if topic.endswith("/config")]
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@contextmanager
+def ears(port: int) -> Iterator[Ears]:
+    hearing = Ears(port)
+    try:
+        yield hearing
+    finally:
+        hearing.close()
+
+
+def tell(mosquitto: Mosquitto, message: str) -> None:
+    publish.single(f"{PREFIX}/status", message, port=mosquitto.port, qos=1)
+
+
+def kept(mosquitto: Mosquitto) -> set[str]:
+    """Return the discovery topics on which the broker keeps a message."""
+    with ears(mosquitto.port) as hearing:
+        tell(mosquitto, "end")
+        wait_until(lambda: any(m[1] == b"end" for m in hearing.messages), "the end")
+        return {topic for topic, _, retained in hearing.messages if retained}
+
+
+def topic_of(name: str) -> str:
+    return f"{PREFIX}/device/affect-edge-{name}/config"
+
+
+def test_the_device_is_announced_and_kept_by_the_broker(
+    mosquitto: Mosquitto, start_home: StartHome
+) -> None:
+    with ears(mosquitto.port) as hearing:
+        client = start_home(mosquitto.port, home("pi"))
+        wait_until(lambda: bool(hearing.announcements()), "an announcement")
+        message = json.loads(hearing.announcements()[0])
+    assert "heart_rate" in message["components"]
+    end(client)
+    assert kept(mosquitto) == {topic_of("pi")}
+
+
+def test_it_is_announced_again_when_home_assistant_or_the_broker_has_started(
+    mosquitto: Mosquitto, start_home: StartHome
+) -> None:
+    with ears(mosquitto.port) as hearing:
+        client = start_home(mosquitto.port, home("pi"))
+        wait_until(lambda: len(hearing.announcements()) == 1, "an announcement")
+        for message in ("offline", "", "Online"):
+            tell(mosquitto, message)
+        tell(mosquitto, "online")
+        wait_until(lambda: len(hearing.announcements()) == 2, "one at the birth")
+        mosquitto.kill()
+        wait_for_state(client, MqttState.UNREACHABLE)
+        mosquitto.start()
+        wait_for_state(client, MqttState.CONNECTED)
+        wait_until(lambda: len(hearing.announcements()) >= 3, "one over the new connection")
+
+
+def test_a_renamed_appliance_and_one_that_is_turned_off_are_removed(
+    mosquitto: Mosquitto, start_home: StartHome
+) -> None:
+    for device, left in ((home("old"), "old"), (home("new"), "new"), (None, None)):
+        client = start_home(mosquitto.port, device)
+        wait_until(
+            lambda wanted=left: kept(mosquitto) == ({topic_of(wanted)} if wanted else set()),  # type: ignore[misc]
+            f"only {left}",
+        )
+        end(client)
+
+
+def test_where_nothing_was_announced_nothing_is_removed(
+    mosquitto: Mosquitto, start_home: StartHome
+) -> None:
+    publish.single(topic_of("pi"), '{"of": "another"}', port=mosquitto.port, retain=True)
+    client = start_home(mosquitto.port, None)
+    wait_for_state(client, MqttState.CONNECTED)
+    end(client)
+    assert kept(mosquitto) == {topic_of("pi")}
+
+
+def test_a_broker_that_refuses_it_gets_everything_else(
+    tmp_path: Path,
+    outbox: MemoryOutbox,
+    start_home: StartHome,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    rules = "user pi\ntopic write affect-edge/pi/#\nuser reader\ntopic read #\n"
+    users = {"pi": "a", "reader": "b"}
+    with (
+        Mosquitto(tmp_path / "strict", users=users, acl=rules) as strict,
+        subscribed(strict.port, "reader", "b") as reader,
+    ):
+        client = start_home(strict.port, home("pi"), username="pi", password="a")
+        wait_until(lambda: "message for Home Assistant" in caplog.text, "a warning")
+        outbox.add("summary")
+        client.wake()
+        reader.wait_for("summary")
+        assert client.state is MqttState.CONNECTED
+    assert f"write {topic_of('pi')}" in caplog.text

@@ -1,0 +1,188 @@
+"""What Home Assistant is told: words that it knows, and templates that say None for no value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jinja2 import Environment, StrictUndefined
+
+from edge_agent.core.expression import FACE_STATES
+from edge_agent.core.vitals import VitalKind
+from edge_agent.mqtt.discovery.device import Device, discovery_payload
+from edge_agent.mqtt.discovery.payload import Component
+from edge_agent.mqtt.payloads.state import StatePayload
+
+# From Home Assistant 2025.1.4: DEVICE_CLASS_UNITS and DEVICE_CLASS_STATE_CLASSES in
+# homeassistant/components/sensor/const.py. A class that is missing here is used by no entity.
+UNITS: dict[str, set[str | None]] = {
+    "duration": {"d", "h", "min", "s", "ms"},
+    "enum": {None},
+    "pressure": {
+        *("Pa", "hPa", "kPa", "bar", "cbar", "mbar", "mmHg", "inHg", "psi"),
+    },
+    "temperature": {"°C", "°F", "K"},
+}
+STATE_CLASSES: dict[str, set[str | None]] = {
+    "duration": {"measurement", "total", "total_increasing"},
+    "enum": {None},
+    "pressure": {"measurement"},
+    "temperature": {"measurement"},
+}
+BINARY_CLASSES = {None, "running", "problem"}
+"""Of BinarySensorDeviceClass in homeassistant/components/binary_sensor/__init__.py."""
+KEYS = {
+    "sensor": {
+        *("platform", "name", "unique_id", "availability", "availability_mode", "icon"),
+        *("entity_category", "state_topic", "value_template", "expire_after", "device_class"),
+        *("state_class", "unit_of_measurement", "suggested_display_precision", "options"),
+        *("json_attributes_topic", "json_attributes_template"),
+    },
+    "binary_sensor": {
+        *("platform", "name", "unique_id", "availability", "availability_mode", "icon"),
+        *("entity_category", "state_topic", "value_template", "expire_after", "device_class"),
+        *("payload_on", "payload_off", "json_attributes_topic", "json_attributes_template"),
+    },
+    "button": {
+        *("platform", "name", "unique_id", "availability", "availability_mode", "icon"),
+        *("entity_category", "command_topic", "payload_press", "qos"),
+    },
+}
+"""Of the schemas in homeassistant/components/mqtt/{sensor,binary_sensor,button,schemas}.py."""
+
+LAB = Device("lab", root="home/affect", prefix="ha", version="1.2", commands=True)
+COMPONENTS = discovery_payload(LAB).components
+SENSORS = {key: one for key, one in COMPONENTS.items() if one.platform == "sensor"}
+READERS = {key: one for key, one in COMPONENTS.items() if one.platform != "button"}
+
+
+def full_state() -> dict[str, Any]:
+    """A message in which everything is known."""
+    schema = StatePayload.model_config["json_schema_extra"]
+    assert isinstance(schema, dict)
+    example: Any = json.loads(json.dumps(schema["examples"]))[0]
+    reading = example["vitals"]["heart_rate"]
+    example["vitals"] = {kind.value: reading for kind in VitalKind}
+    return dict(example)
+
+
+def empty_state() -> dict[str, Any]:
+    """A message in which nothing is known."""
+    nothing = dict.fromkeys(full_state())
+    return nothing | {"vitals": dict.fromkeys(map(str, VitalKind))}
+
+
+def render(template: str, state: dict[str, Any]) -> str:
+    environment = Environment(undefined=StrictUndefined, autoescape=False)
+    return environment.from_string(template).render(value_json=state)
+
+
+def test_the_device_has_its_topics_and_is_known_again_by_root_and_name() -> None:
+    payload = discovery_payload(LAB)
+    assert LAB.topic == "ha/device/home-affect-lab/config"
+    assert LAB.birth_topic == "ha/status"
+    assert payload.device.identifiers == ["home-affect-lab"]
+    assert payload.device.name == "lab"
+    assert payload.origin.sw_version == payload.device.sw_version == "1.2"
+    for component in READERS.values():
+        assert component.state_topic == "home/affect/lab/state"
+        assert component.availability[0].topic == "home/affect/lab/status"
+
+
+def test_every_entity_has_an_identifier_of_its_own() -> None:
+    identifiers = [component.unique_id for component in COMPONENTS.values()]
+    assert len(set(identifiers)) == len(identifiers)
+    other = discovery_payload(Device("den", root="home/affect", prefix="ha", version="1.2"))
+    assert not {one.unique_id for one in other.components.values()} & set(identifiers)
+
+
+def test_each_label_and_each_kind_of_vital_is_there() -> None:
+    assert {f"share_{label}" for label in FACE_STATES} <= set(COMPONENTS)
+    assert {str(kind) for kind in VitalKind} <= set(COMPONENTS)
+    assert COMPONENTS["expression"].options == list(FACE_STATES)
+
+
+@pytest.mark.parametrize("key", sorted(COMPONENTS))
+def test_home_assistant_knows_every_key(key: str) -> None:
+    component = COMPONENTS[key]
+    encoded = json.loads(discovery_payload(LAB).encode())["components"][key]
+    assert set(encoded) <= KEYS[component.platform]
+
+
+@pytest.mark.parametrize("key", sorted(SENSORS))
+def test_unit_and_state_class_are_those_of_the_device_class(key: str) -> None:
+    sensor = SENSORS[key]
+    if sensor.device_class is not None:
+        assert sensor.unit_of_measurement in UNITS[sensor.device_class]
+        assert sensor.state_class in STATE_CLASSES[sensor.device_class]
+    else:
+        assert sensor.state_class == "measurement"
+    # options and numbers exclude each other: sensor.validate_sensor_state_and_device_class_config
+    assert (sensor.options is not None) == (sensor.device_class == "enum")
+
+
+def test_binary_sensors_have_classes_that_home_assistant_knows() -> None:
+    classes = {one.device_class for one in COMPONENTS.values() if one.platform == "binary_sensor"}
+    assert classes <= BINARY_CLASSES
+
+
+def state_of(component: Component, state: dict[str, Any]) -> str:
+    assert component.value_template is not None
+    return render(component.value_template, state)
+
+
+@pytest.mark.parametrize("key", sorted(READERS))
+def test_what_is_not_known_is_said_as_none(key: str) -> None:
+    assert state_of(READERS[key], empty_state()) == "None"
+
+
+@pytest.mark.parametrize("key", sorted(READERS))
+def test_what_is_known_has_the_form_that_its_class_wants(key: str) -> None:
+    component = READERS[key]
+    text = state_of(component, full_state())
+    if component.platform == "binary_sensor":
+        assert text in {component.payload_on, component.payload_off}
+    elif component.options is not None:
+        assert text in component.options
+    else:
+        float(text)
+
+
+@pytest.mark.parametrize("state", [full_state(), empty_state()], ids=["known", "not known"])
+def test_attributes_are_objects(state: dict[str, Any]) -> None:
+    templates = [
+        one.json_attributes_template
+        for one in READERS.values()
+        if one.json_attributes_template is not None
+    ]
+    assert len(templates) == len(VitalKind) + 1
+    for template in templates:
+        assert isinstance(json.loads(render(template, state)), dict)
+
+
+def test_buttons_are_there_only_with_commands_and_usable_only_in_a_session() -> None:
+    silent = discovery_payload(Device("lab", root="a", prefix="ha", version="1"))
+    assert "button" not in {one.platform for one in silent.components.values()}
+    buttons = {key: one for key, one in COMPONENTS.items() if one.platform == "button"}
+    assert set(buttons) == {
+        "mark_baseline",
+        "mark_stimulus_start",
+        "mark_stimulus_end",
+        "mark_note",
+        "end_session",
+    }
+    for button in buttons.values():
+        said = [
+            render(button.availability[1].value_template, full_state() | {"session": known})
+            for known in (True, False, None)
+        ]
+        assert said == ["online", "offline", "offline"]
+
+
+def test_values_expire_after_three_windows_and_not_before_half_a_minute() -> None:
+    def expiry(window_s: float) -> int | None:
+        device = Device("lab", root="a", prefix="ha", version="1", window_s=window_s)
+        return discovery_payload(device).components["faces"].expire_after
+
+    assert [expiry(window_s) for window_s in (1.0, 10.0, 60.0)] == [30, 30, 180]
