@@ -2,9 +2,9 @@
 
     python -m benchmarks.recorded.long_video [--json] [--minutes N]
 
-``affect-edge analyse-video`` reads a video of the demonstration, ten minutes of 640 × 480 with 15
-frames a second, in a process of its own. Its memory is looked at twice a second: the growth is from
-the largest in the second fifth of the time to the largest in the last. The speed is seconds of
+``affect-edge analyse-video`` reads a video of the demonstration, ten minutes of 640 × 480 at 15
+frames per second, in a process of its own. Its memory is looked at twice a second: the growth is
+from the largest in the second fifth of the time to the largest in the last. The speed is seconds of
 video for each second of the clock, and for each second of processor time, decoding included.
 """
 
