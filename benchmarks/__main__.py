@@ -2,8 +2,9 @@
 
 python -m benchmarks [NAME …] [--json]
 
-A benchmark is ``benchmarks/NAME.py``, ``benchmarks/security/NAME.py``, or
-``benchmarks/simulated/NAME.py`` where it makes the studies that it judges by; with ``--json`` the
+A benchmark is ``benchmarks/NAME.py``, ``benchmarks/recorded/NAME.py``,
+``benchmarks/security/NAME.py``, or ``benchmarks/simulated/NAME.py`` where it makes the studies that
+it judges by; with ``--json`` the
 last line that it prints is one object ``{figure: number}``. The bars stand in ``bars.toml``: figure
 → [comparison, value], or ["within", low, high]. Those that take minutes run only when they are
 named, and so does the one that needs a broker.
@@ -35,6 +36,7 @@ LONG = frozenset(
         "export",
         "false_positives",
         "live",
+        "long_video",
         "marker_delay",
         "order",
         "outbox",

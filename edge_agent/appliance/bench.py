@@ -32,9 +32,9 @@ STAGES = {
     "decode": "get the frame",
     "find": "find faces",
     "follow": "follow them",
-    "cut": "cut the face out",
+    "cut": "cut the face out, measure it",
     "read": "read its expression",
-    "judge": "measure its quality",
+    "judge": "look for what covers it",
     "steady": "steady the label",
     "frame": "one frame, from picture to label",
 }

@@ -1,11 +1,12 @@
 """Reads the faces of a camera as often and as carefully as they need, instead of all in each frame.
 
-A label is steadied over more than half a second, so that about five readings a second are enough;
-more while a face changes, fewer while nothing does. The quick classifier reads each time. The
-careful one, six times as dear, reads a face when it is new, when the quick one sees it change, now
-and then while it hesitates, and every few seconds anyhow. In between, most of what both differed by
-the last time is added to what the quick one says: a model that sees one face a little sadder than
-another model does sees it so a moment later, too.
+A label is steadied over more than half a second, so that about five readings a second are enough,
+and more while a face changes. The quick classifier reads each time. The careful one, six times as
+dear, reads a face when it is new, when the quick one sees it change, several times a second while
+what is steadied is so near to the border of a label that a little decides, and every few seconds
+anyhow. In between, most of what both differed by is added to what the quick one says: a model that
+sees one face a little sadder than another model does sees it so a moment later, too. A face that
+cannot be read anyway is never read carefully.
 
 The numbers were chosen on made-up videos of photographs of people; `docs/measured.md` tells how
 they do on other people.
@@ -35,28 +36,29 @@ SEARCH_S = 0.12
 """Seconds between looks while nobody is followed: with the frames that confirm a face, its first
 reading comes within 0.3 s."""
 FOLLOW_S = 0.19
-CALM_S = 0.25
-"""The same while a face is followed, and once it has not changed for a while. A little less than
-three and four frames at 15 a second: frames come a few milliseconds early or late."""
+"""The same while a face is followed. A little less than three frames at 15 a second: frames come a
+few milliseconds early or late."""
 CHANGING_S = 0.12
 """The same while it changes."""
 SPARING_S = 0.32
 """The same in all cases where the processor has no time for more."""
-CALM_AFTER_S = 2.0
 CHANGED = 0.25
 """Change of a probability from one reading to the next from which a face counts as changing."""
 MOVED = 0.4
 """Overlap of a face with where it was a look ago below which it counts as moving."""
 CAREFUL_S = 3.0
 """Longest time between two careful readings of a face."""
-HESITATES_S = 0.6
-HESITATES = 0.2
-"""The same while the largest probability is so near to the least of a label: a little more or less
-makes it uncertain, or another one."""
+HESITATES_S = 0.3
+HESITATES = 0.1
+"""The same while the largest of the steadied probabilities is so near to the border of a label, the
+middle between where a label comes and where it goes: a little more or less decides."""
 CAREFUL_CHANGE = 0.3
 """Change of a probability of the quick one since the last careful reading that asks for another."""
-KEPT = 0.85
+KEPT = 0.9
 """How much of the difference between both models is added: a moment later a little less holds."""
+NEW_SHARE = 0.5
+"""Weight of the newest difference between both models in what is added, while the face does not
+change: where the crop lies shakes a little from frame to frame, and each difference with it."""
 FORGET_S = 10.0
 _LEAST = 1e-4
 
@@ -79,25 +81,36 @@ class _Careful:
     Attributes:
         at: when.
         quick: what the quick model said of the same crop.
-        ahead: logarithms of the careful model's probabilities minus those of the quick one.
-        hesitates: whether a reading since then was near to the least probability of a label.
+        ahead: logarithms of the careful model's probabilities minus those of the quick one, the
+            mean of the last readings.
     """
 
     at: Instant
     quick: Values
     ahead: Values
-    hesitates: bool
 
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of a track: its last reading, and when it changed."""
+    """What is known of a track.
+
+    Attributes:
+        at: when it was read last.
+        probabilities: what that said.
+        changed_at: when it changed last.
+        face: where it was.
+        careful: its last careful reading.
+        steadied: its probabilities, smoothed as for its label.
+        steadied_at: until when; readings of a face that could not be read do not count.
+    """
 
     at: Instant
     probabilities: Values
     changed_at: Instant
     face: Face
     careful: _Careful | None = None
+    steadied: Values | None = None
+    steadied_at: Instant | None = None
 
 
 class NeedReader:
@@ -107,7 +120,8 @@ class NeedReader:
         careful: the configured classifier.
         quick: one of the same crop that costs a fraction of it; ``None``: each reading is careful,
             and only how often is by need.
-        uncertain_below: least probability of a label.
+        border: probability around which a label comes and goes.
+        smoothing_s: time constant with which labels are steadied, seconds.
 
     Attributes:
         effort: may be set at any time; `Effort.EVERY_FRAME` reads each frame with ``careful``.
@@ -125,11 +139,13 @@ class NeedReader:
         self,
         careful: ExpressionClassifier,
         quick: ExpressionClassifier | None,
-        uncertain_below: float,
+        border: float,
+        smoothing_s: float = 0.6,
     ) -> None:
         self._careful = careful
         self._quick = quick
-        self._uncertain_below = uncertain_below
+        self._border = border
+        self._smoothing_s = smoothing_s
         self._known: dict[int, _Known] = {}
         self._due: Instant | None = None
         self.effort = Effort.BY_NEED
@@ -142,7 +158,9 @@ class NeedReader:
             return True
         return at.seconds_since(self._due) >= 0
 
-    def read(self, track: int, face: Face, crop: Crop, at: Instant) -> Expression:
+    def read(
+        self, track: int, face: Face, crop: Crop, at: Instant, *, is_fit: bool = True
+    ) -> Expression:
         """Return the probabilities of a face that is followed.
 
         Args:
@@ -150,16 +168,22 @@ class NeedReader:
             face: where it is.
             crop: as `ExpressionClassifier.classify` takes it.
             at: when the frame was taken.
+            is_fit: whether it can be read well; what is said of others counts for no label.
         """
         known = self._known.get(track)
+        careful = None if known is None else known.careful
         if self._quick is None or self.effort is Effort.EVERY_FRAME:
             self.careful_readings += 1
             expression = self._careful.classify(crop)
             careful = None
+        elif not is_fit:
+            expression = self._by_quick(self._quick, careful, crop)
         else:
-            last = None if known is None else known.careful
-            expression, careful = self._by_both(self._quick, last, crop, at)
-        self._note(track, face, expression, careful, at)
+            expression, careful = self._by_both(self._quick, known, crop, at)
+        known = self._note(track, face, expression, careful, at)
+        if is_fit:
+            known.steadied = self._steadied(known, expression, at)
+            known.steadied_at = at
         return expression
 
     def plan(self, tracks: Collection[int], at: Instant, *, is_new: bool) -> None:
@@ -188,47 +212,68 @@ class NeedReader:
         self._due = None
 
     def _pause(self, faces: Iterable[_Known]) -> float:
-        quiet_s = min(face.at.seconds_since(face.changed_at) for face in faces)
         if self.effort is Effort.SPARING:
             return SPARING_S
-        if quiet_s <= 0:
+        if any(face.changed_at == face.at for face in faces):
             return CHANGING_S
-        return FOLLOW_S if quiet_s < CALM_AFTER_S else CALM_S
+        return FOLLOW_S
+
+    def _by_quick(
+        self, quick: ExpressionClassifier, last: _Careful | None, crop: Crop
+    ) -> Expression:
+        """Return what the quick model says, with what it is known to differ by."""
+        self.quick_readings += 1
+        expression = quick.classify(crop)
+        if last is None:
+            return expression
+        return _leaning(np.array(expression.probabilities), last)
 
     def _by_both(
-        self, quick: ExpressionClassifier, last: _Careful | None, crop: Crop, at: Instant
+        self, quick: ExpressionClassifier, known: _Known | None, crop: Crop, at: Instant
     ) -> tuple[Expression, _Careful]:
         """Return the reading of a crop, and the careful one that it leans on."""
         self.quick_readings += 1
         seen = np.array(quick.classify(crop).probabilities)
-        if last is not None and not self._asks_again(last, seen, at):
-            expression = _leaning(seen, last)
-            last.hesitates = last.hesitates or self._hesitates(expression)
-            return expression, last
+        last = None if known is None else known.careful
+        if known is not None and last is not None:
+            leaning = _leaning(seen, last)
+            if not self._asks_again(known, last, seen, leaning, at):
+                return leaning, last
         self.careful_readings += 1
         expression = self._careful.classify(crop)
         ahead = _logarithms(np.array(expression.probabilities)) - _logarithms(seen)
-        return expression, _Careful(at, seen, ahead, self._hesitates(expression))
+        if last is not None and _change(seen, last.quick) <= CAREFUL_CHANGE:
+            ahead = last.ahead + NEW_SHARE * (ahead - last.ahead)
+        return expression, _Careful(at, seen, ahead)
 
-    def _hesitates(self, expression: Expression) -> bool:
-        return abs(expression.confidence - self._uncertain_below) < HESITATES
-
-    def _asks_again(self, last: _Careful, seen: Values, at: Instant) -> bool:
+    def _asks_again(
+        self, known: _Known, last: _Careful, seen: Values, leaning: Expression, at: Instant
+    ) -> bool:
         if self.effort is Effort.SPARING:
             return False
-        longest_s = HESITATES_S if last.hesitates else CAREFUL_S
-        if at.seconds_since(last.at) >= longest_s:
+        if _change(seen, last.quick) > CAREFUL_CHANGE:
             return True
-        return _change(seen, last.quick) > CAREFUL_CHANGE
+        steadied = self._steadied(known, leaning, at)
+        hesitates = abs(float(steadied.max()) - self._border) < HESITATES
+        longest_s = HESITATES_S if hesitates else CAREFUL_S
+        return at.seconds_since(last.at) >= longest_s
+
+    def _steadied(self, known: _Known, expression: Expression, at: Instant) -> Values:
+        """Return the probabilities of a track with one more reading, as `Smoother` has them."""
+        new = np.array(expression.probabilities)
+        if known.steadied is None or known.steadied_at is None or self._smoothing_s == 0:
+            return new
+        seconds = at.seconds_since(known.steadied_at)
+        return known.steadied - math.expm1(-seconds / self._smoothing_s) * (new - known.steadied)
 
     def _note(
         self, track: int, face: Face, expression: Expression, careful: _Careful | None, at: Instant
-    ) -> None:
+    ) -> _Known:
         known = self._known.get(track)
         probabilities = np.array(expression.probabilities)
         if known is None:
-            self._known[track] = _Known(at, probabilities, at, face, careful)
-            return
+            known = self._known[track] = _Known(at, probabilities, at, face, careful)
+            return known
         if (
             _change(probabilities, known.probabilities) > CHANGED
             or known.face.box.overlap(face.box) < MOVED
@@ -238,6 +283,7 @@ class NeedReader:
         known.probabilities = probabilities
         known.face = face
         known.careful = careful
+        return known
 
 
 def open_need_reader(classifier: ExpressionClassifier, options: VisionOptions) -> NeedReader:
@@ -256,7 +302,9 @@ def open_need_reader(classifier: ExpressionClassifier, options: VisionOptions) -
     threshold = options.uncertain_below
     if threshold is None:
         threshold = classifier.uncertain_below
-    return NeedReader(classifier, quick, threshold)
+    # a label comes at the threshold and the lead, and goes at the threshold
+    border = threshold + min(options.hysteresis, (1 - threshold) / 2) / 2
+    return NeedReader(classifier, quick, border, options.smoothing_seconds)
 
 
 def _leaning(seen: Values, careful: _Careful) -> Expression:

@@ -51,6 +51,8 @@ from edge_agent.vision.stages import VisionStages
 Picture = npt.NDArray[np.uint8]
 Look = Callable[[Picture], float]
 """Says of a crop how probable it is that the face is covered, 0…1."""
+Classify = Callable[[Picture, bool], Expression]
+"""Reads a crop; the flag tells whether the face is fit for reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +240,10 @@ class Recognizer:
             The faces, surest first, in pixels of ``image``.
         """
         look = self._look_at_still
-        classify = self._classifier.classify
-        return [self._read(image, face, classify, look) for face in self._detector.detect(image)]
+        return [
+            self._read(image, face, self._classify_still, look)
+            for face in self._detector.detect(image)
+        ]
 
     def explain_picture(self, image: Picture) -> list[Explanation]:
         """Read the faces of a still picture, with the evidence for each category.
@@ -287,10 +291,16 @@ class Recognizer:
             reject_reason,
         )
 
-    def _classify(self, track: int, face: Face, at: Instant, crop: Picture) -> Expression:
+    def _classify(
+        self, track: int, face: Face, at: Instant, crop: Picture, is_fit: bool
+    ) -> Expression:
         if self._reader is None:
             return self._classifier.classify(crop)
-        return self._reader.read(track, face, crop, at)
+        is_fit = is_fit or not self._quality_filter
+        return self._reader.read(track, face, crop, at, is_fit=is_fit)
+
+    def _classify_still(self, crop: Picture, _is_fit: bool) -> Expression:
+        return self._classifier.classify(crop)
 
     @property
     def _look_at_still(self) -> Look | None:
@@ -300,15 +310,15 @@ class Recognizer:
         self,
         image: Picture,
         face: Face,
-        classify: Callable[[Picture], Expression],
+        classify: Classify,
         look: Look | None,
     ) -> FaceReading:
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
-        self._done("cut")
-        expression = classify(crop)
-        self._done("read")
         quality = face_quality(crop, face, share_outside(image, to_crop))
+        self._done("cut")
+        expression = classify(crop, quality.reject_reason is None)
+        self._done("read")
         reading = self._reading(face, expression, quality, crop, look)
         self._done("judge")
         return reading

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+from scipy.stats import beta
 
 from training.data.datasets import checksum_fraction
 from training.errors import DataError
 
 BINS = 15
 """Bins of equal width in which confidence and accuracy are compared, as in Guo et al. 2017."""
-WANTED_ACCURACY = 0.95
-"""Answers are withheld until this share of the given ones is right: one wrong in twenty …"""
-LEAST_COVERAGE = 0.90
-"""… but never from more than one face in ten: the viewer must nearly always see a label."""
+ALLOWED_ERROR = 0.05
+"""Answers are withheld until less than this share of the given ones is wrong, one in twenty …"""
+CERTAINTY = 0.90
+"""… with this confidence, and not only on the faces that the threshold was chosen on."""
+FIRST_THRESHOLD = 0.90
+"""The highest threshold that is tested. It was settled before any model was looked at: above it few
+faces get an answer, and few answers prove little."""
 _STEP = 0.01
 
 
@@ -61,11 +65,14 @@ class Answered:
         threshold: least confidence.
         coverage: share of the faces that get an answer, 0…1.
         accuracy: share of the answers that are right, 0…1; 1 where nothing is answered.
+        error_bound: upper bound of the share of wrong answers among all faces of this kind, with
+            the confidence `CERTAINTY` (Clopper and Pearson 1934); 1 where nothing is answered.
     """
 
     threshold: float
     coverage: float
     accuracy: float
+    error_bound: float
 
 
 def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
@@ -124,9 +131,34 @@ def answered(shares: NDArray[np.float64], truth: NDArray[np.int64], threshold: f
     """
     given = shares.max(axis=1) >= threshold
     right = shares.argmax(axis=1) == truth
+    if not given.any():
+        return Answered(threshold, 0.0, 1.0, 1.0)
+    wrong = int((~right[given]).sum())
     return Answered(
-        threshold, float(given.mean()), float(right[given].mean()) if given.any() else 1.0
+        threshold,
+        float(given.mean()),
+        float(right[given].mean()),
+        error_bound(wrong, int(given.sum())),
     )
+
+
+def error_bound(wrong: int, answers: int) -> float:
+    """Return the upper bound of an error rate, with the confidence `CERTAINTY`.
+
+    It is the largest rate at which so few wrong answers still come by chance often enough
+    (Clopper and Pearson 1934, one-sided).
+
+    Args:
+        wrong: how many answers were wrong.
+        answers: how many there were, 1 or more.
+
+    Example:
+        >>> round(error_bound(0, 45), 3), round(error_bound(50, 1000), 3)
+        (0.05, 0.06)
+    """
+    if wrong == answers:
+        return 1.0
+    return float(beta.ppf(CERTAINTY, wrong + 1, answers - wrong))
 
 
 def risk_coverage(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> tuple[Answered, ...]:
@@ -145,11 +177,21 @@ def risk_coverage(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> tupl
 def choose_threshold(curve: Sequence[Answered]) -> float:
     """The threshold below which a face is called uncertain: one rule for every model.
 
-    The lowest at which WANTED_ACCURACY of the answers are right; but where that would leave fewer
-    than LEAST_COVERAGE of the faces with an answer, the highest that keeps so many.
+    From `FIRST_THRESHOLD` on downwards each threshold is tested: could more than one in twenty of
+    its answers be wrong? The last one before the first for which that cannot be ruled out is
+    taken. So the promise holds with the confidence `CERTAINTY` though many thresholds were looked
+    at (Learn then Test with fixed-sequence testing, Angelopoulos et al. 2021).
+
+    Where it cannot be ruled out for `FIRST_THRESHOLD` itself, as with few faces or a weak model,
+    this is the threshold, and its bound tells that nothing is promised.
+
+    Args:
+        curve: from `risk_coverage`, on faces that the model did not learn from.
     """
-    kept = [point for point in curve if point.coverage >= LEAST_COVERAGE]
-    good = [point for point in kept if point.accuracy >= WANTED_ACCURACY]
-    if good:
-        return good[0].threshold
-    return kept[-1].threshold
+    tested = [point for point in curve if point.threshold <= FIRST_THRESHOLD]
+    chosen = tested[-1].threshold
+    for point in reversed(tested):
+        if point.error_bound >= ALLOWED_ERROR:
+            break
+        chosen = point.threshold
+    return chosen

@@ -11,7 +11,7 @@ from string import Template
 
 from edge_agent.vision.models.card import ModelCard
 from training.data.datasets import EXPRESSIONS, FER2013
-from training.measuring.calibration import BINS, LEAST_COVERAGE, WANTED_ACCURACY
+from training.measuring.calibration import ALLOWED_ERROR, BINS, CERTAINTY, FIRST_THRESHOLD
 from training.measuring.evaluate import PROTOCOLS
 from training.measuring.robustness import CHANGES, Change, Group
 
@@ -50,8 +50,10 @@ def page_text(card: ModelCard) -> str:
         bins=BINS,
         temperature=card.temperature,
         uncertain_below=card.uncertain_below,
-        wanted=f"{WANTED_ACCURACY:.0%}".replace("%", " %"),
-        refused=f"{1 - LEAST_COVERAGE:.0%}".replace("%", " %"),
+        allowed=_percent(ALLOWED_ERROR),
+        certainty=_percent(CERTAINTY),
+        first=f"{FIRST_THRESHOLD:.2f}",
+        bound=_share(_of(card, f"{USAGE}, half A"), "answered_error_bound"),
         coverage=_share(answers, "coverage"),
         answered=_share(answers, "accuracy"),
         coverage_of_all=_share(answers, "coverage_of_all"),
@@ -158,14 +160,17 @@ def _halves(card: ModelCard) -> str:
         error = _number(half, "calibration_error")
         given = _share(half, "answered")
         of_these = _share(half, "answered_accuracy")
+        bound = _share(half, "answered_error_bound")
         seven = _share(half, "fer2013_accuracy")
-        rows.append((f"half {name}", _count(half, "n"), right, error, given, of_these, seven))
+        cells = (right, error, given, of_these, bound, seven)
+        rows.append((f"half {name}", _count(half, "n"), *cells))
     columns = (
         "pictures",
         "accuracy",
         "calibration error",
         "answered",
         "right of these",
+        "wrong of these, at most",
         "FER2013 accuracy",
     )
     return _table(("", *columns), rows)
@@ -274,6 +279,10 @@ def _share(figures: Figures, key: str) -> str:
     if key in figures:
         return f"{100 * figures[key]:.2f} %"
     return _NOTHING
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _number(figures: Figures, key: str, digits: int = 3) -> str:

@@ -193,6 +193,7 @@ def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
             "calibration_error": round(half.calibration_error, 4),
             "answered": round(half.answered.coverage, 4),
             "answered_accuracy": round(half.answered.accuracy, 4),
+            "answered_error_bound": round(half.answered.error_bound, 4),
         }
         if half.fer2013_accuracy is not None:
             metrics[f"{measured.usage}, half {name}"]["fer2013_accuracy"] = round(

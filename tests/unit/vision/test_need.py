@@ -52,13 +52,13 @@ def shown(recognizer: Recognizer, images: list[Picture]) -> list[Recognition | N
     return spoken
 
 
-def test_a_face_that_does_not_change_is_read_four_times_a_second_and_carefully_every_three() -> (
+def test_a_face_that_does_not_change_is_read_five_times_a_second_and_carefully_every_three() -> (
     None
 ):
     recognizer = open_recognizer(BY_NEED)
     spoken = shown(recognizer, [smiling()] * (8 * FPS))
     last = [one for one in spoken[4 * FPS :] if one is not None]
-    assert 3.5 <= len(last) / 4 <= 5
+    assert 4.5 <= len(last) / 4 <= 5.5
     assert {one.observations[0].emotion for one in last} == {Emotion.HAPPINESS}
     careful, quick = recognizer.readings
     assert 2 <= careful <= 4
@@ -106,6 +106,27 @@ def test_after_three_seconds_it_is_read_carefully_again(reader: NeedReader) -> N
     for seconds in (0.0, CAREFUL_S - 0.1, CAREFUL_S):
         reader.read(1, FACE, crop, START.shifted(seconds))
     assert reader.careful_readings == 2
+
+
+@pytest.mark.parametrize(("off", "careful"), [(0.0, 2), (0.05, 2), (0.3, 1)])
+def test_near_the_border_of_a_label_the_careful_model_is_asked_several_times_a_second(
+    chain: Recognizer, reader: NeedReader, off: float, careful: int
+) -> None:
+    crop = crop_of(serious())
+    confidence = chain._classifier.classify(crop).confidence
+    near = NeedReader(chain._classifier, reader._quick, confidence - off)
+    for number in range(4):
+        near.read(1, FACE, crop, START.shifted(0.2 * number))
+    assert (near.careful_readings, near.quick_readings) == (careful, 4)
+
+
+def test_a_face_that_cannot_be_read_is_never_read_carefully(reader: NeedReader) -> None:
+    for number in range(4):
+        at = START.shifted(2.0 * number)
+        reader.read(1, FACE, crop_of(smiling()), at, is_fit=False)
+    assert (reader.careful_readings, reader.quick_readings) == (0, 4)
+    reader.read(1, FACE, crop_of(smiling()), START.shifted(8.0))
+    assert reader.careful_readings == 1
 
 
 def test_a_face_that_moves_is_looked_at_sooner(reader: NeedReader) -> None:

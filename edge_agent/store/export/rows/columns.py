@@ -102,7 +102,12 @@ EXPRESSION = (
         "Length of the recording interval; 0 when every frame is a row",
         "ms",
     ),
-    Column("frames", "integer", "Frames that the means are taken over: those that could be read"),
+    Column(
+        "frames",
+        "integer",
+        "Readings that the means are taken over: frames in which the face was looked at and could "
+        "be read",
+    ),
     *(_per_mille(emotion, smoothed=False) for emotion in EMOTIONS),
     *(_per_mille(emotion, smoothed=True) for emotion in EMOTIONS),
     Column(
@@ -191,7 +196,7 @@ EPISODE = (
     Column("seconds", "number", "Length of the episode", "s"),
     Column("emotion", "string", "The one smoothed label that it is a run of", allowed=_LABELS),
     Column("rows", "integer", "Rows of expression.csv in it"),
-    Column("frames", "integer", "Frames in it"),
+    Column("frames", "integer", "Readings in it, as in expression.csv"),
     _SIMULATED,
 )
 GAP = (

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from training.data.datasets import Faces, split_held_back
 from training.errors import DataError
 from training.measuring.calibration import (
+    ALLOWED_ERROR,
     BINS,
-    LEAST_COVERAGE,
-    WANTED_ACCURACY,
+    CERTAINTY,
+    FIRST_THRESHOLD,
     Answered,
     answered,
     calibration,
     choose_threshold,
+    error_bound,
     in_half_a,
     probabilities,
     risk_coverage,
@@ -88,11 +90,11 @@ def test_copies_of_a_picture_lie_in_one_half_and_the_halves_are_of_the_held_back
 def test_faces_below_the_threshold_get_no_answer_and_do_not_count_as_wrong() -> None:
     found = answered(shares_of([0.9, 0.8, 0.55, 0.55]), truth(True, True, False, False), 0.6)
 
-    assert found == Answered(0.6, 0.5, 1.0)
+    assert found == Answered(0.6, 0.5, 1.0, pytest.approx(0.6838, abs=1e-4))
 
 
 def test_a_threshold_that_nobody_reaches_answers_nothing_and_is_never_wrong() -> None:
-    assert answered(shares_of([0.6]), truth(False), 0.99) == Answered(0.99, 0.0, 1.0)
+    assert answered(shares_of([0.6]), truth(False), 0.99) == Answered(0.99, 0.0, 1.0, 1.0)
 
 
 @given(st.lists(st.tuples(st.floats(0.5, 1), st.booleans()), min_size=1, max_size=40))
@@ -108,21 +110,47 @@ def test_the_higher_the_threshold_the_fewer_faces_are_answered(
     assert all(before.coverage >= after.coverage for before, after in itertools.pairwise(curve))
 
 
-def test_the_threshold_is_the_lowest_that_makes_answers_right_often_enough() -> None:
+def test_the_threshold_is_the_last_before_the_first_whose_errors_may_be_too_many() -> None:
     curve = [
-        Answered(0.0, 1.0, 0.92),
-        Answered(0.3, 0.97, WANTED_ACCURACY),
-        Answered(0.4, 0.95, 0.97),
+        Answered(0.2, 1.0, 0.96, 0.049),
+        Answered(0.3, 0.97, 0.95, 0.05),
+        Answered(0.4, 0.95, 0.97, 0.04),
+        Answered(0.9, 0.5, 0.99, 0.03),
+        Answered(0.95, 0.1, 0.99, 0.2),
     ]
 
-    assert choose_threshold(curve) == 0.3
+    assert choose_threshold(curve) == 0.4
 
 
 def test_a_model_that_is_right_often_enough_answers_every_face() -> None:
-    assert choose_threshold([Answered(0.0, 1.0, 0.99), Answered(0.1, 0.99, 0.99)]) == 0.0
+    assert choose_threshold([Answered(0.0, 1.0, 0.99, 0.02), Answered(0.1, 0.99, 0.99, 0.02)]) == 0
 
 
-def test_answers_are_not_withheld_from_more_faces_than_the_rule_allows() -> None:
-    curve = [Answered(0.0, 1.0, 0.8), Answered(0.5, LEAST_COVERAGE, 0.85), Answered(0.9, 0.5, 0.99)]
+def test_where_nothing_can_be_promised_the_first_threshold_is_taken() -> None:
+    curve = [Answered(0.0, 1.0, 0.8, 0.3), Answered(FIRST_THRESHOLD, 0.01, 1.0, 0.9)]
 
-    assert choose_threshold(curve) == 0.5
+    assert choose_threshold(curve) == FIRST_THRESHOLD
+
+
+@pytest.mark.parametrize(
+    ("wrong", "answers", "bound"),
+    [(0, 45, 0.04988), (50, 1000, 0.06002), (3, 3, 1.0)],
+)
+def test_the_bound_of_the_error_is_that_of_clopper_and_pearson(
+    wrong: int, answers: int, bound: float
+) -> None:
+    # SciPy: binomtest(wrong, answers, alternative="less").proportion_ci(0.9).high
+    assert error_bound(wrong, answers) == pytest.approx(bound, abs=1e-4)
+
+
+def test_the_promise_is_broken_in_no_more_than_one_of_ten_samples() -> None:
+    random = np.random.default_rng(5)
+    broken = 0
+    for _ in range(200):
+        confidence = random.uniform(0.5, 1, 800)
+        right = random.uniform(size=800) < confidence
+        threshold = choose_threshold(risk_coverage(shares_of(list(confidence)), truth(*right)))
+        # of all faces above a threshold, half of what is missing to 1 is wrong
+        broken += (1 - threshold) / 2 > ALLOWED_ERROR
+
+    assert broken <= 200 * (1 - CERTAINTY)
