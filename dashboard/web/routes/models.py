@@ -6,6 +6,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from dashboard.accounts.roles import Permission
+from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ModelInUse
@@ -15,7 +17,7 @@ from edge_agent.store.read.overview import models_in_use
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.known_cards import known_cards
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
     title="Models",
     path="/models",
