@@ -1,11 +1,13 @@
-"""``python -m dashboard``: serve the dashboard, or ``analyse``, ``protocol`` and ``password``
-without a browser.
+"""``python -m dashboard``: serve the dashboard, or ``analyse``, ``protocol``, ``password``
+and ``account`` without a browser.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,16 @@ import click
 
 from dashboard.commands.exit_codes import DONE, run_command
 from edge_agent.config import load_settings
+
+_COMMANDS = {
+    "analyse": "dashboard.commands.analyse",
+    "plan-study": "dashboard.commands.plan_study",
+    "compare-sensors": "dashboard.commands.compare_sensors",
+    "protocol": "dashboard.commands.protocol",
+    "password": "dashboard.commands.password",
+    "account": "dashboard.commands.account",
+}
+"""The module of each word that does something else than serve; its ``main`` takes the rest."""
 
 
 @click.command(
@@ -56,26 +68,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
-    if words[:1] == ["analyse"]:
-        from dashboard.commands.analyse import main as analyse
-
-        return analyse(words[1:])
-    if words[:1] == ["plan-study"]:
-        from dashboard.commands.plan_study import main as plan_study
-
-        return plan_study(words[1:])
-    if words[:1] == ["compare-sensors"]:
-        from dashboard.commands.compare_sensors import main as compare_sensors
-
-        return compare_sensors(words[1:])
-    if words[:1] == ["protocol"]:
-        from dashboard.commands.protocol import main as protocol
-
-        return protocol(words[1:])
-    if words[:1] == ["password"]:
-        from dashboard.commands.password import main as password
-
-        return password(words[1:])
+    if words and words[0] in _COMMANDS:
+        # only the one that is asked for is loaded
+        command: Callable[[list[str]], int] = import_module(_COMMANDS[words[0]]).main
+        return command(words[1:])
     # Ctrl-C before the server listened; afterwards it ends in order by itself.
     return run_command(serve_command, words, "python -m dashboard", interrupted=DONE)
 

@@ -12,13 +12,22 @@ import hashlib
 import logging
 import secrets
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from dashboard.accounts.account_rows import (
+    NO_PASSWORD,
+    WAITING,
+    Account,
+    CameFrom,
+    account_of,
+    check_name,
+    insert_account,
+)
 from dashboard.accounts.passwords import PASSWORD_MAX, AccountError, check_new_password
+from dashboard.accounts.roles import Role
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import read_transaction, write_transaction
@@ -26,20 +35,13 @@ from edge_agent.store.study.study_rows import insert_audit
 
 log = logging.getLogger(__name__)
 
-NAME_MAX = 40
-_NO_PASSWORD = "!"  # noqa: S105 - no hash, so that no password fits
 _CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike
 _SETUP_CODE = "setup_code_sha256"
 _LOGIN_LINK = "login_link"
 _MINUTE_MS = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Someone who is logged in."""
-
-    id: int
-    name: str
+_UNKNOWN = CameFrom()
 
 
 class Accounts:
@@ -78,13 +80,13 @@ class Accounts:
         # Before anything is hashed: who has no code gets no work out of this machine.
         with read_transaction(self._path) as connection:
             _check_setup_code(connection, code)
-        _check_name(name)
+        check_name(name)
         check_new_password(password, name)
         password_hash = self._hasher.hash(password)
         with write_transaction(self._path) as connection:
             _check_setup_code(connection, code)
             connection.execute("DELETE FROM setting WHERE key = ?", (_SETUP_CODE,))
-            account = _insert_account(connection, name, password_hash)
+            account = insert_account(connection, name, password_hash, Role.ADMINISTRATOR)
             _audit(connection, name, "setup", "first account created")
         return account
 
@@ -92,11 +94,14 @@ class Accounts:
         """Return the account that name and password belong to.
 
         Raises:
-            AccountError: they fit no account; which of the two was wrong is not told.
+            AccountError: they fit no account, and which of the two was wrong is not told; or the
+                account is disabled.
         """
         with read_transaction(self._path) as connection:
             row = connection.execute(
-                "SELECT id, name, password_hash FROM account WHERE name = ?", (name.strip(),)
+                "SELECT id, name, password_hash, role, must_change, disabled FROM account WHERE "
+                "name = ?",
+                (name.strip(),),
             ).fetchone()
         try:
             # An unknown name costs the same time as a wrong password, so that names cannot be found
@@ -106,7 +111,9 @@ class Accounts:
             raise AccountError("Name or password is wrong.") from error
         if row is None:  # pragma: no cover - the random password of the absent account was guessed
             raise AccountError("Name or password is wrong.")
-        return Account(row[0], row[1])
+        if row["disabled"] is not None:
+            raise AccountError("This account is disabled. An administrator can enable it again.")
+        return account_of(row)
 
     def names(self) -> list[str]:
         """Return the names of the accounts that have a password."""
@@ -115,7 +122,11 @@ class Accounts:
 
     def has_password(self, account: Account) -> bool:
         """Tell whether an account is opened by a password, not by a link alone."""
-        return account.name in self.names()
+        with read_transaction(self._path) as connection:
+            row = connection.execute(
+                "SELECT password_hash FROM account WHERE id = ?", (account.id,)
+            ).fetchone()
+        return row is not None and row[0] not in {NO_PASSWORD, WAITING}
 
     def change_password(self, account: Account, old: str, new: str, token: str) -> None:
         """Give an account another password and end all its logins but that of ``token``.
@@ -175,7 +186,9 @@ class Accounts:
         password_hash = self._hasher.hash(new)
         with write_transaction(self._path) as connection:
             connection.execute(
-                "UPDATE account SET password_hash = ? WHERE name = ?", (password_hash, name)
+                "UPDATE account SET password_hash = ?, must_change = 0, link_hash = NULL WHERE "
+                "name = ?",
+                (password_hash, name),
             )
             connection.execute(
                 "DELETE FROM login WHERE account = (SELECT id FROM account WHERE name = ?) AND "
@@ -195,7 +208,7 @@ class Accounts:
             ).fetchone()
         return int(row[0])
 
-    def log_in(self, account: Account, instead_of: str = "") -> str:
+    def log_in(self, account: Account, instead_of: str = "", came_from: CameFrom = _UNKNOWN) -> str:
         """Open a login and return its token, which goes into the cookie.
 
         The database keeps only its hash. The login of the token ``instead_of``, which the same
@@ -209,17 +222,44 @@ class Accounts:
                 (at, at - self._idle_ms, _sha256(instead_of)),
             )
             connection.execute(
-                "INSERT INTO login (token_hash, account, created, expires, used) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (_sha256(token), account.id, at, at + self._login_ms, at),
+                "INSERT INTO login (token_hash, account, created, expires, used, address, browser) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    _sha256(token),
+                    account.id,
+                    at,
+                    at + self._login_ms,
+                    at,
+                    came_from.address,
+                    came_from.browser,
+                ),
             )
-            _audit(connection, account.name, "login", "")
+            _audit(connection, account.name, "login", str(came_from))
         return token
 
     def log_out(self, token: str) -> None:
         """End the login of a token."""
         with write_transaction(self._path) as connection:
-            connection.execute("DELETE FROM login WHERE token_hash = ?", (_sha256(token),))
+            ended = connection.execute(
+                "DELETE FROM login WHERE token_hash = ? RETURNING account", (_sha256(token),)
+            ).fetchone()
+            if ended is not None:
+                name = connection.execute(
+                    "SELECT name FROM account WHERE id = ?", (ended[0],)
+                ).fetchone()[0]
+                _audit(connection, name, "logout", "")
+
+    def note_failure(self, name: str, came_from: CameFrom) -> None:
+        """Write into the audit trail that a password was refused.
+
+        A name that nobody has is not written: it may be a password in the wrong field.
+        """
+        with write_transaction(self._path) as connection:
+            row = connection.execute(
+                "SELECT name FROM account WHERE name = ?", (name.strip(),)
+            ).fetchone()
+            actor = row[0] if row else "unknown"
+            _audit(connection, actor, "login_failed", str(came_from))
 
     def of_token(self, token: str) -> Account | None:
         """Return whose login the token is, or ``None`` when it is unknown or has ended.
@@ -230,15 +270,16 @@ class Accounts:
         digest = _sha256(token)
         with read_transaction(self._path) as connection:
             row = connection.execute(
-                "SELECT account.id, account.name, used FROM login JOIN account ON account.id = "
-                "login.account WHERE token_hash = ? AND expires > ? AND used > ?",
+                "SELECT account.id, name, role, must_change, used FROM login JOIN account ON "
+                "account.id = login.account WHERE token_hash = ? AND expires > ? AND used > ? AND "
+                "disabled IS NULL",
                 (digest, at, at - self._idle_ms),
             ).fetchone()
         if row is None:
             return None
-        if abs(at - row[2]) >= _MINUTE_MS:
+        if abs(at - row["used"]) >= _MINUTE_MS:
             self._note_use(digest, at)
-        return Account(row[0], row[1])
+        return account_of(row)
 
     def _note_use(self, digest: str, at: int) -> None:
         try:
@@ -266,11 +307,13 @@ class Accounts:
                     "only. Start the program again for a new one."
                 )
             connection.execute("DELETE FROM setting WHERE key = ?", (_LOGIN_LINK,))
-            row = connection.execute("SELECT id, name FROM account WHERE name = 'demo'").fetchone()
+            row = connection.execute(
+                "SELECT id, name, role, must_change FROM account WHERE name = 'demo'"
+            ).fetchone()
             if row:
-                account = Account(row[0], row[1])
+                account = account_of(row)
             else:
-                account = _insert_account(connection, "demo", _NO_PASSWORD)
+                account = insert_account(connection, "demo", NO_PASSWORD, Role.ADMINISTRATOR)
             _audit(connection, account.name, "login_link", "one-time link spent")
         return account
 
@@ -320,17 +363,9 @@ def _needs_setup(connection: sqlite3.Connection) -> bool:
 
 def _names(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute(
-        "SELECT name FROM account WHERE password_hash <> ? ORDER BY name", (_NO_PASSWORD,)
+        "SELECT name FROM account WHERE password_hash <> ? ORDER BY name", (NO_PASSWORD,)
     )
     return [row[0] for row in rows]
-
-
-def _insert_account(connection: sqlite3.Connection, name: str, password_hash: str) -> Account:
-    cursor = connection.execute(
-        "INSERT INTO account (name, password_hash, created) VALUES (?, ?, ?)",
-        (name, password_hash, now().wall_ms),
-    )
-    return Account(cursor.lastrowid or 0, name)
 
 
 def _setting(connection: sqlite3.Connection, key: str) -> str | None:
@@ -350,13 +385,6 @@ def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
 
 def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
     insert_audit(connection, actor, action, detail, now())
-
-
-def _check_name(name: str) -> None:
-    if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
-        raise AccountError(f"A name has 1 to {NAME_MAX} printable characters.")
-    if name == "demo":
-        raise AccountError("The name 'demo' belongs to the demonstration. Choose another.")
 
 
 def _normal_code(code: str) -> str:

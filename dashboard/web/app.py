@@ -16,6 +16,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
 from dashboard.accounts.accounts import Accounts
+from dashboard.accounts.audit_trail import AuditTrail
+from dashboard.accounts.logins import Logins
+from dashboard.accounts.members import Members
+from dashboard.accounts.roles import Permission
 from dashboard.picture.reader import BusyError, PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
@@ -25,6 +29,11 @@ from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
 from dashboard.web.guards.hosts import HostCheck
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.own_certificate import is_trusted
+from dashboard.web.guards.permissions import (
+    PasswordChangeNeededError,
+    check_declared,
+    permissions_of,
+)
 from dashboard.web.ingest_state import IngestState
 from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.login_guard import LoginNeededError, is_public, require_login
@@ -112,6 +121,9 @@ def create_app(
     app.state.services = Services(
         options=options,
         accounts=Accounts(options.database, options.session_hours, options.idle_minutes),
+        members=Members(options.database),
+        logins=Logins(options.database, options.idle_minutes),
+        audit=AuditTrail(options.database),
         connections=connections,
         gate=LoginGate(options.database, clock),
         reader=Reader(options.database),
@@ -127,6 +139,7 @@ def create_app(
     pages = find_pages(routes)
     app.state.templates = make_templates(navigation_of(pages))
     app.routes.extend(_guarded_routes())
+    app.state.permissions = _permissions()
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
     app.add_middleware(BodyLimit)
     app.add_middleware(HostCheck, options=options, clock=clock)
@@ -148,6 +161,14 @@ def _guarded_routes() -> tuple[BaseRoute, ...]:
     for page in find_pages(routes):
         together.include_router(page.router)
     return tuple(together.routes)
+
+
+@cache
+def _permissions() -> dict[str, Permission]:
+    """Return what reading each address needs, after checking that every route says who may."""
+    served = [route for page in find_pages(routes) for route in page.router.routes]
+    check_declared(served, is_public)
+    return permissions_of(served)
 
 
 def _is_trusted(options: DashboardOptions) -> bool:
@@ -176,6 +197,12 @@ def _handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
         if _is_api(request):
             return JSONResponse({"detail": "Log in first."}, 401)
         return RedirectResponse(error.location, 303)
+
+    @app.exception_handler(PasswordChangeNeededError)
+    def password_needed(request: Request, error: PasswordChangeNeededError) -> Response:  # noqa: ARG001 - says it all
+        if _is_api(request):
+            return JSONResponse({"detail": "Choose a password of your own first."}, 403)
+        return RedirectResponse("/account", 303)
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:

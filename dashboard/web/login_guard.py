@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from fastapi import Depends, Request
 
-from dashboard.accounts.accounts import Account
+from dashboard.accounts.account_rows import Account
+from dashboard.accounts.members import LINK_PATH
 from dashboard.web.guards.cookies import LOGIN_COOKIE, cookie_of
 from dashboard.web.services import services
 
@@ -19,6 +20,7 @@ PUBLIC_PATHS = frozenset(
     {
         "/login",
         "/setup",
+        LINK_PATH,  # wants a one-time link
         "/healthz",
         "/favicon.ico",
         "/.well-known/security.txt",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 from fastapi import Request
@@ -13,6 +13,7 @@ from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from dashboard.accounts.roles import MAY, Permission
 from dashboard.charts.plotly_script import plotly_address, plotly_style_ids
 from dashboard.web.delivery.static_files import NamedAddresses
 from dashboard.web.login_guard import account_of
@@ -100,6 +101,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         duration=duration,
         file_size=file_size,
         words=words,
+        iso=iso_utc,
         thousands=lambda n: f"{n:,}",
     )
     environment.globals.update(
@@ -113,19 +115,24 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
 
 
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
-    """Return a page; ``account``, ``device``, ``path``, ``now_ms``, ``agent_is_away()`` and the
-    navigation are there in every template.
+    """Return a page; ``account``, what they ``may``, ``device``, ``path``, ``now_ms``,
+    ``agent_is_away()`` and the navigation, as far as they may open it, are there in every template.
     """
     try:
         account = account_of(request)
     except StoreError:  # the page that says so must still be shown
         account = None
+    may = MAY[account.role] if account else frozenset[Permission]()
+    needed: dict[str, Permission] = request.app.state.permissions
+    templates: Jinja2Templates = request.app.state.templates
+    entries = cast("tuple[NavigationEntry, ...]", templates.env.globals["navigation"])
     shared = {
         "account": account,
+        "may": may,
+        "navigation": [entry for entry in entries if needed[entry.path] in may],
         "device": services(request).options.device,
         "path": request.url.path,
         "now_ms": clock.now().wall_ms,
         "agent_is_away": services(request).live.is_agent_away,
     }
-    templates: Jinja2Templates = request.app.state.templates
     return templates.TemplateResponse(request, template, shared | context, status_code=status_code)

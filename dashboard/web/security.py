@@ -38,7 +38,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 STRICT = {"Strict-Transport-Security": "max-age=31536000"}
-_COSTLY_TO_READ = ("/export/download", "/api/v1/export")
+_COSTLY_TO_READ = ("/export/download", "/api/v1/export", "/audit/download")
 """Where reading changes something: an export is prepared or spent, and a line of the audit
 written.
 """

@@ -9,6 +9,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from dashboard.accounts.accounts import Accounts
+from dashboard.accounts.audit_trail import AuditTrail
+from dashboard.accounts.logins import Logins
+from dashboard.accounts.members import Members
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.export_jobs import ExportJobs
@@ -29,6 +32,9 @@ class Services:
     Attributes:
         options: the configuration.
         accounts: who may log in.
+        members: all accounts, for those who manage them.
+        logins: where an account is logged in.
+        audit: who did what.
         connections: who is connected, and for how long they may be.
         gate: what logins, setup codes and links pass.
         reader: reads the timeline.
@@ -44,6 +50,9 @@ class Services:
 
     options: DashboardOptions
     accounts: Accounts
+    members: Members
+    logins: Logins
+    audit: AuditTrail
     connections: ConnectionGuard
     gate: LoginGate
     reader: Reader

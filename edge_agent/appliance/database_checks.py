@@ -28,6 +28,8 @@ def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Fi
         yield guarded("database", partial(_database, path, deep=deep))
         yield guarded("newest row", partial(_newest_row, path))
         yield guarded("counted time", partial(_counted_time, path))
+        if deep:
+            yield guarded("audit", partial(_audit, path))
     yield guarded("copies", partial(_copies, settings, path))
     if deep:
         for copy in copies_beside(path):
@@ -69,6 +71,25 @@ def _newest_row(path: Path) -> Finding:
         cure = "Check the clock of this machine (timedatectl): it was ahead then, or is behind now."
         return Finding("newest row", Verdict.WARNING, ahead, cure)
     return Finding("newest row", Verdict.OK, f"{_duration(age_s)} old")
+
+
+def _audit(path: Path) -> Finding:
+    from edge_agent.store.database.schema import read_transaction
+    from edge_agent.store.write.audit.chain import SHOWN, check
+
+    with read_transaction(path) as connection:
+        chain = check(connection)
+    if chain.faults:
+        broken = f"the audit trail was changed: {' '.join(chain.faults)}"
+        cure = (
+            "Compare it with a copy of the database of before. After a rescue of a damaged "
+            "database lines may be missing; nothing else should change them."
+        )
+        return Finding("audit", Verdict.WARNING, broken, cure)
+    if not chain.head:
+        return Finding("audit", Verdict.OK, f"{chain.lines} lines, none sealed yet")
+    told = f"{chain.lines} lines, each fits its seal; the newest is {chain.head[:SHOWN]}"
+    return Finding("audit", Verdict.OK, told)
 
 
 def _copies(settings: Settings, path: Path) -> Finding:

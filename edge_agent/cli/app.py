@@ -108,6 +108,13 @@ def password(arguments: tuple[str, ...]) -> None:
 
 @cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def account(arguments: tuple[str, ...]) -> None:
+    """List, add, change and remove accounts of the dashboard (see ``account --help``)."""
+    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "account", *arguments])
+
+
+@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def analyse(arguments: tuple[str, ...]) -> None:
     """Run the dashboard's t-tests in the terminal (see ``analyse --help``)."""
     os.execv(sys.executable, [sys.executable, "-m", "dashboard", "analyse", *arguments])

@@ -25,6 +25,7 @@ import dashboard.__main__ as dashboard_program
 import edge_agent.cli as agent_program
 import edge_agent.config as configuration
 import training.commands.main as training_program
+from dashboard.commands.account import account
 from dashboard.commands.analyse import analyse_command
 from dashboard.commands.password import password
 from dashboard.commands.protocol import protocol
@@ -59,6 +60,7 @@ COMMANDS: dict[str, click.Command] = {
     "python -m dashboard analyse": analyse_command,
     "python -m dashboard protocol": protocol,
     "python -m dashboard password": password,
+    "python -m dashboard account": account,
     "python -m training": training_program.app,
 }
 WORDS: dict[str, tuple[str, ...]] = {

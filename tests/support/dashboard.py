@@ -13,12 +13,17 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from dashboard.accounts.account_rows import Account
 from dashboard.accounts.accounts import ensure_setup_code
+from dashboard.accounts.roles import Role
 from dashboard.web.app import create_app
+from dashboard.web.guards.cookies import LOGIN_COOKIE
+from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds, now
 from edge_agent.core.expression import Emotion, ExpressionRow
@@ -54,6 +59,21 @@ def set_up(client: TestClient, folder: Path) -> TestClient:
     answer = client.post("/setup", data={"code": code, "name": NAME, "password": PASSWORD})
     assert answer.status_code == 303, answer.text
     return client
+
+
+def log_in_as(client: TestClient, role: Role) -> TestClient:
+    """Make an account of a role, if there is none yet, and log it in beside whoever is in."""
+    app = cast("FastAPI", client.app)
+    services: Services = app.state.services
+    if role.value not in {member.name for member in services.members.all()}:
+        services.members.add_with_link(role.value, role, NAME)
+    member = services.members.named(role.value)
+    token = services.accounts.log_in(Account(member.id, member.name, member.role))
+    other = TestClient(
+        app, base_url="http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False
+    )
+    other.cookies.set(LOGIN_COOKIE, token)
+    return other
 
 
 def fill(database: Path, minutes: int = 30, *, simulated: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The account of who is logged in: another password."""
+"""The account of who is logged in: another password, and where else it is logged in."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
+from dashboard.accounts.roles import ABOUT, Permission
 from dashboard.web.attempt_limiter import address_of, with_wait
 from dashboard.web.guards.cookies import DEVICE_COOKIE, cookie_of
 from dashboard.web.guards.login_gate import Asker, HeldUpError
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep, login_token
 from dashboard.web.rendering import render
 from dashboard.web.services import ServicesDep
 
 log = logging.getLogger(__name__)
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OWN)])
 PAGE = "/account"
 
 TextField = Annotated[str, Form(max_length=1000)]
@@ -71,6 +73,20 @@ async def change_password(
     return RedirectResponse(f"{PAGE}?changed=1", 303)
 
 
+@router.post(f"{PAGE}/logins/end-others")
+def end_others(request: Request, services: ServicesDep, account: AccountDep) -> Response:
+    """End all logins of who is logged in but this one."""
+    services.logins.end_others(account, login_token(request))
+    return RedirectResponse(PAGE, 303)
+
+
+@router.post(f"{PAGE}/logins/{{key}}/end")
+def end_login(services: ServicesDep, account: AccountDep, key: str) -> Response:
+    """End one login of who is logged in; it may be this one."""
+    services.logins.end(account, key)
+    return RedirectResponse(PAGE, 303)
+
+
 def _page(
     request: Request,
     services: ServicesDep,
@@ -89,6 +105,8 @@ def _page(
         problem=problem,
         has_password=accounts.has_password(account),
         elsewhere=accounts.other_logins(account, login_token(request)),
+        logins=services.logins.of(account, login_token(request)),
+        about=ABOUT[account.role],
         least=PASSWORD_MIN,
         most=PASSWORD_MAX,
     )

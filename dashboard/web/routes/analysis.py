@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
+from dashboard.accounts.roles import Permission
 from dashboard.analysis.planning.preregistration import compared
 from dashboard.analysis.present.flags import flag_name
 from dashboard.analysis.present.schemas import AnalysisModel
@@ -16,6 +17,7 @@ from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import DOUBTS, HEART_NAMES, AnalysisQuery, StateBy
 from dashboard.analysis.states import same_label
 from dashboard.web.face_reading import face_reading
+from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.services import OptionsDep, ReaderDep
@@ -28,7 +30,7 @@ from edge_agent.store.read.reader import Reader
 if TYPE_CHECKING:
     from dashboard.analysis.results import Analysis
 
-router = APIRouter(tags=["analysis"])
+router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
     title="Analysis",
     path="/analysis",

@@ -10,8 +10,10 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from starlette.types import Message, Receive, Scope, Send
 
+from dashboard.accounts.roles import Permission
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.web.export_jobs import ExportJobs, ExportRequest, PreparedExport
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
@@ -22,7 +24,7 @@ from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows.selection import Choice
 
-router = APIRouter(tags=["export"])
+router = APIRouter(tags=["export"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
     title="Export",
     path="/export",

@@ -11,6 +11,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from dashboard.accounts.roles import Permission
+from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.schemas import HealthModel, ModelInUse
@@ -30,19 +32,19 @@ NAVIGATION = NavigationEntry(
 _AGENT_SECONDS = 1.0
 
 
-@router.get("/healthz", include_in_schema=False)
+@router.get("/healthz", include_in_schema=False, dependencies=[needs(Permission.OPEN)])
 async def alive() -> dict[str, str]:
     """Tell anyone, without a login, that this process answers; nothing more."""
     return {"status": "ok"}
 
 
-@router.get("/health", include_in_schema=False)
+@router.get("/health", include_in_schema=False, dependencies=[needs(Permission.SEE)])
 def health_page(request: Request, services: ServicesDep) -> Response:
     """Show the state of agent, database and models; the agent's part is filled by the live feed."""
     return render(request, "health.html", health=_read(services, None))
 
 
-@router.get("/api/v1/health")
+@router.get("/api/v1/health", dependencies=[needs(Permission.SEE)])
 async def get_health(services: ServicesDep) -> HealthModel:
     """Tell the state of agent, database and models."""
     agent = await _agent_health(services.options.live_socket)

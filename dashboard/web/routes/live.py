@@ -10,7 +10,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from dashboard.accounts.roles import Permission
 from dashboard.protocols.file import find_protocol
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep, login_token
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
@@ -37,7 +39,7 @@ from edge_agent.store.study.past import PastMarker
 from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
-router = APIRouter(tags=["live"])
+router = APIRouter(tags=["live"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
     title="Live",
     path="/live",
@@ -115,7 +117,9 @@ def get_latest_vitals(reader: ReaderDep) -> list[VitalModel]:
     return [VitalModel.model_validate(reading) for reading in reader.latest_vitals().values()]
 
 
-@router.post("/api/v1/session", status_code=201, responses=_CONFLICT)
+@router.post(
+    "/api/v1/session", status_code=201, responses=_CONFLICT, dependencies=[needs(Permission.RUN)]
+)
 def start_session(
     new: NewSession, study: StudyDep, account: AccountDep, services: ServicesDep
 ) -> SessionState:
@@ -127,7 +131,7 @@ def start_session(
     return session_state(study)
 
 
-@router.post("/api/v1/session/end", responses=_CONFLICT)
+@router.post("/api/v1/session/end", responses=_CONFLICT, dependencies=[needs(Permission.RUN)])
 def end_session(
     study: StudyDep, account: AccountDep, services: ServicesDep, which: EndedSession | None = None
 ) -> SessionState:
@@ -136,7 +140,12 @@ def end_session(
     return session_state(study)
 
 
-@router.post("/api/v1/session/markers", status_code=201, responses=_CONFLICT)
+@router.post(
+    "/api/v1/session/markers",
+    status_code=201,
+    responses=_CONFLICT,
+    dependencies=[needs(Permission.RUN)],
+)
 def add_marker(new: NewMarker, study: StudyDep) -> SessionState:
     """Add a marker to the open session: now, or at the time at which it was pressed.
 

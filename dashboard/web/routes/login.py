@@ -9,8 +9,10 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from dashboard.accounts.accounts import Account
+from dashboard.accounts.account_rows import Account, CameFrom
+from dashboard.accounts.logins import browser_name
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
+from dashboard.accounts.roles import Permission
 from dashboard.web.attempt_limiter import address_of, with_wait
 from dashboard.web.guards.cookies import (
     DEVICE_COOKIE,
@@ -21,14 +23,15 @@ from dashboard.web.guards.cookies import (
     set_cookie,
 )
 from dashboard.web.guards.login_gate import Asker, HeldUpError
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import account_of, login_token
 from dashboard.web.rendering import render
 from dashboard.web.security import safe_next
 from dashboard.web.services import Services, ServicesDep
 
 log = logging.getLogger(__name__)
-router = APIRouter(include_in_schema=False)
-_HOME = "/live"
+router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])
+HOME = "/live"
 
 NextField = Annotated[str, Form(alias="next", max_length=2000)]
 TextField = Annotated[str, Form(max_length=1000)]
@@ -52,7 +55,7 @@ async def login_page(
 
 def _login_page(request: Request, services: Services, target: str) -> Response:
     if account_of(request) is not None:
-        return RedirectResponse(safe_next(target, _HOME), 303)
+        return RedirectResponse(safe_next(target, HOME), 303)
     if services.accounts.needs_setup():
         return RedirectResponse("/setup", 303)
     return _form(request, target)
@@ -70,7 +73,7 @@ async def log_in(
 
     def check() -> Response:
         account = services.accounts.check_password(name, password)
-        return _enter(request, services, account, safe_next(target, _HOME))
+        return enter(request, services, account, safe_next(target, HOME))
 
     try:
         return await services.gate.checked(_asker(request, services, name), check)
@@ -80,6 +83,7 @@ async def log_in(
         problem = str(error)
     except AccountError as error:
         log.warning("login refused from %s", address_of(request))
+        await run_in_threadpool(services.accounts.note_failure, name, came_from(request))
         status = 401
         wait = 0
         problem = str(error)
@@ -107,7 +111,7 @@ async def set_up(
     def make() -> Response:
         account = services.accounts.set_up(code, name, password)
         log.info("setup is done")
-        return _enter(request, services, account, _HOME)
+        return enter(request, services, account, HOME)
 
     try:
         return await services.gate.checked(_asker(request, services), make)
@@ -122,7 +126,7 @@ async def set_up(
     return await run_in_threadpool(_setup_form, request, name, problem, status, wait)
 
 
-@router.post("/logout")
+@router.post("/logout", dependencies=[needs(Permission.OWN)])
 def log_out(request: Request, services: ServicesDep) -> Response:
     """End the login."""
     token = login_token(request)
@@ -135,11 +139,11 @@ def log_out(request: Request, services: ServicesDep) -> Response:
 
 async def _follow_link(request: Request, services: Services, link: str) -> Response:
     if await run_in_threadpool(account_of, request) is not None:
-        return RedirectResponse(_HOME, 303)  # coming back with the same link is no error
+        return RedirectResponse(HOME, 303)  # coming back with the same link is no error
 
     def follow() -> Response:
         account = services.accounts.follow_link(link)
-        return _enter(request, services, account, _HOME)
+        return enter(request, services, account, HOME)
 
     try:
         return await services.gate.checked(_asker(request, services), follow)
@@ -154,15 +158,21 @@ def _asker(request: Request, services: Services, name: str = "") -> Asker:
     return Asker(address_of(request), name, cookie)
 
 
-def _enter(request: Request, services: Services, account: Account, target: str) -> Response:
+def enter(request: Request, services: Services, account: Account, target: str) -> Response:
     """Open a login in this browser, in the place of the one that it had."""
     options = services.options
     response = RedirectResponse(target, 303)
-    token = services.accounts.log_in(account, login_token(request))
+    token = services.accounts.log_in(account, login_token(request), came_from(request))
     set_cookie(response, LOGIN_COOKIE, token, options.session_hours * 3600, options)
     device = services.gate.devices.cookie_for(account.name)
     set_cookie(response, DEVICE_COOKIE, device, DEVICE_SECONDS, options)
     return response
+
+
+def came_from(request: Request) -> CameFrom:
+    """Return where a request comes from, as it is kept with a login."""
+    agent = request.headers.get("user-agent", "")
+    return CameFrom(address_of(request), browser_name(agent))
 
 
 def _form(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from dashboard.accounts.roles import Permission
 from dashboard.charts.chart import Chart
 from dashboard.charts.model_figures import (
     CategoryRow,
@@ -17,6 +18,7 @@ from dashboard.charts.model_figures import (
     reliability_chart,
     robustness_rows,
 )
+from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, EpochMs, ModelInUse
@@ -27,7 +29,7 @@ from edge_agent.store.read.overview import models_in_use
 from edge_agent.vision.models.card import ModelCard, find_model, read_card, shipped_models
 from edge_agent.vision.models.known_cards import known_cards
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
     title="Models",
     path="/models",

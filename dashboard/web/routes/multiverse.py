@@ -8,10 +8,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
+from dashboard.accounts.roles import Permission
 from dashboard.analysis.present.multiverse.schemas import MultiverseModel
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import AnalysisQuery, StateBy
 from dashboard.web.face_reading import face_reading
+from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import OptionsDep, ReaderDep
 from dashboard.web.settings import DashboardOptions
@@ -21,7 +23,7 @@ from edge_agent.store.read.reader import Reader
 if TYPE_CHECKING:
     from dashboard.charts.chart import Chart
 
-router = APIRouter(tags=["analysis"])
+router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 
 _TEST = "test"
 

@@ -7,14 +7,16 @@ from fastapi.responses import Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from dashboard.accounts.roles import Permission
 from dashboard.picture.frames import MAX_BYTES, MAX_PIXELS
+from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel
 from dashboard.web.services import ServicesDep
 from edge_agent.core.expression import Emotion, RejectReason
 
-router = APIRouter(tags=["picture"])
+router = APIRouter(tags=["picture"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
     title="Picture",
     path="/picture",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import PlainTextResponse
 
+from dashboard.accounts.roles import Permission
+from dashboard.web.guards.permissions import needs
 from edge_agent.core.support import read_support
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])
 
 
 @router.get("/.well-known/security.txt")

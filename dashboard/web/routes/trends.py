@@ -8,10 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
+from dashboard.accounts.roles import Permission
 from dashboard.charts.chart import Chart
 from dashboard.charts.trend_comparison import compared_rows, steps_from
 from dashboard.charts.trend_data import TREND_VITALS, TrendData
 from dashboard.charts.trends import trend_chart
+from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ChartModel, EpochMs, ExpressionTrend, TrendsModel, VitalTrendModel
@@ -22,7 +24,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import Trend
 
-router = APIRouter(tags=["trends"])
+router = APIRouter(tags=["trends"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
     title="Trends",
     path="/trends",

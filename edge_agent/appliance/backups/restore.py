@@ -47,6 +47,7 @@ from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.stream_epoch import renew_stream_epoch
 from edge_agent.store.upkeep.copies import forget_mark
 from edge_agent.store.upkeep.verification import verify
+from edge_agent.store.write.audit.chain import AuditLine, append
 
 ELSEWHERE = "from-backup"
 """Folder below the data folder for files that lay anywhere else."""
@@ -340,11 +341,8 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
         with transaction(connection):
             renew_stream_epoch(connection)
             forget_mark(connection)
-            connection.execute(
-                "INSERT INTO audit (at, actor, action, detail) "
-                "VALUES (?, 'appliance', 'restore', ?)",
-                (clock.now().wall_ms, f"{erased} participants erased again"),
-            )
+            told = f"{erased} participants erased again"
+            append(connection, AuditLine(clock.now().wall_ms, "appliance", "restore", told))
     contents = read_inventory(database)
     _give(database, places.database_file, 0o640)
     with database.open("rb") as file:

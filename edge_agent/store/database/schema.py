@@ -18,11 +18,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database import tables
 from edge_agent.store.database.clock_columns import CLOCK_COLUMNS
 from edge_agent.store.database.outbox_tables import OUTBOX_STREAM
-from edge_agent.store.database.protocol_tables import (
-    ATTRIBUTES,
-    PREREGISTRATIONS,
-    PROTOCOLS,
-)
+from edge_agent.store.database.protocol_tables import ATTRIBUTES, PREREGISTRATIONS, PROTOCOLS
 from edge_agent.store.database.replacement import LOGS, refuse_half_replaced
 from edge_agent.store.database.set_aside_files import refuse_unfinished
 from edge_agent.store.database.sqlite_errors import translate_errors
@@ -81,6 +77,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("readings that were corrected or removed", VITAL_CHANGES),
     Migration("attempts to log in, and when a login was used last", tables.ATTEMPTS),
     Migration("covered faces", (*_WITHOUT_VIEWS, *tables.COVERED, *VIEWS.values())),
+    Migration("roles of accounts, and seals of the audit", tables.ROLES),
 )
 
 

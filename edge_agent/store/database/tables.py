@@ -279,3 +279,17 @@ ATTEMPTS = (
     "ALTER TABLE login ADD COLUMN used INTEGER NOT NULL DEFAULT 0",
     "UPDATE login SET used = created",
 )
+_ROLES = ("viewer", "operator", "researcher", "administrator")
+# Who may what, from where a login came, and the seals of the audit. Who had an account before there
+# were roles could do everything, and still can.
+ROLES = (
+    f"ALTER TABLE account ADD COLUMN role TEXT NOT NULL DEFAULT 'viewer' CHECK (role IN {_ROLES})",
+    "UPDATE account SET role = 'administrator'",
+    "ALTER TABLE account ADD COLUMN disabled INTEGER",
+    "ALTER TABLE account ADD COLUMN must_change INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE account ADD COLUMN link_hash TEXT",
+    "ALTER TABLE account ADD COLUMN link_expires INTEGER",
+    "ALTER TABLE login ADD COLUMN address TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE login ADD COLUMN browser TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE audit ADD COLUMN seal TEXT",
+)

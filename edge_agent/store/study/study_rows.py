@@ -14,6 +14,7 @@ from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Participant, Purpose, Session, SessionSetting
+from edge_agent.store.write.audit.chain import AuditLine, append
 from edge_agent.store.write.clocks.boots import stamp
 
 LABEL_LENGTH = 80
@@ -71,10 +72,7 @@ def insert_audit(
     """
     if actor is not None:
         boot, known = stamp(connection, at)
-        connection.execute(
-            "INSERT INTO audit (at, actor, action, detail, boot) VALUES (?, ?, ?, ?, ?)",
-            (known.wall_ms, actor, action, detail, boot),
-        )
+        append(connection, AuditLine(known.wall_ms, actor, action, detail, boot))
 
 
 def insert_consent(

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from edge_agent.core.clock import iso_utc
 from edge_agent.store.database.schema import transaction
 from edge_agent.store.upkeep.verification import ROWS_DELETED
+from edge_agent.store.write.audit.chain import AuditLine, amend_newest, append
 
 _PORTION_ROWS = 5_000  # a portion a transaction, so that the recorder never waits for long
 _KEYS = {"expression": "id", "unfit": "id", "vital": "at, kind, source"}
@@ -20,6 +21,8 @@ _KEYS = {"expression": "id", "unfit": "id", "vital": "at, kind, source"}
 
 class Deletions:
     """What one run deletes: one line in ``audit``, right after every portion.
+
+    Another line is begun where somebody else wrote one meanwhile.
 
     Args:
         connection: for writing.
@@ -43,6 +46,7 @@ class Deletions:
             numbers = ", ".join(str(int(number)) for number in sorted(spared))
             self._others = f" AND (boot IS NULL OR boot NOT IN ({numbers}))"
         self._rows: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
         self._line: int | None = None
 
     @property
@@ -65,24 +69,26 @@ class Deletions:
                 portion = self._connection.execute(statement, (start, end, _PORTION_ROWS)).rowcount
                 if portion:
                     self._rows[table] += portion
-                    self._write_down(portion, end)
+                    self._write_down(table, portion, end)
             if portion < _PORTION_ROWS or time.monotonic() >= until_s:
                 return
 
-    def _write_down(self, portion: int, before_ms: int) -> None:
-        each = ", ".join(f"{rows} {table}" for table, rows in self._rows.items())
-        detail = f"{self.rows} rows of before {iso_utc(before_ms)} deleted: {each}"
-        if self._line is None:
-            self._line = self._connection.execute(
-                "INSERT INTO audit (at, actor, action, detail) VALUES (?, 'appliance', ?, ?)",
-                (self._at_ms, self._action, detail),
-            ).lastrowid
-        else:
-            self._connection.execute(
-                "UPDATE audit SET detail = ? WHERE id = ?", (detail, self._line)
-            )
+    def _write_down(self, table: str, portion: int, before_ms: int) -> None:
+        self._told[table] += portion
+        detail = self._detail(before_ms)
+        if self._line is None or not amend_newest(self._connection, self._line, detail):
+            # lines of others followed, which are sealed: what is told there stays
+            self._told = Counter({table: portion})
+            detail = self._detail(before_ms)
+            line = AuditLine(self._at_ms, "appliance", self._action, detail)
+            self._line = append(self._connection, line)
         self._connection.execute(
             "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value "
             "= CAST(value AS INTEGER) + CAST(excluded.value AS INTEGER)",
             (ROWS_DELETED, str(portion)),
         )
+
+    def _detail(self, before_ms: int) -> str:
+        each = ", ".join(f"{rows} {table}" for table, rows in self._told.items())
+        total = self._told.total()
+        return f"{total} rows of before {iso_utc(before_ms)} deleted: {each}"

@@ -16,6 +16,7 @@ from edge_agent.core.attributes import AGE_BAND, SEX
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.store.upkeep.rollups_anew import folded_days, make_anew, pruned_minutes
+from edge_agent.store.write.audit.chain import sealed_anew
 from edge_agent.store.write.outbox_losses import ERASED, delete_and_note, is_damaged
 from edge_agent.store.write.tombstones import Span, add_tombstones
 
@@ -93,7 +94,8 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     refused = _delete_set_aside(connection, real, spans)
     if refused:
         deleted["set_aside"] = refused
-    _forget_in_audit(connection, real)
+    with sealed_anew(connection, "participant_erase"):
+        _forget_in_audit(connection, real)
     add_tombstones(connection, spans, [row["created"]])
     left = texts - _texts_of_others(connection)
     return ErasedRows(dict(deleted), minutes, removed, days, left)

@@ -11,9 +11,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
+from dashboard.accounts.roles import Permission
 from dashboard.protocols.file import list_protocols
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.protocols.running import ProtocolView
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep, login_token
 from dashboard.web.rendering import render
 from dashboard.web.routes.live import CHECK_SECONDS, is_logged_in
@@ -28,7 +30,7 @@ from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, Serv
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 
-router = APIRouter(tags=["protocol"])
+router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN)])
 
 SIGN_OF_LIFE_S = 5.0
 _CONFLICT: dict[int | str, dict[str, Any]] = {

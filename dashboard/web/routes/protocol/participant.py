@@ -12,14 +12,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
+from dashboard.accounts.roles import Permission
 from dashboard.protocols.media import find_media, media_type
 from dashboard.protocols.running import ProtocolView
+from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.routes.protocol.operator import event_stream, follow
 from dashboard.web.schemas import Answer
 from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, ServicesDep
 
-router = APIRouter(prefix="/participate", include_in_schema=False)
+router = APIRouter(
+    prefix="/participate", include_in_schema=False, dependencies=[needs(Permission.OPEN)]
+)
 
 
 def _view(runner: ProtocolRunnerDep, token: str) -> ProtocolView:

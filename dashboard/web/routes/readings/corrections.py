@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from dashboard.accounts.roles import Permission
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.routes.readings.manual import (
     PAGE,
@@ -23,7 +25,7 @@ from edge_agent.core.given_readings import Origin, reading_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
 
-router = APIRouter(tags=["readings"])
+router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN)])
 _LIST = "recent-title"
 
 Text = Annotated[str, Form(max_length=TEXT_LENGTH)]

@@ -17,6 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from dashboard.accounts.roles import Permission
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.routes.readings.manual import PAGE, page_with_file_problem
@@ -35,7 +37,7 @@ from edge_agent.vitals.csv_columns import (
     zone_named,
 )
 
-router = APIRouter(tags=["readings"])
+router = APIRouter(tags=["readings"], dependencies=[needs(Permission.STUDY)])
 PATH = f"{PAGE}/import"
 PREVIEW_ROWS = 10
 DATES: Mapping[DateOrder, str] = {

@@ -10,7 +10,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from dashboard.accounts.roles import Permission
 from dashboard.accounts.tokens import SCOPE_VITALS, Token
+from dashboard.web.guards.permissions import needs
 from dashboard.web.schemas import ApiModel, Problem
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
@@ -30,7 +32,7 @@ from edge_agent.store.write.clocks.boots import stamp
 from edge_agent.store.write.imports import import_each
 from edge_agent.store.write.pending_rows import rows_in_sessions
 
-router = APIRouter(tags=["readings"])
+router = APIRouter(tags=["readings"], dependencies=[needs(Permission.OPEN)])
 PATH = "/api/v1/vitals"
 _bearer = HTTPBearer(
     auto_error=False, description="A token made on the page Readings of the dashboard"

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.passwords import AccountError
+from dashboard.accounts.roles import Permission
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.once import new_key
 from dashboard.web.pages import NavigationEntry
@@ -35,7 +37,7 @@ from edge_agent.store.study.placement import Nearest, outside_sentence
 from edge_agent.store.write.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 
-router = APIRouter(tags=["readings"])
+router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN)])
 NAVIGATION = NavigationEntry(
     title="Readings",
     path="/readings",
@@ -200,7 +202,7 @@ def enter(
     return RedirectResponse(services.once.run(entry.values["once"], store), 303)
 
 
-@router.post(f"{PAGE}/tokens", include_in_schema=False)
+@router.post(f"{PAGE}/tokens", include_in_schema=False, dependencies=[needs(Permission.ADMINISTER)])
 def make_token(
     request: Request, services: ServicesDep, account: AccountDep, name: Text = ""
 ) -> Response:
@@ -212,7 +214,11 @@ def make_token(
     return _page(request, services, Notices(secret=secret))
 
 
-@router.post(f"{PAGE}/tokens/{{number}}/revoke", include_in_schema=False)
+@router.post(
+    f"{PAGE}/tokens/{{number}}/revoke",
+    include_in_schema=False,
+    dependencies=[needs(Permission.ADMINISTER)],
+)
 def revoke_token(services: ServicesDep, account: AccountDep, number: int) -> Response:
     """End a token."""
     services.ingest.tokens.revoke(min(number, 2**62), account.name)

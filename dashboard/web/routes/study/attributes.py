@@ -10,6 +10,8 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import Field
 
+from dashboard.accounts.roles import Permission
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, Problem
@@ -30,7 +32,7 @@ from edge_agent.store.study.attributes import (
     attributes_of,
 )
 
-router = APIRouter(tags=["study"])
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
 _KNOWN = (AGE_BAND, SEX, MEDICATION)
 _CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"model": Problem, "description": "A rule of the study forbids it"}

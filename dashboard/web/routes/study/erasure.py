@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import Response
 
+from dashboard.accounts.roles import Permission
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.services import Services, ServicesDep
@@ -14,7 +16,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.store.read.overview import consents, session_counts
 from edge_agent.store.upkeep.erasure import erase_participant
 
-router = APIRouter(tags=["study"])
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
 
 
 @router.get("/study/participants/{code}/erase", include_in_schema=False)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
+from dashboard.accounts.roles import Permission
+from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep, ServicesDep
 from edge_agent.core.attributes import AttributeUse
@@ -20,7 +22,7 @@ from edge_agent.store.read.sessions.over_time import SessionMeans, read_session_
 from edge_agent.store.study.attributes import attribute_use_of, attributes_of
 from edge_agent.store.study.roster import consents_of, enrolled
 
-router = APIRouter(tags=["study"])
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
 _MOST_MEANS = 24
 _ATTRIBUTE_USE = {
     AttributeUse.NONE: "none kept",

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 from pydantic import Field
 
+from dashboard.accounts.roles import Permission
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.schemas import ApiModel, EpochMs, Problem, SessionModel
 from dashboard.web.services import ServicesDep
@@ -20,7 +22,7 @@ from edge_agent.store.study.past import (
     give_past_consent,
 )
 
-router = APIRouter(tags=["study"])
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
 _CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"model": Problem, "description": "A rule of the study forbids it"}
 }

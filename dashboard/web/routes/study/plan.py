@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
+from dashboard.accounts.roles import Permission
 from dashboard.analysis.planning.plan import PlanModel, PlanQuery, plan_of
 from dashboard.analysis.planning.preregistration import (
     PreregistrationDocument,
@@ -20,6 +21,7 @@ from dashboard.analysis.planning.preregistration import (
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.charts.chart import Chart
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
@@ -28,7 +30,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import TESTED
 
-router = APIRouter(tags=["plan"])
+router = APIRouter(tags=["plan"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
     title="Plan",
     path="/plan",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
+from dashboard.accounts.roles import Permission
+from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
 from edge_agent.core.errors import StudyError
@@ -13,7 +15,7 @@ from edge_agent.store.quality.report import SessionQuality
 from edge_agent.store.quality.session_quality import session_quality
 from edge_agent.store.read.reader import Reader
 
-router = APIRouter(tags=["study"])
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 
 
 @router.get("/study/sessions/{number}/quality", include_in_schema=False)

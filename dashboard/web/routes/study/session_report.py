@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
+from dashboard.accounts.roles import Permission
 from dashboard.charts.session_timeline import (
     Recording,
     Timeline,
@@ -15,6 +16,7 @@ from dashboard.charts.session_timeline import (
     session_timeline,
     since_start,
 )
+from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
 from edge_agent.core.errors import StudyError
@@ -26,7 +28,7 @@ from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions.record import SessionRecord, read_record
 from edge_agent.store.read.sessions.summary import SessionSummary
 
-router = APIRouter(tags=["study"])
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 _WIDE = 860.0
 _NARROW = 330.0
 _BUCKETS = 160

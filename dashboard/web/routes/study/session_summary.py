@@ -7,13 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
+from dashboard.accounts.roles import Permission
+from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
 from edge_agent.core.errors import StudyError
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions.summary import SessionSummary
 
-router = APIRouter(tags=["study"])
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 
 Relative = Annotated[
     bool, Query(description="Correct by the neutral face, and take the vitals at rest away")

@@ -9,7 +9,9 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from dashboard.accounts.roles import Permission
 from dashboard.protocols.file import ProtocolError, list_protocols
+from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.once import new_key
 from dashboard.web.pages import NavigationEntry
@@ -28,7 +30,7 @@ from edge_agent.store.study.roster import (
     read_roster,
 )
 
-router = APIRouter(tags=["study"])
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 NAVIGATION = NavigationEntry(
     title="Study",
     path="/study",
@@ -97,7 +99,7 @@ def study_page(
     return _page(request, services, chosen=participant, ended=ended, question=question)
 
 
-@router.post("/study/participants", include_in_schema=False)
+@router.post("/study/participants", include_in_schema=False, dependencies=[needs(Permission.STUDY)])
 def create_participant(
     request: Request,
     services: ServicesDep,
@@ -118,13 +120,21 @@ def create_participant(
         return _page(request, services, str(error))
 
 
-@router.get("/study/participants/{code}/consent", include_in_schema=False)
+@router.get(
+    "/study/participants/{code}/consent",
+    include_in_schema=False,
+    dependencies=[needs(Permission.STUDY)],
+)
 def consent_page(request: Request, study: StudyDep, code: str) -> Response:
     """Show the text that a participant agrees to."""
     return _consent_page(request, study.has_consent(code), code)
 
 
-@router.post("/study/participants/{code}/consent", include_in_schema=False)
+@router.post(
+    "/study/participants/{code}/consent",
+    include_in_schema=False,
+    dependencies=[needs(Permission.STUDY)],
+)
 def give_consent(
     request: Request,
     services: ServicesDep,
@@ -144,7 +154,11 @@ def give_consent(
     return RedirectResponse(f"{_STUDY}?{urlencode({'participant': code})}", 303)
 
 
-@router.post("/study/participants/{code}/withdraw", include_in_schema=False)
+@router.post(
+    "/study/participants/{code}/withdraw",
+    include_in_schema=False,
+    dependencies=[needs(Permission.STUDY)],
+)
 def withdraw_consent(
     request: Request, services: ServicesDep, account: AccountDep, code: str
 ) -> Response:

@@ -19,6 +19,7 @@ import sqlite3
 from edge_agent.core import clock
 from edge_agent.core.clock import CLOCK_JUMP_MS
 from edge_agent.store.database.clock_columns import STAMPS
+from edge_agent.store.write.audit.chain import AuditLine, append, sealed_anew
 from edge_agent.store.write.clocks.boots import BootRow, BootRows, other_boots, stamp
 from edge_agent.store.write.clocks.moved_messages import move_messages
 from edge_agent.store.write.clocks.moved_rollups import Stretch, add_again, take_away
@@ -68,12 +69,13 @@ def _move(
     add_again(connection, rows.moved(target, by_ms), rows)
     _move_gaps(connection, rows, target, by_ms)
     _move_sessions(connection, rows, target, by_ms)
-    for table, column, boot in (*STAMPS, _CHANGE):
-        connection.execute(
-            f"UPDATE {table} SET {column} = {column} + ?, {boot} = ? WHERE {boot} = ? AND {column} "
-            "BETWEEN ? AND ?",
-            (by_ms, target, *rows.values),
-        )
+    with sealed_anew(connection, "clock_set"):
+        for table, column, boot in (*STAMPS, _CHANGE):
+            connection.execute(
+                f"UPDATE {table} SET {column} = {column} + ?, {boot} = ? WHERE {boot} = ? AND "
+                f"{column} BETWEEN ? AND ?",
+                (by_ms, target, *rows.values),
+            )
     move_messages(connection, target, by_ms)
     _move_tombstones(connection, rows, by_ms)
     connection.execute(
@@ -82,11 +84,8 @@ def _move(
         (by_ms, int(right.synchronised), target),
     )
     under, now = stamp(connection, clock.now())
-    connection.execute(
-        "INSERT INTO audit (at, actor, action, detail, boot) VALUES (?, 'appliance', 'clock_set', "
-        "?, ?)",
-        (now.wall_ms, f"{moved} rows moved by {by_ms / 1000:+.1f} s", under),
-    )
+    told = f"{moved} rows moved by {by_ms / 1000:+.1f} s"
+    append(connection, AuditLine(now.wall_ms, "appliance", "clock_set", told, under))
     log.info("the clock was set: %d rows moved by %+.1f s", moved, by_ms / 1000)
 
 

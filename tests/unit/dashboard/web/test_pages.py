@@ -16,7 +16,7 @@ def test_pages_in_folders_are_found_and_stand_in_the_order_of_their_positions() 
     names = {page.module.removeprefix("dashboard.web.routes.") for page in pages}
     assert {"live", "study.study", "study.quality", "protocol.participant"} <= names
     entries = navigation_of(pages)
-    assert entries[0].title == "Live" and entries[-1].title == "Health"
+    assert entries[0].title == "Live" and entries[-1].title == "Audit"
     assert len({entry.position for entry in entries}) == len(entries), "two entries in one place"
     assert all(entry.icon.startswith("M") for entry in entries)
 

@@ -106,7 +106,7 @@ def test_old_bytes_that_another_program_left_in_the_file_go_too(tmp_path: Path, 
         connection.execute("PRAGMA secure_delete=OFF")
         connection.execute(
             "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'seen', ?)",
-            (f"{CODE} " * 9,),
+            (f"{CODE} " * 40,),
         )
         connection.commit()
         connection.execute("DELETE FROM audit WHERE action = 'seen'")

@@ -163,7 +163,7 @@ def test_old_bytes_are_found_wherever_they_lie_in_the_file(
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA secure_delete=OFF")
         wanted = "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'a', 'b', ?)"
-        connection.execute(wanted, ("ZQ-WOMBAT7 " * 9,))
+        connection.execute(wanted, ("ZQ-WOMBAT7 " * 40,))
         connection.commit()
         connection.execute("DELETE FROM audit")
         connection.commit()

@@ -77,6 +77,7 @@ def test_once_the_clock_is_set_everything_of_before_has_its_true_time(
     ]
     assert query(path, "SELECT at, action, actor FROM audit ORDER BY id") == [
         (at_session, "participant_create", "me"),
+        (START_MS + 140_000, "audit_reseal", "appliance"),
         (START_MS + 140_000, "clock_set", "appliance"),
     ]
     boots = query(path, "SELECT wall_minus_boot_ms, moved_ms, synchronised FROM boot ORDER BY id")

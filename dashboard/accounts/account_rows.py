@@ -1,0 +1,79 @@
+"""What an account is, and its row in the database."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from dashboard.accounts.passwords import AccountError
+from dashboard.accounts.roles import Role
+from edge_agent.core.clock import now
+
+NAME_MAX = 40
+NO_PASSWORD = "!"  # noqa: S105 - no hash, so that no password fits
+WAITING = "?"  # no hash either: a one-time link has been made with which a password is chosen
+HIGHEST_REMOVED = "account_removed"
+"""Key in ``setting``: the highest number of an account that was removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Someone who is logged in.
+
+    Attributes:
+        role: what they may do, as ``dashboard.accounts.roles`` says.
+        must_change: whether they have to choose another password first.
+    """
+
+    id: int
+    name: str
+    role: Role = Role.VIEWER
+    must_change: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CameFrom:
+    """Where a login was made.
+
+    Attributes:
+        address: network address; empty: not known.
+        browser: browser and system, for people; empty: not known.
+    """
+
+    address: str = ""
+    browser: str = ""
+
+    def __str__(self) -> str:
+        parts = (f"from {self.address}" if self.address else "", self.browser)
+        return ", ".join(part for part in parts if part)
+
+
+def insert_account(
+    connection: sqlite3.Connection, name: str, password_hash: str, role: Role
+) -> Account:
+    """Write an account under a number that no other ever had."""
+    number = 1 + int(
+        connection.execute(
+            "SELECT max(coalesce((SELECT max(id) FROM account), 0), coalesce((SELECT CAST(value AS "
+            "INTEGER) FROM setting WHERE key = ?), 0))",
+            (HIGHEST_REMOVED,),
+        ).fetchone()[0]
+    )
+    connection.execute(
+        "INSERT INTO account (id, name, password_hash, created, role) VALUES (?, ?, ?, ?, ?)",
+        (number, name, password_hash, now().wall_ms, role.value),
+    )
+    return Account(number, name, role)
+
+
+def account_of(row: sqlite3.Row) -> Account:
+    """Return the account of a row with ``id``, ``name``, ``role`` and ``must_change``."""
+    return Account(row["id"], row["name"], Role(row["role"]), bool(row["must_change"]))
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no account may have."""
+    if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
+        raise AccountError(f"A name has 1 to {NAME_MAX} printable characters.")
+    if name == "demo":
+        raise AccountError("The name 'demo' belongs to the demonstration. Choose another.")

@@ -1,0 +1,312 @@
+"""All accounts: adding them, changing their roles, disabling and removing them.
+
+One administrator who can log in stays: whoever would be the last can be neither removed, nor
+disabled, nor given another role.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from argon2 import PasswordHasher
+
+from dashboard.accounts.account_rows import (
+    HIGHEST_REMOVED,
+    NO_PASSWORD,
+    WAITING,
+    Account,
+    account_of,
+    check_name,
+    insert_account,
+)
+from dashboard.accounts.passwords import AccountError, check_new_password
+from dashboard.accounts.roles import Role
+from edge_agent.core.clock import now
+from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.study.study_rows import insert_audit
+
+LINK_HOURS = 72
+ACCOUNTS_MAX = 200
+LINK_PATH = "/welcome"
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account, as administrators see it.
+
+    Attributes:
+        created_ms: when it was made.
+        used_ms: when one of its logins that have not ended was last used; ``None``: there is none.
+        disabled: whether it may not log in.
+        waits: whether nobody has chosen a password with its one-time link yet.
+        must_change: whether the next login has to choose another password.
+        is_demo: whether it is opened by the address that the demonstration prints.
+    """
+
+    id: int
+    name: str
+    role: Role
+    created_ms: int
+    used_ms: int | None
+    disabled: bool
+    waits: bool
+    must_change: bool
+    is_demo: bool
+
+
+class Members:
+    """The accounts kept in the database.
+
+    Args:
+        path: the database file, already migrated.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @functools.cached_property
+    def _hasher(self) -> PasswordHasher:
+        return PasswordHasher()
+
+    def all(self) -> list[Member]:
+        """Return all accounts by name."""
+        with read_transaction(self._path) as connection:
+            rows = connection.execute(
+                "SELECT id, name, role, created, disabled, must_change, password_hash, (SELECT "
+                "max(used) FROM login WHERE account = account.id AND expires > ?) AS used FROM "
+                "account ORDER BY name COLLATE NOCASE",
+                (now().wall_ms,),
+            ).fetchall()
+        return [
+            Member(
+                id=row["id"],
+                name=row["name"],
+                role=Role(row["role"]),
+                created_ms=row["created"],
+                used_ms=row["used"],
+                disabled=row["disabled"] is not None,
+                waits=row["password_hash"] == WAITING,
+                must_change=bool(row["must_change"]),
+                is_demo=row["password_hash"] == NO_PASSWORD,
+            )
+            for row in rows
+        ]
+
+    def named(self, name: str) -> Member:
+        """Return an account by its name.
+
+        Raises:
+            AccountError: there is none.
+        """
+        members = self.all()
+        wanted = name.strip().casefold()
+        found = next((one for one in members if one.name.casefold() == wanted), None)
+        if found is None:
+            names = ", ".join(one.name for one in members) or "none"
+            raise AccountError(f"There is no account {name.strip()!r}. There are: {names}.")
+        return found
+
+    def add_with_password(self, name: str, role: Role, password: str, actor: str) -> None:
+        """Add an account with a first password, which its owner has to change.
+
+        Raises:
+            AccountError: name or password are not allowed; nothing was added.
+        """
+        name = name.strip()
+        check_name(name)
+        check_new_password(password, name)
+        password_hash = self._hasher.hash(password)
+        with write_transaction(self._path) as connection:
+            _refuse_taken(connection, name)
+            made = insert_account(connection, name, password_hash, role)
+            connection.execute("UPDATE account SET must_change = 1 WHERE id = ?", (made.id,))
+            _audit(connection, actor, "account_add", f"{name} as {role}, with a first password")
+
+    def add_with_link(self, name: str, role: Role, actor: str) -> str:
+        """Add an account; return path and query of the link with which its owner chooses a
+        password, once, within 72 hours.
+
+        Raises:
+            AccountError: the name is not allowed; nothing was added.
+        """
+        name = name.strip()
+        check_name(name)
+        with write_transaction(self._path) as connection:
+            _refuse_taken(connection, name)
+            made = insert_account(connection, name, WAITING, role)
+            _audit(connection, actor, "account_add", f"{name} as {role}, with a link")
+            return _make_link(connection, made.id)
+
+    def reset(self, number: int, actor: str) -> str:
+        """Take the password of an account away and end its logins; return the link with which a
+        new one is chosen.
+
+        Raises:
+            AccountError: there is no such account, or it is the last administrator.
+        """
+        with write_transaction(self._path) as connection:
+            member = _find(connection, number)
+            _keep_one_administrator(connection, member, "reset")
+            connection.execute(
+                "UPDATE account SET password_hash = ?, must_change = 0 WHERE id = ?",
+                (WAITING, number),
+            )
+            connection.execute("DELETE FROM login WHERE account = ?", (number,))
+            _audit(connection, actor, "account_reset", member.name)
+            return _make_link(connection, number)
+
+    def set_role(self, number: int, role: Role, actor: str) -> None:
+        """Give an account another role, from its next request on.
+
+        Raises:
+            AccountError: there is no such account, or it is the last administrator.
+        """
+        with write_transaction(self._path) as connection:
+            member = _find(connection, number)
+            if member.role is role:
+                return
+            if role is not Role.ADMINISTRATOR:
+                _keep_one_administrator(connection, member, "given another role")
+            connection.execute("UPDATE account SET role = ? WHERE id = ?", (role.value, number))
+            _audit(connection, actor, "account_role", f"{member.name}: {member.role} to {role}")
+
+    def disable(self, number: int, actor: str) -> None:
+        """Let an account log in no more, and end its logins.
+
+        Raises:
+            AccountError: there is no such account, or it is the last administrator.
+        """
+        with write_transaction(self._path) as connection:
+            member = _find(connection, number)
+            _keep_one_administrator(connection, member, "disabled")
+            connection.execute(
+                "UPDATE account SET disabled = ? WHERE id = ? AND disabled IS NULL",
+                (now().wall_ms, number),
+            )
+            connection.execute("DELETE FROM login WHERE account = ?", (number,))
+            _audit(connection, actor, "account_disable", member.name)
+
+    def enable(self, number: int, actor: str) -> None:
+        """Let a disabled account log in again.
+
+        Raises:
+            AccountError: there is no such account.
+        """
+        with write_transaction(self._path) as connection:
+            member = _find(connection, number)
+            connection.execute("UPDATE account SET disabled = NULL WHERE id = ?", (number,))
+            _audit(connection, actor, "account_enable", member.name)
+
+    def remove(self, number: int, actor: str) -> None:
+        """Remove an account and its logins; what the audit trail says of it stays.
+
+        Raises:
+            AccountError: there is no such account, or it is the last administrator.
+        """
+        with write_transaction(self._path) as connection:
+            member = _find(connection, number)
+            _keep_one_administrator(connection, member, "removed")
+            connection.execute("DELETE FROM account WHERE id = ?", (number,))
+            connection.execute(
+                "INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET "
+                "value = max(CAST(value AS INTEGER), CAST(?2 AS INTEGER))",
+                (HIGHEST_REMOVED, str(number)),
+            )
+            _audit(connection, actor, "account_remove", member.name)
+
+    def holder_of(self, link: str) -> Account:
+        """Return whose password a one-time link chooses; it is not spent by looking.
+
+        Raises:
+            AccountError: it is wrong, spent or too old, or the account is disabled.
+        """
+        with read_transaction(self._path) as connection:
+            return _holder(connection, link)
+
+    def redeem(self, link: str, password: str) -> Account:
+        """Choose a password with a one-time link, which is spent.
+
+        Raises:
+            AccountError: the link is wrong, spent or too old, or the password not allowed; nothing
+                was changed.
+        """
+        check_new_password(password, self.holder_of(link).name)
+        password_hash = self._hasher.hash(password)
+        with write_transaction(self._path) as connection:
+            account = _holder(connection, link)
+            connection.execute(
+                "UPDATE account SET password_hash = ?, must_change = 0, link_hash = NULL, "
+                "link_expires = NULL WHERE id = ?",
+                (password_hash, account.id),
+            )
+            _audit(connection, account.name, "account_link", "password chosen with a link")
+            return account
+
+
+def _find(connection: sqlite3.Connection, number: int) -> Account:
+    row = connection.execute(
+        "SELECT id, name, role, must_change FROM account WHERE id = ?", (min(number, 2**62),)
+    ).fetchone()
+    if row is None:
+        raise AccountError("There is no such account any more. Reload the page.")
+    return account_of(row)
+
+
+def _holder(connection: sqlite3.Connection, link: str) -> Account:
+    row = connection.execute(
+        "SELECT id, name, role, must_change FROM account WHERE link_hash = ? AND link_expires > ? "
+        "AND disabled IS NULL",
+        (_sha256(link), now().wall_ms),
+    ).fetchone()
+    if row is None:
+        raise AccountError(
+            "This link has been used or has ended. Ask an administrator for another."
+        )
+    return account_of(row)
+
+
+def _keep_one_administrator(connection: sqlite3.Connection, member: Account, what: str) -> None:
+    """Refuse where nobody would be left who can log in and manage accounts."""
+    able = [
+        row[0]
+        for row in connection.execute(
+            "SELECT id FROM account WHERE role = ? AND disabled IS NULL AND password_hash NOT IN "
+            "(?, ?)",
+            (Role.ADMINISTRATOR.value, NO_PASSWORD, WAITING),
+        )
+    ]
+    if able == [member.id]:
+        raise AccountError(
+            f"{member.name} is the last administrator who can log in and cannot be {what}. Make "
+            "somebody else an administrator first."
+        )
+
+
+def _refuse_taken(connection: sqlite3.Connection, name: str) -> None:
+    if connection.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone():
+        raise AccountError(f"There is an account {name!r} already. Choose another name.")
+    if connection.execute("SELECT count(*) FROM account").fetchone()[0] >= ACCOUNTS_MAX:
+        raise AccountError(f"There are {ACCOUNTS_MAX} accounts already. Remove those nobody uses.")
+
+
+def _make_link(connection: sqlite3.Connection, number: int) -> str:
+    secret = secrets.token_urlsafe(32)
+    connection.execute(
+        "UPDATE account SET link_hash = ?, link_expires = ? WHERE id = ?",
+        (_sha256(secret), now().wall_ms + LINK_HOURS * _HOUR_MS, number),
+    )
+    return f"{LINK_PATH}?link={secret}"
+
+
+def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
+    insert_audit(connection, actor, action, detail, now())
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

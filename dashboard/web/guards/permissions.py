@@ -1,0 +1,124 @@
+"""The permission that each route needs: declared beside it, checked before it runs.
+
+A module of routes names what all of them need, and a route what it needs beyond that::
+
+    router = APIRouter(dependencies=[needs(Permission.SEE)])
+
+    @router.post("/api/v1/session", dependencies=[needs(Permission.RUN)])
+
+``check_declared`` refuses to build an application in which a route names none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from dashboard.accounts.account_rows import Account
+from dashboard.accounts.roles import MAY, Permission, Role, who_may
+
+_READING = {"GET", "HEAD", "OPTIONS"}
+_STRONGEST = list(Permission)
+"""Of several permissions the last one here counts: who has it has the others."""
+
+
+class PasswordChangeNeededError(Exception):
+    """The account has a password that somebody else chose; it opens nothing but another one."""
+
+
+class Needs:
+    """A dependency that lets nobody pass whose role has not the permission.
+
+    Attributes:
+        permission: what is needed.
+    """
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    async def __call__(self, request: Request) -> None:
+        """Check who asks; the login guard, which comes first, has looked up who that is.
+
+        Raises:
+            PasswordChangeNeededError: they have to choose a password first.
+            HTTPException: 403, with the roles that may.
+        """
+        if self.permission is Permission.OPEN:
+            return
+        account = getattr(request.state, "account", None)
+        if not isinstance(account, Account):
+            raise HTTPException(401, "Log in first.")
+        if account.must_change and self.permission is not Permission.OWN:
+            raise PasswordChangeNeededError
+        if self.permission not in MAY[account.role]:
+            raise HTTPException(403, refusal(account, self.permission))
+
+
+def needs(permission: Permission) -> Any:
+    """Return the dependency with which a route, or a module of routes, declares what it needs."""
+    return Depends(Needs(permission))
+
+
+def refusal(account: Account, permission: Permission) -> str:
+    """Return why somebody may not do something, and who may."""
+    role = _with_article(account.role)
+    return (
+        f"This needs the role {who_may(permission)}; {account.name} is {role}. An administrator "
+        "can change that on the page Accounts."
+    )
+
+
+def permission_of(route: BaseRoute) -> Permission | None:
+    """Return the strongest permission that a route declares; ``None`` when it declares none."""
+    if not isinstance(route, APIRoute):
+        return None
+    declared = [
+        one.dependency.permission for one in route.dependencies if isinstance(one.dependency, Needs)
+    ]
+    return max(declared, key=_STRONGEST.index, default=None)
+
+
+def permissions_of(routes: Iterable[BaseRoute]) -> dict[str, Permission]:
+    """Return what reading each address needs, by its template."""
+    found: dict[str, Permission] = {}
+    for route in routes:
+        permission = permission_of(route)
+        if permission is not None and "GET" in _methods(route):
+            found[getattr(route, "path", "")] = permission
+    return found
+
+
+def check_declared(routes: Iterable[BaseRoute], is_public: Callable[[str], bool]) -> None:
+    """Refuse to serve a route that does not say who may use it.
+
+    Args:
+        routes: all that are to be served.
+        is_public: tells whether an address asks nobody for a login.
+
+    Raises:
+        TypeError: a route declares no permission, changes something but needs no more than to see
+            pages, or is open although its address asks for a login, or the other way round.
+    """
+    for route in routes:
+        permission = permission_of(route)
+        path = str(getattr(route, "path", route))
+        shown = f"{' '.join(_methods(route))} {path}"
+        if permission is None:
+            raise TypeError(f"{shown}: declares no permission. Add dependencies=[needs(…)].")
+        if permission is Permission.SEE and set(_methods(route)) - _READING:
+            raise TypeError(f"{shown}: changes something, which needs more than {permission}.")
+        if (permission is Permission.OPEN) != is_public(path):
+            raise TypeError(f"{shown}: {permission} disagrees with PUBLIC_PATHS of login_guard.py.")
+
+
+def _methods(route: BaseRoute) -> list[str]:
+    return sorted(getattr(route, "methods", None) or ())
+
+
+def _with_article(role: Role) -> str:
+    article = "an" if role.value[0] in "aeiou" else "a"
+    return f"{article} {role.value}"

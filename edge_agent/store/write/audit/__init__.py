@@ -1,0 +1,1 @@
+"""The audit trail: lines that are sealed one after the other."""

@@ -1,0 +1,252 @@
+"""The chain of the audit trail: each line carries a seal over itself and the seal before it.
+
+A line that was changed does not fit its seal any more; one that was removed is missed by the next;
+the seal of the newest stands in ``setting`` as well, so that a cut at the end is noticed. There is
+no key: whoever may write the database can seal all lines anew. The seal of the newest line, written
+down elsewhere, shows that as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from edge_agent.core import clock
+
+HEAD = "audit_head"
+"""Key in ``setting``: the seal of the newest line."""
+RESEALED = "audit_reseal"
+"""Action of the line that says that lines were sealed anew, and why."""
+SHOWN = 16
+"""Characters of a seal that people compare."""
+_BROKEN = "broken before"
+_FAULTS_MAX = 20
+_COLUMNS = "id, at, actor, action, detail, seal"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What was found when all lines were compared with their seals.
+
+    Attributes:
+        lines: how many there are.
+        head: seal of the newest; empty where none was sealed yet.
+        faults: what is wrong, at most 20, the oldest line first; empty: nothing is.
+    """
+
+    lines: int
+    head: str
+    faults: tuple[str, ...]
+
+
+def seal_of(before: str, at: int, actor: str, action: str, detail: str) -> str:
+    """Return the seal of a line: SHA-256 in hexadecimal over a JSON list.
+
+    Args:
+        before: seal of the line before; empty for the first.
+        at: when, in ms since 1970.
+        actor: who.
+        action: what was done.
+        detail: to what.
+
+    Example:
+        >>> seal_of("", 0, "ada", "login", "")[:16]
+        '0660fab52e5ff577'
+    """
+    text = json.dumps(
+        [before, at, actor, action, detail], ensure_ascii=False, separators=(",", ":")
+    )
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """A line to be written.
+
+    Attributes:
+        at: when, in ms since 1970.
+        actor: who.
+        action: what was done.
+        detail: to what.
+        boot: row of ``boot`` that the time was read under, where it is known.
+    """
+
+    at: int
+    actor: str
+    action: str
+    detail: str = ""
+    boot: int | None = None
+
+
+def append(connection: sqlite3.Connection, line: AuditLine) -> int:
+    """Write a line at the end of the chain, in the caller's transaction; return its number.
+
+    Lines of before the first seal are sealed with it. A database of an older schema, such as a
+    copy, gets the line alone.
+    """
+    values = (line.at, line.actor, line.action, line.detail)
+    if not _has_seals(connection):
+        return _insert(connection, "at, actor, action, detail", values)
+    head = _head(connection)
+    if head is None:
+        head = _seal_from(connection, 0, "")
+    seal = seal_of(head, *values)
+    _keep_head(connection, seal)
+    return _insert(connection, "at, actor, action, detail, boot, seal", (*values, line.boot, seal))
+
+
+def amend_newest(connection: sqlite3.Connection, number: int, detail: str) -> bool:
+    """Change the detail of a line while it is the newest; tell whether it still was."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM audit ORDER BY id DESC LIMIT 2"  # noqa: S608 - our own names
+    ).fetchall()
+    newest = rows[0]
+    if newest["id"] != number:
+        return False
+    before = ""
+    if len(rows) > 1:
+        before = rows[1]["seal"] or ""
+    seal = seal_of(before, newest["at"], newest["actor"], newest["action"], detail)
+    connection.execute("UPDATE audit SET detail = ?, seal = ? WHERE id = ?", (detail, seal, number))
+    _keep_head(connection, seal)
+    return True
+
+
+def check(connection: sqlite3.Connection) -> Chain:
+    """Compare every line with its seal, and the newest with what is kept of it."""
+    if not _has_seals(connection):
+        count = connection.execute("SELECT count(*) FROM audit").fetchone()[0]
+        return Chain(count, "", ())
+    faults: list[str] = []
+    head = _head(connection)
+    lines = 0
+    seal = ""
+    last = 0
+    for row in _rows(connection, 0):
+        lines += 1
+        if head is not None and row["id"] != last + 1:
+            faults.append(_missing(last + 1, row["id"] - 1))
+        elif fault := _fault(row, seal, sealed=head is not None):
+            faults.append(fault)
+        seal = row["seal"] or seal
+        last = row["id"]
+    if head is not None and head != seal:
+        faults.append(f"After line {last} one or more lines are missing.")
+    return Chain(lines, seal, tuple(faults[:_FAULTS_MAX]))
+
+
+@contextmanager
+def sealed_anew(connection: sqlite3.Connection, why: str) -> Iterator[None]:
+    """Let the block change lines that are sealed, as an erasure has to, and seal them anew.
+
+    One more line says so, with the former seal of the newest; if something was wrong with the
+    chain before, that line says so for ever.
+
+    Args:
+        connection: in a write transaction.
+        why: the action that changes lines.
+    """
+    if not _has_seals(connection) or _head(connection) is None:
+        yield
+        return
+    was = check(connection)
+    contents = {row["id"]: _content(row) for row in _rows(connection, 0)}
+    yield
+    changed = (
+        row["id"] for row in _rows(connection, 0) if contents.get(row["id"]) != _content(row)
+    )
+    first = next(changed, None)
+    if first is None:
+        return
+    _keep_head(connection, _seal_from(connection, first, _seal_before(connection, first)))
+    detail = f"from line {first} after {why}; head was {was.head[:SHOWN]}"
+    if was.faults:
+        detail = f"{detail}; {_BROKEN}: {was.faults[0]}"
+    append(connection, AuditLine(clock.now().wall_ms, "appliance", RESEALED, detail))
+
+
+def _content(row: sqlite3.Row) -> int:
+    return hash((row["at"], row["actor"], row["action"], row["detail"]))
+
+
+def _seal_before(connection: sqlite3.Connection, number: int) -> str:
+    row = connection.execute(
+        "SELECT seal FROM audit WHERE id < ? AND seal IS NOT NULL ORDER BY id DESC LIMIT 1",
+        (number,),
+    ).fetchone()
+    if row is None:
+        return ""
+    return str(row[0])
+
+
+def _seal_from(connection: sqlite3.Connection, first: int, before: str) -> str:
+    """Seal the lines from a number on; return the seal of the newest."""
+    seal = before
+    for row in list(_rows(connection, first)):
+        seal = _expected(row, seal)
+        connection.execute("UPDATE audit SET seal = ? WHERE id = ?", (seal, row["id"]))
+    return seal
+
+
+def _fault(row: sqlite3.Row, before: str, *, sealed: bool) -> str | None:
+    number = row["id"]
+    if row["seal"] is None:
+        if sealed:
+            return f"Line {number} has no seal: another program wrote it, or took its seal away."
+        return None
+    if row["seal"] != _expected(row, before):
+        return f"Line {number} was changed, or the line before it was."
+    if row["action"] == RESEALED and f"; {_BROKEN}: " in row["detail"]:
+        return f"Line {number} says that the chain was broken when it was sealed anew."
+    return None
+
+
+def _missing(first: int, last: int) -> str:
+    if last <= first:
+        return f"Line {first} is missing."
+    return f"Lines {first} to {last} are missing."
+
+
+def _expected(row: sqlite3.Row, before: str) -> str:
+    return seal_of(before, row["at"], row["actor"], row["action"], row["detail"])
+
+
+def _rows(connection: sqlite3.Connection, first: int) -> Iterator[sqlite3.Row]:
+    cursor = connection.cursor()
+    cursor.row_factory = sqlite3.Row
+    yield from cursor.execute(
+        f"SELECT {_COLUMNS} FROM audit WHERE id >= ? ORDER BY id",  # noqa: S608 - our own names
+        (first,),
+    )
+
+
+def _has_seals(connection: sqlite3.Connection) -> bool:
+    return any(row[1] == "seal" for row in connection.execute("PRAGMA table_info(audit)"))
+
+
+def _head(connection: sqlite3.Connection) -> str | None:
+    row = connection.execute("SELECT value FROM setting WHERE key = ?", (HEAD,)).fetchone()
+    if row is None:
+        return None
+    return str(row[0])
+
+
+def _keep_head(connection: sqlite3.Connection, seal: str) -> None:
+    connection.execute(
+        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
+        "excluded.value",
+        (HEAD, seal),
+    )
+
+
+def _insert(connection: sqlite3.Connection, columns: str, values: tuple[object, ...]) -> int:
+    marks = ", ".join("?" for _ in values)
+    cursor = connection.execute(
+        f"INSERT INTO audit ({columns}) VALUES ({marks})",  # noqa: S608 - our own names
+        values,
+    )
+    return cursor.lastrowid or 0
