@@ -16,7 +16,7 @@ from dashboard.web.schemas import ApiModel
 from dashboard.web.services import ServicesDep
 from edge_agent.core.expression import Emotion, RejectReason
 
-router = APIRouter(tags=["picture"], dependencies=[needs(Permission.SEE)])
+router = APIRouter(tags=["picture"], dependencies=[needs(Permission.RUN)])
 NAVIGATION = NavigationEntry(
     title="Picture",
     path="/picture",
