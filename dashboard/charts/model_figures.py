@@ -97,9 +97,9 @@ def robustness_rows(card: ModelCard) -> tuple[RobustnessRow, ...]:
 def reliability_chart(card: ModelCard) -> Chart | None:
     """Return the reliability diagram; ``None`` where the card has no figures for it."""
     bins = [
-        (found["range"], figures)
+        (match["range"], figures)
         for name, figures in card.metrics.items()
-        if (found := _BIN.fullmatch(name)) is not None
+        if (match := _BIN.fullmatch(name)) is not None
     ]
     if not bins:
         return None
@@ -152,7 +152,7 @@ def reliability_chart(card: ModelCard) -> Chart | None:
 def _cells(name: str, counts: dict[str, int]) -> tuple[ConfusionCell, ...]:
     whole = max(sum(counts.values()), 1)
     return tuple(
-        ConfusionCell(n, round(SHADES * n / whole), said == name) for said, n in counts.items()
+        ConfusionCell(n, round(SHADES * n / whole), label == name) for label, n in counts.items()
     )
 
 

@@ -32,7 +32,7 @@ from edge_agent.vision.stills.evidence import corners
 from edge_agent.vision.stills.pictures import decode_picture, describe
 
 MEMORY_BYTES = 640 * 1024 * 1024
-"""What the process may ask for; a third of it lies in memory at the most."""
+"""What the process may ask for; 210 MB lie in memory for 12 megapixels, 290 with transparency."""
 _PR_SET_DUMPABLE = 4  # of prctl(2)
 _SHOWN = "picture"
 _AS_JPEG = "Save it as JPEG and send that"
@@ -84,7 +84,7 @@ def known_foreign(content: bytes) -> str | None:
     """Return what a file is that is often sent and not read, and what to do."""
     if content[4:8] == b"ftyp":
         return _BRANDS.get(content[8:12], "a video. Read videos with: affect-edge analyse-video")
-    return next((said for start, said in _STARTS.items() if content.startswith(start)), None)
+    return next((what for start, what in _STARTS.items() if content.startswith(start)), None)
 
 
 class _Reader:

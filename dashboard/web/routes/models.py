@@ -72,7 +72,7 @@ class ShownModel:
 def models_page(request: Request, options: OptionsDep) -> Response:
     """Show which models run, and each model on this device with its card."""
     used = _models(options)
-    found, problems = _on_device(options)
+    models, problems = _on_device(options)
     shown = [
         ShownModel(
             one,
@@ -80,7 +80,7 @@ def models_page(request: Request, options: OptionsDep) -> Response:
             robustness_rows(one.card),
             reliability_chart(one.card),
         )
-        for one in found
+        for one in models
     ]
     without_card = [one for one in used if one.card is None]
     return render(

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from dashboard.picture.reader import BusyError, PictureReader
+from dashboard.web.settings import options_from
+from edge_agent.config import Settings
 from edge_agent.core.errors import ModelError, PictureError
 from edge_agent.vision.options import VisionOptions
 from tests.support.broker import wait_until
@@ -88,6 +90,13 @@ def test_a_model_that_is_missing_is_told(tmp_path: Path) -> None:
     reader = PictureReader(VisionOptions(expression_model=str(tmp_path / "none.json")))
     with pytest.raises(ModelError, match=r"none\.json: no such model card"):
         reader.read(SMILING)
+    reader.close()
+
+
+def test_the_configured_model_reads() -> None:
+    options = options_from(Settings(vision={"expression_model": "expression-fast"}))
+    reader = PictureReader(options.vision)
+    assert reader.read(SMILING)["model"]["name"] == "expression-fast"
     reader.close()
 
 
