@@ -51,6 +51,7 @@ class RangeReader(Reader):
                 one,
                 start_ms=max(one.start_ms, self._start_ms),
                 end_ms=min(one.end_ms, self._end_ms),
+                began_ms=one.start_ms if one.start_ms < self._start_ms else None,
             )
             for one in super().stimuli(session_ids)
         ]

@@ -48,6 +48,8 @@ class Stimulus:
         reported: the emotion that the participant reported during or after it, before the next
             stimulus; ``none`` for none of the eight, ``None`` where nothing was reported. Of
             several reports the last counts.
+        began_ms: when it truly began, where ``start_ms`` is where a range of time cuts it; ``None``
+            where it is not cut. A vital settles from here on: it does not settle anew at the cut.
     """
 
     session: int
@@ -57,6 +59,7 @@ class Stimulus:
     start_ms: int
     end_ms: int
     reported: str | None
+    began_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +226,7 @@ def _summed(
 
 
 def _pieces(stimulus: Stimulus, starts: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the pieces of a stimulus that begin so long after its start; some may be empty."""
-    edges = [min(stimulus.start_ms + start, stimulus.end_ms) for start in starts]
+    """Return the pieces of a stimulus that begin so long after it began; some may be empty."""
+    began = stimulus.start_ms if stimulus.began_ms is None else stimulus.began_ms
+    edges = [min(max(began + start, stimulus.start_ms), stimulus.end_ms) for start in starts]
     return list(zip(edges, [*edges[1:], stimulus.end_ms], strict=True))

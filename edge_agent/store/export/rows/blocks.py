@@ -16,6 +16,7 @@ import numpy as np
 from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.tables import NAMES, SMOOTHED
 from edge_agent.store.database.views import iso
@@ -88,8 +89,16 @@ _OF_SESSION = (
     "ORDER BY {0}.at, {0}.id"
 )
 _STUDY = {
-    "marker": f"SELECT {iso('marker.at')}, marker.at, session, code, marker.kind, label FROM "
-    "marker " + _OF_SESSION.format("marker"),
+    # with the start of the stimulus that goes on where the range begins: its readings are there
+    "marker": f"""SELECT {iso("marker.at")}, marker.at, session, code, marker.kind, label
+        FROM marker JOIN session ON session.id = marker.session
+            JOIN participant ON participant.id = session.participant
+        WHERE session {_IN_SESSIONS} AND marker.at < :end AND (marker.at >= :start
+            OR (marker.kind = '{MarkerKind.STIMULUS_START}' AND marker.id =
+                (SELECT id FROM marker AS last WHERE last.session = marker.session
+                    AND last.kind IN ('{MarkerKind.STIMULUS_START}', '{MarkerKind.STIMULUS_END}')
+                    AND last.at < :start ORDER BY last.at DESC, last.id DESC LIMIT 1)))
+        ORDER BY marker.at, marker.id""",
     "self_report": f"SELECT {iso('self_report.at')}, self_report.at, session, code, condition, "
     "scale, value FROM self_report " + _OF_SESSION.format("self_report"),
     "session": f"""SELECT session.id, code, purpose, setting, name,

@@ -153,7 +153,9 @@ def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: P
     assert seconds == list(range(130, 310, 10))
     assert [r["session"] for r in rows_of(out, "session")] == ["1", "2"]
     assert [r["participant"] for r in rows_of(out, "participant")] == ["P01", "P02"]
-    assert rows_of(out, "marker") == []
+    # and the start of the stimulus that goes on, without which nobody knows when it began
+    markers = [(row["kind"], int(row["at_ms"]) - START_MS) for row in rows_of(out, "marker")]
+    assert markers == [("stimulus_start", 120_000)]
     assert [r["reason"] for r in rows_of(out, "gap")] == ["stalled"]
     (row,) = rows_of(out, "unfit")
     assert (row["reason"], row["frames"], row["participant"]) == (
