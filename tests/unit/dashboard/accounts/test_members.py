@@ -85,8 +85,19 @@ def test_a_link_ends_after_three_days(path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_guessing_at_links_is_held_up(ada: TestClient, tmp_path: Path) -> None:
     stranger = client_of(tmp_path)
-    statuses = [stranger.get(f"/welcome?link=guess{number}").status_code for number in range(6)]
+    statuses = [choose(stranger, f"/welcome?link=guess{number}") for number in range(6)]
     assert statuses == [403] * 5 + [429]
+
+
+def test_looking_at_a_link_that_has_ended_keeps_nobody_from_logging_in(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    stranger = client_of(tmp_path)
+    for path in ("/welcome", "/welcome?link=old") * 4:
+        answer = stranger.get(path)
+        assert answer.status_code == 403 and "This link opens nothing" in answer.text
+    form = {"name": NAME, "password": PASSWORD}
+    assert stranger.post("/login", data=form).status_code == 303
 
 
 def test_a_first_password_opens_nothing_but_another_password(
