@@ -82,8 +82,7 @@ def home(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[HomeAssistant]:
 
 
 def state_of(home: HomeAssistant, entity: str) -> str | None:
-    state = home.states("lab").get(entity)
-    return state and state["state"]
+    return dict(values(home.states("lab"))).get(entity)
 
 
 def watch(home: HomeAssistant) -> list[tuple[float, dict[str, dict[str, Any]]]]:

@@ -72,14 +72,14 @@ class Ears:
         self._client.on_connect = lambda client, *_: client.subscribe(f"{PREFIX}/#", qos=1)
         self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.on_message = lambda _client, _data, message: self.messages.append(
-            (message.topic, message.payload, message.retain)
+            (message.topic, bytes(message.payload), message.retain)
         )
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert subscribed.wait(15)
 
-    def announcements(self) -> list[bytes]:
+    def discoveries(self) -> list[bytes]:
         """Return the discovery messages so far, the oldest first."""
         return [payload for topic, payload, _ in self.messages if topic.endswith("/config")]
 
@@ -119,8 +119,8 @@ def test_the_device_is_announced_and_kept_by_the_broker(
 ) -> None:
     with ears(mosquitto.port) as hearing:
         client = start_home(mosquitto.port, home("pi"))
-        wait_until(lambda: bool(hearing.announcements()), "an announcement")
-        message = json.loads(hearing.announcements()[0])
+        wait_until(lambda: bool(hearing.discoveries()), "an announcement")
+        message = json.loads(hearing.discoveries()[0])
     assert "heart_rate" in message["components"]
     end(client)
     assert kept(mosquitto) == {topic_of("pi")}
@@ -131,16 +131,16 @@ def test_it_is_announced_again_when_home_assistant_or_the_broker_has_started(
 ) -> None:
     with ears(mosquitto.port) as hearing:
         client = start_home(mosquitto.port, home("pi"))
-        wait_until(lambda: len(hearing.announcements()) == 1, "an announcement")
+        wait_until(lambda: len(hearing.discoveries()) == 1, "an announcement")
         for message in ("offline", "", "Online"):
             tell(mosquitto, message)
         tell(mosquitto, "online")
-        wait_until(lambda: len(hearing.announcements()) == 2, "one at the birth")
+        wait_until(lambda: len(hearing.discoveries()) == 2, "one at the birth")
         mosquitto.kill()
         wait_for_state(client, MqttState.UNREACHABLE)
         mosquitto.start()
         wait_for_state(client, MqttState.CONNECTED)
-        wait_until(lambda: len(hearing.announcements()) >= 3, "one over the new connection")
+        wait_until(lambda: len(hearing.discoveries()) >= 3, "one over the new connection")
 
 
 def test_a_renamed_appliance_and_one_that_is_turned_off_are_removed(
