@@ -106,11 +106,11 @@ class Members:
         """
         members = self.all()
         wanted = name.strip().casefold()
-        found = next((one for one in members if one.name.casefold() == wanted), None)
-        if found is None:
+        member = next((one for one in members if one.name.casefold() == wanted), None)
+        if member is None:
             names = ", ".join(one.name for one in members) or "none"
             raise AccountError(f"There is no account {name.strip()!r}. There are: {names}.")
-        return found
+        return member
 
     def add_with_password(self, name: str, role: Role, password: str, actor: str) -> None:
         """Add an account with a first password, which its owner has to change.

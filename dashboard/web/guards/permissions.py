@@ -84,12 +84,12 @@ def permission_of(route: BaseRoute) -> Permission | None:
 
 def permissions_of(routes: Iterable[BaseRoute]) -> dict[str, Permission]:
     """Return what reading each address needs, by its template."""
-    found: dict[str, Permission] = {}
+    by_path: dict[str, Permission] = {}
     for route in routes:
         permission = permission_of(route)
         if permission is not None and "GET" in _methods(route):
-            found[getattr(route, "path", "")] = permission
-    return found
+            by_path[getattr(route, "path", "")] = permission
+    return by_path
 
 
 def check_declared(routes: Iterable[BaseRoute], is_public: Callable[[str], bool]) -> None:
