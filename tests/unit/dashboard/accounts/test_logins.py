@@ -1,4 +1,4 @@
-"""The log-ins of one's own account, and what the audit trail says of log-ins."""
+"""The log-ins of your own account, and what the audit trail says of log-ins."""
 
 from __future__ import annotations
 
