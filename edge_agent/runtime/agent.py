@@ -31,11 +31,11 @@ from edge_agent.runtime.factories import camera_factory, configured_recognizer
 from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.health.report import HealthMonitor
 from edge_agent.runtime.health.watchdog import is_fresh
-from edge_agent.runtime.home_state import HomeState, tell_home
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
-from edge_agent.runtime.live_state import live_state
 from edge_agent.runtime.mqtt_setup import configured_client
 from edge_agent.runtime.signals import StopRequest
+from edge_agent.runtime.states.home_state import HomeState, tell_home
+from edge_agent.runtime.states.live_state import live_state
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.runtime.systemd import SystemdNotifier
 from edge_agent.runtime.threads import AgentThreads, FigureReader

@@ -10,8 +10,8 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.payloads.events import emotion_payload, vital_payload
 from edge_agent.mqtt.topics import Topics
-from edge_agent.runtime.home_state import HomeState
 from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.runtime.states.home_state import HomeState
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.recorder import Recorder

@@ -1,6 +1,7 @@
 """The payload of Home Assistant's device discovery, as far as the appliance uses it.
 
-The words are Home Assistant's: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
+The words are Home Assistant's:
+https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
 """
 
 from __future__ import annotations
