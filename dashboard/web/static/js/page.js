@@ -76,6 +76,14 @@ function bindConfirmations(root) {
   }
 }
 
+/** On a phone the pages lie in a row that scrolls: bring the present one into its middle. */
+function showPresentPage() {
+  const entry = document.querySelector(".nav [aria-current]");
+  const row = entry?.closest(".nav");
+  if (row) row.scrollLeft = entry.offsetLeft - (row.clientWidth - entry.offsetWidth) / 2;
+}
+
+showPresentPage();
 localiseTimes(document);
 bindLocalFields(document);
 bindConfirmations(document);
