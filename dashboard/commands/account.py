@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,23 +22,31 @@ _ACTOR = "command line"
 _ROLES = click.Choice([role.value for role in Role])
 
 
+def _on_appliance(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which appliance is meant, and hand its options to the command."""
+
+    @click.option(
+        "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
+    )
+    @click.option(
+        "--data",
+        type=click.Path(path_type=Path),
+        help="Folder of the database; wins over the configuration.",
+    )
+    @functools.wraps(command)
+    def run(config_file: Path | None, data: Path | None, **given: Any) -> None:
+        command(options_from(load_settings(config_file), data), **given)
+
+    return run
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder of the database; wins over the configuration.",
-)
-@click.pass_context
-def account(context: click.Context, config_file: Path | None, data: Path | None) -> None:
+def account() -> None:
     """Manage who may log in to the dashboard, and what they may."""
-    context.obj = options_from(load_settings(config_file), data)
 
 
 @account.command("list")
-@click.pass_obj
+@_on_appliance
 def list_accounts(options: DashboardOptions) -> None:
     """List all accounts: name, role, state."""
     for member in Members(options.database).all():
@@ -51,7 +62,7 @@ def list_accounts(options: DashboardOptions) -> None:
     is_flag=True,
     help="Ask for a first password, which its owner has to change; without: print a link.",
 )
-@click.pass_obj
+@_on_appliance
 def add(options: DashboardOptions, name: str, role: str, asks: bool) -> None:
     """Add the account NAME and print the link with which its owner chooses a password, once."""
     members = Members(options.database)
@@ -66,7 +77,7 @@ def add(options: DashboardOptions, name: str, role: str, asks: bool) -> None:
 @account.command("role")
 @click.argument("name")
 @click.argument("role", type=_ROLES)
-@click.pass_obj
+@_on_appliance
 def change_role(options: DashboardOptions, name: str, role: str) -> None:
     """Give the account NAME the role ROLE, from its next request on."""
     members = Members(options.database)
@@ -77,7 +88,7 @@ def change_role(options: DashboardOptions, name: str, role: str) -> None:
 
 @account.command()
 @click.argument("name")
-@click.pass_obj
+@_on_appliance
 def remove(options: DashboardOptions, name: str) -> None:
     """Remove the account NAME; all its logins end."""
     members = Members(options.database)
@@ -88,7 +99,7 @@ def remove(options: DashboardOptions, name: str) -> None:
 
 @account.command()
 @click.argument("name")
-@click.pass_obj
+@_on_appliance
 def reset(options: DashboardOptions, name: str) -> None:
     """Take the password of NAME away, end all its logins, and print the link for a new one."""
     members = Members(options.database)

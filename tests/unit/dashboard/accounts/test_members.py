@@ -233,7 +233,7 @@ def test_the_page_offers_every_change(ada: TestClient) -> None:
 
 
 def run(path: Path, *words: str, typed: str = "") -> tuple[int, str]:
-    done = CliRunner().invoke(command, ["--data", str(path.parent), *words], input=typed)
+    done = CliRunner().invoke(command, [*words, "--data", str(path.parent)], input=typed)
     return done.exit_code, done.output
 
 
@@ -268,5 +268,5 @@ def test_accounts_are_managed_on_the_command_line(path: Path) -> None:
 def test_wrong_use_on_the_command_line_is_said(
     path: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["account", "--data", str(path.parent), *words]) == 2
+    assert main(["account", *words, "--data", str(path.parent)]) == 2
     assert said in capsys.readouterr().err
