@@ -28,16 +28,13 @@ from dashboard.analysis.means import (
     times_of,
     visits_of,
 )
-from dashboard.analysis.misreading import (
-    FaceReading,
-    bounds_of,
-    doubt_of,
-    misreading_of,
-)
+from dashboard.analysis.misreading import FaceReading, bounds_of, doubt_of, misreading_of
 from dashboard.analysis.period import (
+    PeriodEffect,
     VitalDrift,
     adjust_periods,
     drift_of,
+    hides,
     orders_of,
     periods_of,
 )
@@ -65,12 +62,7 @@ from dashboard.analysis.study.evidence import evidence_of
 from dashboard.analysis.study.flow import flow_of, recorded_of
 from dashboard.analysis.study.groups import VitalGroups, attribute_of, compare_groups
 from dashboard.analysis.study.mixed import ModelTest, VitalModel, main_analysis, models_of
-from dashboard.statistics import (
-    Bounds,
-    equivalence,
-    still_needed,
-    summarize,
-)
+from dashboard.statistics import Bounds, equivalence, still_needed, summarize
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
@@ -340,10 +332,20 @@ def _with_periods(
     times: Visits,
     drifts: Sequence[VitalDrift],
 ) -> tuple[VitalComparison, ...]:
-    """Add what time in the session may have to do with each paired difference."""
+    """Add what time in the session may have to do with each paired difference, and call none
+    excluded that it may hide.
+    """
     pairs = [(test.kind, test.first, test.second, test.comparison) for test in family]
     effects = adjust_periods(periods_of(pairs, times, drifts), query.correction, query.families)
-    return tuple(replace(test, period=own) for test, own in zip(family, effects, strict=True))
+    return tuple(_timed(test, own) for test, own in zip(family, effects, strict=True))
+
+
+def _timed(test: VitalComparison, effect: PeriodEffect | None) -> VitalComparison:
+    own = test.in_family
+    bounds = bounds_of(test.comparison, test.equivalence, test.misreading)
+    if own is not None and bounds is not None and not own.doubt:
+        own = replace(own, doubt=hides(effect, bounds.bounds.high))
+    return replace(test, period=effect, in_family=own)
 
 
 def _judged(

@@ -59,6 +59,11 @@ class TimeAdjusted:
     slope: float
     gap: float
 
+    def within(self, level: float) -> Interval:
+        """Return the interval of the difference at a level in 0…1, such as 0.90."""
+        half = self.error * float(special.stdtrit(self.df, (1 + level) / 2))
+        return Interval(self.difference - half, self.difference + half)
+
 
 @dataclass(frozen=True, slots=True)
 class Drift:

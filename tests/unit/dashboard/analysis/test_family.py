@@ -24,9 +24,11 @@ def nine_tests(folder: Path, **asked: object) -> Analysis:
     people: dict[str, States] = {}
     for place, (neutral, anger) in enumerate(zip(NEUTRAL, ANGER, strict=True)):
         happy = neutral + (2.0, -3.0, 1.0, -2.0, 3.0, 0.5)[place]
+        met = [("neutral", neutral), ("anger", anger), ("happiness", happy)]
+        if place % 2:
+            met.reverse()
         people[f"P-{place}"] = {
-            state: {HEART: [value], SYSTOLIC: [value + 50 + place % 2]}
-            for state, value in (("neutral", neutral), ("anger", anger), ("happiness", happy))
+            state: {HEART: [value], SYSTOLIC: [value + 50 + place % 2]} for state, value in met
         }
     path = make_study(folder, people)
     return analyse(Reader(path), AnalysisQuery.model_validate(asked))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from dashboard.analysis.analyse import analyse
+from dashboard.analysis.period import hides
 from dashboard.analysis.present.cautions import cautions_of
 from dashboard.analysis.present.response import response_of
+from dashboard.analysis.present.text import sentence
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import Analysis
 from edge_agent.core.vitals import VitalKind
@@ -65,3 +70,48 @@ def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
 
 def test_balanced_order_needs_no_caution(tmp_path: Path) -> None:
     assert about_time(studied(tmp_path, 5, fall=0.5)) == []
+
+
+def hidden(folder: Path, reversed_people: int) -> Analysis:
+    """Anger adds 5 /min, which the five minutes before it have taken away from most people."""
+    people: dict[str, States] = {}
+    for place, noise in enumerate(NOISE):
+        neutral = {HEART: [70.0 + place + noise]}
+        if place < reversed_people:
+            anger = {HEART: [80.0 + place]}
+            people[f"P-{place}"] = {"anger": anger, "neutral": neutral}
+        else:
+            anger = {HEART: [70.0 + place]}
+            people[f"P-{place}"] = {"neutral": neutral, "anger": anger}
+    query = AnalysisQuery(vital=(VitalKind.HEART_RATE,))
+    return analyse(Reader(make_study(folder, people)), query)
+
+
+@pytest.mark.parametrize(
+    ("reversed_people", "why"),
+    [
+        (0, "everybody met the two states in the same order, and time may hide a difference"),
+        (1, "at equal times in the session the difference may be that large"),
+    ],
+)
+def test_what_time_may_hide_is_not_called_excluded(
+    tmp_path: Path, reversed_people: int, why: str
+) -> None:
+    test = hidden(tmp_path, reversed_people).family[0]
+    assert test.in_family is not None
+    assert test.in_family.equivalence_p < 0.05, "the t-test alone would exclude it"
+    assert not test.in_family.equivalent
+    assert f"either way is not called excluded, because {why}." in sentence(test)
+
+
+def test_a_drift_that_order_balances_hides_nothing(tmp_path: Path) -> None:
+    test = studied(tmp_path, 5, fall=3.0).family[0]
+    assert test.period is not None
+    assert test.period.adjusted is not None
+    assert hides(test.period, 5.0) == ""
+    assert hides(replace(test.period, gap=4.0), 5.0) == "", "narrow enough at equal times"
+    assert hides(replace(test.period, gap=4.0), 0.5)
+    alone = replace(test.period, adjusted=None, by_drift=2.0)
+    assert hides(alone, 5.0).endswith("there is no estimate at equal times")
+    assert hides(replace(alone, by_drift=1.0), 5.0) == ""
+    assert hides(None, 5.0) == ""

@@ -136,9 +136,10 @@ def test_no_difference_gets_its_evidence_in_words(tmp_path: Path) -> None:
     path = make_study(tmp_path, {})
     for number in range(30):
         even = 70.0 + number + (1 if number % 2 else -1)
-        add_session(
-            path, f"P-{number:02d}", heart(anger=even, happiness=70.5, neutral=70.0 + number)
-        )
+        states = heart(anger=even, happiness=70.5, neutral=70.0 + number)
+        if number // 2 % 2:
+            states = {state: states[state] for state in reversed(list(states))}
+        add_session(path, f"P-{number:02d}", states)
     factor = answered(path).comparisons[0].bayes_factor
     assert factor is not None
     assert factor.for_none == pytest.approx(5.1, abs=0.1)

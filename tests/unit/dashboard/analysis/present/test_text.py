@@ -28,10 +28,14 @@ def first_sentence(folder: Path, people: dict[str, States]) -> str:
 
 
 def persons(anger: list[float], neutral: list[float]) -> dict[str, States]:
-    return {
-        f"P-{n}": heart(anger=a, neutral=b)
-        for n, (a, b) in enumerate(zip(anger, neutral, strict=True))
-    }
+    """Every second one meets neutral first."""
+    people = {}
+    for n, (a, b) in enumerate(zip(anger, neutral, strict=True)):
+        if n % 2:
+            people[f"P-{n}"] = heart(neutral=b, anger=a)
+        else:
+            people[f"P-{n}"] = heart(anger=a, neutral=b)
+    return people
 
 
 @pytest.mark.parametrize(
