@@ -26,14 +26,26 @@ def heart_sentence(test: HeartTest, query: AnalysisQuery) -> str:
     shown = [test.comparison.difference, tests.t.interval.low, tests.t.interval.high]
     if test.measure in _UNITS:
         unit = _UNITS[test.measure]
-        size = f"{shown[0]:+.1f} {unit} (95 % CI {shown[1]:+.1f} to {shown[2]:+.1f})"
+        ends = f"{_minus(f'{shown[1]:+.1f}')} to {_minus(f'{shown[2]:+.1f}')}"
+        size = f"{_minus(f'{shown[0]:+.1f}')} {unit} (95 % CI {ends})"
     else:
         ratio = [math.exp(value) for value in shown]
         size = f"{ratio[0]:.2f} times (95 % CI {ratio[1]:.2f} to {ratio[2]:.2f})"
     return (
-        f"{start}: {verdict}, {size}; {design} t({tests.t.df:.4g}) = {tests.t.t:.2f}, "
-        f"{method} p = {test.adjusted_p:.3g}, n = {_people(test)}.{without}"
+        f"{start}: {verdict}, {size}; {design} t({tests.t.df:.4g}) = {_minus(f'{tests.t.t:.2f}')}, "
+        f"{method} p {_p(test.adjusted_p)}, n = {_people(test)}.{without}"
     )
+
+
+def _minus(number: str) -> str:
+    """Write a number with a true minus sign, as all other sentences do."""
+    return number.replace("-", "−")
+
+
+def _p(p: float) -> str:
+    if p < 0.001:
+        return "< 0.001"
+    return f"= {p:.3f}"
 
 
 def _people(test: HeartTest) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -15,6 +15,12 @@ from edge_agent.store.study.study_rows import checked_label
 
 E = TypeVar("E", bound=StrEnum)
 Cells = Mapping[str, str]
+_WHOLE = 1000
+_ROUNDED = 40
+"""So far the sum of eight probabilities may lie from the whole: what rounding each to percent
+makes at the worst.
+"""
+_PER_MILLE = "Probabilities are whole numbers in per mille: 0.86 is 860."
 _INTEGER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 
 
@@ -47,6 +53,25 @@ def bounded(cells: Cells, column: str, low: int, high: int, default: int | None 
     if not low <= number <= high:
         raise CellError(column, number, f"is not between {low} and {high}.")
     return number
+
+
+def probabilities(
+    cells: Cells, columns: Sequence[str], defaults: Sequence[int | None] | None = None
+) -> list[int]:
+    """Return the probabilities of one row in per mille; together they are 1000, rounding aside.
+
+    A cell that is empty is its default, where there is one.
+    """
+    values = []
+    for column, default in zip(columns, defaults or [None] * len(columns), strict=True):
+        try:
+            values.append(bounded(cells, column, 0, _WHOLE, default))
+        except CellError as error:
+            raise CellError(column, error.value, f"{error.cure} {_PER_MILLE}") from error
+    if abs(sum(values) - _WHOLE) > _ROUNDED:
+        last = f"in {columns[0]} to {columns[-1]}, {sum(values)} together, are not {_WHOLE}."
+        raise CellError(columns[0], values[0], f"and what stands {last} {_PER_MILLE}")
+    return values
 
 
 def number(cells: Cells, column: str, default: float) -> float:

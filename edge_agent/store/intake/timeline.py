@@ -29,6 +29,7 @@ from edge_agent.store.intake.cells import (
     moment,
     needed,
     number,
+    probabilities,
     text_of,
 )
 from edge_agent.store.intake.options import FileCount, StudyImport
@@ -175,9 +176,8 @@ class TimelineRows:
         at_ms = moment(cells)
         if self._place(row, at_ms, count) is None:
             return None
-        means = [bounded(cells, name, 0, 1000) for name in NAMES]
-        pairs = zip(SMOOTHED, means, strict=True)
-        smoothed = [bounded(cells, name, 0, 1000, mean) for name, mean in pairs]
+        means = probabilities(cells, NAMES)
+        smoothed = probabilities(cells, SMOOTHED, means)
         emotion = text_of(cells, "emotion", _UNCERTAIN)
         if emotion not in {*NAMES, _UNCERTAIN}:
             raise CellError("emotion", emotion, f"is not one of {', '.join(EMOTIONS)}, uncertain.")

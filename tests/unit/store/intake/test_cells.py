@@ -67,3 +67,17 @@ def test_what_cannot_be_understood_is_refused_by_column_and_value(
     assert column in str(refused.value)
     assert said in str(refused.value)
     assert value in str(refused.value)
+
+
+def test_probabilities_are_in_per_mille_and_add_up() -> None:
+    assert cells.probabilities({"a": "860", "b": "139"}, "ab") == [860, 139], "rounded"
+    assert cells.probabilities({"a": "860"}, "ab", [0, 140]) == [860, 140]
+    for a, b, said in (
+        ("0.86", "0.14", "is no whole number. Probabilities are whole numbers in per mille"),
+        ("1", "0", "in a to b, 1 together, are not 1000. Probabilities are whole numbers in per"),
+        ("86", "14", "100 together, are not 1000"),
+        ("1860", "0", "is not between 0 and 1000. Probabilities"),
+    ):
+        with pytest.raises(CellError, match=said) as refused:
+            cells.probabilities({"a": a, "b": b}, "ab")
+        assert refused.value.column == "a"
