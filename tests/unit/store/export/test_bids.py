@@ -78,9 +78,15 @@ def told(path: Path) -> Any:
 
 
 def test_the_official_validator_has_nothing_but_the_missing_authors(
-    dataset: Path, tmp_path_factory: pytest.TempPathFactory
+    recorded: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     validator = downloaded_validator(tmp_path_factory.mktemp("validator"))
+    cut = tmp_path_factory.mktemp("range") / "dataset"
+    within = Choice(None, instant(5).wall_ms, instant(35).wall_ms)  # stimuli go on at both ends
+    format_named("bids").export(recorded, cut, within)
+    assert validated(validator, cut) == (set(), {"NO_AUTHORS"})
+    begun = table(next(cut.glob("sub-P01x2/*/beh/*_events.tsv")))
+    assert begun[0]["onset"] == "2.000", "it began before the range"
     # people have different numbers of sessions, and who wrote the study nobody told
     warnings = {"NO_AUTHORS", "MISSING_SESSION", "INCONSISTENT_SUBJECTS"}
     errors, warned = validated(validator, dataset)
