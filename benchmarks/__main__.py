@@ -76,6 +76,9 @@ def verdict(value: float, bar: list[str | float] | None) -> str:
 def main(arguments: list[str]) -> int:
     """Run what is named, or all short ones; return 1 when a bar is missed."""
     known = sorted(BENCHMARKS)
+    if {"-h", "--help"} & set(arguments):
+        print(f"{__doc__}\nBenchmarks: {', '.join(known)}")
+        return 0
     names = [a for a in arguments if not a.startswith("-")] or [
         name for name in known if name not in LONG
     ]

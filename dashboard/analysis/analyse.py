@@ -257,6 +257,7 @@ def _analysis_of(
         passed_over=readings.passed_over,
         heart_tests=compare_heart(of_hearts, query),
         heart_values=of_hearts.values,
+        session_means=tuple(of_sessions),
         baselines=choices.baselines,
         without_baseline=choices.without_baseline,
         groups=_groups(reader, visits, query),

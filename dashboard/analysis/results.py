@@ -12,7 +12,7 @@ from dashboard.analysis.family import InFamily
 from dashboard.analysis.heart.outcomes import HeartTest, HeartValue
 from dashboard.analysis.heart.variability import StateVariability
 from dashboard.analysis.left_out import LeftOut, WithAll
-from dashboard.analysis.means import StateMean
+from dashboard.analysis.means import SessionMean, StateMean
 from dashboard.analysis.misreading import Misreading
 from dashboard.analysis.period import PeriodEffect, VitalDrift
 from dashboard.analysis.readings import ReadingGroup, Settling
@@ -140,6 +140,7 @@ class Analysis:
         without_baseline: sessions without a baseline of a vital, where a change is asked for.
         groups: of each vital the groups of people, where an attribute is asked for.
         heart_values: what the tests of the beats compare.
+        session_means: of each session and state, which models and tests start from.
         baselines: mean at rest, where a change is asked for.
     """
 
@@ -176,6 +177,7 @@ class Analysis:
     without_baseline: int = 0
     groups: tuple[VitalGroups, ...] = ()
     heart_values: tuple[HeartValue, ...] = ()
+    session_means: tuple[SessionMean, ...] = ()
     baselines: Mapping[Place, float] = field(default_factory=dict)
 
     @property

@@ -21,11 +21,13 @@ def bundle_tables(analysis: Analysis) -> dict[str, str]:
     ``flow.csv``: people and readings from consent to the tests. ``attenuation.csv``: by observed
     emotion, what misreading leaves of a difference at the worst. ``baseline.csv``: means at rest,
     where a change is asked for. ``heart_measure.csv``: what the tests of the beats compare.
+    ``session_mean.csv``: the means that the mixed model and the tests of groups start from.
     """
     tables = {
         "attenuation.csv": _attenuations(analysis),
         "baseline.csv": _baselines(analysis),
         "heart_measure.csv": _heart(analysis),
+        "session_mean.csv": _means(analysis),
     }
     present = {name: text for name, text in tables.items() if text}
     if analysis.flow is not None:
@@ -67,6 +69,24 @@ def _heart(analysis: Analysis) -> str:
         for one in analysis.heart_values
     )
     return _csv(("measure", "title", "participant", "session", "state", "value"), rows)
+
+
+def _means(analysis: Analysis) -> str:
+    """Return one line a person, session and state of each vital."""
+    rows = (
+        (
+            one.kind.value,
+            one.participant,
+            one.session,
+            str(one.state),
+            one.minutes,
+            one.mean,
+            one.readings,
+        )
+        for one in analysis.session_means
+    )
+    heads = ("kind", "participant", "session", "state", "minutes", "mean", "readings")
+    return _csv(heads, rows)
 
 
 def _csv(heads: Sequence[str], rows: Iterable[Row], *, always: bool = False) -> str:

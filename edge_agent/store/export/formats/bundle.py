@@ -42,6 +42,7 @@ _OF_QUESTION = {
     "attenuation.csv": "What misread faces leave of a difference at the worst, for the scripts",
     "baseline.csv": "Means at rest, for the scripts",
     "heart_measure.csv": "Measures of the intervals between beats, for the scripts",
+    "session_mean.csv": "Means of sessions and states, for the mixed model and the tests of groups",
     "multiverse.csv": "The question under every set of choices",
 }
 _SCRIPTS = {

@@ -165,7 +165,7 @@ MACHINES = {
 }
 
 
-def test_machines_of_nlme_gives_the_mean_of_each_machine(
+def test_machines_of_nlme_gives_the_means_and_the_model_of_the_machines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = [
@@ -185,6 +185,17 @@ def test_machines_of_nlme_gives_the_mean_of_each_machine(
     assert tests["anger", "happiness"]["difference"] == pytest.approx(-7.96667, abs=5e-6)
     assert tests["anger", "neutral"]["difference"] == pytest.approx(-13.91667, abs=5e-6)
     assert tests["anger", "neutral"]["n_both"] == 6
+    # Pinheiro and Bates 2000, p. 23: lme(score ~ Machine, Machines, ~ 1 | Worker/Machine), 10 df;
+    # the same of one mean a worker and machine, which is what the model here starts from
+    for pair, t, p in (
+        (("anger", "happiness"), 3.659511, 0.004393),
+        (("anger", "neutral"), 6.392661, 0.000079),
+    ):
+        by_model = tests[pair]["by_model"]
+        assert by_model["error"] == pytest.approx(2.176975, abs=5e-7)
+        assert by_model["df"] == pytest.approx(10, abs=1e-6)
+        assert by_model["t"] == pytest.approx(-t, abs=5e-7)
+        assert by_model["p"] == pytest.approx(p, abs=5e-7)
 
 
 # nlme, data set `ergoStool`: Devore 2000, Probability and Statistics, p. 447; subjects 1 to 9.
@@ -196,7 +207,9 @@ STOOLS = {
 }
 
 
-def test_ergo_stool_of_nlme_gives_the_mean_of_each_stool(tmp_path: Path) -> None:
+def test_ergo_stool_of_nlme_gives_the_means_and_the_model_of_the_stools(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     values = [
         Value(subject, stool, 60.0 + effort)
         for stool, efforts in STOOLS.items()
@@ -207,6 +220,19 @@ def test_ergo_stool_of_nlme_gives_the_mean_of_each_stool(tmp_path: Path) -> None
     expected = (8.555556, 12.444444, 10.777778, 9.222222)
     for stool, mean in zip(STOOLS, expected, strict=True):
         assert found[stool] - 60 == pytest.approx(mean, abs=1e-6), stool
+    asked = [word for stool in STOOLS for word in ("--states", stool)]
+    answer = answered(tmp_path, capsys, *asked)
+    tests = {(one["first"], one["second"]): one["by_model"] for one in answer["comparisons"]}
+    # summary(lme(effort ~ Type, ergoStool, ~ 1 | Subject)) and anova of it: 24 df, F = 22.35564
+    for other, t in (("happiness", 7.497610), ("neutral", 4.284348), ("sadness", 1.285304)):
+        by_model = tests[other, "anger"]
+        assert by_model["error"] == pytest.approx(0.5186838, abs=5e-8)
+        assert by_model["df"] == pytest.approx(24, abs=1e-6)
+        assert by_model["t"] == pytest.approx(t, abs=5e-7)
+    (states,) = answer["all_states"]
+    assert states["f"] == pytest.approx(22.35564, abs=5e-6)
+    uncorrected = stats.f.sf(states["f"], 3, 24)
+    assert uncorrected == pytest.approx(3.935e-07, rel=1e-3)
 
 
 R_TABLES = """
