@@ -103,7 +103,7 @@ class TidySource:
             DataFileError: the file cannot be read.
         """
         with self._reader(table) as reader:
-            return frozenset(_header(reader))
+            return frozenset(_header(reader, self._files[table]))
 
     def rows(self, table: str) -> Iterator[SourceRow]:
         """Yield the rows of a table; texts as they were recorded.
@@ -113,7 +113,7 @@ class TidySource:
         """
         file = self._files[table]
         with self._reader(table) as reader:
-            header = _header(reader)
+            header = _header(reader, file)
             texts = {name for name in header if (table, name) in _TEXTS}
             for cells in reader:
                 if len(cells) != len(header):
@@ -164,6 +164,16 @@ class TidySource:
             yield opened
 
 
-def _header(reader: Reader) -> list[str]:
-    """Return the names of the columns; a file without a line has none."""
-    return [name.strip().lower() for name in next(reader, [])]
+def _header(reader: Reader, file: str) -> list[str]:
+    """Return the names of the columns; a file without a line has none.
+
+    Raises:
+        DataFileError: they are not separated by commas.
+    """
+    names = [name.strip().lower() for name in next(reader, [])]
+    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
+        raise DataFileError(
+            f"{file}, line 1: columns are separated by commas, and decimals have a point. Save the "
+            "table as “CSV, comma delimited”, in a spreadsheet set to English."
+        )
+    return names

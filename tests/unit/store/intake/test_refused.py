@@ -222,3 +222,12 @@ def test_a_table_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match=r"vital\.csv, line 3: has 2 cells"):
         take(tmp_path, source)
     assert stored(tmp_path, "SELECT count(*) FROM session") == [(0,)]
+
+
+@pytest.mark.parametrize("between", [";", "\t"])
+def test_a_spreadsheet_that_writes_no_commas_is_told_what_to_save(
+    tmp_path: Path, between: str
+) -> None:
+    folder = study(tmp_path, vital=f"at,kind,value\n{at(5)},heart_rate,72\n".replace(",", between))
+    with pytest.raises(DataFileError, match=r"vital\.csv, line 1: columns are separated by commas"):
+        take(tmp_path, folder)
