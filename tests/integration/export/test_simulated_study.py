@@ -21,7 +21,8 @@ def test_a_simulated_study_goes_through_recorder_join_and_test_as_the_page_compu
 
 
 def test_rates_are_shares_of_tests_and_of_studies() -> None:
-    found = figures([Outcome(0, False, 3, True, 1200), Outcome(3, True, 3, True, 1300)])
+    found = figures([Outcome(0, 0, False, 3, True, 1200), Outcome(3, 3, True, 3, True, 1300)])
     assert (found["false_positive_rate"], found["family_false_positive_rate"]) == (0.5, 0.5)
+    assert found["false_positive_rate_misread"] == 0.5
     assert (found["naive_false_positive_rate"], found["power"]) == (1.0, 1.0)
     assert (found["study_matched_readings"], found["study_repetitions"]) == (1250.0, 2.0)

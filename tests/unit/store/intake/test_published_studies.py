@@ -187,11 +187,8 @@ def test_machines_of_nlme_gives_the_means_and_the_model_of_the_machines(
     assert tests["anger", "neutral"]["n_both"] == 6
     # Pinheiro and Bates 2000, p. 23: lme(score ~ Machine, Machines, ~ 1 | Worker/Machine), 10 df;
     # the same of one mean a worker and machine, which is what the model here starts from
-    for pair, t, p in (
-        (("anger", "happiness"), 3.659511, 0.004393),
-        (("anger", "neutral"), 6.392661, 0.000079),
-    ):
-        by_model = tests[pair]["by_model"]
+    for other, t, p in (("happiness", 3.659511, 0.004393), ("neutral", 6.392661, 0.000079)):
+        by_model = tests["anger", other]["by_model"]
         assert by_model["error"] == pytest.approx(2.176975, abs=5e-7)
         assert by_model["df"] == pytest.approx(10, abs=1e-6)
         assert by_model["t"] == pytest.approx(-t, abs=5e-7)
@@ -231,8 +228,6 @@ def test_ergo_stool_of_nlme_gives_the_means_and_the_model_of_the_stools(
         assert by_model["t"] == pytest.approx(t, abs=5e-7)
     (states,) = answer["all_states"]
     assert states["f"] == pytest.approx(22.35564, abs=5e-6)
-    uncorrected = stats.f.sf(states["f"], 3, 24)
-    assert uncorrected == pytest.approx(3.935e-07, rel=1e-3)
 
 
 R_TABLES = """
