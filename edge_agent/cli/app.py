@@ -46,7 +46,7 @@ def run(config: Path | None, data: Path | None) -> None:
     """Run the agent: camera, vitals, timeline, MQTT."""
     log_to_stderr()
     settings, folder = load(config, data)
-    from edge_agent.runtime.memory import share_one_heap
+    from edge_agent.runtime.memory import give_back_after_start, share_one_heap
 
     share_one_heap()  # before libraries start threads
     from edge_agent.runtime.agent import Agent
@@ -55,6 +55,7 @@ def run(config: Path | None, data: Path | None) -> None:
     signals = StopSignals()
     agent = Agent(settings, folder)
     signals.call(agent.stop)
+    give_back_after_start()
     leave(agent.run())
 
 

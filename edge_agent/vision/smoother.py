@@ -31,11 +31,15 @@ class Smoothed:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """A track: when it was last read, what it steadied to, and since when it has its label."""
+    """A track: when it was last read, what it steadied to, and since when it has its label.
+
+    ``first`` tells that this is still the label of its first reading.
+    """
 
     at: Instant
     smoothed: Smoothed
     since: Instant
+    first: bool = False
 
 
 class Smoother:
@@ -47,7 +51,9 @@ class Smoother:
     after a long one the track starts anew from its next frame. A label, *uncertain* included, stays
     for at least ``dwell_s``; it comes when its category leads by ``hysteresis``: over the present
     label, or, after *uncertain*, over the threshold (at most by half of what is left to 1, so that
-    every threshold can be reached).
+    every threshold can be reached). The label of a first reading, which may be off, is decided once
+    more after ``dwell_s``, at the middle between where labels come and go: what one frame said does
+    not hold a label, or keep one away, for the seconds after it.
 
     Args:
         time_constant_s: τ; 0 is no smoothing.
@@ -87,11 +93,10 @@ class Smoother:
         before = self._before(track, at)
         if before is None:
             smoothed = Smoothed(raw, label_of(raw, self._uncertain_below))
-            since = at
+            self._states[track] = _State(at, smoothed, at, first=True)
         else:
             expression = self._blend(before.smoothed.expression, raw, at.seconds_since(before.at))
-            smoothed, since = self._labelled(expression, before, at)
-        self._states[track] = _State(at, smoothed, since)
+            smoothed = self._labelled(track, expression, before, at)
         return smoothed
 
     def hold(self, track: int, raw: Expression, at: Instant) -> Smoothed:
@@ -130,17 +135,30 @@ class Smoother:
         )
 
     def _labelled(
-        self, expression: Expression, before: _State, at: Instant
-    ) -> tuple[Smoothed, Instant]:
-        """Return the expression with its label, and since when it has it."""
+        self, track: int, expression: Expression, before: _State, at: Instant
+    ) -> Smoothed:
+        """Return the expression with its label, and note since when it has it."""
         present = before.smoothed.emotion
-        threshold = self._uncertain_below
-        if present is None:
-            threshold += min(self._hysteresis, (1 - threshold) / 2)
-        wanted = label_of(expression, threshold, present, self._hysteresis)
-        if wanted is present or at.seconds_since(before.since) < self._dwell_s:
-            return Smoothed(expression, present), before.since
-        return Smoothed(expression, wanted), at
+        if at.seconds_since(before.since) < self._dwell_s:
+            smoothed = Smoothed(expression, present)
+            self._states[track] = _State(at, smoothed, before.since, before.first)
+            return smoothed
+        wanted = label_of(expression, self._threshold(before), present, self._hysteresis)
+        since = at
+        if wanted is present:
+            since = before.since
+        smoothed = Smoothed(expression, wanted)
+        self._states[track] = _State(at, smoothed, since)
+        return smoothed
+
+    def _threshold(self, before: _State) -> float:
+        """Return the probability from which there is a label after what was before."""
+        lead = min(self._hysteresis, (1 - self._uncertain_below) / 2)
+        if before.first:
+            return self._uncertain_below + lead / 2
+        if before.smoothed.emotion is None:
+            return self._uncertain_below + lead
+        return self._uncertain_below
 
 
 class StateHolder:

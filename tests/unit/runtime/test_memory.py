@@ -1,4 +1,4 @@
-"""The agent's threads share one heap of the C library."""
+"""The agent's threads share one heap of the C library, and what only the start needs goes back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 import pytest
+
+from edge_agent.runtime.memory import _code
 
 COUNT_HEAPS = """
 import threading
@@ -40,3 +42,41 @@ def heaps(call: str) -> int:
 def test_threads_take_memory_from_one_heap_once_that_was_asked() -> None:
     assert heaps("") >= 3
     assert heaps(CALL) == 0
+
+
+GIVE_BACK = """
+import hashlib, resource, ssl, sqlite3
+from edge_agent.runtime.memory import give_back
+def resident():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()
+kept = bytearray(b"kept" * 500_000)
+blocks = [bytearray(3000) for _ in range(3000)]
+last = bytearray(3000)
+before = hashlib.sha256(kept).hexdigest()
+del blocks
+held = resident()
+give_back()
+freed = held - resident()
+assert hashlib.sha256(kept).hexdigest() == before
+assert sqlite3.connect(":memory:").execute("SELECT 6 * 7").fetchone() == (42,)
+print(freed)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be asked")
+def test_what_only_the_start_needed_goes_back_and_everything_still_runs() -> None:
+    done = subprocess.run([sys.executable, "-c", GIVE_BACK], capture_output=True, check=True)
+    assert int(done.stdout) > 9_000_000
+
+
+def test_only_code_that_is_never_written_is_let_go() -> None:
+    maps = """\
+1000-3000 r-xp 00000000 08:01 42         /usr/lib/a library.so
+3000-4000 r--p 00002000 08:01 42         /usr/lib/a library.so
+4000-5000 rw-p 00003000 08:01 42         /usr/lib/a library.so
+5000-6000 rwxp 00000000 08:01 43         /usr/lib/written.so
+6000-7000 r-xp 00000000 00:00 0          [vdso]
+7000-8000 r-xp 00000000 00:00 0
+"""
+    assert list(_code(maps)) == [(0x1000, 0x2000)]

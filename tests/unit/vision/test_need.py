@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import cv2
 import numpy as np
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import Box, Emotion, Face, Frame, Recognition
+from edge_agent.core.expression import Box, Emotion, Expression, Face, Frame, Recognition
 from edge_agent.vision.align import Picture, crop_face
+from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.need import (
     CAREFUL_S,
     KEPT,
@@ -124,9 +127,34 @@ def test_a_face_that_cannot_be_read_is_never_read_carefully(reader: NeedReader) 
     for number in range(4):
         at = START.shifted(2.0 * number)
         reader.read(1, FACE, crop_of(smiling()), at, is_fit=False)
-    assert (reader.careful_readings, reader.quick_readings) == (0, 4)
+    assert (reader.careful_readings, reader.quick_readings) == (0, 1)
     reader.read(1, FACE, crop_of(smiling()), START.shifted(8.0))
     assert reader.careful_readings == 1
+
+
+def test_after_a_face_that_cannot_be_read_the_next_frame_is_looked_at(reader: NeedReader) -> None:
+    crop = crop_of(smiling())
+    before = reader.read(1, FACE, crop, START)
+    again = reader.read(1, FACE, crop_of(serious()), START.shifted(0.2), is_fit=False)
+    reader.plan([1], START.shifted(0.2), is_new=False)
+    assert reader.is_due(START.shifted(0.2 + 1 / FPS))
+    assert again == before
+    assert (reader.careful_readings, reader.quick_readings) == (1, 1)
+
+
+def test_another_picture_of_the_face_is_read_carefully_whatever_the_quick_model_says(
+    chain: Recognizer, reader: NeedReader
+) -> None:
+    class Deaf:
+        def classify(self, _crop: object) -> Expression:
+            return Expression((0.125,) * 8)
+
+    near = NeedReader(chain._classifier, cast("ExpressionClassifier", Deaf()), 0.5)
+    crop = crop_of(smiling())
+    mirrored = np.ascontiguousarray(crop[:, ::-1])
+    for number, shown in enumerate((crop, crop, mirrored, mirrored)):
+        near.read(1, FACE, shown, START.shifted(0.1 * number))
+    assert near.careful_readings == 2
 
 
 def test_a_face_that_moves_is_looked_at_sooner(reader: NeedReader) -> None:

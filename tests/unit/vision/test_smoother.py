@@ -153,6 +153,18 @@ def test_an_expression_that_can_rarely_be_read_does_not_flicker() -> None:
     assert all(later - earlier >= 0.5 - 1e-3 for earlier, later in pairwise(changes))
 
 
+@pytest.mark.parametrize(("first", "later"), [(0.46, 0.47), (0.44, 0.51)])
+def test_what_the_first_frame_said_is_decided_once_more_at_the_middle(
+    first: float, later: float
+) -> None:
+    steady = smoother(time_constant_s=0, dwell_s=0.5)  # labels come at 0.53 and go below 0.45
+    shown = [expression(happiness=first)] + [expression(happiness=later)] * 9
+    found = labels(steady, 0.1, shown)
+    assert found[:5] == [found[0]] * 5
+    assert found[0] is not found[5]
+    assert found[5:] == [found[5]] * 5
+
+
 expressions = st.lists(st.floats(0.001, 1), min_size=8, max_size=8).map(
     lambda weights: Expression(tuple(w / sum(weights) for w in weights))
 )
