@@ -91,17 +91,24 @@ def test_every_page_is_reached_by_its_link_without_a_complaint_or_a_foreign_addr
             wait_for_charts(page)
 
 
+@pytest.fixture(scope="module")
+def paths(browser: Browser, dashboard: DashboardProcess, login: StorageState) -> list[str]:
+    """The addresses of all pages."""
+    with watched_page(browser, login) as page:
+        return page_paths(page, dashboard.address)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_no_page_scrolls_sideways_in_light_or_dark(
     browser: Browser,
     dashboard: DashboardProcess,
     login: StorageState,
+    paths: list[str],
     size: tuple[int, int],
     scheme: str,
 ) -> None:
     with watched_page(browser, login, size, "dark" if scheme == "dark" else "light") as page:
-        paths = page_paths(page, dashboard.address)
         assert {"/live", "/trends", "/account", "/analysis/statistics"} <= set(paths)
         for path in paths:
             page.goto(dashboard.address + path)
