@@ -98,20 +98,20 @@ def _without_unnamed_broker(settings: Settings) -> Settings:
     return settings.model_copy(update={"mqtt": off})
 
 
-def _free_port(settings: Settings, asked: int | None) -> int:
-    """Return the port that was asked for, else the configured one, or a free one when somebody
+def _free_port(settings: Settings, port: int | None) -> int:
+    """Return ``port``, else the configured one, or a free one when somebody
     else listens there.
 
     Raises:
         ServerError: the dashboard could not listen there.
     """
     host = settings.dashboard.host
-    wanted = asked or settings.dashboard.port
+    wanted = port or settings.dashboard.port
     try:
         with socket.create_server((host, wanted), family=family_of(host)):
             return wanted
     except OSError as error:
-        if asked is not None or error.errno != errno.EADDRINUSE:
+        if port is not None or error.errno != errno.EADDRINUSE:
             raise ServerError(
                 f"The demonstration cannot listen on port {wanted} of dashboard.host = {host!r} "
                 f"({error.strerror or error}). Choose another port with --port, or an address of "

@@ -58,8 +58,10 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return done
 
     # What is learnt on from is its checkpoint; to write its model takes longer than to learn.
-    unwritten = {"_write": lambda *_: folder, "finish_card": lambda card, *_: card}
-    with patch.multiple("training.covers.fit", **unwritten):
+    with (
+        patch("training.covers.fit._write", return_value=folder),
+        patch("training.covers.fit.finish_card", return_value=folder),
+    ):
         fit(first, folder / "face-cover-a")
     done = fit(RECIPE, out)
     assert done.stdout.strip() == str(out / "face-cover.json")
