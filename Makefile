@@ -145,12 +145,15 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 # (the other one brings gigabytes of CUDA). pip is asked where it is told to look, then PyTorch's own index, which alone
 # carries that build on most machines; where neither has it, the tests of training say so and are skipped.
 TORCH := torch==2.13.0$(if $(filter x86_64,$(shell uname -m)),+cpu)
+# TRAINING= leaves it out, and with it the tests of training.
+TRAINING ?= yes
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/pip install -q --disable-pip-version-check
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Affect Edge with its test tools into $(VENV) (once, some minutes) …"
 	@extras=dev,ble; \
-	if $(PIP) '$(TORCH)' 2>/dev/null || $(PIP) --no-deps --retries 1 --timeout 15 --index-url $(TORCH_INDEX) '$(TORCH)' 2>/dev/null; \
+	if [ -z "$(TRAINING)" ]; then echo "Training is left out (TRAINING=): its tests are skipped."; \
+	elif $(PIP) '$(TORCH)' 2>/dev/null || $(PIP) --no-deps --retries 1 --timeout 15 --index-url $(TORCH_INDEX) '$(TORCH)' 2>/dev/null; \
 	then extras=dev,ble,training; \
 	else echo "$(TORCH) was found neither by pip nor at $(TORCH_INDEX): the tests of training are skipped."; fi; \
 	$(PIP) -e ".[$$extras]"

@@ -61,6 +61,7 @@ def run_demo(
         AffectEdgeError: it could not start.
     """
     settings = _without_unnamed_broker(load_settings(config, CHANGES))
+    free_port = _free_port(settings, port)  # before the study is made, which takes seconds
     signals = StopSignals()
     with ExitStack() as stack:
         if data is None:
@@ -70,7 +71,7 @@ def run_demo(
         folder = at_home(data)
         agent = Agent(settings, folder)  # has the database to itself from here on
         seed_example_study(folder / DATABASE_NAME, SimulatedPerson, seed=SEED)
-        dashboard = Dashboard(config, folder, port or _free_port(settings), agent)
+        dashboard = Dashboard(config, folder, free_port, agent)
         stack.callback(dashboard.stop)
         signals.call(agent.stop)
         if seconds is not None:
@@ -97,16 +98,25 @@ def _without_unnamed_broker(settings: Settings) -> Settings:
     return settings.model_copy(update={"mqtt": off})
 
 
-def _free_port(settings: Settings) -> int:
-    """Return the configured port, or a free one when somebody else listens there."""
+def _free_port(settings: Settings, port: int | None) -> int:
+    """Return ``port``, else the configured one, or a free one when somebody
+    else listens there.
+
+    Raises:
+        ServerError: the dashboard could not listen there.
+    """
     host = settings.dashboard.host
-    wanted = settings.dashboard.port
+    wanted = port or settings.dashboard.port
     try:
         with socket.create_server((host, wanted), family=family_of(host)):
             return wanted
     except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            return wanted  # the dashboard says what is wrong with it
+        if port is not None or error.errno != errno.EADDRINUSE:
+            raise ServerError(
+                f"The demonstration cannot listen on port {wanted} of dashboard.host = {host!r} "
+                f"({error.strerror or error}). Choose another port with --port, or an address of "
+                "this machine as dashboard.host."
+            ) from error
     with socket.create_server((host, 0), family=family_of(host)) as probe:
         log.warning("port %d is taken; the dashboard listens on another", wanted)
         return int(probe.getsockname()[1])

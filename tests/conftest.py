@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ from tests.support.new_databases import copied_schema
 # other at every step: on a busy machine a test of a second then takes minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Looking for the tests loads hundreds of libraries, of which nothing is ever thrown away: the
+# collector of garbage would look through all of it again and again, there and after each test.
+gc.disable()
+
 # The same cases in every run: a red run can be repeated. To search for new ones: pytest
 # --hypothesis-profile=default
 # A slow machine is no fault of the code: neither deadline nor the speed of making examples counts.
@@ -25,6 +30,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repeatable")
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but for what is loaded now, which stays to the end."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,7 +14,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.browser.page_paths import page_paths, wait_for_charts
-from tests.support.browser import chromium, watched_page
+from tests.support.browser import watched_page
 from tests.support.dashboard import DashboardProcess, fill
 
 pytestmark = pytest.mark.browser
@@ -23,6 +23,17 @@ RUN = """async (rules) => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"], ...rules });
   return violations.flatMap(({ id, nodes }) => nodes.map(({ target, any, all, none }) =>
     `${id}: ${target} ${(any[0] ?? all[0] ?? none[0])?.message}`));
+}"""
+ALIKE = r"""() => {
+  for (const body of document.querySelectorAll("tbody")) {
+    const seen = new Map();
+    for (const row of [...body.rows]) {
+      const form = row.outerHTML.replace(/>[^<]*</g, "><")
+        .replace(/ (?!class=|style=)[\w-]+="[^"]*"/g, (named) => named.replace(/\d+/g, "0"));
+      seen.set(form, (seen.get(form) ?? 0) + 1);
+      if (seen.get(form) > 3) row.remove();
+    }
+  }
 }"""
 COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 SIZES = {
@@ -40,13 +51,6 @@ def axe() -> str:
     if SPEC is None or SPEC.origin is None:
         pytest.skip("axe is not installed (pip install axe-playwright-python)")
     return Path(SPEC.origin).with_name("axe.min.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +91,13 @@ def unfold(page: Page) -> None:
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
 
 
+def leave_out_alike(page: Page) -> None:
+    """Of rows that differ in text and numbers alone, not in colours, leave the first three in each
+    table: axe takes ten seconds for the hundreds of a chart's figures.
+    """
+    page.evaluate(ALIKE)
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page_at_any_size(
@@ -105,6 +116,7 @@ def test_axe_finds_nothing_on_any_page_at_any_size(
             page.goto(dashboard.address + path)
             wait_for_charts(page)
             unfold(page)
+            leave_out_alike(page)
             for width, rules in SIZES[scheme].items():
                 page.set_viewport_size({"width": width, "height": 900})
                 complaints += [f"{path} {width}: {one}" for one in page.evaluate(RUN, rules)]

@@ -28,18 +28,11 @@ from edge_agent.vitals.simulated import SimulatedPerson
 from tests.browser.live_agent import LiveAgent
 from tests.browser.page_paths import page_paths, wait_for_charts
 from tests.support.broker import wait_until
-from tests.support.browser import DESKTOP, PHONE, chromium, has_sideways_scroll, watched_page
+from tests.support.browser import DESKTOP, PHONE, has_sideways_scroll, watched_page
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, fill
 
 pytestmark = pytest.mark.browser
 TITLES = tuple(entry.title for entry in navigation_of(find_pages(routes)))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -91,22 +84,30 @@ def test_every_page_is_reached_by_its_link_without_a_complaint_or_a_foreign_addr
             wait_for_charts(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.fixture(scope="module")
+def paths(browser: Browser, dashboard: DashboardProcess, login: StorageState) -> list[str]:
+    """The addresses of all pages."""
+    with watched_page(browser, login) as page:
+        return page_paths(page, dashboard.address)
+
+
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_no_page_scrolls_sideways_in_light_or_dark(
     browser: Browser,
     dashboard: DashboardProcess,
     login: StorageState,
+    paths: list[str],
     size: tuple[int, int],
-    scheme: str,
 ) -> None:
-    with watched_page(browser, login, size, "dark" if scheme == "dark" else "light") as page:
-        paths = page_paths(page, dashboard.address)
+    with watched_page(browser, login, size) as page:
         assert {"/live", "/trends", "/account", "/analysis/statistics"} <= set(paths)
         for path in paths:
+            page.emulate_media(color_scheme="light")
             page.goto(dashboard.address + path)
             wait_for_charts(page)
             assert not has_sideways_scroll(page), path
+            page.emulate_media(color_scheme="dark")
+            assert not has_sideways_scroll(page), f"{path} in dark"
 
 
 def test_dark_and_light_have_other_colours_in_charts_too(

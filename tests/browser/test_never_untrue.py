@@ -25,7 +25,6 @@ from edge_agent.store.study.study import Study
 from edge_agent.vision.align import Picture
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, Relay, wait_until
-from tests.support.browser import chromium
 from tests.support.dashboard import DashboardProcess
 from tests.support.vision.portraits import smiling
 from tests.support.vision.still_camera import StillCamera
@@ -71,13 +70,6 @@ class Stand:
         """Open a session where none is open."""
         if self.study.open_session() is None:
             self.study.start_session("P-01", Purpose.RESEARCH, "films")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

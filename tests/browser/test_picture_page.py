@@ -11,18 +11,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import PHONE, chromium, has_sideways_scroll, watched_page
+from tests.support.browser import PHONE, has_sideways_scroll, watched_page
 from tests.support.dashboard import DashboardProcess
 from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

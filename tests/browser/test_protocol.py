@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 import signal
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.study.study import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import free_port, wait_until
-from tests.support.browser import Watch, chromium
+from tests.support.browser import Watch
 from tests.support.dashboard import DashboardProcess
 
 pytestmark = pytest.mark.browser
@@ -60,13 +59,6 @@ window.shown = new Set();
 new MutationObserver(() => window.shown.add(document.body?.innerText ?? ""))
   .observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture

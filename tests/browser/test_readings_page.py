@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from tests.support.browser import PHONE, chromium, has_sideways_scroll, watched_page
+from tests.support.browser import PHONE, has_sideways_scroll, watched_page
 from tests.support.dashboard import DashboardProcess
 
 pytestmark = pytest.mark.browser
@@ -23,13 +23,6 @@ CUFF = b"""Date,Time,SYS (kPa),DIA (kPa),Note
 05.01.2026,08:00,16,10.5,rest
 05.01.2026,20:00,16.4,11,
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture

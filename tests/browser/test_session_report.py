@@ -2,62 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, expect
+from playwright.sync_api import Browser, StorageState, expect
 
-from dashboard.web.settings import DashboardOptions
-from edge_agent.store.database.schema import migrate
-from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.simulated import SimulatedPerson
-from tests.support.browser import PHONE, chromium, has_sideways_scroll, watched_page
-from tests.support.dashboard import DashboardProcess
+from tests.support.browser import (
+    BEYOND_THE_SHEET,
+    PHONE,
+    has_sideways_scroll,
+    logged_in,
+    sheets,
+    watched_page,
+)
+from tests.support.dashboard import DashboardProcess, dashboard_of_example
 
 pytestmark = pytest.mark.browser
 MOST_CLICKS = 15
 SHEET = {"width": 680, "height": 1017}
 """The room between the margins of A4, at 96 dots an inch."""
-BEYOND_THE_SHEET = """() => [...document.querySelectorAll("main *")]
-  .filter(one => one.getClientRects().length && !one.closest(".visually-hidden"))
-  .filter(one => one.getBoundingClientRect().right > innerWidth + 1)
-  .map(one => one.tagName + " " + one.textContent.trim().slice(0, 40))"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
     """A dashboard over the example study, which has answers of its participants."""
-    folder = tmp_path_factory.mktemp("report")
-    database = DashboardOptions(data=folder).database
-    migrate(database)
-    seed_example_study(database, SimulatedPerson)
-    with DashboardProcess(folder, "--login-link") as process:
+    with dashboard_of_example(tmp_path_factory.mktemp("report")) as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
     """A login by the link of the first start."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(dashboard.login_link)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Live")
-    state = context.storage_state()
-    context.close()
-    return state
-
-
-def sheets(page: Page) -> int:
-    """Return how many sheets the browser's print makes of the page."""
-    return len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
+    return logged_in(browser, dashboard.login_link)
 
 
 def test_a_study_by_hand_has_its_report_on_paper_within_fifteen_clicks(

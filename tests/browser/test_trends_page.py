@@ -11,19 +11,12 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 from dashboard.web.settings import DashboardOptions
 from tests.browser.page_paths import wait_for_charts
-from tests.support.browser import chromium, watched_page
+from tests.support.browser import watched_page
 from tests.support.dashboard import DashboardProcess, fill
 from tests.support.timeline import query
 
 pytestmark = pytest.mark.browser
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

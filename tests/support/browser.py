@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,11 @@ FLAGS = (
 DESKTOP = (1280, 900)
 PHONE = (360, 740)
 DEADLINE_MS = 30_000
+BEYOND_THE_SHEET = """() => [...document.querySelectorAll("main *")]
+  .filter(one => one.getClientRects().length && !one.closest(".visually-hidden"))
+  .filter(one => one.getBoundingClientRect().right > innerWidth + 1)
+  .map(one => one.tagName + " " + one.textContent.trim().slice(0, 40))"""
+"""What reaches over the right edge of a sheet of paper: a script."""
 
 
 @contextmanager
@@ -113,3 +119,19 @@ def has_sideways_scroll(page: Page) -> bool:
         "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     )
     return wide
+
+
+def sheets(page: Page) -> int:
+    """Return how many sheets the browser's print makes of the page."""
+    return len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
+
+
+def logged_in(browser: Browser, link: str) -> StorageState:
+    """Return the login that a one-time link of the first start gives."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(link)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Live")
+    state = context.storage_state()
+    context.close()
+    return state

@@ -17,7 +17,6 @@ from tests.support.vision.training_runs import (
     NEEDS_TRAINING,
     RECIPE,
     small_recipe,
-    training,
     training_here,
     write_data,
 )
@@ -62,7 +61,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     recipe = folder / RECIPE.name
     recipe.write_text(small_recipe(), encoding="utf-8")
     made = Run(folder / "run", recipe, *write_data(folder), folder / "cache", "")
-    done = training("fit", *ON_CPU, *made.options(recipe, made.folder))
+    done = training_here("fit", *ON_CPU, *made.options(recipe, made.folder))
     assert done.returncode == 0, done.stderr
     return replace(made, printed=done.stdout)
 

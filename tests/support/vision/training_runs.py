@@ -56,23 +56,9 @@ def small_recipe() -> str:
     return text.replace(_NETWORK, _SMALL_NETWORK)
 
 
-def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "training", *map(str, arguments)]
-    environment = uncounted()
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
-
-
 def training_here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The same in this process, for all that is not about a process of its own: PyTorch and the
-    converter take longer to load than a small run to learn.
+    """Run ``python -m training`` in this process, for all that is not about a process of its own:
+    PyTorch and the converter take longer to load than a small run to learn.
     """
     command = ["python -m training", *map(str, arguments)]
     output = StringIO()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
-
 from tools.build_release import ROOT, write_sbom
 from tools.pin_requirements import pins_in
 
 
 def test_the_bill_of_materials_names_every_pinned_package_with_its_hash(tmp_path: Path) -> None:
+    # They load for seconds, which every worker would do while it looks for tests.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     pins = ROOT / "requirements/linux-aarch64-py3.13.txt"
     out = tmp_path / "sbom/packages.cdx.json"
     write_sbom(pins, "1.2.3", out)

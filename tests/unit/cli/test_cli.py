@@ -2,32 +2,71 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from edge_agent import __version__
-from edge_agent.cli import cli
+from edge_agent.cli import cli, main
 from edge_agent.cli.pictures import describe_picture
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def affect_edge(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def variables_of(environment: dict[str, str]) -> dict[str, str]:
+    """The environment of a stranger, with some variables."""
+    counting = {name: value for name, value in os.environ.items() if name.startswith("COV")}
+    return counting | {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"} | environment
+
+
+def affect_edge_process(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run the command as the process that it is."""
     command = [sys.executable, "-m", "edge_agent", *map(str, words)]
-    variables = {name: value for name, value in os.environ.items() if name.startswith("COV")}
-    variables |= {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **environment}
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables, timeout=60
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=variables_of({}),
+        timeout=60,
     )
 
 
+def affect_edge(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run all that a process of the command runs in this one, which has its libraries loaded.
+
+    An error that no sentence is made of is raised, where a process would print a traceback.
+    """
+    command = ["affect-edge", *map(str, words)]
+    output = io.StringIO()
+    errors = io.StringIO()
+    with (
+        patch.object(sys, "argv", command),
+        patch.object(sys, "stdin", io.StringIO()),
+        patch.dict(os.environ, variables_of(environment), clear=True),
+        contextlib.chdir(ROOT),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(errors),
+    ):
+        code: object = None
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+    assert code is None or isinstance(code, int), code
+    return subprocess.CompletedProcess(command, code or 0, output.getvalue(), errors.getvalue())
+
+
 def test_the_version_is_the_packages() -> None:
-    assert affect_edge("--version").stdout.strip() == f"affect-edge {__version__}"
+    assert affect_edge_process("--version").stdout.strip() == f"affect-edge {__version__}"
 
 
 def test_every_command_explains_itself() -> None:
@@ -50,7 +89,7 @@ def test_every_command_explains_itself() -> None:
 
 
 def test_an_unknown_command_is_wrong_use() -> None:
-    done = affect_edge("runn")
+    done = affect_edge_process("runn")
     assert done.returncode == 2
     assert "runn" in done.stderr
 
@@ -119,7 +158,7 @@ def test_vitals_are_imported_and_listed_twice_only_once(tmp_path: Path) -> None:
     )
     data = tmp_path / "data"
     nowhere = "\n2 of 2 lie in no session; there is none yet.\n"
-    first = affect_edge("import-vitals", file, "--data", data)
+    first = affect_edge_process("import-vitals", file, "--data", data)
     assert (first.returncode, first.stdout) == (0, f"2 readings imported{nowhere}")
     second = affect_edge("import-vitals", file, "--data", data)
     assert second.stdout == f"0 readings imported, 2 were there already{nowhere}"
@@ -165,7 +204,7 @@ def test_a_csv_with_a_bad_row_imports_nothing_and_names_row_and_column(tmp_path:
 
 
 def test_an_export_without_a_database_says_what_to_do(tmp_path: Path) -> None:
-    done = affect_edge("export", "--out", tmp_path / "out", "--data", tmp_path / "nothing")
+    done = affect_edge_process("export", "--out", tmp_path / "out", "--data", tmp_path / "nothing")
     assert done.returncode == 1
     assert "affect-edge.db" in done.stderr
     assert not (tmp_path / "out").exists()

@@ -14,7 +14,7 @@ from edge_agent.cli import cli
 from edge_agent.core.errors import StudyError
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.timeline import query
-from tests.unit.cli.test_cli import affect_edge
+from tests.unit.cli.test_cli import affect_edge, affect_edge_process
 
 CODES = "SELECT code FROM participant ORDER BY code"
 
@@ -139,10 +139,10 @@ def test_the_dashboard_command_takes_every_option_of_the_dashboard() -> None:
 
 def test_the_dashboard_command_passes_its_options_on(tmp_path: Path) -> None:
     words = ("--data", tmp_path, "--host", "0.0.0.0", "--certificate", tmp_path / "none.pem")
-    done = affect_edge("dashboard", *words, "--key", tmp_path / "none.key", "--login-link")
+    done = affect_edge_process("dashboard", *words, "--key", tmp_path / "none.key", "--login-link")
     assert done.returncode == 2
     assert "none.pem" in done.stderr
 
 
 def test_analyse_calls_itself_by_the_name_that_people_type() -> None:
-    assert affect_edge("analyse", "--help").stdout.startswith("Usage: affect-edge analyse ")
+    assert affect_edge_process("analyse", "--help").stdout.startswith("Usage: affect-edge analyse ")

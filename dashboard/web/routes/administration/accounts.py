@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -101,31 +102,21 @@ def change_role(
     request: Request, services: ServicesDep, account: AccountDep, number: int, role: RoleField
 ) -> Response:
     """Give an account another role."""
-    try:
-        services.members.set_role(number, role, account.name)
-    except AccountError as error:
-        return _page(request, services, Notices(problem=str(error)))
-    return RedirectResponse(PAGE, 303)
+    return _changed(
+        request, services, lambda: services.members.set_role(number, role, account.name)
+    )
 
 
 @router.post(f"{PAGE}/{{number}}/disable", include_in_schema=False)
 def disable(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
     """Let an account log in no more."""
-    try:
-        services.members.disable(number, account.name)
-    except AccountError as error:
-        return _page(request, services, Notices(problem=str(error)))
-    return RedirectResponse(PAGE, 303)
+    return _changed(request, services, lambda: services.members.disable(number, account.name))
 
 
 @router.post(f"{PAGE}/{{number}}/enable", include_in_schema=False)
 def enable(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
     """Let a disabled account log in again."""
-    try:
-        services.members.enable(number, account.name)
-    except AccountError as error:
-        return _page(request, services, Notices(problem=str(error)))
-    return RedirectResponse(PAGE, 303)
+    return _changed(request, services, lambda: services.members.enable(number, account.name))
 
 
 @router.post(f"{PAGE}/{{number}}/remove", include_in_schema=False)
@@ -150,6 +141,15 @@ def reset(request: Request, services: ServicesDep, account: AccountDep, number: 
         return _page(request, services, Notices(problem=str(error)))
     name = next(member.name for member in services.members.all() if member.id == number)
     return _page(request, services, Notices(link=_whole(request, link), link_of=name))
+
+
+def _changed(request: Request, services: Services, change: Callable[[], None]) -> Response:
+    """Change an account and lead back to the page, which else says why it was not changed."""
+    try:
+        change()
+    except AccountError as error:
+        return _page(request, services, Notices(problem=str(error)))
+    return RedirectResponse(PAGE, 303)
 
 
 def _page(request: Request, services: Services, notices: Notices) -> Response:
