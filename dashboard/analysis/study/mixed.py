@@ -43,7 +43,7 @@ class VitalDesign:
         sessions: with such a mean.
         means: of a state in a session.
         repeated: participants with several sessions.
-        incomplete: sessions that lack a state.
+        incomplete: sessions that lack a state that somebody met; what nobody met, nobody lacks.
     """
 
     participants: int
@@ -156,12 +156,13 @@ def design_of(means: Sequence[SessionMean], states: Sequence[str] = TESTED_STATE
     """Count who has what of one vital."""
     met = Counter((mean.participant, mean.session) for mean in means)
     visits = Counter(code for code, _ in met)
+    seen = {mean.state for mean in means}
     return VitalDesign(
         participants=len(visits),
         sessions=len(met),
         means=len(means),
         repeated=sum(count > 1 for count in visits.values()),
-        incomplete=sum(count < len(states) for count in met.values()),
+        incomplete=sum(count < len(seen.intersection(states)) for count in met.values()),
     )
 
 
