@@ -75,8 +75,8 @@ def open_mediapipe_faces() -> Read:
     )
 
     def read(picture: Any) -> str | None:
-        found = detector.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).detections
-        if not found:
+        detections = detector.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).detections
+        if not detections:
             return None
         return ""
 
@@ -92,8 +92,8 @@ def open_mediapipe_mesh() -> Read:
     )
 
     def read(picture: Any) -> str | None:
-        found = mesh.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).multi_face_landmarks
-        if not found:
+        meshes = mesh.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).multi_face_landmarks
+        if not meshes:
             return None
         return ""
 
@@ -109,8 +109,8 @@ def open_yunet() -> Read:
         scale = min(320 / width, 240 / height)
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         net.setInputSize(size)
-        _, found = net.detect(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
-        if found is None:
+        _, faces = net.detect(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+        if faces is None:
             return None
         return ""
 

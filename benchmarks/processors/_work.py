@@ -62,12 +62,12 @@ def stages(frame: Picture) -> dict[str, Callable[[], object]]:
     """Return what each model does, ready to be run."""
     detector = open_finder()
     face = detector.detect(frame)[0]
-    found: dict[str, Callable[[], object]] = {"detector": lambda: detector.detect(frame)}
+    work: dict[str, Callable[[], object]] = {"detector": lambda: detector.detect(frame)}
     for name in ("expression-accurate", "expression-fast"):
         classifier = ExpressionClassifier(load_model(find_model(name), kind="expression"))
         crop = crop_face(frame, face, classifier.size)
-        found[name.partition("-")[2]] = lambda c=classifier, p=crop: c.classify(p)  # type: ignore[misc]
-    return found
+        work[name.partition("-")[2]] = lambda c=classifier, p=crop: c.classify(p)  # type: ignore[misc]
+    return work
 
 
 def follow(frame: Picture, marks: Marks, *, by_need: bool, settled: int, counted: int) -> None:

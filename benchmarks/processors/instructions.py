@@ -80,10 +80,10 @@ def build_plugin(folder: Path) -> Path:
     Returns:
         Its file.
     """
-    said = subprocess.run(
+    answer = subprocess.run(
         ["qemu-aarch64", "--version"], capture_output=True, text=True, check=True
     ).stdout
-    version = re.search(r"version (\d+)", said)
+    version = re.search(r"version (\d+)", answer)
     interface = 1
     if version is not None and int(version.group(1)) >= 9:
         interface = VERSION_SINCE_9
@@ -167,17 +167,17 @@ def counted(emulated: Emulated, plugin: Path, frame: Path, yunet: Path) -> dict[
     return million_a_frame(done.stdout, marks)
 
 
-def million_a_frame(said: str, marks: Mapping[int, int]) -> dict[str, float]:
+def million_a_frame(output: str, marks: Mapping[int, int]) -> dict[str, float]:
     """Return million instructions of each stage, for one frame.
 
     Args:
-        said: what the work printed: ``stage NAME MARK FRAMES`` for each; the next mark ends it, and
-            the first stage does nothing.
+        output: what the work printed: ``stage NAME MARK FRAMES`` for each; the next mark ends it,
+            and the first stage does nothing.
         marks: instructions since the start, by the mark's number.
     """
     counts: dict[str, float] = {}
     empty = 0
-    for line in said.splitlines():
+    for line in output.splitlines():
         word, name, *numbers = line.split()
         if word != "stage":
             continue

@@ -52,8 +52,8 @@ def prepare(folder: Path) -> None:
     helper = str(folder / "cpuid.so")
     words = ["cc", "-O2", "-shared", "-fPIC", "-o", helper, str(HERE / "_cpuid.c")]
     subprocess.run(words, check=True)
-    asked = ["objdump", "-d", "--no-show-raw-insn", str(library_file())]
-    with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True) as disassembled:
+    words = ["objdump", "-d", "--no-show-raw-insn", str(library_file())]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as disassembled:
         assert disassembled.stdout is not None
         lines = [line.split() for line in disassembled.stdout if "cpuid" in line]
     offsets = [int(words[0].rstrip(":"), 16) for words in lines if words[-1] == "cpuid"]
@@ -86,7 +86,7 @@ def measure_agent(folder: Path, seconds: float) -> dict[str, float]:
     if NEVER_ASKED in (folder / "log.txt").read_text(encoding="utf-8"):
         raise SystemExit(NEVER_ASKED)
     if figures["agent_frames_per_second"] < 0.9 * FPS:
-        raise SystemExit("the agent did not see 15 frames a second: the machine is too busy")
+        raise SystemExit("the agent did not see 15 frames per second: the machine is too busy")
     return {"agent_cpu_percent": figures["agent_with_decoding_cpu_percent"] - decoding}
 
 

@@ -61,14 +61,14 @@ class Seen:
     """What became of one face.
 
     Attributes:
-        found: whether the agent's detector finds it.
+        detected: whether the agent's detector finds it.
         named: whether it gets a category: no flaw, and sure enough.
         flawed: whether it is found and refused.
         right: whether its likeliest category is its label; ``None`` where there is no label.
         label: the category; ``None`` where there is none.
     """
 
-    found: bool
+    detected: bool
     named: bool
     flawed: bool
     right: bool | None = None
@@ -183,7 +183,7 @@ def figures_of(groups: Mapping[str, Sequence[Seen]]) -> dict[str, dict[str, floa
         recalls = [share([one.right for one in seen if one.label == label]) for label in even]
         figures[name] = {
             "faces": len(seen),
-            "found": share([one.found for one in seen]),
+            "found": share([one.detected for one in seen]),
             "refused": share([one.flawed for one in seen]),
             "named": share([one.named for one in seen]),
             "right": share([one.right for one in seen if one.right is not None]),
@@ -223,10 +223,10 @@ def _seen(readings: Sequence[FaceReading], face: Face, label: str | None = None)
     if label is not None:
         right = bool(there) and there[0].expression.dominant.value == label
     if not there:
-        return Seen(found=False, named=False, flawed=False, right=right, label=label)
+        return Seen(detected=False, named=False, flawed=False, right=right, label=label)
     flawed = there[0].reject_reason is not None
     named = not flawed and there[0].emotion is not None
-    return Seen(found=True, named=named, flawed=flawed, right=right, label=label)
+    return Seen(detected=True, named=named, flawed=flawed, right=right, label=label)
 
 
 def _box_of(face: Face) -> tuple[float, float, float, float]:

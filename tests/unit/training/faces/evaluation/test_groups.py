@@ -31,9 +31,9 @@ def test_the_angle_of_a_skin_is_that_of_another_implementation_of_cielab(
     colour: tuple[int, int, int], group: str
 ) -> None:
     lightness, _, b = rgb2lab(np.array([[colour]], dtype=np.uint8))[0, 0]
-    found = typology_angle(*colour)
-    assert found == pytest.approx(math.degrees(math.atan((lightness - 50) / b)), abs=0.5)
-    assert skin_group(found) == group
+    angle = typology_angle(*colour)
+    assert angle == pytest.approx(math.degrees(math.atan((lightness - 50) / b)), abs=0.5)
+    assert skin_group(angle) == group
 
 
 def test_bluish_light_says_nothing_about_a_skin() -> None:
@@ -43,8 +43,8 @@ def test_bluish_light_says_nothing_about_a_skin() -> None:
 
 def seen(label: str, right: int, wrong: int) -> list[Seen]:
     """Faces of one category."""
-    hit = Seen(found=True, named=True, flawed=False, right=True, label=label)
-    miss = Seen(found=False, named=False, flawed=False, right=False, label=label)
+    hit = Seen(detected=True, named=True, flawed=False, right=True, label=label)
+    miss = Seen(detected=False, named=False, flawed=False, right=False, label=label)
     return [hit] * right + [miss] * wrong
 
 
@@ -62,7 +62,7 @@ def test_categories_count_alike_where_each_group_has_enough_of_them() -> None:
 
 
 def test_faces_without_labels_have_no_share_of_right_ones() -> None:
-    faces = [Seen(found=True, named=False, flawed=True)] * 3
+    faces = [Seen(detected=True, named=False, flawed=True)] * 3
     assert figures_of({"all": faces})["all"] == {
         "faces": 3,
         "found": 1.0,
