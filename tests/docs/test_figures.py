@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 from markdown_it.token import Token
 
-from benchmarks.__main__ import BENCHMARKS
+from benchmarks.__main__ import BENCHMARKS, read_bars
 from tests.docs.pages import ROOT, text_of, tokens_of
 from training.commands.main import app
 
@@ -131,7 +130,7 @@ def test_a_figure_has_a_name_or_a_file_or_a_command_that_needs_none(row: Row) ->
 
 
 def test_every_bar_is_a_figure_that_a_benchmark_prints() -> None:
-    bars = tomllib.loads((ROOT / "benchmarks/bars.toml").read_text(encoding="utf-8"))
+    bars = read_bars(int8_dot=True)
     assert [bar for bar in bars if not any(prints(name, bar) for name in BENCHMARKS)] == []
 
 

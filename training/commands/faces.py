@@ -116,3 +116,31 @@ def faces_scores(
     if into_card:
         note_stills(find_model(model), swept)
     click.echo(sweep_text(swept))
+
+
+@click.command("faces-groups")
+@click.option("--faces", type=FILE, required=True, help="Folder with the archives of photographs.")
+@click.option("--yunet", type=FILE, required=True, help="ONNX file of YuNet.")
+@click.option(
+    "--recipe", type=FILE, default=RECIPE, help="Recipe that says which photographs are held out."
+)
+@click.option("--photos", type=FILE, help="Also read these labelled photographs, by light.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most this many portraits.")
+@json_option
+def faces_groups(
+    faces: Path,
+    yunet: Path,
+    recipe: Path,
+    photos: Path | None,
+    limit: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Tell how the whole chain does by skin and by light, as far as the photographs tell it."""
+    from training.faces.evaluation.groups import figures_of, groups_text, run_groups
+
+    told = run_groups(faces, yunet, recipe, photos, limit)
+    if as_json:
+        click.echo(json.dumps({what: figures_of(groups) for what, groups in told.items()}))
+    else:
+        click.echo(groups_text(told))

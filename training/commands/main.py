@@ -9,7 +9,7 @@ import click
 
 from edge_agent.core.errors import AffectEdgeError
 from training.commands.chain import chain
-from training.commands.faces import faces_evaluate, faces_scores
+from training.commands.faces import faces_evaluate, faces_groups, faces_scores
 from training.commands.measure import compare, evaluate, report
 from training.commands.options import (
     RunOptions,
@@ -97,7 +97,7 @@ def quantize(options: RunOptions) -> None:
 
 for _command in (
     *(evaluate, compare, report, chain, explain),
-    *(crop_faces, faces_evaluate, faces_scores),
+    *(crop_faces, faces_evaluate, faces_groups, faces_scores),
 ):
     app.add_command(_command)
 

@@ -7,9 +7,13 @@ import sys
 
 import pytest
 
-from benchmarks.__main__ import verdict
+from benchmarks.__main__ import read_bars, verdict
+from benchmarks.others.comparison import figures_of as compared_with_ours
+from benchmarks.processors.instructions import million_a_frame
+from benchmarks.processors.operators import opened, operators_of
 from benchmarks.soak import Course, figures_of
 from benchmarks.vision import ENOUGH, compared, undisturbed
+from edge_agent.vision.models.card import find_model
 
 
 @pytest.mark.parametrize(
@@ -100,3 +104,52 @@ def test_without_a_browser_the_marker_delay_says_what_to_install(lacking: str, s
     assert done.returncode == 1
     assert done.stderr.startswith("benchmarks.marker_delay: ")
     assert said in done.stderr
+
+
+def test_a_processor_without_int8_dot_products_has_bars_of_its_own() -> None:
+    with_them = read_bars(int8_dot=True)
+    without = read_bars(int8_dot=False)
+    assert with_them["vision_by_need_to_yunet"] == ["<=", 0.2]
+    assert without["vision_by_need_to_yunet"] == ["<=", 0.45]
+    assert with_them["without_dot_agent_cpu_percent"] == without["agent_cpu_percent"] == ["<=", 5]
+    assert with_them["store_trend_90_days_ms"] == without["store_trend_90_days_ms"]
+
+
+def test_instructions_are_those_between_two_marks_without_the_marks_own() -> None:
+    said = "a word of OpenCV\nstage nothing 0 1\nstage yunet 2 1\nstage chain_by_need 4 100\n"
+    marks = {0: 1_000, 1: 4_000, 2: 10_000, 3: 60_013_000, 4: 70_000_000, 5: 1_270_003_000}
+    assert million_a_frame(said, marks) == {"yunet": 60.0, "chain_by_need": 12.0}
+
+
+def test_a_program_of_others_is_judged_where_both_find_a_face() -> None:
+    ours = {"labels": ["anger", "fear", None, "anger"], "ms": 2.0, "memory_mb": 99.0}
+    other = {"labels": ["anger", None, "fear", "fear"], "ms": 70.123, "memory_mb": 681.7}
+    figures = compared_with_ours("some-program", other, ours, ["anger", "fear", "fear", "anger"])
+    assert figures == {
+        "comparison_some_program_found": 0.75,
+        "comparison_some_program_ms": 70.12,
+        "comparison_some_program_memory_mb": 682,
+        "comparison_some_program_right": 0.5,
+        "comparison_some_program_right_where_both_find": 0.5,
+        "comparison_some_program_ours_right_where_both_find": 1.0,
+    }
+    without_labels = {"labels": ["", None, "", ""], "ms": 2.0, "memory_mb": 700.0}
+    assert set(compared_with_ours("faces", without_labels, ours, ["anger"] * 4)) == {
+        "comparison_faces_found",
+        "comparison_faces_ms",
+        "comparison_faces_memory_mb",
+    }
+
+
+def test_a_model_is_taken_apart_into_beginnings_that_the_runtime_runs() -> None:
+    file = find_model("face-cover").with_suffix(".tflite")
+    whole = opened(file.read_bytes(), file.name)
+    operators = list(operators_of(file))
+    assert {operator.name for operator in operators} >= {"PAD + CONV_2D 3×3", "FULLY_CONNECTED"}
+    last = opened(operators[-1].beginning, "last")
+    for run in (whole, last):
+        run.invoke()
+    there, again = (
+        run.get_tensor(run.get_output_details()[0]["index"]).tolist() for run in (whole, last)
+    )
+    assert there == again
