@@ -33,8 +33,9 @@ def packed(chart: Chart) -> dict[str, Any]:
     content["rows"] = _by_columns(chart)
     texts = Counter(json.dumps(values) for values in _long_lists(content))
     shared = [text for text, times in texts.items() if times > 1]
-    content = _replaced(content, {text: number for number, text in enumerate(shared)})
-    return content | {"lists": [_steps(json.loads(text)) for text in shared]}
+    numbers = {text: number for number, text in enumerate(shared)}
+    packed_parts = {name: _replaced(part, numbers) for name, part in content.items()}
+    return packed_parts | {"lists": [_steps(json.loads(text)) for text in shared]}
 
 
 def _by_columns(chart: Chart) -> list[list[Any]]:
