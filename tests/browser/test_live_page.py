@@ -96,6 +96,24 @@ def test_framing_names_what_is_wrong_and_what_was_not_judged(
     assert dark[2:] == ["too dark: add light from the front|false", "towards the camera|true"]
 
 
+def test_the_keys_of_a_page_are_shown_but_not_while_somebody_types(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/live")
+        sheet = page.get_by_role("dialog", name="Keys")
+        page.keyboard.press("?")
+        expect(sheet).to_contain_text("start the condition of that number")
+        page.keyboard.press("Escape")
+        expect(sheet).to_be_hidden()
+        page.goto(f"{dashboard.address}/study")
+        page.get_by_label("Code contains").press("?")
+        expect(page.get_by_label("Code contains")).to_have_value("?")
+        expect(sheet).to_be_hidden()
+        page.get_by_role("button", name="Keys").click()
+        expect(sheet).to_be_visible()
+
+
 def test_a_session_starts_on_live_and_nothing_is_chosen_before_somebody_chooses(
     browser: Browser, dashboard: DashboardProcess, login: StorageState
 ) -> None:

@@ -84,7 +84,18 @@ function showPresentPage() {
   if (row) row.scrollLeft = entry.offsetLeft - (row.clientWidth - entry.offsetWidth) / 2;
 }
 
+/** "?" opens the sheet of keys, wherever nothing is being typed; its script is fetched then. */
+function bindKeys() {
+  const open = () => import("./keys.js").then(({ showKeys }) => showKeys());
+  document.querySelector("[data-keys]")?.addEventListener("click", open);
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "?" || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (document.querySelector("[data-keys]") && !event.target.closest("input, select, textarea, dialog")) open();
+  });
+}
+
 showPresentPage();
+bindKeys();
 localiseTimes(document);
 bindLocalFields(document);
 bindConfirmations(document);

@@ -86,7 +86,7 @@ export class VitalTiles {
     const notes = isSilent ? [silence, `last ${written} ${unit}`, when] : [when, ...warnings];
     element.classList.toggle("is-old", age > OLD_MS);
     const { picture, text } = sparkline(shown, this.histories, deviceNow());
-    element.append(name, value, piece("div", "tile-note", notes.join(" · ")), picture, piece("div", "tile-note", text));
+    element.append(name, value, piece("div", "tile-note", notes.join(" · ")), picture, piece("div", "tile-span", text));
     return element;
   }
 }
