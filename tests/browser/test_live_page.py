@@ -15,6 +15,18 @@ from tests.support.browser import PHONE, chromium, has_sideways_scroll, watched_
 from tests.support.dashboard import DashboardProcess, fill
 
 pytestmark = pytest.mark.browser
+FRAMING = """async () => {
+  const live = document.querySelector('script[src$="js/live.js"]').src;
+  const { framing } = await import(live.replace("live.js", "framing.js"));
+  const faces = [
+    { box: [0, 0.2, 0.3, 0.4], flaw: null }, { box: [0.1, 0, 0.8, 1], flaw: null },
+    { box: [0.4, 0.4, 0.03, 0.04], flaw: "too_small" },
+    { box: [0.4, 0.4, 0.1, 0.08], flaw: "turned_away" },
+    { box: [0.4, 0.4, 0.2, 0.3], flaw: "too_dark" },
+  ];
+  const said = (face) => framing(face, { width: 640, height: 480 });
+  return faces.map((face) => said(face).map(([words, isGood]) => `${words}|${isGood}`));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +87,9 @@ def test_live_tells_how_the_face_stands_and_how_the_last_minutes_went(
 def test_framing_names_what_is_wrong_and_what_was_not_judged(
     browser: Browser, dashboard: DashboardProcess, login: StorageState
 ) -> None:
-    asked = """async () => {
-      const path = document.querySelector('script[src$="js/live.js"]').src.replace('live.js', 'framing.js');
-      const { framing } = await import(path);
-      const frame = { width: 640, height: 480 };
-      const said = (box, flaw) => framing({ box, flaw }, frame).map(([words, isGood]) => `${words}|${isGood}`);
-      return [said([0, 0.2, 0.3, 0.4], null), said([0.1, 0, 0.8, 1], null), said([0.4, 0.4, 0.03, 0.04], "too_small"),
-              said([0.4, 0.4, 0.1, 0.08], "turned_away"), said([0.4, 0.4, 0.2, 0.3], "too_dark")];
-    }"""  # noqa: E501 - JavaScript
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/live")
-        left, close, small, turned, dark = page.evaluate(asked)
+        left, close, small, turned, dark = page.evaluate(FRAMING)
     assert left[0] == "too far left|false" and close[0] == "too close|false"
     assert small[1:] == [
         "19 px, wanted 48 or more: come closer|false",

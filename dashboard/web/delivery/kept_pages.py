@@ -25,8 +25,8 @@ def keep_page(request: Request, page: HTMLResponse) -> Response:
     """
     etag = f'W/"{hashlib.sha256(page.body).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": _KEPT, "Vary": "Cookie"}
-    asked = request.headers.get("if-none-match", "")
-    if page.status_code == 200 and etag in [one.strip() for one in asked.split(",")]:
+    known = request.headers.get("if-none-match", "")
+    if page.status_code == 200 and etag in [one.strip() for one in known.split(",")]:
         return Response(status_code=304, headers=headers)
     page.headers.update(headers)
     return page

@@ -9,7 +9,7 @@ const EVERYWHERE = [
   [["Esc"], "close this sheet"],
 ];
 const OF_PAGES = {
-  "/live": ["Live, while a session is open", [[["1"], "to 9: start the condition of that number, or end it"]]],
+  "/live": ["Live, while a session is open", [[["1 to 9"], "start the condition of that number, or end it"]]],
   "/protocol": ["Protocol", [
     [["Space"], "start, pause, resume"],
     [["←"], "repeat the present step"],

@@ -6,10 +6,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
+from dashboard.web.routes.models import NAVIGATION
 from tests.support.dashboard import log_in_as
 
 
-@pytest.mark.parametrize("path", ["/analysis/statistics", "/models"])
+@pytest.mark.parametrize("path", ["/analysis/statistics", NAVIGATION.path])
 def test_a_page_that_is_still_so_is_not_sent_again(ada: TestClient, path: str) -> None:
     first = ada.get(path)
     assert first.headers["cache-control"] == "private, no-cache"
@@ -21,12 +22,12 @@ def test_a_page_that_is_still_so_is_not_sent_again(ada: TestClient, path: str) -
 
 
 def test_who_logs_in_next_gets_a_page_of_their_own(ada: TestClient) -> None:
-    etag = ada.get("/models").headers["etag"]
+    etag = ada.get(NAVIGATION.path).headers["etag"]
     other = log_in_as(ada, Role.VIEWER)
-    answer = other.get("/models", headers={"if-none-match": etag})
+    answer = other.get(NAVIGATION.path, headers={"if-none-match": etag})
     assert answer.status_code == 200 and answer.headers["etag"] != etag
     ada.cookies.clear()
-    assert ada.get("/models", headers={"if-none-match": etag}).status_code == 303
+    assert ada.get(NAVIGATION.path, headers={"if-none-match": etag}).status_code == 303
 
 
 @pytest.mark.parametrize("path", ["/live", "/trends", "/study", "/analysis", "/export"])

@@ -6,12 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -100,28 +97,6 @@ def test_a_session_with_a_protocol_that_cannot_be_used_is_not_opened(client: Tes
     refused = client.post("/api/v1/session", json=form | {"protocol": "nothing"})
     assert (refused.status_code, "There is no protocol" in refused.json()["detail"]) == (400, True)
     assert client.get("/api/v1/session").json()["session"] is None
-
-
-def test_the_code_that_a_tablet_sees_is_the_address_of_the_participants_page(
-    client: TestClient,
-) -> None:
-    path = started(client)
-    page = client.get("/protocol").text
-    assert "known to this machine alone" in page
-    size = int(page.split('<svg viewBox="0 0 ')[1].split(" ")[0])
-    drawn = page.split('class="qr"><path stroke="#000" d="')[1].split('"')[0]
-    code = np.full((size, size), 255, np.uint8)
-    x = y = 0.0
-    for step, first, second in re.findall(r"([Mmh])(-?[0-9.]+)(?: (-?[0-9.]+))?", drawn):
-        if step == "h":
-            code[int(y), int(x) : int(x) + int(first)] = 0
-            x += float(first)
-        elif step == "m":
-            x, y = x + float(first), y + float(second)
-        else:
-            x, y = float(first), float(second)
-    seen = cv2.QRCodeDetector().detectAndDecode(np.kron(code, np.ones((8, 8), np.uint8)))[0]
-    assert seen == f"http://127.0.0.1{path}"
 
 
 def test_at_work_a_session_is_refused_with_the_reason(client: TestClient) -> None:
