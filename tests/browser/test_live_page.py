@@ -73,7 +73,7 @@ def test_live_tells_how_the_face_stands_and_how_the_last_minutes_went(
         expect(page.locator("#framing-ready")).to_have_text("ready")
         assert framing(page) == [
             "in the zone",
-            "200 px, wanted 48 or more",
+            "200 px, 48 wanted",
             "enough",
             "towards the camera",
         ]
@@ -92,7 +92,7 @@ def test_framing_names_what_is_wrong_and_what_was_not_judged(
         left, close, small, turned, dark = page.evaluate(FRAMING)
     assert left[0] == "too far left|false" and close[0] == "too close|false"
     assert small[1:] == [
-        "19 px, wanted 48 or more: come closer|false",
+        "19 px, 48 wanted: come closer|false",
         "not judged yet|null",
         "not judged yet|null",
     ]

@@ -19,7 +19,7 @@ function place([x, y, width, height]) {
 }
 
 function size(px) {
-  const text = `${Math.round(px)} px, wanted ${WANTED_PX} or more`;
+  const text = `${Math.round(px)} px, ${WANTED_PX} wanted`;
   if (px < LEAST_PX) return [`${text}: come closer`, false];
   return [px < WANTED_PX ? `${text}: closer is better` : text, px >= WANTED_PX];
 }
