@@ -7,8 +7,6 @@ times as long until a chart is drawn. ``tools/update_plotly.py`` takes a newer o
 
 from __future__ import annotations
 
-import functools
-import re
 from pathlib import Path
 
 PLOTLY_VERSION = "4.1.1"
@@ -28,16 +26,3 @@ def plotly_address() -> str:
 def plotly_file() -> Path:
     """Return Plotly's script; its licence lies beside it."""
     return Path(__file__).parent / "plotly" / "plotly-basic.min.js"
-
-
-@functools.cache
-def plotly_style_ids() -> tuple[str, ...]:
-    """Return the ids of the style elements that Plotly would add when it loads.
-
-    Where an element has the id already it adds none. Our content security policy forbids inline
-    styles, and those are for maps, which we do not draw.
-    """
-    ids = re.findall(
-        r'getElementById\("([0-9a-f]{64})"\)', plotly_file().read_text(encoding="utf-8")
-    )
-    return tuple(dict.fromkeys(ids))

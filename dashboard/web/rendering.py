@@ -14,7 +14,8 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from dashboard.accounts.roles import MAY, Permission
-from dashboard.charts.plotly_script import plotly_address, plotly_style_ids
+from dashboard.charts.packed import packed
+from dashboard.charts.plotly_script import plotly_address
 from dashboard.web.delivery.static_files import NamedAddresses
 from dashboard.web.login_guard import account_of
 from dashboard.web.pages import NavigationEntry
@@ -102,6 +103,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         file_size=file_size,
         words=words,
         iso=iso_utc,
+        packed=packed,
         thousands=lambda n: f"{n:,}",
     )
     environment.globals.update(
@@ -109,8 +111,8 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         version=__version__,
         emotions=[emotion.value for emotion in EMOTIONS],
         plotly_address=plotly_address(),
-        plotly_style_ids=plotly_style_ids(),
     )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     return Jinja2Templates(env=environment)
 
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import edge_agent
 from edge_agent.camera.capture import CaptureWorker
 from edge_agent.config import Settings
 from edge_agent.core import clock
@@ -29,7 +28,7 @@ from edge_agent.mqtt.topics import Topics
 from edge_agent.runtime.dispatcher import EventDispatcher
 from edge_agent.runtime.factories import camera_factory, configured_recognizer
 from edge_agent.runtime.health.alarms import AgentFigures
-from edge_agent.runtime.health.report import HealthMonitor
+from edge_agent.runtime.health.report import health_monitor
 from edge_agent.runtime.health.watchdog import is_fresh
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
 from edge_agent.runtime.mqtt_setup import configured_client
@@ -131,7 +130,7 @@ class Agent:
             self._rescue.before_start()
             migrate(self._database)
             self._build(data, recognizer)
-            self._monitor = HealthMonitor(data, settings.device.name, edge_agent.__version__)
+            self._monitor = health_monitor(self._database, settings.device.name)
             self._notifier = SystemdNotifier.from_environment(environment)
             self._start_timers()
         except BaseException:

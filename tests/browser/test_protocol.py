@@ -293,6 +293,12 @@ def test_a_protocol_outlives_a_closed_page_and_a_killed_dashboard(
         operator = Keyboard(context.new_page())
         operator.page.goto(first.login_link)
         started(operator, consented(operator))
+        operator.page.get_by_text("QR code of the address").click()
+        picture = np.frombuffer(operator.page.locator(".qr-code").screenshot(), np.uint8)
+        drawn = cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE)
+        assert drawn is not None
+        seen = cv2.QRCodeDetector().detectAndDecode(drawn)[0]
+        assert seen == operator.page.locator("#participant-address").text_content()
         participant = opened_page(operator)
         participant.press("Space")
         operator.press("Space")

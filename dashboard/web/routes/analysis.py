@@ -16,6 +16,7 @@ from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import DOUBTS, HEART_NAMES, AnalysisQuery, StateBy
 from dashboard.analysis.states import same_label
+from dashboard.web.delivery.kept_pages import keep_page
 from dashboard.web.face_reading import face_reading
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
@@ -78,7 +79,7 @@ def statistics_page(request: Request) -> Response:
     """Show what is computed and why, with sources: the documentation, for a dashboard without a
     network.
     """
-    return render(request, "statistics.html")
+    return keep_page(request, render(request, "statistics.html", now_ms=None))
 
 
 @router.get("/api/v1/analysis")

@@ -9,18 +9,22 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import Permission
+from dashboard.charts.health_history import BUCKETS, HEIGHT, health_figures
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
-from dashboard.web.schemas import HealthModel, ModelInUse
-from dashboard.web.services import Services, ServicesDep
+from dashboard.web.schemas import ApiModel, EpochMs, HealthModel, ModelInUse
+from dashboard.web.services import OptionsDep, Services, ServicesDep
 from edge_agent import __version__
+from edge_agent.core import clock
 from edge_agent.core.support import read_support
 from edge_agent.runtime.live_feed import live_messages
 from edge_agent.store.read.overview import models_in_use
+from edge_agent.store.upkeep.health_history import DAY_MS, health_minutes
 
 router = APIRouter(tags=["health"])
 NAVIGATION = NavigationEntry(
@@ -41,7 +45,36 @@ async def alive() -> dict[str, str]:
 @router.get("/health", include_in_schema=False, dependencies=[needs(Permission.SEE)])
 def health_page(request: Request, services: ServicesDep) -> Response:
     """Show the state of agent, database and models; the agent's part is filled by the live feed."""
-    return render(request, "health.html", health=_read(services, None))
+    end_ms = clock.now().wall_ms
+    minutes = health_minutes(services.options.database, end_ms - DAY_MS, end_ms)
+    return render(
+        request,
+        "health.html",
+        health=_read(services, None),
+        history=health_figures(minutes, end_ms),
+        history_end=minutes[-1].at_ms if minutes else None,
+        buckets=BUCKETS,
+        history_height=HEIGHT,
+    )
+
+
+class HealthMinuteModel(ApiModel):
+    """The appliance at one minute of the last day, and what it lost since the minute before."""
+
+    at: EpochMs = Field(validation_alias="at_ms")
+    fps: float | None = Field(description="Frames per second; null: the camera was not to run")
+    frames_dropped: int = Field(description="Frames skipped because a newer one was there")
+    rows_dropped: int = Field(description="Rows that could not be written")
+    celsius: float | None = Field(description="Temperature of the processor; null: not known")
+    disk_free: int | None = Field(description="Bytes on the data disk; null: not known")
+
+
+@router.get("/api/v1/health/history", dependencies=[needs(Permission.SEE)])
+def get_history(options: OptionsDep) -> list[HealthMinuteModel]:
+    """Return the last 24 hours of the appliance, a row a minute while the agent ran."""
+    end_ms = clock.now().wall_ms
+    minutes = health_minutes(options.database, end_ms - DAY_MS, end_ms)
+    return [HealthMinuteModel.model_validate(one) for one in minutes]
 
 
 @router.get("/api/v1/health", dependencies=[needs(Permission.SEE)])

@@ -11,9 +11,10 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import Permission
-from dashboard.protocols.file import find_protocol
+from dashboard.protocols.file import find_protocol, list_protocols
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep, login_token
+from dashboard.web.once import new_key
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.schemas import (
@@ -30,12 +31,14 @@ from dashboard.web.schemas import (
 from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Purpose, Session, SessionSetting
 from edge_agent.core.timers import Every
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import Trend
 from edge_agent.store.study.past import PastMarker
+from edge_agent.store.study.roster import consenting
 from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
@@ -49,6 +52,8 @@ NAVIGATION = NavigationEntry(
 
 STRIP_MS = 120_000
 CHECK_SECONDS = 15.0
+_MOST_READY = 200
+"""Beyond this a code is typed: a list of thousands helps nobody, and costs every visit."""
 CLOCK_SECONDS = 1.0
 _CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"model": Problem, "description": "A rule of the study forbids it"}
@@ -62,7 +67,9 @@ def home() -> Response:
 
 
 @router.get("/live", include_in_schema=False)
-def live_page(request: Request, study: StudyDep, reader: ReaderDep) -> Response:
+def live_page(
+    request: Request, services: ServicesDep, study: StudyDep, reader: ReaderDep
+) -> Response:
     """Show what the camera and the sensors see now."""
     recent = _last_minutes(reader)
     start = {
@@ -74,8 +81,9 @@ def live_page(request: Request, study: StudyDep, reader: ReaderDep) -> Response:
         ],
         "strip": _recent(recent),
         "simulated": recent.simulated,
+        "unusable": sorted(UNUSABLE),
     }
-    return render(request, "live.html", start=start)
+    return render(request, "live.html", start=start, choices=session_choices(services))
 
 
 @router.get(
@@ -199,6 +207,23 @@ def open_session(
     )
 
 
+def session_choices(services: Services) -> dict[str, object]:
+    """Return what the form that starts a session offers.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    options = services.options
+    return {
+        "ready": consenting(options.database, _MOST_READY),
+        "most_ready": _MOST_READY,
+        "once": new_key(),
+        "purposes": options.purposes,
+        "settings": list(SessionSetting),
+        "protocols": list_protocols(options.protocols),
+    }
+
+
 def session_state(study: Study) -> SessionState:
     """Return the open session with its condition and markers."""
     session = study.open_session()
@@ -264,6 +289,7 @@ def _tile(kind: VitalKind) -> dict[str, object]:
         "unit": spec.unit_shown,
         "digits": spec.decimals,
         "stream": spec.stream,
+        "colour": spec.colour,
     }
 
 

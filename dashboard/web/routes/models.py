@@ -18,6 +18,7 @@ from dashboard.charts.model_figures import (
     reliability_chart,
     robustness_rows,
 )
+from dashboard.web.delivery.kept_pages import keep_page
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
@@ -83,14 +84,16 @@ def models_page(request: Request, options: OptionsDep) -> Response:
         for one in models
     ]
     without_card = [one for one in used if one.card is None]
-    return render(
+    page = render(
         request,
         "models.html",
+        now_ms=None,
         used=used,
         shown=shown,
         without_card=without_card,
         problems=problems,
     )
+    return keep_page(request, page)
 
 
 @router.get("/api/v1/models")

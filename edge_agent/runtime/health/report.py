@@ -10,10 +10,12 @@ from typing import Any, Protocol
 
 import psutil
 
+from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.runtime.health.alarms import AgentFigures, AlarmLimits, MachineState, alarms
 from edge_agent.runtime.health.throttling import Throttling, ThrottlingProbe
+from edge_agent.store.upkeep.health_history import HealthHistory
 
 _PROCESSOR_SENSORS = ("cpu_thermal", "coretemp", "k10temp", "zenpower", "soc_thermal", "acpitz")
 """Names that Linux gives the processor's sensor: Raspberry Pi first, then PCs."""
@@ -38,6 +40,12 @@ def processor_temperature(sensors: Mapping[str, Sequence[TemperatureReading]]) -
     return None
 
 
+def health_monitor(database: Path, device: str) -> HealthMonitor:
+    """Return the monitor of an agent over its database, which keeps a report a minute."""
+    history = HealthHistory(database)
+    return HealthMonitor(database.parent, device, __version__, history=history)
+
+
 class HealthMonitor:
     """Builds the health report.
 
@@ -47,6 +55,7 @@ class HealthMonitor:
         version: of the agent.
         limits: of the alarms; ``None``: the usual ones.
         throttling: asks the firmware about power and heat; ``None``: through ``vcgencmd``.
+        history: keeps a report of each minute; ``None``: none is kept.
 
     Example:
         >>> from edge_agent.core import clock
@@ -64,12 +73,14 @@ class HealthMonitor:
         *,
         limits: AlarmLimits | None = None,
         throttling: ThrottlingProbe | None = None,
+        history: HealthHistory | None = None,
     ) -> None:
         self._data = data
         self._device = device
         self._version = version
         self._limits = limits or AlarmLimits()
         self._throttling = throttling or ThrottlingProbe()
+        self._history = history
         self._process = psutil.Process()
         self._process.cpu_percent()
         self._started_s = clock.boot_seconds()
@@ -85,7 +96,7 @@ class HealthMonitor:
             clock_synchronised=clock.is_synchronised(),
         )
         throttling = machine.throttling
-        return {
+        report = {
             "schema": 1,
             "at": iso_utc(at.wall_ms),
             "device": self._device,
@@ -108,6 +119,9 @@ class HealthMonitor:
                 for name, text in alarms(figures, machine, self._limits).items()
             ],
         }
+        if self._history is not None:
+            self._history.keep(report, at)
+        return report
 
     def _disk(self) -> dict[str, Any] | None:
         """Return the space on the data disk; ``None`` when the folder is gone."""

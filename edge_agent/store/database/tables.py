@@ -293,3 +293,14 @@ ROLES = (
     "ALTER TABLE login ADD COLUMN browser TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE audit ADD COLUMN seal TEXT",
 )
+# How the appliance was, a row a minute, for one day: nothing about a person.
+HEALTH = (
+    """CREATE TABLE health_minute (
+        at INTEGER PRIMARY KEY,
+        fps REAL,
+        frames_dropped INTEGER NOT NULL,
+        rows_dropped INTEGER NOT NULL,
+        celsius REAL,
+        disk_free INTEGER
+    ) STRICT""",
+)

@@ -61,6 +61,7 @@ HEAVY |= {
     "sqlite_utils",
     "skimage",
     "matplotlib",
+    "segno",
     "zxcvbn",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from markupsafe import Markup
 
 from dashboard.accounts.roles import Permission
 from dashboard.protocols.file import list_protocols
@@ -33,6 +34,7 @@ from edge_agent.core.errors import StudyError
 router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN)])
 
 SIGN_OF_LIFE_S = 5.0
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _CONFLICT: dict[int | str, dict[str, Any]] = {
     409: {"model": Problem, "description": "No protocol is running"}
 }
@@ -45,9 +47,23 @@ def protocol_page(request: Request, runner: ProtocolRunnerDep) -> Response:
     view = runner.view()
     if view is None:
         return RedirectResponse("/study", 303)
+    state = protocol_state_model(view)
     return render(
-        request, "protocol.html", state=protocol_state_model(view).model_dump(mode="json")
+        request,
+        "protocol.html",
+        state=state.model_dump(mode="json"),
+        qr_code=_qr_code(f"{request.base_url}{state.participant_path[1:]}"),
+        is_loopback=request.url.hostname in _LOOPBACK,
     )
+
+
+def _qr_code(address: str) -> Markup:
+    """Draw an address for the camera of a tablet, black on what lies behind it."""
+    import segno  # few pages need it
+
+    code = segno.make(address, error="m", micro=False)
+    # no value of ours is put into this text but the address, which is drawn and not written
+    return Markup(code.svg_inline(svgclass="qr", lineclass=None, omitsize=True, border=4))  # noqa: S704
 
 
 @router.get("/api/v1/protocols")

@@ -10,13 +10,12 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.roles import Permission
-from dashboard.protocols.file import ProtocolError, list_protocols
+from dashboard.protocols.file import ProtocolError
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
-from dashboard.web.once import new_key
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
-from dashboard.web.routes.live import close_session, open_session
+from dashboard.web.routes.live import close_session, open_session, session_choices
 from dashboard.web.schemas import SessionModel
 from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.core.errors import StudyError
@@ -26,7 +25,6 @@ from edge_agent.store.study.roster import (
     ConsentState,
     Question,
     RosterOrder,
-    consenting,
     read_roster,
 )
 
@@ -42,8 +40,6 @@ _STUDY = "/study"
 CONSENT_VERSION = "3"
 
 _SESSION_ROWS = 25
-_MOST_READY = 200
-"""Beyond this a code is typed: a list of thousands helps nobody, and costs every visit."""
 _LAST_PAGE = 1_000_000
 
 CodeField = Annotated[str, Form(max_length=100)]
@@ -281,10 +277,8 @@ def _page(
         question=question.participants,
         roster=roster,
         roster_address=lambda page: question.address(page=page),
-        ready=consenting(database, _MOST_READY),
-        most_ready=_MOST_READY,
+        choices=session_choices(services),
         chosen=chosen,
-        once=new_key(),
         sessions=shown,
         session_count=len(sessions),
         session_page=session_page,
@@ -293,9 +287,6 @@ def _page(
         ended=next((one for one in sessions if one.id == ended and one.end_ms), None),
         counts=session_counts(database, [one.id for one in shown]),
         open_session=study.open_session(),
-        purposes=services.options.purposes,
-        settings=list(SessionSetting),
-        protocols=list_protocols(services.options.protocols),
         running=running is not None and not running.is_over,
     )
 

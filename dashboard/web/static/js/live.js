@@ -2,6 +2,7 @@
 
 import { showChecklist } from "./checklist.js";
 import { followFeed } from "./feed.js";
+import { showFraming, zoneOf } from "./framing.js";
 import { ago, deviceNow, span } from "./page.js";
 import { bindSession } from "./session.js";
 import { Standing } from "./standing.js";
@@ -11,6 +12,7 @@ import { VitalTiles } from "./vitals.js";
 const SPEAK_MS = 4000;
 const LOOK_MS = 250;
 const UNREAD_MS = 1000; // one frame that is blurred is no news
+const SPARK_MS = 300000;
 const COMMIT_MS = 12000; // the recorder writes every ten seconds
 const FLAWS = {
   cut_off: "The face is cut off by the edge of the picture",
@@ -27,7 +29,7 @@ const start = JSON.parse(byId("live-start").textContent);
 
 const bars = new Map([...byId("bars").children].map((line) => [line.dataset.emotion, line]));
 const strip = new Strip(byId("strip"), byId("strip-text"), [...bars.keys()], start.strip);
-const vitals = new VitalTiles(byId("vitals"), byId("vitals-empty"), start.kinds, start.vitals);
+const vitals = new VitalTiles(byId("vitals"), byId("vitals-empty"), start.kinds, start.vitals, start.unusable);
 const standing = new Standing();
 const session = bindSession(start.session);
 let spoken = { text: "", at: 0 };
@@ -68,6 +70,7 @@ function showPlace(message) {
   const place = byId("place");
   place.setAttribute("viewBox", `0 0 ${width} ${height}`);
   place.replaceChildren(
+    zoneOf(message.frame),
     ...message.faces.map((face) => {
       const box = document.createElementNS("http://www.w3.org/2000/svg", "rect");
       const [x, y, w, h] = face.box;
@@ -146,22 +149,28 @@ function show() {
   if (reason) {
     showNothing(reason);
     byId("place").replaceChildren();
+    showFraming(byId("framing"), byId("framing-ready"), null, null);
     setPlaceText(`${reason}.`);
     return;
   }
   const { message } = last;
   showPlace(message);
   const face = message.faces.find((candidate) => candidate.primary);
+  showFraming(byId("framing"), byId("framing-ready"), face, message.frame);
   if (!face) showNothing("No face in the picture");
   else if (!face.flaw) showFace(face);
   else if (performance.now() - readAt > UNREAD_MS) showNothing(FLAWS[face.flaw] ?? "The face cannot be read");
   byId("now-age").textContent = face ? `· ${ago(ageOfLast())}` : "";
 }
 
-/** Fill the strip with what was recorded while this page did not listen. */
-async function fillStrip() {
-  const answer = await fetch("/api/v1/live/recent").catch(() => null);
-  if (answer?.ok) strip.fill(await answer.json());
+/** Fill strip and small lines with what was recorded while this page did not listen. */
+async function fillIn() {
+  const end = Math.round(deviceNow());
+  const [seen, read] = await Promise.all(
+    ["/api/v1/live/recent", `/api/v1/trends?start=${end - SPARK_MS}&end=${end}&buckets=60`].map((path) => fetch(path).catch(() => null)),
+  );
+  if (seen?.ok) strip.fill(await seen.json());
+  if (read?.ok) vitals.fill((await read.json()).vitals);
 }
 
 function onState(name) {
@@ -169,8 +178,8 @@ function onState(name) {
   if (name !== "online") standing.message = null;
   show();
   if (name !== "online") return;
-  fillStrip();
-  setTimeout(fillStrip, COMMIT_MS);
+  fillIn();
+  setTimeout(fillIn, COMMIT_MS);
   session.sendWaiting();
 }
 

@@ -6,13 +6,12 @@ const FORMS = {
   time: { timeStyle: "medium" },
   short: { timeStyle: "short" },
 };
-const formats = Object.fromEntries(
-  Object.entries(FORMS).map(([name, options]) => [name, new Intl.DateTimeFormat(undefined, options)]),
-);
+const formats = {}; // each made when it is needed: a format takes milliseconds on a slow phone
 
 // The device's clock, which all times are of: the browser's may be wrong. The page brings it, the live feed keeps it.
 const answered = performance.getEntriesByType("navigation")[0]?.responseStart ?? 0;
-let ahead = Number(document.documentElement.dataset.now) - answered;
+// A page that the browser keeps brings none: there only the browser's own is known.
+let ahead = Number(document.documentElement.dataset.now ?? performance.timeOrigin + answered) - answered;
 
 /** The device's clock now, milliseconds since 1970 (UTC). */
 export function deviceNow() {
@@ -39,6 +38,7 @@ export function ago(ms) {
 
 /** Write milliseconds in the reader's time zone; form is datetime, date, time or short. */
 export function localTime(ms, form = "datetime") {
+  formats[form] ??= new Intl.DateTimeFormat(undefined, FORMS[form]);
   return formats[form].format(new Date(ms));
 }
 
@@ -78,12 +78,24 @@ function bindConfirmations(root) {
 
 /** On a phone the pages lie in a row that scrolls: bring the present one into its middle. */
 function showPresentPage() {
+  if (!window.matchMedia("(max-width: 860px)").matches) return;
   const entry = document.querySelector(".nav [aria-current]");
   const row = entry?.closest(".nav");
   if (row) row.scrollLeft = entry.offsetLeft - (row.clientWidth - entry.offsetWidth) / 2;
 }
 
+/** "?" opens the sheet of keys, wherever nothing is being typed; its script is fetched then. */
+function bindKeys() {
+  const open = () => import("./keys.js").then(({ showKeys }) => showKeys());
+  document.querySelector("[data-keys]")?.addEventListener("click", open);
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "?" || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (document.querySelector("[data-keys]") && !event.target.closest("input, select, textarea, dialog")) open();
+  });
+}
+
 showPresentPage();
+bindKeys();
 localiseTimes(document);
 bindLocalFields(document);
 bindConfirmations(document);

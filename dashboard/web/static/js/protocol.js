@@ -110,7 +110,7 @@ byId("end-dialog").addEventListener("close", () => {
 const KEYS = { " ": toggle, ArrowRight: () => press("skip"), ArrowLeft: () => press("repeat"), Escape: askToEnd };
 document.addEventListener("keydown", (event) => {
   const key = KEYS[event.key];
-  if (key === undefined || event.repeat || event.altKey || event.ctrlKey || event.metaKey || byId("end-dialog").open) return;
+  if (key === undefined || event.repeat || event.altKey || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
   if (event.key === " " && event.target.closest("button")) return; // there it presses the button
   event.preventDefault();
   key();

@@ -1,14 +1,14 @@
 // The trends chart: keeps a range that ends now up to date, by the device's clock; takes what is dragged as a new range
 // into the address; shows one colour alone.
 
-import { drawChart } from "./charts.js";
+import { drawChart, unpack } from "./charts.js";
 import { followFeed } from "./feed.js";
 
 const REFRESH_MS = 30000;
 const holder = document.getElementById("trends");
 const figure = holder.querySelector("figure");
 const length = Number(holder.dataset.length);
-const shown = { chart: JSON.parse(figure.querySelector("[data-chart-json]").textContent), alone: new Set() };
+const shown = { chart: unpack(figure), alone: new Set() };
 
 /** The chart with those traces hidden that are not among the chosen ones of their legend. */
 function withAlone(chart) {

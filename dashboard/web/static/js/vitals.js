@@ -1,6 +1,7 @@
 // Tiles of the newest vital signs. Kinds with the same title share one tile, as people read systolic and diastolic.
 
 import { ago, deviceNow, localTime, span } from "./page.js";
+import { Histories, sparkline } from "./sparkline.js";
 
 const FLAGS = {
   out_of_range: "out of range",
@@ -22,8 +23,12 @@ const OLD_MS = 600000;
 const SILENT_MS = 10000; // a source that speaks all the time is silent after this
 
 export class VitalTiles {
-  /** kinds: what the registry says of each kind (kind, title, unit, digits), in the order of the tiles. */
-  constructor(holder, empty, kinds, recorded) {
+  /**
+   * kinds: what the registry says of each kind (kind, title, unit, digits, colour), in the order of the tiles.
+   * unusable: the flags of readings that are in doubt.
+   */
+  constructor(holder, empty, kinds, recorded, unusable) {
+    this.histories = new Histories(unusable);
     this.tiles = tilesOf(kinds);
     this.holder = holder;
     this.empty = empty;
@@ -33,7 +38,14 @@ export class VitalTiles {
     setInterval(() => document.hidden || this.draw(), 1000);
   }
 
+  /** Put in what was recorded while this page did not listen. */
+  fill(vitals) {
+    this.histories.fill(vitals);
+    this.draw();
+  }
+
   add(message) {
+    this.histories.add(message, deviceNow());
     const known = this.latest.get(message.kind);
     const isLater = known && known.at > message.at && known.at <= deviceNow();
     if (isLater) return;
@@ -54,7 +66,7 @@ export class VitalTiles {
     this.empty.hidden = tiles.length > 0;
   }
 
-  tile({ title, unit, kinds, digits, stream }) {
+  tile({ title, unit, kinds, shown, digits, stream }) {
     const readings = kinds.map((kind) => this.latest.get(kind));
     const known = readings.filter(Boolean);
     const newest = known.reduce((a, b) => (a.at >= b.at ? a : b));
@@ -73,16 +85,18 @@ export class VitalTiles {
     const silence = this.reason || `silent for ${span(age)}`;
     const notes = isSilent ? [silence, `last ${written} ${unit}`, when] : [when, ...warnings];
     element.classList.toggle("is-old", age > OLD_MS);
-    element.append(name, value, piece("div", "tile-note", notes.join(" · ")));
+    const { picture, text } = sparkline(shown, this.histories, deviceNow());
+    element.append(name, value, piece("div", "tile-note", notes.join(" · ")), picture, piece("div", "tile-span", text));
     return element;
   }
 }
 
 function tilesOf(kinds) {
   const tiles = new Map();
-  for (const { kind, title, unit, digits, stream } of kinds) {
-    if (!tiles.has(title)) tiles.set(title, { title, unit, digits, stream, kinds: [] });
+  for (const { kind, title, unit, digits, stream, colour } of kinds) {
+    if (!tiles.has(title)) tiles.set(title, { title, unit, digits, stream, kinds: [], shown: [] });
     tiles.get(title).kinds.push(kind);
+    tiles.get(title).shown.push({ kind, colour, digits });
   }
   return [...tiles.values()];
 }

@@ -1,0 +1,68 @@
+// Whether a face stands well in the picture, told without the picture: its place, its size, light and pose.
+
+const ZONE = { x: 0.15, y: 0.05, width: 0.7, height: 0.9 }; // shares of the picture: beyond it a nod leaves the picture
+const LEAST_PX = 24; // height of a face below which none is read (edge_agent/vision/quality.py)
+const WANTED_PX = 48; // height from which more pixels add nothing
+const NOTHING = ["–", null];
+// The agent names the first flaw that it finds, in this order; what comes after it was not judged.
+const ORDER = ["cut_off", "too_small", "turned_away", "too_dark", "too_bright", "blurred", "covered"];
+
+function place([x, y, width, height]) {
+  const off = [];
+  if (x < ZONE.x) off.push("left");
+  if (x + width > ZONE.x + ZONE.width) off.push("right");
+  if (y < ZONE.y) off.push("high");
+  if (y + height > ZONE.y + ZONE.height) off.push("low");
+  const crosses = off.includes("left") && off.includes("right");
+  if (crosses || (off.includes("high") && off.includes("low"))) return ["too close", false];
+  return off.length ? [`too far ${off.join(" and ")}`, false] : ["in the zone", true];
+}
+
+function size(px) {
+  const text = `${Math.round(px)} px, ${WANTED_PX} wanted`;
+  if (px < LEAST_PX) return [`${text}: come closer`, false];
+  return [px < WANTED_PX ? `${text}: closer is better` : text, px >= WANTED_PX];
+}
+
+function judged(flaw, bad, good) {
+  if (bad[flaw]) return [bad[flaw], false];
+  const last = Math.max(...Object.keys(bad).map((name) => ORDER.indexOf(name)));
+  return flaw && ORDER.indexOf(flaw) < last ? ["not judged yet", null] : [good, true];
+}
+
+/** What is said of a face of a message of type expression: [words, isGood] for place, size, light and pose; null is neither. */
+export function framing(face, frame) {
+  if (!face) return [NOTHING, NOTHING, NOTHING, NOTHING];
+  return [
+    face.flaw === "cut_off" ? ["cut off by the edge", false] : place(face.box),
+    size(face.box[3] * frame.height),
+    judged(face.flaw, { too_dark: "too dark: add light from the front", too_bright: "too bright" }, "enough"),
+    judged(face.flaw, { turned_away: "turned away" }, "towards the camera"),
+  ];
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Show it in the list, and on the badge whether everything is as it should be. */
+export function showFraming(list, badge, face, frame) {
+  const said = framing(face, frame);
+  said.forEach(([words, isGood], index) => {
+    const place = list.children[index].querySelector("dd");
+    setText(place, words);
+    place.dataset.good = isGood ?? "";
+  });
+  const isReady = Boolean(face) && !face.flaw && said.every(([, isGood]) => isGood);
+  setText(badge, isReady ? "ready" : "not ready");
+  badge.classList.toggle("badge-good", isReady);
+}
+
+/** The zone in which a face should stand, for a picture of this size. */
+export function zoneOf({ width, height }) {
+  const zone = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  const right = ZONE.width * width;
+  zone.setAttribute("d", `M${ZONE.x * width} ${ZONE.y * height}h${right}v${ZONE.height * height}h${-right}z`);
+  zone.setAttribute("class", "face-zone");
+  return zone;
+}

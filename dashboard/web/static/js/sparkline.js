@@ -1,0 +1,92 @@
+// The last five minutes of a vital sign as a small line: a gap is a gap, and readings far apart are points.
+
+const SPAN_MS = 300000;
+const WIDTH = 300;
+const HEIGHT = 40;
+const EDGE = 4;
+const TOGETHER_MS = 15000; // readings that are farther apart are not joined
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Keeps the readings of each kind, in their order of time, for as long as they are shown. */
+export class Histories {
+  /** kinds of flags that put a reading in doubt: those are not drawn. */
+  constructor(unusable) {
+    this.unusable = new Set(unusable);
+    this.kinds = new Map();
+  }
+
+  of(kind) {
+    return this.kinds.get(kind) ?? [];
+  }
+
+  /** Take a reading (a message of type vital). */
+  add({ kind, at, value, flags }, now) {
+    if (flags?.some((flag) => this.unusable.has(flag))) return;
+    const points = this.of(kind).filter((point) => point.at > now - SPAN_MS && point.at !== at);
+    points.push({ at, value });
+    if (points.length > 1 && points.at(-2).at > at) points.sort((a, b) => a.at - b.at);
+    this.kinds.set(kind, points);
+  }
+
+  /** Put the means that the database knows (vitals of /api/v1/trends) before what was heard live. */
+  fill(vitals) {
+    for (const [kind, { starts, mean, bucket_ms: bucket }] of Object.entries(vitals)) {
+      const heard = this.of(kind).filter((point) => !point.recorded);
+      const first = heard[0]?.at ?? Infinity;
+      const known = starts.map((start, index) => ({ at: start + bucket / 2, value: mean[index], recorded: true }));
+      this.kinds.set(kind, [...known.filter(({ at, value }) => value !== null && at + bucket / 2 <= first), ...heard]);
+    }
+  }
+}
+
+/** Points in runs of those that belong together. */
+function runsOf(points) {
+  const runs = [];
+  points.forEach((point, index) => {
+    if (index === 0 || point.at - points[index - 1].at > TOGETHER_MS) runs.push([]);
+    runs.at(-1).push(point);
+  });
+  return runs;
+}
+
+/** The `d` of a line through each run; a run of one point is a dot. */
+function line(runs, x, y) {
+  return runs.map((run) => `M${run.map(({ at, value }) => `${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("L")}${run.length === 1 ? "h.01" : ""}`).join("");
+}
+
+function pathOf(runs, colour, style, x, y) {
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", line(runs, x, y));
+  path.setAttribute("class", style);
+  path.style.setProperty("stroke", `var(${colour})`);
+  return path;
+}
+
+/** Draw the readings of some kinds ({kind, colour, digits}) on one scale; returns the picture and what it says. */
+export function sparkline(kinds, histories, now) {
+  const rows = kinds.map(({ kind, colour }) => ({ colour, points: histories.of(kind).filter(({ at }) => at > now - SPAN_MS && at <= now) }));
+  const values = rows.flatMap(({ points }) => points.map(({ value }) => value));
+  const picture = document.createElementNS(SVG, "svg");
+  picture.setAttribute("class", "spark");
+  picture.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
+  picture.setAttribute("preserveAspectRatio", "none");
+  picture.setAttribute("aria-hidden", "true");
+  if (values.length === 0) return { picture, text: "" };
+  const least = Math.min(...values);
+  const most = Math.max(...values);
+  const { digits } = kinds[0];
+  const room = Math.max(most - least, 10 * 10 ** -digits); // small changes look small
+  const middle = (least + most) / 2;
+  const x = (at) => WIDTH * (1 - (now - at) / SPAN_MS);
+  const y = (value) => HEIGHT / 2 - ((value - middle) / room) * (HEIGHT - 2 * EDGE);
+  for (const { colour, points } of rows) {
+    const runs = runsOf(points);
+    const lines = runs.filter((run) => run.length > 1);
+    const dots = runs.filter((run) => run.length === 1);
+    if (lines.length) picture.append(pathOf(lines, colour, "spark-line", x, y));
+    if (dots.length) picture.append(pathOf(dots, colour, "spark-dots", x, y));
+  }
+  const written = [least, most].map((value) => value.toFixed(digits));
+  const range = written[0] === written[1] ? `steady at ${written[0]}` : `${written[0]} to ${written[1]}`;
+  return { picture, text: `5 min: ${range}` };
+}
