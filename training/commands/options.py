@@ -27,6 +27,8 @@ import click
 from training.errors import TrainingExtraMissing
 from training.learning.kinds import FitRequest
 
+NEEDED_TO_TRAIN = ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
+"""Libraries of the commands that train."""
 CACHE = Path("runs/cache")
 FILE = click.Path(path_type=Path)
 

@@ -12,9 +12,9 @@ from torch.nn import functional
 from training.data.datasets import NO_LABEL, Faces
 from training.data.lessons import Lessons, majority, soft_targets
 from training.expression.augment import augment, flip, mix
+from training.expression.bases import load_base, settle_norms
 from training.expression.distillation import Views, soften
 from training.expression.recipe import ExpressionRecipe
-from training.models.bases import load_base, settle_norms
 from training.models.region_attention import region_bias
 
 _CHUNK = 512

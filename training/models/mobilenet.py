@@ -2,7 +2,7 @@
 
 Howard et al. 2017, "MobileNets: efficient convolutional neural networks for mobile vision
 applications". It pads as TensorFlow does, so that the filters of a TFLite file fit
-(:mod:`training.models.bases.mobilenet_tflite`).
+(:mod:`training.expression.bases.mobilenet_tflite`).
 """
 
 from collections.abc import Mapping

@@ -7,6 +7,6 @@ Example::
     settle_norms(network, recipe.as_input(pictures))
 """
 
-from training.models.bases.load import load_base, settle_norms
+from training.expression.bases.load import load_base, settle_norms
 
 __all__ = ["load_base", "settle_norms"]

@@ -22,7 +22,7 @@ def load_mobilenet(path: Path, network: MobileNet, grey: tuple[float, float]) ->
 
     value = scale × (stored − zero point). The filters of the three colours are added, as a grey
     picture has the same number in each, and scaled to the pixels that this network takes. Batch
-    norms get no statistics (:func:`training.models.bases.load.settle_norms`).
+    norms get no statistics (:func:`training.expression.bases.load.settle_norms`).
 
     Args:
         path: of the file.

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from training.errors import RecipeError
+from training.expression.bases.mobilenet_tflite import load_mobilenet
 from training.learning.checkpoint import averaged_weights, read_checkpoint
-from training.models.bases.mobilenet_tflite import load_mobilenet
 from training.models.expression_network import ExpressionNetwork
 from training.models.mobilenet import MobileNet
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from training.errors import RecipeError
-from training.models.bases import load_base, mobilenet_tflite, settle_norms
+from training.expression.bases import load_base, mobilenet_tflite, settle_norms
 from training.models.mobilenet import BLOCKS, MobileNet
 from training.models.vgg import Vgg
 
