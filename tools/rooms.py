@@ -50,7 +50,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"faces"}),
         frozenset({"measuring"}),
         frozenset({"publishing", "expression"}),
-        frozenset({"covers"}),
+        frozenset({"covers", "systems"}),
         frozenset({"commands"}),
         frozenset({"__main__"}),
     ),

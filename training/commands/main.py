@@ -12,6 +12,7 @@ from training.commands.chain import chain
 from training.commands.faces import faces_evaluate, faces_groups, faces_scores
 from training.commands.measure import compare, evaluate, report
 from training.commands.options import (
+    NEEDED_TO_TRAIN,
     RunOptions,
     learning_options,
     options_as,
@@ -21,8 +22,6 @@ from training.commands.options import (
 )
 from training.commands.pictures import crop_faces, explain
 from training.errors import RecipeError
-
-_NEEDED_TO_TRAIN = ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ def app() -> None:
 @options_as(RunOptions)
 def fit(options: RunOptions) -> None:
     """Train the model of a recipe and write NAME.tflite (int8) and NAME.json."""
-    require(_NEEDED_TO_TRAIN)
+    require(NEEDED_TO_TRAIN)
     _use_threads(options.threads)
     from training.learning.run import train
 
@@ -71,7 +70,7 @@ def find_lr(options: FindLrOptions) -> None:
 
     The table and the picture show where the loss falls fastest and where it diverges.
     """
-    require(_NEEDED_TO_TRAIN)
+    require(NEEDED_TO_TRAIN)
     _use_threads(options.threads)
     from training.learning.find_lr import RateRange
     from training.learning.run import search_lr
@@ -87,7 +86,7 @@ def find_lr(options: FindLrOptions) -> None:
 @options_as(RunOptions)
 def quantize(options: RunOptions) -> None:
     """Write the int8 model of a finished run again, from its last checkpoint."""
-    require(_NEEDED_TO_TRAIN)
+    require(NEEDED_TO_TRAIN)
     from training.learning.run import train
 
     request = options.request()

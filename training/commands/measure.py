@@ -11,6 +11,7 @@ import click
 
 from training.commands.options import (
     FILE,
+    NEEDED_TO_TRAIN,
     FacesOptions,
     faces_options,
     json_option,
@@ -18,7 +19,7 @@ from training.commands.options import (
     options_as,
     require,
 )
-from training.data.datasets import USAGES, load_faces
+from training.data.datasets import USAGES, Faces, load_faces
 
 _NEEDED = ("sklearn",)
 _NEEDED_TO_DRAW = ("sklearn", "matplotlib")
@@ -51,10 +52,15 @@ class EvaluateOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareOptions(FacesOptions):
-    """Options of ``compare``."""
+    """Options of ``compare``: two models, or recipes."""
 
-    first: Path
-    second: Path
+    first: Path | None
+    second: Path | None
+    recipes: tuple[Path, ...]
+    runs: Path
+    weights: Path | None
+    half: str
+    out: Path | None
     usage: str
     as_json: bool
 
@@ -103,14 +109,47 @@ def evaluate(options: EvaluateOptions) -> None:
 
 
 @click.command()
-@click.argument("first", type=FILE)
-@click.argument("second", type=FILE)
+@click.argument("first", type=FILE, required=False)
+@click.argument("second", type=FILE, required=False)
 @faces_options
 @_usage_option
 @json_option
+@click.option(
+    "--recipes",
+    type=FILE,
+    multiple=True,
+    help="Instead of FIRST and SECOND: a recipe or a folder of them; may be given several times.",
+)
+@click.option(
+    "--runs",
+    type=FILE,
+    default=Path("runs"),
+    show_default=True,
+    help="Folder of the recipes' runs; what is not finished there is trained.",
+)
+@click.option("--weights", type=FILE, help="The base of the recipes that begin with one.")
+@click.option(
+    "--half",
+    type=click.Choice(["A", "B", "both"]),
+    default="A",
+    show_default=True,
+    help="Which half of the split evaluates recipes; B is kept for the last evaluation.",
+)
+@click.option("--out", type=FILE, help="Folder of the report of --recipes (systems.md, .html).")
 @options_as(CompareOptions)
 def compare(options: CompareOptions) -> None:
-    """Compare two models on the same pictures, and test whether they differ by more than chance."""
+    """Compare two models on the same pictures, and test whether they differ by more than chance.
+
+    With --recipes compare the runs of any number of recipes, and write a report of them all. A run
+    that is not finished is trained first, or goes on.
+    """
+    if options.recipes:
+        _compare_recipes(options)
+        return
+    if options.first is None or options.second is None:
+        raise click.UsageError("give FIRST and SECOND, or --recipes")
+    if options.out is not None or options.weights is not None:
+        raise click.UsageError("--out and --weights belong to --recipes")
     require(_NEEDED)
     from training.measuring.compare import compare_files, comparison_text
 
@@ -166,6 +205,53 @@ def report(options: ReportOptions) -> None:
         time_again=options.time_again,
     )
     click.echo(page)
+
+
+def _compare_recipes(options: CompareOptions) -> None:
+    if options.first is not None:
+        raise click.UsageError("give FIRST and SECOND, or --recipes, not both")
+    if options.as_json:
+        raise click.UsageError("--json belongs to FIRST and SECOND; --recipes write a report")
+    require(NEEDED_TO_TRAIN)
+    from training.files import write_all
+    from training.learning.kinds import FitRequest
+    from training.systems.gather import gather, recipe_files
+    from training.systems.protocol import compare_systems
+    from training.systems.report import MARKDOWN, report_files
+
+    recipes = recipe_files(options.recipes)
+    out = options.out or options.runs / "systems"
+    request = FitRequest(
+        recipes[0],
+        options.data,
+        options.votes,
+        out,
+        options.cache,
+        weights=options.weights,
+        device="auto",
+    )
+    systems = gather(recipes, options.runs, request)
+    faces = load_faces(options.data, options.votes, cache=options.cache)
+    usage = _usage_of(options.data, options.usage)
+    title, evaluated = _half(
+        faces if usage == "all" else faces.of_usage(usage), usage, options.half
+    )
+    write_all(out, report_files(compare_systems(systems, evaluated, title), evaluated.pictures))
+    click.echo(out / MARKDOWN)
+
+
+def _half(faces: Faces, usage: str, half: str) -> tuple[str, Faces]:
+    """The pictures that evaluate, and what they are called."""
+    from training.measuring.calibration import in_half_a
+
+    if half == "both":
+        return f"All {len(faces):,} pictures of {usage}", faces
+    in_a = in_half_a(faces.pictures)
+    if half == "A":
+        chosen = faces.take(in_a)
+    else:
+        chosen = faces.take(~in_a)
+    return f"The {len(chosen):,} pictures of half {half} of {usage}", chosen
 
 
 def _usage_of(data: Path, usage: str) -> str:

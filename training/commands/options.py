@@ -27,6 +27,8 @@ import click
 from training.errors import TrainingExtraMissing
 from training.learning.kinds import FitRequest
 
+NEEDED_TO_TRAIN = ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
+"""Libraries of the commands that train."""
 CACHE = Path("runs/cache")
 FILE = click.Path(path_type=Path)
 
@@ -53,6 +55,7 @@ class RunOptions(FacesOptions):
     recipe: Path
     out: Path | None
     limit: str | None
+    weights: Path | None = None
     device: str = "cpu"
     threads: int | None = None
     watts: float | None = None
@@ -73,6 +76,7 @@ class RunOptions(FacesOptions):
             votes=self.votes,
             out=self.folder,
             cache=self.cache,
+            weights=self.weights,
             small=self.limit is not None,
             resume=self.resume,
             device=self.device,
@@ -110,7 +114,7 @@ def optional_faces_options(command: Command) -> Command:
 
 
 def run_options(command: Command) -> Command:
-    """Give a command ``--recipe``, ``--out``, ``--limit`` and the options of the faces."""
+    """Give a command ``--recipe``, ``--out``, ``--weights``, ``--limit``, those of the faces."""
     recipe = click.option(
         "--recipe",
         type=FILE,
@@ -123,7 +127,12 @@ def run_options(command: Command) -> Command:
         type=click.Choice(["small"]),
         help="small: a few steps, to test that everything works.",
     )
-    return recipe(out(limit(faces_options(command))))
+    weights = click.option(
+        "--weights",
+        type=FILE,
+        help="What the network begins with: a .tflite or .pt file, or the folder of a run.",
+    )
+    return recipe(out(weights(limit(faces_options(command)))))
 
 
 def learning_options(command: Command) -> Command:

@@ -25,7 +25,7 @@ from training.errors import DataError, RecipeError
 from training.expression.distillation import Views, load_run
 from training.expression.recipe import ExpressionRecipe
 from training.expression.task import ExpressionTask, predict
-from training.learning.checkpoint import save_weights, seconds_spent
+from training.learning.checkpoint import CHECKPOINT, save_weights, seconds_spent
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.learning.loop import Fitted
 from training.learning.recipe import load_recipe
@@ -82,6 +82,9 @@ def plan_expression(request: FitRequest) -> Plan:
     task = ExpressionTask(
         recipe, known, held_back, _views(recipe, request, known), _start(recipe, request)
     )
+    base = _base(recipe, request)
+    if base is not None:
+        task.begin_with(base)
     return Plan(task, recipe.schedule, recipe.seed, publish)
 
 
@@ -95,6 +98,30 @@ def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Vie
     return Views(
         known, teachers, recipe.augmentation, count=count, seed=recipe.seed, folder=request.cache
     )
+
+
+def _base(recipe: ExpressionRecipe, request: FitRequest) -> Path | None:
+    """The file that the network begins with; None where a checkpoint is gone on from."""
+    given = request.weights
+    if given is None:
+        if recipe.base is None or (request.resume and (request.out / CHECKPOINT).exists()):
+            return None
+        raise RecipeError(
+            f"{request.recipe}: the network begins with {recipe.base}; say where it lies with "
+            "--weights"
+        )
+    if given.name != recipe.base:
+        raise RecipeError(
+            f"--weights {given}: the recipe names base = {recipe.base!r}; write "
+            f'base = "{given.name}" in {request.recipe}, so that the run says what it began with'
+        )
+    if recipe.start is not None:
+        raise RecipeError(
+            f"{request.recipe}: start and base both say what the network begins with; keep one"
+        )
+    if not given.exists():
+        raise RecipeError(f"--weights {given}: does not exist")
+    return given
 
 
 def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
@@ -221,6 +248,8 @@ def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict
         data = [f"FER2013 {recipe.data.usage}"]
     if request.votes:
         data.append("FER+ votes")
+    if recipe.base:
+        data.append(f"weights of {recipe.base}")
     return {
         "name": recipe.name,
         "version": recipe.version,

@@ -43,6 +43,15 @@ class Loss(Section):
             description="a FER2013 class weighs (1 / its share of the pictures) to this power",
         ),
     ] = 0.25
+    region_bias: Annotated[
+        float,
+        Field(
+            ge=0, le=10, description="of the loss that asks a region to weigh more than the face"
+        ),
+    ] = 0.0
+    region_margin: Annotated[
+        float, Field(ge=0, le=1, description="by how much it should weigh more")
+    ] = 0.02
 
 
 class Distillation(Section):
@@ -83,6 +92,11 @@ class ExpressionRecipe(Recipe):
     distillation: Distillation | None = None
     start: Annotated[
         str | None, Field(description="run folder beside this run's whose network is learnt on")
+    ] = None
+
+    base: Annotated[
+        str | None,
+        Field(description="file or run that --weights names, for the network to begin with"),
     ] = None
 
     def build_network(self) -> ExpressionNetwork:

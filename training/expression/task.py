@@ -1,6 +1,7 @@
 """The expression classifier's part of the training: its task for the one training loop."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,10 +12,14 @@ from torch.nn import functional
 from training.data.datasets import NO_LABEL, Faces
 from training.data.lessons import Lessons, majority, soft_targets
 from training.expression.augment import augment, flip, mix
+from training.expression.bases import load_base, settle_norms
 from training.expression.distillation import Views, soften
 from training.expression.recipe import ExpressionRecipe
+from training.models.region_attention import region_bias
 
 _CHUNK = 512
+_SETTLE = 512
+"""Pictures that the batch norms of a base are measured on."""
 
 
 class ExpressionTask:
@@ -50,6 +55,17 @@ class ExpressionTask:
         self._module = recipe.build_network()
         if start is not None:
             self._module.load_state_dict({**self._module.state_dict(), **start.state_dict()})
+
+    def begin_with(self, base: Path) -> None:
+        """Let the network begin with weights that were learnt elsewhere; its heads stay new.
+
+        Raises:
+            RecipeError: when they cannot be read, or are of another network.
+        """
+        grey = (self._recipe.data.mean, self._recipe.data.deviation)
+        load_base(base, self._module, grey)
+        sample = self._pictures[:_SETTLE].float() / 255
+        settle_norms(self._module, self._recipe.as_input(sample))
 
     @property
     def module(self) -> nn.Module:
@@ -100,7 +116,7 @@ class ExpressionTask:
         With teachers, and with the teachers' answers.
         """
         pictures, shares, classes, *taught = batch
-        expression, fer2013 = (logits.float() for logits in module(pictures))
+        expression, fer2013, *regions = (logits.float() for logits in module(pictures))
         weight = self._recipe.loss.fer2013_weight
         first = cross_entropy(expression, shares)
         smoothing = self._recipe.loss.label_smoothing
@@ -116,6 +132,10 @@ class ExpressionTask:
             "fer2013_agreement": agreement(fer2013, classes),
         }
         total = first + weight * second
+        if regions and self._recipe.loss.region_bias:
+            bias = region_bias(regions[0], self._recipe.loss.region_margin)
+            figures["region_bias"] = bias.detach()
+            total = total + self._recipe.loss.region_bias * bias
         if (how := self._recipe.distillation) is not None and taught:
             heat = how.temperature
             taught_loss = cross_entropy(expression / heat, taught[0]) + weight * cross_entropy(

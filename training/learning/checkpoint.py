@@ -81,7 +81,8 @@ def load_checkpoint(
         log.info("%s does not exist yet: the run begins at its first epoch", path)
         return []
     held = read_checkpoint(path)
-    if held["seed"] != seed or held["schedule"] != schedule.model_dump():
+    # what an older checkpoint does not name had no other value then
+    if held["seed"] != seed or Schedule.model_validate(held["schedule"]) != schedule:
         raise RecipeError(
             f"{path}: belongs to another seed or schedule; choose another --out, or "
             "leave --resume out"

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from training.errors import DataError, RecipeError
 from training.learning.loop import CPU, Task, begin, step
+from training.learning.parts import freeze
 from training.learning.recipe import Schedule
 
 TABLE = "find-lr.csv"
@@ -105,13 +106,14 @@ def find_lr(
     torch.manual_seed(seed)
     state = begin(task, schedule, device)
     state.module.train()
+    freeze(state.module, schedule, 0)
     tested: list[float] = []
     losses: list[float] = []
     smoothed: list[float] = []
     for number, batch in zip(range(rates.steps), _endless(task, seed), strict=False):
         rate = rates.at(number)
         for group in state.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["max_lr"] / schedule.peak_lr  # parts may learn more slowly
         try:
             loss = float(step(task, state, state.module, schedule, batch)[0])
         except DataError:  # no longer finite: the end of the range

@@ -47,6 +47,7 @@ class FitRequest:
         votes: FER+ votes beside an expression table, or None.
         out: folder for checkpoint, curves, model and card; it is also where a run resumes.
         cache: folder for parsed data.
+        weights: what was learnt elsewhere and the network begins with, or None.
         small: train on at most SMALL_PICTURES pictures for SMALL_EPOCHS epochs.
         resume: go on from the checkpoint in ``out``.
         device: what to learn on, as for :func:`training.learning.processes.device_of`.
@@ -59,6 +60,7 @@ class FitRequest:
     votes: Path | None
     out: Path
     cache: Path
+    weights: Path | None = None
     small: bool = False
     resume: bool = False
     device: str = "cpu"
@@ -101,6 +103,8 @@ def plan(request: FitRequest) -> Plan:
     kind = recipe_kind(request.recipe)
     if kind not in PLANNERS:
         raise RecipeError(f"kind {kind!r} is not one of {', '.join(PLANNERS)}")
+    if request.weights is not None and kind != "expression":
+        raise RecipeError(f"--weights {request.weights}: a recipe of kind {kind} takes no base")
     module, function = PLANNERS[kind].split(":")
     made: Plan = getattr(import_module(module), function)(request)
     return made

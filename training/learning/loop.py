@@ -29,6 +29,7 @@ from training.learning.checkpoint import CHECKPOINT, State, load_checkpoint, sav
 from training.learning.curves import write_curves
 from training.learning.layout import memory_format
 from training.learning.muon import Muon
+from training.learning.parts import check_parts, freeze, rate_factors
 from training.learning.precision import autocast, precision_sentence
 from training.learning.processes import Processes, processes
 from training.learning.recipe import Schedule
@@ -135,6 +136,11 @@ def fit(
             rows = load_checkpoint(folder / CHECKPOINT, state, schedule, seed)
         else:
             rows = []
+        if schedule.freeze and team.count > 1:
+            raise RecipeError(
+                f"schedule.freeze = {schedule.freeze}: several processes share the gradients of "
+                "all parts; start one process"
+            )
         log.info(precision_sentence(device, bfloat16=schedule.bfloat16))
         learner = _Learner(task, schedule, state, team.shared(state.module), team, device)
         for epoch in range(len(rows), schedule.epochs):
@@ -185,7 +191,12 @@ def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
     """Network, average, optimizer and cycle as they are before the first step."""
     module = task.module.to(device)
     module = convert_conv2d_weight_memory_format(module, memory_format(module))
-    groups = parameter_groups(module, schedule.weight_decay)
+    check_parts(module, schedule)
+    groups = [
+        {**group, "lr": schedule.peak_lr * factor}
+        for part, factor in rate_factors(module, schedule)
+        for group in parameter_groups(part, schedule.weight_decay)
+    ]
     optimizer: Optimizer
     match schedule.optimizer:
         case "sgd":
@@ -202,7 +213,7 @@ def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
     steps = schedule.epochs * task.steps_per_epoch + 1
     cycle = OneCycleLR(
         optimizer,
-        max_lr=schedule.peak_lr,
+        max_lr=[group["lr"] for group in optimizer.param_groups],
         total_steps=steps,
         # a rise that ends before the first step divides by zero
         pct_start=max(schedule.warmup, 1.5 / steps),
@@ -236,7 +247,8 @@ class _Learner:
         started = time.monotonic()
         figures = self._train(epoch, _epoch_generator(seed, epoch))
         trained = time.monotonic() - started
-        row: dict[str, float] = {"epoch": epoch + 1, "lr": float(self.state.cycle.get_last_lr()[0])}
+        rate = max(self.state.cycle.get_last_lr())  # of the part that learns fastest
+        row: dict[str, float] = {"epoch": epoch + 1, "lr": float(rate)}
         row |= {f"train_{name}": value for name, value in figures.items()}
         row |= {f"valid_{name}": value for name, value in self._check().items()}
         row["pictures_per_second"] = self.task.steps_per_epoch * self.schedule.batch / trained
@@ -245,6 +257,7 @@ class _Learner:
 
     def _train(self, epoch: int, generator: torch.Generator) -> dict[str, float]:
         self.state.module.train()
+        freeze(self.state.module, self.schedule, epoch)
         sums: dict[str, float] = {}
         steps = 0
         batches = itertools.islice(self.task.batches(epoch, generator), self.task.steps_per_epoch)

@@ -29,8 +29,8 @@ class Muon(Optimizer):
         module: the network; the filters are those of its convolutions without bias, which batch
             norm follows, with more than one input channel.
         groups: all parameters as SGD takes them, with ``weight_decay``; the filters are taken out
-            of them.
-        lr: learning rate of all.
+            of them and form groups of their own behind the others.
+        lr: learning rate of the groups that name none.
         momentum: of all.
     """
 
@@ -43,13 +43,21 @@ class Muon(Optimizer):
             if isinstance(m, nn.Conv2d) and m.bias is None and m.in_channels > 1
         ]
         known = {id(weight) for weight in filters}
-        parted = [
-            {**group, "params": [p for p in group["params"] if id(p) not in known]}
-            for group in groups
-        ]
-        parted.append({"params": filters, "weight_decay": 0.0, "orthogonal": True})
+        parted: list[dict[str, Any]] = []
+        turned: list[dict[str, Any]] = []
+        for group in groups:
+            weights = list(group["params"])
+            parted.append({**group, "params": [p for p in weights if id(p) not in known]})
+            of_group = [p for p in weights if id(p) in known]
+            if of_group:
+                turned.append(
+                    {**group, "params": of_group, "weight_decay": 0.0, "orthogonal": True}
+                )
+        if not turned:  # checkpoints count the groups
+            turned.append({"params": [], "weight_decay": 0.0, "orthogonal": True})
         super().__init__(
-            parted, {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "orthogonal": False}
+            parted + turned,
+            {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "orthogonal": False},
         )
 
     @torch.no_grad()

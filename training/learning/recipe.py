@@ -45,6 +45,20 @@ class Schedule(Section):
     clip_norm: Annotated[
         float | None, Field(gt=0, description="largest norm of the gradient; none: as it is")
     ] = None
+    freeze: Annotated[
+        int, Field(ge=0, description="how many of the network's first parts stay as they are")
+    ] = 0
+    unfreeze_at: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...],
+        Field(
+            description="after how many epochs the last frozen part begins to learn; after the "
+            "last of these, all"
+        ),
+    ] = ()
+    learning_rates: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=100)], ...],
+        Field(description="factor of the learning rate of each part of the network; none: 1"),
+    ] = ()
     bfloat16: Annotated[
         bool, Field(description="autocast to bfloat16 where it is quick; false: float32")
     ] = True

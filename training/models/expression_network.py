@@ -22,6 +22,13 @@ class ExpressionNetwork(nn.Module):
 
     heads: nn.ModuleDict
 
+    def parts(self) -> tuple[nn.Module, ...]:
+        """The network in parts, from the input to the heads.
+
+        A schedule can freeze the first of them and give each a learning rate of its own.
+        """
+        raise NotImplementedError
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """N × 1 × H × W, float, normalised → the logits of each head, each N × its size."""
         raise NotImplementedError
@@ -31,8 +38,14 @@ class RegionNetwork(ExpressionNetwork):
     """A network whose heads take the mean of the features over all regions of the face.
 
     Only then is a logit a sum over the regions, so that
-    :class:`training.models.evidence.WithEvidence` can take it apart exactly.
+    :class:`training.models.evidence.WithEvidence` can take it apart exactly. A subclass sets
+    ``dropout`` and ``heads`` (:func:`heads_on`) and gives its features.
+
+    Attributes:
+        dropout: applied to the mean features while training.
     """
+
+    dropout: nn.Dropout
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """N × 1 × H × W, float, normalised → the logits of each head, each N × its size."""
@@ -44,7 +57,21 @@ class RegionNetwork(ExpressionNetwork):
 
     def logits(self, features: Tensor) -> tuple[Tensor, ...]:
         """N × C × h × w → the logits of each head in order, linear in the mean over h and w."""
-        raise NotImplementedError
+        pooled = self.dropout(mean_over_regions(features))
+        return tuple(head(pooled) for head in self.heads.values())
+
+
+def mean_over_regions(features: Tensor) -> Tensor:
+    """N × C × h × w → N × C, the mean over all regions.
+
+    With the two axes kept, the converter needs no transposition before the mean.
+    """
+    return features.mean(dim=(2, 3), keepdim=True).flatten(1)
+
+
+def heads_on(channels: int, heads: Mapping[str, int]) -> nn.ModuleDict:
+    """A full connection from so many features to each head (size by name)."""
+    return nn.ModuleDict({name: nn.Linear(channels, size) for name, size in heads.items()})
 
 
 class NetworkSection(BaseModel, ABC):
@@ -68,6 +95,10 @@ class NetworkSection(BaseModel, ABC):
     def build(self, heads: Mapping[str, int]) -> ExpressionNetwork:
         """Return the network with its heads (size by name), untrained."""
 
-    @abstractmethod
     def can_learn_on(self, other: "NetworkSection") -> bool:
-        """Whether the network can start with the weights of the other one."""
+        """Whether the network can start with the weights of the other one.
+
+        It can if the other has the same shape, apart from dropout and the size of its input.
+        """
+        free = {"dropout", "edge"}
+        return self.model_dump(exclude=free) == other.model_dump(exclude=free)

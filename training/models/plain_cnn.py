@@ -12,11 +12,13 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from training.models.expression_network import ExpressionNetwork, NetworkSection
+from training.models.expression_network import ExpressionNetwork, NetworkSection, heads_on
 
 
 class PlainCnn(ExpressionNetwork):
     """Stages of a 3×3 convolution, ReLU and a 2×2 maximum, then a hidden layer and the heads.
+
+    With batch norm between convolution and ReLU it learns faster, and Muon can turn its filters.
 
     Args:
         edge: height and width of the input in pixels; each stage halves it.
@@ -24,6 +26,7 @@ class PlainCnn(ExpressionNetwork):
         hidden: size of the hidden full connection.
         heads: outputs by name, in order.
         dropout: share dropped before the hidden layer and before the heads while training.
+        batch_norm: normalise what each convolution gives.
 
     Example::
 
@@ -39,9 +42,11 @@ class PlainCnn(ExpressionNetwork):
         hidden: int,
         heads: Mapping[str, int],
         dropout: float = 0.0,
+        *,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        stages = [_stage(into, out) for into, out in itertools.pairwise((1, *widths))]
+        stages = [_stage(into, out, batch_norm) for into, out in itertools.pairwise((1, *widths))]
         self.stages = nn.Sequential(*stages)
         rest = edge // 2 ** len(widths)
         self.hidden = nn.Sequential(
@@ -50,7 +55,11 @@ class PlainCnn(ExpressionNetwork):
             nn.ReLU(),
             nn.Dropout(dropout),
         )
-        self.heads = nn.ModuleDict({name: nn.Linear(hidden, size) for name, size in heads.items()})
+        self.heads = heads_on(hidden, heads)
+
+    def parts(self) -> tuple[nn.Module, ...]:
+        """Each stage, the hidden layer, the heads."""
+        return (*self.stages, self.hidden, self.heads)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """N × 1 × edge × edge, float, normalised → the logits of each head, each N × its size."""
@@ -66,6 +75,7 @@ class PlainCnnSection(NetworkSection):
         tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=1, max_length=5)
     ]
     hidden: Annotated[int, Field(ge=1, le=4096, description="size of the hidden layer")]
+    batch_norm: Annotated[bool, Field(description="normalise what each convolution gives")] = False
 
     @model_validator(mode="after")
     def _every_stage_halves_the_edge(self) -> "PlainCnnSection":
@@ -79,11 +89,19 @@ class PlainCnnSection(NetworkSection):
 
     def build(self, heads: Mapping[str, int]) -> PlainCnn:
         """Return the network with its heads (size by name), untrained."""
-        return PlainCnn(self.edge, self.widths, self.hidden, heads, self.dropout)
+        return PlainCnn(
+            self.edge,
+            self.widths,
+            self.hidden,
+            heads,
+            self.dropout,
+            batch_norm=self.batch_norm,
+        )
 
 
-def _stage(into: int, out: int) -> nn.Sequential:
-    """Halve height and width: convolution (He initialisation), ReLU, maximum."""
-    conv = nn.Conv2d(into, out, 3, padding=1)
+def _stage(into: int, out: int, batch_norm: bool) -> nn.Sequential:
+    """Halve height and width: convolution (He initialisation), batch norm, ReLU, maximum."""
+    conv = nn.Conv2d(into, out, 3, padding=1, bias=not batch_norm)
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    return nn.Sequential(conv, nn.ReLU(), nn.MaxPool2d(2))
+    norms = [nn.BatchNorm2d(out)] * batch_norm
+    return nn.Sequential(conv, *norms, nn.ReLU(), nn.MaxPool2d(2))

@@ -10,29 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from training.models.expression_network import NetworkSection, RegionNetwork
-
-
-class Block(nn.Module):
-    """Two 3×3 convolutions with batch norm, added to the input.
-
-    He et al. 2016, "Deep residual learning".
-    """
-
-    def __init__(self, into: int, out: int, stride: int) -> None:
-        super().__init__()
-        self.first = _conv(into, out, 3, stride)
-        self.second = _conv(out, out, 3, 1)
-        self.shortcut = (
-            nn.Identity() if into == out and stride == 1 else _conv(into, out, 1, stride)
-        )
-        self.relu = nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N × into × H × W → N × out × H/stride × W/stride."""
-        y = self.second(self.relu(self.first(x)))
-        activated: Tensor = self.relu(y + self.shortcut(x))
-        return activated
+from training.models.expression_network import NetworkSection, RegionNetwork, heads_on
+from training.models.layers import Block, convolution
 
 
 class RegionAttention(nn.Module):
@@ -79,7 +58,7 @@ class SmallResNet(RegionNetwork):
         region_attention: bool = False,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_conv(1, widths[0], 3, 1), nn.ReLU())
+        self.stem = nn.Sequential(convolution(1, widths[0], 3), nn.ReLU())
         stages: list[nn.Module] = []
         for before, width, count, stride in zip(
             widths[:-1], widths[1:], blocks, strides, strict=True
@@ -92,39 +71,36 @@ class SmallResNet(RegionNetwork):
             stages.append(RegionAttention(widths[-1]))
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
-        self.heads = nn.ModuleDict(
-            {name: nn.Linear(widths[-1], size) for name, size in heads.items()}
-        )
+        self.heads = heads_on(widths[-1], heads)
+
+    def parts(self) -> tuple[nn.Module, ...]:
+        """The stem, each block, the heads."""
+        return (self.stem, *self.stages, self.heads)
 
     def features(self, x: Tensor) -> Tensor:
         """N × 1 × H × W → what the last stage makes of each region, weighed, N × C × h × w."""
         features: Tensor = self.stages(self.stem(x))
         return features
 
-    def logits(self, features: Tensor) -> tuple[Tensor, ...]:
-        """N × C × h × w → the logits of each head in order."""
-        # with the two axes kept, the converter needs no transposition before the mean
-        pooled = self.dropout(features.mean(dim=(2, 3), keepdim=True).flatten(1))
-        return tuple(head(pooled) for head in self.heads.values())
 
+class ResidualShape(NetworkSection):
+    """Keys of a network of a stem and stages of residual blocks."""
 
-class SmallResNetSection(NetworkSection):
-    """The shape of a :class:`SmallResNet` in a recipe."""
-
-    architecture: Literal["small-resnet"]
     widths: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=2, max_length=6)
+        tuple[Annotated[int, Field(ge=1, le=1024)], ...],
+        Field(min_length=2, max_length=6, description="channels of the stem and of each stage"),
     ]
     blocks: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=32)], ...], Field(min_length=1, max_length=5)
+        tuple[Annotated[int, Field(ge=1, le=32)], ...],
+        Field(min_length=1, max_length=5, description="of each stage"),
     ]
-    strides: Annotated[tuple[Literal[1, 2], ...], Field(min_length=1, max_length=5)]
-    region_attention: Annotated[
-        bool, Field(description="weigh each region of the face before the mean")
-    ] = False
+    strides: Annotated[
+        tuple[Literal[1, 2], ...],
+        Field(min_length=1, max_length=5, description="of the first block of each stage"),
+    ]
 
     @model_validator(mode="after")
-    def _a_width_more_than_stages(self) -> "SmallResNetSection":
+    def _a_width_more_than_stages(self) -> "ResidualShape":
         for name, given in (("blocks", self.blocks), ("strides", self.strides)):
             if len(given) != len(self.widths) - 1:
                 raise ValueError(
@@ -132,6 +108,15 @@ class SmallResNetSection(NetworkSection):
                     "one number a stage"
                 )
         return self
+
+
+class SmallResNetSection(ResidualShape):
+    """The shape of a :class:`SmallResNet` in a recipe."""
+
+    architecture: Literal["small-resnet"]
+    region_attention: Annotated[
+        bool, Field(description="weigh each region of the face before the mean")
+    ] = False
 
     def can_learn_on(self, other: NetworkSection) -> bool:
         """Whether the other network has the same shape.
@@ -154,14 +139,3 @@ class SmallResNetSection(NetworkSection):
             self.dropout,
             region_attention=self.region_attention,
         )
-
-
-def _conv(into: int, out: int, kernel: int, stride: int) -> nn.Sequential:
-    """Convolution (He initialisation) and batch norm.
-
-    All norms begin with the factor 1: with so few blocks, beginning each as its shortcut alone
-    (factor 0) was tried and had learnt nothing after three epochs.
-    """
-    conv = nn.Conv2d(into, out, kernel, stride, padding=kernel // 2, bias=False)
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    return nn.Sequential(conv, nn.BatchNorm2d(out))

@@ -41,7 +41,7 @@ DASHBOARD_MAY = (
     "edge_agent.runtime.systemd",
     "edge_agent.runtime.vision_options",
 )
-TRAINING_MAY = ("edge_agent.core", "edge_agent.vision")
+TRAINING_MAY = ("edge_agent.appliance.processor", "edge_agent.core", "edge_agent.vision")
 HEAVY = {
     "picamera2",
     "libcamera",

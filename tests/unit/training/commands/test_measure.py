@@ -144,7 +144,19 @@ def test_evaluate_judges_the_answers_of_another_program_without_any_model(tmp_pa
             ["report", "m.tflite", "--data", "d.csv", "--labels", "l.csv"],
             "--labels belong to --photos",
         ),
-        (["compare", "m.tflite", "--data", "d.csv"], "Missing argument 'SECOND'"),
+        (["compare", "m.tflite", "--data", "d.csv"], "give FIRST and SECOND, or --recipes"),
+        (
+            ["compare", "m.tflite", "--recipes", "r", "--data", "d.csv"],
+            "give FIRST and SECOND, or --recipes, not both",
+        ),
+        (
+            ["compare", "--recipes", "r", "--data", "d.csv", "--json"],
+            "--json belongs to FIRST and SECOND",
+        ),
+        (
+            ["compare", "a.tflite", "b.tflite", "--data", "d.csv", "--out", "o"],
+            "--out and --weights belong to --recipes",
+        ),
     ],
 )
 def test_wrong_use_says_what_belongs_together_and_ends_with_code_two(

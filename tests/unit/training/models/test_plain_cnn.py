@@ -58,7 +58,7 @@ def test_it_is_built_by_its_recipe_and_has_no_sum_over_regions() -> None:
             "edge 48 cannot be halved 5 times",
         ),
         (("hidden = 128", "blocks = [1]"), "blocks: Extra inputs are not permitted"),
-        (('"plain-cnn"\nwidths', '"vgg"\nwidths'), "'vgg'.*'small-resnet', 'plain-cnn'"),
+        (('"plain-cnn"\nwidths', '"alexnet"\nwidths'), "'alexnet'.*'small-resnet', 'plain-cnn'"),
     ],
 )
 def test_a_wrong_shape_or_name_is_refused(

@@ -1,0 +1,232 @@
+"""The comparison as Markdown and as one HTML page, with its figures beside them."""
+
+import html
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.measuring.compare import McNemar
+from training.measuring.evaluate import PROTOCOLS
+from training.measuring.figures import confusion_png
+from training.systems.protocol import Comparison, Evaluated
+
+MARKDOWN = "systems.md"
+PAGE = "systems.html"
+CURVES = "curves.png"
+MISSED = "all-wrong.png"
+
+_SHOWN = 12
+"""Pictures that all get wrong, in the table."""
+_SHEET = 40
+"""The same on the contact sheet."""
+_COLUMNS = 10
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
+  color: #1b2733; background: #fff; }
+table { border-collapse: collapse; margin: 1rem 0; }
+th, td { border-bottom: 1px solid #c9d6e2; padding: .3rem .7rem; text-align: left; }
+td:not(:first-child), th:not(:first-child) { text-align: right; }
+.wide { overflow-x: auto; }
+.matrices { display: flex; flex-wrap: wrap; gap: 1rem; }
+img { max-width: 100%; height: auto; }
+@media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #14191f; }
+  img { background: #fff; } }
+"""
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+def report_files(comparison: Comparison, pictures: NDArray[np.uint8]) -> dict[str, bytes]:
+    """File name → content: page, Markdown, curves, a confusion matrix for each system.
+
+    Args:
+        comparison: what was measured.
+        pictures: uint8, N × 48 × 48, that were evaluated; ``all-wrong.png`` shows some, and is
+            for whoever may look at the data: the other files hold no picture.
+    """
+    files = {f"confusion-{one.name}.png": _matrix(one) for one in comparison.evaluated}
+    files[CURVES] = _curves(comparison.evaluated)
+    if comparison.missed:
+        files[MISSED] = _sheet(comparison, pictures)
+    files[MARKDOWN] = _markdown(comparison).encode()
+    files[PAGE] = _page(comparison).encode()
+    return files
+
+
+def _systems(comparison: Comparison) -> Table:
+    protocols = list(comparison.evaluated[0].figures)
+    head = ["system", "begins with"]
+    for name in protocols:
+        head += [f"{PROTOCOLS[name]}, right", "macro F1"]
+    head += ["M parameters", "M multiply-adds", "int8 kB", "ms a face", "epochs", "hours"]
+    return head, [_row(one, protocols) for one in comparison.evaluated]
+
+
+def _row(one: Evaluated, protocols: Sequence[str]) -> list[str]:
+    card = one.system.model.card
+    cells = [one.name, one.system.base or "random weights"]
+    for name in protocols:
+        cells += [f"{one.figures[name].accuracy:.2%}", f"{one.figures[name].macro_f1:.3f}"]
+    hours = "" if card.training.hours is None else f"{card.training.hours:.2f}"
+    return [
+        *cells,
+        f"{card.parameters / 1e6:.2f}",
+        f"{card.multiply_adds / 1e6:.1f}",
+        f"{one.file_bytes / 1e3:.0f}",
+        f"{one.milliseconds:.3f}",
+        f"{card.training.epochs}",
+        hours,
+    ]
+
+
+def _tests(tests: Sequence[tuple[str, str, McNemar]]) -> Table:
+    head = ("first", "second", "only the first is right", "only the second", "p")
+    rows = [
+        [one, other, str(test.only_first), str(test.only_second), f"{test.p:.3g}"]
+        for one, other, test in tests
+    ]
+    return head, rows
+
+
+def _recalls(comparison: Comparison, protocol: str) -> Table:
+    labels = comparison.evaluated[0].figures[protocol].labels
+    rows = [
+        [one.name, *(f"{one.figures[protocol].per_class[label].recall:.2f}" for label in labels)]
+        for one in comparison.evaluated
+    ]
+    return ("recall", *labels), rows
+
+
+def _missed(comparison: Comparison) -> Table:
+    head = ("picture", "labelled", *(f"{one.name} says" for one in comparison.evaluated))
+    rows = [[str(one.index + 1), one.label, *one.answers] for one in comparison.missed[:_SHOWN]]
+    return head, rows
+
+
+def _parts(comparison: Comparison) -> list[tuple[str, str, Table]]:
+    """Heading, sentence and table of each part."""
+    count = len(comparison.missed)
+    parts = [
+        (
+            "Systems",
+            (
+                f"{comparison.title}. Each int8 file went through the agent's runtime, one picture "
+                f"at a time; milliseconds are medians on one thread of {comparison.processor}, "
+                "measured in turns."
+            ),
+            _systems(comparison),
+        )
+    ]
+    for name, tests in comparison.tests.items():
+        n = tests[0][2].n
+        parts.append(
+            (
+                f"Differences, {PROTOCOLS[name]}",
+                (
+                    f"McNemar's exact test of each pair on {n:,} pictures; the p are not corrected "
+                    f"for {len(tests)} tests."
+                ),
+                _tests(tests),
+            )
+        )
+        parts.append((f"Recall, {PROTOCOLS[name]}", "", _recalls(comparison, name)))
+    if count:
+        parts.append(
+            (
+                "What all get wrong",
+                (
+                    f"{count:,} pictures by their FER2013 labels; the first {min(count, _SHOWN)}, "
+                    "counted from 1 among the pictures evaluated."
+                ),
+                _missed(comparison),
+            )
+        )
+    return parts
+
+
+def _markdown(comparison: Comparison) -> str:
+    lines = ["# Systems side by side", ""]
+    for heading, sentence, (head, rows) in _parts(comparison):
+        lines += [f"## {heading}", ""]
+        if sentence:
+            lines += [sentence, ""]
+        lines += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
+        lines.append("")
+    lines += ["## Curves", "", f"![Accuracy by epoch]({CURVES})", ""]
+    lines += ["## Confusion matrices", ""]
+    lines += [f"![{one.name}](confusion-{one.name}.png)" for one in comparison.evaluated]
+    return "\n".join(lines) + "\n"
+
+
+def _page(comparison: Comparison) -> str:
+    body = ["<h1>Systems side by side</h1>"]
+    for heading, sentence, (head, rows) in _parts(comparison):
+        body.append(f"<h2>{html.escape(heading)}</h2>")
+        if sentence:
+            body.append(f"<p>{html.escape(sentence)}</p>")
+        body.append('<div class="wide"><table><thead><tr>')
+        body += [f'<th scope="col">{html.escape(cell)}</th>' for cell in head]
+        body.append("</tr></thead><tbody>")
+        for row in rows:
+            body.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
+        body.append("</tbody></table></div>")
+    if comparison.missed:
+        body.append(f'<img src="{MISSED}" alt="Pictures that all systems get wrong">')
+    body.append(f'<h2>Curves</h2><img src="{CURVES}" alt="Accuracy of each system by epoch">')
+    body.append('<h2>Confusion matrices</h2><div class="matrices">')
+    for one in comparison.evaluated:
+        name = html.escape(one.name)
+        body.append(f'<img src="confusion-{name}.png" alt="Confusion matrix of {name}">')
+    body.append("</div>")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>Systems side by side</title><style>{_STYLE}</style></head><body>"
+        + "\n".join(body)
+        + "</body></html>\n"
+    )
+
+
+def _matrix(one: Evaluated) -> bytes:
+    """Of FER2013 where there are such labels, as publications show it."""
+    protocol = "fer2013" if "fer2013" in one.figures else next(iter(one.figures))
+    return confusion_png(one.figures[protocol], one.name)
+
+
+def _curves(evaluated: Sequence[Evaluated]) -> bytes:
+    """Loss while learning and accuracy on the held-back faces, a line a system."""
+    figure = Figure(figsize=(11, 4), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = (("train_loss", "loss"), ("valid_fer2013_accuracy", "FER2013, held back: right"))
+    for (column, title), axes in zip(panels, figure.subplots(1, len(panels)), strict=True):
+        for one in evaluated:
+            rows = [row for row in one.system.curves if column in row]
+            epochs = [row["epoch"] for row in rows]
+            axes.plot(epochs, [row[column] for row in rows], label=one.name)
+        axes.set(title=title, xlabel="epoch")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    return drawn.getvalue()
+
+
+def _sheet(comparison: Comparison, pictures: NDArray[np.uint8]) -> bytes:
+    """The first of the pictures that all get wrong, in rows of ten, twice their size."""
+    shown = comparison.missed[:_SHEET]
+    edge = pictures.shape[1]
+    rows = -(-len(shown) // _COLUMNS)
+    sheet = np.full((rows * edge, _COLUMNS * edge), 255, dtype=np.uint8)
+    for place, one in enumerate(shown):
+        top = place // _COLUMNS * edge
+        left = place % _COLUMNS * edge
+        sheet[top : top + edge, left : left + edge] = pictures[one.index]
+    drawn = io.BytesIO()
+    Image.fromarray(sheet).resize((2 * sheet.shape[1], 2 * sheet.shape[0])).save(drawn, "PNG")
+    return drawn.getvalue()
