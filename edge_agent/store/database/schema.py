@@ -78,6 +78,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("attempts to log in, and when a login was used last", tables.ATTEMPTS),
     Migration("covered faces", (*_WITHOUT_VIEWS, *tables.COVERED, *VIEWS.values())),
     Migration("roles of accounts, and seals of the audit", tables.ROLES),
+    Migration("alerts", tables.ALERTS),
 )
 
 
