@@ -14,8 +14,8 @@ import sys
 from typing import Any
 
 MISSING = (
-    "the package apprise is not installed; say `sudo ./install.sh --with alerts`, or "
-    "`pip install 'affect-edge[alerts]'`"
+    "the package apprise is not installed; say `sudo ./install.sh --with alerts`, or in "
+    "a checkout `.venv/bin/pip install -e '.[alerts]'`"
 )
 NO_ADDRESS = "is no address that Apprise knows; see docs/alerts.md"
 

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -37,7 +38,7 @@ def seconds_until(condition: Callable[[], object]) -> float:
 def test_an_agent_that_freezes_or_dies_is_in_the_banner_of_every_page(
     browser: Browser, tmp_path: Path
 ) -> None:
-    settings = {"camera": {"source": "demo"}, "mqtt": {"enabled": False}}
+    settings: dict[str, dict[str, Any]] = {"camera": {"source": "demo"}, "mqtt": {"enabled": False}}
     with (
         Appliance(tmp_path / "agent", settings) as agent,
         DashboardProcess(agent.data, "--login-link") as dashboard,
