@@ -30,9 +30,9 @@ def send(given: dict[str, Any]) -> str:
         from apprise import Apprise, AppriseAsset
     except ImportError:
         return MISSING
-    said = io.StringIO()
+    warnings = io.StringIO()
     logger = logging.getLogger("apprise")
-    logger.handlers = [logging.StreamHandler(said)]
+    logger.handlers = [logging.StreamHandler(warnings)]
     logger.propagate = False
     logger.setLevel(logging.WARNING)
     service = Apprise(asset=AppriseAsset(app_id="Affect Edge", storage_mode="memory"))
@@ -40,7 +40,7 @@ def send(given: dict[str, Any]) -> str:
         return NO_ADDRESS
     if service.notify(body=given["body"], title=given["title"], notify_type=given["kind"]):
         return ""
-    lines = [line.strip() for line in said.getvalue().splitlines() if line.strip()]
+    lines = [line.strip() for line in warnings.getvalue().splitlines() if line.strip()]
     if not lines:
         return "it was not taken"
     return lines[-1]

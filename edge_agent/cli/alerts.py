@@ -47,13 +47,13 @@ def alerts(
     if everything:
         wanted = AlertFilter()
         nothing = "No alert has begun yet."
-    _, found = AlertLog(folder / DATABASE_NAME).page(wanted, _ROWS, 1)
+    _, rows = AlertLog(folder / DATABASE_NAME).page(wanted, _ROWS, 1)
     if as_json:
-        click.echo(json.dumps([_told(alert) for alert in found]))
+        click.echo(json.dumps([_told(alert) for alert in rows]))
         return
-    for alert in found:
+    for alert in rows:
         click.echo(_line(alert))
-    if not found:
+    if not rows:
         click.echo(nothing)
 
 

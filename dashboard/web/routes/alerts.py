@@ -99,12 +99,12 @@ def alerts_page(
     request: Request, services: ServicesDep, wanted: FilterDep, page: PageNumber = 1
 ) -> Response:
     """Show the alerts that stand, the log, and what is watched."""
-    matching, found = services.alerts.log.page(wanted, PAGE_ROWS, page)
+    matching, rows = services.alerts.log.page(wanted, PAGE_ROWS, page)
     return render(
         request,
         "alerts.html",
         standing=services.alerts.standing(),
-        found=found,
+        rows=rows,
         matching=matching,
         page=page,
         pages=max(1, -(-matching // PAGE_ROWS)),
@@ -121,11 +121,11 @@ def alerts_page(
 @router.get("/api/v1/alerts")
 def get_alerts(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -> AlertPage:
     """Tell fifty alerts of the log."""
-    matching, found = services.alerts.log.page(wanted, PAGE_ROWS, page)
+    matching, rows = services.alerts.log.page(wanted, PAGE_ROWS, page)
     return AlertPage(
         disclaimer=DISCLAIMER,
         matching=matching,
-        alerts=[AlertModel.of(alert) for alert in found],
+        alerts=[AlertModel.of(alert) for alert in rows],
     )
 
 

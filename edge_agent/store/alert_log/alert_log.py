@@ -103,8 +103,8 @@ class AlertLog:
     def is_session_open(self) -> bool:
         """Tell whether a session is open."""
         with read_transaction(self._path, self._busy_seconds) as connection:
-            found = connection.execute("SELECT 1 FROM session WHERE ended IS NULL").fetchone()
-            return found is not None
+            row = connection.execute("SELECT 1 FROM session WHERE ended IS NULL").fetchone()
+            return row is not None
 
     def page(self, wanted: AlertFilter, rows: int, page: int) -> tuple[int, list[AlertEntry]]:
         """Return how many alerts are wanted, and those of one page, the newest first."""
@@ -155,16 +155,16 @@ class AlertLog:
                 "WHERE id = ? AND acknowledged IS NULL",
                 (known.wall_ms, boot, actor, number),
             ).rowcount
-            found = _entries(connection, f"SELECT {_COLUMNS} FROM alert WHERE id = ?", (number,))
-            if not found:
+            entries = _entries(connection, f"SELECT {_COLUMNS} FROM alert WHERE id = ?", (number,))
+            if not entries:
                 raise StudyError(f"There is no alert {number}. Reload the page.")
             if done:
-                detail = f"{number} {found[0].rule}"
+                detail = f"{number} {entries[0].rule}"
                 append(
                     connection,
                     AuditLine(known.wall_ms, actor, "alert_acknowledge", detail, boot),
                 )
-        return found[0]
+        return entries[0]
 
     def note_delivery(self, alert: int, delivery: Delivery) -> None:
         """Write what became of a message; nothing where the alert was erased meanwhile."""
@@ -208,7 +208,7 @@ def _entries(
     connection: sqlite3.Connection, question: str, values: Iterable[str | int] = ()
 ) -> list[AlertEntry]:
     rows = connection.execute(question, tuple(values)).fetchall()
-    found = [
+    entries = [
         AlertEntry(
             row["id"],
             row["rule"],
@@ -225,10 +225,10 @@ def _entries(
         )
         for row in rows
     ]
-    if not found:
+    if not entries:
         return []
-    sent = _deliveries(connection, [entry.id for entry in found])
-    return [replace(entry, deliveries=tuple(sent[entry.id])) for entry in found]
+    sent = _deliveries(connection, [entry.id for entry in entries])
+    return [replace(entry, deliveries=tuple(sent[entry.id])) for entry in entries]
 
 
 def _deliveries(
