@@ -20,6 +20,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"core"}),
         frozenset({"config"}),
         frozenset({"camera", "vision", "vitals", "mqtt", "store"}),
+        frozenset({"alerts"}),
         frozenset({"runtime"}),
         frozenset({"reading"}),
         frozenset({"appliance"}),
@@ -30,7 +31,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "edge_agent.store": (
         frozenset({"database"}),
         frozenset({"write"}),
-        frozenset({"study", "salvage"}),
+        frozenset({"study", "salvage", "alert_log"}),
         frozenset({"read"}),
         frozenset({"quality", "export"}),
         frozenset({"upkeep"}),

@@ -23,6 +23,7 @@ from dashboard.accounts.roles import Permission
 from dashboard.picture.reader import BusyError, PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
+from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
 from dashboard.web.delivery.static_files import STATIC, KeptFiles, PageCompression
 from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
@@ -133,6 +134,7 @@ def create_app(
         exports=ExportJobs(options.database, options.device, options.told, options.models),
         pictures=PictureReader(options.vision),
         live=LiveFanOut(options.live_socket, stopping),
+        alerts=DashboardAlerts(options.alerts, options.database, options.live_socket),
         once=Once(),
         stopping=stopping,
     )

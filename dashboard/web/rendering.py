@@ -118,7 +118,8 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
 
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
     """Return a page; ``account``, what they ``may``, ``device``, ``path``, ``now_ms``,
-    ``agent_is_away()`` and the navigation, as far as they may open it, are there in every template.
+    ``agent_is_away()``, ``alerts`` and the navigation, as far as they may open it, are there in
+    every template.
     """
     try:
         account = account_of(request)
@@ -136,5 +137,6 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
         "path": request.url.path,
         "now_ms": clock.now().wall_ms,
         "agent_is_away": services(request).live.is_agent_away,
+        "alerts": services(request).alerts,
     }
     return templates.TemplateResponse(request, template, shared | context, status_code=status_code)

@@ -60,6 +60,7 @@ class DashboardServer(uvicorn.Server):
         guard = self.services.connections
         guarded: list[socket.socket] = [GuardedListener(one, guard) for one in sockets or []]
         await super().startup(guarded)
+        self.services.alerts.start()
         self._notifier.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -141,6 +142,7 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
         try:
             server.run(sockets=[listener])
         finally:
+            server.services.alerts.close()
             server.services.protocol_runner.close()
             server.services.exports.close()
             server.services.pictures.close()

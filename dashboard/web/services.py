@@ -14,6 +14,7 @@ from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
+from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
 from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate
@@ -44,6 +45,7 @@ class Services:
         exports: prepares what can be downloaded.
         pictures: reads single pictures in a process of its own.
         live: gives what the agent says to every open event stream.
+        alerts: those that stand, and the watch over the agent.
         once: does what is handed in twice once.
         stopping: set when the dashboard should end, so that open event streams close.
     """
@@ -62,6 +64,7 @@ class Services:
     exports: ExportJobs
     pictures: PictureReader
     live: LiveFanOut
+    alerts: DashboardAlerts
     once: Once
     stopping: asyncio.Event
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.protocols.file import EXAMPLES
+from edge_agent.alerts.options import NO_ALERTS, AlertOptions, alert_options
 from edge_agent.config import Settings, at_home
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose
@@ -44,6 +45,7 @@ class DashboardOptions:
         models: names or paths of the configured models, whose cards an export holds.
         prefer_sources: sources of vitals, the best first, of which one counts in a session.
         vision: how single pictures are read.
+        alerts: what is watched and who is told.
     """
 
     data: Path
@@ -63,6 +65,7 @@ class DashboardOptions:
     models: tuple[str, ...] = ()
     prefer_sources: tuple[str, ...] = ()
     vision: VisionOptions = DEFAULT_OPTIONS
+    alerts: AlertOptions = NO_ALERTS
 
     @property
     def database(self) -> Path:
@@ -111,6 +114,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         models=(settings.vision.expression_model, settings.vision.detector_model),
         prefer_sources=settings.vitals.prefer_sources,
         vision=vision_options(settings),
+        alerts=alert_options(settings),
     )
 
 

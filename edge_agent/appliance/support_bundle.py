@@ -26,7 +26,7 @@ from edge_agent.config import Settings
 from edge_agent.core.errors import DataFileError
 
 _JOURNAL_LINES = 2_000
-_SECRET = re.compile("password|username|token|secret|address|key$", re.IGNORECASE)
+_SECRET = re.compile("password|username|token|secret|address|notify$|key$", re.IGNORECASE)
 _IN_ADDRESS = re.compile(r"//[^/@\s]+@")  # rtsp://name:password@camera
 _HARDWARE = re.compile(r"\b[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\b")
 _PERSONAL = (

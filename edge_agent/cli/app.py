@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from edge_agent import __version__
+from edge_agent.cli.alerts import alerts
 from edge_agent.cli.appliance import certificate, maintenance, rollback, update
 from edge_agent.cli.backup import backup, restore
 from edge_agent.cli.bench import bench
@@ -208,6 +209,7 @@ def config_check(file: Path | None, config: Path | None, data: Path | None) -> N
 
 participant.add_command(participant_describe)
 for _command in (
+    alerts,
     analyse_video,
     bench,
     classify,

@@ -49,6 +49,7 @@ def maintenance(config: Path | None, data: Path | None, clock_is_right: bool) ->
     if database.exists():
         steps.append(("clock", lambda: clock_step(database, clock_is_right)))
         steps.append(("retention", lambda: retention_step(settings, database)))
+        steps.append(("alerts", lambda: alerts_step(settings, database)))
         # before the budget: no row goes for their space
         steps.append(("rollups", lambda: rollups_step(settings, database)))
         steps.append(("budget", lambda: budget_step(settings, database)))
@@ -96,6 +97,16 @@ def retention_step(settings: Settings, database: Path) -> str:
 
     days = settings.record.keep_days
     return f"{prune(database, days)} rows older than {days} days deleted"
+
+
+def alerts_step(settings: Settings, database: Path) -> str:
+    """Delete alerts that ended long ago, by the counted time."""
+    from edge_agent.store.alert_log.alert_log import prune_alerts
+    from edge_agent.store.upkeep.counted_time import carry_on
+
+    days = settings.alerts.keep_days
+    gone = prune_alerts(database, days, carry_on(database).present_ms)
+    return f"{gone} that ended more than {days} days ago deleted"
 
 
 def rollups_step(settings: Settings, database: Path) -> str:

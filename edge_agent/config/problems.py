@@ -32,7 +32,7 @@ def describe(
     if detail["type"] == "extra_forbidden":
         return f"{where}{name}: unknown key. Known here: {', '.join(known)}."
     shown = repr(detail["input"])
-    if "password" in name:
+    if "password" in name or "notify" in keys:
         shown = "…"  # error messages reach logs and screens
     value = f" = {shown}"
     if detail["type"] == "value_error":
@@ -99,11 +99,16 @@ def line_of_key(text: str, keys: list[str]) -> int | None:
     ``None`` when there is none either. The standard library's TOML reader gives no line numbers.
     """
     table: list[str] = []
+    places: dict[str, int] = {}
     best: tuple[int, int] | None = None
     for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line)
+        header = re.match(r"\s*(\[?)\[\s*([^\[\]]+?)\s*\]", line)
         if header:
-            table = [part.strip().strip("\"'") for part in header[1].split(".")]
+            table = [part.strip().strip("\"'") for part in header[2].split(".")]
+            if header[1]:  # one table of a list: its place follows its name
+                place = places.get(header[2], -1) + 1
+                places[header[2]] = place
+                table.append(str(place))
             here = table
         else:
             assignment = re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line)

@@ -13,6 +13,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from edge_agent.config.alerts import AlertSettings
 from edge_agent.config.backup import BackupSettings
 from edge_agent.config.camera import CameraSettings
 from edge_agent.config.capture import CaptureSettings
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
     summary: SummarySettings = SummarySettings()
     mqtt: MqttSettings = MqttSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @model_validator(mode="after")
     def _only_known_senders(self) -> Settings:

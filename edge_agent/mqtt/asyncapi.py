@@ -17,6 +17,7 @@ from pydantic.json_schema import models_json_schema
 from edge_agent.core.given_readings import MAX_READINGS, GivenReading
 from edge_agent.mqtt.discovery.device import Device, discovery_payload
 from edge_agent.mqtt.discovery.payload import DiscoveryPayload
+from edge_agent.mqtt.payloads.alerts import AlertsPayload
 from edge_agent.mqtt.payloads.events import EmotionPayload, StatusPayload, VitalPayload
 from edge_agent.mqtt.payloads.health import HealthPayload
 from edge_agent.mqtt.payloads.incoming import (
@@ -116,6 +117,14 @@ CHANNELS: tuple[Channel, ...] = (
         qos=0,
         retain=True,
         when="Every minute, and when an alarm starts or ends.",
+    ),
+    _channel_of(
+        Topics.ALERTS,
+        AlertsPayload,
+        qos=0,
+        retain=True,
+        when="On starting, and when an alert begins, ends or is acknowledged. Not a medical "
+        "alarm. That the agent itself is gone is told by `status`.",
     ),
     _channel_of(
         Topics.STATE,

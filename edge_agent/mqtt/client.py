@@ -22,6 +22,7 @@ from edge_agent.mqtt.live_messages import LiveMessages
 from edge_agent.mqtt.live_sender import LiveSender
 from edge_agent.mqtt.options import MqttOptions
 from edge_agent.mqtt.outbox_interface import OutboxQueue, SeqHole
+from edge_agent.mqtt.payloads.alerts import AlertsPayload
 from edge_agent.mqtt.payloads.events import EmotionPayload, VitalPayload, status_payload
 from edge_agent.mqtt.payloads.health import HealthPayload
 from edge_agent.mqtt.payloads.state import StatePayload
@@ -157,6 +158,14 @@ class MqttClient(Worker):
         if not isinstance(payload, HealthPayload):
             payload = HealthPayload.model_validate(payload)
         self._live.retain(Topics.HEALTH, payload)
+        self._wake.set()
+
+    def publish_alerts(self, payload: AlertsPayload) -> None:
+        """Publish the alerts that stand (QoS 0, retained).
+
+        While the broker is away only the newest is kept.
+        """
+        self._live.retain(Topics.ALERTS, payload)
         self._wake.set()
 
     def publish_state(self, payload: StatePayload) -> None:

@@ -21,6 +21,7 @@ class Topics:
     VITALS = "vitals"
     HEALTH = "health"
     STATE = "state"
+    ALERTS = "alerts"
     SESSION = "session"
     INGEST = "ingest/vitals"
     REJECTED = "ingest/rejected"

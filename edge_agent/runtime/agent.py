@@ -31,7 +31,7 @@ from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.health.report import health_monitor
 from edge_agent.runtime.health.watchdog import is_fresh
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
-from edge_agent.runtime.mqtt_setup import configured_client
+from edge_agent.runtime.mqtt_setup import configured_alerts, configured_client
 from edge_agent.runtime.signals import StopRequest
 from edge_agent.runtime.states.home_state import HomeState, tell_home
 from edge_agent.runtime.states.live_state import live_state
@@ -152,12 +152,7 @@ class Agent:
         live = LiveServer(data / SOCKET_NAME, simulated=self._is_simulated)
         recorder = self._make_recorder(client)
         self._dispatcher = EventDispatcher(
-            recorder,
-            self._make_window(),
-            live,
-            client,
-            self._is_simulated,
-            self._home,
+            recorder, self._make_window(), live, client, self._is_simulated, self._home
         )
         self._pulse = configured_pulse(settings, self._dispatcher.vital, recorder.submit)
         latest_frame: LatestValue[Frame] = LatestValue()
@@ -172,6 +167,7 @@ class Agent:
             live=live,
             client=client,
             carrier=Carrier(self._rescue),
+            alerts=configured_alerts(settings, self._database, live, client),
         )
         self._figures = FigureReader(self._threads, self._governor, latest_frame, ingest)
         recorder.submit(ClockCheck(clock.now(), is_start=True))

@@ -137,6 +137,8 @@ class LiveServer(Worker):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
         self._last_expression_ms = -EXPRESSION_MS
+        self.on_message: Callable[[Mapping[str, Any]], None] | None = None
+        """Is given each message as well, in the thread that publishes it."""
 
     def start(self) -> None:
         """Listen, then serve in the thread.
@@ -162,6 +164,8 @@ class LiveServer(Worker):
         with self._lock:
             self._newest[f"{message['type']} {message.get('kind', '')}"] = line
         self._call(self._spread, line)
+        if self.on_message is not None:
+            self.on_message(message)
 
     def publish_recognition(self, recognition: Recognition) -> None:
         """Send the message of a frame, at most five times per second."""
@@ -291,7 +295,7 @@ async def live_messages(path: Path) -> AsyncGenerator[dict[str, Any], None]:
 async def _one_connection(path: Path) -> AsyncGenerator[dict[str, Any], None]:
     """Yield the messages of one connection; none when the agent is away."""
     try:
-        with _address(path) as address:
+        with socket_address(path) as address:
             incoming, outgoing = await asyncio.open_unix_connection(address, limit=LONGEST_LINE)
     except OSError as error:
         log.debug("live: %s: %s", path, error)
@@ -314,7 +318,7 @@ def is_served(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
-            with _address(path) as address:
+            with socket_address(path) as address:
                 probe.connect(address)
         except BlockingIOError:  # there, with others waiting
             return True
@@ -328,7 +332,7 @@ def _listen(path: Path) -> socket.socket:
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _address(path) as address:
+        with socket_address(path) as address:
             listener.bind(address)
         path.chmod(0o660)
         listener.listen(READERS)
@@ -357,7 +361,7 @@ def _remove_stale(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
-            with _address(path) as address:
+            with socket_address(path) as address:
                 probe.connect(address)
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
@@ -373,7 +377,7 @@ def _remove_stale(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _address(path: Path) -> Iterator[str]:
+def socket_address(path: Path) -> Iterator[str]:
     """Yield an address for the socket: its path, or a shorter path where that is too long."""
     if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
         yield str(path)

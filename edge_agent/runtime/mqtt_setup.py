@@ -1,21 +1,30 @@
-"""Builds the MQTT client from the settings: broker, outbox, and what is subscribed to."""
+"""Builds the MQTT client from the settings, and the alerts that it publishes."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import edge_agent
+from edge_agent.alerts.options import alert_options
+from edge_agent.alerts.worker import agent_workers
 from edge_agent.config import MqttSettings, Settings
 from edge_agent.core import clock
+from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
+from edge_agent.core.worker import Worker
 from edge_agent.mqtt.broker import Broker, read_password
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.commands import Commands
 from edge_agent.mqtt.discovery.device import Device
 from edge_agent.mqtt.options import MqttOptions, Subscription
+from edge_agent.mqtt.payloads.alerts import AlertsPayload
 from edge_agent.mqtt.payloads.incoming import RejectedPayload, rejected_payload
 from edge_agent.mqtt.topics import Topics
+from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.store.alert_log.entries import AlertEntry
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import Outbox
@@ -58,6 +67,40 @@ def configured_client(
         announced=database.parent / ANNOUNCED_NAME,
     )
     return MqttClient(options, outbox)
+
+
+def configured_alerts(
+    settings: Settings, database: Path, live: LiveServer, client: MqttClient | None
+) -> list[Worker]:
+    """Return what evaluates and sends alerts, fed by the live feed, not yet started.
+
+    Args:
+        settings: the configuration.
+        database: holds their log.
+        live: whose messages are evaluated.
+        client: publishes the alerts that stand; ``None`` where MQTT is off.
+    """
+    publish = None
+    if client is not None:
+        publish = partial(_publish_alerts, client)
+    worker, workers = agent_workers(alert_options(settings), database, publish)
+    live.on_message = worker.take
+    return workers
+
+
+def _publish_alerts(client: MqttClient, alerts: Iterable[AlertEntry]) -> None:
+    stand = [
+        {
+            "rule": alert.rule,
+            "kind": alert.kind,
+            "text": alert.text,
+            "since": iso_utc(alert.raised_ms),
+            "acknowledged": alert.acknowledged_ms is not None,
+        }
+        for alert in alerts
+    ]
+    payload = {"at": iso_utc(clock.now().wall_ms), "open": stand}
+    client.publish_alerts(AlertsPayload.model_validate(payload))
 
 
 def _empty(outbox: Outbox) -> None:

@@ -43,6 +43,7 @@ class AgentThreads:
         live: serves the live feed.
         client: publishes over MQTT; ``None`` where MQTT is off.
         carrier: carries over the timeline of a damaged database.
+        alerts: evaluate and send alerts.
     """
 
     capture: CaptureWorker
@@ -52,6 +53,7 @@ class AgentThreads:
     live: LiveServer
     client: MqttClient | None
     carrier: Carrier
+    alerts: Sequence[Worker] = ()
 
     def start(self, on_death: Callable[[Worker, Exception], None]) -> None:
         """Start every thread, first those that others hand something to.
@@ -85,9 +87,10 @@ class AgentThreads:
 
     @property
     def _outputs(self) -> list[Worker]:
+        workers = [self.live, self.recorder, self.carrier, *self.alerts]
         if self.client is None:
-            return [self.live, self.recorder, self.carrier]
-        return [self.live, self.recorder, self.carrier, self.client]
+            return workers
+        return [*workers, self.client]
 
 
 class FigureReader:

@@ -37,6 +37,7 @@ NOT_RUN = {
     "sudo affect-edge ": "needs root and an installed appliance; make test-appliance runs it",
     "sudo -u affect-edge ": "needs an installed appliance; make test-appliance runs it",
     "./rpi-image-gen ": "a program of Raspberry Pi's that is not here",
+    "affect-edge alerts --test": "needs an address; tests/unit/alerts/test_sender.py sends to some",
     "bluetoothctl ": "needs a radio and a cuff",
     "mosquitto_sub ": "listens for ever, with a program that is not part of the project",
     "mosquitto_pub ": "a program that is not part of the project; test_snippets reads its payload",

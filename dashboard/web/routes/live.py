@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
@@ -91,15 +93,18 @@ def live_page(
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def live_events(request: Request, services: ServicesDep) -> Response:
+async def live_events(
+    request: Request, services: ServicesDep, only: Literal["alerts"] | None = None
+) -> Response:
     """Stream server-sent events: ``expression``, ``vital``, ``health``, ``session``, ``agent``,
-    ``state`` and ``clock`` (the device's, each second), each with JSON data.
+    ``state``, ``alerts`` and ``clock`` (the device's, each second), each with JSON data; or the
+    alerts only.
 
     The stream ends when the login ends or the dashboard stops; clients reconnect by themselves.
     """
     token = login_token(request)
     return StreamingResponse(
-        _events(services, token),
+        _alert_events(services, token) if only else _events(services, token),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
@@ -267,17 +272,41 @@ async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
     yield "retry: 2000\n\n"
     checked = clock.boot_seconds()
     clock_timer = Every(CLOCK_SECONDS, at_once=True)
+    told = ""
     with services.live.listen() as listener:
         while not services.stopping.is_set():
             if clock_timer.due():
                 yield f'event: clock\ndata: {{"type":"clock","at":{clock.now().wall_ms}}}\n\n'
-            for event in await listener.take(within_s=min(CHECK_SECONDS, CLOCK_SECONDS)):
+            for event in await listener.take(within_s=services.alerts.LOOK_S):
                 yield event
+            await services.alerts.refresh()
+            if services.alerts.event != told:
+                told = services.alerts.event
+                yield told
             if clock.boot_seconds() - checked >= CHECK_SECONDS:
                 if not await is_logged_in(services, token):
                     return
                 checked = clock.boot_seconds()
                 yield ": still here\n\n"
+
+
+async def _alert_events(services: Services, token: str) -> AsyncGenerator[str, None]:
+    """Write which alerts stand, whenever that changes, until the login or the dashboard ends."""
+    yield "retry: 2000\n\n"
+    check_timer = Every(CHECK_SECONDS)
+    told = ""
+    while not services.stopping.is_set():
+        await services.alerts.refresh()
+        if services.alerts.event != told:
+            told = services.alerts.event
+            yield told
+        if check_timer.due():
+            if not await is_logged_in(services, token):
+                return
+            yield ": still here\n\n"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(services.alerts.LOOK_S):
+                await services.stopping.wait()
 
 
 def _tile(kind: VitalKind) -> dict[str, object]:

@@ -22,6 +22,7 @@ FILE_KEYS = (
     "mqtt.ca_file",
     "vision.expression_model",
     "vision.detector_model",
+    "alerts.notify_file",
 )
 """Keys of the configuration that name a file or folder without which the appliance is not whole."""
 _MOST_FILES = 100_000

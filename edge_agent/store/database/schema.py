@@ -79,6 +79,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("covered faces", (*_WITHOUT_VIEWS, *tables.COVERED, *VIEWS.values())),
     Migration("roles of accounts, and seals of the audit", tables.ROLES),
     Migration("how the appliance was, minute by minute", tables.HEALTH),
+    Migration("alerts", tables.ALERTS),
 )
 
 

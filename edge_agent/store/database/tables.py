@@ -304,3 +304,35 @@ HEALTH = (
         disk_free INTEGER
     ) STRICT""",
 )
+# What a person should look at or should have looked at, and whom it was sent to.
+ALERTS = (
+    """CREATE TABLE alert (
+        id INTEGER PRIMARY KEY,
+        rule TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        text TEXT NOT NULL,
+        value REAL,
+        session INTEGER REFERENCES session(id) ON DELETE CASCADE,
+        raised INTEGER NOT NULL,
+        raised_boot INTEGER REFERENCES boot(id),
+        ended INTEGER,
+        ended_boot INTEGER REFERENCES boot(id),
+        ending TEXT,
+        quiet INTEGER NOT NULL CHECK (quiet IN (0, 1)),
+        acknowledged INTEGER,
+        acknowledged_boot INTEGER REFERENCES boot(id),
+        acknowledged_by TEXT
+    ) STRICT""",
+    "CREATE UNIQUE INDEX alert_open ON alert(rule) WHERE ended IS NULL",
+    "CREATE INDEX alert_raised ON alert(raised)",
+    "CREATE INDEX alert_session ON alert(session)",
+    """CREATE TABLE alert_message (
+        alert INTEGER NOT NULL REFERENCES alert(id) ON DELETE CASCADE,
+        event TEXT NOT NULL CHECK (event IN ('raised', 'ended')),
+        target TEXT NOT NULL,
+        tries INTEGER NOT NULL,
+        sent INTEGER,
+        error TEXT NOT NULL,
+        PRIMARY KEY (alert, event, target)
+    ) STRICT""",
+)

@@ -20,7 +20,7 @@ from edge_agent.store.write.audit.chain import sealed_anew
 from edge_agent.store.write.outbox_losses import ERASED, delete_and_note, is_damaged
 from edge_agent.store.write.tombstones import Span, add_tombstones
 
-_OF_SESSIONS = ("marker", "self_report", "protocol_run")
+_OF_SESSIONS = ("marker", "self_report", "protocol_run", "alert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,8 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     with sealed_anew(connection, "participant_erase"):
         _forget_in_audit(connection, real)
     add_tombstones(connection, spans, [row["created"]])
+    if not deleted["alert"]:  # told of only where there were any
+        del deleted["alert"]
     left = texts - _texts_of_others(connection)
     return ErasedRows(dict(deleted), minutes, removed, days, left)
 
@@ -172,10 +174,21 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
     ).rowcount
     if "vital_change" in there:
         connection.execute("DELETE FROM vital_change WHERE at >= ? AND at < ?", span)
+    if "alert" in there:
+        deleted["alert"] = _delete_alerts(connection, span)
     deleted["gap"] = connection.execute(
         "DELETE FROM gap WHERE started >= ? AND ended <= ?", span
     ).rowcount
     return deleted
+
+
+def _delete_alerts(connection: sqlite3.Connection, span: Span) -> int:
+    """Delete alerts about somebody that stood in a span; those of a session went with it."""
+    return connection.execute(
+        "DELETE FROM alert WHERE kind IN ('vital', 'face', 'sensor') AND raised < ? AND "
+        "(ended IS NULL OR ended >= ?)",
+        (span[1], span[0]),
+    ).rowcount
 
 
 def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config import Section, Settings, load_right_part, load_settings
+from edge_agent.config.alerts import RuleSettings
 from edge_agent.config.problems import line_of_key
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.sensors import SensorKind
@@ -52,6 +53,8 @@ def test_the_shipped_file_mentions_every_key_with_a_comment() -> None:
                 keys(field.annotation, f"{path}.{name}")
                 continue
             assert field.description, f"{path}.{name} has no description"
+            if f"\n[[{path}.{name}]]\n" in text:
+                continue
             assert table and re.search(rf"^(# )?{name} = ", table[1], re.MULTILINE), (
                 f"[{path}] lacks {name}"
             )
@@ -60,6 +63,12 @@ def test_the_shipped_file_mentions_every_key_with_a_comment() -> None:
         assert isinstance(field.annotation, type)
         assert issubclass(field.annotation, Section)
         keys(field.annotation, name)
+
+
+def test_the_shipped_file_mentions_every_key_of_a_rule_with_a_comment() -> None:
+    text = SHIPPED.read_text(encoding="utf-8")
+    for name in RuleSettings.model_fields:
+        assert re.search(rf"^(# )?{name} = ", text.split("[alerts]")[1], re.MULTILINE), name
 
 
 def test_an_unknown_key_is_refused_with_its_line_and_the_known_ones(tmp_path: Path) -> None:

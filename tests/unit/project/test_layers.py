@@ -35,9 +35,11 @@ DASHBOARD_MAY = (
     "edge_agent.config",
     "edge_agent.store",
     "edge_agent.vision",
+    "edge_agent.alerts",
     "edge_agent.vitals.csv",
     "edge_agent.vitals.csv_columns",
     "edge_agent.runtime.live_feed",
+    "edge_agent.runtime.live_probe",
     "edge_agent.runtime.systemd",
     "edge_agent.runtime.vision_options",
 )

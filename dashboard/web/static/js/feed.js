@@ -1,6 +1,7 @@
 // The live feed: one event stream for the page, paused while the page is hidden. The dashboard tells its clock each
 // second and the agent speaks each second: whoever is silent for longer is called so.
 
+import { feedAlerts, showAlerts } from "./alerts.js";
 import { deviceNow, localTime, setDeviceClock, span } from "./page.js";
 
 const SILENT_MS = 2400;
@@ -115,6 +116,7 @@ export function followFeed(handlers, onState = () => {}) {
       if (isOffline) agentHeard = null;
     });
     for (const type of SPOKEN_BY_THE_AGENT) listen(type, hear);
+    listen("alerts", showAlerts);
     for (const [type, handler] of Object.entries(handlers)) listen(type, handler);
     source.onerror = onError;
   }
@@ -133,6 +135,7 @@ export function followFeed(handlers, onState = () => {}) {
     agentHeard = null;
   }
 
+  feedAlerts();
   document.addEventListener("visibilitychange", beginAnew);
   document.addEventListener("resume", beginAnew);
   window.addEventListener("pagehide", close);

@@ -70,7 +70,7 @@ def _move(
     _move_gaps(connection, rows, target, by_ms)
     _move_sessions(connection, rows, target, by_ms)
     with sealed_anew(connection, "clock_set"):
-        for table, column, boot in (*STAMPS, _CHANGE):
+        for table, column, boot in (*STAMPS, *_LATER):
             connection.execute(
                 f"UPDATE {table} SET {column} = {column} + ?, {boot} = ? WHERE {boot} = ? AND "
                 f"{column} BETWEEN ? AND ?",
@@ -112,7 +112,7 @@ def _newest(connection: sqlite3.Connection, wrong: BootRow) -> int:
         connection.execute(
             f"SELECT max({column}) FROM {table} WHERE {boot} = ?", (wrong.id,)
         ).fetchone()[0]
-        for table, column, boot in (*_TIMELINE, *STAMPS, _CHANGE)
+        for table, column, boot in (*_TIMELINE, *STAMPS, *_LATER)
     ]
     return max((at for at in newest if at is not None), default=wrong.offset_ms + wrong.start_ms)
 
@@ -226,5 +226,11 @@ def _move_tombstones(connection: sqlite3.Connection, rows: Stretch, by_ms: int) 
     add_tombstones(connection, [span for span in moved if span not in known])
 
 
-_CHANGE = ("vital_change", "at", "boot")
+# Tables of later versions, as STAMPS has those of the first.
+_LATER = (
+    ("vital_change", "at", "boot"),
+    ("alert", "raised", "raised_boot"),
+    ("alert", "ended", "ended_boot"),
+    ("alert", "acknowledged", "acknowledged_boot"),
+)
 _TIMELINE = (("expression", "at", "boot"), ("unfit", "at", "boot"), ("vital", "at", "boot"))

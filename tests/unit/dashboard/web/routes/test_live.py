@@ -94,7 +94,7 @@ def test_an_agent_that_does_not_run_is_said_to_be_offline(services: Services) ->
 def test_open_streams_end_at_once_when_the_dashboard_stops(services: Services) -> None:
     async def listen() -> None:
         stream = _events(services, "")
-        await until(stream, "event: agent\n")
+        await until(stream, "event: alerts\n")
         asyncio.get_running_loop().call_later(0.05, services.stopping.set)
         async with asyncio.timeout(2):
             assert [piece async for piece in stream] == []

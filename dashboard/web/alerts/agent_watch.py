@@ -1,0 +1,81 @@
+"""Notices that the agent is gone or does not answer, which the agent cannot tell itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_agent.alerts.engine import Zone
+from edge_agent.alerts.options import AlertOptions
+from edge_agent.alerts.rules import SEEN_BY_DASHBOARD, Rule
+from edge_agent.alerts.signals import UNKNOWN, WELL, Signal
+from edge_agent.alerts.watch import AlertWatch
+from edge_agent.core import clock
+from edge_agent.core.worker import Worker
+from edge_agent.runtime.live_feed import is_served
+from edge_agent.runtime.live_probe import last_state_ms
+from edge_agent.store.alert_log.alert_log import AlertLog
+from edge_agent.store.alert_log.entries import AlertEntry
+
+STEP_S = 0.5
+ANSWER_S = 0.7
+"""Longest wait for an answer of the agent."""
+FRESH_MS = 2_500
+"""The agent speaks each second; what is older was said before it froze."""
+START_S = 60.0
+"""An agent that was never heard may still start for so long."""
+GONE = "It is not running, so nothing is recorded. Start it: sudo systemctl start affect-edge-agent"
+FROZEN = "It runs but says nothing; nobody knows whether it records. If this lasts, start it anew."
+
+
+class AgentWatch(Worker):
+    """Asks the agent twice a second whether it is there.
+
+    Args:
+        options: the rules.
+        alert_log: where alerts are written down.
+        socket: of the agent's live feed.
+        start_s: how long an agent that was never heard may take to start.
+    """
+
+    def __init__(
+        self,
+        options: AlertOptions,
+        alert_log: AlertLog,
+        socket: Path,
+        start_s: float = START_S,
+    ) -> None:
+        super().__init__("agent-watch")
+        self._socket = socket
+        self._give_up_s = clock.boot_seconds() + start_s
+        self._was_heard = False
+        self._watch = AlertWatch(
+            options.rules_of(SEEN_BY_DASHBOARD),
+            [kind.value for kind in SEEN_BY_DASHBOARD],
+            alert_log,
+            self._signal,
+            options.quiet,
+        )
+
+    @property
+    def unwritten(self) -> tuple[AlertEntry, ...]:
+        """Alerts that began and could not be written yet: a frozen agent may hold the database."""
+        return self._watch.unwritten
+
+    def work(self) -> None:
+        """Look until stopped."""
+        while not self.stopping.wait(STEP_S):
+            self._watch.step(clock.now())
+
+    def _signal(self, _rule: Rule, at_s: float) -> Signal:
+        told_ms = last_state_ms(self._socket, ANSWER_S)
+        if told_ms is not None and abs(clock.now().wall_ms - told_ms) <= FRESH_MS:
+            self._was_heard = True
+            return WELL
+        if not self._was_heard and at_s < self._give_up_s:
+            return UNKNOWN
+        if self._is_gone():
+            return Signal(Zone.BEYOND, reason=GONE)
+        return Signal(Zone.BEYOND, reason=FROZEN)
+
+    def _is_gone(self) -> bool:
+        return not is_served(self._socket)

@@ -1,0 +1,56 @@
+"""The process that sends messages: ``python -m edge_agent.alerts.outgoing``.
+
+Apprise knows some hundred services and takes its memory and time for it; here it costs the agent
+nothing, and what hangs is ended from outside. Addresses come over standard input, for other users
+can read the words of a command.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from typing import Any
+
+MISSING = (
+    "the package apprise is not installed; say `sudo ./install.sh --with alerts`, or in "
+    "a checkout `.venv/bin/pip install -e '.[alerts]'`"
+)
+NO_ADDRESS = "is no address that Apprise knows; see docs/alerts.md"
+
+
+def send(given: dict[str, Any]) -> str:
+    """Send a message; return why it did not arrive, empty when it did.
+
+    Args:
+        given: ``address``, ``title``, ``body`` and ``kind`` (``warning`` or ``success``).
+    """
+    try:
+        from apprise import Apprise, AppriseAsset
+    except ImportError:
+        return MISSING
+    warnings = io.StringIO()
+    logger = logging.getLogger("apprise")
+    logger.handlers = [logging.StreamHandler(warnings)]
+    logger.propagate = False
+    logger.setLevel(logging.WARNING)
+    service = Apprise(asset=AppriseAsset(app_id="Affect Edge", storage_mode="memory"))
+    if not service.add(given["address"]):
+        return NO_ADDRESS
+    if service.notify(body=given["body"], title=given["title"], notify_type=given["kind"]):
+        return ""
+    lines = [line.strip() for line in warnings.getvalue().splitlines() if line.strip()]
+    if not lines:
+        return "it was not taken"
+    return lines[-1]
+
+
+def main() -> None:
+    """Read messages from standard input, a line each; print a line for each that was tried."""
+    for line in sys.stdin:
+        print(json.dumps({"error": send(json.loads(line))}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

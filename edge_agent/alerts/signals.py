@@ -1,0 +1,187 @@
+"""How things stand, from the messages of the agent's live feed.
+
+A value that is too old is not known: neither well nor beyond a limit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edge_agent.alerts.engine import Zone
+from edge_agent.alerts.rules import AlertKind, Rule
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.vitals import VitalKind
+
+STREAM_S = 10.0
+"""A reading of a sensor that speaks all the time is of now for so long."""
+SINGLE_S = 3600.0
+"""One of a cuff is of now for so long."""
+SILENT_S = 3.0
+"""A sensor without a usable reading for longer is silent."""
+FEED_S = 5.0
+"""What is told each second is of now for so long."""
+HEALTH_S = 20.0
+"""What is told every five seconds is of now for so long."""
+_PAUSED = frozenset({"open", "closed", "ended"})
+_CONNECTED = frozenset({"connected", "disabled"})
+_DISK_GONE = "disk_gone"
+_COPY = "copy_"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Where the value of a rule is.
+
+    Attributes:
+        zone: where.
+        value: the value, where there is one.
+        reason: what is known besides, a sentence; empty: nothing.
+    """
+
+    zone: Zone
+    value: float | None = None
+    reason: str = ""
+
+
+UNKNOWN = Signal(Zone.UNKNOWN)
+WELL = Signal(Zone.WELL)
+
+
+def zone_of(rule: Rule, value: float) -> Zone:
+    """Return where a value is between the limits of a rule."""
+    high = rule.above is not None and value > rule.above
+    low = rule.below is not None and value < rule.below
+    if high or low:
+        return Zone.BEYOND
+    near_high = rule.above is not None and value > rule.above - rule.margin
+    near_low = rule.below is not None and value < rule.below + rule.margin
+    if near_high or near_low:
+        return Zone.BETWEEN
+    return Zone.WELL
+
+
+class FeedSignals:
+    """The newest of what the agent tells. Messages come from any thread.
+
+    Args:
+        started_s: now, seconds of the boot clock: a sensor that never spoke is silent from here.
+    """
+
+    def __init__(self, started_s: float) -> None:
+        self._started_s = started_s
+        self._lock = threading.Lock()
+        self._newest: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        self._looks: dict[AlertKind, Callable[[Rule, float], Signal]] = {
+            AlertKind.VITAL: self._vital,
+            AlertKind.SENSOR: self._sensor,
+            AlertKind.FACE: self._face,
+            AlertKind.CAMERA: self._camera,
+            AlertKind.BROKER: self._broker,
+            AlertKind.DISK: self._disk,
+            AlertKind.BACKUP: self._backup,
+        }
+
+    def take(self, message: Mapping[str, Any], at_s: float) -> None:
+        """Take in a message of the live feed.
+
+        A reading in doubt is passed over: what was known of its kind grows old.
+        """
+        key = str(message.get("type"))
+        if key == "vital":
+            if UNUSABLE.intersection(message["flags"]):
+                return
+            key = f"vital {message['kind']}"
+        with self._lock:
+            self._newest[key] = (at_s, message)
+
+    def signal(self, rule: Rule, at_s: float) -> Signal:
+        """Return where the value of a rule is now."""
+        look = self._looks.get(rule.kind)
+        if look is None:
+            return UNKNOWN
+        return look(rule, at_s)
+
+    def _get(self, key: str, at_s: float, within_s: float) -> Mapping[str, Any] | None:
+        with self._lock:
+            heard_s, message = self._newest.get(key, (0.0, None))
+        if message is None or at_s - heard_s > within_s:
+            return None
+        return message
+
+    def _vital(self, rule: Rule, at_s: float) -> Signal:
+        kind = rule.vital or VitalKind.HEART_RATE
+        within_s = SINGLE_S
+        if kind.spec.stream:
+            within_s = STREAM_S
+        reading = self._get(f"vital {kind}", at_s, within_s)
+        if reading is None:
+            return UNKNOWN
+        value = float(reading["value"])
+        reason = ""
+        if "simulated" in reading["flags"]:
+            reason = "The readings are simulated."
+        return Signal(zone_of(rule, value), value, reason)
+
+    def _sensor(self, rule: Rule, at_s: float) -> Signal:
+        with self._lock:
+            heard_s, _ = self._newest.get(f"vital {rule.vital}", (self._started_s, {}))
+        if at_s - heard_s > SILENT_S:
+            return Signal(Zone.BEYOND)
+        return WELL
+
+    def _face(self, _rule: Rule, at_s: float) -> Signal:
+        seen = self._get("expression", at_s, FEED_S)
+        if seen is None:
+            return UNKNOWN
+        if seen["state"] == "no_face":
+            return Signal(Zone.BEYOND)
+        return WELL
+
+    def _camera(self, _rule: Rule, at_s: float) -> Signal:
+        state = self._get("state", at_s, FEED_S)
+        if state is None:
+            return UNKNOWN
+        camera = state["camera"]
+        if camera["state"] in _PAUSED:
+            return WELL
+        return Signal(Zone.BEYOND, reason=camera["reason"] or "")
+
+    def _broker(self, _rule: Rule, at_s: float) -> Signal:
+        state = self._get("state", at_s, FEED_S)
+        if state is None:
+            return UNKNOWN
+        broker = state["broker"]
+        if broker["state"] in _CONNECTED:
+            return WELL
+        return Signal(Zone.BEYOND, reason=broker["reason"] or "")
+
+    def _disk(self, rule: Rule, at_s: float) -> Signal:
+        health = self._get("health", at_s, HEALTH_S)
+        if health is None:
+            return UNKNOWN
+        if health["disk"] is None:
+            return Signal(Zone.BEYOND, reason=_alarm_text(health, _DISK_GONE))
+        free_mb = health["disk"]["free_bytes"] / 1e6
+        return Signal(zone_of(rule, free_mb), free_mb)
+
+    def _backup(self, rule: Rule, at_s: float) -> Signal:
+        health = self._get("health", at_s, HEALTH_S)
+        if health is None:
+            return UNKNOWN
+        text = _alarm_text(health, _COPY)
+        if text:
+            return Signal(Zone.BEYOND, reason=text)
+        age_s = health["copies"]["last_good_age_seconds"]
+        if rule.above is None or age_s is None:
+            return WELL
+        hours = age_s / 3600
+        return Signal(zone_of(rule, hours), hours)
+
+
+def _alarm_text(health: Mapping[str, Any], start: str) -> str:
+    """Return the texts of the alarms whose names begin so."""
+    texts = [alarm["text"] for alarm in health["alarms"] if alarm["name"].startswith(start)]
+    return " ".join(texts)

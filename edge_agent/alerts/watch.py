@@ -1,0 +1,165 @@
+"""Evaluates rules and writes down what became of them. For one thread.
+
+What cannot be written, for the database is locked or the disk is full, is written later, in order;
+nobody is held up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from edge_agent.alerts.engine import AlertEngine, Change
+from edge_agent.alerts.quiet import NEVER_QUIET, QuietHours
+from edge_agent.alerts.rules import Rule
+from edge_agent.alerts.signals import WELL, Signal
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import StoreError
+from edge_agent.store.alert_log.alert_log import AlertLog, Signature
+from edge_agent.store.alert_log.entries import AlertEntry
+
+log = logging.getLogger(__name__)
+
+_UNWRITTEN = 1000
+RULE_REMOVED = "rule_removed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What is to be written: an alert that began, or why one ended."""
+
+    at: Instant
+    rule: str
+    begun: AlertEntry | None
+    ending: str = ""
+
+
+class AlertWatch:
+    """Watches some rules.
+
+    Args:
+        rules: those that are watched here.
+        kinds: what may be watched here: an open alert of them without a rule ends.
+        alert_log: where alerts are written down.
+        signal: returns where the value of a rule is, at a second of the boot clock.
+        quiet: the quiet hours.
+
+    Example:
+        >>> watch = AlertWatch(rules, {"camera"}, AlertLog(path), signals.signal)
+        >>> watch.step(clock.now())
+        >>> [alert.text for alert in watch.open_alerts]
+        ['The camera gives no picture for 30 s.']
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        kinds: Iterable[str],
+        alert_log: AlertLog,
+        signal: Callable[[Rule, float], Signal],
+        quiet: QuietHours = NEVER_QUIET,
+    ) -> None:
+        self._rules = tuple(rules)
+        self._kinds = frozenset(kinds)
+        self._log = alert_log
+        self._signal = signal
+        self._quiet = quiet
+        self._engine: AlertEngine | None = None
+        self._unwritten: deque[_Line] = deque(maxlen=_UNWRITTEN)
+        self._read_at: Signature | None = None
+        self._session_open = False
+        self._is_refused = False
+        self.open_alerts: tuple[AlertEntry, ...] = ()
+        """Those that stand, of every rule, as they were read last."""
+        self.unwritten: tuple[AlertEntry, ...] = ()
+        """Those that began and could not be written yet, such as while others hold the file."""
+
+    def step(self, at: Instant) -> None:
+        """Evaluate every rule once, and write what changed."""
+        try:
+            if self._engine is None:
+                self._engine = self._begin(at)
+                self._read(self._engine)
+            self._evaluate(self._engine, at)
+            self._write()
+            self._read(self._engine)
+        except StoreError as error:
+            if not self._is_refused:
+                log.warning("alerts: not written now, later: %s", error)
+            self._is_refused = True
+            return
+        self._is_refused = False
+
+    def _begin(self, at: Instant) -> AlertEngine:
+        """Go on where the process before this one ended."""
+        mine = [alert for alert in self._log.open_alerts() if alert.kind in self._kinds]
+        kinds = {rule.name: rule.kind.value for rule in self._rules}
+        for alert in mine:
+            if kinds.get(alert.rule) != alert.kind:
+                self._log.end(alert.rule, RULE_REMOVED, at)
+        still = [alert.rule for alert in mine if kinds.get(alert.rule) == alert.kind]
+        return AlertEngine(self._rules, still)
+
+    def _read(self, engine: AlertEngine) -> None:
+        """Read which alerts stand, if anybody wrote; one that was erased begins anew."""
+        signature = self._log.signature()
+        if signature == self._read_at:
+            return
+        self.open_alerts = tuple(self._log.open_alerts())
+        self._session_open = self._log.is_session_open()
+        self._read_at = signature
+        if self._unwritten:
+            return
+        there = {alert.rule for alert in self.open_alerts}
+        for rule in self._rules:
+            if engine.is_open(rule.name) and rule.name not in there:
+                engine.forget(rule.name)
+
+    def _evaluate(self, engine: AlertEngine, at: Instant) -> None:
+        at_s = at.boot_ms / 1000
+        for rule in self._rules:
+            signal = self._signal(rule, at_s)
+            if rule.in_sessions and not self._session_open:
+                signal = WELL
+            change = engine.step(rule.name, signal.zone, at_s)
+            if change is not None:
+                self._unwritten.append(self._line(rule, change, signal, at))
+                self._note_unwritten()
+
+    def _note_unwritten(self) -> None:
+        begun: dict[str, AlertEntry] = {}
+        for line in self._unwritten:
+            if line.begun is not None:
+                begun[line.rule] = line.begun
+            else:
+                begun.pop(line.rule, None)
+        self.unwritten = tuple(begun.values())
+
+    def _line(self, rule: Rule, change: Change, signal: Signal, at: Instant) -> _Line:
+        if change is not Change.BEGUN:
+            log.info("alert %s has ended (%s)", rule.name, change.value)
+            return _Line(at, rule.name, None, change.value)
+        log.warning("alert %s has begun", rule.name)
+        begun = AlertEntry(
+            0,
+            rule.name,
+            rule.kind.value,
+            rule.text(signal.value, signal.reason),
+            signal.value,
+            None,
+            at.wall_ms,
+            quiet=self._quiet.holds(at.wall_ms),
+        )
+        return _Line(at, rule.name, begun)
+
+    def _write(self) -> None:
+        while self._unwritten:
+            line = self._unwritten[0]
+            if line.begun is not None:
+                self._log.begin(line.begun, line.at)
+            else:
+                self._log.end(line.rule, line.ending, line.at)
+            self._unwritten.popleft()
+            self._note_unwritten()

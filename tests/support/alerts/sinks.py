@@ -1,0 +1,103 @@
+"""Real servers that take what alerts send: ntfy and a webhook over HTTP, and e-mail."""
+
+from __future__ import annotations
+
+import base64
+import email
+import email.policy
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from tests.support.broker import free_port
+
+
+class WebSink:
+    """A web server that keeps every JSON document that is posted to it.
+
+    Attributes:
+        port: where it listens.
+        posts: path and document of each, in order.
+        refusing: whether it answers 503 from now on.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.posts: list[tuple[str, dict[str, Any]]] = []
+        self.refusing = False
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if not sink.refusing:
+                    sink.posts.append((self.path, json.loads(body)))
+                self.send_response(503 if sink.refusing else 200)
+                self.end_headers()
+
+            def log_message(self, *_words: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    @classmethod
+    @contextmanager
+    def running(cls, port: int | None = None) -> Iterator[WebSink]:
+        """Run one, on a free port where none is named."""
+        sink = cls(port or free_port())
+        sink._thread.start()
+        try:
+            yield sink
+        finally:
+            sink._server.shutdown()
+            sink._thread.join()
+            sink._server.server_close()
+
+
+class MailSink:
+    """A mail server that keeps every message.
+
+    Attributes:
+        port: where it listens.
+        mails: subject and text of each, in order.
+        recipients: to whom they went.
+    """
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.mails: list[tuple[str, str]] = []
+        self.recipients: list[str] = []
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        content = envelope.content
+        assert isinstance(content, bytes)
+        mail = email.message_from_bytes(content, policy=email.policy.default)
+        body = mail.get_body(("plain", "html"))
+        assert body is not None
+        self.mails.append((str(mail["Subject"]), body.get_content()))
+        self.recipients += envelope.rcpt_tos
+        return "250 taken"
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator[MailSink]:
+        """Run one on a free port."""
+        sink = cls()
+        controller = Controller(sink, hostname="127.0.0.1", port=sink.port)
+        controller.start()
+        try:
+            yield sink
+        finally:
+            controller.stop()
+
+
+def decoded(text: str) -> str:
+    """Return a header of a push service that was sent as base64, as people read it."""
+    return base64.b64decode(text).decode()

@@ -1,0 +1,115 @@
+"""Sending through Apprise to a real ntfy-like server, a real webhook and a real mail server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from edge_agent.alerts.options import AlertOptions
+from edge_agent.alerts.rules import DISCLAIMER, AlertKind, Rule
+from edge_agent.alerts.sender import AlertSender
+from edge_agent.core.clock import now
+from edge_agent.store.alert_log.alert_log import AlertLog
+from edge_agent.store.alert_log.entries import AlertEntry
+from tests.support.alerts.sinks import MailSink, WebSink
+from tests.support.broker import free_port, wait_until
+from tests.support.timeline import database, query
+
+RULE = Rule(name="camera", kind=AlertKind.CAMERA)
+TEXT = "The camera gives no picture for 30 s."
+SECRET = "a-secret-topic"
+SENT = "SELECT event, tries, sent IS NOT NULL, error FROM alert_message ORDER BY event DESC"
+
+
+def begin(alert_log: AlertLog) -> None:
+    alert_log.begin(AlertEntry(0, "camera", "camera", TEXT, None, None, 0), now())
+
+
+@contextmanager
+def sending(alert_log: AlertLog, options: AlertOptions) -> Iterator[AlertSender]:
+    sender = AlertSender(options, ["camera"], alert_log, first_retry_s=0.1)
+    sender.start()
+    try:
+        yield sender
+    finally:
+        sender.stop()
+        assert sender.join(5)
+
+
+def test_ntfy_webhook_and_mail_are_told_that_it_began_and_that_it_is_over(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    alert_log = AlertLog(path)
+    file = tmp_path / "addresses"
+    with WebSink.running() as web, MailSink.running() as mail:
+        ntfy = f"ntfy://127.0.0.1:{web.port}/{SECRET}"
+        hook = f"json://127.0.0.1:{web.port}/hook"
+        post = f"mailto://127.0.0.1:{mail.port}?from=edge@example.org&to=ward@example.org"
+        file.write_text(f"# the ward\n{hook}\n{post}\n", encoding="utf-8")
+        options = AlertOptions(
+            (RULE,), "lab", notify_after_s=0, addresses=(ntfy,), notify_file=file
+        )
+        begin(alert_log)
+        with sending(alert_log, options):
+            wait_until(lambda: len(query(path, SENT)) == 3, "three messages", 60)
+            alert_log.end("camera", "over", now())
+            wait_until(lambda: len(query(path, SENT)) == 6, "six messages", 60)
+    assert query(path, SENT) == [("raised", 1, 1, "")] * 3 + [("ended", 1, 1, "")] * 3
+    pushed = [post for _, post in web.posts if post.get("topic") == SECRET]
+    assert pushed[0]["title"] == "Affect Edge lab: camera"
+    assert TEXT in pushed[0]["message"] and DISCLAIMER in pushed[0]["message"]
+    hooked = [post for where, post in web.posts if where == "/hook"]
+    assert [(post["title"], post["type"]) for post in hooked] == [
+        ("Affect Edge lab: camera", "warning"),
+        ("Affect Edge lab: over: camera", "success"),
+    ]
+    assert [subject for subject, _ in mail.mails] == [post["title"] for post in hooked]
+    assert TEXT in mail.mails[0][1]
+    assert set(mail.recipients) == {"ward@example.org"}
+
+
+def test_what_is_not_reached_is_tried_again_said_and_arrives_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = database(tmp_path)
+    alert_log = AlertLog(path)
+    port = free_port()
+    ntfy = f"ntfy://ward:geheim99@127.0.0.1:{port}/{SECRET}"
+    options = AlertOptions((RULE,), "lab", notify_after_s=0, addresses=(ntfy,))
+    begin(alert_log)
+    with caplog.at_level(logging.INFO), sending(alert_log, options):
+        wait_until(lambda: any(row[1] >= 2 for row in query(path, SENT)), "two attempts", 60)
+        ((event, _tries, arrived, error),) = query(path, SENT)
+        assert (event, arrived) == ("raised", 0)
+        assert error
+        with WebSink.running(port) as web:
+            wait_until(lambda: query(path, SENT)[0][2] == 1, "the message", 60)
+    assert [post["topic"] for _, post in web.posts] == [SECRET]
+    said = [record.getMessage() for record in caplog.records if "alerts:" in record.getMessage()]
+    assert said[0].startswith("alerts: not sent to ntfy 1 (127.0.0.1), tried again: ")
+    assert said[1:] == ["alerts: sent to ntfy 1 (127.0.0.1) again"]
+    told = caplog.text + str(query(path, "SELECT * FROM alert_message"))
+    assert SECRET not in told and "geheim99" not in told
+
+
+def test_an_address_that_nobody_knows_says_so(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    alert_log = AlertLog(path)
+    begin(alert_log)
+    options = AlertOptions((RULE,), notify_after_s=0, addresses=("nosuch://somewhere",))
+    with sending(alert_log, options):
+        wait_until(lambda: len(query(path, SENT)) == 1, "an attempt", 60)
+    assert "is no address that Apprise knows" in query(path, SENT)[0][3]
+
+
+def test_rules_that_are_not_to_be_sent_are_not(tmp_path: Path) -> None:
+    quiet_rule = Rule(name="camera", kind=AlertKind.CAMERA, notify=False)
+    options = AlertOptions((quiet_rule,), notify_after_s=0, addresses=("nosuch://somewhere",))
+    path = database(tmp_path)
+    begin(AlertLog(path))
+    sender = AlertSender(options, ["camera"], AlertLog(path))
+    sender._send_due(options.targets())
+    assert query(path, SENT) == []

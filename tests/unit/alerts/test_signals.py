@@ -1,0 +1,150 @@
+"""How things stand, from the messages of the live feed; what is too old is not known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edge_agent.alerts.engine import Zone
+from edge_agent.alerts.rules import AlertKind, Rule
+from edge_agent.alerts.signals import FeedSignals
+from edge_agent.core.clock import Instant
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
+from edge_agent.runtime.live_feed import vital_message
+
+HEART = Rule(name="hr", kind=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120, margin=5)
+PRESSURE = Rule(name="bp", kind=AlertKind.VITAL, vital=VitalKind.SYSTOLIC, above=180)
+STRAP = Rule(name="strap", kind=AlertKind.SENSOR, vital=VitalKind.HEART_RATE)
+
+
+def vital(value: float, *flags: VitalFlag, kind: VitalKind = VitalKind.HEART_RATE) -> Any:
+    return vital_message(VitalReading(Instant(0, 0), kind, value, "strap", frozenset(flags)))
+
+
+def state(camera: str = "open", broker: str = "connected", reason: str | None = None) -> Any:
+    return {
+        "type": "state",
+        "camera": {"state": camera, "reason": reason},
+        "broker": {"state": broker, "reason": reason},
+    }
+
+
+def health(
+    free: float | None = 9e9, age_s: float | None = 60.0, alarms: dict[str, str] | None = None
+) -> Any:
+    return {
+        "type": "health",
+        "disk": None if free is None else {"free_bytes": free},
+        "copies": {"last_good_age_seconds": age_s},
+        "alarms": [{"name": name, "text": text} for name, text in (alarms or {}).items()],
+    }
+
+
+def zone(rule: Rule, message: Any = None, age_s: float = 0.0) -> Zone:
+    signals = FeedSignals(100.0)
+    if message is not None:
+        signals.take(message, 100.0)
+    return signals.signal(rule, 100.0 + age_s).zone
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(120.1, Zone.BEYOND), (120, Zone.BETWEEN), (115.5, Zone.BETWEEN), (115, Zone.WELL)],
+)
+def test_a_reading_lies_beyond_between_or_within(value: float, expected: Zone) -> None:
+    assert zone(HEART, vital(value)) is expected
+
+
+def test_a_reading_grows_old_and_one_of_a_cuff_later() -> None:
+    assert zone(HEART, vital(130), 10) is Zone.BEYOND
+    assert zone(HEART, vital(130), 11) is Zone.UNKNOWN
+    cuff = vital(190, kind=VitalKind.SYSTOLIC)
+    assert zone(PRESSURE, cuff, 3600) is Zone.BEYOND
+    assert zone(PRESSURE, cuff, 3601) is Zone.UNKNOWN
+    assert zone(HEART) is Zone.UNKNOWN
+
+
+def test_readings_in_doubt_say_nothing() -> None:
+    assert zone(HEART, vital(240, VitalFlag.CONTACT_LOST)) is Zone.UNKNOWN
+    assert zone(HEART, vital(130, VitalFlag.ESTIMATED)) is Zone.UNKNOWN
+    signals = FeedSignals(0.0)
+    signals.take(vital(130, VitalFlag.SIMULATED), 1.0)
+    assert signals.signal(HEART, 1.0).reason == "The readings are simulated."
+
+
+def test_a_sensor_is_silent_from_its_last_usable_reading_or_from_the_start() -> None:
+    assert zone(STRAP, vital(70), 3) is Zone.WELL
+    assert zone(STRAP, vital(70), 4) is Zone.BEYOND
+    assert zone(STRAP, None, 3) is Zone.WELL
+    assert zone(STRAP, None, 4) is Zone.BEYOND
+    assert zone(STRAP, vital(70, VitalFlag.CONTACT_LOST), 4) is Zone.BEYOND
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("open", Zone.WELL),
+        ("closed", Zone.WELL),
+        ("ended", Zone.WELL),
+        ("silent", Zone.BEYOND),
+        ("failed", Zone.BEYOND),
+    ],
+)
+def test_a_camera_that_should_give_pictures(name: str, expected: Zone) -> None:
+    rule = Rule(name="camera", kind=AlertKind.CAMERA)
+    assert zone(rule, state(camera=name)) is expected
+    assert zone(rule, state(camera=name), 6) is Zone.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("connected", Zone.WELL),
+        ("disabled", Zone.WELL),
+        ("silent", Zone.BEYOND),
+        ("unreachable", Zone.BEYOND),
+    ],
+)
+def test_a_broker_that_is_away(name: str, expected: Zone) -> None:
+    assert zone(Rule(name="broker", kind=AlertKind.BROKER), state(broker=name)) is expected
+
+
+def test_a_face_is_lost_only_while_pictures_come() -> None:
+    rule = Rule(name="face", kind=AlertKind.FACE)
+    assert zone(rule, {"type": "expression", "state": "no_face"}) is Zone.BEYOND
+    assert zone(rule, {"type": "expression", "state": "uncertain"}) is Zone.WELL
+    assert zone(rule, {"type": "expression", "state": "no_face"}, 6) is Zone.UNKNOWN
+
+
+def test_a_disk_that_is_nearly_full_or_gone() -> None:
+    rule = Rule(name="disk", kind=AlertKind.DISK, below=500, margin=100)
+    assert zone(rule, health(499e6)) is Zone.BEYOND
+    assert zone(rule, health(550e6)) is Zone.BETWEEN
+    assert zone(rule, health(600e6)) is Zone.WELL
+    assert zone(rule, health(None)) is Zone.BEYOND
+    assert zone(rule, health(), 21) is Zone.UNKNOWN
+
+
+def test_copies_that_are_old_by_the_appliances_own_judgement_or_by_a_limit() -> None:
+    rule = Rule(name="backup", kind=AlertKind.BACKUP)
+    assert zone(rule, health(age_s=1e7)) is Zone.WELL
+    assert zone(rule, health(alarms={"copy_old": "Old."})) is Zone.BEYOND
+    assert zone(rule, health(alarms={"hot": "Hot."})) is Zone.WELL
+    strict = Rule(name="backup", kind=AlertKind.BACKUP, above=26)
+    assert zone(strict, health(age_s=27 * 3600)) is Zone.BEYOND
+    assert zone(strict, health(age_s=25 * 3600)) is Zone.WELL
+    assert zone(strict, health(age_s=None)) is Zone.WELL
+
+
+def test_texts_name_limits_and_never_what_was_measured() -> None:
+    both = Rule(
+        name="hr", kind=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120, below=45, seconds=10
+    )
+    assert both.title == "Heart rate above 120 /min or below 45 /min"
+    assert both.text(131.0) == "Heart rate above 120 /min for 10 s."
+    assert both.text(44.0) == "Heart rate below 45 /min for 10 s."
+    assert STRAP.text() == "No reading: heart rate for 10 s."
+    camera = Rule(name="camera", kind=AlertKind.CAMERA, seconds=0)
+    assert camera.text(None, "Check its cable.") == "The camera gives no picture. Check its cable."

@@ -1,0 +1,118 @@
+"""The page Alerts, the banner and the feed: who sees what, who acknowledges."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import cast
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from dashboard.accounts.roles import Role
+from dashboard.web.routes.live import _alert_events
+from dashboard.web.services import Services
+from edge_agent.alerts.options import AlertOptions
+from edge_agent.alerts.rules import DISCLAIMER, AlertKind, Rule
+from edge_agent.core.clock import now
+from edge_agent.store.alert_log.alert_log import AlertLog
+from edge_agent.store.alert_log.entries import AlertEntry, Delivery
+from tests.support.dashboard import client_of, log_in_as, set_up
+from tests.support.timeline import query
+
+TOPIC = "secret-topic"
+OPTIONS = AlertOptions(
+    (Rule(name="camera", kind=AlertKind.CAMERA, seconds=30),),
+    addresses=(f"ntfy://push.example.org/{TOPIC}",),
+)
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> TestClient:
+    """The administrator, over a log in which one alert stands and one has ended."""
+    client = set_up(client_of(tmp_path, alerts=OPTIONS), tmp_path)
+    log = AlertLog(tmp_path / "affect-edge.db")
+    log.begin(AlertEntry(0, "hr", "vital", "Heart rate <b>high</b>.", 131.0, None, 0), now())
+    log.end("hr", "not_known", now())
+    log.begin(AlertEntry(0, "camera", "camera", "No picture.", None, None, 0), now())
+    target = OPTIONS.targets()[0].name
+    log.note_delivery(2, Delivery("raised", target, 4, None, "refused"))
+    return client
+
+
+def services_of(client: TestClient) -> Services:
+    return cast("Services", cast("FastAPI", client.app).state.services)
+
+
+def test_page_and_api_say_what_stands_what_was_and_that_it_is_no_medical_alarm(
+    ada: TestClient,
+) -> None:
+    page = ada.get("/alerts").text
+    assert DISCLAIMER.replace("'", "&#39;") in page
+    assert "No picture." in page and "Heart rate &lt;b&gt;high&lt;/b&gt;." in page
+    assert "not known any more" in page and "At the start: 131." in page
+    told = ada.get("/api/v1/alerts").json()
+    assert told["disclaimer"] == DISCLAIMER
+    assert [(one["rule"], one["sent"], one["not_sent"]) for one in told["alerts"]] == [
+        ("camera", 0, 1),
+        ("hr", 0, 0),
+    ]
+    assert [one["rule"] for one in ada.get("/api/v1/alerts?state=open").json()["alerts"]] == [
+        "camera"
+    ]
+    assert ada.get("/api/v1/alerts?kind=&state=&start=&end=").json()["matching"] == 2
+    assert ada.get("/api/v1/alerts?kind=moon").status_code == 422
+    assert ada.get("/alerts?page=9").status_code == 200
+
+
+def test_the_banner_is_on_every_page_until_somebody_acknowledges(ada: TestClient) -> None:
+    assert '<li data-alert="2">' in ada.get("/trends").text
+    assert '<li data-alert="1">' not in ada.get("/trends").text
+    answer = ada.post("/alerts/2/acknowledge", headers={"origin": "http://127.0.0.1"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/alerts")
+    page = ada.get("/trends").text
+    assert "data-alert" not in page and 'role="alert" hidden' in page
+
+
+def test_viewers_see_operators_acknowledge_and_only_administrators_see_addresses(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    viewer = log_in_as(ada, Role.VIEWER)
+    seen = viewer.get("/alerts").text
+    assert "No picture." in seen and "not sent" in seen
+    assert "Acknowledge</button>" not in seen
+    assert "push.example.org" not in seen and "refused" not in seen
+    origin = {"origin": "http://127.0.0.1"}
+    refused = viewer.post("/api/v1/alerts/2/acknowledge", headers=origin)
+    assert refused.status_code == 403
+    operator = log_in_as(ada, Role.OPERATOR)
+    done = operator.post("/api/v1/alerts/2/acknowledge", headers=origin).json()
+    assert done["acknowledged_by"] == "operator"
+    database = tmp_path / "affect-edge.db"
+    assert query(database, "SELECT actor, detail FROM audit WHERE action LIKE 'alert%'") == [
+        ("operator", "2 camera")
+    ]
+    assert operator.post("/api/v1/alerts/9/acknowledge", headers=origin).status_code == 409
+    everything = ada.get("/alerts").text
+    assert "ntfy 1 (push.example.org)" in everything
+    assert TOPIC not in everything and TOPIC not in ada.get("/api/v1/alerts").text
+
+
+def test_the_feed_tells_alerts_at_once_and_again_when_they_change(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    services = services_of(ada)
+
+    async def listen() -> list[list[str]]:
+        events = _alert_events(services, "")
+        assert await anext(events) == "retry: 2000\n\n"
+        told = [await anext(events)]
+        AlertLog(tmp_path / "affect-edge.db").end("camera", "over", now())
+        told.append(await anext(events))
+        await events.aclose()
+        documents = [json.loads(event.split("data: ")[1]) for event in told]
+        return [[alert["rule"] for alert in document["open"]] for document in documents]
+
+    assert asyncio.run(listen()) == [["camera"], []]
