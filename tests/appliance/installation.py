@@ -210,8 +210,10 @@ def purge(machine: Machine, before: str, packages: str) -> None:
 
     after = names(listing(machine))
     was = names(before)
-    assert sorted(after - was) == []
-    assert sorted(was - after) == []
+    left = sorted(after - was)
+    gone = sorted(was - after)
+    assert not left, f"purging left {left}"
+    assert not gone, f"purging took {gone}"
     assert machine.run("id", "affect-edge").code != 0
     # systemd forgets them in its own time
     machine.wait_for("! systemctl list-units --all --no-legend 'affect-edge*' | grep -q .", 10)
