@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import click
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 from edge_agent.cli.studies.study import ACTOR, data_of, named
 from edge_agent.cli.times import instant_ms, timezone_option
+from edge_agent.cli.video_tables import TABLES, TableFormat, table_format
 from edge_agent.core.errors import AffectEdgeError
 
 if TYPE_CHECKING:
@@ -54,6 +54,14 @@ class Result:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the tables; default: beside a video."
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(sorted(TABLES)),
+    default="csv",
+    show_default=True,
+    help="Form of the tables.",
+)
 @click.option("--again", is_flag=True, help="Read videos anew whose table is there already.")
 @click.option(
     "--start", metavar="TIME", help="When the recording began; default: as the file says."
@@ -80,10 +88,11 @@ def analyse_video(
 ) -> None:
     """Read every frame of recorded videos, and of the videos in folders, into tables.
 
-    NAME.mp4 becomes NAME.faces.csv: a row for each face of each frame, with the time at which the
-    frame is shown. A table that is there already is left, so a folder can be gone on with. With
-    --into-session or --participant one video becomes part of the timeline instead, at the time of
-    its recording: its second-by-second rows can be analysed with the readings of that time.
+    NAME.mp4 becomes NAME.faces.csv (or .parquet): a row for each face of each frame, with the time
+    at which the frame is shown. A table that is there already is left, so a folder can be gone on
+    with. With --into-session or --participant one video becomes part of the timeline instead, at
+    the time of its recording: its second-by-second rows can be analysed with the readings of that
+    time.
     """
     log_to_stderr(logging.WARNING)
     videos = find_videos(paths)
@@ -101,14 +110,15 @@ def analyse_video(
         return
     if start_ms is not None and len(videos) != 1:
         raise click.UsageError("--start is the time of one video; give one file.")
+    form = table_format(chosen["form"])
     settings, _folder = load(config, data)
     failed = False
-    for table, video in tables_of(videos, chosen["out"]).items():
+    for table, video in tables_of(videos, chosen["out"], form.suffix).items():
         if table.exists() and not chosen["again"]:
             click.echo(f"{video}: {table} is there already; --again reads it anew.", err=as_json)
             continue
         try:
-            result = write_table(video, table, settings, start_ms)
+            result = write_table(video, table, form, settings, start_ms)
         except AffectEdgeError as error:
             failed = True
             click.echo(json.dumps({"file": str(video), "error": str(error)}) if as_json else error)
@@ -128,11 +138,11 @@ def find_videos(paths: tuple[Path, ...]) -> list[Path]:
     return videos
 
 
-def tables_of(videos: list[Path], out: Path | None) -> dict[Path, Path]:
+def tables_of(videos: list[Path], out: Path | None, suffix: str) -> dict[Path, Path]:
     """Return each table and its video; two videos of one table are refused."""
     tables: dict[Path, Path] = {}
     for video in videos:
-        table = (out or video.parent) / f"{video.stem}.faces.csv"
+        table = (out or video.parent) / f"{video.stem}{suffix}"
         if table in tables and tables[table] != video:
             raise click.UsageError(
                 f"{tables[table]} and {video} would both become {table}. Rename one, or read them "
@@ -142,29 +152,24 @@ def tables_of(videos: list[Path], out: Path | None) -> dict[Path, Path]:
     return tables
 
 
-def write_table(video: Path, table: Path, settings: Settings, start_ms: int | None) -> Result:
+def write_table(
+    video: Path, table: Path, form: TableFormat, settings: Settings, start_ms: int | None
+) -> Result:
     """Read a video into a table, which is there when it is whole, or not at all."""
-    from edge_agent.reading import VideoRow, video_rows
+    from edge_agent.reading import video_rows
 
     result = Result()
     known_ms = _start_of(video) if start_ms is None else start_ms
     partial = table.with_name(f"{table.name}.partial")
     table.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow([column.name for column in fields(VideoRow)])
+        with form.opened(partial) as write:
             for frame in _frames(video, settings, known_ms, result):
-                for row in video_rows(frame, dated=known_ms is not None):
-                    writer.writerow([_shown(value) for value in astuple(row)])
+                write(video_rows(frame, dated=known_ms is not None))
         partial.replace(table)
     finally:
         partial.unlink(missing_ok=True)
     return result
-
-
-def _shown(value: object) -> object:
-    return round(value, 6) if isinstance(value, float) else value
 
 
 def into_timeline(

@@ -14,7 +14,7 @@ from edge_agent.store.database.schema import migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.browser.page_paths import wait_for_charts
-from tests.support.browser import chromium, watched_page
+from tests.support.browser import chromium, sheets, watched_page
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
 
 pytestmark = pytest.mark.browser
@@ -67,6 +67,8 @@ def test_a_study_is_planned_preregistered_analysed_and_taken_home(tmp_path: Path
         expect(dots.first).to_be_visible()
         page.get_by_role("link", name="Back to the analysis").click()
         expect(page.get_by_text("bound heart rate: preregistered 5, asked 2.")).to_be_visible()
+        expect(page.get_by_role("button", name="Print or save as PDF")).to_be_visible()
+        assert sheets(page) == 1
 
         page.goto(f"{process.address}/export")
         page.get_by_role("button", name="Choose all").click()

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from pyarrow import parquet
 
 from edge_agent import read_video
 from edge_agent.cli import cli
@@ -82,6 +83,31 @@ def test_a_folder_is_read_to_its_end_and_gone_on_with(tmp_path: Path, clip: Path
     again = command(tmp_path, "--data", tmp_path / "data")
     assert again.exit_code == 0
     assert "b.faces.csv is there already; --again reads it anew" in again.stdout
+
+
+def test_parquet_holds_what_csv_holds_with_its_types(tmp_path: Path, clip: Path) -> None:
+    where = ("--out", tmp_path, "--data", tmp_path / "data", "--start", START)
+    for form in ("csv", "parquet"):
+        assert command(clip, "--format", form, *where).exit_code == 0
+    typed = parquet.read_table(tmp_path / "talk.faces.parquet")
+    texts = rows_of(tmp_path / "talk.faces.csv")
+    assert typed.column_names == list(texts[0])
+    rows = typed.to_pylist()
+    assert rows[15]["at"] == datetime(2026, 11, 20, 8, 15, 1, tzinfo=UTC)
+    assert [row["frame"] for row in rows] == [int(row["frame"]) for row in texts]
+    assert [row["emotion"] or "" for row in rows] == [row["emotion"] for row in texts]
+    assert rows[20]["happiness"] == pytest.approx(float(texts[20]["happiness"]), abs=1e-6)
+    assert rows[40]["happiness"] is None
+
+
+def test_without_pyarrow_nothing_is_read(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    done = command(clip, "--format", "parquet", "--out", tmp_path)
+    assert done.exit_code == 2
+    assert "install.sh --with parquet" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_without_videos_and_odd_requests_are_refused(tmp_path: Path, clip: Path) -> None:
