@@ -104,8 +104,12 @@ def describe_picture(line: dict[str, Any]) -> str:
     """Say in words what ``classify --json`` says in one line."""
     if "error" in line:
         return str(line["error"])
+    angle = line.get("field_of_view_deg")
+    sees = ""
+    if angle is not None:
+        sees = f" (sees {angle:.0f}° from left to right)"
     if not line["faces"]:
-        return f"{line['file']}: no face"
+        return f"{line['file']}: no face{sees}"
     parts = []
     for face in line["faces"]:
         best = sorted(face["probabilities"].items(), key=lambda item: -item[1])[:2]
@@ -120,4 +124,4 @@ def describe_picture(line: dict[str, Any]) -> str:
             parts.append(f"{label} ({probabilities}; {flaw}) {place}")
         else:
             parts.append(f"{label} ({probabilities}) {place}")
-    return f"{line['file']}: " + "; ".join(parts)
+    return f"{line['file']}: " + "; ".join(parts) + sees

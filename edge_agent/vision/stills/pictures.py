@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge_agent.core.errors import PictureError
 from edge_agent.vision.recognizer import FaceReading, Recognizer
+from edge_agent.vision.stills.field_of_view import field_of_view_deg
 
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 32_000
@@ -150,6 +151,7 @@ def describe_picture(
         "file": str(path),
         "width": width,
         "height": height,
+        "field_of_view_deg": field_of_view_deg(path),
         "faces": [describe(reading, name_all=name_all) for reading in readings],
     }
 

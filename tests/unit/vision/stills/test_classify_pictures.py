@@ -33,7 +33,7 @@ def test_a_line_has_exactly_the_documented_keys_and_survives_json(
 ) -> None:
     (line,) = classify_pictures([folder / "smiling.png"], recognizer)
     assert json.loads(json.dumps(line)) == line
-    assert list(line) == ["file", "width", "height", "faces"]
+    assert list(line) == ["file", "width", "height", "field_of_view_deg", "faces"]
     assert (line["file"], line["width"], line["height"]) == (str(folder / "smiling.png"), 512, 512)
     (face,) = line["faces"]
     assert list(face) == [
