@@ -9,7 +9,8 @@ caches empty. Frames are 640 × 480, for the whole chain also 320 × 240 and 128
 taken 15 times a second, so that the chain searches one in eight as a whole, and the others near the
 face. `by_need` is the chain as the agent runs it, which passes over most frames: the mean over all
 of them, and the multiply-adds of a frame, counted from the models' cards and from how often each
-was asked, a number that no machine changes. YuNet is given 320 × 240 pixels. Its model is looked
+was asked, a number that no machine changes; `first_reading` is how long a new face waits at most,
+until the frame that is read was taken. YuNet is given 320 × 240 pixels. Its model is looked
 for in the shared data beside the project; where it is missing, nothing is compared.
 """
 
@@ -153,6 +154,28 @@ def by_need(image: Picture, seconds: int) -> dict[str, float]:
     }
 
 
+def first_reading_s(image: Picture) -> float:
+    """Return how long a new face may wait for its first reading, seconds.
+
+    It is the longest of a second's moments at which it comes before an agent's camera that has seen
+    nobody for a while.
+    """
+    empty = np.full_like(image, 96)
+    return max(_first_reading_s(image, empty, SETTLED_S * FPS + late) for late in range(FPS))
+
+
+def _first_reading_s(image: Picture, empty: Picture, comes: int) -> float:
+    recognizer = open_recognizer(VisionOptions(by_need=True))
+    start = clock.now()
+    for number in range(comes + BY_NEED_S * FPS):
+        frame = Frame(image if number >= comes else empty, start.shifted(number / FPS), number)
+        if not recognizer.is_due(frame):
+            continue
+        if recognizer.recognize(frame).observations:
+            return round((number - comes) / FPS, 3)
+    raise SystemExit("the face that comes is not read")
+
+
 def costs_of_models() -> tuple[float, float, float, float]:
     """Return million multiply-adds of a careful and a quick reading, of a search and a piece."""
     careful, quick, search = (
@@ -243,6 +266,7 @@ def main() -> None:
             f"vision_{name}_p95_ms": round(float(p95), 3),
         }
     figures |= by_need(frame, BY_NEED_S)
+    figures["vision_first_reading_s"] = first_reading_s(frame)
     if "yunet_320x240" in stages:
         figures |= compared(figures)
     if options.json:
