@@ -148,7 +148,12 @@ def pixel_input(recipe: ExpressionRecipe) -> PixelInput:
     edge = recipe.network.edge
     data = recipe.data
     return PixelInput(
-        edge, edge, 1, scale=1 / 255 / data.deviation, offset=-data.mean / data.deviation
+        edge,
+        edge,
+        1,
+        scale=1 / 255 / data.deviation,
+        offset=-data.mean / data.deviation,
+        prepare=recipe.preparation.steps,
     )
 
 

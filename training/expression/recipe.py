@@ -2,10 +2,13 @@
 
 from typing import Annotated, Literal
 
+import numpy as np
+import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from edge_agent.vision.models.preparation import Step, prepare
 from training.data.datasets import EXPRESSIONS, FER2013
 from training.expression.augment import Augmentation
 from training.learning.recipe import Recipe, Section
@@ -26,6 +29,34 @@ class ExpressionData(Section):
     deviation: Annotated[float, Field(gt=0, le=1, description="of the pixels, divided by, 0…1")] = (
         0.255
     )
+
+
+class Preparation(Section):
+    """What is done to each picture before it is normalised, while learning as on the device.
+
+    Each switch is a step of :mod:`edge_agent.vision.models.preparation`, which names its source;
+    they are done in this order, and the card names those that are on.
+    """
+
+    salt_and_pepper: Annotated[bool, Field(description="median of 3 × 3")] = False
+    speckle: Annotated[bool, Field(description="bilateral filter of the logarithm")] = False
+    gaussian: Annotated[bool, Field(description="non-local means")] = False
+    motion_blur: Annotated[bool, Field(description="unsharp mask")] = False
+    uneven_light: Annotated[bool, Field(description="homomorphic filter")] = False
+    min_max: Annotated[bool, Field(description="the picture's own range becomes 0…1")] = False
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps that are on, as a card names them."""
+        every: tuple[tuple[Step, bool], ...] = (
+            ("salt-and-pepper", self.salt_and_pepper),
+            ("speckle", self.speckle),
+            ("gaussian", self.gaussian),
+            ("motion-blur", self.motion_blur),
+            ("uneven-light", self.uneven_light),
+            ("min-max", self.min_max),
+        )
+        return tuple(step for step, on in every if on)
 
 
 class Loss(Section):
@@ -86,6 +117,7 @@ class ExpressionRecipe(Recipe):
         float, Field(gt=0, lt=1, description="top probability under which the agent abstains")
     ]
     data: ExpressionData = ExpressionData()
+    preparation: Preparation = Preparation()
     network: Network
     augmentation: Augmentation = Augmentation()
     loss: Loss = Loss()
@@ -106,10 +138,19 @@ class ExpressionRecipe(Recipe):
     def as_input(self, pictures: Tensor) -> Tensor:
         """N × 1 × H × W, 0…1 → what the network sees.
 
-        The card says the same as size, ``scale`` and ``offset``.
+        The card says the same as size, ``prepare``, ``scale`` and ``offset``.
         """
         if pictures.shape[-1] != self.network.edge:
             pictures = functional.interpolate(
                 pictures, size=(self.network.edge,) * 2, mode="bilinear"
             )
+        if steps := self.preparation.steps:
+            pictures = _prepared(pictures, steps)
         return (pictures - self.data.mean) / self.data.deviation
+
+
+def _prepared(pictures: Tensor, steps: tuple[Step, ...]) -> Tensor:
+    """N × 1 × H × W, 0…1 → the same, prepared in the 256 greys that a device sees."""
+    greys = (pictures * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    made = np.stack([prepare(picture[0], steps) for picture in greys])
+    return torch.from_numpy(made).unsqueeze(1).to(pictures) / 255

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.preparation import Step, prepare
 from training.errors import DataError
 from training.models.cost import multiply_adds, parameters
 
@@ -41,17 +42,24 @@ _SIGNATURE = "serving_default"
 
 @dataclass(frozen=True, slots=True)
 class PixelInput:
-    """What the model is given: real value = pixel (0…255) × ``scale`` + ``offset``."""
+    """What the model is given: real value = pixel (0…255) × ``scale`` + ``offset``.
+
+    Each picture is first prepared by the steps of ``prepare``
+    (:mod:`edge_agent.vision.models.preparation`).
+    """
 
     width: int
     height: int
     channels: Literal[1, 3]
     scale: float
     offset: float
+    prepare: tuple[Step, ...] = ()
 
     def real(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 N×H×W or N×H×W×C → float32 N×H×W×C as the network sees it."""
         shaped = pixels.reshape(-1, self.height, self.width, self.channels)
+        if self.prepare:
+            shaped = np.stack([prepare(picture, self.prepare) for picture in shaped])
         return (shaped * np.float32(self.scale) + np.float32(self.offset)).astype(np.float32)
 
     def card(self) -> dict[str, object]:
@@ -64,6 +72,7 @@ class PixelInput:
             "layout": "NHWC",
             "scale": self.scale,
             "offset": self.offset,
+            "prepare": self.prepare or None,
         }
 
 

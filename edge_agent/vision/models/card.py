@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.vision.models.preparation import Step
 
 MODELS_FOLDER = Path(__file__).parent
 FER2013_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -42,7 +43,7 @@ class _Part(BaseModel):
 
 
 class InputCard(_Part):
-    """The picture that the model takes; real value = pixel × scale + offset."""
+    """The picture that the model takes; real value = prepared pixel × scale + offset."""
 
     width: int = Field(ge=1, le=4096, description="Pixels")
     height: int = Field(ge=1, le=4096, description="Pixels")
@@ -51,11 +52,23 @@ class InputCard(_Part):
     layout: Literal["NHWC"] = Field("NHWC", description="Order of the tensor's axes")
     scale: float = Field(gt=0, allow_inf_nan=False, description="Real value of one step of a pixel")
     offset: float = Field(allow_inf_nan=False, description="Real value of a black pixel")
+    prepare: tuple[Step, ...] | None = Field(
+        None, min_length=1, description="Done to each grey picture first, in this order"
+    )
 
     @model_validator(mode="after")
     def _color_has_its_channels(self) -> InputCard:
         if self.channels != {"gray": 1, "rgb": 3}[self.color]:
             raise ValueError(f"color {self.color!r} does not have {self.channels} channels")
+        return self
+
+    @model_validator(mode="after")
+    def _preparation_can_be_done(self) -> InputCard:
+        steps = self.prepare or ()
+        if steps and self.channels != 1:
+            raise ValueError(f"prepare {', '.join(steps)}: only grey pictures can be prepared")
+        if len(set(steps)) != len(steps):
+            raise ValueError(f"prepare {', '.join(steps)}: a step stands there twice")
         return self
 
     @property

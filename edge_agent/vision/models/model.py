@@ -1,7 +1,8 @@
 """A model in the runtime: ``NAME.tflite``, checked against its card before anything is run.
 
 A model whose hash, labels, shapes or types disagree with its card is refused with a sentence that
-names the file, what was found and what was expected. Nothing here needs OpenCV.
+names the file, what was found and what was expected. Nothing here needs OpenCV, but for a card
+whose pictures are prepared.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from edge_agent.vision.models.card import (
     read_card,
     shipped_models,
 )
+from edge_agent.vision.models.preparation import prepare
 from edge_agent.vision.models.runtime import Interpreter, open_interpreter, resize_input
 from edge_agent.vision.models.tensors import check_shape, lookup_table, quantization, xor_mask
 
@@ -174,6 +176,8 @@ class TFLiteModel:
                 f"{self.card.name} takes uint8 pixels of shape {expected}, got {pixels.dtype} "
                 f"{pixels.shape}"
             )
+        if self.card.input.prepare:
+            pixels = prepare(pixels, self.card.input.prepare)
         with self._lock:
             self._fill(pixels.reshape(self._buffer.shape))
             self._interpreter.set_tensor(self._input_index, self._buffer)

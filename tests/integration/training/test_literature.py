@@ -116,6 +116,7 @@ def test_it_learns_and_the_agent_loads_what_it_exports(recipe: Path, folder: Pat
     assert np.corrcoef(logits.ravel(), wanted.ravel())[0, 1] > 0.99
     assert (logits.argmax(axis=1) == wanted.argmax(axis=1)).mean() > 0.8
     assert model.card.multiply_adds > 0
+    assert (model.card.input.prepare or ()) == written.preparation.steps
     said = f"weights of {request.weights.name}" if request.weights else "FER+ votes"
     assert said in model.card.training.data
 
