@@ -38,3 +38,26 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
     """
     for name, content in files.items():
         write_whole(folder / name, content)
+
+
+def check_new_folder(out: Path, pictures: Path) -> None:
+    """Refuse a folder to write to that is not empty, or that lies among the pictures read.
+
+    There it would be read as a category.
+
+    Raises:
+        DataError: it is so, or nobody can tell.
+    """
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise DataError(
+                f"--out {out}: already exists and is not an empty folder; name a new one"
+            )
+    except OSError as error:
+        raise DataError(
+            f"--out {out}: cannot be used ({error.strerror}); name another folder"
+        ) from error
+    if out.resolve().is_relative_to(pictures.resolve()):
+        raise DataError(
+            f"--out {out}: lies in {pictures}, among the photographs; name a folder elsewhere"
+        )

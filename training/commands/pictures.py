@@ -1,4 +1,4 @@
-"""The commands that take your own pictures: ``crop-faces`` and ``explain``."""
+"""The commands that take pictures: ``crop-faces``, ``ck-plus`` and ``explain``."""
 
 import sys
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from training.commands.options import FILE, options_as, require
 from training.data.datasets import EDGE, EXPRESSIONS
 from training.errors import DataError
 
+_FOLDS = 10
 _NEEDED_TO_EXPLAIN = ("torch",)
 
 
@@ -61,6 +62,48 @@ def crop_faces(photographs: Path, out: Path, size: int, labels: Path | None) -> 
     click.echo(tally.as_text(out))
     if not tally.faces:
         raise DataError(f"no face was found in any of {len(cuts)} photographs; nothing was written")
+
+
+@click.command("ck-plus")
+@click.argument("data", type=FILE)
+@click.option("--out", type=FILE, required=True, help="Folder for the parts, new or empty.")
+@click.option(
+    "--folds",
+    "count",
+    type=click.IntRange(2, 100),
+    help="How many folds; the default is 10, and the own split of a table.",
+)
+def ck_plus(data: Path, out: Path, count: int | None) -> None:
+    """Write CK+ as folders to learn from and to test with, nobody in both where people are known.
+
+    DATA is its table (emotion, pixels, Usage), which keeps its own split, or its folder with a
+    subfolder for each category, which becomes folds.
+    """
+    from training.data.ck_plus import (
+        folds,
+        own_split,
+        read_ck_plus,
+        summary,
+        warnings_of,
+        write_parts,
+    )
+    from training.files import check_new_folder
+
+    check_new_folder(out, data)
+    portraits = read_ck_plus(data)
+    if data.is_dir():
+        parts = folds(portraits, count or _FOLDS)
+    elif count is None:
+        parts = own_split(portraits)
+    else:
+        raise DataError(
+            f"--folds {count}: a table does not say whom a picture shows, so its own split is "
+            "kept; leave --folds out, or give the folder of pictures"
+        )
+    for sentence in warnings_of(portraits, parts):
+        click.echo(f"warning: {sentence}", err=True)
+    write_parts(parts, out)
+    click.echo(summary(parts))
 
 
 @click.command()

@@ -23,7 +23,7 @@ from edge_agent.vision.stills.pictures import find_pictures, load_picture
 from training.data.datasets import EDGE, EXPRESSIONS, folder_category
 from training.data.labelled_photographs import LabelledPhotographs
 from training.errors import DataError
-from training.files import write_whole
+from training.files import check_new_folder, write_whole
 
 MIN_FACE = 24
 """Smallest face that is cut out, in pixels of the photograph: as small as the agent reads them by
@@ -144,7 +144,7 @@ def plan_cuts(photographs: Path, out: Path, labels: Path | None = None) -> list[
     """
     if not photographs.is_dir():
         raise DataError(f"{photographs}: is no folder; give the folder of your photographs")
-    _check_out(out, photographs)
+    check_new_folder(out, photographs)
     if labels is not None:
         cuts = _by_label(photographs, labels)
     else:
@@ -189,26 +189,6 @@ def _whole(image: Picture) -> Picture:
 
 def _area(face: Face) -> float:
     return face.box.area
-
-
-def _check_out(out: Path, photographs: Path) -> None:
-    """Refuse a folder that is not empty, or that lies among the photographs.
-
-    There it would be read as a category.
-    """
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise DataError(
-                f"--out {out}: already exists and is not an empty folder; name a new one"
-            )
-    except OSError as error:
-        raise DataError(
-            f"--out {out}: cannot be used ({error.strerror}); name another folder"
-        ) from error
-    if out.resolve().is_relative_to(photographs.resolve()):
-        raise DataError(
-            f"--out {out}: lies in {photographs}, among the photographs; name a folder elsewhere"
-        )
 
 
 def _by_label(photographs: Path, labels: Path) -> list[Cut]:

@@ -36,7 +36,7 @@ VOTE_COLUMNS = (*EXPRESSIONS, "unknown", "NF")
 NO_LABEL = -1
 
 _FER2013_COLUMNS = ("emotion", "pixels", "Usage")
-_PICTURES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".webp"}
+PICTURES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".webp"}
 _CACHE_FORM = 1
 
 
@@ -131,9 +131,9 @@ def read_fer2013(path: Path) -> Faces:
     labels = []
     usages = []
     for row, cells in table_rows(path, _FER2013_COLUMNS):
-        labels.append(_choice(path, row, "emotion", cells["emotion"], tuple("0123456")))
-        pictures += _pixels(path, row, cells["pixels"])
-        usages.append(_choice(path, row, "Usage", cells["Usage"], USAGES))
+        labels.append(table_choice(path, row, "emotion", cells["emotion"], tuple("0123456")))
+        pictures += table_pixels(path, row, cells["pixels"])
+        usages.append(table_choice(path, row, "Usage", cells["Usage"], USAGES))
     if not labels:
         raise DataError(f"{path}: holds no picture, only a header")
     return Faces(
@@ -185,9 +185,7 @@ def load_folder(folder: Path, usage: str = "Training") -> Faces:
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
     ):
         category = folder_category(subfolder)
-        for path in sorted(
-            path for path in subfolder.iterdir() if path.suffix.lower() in _PICTURES
-        ):
+        for path in sorted(path for path in subfolder.iterdir() if path.suffix.lower() in PICTURES):
             picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             if picture is None:
                 raise DataError(f"{path}: is not a picture that can be read; remove or replace it")
@@ -273,7 +271,12 @@ def _cached(path: Path, cache: Path) -> Faces:
     return faces
 
 
-def _choice(path: Path, row: int, column: str, text: str, choices: tuple[str, ...]) -> int:
+def table_choice(path: Path, row: int, column: str, text: str, choices: tuple[str, ...]) -> int:
+    """Index of a cell among what may stand there.
+
+    Raises:
+        DataError: naming file, row, column and value, when it is none of them.
+    """
     if text.strip() not in choices:
         raise DataError(
             f"{path}: row {row}, column {column}: {text[:40]!r} is not one of {', '.join(choices)}"
@@ -281,12 +284,17 @@ def _choice(path: Path, row: int, column: str, text: str, choices: tuple[str, ..
     return choices.index(text.strip())
 
 
-def _pixels(path: Path, row: int, text: str) -> bytes:
+def table_pixels(path: Path, row: int, text: str) -> bytes:
+    """The 48 × 48 grey pixels of a cell, row by row.
+
+    Raises:
+        DataError: naming file, row, column and value of the first fault.
+    """
     try:
         pixels = bytes(map(int, text.split()))
     except ValueError as error:
         raise DataError(
-            f"{path}: row {row}, column pixels: a value is not a number from 0 to 255: {error}"
+            f"{path}: row {row}, column pixels: {_not_a_grey(text)!r} is not a number from 0 to 255"
         ) from error
     if len(pixels) != EDGE * EDGE:
         raise DataError(
@@ -294,6 +302,16 @@ def _pixels(path: Path, row: int, text: str) -> bytes:
             f"{EDGE * EDGE} make a picture"
         )
     return pixels
+
+
+def _not_a_grey(text: str) -> str:
+    """The first value of a cell that is no grey of eight bits."""
+    for value in text.split():
+        try:
+            bytes([int(value)])
+        except ValueError:
+            return value[:40]
+    return ""
 
 
 def _count(path: Path, row: int, column: str, text: str) -> int:
