@@ -128,8 +128,8 @@ def _broker(settings: Settings) -> Finding:
     mqtt = settings.mqtt
     if not mqtt.enabled:
         return Finding("broker", Verdict.OK, "publishing is switched off (mqtt.enabled)")
-    from edge_agent.mqtt.connection import ConnectionEndedError, MqttState
-    from edge_agent.mqtt.log_in import log_in
+    from edge_agent.mqtt.connecting.log_in import log_in
+    from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
     from edge_agent.runtime.mqtt_setup import configured_broker
 
     try:

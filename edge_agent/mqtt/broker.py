@@ -39,6 +39,11 @@ class Broker:
     protocol: Literal["3.1.1", "5"] = "5"
     keepalive: int = 30
 
+    @property
+    def where(self) -> str:
+        """Host and port, as people write them."""
+        return f"{self.host}:{self.port}"
+
 
 def read_password(path: Path) -> str:
     """Return the first line of a password file.

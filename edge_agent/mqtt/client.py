@@ -14,7 +14,8 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.broker import tls_context
-from edge_agent.mqtt.connection import Connection, ConnectionEndedError, MqttState, ReceivedMessage
+from edge_agent.mqtt.connecting.connection import Connection, ReceivedMessage
+from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 from edge_agent.mqtt.delivery import OutboxDelivery
 from edge_agent.mqtt.discovery.announcer import AnnouncedTopics, Announcer
 from edge_agent.mqtt.drop_guard import DropGuard
@@ -271,7 +272,7 @@ class MqttClient(Worker):
             broker = self._options.broker
             self._set_state(
                 MqttState.SILENT,
-                f"{broker.host}:{broker.port}: does not answer, although it is connected. Look "
+                f"{broker.where}: does not answer, although it is connected. Look "
                 "whether the broker hangs, or the network to it.",
             )
         elif not is_silent and self._state is MqttState.SILENT:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import MqttError
-from edge_agent.mqtt import connection
 from edge_agent.mqtt.broker import Broker, read_password, tls_context
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.connecting import connection
+from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.options import Backoff, MqttOptions
 from tests.support.broker import Certificates, Mosquitto, wait_until
 from tests.support.memory_outbox import MemoryOutbox

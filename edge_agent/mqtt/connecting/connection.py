@@ -1,4 +1,4 @@
-"""One connection to a broker, from connecting to its end: the only file that knows paho.
+"""One connection to a broker, from connecting to its end: the only file that speaks by paho.
 
 paho keeps unacknowledged messages in memory and sends them again by itself after a reconnect. Here
 the outbox does that, so every connection gets a new paho client, and nothing is kept beyond it.
@@ -11,7 +11,6 @@ import socket
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from enum import StrEnum
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -21,6 +20,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.core.clock import boot_seconds
 from edge_agent.mqtt.broker import Broker, packet_bytes
+from edge_agent.mqtt.connecting.endings import ended, not_reached
+from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 from edge_agent.mqtt.silence import ASK_SECONDS, Silence
 from edge_agent.mqtt.wake import WakeSignal
 
@@ -34,38 +35,6 @@ MOST_RECEIVED = 10_000
 """Received messages that wait to be handled; the oldest are dropped first, for the same reason."""
 _NOWHERE = "affect-edge-sign-of-life"
 """A topic to which nobody subscribes: the broker must answer who leaves it (MQTT 5, 3.10.4)."""
-# reason codes of MQTT 5, section 2.4
-_UNSUPPORTED_PROTOCOL = 0x84
-_LOGIN_REFUSED = frozenset({0x86, 0x87, 0x8A})
-_TAKEN_OVER = 0x8E
-
-
-class MqttState(StrEnum):
-    """State of the connection to the broker."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    SILENT = "silent"
-    UNREACHABLE = "unreachable"
-    UNAUTHORISED = "unauthorised"
-    UNTRUSTED = "untrusted"
-    REFUSED = "refused"
-    STOPPED = "stopped"
-    DISABLED = "disabled"
-
-
-class ConnectionEndedError(Exception):
-    """The connection was refused or lost.
-
-    Attributes:
-        state: the state that follows.
-        text: what happened and, where a person can do something, what to do.
-    """
-
-    def __init__(self, state: MqttState, text: str) -> None:
-        super().__init__(text)
-        self.state = state
-        self.text = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +128,6 @@ class Connection:
         Raises:
             ConnectionEndedError: the broker is not reachable, not trusted, or refuses.
         """
-        where = f"{self._broker.host}:{self._broker.port}"
         try:
             self._client.connect(
                 self._broker.host,
@@ -167,27 +135,12 @@ class Connection:
                 self._broker.keepalive,
                 properties=self._connect_properties(),
             )
-        except ssl.SSLCertVerificationError as error:
-            raise ConnectionEndedError(
-                MqttState.UNTRUSTED,
-                f"{where}: the certificate is not trusted ({error.verify_message}). mqtt.ca_file "
-                "must be the authority that signed it, and mqtt.host the name in it.",
-            ) from error
-        except ssl.SSLError as error:
-            raise ConnectionEndedError(
-                MqttState.UNTRUSTED,
-                f"{where}: no encrypted connection ({error.reason or error}). Is this the broker's "
-                "TLS port?",
-            ) from error
         except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ConnectionEndedError(
-                MqttState.UNREACHABLE, f"{where}: cannot be reached ({reason})."
-            ) from error
+            raise not_reached(self._broker, error) from error
         sock = self._socket()
         self._selector.register(sock, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)
-        self._await_connack(where)
+        self._await_connack()
 
     def _connect_properties(self) -> Properties | None:
         if self._broker.protocol != "5":
@@ -196,7 +149,7 @@ class Connection:
         properties.MaximumPacketSize = LARGEST_PACKET_BYTES
         return properties
 
-    def _await_connack(self, where: str) -> None:
+    def _await_connack(self) -> None:
         """Pump until the broker has answered."""
         deadline = boot_seconds() + ANSWER_SECONDS
         while self._connack is None:
@@ -204,7 +157,8 @@ class Connection:
             if left <= 0:
                 raise ConnectionEndedError(
                     MqttState.UNREACHABLE,
-                    f"{where}: did not answer within {ANSWER_SECONDS:.0f} s. Is it a broker?",
+                    f"{self._broker.where}: did not answer within {ANSWER_SECONDS:.0f} s. "
+                    "Is it a broker?",
                 )
             self.pump(left)
 
@@ -297,56 +251,9 @@ class Connection:
         """Return the open socket; raise ``ConnectionEndedError`` when there is none."""
         sock = self._client.socket()
         if sock is None or self._end is not None:
-            raise self._ended()
+            raise ended(self._broker, self._connack, self._end)
         assert isinstance(sock, socket.socket)
         return sock
-
-    def _ended(self) -> ConnectionEndedError:
-        """Return why the connection is over, from the broker's last reason code."""
-        where = f"{self._broker.host}:{self._broker.port}"
-        reason = self._end
-        if self._connack is not None and self._connack.is_failure:
-            # the answer to the login says more than the end of the connection that follows it
-            reason = self._connack
-        code = 0
-        if reason is not None:
-            code = reason.value
-        if code == _UNSUPPORTED_PROTOCOL:
-            other = "3.1.1" if self._broker.protocol == "5" else "5"
-            return ConnectionEndedError(
-                MqttState.REFUSED,
-                f"{where}: does not speak MQTT {self._broker.protocol}. "
-                f'Set mqtt.protocol to "{other}".',
-            )
-        if code in _LOGIN_REFUSED:
-            if self._broker.username:
-                who = f"user {self._broker.username!r}"
-            else:
-                who = "visitors without a name"
-            return ConnectionEndedError(
-                MqttState.UNAUTHORISED,
-                f"{where}: refuses {who} ({reason}). Check mqtt.username and the password.",
-            )
-        if code == _TAKEN_OVER:
-            return ConnectionEndedError(
-                MqttState.REFUSED,
-                f"{where}: another appliance of the same name took over. Give each its own "
-                "device.name.",
-            )
-        if self._connack is not None and self._connack.is_failure:
-            return ConnectionEndedError(
-                MqttState.REFUSED, f"{where}: refuses the connection ({reason})."
-            )
-        if self._connack is None:
-            if self._broker.tls:
-                port = "port with TLS"
-            else:
-                port = "port without TLS"
-            return ConnectionEndedError(
-                MqttState.UNREACHABLE,
-                f"{where}: hung up without a greeting. Is it a broker, and this its {port}?",
-            )
-        return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: connection lost ({reason}).")
 
     def _on_connect(
         self,

@@ -6,7 +6,7 @@ import os
 from contextlib import closing
 
 from edge_agent.mqtt.broker import Broker, tls_context
-from edge_agent.mqtt.connection import Connection
+from edge_agent.mqtt.connecting.connection import Connection
 from edge_agent.mqtt.wake import WakeSignal
 
 

@@ -1,0 +1,96 @@
+"""The words for a connection that did not come to stand or ended, each with what to do."""
+
+from __future__ import annotations
+
+import ssl
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
+
+# reason codes of MQTT 5, section 2.4
+_UNSUPPORTED_PROTOCOL = 0x84
+_LOGIN_REFUSED = frozenset({0x86, 0x87, 0x8A})
+_TAKEN_OVER = 0x8E
+
+
+def not_reached(broker: Broker, error: OSError | UnicodeError) -> ConnectionEndedError:
+    """Return why there is no line to the broker."""
+    where = broker.where
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ConnectionEndedError(
+            MqttState.UNTRUSTED,
+            f"{where}: the certificate is not trusted ({error.verify_message}). mqtt.ca_file "
+            "must be the authority that signed it, and mqtt.host the name in it.",
+        )
+    if isinstance(error, ssl.SSLError):
+        return ConnectionEndedError(
+            MqttState.UNTRUSTED,
+            f"{where}: no encrypted connection ({error.reason or error}). Is this the broker's "
+            "TLS port?",
+        )
+    reason = getattr(error, "strerror", None) or error
+    return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: cannot be reached ({reason}).")
+
+
+def ended(
+    broker: Broker, answer: ReasonCode | None, end: ReasonCode | None
+) -> ConnectionEndedError:
+    """Return why a connection is over.
+
+    Args:
+        broker: at the other end.
+        answer: to the log-in; ``None``: there was none.
+        end: the last reason code of the connection; ``None``: there was none.
+    """
+    where = broker.where
+    reason = end
+    if answer is not None and answer.is_failure:
+        # the answer to the login says more than the end of the connection that follows it
+        reason = answer
+    code = 0
+    if reason is not None:
+        code = reason.value
+    if code == _UNSUPPORTED_PROTOCOL:
+        other = "3.1.1" if broker.protocol == "5" else "5"
+        return ConnectionEndedError(
+            MqttState.REFUSED,
+            f'{where}: does not speak MQTT {broker.protocol}. Set mqtt.protocol to "{other}".',
+        )
+    if code in _LOGIN_REFUSED:
+        return _login_refused(broker, reason)
+    if code == _TAKEN_OVER:
+        return ConnectionEndedError(
+            MqttState.REFUSED,
+            f"{where}: another appliance of the same name took over. Give each its own "
+            "device.name.",
+        )
+    if answer is None:
+        return _hung_up(broker)
+    if answer.is_failure:
+        return ConnectionEndedError(
+            MqttState.REFUSED, f"{where}: refuses the connection ({reason})."
+        )
+    return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: connection lost ({reason}).")
+
+
+def _login_refused(broker: Broker, reason: ReasonCode | None) -> ConnectionEndedError:
+    who = "visitors without a name"
+    if broker.username:
+        who = f"user {broker.username!r}"
+    return ConnectionEndedError(
+        MqttState.UNAUTHORISED,
+        f"{broker.where}: refuses {who} ({reason}). Check mqtt.username and the password.",
+    )
+
+
+def _hung_up(broker: Broker) -> ConnectionEndedError:
+    """Return the words for a broker that ended the connection before it said anything."""
+    port = "port without TLS"
+    if broker.tls:
+        port = "port with TLS"
+    return ConnectionEndedError(
+        MqttState.UNREACHABLE,
+        f"{broker.where}: hung up without a greeting. Is it a broker, and this its {port}?",
+    )
