@@ -5,11 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from edge_agent.config.section import Section
 
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")]
+
+
+def _path(text: str) -> str:
+    """Refuse what cannot stand in the first line of an HTTP request."""
+    if not text.startswith("/") or "#" in text or not all("!" <= sign <= "~" for sign in text):
+        raise ValueError(
+            f"{text!r} is no path: it begins with / and holds neither blanks nor # nor signs "
+            'beyond ASCII, such as "/mqtt"'
+        )
+    return text
+
+
+WebSocketPath = Annotated[str, Field(max_length=1000), AfterValidator(_path)]
 
 
 class MqttSettings(Section):
@@ -34,6 +47,12 @@ class MqttSettings(Section):
         None, description="Certificate authority of the broker (PEM); left out: the system's"
     )
     root: TopicName = Field("affect-edge", description="First part of every topic")
+    transport: Literal["tcp", "websockets"] = Field(
+        "tcp", description="How the broker is reached; websockets where only HTTP gets through"
+    )
+    websocket_path: WebSocketPath = Field(
+        "/mqtt", description="What is asked for with transport = websockets"
+    )
     protocol: Literal["3.1.1", "5"] = Field("5", description="Version of MQTT")
     keepalive: int = Field(30, ge=5, le=3600, description="Longest silence before a ping, seconds")
     outbox_rows: int = Field(

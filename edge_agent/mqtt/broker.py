@@ -23,6 +23,8 @@ class Broker:
         tls: encrypt, and check certificate and host name.
         ca_file: certificate authority (PEM); ``None``: the system's authorities.
         protocol: version of MQTT.
+        transport: ``tcp``, or ``websockets`` where only HTTP gets through.
+        websocket_path: what is asked for with ``websockets``.
         keepalive: longest silence in seconds before the client sends a ping.
 
     Example:
@@ -37,6 +39,8 @@ class Broker:
     tls: bool = False
     ca_file: Path | None = None
     protocol: Literal["3.1.1", "5"] = "5"
+    transport: Literal["tcp", "websockets"] = "tcp"
+    websocket_path: str = "/mqtt"
     keepalive: int = 30
 
     @property

@@ -128,6 +128,8 @@ def configured_broker(mqtt: MqttSettings) -> Broker:
         ca_file=mqtt.ca_file,
         protocol=mqtt.protocol,
         keepalive=mqtt.keepalive,
+        transport=mqtt.transport,
+        websocket_path=mqtt.websocket_path,
     )
 
 

@@ -7,10 +7,10 @@ the outbox does that, so every connection gets a new paho client, and nothing is
 from __future__ import annotations
 
 import selectors
-import socket
 import ssl
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -107,8 +107,10 @@ class Connection:
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=version,
+            transport=broker.transport,
             reconnect_on_failure=False,
         )
+        self._client.ws_set_options(broker.websocket_path)
         self._client.connect_timeout = CONNECT_SECONDS
         if will is not None:
             self._client.will_set(will[0], will[1], qos=1, retain=True)
@@ -135,7 +137,7 @@ class Connection:
                 self._broker.keepalive,
                 properties=self._connect_properties(),
             )
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError, LookupError) as error:  # the last by an odd WebSocket answer
             raise not_reached(self._broker, error) from error
         sock = self._socket()
         self._selector.register(sock, selectors.EVENT_READ)
@@ -212,7 +214,7 @@ class Connection:
             sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
         )
         # TLS may hold decrypted bytes that ``select`` does not see: read them without waiting
-        buffered = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        buffered = self._broker.tls and sock.pending() > 0
         ready = self._selector.select(0 if buffered else min(timeout_s, ASK_SECONDS))
         for key, events in ready:
             if key.fileobj is self._wake:
@@ -247,12 +249,14 @@ class Connection:
         if sock is not None:
             sock.close()
 
-    def _socket(self) -> socket.socket:
-        """Return the open socket; raise ``ConnectionEndedError`` when there is none."""
+    def _socket(self) -> Any:
+        """Return the open socket; raise ``ConnectionEndedError`` when there is none.
+
+        With TLS it has ``pending``; with WebSockets it is paho's, around a socket.
+        """
         sock = self._client.socket()
         if sock is None or self._end is not None:
             raise ended(self._broker, self._connack, self._end)
-        assert isinstance(sock, socket.socket)
         return sock
 
     def _on_connect(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 
+from paho.mqtt.client import WebsocketConnectionError
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.mqtt.broker import Broker
@@ -15,7 +16,7 @@ _LOGIN_REFUSED = frozenset({0x86, 0x87, 0x8A})
 _TAKEN_OVER = 0x8E
 
 
-def not_reached(broker: Broker, error: OSError | UnicodeError) -> ConnectionEndedError:
+def not_reached(broker: Broker, error: Exception) -> ConnectionEndedError:
     """Return why there is no line to the broker."""
     where = broker.where
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -29,6 +30,12 @@ def not_reached(broker: Broker, error: OSError | UnicodeError) -> ConnectionEnde
             MqttState.UNTRUSTED,
             f"{where}: no encrypted connection ({error.reason or error}). Is this the broker's "
             "TLS port?",
+        )
+    if isinstance(error, (WebsocketConnectionError, LookupError)):
+        return ConnectionEndedError(
+            MqttState.UNREACHABLE,
+            f"{where}: opens no WebSocket at {broker.websocket_path}. Is this the broker's port "
+            'for WebSockets, and its mqtt.websocket_path? Else set mqtt.transport to "tcp".',
         )
     reason = getattr(error, "strerror", None) or error
     return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: cannot be reached ({reason}).")
@@ -90,6 +97,8 @@ def _hung_up(broker: Broker) -> ConnectionEndedError:
     port = "port without TLS"
     if broker.tls:
         port = "port with TLS"
+    if broker.transport == "tcp":
+        port += " and without WebSockets"
     return ConnectionEndedError(
         MqttState.UNREACHABLE,
         f"{broker.where}: hung up without a greeting. Is it a broker, and this its {port}?",
