@@ -46,6 +46,12 @@ class MqttSettings(Section):
     ca_file: Path | None = Field(
         None, description="Certificate authority of the broker (PEM); left out: the system's"
     )
+    client_certificate: Path | None = Field(
+        None, description="Certificate shown to a broker that wants one (PEM); needs tls"
+    )
+    client_key: Path | None = Field(
+        None, description="Key of client_certificate (PEM, without a passphrase)"
+    )
     root: TopicName = Field("affect-edge", description="First part of every topic")
     transport: Literal["tcp", "websockets"] = Field(
         "tcp", description="How the broker is reached; websockets where only HTTP gets through"
@@ -73,4 +79,15 @@ class MqttSettings(Section):
     def _one_password(self) -> MqttSettings:
         if self.password is not None and self.password_file is not None:
             raise ValueError("give either password or password_file, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_certificate(self) -> MqttSettings:
+        given = (self.client_certificate, self.client_key)
+        if given == (None, None):
+            return self
+        if None in given:
+            raise ValueError("give client_certificate and client_key, or neither")
+        if not self.tls:
+            raise ValueError("client_certificate is shown over TLS only: set tls = true")
         return self

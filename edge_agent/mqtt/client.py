@@ -13,8 +13,8 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.worker import Worker
-from edge_agent.mqtt.broker import tls_context
 from edge_agent.mqtt.connecting.connection import Connection, ReceivedMessage
+from edge_agent.mqtt.connecting.encryption import encryption
 from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 from edge_agent.mqtt.delivery import OutboxDelivery
 from edge_agent.mqtt.discovery.announcer import AnnouncedTopics, Announcer
@@ -75,7 +75,7 @@ class MqttClient(Worker):
     ) -> None:
         super().__init__("mqtt")
         self._options = options
-        self._context = tls_context(options.broker.ca_file) if options.broker.tls else None
+        self._context = encryption(options.broker)
         self._topics = Topics(options.root, options.device)
         self._client_id = self._topics.base.replace("/", "-")
         self._outbox = outbox

@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.core.clock import boot_seconds
 from edge_agent.mqtt.broker import Broker, packet_bytes
-from edge_agent.mqtt.connecting.endings import ended, not_reached
+from edge_agent.mqtt.connecting.endings import certificate_refused, ended, not_reached
 from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 from edge_agent.mqtt.silence import ASK_SECONDS, Silence
 from edge_agent.mqtt.wake import WakeSignal
@@ -91,6 +91,7 @@ class Connection:
         self._selector = selectors.DefaultSelector()
         self._connack: ReasonCode | None = None
         self._end: ReasonCode | None = None
+        self._complaint = ""
         self._acks: list[PubAck] = []
         self._taken: set[int] = set()
         self._messages: deque[ReceivedMessage] = deque(maxlen=MOST_RECEIVED)
@@ -118,6 +119,7 @@ class Connection:
             self._client.username_pw_set(broker.username, broker.password)
         if context is not None:
             self._client.tls_set_context(context)
+        self._client.on_log = self._on_log
         self._client.on_connect = self._on_connect
         self._client.on_publish = self._on_publish
         self._client.on_subscribe = self._on_subscribe
@@ -256,8 +258,16 @@ class Connection:
         """
         sock = self._client.socket()
         if sock is None or self._end is not None:
+            refused = certificate_refused(self._broker, self._complaint)
+            if self._connack is None and refused is not None:
+                raise refused
             raise ended(self._broker, self._connack, self._end)
         return sock
+
+    def _on_log(self, _client: paho.Client, _data: object, level: int, text: str) -> None:
+        """Keep what TLS complains of: with TLS 1.3 a refusal comes after the handshake."""
+        if level == paho.MQTT_LOG_ERR:
+            self._complaint = text
 
     def _on_connect(
         self,

@@ -14,6 +14,18 @@ from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 _UNSUPPORTED_PROTOCOL = 0x84
 _LOGIN_REFUSED = frozenset({0x86, 0x87, 0x8A})
 _TAKEN_OVER = 0x8E
+_VAGUE = "HANDSHAKE_FAILURE"
+_ALERTS = (
+    "CERTIFICATE_REQUIRED",
+    "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_REVOKED",
+    "CERTIFICATE_UNKNOWN",
+    "UNSUPPORTED_CERTIFICATE",
+    "BAD_CERTIFICATE",
+    "UNKNOWN_CA",
+    _VAGUE,
+)
+"""What a broker sends that wants a certificate, or another; the last, of TLS 1.2, for none."""
 
 
 def not_reached(broker: Broker, error: Exception) -> ConnectionEndedError:
@@ -26,6 +38,9 @@ def not_reached(broker: Broker, error: Exception) -> ConnectionEndedError:
             "must be the authority that signed it, and mqtt.host the name in it.",
         )
     if isinstance(error, ssl.SSLError):
+        refused = certificate_refused(broker, str(error))
+        if refused is not None:
+            return refused
         return ConnectionEndedError(
             MqttState.UNTRUSTED,
             f"{where}: no encrypted connection ({error.reason or error}). Is this the broker's "
@@ -39,6 +54,36 @@ def not_reached(broker: Broker, error: Exception) -> ConnectionEndedError:
         )
     reason = getattr(error, "strerror", None) or error
     return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: cannot be reached ({reason}).")
+
+
+def certificate_refused(broker: Broker, complaint: str) -> ConnectionEndedError | None:
+    """Return the words for a broker that refuses our certificate, or wants one.
+
+    Args:
+        broker: at the other end.
+        complaint: what OpenSSL says, with the name of the alert (RFC 8446, section 6.2).
+
+    Returns:
+        ``None`` where the complaint is about something else.
+    """
+    alert = next((one for one in _ALERTS if one in complaint.replace(" ", "_").upper()), None)
+    if alert is None or (alert == _VAGUE and broker.client_certificate is not None):
+        return None
+    if broker.client_certificate is None:
+        none = "none"
+        if alert == _VAGUE:
+            none = "none, it seems"
+        text = (
+            f"{broker.where}: wants a certificate and gets {none}. Set mqtt.client_certificate and "
+            "mqtt.client_key to those that the broker's keeper made for this appliance."
+        )
+    else:
+        text = (
+            f"{broker.where}: does not take mqtt.client_certificate {broker.client_certificate} "
+            f"({alert.lower().replace('_', ' ')}). It must be valid now and signed by the "
+            "authority that the broker trusts (mosquitto: cafile)."
+        )
+    return ConnectionEndedError(MqttState.UNAUTHORISED, text)
 
 
 def ended(
@@ -99,7 +144,7 @@ def _hung_up(broker: Broker) -> ConnectionEndedError:
         port = "port with TLS"
     if broker.transport == "tcp":
         port += " and without WebSockets"
-    return ConnectionEndedError(
-        MqttState.UNREACHABLE,
-        f"{broker.where}: hung up without a greeting. Is it a broker, and this its {port}?",
-    )
+    text = f"{broker.where}: hung up without a greeting. Is it a broker, and this its {port}?"
+    if broker.tls and broker.client_certificate is None:
+        text += " If it wants a certificate, set mqtt.client_certificate and mqtt.client_key."
+    return ConnectionEndedError(MqttState.UNREACHABLE, text)

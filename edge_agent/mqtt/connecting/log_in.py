@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from contextlib import closing
 
-from edge_agent.mqtt.broker import Broker, tls_context
+from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.connecting.connection import Connection
+from edge_agent.mqtt.connecting.encryption import encryption
 from edge_agent.mqtt.wake import WakeSignal
 
 
@@ -22,9 +23,9 @@ def log_in(broker: Broker, name: str) -> None:
 
     Raises:
         ConnectionEndedError: the broker cannot be reached, is not trusted, or refuses.
-        MqttError: the authority of the broker cannot be read.
+        MqttError: the authority of the broker, our certificate or its key cannot be used.
     """
-    context = tls_context(broker.ca_file) if broker.tls else None
+    context = encryption(broker)
     with closing(WakeSignal()) as wake:
         connection = Connection(broker, context, f"{name}-{os.getpid()}", None, wake)
         try:
