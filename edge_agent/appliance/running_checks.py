@@ -133,7 +133,7 @@ def _broker(settings: Settings) -> Finding:
     from edge_agent.runtime.mqtt_setup import configured_broker
 
     try:
-        log_in(configured_broker(mqtt), f"{mqtt.root.replace('/', '-')}-doctor")
+        remark = log_in(configured_broker(mqtt), f"{mqtt.root.replace('/', '-')}-doctor")
     except ConnectionEndedError as error:
         if error.state is MqttState.UNREACHABLE:
             cure = (
@@ -143,6 +143,8 @@ def _broker(settings: Settings) -> Finding:
             return Finding("broker", Verdict.WARNING, error.text, cure)
         cure = "See the sentence before; messages wait in the outbox until then."
         return Finding("broker", Verdict.PROBLEM, error.text, cure)
+    if remark is not None:
+        return Finding("broker", Verdict.WARNING, remark, "See the sentence before.")
     who = f"as {mqtt.username!r}" if mqtt.username else "without a name"
     return Finding("broker", Verdict.OK, f"{mqtt.host}:{mqtt.port} lets us in {who}")
 

@@ -109,6 +109,7 @@ def ended(
         return ConnectionEndedError(
             MqttState.REFUSED,
             f'{where}: does not speak MQTT {broker.protocol}. Set mqtt.protocol to "{other}".',
+            version=True,
         )
     if code in _LOGIN_REFUSED:
         return _login_refused(broker, reason)
@@ -147,4 +148,4 @@ def _hung_up(broker: Broker) -> ConnectionEndedError:
     text = f"{broker.where}: hung up without a greeting. Is it a broker, and this its {port}?"
     if broker.tls and broker.client_certificate is None:
         text += " If it wants a certificate, set mqtt.client_certificate and mqtt.client_key."
-    return ConnectionEndedError(MqttState.UNREACHABLE, text)
+    return ConnectionEndedError(MqttState.UNREACHABLE, text, version=True)

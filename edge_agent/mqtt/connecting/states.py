@@ -25,9 +25,11 @@ class ConnectionEndedError(Exception):
     Attributes:
         state: the state that follows.
         text: what happened and, where a person can do something, what to do.
+        version: whether the version of MQTT may be the cause.
     """
 
-    def __init__(self, state: MqttState, text: str) -> None:
+    def __init__(self, state: MqttState, text: str, *, version: bool = False) -> None:
         super().__init__(text)
         self.state = state
         self.text = text
+        self.version = version
