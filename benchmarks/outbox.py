@@ -20,7 +20,7 @@ from pathlib import Path
 
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.options import Backoff, MqttOptions
 from edge_agent.mqtt.topics import Topics
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction

@@ -128,12 +128,12 @@ def _broker(settings: Settings) -> Finding:
     mqtt = settings.mqtt
     if not mqtt.enabled:
         return Finding("broker", Verdict.OK, "publishing is switched off (mqtt.enabled)")
-    from edge_agent.mqtt.connection import ConnectionEndedError, MqttState
-    from edge_agent.mqtt.log_in import log_in
+    from edge_agent.mqtt.connecting.log_in import log_in
+    from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
     from edge_agent.runtime.mqtt_setup import configured_broker
 
     try:
-        log_in(configured_broker(mqtt), f"{mqtt.root.replace('/', '-')}-doctor")
+        remark = log_in(configured_broker(mqtt), f"{mqtt.root.replace('/', '-')}-doctor")
     except ConnectionEndedError as error:
         if error.state is MqttState.UNREACHABLE:
             cure = (
@@ -143,6 +143,8 @@ def _broker(settings: Settings) -> Finding:
             return Finding("broker", Verdict.WARNING, error.text, cure)
         cure = "See the sentence before; messages wait in the outbox until then."
         return Finding("broker", Verdict.PROBLEM, error.text, cure)
+    if remark is not None:
+        return Finding("broker", Verdict.WARNING, remark, "See the sentence before.")
     who = f"as {mqtt.username!r}" if mqtt.username else "without a name"
     return Finding("broker", Verdict.OK, f"{mqtt.host}:{mqtt.port} lets us in {who}")
 

@@ -5,11 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from edge_agent.config.section import Section
 
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")]
+
+
+def _path(text: str) -> str:
+    """Refuse what cannot stand in the first line of an HTTP request."""
+    if not text.startswith("/") or "#" in text or not all("!" <= sign <= "~" for sign in text):
+        raise ValueError(
+            f"{text!r} is no path: it begins with / and holds neither blanks nor # nor signs "
+            'beyond ASCII, such as "/mqtt"'
+        )
+    return text
+
+
+WebSocketPath = Annotated[str, Field(max_length=1000), AfterValidator(_path)]
 
 
 class MqttSettings(Section):
@@ -33,7 +46,19 @@ class MqttSettings(Section):
     ca_file: Path | None = Field(
         None, description="Certificate authority of the broker (PEM); left out: the system's"
     )
+    client_certificate: Path | None = Field(
+        None, description="Certificate shown to a broker that wants one (PEM); needs tls"
+    )
+    client_key: Path | None = Field(
+        None, description="Key of client_certificate (PEM, without a passphrase)"
+    )
     root: TopicName = Field("affect-edge", description="First part of every topic")
+    transport: Literal["tcp", "websockets"] = Field(
+        "tcp", description="How the broker is reached; websockets where only HTTP gets through"
+    )
+    websocket_path: WebSocketPath = Field(
+        "/mqtt", description="What is asked for with transport = websockets"
+    )
     protocol: Literal["3.1.1", "5"] = Field("5", description="Version of MQTT")
     keepalive: int = Field(30, ge=5, le=3600, description="Longest silence before a ping, seconds")
     outbox_rows: int = Field(
@@ -54,4 +79,15 @@ class MqttSettings(Section):
     def _one_password(self) -> MqttSettings:
         if self.password is not None and self.password_file is not None:
             raise ValueError("give either password or password_file, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_certificate(self) -> MqttSettings:
+        given = (self.client_certificate, self.client_key)
+        if given == (None, None):
+            return self
+        if None in given:
+            raise ValueError("give client_certificate and client_key, or neither")
+        if not self.tls:
+            raise ValueError("client_certificate is shown over TLS only: set tls = true")
         return self

@@ -22,7 +22,11 @@ class Broker:
         password: of the account; never part of the object's text, so that no log shows it.
         tls: encrypt, and check certificate and host name.
         ca_file: certificate authority (PEM); ``None``: the system's authorities.
+        client_certificate: shown to a broker that wants one (PEM); only with ``tls``.
+        client_key: the key that belongs to it (PEM, without a passphrase).
         protocol: version of MQTT.
+        transport: ``tcp``, or ``websockets`` where only HTTP gets through.
+        websocket_path: what is asked for with ``websockets``.
         keepalive: longest silence in seconds before the client sends a ping.
 
     Example:
@@ -36,8 +40,17 @@ class Broker:
     password: str | None = field(default=None, repr=False)
     tls: bool = False
     ca_file: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
     protocol: Literal["3.1.1", "5"] = "5"
+    transport: Literal["tcp", "websockets"] = "tcp"
+    websocket_path: str = "/mqtt"
     keepalive: int = 30
+
+    @property
+    def where(self) -> str:
+        """Host and port, as people write them."""
+        return f"{self.host}:{self.port}"
 
 
 def read_password(path: Path) -> str:

@@ -13,8 +13,10 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.worker import Worker
-from edge_agent.mqtt.broker import tls_context
-from edge_agent.mqtt.connection import Connection, ConnectionEndedError, MqttState, ReceivedMessage
+from edge_agent.mqtt.connecting.connection import Connection, ReceivedMessage
+from edge_agent.mqtt.connecting.encryption import encryption
+from edge_agent.mqtt.connecting.opening import open_connection
+from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 from edge_agent.mqtt.delivery import OutboxDelivery
 from edge_agent.mqtt.discovery.announcer import AnnouncedTopics, Announcer
 from edge_agent.mqtt.drop_guard import DropGuard
@@ -74,7 +76,7 @@ class MqttClient(Worker):
     ) -> None:
         super().__init__("mqtt")
         self._options = options
-        self._context = tls_context(options.broker.ca_file) if options.broker.tls else None
+        self._context = encryption(options.broker)
         self._topics = Topics(options.root, options.device)
         self._client_id = self._topics.base.replace("/", "-")
         self._outbox = outbox
@@ -94,6 +96,8 @@ class MqttClient(Worker):
         self._send_now = True
         self._next_poll_s = 0.0
         self._lost = False
+        self._suspected = False
+        self._remark: str | None = None
         self._settled_s = 0.0
         self._wake = WakeSignal()
 
@@ -204,6 +208,7 @@ class MqttClient(Worker):
         """Wait before the next attempt; return the delay after that one."""
         backoff = self._options.backoff
         self._lost = True
+        self._suspected = ended.version
         self._set_state(ended.state, ended.text + self._hint(lasted_s))
         if lasted_s > backoff.longest_s:
             delay_s = backoff.first_s
@@ -233,11 +238,9 @@ class MqttClient(Worker):
         """Hold one connection until it ends or the worker is stopped."""
         status_topic = self._topics.full(Topics.STATUS)
         will = (status_topic, status_payload("offline", None).encode())
-        connection = Connection(
-            self._options.broker, self._context, self._client_id, will, self._wake
-        )
+        line = (self._options.broker, self._context, self._client_id, will, self._wake)
+        connection, self._remark = open_connection(*line, suspected=self._suspected)
         try:
-            connection.open()
             online = status_payload("online", clock.now().wall_ms)
             greeting = connection.publish(status_topic, online.encode(), qos=1, retain=True)
             for topic in self._subscriptions:
@@ -271,11 +274,11 @@ class MqttClient(Worker):
             broker = self._options.broker
             self._set_state(
                 MqttState.SILENT,
-                f"{broker.host}:{broker.port}: does not answer, although it is connected. Look "
+                f"{broker.where}: does not answer, although it is connected. Look "
                 "whether the broker hangs, or the network to it.",
             )
         elif not is_silent and self._state is MqttState.SILENT:
-            self._set_state(MqttState.CONNECTED, None)
+            self._set_state(MqttState.CONNECTED, self._remark)
 
     def _begin_delivery(self) -> OutboxDelivery:
         """Note that a connection stands, and return what sends the outbox over it."""
@@ -287,7 +290,7 @@ class MqttClient(Worker):
             self._guard,
             self._live.forget,
         )
-        self._set_state(MqttState.CONNECTED, None)
+        self._set_state(MqttState.CONNECTED, self._remark)
         self._send_now = True
         self._settled_s = clock.boot_seconds()
         if self._lost:
@@ -326,7 +329,7 @@ class MqttClient(Worker):
                 self._set_state(MqttState.UNAUTHORISED, self._refused(refusal))
                 self._next_poll_s = now_s + self._options.backoff.refused_s
             elif more:
-                self._set_state(MqttState.CONNECTED, None)
+                self._set_state(MqttState.CONNECTED, self._remark)
             refused = self._state is MqttState.UNAUTHORISED
             due = now_s >= self._next_poll_s or (not refused and (more or self._send_now))
             if due and now_s >= self._settled_s:
@@ -336,7 +339,7 @@ class MqttClient(Worker):
                 delivery.send(connection)
                 self._count()
                 if self._state is MqttState.CONNECTED:
-                    self._set_state(self._state, None)
+                    self._set_state(self._state, self._remark)
         except StoreError as error:
             self._send_now = False
             self._next_poll_s = now_s + POLL_SECONDS

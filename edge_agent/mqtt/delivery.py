@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 
 from edge_agent.core import clock
-from edge_agent.mqtt.connection import Connection, PubAck
+from edge_agent.mqtt.connecting.connection import Connection, PubAck
 from edge_agent.mqtt.drop_guard import DropGuard
 from edge_agent.mqtt.outbox_interface import OutboxQueue, WaitingMessage
 from edge_agent.mqtt.topics import Topics

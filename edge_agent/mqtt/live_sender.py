@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edge_agent.mqtt.connection import Connection
+from edge_agent.mqtt.connecting.connection import Connection
 from edge_agent.mqtt.drop_guard import DROPS
 from edge_agent.mqtt.live_messages import LiveMessages
 from edge_agent.mqtt.topics import Topics

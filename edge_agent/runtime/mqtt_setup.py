@@ -126,8 +126,12 @@ def configured_broker(mqtt: MqttSettings) -> Broker:
         password=password,
         tls=mqtt.tls,
         ca_file=mqtt.ca_file,
+        client_certificate=mqtt.client_certificate,
+        client_key=mqtt.client_key,
         protocol=mqtt.protocol,
         keepalive=mqtt.keepalive,
+        transport=mqtt.transport,
+        websocket_path=mqtt.websocket_path,
     )
 
 

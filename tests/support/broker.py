@@ -116,7 +116,7 @@ class Mosquitto:
         users: user → password; without any, everybody may enter.
         acl: text of its access file.
         certificates: makes it speak TLS.
-        limits: settings such as ``max_packet_size``.
+        limits: settings such as ``max_packet_size``, and others that take a value.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Mosquitto:
         users: dict[str, str] | None = None,
         acl: str | None = None,
         certificates: Certificates | None = None,
-        limits: Mapping[str, int] | None = None,
+        limits: Mapping[str, object] | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_port()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.options import Backoff
 from tests.support.broker import wait_until
 

@@ -20,6 +20,8 @@ FILE_KEYS = (
     "dashboard.protocols",
     "mqtt.password_file",
     "mqtt.ca_file",
+    "mqtt.client_certificate",
+    "mqtt.client_key",
     "vision.expression_model",
     "vision.detector_model",
     "alerts.notify_file",

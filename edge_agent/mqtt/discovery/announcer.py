@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from edge_agent.mqtt.connection import Connection, PubAck, ReceivedMessage
+from edge_agent.mqtt.connecting.connection import Connection, PubAck, ReceivedMessage
 from edge_agent.mqtt.discovery.device import Device, discovery_payload
 
 log = logging.getLogger(__name__)

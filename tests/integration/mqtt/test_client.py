@@ -15,7 +15,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.options import MqttOptions
 from edge_agent.mqtt.payloads.events import EmotionPayload, StatusPayload, vital_payload
 from edge_agent.runtime.health.alarms import AgentFigures

@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.discovery.device import Device
 from edge_agent.mqtt.options import MqttOptions
 from tests.support.broker import Mosquitto, subscribed, wait_until

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import MqttError
-from edge_agent.mqtt import connection
 from edge_agent.mqtt.broker import Broker, read_password, tls_context
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.connecting import connection
+from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.options import Backoff, MqttOptions
 from tests.support.broker import Certificates, Mosquitto, wait_until
 from tests.support.memory_outbox import MemoryOutbox
@@ -240,7 +240,7 @@ class Peer:
 @pytest.mark.parametrize(
     ("answer", "state", "said"),
     [
-        (b"\x20\x02\x00\x01", MqttState.REFUSED, 'mqtt.protocol to "3.1.1"'),
+        (b"\x20\x02\x00\x01", MqttState.REFUSED, "3.1.1 was tried in vain"),
         (b"\x20\x03\x00\x88\x00", MqttState.REFUSED, "Server unavailable"),
         (b"\x20\x03\x00\x00\x00\xe0\x01\x8e", MqttState.REFUSED, "its own device.name"),
         (b"\x20\x02\x00", MqttState.UNREACHABLE, "this its port without TLS"),

@@ -12,7 +12,7 @@ from edge_agent.core.clock import now
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.options import Backoff, MqttOptions
 from edge_agent.mqtt.payloads.session import SessionPayload
 from edge_agent.mqtt.payloads.summary import SummaryPayload

@@ -227,6 +227,27 @@ def test_a_text_where_a_table_belongs_is_refused(monkeypatch: pytest.MonkeyPatch
     assert "environment AFFECT_EDGE_CAMERA: a list or table is not valid JSON" in problem(None)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("tls = true\nclient_certificate = 'c'", "client_certificate and client_key, or neither"),
+        ("tls = true\nclient_key = 'k'", "client_certificate and client_key, or neither"),
+        ("client_certificate = 'c'\nclient_key = 'k'", "set tls = true"),
+    ],
+)
+def test_half_a_client_certificate_or_one_without_tls_is_refused(
+    tmp_path: Path, given: str, said: str
+) -> None:
+    assert said in problem(write(tmp_path, f"[mqtt]\n{given}\n"))
+
+
+@pytest.mark.parametrize("path", ["mqtt", "/a b", "/a\\r\\nHost: b", "/#mqtt"])
+def test_a_path_that_http_does_not_take_is_refused_with_its_line(tmp_path: Path, path: str) -> None:
+    said = problem(write(tmp_path, f'[mqtt]\nwebsocket_path = "{path}"\n'))
+    assert "line 2: mqtt.websocket_path: " in said
+    assert "begins with /" in said
+
+
 def test_a_list_in_the_environment_that_is_not_json_names_the_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -327,7 +327,8 @@ def test_the_broker_is_the_one_that_is_configured(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("secret\n", encoding="utf-8")
     told = {"host": "broker", "port": 8883, "username": "ada", "tls": True, "keepalive": 7}
-    more = {"ca_file": tmp_path / "ca.pem", "protocol": "3.1.1"}
+    more = {"ca_file": tmp_path / "ca.pem", "protocol": "3.1.1", "transport": "websockets"}
+    more |= {"websocket_path": "/x", "client_certificate": Path("c"), "client_key": Path("k")}
     for given in ({"password": "secret"}, {"password_file": file}):
         assert configured_broker(MqttSettings(**told, **more, **given)) == Broker(
             host="broker",
@@ -336,7 +337,11 @@ def test_the_broker_is_the_one_that_is_configured(tmp_path: Path) -> None:
             password="secret",
             tls=True,
             ca_file=tmp_path / "ca.pem",
+            client_certificate=Path("c"),
+            client_key=Path("k"),
             protocol="3.1.1",
+            transport="websockets",
+            websocket_path="/x",
             keepalive=7,
         )
     assert configured_broker(MqttSettings()).password is None

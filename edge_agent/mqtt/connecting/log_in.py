@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import closing
 
-from edge_agent.mqtt.broker import Broker, tls_context
-from edge_agent.mqtt.connection import Connection
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.connecting.encryption import encryption
+from edge_agent.mqtt.connecting.opening import open_connection
 from edge_agent.mqtt.wake import WakeSignal
 
 
-def log_in(broker: Broker, name: str) -> None:
+def log_in(broker: Broker, name: str) -> str | None:
     """Connect with the account and the encryption of the agent, and leave.
 
     The client's name is one of its own, so that the agent keeps its connection, and there is no
@@ -20,15 +21,20 @@ def log_in(broker: Broker, name: str) -> None:
         broker: where to log in.
         name: what the client's name begins with.
 
+    Returns:
+        A sentence where the broker takes only an older version of MQTT than is configured.
+
     Raises:
         ConnectionEndedError: the broker cannot be reached, is not trusted, or refuses.
-        MqttError: the authority of the broker cannot be read.
+        MqttError: the authority of the broker, our certificate or its key cannot be used.
     """
-    context = tls_context(broker.ca_file) if broker.tls else None
+    context = encryption(broker)
     with closing(WakeSignal()) as wake:
-        connection = Connection(broker, context, f"{name}-{os.getpid()}", None, wake)
+        connection, remark = open_connection(
+            broker, context, f"{name}-{os.getpid()}", None, wake, suspected=True
+        )
         try:
-            connection.open()
             connection.disconnect()
         finally:
             connection.release()
+    return remark

@@ -1,4 +1,4 @@
-"""One connection to a broker, from connecting to its end: the only file that knows paho.
+"""One connection to a broker, from connecting to its end: the only file that speaks by paho.
 
 paho keeps unacknowledged messages in memory and sends them again by itself after a reconnect. Here
 the outbox does that, so every connection gets a new paho client, and nothing is kept beyond it.
@@ -7,11 +7,10 @@ the outbox does that, so every connection gets a new paho client, and nothing is
 from __future__ import annotations
 
 import selectors
-import socket
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Any
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -21,6 +20,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.core.clock import boot_seconds
 from edge_agent.mqtt.broker import Broker, packet_bytes
+from edge_agent.mqtt.connecting.endings import certificate_refused, ended, not_reached
+from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 from edge_agent.mqtt.silence import ASK_SECONDS, Silence
 from edge_agent.mqtt.wake import WakeSignal
 
@@ -34,38 +35,6 @@ MOST_RECEIVED = 10_000
 """Received messages that wait to be handled; the oldest are dropped first, for the same reason."""
 _NOWHERE = "affect-edge-sign-of-life"
 """A topic to which nobody subscribes: the broker must answer who leaves it (MQTT 5, 3.10.4)."""
-# reason codes of MQTT 5, section 2.4
-_UNSUPPORTED_PROTOCOL = 0x84
-_LOGIN_REFUSED = frozenset({0x86, 0x87, 0x8A})
-_TAKEN_OVER = 0x8E
-
-
-class MqttState(StrEnum):
-    """State of the connection to the broker."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    SILENT = "silent"
-    UNREACHABLE = "unreachable"
-    UNAUTHORISED = "unauthorised"
-    UNTRUSTED = "untrusted"
-    REFUSED = "refused"
-    STOPPED = "stopped"
-    DISABLED = "disabled"
-
-
-class ConnectionEndedError(Exception):
-    """The connection was refused or lost.
-
-    Attributes:
-        state: the state that follows.
-        text: what happened and, where a person can do something, what to do.
-    """
-
-    def __init__(self, state: MqttState, text: str) -> None:
-        super().__init__(text)
-        self.state = state
-        self.text = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +91,7 @@ class Connection:
         self._selector = selectors.DefaultSelector()
         self._connack: ReasonCode | None = None
         self._end: ReasonCode | None = None
+        self._complaint = ""
         self._acks: list[PubAck] = []
         self._taken: set[int] = set()
         self._messages: deque[ReceivedMessage] = deque(maxlen=MOST_RECEIVED)
@@ -138,8 +108,10 @@ class Connection:
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=version,
+            transport=broker.transport,
             reconnect_on_failure=False,
         )
+        self._client.ws_set_options(broker.websocket_path)
         self._client.connect_timeout = CONNECT_SECONDS
         if will is not None:
             self._client.will_set(will[0], will[1], qos=1, retain=True)
@@ -147,6 +119,7 @@ class Connection:
             self._client.username_pw_set(broker.username, broker.password)
         if context is not None:
             self._client.tls_set_context(context)
+        self._client.on_log = self._on_log
         self._client.on_connect = self._on_connect
         self._client.on_publish = self._on_publish
         self._client.on_subscribe = self._on_subscribe
@@ -159,7 +132,6 @@ class Connection:
         Raises:
             ConnectionEndedError: the broker is not reachable, not trusted, or refuses.
         """
-        where = f"{self._broker.host}:{self._broker.port}"
         try:
             self._client.connect(
                 self._broker.host,
@@ -167,27 +139,12 @@ class Connection:
                 self._broker.keepalive,
                 properties=self._connect_properties(),
             )
-        except ssl.SSLCertVerificationError as error:
-            raise ConnectionEndedError(
-                MqttState.UNTRUSTED,
-                f"{where}: the certificate is not trusted ({error.verify_message}). mqtt.ca_file "
-                "must be the authority that signed it, and mqtt.host the name in it.",
-            ) from error
-        except ssl.SSLError as error:
-            raise ConnectionEndedError(
-                MqttState.UNTRUSTED,
-                f"{where}: no encrypted connection ({error.reason or error}). Is this the broker's "
-                "TLS port?",
-            ) from error
-        except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ConnectionEndedError(
-                MqttState.UNREACHABLE, f"{where}: cannot be reached ({reason})."
-            ) from error
+        except (OSError, UnicodeError, LookupError) as error:  # the last by an odd WebSocket answer
+            raise not_reached(self._broker, error) from error
         sock = self._socket()
         self._selector.register(sock, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)
-        self._await_connack(where)
+        self._await_connack()
 
     def _connect_properties(self) -> Properties | None:
         if self._broker.protocol != "5":
@@ -196,7 +153,7 @@ class Connection:
         properties.MaximumPacketSize = LARGEST_PACKET_BYTES
         return properties
 
-    def _await_connack(self, where: str) -> None:
+    def _await_connack(self) -> None:
         """Pump until the broker has answered."""
         deadline = boot_seconds() + ANSWER_SECONDS
         while self._connack is None:
@@ -204,7 +161,8 @@ class Connection:
             if left <= 0:
                 raise ConnectionEndedError(
                     MqttState.UNREACHABLE,
-                    f"{where}: did not answer within {ANSWER_SECONDS:.0f} s. Is it a broker?",
+                    f"{self._broker.where}: did not answer within {ANSWER_SECONDS:.0f} s. "
+                    "Is it a broker?",
                 )
             self.pump(left)
 
@@ -258,7 +216,7 @@ class Connection:
             sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
         )
         # TLS may hold decrypted bytes that ``select`` does not see: read them without waiting
-        buffered = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        buffered = self._broker.tls and sock.pending() > 0
         ready = self._selector.select(0 if buffered else min(timeout_s, ASK_SECONDS))
         for key, events in ready:
             if key.fileobj is self._wake:
@@ -293,60 +251,23 @@ class Connection:
         if sock is not None:
             sock.close()
 
-    def _socket(self) -> socket.socket:
-        """Return the open socket; raise ``ConnectionEndedError`` when there is none."""
+    def _socket(self) -> Any:
+        """Return the open socket; raise ``ConnectionEndedError`` when there is none.
+
+        With TLS it has ``pending``; with WebSockets it is paho's, around a socket.
+        """
         sock = self._client.socket()
         if sock is None or self._end is not None:
-            raise self._ended()
-        assert isinstance(sock, socket.socket)
+            refused = certificate_refused(self._broker, self._complaint)
+            if self._connack is None and refused is not None:
+                raise refused
+            raise ended(self._broker, self._connack, self._end)
         return sock
 
-    def _ended(self) -> ConnectionEndedError:
-        """Return why the connection is over, from the broker's last reason code."""
-        where = f"{self._broker.host}:{self._broker.port}"
-        reason = self._end
-        if self._connack is not None and self._connack.is_failure:
-            # the answer to the login says more than the end of the connection that follows it
-            reason = self._connack
-        code = 0
-        if reason is not None:
-            code = reason.value
-        if code == _UNSUPPORTED_PROTOCOL:
-            other = "3.1.1" if self._broker.protocol == "5" else "5"
-            return ConnectionEndedError(
-                MqttState.REFUSED,
-                f"{where}: does not speak MQTT {self._broker.protocol}. "
-                f'Set mqtt.protocol to "{other}".',
-            )
-        if code in _LOGIN_REFUSED:
-            if self._broker.username:
-                who = f"user {self._broker.username!r}"
-            else:
-                who = "visitors without a name"
-            return ConnectionEndedError(
-                MqttState.UNAUTHORISED,
-                f"{where}: refuses {who} ({reason}). Check mqtt.username and the password.",
-            )
-        if code == _TAKEN_OVER:
-            return ConnectionEndedError(
-                MqttState.REFUSED,
-                f"{where}: another appliance of the same name took over. Give each its own "
-                "device.name.",
-            )
-        if self._connack is not None and self._connack.is_failure:
-            return ConnectionEndedError(
-                MqttState.REFUSED, f"{where}: refuses the connection ({reason})."
-            )
-        if self._connack is None:
-            if self._broker.tls:
-                port = "port with TLS"
-            else:
-                port = "port without TLS"
-            return ConnectionEndedError(
-                MqttState.UNREACHABLE,
-                f"{where}: hung up without a greeting. Is it a broker, and this its {port}?",
-            )
-        return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: connection lost ({reason}).")
+    def _on_log(self, _client: paho.Client, _data: object, level: int, text: str) -> None:
+        """Keep what TLS complains of: with TLS 1.3 a refusal comes after the handshake."""
+        if level == paho.MQTT_LOG_ERR:
+            self._complaint = text
 
     def _on_connect(
         self,
