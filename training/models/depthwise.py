@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from training.models.expression_network import RegionNetwork, heads_on
+from training.models.expression_network import StagedNetwork, heads_on
 from training.models.layers import convolution
 from training.models.small_resnet import ResidualShape
 
@@ -40,7 +40,7 @@ class DepthwiseBlock(nn.Module):
         return activated
 
 
-class DepthwiseResNet(RegionNetwork):
+class DepthwiseResNet(StagedNetwork):
     """A 3×3 stem that halves the picture, stages of depthwise blocks, a mean and the heads.
 
     Args:
@@ -73,20 +73,9 @@ class DepthwiseResNet(RegionNetwork):
         for into, out, count, stride in zip(widths[:-1], widths[1:], blocks, strides, strict=True):
             rest = [DepthwiseBlock(out, out, 1, expansion) for _ in range(count - 1)]
             stages.append(nn.Sequential(DepthwiseBlock(into, out, stride, expansion), *rest))
-        self.stages = nn.ModuleList(stages)
+        self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
         self.heads = heads_on(widths[-1], heads)
-
-    def parts(self) -> tuple[nn.Module, ...]:
-        """The stem, each stage, the heads."""
-        return (self.stem, *self.stages, self.heads)
-
-    def features(self, x: Tensor) -> Tensor:
-        """N × 1 × H × W → what the last stage makes of each region, N × C × h × w."""
-        features: Tensor = self.stem(x)
-        for stage in self.stages:
-            features = stage(features)
-        return features
 
 
 class DepthwiseSection(ResidualShape):

@@ -61,6 +61,27 @@ class RegionNetwork(ExpressionNetwork):
         return tuple(head(pooled) for head in self.heads.values())
 
 
+class StagedNetwork(RegionNetwork):
+    """A network of a stem and stages, one after the other.
+
+    Attributes:
+        stem: takes the pictures.
+        stages: the first takes what the stem gives.
+    """
+
+    stem: nn.Module
+    stages: nn.Sequential
+
+    def parts(self) -> tuple[nn.Module, ...]:
+        """The stem, each stage (or block), the heads."""
+        return (self.stem, *self.stages, self.heads)
+
+    def features(self, x: Tensor) -> Tensor:
+        """N × 1 × H × W → what the last stage makes of each region, N × C × h × w."""
+        features: Tensor = self.stages(self.stem(x))
+        return features
+
+
 def mean_over_regions(features: Tensor) -> Tensor:
     """N × C × h × w → N × C, the mean over all regions.
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
-from training.models.expression_network import NetworkSection, RegionNetwork, heads_on
+from training.models.expression_network import NetworkSection, StagedNetwork, heads_on
 from training.models.layers import Block, convolution
 
 _BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
@@ -20,7 +20,7 @@ _STAGES = 4
 Reduction = Literal[1, 2, 4]
 
 
-class ResNet(RegionNetwork):
+class ResNet(StagedNetwork):
     """A stem, four stages of residual blocks, a mean and the heads.
 
     Args:
@@ -50,20 +50,9 @@ class ResNet(RegionNetwork):
         stages = [_stage(widths[0], widths[0], blocks[0], 1)]
         for number in range(1, _STAGES):
             stages.append(_stage(widths[number - 1], widths[number], blocks[number], 2))
-        self.stages = nn.ModuleList(stages)
+        self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
         self.heads = heads_on(widths[-1], heads)
-
-    def parts(self) -> tuple[nn.Module, ...]:
-        """The stem, each of the four stages, the heads."""
-        return (self.stem, *self.stages, self.heads)
-
-    def features(self, x: Tensor) -> Tensor:
-        """N × 1 × H × W → what the last stage makes of each region, N × C × h × w."""
-        features: Tensor = self.stem(x)
-        for stage in self.stages:
-            features = stage(features)
-        return features
 
 
 class ResNetSection(NetworkSection):

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from training.models.expression_network import NetworkSection, RegionNetwork, heads_on
+from training.models.expression_network import NetworkSection, StagedNetwork, heads_on
 from training.models.layers import Block, convolution
 
 
@@ -35,7 +35,7 @@ class RegionAttention(nn.Module):
         return weighed
 
 
-class SmallResNet(RegionNetwork):
+class SmallResNet(StagedNetwork):
     """A 3×3 stem at full size, then one stage a width, a mean and one head a task.
 
     Args:
@@ -72,15 +72,6 @@ class SmallResNet(RegionNetwork):
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
         self.heads = heads_on(widths[-1], heads)
-
-    def parts(self) -> tuple[nn.Module, ...]:
-        """The stem, each block, the heads."""
-        return (self.stem, *self.stages, self.heads)
-
-    def features(self, x: Tensor) -> Tensor:
-        """N × 1 × H × W → what the last stage makes of each region, weighed, N × C × h × w."""
-        features: Tensor = self.stages(self.stem(x))
-        return features
 
 
 class ResidualShape(NetworkSection):
