@@ -38,6 +38,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"intake"}),
     ),
     "dashboard": (
+        frozenset({"languages"}),
         frozenset({"statistics", "charts", "accounts", "protocols", "picture"}),
         frozenset({"analysis"}),
         frozenset({"web"}),

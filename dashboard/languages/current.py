@@ -1,0 +1,86 @@
+"""The language in which this request (or this command) is answered, and its texts.
+
+Write the source's English as the key, with named places, and fill them afterwards:
+
+    gettext("{count} of {total} readings").format(count=3, total=12)
+
+Never put a value, a part of a sentence or an f-string into the key: the catalogue holds
+whole sentences. :func:`ngettext` is for texts that depend on a number.
+"""
+
+from __future__ import annotations
+
+import gettext as catalogues
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+
+SOURCE = "en"
+CATALOGUES = Path(__file__).parent / "catalogues"
+DOMAIN = "affect-edge"
+
+_language: ContextVar[str] = ContextVar("language", default=SOURCE)
+
+
+@cache
+def available() -> tuple[str, ...]:
+    """Return the codes of all languages that have texts (BCP 47), English first."""
+    others = sorted(path.parent.parent.name for path in CATALOGUES.glob(f"*/*/{DOMAIN}.mo"))
+    return (SOURCE, *others)
+
+
+@cache
+def _texts(code: str) -> catalogues.NullTranslations:
+    """Return the texts of a language; those of the source where there is no catalogue."""
+    return catalogues.translation(DOMAIN, CATALOGUES, [code], fallback=True)
+
+
+def language() -> str:
+    """Return the code of the language in use here, such as ``de``."""
+    return _language.get()
+
+
+@contextmanager
+def speaking(code: str) -> Iterator[None]:
+    """Use a language until the end of the block, in this thread or task alone.
+
+    Args:
+        code: one of :func:`available`; another one falls back to English.
+    """
+    before = _language.set(code)
+    try:
+        yield
+    finally:
+        _language.reset(before)
+
+
+def gettext(message: str) -> str:
+    """Return the text in the language in use.
+
+    Args:
+        message: the English text, a literal, with named places such as ``{count}``.
+    """
+    return _texts(_language.get()).gettext(message)
+
+
+def ngettext(singular: str, plural: str, n: int) -> str:
+    """Return the text for a number of things in the language in use.
+
+    Args:
+        singular: the English text for one, a literal.
+        plural: the English text for several, a literal.
+        n: how many there are; fill it in yourself where the text names it.
+    """
+    return _texts(_language.get()).ngettext(singular, plural, n)
+
+
+def pgettext(context: str, message: str) -> str:
+    """Return the text of a word that has several meanings.
+
+    Args:
+        context: which meaning, for the translator.
+        message: the English text, a literal.
+    """
+    return _texts(_language.get()).pgettext(context, message)
