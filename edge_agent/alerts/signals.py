@@ -141,22 +141,20 @@ class FeedSignals:
         return WELL
 
     def _camera(self, _rule: Rule, at_s: float) -> Signal:
-        state = self._get("state", at_s, FEED_S)
-        if state is None:
-            return UNKNOWN
-        camera = state["camera"]
-        if camera["state"] in _PAUSED:
-            return WELL
-        return Signal(Zone.BEYOND, reason=camera["reason"] or "")
+        return self._part("camera", _PAUSED, at_s)
 
     def _broker(self, _rule: Rule, at_s: float) -> Signal:
+        return self._part("broker", _CONNECTED, at_s)
+
+    def _part(self, name: str, well: frozenset[str], at_s: float) -> Signal:
+        """Return how a part of the agent stands that names its state and the reason."""
         state = self._get("state", at_s, FEED_S)
         if state is None:
             return UNKNOWN
-        broker = state["broker"]
-        if broker["state"] in _CONNECTED:
+        part = state[name]
+        if part["state"] in well:
             return WELL
-        return Signal(Zone.BEYOND, reason=broker["reason"] or "")
+        return Signal(Zone.BEYOND, reason=part["reason"] or "")
 
     def _disk(self, rule: Rule, at_s: float) -> Signal:
         health = self._get("health", at_s, HEALTH_S)

@@ -12,15 +12,15 @@ import hashlib
 import socket
 import ssl
 import threading
-from typing import Self
 
 from tests.support.broker import Certificates
+from tests.support.transports.door import Door
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """Of RFC 6455, section 1.3."""
 
 
-class WebSocketDoor:
+class WebSocketDoor(Door):
     """Listens for WebSockets at one path, and passes what comes to a broker.
 
     Args:
@@ -32,6 +32,7 @@ class WebSocketDoor:
     def __init__(
         self, broker_port: int, path: str = "/mqtt", certificates: Certificates | None = None
     ) -> None:
+        super().__init__()
         self.requests: list[bytes] = []
         self._broker_port = broker_port
         self._path = path
@@ -39,38 +40,15 @@ class WebSocketDoor:
         if certificates is not None:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(certificates.certificate, certificates.key)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._open: list[socket.socket] = []
-        self._accepting = threading.Thread(target=self._accept, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._accepting.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for one in (self._listener, *self._open):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        self._accepting.join(5)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                caller, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(caller,), daemon=True).start()
 
     def _serve(self, caller: socket.socket) -> None:
         with contextlib.suppress(OSError, EOFError):
             if self._context is not None:
                 caller = self._context.wrap_socket(caller, server_side=True)
-            self._open.append(caller)
+            self.sockets.append(caller)
             if self._greeted(caller):
                 broker = socket.create_connection(("127.0.0.1", self._broker_port))
-                self._open.append(broker)
+                self.sockets.append(broker)
                 back = threading.Thread(target=self._answers, args=(broker, caller), daemon=True)
                 back.start()
                 with contextlib.suppress(EOFError, OSError):
