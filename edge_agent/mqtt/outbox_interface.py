@@ -79,6 +79,13 @@ class OutboxQueue(Protocol):
             StoreError: the database cannot be read; the client tries again.
         """
 
+    def has_changed(self) -> bool:
+        """Tell whether others have written since the last call; cheap enough for ten a second.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+
     def delete(self, ids: Collection[int]) -> None:
         """Delete messages that the broker has acknowledged.
 

@@ -6,6 +6,7 @@ Pure: no I/O, no clock.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from edge_agent.core.expression import (
     face_state,
 )
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
+from edge_agent.core.shares import rounded_shares
 from edge_agent.core.vitals import VitalKind
 
 
@@ -93,14 +95,21 @@ class SummaryWindow:
         Its ``seq`` is given here: a summary that gets lost on its way leaves a hole. ``epoch`` and
         ``replayed`` are added when it is stored and sent.
 
-        Shares are fractions of the frames of the window; the dominant label has the largest share
-        (a tie goes to the label that comes first). Where nothing was seen the value is ``None``,
-        not 0.
+        Shares are fractions of the frames of the window, together 1; the dominant label has the
+        largest share (a tie goes to the label that comes first). Where nothing was seen the value
+        is ``None``, not 0.
         """
         done = self._now
         self._now = _Gathered(at)
         self._seq += 1
         mean = done.mean()
+        emotions = None
+        if mean is not None:
+            emotions = _shares(mean.as_dict())
+        dominant = shares = None
+        if done.frames:
+            dominant = max(FACE_STATES, key=done.labels.__getitem__)
+            shares = _shares({label: done.labels[label] for label in FACE_STATES})
         vitals = {
             k.value: s
             for k in VitalKind
@@ -120,13 +129,9 @@ class SummaryWindow:
             "unfit": {
                 reject_reason.value: frames for reject_reason, frames in done.rejected.most_common()
             },
-            "emotions": None
-            if mean is None
-            else {name: _share(p) for name, p in mean.as_dict().items()},
-            "dominant": max(FACE_STATES, key=done.labels.__getitem__) if done.frames else None,
-            "shares": {x: _share(done.labels[x] / done.frames) for x in FACE_STATES}
-            if done.frames
-            else None,
+            "emotions": emotions,
+            "dominant": dominant,
+            "shares": shares,
             "valence": None if mean is None else round(max(-1.0, min(1.0, mean.valence)), 4),
             "vitals": vitals,
             "simulated": self._simulated
@@ -146,9 +151,9 @@ def _start_wall_ms(start: Instant, end: Instant) -> int:
     return by_boot
 
 
-def _share(value: float) -> float:
-    """Return ``value`` rounded to four places and held within 0…1."""
-    return round(max(0.0, min(1.0, value)), 4)
+def _shares(parts: Mapping[str, float]) -> dict[str, float]:
+    """Return the share of each part, to four places, together 1."""
+    return dict(zip(parts, rounded_shares(list(parts.values())), strict=True))
 
 
 def _vital_summary(kind: VitalKind, readings: list[VitalReading]) -> dict[str, Any] | None:

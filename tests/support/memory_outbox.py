@@ -39,6 +39,7 @@ class MemoryOutbox:
         self.aside: dict[int, str] = {}
         self.broken = False
         self.closed = False
+        self._seen = 0
 
     def add(
         self, topic: str = "summary", *, age_s: float = 0.0, boot: str = "", **payload: Any
@@ -68,6 +69,14 @@ class MemoryOutbox:
         with self._lock:
             self._check()
             return self._rows[:limit]
+
+    def has_changed(self) -> bool:
+        """Tell whether a message was put in since the last call."""
+        with self._lock:
+            self._check()
+            changed = self._last != self._seen
+            self._seen = self._last
+            return changed
 
     def delete(self, ids: Collection[int]) -> None:
         """Forget messages."""

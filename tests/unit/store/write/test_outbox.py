@@ -121,6 +121,16 @@ def test_what_another_connection_queues_is_seen_at_once(path: Path, outbox: Outb
     assert len(outbox.pending(10)) == 1
 
 
+def test_a_change_by_another_connection_is_told_once(path: Path, outbox: Outbox) -> None:
+    outbox.has_changed()
+    assert not outbox.has_changed()
+    put(path, OutboxMessage("session", {"event": "marker"}))
+    assert outbox.has_changed()
+    assert not outbox.has_changed()
+    outbox.delete([row.id for row in outbox.pending(1)])
+    assert not outbox.has_changed(), "what it deletes itself is no news"
+
+
 def test_a_closed_outbox_opens_again_when_it_is_asked(path: Path, outbox: Outbox) -> None:
     outbox.count()
     outbox.close()
