@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from edge_agent.config.section import Section
 
+OptionalTopic = Literal["summary", "emotion", "vitals", "health", "state", "alerts", "session"]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")]
 
 
@@ -68,6 +69,9 @@ class MqttSettings(Section):
         False, description="Whether command/… may start sessions and set markers; needs a username"
     )
 
+    topics_off: list[OptionalTopic] = Field(
+        default_factory=list, description="Topics on which nothing is published"
+    )
     home_assistant: bool = Field(
         False, description="Whether Home Assistant at the same broker finds the appliance by itself"
     )
@@ -79,6 +83,15 @@ class MqttSettings(Section):
     def _one_password(self) -> MqttSettings:
         if self.password is not None and self.password_file is not None:
             raise ValueError("give either password or password_file, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _state_for_home_assistant(self) -> MqttSettings:
+        if self.home_assistant and "state" in self.topics_off:
+            raise ValueError(
+                "Home Assistant reads the topic state: take it out of topics_off, or set "
+                "home_assistant = false"
+            )
         return self
 
     @model_validator(mode="after")

@@ -82,7 +82,7 @@ class MqttClient(Worker):
         super().__init__("mqtt")
         self._options = options
         self._context = encryption(options.broker)
-        self._topics = Topics(options.root, options.device)
+        self._topics = Topics(options.root, options.device, options.off)
         self._client_id = self._topics.base.replace("/", "-")
         self._outbox = outbox
         self._subscriptions = {self._topics.full(one.suffix): one for one in options.subscriptions}
@@ -95,7 +95,7 @@ class MqttClient(Worker):
         self._acknowledged: set[int] = set()
         self._holes: Sequence[SeqHole] = ()
         self._guard = DropGuard()
-        self._live = LiveMessages()
+        self._live = LiveMessages(self._topics)
         self._sender = LiveSender(self._topics, self._live)
         self._announcer = Announcer(options.home_assistant, AnnouncedTopics(options.announced))
         self._send_now = True

@@ -88,18 +88,22 @@ class OutboxDelivery:
         self._had_its_turn = not self._in_flight
 
     def _send_some(self, connection: Connection) -> bool:
-        """Publish what may be in flight; return whether something was set aside instead."""
+        """Publish what may be in flight; return whether something was put away instead."""
         limit = min(IN_FLIGHT, connection.receive_maximum)
         if self._guard.is_careful:
             limit = 1
         passed_over = self._guard.passed_over
         underway = set(self._in_flight.values()) | self._acknowledged | passed_over
         too_large = {}
+        off = []
         rows = self._outbox.pending(limit + len(passed_over))
         if rows:
             self._guard.gone_before(rows[0].id)
         for row in rows:
             if row.id in underway or len(self._in_flight) >= limit:
+                continue
+            if row.topic in self._topics.off:
+                off.append(row.id)
                 continue
             topic = self._topics.full(row.topic)
             payload = self._encode(row)
@@ -109,7 +113,9 @@ class OutboxDelivery:
                 too_large[row.id] = TOO_LARGE
         if too_large:
             self._outbox.set_aside(too_large)
-        return bool(too_large)
+        if off:
+            self._outbox.discard(off)
+        return bool(too_large or off)
 
     def _publish(
         self, connection: Connection, row: WaitingMessage, topic: str, payload: bytes

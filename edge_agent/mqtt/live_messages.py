@@ -6,6 +6,7 @@ import threading
 from collections import deque
 
 from edge_agent.mqtt.payloads.base import Payload
+from edge_agent.mqtt.topics import Topics
 
 VITALS_WAITING = 256
 """Readings that wait for the client's thread, at the most; the oldest are dropped first."""
@@ -17,23 +18,30 @@ class LiveMessages:
     While the broker is away, a retained topic keeps only its newest message, and readings are not
     kept at all: a late reading would look like one of now, and the timeline has it.
 
+    Args:
+        topics: names, and which are switched off: their messages are passed over, and what the
+            broker keeps of them is cleared.
+
     Example:
         >>> from edge_agent.mqtt.payloads.events import status_payload
-        >>> messages = LiveMessages()
+        >>> messages = LiveMessages(Topics("affect-edge", "lab"))
         >>> messages.retain("emotion", status_payload("offline", None))
         >>> [topic for topic, _ in messages.take_retained()], messages.take_retained()
         (['emotion'], [])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, topics: Topics) -> None:
+        self._off = topics.off
         self._lock = threading.Lock()
-        self._retained: dict[str, bytes] = {}
+        self._retained = dict.fromkeys(Topics.RETAINED & topics.off, b"")
         self._changed: set[str] = set()
         self._vitals: deque[bytes] = deque(maxlen=VITALS_WAITING)
         self._state: bytes | None = None
 
     def retain(self, suffix: str, payload: Payload) -> None:
         """Keep the newest message of a retained topic, to be published next."""
+        if suffix in self._off:
+            return
         with self._lock:
             self._retained[suffix] = payload.encode()
             self._changed.add(suffix)
@@ -46,11 +54,15 @@ class LiveMessages:
 
     def add_vital(self, payload: Payload) -> None:
         """Add a reading, to be published next."""
+        if Topics.VITALS in self._off:
+            return
         with self._lock:
             self._vitals.append(payload.encode())
 
     def set_state(self, payload: Payload) -> None:
         """Keep what is known now, to be published next in place of what was known before."""
+        if Topics.STATE in self._off:
+            return
         with self._lock:
             self._state = payload.encode()
 

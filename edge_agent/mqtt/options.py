@@ -54,6 +54,7 @@ class MqttOptions:
         broker: where to connect, and as whom.
         device: name of the appliance; unique at the broker.
         root: first part of every topic.
+        off: suffixes of the topics on which nothing is published.
         window_s: length of a summary window in seconds, to mark summaries that come late.
         backoff: how long to wait between attempts to connect.
         subscriptions: topics to subscribe to.
@@ -69,6 +70,7 @@ class MqttOptions:
     broker: Broker
     device: str
     root: str = "affect-edge"
+    off: tuple[str, ...] = ()
     window_s: float = 10.0
     backoff: Backoff = Backoff()
     subscriptions: tuple[Subscription, ...] = ()

@@ -93,6 +93,13 @@ class OutboxQueue(Protocol):
             StoreError: the database cannot be written; the client tries again.
         """
 
+    def discard(self, ids: Collection[int]) -> None:
+        """Delete messages of topics that are switched off; their numbers become holes.
+
+        Raises:
+            StoreError: the database cannot be written; the client tries again.
+        """
+
     def set_aside(self, reasons: Mapping[int, str]) -> None:
         """Move messages out of the way, by id with the reason: they are not sent.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 
 class Topics:
     """The topics of one appliance: ``<root>/<device>/<suffix>``.
@@ -9,6 +11,7 @@ class Topics:
     Args:
         root: first part, such as ``affect-edge``.
         device: name of the appliance.
+        off: suffixes of those on which nothing is published.
 
     Example:
         >>> Topics("affect-edge", "lab").full(Topics.SUMMARY)
@@ -29,8 +32,12 @@ class Topics:
     COMMAND_MARKER = "command/marker"
     COMMAND_REJECTED = "command/rejected"
 
-    def __init__(self, root: str, device: str) -> None:
+    RETAINED = frozenset({EMOTION, HEALTH, ALERTS})
+    """Those of which the broker keeps the newest message, beside ``status``."""
+
+    def __init__(self, root: str, device: str, off: Collection[str] = ()) -> None:
         self.base = f"{root}/{device}"
+        self.off = frozenset(off)
 
     def full(self, suffix: str) -> str:
         """Return the whole topic of a suffix, such as ``summary``."""

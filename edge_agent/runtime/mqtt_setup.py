@@ -61,6 +61,7 @@ def configured_client(
         configured_broker(settings.mqtt),
         device=settings.device.name,
         root=settings.mqtt.root,
+        off=tuple(settings.mqtt.topics_off),
         window_s=settings.summary.window,
         subscriptions=(*_readings(settings, ingest), *_commands(settings, study)),
         home_assistant=_home_assistant(settings),

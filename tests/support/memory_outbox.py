@@ -85,6 +85,10 @@ class MemoryOutbox:
             self.deleted += [row.id for row in self._rows if row.id in ids]
             self._rows = [row for row in self._rows if row.id not in ids]
 
+    def discard(self, ids: Collection[int]) -> None:
+        """Forget messages that nobody is to be told."""
+        self.delete(ids)
+
     def set_aside(self, reasons: Mapping[int, str]) -> None:
         """Take messages out of the way."""
         with self._lock:

@@ -194,6 +194,14 @@ class Outbox:
             with transaction(connection):
                 connection.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_ in ids])
 
+    def discard(self, ids: Collection[int]) -> None:
+        """Forget messages that nobody is to be told; holes say which numbers they had."""
+        with self._told_errors():
+            connection = self._connected()
+            with transaction(connection):
+                for id_ in ids:
+                    delete_and_note(connection, "id = ?", (id_,), MQTT_OFF)
+
     def count(self) -> int:
         """Return how many messages wait."""
         with self._told_errors():

@@ -1,0 +1,68 @@
+"""A topic that is switched off: nothing is published there, and what the broker kept is cleared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_agent.config import load_settings
+from edge_agent.core.errors import ConfigError
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.connecting.states import MqttState
+from edge_agent.mqtt.options import MqttOptions
+from edge_agent.mqtt.payloads.alerts import AlertsPayload
+from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
+from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
+from tests.support.broker import Mosquitto, subscribed, wait_until
+
+pytestmark = pytest.mark.broker
+
+ALERTS = AlertsPayload.model_validate({"at": "2026-05-01T10:00:00.000Z", "open": []})
+
+
+def _run(database: Path, port: int, *off: str) -> MqttClient:
+    client = MqttClient(MqttOptions(Broker(port=port), "pi", off=off), Outbox(database))
+    client.start()
+    wait_until(lambda: client.state is MqttState.CONNECTED, "the connection")
+    client.publish_alerts(ALERTS)
+    with write_transaction(database) as connection:
+        for topic in ("session", "summary"):
+            enqueue(connection, OutboxMessage(topic, {}), 100)
+    wait_until(lambda: client.waiting == 0, "the outbox to drain")
+    return client
+
+
+def _stop(client: MqttClient) -> None:
+    client.stop()
+    assert client.join(10)
+    assert client.error is None
+
+
+def test_nothing_is_published_there_and_the_broker_forgets_what_it_kept(
+    tmp_path: Path,
+) -> None:
+    database = tmp_path / DATABASE_NAME
+    migrate(database)
+    with Mosquitto(tmp_path / "mosquitto") as mosquitto:
+        _stop(_run(database, mosquitto.port))
+        with subscribed(mosquitto.port) as reader:
+            reader.wait_for("alerts")
+            client = _run(database, mosquitto.port, "alerts", "session")
+            reader.wait_for("summary", lambda payload: payload["seq"] == 2)
+            wait_until(lambda: not reader.on("alerts")[-1].payload, "the topic to be cleared")
+            assert reader.on("session") == []
+            wait_until(lambda: bool(client.holes), "the hole to be noted")
+            holes = [(hole.topic, hole.first, hole.last, hole.reason) for hole in client.holes]
+            assert holes == [("session", 2, 2, "mqtt_off")]
+            _stop(client)
+        with subscribed(mosquitto.port) as late:
+            late.wait_for("status")
+            assert late.on("alerts") == []
+
+
+def test_home_assistant_keeps_the_topic_that_it_reads() -> None:
+    mqtt = {"home_assistant": True, "topics_off": ["vitals", "state"]}
+    with pytest.raises(ConfigError, match="Home Assistant reads the topic state"):
+        load_settings(None, {"mqtt": mqtt})
