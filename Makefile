@@ -138,7 +138,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Affect Edge into $(VENV) (once, some minutes) …"
-	@$(BIN)/pip install -q --disable-pip-version-check -e '.[demo]'
+	@$(BIN)/pip install -q --disable-pip-version-check -e .
 	@touch $@
 
 # PyTorch comes first and alone, pinned: every later requirement is then met by it. On x86-64 only its CPU build is taken

@@ -1,8 +1,8 @@
 """A camera for machines without one: it moves over two real portraits.
 
-The portraits are in the public domain and come with installed packages: Eileen Collins, smiling
-(scikit-image's ``astronaut.png``), and Grace Hopper, serious (Matplotlib's ``grace_hopper.jpg``);
-both photographs were made by the United States government. The packages are found, never imported.
+The portraits lie in ``portraits/`` and are in the public domain: Eileen Collins, smiling (NASA,
+S92-43679), and Grace Hopper, serious (United States Navy); both photographs were made by the United
+States government. They are the ones that scikit-image and Matplotlib bring as test pictures.
 
 What is shown is a pure function of the seconds since the start. A round of 28 s goes: 12 s the
 smiling woman, 2 s the view moves on over empty background, 12 s the serious one, 2 s back. Within a
@@ -12,7 +12,6 @@ picture is darker and blurred.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import math
 from dataclasses import dataclass
@@ -53,7 +52,6 @@ class Portrait:
     """A photograph, where the face lies in it (pixels), and how tall the face is."""
 
     name: str
-    package: str
     file: str
     face_x: float
     face_y: float
@@ -61,9 +59,10 @@ class Portrait:
 
 
 PORTRAITS = (
-    Portrait(SMILING, "skimage", "data/astronaut.png", 223.0, 120.0, 113.0),
-    Portrait(SERIOUS, "matplotlib", "mpl-data/sample_data/grace_hopper.jpg", 268.0, 227.0, 212.0),
+    Portrait(SMILING, "astronaut.jpg", 223.0, 120.0, 113.0),
+    Portrait(SERIOUS, "grace_hopper.jpg", 268.0, 227.0, 212.0),
 )
+FOLDER = Path(__file__).with_name("portraits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ class DemoCamera(CameraBase):
         seed: varies drift and light; the schedule stays.
 
     Raises:
-        CameraError: the packages with the portraits are not installed.
+        CameraError: a portrait is missing from the installation.
 
     Example:
         >>> with DemoCamera(width=640, height=480, fps=15) as camera:
@@ -242,24 +241,22 @@ class Wall:
         return np.asarray(np.clip(mask * sharp + (1 - mask) * ground, 0, 255), dtype=np.uint8)
 
 
-def load_portrait(portrait: Portrait) -> tuple[Portrait, Image]:
-    """Read a portrait from its package's folder, without importing the package.
+def load_portrait(portrait: Portrait, folder: Path = FOLDER) -> tuple[Portrait, Image]:
+    """Read a portrait.
 
     Raises:
-        CameraError: the package is not installed, or came without the picture.
+        CameraError: it is missing or damaged.
     """
-    spec = importlib.util.find_spec(portrait.package)
-    path = Path(spec.origin).parent / portrait.file if spec is not None and spec.origin else None
+    path = folder / portrait.file
     try:
-        image = decoded(path) if path is not None else None
+        image = decoded(path)
     except OSError:
         image = None
     if image is None:
         raise CameraError(
             CameraReason.NOT_FOUND,
-            f"demo: the portrait {path or portrait.file} of the package {portrait.package} is "
-            "missing.",
-            "Install it in a checkout: .venv/bin/pip install -e '.[demo]'.",
+            f"demo: the portrait {path} is missing or damaged.",
+            "Install Affect Edge again, or take a checkout anew.",
         )
     return portrait, image
 

@@ -67,12 +67,19 @@ class FitRequest:
     watts: float | None = None
 
     def run_folder(self, name: str) -> Path:
-        """Another run's folder: it lies beside this run's, or is that of a published model."""
+        """Another run's folder: it lies beside this run's, or is that of a published model.
+
+        Raises:
+            RecipeError: there is neither.
+        """
         beside = self.out.parent / name
-        published = PUBLISHED / name
-        if published.is_dir() and not beside.is_dir():
-            return published
-        return beside
+        for folder in (beside, PUBLISHED / name):
+            if folder.is_dir():
+                return folder
+        raise RecipeError(
+            f"there is no run {name!r} in {beside.parent}: train it there first. The weights of "
+            "published models come with the repository (training/weights), not with the wheel."
+        )
 
 
 @dataclass(frozen=True, slots=True)

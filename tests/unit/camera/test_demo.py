@@ -4,14 +4,10 @@ seed.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import math
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import cv2
@@ -158,40 +154,13 @@ def test_closing_ends_the_wait_for_the_next_frame() -> None:
         camera.read()
 
 
-def test_the_packages_with_the_portraits_are_found_but_never_imported() -> None:
-    code = (
-        "import sys; from edge_agent.camera.demo import DemoCamera; DemoCamera(width=160, "
-        "height=120, fps=5).read();print([name for name in ('skimage', 'matplotlib', 'scipy') if "
-        "name in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("missing", ["skimage", "matplotlib"])
-def test_a_missing_package_names_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, missing: str
+@pytest.mark.parametrize("content", [None, b"no picture"])
+def test_a_portrait_that_is_missing_or_damaged_is_named(
+    tmp_path: Path, content: bytes | None
 ) -> None:
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == missing else find_spec(name)
-    )
-    with pytest.raises(CameraError, match=rf"package {missing} is missing") as caught:
-        DemoCamera(width=160, height=120, fps=5)
+    if content is not None:
+        (tmp_path / "astronaut.jpg").write_bytes(content)
+    with pytest.raises(CameraError, match=r"astronaut\.jpg is missing or damaged") as caught:
+        load_portrait(PORTRAITS[0], tmp_path)
     assert caught.value.reason is CameraReason.NOT_FOUND
-    assert caught.value.cure == "Install it in a checkout: .venv/bin/pip install -e '.[demo]'."
-
-
-def test_a_package_without_its_picture_names_the_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    spec = ModuleSpec("skimage", None, origin=str(tmp_path / "__init__.py"))
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
-    with pytest.raises(CameraError, match=r"astronaut\.png"):
-        load_portrait(PORTRAITS[0])
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "astronaut.png").write_bytes(b"no picture")
-    with pytest.raises(CameraError, match=r"astronaut\.png"):
-        load_portrait(PORTRAITS[0])
+    assert "Install Affect Edge again" in str(caught.value.cure)

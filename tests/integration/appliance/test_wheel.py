@@ -1,0 +1,40 @@
+"""The wheel holds what the appliance and the demo need, and no more."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tools.build_release import PACKAGES, copy
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in PACKAGES:
+        copy(ROOT / name, folder / "source" / name)
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    command = [*pip, "-w", str(folder), str(folder / "source")]
+    subprocess.run(command, check=True, timeout=240, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+def test_it_holds_models_pages_portraits_and_no_weights_for_training(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for needed in (
+        r"edge_agent/vision/models/expression-accurate\.tflite",
+        r"edge_agent/camera/portraits/astronaut\.jpg",
+        r"dashboard/web/templates/live\.html",
+        r"dashboard/charts/plotly/.*\.js",
+        r"training/recipes/own-faces\.toml",
+    ):
+        assert any(re.fullmatch(needed, name) for name in names), needed
+    assert [name for name in names if name.endswith(".pt")] == []
+    assert wheel.stat().st_size <= 5_000_000
