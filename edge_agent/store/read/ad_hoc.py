@@ -1,0 +1,157 @@
+"""Questions in SQL by people who know what they ask: reading only, without secrets, not for ever.
+
+SQLite itself sees to that: the file is opened for reading, an authorizer refuses whatever is not
+reading and leaves secrets empty (https://sqlite.org/c3ref/set_authorizer.html), no other file can
+be attached, and a question that takes too long is interrupted, for a reader that never ends keeps
+the agent's log growing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import connect
+from edge_agent.store.database.sqlite_errors import DAMAGED, store_error
+
+SECRETS = frozenset(
+    {
+        ("account", "password_hash"),
+        ("account", "link_hash"),
+        ("login", "token_hash"),
+        ("token", "token_hash"),
+    }
+)
+"""Columns that are empty for everybody who asks here."""
+_READING = frozenset(
+    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_READ}
+)
+_PRAGMAS = frozenset({"table_info", "table_xinfo", "index_list", "foreign_key_list"})
+_STEPS = 20_000
+"""Steps of SQLite's machine between two looks at the clock: some milliseconds."""
+
+
+class QueryError(StoreError):
+    """A question that cannot be answered: wrong SQL, something other than reading, too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question brings.
+
+    Attributes:
+        columns: their names, in order; one may come twice.
+        rows: their values, read as they are taken; raises ``QueryError`` as ``ask`` does.
+    """
+
+    columns: tuple[str, ...]
+    rows: Iterator[tuple[Any, ...]]
+
+
+class AdHocReader:
+    """A database that is open for questions; to be used in ``with``, by one thread.
+
+    Args:
+        path: the database.
+        seconds: how long one question may take.
+
+    Raises:
+        StoreError: there is none, or it cannot be read.
+
+    Example:
+        >>> with AdHocReader(path) as reader:
+        ...     list(reader.ask("SELECT count(*) AS readings FROM vital").rows)
+        [(7200,)]
+    """
+
+    def __init__(self, path: Path, seconds: float = 60.0) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._ends_s = time.monotonic() + seconds
+        self._connection = connect(path, readonly=True)
+        self._connection.row_factory = None
+        self._connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        self._connection.set_authorizer(_authorize)
+        self._connection.set_progress_handler(self._is_over, _STEPS)
+
+    def __enter__(self) -> AdHocReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def ask(self, query: str, values: Mapping[str, str] | None = None) -> Answer:
+        """Return the answer to a question.
+
+        Args:
+            query: one statement of SQL that reads.
+            values: of its named places, such as ``:session``.
+
+        Raises:
+            QueryError: wrong SQL, something other than reading, or it takes too long.
+            StoreError: the database cannot be read.
+        """
+        self._ends_s = time.monotonic() + self._seconds
+        try:
+            cursor = self._connection.execute(query, values or {})
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            raise self._told(error) from error
+        if cursor.description is None:
+            raise QueryError("This question has no answer: begin with SELECT or WITH.")
+        columns = tuple(column[0] for column in cursor.description)
+        return Answer(columns, self._rows(cursor))
+
+    def tables(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Return kind (table or view), name and columns of what can be asked, views first."""
+        kinds = self._connection.execute(
+            "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view') "
+            "AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, name"
+        ).fetchall()
+        return [(kind, name, self._columns(name)) for kind, name in kinds]
+
+    def _columns(self, table: str) -> tuple[str, ...]:
+        query = f'SELECT * FROM "{table}" LIMIT 0'  # noqa: S608 - a name of the schema
+        names = [column[0] for column in self._connection.execute(query).description]
+        return tuple(name for name in names if (table, name) not in SECRETS)
+
+    def _rows(self, cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from cursor
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+
+    def _is_over(self) -> bool:
+        return time.monotonic() > self._ends_s
+
+    def _told(self, error: Exception) -> StoreError:
+        """Return an error in words that say what to do."""
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in DAMAGED and isinstance(error, sqlite3.Error):
+            return store_error(self._path, error)
+        if code == sqlite3.SQLITE_INTERRUPT:
+            return QueryError(
+                f"The answer took longer than {self._seconds:g} s. Ask for less (WHERE, LIMIT), or "
+                "ask a copy: affect-edge backup FILE."
+            )
+        if code in {sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY}:
+            return QueryError("Only reading is possible here: begin with SELECT or WITH.")
+        if "no such table" in str(error):
+            names = ", ".join(name for _, name, _ in self.tables())
+            return QueryError(f"{error}. There are: {names}.")
+        return QueryError(f"{error}.")
+
+
+def _authorize(action: int, first: str | None, second: str | None, *_: object) -> int:
+    """Allow reading, leave secrets empty, and refuse everything else."""
+    if action == sqlite3.SQLITE_READ and (first, second) in SECRETS:
+        return sqlite3.SQLITE_IGNORE
+    if action in _READING:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_PRAGMA and first in _PRAGMAS:
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
