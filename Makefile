@@ -10,7 +10,7 @@ PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-
 # the worker is not started again, for the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-home-assistant test-appliance test-appliance-arm faults release release-key image-layer lint formatted checked style format bench security screenshots clean
+.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-home-assistant test-brokers test-appliance test-appliance-arm faults release release-key image-layer lint formatted checked style format bench security screenshots clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          what lint does, and every test beside it (real broker, real browser, real models)"
@@ -21,6 +21,7 @@ help:
 	@echo "make mutants       breaks the code in 120 places, one at a time; 90 % must be noticed; ARGS='--seed 2 --number 200'"
 	@echo "make test-fresh    make test of HEAD on a bare Debian 13 (root or sudo, minutes); SUITE=bookworm: Debian 12"
 	@echo "make test-home-assistant  the agent beside the real Home Assistant (Python 3.12; installs 540 MB once, in ~/.cache)"
+	@echo "make test-brokers  the agent beside mosquitto, RabbitMQ, NATS and aedes, through every kind of door (minutes)"
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
 	@echo "make test-appliance-arm  the release on the Pi's processor, emulated; its models' answers beside x86-64's (root, minutes)"
 	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"
@@ -74,6 +75,11 @@ mutants: $(VENV)/.mutants
 test-home-assistant: $(VENV)/.dev
 	@./tools/system-packages mosquitto
 	@$(BIN)/python -m pytest -s -p no:cacheprovider tests/integration/home_assistant/with_core.py $(ARGS)
+
+# Brokers of others, too large for `make test`: versions × transports × encryption, and the words where a setting is wrong.
+test-brokers: $(VENV)/.dev
+	@./tools/system-packages mosquitto openssl rabbitmq-server nats-server nodejs npm
+	@$(BIN)/python -m pytest -s -p no:cacheprovider tests/integration/brokers/with_brokers.py $(ARGS)
 
 SUITE ?= trixie
 test-appliance: $(VENV)/.dev

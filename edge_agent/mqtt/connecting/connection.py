@@ -20,7 +20,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.core.clock import boot_seconds
 from edge_agent.mqtt.broker import Broker, packet_bytes
-from edge_agent.mqtt.connecting.endings import certificate_refused, ended, not_reached
+from edge_agent.mqtt.connecting.endings import (
+    certificate_refused,
+    ended,
+    not_reached,
+    right_port,
+)
 from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 from edge_agent.mqtt.silence import ASK_SECONDS, Silence
 from edge_agent.mqtt.wake import WakeSignal
@@ -162,7 +167,7 @@ class Connection:
                 raise ConnectionEndedError(
                     MqttState.UNREACHABLE,
                     f"{self._broker.where}: did not answer within {ANSWER_SECONDS:.0f} s. "
-                    "Is it a broker?",
+                    f"{right_port(self._broker)}",
                 )
             self.pump(left)
 

@@ -43,8 +43,8 @@ def not_reached(broker: Broker, error: Exception) -> ConnectionEndedError:
             return refused
         return ConnectionEndedError(
             MqttState.UNTRUSTED,
-            f"{where}: no encrypted connection ({error.reason or error}). Is this the broker's "
-            "TLS port?",
+            f"{where}: no encrypted connection ({error.reason or error}). Is mqtt.port the "
+            "broker's TLS port? Else set mqtt.tls = false.",
         )
     if isinstance(error, (WebsocketConnectionError, LookupError)):
         return ConnectionEndedError(
@@ -53,7 +53,11 @@ def not_reached(broker: Broker, error: Exception) -> ConnectionEndedError:
             'for WebSockets, and its mqtt.websocket_path? Else set mqtt.transport to "tcp".',
         )
     reason = getattr(error, "strerror", None) or error
-    return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: cannot be reached ({reason}).")
+    text = f"{where}: cannot be reached ({reason})."
+    if broker.tls and isinstance(error, ConnectionResetError):
+        text += " A broker hangs up like this where mqtt.port is not its TLS port: set that one, "
+        text += "or mqtt.tls = false."
+    return ConnectionEndedError(MqttState.UNREACHABLE, text)
 
 
 def certificate_refused(broker: Broker, complaint: str) -> ConnectionEndedError | None:
@@ -138,14 +142,20 @@ def _login_refused(broker: Broker, reason: ReasonCode | None) -> ConnectionEnded
     )
 
 
+def right_port(broker: Broker) -> str:
+    """Return what to look at where something listens that does not greet as a broker does."""
+    port, other = "without TLS", "mqtt.tls = true"
+    if broker.tls:
+        port, other = "with TLS", "mqtt.tls = false"
+    text = f"Is it a broker, and mqtt.port its port {port} (else set {other})"
+    if broker.transport == "tcp":
+        return f'{text} and without WebSockets (else set mqtt.transport = "websockets")?'
+    return f"{text}, and mqtt.websocket_path the broker's?"
+
+
 def _hung_up(broker: Broker) -> ConnectionEndedError:
     """Return the words for a broker that ended the connection before it said anything."""
-    port = "port without TLS"
-    if broker.tls:
-        port = "port with TLS"
-    if broker.transport == "tcp":
-        port += " and without WebSockets"
-    text = f"{broker.where}: hung up without a greeting. Is it a broker, and this its {port}?"
+    text = f"{broker.where}: hung up without a greeting. {right_port(broker)}"
     if broker.tls and broker.client_certificate is None:
         text += " If it wants a certificate, set mqtt.client_certificate and mqtt.client_key."
     return ConnectionEndedError(MqttState.UNREACHABLE, text, version=True)

@@ -243,7 +243,11 @@ class Peer:
         (b"\x20\x02\x00\x01", MqttState.REFUSED, "3.1.1 was tried in vain"),
         (b"\x20\x03\x00\x88\x00", MqttState.REFUSED, "Server unavailable"),
         (b"\x20\x03\x00\x00\x00\xe0\x01\x8e", MqttState.REFUSED, "its own device.name"),
-        (b"\x20\x02\x00", MqttState.UNREACHABLE, "this its port without TLS"),
+        (
+            b"\x20\x02\x00",
+            MqttState.UNREACHABLE,
+            "mqtt.port its port without TLS (else set mqtt.tls = true)",
+        ),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", MqttState.UNREACHABLE, "Is it a broker"),
         (b"\x20\x05\x00\x00\x02\x7f\x01", MqttState.UNREACHABLE, "Is it a broker"),
         (b"\x20\x05\x00\x00\x02\x22\x01", MqttState.UNREACHABLE, "Is it a broker"),
