@@ -3,10 +3,11 @@
 A label is steadied over more than half a second, so that about five readings a second are enough,
 and more while a face changes. The quick classifier reads each time. The careful one, six times as
 dear, reads a face when it is new, when the quick one sees it change or its picture is another one,
-twice a second while what is steadied is so near to the border of a label that a little decides, and
-every few seconds anyhow. In between, most of what both differed by is added to what the quick one
-says: a model that sees one face a little sadder than another model does sees it so a moment later,
-too. A face that cannot be read is not read, and the next frame is looked at instead.
+the more often the nearer what is steadied is to the border of a label, in each frame where a little
+decides, and every few seconds anyhow. In between, what it said last is moved by some of what the
+quick one sees change: a model that sees one face a little sadder than another model does sees it so
+a moment later, too. A face that cannot be read is not read, and the next frame is looked at
+instead.
 
 The numbers were chosen on made-up videos of photographs of people; `docs/measured.md` tells how
 they do on other people.
@@ -25,6 +26,7 @@ import numpy.typing as npt
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Expression, Face
+from edge_agent.vision.border import Border
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
@@ -49,21 +51,27 @@ MOVED = 0.4
 """Overlap of a face with where it was a look ago below which it counts as moving."""
 CAREFUL_S = 3.0
 """Longest time between two careful readings of a face."""
-HESITATES_S = 0.45
+HESITATES_S = 1.0
 HESITATES = 0.2
-"""The same while the largest of the steadied probabilities is so near to the border of a label, the
-middle between where a label comes and where it goes: a little more or less decides."""
+"""The same while the largest of the steadied probabilities is so near to where the label comes or
+goes: a little more or less decides."""
+NEAR_S = 0.2
+NEAR = 0.1
+"""The same while it is nearer."""
+AT_BORDER = 0.05
+"""So near to where the label comes or goes every frame is read, and carefully: a label that comes
+or goes a moment too early or late stays so until the next border, for a second or more."""
 CAREFUL_CHANGE = 0.2
 """Change of a probability of the quick one since the last careful reading that asks for another."""
 ANOTHER_VIEW = 0.15
 """1 − correlation of the crop, seen coarsely, with that of the last careful reading, from which it
 shows something else: nine in ten crops of one person stay below 0.07 over a second."""
 _VIEW = (16, 16)
-KEPT = 0.9
-"""How much of the difference between both models is added: a moment later a little less holds."""
-NEW_SHARE = 0.5
-"""Weight of the newest difference between both models in what is added, while the face does not
-change: where the crop lies shakes a little from frame to frame, and each difference with it."""
+FOLLOWED = 0.25
+FOLLOWED_PER_VIEW = 6.0
+"""How much of what the quick one sees change is believed: while the crop shows the same view, and
+how much more for each unit of 1 − correlation. From frame to frame each model trembles in its own
+way: of one view the last careful reading tells more than what the quick one adds to it."""
 FORGET_S = 10.0
 _LEAST = 1e-4
 
@@ -86,16 +94,15 @@ class _Careful:
 
     Attributes:
         at: when.
+        probabilities: what it says.
         quick: what the quick model said of the same crop.
         view: the crop, seen coarsely.
-        ahead: logarithms of the careful model's probabilities minus those of the quick one, the
-            mean of the last readings.
     """
 
     at: Instant
+    probabilities: Values
     quick: Values
     view: View
-    ahead: Values
 
 
 @dataclass(slots=True)
@@ -110,6 +117,7 @@ class _Known:
         careful: its last careful reading.
         steadied: its probabilities, smoothed as for its label.
         steadied_at: until when, which is when the face could be read last.
+        is_labelled: whether that is enough for a label.
     """
 
     at: Instant
@@ -119,6 +127,7 @@ class _Known:
     careful: _Careful | None = None
     steadied: Values | None = None
     steadied_at: Instant | None = None
+    is_labelled: bool = False
 
 
 class NeedReader:
@@ -128,7 +137,7 @@ class NeedReader:
         careful: the configured classifier.
         quick: one of the same crop that costs a fraction of it; ``None``: each reading is careful,
             and only how often is by need.
-        border: probability around which a label comes and goes.
+        border: where labels come and go.
         smoothing_s: time constant with which labels are steadied, seconds.
 
     Attributes:
@@ -137,7 +146,7 @@ class NeedReader:
 
     Example::
 
-        reader = NeedReader(accurate, fast, accurate.uncertain_below)
+        reader = NeedReader(accurate, fast, Border(comes=0.83, goes=0.75))
         if reader.is_due(frame.at):
             expression = reader.read(track, face, crop, frame.at)
             reader.plan([track], frame.at, is_new=False)
@@ -147,7 +156,7 @@ class NeedReader:
         self,
         careful: ExpressionClassifier,
         quick: ExpressionClassifier | None,
-        border: float,
+        border: Border,
         smoothing_s: float = 0.6,
     ) -> None:
         self._careful = careful
@@ -192,6 +201,9 @@ class NeedReader:
         if is_fit:
             known.steadied = self._steadied(known, expression, at)
             known.steadied_at = at
+            known.is_labelled = self._border.labels(
+                float(known.steadied.max()), is_labelled=known.is_labelled
+            )
         return expression
 
     def plan(self, tracks: Collection[int], at: Instant, *, is_new: bool) -> None:
@@ -224,9 +236,17 @@ class NeedReader:
             return SPARING_S
         if any(face.steadied_at != face.at for face in faces):
             return 0.0  # often one of the frames in between can be read; looking costs little
+        if any(self._is_at_border(face) for face in faces):
+            return 0.0
         if any(face.changed_at == face.at for face in faces):
             return CHANGING_S
         return FOLLOW_S
+
+    def _is_at_border(self, face: _Known) -> bool:
+        return face.steadied is not None and self._distance(face, face.steadied) < AT_BORDER
+
+    def _distance(self, known: _Known, steadied: Values) -> float:
+        return self._border.distance(float(steadied.max()), is_labelled=known.is_labelled)
 
     def _unread(self, quick: ExpressionClassifier, known: _Known | None, crop: Crop) -> Expression:
         """Return what is given for a face that cannot be read: what was last said of it."""
@@ -245,15 +265,12 @@ class NeedReader:
         last = None if known is None else known.careful
         has_changed = last is None or _shows_another(seen, view, last)
         if known is not None and last is not None:
-            leaning = _leaning(seen, last)
+            leaning = _leaning(seen, view, last, has_changed=has_changed)
             if not self._asks_again(known, last, leaning, at, has_changed=has_changed):
                 return leaning, last
         self.careful_readings += 1
         expression = self._careful.classify(crop)
-        ahead = _logarithms(np.array(expression.probabilities)) - _logarithms(seen)
-        if last is not None and not has_changed:
-            ahead = last.ahead + NEW_SHARE * (ahead - last.ahead)
-        return expression, _Careful(at, seen, view, ahead)
+        return expression, _Careful(at, np.array(expression.probabilities), seen, view)
 
     def _asks_again(
         self, known: _Known, last: _Careful, leaning: Expression, at: Instant, *, has_changed: bool
@@ -262,10 +279,8 @@ class NeedReader:
             return False
         if has_changed:
             return True
-        steadied = self._steadied(known, leaning, at)
-        hesitates = abs(float(steadied.max()) - self._border) < HESITATES
-        longest_s = HESITATES_S if hesitates else CAREFUL_S
-        return at.seconds_since(last.at) >= longest_s
+        distance = self._distance(known, self._steadied(known, leaning, at))
+        return at.seconds_since(last.at) >= _longest_s(distance)
 
     def _steadied(self, known: _Known, expression: Expression, at: Instant) -> Values:
         """Return the probabilities of a track with one more reading, as `Smoother` has them."""
@@ -311,8 +326,8 @@ def open_need_reader(classifier: ExpressionClassifier, options: VisionOptions) -
     threshold = options.uncertain_below
     if threshold is None:
         threshold = classifier.uncertain_below
-    # a label comes at the threshold and the lead, and goes at the threshold
-    border = threshold + min(options.hysteresis, (1 - threshold) / 2) / 2
+    lead = min(options.hysteresis, (1 - threshold) / 2)
+    border = Border(comes=threshold + lead, goes=threshold)
     return NeedReader(classifier, quick, border, options.smoothing_seconds)
 
 
@@ -333,12 +348,28 @@ def _shows_another(seen: Values, view: View, last: _Careful) -> bool:
     """
     if _change(seen, last.quick) > CAREFUL_CHANGE:
         return True
-    return 1 - float((view * last.view).sum()) > ANOTHER_VIEW
+    return _difference(view, last.view) > ANOTHER_VIEW
 
 
-def _leaning(seen: Values, careful: _Careful) -> Expression:
-    """Return what the quick model says, moved by what the careful one differed by."""
-    logits = _logarithms(seen) + KEPT * careful.ahead
+def _longest_s(distance: float) -> float:
+    """Return the longest time between two careful readings of a face so near to a border."""
+    if distance < AT_BORDER:
+        return 0.0
+    if distance < NEAR:
+        return NEAR_S
+    if distance < HESITATES:
+        return HESITATES_S
+    return CAREFUL_S
+
+
+def _leaning(seen: Values, view: View, last: _Careful, *, has_changed: bool) -> Expression:
+    """Return what the careful model said, moved by some of what the quick one sees change."""
+    followed = 1.0
+    if not has_changed:
+        followed = min(FOLLOWED + FOLLOWED_PER_VIEW * _difference(view, last.view), 1.0)
+    logits = _logarithms(last.probabilities) + followed * (
+        _logarithms(seen) - _logarithms(last.quick)
+    )
     powers = [math.exp(value) for value in (logits - logits.max()).tolist()]
     total = math.fsum(powers)
     return Expression(tuple(power / total for power in powers))
@@ -346,6 +377,11 @@ def _leaning(seen: Values, careful: _Careful) -> Expression:
 
 def _logarithms(probabilities: Values) -> Values:
     return np.log(np.maximum(probabilities, _LEAST))
+
+
+def _difference(one: View, other: View) -> float:
+    """Return 1 − correlation of two crops seen coarsely."""
+    return max(1 - float((one * other).sum()), 0.0)
 
 
 def _change(one: Values, other: Values) -> float:
