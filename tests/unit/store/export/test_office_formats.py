@@ -1,0 +1,124 @@
+"""The Excel workbook and the files of SPSS hold what the JSON file holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+import pyreadstat
+import pytest
+
+from edge_agent.core.expression import Emotion
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.store.export.formats import xlsx
+from edge_agent.store.export.formats.ndjson import FORMAT as NDJSON
+from edge_agent.store.export.formats.sav import FORMAT as SAV
+from edge_agent.store.export.formats.xlsx import FORMAT as XLSX
+from edge_agent.store.export.rows.columns import FILES
+from edge_agent.store.study.study import Study
+from tests.support.timeline import database, instant, reading, row
+
+FORMULA = '=HYPERLINK("http://127.0.0.1")'
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A session, readings outside of it, a formula for a source, and one that is no number."""
+    rows = [row(s, Emotion.ANGER if s < 150 else None) for s in range(90, 220, 10)]
+    readings = [reading(s + 0.5, 60 + s / 7) for s in range(90, 220, 10)]
+    readings += [
+        reading(141, 12, source="strap", flags=[VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST]),
+        reading(143, math.inf, source=FORMULA),
+    ]
+    made = database(tmp_path / "data", rows, readings)
+    study = Study(made)
+    study.create_participant("P01")
+    study.give_consent("P01", "v1")
+    study.start_session("P01", Purpose.RESEARCH, "films, Größe 1", at=instant(100))
+    study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(120))
+    study.end_session(at=instant(200))
+    return made
+
+
+@pytest.fixture
+def tables(path: Path, tmp_path: Path) -> dict[str, list[dict[str, Any]]]:
+    """The tables as JSON has them."""
+    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in FILES}
+    for line in NDJSON.export(path, tmp_path / "all.ndjson")[0].read_text().splitlines():
+        row = json.loads(line)
+        tables[row["table"]].append(row)
+    return tables
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
+
+
+def _expected(row: dict[str, Any], name: str) -> list[Any]:
+    """A row as a program that knows no zones reads it."""
+    values = []
+    for column in FILES[name]:
+        value = row[column.name]
+        if column.type == "datetime" and value is not None:
+            value = _instant(value)
+        values.append(value)
+    return values
+
+
+def test_the_workbook_has_a_sheet_for_each_table_and_one_that_explains(
+    path: Path, tmp_path: Path, tables: dict[str, list[dict[str, Any]]]
+) -> None:
+    book = openpyxl.load_workbook(XLSX.export(path, tmp_path / "all.xlsx")[0])
+    assert book.sheetnames == ["columns", *FILES]
+    for name, rows in tables.items():
+        heads, *held = book[name].iter_rows(values_only=True)
+        assert list(heads) == [column.name for column in FILES[name]]
+        assert [list(cells) for cells in held] == [_expected(row, name) for row in rows], name
+    explained = {(cells[0], cells[1]) for cells in book["columns"].iter_rows(values_only=True)}
+    assert {(name, column.name) for name in FILES for column in FILES[name]} <= explained
+    sources = {cell.value: cell.data_type for cell in book["vital"]["H"]}
+    assert FORMULA in {cell.value for cells in book["vital"].iter_rows() for cell in cells}
+    assert "f" not in sources.values(), "a text never becomes a formula"
+
+
+def test_a_table_beyond_the_limit_of_a_sheet_goes_on_on_another(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xlsx, "SHEET_ROWS", 10)
+    book = openpyxl.load_workbook(XLSX.export(path, tmp_path / "all.xlsx")[0])
+    assert (book["vital"].max_row, book["vital 2"].max_row) == (11, 6)
+    assert book["vital 2"]["A1"].value == "at"
+
+
+def test_spss_reads_every_table_with_labels_and_times(
+    path: Path, tmp_path: Path, tables: dict[str, list[dict[str, Any]]]
+) -> None:
+    SAV.export(path, tmp_path / "spss")
+    for name, rows in tables.items():
+        frame, meta = pyreadstat.read_sav(str(tmp_path / "spss" / f"{name}.sav"))
+        assert meta.column_names == [column.name for column in FILES[name]]
+        assert len(frame) == len(rows), name
+        for place, column in enumerate(FILES[name]):
+            assert str(meta.column_labels[place]).startswith(column.description)
+            expected = [row[column.name] for row in rows]
+            for value, wanted in zip(frame[column.name], expected, strict=True):
+                _check(value, wanted, column.type)
+    _, meta = pyreadstat.read_sav(str(tmp_path / "spss" / "expression.sav"))
+    assert meta.variable_value_labels["simulated"] == {0.0: "no", 1.0: "yes"}
+
+
+def _check(value: Any, expected: Any, kind: str) -> None:
+    if kind == "string":
+        assert value == (expected or "")
+    elif expected is None:
+        assert pd.isna(value)
+    elif kind == "datetime":
+        assert abs((value - _instant(expected)).total_seconds()) < 0.001
+    else:
+        assert value == pytest.approx(float(expected), rel=1e-12)
