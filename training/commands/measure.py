@@ -58,7 +58,7 @@ class CompareOptions(FacesOptions):
     second: Path | None
     recipes: tuple[Path, ...]
     runs: Path
-    weights: Path | None
+    weights: tuple[Path, ...]
     half: str
     out: Path | None
     usage: str
@@ -127,7 +127,12 @@ def evaluate(options: EvaluateOptions) -> None:
     show_default=True,
     help="Folder of the recipes' runs; what is not finished there is trained.",
 )
-@click.option("--weights", type=FILE, help="The base of the recipes that begin with one.")
+@click.option(
+    "--weights",
+    type=FILE,
+    multiple=True,
+    help="What recipes begin with; may be given several times.",
+)
 @click.option(
     "--half",
     type=click.Choice(["A", "B", "both"]),
@@ -148,7 +153,7 @@ def compare(options: CompareOptions) -> None:
         return
     if options.first is None or options.second is None:
         raise click.UsageError("give FIRST and SECOND, or --recipes")
-    if options.out is not None or options.weights is not None:
+    if options.out is not None or options.weights:
         raise click.UsageError("--out and --weights belong to --recipes")
     require(_NEEDED)
     from training.measuring.compare import compare_files, comparison_text
@@ -227,10 +232,9 @@ def _compare_recipes(options: CompareOptions) -> None:
         options.votes,
         out,
         options.cache,
-        weights=options.weights,
         device="auto",
     )
-    systems = gather(recipes, options.runs, request)
+    systems = gather(recipes, options.runs, request, options.weights)
     faces = load_faces(options.data, options.votes, cache=options.cache)
     usage = _usage_of(options.data, options.usage)
     title, evaluated = _half(

@@ -17,6 +17,8 @@ from training.errors import RecipeError
 from training.learning.recipe import Schedule, recipe_kind
 
 if TYPE_CHECKING:
+    import torch
+
     from training.learning.loop import Fitted, Task
 
 PLANNERS = {
@@ -85,12 +87,14 @@ class Plan:
         seed: of every random choice.
         publish: writes the int8 model and its card from the trained network, and returns the path
             of the card.
+        first_stage: learns on a device what the task begins with, before the loop; None: nothing.
     """
 
     task: Task
     schedule: Schedule
     seed: int
     publish: Callable[[Fitted], Path]
+    first_stage: Callable[[torch.device], None] | None = None
 
 
 def plan(request: FitRequest) -> Plan:

@@ -57,7 +57,9 @@ def recipe_files(given: Sequence[Path]) -> list[Path]:
     return chosen
 
 
-def gather(recipes: Sequence[Path], runs: Path, request: FitRequest) -> list[System]:
+def gather(
+    recipes: Sequence[Path], runs: Path, request: FitRequest, weights: Sequence[Path] = ()
+) -> list[System]:
     """The finished run of each recipe, in ``runs``/NAME; what is not finished is trained.
 
     A run that was interrupted goes on after its last epoch, so that the command can be given again.
@@ -65,7 +67,8 @@ def gather(recipes: Sequence[Path], runs: Path, request: FitRequest) -> list[Sys
     Args:
         recipes: TOML files of kind ``expression``.
         runs: folder of the run folders.
-        request: data, device and base of a run that has to learn.
+        request: data and device of a run that has to learn.
+        weights: files that recipes may begin with; each takes the one that it names.
 
     Raises:
         RecipeError: when a recipe cannot be used, or is not the one that its run was made by.
@@ -82,9 +85,9 @@ def gather(recipes: Sequence[Path], runs: Path, request: FitRequest) -> list[Sys
             _refuse_another(folder, path, form)
         else:
             log.info("%d of %d: %s learns", number, len(recipes), path.stem)
-            weights = request.weights if form.base is not None else None
+            base = next((file for file in weights if file.name == form.weights_needed), None)
             card = train(
-                replace(request, recipe=path, out=folder, weights=weights, resume=not request.small)
+                replace(request, recipe=path, out=folder, weights=base, resume=not request.small)
             )
         systems.append(_load(form, card))
     return systems
@@ -101,7 +104,7 @@ def _refuse_another(folder: Path, path: Path, form: ExpressionRecipe) -> None:
 
 def _load(form: ExpressionRecipe, card: Path) -> System:
     model = load_model(card, kind="expression")
-    return System(form, model, _curves(card.parent / CURVES), form.base)
+    return System(form, model, _curves(card.parent / CURVES), form.weights_needed)
 
 
 def _curves(path: Path) -> tuple[dict[str, float], ...]:

@@ -27,9 +27,7 @@ def finished(runs: Path, name: str) -> Path:
 
 
 def request(folder: Path) -> FitRequest:
-    return FitRequest(
-        Path("none"), folder / "data.csv", None, folder, folder / "cache", weights=folder / "base"
-    )
+    return FitRequest(Path("none"), folder / "data.csv", None, folder, folder / "cache")
 
 
 def test_finished_runs_are_loaded_and_others_go_on(
@@ -45,7 +43,9 @@ def test_finished_runs_are_loaded_and_others_go_on(
     finished(tmp_path, NAMES[0])
     recipes = [RECIPES / f"{name}.toml" for name in NAMES]
 
-    systems = gather(recipes, tmp_path, request(tmp_path))
+    bases = [tmp_path / "other.ckpt", tmp_path / "mobilenet_v1_0.5_160_quant.tflite"]
+
+    systems = gather(recipes, tmp_path, request(tmp_path), bases)
 
     assert [system.recipe.name for system in systems] == list(NAMES)
     assert [system.base for system in systems] == [None, "mobilenet_v1_0.5_160_quant.tflite"]
@@ -53,7 +53,7 @@ def test_finished_runs_are_loaded_and_others_go_on(
     (one,) = asked
     assert (one.recipe, one.out) == (recipes[1], tmp_path / NAMES[1])
     assert one.resume, "it goes on after its last epoch"
-    assert one.weights == tmp_path / "base"
+    assert one.weights == bases[1], "each takes the file that it names"
 
 
 def test_a_run_of_another_recipe_is_not_taken_for_this_one(tmp_path: Path) -> None:
