@@ -20,7 +20,7 @@ from training.commands.options import (
     run_options,
     watts_option,
 )
-from training.commands.pictures import ck_plus, crop_faces, explain
+from training.commands.pictures import ck_plus, cover_faces, crop_faces, explain
 from training.errors import RecipeError
 
 
@@ -96,7 +96,7 @@ def quantize(options: RunOptions) -> None:
 
 for _command in (
     *(evaluate, compare, report, chain, explain),
-    *(crop_faces, ck_plus, faces_evaluate, faces_groups, faces_scores),
+    *(crop_faces, cover_faces, ck_plus, faces_evaluate, faces_groups, faces_scores),
 ):
     app.add_command(_command)
 

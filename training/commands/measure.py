@@ -45,6 +45,7 @@ class EvaluateOptions:
     as_json: bool
     out: Path | None
     robust: bool
+    covered: bool
     threads: int
     predictions: Path | None
     truth: Path | None
@@ -87,6 +88,11 @@ class ReportOptions(FacesOptions):
     "robust",
     is_flag=True,
     help="Also evaluate on shifted, scaled, rolled, dark … crops; slower.",
+)
+@click.option(
+    "--covered",
+    is_flag=True,
+    help="Also evaluate with mouth, eyes, a half of the face, mask and glasses covered; slower.",
 )
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, help="Processor cores of one inference."
@@ -268,6 +274,7 @@ def _evaluate_model(options: EvaluateOptions) -> None:
         raise click.UsageError("give MODEL and --data, or --predictions and --truth")
     require(_NEEDED if options.out is None else _NEEDED_TO_DRAW)
     from edge_agent.vision.models.model import load_model
+    from training.measuring.covered import covered_json, covered_rows, covered_text
     from training.measuring.measure import measure
     from training.measuring.tables import measured_text
 
@@ -281,11 +288,17 @@ def _evaluate_model(options: EvaluateOptions) -> None:
         from training.measuring.figures import artefacts
 
         write_all(options.out, artefacts(measured))
+    figures = measured.as_json()
+    texts = [measured_text(measured)]
+    if options.covered:
+        rows = covered_rows(model, faces if usage == "all" else faces.of_usage(usage))
+        figures["covered"] = covered_json(rows)
+        texts.append(covered_text(rows))
     if options.as_json:
         head = {"model": str(options.model), "data": str(options.data), "usage": usage}
-        click.echo(json.dumps({**head, **measured.as_json()}))
+        click.echo(json.dumps({**head, **figures}))
     else:
-        click.echo(measured_text(measured))
+        click.echo("\n\n".join(texts))
 
 
 def _evaluate_tables(options: EvaluateOptions) -> None:
@@ -295,9 +308,9 @@ def _evaluate_tables(options: EvaluateOptions) -> None:
         raise click.UsageError(
             "give --predictions and --truth together, and then neither MODEL nor --data"
         )
-    if options.out is not None or options.robust:
+    if options.out is not None or options.robust or options.covered:
         raise click.UsageError(
-            "--out and --robustness need a MODEL; leave them out with --predictions"
+            "--out, --robustness and --covered need a MODEL; leave them out with --predictions"
         )
     require(_NEEDED)
     from training.measuring.predictions import evaluate_tables

@@ -1,4 +1,4 @@
-"""The commands that take pictures: ``crop-faces``, ``ck-plus`` and ``explain``."""
+"""The commands that take pictures: ``crop-faces``, ``cover-faces``, ``ck-plus``, ``explain``."""
 
 import sys
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from training.commands.options import FILE, options_as, require
+from training.commands.options import FILE, FacesOptions, faces_options, options_as, require
 from training.data.datasets import EDGE, EXPRESSIONS
 from training.errors import DataError
 
@@ -26,6 +26,14 @@ class ExplainOptions:
     category: str | None
     stage: int | None
     aligned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverOptions(FacesOptions):
+    """Options of ``cover-faces``."""
+
+    usage: str
+    out: Path
 
 
 @click.command("crop-faces")
@@ -104,6 +112,30 @@ def ck_plus(data: Path, out: Path, count: int | None) -> None:
         click.echo(f"warning: {sentence}", err=True)
     write_parts(parts, out)
     click.echo(summary(parts))
+
+
+@click.command("cover-faces")
+@faces_options
+@click.option("--usage", default="PublicTest", show_default=True, help="Split of a table.")
+@click.option("--out", type=FILE, required=True, help="Folder for the pictures, new or empty.")
+@options_as(CoverOptions)
+def cover_faces(options: CoverOptions) -> None:
+    """Write faces with mouth, eyes, a half, mask and glasses covered, for any program to answer.
+
+    Beside the pictures lies ground_truth.csv (file, label, covered). With the program's answers it
+    goes to evaluate --predictions predict.csv --truth ground_truth.csv.
+    """
+    from training.data.datasets import load_faces
+    from training.files import check_new_folder, write_whole
+    from training.measuring.covered import TRUTH, covered_files
+
+    check_new_folder(options.out, options.data)
+    faces = load_faces(options.data, options.votes, cache=options.cache)
+    if options.data.is_file():
+        faces = faces.of_usage(options.usage)
+    for name, content in covered_files(faces):
+        write_whole(options.out / name, content)
+    click.echo(options.out / TRUTH)
 
 
 @click.command()

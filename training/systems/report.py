@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.measuring.compare import McNemar
+from training.measuring.covered import COVERS, macro
 from training.measuring.evaluate import PROTOCOLS
 from training.measuring.figures import confusion_png
 from training.systems.protocol import Comparison, Evaluated
@@ -37,6 +38,11 @@ img { max-width: 100%; height: auto; }
 @media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #14191f; }
   img { background: #fff; } }
 """
+
+_COVERED = (
+    f"{'; '.join(f'{cover.name}: {cover.does}' for cover in COVERS)}. Precision, recall and F1 are "
+    "means over the categories; points are lost against the same faces with nothing covered."
+)
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -102,6 +108,19 @@ def _recalls(comparison: Comparison, protocol: str) -> Table:
     return ("recall", *labels), rows
 
 
+def _covered(comparison: Comparison, protocol: str) -> Table:
+    head = ("system", "covered", "right", "precision", "recall", "F1", "points lost")
+    rows = []
+    for one in comparison.evaluated:
+        for row in one.covered:
+            figures = row.figures[protocol]
+            precision, recall, f1 = macro(figures)
+            lost = 100 * (one.figures[protocol].accuracy - figures.accuracy)
+            shares = (f"{value:.3f}" for value in (precision, recall, f1))
+            rows.append([one.name, row.name, f"{figures.accuracy:.2%}", *shares, f"{lost:.1f}"])
+    return head, rows
+
+
 def _missed(comparison: Comparison) -> Table:
     head = ("picture", "labelled", *(f"{one.name} says" for one in comparison.evaluated))
     rows = [[str(one.index + 1), one.label, *one.answers] for one in comparison.missed[:_SHOWN]]
@@ -135,6 +154,8 @@ def _parts(comparison: Comparison) -> list[tuple[str, str, Table]]:
             )
         )
         parts.append((f"Recall, {PROTOCOLS[name]}", "", _recalls(comparison, name)))
+    for name in comparison.tests:
+        parts.append((f"Covered faces, {PROTOCOLS[name]}", _COVERED, _covered(comparison, name)))
     if count:
         parts.append(
             (

@@ -71,6 +71,10 @@ def test_the_report_holds_every_figure_and_only_one_file_holds_pictures(
     assert comparison.processor in text
     assert "| cnn-transfer | mobilenet_v1_0.5_160_quant.tflite |" in text
     assert f"{accuracy:.2%}" in text
+    assert "## Covered faces, FER2013" in text
+    row = comparison.evaluated[1].covered[-1]
+    assert f"| cnn-transfer | glasses | {row.figures['fer2013'].accuracy:.2%} |" in text
+    assert f"| cnn-scratch | nothing | {accuracy:.2%} |" in text
     page = files["systems.html"].decode()
     assert f"<td>{accuracy:.2%}</td>" in page
     assert "all-wrong.png" not in text, "a committed report shows nobody's face"
