@@ -179,6 +179,14 @@ def require(modules: tuple[str, ...]) -> None:
         )
 
 
+def use_threads(threads: int | None) -> None:
+    """Let PyTorch use so many processor cores; None: as many as it chooses."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
 def _data_option(*, required: bool) -> Callable[[Command], Command]:
     return click.option(
         "--data",

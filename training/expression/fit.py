@@ -12,6 +12,7 @@ from torch import nn
 
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.model import load_model
+from training.data.cleaning import cleaned
 from training.data.datasets import (
     EXPRESSIONS,
     FER2013,
@@ -57,6 +58,11 @@ def plan_expression(request: FitRequest) -> Plan:
     faces = load_faces(request.data, request.votes, cache=request.cache)
     if request.small:
         recipe, faces = _small(recipe, faces)
+    others = _other_splits(faces)
+    if request.fold is not None:
+        faces, others = request.fold.divide(faces)
+    if recipe.data.cleaned:
+        faces, others = _cleaned(faces, others)
     learn, held_back = split_held_back(
         faces.of_usage(recipe.data.usage).without_blank(), recipe.data.held_back
     )
@@ -75,7 +81,7 @@ def plan_expression(request: FitRequest) -> Plan:
 
     def publish(fitted: Fitted) -> Path:
         assert isinstance(fitted.module, ExpressionNetwork)  # as the recipe builds it
-        splits = {HELD_BACK: held_back, **_other_splits(faces)}
+        splits = {HELD_BACK: held_back, **others}
         align_heads(fitted.module, _to_calibrate_on(splits), recipe)
         save_weights(fitted.module, request.out)
         card = _write(fitted, fitted.module, recipe, request, learn)
@@ -274,6 +280,10 @@ def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict
     data = [f"pictures of {request.data.name}"]
     if request.data.is_file():
         data = [f"FER2013 {recipe.data.usage}"]
+    if recipe.data.cleaned:
+        data = [f"{data[0]}, cleaned"]
+    if request.fold is not None:
+        data.append(request.fold.left_out)
     if request.votes:
         data.append("FER+ votes")
     if recipe.base:
@@ -333,6 +343,14 @@ def _other_splits(faces: Faces) -> dict[str, Faces]:
         if usage != "Training"
     }
     return {usage: split for usage, split in present.items() if len(split) > 0}
+
+
+def _cleaned(faces: Faces, others: Mapping[str, Faces]) -> tuple[Faces, dict[str, Faces]]:
+    """The cleaned faces, and the other splits as they are and, beside them, cleaned."""
+    result = cleaned(faces)
+    log.info("cleaned: %s", result.as_text().replace("\n", "; "))
+    named = {f"{name}, cleaned": split for name, split in _other_splits(result.faces).items()}
+    return result.faces, {**others, **named}
 
 
 def _small(recipe: ExpressionRecipe, faces: Faces) -> tuple[ExpressionRecipe, Faces]:

@@ -19,6 +19,7 @@ from training.learning.recipe import Schedule, recipe_kind
 if TYPE_CHECKING:
     import torch
 
+    from training.data.folds import Fold
     from training.learning.loop import Fitted, Task
 
 PLANNERS = {
@@ -55,6 +56,7 @@ class FitRequest:
         device: what to learn on, as for :func:`training.learning.processes.device_of`.
         watts: what the machine is taken to draw while it learns; the card estimates the energy with
             it.
+        fold: the part of Training that is evaluated and not learnt; None: the data's own split.
     """
 
     recipe: Path
@@ -67,6 +69,7 @@ class FitRequest:
     resume: bool = False
     device: str = "cpu"
     watts: float | None = None
+    fold: Fold | None = None
 
     def run_folder(self, name: str) -> Path:
         """Another run's folder: it lies beside this run's, or is that of a published model."""

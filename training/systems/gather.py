@@ -82,7 +82,7 @@ def gather(
         card = folder / f"{form.name}.json"
         if card.exists():
             log.info("%d of %d: %s is finished", number, len(recipes), path.stem)
-            _refuse_another(folder, path, form)
+            refuse_another(folder, path, form)
         else:
             log.info("%d of %d: %s learns", number, len(recipes), path.stem)
             base = next((file for file in weights if file.name == form.weights_needed), None)
@@ -93,7 +93,12 @@ def gather(
     return systems
 
 
-def _refuse_another(folder: Path, path: Path, form: ExpressionRecipe) -> None:
+def refuse_another(folder: Path, path: Path, form: ExpressionRecipe) -> None:
+    """Make sure that a finished run was made by the recipe as it is now.
+
+    Raises:
+        RecipeError: it was not.
+    """
     kept = folder / RECIPE
     if kept.exists() and load_recipe(kept, ExpressionRecipe) != form:
         raise RecipeError(

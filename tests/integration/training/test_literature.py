@@ -27,7 +27,11 @@ from training.models.recognition import MobileFaceNet
 
 pytestmark = [*NEEDS_TRAINING, pytest.mark.usefixtures("undrawn", "shallow")]
 
-RECIPES = sorted((ROOT / "training" / "recipes" / "literature").glob("*.toml"))
+RECIPES = [
+    path
+    for path in sorted((ROOT / "training" / "recipes" / "literature").glob("*.toml"))
+    if path.stem != "cnn-transfer-cleaned"  # other data, the same network (test_cleaning.py)
+]
 _SMALL = {"convolutions": "[1, 1]", "blocks": "[1]", "strides": "[2]", "hidden": "16"}
 """What a small network has in the place of a recipe's. Converting takes most of the time here, and
 as long as the network is deep.
