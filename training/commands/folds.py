@@ -63,6 +63,7 @@ def folds(options: FoldsOptions) -> None:
     if recipe_kind(options.recipe) != "expression":
         raise RecipeError(f"{options.recipe}: only a recipe of kind expression has folds")
     card = _card_of_fixed(options.fixed)
+    _warn_of_start(options.recipe)
     finished = fold_runs(options.recipe, options.request(), options.count)
     beside = None
     if card is not None:
@@ -71,6 +72,19 @@ def folds(options: FoldsOptions) -> None:
     text = folds_text(finished, beside)
     write_whole(options.folder / TABLE, (text + "\n").encode())
     click.echo(text)
+
+
+def _warn_of_start(recipe: Path) -> None:
+    from training.expression.recipe import ExpressionRecipe
+    from training.learning.recipe import load_recipe
+
+    start = load_recipe(recipe, ExpressionRecipe).start
+    if start is not None:
+        click.echo(
+            f"warning: the recipe learns on from {start}, which may have learnt from the pictures "
+            "that the folds are evaluated on",
+            err=True,
+        )
 
 
 def _card_of_fixed(folder: Path | None) -> Path | None:

@@ -52,22 +52,38 @@ class CoverOptions(FacesOptions):
     type=FILE,
     help="CSV with columns file, emotion, instead of subfolders.",
 )
-def crop_faces(photographs: Path, out: Path, size: int, labels: Path | None) -> None:
+@click.option(
+    "--yolo",
+    type=FILE,
+    help="Also write the photographs with the boxes of all faces here, as YOLO reads them.",
+)
+def crop_faces(
+    photographs: Path, out: Path, size: int, labels: Path | None, yolo: Path | None
+) -> None:
     """Cut the largest face out of each photograph, as the agent does, to learn from it.
 
     PHOTOGRAPHS is a folder with a subfolder for each category; --out gets the same subfolders.
     """
     from training.data.crops import FaceCutter, Tally, cut_one, plan_cuts
+    from training.data.detection_set import DetectionSet
+    from training.files import check_new_folder
 
     cuts = plan_cuts(photographs, out, labels)
+    detections = None
+    if yolo is not None:
+        _check_apart(yolo, out)
+        check_new_folder(yolo, photographs)
+        detections = DetectionSet(yolo)
     cutter = FaceCutter(size)
     tally = Tally()
     with click.progressbar(
         cuts, label="cutting faces", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as progress:
         for cut in progress:
-            cut_one(cut, out, cutter, tally)
+            cut_one(cut, out, cutter, tally, detections)
     click.echo(tally.as_text(out))
+    if detections is not None and detections.photographs:
+        click.echo(detections.finish())
     if not tally.faces:
         raise DataError(f"no face was found in any of {len(cuts)} photographs; nothing was written")
 
@@ -190,6 +206,17 @@ def explain(options: ExplainOptions) -> None:
     click.echo(summary(explained))
     for name in files:
         click.echo(options.out / name)
+
+
+def _check_apart(yolo: Path, out: Path) -> None:
+    """Make sure that neither folder lies in the other: ``--out`` is read as categories.
+
+    Raises:
+        DataError: one does.
+    """
+    inner, outer = yolo.resolve(), out.resolve()
+    if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+        raise DataError(f"--yolo {yolo}: must lie apart from --out {out}; name another folder")
 
 
 def refuse_to_overwrite(out: Path, names: Iterable[str], pictures: Iterable[Path]) -> None:

@@ -100,5 +100,8 @@ def test_the_command_wants_an_expression_recipe_and_one_card(tmp_path: Path) -> 
         ],
     )
 
+    starts = CliRunner().invoke(app, ["folds", "--recipe", str(recipes / "own-faces.toml"), *given])
+
+    assert "the recipe learns on from expression-fast" in starts.stderr
     assert "only a recipe of kind expression has folds" in str(cover.exception)
     assert "holds 0 cards where a finished run holds one" in str(fixed.exception)
