@@ -66,7 +66,7 @@ class CompareOptions(FacesOptions):
     second: Path | None
     recipes: tuple[Path, ...]
     runs: Path
-    weights: tuple[Path, ...]
+    weights: Path | None
     half: str
     cleaned: bool
     out: Path | None
@@ -145,8 +145,7 @@ def evaluate(options: EvaluateOptions) -> None:
 @click.option(
     "--weights",
     type=FILE,
-    multiple=True,
-    help="What recipes begin with; may be given several times.",
+    help="The base of the recipes that begin with one, or a folder that holds several.",
 )
 @click.option(
     "--half",
@@ -169,7 +168,7 @@ def compare(options: CompareOptions) -> None:
         return
     if options.first is None or options.second is None:
         raise click.UsageError("give FIRST and SECOND, or --recipes")
-    if options.out is not None or options.weights:
+    if options.out is not None or options.weights is not None:
         raise click.UsageError("--out and --weights belong to --recipes")
     require(_NEEDED)
     from training.measuring.compare import compare_files, comparison_text
@@ -248,9 +247,10 @@ def _compare_recipes(options: CompareOptions) -> None:
         options.votes,
         out,
         options.cache,
+        weights=options.weights,
         device="auto",
     )
-    systems = gather(recipes, options.runs, request, options.weights)
+    systems = gather(recipes, options.runs, request)
     faces = _faces(options.data, options.votes, options.cache, options.cleaned)
     usage = _usage_of(options.data, options.usage)
     title, evaluated = _half(

@@ -2,64 +2,41 @@
 
 Example::
 
-    learnt, others = Fold(2, 5).divide(faces)
+    learnt, others = divide(faces, Fold(2, 5))
     others["fold 2 of 5"]   # a fifth of Training
 """
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from training.data.datasets import USAGES, Faces
 from training.errors import DataError
+from training.learning.kinds import Fold
 
 _LEARNT = "Training"
 _SALT = b"fold"
 """Before a picture's bytes, so that folds and the held-back share are drawn apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """One of several folds.
+def divide(faces: Faces, fold: Fold) -> tuple[Faces, dict[str, Faces]]:
+    """What is learnt, and by its name what is evaluated: both of Training alone.
 
-    Attributes:
-        number: which, 1 … ``count``.
-        count: how many there are.
+    A picture's own checksum decides its fold, so that copies lie in one fold.
+
+    Raises:
+        DataError: when the fold holds no picture, or all of them.
     """
-
-    number: int
-    count: int
-
-    @property
-    def name(self) -> str:
-        """As a card calls it."""
-        return f"fold {self.number} of {self.count}"
-
-    @property
-    def left_out(self) -> str:
-        """What a card says of what was learnt."""
-        return f"without {self.name}"
-
-    def divide(self, faces: Faces) -> tuple[Faces, dict[str, Faces]]:
-        """What is learnt, and by its name what is evaluated: both of Training alone.
-
-        A picture's own checksum decides its fold, so that copies lie in one fold.
-
-        Raises:
-            DataError: when the fold holds no picture, or all of them.
-        """
-        training = faces.of_usage(_LEARNT)
-        checksums = [zlib.crc32(_SALT + picture.tobytes()) for picture in training.pictures]
-        inside = np.array([value % self.count + 1 == self.number for value in checksums])
-        if not inside.any() or inside.all():
-            raise DataError(
-                f"{self.name}: holds {int(inside.sum())} of {len(training)} pictures; choose fewer "
-                "folds, or give more pictures"
-            )
-        fold = training.take(inside)
-        # not the split that biases and temperature are fitted on
-        evaluated = replace(
-            fold, usage=np.full(len(fold), USAGES.index("PrivateTest"), dtype=np.int8)
+    training = faces.of_usage(_LEARNT)
+    checksums = [zlib.crc32(_SALT + picture.tobytes()) for picture in training.pictures]
+    inside = np.array([value % fold.count + 1 == fold.number for value in checksums])
+    if not inside.any() or inside.all():
+        raise DataError(
+            f"{fold.name}: holds {int(inside.sum())} of {len(training)} pictures; choose fewer "
+            "folds, or give more pictures"
         )
-        return training.take(~inside), {self.name: evaluated}
+    chosen = training.take(inside)
+    # not the split that biases and temperature are fitted on
+    usage = np.full(len(chosen), USAGES.index("PrivateTest"), dtype=np.int8)
+    return training.take(~inside), {fold.name: replace(chosen, usage=usage)}

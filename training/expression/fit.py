@@ -22,6 +22,7 @@ from training.data.datasets import (
     load_faces,
     split_held_back,
 )
+from training.data.folds import divide
 from training.data.lessons import Lessons, lessons, majority, soft_targets
 from training.errors import DataError, RecipeError
 from training.expression.distillation import Views, load_run
@@ -60,7 +61,7 @@ def plan_expression(request: FitRequest) -> Plan:
         recipe, faces = _small(recipe, faces)
     others = _other_splits(faces)
     if request.fold is not None:
-        faces, others = request.fold.divide(faces)
+        faces, others = divide(faces, request.fold)
     if recipe.data.cleaned:
         faces, others = _cleaned(faces, others)
     learn, held_back = split_held_back(

@@ -19,7 +19,6 @@ from training.learning.recipe import Schedule, recipe_kind
 if TYPE_CHECKING:
     import torch
 
-    from training.data.folds import Fold
     from training.learning.loop import Fitted, Task
 
 PLANNERS = {
@@ -38,6 +37,29 @@ learn.
 """
 SMALL_PICTURES = 64
 """Most pictures (of each split) of a run with ``--limit small``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One of several parts of Training, which is evaluated and not learnt.
+
+    Attributes:
+        number: which, 1 … ``count``.
+        count: how many there are.
+    """
+
+    number: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """As a card calls it."""
+        return f"fold {self.number} of {self.count}"
+
+    @property
+    def left_out(self) -> str:
+        """What a card says of what was learnt."""
+        return f"without {self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """How a classifier does when a part of the face is covered: mouth, eyes, a half, mask, glasses.
 
 Rectangles are grey 128 and lie where the crop's template has eyes and mouth. Mask and glasses are
-drawn as for the network of covered faces (:mod:`training.covers.drawn`); what they look like
+drawn as for the network of covered faces (:mod:`training.data.drawn`); what they look like
 follows from the picture's own checksum, so that every model sees the same ones.
 
 Example::
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from edge_agent.vision.align import TEMPLATE
 from edge_agent.vision.models.model import TFLiteModel
-from training.covers.drawn import draw_dark_glasses, draw_mask
 from training.data.datasets import EXPRESSIONS, FER2013_AS_EXPRESSION, NO_LABEL, Faces
+from training.data.drawn import draw_dark_glasses, draw_mask
 from training.data.lessons import majority
 from training.errors import DataError
 from training.measuring.evaluate import PROTOCOLS, evaluate_logits, run_model

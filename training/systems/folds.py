@@ -15,9 +15,8 @@ from statistics import mean, stdev
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import load_model
 from training.data.datasets import Faces
-from training.data.folds import Fold
 from training.expression.recipe import ExpressionRecipe
-from training.learning.kinds import FitRequest
+from training.learning.kinds import FitRequest, Fold
 from training.learning.recipe import load_recipe
 from training.learning.run import train
 from training.measuring.calibration import in_half_a

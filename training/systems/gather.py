@@ -57,9 +57,7 @@ def recipe_files(given: Sequence[Path]) -> list[Path]:
     return chosen
 
 
-def gather(
-    recipes: Sequence[Path], runs: Path, request: FitRequest, weights: Sequence[Path] = ()
-) -> list[System]:
+def gather(recipes: Sequence[Path], runs: Path, request: FitRequest) -> list[System]:
     """The finished run of each recipe, in ``runs``/NAME; what is not finished is trained.
 
     A run that was interrupted goes on after its last epoch, so that the command can be given again.
@@ -67,8 +65,8 @@ def gather(
     Args:
         recipes: TOML files of kind ``expression``.
         runs: folder of the run folders.
-        request: data and device of a run that has to learn.
-        weights: files that recipes may begin with; each takes the one that it names.
+        request: data and device of a run that has to learn; its ``weights`` are the file that the
+            recipes begin with, or a folder that holds what each of them names.
 
     Raises:
         RecipeError: when a recipe cannot be used, or is not the one that its run was made by.
@@ -85,12 +83,23 @@ def gather(
             refuse_another(folder, path, form)
         else:
             log.info("%d of %d: %s learns", number, len(recipes), path.stem)
-            base = next((file for file in weights if file.name == form.weights_needed), None)
+            base = _base_of(form, request.weights)
             card = train(
                 replace(request, recipe=path, out=folder, weights=base, resume=not request.small)
             )
         systems.append(_load(form, card))
     return systems
+
+
+def _base_of(form: ExpressionRecipe, weights: Path | None) -> Path | None:
+    """The file that a recipe begins with; None where it needs none, or none is given."""
+    needed = form.weights_needed
+    if needed is None or weights is None:
+        return None
+    inside = weights / needed
+    if inside.exists():
+        return inside
+    return weights
 
 
 def refuse_another(folder: Path, path: Path, form: ExpressionRecipe) -> None:

@@ -2,14 +2,10 @@
 
 Example::
 
-    network = load_face_network(Path("mobilefacenet_068.ckpt"))
-    network.features(as_face_input(pictures)).shape   # N × 512 × 7 × 6
+    network = load_face_network(Path("mobilefacenet_068.ckpt"))   # training.expression.bases
+    network.features(as_face_input(pictures)).shape               # N × 512 × 7 × 6
 """
 
-from training.models.recognition.mobilefacenet import (
-    MobileFaceNet,
-    as_face_input,
-    load_face_network,
-)
+from training.models.recognition.mobilefacenet import MobileFaceNet, as_face_input
 
-__all__ = ["MobileFaceNet", "as_face_input", "load_face_network"]
+__all__ = ["MobileFaceNet", "as_face_input"]

@@ -5,20 +5,13 @@ devices", table 1, for faces of 112 × 96 pixels in three colours. Names of laye
 published PyTorch checkpoints.
 """
 
-from pathlib import Path
-
 from torch import Tensor, nn
 from torch.nn import functional
-
-from training.errors import RecipeError
-from training.learning.checkpoint import read_checkpoint
 
 HEIGHT = 112
 WIDTH = 96
 FEATURES = 512
 """Channels of :meth:`MobileFaceNet.features`."""
-WEIGHTS = "net_state_dict"
-"""Key of the weights in a checkpoint."""
 
 _BOTTLENECKS = (
     *((2, 64, 2), (2, 64, 1), (2, 64, 1), (2, 64, 1), (2, 64, 1)),
@@ -62,29 +55,6 @@ class MobileFaceNet(nn.Module):
         """N × 3 × 112 × 96, −1…1 → what the last convolution makes of each region, N×512×7×6."""
         features: Tensor = self.conv2(self.blocks(self.dw_conv1(self.conv1(x))))
         return features
-
-
-def load_face_network(path: Path) -> MobileFaceNet:
-    """Read a checkpoint of the network; it is frozen, in eval mode.
-
-    Raises:
-        RecipeError: when the file cannot be read, or is no checkpoint of this network.
-    """
-    held = read_checkpoint(path)
-    network = MobileFaceNet()
-    weights = held.get(WEIGHTS)
-    if not isinstance(weights, dict):
-        raise RecipeError(
-            f"--weights {path}: has no {WEIGHTS}, so it is no checkpoint of MobileFaceNet; give one"
-        )
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise RecipeError(
-            f"--weights {path}: is of another network than MobileFaceNet for faces of {HEIGHT} × "
-            f"{WIDTH} pixels; give its checkpoint"
-        ) from error
-    return network.requires_grad_(False).eval()
 
 
 def as_face_input(pictures: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 from tests.support.vision.stripes import stripe_faces, stripe_model
 from tests.support.vision.tiny_faces import faces, tiny_recipe
 from training.commands.main import app
-from training.data.folds import Fold
+from training.data.folds import divide
 from training.errors import DataError, RecipeError
-from training.learning.kinds import FitRequest
+from training.learning.kinds import FitRequest, Fold
 from training.systems.folds import FoldFigures, fixed_split, fold_runs, folds_text
 
 pytestmark = pytest.mark.training
@@ -28,7 +28,7 @@ def test_each_picture_is_in_one_fold_with_its_copies_and_never_learnt_there() ->
     everything.pictures[1] = everything.pictures[0]
     seen = []
     for number in range(1, 5):
-        learnt, others = Fold(number, 4).divide(everything)
+        learnt, others = divide(everything, Fold(number, 4))
         fold = others[f"fold {number} of 4"]
         inside = {picture.tobytes() for picture in fold.pictures}
         assert inside.isdisjoint(picture.tobytes() for picture in learnt.pictures)
@@ -39,7 +39,7 @@ def test_each_picture_is_in_one_fold_with_its_copies_and_never_learnt_there() ->
 
 def test_a_fold_without_a_picture_is_refused() -> None:
     with pytest.raises(DataError, match=r"fold 1 of 3: holds \d of 1 pictures; choose fewer folds"):
-        Fold(1, 3).divide(faces(1))
+        divide(faces(1), Fold(1, 3))
 
 
 def test_finished_folds_are_loaded_others_learn_and_another_recipe_is_refused(

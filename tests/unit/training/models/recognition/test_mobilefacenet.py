@@ -9,7 +9,8 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 
 from training.errors import RecipeError
-from training.models.recognition import MobileFaceNet, as_face_input, load_face_network
+from training.expression.bases.face_network import load_face_network
+from training.models.recognition import MobileFaceNet, as_face_input
 
 pytestmark = pytest.mark.training
 
