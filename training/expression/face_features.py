@@ -23,6 +23,7 @@ from training.errors import RecipeError
 from training.expression.augment import augment
 from training.expression.bases.face_network import load_face_network
 from training.expression.recipe import ExpressionRecipe, FaceFeatures
+from training.learning.checkpoint import CHECKPOINT, seconds_spent
 from training.learning.loop import fit
 from training.learning.recipe import Schedule
 from training.models.expression_network import ExpressionNetwork, RegionNetwork
@@ -164,6 +165,14 @@ def learn_face_features(
     assert isinstance(fitted.module, nn.ModuleDict)
     log.info("second stage: %d epochs of the labels", recipe.schedule.epochs)
     return fitted.module["network"].state_dict()
+
+
+def first_stage_seconds(folder: Path) -> float:
+    """How long the first stage of a run has learnt; 0 for a run without one."""
+    stage = folder / FOLDER
+    if not (stage / CHECKPOINT).exists():
+        return 0.0
+    return seconds_spent(stage) or 0.0
 
 
 def stage_schedule(recipe: ExpressionRecipe) -> Schedule:

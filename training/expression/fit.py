@@ -26,7 +26,11 @@ from training.data.folds import divide
 from training.data.lessons import Lessons, lessons, majority, soft_targets
 from training.errors import DataError, RecipeError
 from training.expression.distillation import Views, load_run
-from training.expression.face_features import FaceFeaturesTask, learn_face_features
+from training.expression.face_features import (
+    FaceFeaturesTask,
+    first_stage_seconds,
+    learn_face_features,
+)
 from training.expression.recipe import ExpressionRecipe
 from training.expression.task import ExpressionTask, predict
 from training.learning.checkpoint import CHECKPOINT, save_weights, seconds_spent
@@ -307,7 +311,7 @@ def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict
             "data": data,
             "date": datetime.now(UTC).date().isoformat(),
             "teacher": ", ".join(teachers) or None,
-            "hours": round(fitted.seconds / 3600, 2),
+            "hours": round((fitted.seconds + first_stage_seconds(request.out)) / 3600, 2),
             "teacher_hours": _hours([seconds_spent(request.run_folder(name)) for name in teachers]),
             "watts": request.watts,
         },

@@ -15,6 +15,7 @@ from training.errors import RecipeError
 from training.expression.face_features import (
     FaceFeaturesTask,
     features_of,
+    first_stage_seconds,
     learn_face_features,
     stage_schedule,
 )
@@ -57,6 +58,8 @@ def test_the_difference_falls_the_heads_stay_and_a_finished_stage_is_not_repeate
     learnt = learn_face_features(task, form, tmp_path, resume=False, device=torch.device("cpu"))
     again = learn_face_features(task, form, tmp_path, resume=True, device=torch.device("cpu"))
 
+    assert first_stage_seconds(tmp_path) > 0
+    assert first_stage_seconds(tmp_path / "elsewhere") == 0
     rows = (tmp_path / "face-features" / "curves.csv").read_text(encoding="utf-8").splitlines()
     column = rows[0].split(",").index("train_difference")
     differences = [float(row.split(",")[column]) for row in rows[1:]]
