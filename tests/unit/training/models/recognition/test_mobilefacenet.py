@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("torch", reason="the training extra is not installed")
 
 import torch
 
+from tests.support.vision.tiny_faces import faces
 from training.errors import RecipeError
+from training.expression.bases import face_network
 from training.expression.bases.face_network import load_face_network
 from training.models.recognition import MobileFaceNet, as_face_input
 
@@ -27,10 +30,10 @@ def test_it_has_the_layers_of_the_published_checkpoint_and_reads_one(tmp_path: P
     assert sum(weight.numel() for weight in made.parameters()) == 999_552
     assert not network.training
     assert not any(weight.requires_grad for weight in network.parameters())
-    faces = as_face_input(torch.rand(2, 1, 48, 48))
-    assert faces.shape == (2, 3, 112, 96)
-    assert network.features(faces).shape == (2, 512, 7, 6)
-    assert network(faces).shape == (2, 128)
+    seen = as_face_input(torch.rand(2, 1, 48, 48))
+    assert seen.shape == (2, 3, 112, 96)
+    assert network.features(seen).shape == (2, 512, 7, 6)
+    assert network(seen).shape == (2, 128)
 
 
 _SOME = {
@@ -48,6 +51,25 @@ def test_black_and_white_become_the_ends_of_its_range() -> None:
 
     assert black.unique().item() == pytest.approx(-127.5 / 128)
     assert white.unique().item() == pytest.approx(127.5 / 128)
+
+
+def test_the_same_picture_is_told_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    torch.save({"net_state_dict": MobileFaceNet().state_dict()}, tmp_path / "made.ckpt")
+    made = faces(4)
+    made.usage[:] = 1
+    monkeypatch.setattr(face_network, "load_faces", lambda *_, **__: made)
+
+    done = CliRunner().invoke(
+        face_network.main, ["--weights", str(tmp_path / "made.ckpt"), "--data", "fer2013.csv"]
+    )
+
+    assert done.output.startswith("4 faces cut out twice, 3 pixels apart: mean cosine ")
+    told = face_network.likeness(load_face_network(tmp_path / "made.ckpt"), made)
+    assert -1 <= told.others <= 1
+    assert -1 <= told.same <= 1
 
 
 def test_another_file_is_refused_by_name(tmp_path: Path) -> None:
