@@ -26,7 +26,7 @@ from training.data.datasets import EXPRESSIONS, FER2013_AS_EXPRESSION, NO_LABEL,
 from training.data.drawn import draw_dark_glasses, draw_mask
 from training.data.lessons import majority
 from training.errors import DataError
-from training.measuring.evaluate import PROTOCOLS, evaluate_logits, run_model
+from training.measuring.evaluate import PROTOCOLS, answers_by_protocol, evaluate_logits, run_model
 from training.measuring.metrics import Figures
 
 Picture = NDArray[np.uint8]
@@ -65,10 +65,12 @@ class CoveredRow:
     Attributes:
         name: of the cover; ``nothing`` for the faces as they are.
         figures: protocol → figures.
+        right: protocol → bool, one for each picture that the protocol counts.
     """
 
     name: str
     figures: dict[str, Figures]
+    right: dict[str, NDArray[np.bool_]]
 
 
 def covered_rows(model: TFLiteModel, faces: Faces) -> tuple[CoveredRow, ...]:
@@ -79,8 +81,10 @@ def covered_rows(model: TFLiteModel, faces: Faces) -> tuple[CoveredRow, ...]:
     """
     rows = []
     for name, pictures in covered_pictures(faces.pictures):
-        figures = evaluate_logits(run_model(model, pictures), faces).by_protocol
-        rows.append(CoveredRow(name, figures))
+        logits = run_model(model, pictures)
+        answers = answers_by_protocol(logits, faces)
+        right = {protocol: one.predicted == one.truth for protocol, one in answers.items()}
+        rows.append(CoveredRow(name, evaluate_logits(logits, faces).by_protocol, right))
     return tuple(rows)
 
 

@@ -14,6 +14,8 @@ from training.measuring.covered import CoveredRow, covered_rows
 from training.measuring.evaluate import answers_by_protocol, evaluate_logits, run_model
 from training.measuring.metrics import Figures
 from training.measuring.timing import median_milliseconds
+from training.models.region_attention import RegionAttentionSection
+from training.models.small_resnet import ResidualShape, SmallResNetSection
 from training.systems.gather import System
 
 
@@ -103,6 +105,24 @@ def compare_systems(systems: Sequence[System], faces: Faces, title: str) -> Comp
     }
     missed = _missed(logits, faces)
     return Comparison(title, tuple(evaluated), tests, missed, this_processor().described())
+
+
+def backbone_pairs(evaluated: Sequence[Evaluated]) -> list[tuple[Evaluated, Evaluated]]:
+    """Each system with region attention, beside the one that is its backbone alone."""
+    pairs = []
+    for one in evaluated:
+        network = one.system.recipe.network
+        if not isinstance(network, RegionAttentionSection):
+            continue
+        for other in evaluated:
+            alone = other.system.recipe.network
+            if isinstance(alone, SmallResNetSection) and _shape(alone) == _shape(network):
+                pairs.append((one, other))
+    return pairs
+
+
+def _shape(network: ResidualShape) -> tuple[tuple[int, ...], ...]:
+    return network.widths, network.blocks, network.strides
 
 
 def _missed(logits: Sequence[dict[str, NDArray[np.float32]]], faces: Faces) -> tuple[Missed, ...]:
