@@ -51,7 +51,7 @@ class FoldsOptions(RunOptions):
 def folds(options: FoldsOptions) -> None:
     """Train a recipe once a fold of Training, and say mean and spread beside the fixed split.
 
-    Given again it goes on: finished folds are loaded.
+    Given again it goes on: finished folds are loaded. Without --out all lie in runs/RECIPE-folds.
     """
     require(NEEDED_TO_TRAIN)
     use_threads(options.threads)

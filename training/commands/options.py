@@ -130,7 +130,7 @@ def run_options(command: Command) -> Command:
     weights = click.option(
         "--weights",
         type=FILE,
-        help="What the network begins with: a .tflite or .pt file, or the folder of a run.",
+        help="What the network begins with: a .tflite, .pt or .ckpt file, or the folder of a run.",
     )
     return recipe(out(weights(limit(faces_options(command)))))
 

@@ -13,6 +13,7 @@ from edge_agent.vision.models.model import load_model
 from tests.support.vision.stripes import stripe_faces, stripe_model
 from tests.support.vision.training_runs import write_data
 from training.commands.main import app
+from training.data.datasets import FER2013_AS_EXPRESSION, VOTE_COLUMNS
 from training.errors import DataError
 from training.measuring.covered import (
     COVERS,
@@ -96,6 +97,34 @@ def test_an_empty_cover_is_named_and_faces_without_labels_are_refused(tmp_path: 
     bare.fer2013[:] = -1
     with pytest.raises(DataError, match="no picture has a label; give --votes"):
         list(covered_files(bare))
+
+
+def agreeing_votes(votes: Path) -> None:
+    """Let the votes of a made table name its FER2013 labels."""
+    lines = votes.read_text("utf-8").splitlines()
+    changed = [lines[0]]
+    for line in lines[1:]:
+        cells = line.split(",")
+        label = cells[2:].index("8")
+        cells[2:] = ["8" if name == FER2013_AS_EXPRESSION[label] else "0" for name in VOTE_COLUMNS]
+        changed.append(",".join(cells))
+    votes.write_text("\n".join(changed) + "\n", encoding="utf-8")
+
+
+def test_a_model_can_be_evaluated_on_the_cleaned_set_alone(tmp_path: Path) -> None:
+    data, votes = write_data(tmp_path)
+    model = stripe_model(tmp_path / "model", name="stripes")
+    given = ("--data", str(data), "--votes", str(votes), "--cache", str(tmp_path / "cache"))
+
+    doubtful = CliRunner().invoke(app, ["evaluate", str(model), *given, "--cleaned"])
+    agreeing_votes(votes)
+    done = CliRunner().invoke(app, ["evaluate", str(model), *given, "--cleaned", "--json"])
+
+    assert "in none is the majority of votes its FER2013 label" in str(doubtful.exception)
+    assert "PublicTest: given 20, blank 0, no majority 0, another label 0, copies 0, kept 20" in (
+        done.stderr
+    )
+    assert json.loads(done.stdout)["n"] == 20
 
 
 def test_the_commands_write_pictures_and_print_the_table(tmp_path: Path) -> None:
