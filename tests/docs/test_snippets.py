@@ -85,8 +85,13 @@ def test_a_setting_is_taken_by_what_it_is_for(block: Block, tmp_path: Path) -> N
         from training.expression.recipe import Distillation
 
         Distillation.model_validate(table["distillation"])
+    elif "face_features" in table:
+        pytest.importorskip("torch", reason="the training extra is not installed")
+        from training.expression.recipe import FaceFeatures
+
+        FaceFeatures.model_validate(table["face_features"])
     elif "texts" in table:
-        example = next(EXAMPLES.glob("*.toml")).read_text(encoding="utf-8")
+        example = (EXAMPLES / "three-conditions.toml").read_text(encoding="utf-8")
         head, step = example.split("[[step]]", 1)
         file.write_text(f"{head.split('[texts]')[0]}{block.text}\n[[step]]{step}", encoding="utf-8")
         assert load_protocol(file).texts.welcome_title == table["texts"]["welcome_title"]

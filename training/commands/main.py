@@ -10,6 +10,7 @@ import click
 from edge_agent.core.errors import AffectEdgeError
 from training.commands.chain import chain
 from training.commands.faces import faces_evaluate, faces_groups, faces_scores
+from training.commands.folds import folds
 from training.commands.measure import compare, evaluate, report
 from training.commands.options import (
     NEEDED_TO_TRAIN,
@@ -18,9 +19,10 @@ from training.commands.options import (
     options_as,
     require,
     run_options,
+    use_threads,
     watts_option,
 )
-from training.commands.pictures import ck_plus, crop_faces, explain
+from training.commands.pictures import ck_plus, cover_faces, crop_faces, explain
 from training.errors import RecipeError
 
 
@@ -48,7 +50,7 @@ def app() -> None:
 def fit(options: RunOptions) -> None:
     """Train the model of a recipe and write NAME.tflite (int8) and NAME.json."""
     require(NEEDED_TO_TRAIN)
-    _use_threads(options.threads)
+    use_threads(options.threads)
     from training.learning.run import train
 
     click.echo(train(options.request()))
@@ -71,7 +73,7 @@ def find_lr(options: FindLrOptions) -> None:
     The table and the picture show where the loss falls fastest and where it diverges.
     """
     require(NEEDED_TO_TRAIN)
-    _use_threads(options.threads)
+    use_threads(options.threads)
     from training.learning.find_lr import RateRange
     from training.learning.run import search_lr
 
@@ -95,8 +97,8 @@ def quantize(options: RunOptions) -> None:
 
 
 for _command in (
-    *(evaluate, compare, report, chain, explain),
-    *(crop_faces, ck_plus, faces_evaluate, faces_groups, faces_scores),
+    *(evaluate, compare, folds, report, chain, explain),
+    *(crop_faces, cover_faces, ck_plus, faces_evaluate, faces_groups, faces_scores),
 ):
     app.add_command(_command)
 
@@ -125,10 +127,3 @@ def _refuse_unfinished(checkpoint: Path, recipe: Path) -> None:
         raise RecipeError(
             f"{checkpoint}: {left} epochs are still to be done; continue with: {command} --resume"
         )
-
-
-def _use_threads(threads: int | None) -> None:
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)

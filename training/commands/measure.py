@@ -32,6 +32,12 @@ _usage_option = click.option(
     help=f"One of {', '.join(USAGES)}; a folder is used whole.",
 )
 
+_cleaned_option = click.option(
+    "--cleaned",
+    is_flag=True,
+    help="Only the pictures that training.data.cleaning leaves: no copies, labels people agree on.",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateOptions:
@@ -45,6 +51,8 @@ class EvaluateOptions:
     as_json: bool
     out: Path | None
     robust: bool
+    covered: bool
+    cleaned: bool
     threads: int
     predictions: Path | None
     truth: Path | None
@@ -60,6 +68,7 @@ class CompareOptions(FacesOptions):
     runs: Path
     weights: Path | None
     half: str
+    cleaned: bool
     out: Path | None
     usage: str
     as_json: bool
@@ -88,6 +97,12 @@ class ReportOptions(FacesOptions):
     is_flag=True,
     help="Also evaluate on shifted, scaled, rolled, dark … crops; slower.",
 )
+@click.option(
+    "--covered",
+    is_flag=True,
+    help="Also evaluate with mouth, eyes, a half of the face, mask and glasses covered; slower.",
+)
+@_cleaned_option
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, help="Processor cores of one inference."
 )
@@ -127,7 +142,11 @@ def evaluate(options: EvaluateOptions) -> None:
     show_default=True,
     help="Folder of the recipes' runs; what is not finished there is trained.",
 )
-@click.option("--weights", type=FILE, help="The base of the recipes that begin with one.")
+@click.option(
+    "--weights",
+    type=FILE,
+    help="The base of the recipes that begin with one, or a folder that holds several.",
+)
 @click.option(
     "--half",
     type=click.Choice(["A", "B", "both"]),
@@ -135,6 +154,7 @@ def evaluate(options: EvaluateOptions) -> None:
     show_default=True,
     help="Which half of the split evaluates recipes; B is kept for the last evaluation.",
 )
+@_cleaned_option
 @click.option("--out", type=FILE, help="Folder of the report of --recipes (systems.md, .html).")
 @options_as(CompareOptions)
 def compare(options: CompareOptions) -> None:
@@ -153,7 +173,7 @@ def compare(options: CompareOptions) -> None:
     require(_NEEDED)
     from training.measuring.compare import compare_files, comparison_text
 
-    faces = load_faces(options.data, options.votes, cache=options.cache)
+    faces = _faces(options.data, options.votes, options.cache, options.cleaned)
     usage = _usage_of(options.data, options.usage)
     compared = faces if usage == "all" else faces.of_usage(usage)
     comparison = compare_files(options.first, options.second, compared)
@@ -231,11 +251,13 @@ def _compare_recipes(options: CompareOptions) -> None:
         device="auto",
     )
     systems = gather(recipes, options.runs, request)
-    faces = load_faces(options.data, options.votes, cache=options.cache)
+    faces = _faces(options.data, options.votes, options.cache, options.cleaned)
     usage = _usage_of(options.data, options.usage)
     title, evaluated = _half(
         faces if usage == "all" else faces.of_usage(usage), usage, options.half
     )
+    if options.cleaned:
+        title += ", cleaned"
     write_all(out, report_files(compare_systems(systems, evaluated, title), evaluated.pictures))
     click.echo(out / MARKDOWN)
 
@@ -254,6 +276,18 @@ def _half(faces: Faces, usage: str, half: str) -> tuple[str, Faces]:
     return f"The {len(chosen):,} pictures of half {half} of {usage}", chosen
 
 
+def _faces(data: Path, votes: Path | None, cache: Path, cleaned: bool) -> Faces:
+    """The faces that are given, all or cleaned."""
+    faces = load_faces(data, votes, cache=cache)
+    if not cleaned:
+        return faces
+    from training.data.cleaning import cleaned as clean
+
+    result = clean(faces)
+    click.echo(f"cleaned: {result.as_text()}", err=True)
+    return result.faces
+
+
 def _usage_of(data: Path, usage: str) -> str:
     """The split to evaluate; a folder has no splits and is used whole."""
     return "all" if data.is_dir() else usage
@@ -264,10 +298,11 @@ def _evaluate_model(options: EvaluateOptions) -> None:
         raise click.UsageError("give MODEL and --data, or --predictions and --truth")
     require(_NEEDED if options.out is None else _NEEDED_TO_DRAW)
     from edge_agent.vision.models.model import load_model
+    from training.measuring.covered import covered_json, covered_rows, covered_text
     from training.measuring.measure import measure
     from training.measuring.tables import measured_text
 
-    faces = load_faces(options.data, options.votes, cache=options.cache)
+    faces = _faces(options.data, options.votes, options.cache, options.cleaned)
     usage = _usage_of(options.data, options.usage)
     card = options.model.with_suffix(".json")
     model = load_model(card, kind="expression", threads=options.threads)
@@ -277,11 +312,17 @@ def _evaluate_model(options: EvaluateOptions) -> None:
         from training.measuring.figures import artefacts
 
         write_all(options.out, artefacts(measured))
+    figures = measured.as_json()
+    texts = [measured_text(measured)]
+    if options.covered:
+        rows = covered_rows(model, faces if usage == "all" else faces.of_usage(usage))
+        figures["covered"] = covered_json(rows)
+        texts.append(covered_text(rows))
     if options.as_json:
         head = {"model": str(options.model), "data": str(options.data), "usage": usage}
-        click.echo(json.dumps({**head, **measured.as_json()}))
+        click.echo(json.dumps({**head, **figures}))
     else:
-        click.echo(measured_text(measured))
+        click.echo("\n\n".join(texts))
 
 
 def _evaluate_tables(options: EvaluateOptions) -> None:
@@ -291,9 +332,10 @@ def _evaluate_tables(options: EvaluateOptions) -> None:
         raise click.UsageError(
             "give --predictions and --truth together, and then neither MODEL nor --data"
         )
-    if options.out is not None or options.robust:
+    if options.out is not None or options.robust or options.covered or options.cleaned:
         raise click.UsageError(
-            "--out and --robustness need a MODEL; leave them out with --predictions"
+            "--out, --robustness, --covered and --cleaned need a MODEL; leave them out with "
+            "--predictions"
         )
     require(_NEEDED)
     from training.measuring.predictions import evaluate_tables

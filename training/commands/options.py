@@ -130,7 +130,7 @@ def run_options(command: Command) -> Command:
     weights = click.option(
         "--weights",
         type=FILE,
-        help="What the network begins with: a .tflite or .pt file, or the folder of a run.",
+        help="What the network begins with: a .tflite, .pt or .ckpt file, or the folder of a run.",
     )
     return recipe(out(weights(limit(faces_options(command)))))
 
@@ -177,6 +177,14 @@ def require(modules: tuple[str, ...]) -> None:
             f"this needs {', '.join(missing)}, which the appliance itself does not; "
             "install it in a checkout: .venv/bin/pip install -e '.[training]'"
         )
+
+
+def use_threads(threads: int | None) -> None:
+    """Let PyTorch use so many processor cores; None: as many as it chooses."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def _data_option(*, required: bool) -> Callable[[Command], Command]:

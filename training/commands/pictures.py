@@ -1,4 +1,4 @@
-"""The commands that take pictures: ``crop-faces``, ``ck-plus`` and ``explain``."""
+"""The commands that take pictures: ``crop-faces``, ``cover-faces``, ``ck-plus``, ``explain``."""
 
 import sys
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from training.commands.options import FILE, options_as, require
+from training.commands.options import FILE, FacesOptions, faces_options, options_as, require
 from training.data.datasets import EDGE, EXPRESSIONS
 from training.errors import DataError
 
@@ -28,6 +28,14 @@ class ExplainOptions:
     aligned: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverOptions(FacesOptions):
+    """Options of ``cover-faces``."""
+
+    usage: str
+    out: Path
+
+
 @click.command("crop-faces")
 @click.argument("photographs", type=FILE)
 @click.option("--out", type=FILE, required=True, help="Folder for the faces, new or empty.")
@@ -44,22 +52,38 @@ class ExplainOptions:
     type=FILE,
     help="CSV with columns file, emotion, instead of subfolders.",
 )
-def crop_faces(photographs: Path, out: Path, size: int, labels: Path | None) -> None:
+@click.option(
+    "--yolo",
+    type=FILE,
+    help="Also write the photographs with the boxes of all faces here, as YOLO reads them.",
+)
+def crop_faces(
+    photographs: Path, out: Path, size: int, labels: Path | None, yolo: Path | None
+) -> None:
     """Cut the largest face out of each photograph, as the agent does, to learn from it.
 
     PHOTOGRAPHS is a folder with a subfolder for each category; --out gets the same subfolders.
     """
     from training.data.crops import FaceCutter, Tally, cut_one, plan_cuts
+    from training.data.detection_set import DetectionSet
+    from training.files import check_new_folder
 
     cuts = plan_cuts(photographs, out, labels)
+    detections = None
+    if yolo is not None:
+        _check_apart(yolo, out)
+        check_new_folder(yolo, photographs)
+        detections = DetectionSet(yolo)
     cutter = FaceCutter(size)
     tally = Tally()
     with click.progressbar(
         cuts, label="cutting faces", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as progress:
         for cut in progress:
-            cut_one(cut, out, cutter, tally)
+            cut_one(cut, out, cutter, tally, detections)
     click.echo(tally.as_text(out))
+    if detections is not None and detections.photographs:
+        click.echo(detections.finish())
     if not tally.faces:
         raise DataError(f"no face was found in any of {len(cuts)} photographs; nothing was written")
 
@@ -104,6 +128,30 @@ def ck_plus(data: Path, out: Path, count: int | None) -> None:
         click.echo(f"warning: {sentence}", err=True)
     write_parts(parts, out)
     click.echo(summary(parts))
+
+
+@click.command("cover-faces")
+@faces_options
+@click.option("--usage", default="PublicTest", show_default=True, help="Split of a table.")
+@click.option("--out", type=FILE, required=True, help="Folder for the pictures, new or empty.")
+@options_as(CoverOptions)
+def cover_faces(options: CoverOptions) -> None:
+    """Write faces with mouth, eyes, a half, mask and glasses covered, for any program to answer.
+
+    Beside the pictures lies ground_truth.csv (file, label, covered). With the program's answers it
+    goes to evaluate --predictions predict.csv --truth ground_truth.csv.
+    """
+    from training.data.datasets import load_faces
+    from training.files import check_new_folder, write_whole
+    from training.measuring.covered import TRUTH, covered_files
+
+    check_new_folder(options.out, options.data)
+    faces = load_faces(options.data, options.votes, cache=options.cache)
+    if options.data.is_file():
+        faces = faces.of_usage(options.usage)
+    for name, content in covered_files(faces):
+        write_whole(options.out / name, content)
+    click.echo(options.out / TRUTH)
 
 
 @click.command()
@@ -158,6 +206,17 @@ def explain(options: ExplainOptions) -> None:
     click.echo(summary(explained))
     for name in files:
         click.echo(options.out / name)
+
+
+def _check_apart(yolo: Path, out: Path) -> None:
+    """Make sure that neither folder lies in the other: ``--out`` is read as categories.
+
+    Raises:
+        DataError: one does.
+    """
+    inner, outer = yolo.resolve(), out.resolve()
+    if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+        raise DataError(f"--yolo {yolo}: must lie apart from --out {out}; name another folder")
 
 
 def refuse_to_overwrite(out: Path, names: Iterable[str], pictures: Iterable[Path]) -> None:

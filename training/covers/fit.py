@@ -16,9 +16,9 @@ from edge_agent.vision.cover import CoverDetector
 from edge_agent.vision.models.card import COVER_LABELS
 from edge_agent.vision.models.model import load_model
 from training.covers.crops import PARTS, Crops, load_crops
-from training.covers.drawn import THINGS
 from training.covers.recipe import OFFSET, SCALE, CoverRecipe
 from training.covers.task import CoverTask, cover_probability, predict
+from training.data.drawn import THINGS
 from training.errors import DataError
 from training.learning.checkpoint import averaged_weights, save_weights
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan

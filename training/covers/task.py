@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.covers.crops import UNKNOWN, Crops
-from training.covers.drawn import THINGS
 from training.covers.recipe import CoverRecipe, as_input
+from training.data.drawn import THINGS
 from training.expression.augment import augment
 
 Values = NDArray[np.float32]

@@ -21,6 +21,7 @@ from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.stills.pictures import find_pictures, load_picture
 from training.data.datasets import EDGE, EXPRESSIONS, folder_category
+from training.data.detection_set import DetectionSet
 from training.data.labelled_photographs import LabelledPhotographs
 from training.errors import DataError
 from training.files import check_new_folder, write_whole
@@ -91,12 +92,12 @@ class FaceCutter:
             load_model(find_model("face-detector"), kind="face-detector"), None, MIN_FACE
         )
 
-    def cut(self, image: Picture) -> tuple[Picture | None, int]:
-        """Return the largest face, uint8, size × size, gray, or None, and the number of faces."""
+    def cut(self, image: Picture) -> tuple[Picture | None, Sequence[Face]]:
+        """Return the largest face, uint8, size × size, gray, or None, and all faces."""
         faces = self._detector.detect(image)
         if not faces:
-            return None, 0
-        return crop_face(image, max(faces, key=_area), self._size), len(faces)
+            return None, faces
+        return crop_face(image, max(faces, key=_area), self._size), faces
 
 
 def aligned_faces(
@@ -159,24 +160,33 @@ def plan_cuts(photographs: Path, out: Path, labels: Path | None = None) -> list[
     return cuts
 
 
-def cut_one(cut: Cut, out: Path, cutter: FaceCutter, tally: Tally) -> None:
+def cut_one(
+    cut: Cut,
+    out: Path,
+    cutter: FaceCutter,
+    tally: Tally,
+    detections: DetectionSet | None = None,
+) -> None:
     """Cut the largest face out of one photograph and write it below ``out``.
 
-    The result is added to ``tally``.
+    The result is added to ``tally``; the photograph and all its faces to ``detections``.
 
     Raises:
         DataError: the face cannot be written.
     """
     try:
-        crop, number = cutter.cut(load_picture(cut.photograph))
+        image = load_picture(cut.photograph)
+        crop, faces = cutter.cut(image)
     except PictureError as error:
         tally.unreadable.append(str(error))
         return
     if crop is None:
         tally.without.append(cut.photograph)
         return
-    if number > 1:
+    if len(faces) > 1:
         tally.several.append(cut.photograph)
+    if detections is not None:
+        detections.add("-".join(cut.face.with_suffix("").parts), image, [f.box for f in faces])
     write_whole(out / cut.face, cv2.imencode(".png", crop)[1].tobytes())
     category = cut.face.parts[0]
     tally.faces[category] = tally.faces.get(category, 0) + 1

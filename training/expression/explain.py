@@ -27,7 +27,7 @@ from training.expression.recipe import ExpressionRecipe
 from training.learning.checkpoint import CHECKPOINT, WEIGHTS
 from training.learning.recipe import RECIPE
 from training.models.evidence import WithEvidence
-from training.models.small_resnet import SmallResNet, SmallResNetSection
+from training.models.expression_network import RegionNetwork
 
 Map = NDArray[np.float32]
 
@@ -55,7 +55,7 @@ class Explained:
     grad_cam: Map
 
 
-def open_run(folder: Path, recipe: Path | None = None) -> tuple[SmallResNet, ExpressionRecipe]:
+def open_run(folder: Path, recipe: Path | None = None) -> tuple[RegionNetwork, ExpressionRecipe]:
     """The averaged network of a run and its recipe: the copy in the folder, if no other is named.
 
     Raises:
@@ -71,16 +71,17 @@ def open_run(folder: Path, recipe: Path | None = None) -> tuple[SmallResNet, Exp
             f"--run {folder}: keeps no copy of its recipe; name the recipe with --recipe"
         )
     network, form = load_run(folder, recipe)
-    if not isinstance(network, SmallResNet):
+    if not isinstance(network, RegionNetwork):
         raise RecipeError(
-            f"--run {folder}: a network of architecture {form.network.architecture} has no class "
-            "activation maps; give a run of architecture small-resnet"
+            f"--run {folder}: {_why_not(form.network.architecture)}; give a run of another "
+            "architecture, or see with evaluate --covered what is lost when a part of the face is "
+            "hidden"
         )
     return network.requires_grad_(False), form
 
 
 def explain_faces(
-    network: SmallResNet,
+    network: RegionNetwork,
     recipe: ExpressionRecipe,
     faces: Sequence[tuple[str, NDArray[np.uint8]]],
     *,
@@ -99,7 +100,7 @@ def explain_faces(
     Raises:
         RecipeError: the network has no such stage.
     """
-    blocks = blocks_of_stage(recipe, stage)
+    steps = steps_of_stage(network, stage)
     explained: list[Explained] = []
     for start in range(0, len(faces), _CHUNK):
         chunk = faces[start : start + _CHUNK]
@@ -111,7 +112,7 @@ def explain_faces(
             wanted = logits.argmax(dim=1)
         else:
             wanted = torch.full((len(chunk),), EXPRESSIONS.index(category))
-        finer = grad_cam(network, pictures, wanted, blocks).numpy()
+        finer = grad_cam(network, pictures, wanted, steps).numpy()
         shares = logits.softmax(dim=1)
         for i, (name, crop) in enumerate(chunk):
             k = int(wanted[i])
@@ -123,28 +124,37 @@ def explain_faces(
     return explained
 
 
-def blocks_of_stage(recipe: ExpressionRecipe, stage: int | None) -> int:
-    """How many blocks of the network lie before the end of a stage (1 …).
+def steps_of_stage(network: RegionNetwork, stage: int | None) -> int:
+    """How many steps of the network lie before the end of a stage (1 …).
 
     Left out: the last but one, if there is one.
 
     Raises:
         RecipeError: the network has no such stage.
     """
-    section = recipe.network
-    assert isinstance(section, SmallResNetSection)  # open_run refuses the others
-    blocks = section.blocks
+    ends = network.stage_ends()
     if stage is None:
-        stage = max(len(blocks) - 1, 1)
-    if not 1 <= stage <= len(blocks):
-        raise RecipeError(
-            f"--stage {stage}: the network of {recipe.name} has stages 1 to {len(blocks)}"
+        stage = max(len(ends) - 1, 1)
+    if not 1 <= stage <= len(ends):
+        raise RecipeError(f"--stage {stage}: the network has stages 1 to {len(ends)}")
+    return ends[stage - 1]
+
+
+def _why_not(architecture: str) -> str:
+    """Why a network is not explained, as part of a sentence."""
+    if architecture == "plain-cnn":
+        return (
+            "a network of architecture plain-cnn joins all places of the face in its hidden layer, "
+            "so that no map of it is exact"
         )
-    return sum(blocks[:stage])
+    return (
+        f"a network of architecture {architecture} weighs seven overlapping views of the face, and "
+        "explain draws one map of one view"
+    )
 
 
-def grad_cam(network: SmallResNet, pictures: Tensor, categories: Tensor, blocks: int) -> Tensor:
-    """Grad-CAM of the first head after the first ``blocks`` blocks.
+def grad_cam(network: RegionNetwork, pictures: Tensor, categories: Tensor, steps: int) -> Tensor:
+    """Grad-CAM of the first head after the first ``steps`` steps.
 
     ReLU(Σ_c mean_yx(∂ logit / ∂ A_c) · A_c).
 
@@ -152,15 +162,21 @@ def grad_cam(network: SmallResNet, pictures: Tensor, categories: Tensor, blocks:
         network: in eval mode.
         pictures: N × 1 × H × W, normalised.
         categories: N, index of the logit to explain for each picture.
-        blocks: after which of its blocks to look.
+        steps: after how many of its steps to look.
 
     Returns:
         N × h × w.
     """
+    layers = network.steps()
+    activations = pictures
     with torch.no_grad():
-        activations = network.stages[:blocks](network.stem(pictures))
+        for layer in layers[:steps]:
+            activations = layer(activations)
     activations.requires_grad_()
-    logits = network.logits(network.stages[blocks:](activations))[0]
+    features = activations
+    for layer in layers[steps:]:
+        features = layer(features)
+    logits = network.logits(features)[0]
     (gradient,) = torch.autograd.grad(logits.gather(1, categories[:, None]).sum(), activations)
     weighed = gradient.mean(dim=(2, 3), keepdim=True) * activations.detach()
     supported: Tensor = weighed.sum(dim=1).relu()

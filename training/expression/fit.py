@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.model import load_model
+from training.data.cleaning import cleaned
 from training.data.datasets import (
     EXPRESSIONS,
     FER2013,
@@ -20,9 +22,15 @@ from training.data.datasets import (
     load_faces,
     split_held_back,
 )
+from training.data.folds import divide
 from training.data.lessons import Lessons, lessons, majority, soft_targets
 from training.errors import DataError, RecipeError
 from training.expression.distillation import Views, load_run
+from training.expression.face_features import (
+    FaceFeaturesTask,
+    first_stage_seconds,
+    learn_face_features,
+)
 from training.expression.recipe import ExpressionRecipe
 from training.expression.task import ExpressionTask, predict
 from training.learning.checkpoint import CHECKPOINT, save_weights, seconds_spent
@@ -55,6 +63,11 @@ def plan_expression(request: FitRequest) -> Plan:
     faces = load_faces(request.data, request.votes, cache=request.cache)
     if request.small:
         recipe, faces = _small(recipe, faces)
+    others = _other_splits(faces)
+    if request.fold is not None:
+        faces, others = divide(faces, request.fold)
+    if recipe.data.cleaned:
+        faces, others = _cleaned(faces, others)
     learn, held_back = split_held_back(
         faces.of_usage(recipe.data.usage).without_blank(), recipe.data.held_back
     )
@@ -73,7 +86,7 @@ def plan_expression(request: FitRequest) -> Plan:
 
     def publish(fitted: Fitted) -> Path:
         assert isinstance(fitted.module, ExpressionNetwork)  # as the recipe builds it
-        splits = {HELD_BACK: held_back, **_other_splits(faces)}
+        splits = {HELD_BACK: held_back, **others}
         align_heads(fitted.module, _to_calibrate_on(splits), recipe)
         save_weights(fitted.module, request.out)
         card = _write(fitted, fitted.module, recipe, request, learn)
@@ -83,9 +96,27 @@ def plan_expression(request: FitRequest) -> Plan:
         recipe, known, held_back, _views(recipe, request, known), _start(recipe, request)
     )
     base = _base(recipe, request)
-    if base is not None:
+    first_stage = None
+    if base is not None and recipe.face_features is not None:
+        first_stage = partial(_face_features_first, task, recipe, known, held_back, request)
+    elif base is not None:
         task.begin_with(base)
-    return Plan(task, recipe.schedule, recipe.seed, publish)
+    return Plan(task, recipe.schedule, recipe.seed, publish, first_stage)
+
+
+def _face_features_first(
+    task: ExpressionTask,
+    recipe: ExpressionRecipe,
+    known: Lessons,
+    held_back: Faces,
+    request: FitRequest,
+    device: torch.device,
+) -> None:
+    """Do the first stage of ``face_features``; the task begins with what it learnt."""
+    assert request.weights is not None
+    stage = FaceFeaturesTask(task.network, recipe, known, held_back.pictures, request.weights)
+    learnt = learn_face_features(stage, recipe, request.out, resume=request.resume, device=device)
+    task.network.load_state_dict(learnt)
 
 
 def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Views | None:
@@ -103,16 +134,17 @@ def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Vie
 def _base(recipe: ExpressionRecipe, request: FitRequest) -> Path | None:
     """The file that the network begins with; None where a checkpoint is gone on from."""
     given = request.weights
+    wanted = recipe.weights_needed
+    goes_on = request.resume and (request.out / CHECKPOINT).exists()
     if given is None:
-        if recipe.base is None or (request.resume and (request.out / CHECKPOINT).exists()):
+        if wanted is None or goes_on:
             return None
         raise RecipeError(
-            f"{request.recipe}: the network begins with {recipe.base}; say where it lies with "
-            "--weights"
+            f"{request.recipe}: the network begins with {wanted}; say where it lies with --weights"
         )
-    if given.name != recipe.base:
+    if given.name != wanted:
         raise RecipeError(
-            f"--weights {given}: the recipe names base = {recipe.base!r}; write "
+            f"--weights {given}: the recipe names base = {wanted!r}; write "
             f'base = "{given.name}" in {request.recipe}, so that the run says what it began with'
         )
     if recipe.start is not None:
@@ -121,6 +153,8 @@ def _base(recipe: ExpressionRecipe, request: FitRequest) -> Path | None:
         )
     if not given.exists():
         raise RecipeError(f"--weights {given}: does not exist")
+    if goes_on and recipe.face_features is not None:
+        return None  # the checkpoint has its first stage behind it
     return given
 
 
@@ -251,10 +285,16 @@ def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict
     data = [f"pictures of {request.data.name}"]
     if request.data.is_file():
         data = [f"FER2013 {recipe.data.usage}"]
+    if recipe.data.cleaned:
+        data = [f"{data[0]}, cleaned"]
+    if request.fold is not None:
+        data.append(request.fold.left_out)
     if request.votes:
         data.append("FER+ votes")
     if recipe.base:
         data.append(f"weights of {recipe.base}")
+    if recipe.face_features:
+        data.append(f"features of {recipe.face_features.network}")
     return {
         "name": recipe.name,
         "version": recipe.version,
@@ -271,7 +311,7 @@ def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict
             "data": data,
             "date": datetime.now(UTC).date().isoformat(),
             "teacher": ", ".join(teachers) or None,
-            "hours": round(fitted.seconds / 3600, 2),
+            "hours": round((fitted.seconds + first_stage_seconds(request.out)) / 3600, 2),
             "teacher_hours": _hours([seconds_spent(request.run_folder(name)) for name in teachers]),
             "watts": request.watts,
         },
@@ -310,6 +350,14 @@ def _other_splits(faces: Faces) -> dict[str, Faces]:
     return {usage: split for usage, split in present.items() if len(split) > 0}
 
 
+def _cleaned(faces: Faces, others: Mapping[str, Faces]) -> tuple[Faces, dict[str, Faces]]:
+    """The cleaned faces, and the other splits as they are and, beside them, cleaned."""
+    result = cleaned(faces)
+    log.info("cleaned: %s", result.as_text().replace("\n", "; "))
+    named = {f"{name}, cleaned": split for name, split in _other_splits(result.faces).items()}
+    return result.faces, {**others, **named}
+
+
 def _small(recipe: ExpressionRecipe, faces: Faces) -> tuple[ExpressionRecipe, Faces]:
     """Few pictures of each split and few steps, for trying whether everything works."""
     parts = [
@@ -318,7 +366,10 @@ def _small(recipe: ExpressionRecipe, faces: Faces) -> tuple[ExpressionRecipe, Fa
     schedule = recipe.schedule.model_copy(
         update={"epochs": SMALL_EPOCHS, "batch": min(recipe.schedule.batch, 16)}
     )
-    data = recipe.data.model_copy(update={"held_back": 0.25})
-    return recipe.model_copy(update={"schedule": schedule, "data": data}), faces.take(
-        np.concatenate(parts)
-    )
+    update: dict[str, object] = {
+        "schedule": schedule,
+        "data": recipe.data.model_copy(update={"held_back": 0.25}),
+    }
+    if recipe.face_features is not None:
+        update["face_features"] = recipe.face_features.model_copy(update={"epochs": 1})
+    return recipe.model_copy(update=update), faces.take(np.concatenate(parts))

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,6 +24,10 @@ class ExpressionData(Section):
     usage: Annotated[Literal["Training"], Field(description="the split that is learnt from")] = (
         "Training"
     )
+    cleaned: Annotated[
+        bool,
+        Field(description="learn from what training.data.cleaning leaves; it needs votes"),
+    ] = False
     held_back: Annotated[float, Field(gt=0, lt=0.5, description="share kept for curves")] = 0.02
     mean: Annotated[float, Field(gt=0, lt=1, description="of the pixels, taken off, 0…1")] = 0.507
     deviation: Annotated[float, Field(gt=0, le=1, description="of the pixels, divided by, 0…1")] = (
@@ -109,6 +113,24 @@ class Distillation(Section):
     views: Annotated[int, Field(ge=1, le=64, description="versions of each picture")] = 8
 
 
+class FaceFeatures(Section):
+    """A first stage that learns what a face-recognition network sees, before the labels.
+
+    :mod:`training.expression.face_features` does it.
+    """
+
+    network: Annotated[
+        str, Field(min_length=1, description="checkpoint of MobileFaceNet that --weights names")
+    ]
+    epochs: Annotated[int, Field(ge=1, le=1000, description="of the first stage")] = 6
+    peak_lr: Annotated[
+        float | None, Field(gt=0, le=10, description="of the first stage; none: schedule.peak_lr")
+    ] = None
+    grid: Annotated[
+        int, Field(ge=1, le=6, description="regions a side on which the features are compared")
+    ] = 3
+
+
 class ExpressionRecipe(Recipe):
     """A recipe of kind ``expression``."""
 
@@ -130,6 +152,20 @@ class ExpressionRecipe(Recipe):
         str | None,
         Field(description="file or run that --weights names, for the network to begin with"),
     ] = None
+    face_features: FaceFeatures | None = None
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> "ExpressionRecipe":
+        if self.face_features is not None and (self.base or self.start):
+            raise ValueError("face_features, base and start each say how it begins; keep one")
+        return self
+
+    @property
+    def weights_needed(self) -> str | None:
+        """Name of the file that ``--weights`` has to name; None where none is needed."""
+        if self.face_features is not None:
+            return self.face_features.network
+        return self.base
 
     def build_network(self) -> ExpressionNetwork:
         """Return the network with both heads, untrained."""

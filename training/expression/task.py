@@ -15,6 +15,7 @@ from training.expression.augment import augment, flip, mix
 from training.expression.bases import load_base, settle_norms
 from training.expression.distillation import Views, soften
 from training.expression.recipe import ExpressionRecipe
+from training.models.expression_network import ExpressionNetwork
 from training.models.region_attention import region_bias
 
 _CHUNK = 512
@@ -66,6 +67,11 @@ class ExpressionTask:
         load_base(base, self._module, grey)
         sample = self._pictures[:_SETTLE].float() / 255
         settle_norms(self._module, self._recipe.as_input(sample))
+
+    @property
+    def network(self) -> ExpressionNetwork:
+        """The same as :attr:`module`, as what it is."""
+        return self._module
 
     @property
     def module(self) -> nn.Module:

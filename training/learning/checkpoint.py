@@ -197,13 +197,13 @@ def save_weights(module: nn.Module, folder: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The contents of a checkpoint.
+    """The contents of a checkpoint, on the CPU, whatever device wrote it.
 
     Raises:
         RecipeError: when there is none, or it cannot be read.
     """
     try:
-        held: dict[str, Any] = torch.load(path, weights_only=True)
+        held: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise RecipeError(
             f"{path}: is not a checkpoint that can be read; remove it to begin again"

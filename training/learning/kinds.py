@@ -17,6 +17,8 @@ from training.errors import RecipeError
 from training.learning.recipe import Schedule, recipe_kind
 
 if TYPE_CHECKING:
+    import torch
+
     from training.learning.loop import Fitted, Task
 
 PLANNERS = {
@@ -38,6 +40,29 @@ SMALL_PICTURES = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """One of several parts of Training, which is evaluated and not learnt.
+
+    Attributes:
+        number: which, 1 … ``count``.
+        count: how many there are.
+    """
+
+    number: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """As a card calls it."""
+        return f"fold {self.number} of {self.count}"
+
+    @property
+    def left_out(self) -> str:
+        """What a card says of what was learnt."""
+        return f"without {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class FitRequest:
     """What the command line asks a kind to do.
 
@@ -53,6 +78,7 @@ class FitRequest:
         device: what to learn on, as for :func:`training.learning.processes.device_of`.
         watts: what the machine is taken to draw while it learns; the card estimates the energy with
             it.
+        fold: the part of Training that is evaluated and not learnt; None: the data's own split.
     """
 
     recipe: Path
@@ -65,6 +91,7 @@ class FitRequest:
     resume: bool = False
     device: str = "cpu"
     watts: float | None = None
+    fold: Fold | None = None
 
     def run_folder(self, name: str) -> Path:
         """Another run's folder: it lies beside this run's, or is that of a published model.
@@ -92,12 +119,14 @@ class Plan:
         seed: of every random choice.
         publish: writes the int8 model and its card from the trained network, and returns the path
             of the card.
+        first_stage: learns on a device what the task begins with, before the loop; None: nothing.
     """
 
     task: Task
     schedule: Schedule
     seed: int
     publish: Callable[[Fitted], Path]
+    first_stage: Callable[[torch.device], None] | None = None
 
 
 def plan(request: FitRequest) -> Plan:

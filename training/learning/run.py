@@ -28,6 +28,8 @@ def train(request: FitRequest) -> Path:
     resumes = request.resume and (request.out / RECIPE).exists()
     if not resumes:
         _keep_recipe(request)
+    if prepared.first_stage is not None:
+        prepared.first_stage(device)
     fitted = fit(
         prepared.task,
         prepared.schedule,
@@ -53,6 +55,8 @@ def search_lr(request: FitRequest, rates: RateRange) -> tuple[float, Path]:
     """
     device = device_of(request.device)
     prepared = plan(request)
+    if prepared.first_stage is not None:
+        prepared.first_stage(device)
     result = find_lr(prepared.task, prepared.schedule, rates, seed=prepared.seed, device=device)
     _, picture = write_range_test(result, request.out)
     return result.suggested, picture

@@ -3,7 +3,8 @@
 Both have a column ``id`` (or ``file``) that names the picture, and either a column ``label`` or one
 column of probabilities for each category, or both; other columns are ignored. Rows belong together
 by their id, whatever their order. The categories are the eight of FER+ or the seven of FER2013, and
-both tables use the same names.
+both tables use the same names. Where the truth has a column ``covered``, each of its values is
+evaluated by itself as well.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from training.data.datasets import EXPRESSIONS, FER2013
 from training.data.tables import table_rows
 from training.errors import DataError
 from training.measuring.calibration import Calibration, calibration
+from training.measuring.covered import COLUMN, NOTHING, covered_table
 from training.measuring.metrics import Figures, classification_figures
 from training.measuring.tables import figures_text
 
@@ -45,10 +47,17 @@ class AnswerTable:
 
 @dataclass(frozen=True, slots=True)
 class TableEvaluation:
-    """Figures of the answers of a program; the calibration only where it gave probabilities."""
+    """Figures of the answers of a program.
+
+    Attributes:
+        figures: of all pictures.
+        calibration: None where the program gave no probabilities.
+        covered: what is covered → figures of those pictures; empty where the truth does not say.
+    """
 
     figures: Figures
     calibration: Calibration | None
+    covered: dict[str, Figures]
 
     def as_json(self) -> dict[str, object]:
         """Plain values for ``json``, with the keys of an evaluated model."""
@@ -56,14 +65,18 @@ class TableEvaluation:
         if self.calibration is not None:
             figures["calibration_error"] = self.calibration.error
             figures["calibration"] = {"predictions": asdict(self.calibration)}
+        if self.covered:
+            figures["covered"] = {name: one.as_json() for name, one in self.covered.items()}
         return figures
 
     def as_text(self) -> str:
         """The table for people."""
-        text = figures_text(PROTOCOL, self.figures)
-        if self.calibration is None:
-            return text
-        return f"{text}\ncalibration error {self.calibration.error:.3f}"
+        parts = [figures_text(PROTOCOL, self.figures)]
+        if self.calibration is not None:
+            parts.append(f"calibration error {self.calibration.error:.3f}")
+        if self.covered:
+            parts.append("\n" + covered_table(PROTOCOL, self.covered))
+        return "\n".join(parts)
 
 
 def evaluate_tables(predictions: Path, truth: Path) -> TableEvaluation:
@@ -83,10 +96,32 @@ def evaluate_tables(predictions: Path, truth: Path) -> TableEvaluation:
     wanted = np.array([true.labels[name] for name in order], dtype=np.int64)
     chosen = np.array([predicted.labels[name] for name in order], dtype=np.int64)
     shares = np.stack([predicted.shares[name] for name in order]) if predicted.shares else None
+    covered = {
+        name: classification_figures(wanted[rows], chosen[rows], labels)
+        for name, rows in _covered(truth, true_rows, order).items()
+    }
     return TableEvaluation(
         classification_figures(wanted, chosen, labels),
         None if shares is None else calibration(shares, wanted),
+        covered,
     )
+
+
+def _covered(
+    path: Path, rows: dict[str, tuple[int, Cells]], order: Sequence[str]
+) -> dict[str, NDArray[np.bool_]]:
+    """What is covered → bool, one for each id of ``order``; nothing without such a column."""
+    if COLUMN not in next(iter(rows.values()))[1]:
+        return {}
+    values = {name: cells[COLUMN].strip() for name, (_, cells) in rows.items()}
+    for name, value in values.items():
+        if not value:
+            raise DataError(
+                f"{path}: row {rows[name][0]}, column {COLUMN}: is empty; say what is covered in "
+                f"that picture, or {NOTHING}"
+            )
+    each = np.array([values[name] for name in order])
+    return {value: each == value for value in dict.fromkeys(values.values())}
 
 
 def _rows_by_id(path: Path) -> dict[str, tuple[int, Cells]]:

@@ -5,7 +5,7 @@ section of a recipe that builds it. ``architectures.py`` lists the sections.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,7 +39,7 @@ class RegionNetwork(ExpressionNetwork):
 
     Only then is a logit a sum over the regions, so that
     :class:`training.models.evidence.WithEvidence` can take it apart exactly. A subclass sets
-    ``dropout`` and ``heads`` (:func:`heads_on`) and gives its features.
+    ``dropout`` and ``heads`` (:func:`heads_on`) and gives the steps to its features.
 
     Attributes:
         dropout: applied to the mean features while training.
@@ -51,9 +51,19 @@ class RegionNetwork(ExpressionNetwork):
         """N × 1 × H × W, float, normalised → the logits of each head, each N × its size."""
         return self.logits(self.features(x))
 
-    def features(self, x: Tensor) -> Tensor:
-        """N × 1 × H × W → what the last stage makes of each region, N × C × h × w."""
+    def steps(self) -> Sequence[nn.Module]:
+        """What a picture goes through, one after the other, until it is features."""
         raise NotImplementedError
+
+    def stage_ends(self) -> tuple[int, ...]:
+        """After how many steps each stage ends; the last one ends at the last step or before it."""
+        raise NotImplementedError
+
+    def features(self, x: Tensor) -> Tensor:
+        """N × 1 × H × W → what the last step makes of each region, N × C × h × w."""
+        for step in self.steps():
+            x = step(x)
+        return x
 
     def logits(self, features: Tensor) -> tuple[Tensor, ...]:
         """N × C × h × w → the logits of each head in order, linear in the mean over h and w."""
@@ -76,10 +86,13 @@ class StagedNetwork(RegionNetwork):
         """The stem, each stage (or block), the heads."""
         return (self.stem, *self.stages, self.heads)
 
-    def features(self, x: Tensor) -> Tensor:
-        """N × 1 × H × W → what the last stage makes of each region, N × C × h × w."""
-        features: Tensor = self.stages(self.stem(x))
-        return features
+    def steps(self) -> Sequence[nn.Module]:
+        """The stem, each stage (or block)."""
+        return (self.stem, *self.stages)
+
+    def stage_ends(self) -> tuple[int, ...]:
+        """After the stem each stage is one step."""
+        return tuple(range(2, len(self.stages) + 2))
 
 
 def mean_over_regions(features: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ applications". It pads as TensorFlow does, so that the filters of a TFLite file 
 (:mod:`training.expression.bases.mobilenet_tflite`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -92,12 +92,13 @@ class MobileNet(RegionNetwork):
         """The first convolution, each of the thirteen pairs, the heads."""
         return (self.stem, *self.blocks, self.heads)
 
-    def features(self, x: Tensor) -> Tensor:
-        """N × 1 × H × W → what the last pair makes of each region, N × C × h × w."""
-        features: Tensor = self.stem(x)
-        for block in self.blocks:
-            features = block(features)
-        return features
+    def steps(self) -> Sequence[nn.Module]:
+        """The first convolution, each pair."""
+        return (self.stem, *self.blocks)
+
+    def stage_ends(self) -> tuple[int, ...]:
+        """Each pair is a stage."""
+        return tuple(range(2, len(self.blocks) + 2))
 
 
 class MobileNetSection(NetworkSection):

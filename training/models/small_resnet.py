@@ -4,6 +4,7 @@ It uses only operations that run as int8 everywhere: convolution, addition, ReLU
 connection, and, if regions are weighed, the logistic function and a product.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -70,8 +71,13 @@ class SmallResNet(StagedNetwork):
         if region_attention:
             stages.append(RegionAttention(widths[-1]))
         self.stages = nn.Sequential(*stages)
+        self._blocks = tuple(blocks)
         self.dropout = nn.Dropout(dropout)
         self.heads = heads_on(widths[-1], heads)
+
+    def stage_ends(self) -> tuple[int, ...]:
+        """Each block is a step; region attention follows the last stage."""
+        return tuple(1 + count for count in itertools.accumulate(self._blocks))
 
 
 class ResidualShape(NetworkSection):

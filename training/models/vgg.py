@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import nn
 
 from training.models.expression_network import NetworkSection, RegionNetwork, heads_on
 from training.models.layers import convolution
@@ -52,12 +52,14 @@ class Vgg(RegionNetwork):
         """Each stage, the heads."""
         return (*self.stages, self.heads)
 
-    def features(self, x: Tensor) -> Tensor:
-        """N × 1 × H × W → what the last stage makes of each region, N × C × h × w."""
-        features: Tensor = self.stages[0](x)
-        for stage in self.stages[1:]:
-            features = stage(self.halve(features))
-        return features
+    def steps(self) -> Sequence[nn.Module]:
+        """The first stage; then a maximum and a stage in turns."""
+        rest = ((self.halve, stage) for stage in self.stages[1:])
+        return (self.stages[0], *itertools.chain.from_iterable(rest))
+
+    def stage_ends(self) -> tuple[int, ...]:
+        """After one step, then after two more each."""
+        return tuple(range(1, 2 * len(self.stages), 2))
 
 
 class VggSection(NetworkSection):

@@ -65,7 +65,8 @@ def gather(recipes: Sequence[Path], runs: Path, request: FitRequest) -> list[Sys
     Args:
         recipes: TOML files of kind ``expression``.
         runs: folder of the run folders.
-        request: data, device and base of a run that has to learn.
+        request: data and device of a run that has to learn; its ``weights`` are the file that the
+            recipes begin with, or a folder that holds what each of them names.
 
     Raises:
         RecipeError: when a recipe cannot be used, or is not the one that its run was made by.
@@ -79,18 +80,34 @@ def gather(recipes: Sequence[Path], runs: Path, request: FitRequest) -> list[Sys
         card = folder / f"{form.name}.json"
         if card.exists():
             log.info("%d of %d: %s is finished", number, len(recipes), path.stem)
-            _refuse_another(folder, path, form)
+            refuse_another(folder, path, form)
         else:
             log.info("%d of %d: %s learns", number, len(recipes), path.stem)
-            weights = request.weights if form.base is not None else None
+            base = _base_of(form, request.weights)
             card = train(
-                replace(request, recipe=path, out=folder, weights=weights, resume=not request.small)
+                replace(request, recipe=path, out=folder, weights=base, resume=not request.small)
             )
         systems.append(_load(form, card))
     return systems
 
 
-def _refuse_another(folder: Path, path: Path, form: ExpressionRecipe) -> None:
+def _base_of(form: ExpressionRecipe, weights: Path | None) -> Path | None:
+    """The file that a recipe begins with; None where it needs none, or none is given."""
+    needed = form.weights_needed
+    if needed is None or weights is None:
+        return None
+    inside = weights / needed
+    if inside.exists():
+        return inside
+    return weights
+
+
+def refuse_another(folder: Path, path: Path, form: ExpressionRecipe) -> None:
+    """Make sure that a finished run was made by the recipe as it is now.
+
+    Raises:
+        RecipeError: it was not.
+    """
     kept = folder / RECIPE
     if kept.exists() and load_recipe(kept, ExpressionRecipe) != form:
         raise RecipeError(
@@ -101,7 +118,7 @@ def _refuse_another(folder: Path, path: Path, form: ExpressionRecipe) -> None:
 
 def _load(form: ExpressionRecipe, card: Path) -> System:
     model = load_model(card, kind="expression")
-    return System(form, model, _curves(card.parent / CURVES), form.base)
+    return System(form, model, _curves(card.parent / CURVES), form.weights_needed)
 
 
 def _curves(path: Path) -> tuple[dict[str, float], ...]:

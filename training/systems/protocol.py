@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from edge_agent.appliance.processor import this_processor
 from training.data.datasets import FER2013, Faces
 from training.measuring.compare import McNemar, mcnemar
+from training.measuring.covered import CoveredRow, covered_rows
 from training.measuring.evaluate import answers_by_protocol, evaluate_logits, run_model
 from training.measuring.metrics import Figures
 from training.measuring.timing import median_milliseconds
+from training.models.region_attention import RegionAttentionSection
+from training.models.small_resnet import ResidualShape, SmallResNetSection
 from training.systems.gather import System
 
 
@@ -26,6 +29,7 @@ class Evaluated:
         right: protocol → bool, one for each picture that the protocol counts.
         milliseconds: median of one inference, in turns with the other systems.
         file_bytes: size of the int8 file.
+        covered: the same figures with a part of each face covered, first with nothing covered.
     """
 
     system: System
@@ -33,6 +37,7 @@ class Evaluated:
     right: dict[str, NDArray[np.bool_]]
     milliseconds: float
     file_bytes: int
+    covered: tuple[CoveredRow, ...]
 
     @property
     def name(self) -> str:
@@ -89,7 +94,8 @@ def compare_systems(systems: Sequence[System], faces: Faces, title: str) -> Comp
         right = {name: one.predicted == one.truth for name, one in by_protocol.items()}
         size = system.model.path.stat().st_size
         figures = evaluate_logits(answers, faces).by_protocol
-        evaluated.append(Evaluated(system, figures, right, milliseconds, size))
+        covered = covered_rows(system.model, faces)
+        evaluated.append(Evaluated(system, figures, right, milliseconds, size, covered))
     tests = {
         protocol: tuple(
             (one.name, other.name, mcnemar(one.right[protocol], other.right[protocol]))
@@ -99,6 +105,24 @@ def compare_systems(systems: Sequence[System], faces: Faces, title: str) -> Comp
     }
     missed = _missed(logits, faces)
     return Comparison(title, tuple(evaluated), tests, missed, this_processor().described())
+
+
+def backbone_pairs(evaluated: Sequence[Evaluated]) -> list[tuple[Evaluated, Evaluated]]:
+    """Each system with region attention, beside the one that is its backbone alone."""
+    pairs = []
+    for one in evaluated:
+        network = one.system.recipe.network
+        if not isinstance(network, RegionAttentionSection):
+            continue
+        for other in evaluated:
+            alone = other.system.recipe.network
+            if isinstance(alone, SmallResNetSection) and _shape(alone) == _shape(network):
+                pairs.append((one, other))
+    return pairs
+
+
+def _shape(network: ResidualShape) -> tuple[tuple[int, ...], ...]:
+    return network.widths, network.blocks, network.strides
 
 
 def _missed(logits: Sequence[dict[str, NDArray[np.float32]]], faces: Faces) -> tuple[Missed, ...]:

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.measuring.compare import McNemar
+from training.measuring.compare import McNemar, mcnemar
+from training.measuring.covered import COVERS, macro
 from training.measuring.evaluate import PROTOCOLS
 from training.measuring.figures import confusion_png
-from training.systems.protocol import Comparison, Evaluated
+from training.systems.protocol import Comparison, Evaluated, backbone_pairs
 
 MARKDOWN = "systems.md"
 PAGE = "systems.html"
@@ -37,6 +38,16 @@ img { max-width: 100%; height: auto; }
 @media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #14191f; }
   img { background: #fff; } }
 """
+
+_COVERED = (
+    f"{'; '.join(f'{cover.name}: {cover.does}' for cover in COVERS)}. Precision, recall and F1 are "
+    "means over the categories; points are lost against the same faces with nothing covered."
+)
+
+_BACKBONES = (
+    "The same backbone with and without regions, on the same covered faces; p by McNemar's exact "
+    "test, not corrected for their number."
+)
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -102,6 +113,32 @@ def _recalls(comparison: Comparison, protocol: str) -> Table:
     return ("recall", *labels), rows
 
 
+def _covered(comparison: Comparison, protocol: str) -> Table:
+    head = ("system", "covered", "right", "precision", "recall", "F1", "points lost")
+    rows = []
+    for one in comparison.evaluated:
+        for row in one.covered:
+            figures = row.figures[protocol]
+            precision, recall, f1 = macro(figures)
+            lost = 100 * (one.figures[protocol].accuracy - figures.accuracy)
+            shares = (f"{value:.3f}" for value in (precision, recall, f1))
+            rows.append([one.name, row.name, f"{figures.accuracy:.2%}", *shares, f"{lost:.1f}"])
+    return head, rows
+
+
+def _backbones(comparison: Comparison, protocol: str) -> Table:
+    head = ("with regions", "without", "covered", "right", "right without", "points", "p")
+    rows = []
+    for one, other in backbone_pairs(comparison.evaluated):
+        for row, bare in zip(one.covered, other.covered, strict=True):
+            accuracy = row.figures[protocol].accuracy
+            without = bare.figures[protocol].accuracy
+            test = mcnemar(row.right[protocol], bare.right[protocol])
+            cells = [f"{accuracy:.2%}", f"{without:.2%}", f"{100 * (accuracy - without):+.1f}"]
+            rows.append([one.name, other.name, row.name, *cells, f"{test.p:.3g}"])
+    return head, rows
+
+
 def _missed(comparison: Comparison) -> Table:
     head = ("picture", "labelled", *(f"{one.name} says" for one in comparison.evaluated))
     rows = [[str(one.index + 1), one.label, *one.answers] for one in comparison.missed[:_SHOWN]]
@@ -135,6 +172,11 @@ def _parts(comparison: Comparison) -> list[tuple[str, str, Table]]:
             )
         )
         parts.append((f"Recall, {PROTOCOLS[name]}", "", _recalls(comparison, name)))
+    for name in comparison.tests:
+        parts.append((f"Covered faces, {PROTOCOLS[name]}", _COVERED, _covered(comparison, name)))
+        if backbone_pairs(comparison.evaluated):
+            title = f"Region attention beside its backbone, {PROTOCOLS[name]}"
+            parts.append((title, _BACKBONES, _backbones(comparison, name)))
     if count:
         parts.append(
             (

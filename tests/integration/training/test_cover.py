@@ -17,10 +17,10 @@ from edge_agent.vision.cover import CoverDetector
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.training_runs import NEEDS_TRAINING, training_here
 from training.covers.crops import Crops, save_crops
-from training.covers.drawn import THINGS
 from training.covers.fit import Asked, plan_cover
 from training.covers.recipe import CoverRecipe
 from training.covers.task import CoverTask, face_weights, known_label, over
+from training.data.drawn import THINGS
 from training.errors import DataError
 from training.learning.kinds import FitRequest
 from training.learning.recipe import load_recipe

@@ -23,11 +23,11 @@ from training.data.datasets import EXPRESSIONS
 from training.errors import RecipeError
 from training.expression.explain import (
     Explained,
-    blocks_of_stage,
     explain_faces,
     grad_cam,
     open_run,
     peak,
+    steps_of_stage,
     upper_share,
 )
 from training.expression.explain_report import artefacts, summary
@@ -59,6 +59,11 @@ def two_stages() -> str:
         .replace("blocks = [1]", "blocks = [2, 1]")
         .replace("strides = [2]", "strides = [2, 2]")
     )
+
+
+def with_network(section: str) -> str:
+    head, rest = tiny_recipe().split("[network]")
+    return f"{head}[network]\n{section}\n[schedule]{rest.split('[schedule]')[1]}"
 
 
 @pytest.fixture
@@ -105,10 +110,58 @@ def test_a_recipe_of_another_network_or_kind_is_refused(run_folder: Path, tmp_pa
 
 
 def test_a_stage_that_the_network_does_not_have_is_refused(run_folder: Path) -> None:
-    _, recipe = open_run(run_folder)
-    assert [blocks_of_stage(recipe, stage) for stage in (None, 1, 2)] == [2, 2, 3]
-    with pytest.raises(RecipeError, match="--stage 3: the network of fast-m has stages 1 to 2"):
-        blocks_of_stage(recipe, 3)
+    network, _ = open_run(run_folder)
+    assert [steps_of_stage(network, stage) for stage in (None, 1, 2)] == [3, 3, 4]
+    with pytest.raises(RecipeError, match="--stage 3: the network has stages 1 to 2"):
+        steps_of_stage(network, 3)
+
+
+@pytest.mark.parametrize(
+    ("section", "why"),
+    [
+        ('architecture = "plain-cnn"\nwidths = [4, 8]\nhidden = 16', "plain-cnn joins all places"),
+        (
+            'architecture = "region-attention"\nwidths = [4, 8]\nblocks = [1]\nstrides = [2]',
+            "region-attention weighs seven overlapping views",
+        ),
+    ],
+)
+def test_a_network_without_an_exact_map_is_refused_with_what_can_be_done(
+    tmp_path: Path, section: str, why: str
+) -> None:
+    run = write_run(tmp_path / "run", with_network(section))
+
+    with pytest.raises(RecipeError, match=f"{why}.*evaluate --covered"):
+        open_run(run)
+
+
+@pytest.mark.parametrize(
+    ("section", "stages"),
+    [
+        ('architecture = "vgg"\nwidths = [4, 8, 8]\nconvolutions = [1, 1, 1]', 3),
+        ('architecture = "resnet18"\nwidth = 4\nreduction = 2', 4),
+        ('architecture = "mobilenet"\nwidth = 0.1\nstem_stride = 1', 13),
+        (
+            'architecture = "depthwise-resnet"\nwidths = [4, 8]\nblocks = [2]\nstrides = [2]',
+            1,
+        ),
+    ],
+)
+def test_every_network_with_regions_is_explained_exactly(
+    tmp_path: Path, section: str, stages: int
+) -> None:
+    network, recipe = open_run(write_run(tmp_path / "run", with_network(section)))
+    named = [(f"{i}.png", picture) for i, picture in enumerate(faces(2).pictures)]
+
+    maps = explain_faces(network, recipe, named, category="anger", stage=stages)
+
+    pictures = recipe.as_input(torch.from_numpy(faces(2).pictures).unsqueeze(1).float() / 255)
+    with torch.no_grad():
+        logits = network(pictures)[0][:, EXPRESSIONS.index("anger")]
+    assert len(network.stage_ends()) == stages
+    for face, logit in zip(maps, logits, strict=True):
+        assert face.cam.sum() == pytest.approx(float(logit), abs=1e-4)
+        assert face.grad_cam.shape == face.cam.shape
 
 
 def test_without_a_face_that_can_be_read_nothing_is_written(
@@ -155,7 +208,7 @@ def test_at_the_last_stage_grad_cam_is_the_positive_part_of_cam_without_the_bias
     pictures = torch.randn(4, 1, 48, 48)
     wanted = torch.tensor([0, 3, 3, 7])
 
-    found = grad_cam(network, pictures, wanted, blocks=3)
+    found = grad_cam(network, pictures, wanted, steps=4)
 
     head = network.heads["expression"]
     assert isinstance(head, torch.nn.Linear)

@@ -28,7 +28,7 @@ def finished(runs: Path, name: str) -> Path:
 
 def request(folder: Path) -> FitRequest:
     return FitRequest(
-        Path("none"), folder / "data.csv", None, folder, folder / "cache", weights=folder / "base"
+        Path("none"), folder / "data.csv", None, folder, folder / "cache", weights=folder / "bases"
     )
 
 
@@ -45,6 +45,10 @@ def test_finished_runs_are_loaded_and_others_go_on(
     finished(tmp_path, NAMES[0])
     recipes = [RECIPES / f"{name}.toml" for name in NAMES]
 
+    base = tmp_path / "bases" / "mobilenet_v1_0.5_160_quant.tflite"
+    base.parent.mkdir()
+    base.touch()
+
     systems = gather(recipes, tmp_path, request(tmp_path))
 
     assert [system.recipe.name for system in systems] == list(NAMES)
@@ -53,7 +57,7 @@ def test_finished_runs_are_loaded_and_others_go_on(
     (one,) = asked
     assert (one.recipe, one.out) == (recipes[1], tmp_path / NAMES[1])
     assert one.resume, "it goes on after its last epoch"
-    assert one.weights == tmp_path / "base"
+    assert one.weights == base, "of a folder each takes the file that it names"
 
 
 def test_a_run_of_another_recipe_is_not_taken_for_this_one(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.support.vision.stripes import stripe_faces, stripe_model
 from training.expression.recipe import ExpressionRecipe
 from training.learning.recipe import load_recipe
 from training.systems.gather import System
-from training.systems.protocol import Comparison, compare_systems
+from training.systems.protocol import Comparison, backbone_pairs, compare_systems
 from training.systems.report import report_files
 
 pytestmark = pytest.mark.training
@@ -52,6 +52,26 @@ def test_each_pair_is_tested_and_what_all_get_wrong_is_named(comparison: Compari
     assert all(one.label not in one.answers for one in comparison.missed)
 
 
+def test_region_attention_stands_beside_its_own_backbone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.systems.report.confusion_png", lambda *_: b"matrix")
+    monkeypatch.setattr("training.systems.report._curves", lambda _: b"curves")
+    names = ("region-attention", "region-attention-none", "depthwise")
+    systems = [system(tmp_path, name) for name in names]
+    faces = stripe_faces(28)
+
+    compared = compare_systems(systems, faces, "Stripes")
+
+    assert [(one.name, other.name) for one, other in backbone_pairs(compared.evaluated)] == [
+        ("region-attention", "region-attention-none")
+    ]
+    text = report_files(compared, faces.pictures)["systems.md"].decode()
+    assert "## Region attention beside its backbone, FER+ majority" in text
+    assert "| region-attention | region-attention-none | eyes |" in text
+    assert text.count("| +0.0 | 1 |") == 14, "the same file gives the same answers"
+
+
 def test_the_report_holds_every_figure_and_only_one_file_holds_pictures(
     comparison: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +91,10 @@ def test_the_report_holds_every_figure_and_only_one_file_holds_pictures(
     assert comparison.processor in text
     assert "| cnn-transfer | mobilenet_v1_0.5_160_quant.tflite |" in text
     assert f"{accuracy:.2%}" in text
+    assert "## Covered faces, FER2013" in text
+    row = comparison.evaluated[1].covered[-1]
+    assert f"| cnn-transfer | glasses | {row.figures['fer2013'].accuracy:.2%} |" in text
+    assert f"| cnn-scratch | nothing | {accuracy:.2%} |" in text
     page = files["systems.html"].decode()
     assert f"<td>{accuracy:.2%}</td>" in page
     assert "all-wrong.png" not in text, "a committed report shows nobody's face"

@@ -7,7 +7,7 @@ import pytest
 
 from edge_agent.vision.align import crop_face
 from tests.support.vision.portraits import detector, smiling
-from training.covers.drawn import THINGS, Pixels, Thing
+from training.data.drawn import THINGS, Pixels, Thing
 
 MOUTH = np.s_[34:39, 17:31]
 MOST = 0.65
