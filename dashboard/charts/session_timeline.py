@@ -65,13 +65,13 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Points of a line that goes through, as SVG writes them, and what it shows.
+    """A line that goes through, as SVG writes its path, and what it shows.
 
     ``dots`` are those points of a kind that is measured now and then. ``second`` is whether it is
     of the session laid over.
     """
 
-    points: str
+    path: str
     dots: tuple[tuple[float, float], ...]
     colour: str
     second: bool
@@ -106,6 +106,14 @@ class Strip:
     top: float
     bottom: float
     bars: tuple[Box, ...]
+
+    def shapes(self) -> dict[str, str]:
+        """Return one SVG path for all bars of each name: a third of the bytes of a shape a bar."""
+        paths: dict[str, str] = {}
+        for bar in self.bars:
+            left, top, width, height = (f"{v:g}" for v in (bar.x, bar.y, bar.width, bar.height))
+            paths[bar.name] = f"{paths.get(bar.name, '')}M{left} {top}h{width}v{height}h-{width}z"
+        return paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,8 +340,18 @@ def _lines(
     for piece in pieces:
         is_sparse = not kind.spec.stream or len(piece) == 1
         dots = tuple(piece) if is_sparse else ()
-        points = " ".join(f"{x},{y}" for x, y in piece)
-        yield Line(points, dots, kind.spec.colour, second)
+        yield Line(_path(piece), dots, kind.spec.colour, second)
+
+
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    """Write a line as steps from place to place: shorter than the places, and more alike."""
+    (x, y), *others = places
+    path = f"M{x:g} {y:g}"
+    for next_x, next_y in others:
+        path += f"l{round(next_x - x, 1):g} {round(next_y - y, 1):g}"
+        x = next_x
+        y = next_y
+    return path
 
 
 def _time_ticks(axis: _Axis) -> tuple[Tick, ...]:
