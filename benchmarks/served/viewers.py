@@ -129,8 +129,8 @@ def pages(door: Door) -> list[str]:
         for route in one.router.routes
         if isinstance(route, APIRoute) and "GET" in route.methods and "{" not in route.path
     }
-    asked = sorted(one for one in paths - COMPUTING if not one.startswith("/api/"))
-    return [path for path in asked if door.status(path) == (200, "text/html")]
+    addresses = sorted(one for one in paths - COMPUTING if not one.startswith("/api/"))
+    return [path for path in addresses if door.status(path) == (200, "text/html")]
 
 
 def trends(end: int) -> list[str]:

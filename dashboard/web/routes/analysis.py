@@ -54,7 +54,7 @@ def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> R
     query = AnalysisQuery()
     analysis = None
     fields = request.query_params.multi_items()
-    asked = urlencode([field for field in fields if field[0] != "whole"])
+    address_query = urlencode([field for field in fields if field[0] != "whole"])
     try:
         query = query_of(field for field in fields if field[0] != "whole")
         analysis = _analyse(reader, options, query)
@@ -68,8 +68,8 @@ def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> R
         status_code=422 if problem else 200,
         problem=problem,
         whole=request.query_params.get("whole") == "yes",
-        asked=asked,
-        whole_address=f"/analysis?{asked}&whole=yes".replace("?&", "?"),
+        address_query=address_query,
+        whole_address=f"/analysis?{address_query}&whole=yes".replace("?&", "?"),
         query=query,
         sessions=reader.session_list(),
         kinds=_offered(query, reader.recorded_kinds()),

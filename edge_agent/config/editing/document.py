@@ -170,18 +170,21 @@ def _set_rules(alerts: Any, wanted: Sequence[Mapping[str, Any]]) -> None:
         alerts.pop("rule", None)
         alerts["rule"] = tomlkit.aot()
     present: AoT = alerts["rule"]
-    names = {str(rule.get("name")) for rule in wanted}
+    places = {str(table.get("name")): place for place, table in enumerate(present)}
+    kept = {places.pop(name): rule for rule in wanted if (name := str(rule.get("name"))) in places}
+    new = [rule for rule in wanted if not any(rule is one for one in kept.values())]
     for place in reversed(range(len(present))):
-        if str(present[place].get("name")) not in names:
+        if place in kept:
+            _set_rule(present[place], kept[place])
+        else:
             del present[place]
-    tables = {str(table["name"]): table for table in present}
-    for rule in wanted:
-        table = tables.get(str(rule.get("name")))
-        if table is None:
-            present.append(tomlkit.item(dict(rule)))
-            continue
-        for key in [key for key in table if key not in rule]:
-            del table[key]
-        for key, value in rule.items():
-            if table.get(key) != value:
-                _set(table, key, value)
+    for rule in new:
+        present.append(tomlkit.item(dict(rule)))
+
+
+def _set_rule(table: Any, rule: Mapping[str, Any]) -> None:
+    for key in [key for key in table if key not in rule]:
+        del table[key]
+    for key, value in rule.items():
+        if table.get(key) != value:
+            _set(table, key, value)

@@ -38,7 +38,7 @@ SHIPPED = Path(__file__).parents[4] / "config" / "affect-edge.toml"
 TEXT = """\
 # ours
 [camera]
-fps = 15.0      # frames a second
+fps = 15.0      # frames per second
 
 [mqtt]
 password = "very secret"
@@ -84,7 +84,7 @@ def test_a_value_comes_with_its_source_and_no_secret_is_shown(
 
 def test_comments_and_columns_stay_and_what_is_left_out_is_gone(file: ConfigFile) -> None:
     text = with_changes(file.text, {"camera.fps": 7.5, "vitals.simulated.enabled": True})
-    assert "# ours\n[camera]\nfps = 7.5       # frames a second\n" in text
+    assert "# ours\n[camera]\nfps = 7.5       # frames per second\n" in text
     assert checked(ConfigFile(file.path, text)).vitals.simulated.enabled
     assert "fps" not in with_changes(file.text, {"camera.fps": None})
     shipped = SHIPPED.read_text(encoding="utf-8")
