@@ -127,7 +127,7 @@ def pages(door: Door) -> list[str]:
         route.path
         for one in find_pages(routes)
         for route in one.router.routes
-        if isinstance(route, APIRoute) and "GET" in route.methods and "{" not in route.path
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()) and "{" not in route.path
     }
     addresses = sorted(one for one in paths - COMPUTING if not one.startswith("/api/"))
     return [path for path in addresses if door.status(path) == (200, "text/html")]

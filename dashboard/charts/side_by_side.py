@@ -83,10 +83,10 @@ def side_by_side(
     labels = dict.fromkeys([*reversed(each[0]), *reversed(each[1])])
     rows = []
     for label in labels:
-        found = [conditions.get(label) for conditions in each]
-        vitals = [one.vitals if one else {} for one in found]
+        summaries = [conditions.get(label) for conditions in each]
+        vitals = [one.vitals if one else {} for one in summaries]
         pairs = [Pair(kind, *(_mean(known, kind) for known in vitals)) for kind in kinds]
-        expressions = tuple(_strongest(one.expression if one else None) for one in found)
+        expressions = tuple(_strongest(one.expression if one else None) for one in summaries)
         rows.append(Row(label, tuple(pairs), expressions))
     return rows
 

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import PHONE, has_sideways_scroll, logged_in, watched_page
@@ -33,11 +32,9 @@ def test_a_setting_and_a_rule_go_from_the_form_into_the_file(
             new.get_by_label("name").fill("no-face")
             new.get_by_label("when").select_option("face")
             assert not has_sideways_scroll(page)
-            assert Axe().run(page).response["violations"] == []
             page.get_by_role("button", name="Show what would change").click()
             expect(page.get_by_role("region", name="Changed lines")).to_contain_text("+fps = 10")
             assert not has_sideways_scroll(page)
-            assert Axe().run(page).response["violations"] == []
             page.get_by_role("button", name="Save").click()
             expect(page.get_by_role("status")).to_contain_text("is written")
     text = file.read_text(encoding="utf-8")

@@ -28,7 +28,7 @@ router = APIRouter(tags=["settings"], dependencies=[needs(Permission.ADMINISTER)
 NAVIGATION = NavigationEntry(
     title="Settings",
     path="/settings",
-    position=97,
+    position=93,
     icon="M4 7h9M17 7h3M15 4v6M4 17h3M11 17h9M9 14v6",
 )
 PAGE = "/settings"

@@ -13,8 +13,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
+from dashboard.web.configuration.changes import read_present
 from dashboard.web.configuration.form import changes_of, typed
-from dashboard.web.routes.administration import settings
 from edge_agent.config.editing.document import rules_of
 from edge_agent.config.editing.keys import key_named
 from tests.support.dashboard import client_of, log_in_as, set_up
@@ -187,5 +187,5 @@ def test_fields_are_read_as_they_are_meant() -> None:
     assert read("camera.fps", "fast") == "fast" and read("camera.rotate", "90") == 90
     assert read("alerts.sound", "on") is True and read("alerts.sound", "") is None
     assert read("vitals.prefer_sources", "strap\r\n\r\n cuff ") == ["strap", "cuff"]
-    assert changes_of(settings.read_present(None), {"camera.fps": " "}) == {}
+    assert changes_of(read_present(None), {"camera.fps": " "}) == {}
     assert json.dumps(read("alerts.quiet_from", "22:00")) == '"22:00"'
