@@ -12,7 +12,7 @@ from tests.support.browser import PHONE, has_sideways_scroll, logged_in, watched
 from tests.support.dashboard import DashboardProcess
 
 pytestmark = pytest.mark.browser
-SHIPPED = Path(__file__).parents[2] / "config" / "affect-edge.toml"
+SHIPPED = Path(__file__).parents[3] / "config" / "affect-edge.toml"
 
 
 def test_a_setting_and_a_rule_go_from_the_form_into_the_file(
