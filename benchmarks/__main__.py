@@ -49,6 +49,7 @@ LONG = frozenset(
         "soak",
         "study",
         "ten_years",
+        "viewers",
     }
 )
 

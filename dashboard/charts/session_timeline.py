@@ -1,7 +1,8 @@
 """The timeline of a session as shapes: conditions, expression and vitals on one axis.
 
 The page draws them as SVG, so that screen and paper show the same without a script. The axis is the
-time since the session's start; a second session is laid over the first by it.
+time since the session's start, or since a condition's; a second session is laid over the first by
+it.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Recording:
         vitals: readings by kind.
         conditions: in order of time.
         markers: in order of time.
+        zero_ms: what the axis counts from; ``None``: the start.
     """
 
     start_ms: int
@@ -49,6 +51,14 @@ class Recording:
     vitals: Mapping[VitalKind, VitalTrend]
     conditions: Sequence[ConditionInterval]
     markers: Sequence[Marker] = ()
+    zero_ms: int | None = None
+
+    @property
+    def zero(self) -> int:
+        """What the axis counts from, ms since 1970 (UTC)."""
+        if self.zero_ms is None:
+            return self.start_ms
+        return self.zero_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +75,13 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Points of a line that goes through, as SVG writes them, and what it shows.
+    """A line that goes through, as SVG writes its path, and what it shows.
 
     ``dots`` are those points of a kind that is measured now and then. ``second`` is whether it is
     of the session laid over.
     """
 
-    points: str
+    path: str
     dots: tuple[tuple[float, float], ...]
     colour: str
     second: bool
@@ -107,6 +117,14 @@ class Strip:
     bottom: float
     bars: tuple[Box, ...]
 
+    def shapes(self) -> dict[str, str]:
+        """Return one SVG path for all bars of each name: a third of the bytes of a shape a bar."""
+        paths: dict[str, str] = {}
+        for bar in self.bars:
+            left, top, width, height = (f"{v:g}" for v in (bar.x, bar.y, bar.width, bar.height))
+            paths[bar.name] = f"{paths.get(bar.name, '')}M{left} {top}h{width}v{height}h-{width}z"
+        return paths
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
@@ -137,14 +155,15 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Turns times since a session's start into places."""
+    """Turns times since a session's zero into places; ``first_ms`` is the earliest of them."""
 
     length_ms: int
     width: float
+    first_ms: int = 0
 
     def at(self, since_ms: float) -> float:
         """Return the place, kept within the axis."""
-        share = min(1.0, max(0.0, since_ms / self.length_ms))
+        share = min(1.0, max(0.0, (since_ms - self.first_ms) / self.length_ms))
         return round(_LEFT + share * (self.width - _LEFT - _RIGHT), 1)
 
 
@@ -185,7 +204,9 @@ def named_markers(markers: Iterable[Marker]) -> list[Marker]:
 
 
 def since_start(ms: float) -> str:
-    """Write a time since the start: ``4:05``, or ``1:04:05``."""
+    """Write a time since the start: ``4:05``, ``1:04:05``, or ``−0:30`` before it."""
+    if round(ms / 1000) < 0:
+        return f"−{since_start(-ms)}"
     seconds = round(ms / 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
@@ -195,16 +216,17 @@ def since_start(ms: float) -> str:
 
 
 def session_timeline(recordings: Sequence[tuple[str, Recording]], width: float) -> Timeline:
-    """Return the picture of one session, or of two that begin together.
+    """Return the picture of one session, or of two whose zeros lie at one place.
 
     Args:
         recordings: name and recording of each; a single one needs no name.
         width: of the picture; its text is 12 units high.
     """
-    length = max(max(1_000, one.end_ms - one.start_ms) for _, one in recordings)
-    axis = _Axis(length, width)
+    first = min(one.start_ms - one.zero for _, one in recordings)
+    last = max(one.end_ms - one.zero for _, one in recordings)
+    axis = _Axis(max(1_000, last - first), width, first)
     flags = tuple(
-        Tick(axis.at(marker.at.wall_ms - recordings[0][1].start_ms), str(number))
+        Tick(axis.at(marker.at.wall_ms - recordings[0][1].zero), str(number))
         for number, marker in enumerate(named_markers(recordings[0][1].markers), 1)
     )
     y = _FLAGS if flags else 4.0
@@ -239,8 +261,8 @@ def _strip(name: str, recording: Recording, axis: _Axis, y: float) -> Strip:
 
 def _bands(recording: Recording, axis: _Axis, y: float) -> Iterable[Box]:
     for condition in recording.conditions:
-        left = axis.at(condition.start_ms - recording.start_ms)
-        right = axis.at((condition.end_ms or recording.end_ms) - recording.start_ms)
+        left = axis.at(condition.start_ms - recording.zero)
+        right = axis.at((condition.end_ms or recording.end_ms) - recording.zero)
         width = round(right - left, 1)
         letters = int((width - 8) / _LETTER)
         text = condition.label
@@ -257,8 +279,8 @@ def _bars(recording: Recording, axis: _Axis, top: float) -> Iterable[Box]:
     shares = {emotion.value: trend.shares[emotion] for emotion in EMOTIONS}
     shares["uncertain"] = trend.uncertain
     for index, start in enumerate(trend.starts):
-        left = axis.at(start - recording.start_ms)
-        width = round(axis.at(start + trend.bucket_ms - recording.start_ms) - left, 1)
+        left = axis.at(start - recording.zero)
+        width = round(axis.at(start + trend.bucket_ms - recording.zero) - left, 1)
         foot = top + _SHARES
         for name, values in shares.items():
             height = round((values[index] or 0.0) * _SHARES, 1)
@@ -315,7 +337,7 @@ def _lines(
 ) -> Iterable[Line]:
     """Yield the line of a kind; one that comes all the time breaks where it was silent."""
     trend = recording.vitals[kind]
-    middle = trend.bucket_ms / 2 - recording.start_ms
+    middle = trend.bucket_ms / 2 - recording.zero
     known = [
         (start, (axis.at(start + middle), scale.at(value)))
         for start, value in zip(trend.starts, trend.mean, strict=True)
@@ -332,14 +354,25 @@ def _lines(
     for piece in pieces:
         is_sparse = not kind.spec.stream or len(piece) == 1
         dots = tuple(piece) if is_sparse else ()
-        points = " ".join(f"{x},{y}" for x, y in piece)
-        yield Line(points, dots, kind.spec.colour, second)
+        yield Line(_path(piece), dots, kind.spec.colour, second)
+
+
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    """Write a line as steps from place to place: shorter than the places, and more alike."""
+    (x, y), *others = places
+    path = f"M{x:g} {y:g}"
+    for next_x, next_y in others:
+        path += f"l{round(next_x - x, 1):g} {round(next_y - y, 1):g}"
+        x = next_x
+        y = next_y
+    return path
 
 
 def _time_ticks(axis: _Axis) -> tuple[Tick, ...]:
     room = 64.0  # a text and the space beside it
     most = max(2, int((axis.width - _LEFT - _RIGHT) / room))
     step = next((s for s in _STEPS_S if axis.length_ms / 1000 / s <= most), _STEPS_S[-1])
-    count = int(axis.length_ms / 1000 / step)
-    ticks = [Tick(axis.at(1000 * step * n), since_start(1000 * step * n)) for n in range(count + 1)]
-    return tuple(ticks)
+    earliest = math.ceil(axis.first_ms / 1000 / step)
+    latest = math.floor((axis.first_ms + axis.length_ms) / 1000 / step)
+    times = [1000 * step * number for number in range(earliest, latest + 1)]
+    return tuple(Tick(axis.at(ms), since_start(ms)) for ms in times)

@@ -21,6 +21,7 @@ from dashboard.web.guards.connections import GuardedListener, OnceAMinute
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, check_exposure
 from edge_agent.core.errors import ConfigError, ServerError
+from edge_agent.runtime.memory import share_one_heap
 from edge_agent.runtime.systemd import SystemdNotifier
 from edge_agent.store.database.lock import lock_for_reading
 
@@ -133,6 +134,7 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
         StoreError: the database cannot be used.
     """
     check_exposure(options)
+    share_one_heap()
     with (
         listen(options.host, options.port) as listener,
         lock_for_reading(options.database),

@@ -46,6 +46,7 @@ class DashboardOptions:
         prefer_sources: sources of vitals, the best first, of which one counts in a session.
         vision: how single pictures are read.
         alerts: what is watched and who is told.
+        config: the configuration file; ``None``: there is none, and the defaults hold.
     """
 
     data: Path
@@ -66,6 +67,7 @@ class DashboardOptions:
     prefer_sources: tuple[str, ...] = ()
     vision: VisionOptions = DEFAULT_OPTIONS
     alerts: AlertOptions = NO_ALERTS
+    config: Path | None = None
 
     @property
     def database(self) -> Path:
@@ -115,6 +117,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         prefer_sources=settings.vitals.prefer_sources,
         vision=vision_options(settings),
         alerts=alert_options(settings),
+        config=settings.file,
     )
 
 

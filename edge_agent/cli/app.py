@@ -19,6 +19,7 @@ from edge_agent.cli.alerts import alerts
 from edge_agent.cli.appliance import certificate, maintenance, rollback, update
 from edge_agent.cli.backup import backup, restore
 from edge_agent.cli.bench import bench
+from edge_agent.cli.config import config_group
 from edge_agent.cli.doctor import doctor
 from edge_agent.cli.export import export
 from edge_agent.cli.lsl import lsl
@@ -194,26 +195,13 @@ def model_verify(card: Path | None, config: Path | None, data: Path | None) -> N
         click.echo(f"{loaded.card.name} {loaded.card.version}: file, hash, labels and shapes agree")
 
 
-@cli.group("config")
-def config_group() -> None:
-    """The configuration."""
-
-
-@config_group.command("check")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
-@common_options
-def config_check(file: Path | None, config: Path | None, data: Path | None) -> None:
-    """Check a configuration file: unknown keys, wrong values, with their lines."""
-    load(file or config, data)
-    click.echo(f"{file or config or 'the configuration'} is right")
-
-
 participant.add_command(participant_describe)
 for _command in (
     alerts,
     analyse_video,
     bench,
     classify,
+    config_group,
     doctor,
     export,
     lsl,

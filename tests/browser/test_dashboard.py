@@ -254,10 +254,10 @@ def test_the_scripts_of_a_downloaded_bundle_print_the_numbers_of_the_analysis_pa
         page.goto(f"{dashboard.address}/analysis?sample=example")
         page.get_by_text("Every figure of every test").click()
         rows = page.locator("table.tests tbody tr:not(.group)")
+        expect(rows).to_have_count(9)
         shown = [
             [cell.strip() for cell in row.locator("th, td").all_inner_texts()] for row in rows.all()
         ]
-        assert len(shown) == 9
         page.goto(f"{dashboard.address}/export")
         prepare = page.get_by_role("button", name="Prepare the sessions")
         expect(prepare).to_be_disabled()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -104,7 +105,17 @@ def test_a_second_session_is_laid_over_the_first_and_leads_to_its_participant(
         page.get_by_label("Lay over it").select_option("SIM-11 · Example study (simulated)")
         page.get_by_role("button", name="Compare").click()
         expect(page.locator(".timeline-wide .timeline-second").first).to_be_visible()
-        expect(page.get_by_role("region", name="Means by condition of")).to_have_count(2)
+        table = page.get_by_role("region", name="Means by condition of two sessions")
+        expect(table.get_by_role("row")).to_have_count(19)
+        expect(table).to_contain_text("SIM-11, Example study (simulated)")
+        picture = page.locator(".timeline-wide")
+        expect(picture).to_have_accessible_description(re.compile(r"neutral: heart rate \d"))
+        page.get_by_label("Begin at").select_option("anger")
+        page.get_by_role("button", name="Compare").click()
+        expect(page).to_have_url(re.compile(r"sessions/12\?with=11&align=anger$"))
+        expect(page.get_by_role("heading", name="from the start of anger on")).to_be_visible()
+        edges = [picture.locator("rect.timeline-band[data-emotion=anger]").nth(n) for n in (0, 1)]
+        assert edges[0].get_attribute("x") == edges[1].get_attribute("x")
         page.get_by_role("link", name="SIM-12", exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Participant SIM-12")
         expect(page.get_by_role("region", name="Sessions of").get_by_role("row")).to_have_count(2)

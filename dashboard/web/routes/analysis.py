@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -42,15 +44,19 @@ NAVIGATION = NavigationEntry(
 
 @router.get("/analysis", include_in_schema=False)
 def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> Response:
-    """Show form, sentences, table and picture.
+    """Show form, results and effect sizes; folded parts and pictures only with ``whole=yes``.
 
-    A question that is wrong is answered beside its form.
+    They are many times larger than the rest, which is what a phone waits for, and no browser may
+    keep them: the page's script asks for them when somebody opens one. A question that is wrong is
+    answered beside its form.
     """
     problem = ""
     query = AnalysisQuery()
     analysis = None
+    fields = request.query_params.multi_items()
+    address_query = urlencode([field for field in fields if field[0] != "whole"])
     try:
-        query = query_of(request.query_params.multi_items())
+        query = query_of(field for field in fields if field[0] != "whole")
         analysis = _analyse(reader, options, query)
     except ValidationError as error:
         problem = " ".join(describe(error))
@@ -61,6 +67,9 @@ def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> R
         "analysis.html",
         status_code=422 if problem else 200,
         problem=problem,
+        whole=request.query_params.get("whole") == "yes",
+        address_query=address_query,
+        whole_address=f"/analysis?{address_query}&whole=yes".replace("?&", "?"),
         query=query,
         sessions=reader.session_list(),
         kinds=_offered(query, reader.recorded_kinds()),
@@ -124,11 +133,17 @@ def _analyse(reader: Reader, options: DashboardOptions, query: AnalysisQuery) ->
     return analyse(reader, query, face, options.prefer_sources)
 
 
+def _digest(response: AnalysisModel) -> str:
+    """Return a short name of an answer, the same as long as no number and no word of it changes."""
+    return hashlib.sha256(response.model_dump_json().encode()).hexdigest()[:12]
+
+
 def _shown(analysis: Analysis | None, options: DashboardOptions) -> dict[str, object]:
     """Return what the template shows of an analysis."""
     if analysis is None:
         return {
             "response": None,
+            "digest": "",
             "groups": (),
             "charts": (),
             "effects": None,
@@ -149,6 +164,7 @@ def _shown(analysis: Analysis | None, options: DashboardOptions) -> dict[str, ob
     response = response_of(analysis, preregistered)
     return {
         "response": response,
+        "digest": _digest(response),
         "groups": groups_of(response),
         "left_out": left_out_table(response),
         "bounds": bounds_text(analysis.query, "or"),

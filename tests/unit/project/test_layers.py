@@ -40,6 +40,7 @@ DASHBOARD_MAY = (
     "edge_agent.vitals.csv_columns",
     "edge_agent.runtime.live_feed",
     "edge_agent.runtime.live_probe",
+    "edge_agent.runtime.memory",
     "edge_agent.runtime.systemd",
     "edge_agent.runtime.vision_options",
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.roles import Permission
 from dashboard.charts.session_timeline import (
@@ -16,6 +16,7 @@ from dashboard.charts.session_timeline import (
     session_timeline,
     since_start,
 )
+from dashboard.charts.side_by_side import description, side_by_side
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
@@ -32,6 +33,7 @@ router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 _WIDE = 860.0
 _NARROW = 330.0
 _BUCKETS = 160
+_BUCKETS_OF_TWO = 90
 _OFFERED = 30
 _EDGE_MS = 1_000
 """A reading at the very end, and the marker that ends the session."""
@@ -84,12 +86,45 @@ def session_page(
     reader: ReaderDep,
     number: int,
     over: Annotated[int | None, Query(alias="with", ge=0)] = None,
+    align: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
-    """Show a session as a report; ``with`` lays a second one over it, from start to start."""
-    report = _report(reader, number)
-    second = None
-    if over is not None and over != number:
-        second = _report(reader, over)
+    """Show a session as a report; ``with`` lays a second one over it, from start to start.
+
+    ``align`` is a condition that both have: then they lie over each other from its start in each.
+    """
+    if over is None or over == number:
+        return _render_report(request, reader, _report(reader, number))
+    report = _report(reader, number, _BUCKETS_OF_TWO)
+    return _render_report(request, reader, report, _report(reader, over, _BUCKETS_OF_TWO), align)
+
+
+@router.get("/study/compare", include_in_schema=False)
+def compare(
+    first: Annotated[int, Query(ge=0)], over: Annotated[int, Query(alias="with", ge=0)]
+) -> Response:
+    """Lead to the page of two sessions, as the form of a participant's page names them."""
+    return RedirectResponse(f"/study/sessions/{first}?with={over}", 303)
+
+
+def _render_report(
+    request: Request,
+    reader: Reader,
+    report: SessionReport,
+    second: SessionReport | None = None,
+    align: str = "",
+) -> Response:
+    shared: list[str] = []
+    rows = []
+    if second is not None:
+        shared = _shared_conditions(report, second)
+        if align not in shared:
+            align = ""
+        if align:
+            report = _from_condition(report, align)
+            second = _from_condition(second, align)
+        measured = (*report.kinds, *second.kinds)
+        kinds = tuple(kind for kind in VitalKind if kind in measured)
+        rows = side_by_side(report.summary, second.summary, kinds)
     return render(
         request,
         "session.html",
@@ -98,7 +133,24 @@ def session_page(
         pictures=_pictures(report, second),
         offered=_offered(reader, report.session),
         since_start=since_start,
+        shared=shared,
+        align=align,
+        rows=rows,
+        described=list(description(rows)),
     )
+
+
+def _shared_conditions(first: SessionReport, second: SessionReport) -> list[str]:
+    """Return the conditions that both sessions have, in the order of the first."""
+    theirs = {one.label for one in second.recording.conditions}
+    labels = dict.fromkeys(one.label for one in first.recording.conditions)
+    return [label for label in labels if label in theirs]
+
+
+def _from_condition(report: SessionReport, label: str) -> SessionReport:
+    """Return the report with an axis that counts from the first start of a condition."""
+    starts = [one.start_ms for one in report.recording.conditions if one.label == label]
+    return replace(report, recording=replace(report.recording, zero_ms=min(starts)))
 
 
 def _pictures(report: SessionReport, second: SessionReport | None) -> dict[str, Timeline]:
@@ -121,7 +173,7 @@ def _offered(reader: Reader, session: Session) -> list[Session]:
     return others[:_OFFERED]
 
 
-def _report(reader: Reader, number: int) -> SessionReport:
+def _report(reader: Reader, number: int, buckets: int = _BUCKETS) -> SessionReport:
     try:
         session, end_ms = reader.session(number)
         quality = session_quality(reader, number)
@@ -141,11 +193,15 @@ def _report(reader: Reader, number: int) -> SessionReport:
         summary=summary,
         kinds=tuple(kind for kind in VitalKind if kind in measured),
         markers=markers,
-        recording=_recording(reader, session, end_ms, markers),
+        recording=_recording(reader, (session, end_ms), markers, buckets),
     )
 
 
-def _recording(reader: Reader, session: Session, end_ms: int, markers: list[Marker]) -> Recording:
+def _recording(
+    reader: Reader, of: tuple[Session, int], markers: list[Marker], buckets: int
+) -> Recording:
+    """Read what the timeline of a session is drawn from; ``of`` is the session and its end."""
+    session, end_ms = of
     start_ms = session.start_ms
     end_ms = max(end_ms, start_ms + _EDGE_MS)
     drawn = [kind for kind in VitalKind if kind.spec.panel and kind in reader.recorded_kinds()]
@@ -155,8 +211,8 @@ def _recording(reader: Reader, session: Session, end_ms: int, markers: list[Mark
     return Recording(
         start_ms=start_ms,
         end_ms=end_ms,
-        trend=reader.trend(start_ms, end_ms, _BUCKETS),
-        vitals={kind: reader.vital_trend(kind, start_ms, end_ms, _BUCKETS) for kind in drawn},
+        trend=reader.trend(start_ms, end_ms, buckets),
+        vitals={kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in drawn},
         conditions=conditions,
         markers=markers,
     )

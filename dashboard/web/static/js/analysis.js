@@ -26,9 +26,10 @@ async function copySentence(button) {
   }
 }
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.addEventListener("click", () => copySentence(button));
-}
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copySentence(button);
+});
 
 // Nobody can open a fold on paper; afterwards it is as it was.
 window.addEventListener("beforeprint", () => {

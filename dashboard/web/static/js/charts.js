@@ -199,14 +199,14 @@ function saveTable(element) {
   setTimeout(() => URL.revokeObjectURL(address), 10000);
 }
 
-for (const button of document.querySelectorAll("[data-take]")) {
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-take]");
+  if (button === null) return;
   const element = button.closest("figure");
-  button.addEventListener("click", async () => {
-    await drawFirst(element);
-    if (button.dataset.take === "png") await savePicture(element);
-    else saveTable(element);
-  });
-}
+  await drawFirst(element);
+  if (button.dataset.take === "png") await savePicture(element);
+  else saveTable(element);
+});
 
 const whenIdle = window.requestIdleCallback ?? ((callback) => setTimeout(callback, 50));
 const waiting = new Set(document.querySelectorAll("figure[data-chart]"));
@@ -228,6 +228,12 @@ const nearby = new IntersectionObserver((entries) => {
   Promise.all(seen).then(() => whenIdle(drawRest));
 });
 for (const element of waiting) nearby.observe(element);
+document.addEventListener("parts-came", () => {
+  for (const element of document.querySelectorAll("figure[data-chart]:not([data-drawn])")) {
+    if (!drawn.has(element)) waiting.add(element);
+    nearby.observe(element);
+  }
+});
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const [element, chart] of drawn) drawChart(element, chart);
 });

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dashboard.charts.session_timeline import Recording, session_timeline, since_start
@@ -89,6 +91,18 @@ def test_two_sessions_begin_together_and_the_axis_is_as_long_as_the_longer() -> 
     assert [line.second for line in picture.panels[1].lines] == [False, True]
     assert [flag.text for flag in picture.flags] == ["1"]
     assert picture.flags[0].at == pytest.approx(44 + 806 / 4, abs=0.1)
+
+
+def test_two_sessions_can_begin_at_a_condition_and_time_before_it_is_negative() -> None:
+    later = recording(START + 500 * MINUTE, 8, "joy")
+    first = replace(recording(), zero_ms=START)
+    second = replace(later, zero_ms=START + 502 * MINUTE)
+    picture = session_timeline([("A", first), ("B", second)], 860.0)
+    before, after = (strip.bands[0].x for strip in picture.strips)
+    assert before > after == 44.0
+    assert picture.ticks[0].text == "−2:00" and picture.ticks[-1].text == "6:00"
+    zero = next(tick.at for tick in picture.ticks if tick.text == "0:00")
+    assert before == zero
 
 
 def test_a_name_that_does_not_fit_its_condition_is_shortened_and_kept_in_full() -> None:

@@ -54,7 +54,7 @@ def test_the_page_needs_a_login(folder: Path) -> None:
 
 
 def test_the_page_says_results_in_words_and_shows_nine_tests(client: TestClient) -> None:
-    page = text_of(client, "/analysis")
+    page = text_of(client, "/analysis?whole=yes")
     assert "Heart rate was 5.8 /min higher in anger than in neutral (95 % CI" in page
     assert (
         "2 of 3 tests show a difference after Holm’s adjustment; 6 could not be computed."
@@ -69,7 +69,7 @@ def test_the_page_marks_simulated_data(client: TestClient, folder: Path) -> None
     for number in range(3):
         states = heart(anger=80.0 + number, happiness=75.0, neutral=70.0 + number**2)
         add_session(folder / "affect-edge.db", f"SIM-{number}", states, simulated=True)
-    page = text_of(client, "/analysis?sample=example")
+    page = text_of(client, "/analysis?sample=example&whole=yes")
     assert 'badge-simulated">contains simulated data' in page
     assert "All of these readings are simulated." in page
     assert "Heart rate, /min · simulated" in page
@@ -112,7 +112,7 @@ def test_what_is_left_out_stands_on_the_page_and_in_the_terminal(
 ) -> None:
     lost = [VitalFlag.CONTACT_LOST]
     add_session(folder / "affect-edge.db", "P-1", heart(anger=0.0, neutral=70.0), flags=lost)
-    page = text_of(client, "/analysis?sensitivity=true&vital=heart_rate")
+    page = text_of(client, "/analysis?sensitivity=true&vital=heart_rate&whole=yes")
     assert "1 test of 3 would conclude something else; see below which." in page
     row = r'without sensor contact</th><td class="number">1</td><td class="number">0</td>'
     assert re.search(row + r'<td class="number">1</td>', page)
@@ -155,7 +155,7 @@ def test_a_wrong_question_is_answered_beside_its_form(
 def test_programs_get_the_same_answer_as_json(client: TestClient) -> None:
     answer = AnalysisModel.model_validate_json(client.get("/api/v1/analysis?sample=measured").text)
     assert answer.tests_computed == 3
-    assert answer.comparisons[0].sentence in text_of(client, "/analysis")
+    assert answer.comparisons[0].sentence in text_of(client, "/analysis?whole=yes")
     assert answer.comparisons[0].p is not None
 
 
@@ -174,7 +174,7 @@ def test_page_api_and_command_say_the_same(
     from_api = AnalysisModel.model_validate_json(client.get(f"/api/v1/analysis?{question}").text)
     assert analyse_command(["--data", str(folder), "--json", *words]) == 0
     assert AnalysisModel.model_validate_json(capsys.readouterr().out) == from_api
-    page = text_of(client, f"/analysis?{question}").replace("\xa0", " ")
+    page = text_of(client, f"/analysis?{question}&whole=yes").replace("\xa0", " ")
     sentences = [test.sentence for test in from_api.comparisons]
     sentences += [states.sentence for states in from_api.all_states] + [
         one.sentence for one in from_api.agreements
@@ -233,7 +233,7 @@ def test_the_form_offers_states_and_attributes_and_the_page_compares_groups(
         agree_to_attributes(
             database, f"P-{number}", AttributeUse.HERE, actor=None, values={"sex": sex}
         )
-    page = text_of(client, "/analysis?states=neutral&states=Anger&states=&group=sex")
+    page = text_of(client, "/analysis?states=neutral&states=Anger&states=&group=sex&whole=yes")
     assert "differ between anger and neutral?" in page
     assert re.findall(r'name="states" value="(\w+)" checked', page) == ["neutral", "anger"]
     assert re.search(r'name="states" value="film">', page), "a label with readings is offered"

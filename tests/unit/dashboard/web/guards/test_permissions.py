@@ -129,7 +129,7 @@ def test_the_navigation_shows_only_what_one_may(ada: TestClient) -> None:
     assert {"/live", "/trends", "/health"} <= set(shown(VIEWER))
     assert not {"/study", "/readings", "/analysis"} & set(shown(VIEWER))
     assert {"/study", "/readings"} <= set(shown(OPERATOR)) and "/analysis" not in shown(OPERATOR)
-    assert set(everything) - set(shown(RESEARCHER)) == {"/accounts", "/audit"}
+    assert set(everything) - set(shown(RESEARCHER)) == {"/accounts", "/audit", "/settings"}
     for role in Role:
         for path in shown(role):
             assert log_in_as(ada, role).get(path).status_code == 200, (role, path)

@@ -80,6 +80,10 @@ def test_a_second_session_lies_over_it_and_one_that_is_not_there_is_refused(
     assert "timeline-second" in page and "stroop" in page and "P-01, again" in page
     assert f'<option value="{other.id}" selected>' in page
     assert ada.get(f"/study/sessions/{session}?with=99").status_code == 404
+    led = ada.get(f"/study/compare?first={session}&with={other.id}")
+    assert led.headers["location"] == f"/study/sessions/{session}?with={other.id}"
+    person = ada.get("/study/participants/P-01").text
+    assert 'action="/study/compare"' in person
     alone = ada.get(f"/study/sessions/{session}?with={session}")
     assert alone.status_code == 200 and "timeline-second" not in alone.text
 

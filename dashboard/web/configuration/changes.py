@@ -1,0 +1,212 @@
+"""The configuration file as the dashboard shows and changes it.
+
+Nothing here knows more than ``affect-edge config check`` and ``config set`` do: the same checks,
+the same way of writing.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dashboard.languages.current import gettext as _
+from edge_agent.config import Settings, load_right_part, load_settings
+from edge_agent.config.editing.document import (
+    ConfigFile,
+    checked,
+    difference,
+    read_file,
+    rules_of,
+    with_changes,
+)
+from edge_agent.config.editing.keys import (
+    EDITABLE,
+    RULES,
+    Value,
+    key_named,
+    restarts,
+    values_of,
+    variable_of,
+)
+from edge_agent.config.editing.saving import (
+    ConfigChangedError,
+    can_be_written,
+    command_for,
+    save,
+)
+from edge_agent.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The configuration as it stands.
+
+    Attributes:
+        file: the file; ``None``: there is none.
+        settings: what holds; where the file is wrong, what is right in it.
+        values: value and source of every key.
+        written: what the file itself says.
+        rules: those of alerts, as they are written.
+        problem: what is wrong with the file; empty: nothing.
+        is_writable: whether this dashboard may replace the file.
+    """
+
+    file: ConfigFile | None
+    settings: Settings
+    values: Mapping[str, Value]
+    written: Mapping[str, Any]
+    rules: list[dict[str, Any]]
+    problem: str
+    is_writable: bool
+
+    @property
+    def can_be_changed(self) -> bool:
+        """Whether there is a file that can be read as TOML."""
+        return self.file is not None and (bool(self.written) or not self.problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that was checked and is not written yet.
+
+    Attributes:
+        before: the file as it is.
+        after: the file as it would be.
+        values: the new values by key.
+        lines: what is different, with ``-`` and ``+``.
+    """
+
+    before: ConfigFile
+    after: ConfigFile
+    values: Mapping[str, Any]
+    lines: list[str]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services to start again afterwards."""
+        return restarts(self.values)
+
+    @property
+    def restart(self) -> str:
+        """The command that starts them again."""
+        return f"sudo systemctl restart {' '.join(self.services)}"
+
+    @property
+    def command(self) -> str:
+        """The command that makes the change, for who may write the file."""
+        return command_for(self.before.path, self.values)
+
+    def told(self) -> str:
+        """Return the change for the audit trail: keys and their new values."""
+        parts = []
+        for name, value in self.values.items():
+            shown = value
+            if name == RULES:
+                shown = ", ".join(str(rule.get("name")) for rule in value)
+            if value is None:
+                shown = "default"
+            parts.append(f"{name} = {shown}")
+        return "; ".join(parts)
+
+
+def read_present(path: Path | None) -> Present:
+    """Read the configuration as it stands.
+
+    Args:
+        path: its file; ``None``: there is none.
+    """
+    if path is None:
+        settings = load_settings()
+        return Present(None, settings, values_of(settings, ""), {}, rules_of(""), "", False)
+    problem = ""
+    settings, error = load_right_part(path)
+    if error is not None:
+        problem = str(error)
+    try:
+        file = read_file(path)
+        written = tomllib.loads(file.text)
+        text = file.text
+    except ConfigError:
+        return Present(None, settings, values_of(settings, ""), {}, rules_of(""), problem, False)
+    except tomllib.TOMLDecodeError:
+        written = {}
+        text = ""
+    values = values_of(settings, text)
+    return Present(file, settings, values, written, rules_of(text), problem, can_be_written(path))
+
+
+def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
+    """Check a change.
+
+    Args:
+        present: the configuration as it stands.
+        digest: of the file that somebody looked at.
+        values: new values by key; ``None`` leaves a key out.
+
+    Raises:
+        ConfigChangedError: the file says something else by now.
+        ConfigError: there is no file, a key may not be changed here, or a value is not allowed.
+    """
+    before = present.file
+    if before is None or not present.can_be_changed:
+        raise ConfigError(
+            present.problem or _("There is no configuration file: the defaults hold.")
+        )
+    if digest != before.digest:
+        raise ConfigChangedError(
+            _(
+                "{file}: somebody changed it meanwhile. Nothing was written: load the page again, "
+                "and change it again."
+            ).format(file=before.path)
+        )
+    _refuse_closed(values)
+    wanted = {name: _without_gaps(value) for name, value in values.items()}
+    try:
+        after = ConfigFile(before.path, with_changes(before.text, wanted))
+        checked(after)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            _("{keys}: cannot be written as TOML: {reason}").format(
+                keys=", ".join(wanted), reason=error
+            )
+        ) from error
+    return Change(before, after, wanted, difference(before, after, present.settings))
+
+
+def written_to(change: Change) -> Path:
+    """Write a change, and return where the file of before lies now.
+
+    Raises:
+        ConfigChangedError: the file says something else by now.
+        ConfigError: it cannot be written.
+    """
+    return save(change.before, change.after.text)
+
+
+def _refuse_closed(values: Mapping[str, Any]) -> None:
+    for name in values:
+        if key_named(name) is None:
+            raise ConfigError(_("{key}: there is no such key.").format(key=name))
+        if name not in EDITABLE:
+            raise ConfigError(
+                _("{key}: is not changed in a browser. Change it in the file.").format(key=name)
+            )
+        variable = variable_of(name)
+        if variable:
+            raise ConfigError(
+                _("{key}: {variable} in the environment decides it, and not the file.").format(
+                    key=name, variable=variable
+                )
+            )
+
+
+def _without_gaps(value: Any) -> Any:
+    """Return rules without what they leave open: TOML knows no null."""
+    if isinstance(value, list):
+        return [_without_gaps(one) for one in value]
+    if isinstance(value, Mapping):
+        return {name: one for name, one in value.items() if one is not None}
+    return value

@@ -1,0 +1,1 @@
+"""Changing the configuration file from a program: what may be changed, how, and safely."""
