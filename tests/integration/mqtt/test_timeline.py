@@ -5,6 +5,7 @@ and agent.
 from __future__ import annotations
 
 import statistics
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,18 +139,16 @@ def test_a_marker_set_in_another_process_reaches_the_broker_at_once(
             pressed = now()
             label = f"film {number}"
             study.add_marker(MarkerKind.STIMULUS_START, label)
-            reader.wait_for("session", lambda p, label=label: _label(p) == label)
+            reader.wait_for("session", partial(_is_marker, label))
             delays.append(now().seconds_since(pressed))
         agent.stop()
     # 0.2 s is promised; a test machine that does other things besides may take longer
     assert statistics.median(delays) < 0.5, delays
 
 
-def _label(payload: dict[str, Any]) -> str | None:
+def _is_marker(label: str, payload: dict[str, Any]) -> bool:
     marker = payload["marker"]
-    if marker is None:
-        return None
-    return str(marker["label"])
+    return marker is not None and marker["label"] == label
 
 
 def test_the_last_window_reaches_the_broker_before_the_agent_says_offline(
