@@ -17,6 +17,7 @@ from dashboard.analysis.states import (
     same_label,
     tested_state,
 )
+from dashboard.languages.current import N_
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.vitals import TESTED, AnalysisOption, VitalKind
@@ -60,10 +61,10 @@ class HeartMeasure(StrEnum):
 HEART_NAMES = {
     HeartMeasure.LN_RMSSD: "RMSSD",
     HeartMeasure.SDNN: "SDNN",
-    HeartMeasure.LN_LF: "Low-frequency power",
-    HeartMeasure.LN_HF: "High-frequency power",
+    HeartMeasure.LN_LF: N_("Low-frequency power"),
+    HeartMeasure.LN_HF: N_("High-frequency power"),
     HeartMeasure.LN_LF_HF: "LF/HF",
-    HeartMeasure.RESPIRATION: "Respiration rate, estimated from the rhythm",
+    HeartMeasure.RESPIRATION: N_("Respiration rate, estimated from the rhythm"),
 }
 """How people call each of them."""
 

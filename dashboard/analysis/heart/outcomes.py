@@ -13,6 +13,7 @@ from dashboard.analysis.comparison import Comparison, compare_family
 from dashboard.analysis.heart.variability import runs_of
 from dashboard.analysis.means import Visits, sides_of
 from dashboard.analysis.request import AnalysisQuery, Correction, HeartMeasure
+from dashboard.languages.current import N_
 from dashboard.statistics import (
     HIGH_HZ,
     HIGH_S,
@@ -33,10 +34,10 @@ from edge_agent.store.read.beats import Beats
 
 RR = VitalKind.RR_INTERVAL
 REASONS: Mapping[type[StatisticsError], str] = {
-    TooShortError: "too short",
-    ArtefactError: "too many corrected beats",
-    NoBreathError: "no clear breath",
-    NoVariationError: "no variation",
+    TooShortError: N_("too short"),
+    ArtefactError: N_("too many corrected beats"),
+    NoBreathError: N_("no clear breath"),
+    NoVariationError: N_("no variation"),
 }
 """Why a time of one state gives no number."""
 

@@ -1,0 +1,44 @@
+"""Numbers as the language in use writes them; in English they stay as they are.
+
+    >>> with speaking("de"):
+    ...     by_locale("1,234.5")
+    '1.234,5'
+
+Signs, units and the blank before "%" are the same in all our languages.
+"""
+
+from __future__ import annotations
+
+from dashboard.languages.current import SOURCE, language
+
+_MARKS = {"de": (",", "."), "es": (",", ".")}
+"""Decimal mark and mark between thousands, of the languages that differ from English (CLDR)."""
+
+
+def by_locale(english: str) -> str:
+    """Return a number, written the English way, with the marks of the language in use."""
+    code = language().partition("-")[0]
+    if code == SOURCE or code not in _MARKS:
+        return english
+    decimal_mark, group_mark = _MARKS[code]
+    return english.translate({ord("."): decimal_mark, ord(","): group_mark})
+
+
+def decimal(value: float, digits: int) -> str:
+    """Write a number with so many decimals; a minus sign stays as Python writes it."""
+    return by_locale(f"{value:.{digits}f}")
+
+
+def general(value: float) -> str:
+    """Write a number with as few digits as it needs, six at the most."""
+    return by_locale(f"{value:g}")
+
+
+def integer(value: int) -> str:
+    """Write a whole number with its thousands apart."""
+    return by_locale(f"{value:,}")
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Write a share as ``12 %``."""
+    return by_locale(f"{100 * share:.{digits}f} %")
