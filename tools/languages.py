@@ -35,12 +35,12 @@ TEMPLATE = CATALOGUES / f"{DOMAIN}.pot"
 TEMPLATES = ROOT / "dashboard" / "web" / "templates"
 SCRIPTS = ROOT / "dashboard" / "web" / "static" / "js"
 SCRIPT_TEXTS = ROOT / "dashboard" / "web" / "static" / "texts"
-PYTHON = (ROOT / "dashboard",)
+PYTHON = (ROOT / "dashboard", ROOT / "edge_agent")
 FUNCTIONS = {
     "_": (1,),
     "gettext": (1,),
     "text": (1,),
-    "marked": (1,),
+    "N_": (1,),
     BLOCK: (1,),
     "ngettext": (1, 2),
     "plural": (1, 2),
@@ -288,21 +288,26 @@ def places(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
-def problems() -> Iterator[str]:
-    """Yield what is missing, does not fit, or is out of date."""
+def outdated() -> Iterator[str]:
+    """Yield what does not follow from the source any more."""
     source = extracted()
     if not TEMPLATE.exists() or TEMPLATE.read_bytes() != written(source):
         yield f"{TEMPLATE.name}: out of date. Run: python -m tools.languages update"
     for code in languages():
         if po_file(code).read_bytes() != written(updated(code, source)):
             yield f"{code}: the .po is out of date. Run: python -m tools.languages update"
-        for message in read(code):
-            if message.id:
-                yield from (f"{code}: {_key(message)!r}: {what}" for what in wrong_with(message))
     for path, content in outputs().items():
         if not path.exists() or path.read_bytes() != content:
             name = path.relative_to(ROOT)
             yield f"{name}: out of date. Run: python -m tools.languages compile"
+
+
+def unfit() -> Iterator[str]:
+    """Yield each text of a language that is missing or does not fit."""
+    for code in languages():
+        for message in read(code):
+            if message.id:
+                yield from (f"{code}: {_key(message)!r}: {what}" for what in wrong_with(message))
 
 
 def wrong_with(message: Message) -> Iterator[str]:
@@ -354,7 +359,7 @@ def check() -> int:
     Returns:
         the exit code: 1 when there is something.
     """
-    wrong = list(problems())
+    wrong = [*outdated(), *unfit()]
     for line in wrong:
         print(line)
     if not wrong:

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dashboard.languages.current import gettext, ngettext
 
@@ -24,13 +24,16 @@ BLOCK_PLURAL = "block_plural"
 
 
 def text(message: str, /, **places: object) -> str:
-    """Return a text in the language in use, its places filled; the template escapes it."""
-    return _filled(gettext(message), places)
+    """Return a text in the language in use, its places filled; the template escapes what is not
+    marked as safe.
+    """
+    return _filled(_safe_beside(gettext(message), places), places)
 
 
 def plural(singular: str, several: str, n: int, /, **places: object) -> str:
     """Return the text for ``n`` things, its places filled, ``n`` among them."""
-    return _filled(ngettext(singular, several, n), {"n": n} | places)
+    filling = {"n": n} | places
+    return _filled(_safe_beside(ngettext(singular, several, n), filling), filling)
 
 
 def block_text(message: str, /, **places: object) -> Markup:
@@ -42,6 +45,13 @@ def block_plural(singular: str, several: str, n: int, /, **places: object) -> Ma
     """Return the text of a block with two forms."""
     chosen = Markup(ngettext(singular, several, n))  # noqa: S704 - of the catalogue
     return Markup(_filled(chosen, places))  # noqa: S704 - places are escaped
+
+
+def _safe_beside(text: str, places: dict[str, Any]) -> str:
+    """Return the text escaped where a place is filled with HTML, such as a ``<time>``."""
+    if any(isinstance(value, Markup) for value in places.values()):
+        return escape(text)
+    return text
 
 
 def _filled(text: str, places: dict[str, Any]) -> str:
