@@ -24,6 +24,7 @@ from dashboard.accounts.account_rows import (
     check_name,
     insert_account,
 )
+from dashboard.accounts.languages import forget_language
 from dashboard.accounts.passwords import AccountError, check_new_password
 from dashboard.accounts.roles import Role
 from edge_agent.core.clock import now
@@ -213,6 +214,7 @@ class Members:
             member = _find(connection, number)
             _keep_one_administrator(connection, member, "removed")
             connection.execute("DELETE FROM account WHERE id = ?", (number,))
+            forget_language(connection, number)
             connection.execute(
                 "INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET "
                 "value = max(CAST(value AS INTEGER), CAST(?2 AS INTEGER))",

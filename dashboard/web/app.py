@@ -20,6 +20,7 @@ from dashboard.accounts.audit_trail import AuditTrail
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext, speaking
 from dashboard.picture.reader import BusyError, PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
@@ -28,6 +29,7 @@ from dashboard.web.delivery.static_files import STATIC, KeptFiles, PageCompressi
 from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
 from dashboard.web.guards.hosts import HostCheck
+from dashboard.web.guards.languages import Languages, language_of
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.own_certificate import is_trusted
 from dashboard.web.guards.permissions import (
@@ -144,6 +146,7 @@ def create_app(
     app.state.permissions = _permissions()
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
     app.add_middleware(BodyLimit)
+    app.add_middleware(Languages, options=options)
     app.add_middleware(HostCheck, options=options, clock=clock)
     app.add_middleware(PageCompression)
     app.add_middleware(SecurityHeaders, strict=_is_trusted(options))
@@ -233,12 +236,16 @@ def _handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
 
     @app.exception_handler(Exception)
     def unknown_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server
-        response = _problem(
-            request,
-            500,
-            "See the dashboard's log. Reload the page; if the error stays, restart the dashboard.",
-        )
-        response.headers.update(HEADERS)  # this answer passes by the middleware
+        with speaking(language_of(request)):  # this answer passes by the middleware
+            response = _problem(
+                request,
+                500,
+                gettext(
+                    "See the dashboard's log. Reload the page; if the error stays, restart the "
+                    "dashboard."
+                ),
+            )
+        response.headers.update(HEADERS)
         return response
 
 

@@ -9,10 +9,14 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from dashboard.accounts.languages import choose_language, language_of_account
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
 from dashboard.accounts.roles import ABOUT, Permission
+from dashboard.languages.choice import own_name
+from dashboard.languages.current import available, gettext
 from dashboard.web.attempt_limiter import address_of, with_wait
 from dashboard.web.guards.cookies import DEVICE_COOKIE, cookie_of
+from dashboard.web.guards.languages import keep_choice
 from dashboard.web.guards.login_gate import Asker, HeldUpError
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep, login_token
@@ -73,6 +77,26 @@ async def change_password(
     return RedirectResponse(f"{PAGE}?changed=1", 303)
 
 
+@router.post(f"{PAGE}/language")
+def choose_own_language(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    language: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    """Keep in which language who is logged in reads; empty: as their browser asks for."""
+    if language and language not in available():
+        raise AccountError(
+            gettext("There is no language {name!r} here. Choose one of: {known}.").format(
+                name=language, known=", ".join(available())
+            )
+        )
+    choose_language(services.options.database, account.id, language)
+    response = RedirectResponse(PAGE, 303)
+    keep_choice(request, response, language, services.options)
+    return response
+
+
 @router.post(f"{PAGE}/logins/end-others")
 def end_others(request: Request, services: ServicesDep, account: AccountDep) -> Response:
     """End all logins of who is logged in but this one."""
@@ -107,6 +131,8 @@ def _page(
         elsewhere=accounts.other_logins(account, login_token(request)),
         logins=services.logins.of(account, login_token(request)),
         about=ABOUT[account.role],
+        languages=[(code, own_name(code)) for code in available()],
+        chosen_language=language_of_account(services.options.database, account.id),
         least=PASSWORD_MIN,
         most=PASSWORD_MAX,
     )

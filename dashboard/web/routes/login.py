@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.account_rows import Account, CameFrom
+from dashboard.accounts.languages import language_of_account
 from dashboard.accounts.logins import browser_name
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
 from dashboard.accounts.roles import Permission
@@ -22,6 +23,7 @@ from dashboard.web.guards.cookies import (
     drop_cookie,
     set_cookie,
 )
+from dashboard.web.guards.languages import keep_choice
 from dashboard.web.guards.login_gate import Asker, HeldUpError
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import account_of, login_token
@@ -134,6 +136,7 @@ def log_out(request: Request, services: ServicesDep) -> Response:
         services.accounts.log_out(token)
     response = RedirectResponse("/login", 303)
     drop_cookie(response, LOGIN_COOKIE, services.options)
+    keep_choice(request, response, "", services.options)
     return response
 
 
@@ -166,6 +169,8 @@ def enter(request: Request, services: Services, account: Account, target: str) -
     set_cookie(response, LOGIN_COOKIE, token, options.session_hours * 3600, options)
     device = services.gate.devices.cookie_for(account.name)
     set_cookie(response, DEVICE_COOKIE, device, DEVICE_SECONDS, options)
+    choice = language_of_account(options.database, account.id)
+    keep_choice(request, response, choice, options)
     return response
 
 

@@ -1,0 +1,2 @@
+// Written by `python -m tools.languages compile`.
+globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {}};
