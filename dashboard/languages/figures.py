@@ -9,19 +9,25 @@ Signs, units and the blank before "%" are the same in all our languages.
 
 from __future__ import annotations
 
-from dashboard.languages.current import SOURCE, language
+from functools import cache
 
-_MARKS = {"de": (",", "."), "es": (",", ".")}
-"""Decimal mark and mark between thousands, of the languages that differ from English (CLDR)."""
+from dashboard.languages.current import SOURCE, language
+from dashboard.languages.written import thousands
+
+
+@cache
+def _marks(code: str) -> dict[int, str]:
+    """Return what stands for the decimal point and for the comma between thousands (CLDR)."""
+    from babel.numbers import get_decimal_symbol, get_group_symbol
+
+    return {ord("."): get_decimal_symbol(code), ord(","): get_group_symbol(code)}
 
 
 def by_locale(english: str) -> str:
     """Return a number, written the English way, with the marks of the language in use."""
-    code = language().partition("-")[0]
-    if code == SOURCE or code not in _MARKS:
+    if language() == SOURCE:
         return english
-    decimal_mark, group_mark = _MARKS[code]
-    return english.translate({ord("."): decimal_mark, ord(","): group_mark})
+    return english.translate(_marks(language()))
 
 
 def decimal(value: float, digits: int) -> str:
@@ -36,7 +42,7 @@ def general(value: float) -> str:
 
 def integer(value: int) -> str:
     """Write a whole number with its thousands apart."""
-    return by_locale(f"{value:,}")
+    return thousands(value)
 
 
 def percent(share: float, digits: int = 0) -> str:

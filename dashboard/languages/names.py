@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dashboard.languages.current import N_, gettext, language, pgettext
 from dashboard.languages.figures import by_locale
 from edge_agent.core.expression import Emotion
-from edge_agent.core.texts import Text, text_of
+from edge_agent.core.texts import Message, text_of
 from edge_agent.core.vitals import SPECS, VitalKind
 
 _EMOTIONS = (
@@ -26,7 +26,9 @@ _OF_VITALS = (
     *(N_("Respiration rate"), N_("respiration rate")),
 )
 """Labels, names inside a sentence, short names, tiles and panels of all vitals."""
-MARKED = frozenset({*_EMOTIONS, *_OF_VITALS})
+_BESIDE = (N_("uncertain"), N_("note"), N_("baseline"), N_("condition"))
+"""What is told beside emotions: no clear one, and kinds of markers."""
+MARKED = frozenset({*_EMOTIONS, *_OF_VITALS, *_BESIDE})
 
 
 def vital_label(kind: VitalKind) -> str:
@@ -57,13 +59,22 @@ def said(text: str) -> str:
     """Return a text that was made without a language in the language in use.
 
     Args:
-        text: a constant that was marked, or a :class:`Text`, whose values may be texts again;
+        text: a constant that was marked, or a :class:`Message`, whose values may be texts again;
             anything else stays as it is.
     """
-    if not isinstance(text, Text):
+    if not isinstance(text, Message):
         return gettext(text) if text else ""
     values = {name: _value(value) for name, value in text.values.items()}
     return gettext(text.template).format(**values)
+
+
+def said_if_ours(text: str) -> str:
+    """Return a text in the language in use if it is a :class:`Message`; what somebody typed stays
+    as it is, even where a catalogue knows the word.
+    """
+    if isinstance(text, Message):
+        return said(text)
+    return text
 
 
 def said_of(error: Exception) -> str:
@@ -79,7 +90,7 @@ class _Number(float):
 
 
 def _value(value: object) -> object:
-    if isinstance(value, str):
+    if isinstance(value, Message):
         return said(value)
     if isinstance(value, float):
         return _Number(value)

@@ -13,7 +13,7 @@ from scipy import special
 
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import LEVEL, MINIMUM, Interval, NoVariationError, TooFewError
-from edge_agent.core.texts import N_, Text
+from edge_agent.core.texts import N_, Message
 
 _ROUNDING = 1e-12  # influences are of the size of 1
 
@@ -106,7 +106,7 @@ def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) ->
     used = {judgement.first for judgement in pairs} | {judgement.second for judgement in pairs}
     if len(used) == 1:
         raise NoVariationError(
-            Text(
+            Message(
                 N_("both sources gave {first} every time, so agreement beyond chance is undefined"),
                 first=pairs[0].first,
             )

@@ -17,7 +17,7 @@ from dashboard.statistics.samples import (
     is_constant,
 )
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Text
+from edge_agent.core.texts import N_, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
     error = centred - of_people - of_states
     if is_constant(error, values):
         raise NoVariationError(
-            Text(
+            Message(
                 N_(
                     "the states differ by the same amounts for all {n} participants, so F is "
                     "undefined"
@@ -139,14 +139,14 @@ def _table(states: Sequence[Iterable[float]]) -> Values:
     columns = [checked(values) for values in states]
     if len(columns) < 2:
         raise StatisticsError(
-            Text(
+            Message(
                 N_("an analysis of variance needs at least 2 states; there is {n}"), n=len(columns)
             )
         )
     lengths = sorted({len(column) for column in columns})
     if len(lengths) > 1:
         raise StatisticsError(
-            Text(
+            Message(
                 N_(
                     "every participant needs a value in every state; the states have {lengths} "
                     "to {lengths_2} values"
@@ -157,7 +157,7 @@ def _table(states: Sequence[Iterable[float]]) -> Values:
         )
     if lengths[0] < MINIMUM:
         raise TooFewError(
-            Text(
+            Message(
                 N_(
                     "a repeated-measures analysis of variance needs at least {minimum} "
                     "participants with all {n} states; there are {lengths}"

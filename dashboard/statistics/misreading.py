@@ -9,7 +9,7 @@ from scipy import special
 
 from dashboard.statistics.samples import LEVEL, Interval
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Text
+from edge_agent.core.texts import N_, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def attenuation(first: Recall, second: Recall) -> Attenuation:
     for recall in (first, second):
         if not 0 <= recall.share <= 1 or recall.n < 1:
             raise StatisticsError(
-                Text(
+                Message(
                     N_("a recall is a share of at least 1 picture, not {share:g} of {n}"),
                     share=recall.share,
                     n=recall.n,

@@ -11,7 +11,7 @@ from dashboard.statistics.distributions import noncentral_t_cdf
 from dashboard.statistics.sample_size import ALPHA, MOST, first_step
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Text
+from edge_agent.core.texts import N_, Message
 
 _FEWEST = 4
 _POINTS = 25
@@ -66,10 +66,10 @@ def difference_sd(sd: float, correlation: float) -> float:
         StatisticsError: a spread that is not above 0, or a correlation outside −1…1.
     """
     if not 0 < sd < math.inf:
-        raise StatisticsError(Text(N_("a standard deviation is above 0; {sd:g} is not"), sd=sd))
+        raise StatisticsError(Message(N_("a standard deviation is above 0; {sd:g} is not"), sd=sd))
     if not -1 <= correlation < 1:
         raise StatisticsError(
-            Text(
+            Message(
                 N_(
                     "a correlation lies from -1 to below 1; {correlation:g} does not. With 1 all "
                     "people would change alike."
@@ -93,11 +93,11 @@ def planned_power(design: Design, n: int, alpha: float) -> float:
     """
     if n < _FEWEST:
         raise StatisticsError(
-            Text(N_("a plan needs at least {fewest} people, not {n}"), fewest=_FEWEST, n=n)
+            Message(N_("a plan needs at least {fewest} people, not {n}"), fewest=_FEWEST, n=n)
         )
     if not math.isfinite(design.effect) or design.effect == 0:
         raise StatisticsError(
-            Text(
+            Message(
                 N_("an effect is a finite number other than 0, not {effect:g}"),
                 effect=design.effect,
             )
@@ -112,7 +112,7 @@ def planned_power(design: Design, n: int, alpha: float) -> float:
         )
     if not 0 < alpha < 1:
         raise StatisticsError(
-            Text(N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha)
+            Message(N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha)
         )
     if design.method is Method.PAIRED:
         df = n - 2
@@ -137,7 +137,7 @@ def plan_study(design: Design, power: float) -> StudyPlan:
     """
     if not ALPHA < power < 1:
         raise StatisticsError(
-            Text(
+            Message(
                 N_("a power lies above {alpha:g} and below 1; {power:g} does not"),
                 alpha=ALPHA,
                 power=power,
@@ -156,7 +156,7 @@ def plan_study(design: Design, power: float) -> StudyPlan:
 def _fewest(design: Design, power: float, level: float) -> int:
     if planned_power(design, MOST, level) < power:
         raise StatisticsError(
-            Text(
+            Message(
                 N_("to find an effect of {effect:g}, more than {most:,} people would be needed"),
                 effect=design.effect,
                 most=MOST,

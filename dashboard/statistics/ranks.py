@@ -20,7 +20,7 @@ from dashboard.statistics.samples import (
     is_constant,
     pairs,
 )
-from edge_agent.core.texts import N_, Text
+from edge_agent.core.texts import N_, Message
 
 _EXACT_RANKS = 50  # up to so many ranks the distribution of a rank sum is enumerated
 _DIGITS = 12  # what lies behind them, in the largest value, is rounding and breaks no tie
@@ -74,7 +74,7 @@ def shapiro_wilk(values: Iterable[float]) -> Normality:
     sample = checked(values)
     if len(sample) < MINIMUM:
         raise TooFewError(
-            Text(
+            Message(
                 N_("a Shapiro–Wilk test needs at least {minimum} participants; there are {n}"),
                 minimum=MINIMUM,
                 n=len(sample),

@@ -13,7 +13,7 @@ from dashboard.statistics.distributions import noncentral_t_cdf
 from dashboard.statistics.samples import MINIMUM, groups, pairs
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Text
+from edge_agent.core.texts import N_, Message
 
 ALPHA = 0.05
 """Level of one test that stands alone."""
@@ -92,17 +92,19 @@ def power_of(method: Method, n: int, effect: float, alpha: float = ALPHA) -> flo
     """
     if n < MINIMUM:
         raise StatisticsError(
-            Text(
+            Message(
                 N_("a t-test needs at least {minimum} participants a side, not {n}"),
                 minimum=MINIMUM,
                 n=n,
             )
         )
     if not math.isfinite(effect):
-        raise StatisticsError(Text(N_("an effect is a finite number, not {effect}"), effect=effect))
+        raise StatisticsError(
+            Message(N_("an effect is a finite number, not {effect}"), effect=effect)
+        )
     if not 0 < alpha < 1:
         raise StatisticsError(
-            Text(N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha)
+            Message(N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha)
         )
     paired = method is Method.PAIRED
     df = n - 1 if paired else 2 * n - 2
@@ -122,7 +124,7 @@ def first_step(tests: int) -> float:
         StatisticsError: fewer than one test.
     """
     if tests < 1:
-        raise StatisticsError(Text(N_("a family has at least 1 test, not {tests}"), tests=tests))
+        raise StatisticsError(Message(N_("a family has at least 1 test, not {tests}"), tests=tests))
     return ALPHA / tests
 
 
@@ -146,7 +148,7 @@ def sample_size(
     """
     if not ALPHA < power < 1:
         raise StatisticsError(
-            Text(
+            Message(
                 N_("a power lies above {alpha:g} and below 1; {power:g} does not"),
                 alpha=ALPHA,
                 power=power,
@@ -154,7 +156,7 @@ def sample_size(
         )
     if power_of(method, MOST, effect, alpha) < power:
         raise StatisticsError(
-            Text(
+            Message(
                 N_(
                     "to find an effect of {effect:g}, more than {most:,} participants would be "
                     "needed"

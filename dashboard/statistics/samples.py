@@ -9,7 +9,7 @@ import numpy as np
 
 from dashboard.statistics.distributions import Values
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Text
+from edge_agent.core.texts import N_, Message
 
 LEVEL = 0.95
 """Level of every interval."""
@@ -53,7 +53,7 @@ def checked(values: Iterable[float]) -> Values:
     sample = np.asarray(tuple(values), dtype=np.float64)
     for value in sample[~np.isfinite(sample)]:
         raise StatisticsError(
-            Text(
+            Message(
                 N_("{value} is not a finite number; leave the participant out or mend the reading"),
                 value=value,
             )
@@ -61,7 +61,7 @@ def checked(values: Iterable[float]) -> Values:
     largest = float(np.max(np.abs(sample), initial=0.0))
     if largest > _LARGEST or 0 < largest < _SMALLEST:
         raise StatisticsError(
-            Text(
+            Message(
                 N_(
                     "the largest value is {largest:g}; values between {smallest:g} and "
                     "{largest_2:g} can be computed with. Choose another unit."
@@ -80,7 +80,7 @@ def pairs(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Valu
     b = checked(second)
     if len(a) != len(b):
         raise StatisticsError(
-            Text(
+            Message(
                 N_("pairs need equally many values on both sides, not {n} and {n_2}"),
                 n=len(a),
                 n_2=len(b),
@@ -88,7 +88,7 @@ def pairs(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Valu
         )
     if len(a) < MINIMUM:
         raise TooFewError(
-            Text(
+            Message(
                 N_(
                     "a paired test needs at least {minimum} participants with both states; there "
                     "are {n}"
@@ -99,7 +99,7 @@ def pairs(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Valu
         )
     if is_constant(a - b, np.concatenate([a, b])):
         raise NoVariationError(
-            Text(
+            Message(
                 N_("the difference is the same for all {n} participants, so t has no denominator"),
                 n=len(a),
             )
@@ -113,7 +113,7 @@ def groups(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Val
     b = checked(second)
     if min(len(a), len(b)) < MINIMUM:
         raise TooFewError(
-            Text(
+            Message(
                 N_(
                     "Welch's test needs at least {minimum} participants in each state; there are "
                     "{n} and {n_2}"

@@ -1,10 +1,10 @@
 """Texts that people read on screens, made where no language is known. No I/O.
 
 The agent speaks English. The dashboard shows some of what it says in the language of the reader:
-constant texts are marked with :func:`N_`, so that the catalogue has them; one with values is a
-:class:`Text`, which is its English and still knows its parts.
+constant texts are marked with :func:`N_`, so that the catalogue has them; one with values is
+a :class:`Message`, which is its English and still knows its parts.
 
-    >>> text = Text(N_("{n} faces in {file}"), n=3, file="a.png")
+    >>> text = Message(N_("{n} faces in {file}"), n=3, file="a.png")
     >>> text
     '3 faces in a.png'
     >>> text.template, text.values["n"]
@@ -22,7 +22,7 @@ def N_(message: str) -> str:  # noqa: N802 - the name that catalogues of texts k
     return message
 
 
-class Text(str):
+class Message(str):
     """An English text with values in it that can be said in another language.
 
     Attributes:
@@ -34,7 +34,7 @@ class Text(str):
     template: str
     values: Mapping[str, Any]
 
-    def __new__(cls, template: str, /, **values: object) -> Text:
+    def __new__(cls, template: str, /, **values: object) -> Message:
         """Fill the places of the template."""
         text = super().__new__(cls, template.format(**values))
         text.template = template
@@ -46,12 +46,12 @@ class Text(str):
         return _made, (self.template, dict(self.values))
 
 
-def _made(template: str, values: Mapping[str, Any]) -> Text:
-    return Text(template, **values)
+def _made(template: str, values: Mapping[str, Any]) -> Message:
+    return Message(template, **values)
 
 
 def text_of(error: Exception) -> str:
-    """Return what an error says, as the :class:`Text` that it was raised with where it was one."""
-    if len(error.args) == 1 and isinstance(error.args[0], Text):
+    """Return what an error says: the :class:`Message` that it was raised with, where it was."""
+    if len(error.args) == 1 and isinstance(error.args[0], Message):
         return error.args[0]
     return str(error)

@@ -13,7 +13,6 @@ from dashboard.analysis.comparison import Comparison, compare_family
 from dashboard.analysis.heart.variability import runs_of
 from dashboard.analysis.means import Visits, sides_of
 from dashboard.analysis.request import AnalysisQuery, Correction, HeartMeasure
-from dashboard.languages.current import N_
 from dashboard.statistics import (
     HIGH_HZ,
     HIGH_S,
@@ -29,6 +28,7 @@ from dashboard.statistics import (
 )
 from dashboard.statistics.distributions import Values
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.beats import Beats
 
@@ -180,7 +180,7 @@ def _value(runs: Sequence[Values], measure: HeartMeasure) -> float:
 
 def _logarithm(power: float) -> float:
     if power <= 0:
-        raise NoVariationError("the intervals do not vary in this band, so it has no logarithm")
+        raise NoVariationError(N_("the intervals do not vary in this band, so it has no logarithm"))
     return math.log(power)
 
 

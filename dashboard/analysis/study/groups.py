@@ -24,7 +24,7 @@ from dashboard.statistics import (
     welch_t,
 )
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Text, text_of
+from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.core.vitals import VitalKind
 
 MOST_GROUPS = 6
@@ -150,13 +150,13 @@ def _tested(
     """Return the groups with their tests, or with the reason why there are none."""
     names = blank.compared
     if len(names) < 2:
-        reason = Text(
+        reason = Message(
             N_("it needs at least 2 groups of {minimum} people with all states in one session"),
             minimum=MINIMUM,
         )
         return replace(blank, reason=reason)
     if len(names) > MOST_GROUPS:
-        reason = Text(
+        reason = Message(
             N_(
                 "the attribute has {n} values with {minimum} people or more; put them into at most "
                 "{most} groups"

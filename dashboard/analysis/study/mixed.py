@@ -21,7 +21,7 @@ from dashboard.analysis.states import TESTED_STATES, Design, pairs_of
 from dashboard.statistics import MINIMUM, FixedEffect, Method, MixedModel, mixed_model
 from dashboard.statistics.period import is_told_apart
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Text, text_of
+from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.core.vitals import VitalKind
 
 TIME = "minutes"
@@ -174,7 +174,7 @@ def _model_of(
     if not any(wanted):
         return replace(
             blank,
-            reason=Text(
+            reason=Message(
                 N_("it needs at least {minimum} people with two states in one session"),
                 minimum=MINIMUM,
             ),

@@ -17,7 +17,7 @@ from dashboard.statistics.heart.artefacts import corrected
 from dashboard.statistics.heart.variability import TooShortError, require_few_artefacts
 from dashboard.statistics.samples import checked
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Text
+from edge_agent.core.texts import N_, Message
 
 LOW_HZ = (0.04, 0.15)
 HIGH_HZ = (0.15, 0.40)
@@ -86,7 +86,7 @@ def spectrum(runs: Iterable[Sequence[float] | Values], least_s: float = LOW_S) -
     if not long:
         most = max((float(part.sum()) for part in parts), default=0.0)
         raise TooShortError(
-            Text(
+            Message(
                 N_(
                     "a frequency band needs at least {least_s:g} s of intervals without a break; "
                     "the longest time has {most:.0f}"

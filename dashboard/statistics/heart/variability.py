@@ -12,7 +12,7 @@ from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart.artefacts import CorrectedBeats, Corrections, corrected
 from dashboard.statistics.samples import NoVariationError, checked
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Text
+from edge_agent.core.texts import N_, Message
 
 MINIMUM_S = 60.0
 """Seconds of measured intervals below which there is no number."""
@@ -139,7 +139,7 @@ def require_few_artefacts(beats: int, kinds: Corrections) -> None:
     """
     if kinds.total > MOST_CORRECTED * beats:
         raise ArtefactError(
-            Text(
+            Message(
                 N_(
                     "{total} of {beats} beats do not fit the rhythm around them ({ectopic} early "
                     "or late, {missed} missed, {extra} extra, {misplaced} misplaced); heart-rate "
@@ -164,7 +164,7 @@ def _require(beats: int, beats_used: CorrectedBeats) -> None:
     seconds = float(beats_used.intervals[beats_used.measured].sum())
     if seconds < MINIMUM_S:
         raise TooShortError(
-            Text(
+            Message(
                 N_(
                     "heart-rate variability needs at least {minimum_s:g} s of intervals between "
                     "beats; there are {seconds:.0f}"

@@ -12,7 +12,7 @@ from dashboard.statistics.anova import greenhouse_geisser
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError, is_constant
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Text
+from edge_agent.core.texts import N_, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +141,12 @@ def _tables(groups: Sequence[Sequence[Sequence[float]]]) -> list[Values]:
     """Return for each group people by states, checked."""
     if len(groups) < 2:
         raise StatisticsError(
-            Text(N_("groups are compared from 2 on; there is {n}"), n=len(groups))
+            Message(N_("groups are compared from 2 on; there is {n}"), n=len(groups))
         )
     smallest = min(len(group) for group in groups)
     if smallest < MINIMUM:
         raise TooFewError(
-            Text(
+            Message(
                 N_(
                     "each group needs at least {minimum} people with all states; one has {smallest}"
                 ),
@@ -157,7 +157,7 @@ def _tables(groups: Sequence[Sequence[Sequence[float]]]) -> list[Values]:
     widths = {len(person) for group in groups for person in group}
     if len(widths) != 1 or min(widths) < 2:
         raise StatisticsError(
-            Text(
+            Message(
                 N_("every person needs a value in each of 2 states or more, not {sorted}"),
                 sorted=sorted(widths),
             )

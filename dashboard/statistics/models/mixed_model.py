@@ -31,7 +31,7 @@ from dashboard.statistics.samples import (
     is_constant,
 )
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Text
+from edge_agent.core.texts import N_, Message
 
 INTERCEPT = "intercept"
 """Name of the effect that every model has: the value where all others are 0."""
@@ -125,7 +125,7 @@ class MixedModel:
                 return effect
         names = ", ".join(effect.name for effect in self.effects)
         raise StatisticsError(
-            Text(N_("the model has no effect {name}; it has {names}"), name=name, names=names)
+            Message(N_("the model has no effect {name}; it has {names}"), name=name, names=names)
         )
 
     def contrast(self, name: str, weights: Mapping[str, float]) -> FixedEffect:
@@ -139,7 +139,7 @@ class MixedModel:
         row = np.array([weights.get(effect.name, 0.0) for effect in self.effects])
         if not row.any():
             raise StatisticsError(
-                Text(
+                Message(
                     N_("all weights of the contrast {name} are 0; give one that is not"), name=name
                 )
             )
@@ -238,7 +238,7 @@ def _check(
     for name, length in lengths.items():
         if length != len(y):
             raise StatisticsError(
-                Text(
+                Message(
                     N_("{name} has {length} entries for {n} values"),
                     name=name,
                     length=length,
@@ -248,7 +248,7 @@ def _check(
     people = len(set(participants))
     if people < MINIMUM:
         raise TooFewError(
-            Text(
+            Message(
                 N_("a mixed model needs at least {minimum} participants; there are {people}"),
                 minimum=MINIMUM,
                 people=people,
@@ -258,7 +258,7 @@ def _check(
         raise TooFewError(N_("a mixed model needs participants with two values; nobody has two"))
     if len(y) < len(columns) + 3:
         raise TooFewError(
-            Text(
+            Message(
                 N_("a mixed model with {n} effects needs at least {n_2} values; there are {n_3}"),
                 n=len(columns) + 1,
                 n_2=len(columns) + 3,
@@ -268,7 +268,7 @@ def _check(
     for name, column in {**columns, "the value": y}.items():
         if is_constant(column, column):
             raise NoVariationError(
-                Text(N_("{name} is the same everywhere, so nothing can be tested"), name=name)
+                Message(N_("{name} is the same everywhere, so nothing can be tested"), name=name)
             )
 
 
@@ -280,7 +280,7 @@ def _check_independent(products_of_columns: Values, names: Sequence[str]) -> Non
         share = np.abs(vectors[1:, 0])
         involved = [name for name, one in zip(names, share, strict=True) if one > 1e-6]
         raise StatisticsError(
-            Text(
+            Message(
                 N_(
                     "the effects {names} say the same together: each is a sum of the others. "
                     "Leave one out."
@@ -343,7 +343,7 @@ def _tested(name: str, estimate: float, row: Values, covariance: EffectCovarianc
     spread = float(slopes @ covariance.of_variances @ slopes)
     if not (variance > 0 and spread > 0):
         raise StatisticsError(
-            Text(
+            Message(
                 N_("the data do not tell how sure {name} is; it takes more participants"), name=name
             )
         )

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from dashboard.statistics.samples import Interval, NoVariationError, TooFewError, checked
-from edge_agent.core.texts import N_, Text
+from edge_agent.core.texts import N_, Message
 
 _NORMAL = 1.96  # as Bland and Altman write it
 _TAIL = 0.975
@@ -57,7 +57,7 @@ def limits_of_agreement(people: Sequence[str], differences: Sequence[float]) -> 
     counts = Counter(people)
     if len(counts) < 2 or len(values) == len(counts):
         raise TooFewError(
-            Text(
+            Message(
                 N_(
                     "limits of agreement need two people or more, and one with several "
                     "differences; there are {n} of {n_2}"
@@ -118,7 +118,7 @@ def intraclass_correlation(
     k = 2
     if n < 3:
         raise TooFewError(
-            Text(N_("an intraclass correlation needs three people; there are {n}"), n=n)
+            Message(N_("an intraclass correlation needs three people; there are {n}"), n=n)
         )
     grand = table.mean()
     msr = k * float(np.sum((table.mean(axis=1) - grand) ** 2)) / (n - 1)
