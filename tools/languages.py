@@ -29,6 +29,7 @@ from jinja2.ext import extract_from_ast
 
 from dashboard.languages.blocks import BLOCK, BLOCK_PLURAL, TextBlocks
 from dashboard.languages.current import CATALOGUES, DOMAIN
+from dashboard.languages.labels import IN_SCRIPTS
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = CATALOGUES / f"{DOMAIN}.pot"
@@ -252,14 +253,17 @@ def _is_complete(message: Message) -> bool:
     return bool(strings_of(message)) and all(strings_of(message))
 
 
+def _is_in_scripts(message: Message) -> bool:
+    is_marked = any(place.endswith(".js") for place, _ in message.locations)
+    return is_marked or _key(message) in IN_SCRIPTS
+
+
 def for_scripts(catalogue: Catalog) -> bytes:
     """Return the texts that scripts of pages show, as a script that hands them over."""
     texts = {
         _key(message): message.string
         for message in catalogue
-        if message.id
-        and _is_complete(message)
-        and any(place.endswith(".js") for place, _ in message.locations)
+        if message.id and _is_complete(message) and _is_in_scripts(message)
     }
     expression = str(catalogue.plural_expr)
     body = json.dumps(texts, ensure_ascii=False, sort_keys=True, indent=0)
