@@ -18,7 +18,8 @@ from dashboard.charts.trend_data import TrendData
 from dashboard.charts.trend_layout import USUAL_PANELS, trend_layout, vertical_axis
 from dashboard.languages.current import gettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, integer, percent
-from dashboard.languages.names import list_with_and, state_name, vital_short
+from dashboard.languages.names import state_name, vital_short
+from dashboard.languages.written import with_and
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.store.read.results import Trend, VitalTrend
@@ -37,7 +38,7 @@ def trend_chart(data: TrendData) -> Chart:
     names = [gettext("Expression"), *(gettext(panel[0].lower() + panel[1:]) for panel in panels)]
     return Chart(
         id="trend",
-        title=list_with_and(names),
+        title=with_and(names),
         sentence=_trend_sentence(data),
         figure={"data": traces, "layout": trend_layout(data)},
         columns=_columns(data),

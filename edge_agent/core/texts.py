@@ -13,7 +13,7 @@ a :class:`Message`, which is its English and still knows its parts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -55,3 +55,13 @@ def text_of(error: Exception) -> str:
     if len(error.args) == 1 and isinstance(error.args[0], Message):
         return error.args[0]
     return str(error)
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Return ``a``, ``a and b`` or ``a, b and c``, which can be said in another language."""
+    *first, last = parts
+    if not first:
+        return last
+    places = ", ".join(f"{{part_{number}}}" for number in range(len(first)))
+    before = Message(places, **{f"part_{number}": part for number, part in enumerate(first)})
+    return Message(N_("{before} and {last}"), before=before, last=last)

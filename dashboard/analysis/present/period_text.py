@@ -19,7 +19,8 @@ from dashboard.analysis.present.text import (
 from dashboard.analysis.results import Analysis, VitalComparison
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import general
-from dashboard.languages.names import said, state_name
+from dashboard.languages.names import state_name
+from dashboard.languages.written import said
 
 
 def drift_sentence(change: VitalDrift) -> str:

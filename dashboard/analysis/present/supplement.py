@@ -23,7 +23,7 @@ from dashboard.analysis.present.schemas import (
 from dashboard.analysis.present.supplement_text import agreement_sentence, sensitivity_sentence
 from dashboard.analysis.results import Analysis
 from dashboard.analysis.sensitivity import MatchingChoice, SettlingChoice, Variant
-from dashboard.languages.names import said
+from dashboard.languages.written import said
 
 
 def agreement_model(sources: SourceAgreement) -> AgreementModel:

@@ -29,7 +29,8 @@ from dashboard.analysis.sensitivity import (
 )
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, general, integer
-from dashboard.languages.names import list_with_and, state_name
+from dashboard.languages.names import state_name
+from dashboard.languages.written import with_and
 from dashboard.statistics import MINIMUM, Agreement, NoInterval
 from dashboard.statistics.heart.variability import MINIMUM_S
 
@@ -64,7 +65,7 @@ def all_states_sentence(states: VitalStates) -> str:
     if anova is None:
         start = gettext("{vital}, all {count} states at once: no test.")
         return f"{start.format(vital=name, count=count)} {_why_no_anova(states)}"
-    df = list_with_and([_exact_df(value) for value in anova.corrected_df])
+    df = with_and([_exact_df(value) for value in anova.corrected_df])
     text = gettext(
         "{vital} was not shown to differ between the {count} states taken together ({people}, F = "
         "{f} with {df} degrees of freedom after Greenhouse and Geisser, p {p}, generalized η² = "

@@ -6,13 +6,8 @@ from dashboard.analysis.request import AnalysisQuery, Correction
 from dashboard.languages import figures
 from dashboard.languages.current import gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, general
-from dashboard.languages.names import (
-    list_with_and,
-    list_with_or,
-    state_name,
-    vital_in_text,
-    vital_label,
-)
+from dashboard.languages.names import list_with_or, state_name, vital_in_text, vital_label
+from dashboard.languages.written import with_and
 from edge_agent.core.vitals import VitalKind
 
 ALPHA = 0.05
@@ -58,7 +53,7 @@ def lags_text(query: AnalysisQuery) -> str:
         for kind in query.vital
         if kind.spec.option is None
     ]
-    return list_with_and(parts)
+    return with_and(parts)
 
 
 def settling_text(query: AnalysisQuery) -> str:
@@ -67,14 +62,10 @@ def settling_text(query: AnalysisQuery) -> str:
     for kind in query.vital:
         named.setdefault(query.settling_s(kind), []).append(vital_in_text(kind))
     parts = [
-        gettext("{seconds} s of {vitals}").format(
-            seconds=general(seconds), vitals=list_with_and(kinds)
-        )
+        gettext("{seconds} s of {vitals}").format(seconds=general(seconds), vitals=with_and(kinds))
         for seconds, kinds in named.items()
     ]
-    return gettext("Left out at the start of each stimulus: {parts}.").format(
-        parts=list_with_and(parts)
-    )
+    return gettext("Left out at the start of each stimulus: {parts}.").format(parts=with_and(parts))
 
 
 def states_text(query: AnalysisQuery, word: str = "or") -> str:
@@ -105,7 +96,7 @@ def _joined(parts: list[str], word: str) -> str:
     """Return ``a``, ``a and b`` or ``a, b and c``."""
     if word == "or":
         return list_with_or(parts)
-    return list_with_and(parts)
+    return with_and(parts)
 
 
 def number(value: float, digits: int = 1) -> str:

@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said
+from dashboard.languages.written import said
 from dashboard.web.export_jobs import ExportJobs, ExportRequest, PreparedExport
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep

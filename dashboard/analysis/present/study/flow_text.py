@@ -21,7 +21,8 @@ from dashboard.analysis.study.flow import Flow, LackingState, Loss, Lost, Stage,
 from dashboard.analysis.study.groups import VitalGroups
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import integer
-from dashboard.languages.names import list_with_and, state_name, vital_in_text
+from dashboard.languages.names import state_name, vital_in_text
+from dashboard.languages.written import with_and
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 
@@ -182,7 +183,7 @@ def _lost(loss: Loss) -> str:
         parts.append(
             ngettext("{n} reading", "{n} readings", loss.readings).format(n=integer(loss.readings))
         )
-    return list_with_and(parts)
+    return with_and(parts)
 
 
 def _missing(one: LackingState) -> MissingModel:

@@ -25,7 +25,8 @@ from dashboard.analysis.results import Analysis
 from dashboard.analysis.study.groups import GroupContrast, VitalGroups
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import decimal
-from dashboard.languages.names import list_with_and, said, state_name, vital_in_text
+from dashboard.languages.names import state_name, vital_in_text
+from dashboard.languages.written import said, with_and
 from dashboard.statistics import MINIMUM, FTest
 
 
@@ -88,7 +89,7 @@ def _f_sentence(
         vital=vital_in_text(one.kind) if crossed else vital_name(one.kind),
         attribute=query.group,
         f=number(test.f, 2),
-        df=list_with_and([_df(value) for value in test.df]),
+        df=with_and([_df(value) for value in test.df]),
         p=p_equals(test.p),
         method=correction_name(query.correction),
         adjusted=p_equals(decides),

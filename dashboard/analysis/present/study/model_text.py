@@ -20,7 +20,8 @@ from dashboard.analysis.states import Design
 from dashboard.analysis.study.mixed import Main, VitalModel
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import decimal, integer
-from dashboard.languages.names import list_with_and, said, state_name
+from dashboard.languages.names import state_name
+from dashboard.languages.written import said, with_and
 from dashboard.statistics import BayesFactor
 
 _MATTERS = 0.25  # share of the t-test's difference from which on what time makes of it is said
@@ -66,7 +67,7 @@ def _calls(repeated: int, incomplete: int) -> str:
                 n=integer(incomplete)
             )
         )
-    return list_with_and(parts)
+    return with_and(parts)
 
 
 def model_sentence(model: VitalModel) -> str:

@@ -19,7 +19,7 @@ from dashboard.analysis.present.study.model_text import (
 )
 from dashboard.analysis.results import VitalComparison
 from dashboard.analysis.study.mixed import VitalModel
-from dashboard.languages.names import said
+from dashboard.languages.written import said
 
 
 def bayes_model(test: VitalComparison) -> BayesFactorModel | None:

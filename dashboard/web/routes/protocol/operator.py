@@ -13,7 +13,8 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from markupsafe import Markup
 
 from dashboard.accounts.roles import Permission
-from dashboard.languages.names import said, said_if_ours
+from dashboard.languages.names import said_if_ours
+from dashboard.languages.written import said
 from dashboard.protocols.file import list_protocols
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.protocols.running import ProtocolView

@@ -12,7 +12,8 @@ from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, integer
-from dashboard.languages.names import said, said_of, vital_label
+from dashboard.languages.names import said_of, vital_label
+from dashboard.languages.written import said
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.once import new_key
