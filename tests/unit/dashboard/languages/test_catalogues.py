@@ -119,3 +119,7 @@ def test_the_commands_write_everything_and_find_nothing_to_mend(
     assert languages.check() == 0
     assert "1 texts in 2 languages" in capsys.readouterr().out
     assert "Gespeichert" in (tmp_path / "texts" / "de.js").read_text()
+
+
+def test_every_text_is_there_in_every_language() -> None:
+    assert list(languages.unfit()) == []
