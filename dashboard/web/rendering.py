@@ -23,7 +23,7 @@ from dashboard.languages.written import (
     figure,
     file_size,
     moment,
-    said,
+    name_in_language,
     thousands,
     with_and,
     words,
@@ -81,10 +81,10 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         iso=iso_utc,
         packed=packed,
         thousands=thousands,
-        said=said,
         with_and=with_and,
         capitalize=capitalised,
     )
+    environment.filters["said"] = name_in_language
     environment.globals.update(
         navigation=navigation,
         version=__version__,
