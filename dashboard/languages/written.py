@@ -98,7 +98,7 @@ def file_size(size: int) -> str:
     raise AssertionError  # pragma: no cover - the loop returns
 
 
-def name_in_language(name: object) -> str:
+def said(name: object) -> str:
     """Return a name of the data in the language in use; one that no catalogue knows as it is."""
     text = str(name)
     if not text:
@@ -108,7 +108,7 @@ def name_in_language(name: object) -> str:
 
 def words(name: object) -> str:
     """Write a name of the data for people: ``heart_rate`` becomes ``heart rate``."""
-    return name_in_language(str(name).replace("_", " "))
+    return said(str(name).replace("_", " "))
 
 
 def with_and(parts: Sequence[str]) -> str:

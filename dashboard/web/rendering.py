@@ -23,7 +23,7 @@ from dashboard.languages.written import (
     figure,
     file_size,
     moment,
-    name_in_language,
+    said,
     thousands,
     with_and,
     words,
@@ -84,7 +84,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         with_and=with_and,
         capitalize=capitalised,
     )
-    environment.filters["said"] = name_in_language
+    environment.filters["said"] = said
     environment.globals.update(
         navigation=navigation,
         version=__version__,

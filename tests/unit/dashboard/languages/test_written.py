@@ -10,7 +10,7 @@ from dashboard.languages.written import (
     figure,
     file_size,
     moment,
-    name_in_language,
+    said,
     thousands,
     with_and,
     words,
@@ -46,8 +46,8 @@ def test_names_of_the_data_and_lists_are_said_in_the_language() -> None:
         "a and b",
     )
     with speaking("de"):
-        assert name_in_language("anger") == "Ärger"
-        assert name_in_language("P-01") == "P-01" and name_in_language("") == ""
+        assert said("anger") == "Ärger"
+        assert said("P-01") == "P-01" and said("") == ""
         assert words("heart_rate") == "Herzfrequenz"
         assert with_and(["a", "b", "c"]) == "a, b und c"
         assert capitalised("der Puls") == "Der Puls"
