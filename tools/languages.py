@@ -112,7 +112,7 @@ def _found(path: Path, name: str, texts: object) -> Iterator[Found]:
         yield Found(place, tuple(given[: len(wanted)]))
 
 
-def found() -> list[Found]:
+def texts_of_source() -> list[Found]:
     """Return all texts of the source, file by file."""
     files: list[tuple[Extractor, list[Path]]] = [
         (found_in_python, [path for folder in PYTHON for path in sorted(folder.rglob("*.py"))]),
@@ -130,7 +130,7 @@ def extracted() -> Catalog:
     """
     places: dict[tuple[str | None, str], set[str]] = {}
     plurals: dict[tuple[str | None, str], tuple[str, ...]] = {}
-    for one in found():
+    for one in texts_of_source():
         key = (one.context, one.texts[0])
         places.setdefault(key, set()).add(one.place)
         if len(one.texts) == 2 and plurals.setdefault(key, one.texts) != one.texts:
@@ -306,7 +306,7 @@ def outdated() -> Iterator[str]:
             yield f"{name}: out of date. Run: python -m tools.languages compile"
 
 
-def unfit() -> Iterator[str]:
+def misfits() -> Iterator[str]:
     """Yield each text of a language that is missing or does not fit."""
     for code in languages():
         for message in read(code):
@@ -363,7 +363,7 @@ def check() -> int:
     Returns:
         the exit code: 1 when there is something.
     """
-    wrong = [*outdated(), *unfit()]
+    wrong = [*outdated(), *misfits()]
     for line in wrong:
         print(line)
     if not wrong:

@@ -57,7 +57,7 @@ FLAWS = (
 )
 ATTRIBUTES = (
     *(N_("female"), N_("male"), N_("not told"), N_("sex"), N_("age band"), N_("medication")),
-    *(N_("none"), N_("here"), N_("shared")),
+    *(N_("none"), N_("here"), N_("shared"), N_("under 18"), N_("80 and over")),
 )
 CHECKS = (
     *(N_("conditions"), N_("the face"), N_("readings"), N_("the clock"), N_("unmatched readings")),

@@ -81,10 +81,10 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         iso=iso_utc,
         packed=packed,
         thousands=thousands,
-        said=said,
         with_and=with_and,
         capitalize=capitalised,
     )
+    environment.filters["said"] = said
     environment.globals.update(
         navigation=navigation,
         version=__version__,

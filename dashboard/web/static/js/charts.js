@@ -23,6 +23,10 @@ function localeOfCharts() {
     months: names(12, year, { month: "long" }),
     shortMonths: names(12, year, { month: "short" }),
     date: "%d.%m.%Y",
+    year: "%Y",
+    month: "%b %Y",
+    dayMonth: "%-d %b",
+    dayMonthYear: "%-d %b %Y",
     decimal: (1.5).toLocaleString(LOCALE).charAt(1),
     thousands: (11111).toLocaleString(LOCALE).charAt(2),
   };

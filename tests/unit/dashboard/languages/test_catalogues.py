@@ -106,7 +106,7 @@ def test_the_commands_write_everything_and_find_nothing_to_mend(
     monkeypatch.setattr(languages, "TEMPLATE", catalogues / "affect-edge.pot")
     monkeypatch.setattr(languages, "SCRIPT_TEXTS", tmp_path / "texts")
     monkeypatch.setattr(languages, "ROOT", tmp_path)
-    monkeypatch.setattr(languages, "found", lambda: [Found("a.js", ("Saved",))])
+    monkeypatch.setattr(languages, "texts_of_source", lambda: [Found("a.js", ("Saved",))])
     assert languages.update() == 0
     assert languages.compile_all() == 0
     assert languages.check() == 1
@@ -119,3 +119,7 @@ def test_the_commands_write_everything_and_find_nothing_to_mend(
     assert languages.check() == 0
     assert "1 texts in 2 languages" in capsys.readouterr().out
     assert "Gespeichert" in (tmp_path / "texts" / "de.js").read_text()
+
+
+def test_every_text_is_there_in_every_language() -> None:
+    assert list(languages.misfits()) == []
