@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from dashboard.languages.current import SOURCE, gettext, language, pgettext
+from edge_agent.core.texts import Message
 
 _ENGLISH = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
@@ -99,11 +100,37 @@ def file_size(size: int) -> str:
 
 
 def said(name: object) -> str:
-    """Return a name of the data in the language in use; one that no catalogue knows as it is."""
+    """Return a name or text of the data in the language in use.
+
+    Args:
+        name: a constant; one that no catalogue knows stays as it is. Of a :class:`Message` the
+            numbers are written by the locale, and messages in it are said as well.
+    """
     text = str(name)
     if not text:
         return text
-    return gettext(text)
+    if not isinstance(name, Message):
+        return gettext(text)
+    values = {place: _value(value) for place, value in name.values.items()}
+    return gettext(name.template).format(**values)
+
+
+class _Number(float):
+    """A number that is written by the locale, whatever its format."""
+
+    def __format__(self, spec: str) -> str:
+        english = super().__format__(spec)
+        if language() == SOURCE:
+            return english
+        return _POINT.sub(_decimal_mark(language()), english)
+
+
+def _value(value: object) -> object:
+    if isinstance(value, Message):
+        return said(value)
+    if isinstance(value, float):
+        return _Number(value)
+    return value
 
 
 def words(name: object) -> str:

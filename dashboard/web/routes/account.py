@@ -14,6 +14,7 @@ from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountErro
 from dashboard.accounts.roles import ABOUT, Permission
 from dashboard.languages.choice import own_name
 from dashboard.languages.current import available, gettext
+from dashboard.languages.names import said_of
 from dashboard.web.attempt_limiter import address_of, with_wait
 from dashboard.web.guards.cookies import DEVICE_COOKIE, cookie_of
 from dashboard.web.guards.languages import keep_choice
@@ -22,6 +23,7 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep, login_token
 from dashboard.web.rendering import render
 from dashboard.web.services import ServicesDep
+from edge_agent.core.texts import N_
 
 log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OWN)])
@@ -39,7 +41,7 @@ def account_page(
 ) -> Response:
     """Show who is logged in, and where else; the form for another password."""
     if changed:
-        message = "The password was changed. Every other device has to log in again."
+        message = N_("The password was changed. Every other device has to log in again.")
     else:
         message = ""
     return _page(request, services, account, message=message)
@@ -58,7 +60,7 @@ async def change_password(
 
     def change() -> None:
         if new != again:
-            raise AccountError("The two new passwords differ. Nothing was changed.")
+            raise AccountError(N_("The two new passwords differ. Nothing was changed."))
         services.accounts.change_password(account, old, new, login_token(request))
 
     cookie = cookie_of(request, DEVICE_COOKIE, services.options)
@@ -66,12 +68,12 @@ async def change_password(
         await services.gate.checked(Asker(address_of(request), account.name, cookie), change)
     except HeldUpError as error:
         page = await run_in_threadpool(
-            _page, request, services, account, problem=str(error), status=error.status
+            _page, request, services, account, problem=said_of(error), status=error.status
         )
         return with_wait(page, error.wait)
     except AccountError as error:
         return await run_in_threadpool(
-            _page, request, services, account, problem=str(error), status=400
+            _page, request, services, account, problem=said_of(error), status=400
         )
     log.info("a password was changed")
     return RedirectResponse(f"{PAGE}?changed=1", 303)

@@ -16,6 +16,7 @@ from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import DOUBTS, HEART_NAMES, AnalysisQuery, StateBy
 from dashboard.analysis.states import same_label
+from dashboard.languages.names import said_of
 from dashboard.web.delivery.kept_pages import keep_page
 from dashboard.web.face_reading import face_reading
 from dashboard.web.guards.permissions import needs
@@ -25,6 +26,7 @@ from dashboard.web.services import OptionsDep, ReaderDep
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.read.reader import Reader
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
-    title="Analysis",
+    title=N_("Analysis"),
     path="/analysis",
     position=50,
     icon="M4 20V11M10 20V5M16 20v-6M21 20H3M16 5v5M13.5 7.5h5",
@@ -55,7 +57,7 @@ def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> R
     except ValidationError as error:
         problem = " ".join(describe(error))
     except StatisticsError as error:
-        problem = str(error)
+        problem = said_of(error)
     return render(
         request,
         "analysis.html",

@@ -14,6 +14,7 @@ from dashboard.accounts.languages import language_of_account
 from dashboard.accounts.logins import browser_name
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
 from dashboard.accounts.roles import Permission
+from dashboard.languages.names import said_of
 from dashboard.web.attempt_limiter import address_of, with_wait
 from dashboard.web.guards.cookies import (
     DEVICE_COOKIE,
@@ -82,13 +83,13 @@ async def log_in(
     except HeldUpError as error:
         status = error.status
         wait = error.wait
-        problem = str(error)
+        problem = said_of(error)
     except AccountError as error:
         log.warning("login refused from %s", address_of(request))
         await run_in_threadpool(services.accounts.note_failure, name, came_from(request))
         status = 401
         wait = 0
-        problem = str(error)
+        problem = said_of(error)
     return await run_in_threadpool(_form, request, target, name, problem, status, wait)
 
 
@@ -120,11 +121,11 @@ async def set_up(
     except HeldUpError as error:
         status = error.status
         wait = error.wait
-        problem = str(error)
+        problem = said_of(error)
     except AccountError as error:
         status = 400
         wait = 0
-        problem = str(error)
+        problem = said_of(error)
     return await run_in_threadpool(_setup_form, request, name, problem, status, wait)
 
 
@@ -151,9 +152,11 @@ async def _follow_link(request: Request, services: Services, link: str) -> Respo
     try:
         return await services.gate.checked(_asker(request, services), follow)
     except HeldUpError as error:
-        raise HTTPException(error.status, str(error), {"Retry-After": str(error.wait)}) from error
+        raise HTTPException(
+            error.status, said_of(error), {"Retry-After": str(error.wait)}
+        ) from error
     except AccountError as error:
-        raise HTTPException(403, str(error)) from error
+        raise HTTPException(403, said_of(error)) from error
 
 
 def _asker(request: Request, services: Services, name: str = "") -> Asker:

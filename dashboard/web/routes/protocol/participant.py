@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
 from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext
 from dashboard.protocols.media import find_media, media_type
 from dashboard.protocols.running import ProtocolView
 from dashboard.protocols.spoken import text_of_screen, texts_for
@@ -38,7 +39,7 @@ def _view(runner: ProtocolRunnerDep, token: str) -> ProtocolView:
 def _open_view(view: Annotated[ProtocolView, Depends(_view)]) -> ProtocolView:
     """Return the protocol of a token while it is not over; afterwards nothing is shown or taken."""
     if view.is_over:
-        raise HTTPException(410, "The session has ended, and this page with it.")
+        raise HTTPException(410, gettext("The session has ended, and this page with it."))
     return view
 
 
