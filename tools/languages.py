@@ -11,6 +11,7 @@ Everything lies in ``dashboard/languages/catalogues``; docs/languages.md says ho
 from __future__ import annotations
 
 import argparse
+import ast
 import io
 import json
 import re
@@ -24,7 +25,6 @@ from typing import Any
 import jinja2
 from babel.messages import pofile
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_python
 from jinja2.ext import extract_from_ast
 
 from dashboard.languages.blocks import BLOCK, BLOCK_PLURAL, TextBlocks
@@ -76,10 +76,13 @@ class Found:
 
 
 def found_in_python(path: Path) -> Iterator[Found]:
-    """Yield the texts of a Python file."""
-    with io.BytesIO(path.read_bytes()) as source:
-        for _, name, texts, _ in extract_python(source, dict.fromkeys(FUNCTIONS), [], {}):
-            yield from _found(path, str(name), texts)
+    """Yield the texts of a Python file, those within f-strings as well."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            if name in FUNCTIONS:
+                texts = [getattr(argument, "value", None) for argument in node.args]
+                yield from _found(path, name, texts)
 
 
 def found_in_script(path: Path) -> Iterator[Found]:

@@ -28,11 +28,13 @@ def test_texts_are_found_in_python(source: Path) -> None:
     path.write_text(
         'gettext("One")\nngettext("{n} day", "{n} days", 2)\npgettext("month", "May")\n'
         "gettext(name)\n"
+        "f\"{gettext('In a sentence')} {n}\"\n"
     )
     assert list(found_in_python(path)) == [
         Found("a.py", ("One",)),
         Found("a.py", ("{n} day", "{n} days")),
         Found("a.py", ("May",), "month"),
+        Found("a.py", ("In a sentence",)),
     ]
 
 
