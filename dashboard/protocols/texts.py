@@ -60,7 +60,7 @@ def known_language(given: Any) -> str | None:
     """
     if not isinstance(given, dict) or not isinstance(given.get("language"), str):
         return None
-    code = given["language"].partition("-")[0].lower()
+    code = str(given["language"]).partition("-")[0].lower()
     if code == SOURCE or code not in available():
         return None
     return code
