@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from dashboard.languages import current
 from dashboard.web import routes
 from dashboard.web.pages import find_pages
+from dashboard.web.routes import models
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
@@ -22,22 +23,15 @@ from tests.unit.dashboard.languages.unmarked import has_words, shown_texts
 MARKS = re.compile(r"([⟦⟧])")
 GERMAN = {"Accept-Language": "de"}
 DATA = re.compile(
-    r"(Example study \(simulated\)|films|ada|affect-edge|testclient|another program|P-01|SIM-\d+|"
+    r"(Affect Edge|"
+    r"Example study \(simulated\)|films|ada|affect-edge|testclient|another program|P-01|SIM-\d+|"
     r"neutral|happiness|anger|[ ·,.\d-])+"
     r"|first account created|from testclient.*"  # of the audit trail, which is kept as written
     r"|Neutral, happiness, anger \(texts\)"  # the title of a protocol
 )
 """What people or the study called something stays as it is; conditions are typed, too."""
-SENTENCES_IN_PYTHON = (
-    "/analysis",
-    "/models",
-    "/plan",
-    "/trends",
-    "/study/sessions",
-    "/welcome",
-    "/.well-known",
-)
-"""Pages with sentences that Python writes, looked at apart."""
+SENTENCES_IN_PYTHON = (models.NAVIGATION.path, "/welcome", "/.well-known")
+"""Pages with words of cards of models, which are documents of their own, and plain text."""
 
 
 class Bracketed(catalogues.NullTranslations):

@@ -16,6 +16,7 @@ from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import DOUBTS, HEART_NAMES, AnalysisQuery, StateBy
 from dashboard.analysis.states import same_label
+from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.delivery.kept_pages import keep_page
 from dashboard.web.face_reading import face_reading
@@ -68,7 +69,7 @@ def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> R
         kinds=_offered(query, reader.recorded_kinds()),
         doubts=DOUBTS,
         flag_name=flag_name,
-        heart_names=HEART_NAMES,
+        heart_names={measure: gettext(name) for measure, name in HEART_NAMES.items()},
         offered_states=_states(query, analysis),
         attributes=sorted({name for own in reader.attributes().values() for name in own}),
         settled={kind: query.settling_s(kind) for kind in query.vital},
