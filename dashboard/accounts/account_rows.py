@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Role
 from edge_agent.core.clock import now
+from edge_agent.core.texts import N_, Message
 
 NAME_MAX = 40
 NO_PASSWORD = "!"  # noqa: S105 - no hash, so that no password fits
@@ -74,6 +75,8 @@ def account_of(row: sqlite3.Row) -> Account:
 def check_name(name: str) -> None:
     """Refuse a name that no account may have."""
     if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
-        raise AccountError(f"A name has 1 to {NAME_MAX} printable characters.")
+        raise AccountError(
+            Message(N_("A name has 1 to {name_max} printable characters."), name_max=NAME_MAX)
+        )
     if name == "demo":
-        raise AccountError("The name 'demo' belongs to the demonstration. Choose another.")
+        raise AccountError(N_("The name 'demo' belongs to the demonstration. Choose another."))

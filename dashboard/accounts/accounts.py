@@ -17,6 +17,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from dashboard.accounts import refusals
 from dashboard.accounts.account_rows import (
     NO_PASSWORD,
     WAITING,
@@ -108,11 +109,11 @@ class Accounts:
             # out.
             self._hasher.verify(row[2] if row else self._absent, password[: PASSWORD_MAX + 1])
         except (VerificationError, InvalidHashError) as error:
-            raise AccountError("Name or password is wrong.") from error
+            raise AccountError(refusals.WRONG) from error
         if row is None:  # pragma: no cover - the random password of the absent account was guessed
-            raise AccountError("Name or password is wrong.")
+            raise AccountError(refusals.WRONG)
         if row["disabled"] is not None:
-            raise AccountError("This account is disabled. An administrator can enable it again.")
+            raise AccountError(refusals.DISABLED)
         return account_of(row)
 
     def names(self) -> list[str]:
@@ -137,9 +138,9 @@ class Accounts:
         try:
             self.check_password(account.name, old)
         except AccountError as error:
-            raise AccountError("The present password is wrong.") from error
+            raise AccountError(refusals.WRONG_PRESENT) from error
         if new == old:
-            raise AccountError("The new password is the present one. Choose another.")
+            raise AccountError(refusals.SAME)
         self._set_password(
             account.name,
             new,
@@ -302,10 +303,7 @@ class Accounts:
                 or not secrets.compare_digest(digest, _sha256(token))
                 or int(expires) <= at
             ):
-                raise AccountError(
-                    "This login link has been used or has ended: it lets in the first visitor "
-                    "only. Start the program again for a new one."
-                )
+                raise AccountError(refusals.LINK_SPENT)
             connection.execute("DELETE FROM setting WHERE key = ?", (_LOGIN_LINK,))
             row = connection.execute(
                 "SELECT id, name, role, must_change FROM account WHERE name = 'demo'"
@@ -349,12 +347,9 @@ def create_login_link(path: Path, minutes: int = 60) -> str:
 def _check_setup_code(connection: sqlite3.Connection, code: str) -> None:
     kept = _setting(connection, _SETUP_CODE)
     if not _needs_setup(connection):
-        raise AccountError("Setup is already done. Log in with the account that was created then.")
+        raise AccountError(refusals.SETUP_DONE)
     if kept is None or not secrets.compare_digest(kept, _sha256(_normal_code(code))):
-        raise AccountError(
-            "That is not the setup code. It stands in the terminal or log of the dashboard; each "
-            "start prints a new one."
-        )
+        raise AccountError(refusals.WRONG_CODE)
 
 
 def _needs_setup(connection: sqlite3.Connection) -> bool:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from edge_agent.core.errors import AffectEdgeError
+from edge_agent.core.texts import N_, Message
 
 AT_ONCE = 2
 WAITING = 4
@@ -23,8 +24,13 @@ class BusyError(AffectEdgeError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Many are logging in at this moment, and nothing was checked. Try again in "
-            f"{RETRY_SECONDS} seconds."
+            Message(
+                N_(
+                    "Many are logging in at this moment, and nothing was checked. Try again in "
+                    "{seconds} seconds."
+                ),
+                seconds=RETRY_SECONDS,
+            )
         )
 
 

@@ -24,9 +24,11 @@ from dashboard.accounts.account_rows import (
     check_name,
     insert_account,
 )
+from dashboard.accounts.languages import forget_language
 from dashboard.accounts.passwords import AccountError, check_new_password
 from dashboard.accounts.roles import Role
 from edge_agent.core.clock import now
+from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.study_rows import insert_audit
 
@@ -109,7 +111,13 @@ class Members:
         member = next((one for one in members if one.name.casefold() == wanted), None)
         if member is None:
             names = ", ".join(one.name for one in members) or "none"
-            raise AccountError(f"There is no account {name.strip()!r}. There are: {names}.")
+            raise AccountError(
+                Message(
+                    N_("There is no account {name!r}. There are: {names}."),
+                    name=name.strip(),
+                    names=names,
+                )
+            )
         return member
 
     def add_with_password(self, name: str, role: Role, password: str, actor: str) -> None:
@@ -152,7 +160,7 @@ class Members:
         """
         with write_transaction(self._path) as connection:
             member = _find(connection, number)
-            _keep_one_administrator(connection, member, "reset")
+            _keep_one_administrator(connection, member, N_("reset"))
             connection.execute(
                 "UPDATE account SET password_hash = ?, must_change = 0 WHERE id = ?",
                 (WAITING, number),
@@ -172,7 +180,7 @@ class Members:
             if member.role is role:
                 return
             if role is not Role.ADMINISTRATOR:
-                _keep_one_administrator(connection, member, "given another role")
+                _keep_one_administrator(connection, member, N_("given another role"))
             connection.execute("UPDATE account SET role = ? WHERE id = ?", (role.value, number))
             _audit(connection, actor, "account_role", f"{member.name}: {member.role} to {role}")
 
@@ -184,7 +192,7 @@ class Members:
         """
         with write_transaction(self._path) as connection:
             member = _find(connection, number)
-            _keep_one_administrator(connection, member, "disabled")
+            _keep_one_administrator(connection, member, N_("disabled"))
             connection.execute(
                 "UPDATE account SET disabled = ? WHERE id = ? AND disabled IS NULL",
                 (now().wall_ms, number),
@@ -211,8 +219,9 @@ class Members:
         """
         with write_transaction(self._path) as connection:
             member = _find(connection, number)
-            _keep_one_administrator(connection, member, "removed")
+            _keep_one_administrator(connection, member, N_("removed"))
             connection.execute("DELETE FROM account WHERE id = ?", (number,))
+            forget_language(connection, number)
             connection.execute(
                 "INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET "
                 "value = max(CAST(value AS INTEGER), CAST(?2 AS INTEGER))",
@@ -254,7 +263,7 @@ def _find(connection: sqlite3.Connection, number: int) -> Account:
         "SELECT id, name, role, must_change FROM account WHERE id = ?", (min(number, 2**62),)
     ).fetchone()
     if row is None:
-        raise AccountError("There is no such account any more. Reload the page.")
+        raise AccountError(N_("There is no such account any more. Reload the page."))
     return account_of(row)
 
 
@@ -266,7 +275,7 @@ def _holder(connection: sqlite3.Connection, link: str) -> Account:
     ).fetchone()
     if row is None:
         raise AccountError(
-            "This link has been used or has ended. Ask an administrator for another."
+            N_("This link has been used or has ended. Ask an administrator for another.")
         )
     return account_of(row)
 
@@ -283,16 +292,29 @@ def _keep_one_administrator(connection: sqlite3.Connection, member: Account, wha
     ]
     if able == [member.id]:
         raise AccountError(
-            f"{member.name} is the last administrator who can log in and cannot be {what}. Make "
-            "somebody else an administrator first."
+            Message(
+                N_(
+                    "{name} is the last administrator who can log in and cannot be {what}. Make "
+                    "somebody else an administrator first."
+                ),
+                name=member.name,
+                what=Message(what),
+            )
         )
 
 
 def _refuse_taken(connection: sqlite3.Connection, name: str) -> None:
     if connection.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone():
-        raise AccountError(f"There is an account {name!r} already. Choose another name.")
+        raise AccountError(
+            Message(N_("There is an account {name!r} already. Choose another name."), name=name)
+        )
     if connection.execute("SELECT count(*) FROM account").fetchone()[0] >= ACCOUNTS_MAX:
-        raise AccountError(f"There are {ACCOUNTS_MAX} accounts already. Remove those nobody uses.")
+        raise AccountError(
+            Message(
+                N_("There are {accounts_max} accounts already. Remove those nobody uses."),
+                accounts_max=ACCOUNTS_MAX,
+            )
+        )
 
 
 def _make_link(connection: sqlite3.Connection, number: int) -> str:

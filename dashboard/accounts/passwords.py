@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge_agent.core.errors import AffectEdgeError
+from edge_agent.core.texts import N_, Message
 
 PASSWORD_MIN = 10
 PASSWORD_MAX = 200
@@ -30,13 +31,17 @@ def check_new_password(password: str, name: str) -> None:
     """
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
         raise AccountError(
-            f"A password has {PASSWORD_MIN} to {PASSWORD_MAX} characters; this one "
-            f"has {len(password)}."
+            Message(
+                N_("A password has {password_min} to {password_max} characters; this one has {n}."),
+                password_min=PASSWORD_MIN,
+                password_max=PASSWORD_MAX,
+                n=len(password),
+            )
         )
     if name.casefold() in password.casefold() and len(password) - len(name) < PASSWORD_MIN // 2:
-        raise AccountError("The password is little more than the name. Choose another.")
+        raise AccountError(N_("The password is little more than the name. Choose another."))
     if len(set(password)) < 4:
-        raise AccountError("The password repeats too few characters. Choose another.")
+        raise AccountError(N_("The password repeats too few characters. Choose another."))
     # Its lists of words take 0.2 s and 10 MB: only who sets a password loads them.
     from zxcvbn import zxcvbn
 
@@ -46,8 +51,49 @@ def check_new_password(password: str, name: str) -> None:
         raise AccountError(_advice(feedback["warning"], feedback["suggestions"]))
 
 
-def _advice(warning: str, suggestions: Sequence[str]) -> str:
+def _advice(warning: str, suggestions: Sequence[str]) -> Message:
     """Return why a password is weak and what would be better, as one text."""
-    why = warning or "Such a password is tried early"
-    texts = [f"This password is easy to guess. {why}", *suggestions]
-    return " ".join(text if text.endswith(".") else f"{text}." for text in texts)
+    why = _ended(warning or N_("Such a password is tried early"))
+    text = Message(N_("This password is easy to guess. {why}"), why=Message(why))
+    for suggestion in suggestions:
+        text = Message(N_("{before} {after}"), before=text, after=Message(_ended(suggestion)))
+    return text
+
+
+def _ended(text: str) -> str:
+    if text.endswith("."):
+        return text
+    return f"{text}."
+
+
+ADVICE = (
+    N_("Such a password is tried early."),
+    N_("Use a few words, avoid common phrases."),
+    N_("No need for symbols, digits, or uppercase letters."),
+    N_("Add another word or two. Uncommon words are better."),
+    N_("Straight rows of keys are easy to guess."),
+    N_("Short keyboard patterns are easy to guess."),
+    N_("Use a longer keyboard pattern with more turns."),
+    N_('Repeats like "aaa" are easy to guess.'),
+    N_('Repeats like "abcabcabc" are only slightly harder to guess than "abc".'),
+    N_("Avoid repeated words and characters."),
+    N_('Sequences like "abc" or "6543" are easy to guess.'),
+    N_("Avoid sequences."),
+    N_("Recent years are easy to guess."),
+    N_("Avoid recent years."),
+    N_("Avoid years that are associated with you."),
+    N_("Dates are often easy to guess."),
+    N_("Avoid dates and years that are associated with you."),
+    N_("This is a top-10 common password."),
+    N_("This is a top-100 common password."),
+    N_("This is a very common password."),
+    N_("This is similar to a commonly used password."),
+    N_("A word by itself is easy to guess."),
+    N_("Names and surnames by themselves are easy to guess."),
+    N_("Common names and surnames are easy to guess."),
+    N_("Capitalization doesn't help very much."),
+    N_("All-uppercase is almost as easy to guess as all-lowercase."),
+    N_("Reversed words aren't much harder to guess."),
+    N_("Predictable substitutions like '@' instead of 'a' don't help very much."),
+)
+"""What zxcvbn may say, so that the catalogue has it."""

@@ -14,6 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from dashboard.languages.current import gettext
+from dashboard.languages.names import list_with_or
+from edge_agent.core.texts import N_
+
 
 class Role(StrEnum):
     """What an account is for; those that may less come first."""
@@ -57,13 +61,20 @@ MAY: Mapping[Role, frozenset[Permission]] = {
 }
 
 ABOUT: Mapping[Role, str] = {
-    Role.VIEWER: "sees live values, trends, health and models",
-    Role.OPERATOR: "also runs sessions, sets markers and enters readings",
-    Role.RESEARCHER: "also works with the study's data: participants, analysis, exports, imports, "
-    "erasure",
-    Role.ADMINISTRATOR: "also manages accounts and tokens, and reads the audit trail",
+    Role.VIEWER: N_("sees live values, trends, health and models"),
+    Role.OPERATOR: N_("also runs sessions, sets markers and enters readings"),
+    Role.RESEARCHER: N_(
+        "also works with the study's data: participants, analysis, exports, imports, erasure"
+    ),
+    Role.ADMINISTRATOR: N_("also manages accounts and tokens, and reads the audit trail"),
 }
 """Each role in a few words for people."""
+ROLE_NAMES: Mapping[Role, str] = {
+    Role.VIEWER: N_("viewer"),
+    Role.OPERATOR: N_("operator"),
+    Role.RESEARCHER: N_("researcher"),
+    Role.ADMINISTRATOR: N_("administrator"),
+}
 
 
 def roles_with(permission: Permission) -> tuple[Role, ...]:
@@ -77,7 +88,4 @@ def who_may(permission: Permission) -> str:
     >>> who_may(Permission.STUDY)
     'researcher or administrator'
     """
-    names = [role.value for role in roles_with(permission)]
-    if len(names) == 1:
-        return names[0]
-    return f"{', '.join(names[:-1])} or {names[-1]}"
+    return list_with_or([gettext(ROLE_NAMES[role]) for role in roles_with(permission)])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dashboard.accounts.passwords import AccountError
 from edge_agent.core.clock import now
+from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.study_rows import insert_audit
 
@@ -63,8 +64,13 @@ class Tokens:
         name = name.strip()
         if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
             raise AccountError(
-                f"The name of a token has 1 to {NAME_MAX} printable characters, "
-                "such as: watch bridge."
+                Message(
+                    N_(
+                        "The name of a token has 1 to {name_max} printable characters, such as: "
+                        "watch bridge."
+                    ),
+                    name_max=NAME_MAX,
+                )
             )
         secret = PREFIX + secrets.token_urlsafe(32)
         with write_transaction(self._path) as connection:
@@ -73,11 +79,20 @@ class Tokens:
             ]
             if name in in_force:
                 raise AccountError(
-                    f"There is a token {name!r} already. Revoke it first, or choose another name."
+                    Message(
+                        N_(
+                            "There is a token {name!r} already. Revoke it first, or choose "
+                            "another name."
+                        ),
+                        name=name,
+                    )
                 )
             if len(in_force) >= TOKENS_MAX:
                 raise AccountError(
-                    f"There are {TOKENS_MAX} tokens already. Revoke those that nobody uses."
+                    Message(
+                        N_("There are {tokens_max} tokens already. Revoke those that nobody uses."),
+                        tokens_max=TOKENS_MAX,
+                    )
                 )
             connection.execute(
                 "INSERT INTO token (name, token_hash, scope, created, created_by) VALUES (?, ?, ?, "

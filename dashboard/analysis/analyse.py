@@ -66,6 +66,7 @@ from dashboard.statistics import Bounds, equivalence, still_needed, summarize
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.observed import shown_in
@@ -125,8 +126,12 @@ def _chosen(sessions: Sequence[Session], sample: Sample, ids: Sequence[int]) -> 
     if missing:
         known = ", ".join(str(session.id) for session in ordered[:20]) or "none"
         raise StatisticsError(
-            f"There is no session {missing[0]}. Sessions: "
-            f"{known}{', …' if len(ordered) > 20 else ''}."
+            Message(
+                N_("There is no session {missing}. Sessions: {known}{value}."),
+                missing=missing[0],
+                known=known,
+                value=", …" if len(ordered) > 20 else "",
+            )
         )
     return tuple(session for session in ordered if session.id in ids)
 

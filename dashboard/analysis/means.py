@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from dashboard.analysis.readings import ReadingGroup
 from dashboard.analysis.states import TESTED_STATES, tested_state
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 
 _LARGEST = 1e60
@@ -279,13 +280,25 @@ def _mean(parts: Sequence[ReadingGroup]) -> float:
     for part in parts:
         if not math.isfinite(part.largest):
             raise StatisticsError(
-                f"Participant {part.participant} has a {part.kind} reading of {part.largest} in "
-                f"session {part.session}, which is not a finite number. Mend the reading or leave "
-                "the session out."
+                Message(
+                    N_(
+                        "Participant {participant} has a {kind} reading of {largest} in session "
+                        "{session}, which is not a finite number. Mend the reading or leave the "
+                        "session out."
+                    ),
+                    participant=part.participant,
+                    kind=part.kind,
+                    largest=part.largest,
+                    session=part.session,
+                )
             )
         if part.largest > _LARGEST:
             raise StatisticsError(
-                f"Participant {part.participant} has a {part.kind} reading beyond 1e60."
+                Message(
+                    N_("Participant {participant} has a {kind} reading beyond 1e60."),
+                    participant=part.participant,
+                    kind=part.kind,
+                )
             )
     if len(parts) == 1:
         return parts[0].total / parts[0].n

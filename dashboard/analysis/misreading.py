@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dashboard.analysis.comparison import Comparison
 from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.languages.current import N_
 from dashboard.statistics import (
     Attenuation,
     Bounds,
@@ -77,11 +78,11 @@ def doubt_of(misread: Misreading | None, mixed: Mixture | None) -> str:
     if misread is None:
         return ""
     if too_short(mixed):
-        return "the observed states are too short for the window"
+        return N_("the observed states are too short for the window")
     if misread.attenuation is None:
-        return "how often the classifier misreads these states is not known"
+        return N_("how often the classifier misreads these states is not known")
     if misread.attenuation.interval.low <= 0:
-        return "the classifier may misread these states so often that nothing is left"
+        return N_("the classifier may misread these states so often that nothing is left")
     return ""
 
 

@@ -16,9 +16,11 @@ from dashboard.analysis.family import ALPHA, adjusted_by
 from dashboard.analysis.means import Sides, StateMean, Visits, sides_of
 from dashboard.analysis.request import Correction
 from dashboard.analysis.states import TESTED_STATES, tested_state
+from dashboard.languages.current import N_
 from dashboard.statistics import Drift, Method, TimeAdjusted, adjusted_for_time, drift
 from dashboard.statistics.period import OneWayError
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import text_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.stimuli import Stimulus
 
@@ -74,7 +76,7 @@ def drift_of(kind: VitalKind, means: Sequence[StateMean]) -> VitalDrift:
             np.array([mean.mean for mean in own]),
         )
     except StatisticsError as error:
-        return VitalDrift(kind, None, str(error))
+        return VitalDrift(kind, None, text_of(error))
     return VitalDrift(kind, change, "")
 
 
@@ -190,18 +192,20 @@ def hides(effect: PeriodEffect | None, bound: float) -> str:
     if effect is None:
         return ""
     if effect.one_way:
-        return "everybody met the two states in the same order, and time may hide a difference"
+        return N_("everybody met the two states in the same order, and time may hide a difference")
     by_time = abs(effect.by_drift or 0.0)
     if effect.adjusted is not None:
         by_time = max(by_time, abs(effect.adjusted.slope * effect.gap))
     if by_time < MATTERS * bound:
         return ""
     if effect.adjusted is None:
-        return "time in the session may hide a difference, and there is no estimate at equal times"
+        return N_(
+            "time in the session may hide a difference, and there is no estimate at equal times"
+        )
     ends = effect.adjusted.within(0.90)
     if -bound < ends.low and ends.high < bound:
         return ""
-    return "at equal times in the session the difference may be that large"
+    return N_("at equal times in the session the difference may be that large")
 
 
 def orders_of(

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dashboard.analysis.request import AnalysisQuery
+from dashboard.languages.refused import refused_text
 
 _SEVERAL = frozenset(
     {"session", "vital", "count_flagged", "prefer_source", "heart_measure", "states", "family"}
@@ -37,6 +38,11 @@ def describe(error: ValidationError) -> list[str]:
     """Say for each wrong value its name, what was given and what is allowed, one sentence each."""
     return [
         f"{'.'.join(str(part) for part in detail['loc'])} = {repr(detail['input'])[:80]}: "
-        f"{detail['msg'][0].lower()}{detail['msg'][1:]}."
+        f"{_lowered(refused_text(detail))}."
         for detail in error.errors()
     ]
+
+
+def _lowered(text: str) -> str:
+    """Begin with a small letter, as the second part of a sentence does."""
+    return text[:1].lower() + text[1:]

@@ -19,6 +19,7 @@ from dashboard.analysis.states import (
 )
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import TESTED, AnalysisOption, VitalKind
 from edge_agent.store.read.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S
 
@@ -60,10 +61,10 @@ class HeartMeasure(StrEnum):
 HEART_NAMES = {
     HeartMeasure.LN_RMSSD: "RMSSD",
     HeartMeasure.SDNN: "SDNN",
-    HeartMeasure.LN_LF: "Low-frequency power",
-    HeartMeasure.LN_HF: "High-frequency power",
+    HeartMeasure.LN_LF: N_("Low-frequency power"),
+    HeartMeasure.LN_HF: N_("High-frequency power"),
     HeartMeasure.LN_LF_HF: "LF/HF",
-    HeartMeasure.RESPIRATION: "Respiration rate, estimated from the rhythm",
+    HeartMeasure.RESPIRATION: N_("Respiration rate, estimated from the rhythm"),
 }
 """How people call each of them."""
 
@@ -248,7 +249,9 @@ class AnalysisQuery(Model):
         Intervals between beats are no level to compare.
         """
         if VitalKind.RR_INTERVAL in vital:
-            raise ValueError("rr_interval is not tested; its variability stands beside the tests")
+            raise ValueError(
+                N_("rr_interval is not tested; its variability stands beside the tests")
+            )
         return tuple(kind for kind in TESTED if kind in vital)
 
     @field_validator("heart_measure")
@@ -264,13 +267,19 @@ class AnalysisQuery(Model):
         known = {emotion.value: emotion for emotion in Emotion}
         names = [same_label(state) for state in states]
         if "" in names:
-            raise ValueError("a state has no name")
+            raise ValueError(N_("a state has no name"))
         if len(set(names)) < len(names):
-            raise ValueError("a state is named twice")
+            raise ValueError(N_("a state is named twice"))
         if info.data.get("state") in (StateBy.OBSERVED, StateBy.REPORTED):
             for name in names:
                 if name not in known:
-                    raise ValueError(f"{name} is no emotion; choose from {', '.join(known)}")
+                    raise ValueError(
+                        Message(
+                            N_("{name} is no emotion; choose from {names}"),
+                            name=name,
+                            names=", ".join(known),
+                        )
+                    )
         return tuple(known.get(same_label(state), state.strip()) for state in states)
 
     @field_validator("count_flagged")
@@ -279,7 +288,13 @@ class AnalysisQuery(Model):
         """Other flags cast no doubt: such readings count anyway."""
         for flag in flags:
             if flag not in DOUBTS:
-                raise ValueError(f"{flag} readings count anyway; choose from {', '.join(DOUBTS)}")
+                raise ValueError(
+                    Message(
+                        N_("{flag} readings count anyway; choose from {names}"),
+                        flag=flag,
+                        names=", ".join(DOUBTS),
+                    )
+                )
         return tuple(flag for flag in DOUBTS if flag in flags)
 
     @field_validator("leave_out_flagged")
@@ -287,7 +302,12 @@ class AnalysisQuery(Model):
     def _is_no_contradiction(cls, leave_out: bool, info: ValidationInfo) -> bool:
         doubtful = [flag for flag in info.data.get("count_flagged", ()) if flag in DOUBTFUL]
         if leave_out and doubtful:
-            raise ValueError(f"count_flagged asks for {', '.join(doubtful)}; give one of the two")
+            raise ValueError(
+                Message(
+                    N_("count_flagged asks for {names}; give one of the two"),
+                    names=", ".join(doubtful),
+                )
+            )
         return leave_out
 
     @field_validator("family")

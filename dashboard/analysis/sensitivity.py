@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from dashboard.analysis.comparison import Decision
 from dashboard.analysis.request import AnalysisQuery
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 
 ALPHA = 0.05
@@ -185,7 +186,13 @@ def sensitivity(
     for choice, decisions in tried:
         if len(decisions) != len(base):
             raise StatisticsError(
-                f"{choice} gives {len(decisions)} comparisons, and {chosen} gives {len(base)}"
+                Message(
+                    N_("{choice} gives {n} comparisons, and {chosen} gives {n_2}"),
+                    choice=choice,
+                    n=len(decisions),
+                    chosen=chosen,
+                    n_2=len(base),
+                )
             )
     return tuple(
         Sensitivity(

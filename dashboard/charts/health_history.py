@@ -22,6 +22,8 @@ from dashboard.charts.health_limits import (
     STUCK_SHARE,
     WARM_CELSIUS,
 )
+from dashboard.languages.current import N_, gettext, pgettext
+from dashboard.languages.figures import decimal, percent
 from edge_agent.store.upkeep.health_history import DAY_MS, HealthMinute
 
 BUCKET_MS = 600_000
@@ -100,9 +102,11 @@ def _figure(kind: _Kind, minutes: Sequence[HealthMinute], end_ms: int) -> Health
     judged = [kind.state(value, usual) for value in values]
     latest = kind.value(minutes[-1])
     return HealthFigure(
-        title=kind.title,
+        title=gettext(kind.title),
         latest="–" if latest is None else kind.text(latest),
-        range=f"{kind.text(min(values))} to {kind.text(max(values))}",
+        range=pgettext("interval", "{low} to {high}").format(
+            low=kind.text(min(values)), high=kind.text(max(values))
+        ),
         trouble=_trouble(kind, judged),
         line=_line(means),
         strips={
@@ -120,7 +124,8 @@ def _trouble(kind: _Kind, judged: Sequence[State]) -> str:
     for state, words in zip((State.BAD, State.DOUBTFUL), reversed(kind.words), strict=True):
         minutes = judged.count(state)
         if minutes:
-            parts.append(f"{words} for {_length(minutes)}")
+            text = gettext("{trouble} for {time}")
+            parts.append(text.format(trouble=gettext(words), time=_length(minutes)))
     return ", ".join(parts)
 
 
@@ -192,31 +197,31 @@ def _free(minute: HealthMinute) -> float | None:
 
 _KINDS = (
     _Kind(
-        "Frames per second",
+        N_("Frames per second"),
         lambda minute: minute.fps,
-        lambda value: f"{value:.1f}",
+        lambda value: decimal(value, 1),
         lambda value, usual: _state(value < SLOW_SHARE * usual, value <= STUCK_SHARE * usual),
-        ("below three quarters of the usual", "below a quarter of the usual"),
+        (N_("below three quarters of the usual"), N_("below a quarter of the usual")),
     ),
     _Kind(
-        "Frames lost",
+        N_("Frames lost"),
         _lost_share,
-        lambda value: f"{100 * value:.0f} %",
+        percent,
         lambda value, _usual: _state(value >= LOST_SHARE, value >= MANY_LOST_SHARE),
-        ("a tenth or more lost", "half or more lost"),
+        (N_("a tenth or more lost"), N_("half or more lost")),
     ),
     _Kind(
-        "Processor",
+        N_("Processor"),
         lambda minute: minute.celsius,
         lambda value: f"{value:.0f} °C",
         lambda value, _usual: _state(value >= WARM_CELSIUS, value >= HOT_CELSIUS),
-        ("warm", "too hot"),
+        (N_("warm"), N_("too hot")),
     ),
     _Kind(
-        "Disk free",
+        N_("Disk free"),
         _free,
-        lambda value: f"{value / 1e9:.1f} GB",
+        lambda value: f"{decimal(value / 1e9, 1)} GB",
         lambda value, _usual: _state(value < LITTLE_BYTES, value < FULL_BYTES),
-        ("little room", "nearly full"),
+        (N_("little room"), N_("nearly full")),
     ),
 )

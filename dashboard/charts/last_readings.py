@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dashboard.languages.current import gettext
+from dashboard.languages.figures import decimal
+from dashboard.languages.names import vital_short
 from edge_agent.store.read.results import VitalTrend
 
 
@@ -30,12 +33,16 @@ def last_reading_trace(vital: VitalTrend, starts: Sequence[int], axis: str) -> d
             continue
         values.append(round(value, 2))
         age_ms = start - vital.starts[index]
-        shown = f"{value:.{spec.decimals}f} {spec.unit_shown}"
-        words.append(shown if age_ms < vital.bucket_ms else f"{shown}, {_before(age_ms)} before")
+        shown = f"{decimal(value, spec.decimals)} {spec.unit_shown}"
+        if age_ms >= vital.bucket_ms:
+            text = gettext("{value}, {time} before")
+            shown = text.format(value=shown, time=_before(age_ms))
+        words.append(shown)
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": f"last {spec.short_name}",
+        "meta": spec.short_name,
+        "name": gettext("last {vital}").format(vital=vital_short(vital.kind)),
         "x": list(starts),
         "y": values,
         "customdata": words,

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 
 from dashboard.charts.chart import Chart
+from dashboard.languages.current import gettext
+from dashboard.languages.figures import by_locale, decimal, integer
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.vision.models.card import ModelCard
 
@@ -107,13 +109,14 @@ def reliability_chart(card: ModelCard) -> Chart | None:
     ys = [figures["accuracy"] for _, figures in bins]
     faces = [int(figures["n"]) for _, figures in bins]
     error = card.metrics.get("PublicTest", {}).get("ferplus_calibration_error")
-    sentence = (
-        f"How often {card.name} is right, by the probability that it gives its answer, on "
-        f"{sum(faces):,} faces of FER2013 PublicTest. A point on the dashed line is right as often "
-        "as it says; below it the model is too sure."
-    )
+    sentence = gettext(
+        "How often {model} is right, by the probability that it gives its answer, on {faces} faces "
+        "of FER2013 PublicTest. A point on the dashed line is right as often as it says; below it "
+        "the model is too sure."
+    ).format(model=card.name, faces=integer(sum(faces)))
     if error is not None:
-        sentence += f" On average the two differ by {100 * error:.1f} points."
+        beside = gettext("On average the two differ by {points} points.")
+        sentence = f"{sentence} {beside.format(points=decimal(100 * error, 1))}"
     points = {
         "type": "scatter",
         "x": xs,
@@ -122,7 +125,10 @@ def reliability_chart(card: ModelCard) -> Chart | None:
         "mode": "lines+markers",
         "line": {"color": "var(--accent)", "width": 2},
         "marker": {"color": "var(--accent)", "size": 8},
-        "hovertemplate": "says %{x:.0%}, right in %{y:.0%} of %{customdata} faces<extra></extra>",
+        "hovertemplate": gettext("says {said}, right in {right} of {n} faces").format(
+            said="%{x:.0%}", right="%{y:.0%}", n="%{customdata}"
+        )
+        + "<extra></extra>",
         "showlegend": False,
     }
     ideal = {
@@ -134,14 +140,19 @@ def reliability_chart(card: ModelCard) -> Chart | None:
         "hoverinfo": "skip",
         "showlegend": False,
     }
-    columns = ("probability", "faces", "mean probability", "share right")
+    columns = (
+        gettext("probability"),
+        gettext("faces"),
+        gettext("mean probability"),
+        gettext("share right"),
+    )
     rows = tuple(
-        (of, f"{n:,}", f"{x:.1%}", f"{y:.1%}")
+        (by_locale(of), integer(n), by_locale(f"{x:.1%}"), by_locale(f"{y:.1%}"))
         for (of, _), n, x, y in zip(bins, faces, xs, ys, strict=True)
     )
     return Chart(
         f"reliability-{card.name}",
-        f"Is {card.name} right as often as it says?",
+        gettext("Is {model} right as often as it says?").format(model=card.name),
         sentence,
         {"data": [ideal, points], "layout": _layout()},
         columns,
@@ -166,7 +177,7 @@ def _layout() -> dict[str, object]:
         "zeroline": False,
     }
     return {
-        "xaxis": axis | {"title": {"text": "probability of the answer"}},
-        "yaxis": axis | {"title": {"text": "share that is right"}},
+        "xaxis": axis | {"title": {"text": gettext("probability of the answer")}},
+        "yaxis": axis | {"title": {"text": gettext("share that is right")}},
         "margin": {"l": 64, "r": 16, "t": 12, "b": 52},
     }

@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dashboard.languages.current import gettext
+from dashboard.languages.figures import general
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
@@ -195,7 +197,7 @@ class _Scale:
         """Return the round values, from the lowest."""
         count = round((self.high - self.low) / self.step)
         values = [self.low + number * self.step for number in range(count + 1)]
-        return tuple(Tick(self.at(value), f"{value:g}") for value in values)
+        return tuple(Tick(self.at(value), general(value)) for value in values)
 
 
 def named_markers(markers: Iterable[Marker]) -> list[Marker]:
@@ -328,7 +330,7 @@ def _panel(
         if kind in one.vitals
         for line in _lines(one, kind, axis, scale, second=number > 0)
     ]
-    caption = f"{title}, {kinds[0].spec.unit_shown}"
+    caption = f"{gettext(title)}, {kinds[0].spec.unit_shown}"
     return Panel(caption, top, top + _PANEL, scale.ticks(), tuple(lines))
 
 

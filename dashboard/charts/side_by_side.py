@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dashboard.languages.current import gettext as _
+from dashboard.languages.figures import by_locale, decimal
+from dashboard.languages.written import said
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.sessions.summary import MeanReading, SessionSummary
@@ -29,7 +31,7 @@ class Pair:
         """Write a mean; a dash where there is none."""
         if value is None:
             return "–"
-        return f"{value:.{max(1, self.kind.spec.decimals)}f}"
+        return decimal(value, max(1, self.kind.spec.decimals))
 
     @property
     def difference(self) -> str:
@@ -37,7 +39,7 @@ class Pair:
         if self.first is None or self.second is None:
             return "–"
         written = f"{self.second - self.first:+.{max(1, self.kind.spec.decimals)}f}"
-        return written.replace("-", "−")
+        return by_locale(written.replace("-", "−"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Row:
         """Return the row in words; empty where the sessions share no mean."""
         texts = [
             _("{vital} {first} and {second} {unit}").format(
-                vital=pair.kind.spec.name_in_text,
+                vital=said(pair.kind.spec.name_in_text),
                 first=pair.shown(pair.first),
                 second=pair.shown(pair.second),
                 unit=pair.kind.spec.unit_shown,

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dashboard.charts.trend_data import TrendData
+from dashboard.languages.current import N_, gettext
+from dashboard.languages.figures import by_locale, decimal
+from dashboard.languages.names import vital_short
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.store.read.results import VitalTrend
 
@@ -36,14 +39,14 @@ def steps_from(start_ms: int, end_ms: int, now_ms: int) -> tuple[Step, ...]:
     """
     length = end_ms - start_ms
     steps = [
-        Step("Earlier", start_ms - length, start_ms),
-        Step("Later", end_ms, end_ms + length),
+        Step(N_("Earlier"), start_ms - length, start_ms),
+        Step(N_("Later"), end_ms, end_ms + length),
     ]
     if length >= 2 * _SHORTEST_MS:
-        steps.append(Step("Zoom in", start_ms + length // 4, end_ms - length // 4))
+        steps.append(Step(N_("Zoom in"), start_ms + length // 4, end_ms - length // 4))
     if 2 * length <= _LONGEST_MS:
         end = max(end_ms, min(end_ms + length // 2, now_ms))
-        steps.append(Step("Zoom out", end - 2 * length, end))
+        steps.append(Step(N_("Zoom out"), end - 2 * length, end))
     return tuple(step for step in steps if 0 <= step.start_ms < min(step.end_ms, now_ms))
 
 
@@ -75,7 +78,7 @@ def _shares(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
         second = _share(there, name)
         if first or second:
             scaled = [None if share is None else 100 * share for share in (first, second)]
-            yield _row(f"{name}, %", scaled[0], scaled[1], 0)
+            yield _row(f"{gettext(name)}, %", scaled[0], scaled[1], 0)
 
 
 def _vitals(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
@@ -84,19 +87,19 @@ def _vitals(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
         first = _mean(here.vitals.get(kind))
         second = _mean(there.vitals.get(kind))
         if first is not None or second is not None:
-            name = f"{kind.spec.short_name}, {kind.spec.unit_shown}"
+            name = f"{vital_short(kind)}, {kind.spec.unit_shown}"
             yield _row(name, first, second, max(1, kind.spec.decimals))
 
 
 def _row(name: str, here: float | None, there: float | None, digits: int) -> ComparedRow:
     difference = ""
     if here is not None and there is not None:
-        difference = f"{here - there:+.{digits}f}".replace("-", "−")
+        difference = by_locale(f"{here - there:+.{digits}f}".replace("-", "−"))
     return ComparedRow(name, _text(here, digits), _text(there, digits), difference)
 
 
 def _text(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+    return "" if value is None else decimal(value, digits)
 
 
 def _share(data: TrendData, name: str) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.charts.trend_data import TREND_VITALS, TrendData
+from dashboard.languages.current import gettext
 from edge_agent.core.study import Marker
 
 USUAL_PANELS = 2
@@ -85,9 +86,9 @@ def trend_layout(data: TrendData) -> dict[str, Any]:
         },
         "shapes": shapes,
         "annotations": [
-            _caption("Share of expressions", shares[1]),
+            _caption(gettext("Share of expressions"), shares[1]),
             *(
-                _caption(f"{panel}, {_unit_of(panel)}", places.panel(number)[1])
+                _caption(f"{gettext(panel)}, {_unit_of(panel)}", places.panel(number)[1])
                 for number, panel in enumerate(panels)
             ),
             *notes,

@@ -16,6 +16,10 @@ from dashboard.charts.chart import Chart, Height
 from dashboard.charts.last_readings import last_reading_trace
 from dashboard.charts.trend_data import TrendData
 from dashboard.charts.trend_layout import USUAL_PANELS, trend_layout, vertical_axis
+from dashboard.languages.current import gettext, pgettext
+from dashboard.languages.figures import by_locale, decimal, integer, percent
+from dashboard.languages.names import state_name, vital_short
+from dashboard.languages.written import with_and
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.store.read.results import Trend, VitalTrend
@@ -31,10 +35,10 @@ def trend_chart(data: TrendData) -> Chart:
             drawn = _vital_traces(data.vitals[kind], axis)
             if drawn:
                 traces += [last_reading_trace(data.vitals[kind], data.trend.starts, axis), *drawn]
-    names = ["Expression", *(panel[0].lower() + panel[1:] for panel in panels)]
+    names = [gettext("Expression"), *(gettext(panel[0].lower() + panel[1:]) for panel in panels)]
     return Chart(
         id="trend",
-        title=f"{', '.join(names[:-1])} and {names[-1]}",
+        title=with_and(names),
         sentence=_trend_sentence(data),
         figure={"data": traces, "layout": trend_layout(data)},
         columns=_columns(data),
@@ -49,11 +53,11 @@ _HEIGHTS: tuple[Height, ...] = ("tall", "tall-1", "tall-2", "tall-3")
 
 def _columns(data: TrendData) -> tuple[str, ...]:
     return (
-        "from",
-        *(emotion.value for emotion in EMOTIONS),
-        "uncertain",
-        "rows",
-        *(f"{kind.spec.short_name}, {kind.spec.unit_shown}" for kind in data.drawn_kinds()),
+        pgettext("time", "from"),
+        *(state_name(emotion) for emotion in EMOTIONS),
+        gettext("uncertain"),
+        gettext("rows"),
+        *(f"{vital_short(kind)}, {kind.spec.unit_shown}" for kind in data.drawn_kinds()),
     )
 
 
@@ -70,7 +74,8 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": name,
+            "name": gettext(name),
+            "meta": name,
             "x": edges,
             "y": [*(round(value or 0.0, 4) for value in values), 0.0],
             "customdata": [
@@ -81,7 +86,10 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
             "line": {"width": 0, "shape": "hv"},
             "fillcolor": f"var(--emotion-{name})",
             "hovertemplate": [
-                *("%{customdata} %" if value is not None else "no data" for value in values),
+                *(
+                    "%{customdata} %" if value is not None else gettext("no data")
+                    for value in values
+                ),
                 "",
             ],
             "showlegend": False,
@@ -100,7 +108,8 @@ def _marker_traces(data: TrendData) -> list[dict[str, Any]]:
         {
             "type": "scatter",
             "mode": "markers",
-            "name": "marker",
+            "name": gettext("marker"),
+            "meta": "marker",
             "x": [marker.at.wall_ms for marker in data.markers],
             "y": [1.0] * len(data.markers),
             "marker": {
@@ -118,8 +127,8 @@ def _marker_traces(data: TrendData) -> list[dict[str, Any]]:
 
 def _marker_words(marker: Marker) -> str:
     if marker.kind is MarkerKind.BASELINE:
-        return "baseline begins"
-    return f"note: {marker.label}"
+        return gettext("baseline begins")
+    return gettext("note: {text}").format(text=marker.label)
 
 
 def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
@@ -145,10 +154,11 @@ def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
     if not line_x:
         return []
     spec = vital.kind.spec
-    shared = {"type": "scatter", "yaxis": axis, "showlegend": False}
+    # by "meta" the page finds the line of a vital in every language
+    shared = {"type": "scatter", "meta": spec.short_name, "yaxis": axis, "showlegend": False}
     band = shared | {
         "mode": "lines",
-        "name": f"{spec.short_name}, least to most",
+        "name": gettext("{vital}, least to most").format(vital=vital_short(vital.kind)),
         "x": band_x,
         "y": band_y,
         "fill": "toself",
@@ -158,7 +168,7 @@ def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
     }
     mean = shared | {
         "mode": "lines+markers",
-        "name": spec.short_name,
+        "name": vital_short(vital.kind),
         "x": line_x,
         "y": line_y,
         "line": {"color": f"var({spec.colour})", "width": 1.8},
@@ -204,19 +214,26 @@ def _trend_sentence(data: TrendData) -> str:
             ((share, name) for name, share in shares.items() if share >= 0.005), reverse=True
         )
         parts.append(
-            f"{', '.join(f'{name} {_percent(share)}' for share, name in listed)} of {total:,} "
-            f"recorded rows; {sum(1 for n in trend.rows if not n)} of {len(trend.rows)} intervals "
-            "without a face or recording"
+            gettext(
+                "{shares} of {total} recorded rows; {empty} of {intervals} intervals without a "
+                "face or recording"
+            ).format(
+                shares=", ".join(f"{gettext(name)} {percent(share)}" for share, name in listed),
+                total=integer(total),
+                empty=sum(1 for n in trend.rows if not n),
+                intervals=len(trend.rows),
+            )
         )
     else:
-        parts.append("No expression was recorded in this range")
+        parts.append(gettext("No expression was recorded in this range"))
     for kind in data.drawn_kinds():
         vital = data.vitals.get(kind)
         if vital is not None and any(vital.n):
             parts.append(_vital_sentence(vital))
     if data.markers:
         counts = Counter(marker.kind.value for marker in data.markers)
-        parts.append("marked: " + ", ".join(f"{kind} {n}" for kind, n in sorted(counts.items())))
+        marks = ", ".join(f"{gettext(kind)} {n}" for kind, n in sorted(counts.items()))
+        parts.append(gettext("marked: {marks}").format(marks=marks))
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 
@@ -228,9 +245,12 @@ def _vital_sentence(vital: VitalTrend) -> str:
     least = min(value for value in vital.least if value is not None)
     most = max(value for value in vital.most if value is not None)
     digits = spec.decimals
-    return (
-        f"{spec.short_name} {mean:.{digits}f} {spec.unit_shown} on average, from "
-        f"{least:.{digits}f} to {most:.{digits}f}"
+    return gettext("{vital} {mean} {unit} on average, from {least} to {most}").format(
+        vital=vital_short(vital.kind),
+        mean=decimal(mean, digits),
+        unit=spec.unit_shown,
+        least=decimal(least, digits),
+        most=decimal(most, digits),
     )
 
 
@@ -253,7 +273,7 @@ def _trend_rows(data: TrendData) -> Iterator[tuple[str, ...]]:
         shares = (*(trend.shares[emotion] for emotion in EMOTIONS), trend.uncertain)
         yield (
             str(start),
-            *("" if index is None else _percent(values[index] or 0) for values in shares),
+            *("" if index is None else percent(values[index] or 0) for values in shares),
             "" if index is None else str(trend.rows[index]),
             *(readings.get(kind, {}).get(start, "") for kind in data.drawn_kinds()),
         )
@@ -263,14 +283,10 @@ def _by_start(vital: VitalTrend) -> dict[int, str]:
     digits = vital.kind.spec.decimals
     cells = zip(vital.starts, vital.mean, vital.least, vital.most, strict=True)
     return {
-        start: f"{mean:.{digits}f} ({least:.{digits}f}–{most:.{digits}f})"
+        start: by_locale(f"{mean:.{digits}f} ({least:.{digits}f}–{most:.{digits}f})")
         for start, mean, least, most in cells
         if mean is not None
     }
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def _rounded(value: float | None) -> float | None:

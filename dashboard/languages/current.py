@@ -76,6 +76,24 @@ def ngettext(singular: str, plural: str, n: int) -> str:
     return _texts(_language.get()).ngettext(singular, plural, n)
 
 
+def noop(message: str) -> str:
+    """Mark a text for the catalogue where it stands, and return it as it is.
+
+    Its short name is ``N_``. Whoever shows the text asks :func:`gettext` for it then.
+
+    Example:
+        >>> WORDS = {True: N_("yes"), False: N_("no")}
+        >>> gettext(WORDS[True])
+
+    Args:
+        message: the English text, a literal.
+    """
+    return message
+
+
+N_ = noop
+
+
 def pgettext(context: str, message: str) -> str:
     """Return the text of a word that has several meanings.
 

@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 
 from dashboard.picture.frames import send_options, send_picture
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
+from edge_agent.core.texts import N_, Message
 from edge_agent.vision.options import VisionOptions
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,13 @@ class PictureReader:
         with self._counting:
             if self._closed or self._taken >= PLACES:
                 raise BusyError(
-                    f"{PLACES} pictures are being read or wait. Send this one again in 2 seconds."
+                    Message(
+                        N_(
+                            "{places} pictures are being read or wait. Send this one again in "
+                            "2 seconds."
+                        ),
+                        places=PLACES,
+                    )
                 )
             self._taken += 1
         try:
@@ -161,14 +168,19 @@ class PictureReader:
             return answer
         self._forget(process)
         if self._closed:
-            raise BusyError("The dashboard stops. Send the picture again when it is back.")
+            raise BusyError(N_("The dashboard stops. Send the picture again when it is back."))
         if too_long.is_set():
             raise PictureError(
-                f"picture: could not be read in {self._answer_s:.0f} seconds. Scale it down."
+                Message(
+                    N_("picture: could not be read in {answer_s:.0f} seconds. Scale it down."),
+                    answer_s=self._answer_s,
+                )
             )
         raise PictureError(
-            "picture: the process that reads pictures ended while it read this one. Save it as "
-            "JPEG with fewer pixels and send that."
+            N_(
+                "picture: the process that reads pictures ended while it read this one. Save "
+                "it as JPEG with fewer pixels and send that."
+            )
         )
 
     def _forget(self, process: subprocess.Popen[bytes]) -> None:

@@ -20,6 +20,7 @@ from dashboard.protocols.media import MediaKind, check_media
 from dashboard.protocols.scales import Scale
 from dashboard.protocols.texts import Label, Part, Text, Texts
 from edge_agent.core.errors import AffectEdgeError
+from edge_agent.core.texts import N_, Message, text_of
 
 FILE_BYTES = 64 * 1024
 MOST_STEPS = 200
@@ -77,9 +78,9 @@ class Stimulus(Part):
             sum(given is not None for given in (self.text, self.picture, self.sound, self.video))
             != 1
         ):
-            raise ValueError("a stimulus has exactly one of text, picture, sound, video")
+            raise ValueError(N_("a stimulus has exactly one of text, picture, sound, video"))
         if self.seconds is None and (self.text or self.picture):
-            raise ValueError("a text or a picture needs seconds (1 to 3600)")
+            raise ValueError(N_("a text or a picture needs seconds (1 to 3600)"))
         return self
 
     @property
@@ -121,7 +122,7 @@ class Report(Part):
     @model_validator(mode="after")
     def _each_once(self) -> Report:
         if len(set(self.scales)) != len(self.scales):
-            raise ValueError("scales name one twice; name each once")
+            raise ValueError(N_("scales name one twice; name each once"))
         return self
 
 
@@ -182,7 +183,11 @@ def load_protocol(path: Path) -> StudyProtocol:
         content = ProtocolFile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ProtocolError(
-            f"{path}: is not valid TOML: {error}. Text values stand in quotes."
+            Message(
+                N_("{path}: is not valid TOML: {error}. Text values stand in quotes."),
+                path=path,
+                error=error,
+            )
         ) from error
     except ValidationError as error:
         raise ProtocolError(
@@ -190,7 +195,10 @@ def load_protocol(path: Path) -> StudyProtocol:
         ) from error
     except RecursionError as error:
         raise ProtocolError(
-            f"{path}: tables lie too deep in each other. Write [[step]] tables only."
+            Message(
+                N_("{path}: tables lie too deep in each other. Write [[step]] tables only."),
+                path=path,
+            )
         ) from error
     problems = list(_media_problems(content, path, text))
     if problems:
@@ -211,7 +219,13 @@ def find_protocol(folder: Path, name: str) -> StudyProtocol:
         ProtocolError: there is none of that name, or it cannot be used.
     """
     if not _NAME.fullmatch(name) or not (folder / (name + ENDING)).is_file():
-        raise ProtocolError(f"There is no protocol {name[:64]!r} in {folder}. Choose another.")
+        raise ProtocolError(
+            Message(
+                N_("There is no protocol {name!r} in {folder}. Choose another."),
+                name=name[:64],
+                folder=folder,
+            )
+        )
     return load_protocol(folder / (name + ENDING))
 
 
@@ -238,7 +252,7 @@ def _listed(path: Path) -> ListedProtocol:
     try:
         return ListedProtocol(path.stem, load_protocol(path).title, None)
     except ProtocolError as error:
-        return ListedProtocol(path.stem, path.stem, str(error))
+        return ListedProtocol(path.stem, path.stem, text_of(error))
 
 
 def _read(path: Path) -> tuple[str, str]:
@@ -248,20 +262,34 @@ def _read(path: Path) -> tuple[str, str]:
             content = file.read(FILE_BYTES + 1)
         if len(content) > FILE_BYTES:
             raise ProtocolError(
-                f"{path}: is larger than {FILE_BYTES // 1024} KiB. Shorten its texts."
+                Message(
+                    N_("{path}: is larger than {file_bytes} KiB. Shorten its texts."),
+                    path=path,
+                    file_bytes=FILE_BYTES // 1024,
+                )
             )
         return content.decode("utf-8-sig").replace("\r\n", "\n"), hashlib.sha256(
             content
         ).hexdigest()
     except FileNotFoundError as error:
-        raise ProtocolError(f"{path}: no such file. Name a protocol file (TOML).") from error
+        raise ProtocolError(
+            Message(N_("{path}: no such file. Name a protocol file (TOML)."), path=path)
+        ) from error
     except OSError as error:
         raise ProtocolError(
-            f"{path}: cannot be read ({error.strerror}). Name a file that this user may read."
+            Message(
+                N_("{path}: cannot be read ({strerror}). Name a file that this user may read."),
+                path=path,
+                strerror=error.strerror,
+            )
         ) from error
     except UnicodeDecodeError as error:
         raise ProtocolError(
-            f"{path}: is not UTF-8 text (byte {error.start}). Save it as UTF-8."
+            Message(
+                N_("{path}: is not UTF-8 text (byte {start}). Save it as UTF-8."),
+                path=path,
+                start=error.start,
+            )
         ) from error
 
 

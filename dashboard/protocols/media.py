@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
+from edge_agent.core.texts import N_, Message
+
 MEDIA_BYTES = 1024**3
 _HEAD = 16
 
@@ -73,7 +75,10 @@ def find_media(folder: Path, name: str) -> Path:
     place = (home / name).resolve()
     if Path(name).is_absolute() or "\\" in name or home not in place.parents:
         raise ValueError(
-            "it must lie in the folder of the protocol, or in a folder below; name it from there"
+            N_(
+                "it must lie in the folder of the protocol, or in a folder below; name it "
+                "from there"
+            )
         )
     return place
 
@@ -86,25 +91,44 @@ def check_media(folder: Path, name: str, kind: MediaKind) -> None:
     """
     form = _FORMATS.get(PurePosixPath(name).suffix.lower())
     if form is None or form.kind is not kind:
-        raise ValueError(f"a {kind} is a file that ends in one of: {endings(kind)}")
+        raise ValueError(
+            Message(
+                N_("a {kind} is a file that ends in one of: {endings}"),
+                kind=kind,
+                endings=endings(kind),
+            )
+        )
     place = find_media(folder, name)
     try:
         if not place.is_file():
             raise ValueError(
-                f"there is no such file in {folder}; put it there, or correct the name"
+                Message(
+                    N_("there is no such file in {folder}; put it there, or correct the name"),
+                    folder=folder,
+                )
             )
         size = place.stat().st_size
         with place.open("rb") as file:
             head = file.read(_HEAD)
     except OSError as error:
         raise ValueError(
-            f"the file cannot be read ({error.strerror}); let the dashboard's user read it"
+            Message(
+                N_("the file cannot be read ({strerror}); let the dashboard's user read it"),
+                strerror=error.strerror,
+            )
         ) from error
     if size > MEDIA_BYTES:
         raise ValueError(
-            f"the file has {size / 1024**2:,.0f} MiB; {MEDIA_BYTES / 1024**2:,.0f} MiB are allowed"
+            Message(
+                N_("the file has {size:,.0f} MiB; {media_bytes:,.0f} MiB are allowed"),
+                size=size / 1024**2,
+                media_bytes=MEDIA_BYTES / 1024**2,
+            )
         )
     if not head.startswith(form.magic, form.offset):
         raise ValueError(
-            f"the file is no {form.type}, whatever its name says; save it in that format"
+            Message(
+                N_("the file is no {type}, whatever its name says; save it in that format"),
+                type=form.type,
+            )
         )

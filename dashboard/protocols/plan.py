@@ -20,6 +20,7 @@ from dashboard.protocols.file import (
 from dashboard.protocols.media import MediaKind
 from dashboard.protocols.scales import Scale
 from dashboard.protocols.texts import Texts
+from edge_agent.core.texts import N_, Message
 
 
 class ScreenKind(StrEnum):
@@ -61,13 +62,20 @@ class Screen:
         """What the operator's page calls it."""
         match self.kind:
             case ScreenKind.SCALE:
-                return f"asks for {self.scale}"
+                return Message(_ASKS[self.scale or Scale.EMOTION])
             case ScreenKind.PRESSURE:
-                return "take the pressure"
+                return Message(N_("take the pressure"))
             case ScreenKind.REST:
-                return "rest"
+                return Message(N_("rest"))
             case _:
                 return self.condition or self.kind.value
+
+
+_ASKS = {
+    Scale.VALENCE: N_("asks for valence"),
+    Scale.AROUSAL: N_("asks for arousal"),
+    Scale.EMOTION: N_("asks for emotion"),
+}
 
 
 def williams(count: int) -> tuple[tuple[int, ...], ...]:

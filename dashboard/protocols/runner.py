@@ -19,6 +19,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Marker, MarkerKind, Purpose, Session, SessionSetting
+from edge_agent.core.texts import N_
 from edge_agent.store.study.protocol_runs import (
     SESSION_ENDED,
     NewRun,
@@ -34,8 +35,8 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
 PATIENCE_S = 5.0  # a change is answered after this long, written down or not
-RESTARTED = "interrupted, the dashboard was restarted"
-STOPPED = "the dashboard was stopped"
+RESTARTED = N_("interrupted, the dashboard was restarted")
+STOPPED = N_("the dashboard was stopped")
 
 
 class ProtocolRunner:
@@ -140,7 +141,7 @@ class ProtocolRunner:
 
     def end(self) -> None:
         """End protocol and session now."""
-        self._apply(lambda state, at: state.end(at, "by hand"))
+        self._apply(lambda state, at: state.end(at, N_("by hand")))
 
     def join(self, token: str) -> bool:
         """Count a participant's page that is open; return whether the token is right."""
@@ -267,7 +268,7 @@ class ProtocolRunner:
         with self._changed:
             running = self._running
             if running is None:
-                raise StudyError("No protocol is running. Start a session with one.")
+                raise StudyError(N_("No protocol is running. Start a session with one."))
             act(running.state, clock.now())
             version = self._note_change(running)
             self._changed.wait_for(

@@ -13,14 +13,15 @@ from dashboard.protocols.step_clock import Position, StepClock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind
+from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.protocol_tables import POINTS
 from edge_agent.store.study.protocol_runs import RunState, SelfReport
 from edge_agent.store.study.study_rows import LABEL_LENGTH
 
 LATE_S = 5.0
-STOOD_STILL = "this machine stood still"
-PAGE_CLOSED = "the participant's page was closed"
-BY_HAND = "paused by hand"
+STOOD_STILL = N_("this machine stood still")
+PAGE_CLOSED = N_("the participant's page was closed")
+BY_HAND = N_("paused by hand")
 
 
 @dataclass(slots=True)
@@ -98,11 +99,11 @@ class ProtocolState:
         if self.problem:
             return self.problem
         if not self.ready:
-            return "waiting for the participant"
+            return N_("waiting for the participant")
         if self.wanted:
             return ""
         if not self.begun:
-            return "ready to begin"
+            return N_("ready to begin")
         return BY_HAND
 
     @property
@@ -230,7 +231,10 @@ class ProtocolState:
         if self.is_running and step == self.position.step:
             name = self.screens[step].file
             self._stop(
-                now, f"{name}: the participant's browser cannot show this file"[:LABEL_LENGTH]
+                now,
+                Message(N_("{name}: the participant's browser cannot show this file"), name=name)[
+                    :LABEL_LENGTH
+                ],
             )
 
     def _run_if_ready(self, now: Instant) -> None:
@@ -309,6 +313,18 @@ def _check(scale: Scale, value: int | str) -> None:
     """Refuse what is not on a scale."""
     if scale is Scale.EMOTION:
         if value not in FELT:
-            raise StudyError(f"Answer {str(value)[:20]!r}: choose one of {', '.join(FELT)}.")
+            raise StudyError(
+                Message(
+                    N_("Answer {value!r}: choose one of {names}."),
+                    value=str(value)[:20],
+                    names=", ".join(FELT),
+                )
+            )
     elif isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= POINTS:
-        raise StudyError(f"Answer {str(value)[:20]!r}: choose a whole number from 1 to {POINTS}.")
+        raise StudyError(
+            Message(
+                N_("Answer {value!r}: choose a whole number from 1 to {points}."),
+                value=str(value)[:20],
+                points=POINTS,
+            )
+        )

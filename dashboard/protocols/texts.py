@@ -5,11 +5,13 @@ A protocol's table ``[texts]`` says it in another language.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from dashboard.languages.current import SOURCE, available, gettext, speaking
 from dashboard.protocols.scales import FELT
+from edge_agent.core.texts import N_
 
 _SHAPING = "\u00ad\u200c\u200d"
 """Soft hyphen, zero-width non-joiner and joiner: unseen, and needed to write German on a phone,
@@ -27,7 +29,7 @@ class Part(BaseModel):
 def on_screen(text: str) -> str:
     """Return a text without blanks around it; refuse what cannot be shown."""
     if not all(character.isprintable() or character in "\n" + _SHAPING for character in text):
-        raise ValueError("a text may hold printable characters and line breaks only")
+        raise ValueError(N_("a text may hold printable characters and line breaks only"))
     return text.strip()
 
 
@@ -37,22 +39,46 @@ def on_one_line(text: str) -> str:
         not all(character.isprintable() or character in _SHAPING for character in text)
         or not text.strip()
     ):
-        raise ValueError("a label is 1 to 80 printable characters on one line")
+        raise ValueError(N_("a label is 1 to 80 printable characters on one line"))
     return text.strip()
 
 
 Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(on_screen)]
 Label = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(on_one_line)]
-_NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-POINT_NAMES = tuple(f"{number} of nine" for number in _NUMBERS)
+POINT_NAMES = (
+    *(N_("one of nine"), N_("two of nine"), N_("three of nine")),
+    *(N_("four of nine"), N_("five of nine"), N_("six of nine")),
+    *(N_("seven of nine"), N_("eight of nine"), N_("nine of nine")),
+)
 _ON_BUTTON = "1 to 80 characters, on a button or beside a point"
 _TO_READ = "1 to 2000 characters"
+
+
+def known_language(given: Any) -> str | None:
+    """Return the language that a table of texts names, if our catalogue has it and it is not
+    English.
+    """
+    if not isinstance(given, dict) or not isinstance(given.get("language"), str):
+        return None
+    code = str(given["language"]).partition("-")[0].lower()
+    if code == SOURCE or code not in available():
+        return None
+    return code
+
+
+def _said(default: object) -> object:
+    """Return a text of the page, or several, in the language in use."""
+    if isinstance(default, tuple):
+        return tuple(gettext(one) for one in default)
+    return gettext(str(default))
 
 
 class Texts(Part):
     """Every text of the participant's page that is no step's own.
 
-    What is left out is said in English.
+    What is left out is said in the language that the table names, where our catalogue has it, and
+    else in English. The wording is ours: of the Self-Assessment Manikin it has the nine points and
+    the poles, not its pictures.
     """
 
     language: str = Field(
@@ -60,69 +86,93 @@ class Texts(Part):
         pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
         description="Code of the language, such as en, de or pt-BR",
     )
-    title: Label = Field("Study", description="In the window's title, 1 to 80 characters")
-    welcome_title: Label = Field("Welcome", description="1 to 80 characters")
+    title: Label = Field(N_("Study"), description="In the window's title, 1 to 80 characters")
+    welcome_title: Label = Field(N_("Welcome"), description="1 to 80 characters")
     welcome: Text = Field(
-        "Make yourself comfortable. When you are ready, press the space bar or touch the button.",
+        N_(
+            "Make yourself comfortable. When you are ready, press the space bar or touch the "
+            "button."
+        ),
         description=_TO_READ,
     )
-    ready: Label = Field("I am ready", description=_ON_BUTTON)
-    moment: Text = Field("One moment, please.", description="In every break, 1 to 2000 characters")
+    ready: Label = Field(N_("I am ready"), description=_ON_BUTTON)
+    moment: Text = Field(
+        N_("One moment, please."), description="In every break, 1 to 2000 characters"
+    )
     listen: Text = Field(
-        "Please listen.", description="While a sound is played, 1 to 2000 characters"
+        N_("Please listen."), description="While a sound is played, 1 to 2000 characters"
     )
     baseline: Text = Field(
-        "Please look at the screen with a relaxed face.",
+        N_("Please look at the screen with a relaxed face."),
         description="Where a baseline has no text, 1 to 2000 characters",
     )
-    rest: Text = Field("Please rest.", description="Where a rest has no text, 1 to 2000 characters")
+    rest: Text = Field(
+        N_("Please rest."), description="Where a rest has no text, 1 to 2000 characters"
+    )
     pressure: Text = Field(
-        "Please sit still. Your blood pressure is taken now.",
+        N_("Please sit still. Your blood pressure is taken now."),
         description="Where a pressure step has no text, 1 to 2000 characters",
     )
-    valence: Text = Field("How pleasant or unpleasant did you feel?", description=_TO_READ)
-    valence_low: Label = Field("very unpleasant", description=_ON_BUTTON)
-    valence_middle: Label = Field("neither", description=_ON_BUTTON)
-    valence_high: Label = Field("very pleasant", description=_ON_BUTTON)
-    arousal: Text = Field("How calm or excited did you feel?", description=_TO_READ)
-    arousal_low: Label = Field("very calm", description=_ON_BUTTON)
-    arousal_middle: Label = Field("in between", description=_ON_BUTTON)
-    arousal_high: Label = Field("very excited", description=_ON_BUTTON)
+    valence: Text = Field(N_("How pleasant or unpleasant did you feel?"), description=_TO_READ)
+    valence_low: Label = Field(N_("very unpleasant"), description=_ON_BUTTON)
+    valence_middle: Label = Field(N_("neither"), description=_ON_BUTTON)
+    valence_high: Label = Field(N_("very pleasant"), description=_ON_BUTTON)
+    arousal: Text = Field(N_("How calm or excited did you feel?"), description=_TO_READ)
+    arousal_low: Label = Field(N_("very calm"), description=_ON_BUTTON)
+    arousal_middle: Label = Field(N_("in between"), description=_ON_BUTTON)
+    arousal_high: Label = Field(N_("very excited"), description=_ON_BUTTON)
     points: tuple[Label, ...] = Field(
         POINT_NAMES,
         min_length=9,
         max_length=9,
         description="Nine names of the points, for who hears the page",
     )
-    felt: Text = Field("Which of these did you feel most?", description=_TO_READ)
-    neutral: Label = Field("neutral", description=_ON_BUTTON)
-    happiness: Label = Field("happiness", description=_ON_BUTTON)
-    surprise: Label = Field("surprise", description=_ON_BUTTON)
-    sadness: Label = Field("sadness", description=_ON_BUTTON)
-    anger: Label = Field("anger", description=_ON_BUTTON)
-    disgust: Label = Field("disgust", description=_ON_BUTTON)
-    fear: Label = Field("fear", description=_ON_BUTTON)
-    contempt: Label = Field("contempt", description=_ON_BUTTON)
-    none: Label = Field("none of these", description=_ON_BUTTON)
-    go_on: Label = Field("Continue", description=_ON_BUTTON)
-    decline: Label = Field("I would rather not say", description=_ON_BUTTON)
+    felt: Text = Field(N_("Which of these did you feel most?"), description=_TO_READ)
+    neutral: Label = Field(N_("neutral"), description=_ON_BUTTON)
+    happiness: Label = Field(N_("happiness"), description=_ON_BUTTON)
+    surprise: Label = Field(N_("surprise"), description=_ON_BUTTON)
+    sadness: Label = Field(N_("sadness"), description=_ON_BUTTON)
+    anger: Label = Field(N_("anger"), description=_ON_BUTTON)
+    disgust: Label = Field(N_("disgust"), description=_ON_BUTTON)
+    fear: Label = Field(N_("fear"), description=_ON_BUTTON)
+    contempt: Label = Field(N_("contempt"), description=_ON_BUTTON)
+    none: Label = Field(N_("none of these"), description=_ON_BUTTON)
+    go_on: Label = Field(N_("Continue"), description=_ON_BUTTON)
+    decline: Label = Field(N_("I would rather not say"), description=_ON_BUTTON)
     points_hint: Text = Field(
-        "Use the arrow keys or touch a point, then press Enter.", description=_TO_READ
+        N_("Use the arrow keys or touch a point, then press Enter."), description=_TO_READ
     )
     felt_hint: Text = Field(
-        "Use the arrow keys or touch an answer, then press Enter.", description=_TO_READ
+        N_("Use the arrow keys or touch an answer, then press Enter."), description=_TO_READ
     )
-    end_title: Label = Field("That was the last part", description="1 to 80 characters")
+    end_title: Label = Field(N_("That was the last part"), description="1 to 80 characters")
     end: Text = Field(
-        "Thank you. The session has ended, and you may close this page.",
+        N_("Thank you. The session has ended, and you may close this page."),
         description="At the end, 1 to 2000 characters",
     )
 
     no_scripts: Text = Field(
-        "This page needs scripts, and they are off in this browser. Please tell the person who "
-        "looks after you.",
+        N_(
+            "This page needs scripts, and they are off in this browser. Please tell the person who "
+            "looks after you."
+        ),
         description="Where the browser runs no scripts, 1 to 2000 characters",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_its_language(cls, given: Any) -> Any:
+        """Say what is left out in the language of the table."""
+        code = known_language(given)
+        if code is None:
+            return given
+        with speaking(code):
+            said = {
+                name: _said(field.default)
+                for name, field in cls.model_fields.items()
+                if name != "language"
+            }
+        return {**said, **given}
 
     @property
     def direction(self) -> str:

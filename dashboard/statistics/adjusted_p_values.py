@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -73,7 +74,9 @@ def within_families(
     if not families:
         return tuple(adjust(p_values))
     if len(families) != len(p_values):
-        raise StatisticsError(f"{len(p_values)} p values have {len(families)} families")
+        raise StatisticsError(
+            Message(N_("{n} p values have {n_2} families"), n=len(p_values), n_2=len(families))
+        )
     places: defaultdict[int, list[int]] = defaultdict(list)
     for place, family in enumerate(families):
         places[family].append(place)
@@ -88,7 +91,7 @@ def _rising(p_values: Sequence[float]) -> list[int]:
     """Return the places of the p values from the smallest to the largest, after checking them."""
     for p in p_values:
         if not 0 <= p <= 1:
-            raise StatisticsError(f"a p value lies between 0 and 1; {p} does not")
+            raise StatisticsError(Message(N_("a p value lies between 0 and 1; {p} does not"), p=p))
     return sorted(range(len(p_values)), key=p_values.__getitem__)
 
 

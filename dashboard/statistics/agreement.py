@@ -13,6 +13,7 @@ from scipy import special
 
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import LEVEL, MINIMUM, Interval, NoVariationError, TooFewError
+from edge_agent.core.texts import N_, Message
 
 _ROUNDING = 1e-12  # influences are of the size of 1
 
@@ -101,12 +102,14 @@ def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) ->
     """
     pairs = tuple(judgements)
     if not pairs:
-        raise TooFewError("agreement needs at least 1 judgement by both sources; there are 0")
+        raise TooFewError(N_("agreement needs at least 1 judgement by both sources; there are 0"))
     used = {judgement.first for judgement in pairs} | {judgement.second for judgement in pairs}
     if len(used) == 1:
         raise NoVariationError(
-            f"both sources gave {pairs[0].first} every time, so agreement beyond chance is "
-            "undefined"
+            Message(
+                N_("both sources gave {first} every time, so agreement beyond chance is undefined"),
+                first=pairs[0].first,
+            )
         )
     names = (*labels, *sorted(used - set(labels)))
     rows = np.array([names.index(judgement.first) for judgement in pairs])

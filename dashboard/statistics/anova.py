@@ -17,6 +17,7 @@ from dashboard.statistics.samples import (
     is_constant,
 )
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,13 @@ def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
     error = centred - of_people - of_states
     if is_constant(error, values):
         raise NoVariationError(
-            f"the states differ by the same amounts for all {n} participants, so F is undefined"
+            Message(
+                N_(
+                    "the states differ by the same amounts for all {n} participants, so F is "
+                    "undefined"
+                ),
+                n=n,
+            )
         )
     ss_states = n * _squares(of_states)
     ss_people = k * _squares(of_people)
@@ -132,17 +139,32 @@ def _table(states: Sequence[Iterable[float]]) -> Values:
     columns = [checked(values) for values in states]
     if len(columns) < 2:
         raise StatisticsError(
-            f"an analysis of variance needs at least 2 states; there is {len(columns)}"
+            Message(
+                N_("an analysis of variance needs at least 2 states; there is {n}"), n=len(columns)
+            )
         )
     lengths = sorted({len(column) for column in columns})
     if len(lengths) > 1:
         raise StatisticsError(
-            f"every participant needs a value in every state; the states have {lengths[0]} to "
-            f"{lengths[-1]} values"
+            Message(
+                N_(
+                    "every participant needs a value in every state; the states have {lengths} "
+                    "to {lengths_2} values"
+                ),
+                lengths=lengths[0],
+                lengths_2=lengths[-1],
+            )
         )
     if lengths[0] < MINIMUM:
         raise TooFewError(
-            f"a repeated-measures analysis of variance needs at least {MINIMUM} participants with "
-            f"all {len(columns)} states; there are {lengths[0]}"
+            Message(
+                N_(
+                    "a repeated-measures analysis of variance needs at least {minimum} "
+                    "participants with all {n} states; there are {lengths}"
+                ),
+                minimum=MINIMUM,
+                n=len(columns),
+                lengths=lengths[0],
+            )
         )
     return np.column_stack(columns)

@@ -11,6 +11,7 @@ from scipy import integrate, optimize
 
 from dashboard.statistics.samples import MINIMUM, TooFewError
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 DEFAULT_SCALE = math.sqrt(2) / 2
 """Half of the effects that the alternative expects are smaller, in standard deviations."""
@@ -85,11 +86,19 @@ def bayes_factor_independent(
 
 def _require(t: float, scale: float, n: int) -> None:
     if n < MINIMUM:
-        raise TooFewError(f"a Bayes factor needs at least {MINIMUM} participants; there are {n}")
+        raise TooFewError(
+            Message(
+                N_("a Bayes factor needs at least {minimum} participants; there are {n}"),
+                minimum=MINIMUM,
+                n=n,
+            )
+        )
     if not math.isfinite(t):
-        raise StatisticsError(f"t is {t}; a Bayes factor needs a finite one")
+        raise StatisticsError(Message(N_("t is {t}; a Bayes factor needs a finite one"), t=t))
     if not 0 < scale < math.inf:
-        raise StatisticsError(f"the scale of a Bayes factor is {scale:g}; give one above 0")
+        raise StatisticsError(
+            Message(N_("the scale of a Bayes factor is {scale:g}; give one above 0"), scale=scale)
+        )
 
 
 def _log_factor(t: float, n: float, df: float, scale: float) -> float:

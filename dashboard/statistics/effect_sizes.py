@@ -12,6 +12,7 @@ from dashboard.statistics.distributions import Values, noncentrality
 from dashboard.statistics.samples import LEVEL, Interval, groups, pairs
 from dashboard.statistics.t_tests import Method, paired_t, standard_error, welch_t
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ def small_sample_correction(df: float) -> float:
         StatisticsError: ``df`` is not above 1.
     """
     if not df > 1:
-        raise StatisticsError(f"Hedges' correction needs more than 1 degree of freedom, not {df}")
+        raise StatisticsError(
+            Message(N_("Hedges' correction needs more than 1 degree of freedom, not {df}"), df=df)
+        )
     return math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
 
 

@@ -10,6 +10,7 @@ from scipy import special
 from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import Method, paired_t, welch_t
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 
 ALPHA = 0.05
@@ -31,8 +32,14 @@ class Bounds:
     def __post_init__(self) -> None:
         if not -float("inf") < self.low < 0 < self.high < float("inf"):
             raise StatisticsError(
-                f"equivalence bounds are one finite number below and one above 0, not {self.low:g} "
-                f"and {self.high:g}"
+                Message(
+                    N_(
+                        "equivalence bounds are one finite number below and one above 0, not "
+                        "{low:g} and {high:g}"
+                    ),
+                    low=self.low,
+                    high=self.high,
+                )
             )
 
 

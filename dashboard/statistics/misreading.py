@@ -9,6 +9,7 @@ from scipy import special
 
 from dashboard.statistics.samples import LEVEL, Interval
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,11 @@ def attenuation(first: Recall, second: Recall) -> Attenuation:
     for recall in (first, second):
         if not 0 <= recall.share <= 1 or recall.n < 1:
             raise StatisticsError(
-                f"a recall is a share of at least 1 picture, not {recall.share:g} of {recall.n}"
+                Message(
+                    N_("a recall is a share of at least 1 picture, not {share:g} of {n}"),
+                    share=recall.share,
+                    n=recall.n,
+                )
             )
     factor = _factor(first.share, second.share)
     ends = []

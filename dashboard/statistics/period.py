@@ -25,6 +25,7 @@ from dashboard.statistics.samples import (
     pairs,
 )
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 _FEWEST = 4
 # below this share of its spread within people, time is as good as given by the states
@@ -111,11 +112,15 @@ def adjusted_for_time(
     a, b = pairs(first, second)
     g = checked(gaps)
     if len(g) != len(a):
-        raise StatisticsError(f"{len(a)} pairs need as many times between, not {len(g)}")
+        raise StatisticsError(
+            Message(N_("{n} pairs need as many times between, not {n_2}"), n=len(a), n_2=len(g))
+        )
     if len(a) < _FEWEST:
-        raise TooFewError(f"it needs at least {_FEWEST} participants with both states")
+        raise TooFewError(
+            Message(N_("it needs at least {fewest} participants with both states"), fewest=_FEWEST)
+        )
     if not g.min() < 0 < g.max():
-        raise OneWayError("all participants met the two states the same way round")
+        raise OneWayError(N_("all participants met the two states the same way round"))
     d = a - b
     mean_gap = float(np.mean(g))
     spread = float(np.sum((g - mean_gap) ** 2))
@@ -123,7 +128,7 @@ def adjusted_for_time(
     intercept = float(np.mean(d)) - slope * mean_gap
     rest = d - intercept - slope * g
     if is_constant(rest, np.concatenate([a, b])):
-        raise NoVariationError("the differences follow the time between the states exactly")
+        raise NoVariationError(N_("the differences follow the time between the states exactly"))
     df = len(d) - 2
     error = math.sqrt(float(np.sum(rest**2)) / df * (1 / len(d) + mean_gap**2 / spread))
     t, interval, p = _tested(intercept, error, df)
@@ -150,7 +155,7 @@ def drift(people: Sequence[int], states: Sequence[int], minutes: Values, values:
         NoVariationError: nothing is left to judge the slope by.
     """
     if not len(people):
-        raise TooFewError("nobody has a value")
+        raise TooFewError(N_("nobody has a value"))
     person = np.asarray(people)
     kinds = sorted(set(states))
     dummies = np.array([[float(state == kind) for kind in kinds[1:]] for state in states])
@@ -160,14 +165,16 @@ def drift(people: Sequence[int], states: Sequence[int], minutes: Values, values:
     own_time = time - _fitted(states_only, time)
     df = len(person) - len(set(person.tolist())) - states_only.shape[1] - 1
     if df < 1:
-        raise TooFewError("a change over the session needs more participants with several states")
+        raise TooFewError(
+            N_("a change over the session needs more participants with several states")
+        )
     if not _is_own(own_time, time):
-        raise OneWayError("all participants met the states at nearly the same times")
+        raise OneWayError(N_("all participants met the states at nearly the same times"))
     slope = float(np.sum(own_time * value) / np.sum(own_time**2))
     rest = value - slope * time
     rest = rest - _fitted(states_only, rest)
     if is_constant(rest, checked(values)):
-        raise NoVariationError("nothing is left to judge a change over the session by")
+        raise NoVariationError(N_("nothing is left to judge a change over the session by"))
     error = math.sqrt(float(np.sum(rest**2)) / df / float(np.sum(own_time**2)))
     _, interval, p = _tested(slope, error, df)
     return Drift(slope, interval, df, p, len(set(person.tolist())))

@@ -11,6 +11,7 @@ from dashboard.statistics.distributions import noncentral_t_cdf
 from dashboard.statistics.sample_size import ALPHA, MOST, first_step
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 _FEWEST = 4
 _POINTS = 25
@@ -65,11 +66,16 @@ def difference_sd(sd: float, correlation: float) -> float:
         StatisticsError: a spread that is not above 0, or a correlation outside −1…1.
     """
     if not 0 < sd < math.inf:
-        raise StatisticsError(f"a standard deviation is above 0; {sd:g} is not")
+        raise StatisticsError(Message(N_("a standard deviation is above 0; {sd:g} is not"), sd=sd))
     if not -1 <= correlation < 1:
         raise StatisticsError(
-            f"a correlation lies from -1 to below 1; {correlation:g} does not. With 1 all people "
-            "would change alike."
+            Message(
+                N_(
+                    "a correlation lies from -1 to below 1; {correlation:g} does not. With 1 all "
+                    "people would change alike."
+                ),
+                correlation=correlation,
+            )
         )
     return sd * math.sqrt(2 * (1 - correlation))
 
@@ -86,16 +92,28 @@ def planned_power(design: Design, n: int, alpha: float) -> float:
         StatisticsError: too few people, or an order, effect or level out of range.
     """
     if n < _FEWEST:
-        raise StatisticsError(f"a plan needs at least {_FEWEST} people, not {n}")
+        raise StatisticsError(
+            Message(N_("a plan needs at least {fewest} people, not {n}"), fewest=_FEWEST, n=n)
+        )
     if not math.isfinite(design.effect) or design.effect == 0:
-        raise StatisticsError(f"an effect is a finite number other than 0, not {design.effect:g}")
+        raise StatisticsError(
+            Message(
+                N_("an effect is a finite number other than 0, not {effect:g}"),
+                effect=design.effect,
+            )
+        )
     if not 0 < design.order < 1:
         raise StatisticsError(
-            "where everybody meets the states in the same order, no number of people can tell the "
-            "state from the time in the session; let some of them meet the other one first"
+            N_(
+                "where everybody meets the states in the same order, no number of people can "
+                "tell the state from the time in the session; let some of them meet the "
+                "other one first"
+            )
         )
     if not 0 < alpha < 1:
-        raise StatisticsError(f"a level lies above 0 and below 1; {alpha:g} does not")
+        raise StatisticsError(
+            Message(N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha)
+        )
     if design.method is Method.PAIRED:
         df = n - 2
         shift = abs(design.effect) * math.sqrt(4 * n * design.order * (1 - design.order))
@@ -118,7 +136,13 @@ def plan_study(design: Design, power: float) -> StudyPlan:
             10,000 people would be needed.
     """
     if not ALPHA < power < 1:
-        raise StatisticsError(f"a power lies above {ALPHA:g} and below 1; {power:g} does not")
+        raise StatisticsError(
+            Message(
+                N_("a power lies above {alpha:g} and below 1; {power:g} does not"),
+                alpha=ALPHA,
+                power=power,
+            )
+        )
     level = first_step(design.tests)
     n = _fewest(design, power, level)
     step = max(1, math.ceil(1.6 * n / _POINTS))
@@ -132,7 +156,11 @@ def plan_study(design: Design, power: float) -> StudyPlan:
 def _fewest(design: Design, power: float, level: float) -> int:
     if planned_power(design, MOST, level) < power:
         raise StatisticsError(
-            f"to find an effect of {design.effect:g}, more than {MOST:,} people would be needed"
+            Message(
+                N_("to find an effect of {effect:g}, more than {most:,} people would be needed"),
+                effect=design.effect,
+                most=MOST,
+            )
         )
     low = _FEWEST - 1
     high = MOST

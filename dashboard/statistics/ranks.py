@@ -20,6 +20,7 @@ from dashboard.statistics.samples import (
     is_constant,
     pairs,
 )
+from edge_agent.core.texts import N_, Message
 
 _EXACT_RANKS = 50  # up to so many ranks the distribution of a rank sum is enumerated
 _DIGITS = 12  # what lies behind them, in the largest value, is rounding and breaks no tie
@@ -73,10 +74,14 @@ def shapiro_wilk(values: Iterable[float]) -> Normality:
     sample = checked(values)
     if len(sample) < MINIMUM:
         raise TooFewError(
-            f"a Shapiro–Wilk test needs at least {MINIMUM} participants; there are {len(sample)}"
+            Message(
+                N_("a Shapiro–Wilk test needs at least {minimum} participants; there are {n}"),
+                minimum=MINIMUM,
+                n=len(sample),
+            )
         )
     if is_constant(sample, sample):
-        raise NoVariationError("all values are equal, so their distribution cannot be tested")
+        raise NoVariationError(N_("all values are equal, so their distribution cannot be tested"))
     # SciPy calls a range below 1e-19 zero; W has no scale, and a power of two changes no digit.
     test = stats.shapiro(np.ldexp(sample, -math.frexp(float(np.ptp(sample)))[1]))
     return Normality(float(test.statistic), float(test.pvalue))

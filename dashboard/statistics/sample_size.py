@@ -13,6 +13,7 @@ from dashboard.statistics.distributions import noncentral_t_cdf
 from dashboard.statistics.samples import MINIMUM, groups, pairs
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 ALPHA = 0.05
 """Level of one test that stands alone."""
@@ -90,11 +91,21 @@ def power_of(method: Method, n: int, effect: float, alpha: float = ALPHA) -> flo
         StatisticsError: fewer than 3, an effect that is not finite, or a level out of range.
     """
     if n < MINIMUM:
-        raise StatisticsError(f"a t-test needs at least {MINIMUM} participants a side, not {n}")
+        raise StatisticsError(
+            Message(
+                N_("a t-test needs at least {minimum} participants a side, not {n}"),
+                minimum=MINIMUM,
+                n=n,
+            )
+        )
     if not math.isfinite(effect):
-        raise StatisticsError(f"an effect is a finite number, not {effect}")
+        raise StatisticsError(
+            Message(N_("an effect is a finite number, not {effect}"), effect=effect)
+        )
     if not 0 < alpha < 1:
-        raise StatisticsError(f"a level lies above 0 and below 1; {alpha:g} does not")
+        raise StatisticsError(
+            Message(N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha)
+        )
     paired = method is Method.PAIRED
     df = n - 1 if paired else 2 * n - 2
     shift = abs(effect) * math.sqrt(n if paired else n / 2)
@@ -113,7 +124,7 @@ def first_step(tests: int) -> float:
         StatisticsError: fewer than one test.
     """
     if tests < 1:
-        raise StatisticsError(f"a family has at least 1 test, not {tests}")
+        raise StatisticsError(Message(N_("a family has at least 1 test, not {tests}"), tests=tests))
     return ALPHA / tests
 
 
@@ -136,10 +147,23 @@ def sample_size(
         StatisticsError: an effect of 0, a power out of range, or more than 10,000 would be needed.
     """
     if not ALPHA < power < 1:
-        raise StatisticsError(f"a power lies above {ALPHA:g} and below 1; {power:g} does not")
+        raise StatisticsError(
+            Message(
+                N_("a power lies above {alpha:g} and below 1; {power:g} does not"),
+                alpha=ALPHA,
+                power=power,
+            )
+        )
     if power_of(method, MOST, effect, alpha) < power:
         raise StatisticsError(
-            f"to find an effect of {effect:g}, more than {MOST:,} participants would be needed"
+            Message(
+                N_(
+                    "to find an effect of {effect:g}, more than {most:,} participants would be "
+                    "needed"
+                ),
+                effect=effect,
+                most=MOST,
+            )
         )
     low, high = MINIMUM - 1, MINIMUM  # too few (or not allowed), and enough
     while power_of(method, high, effect, alpha) < power:

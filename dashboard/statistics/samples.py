@@ -9,6 +9,7 @@ import numpy as np
 
 from dashboard.statistics.distributions import Values
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 LEVEL = 0.95
 """Level of every interval."""
@@ -52,13 +53,23 @@ def checked(values: Iterable[float]) -> Values:
     sample = np.asarray(tuple(values), dtype=np.float64)
     for value in sample[~np.isfinite(sample)]:
         raise StatisticsError(
-            f"{value} is not a finite number; leave the participant out or mend the reading"
+            Message(
+                N_("{value} is not a finite number; leave the participant out or mend the reading"),
+                value=value,
+            )
         )
     largest = float(np.max(np.abs(sample), initial=0.0))
     if largest > _LARGEST or 0 < largest < _SMALLEST:
         raise StatisticsError(
-            f"the largest value is {largest:g}; values between {_SMALLEST:g} and {_LARGEST:g} can "
-            "be computed with. Choose another unit."
+            Message(
+                N_(
+                    "the largest value is {largest:g}; values between {smallest:g} and "
+                    "{largest_2:g} can be computed with. Choose another unit."
+                ),
+                largest=largest,
+                smallest=_SMALLEST,
+                largest_2=_LARGEST,
+            )
         )
     return sample
 
@@ -69,16 +80,29 @@ def pairs(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Valu
     b = checked(second)
     if len(a) != len(b):
         raise StatisticsError(
-            f"pairs need equally many values on both sides, not {len(a)} and {len(b)}"
+            Message(
+                N_("pairs need equally many values on both sides, not {n} and {n_2}"),
+                n=len(a),
+                n_2=len(b),
+            )
         )
     if len(a) < MINIMUM:
         raise TooFewError(
-            f"a paired test needs at least {MINIMUM} participants with both states; "
-            f"there are {len(a)}"
+            Message(
+                N_(
+                    "a paired test needs at least {minimum} participants with both states; there "
+                    "are {n}"
+                ),
+                minimum=MINIMUM,
+                n=len(a),
+            )
         )
     if is_constant(a - b, np.concatenate([a, b])):
         raise NoVariationError(
-            f"the difference is the same for all {len(a)} participants, so t has no denominator"
+            Message(
+                N_("the difference is the same for all {n} participants, so t has no denominator"),
+                n=len(a),
+            )
         )
     return a, b
 
@@ -89,12 +113,19 @@ def groups(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Val
     b = checked(second)
     if min(len(a), len(b)) < MINIMUM:
         raise TooFewError(
-            f"Welch's test needs at least {MINIMUM} participants in each state; there are {len(a)} "
-            f"and {len(b)}"
+            Message(
+                N_(
+                    "Welch's test needs at least {minimum} participants in each state; there are "
+                    "{n} and {n_2}"
+                ),
+                minimum=MINIMUM,
+                n=len(a),
+                n_2=len(b),
+            )
         )
     if is_constant(a, a) and is_constant(b, b):
         raise NoVariationError(
-            "no participant differs from another within either state, so t has no denominator"
+            N_("no participant differs from another within either state, so t has no denominator")
         )
     return a, b
 

@@ -20,6 +20,7 @@ from dashboard.statistics.samples import (
     groups,
     pairs,
 )
+from edge_agent.core.texts import N_
 
 
 class Method(StrEnum):
@@ -88,7 +89,7 @@ def summarize(values: Iterable[float]) -> Summary:
     """
     sample = checked(values)
     if len(sample) == 0:
-        raise TooFewError("a mean needs at least 1 participant; there are 0")
+        raise TooFewError(N_("a mean needs at least 1 participant; there are 0"))
     mean = float(np.mean(sample))
     if len(sample) == 1:
         return Summary(1, mean, None, None)

@@ -20,6 +20,9 @@ from dashboard.accounts.audit_trail import AuditTrail
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext, speaking
+from dashboard.languages.names import said_of
+from dashboard.languages.refused import refused_text
 from dashboard.picture.reader import BusyError, PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
@@ -28,6 +31,7 @@ from dashboard.web.delivery.static_files import STATIC, KeptFiles, PageCompressi
 from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
 from dashboard.web.guards.hosts import HostCheck
+from dashboard.web.guards.languages import Languages, language_of
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.own_certificate import is_trusted
 from dashboard.web.guards.permissions import (
@@ -55,6 +59,7 @@ from edge_agent.core.errors import (
     StoreError,
     StudyError,
 )
+from edge_agent.core.texts import N_
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import ProtocolRuns
@@ -63,17 +68,17 @@ from edge_agent.store.study.study import Study
 log = logging.getLogger(__name__)
 
 _TITLES = {
-    400: "Invalid request",
-    403: "Not allowed",
-    404: "Page not found",
-    405: "Not supported here",
-    409: "Not possible now",
-    410: "No longer available",
-    413: "Too large",
-    422: "Invalid value",
-    429: "Too many attempts",
-    500: "Something went wrong",
-    503: "The data cannot be read",
+    400: N_("Invalid request"),
+    403: N_("Not allowed"),
+    404: N_("Page not found"),
+    405: N_("Not supported here"),
+    409: N_("Not possible now"),
+    410: N_("No longer available"),
+    413: N_("Too large"),
+    422: N_("Invalid value"),
+    429: N_("Too many attempts"),
+    500: N_("Something went wrong"),
+    503: N_("The data cannot be read"),
 }
 
 
@@ -144,6 +149,7 @@ def create_app(
     app.state.permissions = _permissions()
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
     app.add_middleware(BodyLimit)
+    app.add_middleware(Languages, options=options)
     app.add_middleware(HostCheck, options=options, clock=clock)
     app.add_middleware(PageCompression)
     app.add_middleware(SecurityHeaders, strict=_is_trusted(options))
@@ -197,19 +203,19 @@ def _handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
     @app.exception_handler(LoginNeededError)
     def login_needed(request: Request, error: LoginNeededError) -> Response:
         if _is_api(request):
-            return JSONResponse({"detail": "Log in first."}, 401)
+            return JSONResponse({"detail": gettext("Log in first.")}, 401)
         return RedirectResponse(error.location, 303)
 
     @app.exception_handler(PasswordChangeNeededError)
     def password_needed(request: Request, error: PasswordChangeNeededError) -> Response:  # noqa: ARG001 - says it all
         if _is_api(request):
-            return JSONResponse({"detail": "Choose a password of your own first."}, 403)
+            return JSONResponse({"detail": gettext("Choose a password of your own first.")}, 403)
         return RedirectResponse("/account", 303)
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
-            text = "There is nothing at this address."
+            text = gettext("There is nothing at this address.")
         else:
             text = str(error.detail)
         response = _problem(request, error.status_code, text)
@@ -226,19 +232,23 @@ def _handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
     def known_error(request: Request, error: AffectEdgeError) -> Response:
         if isinstance(error, StoreError):
             log.error("the store refused: %s", error)
-        response = _problem(request, _status_of(error), str(error))
+        response = _problem(request, _status_of(error), said_of(error))
         if isinstance(error, BusyError):
             response.headers["Retry-After"] = "2"
         return response
 
     @app.exception_handler(Exception)
     def unknown_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server
-        response = _problem(
-            request,
-            500,
-            "See the dashboard's log. Reload the page; if the error stays, restart the dashboard.",
-        )
-        response.headers.update(HEADERS)  # this answer passes by the middleware
+        with speaking(language_of(request)):  # this answer passes by the middleware
+            response = _problem(
+                request,
+                500,
+                gettext(
+                    "See the dashboard's log. Reload the page; if the error stays, restart the "
+                    "dashboard."
+                ),
+            )
+        response.headers.update(HEADERS)
         return response
 
 
@@ -269,7 +279,9 @@ def _describe(detail: dict[str, object]) -> str:
         name = str(where[-1])
     else:
         name = "request"
-    return f"{name}: {detail.get('msg')} (given: {str(detail.get('input'))[:80]!r})"
+    return gettext("{name}: {problem} (given: {given!r})").format(
+        name=name, problem=refused_text(detail), given=str(detail.get("input"))[:80]
+    )
 
 
 def _is_api(request: Request) -> bool:
@@ -279,6 +291,5 @@ def _is_api(request: Request) -> bool:
 def _problem(request: Request, status: int, text: str) -> Response:
     if _is_api(request):
         return JSONResponse({"detail": text}, status)
-    return render(
-        request, "error.html", status, title=_TITLES.get(status, "Request failed"), text=text
-    )
+    title = gettext(_TITLES.get(status, N_("Request failed")))
+    return render(request, "error.html", status, title=title, text=text)

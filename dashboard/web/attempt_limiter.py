@@ -18,6 +18,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from dashboard.accounts.attempts import KEPT_SECONDS, KeptAttempts
+from dashboard.languages.current import gettext
 from edge_agent.core.clock import boot_seconds
 
 FREE_GUESSES = 10
@@ -155,15 +156,17 @@ def address_of(request: Request) -> str:
 
 def too_many(wait: int) -> str:
     """Say how many seconds to wait before the next attempt."""
-    return f"Too many attempts from this address. Wait {_spoken(wait)}, then try again."
+    return gettext("Too many attempts from this address. Wait {time}, then try again.").format(
+        time=_spoken(wait)
+    )
 
 
 def too_many_guesses(wait: int) -> str:
     """Say to a stranger how many seconds to wait before the next guess at an account."""
-    return (
-        "There were too many wrong passwords for this account, from other places too. Wait "
-        f"{_spoken(wait)}, or log in with a browser in which you have logged in before."
-    )
+    return gettext(
+        "There were too many wrong passwords for this account, from other places too. Wait {time}, "
+        "or log in with a browser in which you have logged in before."
+    ).format(time=_spoken(wait))
 
 
 def with_wait(response: Response, wait: int) -> Response:

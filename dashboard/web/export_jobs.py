@@ -25,6 +25,7 @@ from typing import Any
 from dashboard.analysis.request import AnalysisQuery
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StatisticsError, StoreError
+from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.prepared import delete_prepared_exports, prepared_folder
@@ -221,8 +222,14 @@ class ExportJobs:
             delete_prepared_exports(self._data)
         except OSError as error:
             raise StoreError(
-                f"{prepared_folder(self._data)}: an earlier export cannot be deleted "
-                f"({error.strerror}). Delete it."
+                Message(
+                    N_(
+                        "{prepared_folder}: an earlier export cannot be deleted ({strerror}). "
+                        "Delete it."
+                    ),
+                    prepared_folder=prepared_folder(self._data),
+                    strerror=error.strerror,
+                )
             ) from error
 
     def close(self) -> None:
@@ -239,12 +246,12 @@ class ExportJobs:
                 made.share = 1.0
                 self._delete_in(made, KEPT_S)
         except _StoppedError:
-            made.problem = "The export was stopped."
+            made.problem = N_("The export was stopped.")
         except AffectEdgeError as error:
-            made.problem = str(error)
+            made.problem = text_of(error)
         except Exception:
             log.exception("an export failed")
-            made.problem = "The export failed; the dashboard's log says more."
+            made.problem = N_("The export failed; the dashboard's log says more.")
         finally:
             if made.stopped or made.problem:
                 shutil.rmtree(made.file.parent, ignore_errors=True)
@@ -286,8 +293,13 @@ class ExportJobs:
         free = shutil.disk_usage(self._data).free
         if free < SPARE_BYTES:
             raise StoreError(
-                f"Only {free / 1e6:.0f} MB are free, which the recording needs. Free space, or "
-                "export a shorter range or single sessions. Nothing was exported."
+                Message(
+                    N_(
+                        "Only {free:.0f} MB are free, which the recording needs. Free space, or "
+                        "export a shorter range or single sessions. Nothing was exported."
+                    ),
+                    free=free / 1000000.0,
+                )
             )
 
     def _delete_in(self, prepared: PreparedExport, seconds: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +15,19 @@ from starlette.responses import HTMLResponse
 from dashboard.accounts.roles import MAY, Permission
 from dashboard.charts.packed import packed
 from dashboard.charts.plotly_script import plotly_address
+from dashboard.languages.blocks import TextBlocks
+from dashboard.languages.current import language
+from dashboard.languages.written import (
+    capitalised,
+    duration,
+    figure,
+    file_size,
+    moment,
+    said,
+    thousands,
+    with_and,
+    words,
+)
 from dashboard.web.delivery.static_files import NamedAddresses
 from dashboard.web.login_guard import account_of
 from dashboard.web.pages import NavigationEntry
@@ -39,45 +51,9 @@ def local_time(wall_ms: int | None, form: str = "datetime") -> str:
     """
     if wall_ms is None:
         return Markup("–")
-    pattern = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}[form]
-    shown = datetime.fromtimestamp(wall_ms / 1000, UTC).strftime(pattern)
     return Markup('<time datetime="{}" data-local="{}">{}</time>').format(
-        iso_utc(wall_ms), form, shown
+        iso_utc(wall_ms), form, moment(wall_ms, form)
     )
-
-
-def duration(ms: int | None) -> str:
-    """Write a length of time, such as ``1 h 05 min``, ``12 min`` or ``45 s``."""
-    if ms is None:
-        return "–"
-    seconds = round(ms / 1000)
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes = seconds // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02d} min"
-    return f"{hours // 24} d {hours % 24} h"
-
-
-def file_size(size: int) -> str:
-    """Write a number of bytes, such as ``3.4 MB``."""
-    value = float(size)
-    units = ("B", "kB", "MB", "GB", "TB")
-    for unit in units:
-        if value < 1000 or unit == units[-1]:
-            if unit == "B":
-                return f"{value:.0f} {unit}"
-            return f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError  # pragma: no cover - the loop returns
-
-
-def words(name: str) -> str:
-    """Write a name of the data for people: ``heart_rate`` becomes ``heart rate``."""
-    return name.replace("_", " ")
 
 
 @cache
@@ -92,7 +68,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
-        extensions=[NamedAddresses],
+        extensions=[NamedAddresses, TextBlocks],
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -104,22 +80,27 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         words=words,
         iso=iso_utc,
         packed=packed,
-        thousands=lambda n: f"{n:,}",
+        thousands=thousands,
+        with_and=with_and,
+        capitalize=capitalised,
     )
+    environment.filters["said"] = said
     environment.globals.update(
         navigation=navigation,
         version=__version__,
         emotions=[emotion.value for emotion in EMOTIONS],
         plotly_address=plotly_address(),
+        figure=figure,
+        thousands=thousands,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     return Jinja2Templates(env=environment)
 
 
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
-    """Return a page; ``account``, what they ``may``, ``device``, ``path``, ``now_ms``,
-    ``agent_is_away()``, ``alerts`` and the navigation, as far as they may open it, are there in
-    every template.
+    """Return a page; ``account``, what they ``may``, ``device``, ``path``, ``language``,
+    ``now_ms``, ``agent_is_away()``, ``alerts`` and the navigation, as far as they may open it, are
+    there in every template.
     """
     try:
         account = account_of(request)
@@ -135,6 +116,7 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
         "navigation": [entry for entry in entries if needed[entry.path] in may],
         "device": services(request).options.device,
         "path": request.url.path,
+        "language": language(),
         "now_ms": clock.now().wall_ms,
         "agent_is_away": services(request).live.is_agent_away,
         "alerts": services(request).alerts,

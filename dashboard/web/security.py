@@ -10,6 +10,7 @@ from fastapi import HTTPException, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.languages.current import gettext
 from dashboard.picture.frames import MAX_BYTES
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -98,7 +99,10 @@ class BodyLimit:
                 read += len(message.get("body", b""))
             if read > limit:
                 raise HTTPException(
-                    413, f"The request is larger than {limit // 1024} KiB. Send less at a time."
+                    413,
+                    gettext("The request is larger than {limit} KiB. Send less at a time.").format(
+                        limit=limit // 1024
+                    ),
                 )
             return message
 
@@ -125,8 +129,10 @@ def require_same_origin(request: Request) -> None:
         return
     raise HTTPException(
         403,
-        "This request came from another page, so nothing was changed or sent. Open the dashboard "
-        "itself and try again.",
+        gettext(
+            "This request came from another page, so nothing was changed or sent. Open "
+            "the dashboard itself and try again."
+        ),
     )
 
 

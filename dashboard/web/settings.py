@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dashboard.languages.choice import AUTO
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.alerts.options import NO_ALERTS, AlertOptions, alert_options
 from edge_agent.config import Settings, at_home
@@ -34,6 +35,7 @@ class DashboardOptions:
         certificate: TLS certificate (PEM), or ``None`` for plain HTTP on this machine only.
         key: private key of the certificate.
         names: further host names by which it may be asked for.
+        language: of pages for browsers that ask for none of ours; ``auto``: English.
         session_hours: hours until a login ends.
         idle_minutes: minutes until a login ends that nobody uses.
         purposes: purposes offered when a session is started.
@@ -56,6 +58,7 @@ class DashboardOptions:
     certificate: Path | None = None
     key: Path | None = None
     names: tuple[str, ...] = ()
+    language: str = AUTO
     session_hours: int = 12
     idle_minutes: int = 120
     purposes: tuple[Purpose, ...] = tuple(Purpose)
@@ -106,6 +109,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         certificate=section.certificate,
         key=section.key,
         names=section.names,
+        language=section.language,
         session_hours=section.session_hours,
         idle_minutes=section.idle_minutes,
         purposes=section.purposes,

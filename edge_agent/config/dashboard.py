@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -27,6 +28,11 @@ class DashboardSettings(Section):
         (),
         description="Further host names by which browsers may ask for it, beside those of the "
         "machine and its certificate; *.example.org: all names below",
+    )
+    language: Literal["auto", "en", "de", "es"] = Field(
+        "auto",
+        description="Language of pages for browsers that ask for none of English, German and "
+        "Spanish; auto: English. Who is logged in chooses their own on the page Account",
     )
     session_hours: int = Field(12, ge=1, le=720, description="Hours after which a login ends")
     idle_minutes: int = Field(

@@ -42,6 +42,7 @@ NOT_RUN = {
     "mosquitto_sub ": "listens for ever, with a program that is not part of the project",
     "mosquitto_pub ": "a program that is not part of the project; test_snippets reads its payload",
     "curl ": "test_requests sends them to a real dashboard",
+    "python -m tools.languages ": "tests/unit/dashboard/languages does it in a folder of its own",
     "python -m training.faces.": FACES_MODULES,
     "python -m training.covers.": FACES_MODULES,
 }

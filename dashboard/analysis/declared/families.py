@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import chain
 
 from dashboard.analysis.states import pairs_of, tested_state
+from edge_agent.core.texts import N_, Message
 
 MOST_FAMILIES = 30
 ALL = "all"
@@ -40,11 +41,20 @@ def declared_families(
     for text in texts:
         parts = [_part(part, vitals, measures, states) for part in text.split(";")]
         if len({names[0] in measures for names, _ in parts}) > 1:
-            raise ValueError(f"{text!r} mixes vitals with measures of the heartbeat")
+            raise ValueError(
+                Message(N_("{text!r} mixes vitals with measures of the heartbeat"), text=text)
+            )
         tests = dict.fromkeys(chain.from_iterable(_tests(*part) for part in parts))
         for name, first, second in tests:
             if (name, first, second) in written:
-                raise ValueError(f"{name}, {first} - {second}, is in two families")
+                raise ValueError(
+                    Message(
+                        N_("{name}, {first} - {second}, is in two families"),
+                        name=name,
+                        first=first,
+                        second=second,
+                    )
+                )
         canonical = "; ".join(sorted({_written(*part, states) for part in parts}))
         written.update(dict.fromkeys(tests, canonical))
     order = [(name, *pair) for name in (*vitals, *measures) for pair in pairs_of(states)]
@@ -78,21 +88,40 @@ def _part(
     known = (*vitals, *measures)
     for name in names:
         if name not in known:
-            raise ValueError(f"{name!r} is not tested; choose from {', '.join(known)}, or {ALL}")
+            raise ValueError(
+                Message(
+                    N_("{name!r} is not tested; choose from {names}, or {all}"),
+                    name=name,
+                    names=", ".join(known),
+                    all=ALL,
+                )
+            )
     if len({name in measures for name in names}) > 1:
-        raise ValueError(f"{text.strip()!r} mixes vitals with measures of the heartbeat")
+        raise ValueError(
+            Message(N_("{text!r} mixes vitals with measures of the heartbeat"), text=text.strip())
+        )
     own = list(states)
     if right.strip():
         own = [_state(label, states) for label in right.split(",")]
     if len(set(own)) < 2:
-        raise ValueError(f"{text.strip()!r} names fewer than two states, so there is no test")
+        raise ValueError(
+            Message(
+                N_("{text!r} names fewer than two states, so there is no test"), text=text.strip()
+            )
+        )
     return [name for name in known if name in names], [one for one in states if one in own]
 
 
 def _state(label: str, states: Sequence[str]) -> str:
     state = tested_state(label, tuple(states))
     if state is None:
-        raise ValueError(f"{label.strip()!r} is not compared; choose from {', '.join(states)}")
+        raise ValueError(
+            Message(
+                N_("{label!r} is not compared; choose from {names}"),
+                label=label.strip(),
+                names=", ".join(states),
+            )
+        )
     return state
 
 

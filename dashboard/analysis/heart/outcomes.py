@@ -28,15 +28,16 @@ from dashboard.statistics import (
 )
 from dashboard.statistics.distributions import Values
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.beats import Beats
 
 RR = VitalKind.RR_INTERVAL
 REASONS: Mapping[type[StatisticsError], str] = {
-    TooShortError: "too short",
-    ArtefactError: "too many corrected beats",
-    NoBreathError: "no clear breath",
-    NoVariationError: "no variation",
+    TooShortError: N_("too short"),
+    ArtefactError: N_("too many corrected beats"),
+    NoBreathError: N_("no clear breath"),
+    NoVariationError: N_("no variation"),
 }
 """Why a time of one state gives no number."""
 
@@ -179,7 +180,7 @@ def _value(runs: Sequence[Values], measure: HeartMeasure) -> float:
 
 def _logarithm(power: float) -> float:
     if power <= 0:
-        raise NoVariationError("the intervals do not vary in this band, so it has no logarithm")
+        raise NoVariationError(N_("the intervals do not vary in this band, so it has no logarithm"))
     return math.log(power)
 
 

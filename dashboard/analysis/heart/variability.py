@@ -15,6 +15,7 @@ from dashboard.analysis.states import TESTED_STATES, tested_state
 from dashboard.statistics import ArtefactError, HeartVariability, TooShortError, heart_variability
 from dashboard.statistics.distributions import Values
 from edge_agent.core.readings import VitalFlag
+from edge_agent.core.texts import text_of
 from edge_agent.store.read.beats import Beats
 
 BREAK_S = 3.0
@@ -79,7 +80,7 @@ def _variability(code: str, state: str, group: Sequence[Beats]) -> StateVariabil
         variability = heart_variability(runs_of(group, lost))
     except (TooShortError, ArtefactError) as error:
         many = isinstance(error, ArtefactError)
-        return StateVariability(code, state, None, str(error), int(lost.sum()), simulated, many)
+        return StateVariability(code, state, None, text_of(error), int(lost.sum()), simulated, many)
     return StateVariability(code, state, variability, "", int(lost.sum()), simulated)
 
 

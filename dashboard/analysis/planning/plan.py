@@ -7,6 +7,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from dashboard.analysis.request import Correction, Model
+from dashboard.languages.current import gettext
+from dashboard.languages.figures import decimal, general, integer
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import TESTED, VitalKind
 
 
@@ -50,12 +53,15 @@ class PlanQuery(Model):
     @model_validator(mode="after")
     def _has_an_effect(self) -> PlanQuery:
         if self.vital not in TESTED:
-            raise ValueError(f"{self.vital.value} is not tested")
+            raise ValueError(Message(N_("{value} is not tested"), value=self.vital.value))
         if self.d_z is not None:
             return self
         if self.difference is None or (self.sd is None and self.sd_difference is None):
             raise ValueError(
-                "give the difference with sd and correlation, or with sd_difference, or give d_z"
+                N_(
+                    "give the difference with sd and correlation, or with sd_difference, or give "
+                    "d_z"
+                )
             )
         return self
 
@@ -121,26 +127,34 @@ def _effect(query: PlanQuery) -> float:
 
 
 def _sentence(query: PlanQuery, effect: float, n: int, single: int) -> str:
-    what = f"an effect of {abs(effect):.2f} standard deviations"
-    if query.difference is not None:
-        what = (
-            f"a difference of {abs(query.difference):g} {query.vital.spec.unit_shown} "
-            f"({abs(effect):.2f} standard deviations)"
-        )
-    people = f"{n:,} people in each group" if query.design == "groups" else f"{n:,} people"
-    if query.tests == 1:
-        family = "with one test at 0.05"
-    else:
-        family = (
-            f"in a family of {query.tests} tests, whose smallest p must be below 0.05 / "
-            f"{query.tests} (one test alone would need {single:,})"
-        )
-    order = ""
+    text = gettext("To find {effect} in {power} % of studies takes {people}, {family}.")
     if query.design == "paired":
-        order = (
-            f", {100 * query.order:.0f} % of whom meet the one state first, by the test at equal "
-            "times in the session"
+        text = gettext(
+            "To find {effect} in {power} % of studies takes {people}, {order} % of whom meet the "
+            "one state first, by the test at equal times in the session, {family}."
         )
-    return (
-        f"To find {what} in {100 * query.power:.0f} % of studies takes {people}{order}, {family}."
+    people = gettext("{n} people")
+    if query.design == "groups":
+        people = gettext("{n} people in each group")
+    family = gettext("with one test at 0.05")
+    if query.tests != 1:
+        family = gettext(
+            "in a family of {tests} tests, whose smallest p must be below 0.05 / {tests} (one test "
+            "alone would need {single})"
+        ).format(tests=query.tests, single=integer(single))
+    return text.format(
+        effect=_effect_text(query, effect),
+        power=decimal(100 * query.power, 0),
+        people=people.format(n=integer(n)),
+        order=decimal(100 * query.order, 0),
+        family=family,
+    )
+
+
+def _effect_text(query: PlanQuery, effect: float) -> str:
+    size = decimal(abs(effect), 2)
+    if query.difference is None:
+        return gettext("an effect of {size} standard deviations").format(size=size)
+    return gettext("a difference of {value} {unit} ({size} standard deviations)").format(
+        value=general(abs(query.difference)), unit=query.vital.spec.unit_shown, size=size
     )

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from dashboard.analysis.request import AnalysisQuery, Model
+from dashboard.languages.current import N_, gettext
 from edge_agent.store.study.preregistrations import (
     Preregistration,
     freeze,
@@ -98,8 +99,8 @@ def choices(query: AnalysisQuery) -> dict[str, str]:
     shown = query.model_dump(mode="json")
     texts = {name: _shown(value) for name, value in shown.items() if name not in _WITHOUT_EFFECT}
     if query.group is None:
-        texts["group"] = "none"
-    texts["family"] = " / ".join(query.family) or "all tests together"
+        texts["group"] = N_("none")
+    texts["family"] = " / ".join(query.family) or N_("all tests together")
     return texts
 
 
@@ -109,25 +110,33 @@ def _differences(
     decided = choices(newest.document.question)
     current = choices(query)
     texts = [
-        f"{name.replace('_', ' ')}: preregistered {decided[name]}, asked {current[name]}."
+        gettext("{choice}: preregistered {decided}, asked {current}.").format(
+            choice=gettext(name.replace("_", " ")),
+            decided=gettext(decided[name]),
+            current=gettext(current[name]),
+        )
         for name in decided
         if decided[name] != current[name]
     ]
     people = newest.document.people
     if participants != people:
-        texts.append(f"People: preregistered {people}, {participants} have readings so far.")
+        texts.append(
+            gettext("People: preregistered {people}, {n} have readings so far.").format(
+                people=people, n=participants
+            )
+        )
     if not newest.intact:
-        texts.append("The frozen text does not fit its SHA-256: the database was changed.")
+        texts.append(gettext("The frozen text does not fit its SHA-256: the database was changed."))
     return tuple(texts)
 
 
 def _shown(value: Any) -> str:
     if value is None:
-        return "each by its own"
+        return N_("each by its own")
     if isinstance(value, list):
-        return ", ".join(str(one) for one in value) or "none"
+        return ", ".join(str(one) for one in value) or N_("none")
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return N_("yes") if value else N_("no")
     if isinstance(value, float):
         return f"{value:g}"
     return str(value)

@@ -12,6 +12,8 @@ from dashboard.analysis.means import StateMean
 from dashboard.analysis.present.text import interval_text, number, people, unit_of, vital_name
 from dashboard.analysis.results import Analysis, StateSummary, VitalComparison
 from dashboard.charts.chart import Chart
+from dashboard.languages.current import gettext
+from dashboard.languages.names import state_name
 from dashboard.statistics import EffectSize
 from edge_agent.core.vitals import VitalKind
 
@@ -36,21 +38,21 @@ def effects_chart(analysis: Analysis) -> Chart | None:
     shown = [(test, comparison.effect) for test, comparison in tests if comparison is not None]
     if not shown:
         return None
-    names = [f"{vital_name(test.kind)}: {test.first} − {test.second}" for test, _ in shown]
+    names = [_name(test) for test, _ in shown]
     apart = sum(effect.interval.low > 0 or effect.interval.high < 0 for _, effect in shown)
     return Chart(
         id="effects",
-        title="Effect sizes, Hedges’ g",
-        sentence=(
+        title=gettext("Effect sizes, Hedges’ g"),
+        sentence=gettext(
             "One row a test, with the 95 % interval. 0 is no difference, 1 is as much as people "
-            f"differ from each other (one standard deviation). {apart} of {len(shown)} intervals "
-            "leave out 0, before any adjustment for the number of tests."
-        ),
+            "differ from each other (one standard deviation). {n} of {total} intervals leave out "
+            "0, before any adjustment for the number of tests."
+        ).format(n=apart, total=len(shown)),
         figure={
             "data": [_effect(test, effect, -place) for place, (test, effect) in enumerate(shown)],
             "layout": _effects_layout([name.replace(": ", "<br>") for name in names]),
         },
-        columns=("test", "g", "95 % CI"),
+        columns=(gettext("test"), "g", gettext("95 % CI")),
         rows=tuple(
             (name, number(effect.g, 2), interval_text(effect.interval.low, effect.interval.high, 2))
             for name, (_, effect) in zip(names, shown, strict=True)
@@ -63,7 +65,7 @@ def _effect(test: VitalComparison, effect: EffectSize, height: int) -> dict[str,
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": f"{vital_name(test.kind)}: {test.first} − {test.second}",
+        "name": _name(test),
         "x": [round(effect.g, 3)],
         "y": [height],
         "error_x": {
@@ -79,6 +81,11 @@ def _effect(test: VitalComparison, effect: EffectSize, height: int) -> dict[str,
         "hovertemplate": "g = %{x:.2f}",
         "showlegend": False,
     }
+
+
+def _name(test: VitalComparison) -> str:
+    first = state_name(test.first)
+    return f"{vital_name(test.kind)}: {first} − {state_name(test.second)}"
 
 
 def _effects_layout(names: Sequence[str]) -> dict[str, Any]:
@@ -115,8 +122,7 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
     summaries = [summary for summary in analysis.summaries if summary.kind is kind]
     return Chart(
         id=f"means-{kind.value.replace('_', '-')}",
-        title=f"{vital_name(kind)}, "
-        f"{unit_of(kind)}{' · simulated' if any(mean.simulated for mean in own) else ''}",
+        title=means_title(kind, simulated=any(mean.simulated for mean in own)),
         sentence=_sentence(summaries),
         figure={
             "data": [
@@ -128,11 +134,11 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
             ],
             "layout": layout_of(
                 tickvals=list(range(len(order))),
-                ticktext=[html.escape(state) for state in order],
+                ticktext=[html.escape(state_name(state)) for state in order],
                 range=[-0.35, len(order) - 0.6],
             ),
         },
-        columns=("participant", *map(str, order), "readings"),
+        columns=(gettext("participant"), *map(state_name, order), gettext("readings")),
         rows=tuple(_row(code, _in_order(states, order)) for code, states in people_means.items()),
         height="medium",
     )
@@ -154,7 +160,9 @@ def _person(code: str, means: Sequence[StateMean | None], kind: VitalKind) -> di
         "line": {"color": "var(--chart-line)", "width": 1.2},
         "marker": {"color": f"var({kind.spec.colour})", "size": 7, "opacity": 0.55},
         "connectgaps": False,
-        "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}, %{{customdata}} readings",
+        "hovertemplate": gettext("{value}, {n} readings").format(
+            value=f"%{{y:.1f}} {unit_of(kind)}", n="%{customdata}"
+        ),
         "showlegend": False,
     }
 
@@ -166,7 +174,7 @@ def _overall(summaries: list[StateSummary], kind: VitalKind) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": "mean of all, 95 % interval",
+        "name": gettext("mean of all, 95 % interval"),
         "x": [place + _SIDE for place, _ in shown],
         "y": [round(s.mean, 3) for _, s in shown],
         "error_y": {
@@ -184,6 +192,14 @@ def _overall(summaries: list[StateSummary], kind: VitalKind) -> dict[str, Any]:
         "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}",
         "showlegend": False,
     }
+
+
+def means_title(kind: VitalKind, *, simulated: bool) -> str:
+    """Return the title of a picture of means: the vital with its unit."""
+    title = f"{vital_name(kind)}, {unit_of(kind)}"
+    if simulated:
+        return gettext("{title} · simulated").format(title=title)
+    return title
 
 
 def layout_of(**of_states: Any) -> dict[str, Any]:
@@ -210,22 +226,21 @@ def layout_of(**of_states: Any) -> dict[str, Any]:
 
 def _sentence(summaries: list[StateSummary]) -> str:
     """Say the means in words; the unit stands in the title."""
-    return (
-        "Mean of the participants’ means, with 95 % CI: "
-        f"{'; '.join(_mean_text(state) for state in summaries)}."
+    return gettext("Mean of the participants’ means, with 95 % CI: {means}.").format(
+        means="; ".join(_mean_text(state) for state in summaries)
     )
 
 
 def _mean_text(state: StateSummary) -> str:
     summary = state.summary
     if summary is None:
-        return f"{state.state}: no readings"
+        return gettext("{state}: no readings").format(state=state_name(state.state))
     ends = summary.interval
     if ends is not None:
         spread = f" ({interval_text(ends.low, ends.high)})"
     else:
         spread = ""
-    return f"{state.state} {number(summary.mean)}{spread}, {people(summary.n)}"
+    return f"{state_name(state.state)} {number(summary.mean)}{spread}, {people(summary.n)}"
 
 
 def _row(code: str, means: Sequence[StateMean | None]) -> tuple[str, ...]:

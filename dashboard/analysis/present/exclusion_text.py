@@ -7,6 +7,10 @@ from collections import Counter
 from dashboard.analysis.present.text import vital_name
 from dashboard.analysis.request import DOUBTS, Outcome
 from dashboard.analysis.results import Analysis
+from dashboard.languages.current import N_, gettext, ngettext
+from dashboard.languages.figures import general, integer
+from dashboard.languages.names import vital_in_text
+from edge_agent.core.readings import VitalFlag
 
 
 def about_values(analysis: Analysis) -> tuple[str, ...]:
@@ -25,38 +29,58 @@ def about_flags(analysis: Analysis) -> str:
     counted = analysis.flagged - left_out
     texts = []
     if left_out:
-        flags = _joined_words({one.flag.replace("_", " ") for one in analysis.left_out})
+        flags = sorted({gettext(FLAG_WORDS[one.flag]) for one in analysis.left_out})
         texts.append(
-            f"{_in_doubt(left_out)} left out of all means and tests ({flags}). {_changes(analysis)}"
+            ngettext(
+                "{n} reading in doubt is left out of all means and tests ({flags}).",
+                "{n} readings in doubt are left out of all means and tests ({flags}).",
+                left_out,
+            ).format(n=integer(left_out), flags=", ".join(flags))
         )
+        texts.append(_changes(analysis))
     if counted:
-        texts.append(f"{_in_doubt(counted)} counted in the means, as chosen.")
+        texts.append(
+            ngettext(
+                "{n} reading in doubt is counted in the means, as chosen.",
+                "{n} readings in doubt are counted in the means, as chosen.",
+                counted,
+            ).format(n=integer(counted))
+        )
     return " ".join(texts)
 
 
-def _in_doubt(count: int) -> str:
-    return f"{count:,} reading{'s' if count > 1 else ''} in doubt {'are' if count > 1 else 'is'}"
+FLAG_WORDS = {
+    VitalFlag.OUT_OF_RANGE: N_("out of range"),
+    VitalFlag.CONTACT_LOST: N_("contact lost"),
+    VitalFlag.ESTIMATED: N_("estimated"),
+    VitalFlag.CLOCK_DIFFERS: N_("clock differs"),
+    VitalFlag.POOR_SIGNAL: N_("poor signal"),
+}
+"""What the flags of readings are called in a list."""
 
 
 def _changes(analysis: Analysis) -> str:
     """Say how many conclusions would be others if every reading counted."""
     changed = sum(test.with_all is not None and test.with_all.changes for test in analysis.family)
     if not changed:
-        return "With every reading counted, each test would conclude the same."
-    tests = f"{changed} test{'s' if changed > 1 else ''} of {len(analysis.family)}"
-    return f"With every reading counted, {tests} would conclude something else; see below which."
-
-
-def _joined_words(words: set[str]) -> str:
-    return ", ".join(sorted(words))
+        return gettext("With every reading counted, each test would conclude the same.")
+    return ngettext(
+        "With every reading counted, {n} test of {total} would conclude something else; see below "
+        "which.",
+        "With every reading counted, {n} tests of {total} would conclude something else; see below "
+        "which.",
+        changed,
+    ).format(n=changed, total=len(analysis.family))
 
 
 def about_settling(analysis: Analysis) -> str:
     """Say where the beginnings of stimuli that are left out take all readings of a state."""
     texts = [
-        f"{vital_name(one.kind)}: the first {one.seconds:g} s of each stimulus are left out, and "
-        f"with them all readings in {one.emptied} of the participants’ states. Such stimuli are "
-        "too short for this vital; a shorter settling time measures the time before as well."
+        gettext(
+            "{vital}: the first {seconds} s of each stimulus are left out, and with them all "
+            "readings in {n} of the participants’ states. Such stimuli are too short for this "
+            "vital; a shorter settling time measures the time before as well."
+        ).format(vital=vital_name(one.kind), seconds=general(one.seconds), n=one.emptied)
         for one in analysis.settling
         if one.emptied
     ]
@@ -68,18 +92,19 @@ def about_baseline(analysis: Analysis) -> str:
     if analysis.query.outcome is not Outcome.CHANGE:
         return ""
     lacking = analysis.without_baseline
-    left_out = ""
-    if lacking:
-        one = lacking == 1
-        left_out = (
-            f" {lacking} session{'' if one else 's'} {'lacks' if one else 'lack'} a baseline of a "
-            "vital, whose readings there are left out."
-        )
-    return (
+    text = gettext(
         "Values are changes from the participant’s baseline in the same session. A difference "
         "between two states of one session is the same with and without it; groups of different "
-        f"people differ less by their usual level.{left_out}"
+        "people differ less by their usual level."
     )
+    if not lacking:
+        return text
+    left_out = ngettext(
+        "{n} session lacks a baseline of a vital, whose readings there are left out.",
+        "{n} sessions lack a baseline of a vital, whose readings there are left out.",
+        lacking,
+    ).format(n=lacking)
+    return f"{text} {left_out}"
 
 
 def about_sources(analysis: Analysis) -> str:
@@ -87,18 +112,22 @@ def about_sources(analysis: Analysis) -> str:
     counts: Counter[tuple[str, str]] = Counter()
     sessions = {group.session for group in analysis.passed_over}
     for group in analysis.passed_over:
-        counts[group.kind.spec.name_in_text, group.source] += group.n
+        counts[vital_in_text(group.kind), group.source] += group.n
     if not counts:
         return ""
     left_out = ", ".join(
-        f"{n:,} of {name} by {source}" for (name, source), n in sorted(counts.items())
+        gettext("{n} of {vital} by {source}").format(n=integer(n), vital=name, source=source)
+        for (name, source), n in sorted(counts.items())
     )
-    return (
-        f"Several sources measured the same in {len(sessions)} "
-        f"session{'s' if len(sessions) > 1 else ''}. One of them "
-        f"counts in each, for a mean of two sensors is neither’s; left out are readings: "
-        f"{left_out}. prefer_source says which one counts."
-    )
+    return ngettext(
+        "Several sources measured the same in {n} session. One of them counts in each, for a mean "
+        "of two sensors is neither’s; left out are readings: {readings}. prefer_source says which "
+        "one counts.",
+        "Several sources measured the same in {n} sessions. One of them counts in each, for a mean "
+        "of two sensors is neither’s; left out are readings: {readings}. prefer_source says which "
+        "one counts.",
+        len(sessions),
+    ).format(n=len(sessions), readings=left_out)
 
 
 def flag_rule(analysis: Analysis) -> str:
@@ -108,7 +137,13 @@ def flag_rule(analysis: Analysis) -> str:
     counted = [flag.value for flag in DOUBTS if flag in query.counted]
     texts = []
     if left_out:
-        texts.append(f"Readings flagged {', '.join(left_out)} are in no mean and no test.")
+        texts.append(
+            gettext("Readings flagged {flags} are in no mean and no test.").format(
+                flags=", ".join(left_out)
+            )
+        )
     if counted:
-        texts.append(f"Readings flagged {', '.join(counted)} count, as asked.")
+        texts.append(
+            gettext("Readings flagged {flags} count, as asked.").format(flags=", ".join(counted))
+        )
     return " ".join(texts)

@@ -11,6 +11,9 @@ from dashboard.analysis.present.flags import flag_name
 from dashboard.analysis.present.parts.exclusion_schemas import WithAllModel
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
 from dashboard.analysis.present.text import number, p_text, vital_name
+from dashboard.languages.current import ngettext
+from dashboard.languages.figures import general, integer
+from dashboard.languages.names import state_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
         flags=tuple(
             FlagRow(
                 flag_name(flag),
-                tuple(f"{counts.get((flag, state), 0):,}" for state in response.question.states),
+                tuple(integer(counts.get((flag, state), 0)) for state in response.question.states),
             )
             for flag in dict.fromkeys(one.flag for one in response.left_out)
         ),
@@ -74,8 +77,15 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
             if test.with_all is not None
         ),
         settling=tuple(
-            f"{vital_name(one.vital)}: the first {one.seconds:g} s of each stimulus, "
-            f"{one.readings:,} reading{'' if one.readings == 1 else 's'}."
+            ngettext(
+                "{vital}: the first {seconds} s of each stimulus, {n} reading.",
+                "{vital}: the first {seconds} s of each stimulus, {n} readings.",
+                one.readings,
+            ).format(
+                vital=vital_name(one.vital),
+                seconds=general(one.seconds),
+                n=integer(one.readings),
+            )
             for one in response.settling
             if one.readings
         ),
@@ -84,7 +94,7 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
 
 def _with_all(test: ComparisonModel, every: WithAllModel) -> WithAllRow:
     return WithAllRow(
-        f"{vital_name(test.vital)}: {test.first} − {test.second}",
+        f"{vital_name(test.vital)}: {state_name(test.first)} − {state_name(test.second)}",
         _number(test.difference),
         _p(test.adjusted_p),
         _number(every.difference),

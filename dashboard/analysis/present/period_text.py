@@ -17,19 +17,30 @@ from dashboard.analysis.present.text import (
     vital_name,
 )
 from dashboard.analysis.results import Analysis, VitalComparison
+from dashboard.languages.current import gettext
+from dashboard.languages.figures import general
+from dashboard.languages.names import state_name
+from dashboard.languages.written import said
 
 
 def drift_sentence(change: VitalDrift) -> str:
     """Say how a vital changes while a session lasts."""
     name = vital_name(change.kind)
     if change.drift is None:
-        return f"{name}: a change over the session cannot be told from the states: {change.reason}."
-    unit = unit_of(change.kind)
+        return gettext(
+            "{vital}: a change over the session cannot be told from the states: {reason}."
+        ).format(vital=name, reason=said(change.reason))
     ends = change.drift.interval
-    return (
-        f"{name} changed by {number(change.drift.slope, 2)} {unit} with each minute of a session, "
-        f"the states aside (95 % CI {interval_text(ends.low, ends.high, 2)}; "
-        f"{people(change.drift.people)}, p {p_equals(change.drift.p)})."
+    return gettext(
+        "{vital} changed by {slope} {unit} with each minute of a session, the states aside (95 % "
+        "CI {interval}; {people}, p {p})."
+    ).format(
+        vital=name,
+        slope=number(change.drift.slope, 2),
+        unit=unit_of(change.kind),
+        interval=interval_text(ends.low, ends.high, 2),
+        people=people(change.drift.people),
+        p=p_equals(change.drift.p),
     )
 
 
@@ -39,35 +50,72 @@ def period_sentence(test: VitalComparison) -> str:
     tests = test.comparison.tests
     if effect is None or tests is None:
         return ""
-    start = f"{vital_name(test.kind)}, {test.first} − {test.second}:"
+    named = _named(test, effect)
     if effect.one_way:
-        return (
-            f"{start} everybody met {test.first} {_later(effect)} {test.second}, by "
-            f"{number(abs(effect.gap))} min on average. Nothing can be adjusted, and a difference "
-            "must not be called an effect of the state."
-        )
+        return _one_way(effect).format(**named)
     if effect.adjusted is None:
-        return f"{start} too few people, or too little spread, for an estimate at equal times."
-    unit = unit_of(test.kind)
+        return gettext(
+            "{vital}, {first} − {second}: too few people, or too little spread, for an estimate at "
+            "equal times."
+        ).format(vital=named["vital"], first=named["first"], second=named["second"])
     ends = effect.adjusted.interval
-    estimates = (
-        f"{start} {number(tests.t.difference)} {unit} as measured, "
-        f"{number(effect.adjusted.difference)} {unit} at equal times in the session (95 % CI "
-        f"{interval_text(ends.low, ends.high)}; t({effect.adjusted.df:g}) = "
-        f"{number(effect.adjusted.t, 2)}, {correction_name(test.correction)} p "
-        f"{p_equals(effect.adjusted_p or 0.0)})."
+    estimates = gettext(
+        "{vital}, {first} − {second}: {difference} {unit} as measured, {adjusted} {unit} at equal "
+        "times in the session (95 % CI {interval}; t({df}) = {t}, {method} p {p})."
+    ).format(
+        vital=named["vital"],
+        first=named["first"],
+        second=named["second"],
+        difference=number(tests.t.difference),
+        unit=named["unit"],
+        adjusted=number(effect.adjusted.difference),
+        interval=interval_text(ends.low, ends.high),
+        df=general(effect.adjusted.df),
+        t=number(effect.adjusted.t, 2),
+        method=correction_name(test.correction),
+        p=p_equals(effect.adjusted_p or 0.0),
     )
     if not disagrees(effect, test.adjusted_p or 0.0):
-        return f"{estimates} Both say the same."
-    return (
-        f"{estimates} The two disagree: {test.first} was met {number(abs(effect.gap))} min "
-        f"{_later(effect)} {test.second} on average, and with each minute between them the "
-        f"difference changed by {number(effect.adjusted.slope, 2)} {unit}."
+        return f"{estimates} {gettext('Both say the same.')}"
+    slope = number(effect.adjusted.slope, 2)
+    return f"{estimates} {_disagreement(effect).format(**named, slope=slope)}"
+
+
+def _named(test: VitalComparison, effect: PeriodEffect) -> dict[str, str]:
+    """Return what the sentences about time in the session name."""
+    return {
+        "vital": vital_name(test.kind),
+        "first": state_name(test.first),
+        "second": state_name(test.second),
+        "minutes": number(abs(effect.gap)),
+        "unit": unit_of(test.kind),
+    }
+
+
+def _one_way(effect: PeriodEffect) -> str:
+    if effect.gap > 0:
+        return gettext(
+            "{vital}, {first} − {second}: everybody met {first} after {second}, by {minutes} min "
+            "on average. Nothing can be adjusted, and a difference must not be called an effect of "
+            "the state."
+        )
+    return gettext(
+        "{vital}, {first} − {second}: everybody met {first} before {second}, by {minutes} min on "
+        "average. Nothing can be adjusted, and a difference must not be called an effect of the "
+        "state."
     )
 
 
-def _later(effect: PeriodEffect) -> str:
-    return "after" if effect.gap > 0 else "before"
+def _disagreement(effect: PeriodEffect) -> str:
+    if effect.gap > 0:
+        return gettext(
+            "The two disagree: {first} was met {minutes} min after {second} on average, and with "
+            "each minute between them the difference changed by {slope} {unit}."
+        )
+    return gettext(
+        "The two disagree: {first} was met {minutes} min before {second} on average, and with each "
+        "minute between them the difference changed by {slope} {unit}."
+    )
 
 
 def period_cautions(analysis: Analysis) -> tuple[str, ...]:
@@ -85,14 +133,22 @@ def period_cautions(analysis: Analysis) -> tuple[str, ...]:
 
 def _caution(test: VitalComparison, effect: PeriodEffect, difference: float) -> str:
     if effect.one_way or disagrees(effect, test.adjusted_p or 0.0):
-        return f"Time in the session. {period_sentence(test)}"
-    unit = unit_of(test.kind)
+        return gettext("Time in the session. {sentence}").format(sentence=period_sentence(test))
     by_drift = effect.by_drift or 0.0
-    share = percent(abs(by_drift / difference)) if difference else "all"
-    return (
-        f"Time in the session. {vital_name(test.kind)}, {test.first} − {test.second}: "
-        f"{test.first} was met {number(abs(effect.gap))} min {_later(effect)} {test.second} on "
-        f"average; the change over the session alone would make {number(by_drift)} {unit} of that, "
-        f"in size {share} of the difference. Read the estimate at equal times, and balance the "
-        "order."
+    share = gettext("all")
+    if difference:
+        share = percent(abs(by_drift / difference))
+    text = gettext(
+        "Time in the session. {vital}, {first} − {second}: {first} was met {minutes} min before "
+        "{second} on average; the change over the session alone would make {by_drift} {unit} of "
+        "that, in size {share} of the difference. Read the estimate at equal times, and balance "
+        "the order."
     )
+    if effect.gap > 0:
+        text = gettext(
+            "Time in the session. {vital}, {first} − {second}: {first} was met {minutes} min after "
+            "{second} on average; the change over the session alone would make {by_drift} {unit} "
+            "of that, in size {share} of the difference. Read the estimate at equal times, and "
+            "balance the order."
+        )
+    return text.format(**_named(test, effect), by_drift=number(by_drift), share=share)

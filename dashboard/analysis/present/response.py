@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dashboard.analysis.comparison import Tests
 from dashboard.analysis.planning.preregistration import PreregisteredModel
-from dashboard.analysis.present.cautions import assumptions_of, cautions_of, method_of, warnings_of
+from dashboard.analysis.present.cautions import cautions_of, warnings_of
+from dashboard.analysis.present.method_text import assumptions_of, method_of
 from dashboard.analysis.present.parts.exclusion_schemas import (
     LeftOutModel,
     SettlingModel,
@@ -25,6 +26,7 @@ from dashboard.analysis.present.schemas import (
     StateModel,
 )
 from dashboard.analysis.present.study.apa import apa_sentence
+from dashboard.analysis.present.study.comparison_text import sentence
 from dashboard.analysis.present.study.family_text import family_models
 from dashboard.analysis.present.study.flow_text import flow_model
 from dashboard.analysis.present.study.group_text import group_models
@@ -40,7 +42,6 @@ from dashboard.analysis.present.supplement import (
     variability_model,
 )
 from dashboard.analysis.present.supplement_text import all_states_sentence
-from dashboard.analysis.present.text import sentence
 from dashboard.analysis.results import Analysis, StateSummary, VitalComparison, VitalStates
 from dashboard.analysis.study.mixed import VitalModel
 from dashboard.statistics import Method

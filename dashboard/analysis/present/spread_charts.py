@@ -10,6 +10,8 @@ from dashboard.analysis.present.charts import layout_of
 from dashboard.analysis.present.text import number, people, unit_of, vital_name
 from dashboard.analysis.results import Analysis
 from dashboard.charts.chart import Chart
+from dashboard.languages.current import gettext
+from dashboard.languages.names import state_name
 from edge_agent.core.vitals import VitalKind
 
 
@@ -32,9 +34,10 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
     simulated = any(mean.simulated for mean in analysis.means if mean.kind is kind)
     return Chart(
         id=f"spread-{kind.value.replace('_', '-')}",
-        title=f"{vital_name(kind)} by state, {unit_of(kind)}{' · simulated' if simulated else ''}",
-        sentence="How the participants’ means are distributed: "
-        f"{'; '.join(map(_words, values.items()))}.",
+        title=_title(kind, simulated=simulated),
+        sentence=gettext("How the participants’ means are distributed: {states}.").format(
+            states="; ".join(map(_words, values.items()))
+        ),
         figure={
             "data": [
                 trace
@@ -44,13 +47,21 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
             ],
             "layout": layout_of(
                 tickvals=list(range(len(values))),
-                ticktext=[str(state) for state in values],
+                ticktext=[state_name(state) for state in values],
                 range=[-0.5, len(values) - 0.5],
             ),
         },
-        columns=("state", "people", "least", "lower quarter", "median", "upper quarter", "most"),
+        columns=(
+            gettext("state"),
+            gettext("people"),
+            gettext("least"),
+            gettext("lower quarter"),
+            gettext("median"),
+            gettext("upper quarter"),
+            gettext("most"),
+        ),
         rows=tuple(
-            (str(state), str(len(own)), *map(number, _five(own)))
+            (state_name(state), str(len(own)), *map(number, _five(own)))
             for state, own in values.items()
             if own
         ),
@@ -58,14 +69,24 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
     )
 
 
+def _title(kind: VitalKind, *, simulated: bool) -> str:
+    title = gettext("{vital} by state, {unit}").format(vital=vital_name(kind), unit=unit_of(kind))
+    if simulated:
+        return gettext("{title} · simulated").format(title=title)
+    return title
+
+
 def _words(item: tuple[str, Sequence[float]]) -> str:
     state, own = item
     if not own:
-        return f"{state}: no readings"
+        return gettext("{state}: no readings").format(state=state_name(state))
     least, _, median, _, most = _five(own)
-    return (
-        f"{state} median {number(median)}, from {number(least)} to {number(most)}, "
-        f"{people(len(own))}"
+    return gettext("{state} median {median}, from {least} to {most}, {people}").format(
+        state=state_name(state),
+        median=number(median),
+        least=number(least),
+        most=number(most),
+        people=people(len(own)),
     )
 
 
@@ -104,7 +125,7 @@ def _box(place: int, state: str, own: Sequence[float], kind: VitalKind) -> list[
     filled = {"fill": "toself", "fillcolor": f"var({kind.spec.colour}-band)", "hoverinfo": "skip"}
     dots = {
         "mode": "markers",
-        "name": str(state),
+        "name": state_name(state),
         "x": [round(place + at, 3) for at in _spread(len(own))],
         "y": [round(value, 3) for value in own],
         "marker": {"color": colour, "size": 6, "opacity": 0.6},

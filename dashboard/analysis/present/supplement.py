@@ -23,6 +23,7 @@ from dashboard.analysis.present.schemas import (
 from dashboard.analysis.present.supplement_text import agreement_sentence, sensitivity_sentence
 from dashboard.analysis.results import Analysis
 from dashboard.analysis.sensitivity import MatchingChoice, SettlingChoice, Variant
+from dashboard.languages.written import said
 
 
 def agreement_model(sources: SourceAgreement) -> AgreementModel:
@@ -62,7 +63,7 @@ def variability_model(state: StateVariability) -> VariabilityModel:
         misplaced=None if v is None else v.corrections.misplaced,
         contact_lost=state.contact_lost,
         simulated=state.simulated,
-        reason=state.reason,
+        reason=said(state.reason),
     )
 
 
@@ -175,7 +176,7 @@ def settling_models(analysis: Analysis) -> tuple[SettlingSensitivityModel, ...]:
                 )
                 for one in sensitivity.variants
             ),
-            sentence=sensitivity_sentence(test, sensitivity, "settling times"),
+            sentence=sensitivity_sentence(test, sensitivity),
         )
         for test, sensitivity in zip(analysis.family, analysis.settling_sensitivity, strict=True)
     )

@@ -18,6 +18,9 @@ from dashboard.analysis.present.text import (
     unit_of,
     vital_name,
 )
+from dashboard.languages.current import pgettext
+from dashboard.languages.figures import integer
+from dashboard.languages.names import state_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +122,8 @@ def groups_of(response: AnalysisModel) -> tuple[TestGroup, ...]:
 def row_of(test: ComparisonModel) -> TestRow:
     """Write one comparison."""
     return TestRow(
-        comparison=f"{test.first} − {test.second}",
-        test={"paired": "paired", "welch": "Welch", None: "none"}[test.method],
+        comparison=f"{state_name(test.first)} − {state_name(test.second)}",
+        test=_test_name(test),
         n=_n(test),
         left_out=str(test.left_out or ""),
         difference=_number(test.difference, 1),
@@ -182,6 +185,16 @@ def _with_model(row: TestRow, test: ComparisonModel, is_main: bool) -> TestRow:
     )
 
 
+def _test_name(test: ComparisonModel) -> str:
+    match test.method:
+        case "paired":
+            return pgettext("t-test", "paired")
+        case "welch":
+            return "Welch"
+        case _:
+            return pgettext("t-test", "none")
+
+
 def _n(test: ComparisonModel) -> str:
     if test.method == "welch":
         return f"{test.n_first} + {test.n_second}"
@@ -202,8 +215,8 @@ def _p(value: float | None) -> str:
 
 def _needed(n: int, *, in_groups: bool) -> str:
     if in_groups:
-        return f"{n:,} + {n:,}"
-    return f"{n:,}"
+        return f"{integer(n)} + {integer(n)}"
+    return integer(n)
 
 
 def _interval(interval: IntervalModel | None, digits: int) -> str:

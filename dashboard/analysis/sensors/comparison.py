@@ -10,6 +10,9 @@ from itertools import combinations
 from pydantic import Field
 
 from dashboard.analysis.request import Model
+from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.figures import by_locale, decimal
+from dashboard.languages.names import said_of, vital_label
 from dashboard.statistics.sensors.agreement import (
     IntraclassCorrelation,
     LimitsOfAgreement,
@@ -19,6 +22,7 @@ from dashboard.statistics.sensors.agreement import (
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Session
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import flags_of
@@ -70,7 +74,7 @@ def compare_sensors(
     sessions = reader.session_list()
     missing = sorted(set(session_ids) - {session.id for session in sessions})
     if missing:
-        raise StatisticsError(f"There is no session {missing[0]}.")
+        raise StatisticsError(Message(N_("There is no session {missing}."), missing=missing[0]))
     chosen = [one for one in sessions if one.id in session_ids or not session_ids]
     minutes = [minute for one in chosen for minute in _minutes(reader, one)]
     compared = []
@@ -118,16 +122,17 @@ def _compared(kind: VitalKind, first: str, second: str, means: Minutes) -> Senso
     try:
         limits = limits_of_agreement(*_differences(of_person))
     except StatisticsError as error:
-        reasons.append(str(error))
+        reasons.append(said_of(error))
     try:
         icc = intraclass_correlation(*_means_of_people(of_person))
     except StatisticsError as error:
-        reasons.append(str(error))
+        reasons.append(said_of(error))
     minutes = sum(len(own) for own in of_person.values())
-    start = (
-        f"{kind.spec.label}, {first} minus {second}, {minutes} minutes of {len(of_person)} "
-        f"{'person' if len(of_person) == 1 else 'people'}:"
-    )
+    start = ngettext(
+        "{vital}, {first} minus {second}, {minutes} minutes of {n} person:",
+        "{vital}, {first} minus {second}, {minutes} minutes of {n} people:",
+        len(of_person),
+    ).format(vital=vital_label(kind), first=first, second=second, minutes=minutes, n=len(of_person))
     return SensorComparison(
         vital=kind,
         unit=kind.unit,
@@ -168,12 +173,23 @@ def _words(
     texts = []
     if limits is not None:
         texts.append(
-            f"bias {limits.bias:+.2f} {unit}, 95 % of differences between {limits.limits.low:+.2f} "
-            f"and {limits.limits.high:+.2f} {unit}."
+            gettext(
+                "bias {bias} {unit}, 95 % of differences between {low} and {high} {unit}."
+            ).format(
+                bias=by_locale(f"{limits.bias:+.2f}"),
+                unit=unit,
+                low=by_locale(f"{limits.limits.low:+.2f}"),
+                high=by_locale(f"{limits.limits.high:+.2f}"),
+            )
         )
     if icc is not None:
-        interval = f"95 % CI {icc.interval.low:.3f} to {icc.interval.high:.3f}"
-        texts.append(f"ICC(A,1) {icc.icc:.3f} ({interval}).")
+        texts.append(
+            gettext("ICC(A,1) {icc} (95 % CI {low} to {high}).").format(
+                icc=decimal(icc.icc, 3),
+                low=decimal(icc.interval.low, 3),
+                high=decimal(icc.interval.high, 3),
+            )
+        )
     return texts
 
 

@@ -24,6 +24,7 @@ from dashboard.statistics import (
     welch_t,
 )
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.core.vitals import VitalKind
 
 MOST_GROUPS = 6
@@ -149,12 +150,20 @@ def _tested(
     """Return the groups with their tests, or with the reason why there are none."""
     names = blank.compared
     if len(names) < 2:
-        reason = f"it needs at least 2 groups of {MINIMUM} people with all states in one session"
+        reason = Message(
+            N_("it needs at least 2 groups of {minimum} people with all states in one session"),
+            minimum=MINIMUM,
+        )
         return replace(blank, reason=reason)
     if len(names) > MOST_GROUPS:
-        reason = (
-            f"the attribute has {len(names)} values with {MINIMUM} people or more; put them into "
-            f"at most {MOST_GROUPS} groups"
+        reason = Message(
+            N_(
+                "the attribute has {n} values with {minimum} people or more; put them into at most "
+                "{most} groups"
+            ),
+            n=len(names),
+            minimum=MINIMUM,
+            most=MOST_GROUPS,
         )
         return replace(blank, reason=reason)
     tables = [people[name] for name in names]
@@ -162,7 +171,7 @@ def _tested(
     try:
         anova = mixed_anova(tables)
     except StatisticsError as error:
-        return replace(blank, reason=str(error), contrasts=contrasts)
+        return replace(blank, reason=text_of(error), contrasts=contrasts)
     return replace(blank, anova=anova, contrasts=contrasts, uneven=_is_uneven(tables))
 
 

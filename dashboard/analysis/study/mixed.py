@@ -21,6 +21,7 @@ from dashboard.analysis.states import TESTED_STATES, Design, pairs_of
 from dashboard.statistics import MINIMUM, FixedEffect, Method, MixedModel, mixed_model
 from dashboard.statistics.period import is_told_apart
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.core.vitals import VitalKind
 
 TIME = "minutes"
@@ -172,7 +173,11 @@ def _model_of(
     blank = VitalModel(kind, design_of(means, every), None, "")
     if not any(wanted):
         return replace(
-            blank, reason=f"it needs at least {MINIMUM} people with two states in one session"
+            blank,
+            reason=Message(
+                N_("it needs at least {minimum} people with two states in one session"),
+                minimum=MINIMUM,
+            ),
         )
     states = [state for state in every if any(mean.state == state for mean in means)]
     effects = {str(state): [float(mean.state == state) for mean in means] for state in states[1:]}
@@ -192,7 +197,7 @@ def _model_of(
             if has_enough
         )
     except StatisticsError as error:
-        return replace(blank, reason=str(error))
+        return replace(blank, reason=text_of(error))
     return replace(blank, model=model, time=time, tests=tests)
 
 

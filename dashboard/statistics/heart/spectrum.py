@@ -17,6 +17,7 @@ from dashboard.statistics.heart.artefacts import corrected
 from dashboard.statistics.heart.variability import TooShortError, require_few_artefacts
 from dashboard.statistics.samples import checked
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 LOW_HZ = (0.04, 0.15)
 HIGH_HZ = (0.15, 0.40)
@@ -85,8 +86,14 @@ def spectrum(runs: Iterable[Sequence[float] | Values], least_s: float = LOW_S) -
     if not long:
         most = max((float(part.sum()) for part in parts), default=0.0)
         raise TooShortError(
-            f"a frequency band needs at least {least_s:g} s of intervals without a break; the "
-            f"longest time has {most:.0f}"
+            Message(
+                N_(
+                    "a frequency band needs at least {least_s:g} s of intervals without a break; "
+                    "the longest time has {most:.0f}"
+                ),
+                least_s=least_s,
+                most=most,
+            )
         )
     hz = np.arange(0.0, 0.5, 1 / _SEGMENT_S)
     seconds = np.array([float(part.sum()) for part in long])
@@ -127,9 +134,11 @@ def breaths_per_minute(power: Spectrum) -> float:
     near = power.power((peak - _PEAK_HZ, peak + _PEAK_HZ))
     around = power.power((0.12, 0.5))
     if not around or near < _PEAK_SHARE * around:
-        raise NoBreathError("no frequency of 9 to 24 breaths a minute stands out in the intervals")
+        raise NoBreathError(
+            N_("no frequency of 9 to 24 breaths a minute stands out in the intervals")
+        )
     if power.power(HIGH_HZ) < _LEAST_HIGH_TO_LOW * power.power(LOW_HZ):
         raise NoBreathError(
-            "slow waves outweigh the breath in the intervals; it may be slower than 9 a minute"
+            N_("slow waves outweigh the breath in the intervals; it may be slower than 9 a minute")
         )
     return 60 * peak

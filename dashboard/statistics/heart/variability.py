@@ -12,6 +12,7 @@ from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart.artefacts import CorrectedBeats, Corrections, corrected
 from dashboard.statistics.samples import NoVariationError, checked
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 MINIMUM_S = 60.0
 """Seconds of measured intervals below which there is no number."""
@@ -84,7 +85,7 @@ def ln_rmssd(rmssd_ms: float) -> float:
     """
     if rmssd_ms == 0:
         raise NoVariationError(
-            "successive intervals do not differ at all, so RMSSD has no logarithm"
+            N_("successive intervals do not differ at all, so RMSSD has no logarithm")
         )
     return math.log(rmssd_ms)
 
@@ -138,11 +139,22 @@ def require_few_artefacts(beats: int, kinds: Corrections) -> None:
     """
     if kinds.total > MOST_CORRECTED * beats:
         raise ArtefactError(
-            f"{kinds.total} of {beats} beats do not fit the rhythm around them ({kinds.ectopic} "
-            f"early or late, {kinds.missed} missed, {kinds.extra} extra, {kinds.misplaced} "
-            f"misplaced); heart-rate variability is computed with up to {MOST_CORRECTED:.0%} of "
-            "them. It describes sinus rhythm: the cause can be the heart's own rhythm as well as "
-            "how the beats were found"
+            Message(
+                N_(
+                    "{total} of {beats} beats do not fit the rhythm around them ({ectopic} early "
+                    "or late, {missed} missed, {extra} extra, {misplaced} misplaced); heart-rate "
+                    "variability is computed with up to {most_corrected:.0%} of them. It "
+                    "describes sinus rhythm: the cause can be the heart's own rhythm as well as "
+                    "how the beats were found"
+                ),
+                total=kinds.total,
+                beats=beats,
+                ectopic=kinds.ectopic,
+                missed=kinds.missed,
+                extra=kinds.extra,
+                misplaced=kinds.misplaced,
+                most_corrected=MOST_CORRECTED,
+            )
         )
 
 
@@ -152,6 +164,12 @@ def _require(beats: int, beats_used: CorrectedBeats) -> None:
     seconds = float(beats_used.intervals[beats_used.measured].sum())
     if seconds < MINIMUM_S:
         raise TooShortError(
-            f"heart-rate variability needs at least {MINIMUM_S:g} s of intervals between beats; "
-            f"there are {seconds:.0f}"
+            Message(
+                N_(
+                    "heart-rate variability needs at least {minimum_s:g} s of intervals between "
+                    "beats; there are {seconds:.0f}"
+                ),
+                minimum_s=MINIMUM_S,
+                seconds=seconds,
+            )
         )

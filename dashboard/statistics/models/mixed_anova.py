@@ -12,6 +12,7 @@ from dashboard.statistics.anova import greenhouse_geisser
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError, is_constant
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +124,12 @@ def _residuals(table: Values) -> Values:
 
 def _check_variation(own: Values, left: Values, every: Values) -> None:
     if is_constant(own, every):
-        raise NoVariationError("people of a group do not differ from each other, so F is undefined")
+        raise NoVariationError(
+            N_("people of a group do not differ from each other, so F is undefined")
+        )
     if is_constant(left, every):
         raise NoVariationError(
-            "the states differ by the same amounts for everybody of a group, so F is undefined"
+            N_("the states differ by the same amounts for everybody of a group, so F is undefined")
         )
 
 
@@ -137,18 +140,29 @@ def _squares(values: Values) -> float:
 def _tables(groups: Sequence[Sequence[Sequence[float]]]) -> list[Values]:
     """Return for each group people by states, checked."""
     if len(groups) < 2:
-        raise StatisticsError(f"groups are compared from 2 on; there is {len(groups)}")
+        raise StatisticsError(
+            Message(N_("groups are compared from 2 on; there is {n}"), n=len(groups))
+        )
     smallest = min(len(group) for group in groups)
     if smallest < MINIMUM:
         raise TooFewError(
-            f"each group needs at least {MINIMUM} people with all states; one has {smallest}"
+            Message(
+                N_(
+                    "each group needs at least {minimum} people with all states; one has {smallest}"
+                ),
+                minimum=MINIMUM,
+                smallest=smallest,
+            )
         )
     widths = {len(person) for group in groups for person in group}
     if len(widths) != 1 or min(widths) < 2:
         raise StatisticsError(
-            f"every person needs a value in each of 2 states or more, not {sorted(widths)}"
+            Message(
+                N_("every person needs a value in each of 2 states or more, not {sorted}"),
+                sorted=sorted(widths),
+            )
         )
     tables = [np.asarray(group, dtype=np.float64) for group in groups]
     if not all(bool(np.isfinite(table).all()) for table in tables):
-        raise StatisticsError("a value is not finite; leave the participant out or mend it")
+        raise StatisticsError(N_("a value is not finite; leave the participant out or mend it"))
     return tables

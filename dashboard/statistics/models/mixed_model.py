@@ -31,6 +31,7 @@ from dashboard.statistics.samples import (
     is_constant,
 )
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
 
 INTERCEPT = "intercept"
 """Name of the effect that every model has: the value where all others are 0."""
@@ -123,7 +124,9 @@ class MixedModel:
             if effect.name == name:
                 return effect
         names = ", ".join(effect.name for effect in self.effects)
-        raise StatisticsError(f"the model has no effect {name}; it has {names}")
+        raise StatisticsError(
+            Message(N_("the model has no effect {name}; it has {names}"), name=name, names=names)
+        )
 
     def contrast(self, name: str, weights: Mapping[str, float]) -> FixedEffect:
         """Test a weighted sum of effects: ``{"anger": 1, "happiness": −1}`` is their difference.
@@ -135,7 +138,11 @@ class MixedModel:
             self.effect(unknown)
         row = np.array([weights.get(effect.name, 0.0) for effect in self.effects])
         if not row.any():
-            raise StatisticsError(f"all weights of the contrast {name} are 0; give one that is not")
+            raise StatisticsError(
+                Message(
+                    N_("all weights of the contrast {name} are 0; give one that is not"), name=name
+                )
+            )
         estimate = math.fsum(
             weights[effect.name] * effect.estimate
             for effect in self.effects
@@ -216,7 +223,7 @@ def mixed_model(
         return _model((INTERCEPT, *columns), groups, back, unit, middle[-1])
     except np.linalg.LinAlgError as error:
         raise StatisticsError(
-            "the data do not tell the variances of the model apart; it takes more participants"
+            N_("the data do not tell the variances of the model apart; it takes more participants")
         ) from error
 
 
@@ -230,22 +237,39 @@ def _check(
     lengths |= {"participants": len(participants), "sessions": len(sessions)}
     for name, length in lengths.items():
         if length != len(y):
-            raise StatisticsError(f"{name} has {length} entries for {len(y)} values")
+            raise StatisticsError(
+                Message(
+                    N_("{name} has {length} entries for {n} values"),
+                    name=name,
+                    length=length,
+                    n=len(y),
+                )
+            )
     people = len(set(participants))
     if people < MINIMUM:
         raise TooFewError(
-            f"a mixed model needs at least {MINIMUM} participants; there are {people}"
+            Message(
+                N_("a mixed model needs at least {minimum} participants; there are {people}"),
+                minimum=MINIMUM,
+                people=people,
+            )
         )
     if people == len(y):
-        raise TooFewError("a mixed model needs participants with two values; nobody has two")
+        raise TooFewError(N_("a mixed model needs participants with two values; nobody has two"))
     if len(y) < len(columns) + 3:
         raise TooFewError(
-            f"a mixed model with {len(columns) + 1} effects needs at least {len(columns) + 3} "
-            f"values; there are {len(y)}"
+            Message(
+                N_("a mixed model with {n} effects needs at least {n_2} values; there are {n_3}"),
+                n=len(columns) + 1,
+                n_2=len(columns) + 3,
+                n_3=len(y),
+            )
         )
     for name, column in {**columns, "the value": y}.items():
         if is_constant(column, column):
-            raise NoVariationError(f"{name} is the same everywhere, so nothing can be tested")
+            raise NoVariationError(
+                Message(N_("{name} is the same everywhere, so nothing can be tested"), name=name)
+            )
 
 
 def _check_independent(products_of_columns: Values, names: Sequence[str]) -> None:
@@ -256,8 +280,13 @@ def _check_independent(products_of_columns: Values, names: Sequence[str]) -> Non
         share = np.abs(vectors[1:, 0])
         involved = [name for name, one in zip(names, share, strict=True) if one > 1e-6]
         raise StatisticsError(
-            f"the effects {', '.join(involved)} say the same together: each is a sum of the "
-            "others. Leave one out."
+            Message(
+                N_(
+                    "the effects {names} say the same together: each is a sum of the others. "
+                    "Leave one out."
+                ),
+                names=", ".join(involved),
+            )
         )
 
 
@@ -314,7 +343,9 @@ def _tested(name: str, estimate: float, row: Values, covariance: EffectCovarianc
     spread = float(slopes @ covariance.of_variances @ slopes)
     if not (variance > 0 and spread > 0):
         raise StatisticsError(
-            f"the data do not tell how sure {name} is; it takes more participants"
+            Message(
+                N_("the data do not tell how sure {name} is; it takes more participants"), name=name
+            )
         )
     df = 2 * variance**2 / spread
     error = math.sqrt(variance)

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import special
 
 from dashboard.statistics.samples import Interval, NoVariationError, TooFewError, checked
+from edge_agent.core.texts import N_, Message
 
 _NORMAL = 1.96  # as Bland and Altman write it
 _TAIL = 0.975
@@ -56,8 +57,14 @@ def limits_of_agreement(people: Sequence[str], differences: Sequence[float]) -> 
     counts = Counter(people)
     if len(counts) < 2 or len(values) == len(counts):
         raise TooFewError(
-            "limits of agreement need two people or more, and one with several differences; there "
-            f"are {len(values)} of {len(counts)}"
+            Message(
+                N_(
+                    "limits of agreement need two people or more, and one with several "
+                    "differences; there are {n} of {n_2}"
+                ),
+                n=len(values),
+                n_2=len(counts),
+            )
         )
     own: defaultdict[str, list[float]] = defaultdict(list)
     for person, value in zip(people, values.tolist(), strict=True):
@@ -110,14 +117,16 @@ def intraclass_correlation(
     n = len(table)
     k = 2
     if n < 3:
-        raise TooFewError(f"an intraclass correlation needs three people; there are {n}")
+        raise TooFewError(
+            Message(N_("an intraclass correlation needs three people; there are {n}"), n=n)
+        )
     grand = table.mean()
     msr = k * float(np.sum((table.mean(axis=1) - grand) ** 2)) / (n - 1)
     msc = n * float(np.sum((table.mean(axis=0) - grand) ** 2)) / (k - 1)
     rest = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + grand
     mse = float(np.sum(rest**2)) / ((n - 1) * (k - 1))
     if mse <= 1e-24 * max(1.0, grand**2):
-        raise NoVariationError("the instruments differ by the same amount in everybody")
+        raise NoVariationError(N_("the instruments differ by the same amount in everybody"))
     icc = (msr - mse) / (msr + (k - 1) * mse + k * (msc - mse) / n)
     a = k * icc / (n * (1 - icc))
     b = 1 + k * icc * (n - 1) / (n * (1 - icc))

@@ -10,6 +10,7 @@ from edge_agent.alerts.rules import SEEN_BY_DASHBOARD, Rule
 from edge_agent.alerts.signals import UNKNOWN, WELL, Signal
 from edge_agent.alerts.watch import AlertWatch
 from edge_agent.core import clock
+from edge_agent.core.texts import N_
 from edge_agent.core.worker import Worker
 from edge_agent.runtime.live_feed import is_served
 from edge_agent.runtime.live_probe import last_state_ms
@@ -23,8 +24,12 @@ FRESH_MS = 2_500
 """The agent speaks each second; what is older was said before it froze."""
 START_S = 60.0
 """An agent that was never heard may still start for so long."""
-GONE = "It is not running, so nothing is recorded. Start it: sudo systemctl start affect-edge-agent"
-FROZEN = "It runs but says nothing; nobody knows whether it records. If this lasts, start it anew."
+GONE = N_(
+    "It is not running, so nothing is recorded. Start it: sudo systemctl start affect-edge-agent"
+)
+FROZEN = N_(
+    "It runs but says nothing; nobody knows whether it records. If this lasts, start it anew."
+)
 
 
 class AgentWatch(Worker):

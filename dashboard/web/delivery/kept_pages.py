@@ -24,7 +24,7 @@ def keep_page(request: Request, page: HTMLResponse) -> Response:
         >>> return keep_page(request, render(request, "statistics.html", now_ms=None))
     """
     etag = f'W/"{hashlib.sha256(page.body).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": _KEPT, "Vary": "Cookie"}
+    headers = {"ETag": etag, "Cache-Control": _KEPT, "Vary": "Cookie, Accept-Language"}
     known = request.headers.get("if-none-match", "")
     if page.status_code == 200 and etag in [one.strip() for one in known.split(",")]:
         return Response(status_code=304, headers=headers)

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.attempts import KeptAttempts, KnownDevices
 from dashboard.accounts.login_turns import RETRY_SECONDS, BusyError, LoginTurns
+from dashboard.languages.names import said_of
 from dashboard.web.attempt_limiter import AttemptLimiter, BackOff, too_many, too_many_guesses
 from dashboard.web.settings import is_loopback
 from edge_agent.core.errors import AffectEdgeError
@@ -99,7 +100,7 @@ class LoginGate:
             async with self._turns.turn(who, rank):
                 return await run_in_threadpool(count_and_check)
         except BusyError as error:
-            raise HeldUpError(str(error), 503, RETRY_SECONDS) from error
+            raise HeldUpError(said_of(error), 503, RETRY_SECONDS) from error
 
     def _refuse(self, wait: int, text: Callable[[int], str]) -> None:
         if wait:

@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute
 
 from dashboard.accounts.account_rows import Account
 from dashboard.accounts.roles import MAY, Permission, Role, who_may
+from dashboard.languages.current import gettext
 
 _READING = {"GET", "HEAD", "OPTIONS"}
 _STRONGEST = list(Permission)
@@ -51,7 +52,7 @@ class Needs:
             return
         account = getattr(request.state, "account", None)
         if not isinstance(account, Account):
-            raise HTTPException(401, "Log in first.")
+            raise HTTPException(401, gettext("Log in first."))
         if account.must_change and self.permission is not Permission.OWN:
             raise PasswordChangeNeededError
         if self.permission not in MAY[account.role]:
@@ -65,11 +66,10 @@ def needs(permission: Permission) -> Any:
 
 def refusal(account: Account, permission: Permission) -> str:
     """Return why somebody may not do something, and who may."""
-    role = _with_article(account.role)
-    return (
-        f"This needs the role {who_may(permission)}; {account.name} is {role}. An administrator "
-        "can change that on the page Accounts."
-    )
+    return gettext(
+        "This needs the role {roles}; {name} is {role}. An administrator can change that on the "
+        "page Accounts."
+    ).format(roles=who_may(permission), name=account.name, role=_with_article(account.role))
 
 
 def permission_of(route: BaseRoute) -> Permission | None:
@@ -120,5 +120,10 @@ def _methods(route: BaseRoute) -> list[str]:
 
 
 def _with_article(role: Role) -> str:
-    article = "an" if role.value[0] in "aeiou" else "a"
-    return f"{article} {role.value}"
+    words = {
+        Role.VIEWER: gettext("a viewer"),
+        Role.OPERATOR: gettext("an operator"),
+        Role.RESEARCHER: gettext("a researcher"),
+        Role.ADMINISTRATOR: gettext("an administrator"),
+    }
+    return words[role]

@@ -10,17 +10,19 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.alerts.rules import DISCLAIMER, AlertKind
+from edge_agent.core.texts import N_
 from edge_agent.store.alert_log.entries import AlertEntry, AlertFilter
 
 router = APIRouter(tags=["alerts"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
-    title="Alerts",
+    title=N_("Alerts"),
     path="/alerts",
     position=68,
     icon="M6 16V10a6 6 0 0112 0v6l2 2H4zM10 21h4",
@@ -28,9 +30,9 @@ NAVIGATION = NavigationEntry(
 PAGE_ROWS = 50
 _LAST_PAGE = 1_000_000
 _ENDINGS = {
-    "over": "over",
-    "not_known": "not known any more",
-    "rule_removed": "rule removed",
+    "over": N_("over"),
+    "not_known": N_("not known any more"),
+    "rule_removed": N_("rule removed"),
 }
 
 Moment = Annotated[
@@ -153,7 +155,7 @@ def _targets(services: Services) -> list[str]:
         return [target.name for target in options.targets()]
     except (OSError, ValueError):
         return [target.name for target in options.targets_without_file()] + [
-            "alerts.notify_file cannot be read"
+            gettext("alerts.notify_file cannot be read")
         ]
 
 

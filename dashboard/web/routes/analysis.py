@@ -18,6 +18,8 @@ from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import DOUBTS, HEART_NAMES, AnalysisQuery, StateBy
 from dashboard.analysis.states import same_label
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
 from dashboard.web.delivery.kept_pages import keep_page
 from dashboard.web.face_reading import face_reading
 from dashboard.web.guards.permissions import needs
@@ -27,6 +29,7 @@ from dashboard.web.services import OptionsDep, ReaderDep
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.read.reader import Reader
 
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
-    title="Analysis",
+    title=N_("Analysis"),
     path="/analysis",
     position=50,
     icon="M4 20V11M10 20V5M16 20v-6M21 20H3M16 5v5M13.5 7.5h5",
@@ -61,7 +64,7 @@ def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> R
     except ValidationError as error:
         problem = " ".join(describe(error))
     except StatisticsError as error:
-        problem = str(error)
+        problem = said_of(error)
     return render(
         request,
         "analysis.html",
@@ -75,7 +78,7 @@ def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> R
         kinds=_offered(query, reader.recorded_kinds()),
         doubts=DOUBTS,
         flag_name=flag_name,
-        heart_names=HEART_NAMES,
+        heart_names={measure: gettext(name) for measure, name in HEART_NAMES.items()},
         offered_states=_states(query, analysis),
         attributes=sorted({name for own in reader.attributes().values() for name in own}),
         settled={kind: query.settling_s(kind) for kind in query.vital},

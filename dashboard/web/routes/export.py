@@ -12,6 +12,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.request import AnalysisQuery
+from dashboard.languages.current import gettext
+from dashboard.languages.written import said
 from dashboard.web.export_jobs import ExportJobs, ExportRequest, PreparedExport
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
@@ -20,13 +22,14 @@ from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, EpochMs
 from dashboard.web.services import ServicesDep
 from edge_agent.core.errors import StoreError
+from edge_agent.core.texts import N_
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows.selection import Choice
 
 router = APIRouter(tags=["export"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
-    title="Export",
+    title=N_("Export"),
     path="/export",
     position=60,
     icon="M12 3v12M7.5 11L12 15.5 16.5 11M4 18v3h16v-3",
@@ -223,7 +226,9 @@ def file(services: ServicesDep, account: AccountDep, token: str) -> Response:
     """
     prepared = _prepared_export(services, account, token)
     if prepared.state != "ready":
-        raise HTTPException(409, prepared.problem or "The export is still being prepared.")
+        raise HTTPException(
+            409, said(prepared.problem) or gettext("The export is still being prepared.")
+        )
     return _Sent(services.exports, prepared)
 
 
@@ -274,23 +279,39 @@ def _request_of(services: ServicesDep, new: NewExport) -> ExportRequest:
     if start is not None and end is not None and end <= start:
         raise HTTPException(
             422,
-            f"start = {start}, end = {end}: the range is empty. Its end must lie after its start.",
+            gettext(
+                "start = {start}, end = {end}: the range is empty. Its end must lie after "
+                "its start."
+            ).format(start=start, end=end),
         )
     if new.multiverse and (start is not None or end is not None):
         raise HTTPException(
-            422, "multiverse = true: it is about sessions. Leave out start and end, or multiverse."
+            422,
+            gettext(
+                "multiverse = true: it is about sessions. Leave out start and end, or multiverse."
+            ),
         )
     wanted = format_named(new.format)
     if not wanted.downloadable:
         names = ", ".join(each.name for each in _downloadable())
         raise HTTPException(
-            422, f"format = {wanted.name}: choose one of {names}; the bundle holds the CSV."
+            422,
+            gettext("format = {name}: choose one of {names}; the bundle holds the CSV.").format(
+                name=wanted.name, names=names
+            ),
         )
     if wanted.needs_sessions and not new.sessions:
-        raise HTTPException(422, f"format = {wanted.name}: takes sessions only. Name at least one.")
+        raise HTTPException(
+            422,
+            gettext("format = {name}: takes sessions only. Name at least one.").format(
+                name=wanted.name
+            ),
+        )
     unknown = set(new.sessions or ()) - {known.id for known in services.reader.session_list()}
     if unknown:
-        raise HTTPException(404, f"session = {min(unknown)}: there is no such session.")
+        raise HTTPException(
+            404, gettext("session = {min}: there is no such session.").format(min=min(unknown))
+        )
     sessions = tuple(sorted(set(new.sessions))) if new.sessions else None
     question = (new.question or AnalysisQuery()).model_dump(mode="json")
     return ExportRequest(wanted, Choice(sessions, start, end), question, new.multiverse)
@@ -299,5 +320,5 @@ def _request_of(services: ServicesDep, new: NewExport) -> ExportRequest:
 def _prepared_export(services: ServicesDep, account: AccountDep, token: str) -> PreparedExport:
     prepared = services.exports.find(account.id, token)
     if prepared is None:
-        raise HTTPException(404, "This export no longer exists. Prepare it again.")
+        raise HTTPException(404, gettext("This export no longer exists. Prepare it again."))
     return prepared

@@ -22,13 +22,14 @@ from dashboard.web.services import OptionsDep, Services, ServicesDep
 from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.support import read_support
+from edge_agent.core.texts import N_
 from edge_agent.runtime.live_feed import live_messages
 from edge_agent.store.read.overview import models_in_use
 from edge_agent.store.upkeep.health_history import DAY_MS, health_minutes
 
 router = APIRouter(tags=["health"])
 NAVIGATION = NavigationEntry(
-    title="Health",
+    title=N_("Health"),
     path="/health",
     position=70,
     icon="M12 20s-8-5-8-11a4.5 4.5 0 018-2.8A4.5 4.5 0 0120 9c0 6-8 11-8 11z",

@@ -35,6 +35,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Purpose, Session, SessionSetting
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.timers import Every
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
@@ -46,7 +47,7 @@ from edge_agent.store.study.study import Study
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["live"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
-    title="Live",
+    title=N_("Live"),
     path="/live",
     position=10,
     icon="M3 12h4l2.5-6 4.5 12 2.5-6H21",
@@ -185,7 +186,9 @@ def close_session(services: Services, actor: str, number: int | None) -> None:
     if number in ended:
         return
     if number is not None and is_open is not None and number != is_open.id:
-        raise StudyError(f"There is no session {number}. Reload the page.")
+        raise StudyError(
+            Message(N_("There is no session {number}. Reload the page."), number=number)
+        )
     session = study.end_session()
     services.accounts.record(actor, "session_end", str(session.id))
 

@@ -10,9 +10,11 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.account_rows import Account, CameFrom
+from dashboard.accounts.languages import language_of_account
 from dashboard.accounts.logins import browser_name
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
 from dashboard.accounts.roles import Permission
+from dashboard.languages.names import said_of
 from dashboard.web.attempt_limiter import address_of, with_wait
 from dashboard.web.guards.cookies import (
     DEVICE_COOKIE,
@@ -22,6 +24,7 @@ from dashboard.web.guards.cookies import (
     drop_cookie,
     set_cookie,
 )
+from dashboard.web.guards.languages import keep_choice
 from dashboard.web.guards.login_gate import Asker, HeldUpError
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import account_of, login_token
@@ -80,13 +83,13 @@ async def log_in(
     except HeldUpError as error:
         status = error.status
         wait = error.wait
-        problem = str(error)
+        problem = said_of(error)
     except AccountError as error:
         log.warning("login refused from %s", address_of(request))
         await run_in_threadpool(services.accounts.note_failure, name, came_from(request))
         status = 401
         wait = 0
-        problem = str(error)
+        problem = said_of(error)
     return await run_in_threadpool(_form, request, target, name, problem, status, wait)
 
 
@@ -118,11 +121,11 @@ async def set_up(
     except HeldUpError as error:
         status = error.status
         wait = error.wait
-        problem = str(error)
+        problem = said_of(error)
     except AccountError as error:
         status = 400
         wait = 0
-        problem = str(error)
+        problem = said_of(error)
     return await run_in_threadpool(_setup_form, request, name, problem, status, wait)
 
 
@@ -134,6 +137,7 @@ def log_out(request: Request, services: ServicesDep) -> Response:
         services.accounts.log_out(token)
     response = RedirectResponse("/login", 303)
     drop_cookie(response, LOGIN_COOKIE, services.options)
+    keep_choice(request, response, "", services.options)
     return response
 
 
@@ -148,9 +152,11 @@ async def _follow_link(request: Request, services: Services, link: str) -> Respo
     try:
         return await services.gate.checked(_asker(request, services), follow)
     except HeldUpError as error:
-        raise HTTPException(error.status, str(error), {"Retry-After": str(error.wait)}) from error
+        raise HTTPException(
+            error.status, said_of(error), {"Retry-After": str(error.wait)}
+        ) from error
     except AccountError as error:
-        raise HTTPException(403, str(error)) from error
+        raise HTTPException(403, said_of(error)) from error
 
 
 def _asker(request: Request, services: Services, name: str = "") -> Asker:
@@ -166,6 +172,8 @@ def enter(request: Request, services: Services, account: Account, target: str) -
     set_cookie(response, LOGIN_COOKIE, token, options.session_hours * 3600, options)
     device = services.gate.devices.cookie_for(account.name)
     set_cookie(response, DEVICE_COOKIE, device, DEVICE_SECONDS, options)
+    choice = language_of_account(options.database, account.id)
+    keep_choice(request, response, choice, options)
     return response
 
 

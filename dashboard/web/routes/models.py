@@ -18,6 +18,7 @@ from dashboard.charts.model_figures import (
     reliability_chart,
     robustness_rows,
 )
+from dashboard.languages.names import said_of
 from dashboard.web.delivery.kept_pages import keep_page
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
@@ -26,13 +27,14 @@ from dashboard.web.schemas import ApiModel, EpochMs, ModelInUse
 from dashboard.web.services import OptionsDep
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import ModelError
+from edge_agent.core.texts import N_
 from edge_agent.store.read.overview import models_in_use
 from edge_agent.vision.models.card import ModelCard, find_model, read_card, shipped_models
 from edge_agent.vision.models.known_cards import known_cards
 
 router = APIRouter(tags=["models"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
-    title="Models",
+    title=N_("Models"),
     path="/models",
     position=65,
     icon="M12 3l8 4.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9",
@@ -140,14 +142,14 @@ def _on_device(options: DashboardOptions) -> tuple[list[ModelOnDevice], list[str
         try:
             configured.add(find_model(name))
         except ModelError as error:
-            problems.append(str(error))
+            problems.append(said_of(error))
     since = {one.sha256: one.since_ms for one in models_in_use(options.database)}
     models = []
     for path in sorted(shipped | configured):
         try:
             card = read_card(path)
         except ModelError as error:
-            problems.append(str(error))
+            problems.append(said_of(error))
             continue
         models.append(
             ModelOnDevice(

@@ -12,6 +12,7 @@ from dashboard.accounts.roles import Permission
 from dashboard.analysis.present.multiverse.schemas import MultiverseModel
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.languages.names import said_of
 from dashboard.web.face_reading import face_reading
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
@@ -44,7 +45,7 @@ def multiverse_page(request: Request, reader: ReaderDep, options: OptionsDep) ->
     except ValidationError as error:
         problem = " ".join(describe(error))
     except StatisticsError as error:
-        problem = str(error)
+        problem = said_of(error)
     return render(
         request,
         "multiverse.html",

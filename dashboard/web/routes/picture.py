@@ -8,6 +8,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext
 from dashboard.picture.frames import MAX_BYTES, MAX_PIXELS
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
@@ -15,22 +16,23 @@ from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel
 from dashboard.web.services import ServicesDep
 from edge_agent.core.expression import Emotion, RejectReason
+from edge_agent.core.texts import N_
 
 router = APIRouter(tags=["picture"], dependencies=[needs(Permission.RUN)])
 NAVIGATION = NavigationEntry(
-    title="Picture",
+    title=N_("Picture"),
     path="/picture",
     position=55,
     icon="M4 7h3l1.5-2.5h7L17 7h3v12H4zM12 16.5a3.5 3.5 0 100-7 3.5 3.5 0 000 7z",
 )
 FLAWS = {
-    RejectReason.CUT_OFF: "cut off by the edge of the picture",
-    RejectReason.TOO_SMALL: "too small to be read",
-    RejectReason.TURNED_AWAY: "turned away from the camera",
-    RejectReason.TOO_DARK: "too dark",
-    RejectReason.TOO_BRIGHT: "too bright",
-    RejectReason.BLURRED: "blurred",
-    RejectReason.COVERED: "mouth or eyes are covered",
+    RejectReason.CUT_OFF: N_("cut off by the edge of the picture"),
+    RejectReason.TOO_SMALL: N_("too small to be read"),
+    RejectReason.TURNED_AWAY: N_("turned away from the camera"),
+    RejectReason.TOO_DARK: N_("too dark"),
+    RejectReason.TOO_BRIGHT: N_("too bright"),
+    RejectReason.BLURRED: N_("blurred"),
+    RejectReason.COVERED: N_("mouth or eyes are covered"),
 }
 TYPES = (
     "image/jpeg",
@@ -99,7 +101,13 @@ class PictureReading(ApiModel):
 def picture_page(request: Request) -> Response:
     """Show the place where pictures are dropped, pasted, chosen or taken."""
     limits = {"bytes": MAX_BYTES, "pixels": MAX_PIXELS}
-    return render(request, "picture.html", limits=limits, flaws=FLAWS, types=TYPES)
+    return render(
+        request,
+        "picture.html",
+        limits=limits,
+        flaws={flaw: gettext(text) for flaw, text in FLAWS.items()},
+        types=TYPES,
+    )
 
 
 @router.post(

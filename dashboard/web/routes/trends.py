@@ -13,6 +13,7 @@ from dashboard.charts.chart import Chart
 from dashboard.charts.trend_comparison import compared_rows, steps_from
 from dashboard.charts.trend_data import TREND_VITALS, TrendData
 from dashboard.charts.trends import trend_chart
+from dashboard.languages.current import gettext
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
@@ -20,13 +21,14 @@ from dashboard.web.schemas import ChartModel, EpochMs, ExpressionTrend, TrendsMo
 from dashboard.web.services import ReaderDep
 from edge_agent.core import clock
 from edge_agent.core.study import MarkerKind
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import Trend
 
 router = APIRouter(tags=["trends"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
-    title="Trends",
+    title=N_("Trends"),
     path="/trends",
     position=20,
     icon="M3 18l5-7 4 3 4.5-7L21 11M3 21h18",
@@ -197,21 +199,26 @@ def _read_beside(reader: Reader, start_ms: int | None, length_ms: int) -> TrendD
 
 def _beside_chart(data: TrendData) -> Chart:
     """Return the chart of the range to compare with; two charts of a page have two ids."""
-    return replace(trend_chart(data), id="trend-beside", title="The range to compare with")
+    return replace(trend_chart(data), id="trend-beside", title=gettext("The range to compare with"))
 
 
 def _problem_of(start_ms: int, end_ms: int) -> str:
     if end_ms <= start_ms:
-        return "The range is empty: its end must lie after its start. Choose another."
+        return gettext("The range is empty: its end must lie after its start. Choose another.")
     if end_ms - start_ms > _LONGEST_MS:
-        return "The range is longer than a hundred years. Choose a shorter one."
+        return gettext("The range is longer than a hundred years. Choose a shorter one.")
     return ""
 
 
 def _checked(start_ms: int, end_ms: int) -> tuple[int, int]:
     problem = _problem_of(start_ms, end_ms)
     if problem:
-        raise HTTPException(422, f"start = {start_ms}, end = {end_ms}: {problem}")
+        raise HTTPException(
+            422,
+            gettext("start = {start_ms}, end = {end_ms}: {problem}").format(
+                start_ms=start_ms, end_ms=end_ms, problem=problem
+            ),
+        )
     return start_ms, end_ms
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
+from edge_agent.core.texts import N_, Message
 from edge_agent.store.alert_log.entries import AlertEntry, AlertFilter, Delivery
 from edge_agent.store.database.schema import BUSY_SECONDS, read_transaction, write_transaction
 from edge_agent.store.write.audit.chain import AuditLine, append
@@ -157,7 +158,9 @@ class AlertLog:
             ).rowcount
             entries = _entries(connection, f"SELECT {_COLUMNS} FROM alert WHERE id = ?", (number,))
             if not entries:
-                raise StudyError(f"There is no alert {number}. Reload the page.")
+                raise StudyError(
+                    Message(N_("There is no alert {number}. Reload the page."), number=number)
+                )
             if done:
                 detail = f"{number} {entries[0].rule}"
                 append(

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from edge_agent.core.expression import RejectReason
+from edge_agent.core.texts import N_, Message, listed
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.quality.cures import CURES_OF_FACE, CURES_OF_LIGHT
 from edge_agent.store.quality.report import (
     Check,
     Level,
@@ -22,29 +24,6 @@ from edge_agent.store.quality.report import (
 )
 
 _LIGHT = (RejectReason.TOO_DARK, RejectReason.TOO_BRIGHT)
-_CURES_OF_FACE = {
-    RejectReason.TOO_DARK: "Most was lost to darkness: put a lamp in front of the participant, "
-    "not behind them.",
-    RejectReason.TOO_BRIGHT: "Most was lost to glare: close the blinds, or turn the lamp away "
-    "from the face.",
-    RejectReason.BLURRED: "Most was lost to blur: clean and focus the camera, and give it more "
-    "light.",
-    RejectReason.TURNED_AWAY: "Most was lost to a turned head: put the camera on top of what the "
-    "participant looks at.",
-    RejectReason.CUT_OFF: "Most was lost at the edge of the picture: turn the camera towards the "
-    "participant.",
-    RejectReason.COVERED: "Most was lost because something covered the face: ask the participant "
-    "to take off mask and dark glasses, and to keep hands and hair away from mouth and eyes.",
-    RejectReason.TOO_SMALL: "Most was lost to distance: move the camera nearer.",
-    "no_face": "Most was lost because no face was in the picture: aim the camera, and fix the "
-    "chair.",
-    "stalled": "Most was lost because the camera stopped: see the health page, and `affect-edge "
-    "doctor`.",
-    "agent_stopped": "Most was lost because the agent did not run: look for a loose plug or a weak "
-    "power supply, and update or restart between sessions only.",
-    "not_written": "Most was lost because it could not be written: free some space, or use a "
-    "faster disk.",
-}
 
 
 def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> SessionQuality:
@@ -83,20 +62,23 @@ def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> Sessio
 
 
 def _sentence(level: Level, checks: Sequence[Check]) -> str:
-    names = [check.name for check in checks if check.level is level]
+    names = [_message(check.name) for check in checks if check.level is level]
     match level:
         case Level.GOOD:
-            return (
-                "This session is fit for analysis: everything that was looked at is as it "
-                "should be."
+            return N_(
+                "This session is fit for analysis: everything that was looked at is as it should "
+                "be."
             )
         case Level.CARE:
-            return (
-                f"This session is fit for analysis, with care: look at {_listed(names)}, and "
-                "report it."
+            return Message(
+                N_("This session is fit for analysis, with care: look at {checks}, and report it."),
+                checks=listed(names),
             )
         case Level.BAD:
-            return f"This session is not fit for analysis because of {_listed(names)}."
+            return Message(
+                N_("This session is not fit for analysis because of {checks}."),
+                checks=listed(names),
+            )
 
 
 def _conditions(recorded: Recorded, measures: Measures) -> Check:
@@ -106,16 +88,20 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
         return Check(
             name,
             Level.BAD,
-            "No condition is marked, so that nothing can be compared.",
-            "Mark the start and end of each stimulus on the live page, or let a protocol do it.",
+            N_("No condition is marked, so that nothing can be compared."),
+            N_(
+                "Mark the start and end of each stimulus on the live page, or let a protocol do it."
+            ),
         )
-    message = f"{conditions} {'condition is' if conditions == 1 else 'conditions are'} marked."
+    message = Message(N_("{n} conditions are marked."), n=conditions)
+    if conditions == 1:
+        message = Message(N_("1 condition is marked."))
     if recorded.session.end_ms is None:
         return Check(
             name,
             Level.CARE,
-            f"{message} The session is still open.",
-            "Look again once it has ended.",
+            Message(N_("{message} The session is still open."), message=message),
+            N_("Look again once it has ended."),
         )
     return Check(name, Level.GOOD, message)
 
@@ -123,8 +109,10 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
 def _face(measures: Measures, bars: Thresholds) -> Check:
     name = "the face"
     share = measures.face_share or 0.0
-    message = (
-        f"The face was read in {share:.0%} of the condition time; {bars.face_share:.0%} is wanted."
+    message = Message(
+        N_("The face was read in {share:.0%} of the condition time; {wanted:.0%} is wanted."),
+        share=share,
+        wanted=bars.face_share,
     )
     poor = [
         c.label
@@ -132,7 +120,11 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
         if c.face_share is not None and c.face_share < bars.face_share
     ]
     if poor:
-        message += f" Less under {_listed(dict.fromkeys(poor))}."
+        message = Message(
+            N_("{message} Less under {conditions}."),
+            message=message,
+            conditions=listed(dict.fromkeys(poor)),
+        )
     if share < bars.face_share:
         return Check(name, Level.BAD, message, _cure_of_face(measures))
     if poor:
@@ -152,11 +144,11 @@ def _cure_of_face(measures: Measures) -> str:
             lost[gap.reason] += round(gap.seconds)
     worst = lost.most_common(1)
     if not worst or not worst[0][1]:
-        return (
+        return N_(
             "Record with the camera running and the participant in front of it during every "
             "condition."
         )
-    return _CURES_OF_FACE[worst[0][0]]
+    return CURES_OF_FACE[worst[0][0]]
 
 
 def _readings(measures: Measures, bars: Thresholds) -> Check:
@@ -166,28 +158,41 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
         return Check(
             name,
             Level.BAD,
-            "There is no reading of heart rate or blood pressure.",
-            "Connect a strap or cuff, or import its readings, and look at the live page before the "
-            "first condition.",
+            N_("There is no reading of heart rate or blood pressure."),
+            N_(
+                "Connect a strap or cuff, or import its readings, and look at the live page before "
+                "the first condition."
+            ),
         )
     counts: dict[str, Counter[VitalKind]] = {}
     for condition in measures.conditions:
         counts.setdefault(condition.label, Counter()).update(condition.readings)
     missing = [
-        f"{kind.spec.name_in_text} under {label}"
+        Message(N_("{vital} under {condition}"), vital=_vital(kind), condition=label)
         for label, of_kind in counts.items()
         for kind in kinds
         if of_kind[kind] < bars.readings
     ]
-    wanted = f"at least {bars.readings} usable of each kind under each condition"
     if missing:
-        cure = "Wet the strap's electrodes; press the cuff's button while the condition lasts."
-        return Check(name, Level.BAD, f"Missing: {_listed(missing)}; wanted: {wanted}.", cure)
-    return Check(
-        name,
-        Level.GOOD,
-        f"There are readings of {_listed(k.spec.name_in_text for k in kinds)}: {wanted}.",
+        message = Message(
+            N_(
+                "Missing: {missing}; wanted: at least {wanted} usable of each kind under each "
+                "condition."
+            ),
+            missing=listed(missing),
+            wanted=bars.readings,
+        )
+        cure = N_("Wet the strap's electrodes; press the cuff's button while the condition lasts.")
+        return Check(name, Level.BAD, message, cure)
+    message = Message(
+        N_(
+            "There are readings of {vitals}: at least {wanted} usable of each kind under each "
+            "condition."
+        ),
+        vitals=listed(_vital(kind) for kind in kinds),
+        wanted=bars.readings,
     )
+    return Check(name, Level.GOOD, message)
 
 
 def _clock(measures: Measures) -> Check:
@@ -195,45 +200,51 @@ def _clock(measures: Measures) -> Check:
     jumps = [event for event in measures.clock if event.jump_s is not None]
     starts = len(measures.clock) - len(jumps)
     if jumps:
-        by = _listed(f"{event.jump_s:+.0f} s" for event in jumps)
-        cure = (
+        by = listed(f"{event.jump_s:+.0f} s" for event in jumps)
+        cure = N_(
             "Let the machine set its clock (network, or a clock module) before the session starts."
         )
         return Check(
             name,
             Level.BAD,
-            f"The clock jumped during the session: {by}. Times do not fit together.",
+            Message(
+                N_("The clock jumped during the session: {jumps}. Times do not fit together."),
+                jumps=by,
+            ),
             cure,
         )
     if starts:
-        cure = "Look for a loose plug or a weak power supply; the health page names under-voltage."
-        return Check(
-            name, Level.CARE, f"The machine was started anew during the session ({starts}×).", cure
+        cure = N_(
+            "Look for a loose plug or a weak power supply; the health page names under-voltage."
         )
+        message = Message(N_("The machine was started anew during the session ({n}×)."), n=starts)
+        return Check(name, Level.CARE, message, cure)
     if measures.synchronised is False:
-        cure = (
+        cure = N_(
             "Within the session times agree; join them with other machines only after the "
             "clock was set."
         )
-        return Check(name, Level.CARE, "The network had not set the clock.", cure)
-    return Check(name, Level.GOOD, "The clock did not jump.")
+        return Check(name, Level.CARE, N_("The network had not set the clock."), cure)
+    return Check(name, Level.GOOD, N_("The clock did not jump."))
 
 
 def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
     for vital in measures.vitals:
         if vital.share is None or not vital.kind.spec.tested:
             continue
-        name = f"the course of {vital.kind.spec.name_in_text}"
-        message = (
-            f"{vital.kind.spec.label} is there in {vital.share:.0%} of the condition time; "
-            f"{bars.stream_share:.0%} is wanted."
+        name = Message(N_("the course of {vital}"), vital=_vital(vital.kind))
+        message = Message(
+            N_("{vital} is there in {share:.0%} of the condition time; {wanted:.0%} is wanted."),
+            vital=_message(vital.kind.spec.label),
+            share=vital.share,
+            wanted=bars.stream_share,
         )
         if vital.share < bars.stream_share:
             yield Check(
                 name,
                 Level.CARE,
                 message,
-                "Wet the electrodes, tighten the strap, keep it within 5 m.",
+                N_("Wet the electrodes, tighten the strap, keep it within 5 m."),
             )
         else:
             yield Check(name, Level.GOOD, message)
@@ -245,13 +256,20 @@ def _unmatched(measures: Measures, bars: Thresholds) -> Check:
         measures, lambda v: v.unmatched, lambda v: v.matched + v.unmatched + v.ambiguous
     )
     if worst is None:
-        return Check(name, Level.GOOD, "There was nothing to match.")
-    message = (
-        f"Before {share:.0%} of the readings of {worst.spec.name_in_text} no face was read; "
-        f"at most {bars.unmatched_share:.0%} is wanted."
+        return Check(name, Level.GOOD, N_("There was nothing to match."))
+    message = Message(
+        N_(
+            "Before {share:.0%} of the readings of {vital} no face was read; at most {most:.0%} is "
+            "wanted."
+        ),
+        share=share,
+        vital=_vital(worst),
+        most=bars.unmatched_share,
     )
     if share > bars.unmatched_share:
-        cure = "Compare by condition instead of by observed emotion, or see to the face (above)."
+        cure = N_(
+            "Compare by condition instead of by observed emotion, or see to the face (above)."
+        )
         return Check(name, Level.CARE, message, cure)
     return Check(name, Level.GOOD, message)
 
@@ -260,13 +278,15 @@ def _flagged(measures: Measures, bars: Thresholds) -> Check:
     name = "flagged readings"
     worst, share = _worst(measures, lambda v: v.flagged, lambda v: v.usable + v.flagged)
     if worst is None:
-        return Check(name, Level.GOOD, "There was nothing to flag.")
-    message = (
-        f"{share:.0%} of the readings of {worst.spec.name_in_text} are flagged; at most "
-        f"{bars.flagged_share:.0%} is wanted."
+        return Check(name, Level.GOOD, N_("There was nothing to flag."))
+    message = Message(
+        N_("{share:.0%} of the readings of {vital} are flagged; at most {most:.0%} is wanted."),
+        share=share,
+        vital=_vital(worst),
+        most=bars.flagged_share,
     )
     if share > bars.flagged_share:
-        cure = (
+        cure = N_(
             "Fit strap or cuff anew, and let the participant sit still; see the flags in the "
             "export."
         )
@@ -278,18 +298,23 @@ def _light(measures: Measures, bars: Thresholds) -> Check:
     name = "light"
     frames = measures.frames
     if not frames.seen:
-        return Check(name, Level.GOOD, "No frame of the face to judge the light by.")
+        return Check(name, Level.GOOD, N_("No frame of the face to judge the light by."))
     dark, bright = (frames.unfit.get(flaw, 0) / frames.seen for flaw in _LIGHT)
-    message = (
-        f"{dark:.0%} of the frames were too dark and {bright:.0%} too bright; at most "
-        f"{bars.light_share:.0%} is wanted."
+    message = Message(
+        N_(
+            "{dark:.0%} of the frames were too dark and {bright:.0%} too bright; at most "
+            "{most:.0%} is wanted."
+        ),
+        dark=dark,
+        bright=bright,
+        most=bars.light_share,
     )
     if dark + bright > bars.light_share:
         return Check(
             name,
             Level.CARE,
             message,
-            _CURES_OF_FACE[_LIGHT[dark < bright]].split(": ", 1)[1].capitalize(),
+            CURES_OF_LIGHT[_LIGHT[dark < bright]],
         )
     return Check(name, Level.GOOD, message)
 
@@ -298,27 +323,35 @@ def _frames(measures: Measures, bars: Thresholds) -> Check:
     name = "frames"
     rate = measures.frame_rate
     if rate is None:
-        return Check(name, Level.GOOD, "No recorded interval to count frames in.")
-    message = (
-        f"{rate.median_per_s:.1f} frames per second; {rate.slow_share:.0%} of the time less than "
-        f"half of that, at most {bars.slow_share:.0%} is wanted."
+        return Check(name, Level.GOOD, N_("No recorded interval to count frames in."))
+    message = Message(
+        N_(
+            "{rate:.1f} frames per second; {share:.0%} of the time less than half of that, at most "
+            "{most:.0%} is wanted."
+        ),
+        rate=rate.median_per_s,
+        share=rate.slow_share,
+        most=bars.slow_share,
     )
     if rate.slow_share > bars.slow_share:
         return Check(
             name,
             Level.CARE,
             message,
-            "Look for heat, under-voltage or other programs on the health page.",
+            N_("Look for heat, under-voltage or other programs on the health page."),
         )
     return Check(name, Level.GOOD, message)
 
 
-def _listed(names: Iterable[str]) -> str:
-    """Return ``a``, ``a and b`` or ``a, b and c``."""
-    *first, last = names
-    if first:
-        return f"{', '.join(first)} and {last}"
-    return last
+def _message(text: str) -> Message:
+    """Return a name as something that is said in the language of the reader."""
+    if isinstance(text, Message):
+        return text
+    return Message(text)
+
+
+def _vital(kind: VitalKind) -> Message:
+    return Message(kind.spec.name_in_text)
 
 
 def _worst(

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.core.errors import StudyError
+from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import read_transaction
 
 PAGE_ROWS = 50
@@ -167,7 +168,12 @@ def enrolled(path: Path, code: str) -> Enrolled:
         words = {"search": code, "consent": ""}
         row = connection.execute(f"{_LINES} AND length(code) = length(:search)", words).fetchone()
     if row is None:
-        raise StudyError(f"There is no participant {code!r}. Look at the list on the Study page.")
+        raise StudyError(
+            Message(
+                N_("There is no participant {code!r}. Look at the list on the Study page."),
+                code=code,
+            )
+        )
     return _line_of(row)
 
 

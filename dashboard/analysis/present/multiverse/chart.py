@@ -8,14 +8,16 @@ from typing import Any
 from dashboard.analysis.present.multiverse.schemas import CurveModel, EstimateModel
 from dashboard.analysis.present.text import interval_text, number, p_text, unit_of, vital_name
 from dashboard.charts.chart import Chart, Height
+from dashboard.languages.current import N_, gettext
+from dashboard.languages.names import inside, state_name
 
 _SHARE = 0.52
 """How much of the height the estimates take; the choices have the rest."""
 
 _CONCLUSIONS = {
-    "higher": "a rise is shown",
-    "lower": "a fall is shown",
-    "not_shown": "no difference shown",
+    "higher": N_("a rise is shown"),
+    "lower": N_("a fall is shown"),
+    "not_shown": N_("no difference shown"),
 }
 
 
@@ -27,23 +29,27 @@ def curve_chart(curve: CurveModel) -> Chart | None:
     ordered = sorted(tested, key=lambda one: (one.difference or 0.0, one.specification))
     rows = [(share.name, share.value) for share in curve.by_choice]
     unit = unit_of(curve.vital)
+    first = state_name(curve.first)
+    explained = gettext(
+        "Each column is one set of choices, from the smallest difference to the largest, with its "
+        "95 % interval; the dots below say what was chosen."
+    )
     return Chart(
         id="multiverse-curve",
-        title=f"{vital_name(curve.vital)}, {curve.first} − {curve.second}, {unit}",
-        sentence=f"{curve.sentence} Each column is one set of choices, from the smallest "
-        "difference to the largest, with its 95 % interval; the dots below say what was chosen.",
+        title=f"{vital_name(curve.vital)}, {first} − {state_name(curve.second)}, {unit}",
+        sentence=f"{curve.sentence} {explained}",
         figure={
             "data": [*_estimates(ordered, curve), *_choices(ordered, rows)],
             "layout": _layout(rows, len(ordered)),
         },
         columns=(
-            "set",
-            "choices",
+            gettext("set"),
+            gettext("choices"),
             "n",
-            f"difference, {unit}",
-            "95 % CI",
-            "adjusted p",
-            "conclusion",
+            gettext("difference, {unit}").format(unit=unit),
+            gettext("95 % CI"),
+            gettext("adjusted p"),
+            gettext("conclusion"),
         ),
         rows=tuple(_row(one) for one in ordered),
         height=_height(len(rows)),
@@ -77,12 +83,12 @@ def _estimates(ordered: Sequence[EstimateModel], curve: CurveModel) -> list[dict
         "line": {"width": 2},
     }
     traces = (
-        ("a difference is shown", shown, full, colour),
-        ("no difference shown", others, empty, "var(--chart-line)"),
+        (gettext("a difference is shown"), shown, full, colour),
+        (gettext("no difference shown"), others, empty, "var(--chart-line)"),
     )
     return [
         *(_trace(name, own, marker, line) for name, own, marker, line in traces if own),
-        {**_trace("declared", declared, ring, ""), "error_y": {"visible": False}},
+        {**_trace(gettext("declared"), declared, ring, ""), "error_y": {"visible": False}},
     ]
 
 
@@ -133,7 +139,7 @@ def _choices(
         {
             "type": "scatter",
             "mode": "markers",
-            "name": "chosen",
+            "name": gettext("chosen"),
             "x": [place for place, _ in dots],
             "y": [height for _, height in dots],
             "yaxis": "y2",
@@ -190,18 +196,30 @@ def _layout(rows: Sequence[tuple[str, str]], columns: int) -> dict[str, Any]:
 
 def _words(one: EstimateModel) -> str:
     chosen = "<br>".join(f"{choice.name}: {choice.value}" for choice in one.choices)
-    return f"{_CONCLUSIONS.get(one.conclusion, '')}<br>{chosen}"
+    return f"{_conclusion(one)}<br>{chosen}"
+
+
+def _conclusion(one: EstimateModel) -> str:
+    if one.conclusion not in _CONCLUSIONS:
+        return ""
+    return gettext(_CONCLUSIONS[one.conclusion])
 
 
 def _row(one: EstimateModel) -> tuple[str, ...]:
-    chosen = "; ".join(f"{choice.name.lower()}: {choice.value}" for choice in one.choices)
+    chosen = "; ".join(f"{inside(choice.name)}: {choice.value}" for choice in one.choices)
     ends = one.interval
     return (
-        f"{one.specification}{' (declared)' if one.declared else ''}",
+        _number_of(one),
         chosen or "–",
         str(one.n),
         number(one.difference or 0.0),
         "" if ends is None else interval_text(ends.low, ends.high),
         "" if one.adjusted_p is None else p_text(one.adjusted_p),
-        _CONCLUSIONS.get(one.conclusion, ""),
+        _conclusion(one),
     )
+
+
+def _number_of(one: EstimateModel) -> str:
+    if one.declared:
+        return gettext("{n} (declared)").format(n=one.specification)
+    return str(one.specification)

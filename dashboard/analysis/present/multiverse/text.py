@@ -21,10 +21,13 @@ from dashboard.analysis.present.parts.sensitivity_schemas import IntervalModel
 from dashboard.analysis.present.text import number, unit_of, vital_name
 from dashboard.analysis.request import DOUBTS
 from dashboard.analysis.sensitivity import Conclusion, MatchingChoice
+from dashboard.languages.current import N_, gettext, ngettext, pgettext
+from dashboard.languages.figures import general
+from dashboard.languages.names import inside, state_name
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.vitals import VitalKind
 
-CAUTION = (
+CAUTION = N_(
     "This describes how far a result depends on choices that the data do not make. It is no "
     "further family of tests: the sets share the same people and readings, so their p values are "
     "no independent evidence. The declared set stays the result; to pick another one because of "
@@ -38,16 +41,15 @@ COLUMNS = (
 """Of the table of a multiverse."""
 
 _WAYS = {
-    Way.T_TEST: "t-test",
-    Way.EQUAL_TIMES: "t-test at equal times",
-    Way.MIXED_MODEL: "mixed model",
+    Way.T_TEST: N_("t-test"),
+    Way.EQUAL_TIMES: N_("t-test at equal times"),
+    Way.MIXED_MODEL: N_("mixed model"),
 }
-_VISITS = {Visit.ALL: "all", Visit.FIRST: "the first"}
 _CONCLUSIONS = {
-    Conclusion.HIGHER: "a rise is shown",
-    Conclusion.LOWER: "a fall is shown",
-    Conclusion.NOT_SHOWN: "no difference is shown",
-    Conclusion.NO_TEST: "there is no test",
+    Conclusion.HIGHER: N_("a rise is shown"),
+    Conclusion.LOWER: N_("a fall is shown"),
+    Conclusion.NOT_SHOWN: N_("no difference is shown"),
+    Conclusion.NO_TEST: N_("there is no test"),
 }
 _Named = tuple[tuple[str, str], ...]
 
@@ -62,7 +64,7 @@ def multiverse_model(whole: Multiverse) -> MultiverseModel:
         computed=len(whole.results),
         complete=len(whole.results) == whole.planned,
         summary=_summary(whole),
-        caution=CAUTION,
+        caution=gettext(CAUTION),
         comparisons=curves,
     )
 
@@ -90,16 +92,22 @@ def _summary(whole: Multiverse) -> str:
     kind = whole.compared[0][0]
     differing = _differing([_named(one.specification, kind) for one in whole.results])
     done = len(whole.results)
-    text = f"{whole.planned} sets of choices" if whole.planned > 1 else "1 set of choices"
+    text = ngettext("{n} set of choices.", "{n} sets of choices.", whole.planned)
     if differing:
-        text += f", which differ in: {', '.join(name.lower() for name in differing)}"
+        text = ngettext(
+            "{n} set of choices, which differ in: {choices}.",
+            "{n} sets of choices, which differ in: {choices}.",
+            whole.planned,
+        )
+    text = text.format(n=whole.planned, choices=", ".join(inside(name) for name in differing))
     if done == whole.planned:
-        return f"{text}. All of them were computed."
-    return (
-        f"{text}. The time was over after {done} of them, in a fixed order with the declared one "
-        f"first; the other {whole.planned - done} were not computed, and nothing here speaks for "
-        "them. `affect-edge analyse --multiverse` takes the time that all of them need."
-    )
+        return f"{text} {gettext('All of them were computed.')}"
+    rest = gettext(
+        "The time was over after {n} of them, in a fixed order with the declared one first; the "
+        "other {rest} were not computed, and nothing here speaks for them. `affect-edge analyse "
+        "--multiverse` takes the time that all of them need."
+    ).format(n=done, rest=whole.planned - done)
+    return f"{text} {rest}"
 
 
 def _curve(whole: Multiverse, place: int) -> CurveModel:
@@ -138,22 +146,45 @@ def _sentence(
     kind, first, second = whole.compared[place]
     declared = whole.results[0].estimates[place]
     tested, along, same = counts
-    start = f"{vital_name(kind)}, {first} and {second}: "
+    named = {
+        "vital": vital_name(kind),
+        "first": state_name(first),
+        "second": state_name(second),
+    }
     if declared.p is None or declared.difference is None:
-        return f"{start}the declared set of choices gives no test, so there is nothing to compare."
-    unit = unit_of(kind)
+        return gettext(
+            "{vital}, {first} and {second}: the declared set of choices gives no test, so there is "
+            "nothing to compare."
+        ).format(**named)
+    texts = [
+        gettext(
+            "{vital}, {first} and {second}: {conclusion} as declared ({difference} {unit}). Of "
+            "{tested} sets of choices with a test, {along} differ in the same direction, and "
+            "{same} come to the same conclusion. The differences lie between {least} and {most} "
+            "{unit}, half of them below {median}."
+        ).format(
+            **named,
+            conclusion=gettext(_CONCLUSIONS[declared.conclusion]),
+            difference=number(declared.difference),
+            unit=unit_of(kind),
+            tested=tested,
+            along=along,
+            same=same,
+            least=number(min(values)),
+            most=number(max(values)),
+            median=number(statistics.median(values)),
+        )
+    ]
     none = len(whole.results) - tested
-    without = f" {none} more give no test." if none else ""
-    text = (
-        f"{start}{_CONCLUSIONS[declared.conclusion]} as declared ({number(declared.difference)} "
-        f"{unit}). Of {tested} sets of choices with a test, {along} differ in the same direction, "
-        f"and {same} come to the same conclusion. The differences lie between "
-        f"{number(min(values))} and {number(max(values))} {unit}, half of them below "
-        f"{number(statistics.median(values))}.{without}"
-    )
+    if none:
+        texts.append(
+            ngettext("{n} more give no test.", "{n} more give no test.", none).format(n=none)
+        )
     if same == tested:
-        return f"{text} The conclusion does not depend on these choices."
-    return f"{text} The conclusion depends on these choices: treat it as tentative."
+        texts.append(gettext("The conclusion does not depend on these choices."))
+    else:
+        texts.append(gettext("The conclusion depends on these choices: treat it as tentative."))
+    return " ".join(texts)
 
 
 def _estimate(
@@ -221,26 +252,34 @@ def _named(specification: Specification, kind: VitalKind) -> _Named:
     choice = data.choice
     if isinstance(choice, MatchingChoice):
         times: _Named = (
-            ("Window", f"{choice.window_s:g} s"),
-            ("Lag", f"{choice.lag_s(kind):g} s"),
+            (gettext("Window"), f"{general(choice.window_s)} s"),
+            (gettext("Lag"), f"{general(choice.lag_s(kind))} s"),
         )
     else:
-        times = (("Left out at the start", f"{choice.settling_s(kind):g} s"),)
+        start = f"{general(choice.settling_s(kind))} s"
+        times = ((gettext("Left out at the start"), start),)
     return (
-        ("Test", _WAYS[specification.way]),
-        ("Readings in doubt", _doubts(specification)),
+        (gettext("Test"), gettext(_WAYS[specification.way])),
+        (gettext("Readings in doubt"), _doubts(specification)),
         *times,
-        ("Sessions", _VISITS[data.visit]),
+        (gettext("Sessions"), _visits(data.visit)),
     )
+
+
+def _visits(visit: Visit) -> str:
+    if visit is Visit.FIRST:
+        return pgettext("sessions", "the first")
+    return pgettext("sessions", "all")
 
 
 def _doubts(specification: Specification) -> str:
     counted = specification.data.counted
     if not counted:
-        return "left out"
+        return pgettext("readings in doubt", "left out")
     if counted >= UNUSABLE:
-        return "counted"
-    return f"counted: {', '.join(flag_name(flag) for flag in DOUBTS if flag in counted)}"
+        return pgettext("readings in doubt", "counted")
+    flags = ", ".join(flag_name(flag) for flag in DOUBTS if flag in counted)
+    return pgettext("readings in doubt", "counted: {flags}").format(flags=flags)
 
 
 def _differing(every: Sequence[_Named]) -> list[str]:

@@ -9,6 +9,9 @@ from dashboard.analysis.present.parts.study_schemas import FamilyModel
 from dashboard.analysis.present.text import ALPHA
 from dashboard.analysis.request import HEART_NAMES, Correction
 from dashboard.analysis.results import Analysis
+from dashboard.languages.current import gettext
+from dashboard.languages.figures import by_locale
+from dashboard.languages.names import state_name, vital_in_text
 
 Member = tuple[str, bool]
 """A test in words, and whether it has numbers."""
@@ -28,18 +31,22 @@ def family_models(analysis: Analysis) -> tuple[FamilyModel, ...]:
 
 def family_rule(analysis: Analysis) -> str:
     """Say for a methods section which p values are adjusted together, and how."""
-    method = "Benjamini and Hochberg’s method"
+    method = gettext("Benjamini and Hochberg’s method")
     if analysis.query.correction is Correction.HOLM:
-        method = "Holm’s method"
-    verdict = f"A difference is called one where the adjusted p is below {ALPHA}."
+        method = gettext("Holm’s method")
+    verdict = gettext("A difference is called one where the adjusted p is below {alpha}.").format(
+        alpha=by_locale(str(ALPHA))
+    )
     families = family_models(analysis)
     if families:
         listed = " ".join(one.sentence for one in families)
-        return f"p values are adjusted by {method} within each family of tests. {listed} {verdict}"
-    return (
-        f"p values are adjusted by {method} for what could be computed ({analysis.tests_computed} "
-        f"of the {len(analysis.family)} tests of the family). {verdict}"
-    )
+        text = gettext("p values are adjusted by {method} within each family of tests.")
+        return f"{text.format(method=method)} {listed} {verdict}"
+    text = gettext(
+        "p values are adjusted by {method} for what could be computed ({n} of the {total} tests of "
+        "the family)."
+    ).format(method=method, n=analysis.tests_computed, total=len(analysis.family))
+    return f"{text} {verdict}"
 
 
 def _members(analysis: Analysis) -> Iterator[tuple[int, str, Member]]:
@@ -47,24 +54,29 @@ def _members(analysis: Analysis) -> Iterator[tuple[int, str, Member]]:
     query = analysis.query
     for test in analysis.family:
         place = query.family_of(test.kind, test.first, test.second)
-        name = test.kind.spec.name_in_text
+        pair = f"{state_name(test.first)} − {state_name(test.second)}"
         computed = test.comparison.tests is not None
-        yield place, "vital", (f"{name}, {test.first} − {test.second}", computed)
+        yield place, "vital", (f"{vital_in_text(test.kind)}, {pair}", computed)
     for one in analysis.heart_tests:
         place = query.family_of(one.measure, one.first, one.second)
-        name = HEART_NAMES[one.measure]
+        name = gettext(HEART_NAMES[one.measure])
         computed = one.comparison.tests is not None
-        yield place, "heart", (f"{name}, {one.first} − {one.second}", computed)
+        pair = f"{state_name(one.first)} − {state_name(one.second)}"
+        yield place, "heart", (f"{name}, {pair}", computed)
 
 
 def _model(analysis: Analysis, place: int, members: list[Member]) -> FamilyModel:
     written = "" if place < 0 else analysis.query.family[place]
     computed = sum(has_numbers for _, has_numbers in members)
-    title = f"Family “{written}”" if written else "In no declared family"
     tests = tuple(name for name, _ in members)
+    text = gettext("In no declared family: {tests} ({n} of {total} computed).")
+    if written:
+        text = gettext("Family “{family}”: {tests} ({n} of {total} computed).")
     return FamilyModel(
         family=written,
         tests=tests,
         computed=computed,
-        sentence=f"{title}: {'; '.join(tests)} ({computed} of {len(members)} computed).",
+        sentence=text.format(
+            family=written, tests="; ".join(tests), n=computed, total=len(members)
+        ),
     )

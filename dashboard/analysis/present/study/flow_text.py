@@ -19,6 +19,10 @@ from dashboard.analysis.present.text import people, states_text, vital_name
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.study.flow import Flow, LackingState, Loss, Lost, Stage, Step
 from dashboard.analysis.study.groups import VitalGroups
+from dashboard.languages.current import N_, gettext, ngettext
+from dashboard.languages.figures import integer
+from dashboard.languages.names import state_name, vital_in_text
+from dashboard.languages.written import with_and
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 
@@ -26,23 +30,23 @@ COLUMNS = ("step", "vital", "first", "second", "state", "reason", "people", "ses
 """Of the table of the flow."""
 
 _TITLES = {
-    Step.CONSENTED: "Consented",
-    Step.IN_SESSIONS: "With a session that is looked at",
-    Step.MEASURED: "With readings of what is tested",
-    Step.USABLE: "With readings that count",
-    Step.IN_STATE: "In {states}",
-    Step.TESTED: "In at least one t-test",
+    Step.CONSENTED: N_("Consented"),
+    Step.IN_SESSIONS: N_("With a session that is looked at"),
+    Step.MEASURED: N_("With readings of what is tested"),
+    Step.USABLE: N_("With readings that count"),
+    Step.IN_STATE: N_("In {states}"),
+    Step.TESTED: N_("In at least one t-test"),
 }
 _REASONS = {
-    Lost.NO_SESSION: "no session",
-    Lost.OTHER_SESSIONS: "only in sessions that are not looked at",
-    Lost.NO_CONSENT: "in a session without a consent on record",
-    Lost.NO_READING: "no reading in any session",
-    Lost.IN_DOUBT: "in doubt",
-    Lost.OUTSIDE_STATES: "outside of the states that are compared",
-    Lost.NOT_MATCHED: "no face before it, or no clear emotion",
-    Lost.NOT_SETTLED: "before the body had settled",
-    Lost.NO_PAIR: "no second state in the same session to compare with",
+    Lost.NO_SESSION: N_("no session"),
+    Lost.OTHER_SESSIONS: N_("only in sessions that are not looked at"),
+    Lost.NO_CONSENT: N_("in a session without a consent on record"),
+    Lost.NO_READING: N_("no reading in any session"),
+    Lost.IN_DOUBT: N_("in doubt"),
+    Lost.OUTSIDE_STATES: N_("outside of the states that are compared"),
+    Lost.NOT_MATCHED: N_("no face before it, or no clear emotion"),
+    Lost.NOT_SETTLED: N_("before the body had settled"),
+    Lost.NO_PAIR: N_("no second state in the same session to compare with"),
 }
 _LISTED = 12
 
@@ -53,8 +57,15 @@ def flow_model(flow: Flow, query: AnalysisQuery, groups: Sequence[VitalGroups] =
     first = flow.stages[0].count
     last = flow.stages[-1].count
     return FlowModel(
-        summary=f"{people(first.people)} consented, {last.people:,} "
-        f"{'is' if last.people == 1 else 'are'} in a t-test with {last.readings or 0:,} readings",
+        summary=ngettext(
+            "{people} consented, {n} is in a t-test with {readings} readings",
+            "{people} consented, {n} are in a t-test with {readings} readings",
+            last.people,
+        ).format(
+            people=people(first.people),
+            n=integer(last.people),
+            readings=integer(last.readings or 0),
+        ),
         stages=tuple(_stage(stage, states) for stage in flow.stages),
         missing=tuple(_missing(one) for one in flow.missing),
         tests=tuple(
@@ -118,7 +129,7 @@ def _rows(flow: FlowModel) -> Iterator[tuple[str | int | None, ...]]:
 def _stage(stage: Stage, states: str) -> StageModel:
     return StageModel(
         step=stage.step.value,
-        title=_TITLES[stage.step].format(states=states),
+        title=gettext(_TITLES[stage.step]).format(states=states),
         people=stage.count.people,
         sessions=stage.count.sessions,
         readings=stage.count.readings,
@@ -138,33 +149,59 @@ def _loss(loss: Loss, every: Sequence[Loss]) -> LossModel:
 
 
 def _loss_sentence(loss: Loss, every: Sequence[Loss]) -> str:
-    reason = _REASONS[loss.reason]
+    reason = gettext(_REASONS[loss.reason])
     if loss.reason is Lost.IN_DOUBT and loss.detail:
         reason = flag_name(VitalFlag(loss.detail))
     if loss.reason is Lost.NOT_SETTLED:
-        reason = f"{VitalKind(loss.detail).spec.name_in_text} {reason}"
+        reason = gettext("{vital} before the body had settled").format(
+            vital=vital_in_text(VitalKind(loss.detail))
+        )
     if loss.state is not None:
-        reason = f"{reason}, in {loss.state}"
+        reason = gettext("{reason}, in {state}").format(reason=reason, state=state_name(loss.state))
     elif loss.detail:
         own = [one for one in every if one.state and one.detail == loss.detail]
-        listed = ", ".join(f"{one.readings or 0:,} in {one.state}" for one in own)
+        listed = ", ".join(
+            gettext("{n} in {state}").format(
+                n=integer(one.readings or 0), state=state_name(one.state or "")
+            )
+            for one in own
+        )
         reason = f"{reason} ({listed})" if listed else reason
+    return f"{_lost(loss)}: {reason}"
+
+
+def _lost(loss: Loss) -> str:
+    """Say how many people and readings are lost; people may also be gained."""
     parts = []
-    if loss.people:
-        parts.append(f"{people(abs(loss.people))}{' more' if loss.people < 0 else ''}")
+    if loss.people < 0:
+        parts.append(
+            ngettext("{n} person more", "{n} people more", -loss.people).format(n=-loss.people)
+        )
+    elif loss.people:
+        parts.append(people(loss.people))
     if loss.readings:
-        parts.append(f"{loss.readings:,} reading{'' if loss.readings == 1 else 's'}")
-    return f"{' and '.join(parts)}: {reason}"
+        parts.append(
+            ngettext("{n} reading", "{n} readings", loss.readings).format(n=integer(loss.readings))
+        )
+    return with_and(parts)
 
 
 def _missing(one: LackingState) -> MissingModel:
     codes = ", ".join(one.codes[:_LISTED])
-    more = ", …" if len(one.codes) > _LISTED else ""
-    count = len(one.codes)
+    if len(one.codes) > _LISTED:
+        codes = f"{codes}, …"
     return MissingModel(
         vital=one.kind,
         state=str(one.state),
         participants=one.codes,
-        sentence=f"{vital_name(one.kind)}: {people(count)} {'has' if count == 1 else 'have'} no "
-        f"reading that counts in {one.state} ({codes}{more})",
+        sentence=ngettext(
+            "{vital}: {n} person has no reading that counts in {state} ({codes})",
+            "{vital}: {n} people have no reading that counts in {state} ({codes})",
+            len(one.codes),
+        ).format(
+            vital=vital_name(one.kind),
+            n=len(one.codes),
+            state=state_name(one.state),
+            codes=codes,
+        ),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dashboard.analysis.present.text import interval_text, number, vital_name
 from dashboard.analysis.results import Analysis
+from dashboard.languages.names import state_name
 
 WIDTH = 680
 LEFT = 220
@@ -69,7 +70,7 @@ def forest_of(analysis: Analysis) -> Forest | None:
 
     rows = tuple(
         ForestRow(
-            name=f"{vital_name(test.kind)}: {test.first} − {test.second}",
+            name=f"{vital_name(test.kind)}: {state_name(test.first)} − {state_name(test.second)}",
             y=TOP + ROW * number_of,
             x=place(effect.g),
             low=place(effect.interval.low),

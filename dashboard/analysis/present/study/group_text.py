@@ -23,6 +23,10 @@ from dashboard.analysis.present.text import (
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import Analysis
 from dashboard.analysis.study.groups import GroupContrast, VitalGroups
+from dashboard.languages.current import gettext
+from dashboard.languages.figures import decimal
+from dashboard.languages.names import state_name, vital_in_text
+from dashboard.languages.written import said, with_and
 from dashboard.statistics import MINIMUM, FTest
 
 
@@ -36,11 +40,10 @@ def group_warning(analysis: Analysis) -> str:
     names = [vital_name(one.kind) for one in analysis.groups if one.uneven]
     if not names:
         return ""
-    return (
-        f"{', '.join(names)}: the groups have unequal numbers of people and spread very "
-        "differently, so the F tests of the groups err too often or too seldom. Believe Welch’s "
-        "comparisons below them."
-    )
+    return gettext(
+        "{vitals}: the groups have unequal numbers of people and spread very differently, so the F "
+        "tests of the groups err too often or too seldom. Believe Welch’s comparisons below them."
+    ).format(vitals=", ".join(names))
 
 
 def _model(one: VitalGroups, query: AnalysisQuery) -> VitalGroupsModel:
@@ -59,7 +62,7 @@ def _model(one: VitalGroups, query: AnalysisQuery) -> VitalGroupsModel:
         else _f_model(one, anova.interaction, one.interaction_p, query, True),
         contrasts=tuple(_contrast(one, contrast, query) for contrast in one.contrasts),
         uneven=one.uneven,
-        reason=one.reason,
+        reason=said(one.reason),
         left_out=_left_out(one, query),
     )
 
@@ -82,36 +85,84 @@ def _f_model(
 def _f_sentence(
     one: VitalGroups, test: FTest, decides: float, query: AnalysisQuery, crossed: bool
 ) -> str:
-    shown = decides < ALPHA
+    return _f_claim(shown=decides < ALPHA, crossed=crossed).format(
+        vital=vital_in_text(one.kind) if crossed else vital_name(one.kind),
+        attribute=query.group,
+        f=number(test.f, 2),
+        df=with_and([_df(value) for value in test.df]),
+        p=p_equals(test.p),
+        method=correction_name(query.correction),
+        adjusted=p_equals(decides),
+        eta=number(test.partial_eta_squared, 2),
+        sizes=", ".join(f"{name} {one.sizes[name]}" for name in one.compared),
+    )
+
+
+def _f_claim(*, shown: bool, crossed: bool) -> str:
+    if crossed and shown:
+        return gettext(
+            "What the states do to {vital} depended on {attribute} (F = {f} with {df} degrees of "
+            "freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: {sizes})."
+        )
     if crossed:
-        verb = "depended" if shown else "was not shown to depend"
-        start = f"What the states do to {one.kind.spec.name_in_text} {verb} on {query.group}"
-    else:
-        verb = "differed" if shown else "was not shown to differ"
-        start = f"{vital_name(one.kind)}, all states together, {verb} by {query.group}"
-    sizes = ", ".join(f"{name} {one.sizes[name]}" for name in one.compared)
-    df = " and ".join(_df(value) for value in test.df)
-    return (
-        f"{start} (F = {number(test.f, 2)} with {df} degrees of freedom, p {p_equals(test.p)}, "
-        f"{correction_name(query.correction)} p {p_equals(decides)}, partial η² = "
-        f"{number(test.partial_eta_squared, 2)}; people: {sizes})."
+        return gettext(
+            "What the states do to {vital} was not shown to depend on {attribute} (F = {f} with "
+            "{df} degrees of freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: "
+            "{sizes})."
+        )
+    if shown:
+        return gettext(
+            "{vital}, all states together, differed by {attribute} (F = {f} with {df} degrees of "
+            "freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: {sizes})."
+        )
+    return gettext(
+        "{vital}, all states together, was not shown to differ by {attribute} (F = {f} with {df} "
+        "degrees of freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: {sizes})."
     )
 
 
 def _df(value: float) -> str:
-    return df_text(value) if value == round(value) else f"{value:.2f}"
+    return df_text(value) if value == round(value) else decimal(value, 2)
 
 
 def _apa(one: VitalGroups, test: FTest, decides: float, query: AnalysisQuery, crossed: bool) -> str:
-    effect = "interaction of state and" if crossed else "main effect of"
-    corrected = " (Greenhouse-Geisser corrected)" if crossed else ""
-    shown = "a significant" if decides < ALPHA else "no significant"
-    n = sum(one.sizes[name] for name in one.compared)
-    return (
-        f"A mixed analysis of variance showed {shown} {effect} {query.group} on "
-        f"{one.kind.spec.name_in_text}{corrected}, F({_df(test.df[0])}, {_df(test.df[1])}) = "
-        f"{number(test.f, 2)}, p {apa_p(test.p)}, {correction_name(query.correction)}-adjusted p "
-        f"{apa_p(decides)}, partial η2 = {number(test.partial_eta_squared, 2)}, N = {n}."
+    return _apa_claim(shown=decides < ALPHA, crossed=crossed).format(
+        attribute=query.group,
+        vital=vital_in_text(one.kind),
+        df=_df(test.df[0]),
+        df_rest=_df(test.df[1]),
+        f=number(test.f, 2),
+        p=apa_p(test.p),
+        method=correction_name(query.correction),
+        adjusted=apa_p(decides),
+        eta=number(test.partial_eta_squared, 2),
+        n=sum(one.sizes[name] for name in one.compared),
+    )
+
+
+def _apa_claim(*, shown: bool, crossed: bool) -> str:
+    if crossed and shown:
+        return gettext(
+            "A mixed analysis of variance showed a significant interaction of state and "
+            "{attribute} on {vital} (Greenhouse-Geisser corrected), F({df}, {df_rest}) = {f}, p "
+            "{p}, {method}-adjusted p {adjusted}, partial η2 = {eta}, N = {n}."
+        )
+    if crossed:
+        return gettext(
+            "A mixed analysis of variance showed no significant interaction of state and "
+            "{attribute} on {vital} (Greenhouse-Geisser corrected), F({df}, {df_rest}) = {f}, p "
+            "{p}, {method}-adjusted p {adjusted}, partial η2 = {eta}, N = {n}."
+        )
+    if shown:
+        return gettext(
+            "A mixed analysis of variance showed a significant main effect of {attribute} on "
+            "{vital}, F({df}, {df_rest}) = {f}, p {p}, {method}-adjusted p {adjusted}, partial η2 "
+            "= {eta}, N = {n}."
+        )
+    return gettext(
+        "A mixed analysis of variance showed no significant main effect of {attribute} on {vital}, "
+        "F({df}, {df_rest}) = {f}, p {p}, {method}-adjusted p {adjusted}, partial η2 = {eta}, N = "
+        "{n}."
     )
 
 
@@ -139,16 +190,34 @@ def _contrast(
 
 def _contrast_sentence(one: VitalGroups, contrast: GroupContrast, query: AnalysisQuery) -> str:
     t = contrast.test
-    of = f"{vital_name(one.kind)}, all states together"
+    of = gettext("{vital}, all states together").format(vital=vital_name(one.kind))
     if contrast.pair is not None:
-        of = f"{vital_name(one.kind)}, {contrast.pair[0]} − {contrast.pair[1]}"
-    shown = "differs" if contrast.adjusted_p < ALPHA else "not shown to differ"
-    return (
-        f"{of}, {contrast.first} − {contrast.second}: {shown}, {number(t.difference)} "
-        f"{unit_of(one.kind)} (95 % CI {interval_text(t.interval.low, t.interval.high)}); Welch "
-        f"t({df_text(t.df)}) = {number(t.t, 2)}, p {p_equals(t.p)}, "
-        f"{correction_name(query.correction)} p {p_equals(contrast.adjusted_p)}, n = {t.n_first} "
-        f"and {t.n_second}."
+        first, second = contrast.pair
+        of = f"{vital_name(one.kind)}, {state_name(first)} − {state_name(second)}"
+    text = gettext(
+        "{what}, {first} − {second}: not shown to differ, {difference} {unit} (95 % CI "
+        "{interval}); Welch t({df}) = {t}, p {p}, {method} p {adjusted}, n = {n_first} and "
+        "{n_second}."
+    )
+    if contrast.adjusted_p < ALPHA:
+        text = gettext(
+            "{what}, {first} − {second}: differs, {difference} {unit} (95 % CI {interval}); Welch "
+            "t({df}) = {t}, p {p}, {method} p {adjusted}, n = {n_first} and {n_second}."
+        )
+    return text.format(
+        what=of,
+        first=contrast.first,
+        second=contrast.second,
+        difference=number(t.difference),
+        unit=unit_of(one.kind),
+        interval=interval_text(t.interval.low, t.interval.high),
+        df=df_text(t.df),
+        t=number(t.t, 2),
+        p=p_equals(t.p),
+        method=correction_name(query.correction),
+        adjusted=p_equals(contrast.adjusted_p),
+        n_first=t.n_first,
+        n_second=t.n_second,
     )
 
 
@@ -156,23 +225,30 @@ def _left_out(one: VitalGroups, query: AnalysisQuery) -> str:
     """Say who is in no test of the groups, and why."""
     parts = []
     if one.no_attribute:
-        parts.append(f"{people(len(one.no_attribute))} without {query.group}")
+        text = gettext("{people} without {attribute}")
+        parts.append(text.format(people=people(len(one.no_attribute)), attribute=query.group))
     if one.incomplete:
         listed = ", ".join(f"{name} {count}" for name, count in one.incomplete.items())
-        parts.append(f"{people(sum(one.incomplete.values()))} without all states ({listed})")
+        text = gettext("{people} without all states ({groups})")
+        parts.append(text.format(people=people(sum(one.incomplete.values())), groups=listed))
     small = sum(one.sizes[name] for name in one.too_small)
     if small:
         named = ", ".join(name for name in one.too_small if one.sizes[name])
-        parts.append(f"{people(small)} in groups of fewer than {MINIMUM} ({named})")
+        text = gettext("{people} in groups of fewer than {minimum} ({groups})")
+        parts.append(text.format(people=people(small), minimum=MINIMUM, groups=named))
     if not parts:
         return ""
-    return f"{vital_name(one.kind)}, in no test of the groups: {'; '.join(parts)}."
+    return gettext("{vital}, in no test of the groups: {parts}.").format(
+        vital=vital_name(one.kind), parts="; ".join(parts)
+    )
 
 
 def group_lines(one: VitalGroupsModel) -> list[str]:
     """Return all that is said of the groups of a vital, the F tests first."""
     if one.groups is None or one.interaction is None:
-        lines = [f"{vital_name(one.vital)}, by {one.attribute}: no F test. {one.reason}."]
+        text = gettext("{vital}, by {attribute}: no F test. {reason}.")
+        vital = vital_name(one.vital)
+        lines = [text.format(vital=vital, attribute=one.attribute, reason=one.reason)]
     else:
         lines = [one.groups.sentence, one.interaction.sentence]
     lines += [contrast.sentence for contrast in one.contrasts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dashboard.analysis.present.study.comparison_text import shift_text
 from dashboard.analysis.present.text import (
     ALPHA,
     correction_name,
@@ -17,9 +18,12 @@ from dashboard.analysis.request import Correction
 from dashboard.analysis.results import Analysis, VitalComparison
 from dashboard.analysis.states import Design
 from dashboard.analysis.study.mixed import Main, VitalModel
+from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.figures import decimal, integer
+from dashboard.languages.names import state_name
+from dashboard.languages.written import said, with_and
 from dashboard.statistics import BayesFactor
 
-_EVIDENCE = ((100.0, "extreme"), (30.0, "very strong"), (10.0, "strong"), (3.0, "moderate"))
 _MATTERS = 0.25  # share of the t-test's difference from which on what time makes of it is said
 _OTHER_ERROR = 0.1  # share of the standard error from which on another one is said
 
@@ -29,34 +33,41 @@ def main_reason(analysis: Analysis) -> str:
     repeated = max((one.design.repeated for one in analysis.models), default=0)
     incomplete = max((one.design.incomplete for one in analysis.models), default=0)
     if analysis.main is Main.MIXED_MODEL:
-        return (
-            f"Main analysis: the mixed model, because {_calls(repeated, incomplete)}. It uses all "
-            "of them; the t-tests stand beside it."
-        )
-    fitted = any(one.tests for one in analysis.models)
-    beside = " The mixed model stands beside them." if fitted else ""
+        return gettext(
+            "Main analysis: the mixed model, because {reason}. It uses all of them; the t-tests "
+            "stand beside it."
+        ).format(reason=_calls(repeated, incomplete))
     if analysis.query.design is not Design.AUTO:
-        return f"Main analysis: the t-tests, because the design was chosen.{beside}"
-    if not (repeated or incomplete):
-        return (
+        text = gettext("Main analysis: the t-tests, because the design was chosen.")
+    elif not (repeated or incomplete):
+        text = gettext(
             "Main analysis: the t-tests, because everybody has one session with all states."
-            f"{beside}"
         )
-    return (
-        "Main analysis: the t-tests. The mixed model does not answer all that they do, or finds "
-        f"nothing in which people resemble themselves, though {_calls(repeated, incomplete)}."
-        f"{beside}"
-    )
+    else:
+        text = gettext(
+            "Main analysis: the t-tests. The mixed model does not answer all that they do, or "
+            "finds nothing in which people resemble themselves, though {reason}."
+        ).format(reason=_calls(repeated, incomplete))
+    if any(one.tests for one in analysis.models):
+        return f"{text} {gettext('The mixed model stands beside them.')}"
+    return text
 
 
 def _calls(repeated: int, incomplete: int) -> str:
     parts = []
     if repeated:
-        parts.append(f"{people(repeated)} {'has' if repeated == 1 else 'have'} several sessions")
+        parts.append(
+            ngettext(
+                "{n} person has several sessions", "{n} people have several sessions", repeated
+            ).format(n=repeated)
+        )
     if incomplete:
-        one = incomplete == 1
-        parts.append(f"{incomplete:,} session{' lacks' if one else 's lack'} a state")
-    return " and ".join(parts)
+        parts.append(
+            ngettext("{n} session lacks a state", "{n} sessions lack a state", incomplete).format(
+                n=integer(incomplete)
+            )
+        )
+    return with_and(parts)
 
 
 def model_sentence(model: VitalModel) -> str:
@@ -64,23 +75,44 @@ def model_sentence(model: VitalModel) -> str:
     name = vital_name(model.kind)
     fit = model.model
     if fit is None:
-        return f"{name}: no mixed model. {model.reason[:1].upper()}{model.reason[1:]}."
+        reason = said(model.reason)
+        return gettext("{vital}: no mixed model. {reason}.").format(
+            vital=name, reason=reason[:1].upper() + reason[1:]
+        )
     design = model.design
-    parts = ["people"]
+    parts = [gettext("people")]
     if fit.session_variance is not None:
-        parts.append("sessions")
+        parts.append(gettext("sessions"))
     if fit.reaction_variance is not None:
-        parts.append("people’s own reactions to a state")
-    minute = (
-        "Time in the session is not in it: all met the states at nearly the same times."
-        if model.time is None
-        else f"Each minute of the session changes it by {number(model.time.estimate, 2)} "
-        f"{unit_of(model.kind)} (p {p_equals(model.time.p)})."
-    )
-    flat = " A variance was estimated as 0, so this is the fit without it." if fit.singular else ""
-    return (
-        f"{name}: {design.means:,} means of {people(design.participants)} in {design.sessions:,} "
-        f"sessions; variances of {', '.join(parts)} and the rest. {minute}{flat}"
+        parts.append(gettext("people’s own reactions to a state"))
+    texts = [
+        gettext(
+            "{vital}: {means} means of {people} in {sessions} sessions; variances of {parts} and "
+            "the rest."
+        ).format(
+            vital=name,
+            means=integer(design.means),
+            people=people(design.participants),
+            sessions=integer(design.sessions),
+            parts=", ".join(parts),
+        ),
+        _minute(model),
+    ]
+    if fit.singular:
+        texts.append(gettext("A variance was estimated as 0, so this is the fit without it."))
+    return " ".join(texts)
+
+
+def _minute(model: VitalModel) -> str:
+    """Say what the time in the session does, or why it is not in the model."""
+    if model.time is None:
+        return gettext(
+            "Time in the session is not in it: all met the states at nearly the same times."
+        )
+    return gettext("Each minute of the session changes it by {slope} {unit} (p {p}).").format(
+        slope=number(model.time.estimate, 2),
+        unit=unit_of(model.kind),
+        p=p_equals(model.time.p),
     )
 
 
@@ -91,31 +123,82 @@ def tested_sentence(test: VitalComparison, model: VitalModel) -> str:
         return ""
     effect = tested.effect
     unit = unit_of(test.kind)
-    name = vital_name(test.kind)
-    design = model.design
-    figures = (
-        f"95 % CI {interval_text(effect.interval.low, effect.interval.high)}; "
-        f"{people(design.participants)} in {design.sessions:,} sessions, mixed model "
-        f"t({df_text(round(effect.df, 1))}) = {number(effect.t, 2)}, "
-        f"{correction_name(test.correction)} p {p_equals(tested.adjusted_p)}"
-    )
-    if effect.p < ALPHA <= tested.adjusted_p:
-        figures += f"; p before adjustment {p_equals(effect.p)}"
-    when = "" if model.time is None else " at equal times in the session"
-    if tested.adjusted_p < ALPHA:
-        aside = f"difference {number(effect.estimate)} {unit}, " if effect.estimate < 0 else ""
-        text = (
-            f"{name} was {_shift(effect.estimate, unit)} in {test.first} than in {test.second}"
-            f"{when} ({aside}{figures})."
+    shown = tested.adjusted_p < ALPHA
+    figures = _figures(test, model)
+    if effect.estimate < 0 or not shown:
+        figures = gettext("difference {difference} {unit}, {figures}").format(
+            difference=number(effect.estimate), unit=unit, figures=figures
+        )
+    named = {
+        "vital": vital_name(test.kind),
+        "first": state_name(test.first),
+        "second": state_name(test.second),
+        "figures": figures,
+    }
+    if shown:
+        text = _differed(effect.estimate, timed=model.time is not None).format(
+            **named, value=number(abs(effect.estimate)), unit=unit
         )
     else:
-        text = (
-            f"{name} was not shown to differ between {test.first} and {test.second}{when} "
-            f"(difference {number(effect.estimate)} {unit}, {figures}). The data fit anything "
-            f"from {_shift(effect.interval.low, unit)} to {_shift(effect.interval.high, unit)} in "
-            f"{test.first}."
+        text = _not_shown(timed=model.time is not None).format(
+            **named,
+            low=shift_text(effect.interval.low, unit),
+            high=shift_text(effect.interval.high, unit),
         )
-    return f"{text}{_why_other(test, model)}" if differs(test) else text
+    if differs(test):
+        return f"{text} {_why_other(test, model)}"
+    return text
+
+
+def _figures(test: VitalComparison, model: VitalModel) -> str:
+    tested = test.by_model
+    if tested is None:
+        return ""
+    effect = tested.effect
+    figures = gettext(
+        "95 % CI {interval}; {people} in {sessions} sessions, mixed model t({df}) = {t}, {method} "
+        "p {p}"
+    ).format(
+        interval=interval_text(effect.interval.low, effect.interval.high),
+        people=people(model.design.participants),
+        sessions=integer(model.design.sessions),
+        df=df_text(round(effect.df, 1)),
+        t=number(effect.t, 2),
+        method=correction_name(test.correction),
+        p=p_equals(tested.adjusted_p),
+    )
+    if effect.p < ALPHA <= tested.adjusted_p:
+        text = gettext("{figures}; p before adjustment {p}")
+        return text.format(figures=figures, p=p_equals(effect.p))
+    return figures
+
+
+def _differed(estimate: float, *, timed: bool) -> str:
+    if not timed and estimate < 0:
+        return gettext("{vital} was {value} {unit} lower in {first} than in {second} ({figures}).")
+    if not timed:
+        return gettext("{vital} was {value} {unit} higher in {first} than in {second} ({figures}).")
+    if estimate < 0:
+        return gettext(
+            "{vital} was {value} {unit} lower in {first} than in {second} at equal times in the "
+            "session ({figures})."
+        )
+    return gettext(
+        "{vital} was {value} {unit} higher in {first} than in {second} at equal times in the "
+        "session ({figures})."
+    )
+
+
+def _not_shown(*, timed: bool) -> str:
+    if timed:
+        return gettext(
+            "{vital} was not shown to differ between {first} and {second} at equal times in the "
+            "session ({figures}). The data fit anything from {low} to {high} in {first}."
+        )
+    return gettext(
+        "{vital} was not shown to differ between {first} and {second} ({figures}). The data fit "
+        "anything from {low} to {high} in {first}."
+    )
 
 
 def differs(test: VitalComparison) -> bool:
@@ -138,69 +221,115 @@ def _why_other(test: VitalComparison, model: VitalModel) -> str:
     reasons = []
     more = model.design.participants - len(test.comparison.first)
     if more > 0:
-        reasons.append(f"uses {people(more)} whom the t-test leaves out")
+        text = gettext("uses {people} whom the t-test leaves out")
+        reasons.append(text.format(people=people(more)))
     gap = 0.0 if test.period is None else test.period.gap
     by_time = 0.0 if model.time is None else model.time.estimate * gap
     if abs(by_time) >= _MATTERS * abs(t.difference):
-        reasons.append(f"takes out {number(abs(by_time))} {unit} that time in the session makes")
+        text = gettext("takes out {value} {unit} that time in the session makes")
+        reasons.append(text.format(value=number(abs(by_time)), unit=unit))
     error = test.by_model.effect.error
     if abs(error - t.error) >= _OTHER_ERROR * t.error:
-        reasons.append(
-            "judges by the spread of all states and sessions together (standard error "
-            f"{number(error, 2)} instead of {number(t.error, 2)})"
+        text = gettext(
+            "judges by the spread of all states and sessions together (standard error {error} "
+            "instead of {other})"
         )
+        reasons.append(text.format(error=number(error, 2), other=number(t.error, 2)))
     if not reasons:
-        reasons.append("weighs people and sessions by how much they say")
-    return (
-        f" The t-test concludes otherwise (difference {number(t.difference)} {unit}, "
-        f"{correction_name(test.correction)} p {p_equals(test.adjusted_p or 0.0)}): the model "
-        f"{', and '.join(reasons)}."
+        reasons.append(gettext("weighs people and sessions by how much they say"))
+    return gettext(
+        "The t-test concludes otherwise (difference {difference} {unit}, {method} p {p}): the "
+        "model {reasons}."
+    ).format(
+        difference=number(t.difference),
+        unit=unit,
+        method=correction_name(test.correction),
+        p=p_equals(test.adjusted_p or 0.0),
+        reasons=_reasons(reasons),
     )
+
+
+def _reasons(reasons: list[str]) -> str:
+    text = reasons[0]
+    for reason in reasons[1:]:
+        text = gettext("{reasons}, and {reason}").format(reasons=text, reason=reason)
+    return text
 
 
 def evidence_sentence(test: VitalComparison, factor: BayesFactor) -> str:
     """Say how much the data speak for a difference, or for none."""
-    names = f"{vital_name(test.kind)}, {test.first} and {test.second}"
-    scale = f"JZS, scale r = {factor.scale:.3f}"
     against = factor.log_factor < 0
     times = factor.for_none if against else factor.for_difference
-    label = "BF₀₁" if against else "BF₁₀"
-    strength = next((word for least, word in _EVIDENCE if times >= least), "")
-    likely = "without a difference as with one" if against else "with a difference as without one"
-    start = (
-        f"{names}: the data are {factor_text(times)} times as likely {likely} "
-        f"({label} = {factor_text(times)}; {scale})"
+    text = gettext(
+        "{vital}, {first} and {second}: the data are {times} times as likely with a difference as "
+        "without one (BF₁₀ = {times}; JZS, scale r = {scale})"
     )
-    if not strength:
-        return f"{start}. They hardly speak for either."
+    if against:
+        text = gettext(
+            "{vital}, {first} and {second}: the data are {times} times as likely without a "
+            "difference as with one (BF₀₁ = {times}; JZS, scale r = {scale})"
+        )
+    start = text.format(
+        vital=vital_name(test.kind),
+        first=state_name(test.first),
+        second=state_name(test.second),
+        times=factor_text(times),
+        scale=decimal(factor.scale, 3),
+    )
+    if times < _MODERATE:
+        return gettext("{finding}. They hardly speak for either.").format(finding=start)
     if not against:
-        return f"{start}: {strength} evidence for a difference."
+        return _for_difference(times).format(finding=start)
     doubt = "" if test.in_family is None else test.in_family.doubt
     if doubt:
-        return f"{start}. This is not called evidence for no difference, because {doubt}."
-    return f"{start}: {strength} evidence for no difference."
+        text = gettext("{finding}. This is not called evidence for no difference, because {doubt}.")
+        return text.format(finding=start, doubt=gettext(doubt))
+    return _for_none(times).format(finding=start)
+
+
+_MODERATE, _STRONG, _VERY_STRONG, _EXTREME = 3.0, 10.0, 30.0, 100.0
+
+
+def _for_difference(times: float) -> str:
+    if times >= _EXTREME:
+        return gettext("{finding}: extreme evidence for a difference.")
+    if times >= _VERY_STRONG:
+        return gettext("{finding}: very strong evidence for a difference.")
+    if times >= _STRONG:
+        return gettext("{finding}: strong evidence for a difference.")
+    return gettext("{finding}: moderate evidence for a difference.")
+
+
+def _for_none(times: float) -> str:
+    if times >= _EXTREME:
+        return gettext("{finding}: extreme evidence for no difference.")
+    if times >= _VERY_STRONG:
+        return gettext("{finding}: very strong evidence for no difference.")
+    if times >= _STRONG:
+        return gettext("{finding}: strong evidence for no difference.")
+    return gettext("{finding}: moderate evidence for no difference.")
+
+
+LARGE_FACTOR = 1e5
+"""From here on a Bayes factor is only said to be larger."""
 
 
 def factor_text(factor: float) -> str:
     """Write a Bayes factor: three digits, large ones by powers of ten."""
-    if factor >= 1e5:
-        return "over 100,000"
+    if factor >= LARGE_FACTOR:
+        return gettext("over {factor}").format(factor=integer(100_000))
     if factor >= 100:
-        return f"{factor:,.0f}"
+        return integer(round(factor))
     return number(factor, 1 if factor >= 10 else 2)
 
 
 def model_rule(correction: Correction) -> str:
     """Say how the model is made, for the methods section."""
-    return (
+    return gettext(
         "Mixed model: value ~ state + minutes in the session + (1 | participant / session), and + "
         "(1 | participant : state) where somebody met a state in several sessions; one value is "
         "one mean of a state in a session; restricted maximum likelihood, Satterthwaite’s degrees "
-        f"of freedom, p adjusted over its tests by {correction_name(correction)}’s method. It is "
-        "the main analysis where people have several sessions or missing states. Bayes factors: "
-        "JZS with a Cauchy prior of scale √2/2 (Rouder et al. 2009), from the t-tests."
-    )
-
-
-def _shift(value: float, unit: str) -> str:
-    return f"{number(abs(value))} {unit} {'lower' if value < 0 else 'higher'}"
+        "of freedom, p adjusted over its tests by {method}’s method. It is the main analysis where "
+        "people have several sessions or missing states. Bayes factors: JZS with a Cauchy prior of "
+        "scale √2/2 (Rouder et al. 2009), from the t-tests."
+    ).format(method=correction_name(correction))

@@ -19,6 +19,7 @@ from dashboard.analysis.present.study.model_text import (
 )
 from dashboard.analysis.results import VitalComparison
 from dashboard.analysis.study.mixed import VitalModel
+from dashboard.languages.written import said
 
 
 def bayes_model(test: VitalComparison) -> BayesFactorModel | None:
@@ -73,6 +74,6 @@ def vital_model(one: VitalModel) -> VitalModelModel:
         reaction_variance=fit and fit.reaction_variance,
         residual_variance=fit and fit.residual_variance,
         singular=fit and fit.singular,
-        reason=one.reason,
+        reason=said(one.reason),
         sentence=model_sentence(one),
     )

@@ -14,15 +14,17 @@ from dashboard.accounts.account_rows import NAME_MAX
 from dashboard.accounts.members import LINK_HOURS
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
 from dashboard.accounts.roles import ABOUT, Permission, Role
+from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.services import Services, ServicesDep
+from edge_agent.core.texts import N_
 
 router = APIRouter(tags=["accounts"], dependencies=[needs(Permission.ADMINISTER)])
 NAVIGATION = NavigationEntry(
-    title="Accounts",
+    title=N_("Accounts"),
     path="/accounts",
     position=90,
     icon="M9 11a4 4 0 100-8 4 4 0 000 8zM2 21a7 7 0 0114 0M16 3.5a4 4 0 010 7M18 14a7 7 0 014 7",
@@ -93,7 +95,7 @@ def add(
             return RedirectResponse(PAGE, 303)
         link = services.members.add_with_link(name, role, account.name)
     except AccountError as error:
-        return _page(request, services, Notices(problem=str(error), name=name))
+        return _page(request, services, Notices(problem=said_of(error), name=name))
     return _page(request, services, Notices(link=_whole(request, link), link_of=name.strip()))
 
 
@@ -125,7 +127,7 @@ def remove(request: Request, services: ServicesDep, account: AccountDep, number:
     try:
         services.members.remove(number, account.name)
     except AccountError as error:
-        return _page(request, services, Notices(problem=str(error)))
+        return _page(request, services, Notices(problem=said_of(error)))
     prepared = services.exports.of_account(number)
     if prepared is not None:
         services.exports.drop(prepared)
@@ -138,7 +140,7 @@ def reset(request: Request, services: ServicesDep, account: AccountDep, number: 
     try:
         link = services.members.reset(number, account.name)
     except AccountError as error:
-        return _page(request, services, Notices(problem=str(error)))
+        return _page(request, services, Notices(problem=said_of(error)))
     name = next(member.name for member in services.members.all() if member.id == number)
     return _page(request, services, Notices(link=_whole(request, link), link_of=name))
 
@@ -148,7 +150,7 @@ def _changed(request: Request, services: Services, change: Callable[[], None]) -
     try:
         change()
     except AccountError as error:
-        return _page(request, services, Notices(problem=str(error)))
+        return _page(request, services, Notices(problem=said_of(error)))
     return RedirectResponse(PAGE, 303)
 
 

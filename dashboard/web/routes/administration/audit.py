@@ -20,11 +20,12 @@ from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.services import ServicesDep
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.texts import N_
 from edge_agent.store.write.audit.chain import SHOWN, Chain
 
 router = APIRouter(tags=["audit"], dependencies=[needs(Permission.ADMINISTER)])
 NAVIGATION = NavigationEntry(
-    title="Audit",
+    title=N_("Audit"),
     path="/audit",
     position=95,
     icon="M9 3h6v3H9zM7 4H5v17h14V4h-2M8.5 13l2.5 2.5 4.5-4.5",

@@ -11,12 +11,15 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.accounts.members import LINK_PATH
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
 from dashboard.accounts.roles import ABOUT, Permission
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
 from dashboard.web.attempt_limiter import address_of, with_wait
 from dashboard.web.guards.login_gate import Asker, HeldUpError
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.routes.login import HOME, enter
 from dashboard.web.services import Services, ServicesDep
+from edge_agent.core.texts import N_
 
 router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])
 TextField = Annotated[str, Form(max_length=1000)]
@@ -47,16 +50,16 @@ async def choose_password(
 
     def choose() -> Response:
         if new != again:
-            raise AccountError("The two passwords differ. Nothing was changed.")
+            raise AccountError(N_("The two passwords differ. Nothing was changed."))
         account = services.members.redeem(link, new)
         return enter(request, services, account, HOME)
 
     try:
         return await services.gate.checked(Asker(address_of(request)), choose)
     except HeldUpError as error:
-        return await _answer(request, services, link, str(error), error.status, error.wait)
+        return await _answer(request, services, link, said_of(error), error.status, error.wait)
     except AccountError as error:
-        return await _answer(request, services, link, str(error), 400)
+        return await _answer(request, services, link, said_of(error), 400)
 
 
 async def _answer(
@@ -87,8 +90,8 @@ async def _answer(
     try:
         shown = await run_in_threadpool(page)
     except AccountError as error:
-        title = "This link opens nothing"
+        title = gettext("This link opens nothing")
         shown = await run_in_threadpool(
-            render, request, "error.html", max(status, 403), title=title, text=str(error)
+            render, request, "error.html", max(status, 403), title=title, text=said_of(error)
         )
     return with_wait(shown, wait)

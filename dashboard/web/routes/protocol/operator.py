@@ -13,6 +13,8 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from markupsafe import Markup
 
 from dashboard.accounts.roles import Permission
+from dashboard.languages.names import said_if_ours
+from dashboard.languages.written import said
 from dashboard.protocols.file import list_protocols
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.protocols.running import ProtocolView
@@ -30,6 +32,7 @@ from dashboard.web.schemas import (
 from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
+from edge_agent.core.texts import N_
 
 router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN)])
 
@@ -70,7 +73,7 @@ def _qr_code(address: str) -> Markup:
 def get_protocols(options: OptionsDep) -> list[ProtocolEntry]:
     """List the protocol files, those that cannot be used with the reason."""
     return [
-        ProtocolEntry(name=one.name, title=one.title, problem=one.problem)
+        ProtocolEntry(name=one.name, title=one.title, problem=one.problem and said(one.problem))
         for one in list_protocols(options.protocols)
     ]
 
@@ -140,12 +143,15 @@ def protocol_state_model(view: ProtocolView) -> ProtocolStateModel:
         session=SessionModel.model_validate(view.session),
         title=view.title,
         state=view.state.value,
-        reason=view.reason,
+        reason=said(view.reason),
         begun=view.begun,
         step=view.step,
         screens=[
             ScreenModel(
-                title=one.title, kind=one.kind.value, seconds=one.seconds, condition=one.condition
+                title=said_if_ours(one.title),
+                kind=one.kind.value,
+                seconds=one.seconds,
+                condition=one.condition,
             )
             for one in view.screens
         ],
@@ -154,7 +160,7 @@ def protocol_state_model(view: ProtocolView) -> ProtocolStateModel:
         participant_ready=view.ready,
         participant_path=f"/participate/{view.token}",
         answers=view.answers,
-        problem=view.problem,
+        problem=said(view.problem),
     )
 
 
@@ -205,6 +211,6 @@ def _state(runner: ProtocolRunner) -> ProtocolStateModel:
     view = runner.view()
     if view is None:
         raise StudyError(
-            "No protocol has run since the dashboard started. Start a session with one."
+            N_("No protocol has run since the dashboard started. Start a session with one.")
         )
     return protocol_state_model(view)

@@ -13,8 +13,10 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
 from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext
 from dashboard.protocols.media import find_media, media_type
 from dashboard.protocols.running import ProtocolView
+from dashboard.protocols.spoken import text_of_screen, texts_for
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.routes.protocol.operator import event_stream, follow
@@ -37,7 +39,7 @@ def _view(runner: ProtocolRunnerDep, token: str) -> ProtocolView:
 def _open_view(view: Annotated[ProtocolView, Depends(_view)]) -> ProtocolView:
     """Return the protocol of a token while it is not over; afterwards nothing is shown or taken."""
     if view.is_over:
-        raise HTTPException(410, "The session has ended, and this page with it.")
+        raise HTTPException(410, gettext("The session has ended, and this page with it."))
     return view
 
 
@@ -50,7 +52,7 @@ def participant_page(request: Request, runner: ProtocolRunnerDep, token: str) ->
     view = runner.view_of(token)
     if view is None or view.is_over:
         return render(request, "participate_gone.html", 404 if view is None else 410)
-    return render(request, "participate.html", token=token, texts=view.texts)
+    return render(request, "participate.html", token=token, texts=texts_for(view))
 
 
 @router.get("/{token}/events", dependencies=[Depends(_view)])
@@ -138,7 +140,7 @@ def _shown(view: ProtocolView) -> dict[str, object]:
         "step": view.step,
         "turn": view.step_seq,
         "start_ms": view.start_ms,
-        "text": screen.text,
+        "text": text_of_screen(view, screen.text),
         "media": screen.media,
         "scale": screen.scale,
         "timed": screen.seconds is not None,

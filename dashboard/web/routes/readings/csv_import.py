@@ -18,12 +18,15 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.routes.readings.manual import PAGE, page_with_file_problem
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.placement import Placement
 from edge_agent.store.write.imports import import_readings
@@ -41,19 +44,19 @@ router = APIRouter(tags=["readings"], dependencies=[needs(Permission.STUDY)])
 PATH = f"{PAGE}/import"
 PREVIEW_ROWS = 10
 DATES: Mapping[DateOrder, str] = {
-    "iso": "2026-11-20 08:15, or numbers since 1970",
-    "dmy": "20.11.2026 08:15 (day first)",
-    "mdy": "11/20/2026 8:15 AM (month first)",
+    "iso": N_("2026-11-20 08:15, or numbers since 1970"),
+    "dmy": N_("20.11.2026 08:15 (day first)"),
+    "mdy": N_("11/20/2026 8:15 AM (month first)"),
 }
 LABELS: Mapping[str, str] = {
-    "at": "Time, or date",
-    "time": "Time of day, where the date has a column of its own",
-    "kind": "Kind, where each row is one reading",
-    "value": "Value, where each row is one reading",
-    "unit": "Unit",
-    "source": "Source",
-    "flags": "Flags",
-    "device_time": "Time that the device stamped",
+    "at": N_("Time, or date"),
+    "time": N_("Time of day, where the date has a column of its own"),
+    "kind": N_("Kind, where each row is one reading"),
+    "value": N_("Value, where each row is one reading"),
+    "unit": N_("Unit"),
+    "source": N_("Source"),
+    "flags": N_("Flags"),
+    "device_time": N_("Time that the device stamped"),
 }
 
 
@@ -83,7 +86,7 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
         name, raw = await _file_of(request)
         file = await run_in_threadpool(CsvFile.parse, name, raw)
     except DataFileError as error:
-        return await run_in_threadpool(page_with_file_problem, request, services, str(error))
+        return await run_in_threadpool(page_with_file_problem, request, services, said_of(error))
     return RedirectResponse(f"{PATH}/{services.ingest.files.keep(account.id, file)}", 303)
 
 
@@ -126,7 +129,7 @@ def _take(
         placement = Placement.of_database(services.options.database)
         done = import_readings(services.options.database, placement.watch(readings))
     except DataFileError as error:
-        return _page(request, name, file, choice, str(error))
+        return _page(request, name, file, choice, said_of(error))
     services.ingest.files.drop(account, name)
     services.accounts.record(who, "readings_import", f"{file.name}: {done.inserted}")
     answer = {"taken": done.inserted, "there": done.duplicates} | _outside(placement)
@@ -149,16 +152,16 @@ def _outside(placement: Placement) -> dict[str, int]:
 async def _file_of(request: Request) -> tuple[str, bytes]:
     """Return name and content of the file that a form sends."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise DataFileError("Choose a file and send the form again.")
+        raise DataFileError(N_("Choose a file and send the form again."))
     try:
         form = await _InMemory(request.headers, request.stream(), max_files=1, max_fields=5).parse()
     except (MultiPartException, FormParserError, KeyError) as error:
         raise DataFileError(
-            "The form did not arrive in one piece. Choose the file and send it again."
+            N_("The form did not arrive in one piece. Choose the file and send it again.")
         ) from error
     async with _closing(form.get("file")) as file:
         if file is None or not file.filename:
-            raise DataFileError("Choose a file first.")
+            raise DataFileError(N_("Choose a file first."))
         return file.filename.replace("\\", "/").rpartition("/")[2], await file.read()
 
 
@@ -180,7 +183,7 @@ def _find(services: Services, account: int, name: str) -> CsvFile:
     file = services.ingest.files.find(account, name)
     if file is None:
         raise HTTPException(
-            410, "This file is not kept any more. Send it again on the page Readings."
+            410, gettext("This file is not kept any more. Send it again on the page Readings.")
         )
     return file
 
@@ -224,7 +227,7 @@ def _page(
     try:
         rows = list(islice(file.judged(choice.columns, zone_named(choice.zone)), PREVIEW_ROWS))
     except DataFileError as error:
-        hint = str(error)
+        hint = said_of(error)
     return render(
         request,
         "readings_import.html",

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.tokens import SCOPE_VITALS, Token
+from dashboard.languages.current import gettext
 from dashboard.web.guards.permissions import needs
 from dashboard.web.schemas import ApiModel, Problem
 from dashboard.web.services import Services, ServicesDep
@@ -128,7 +129,10 @@ async def hand_in(
     body = await request.body()
     if len(body) > MAX_BYTES:
         raise HTTPException(
-            413, f"The request is larger than {MAX_BYTES // 1024} KiB. Send less at a time."
+            413,
+            gettext("The request is larger than {max_bytes} KiB. Send less at a time.").format(
+                max_bytes=MAX_BYTES // 1024
+            ),
         )
     done = await run_in_threadpool(_hand_in, services, token, body)
     return JSONResponse(
@@ -144,8 +148,10 @@ def _token(
     if credentials is None:
         raise HTTPException(
             401,
-            "Send a token: Authorization: Bearer …. Make one on the page Readings of the "
-            "dashboard.",
+            gettext(
+                "Send a token: Authorization: Bearer …. Make one on the page Readings of the "
+                "dashboard."
+            ),
             {"WWW-Authenticate": "Bearer"},
         )
     token = services.ingest.tokens.of(credentials.credentials, SCOPE_VITALS)
@@ -153,7 +159,7 @@ def _token(
         _wait(services.ingest.wrong_tokens.attempt(address), "wrong tokens")
         raise HTTPException(
             401,
-            "This token is unknown or revoked.",
+            gettext("This token is unknown or revoked."),
             {"WWW-Authenticate": 'Bearer error="invalid_token"'},
         )
     _wait(services.ingest.requests.attempt(f"token {token.id}"), "requests with this token")
@@ -164,7 +170,11 @@ def _token(
 def _wait(seconds: int, what: str) -> None:
     if seconds:
         raise HTTPException(
-            429, f"Too many {what}. Try again in {seconds} s.", {"Retry-After": str(seconds)}
+            429,
+            gettext("Too many {what}. Try again in {seconds} s.").format(
+                what=what, seconds=seconds
+            ),
+            {"Retry-After": str(seconds)},
         )
 
 
@@ -175,7 +185,7 @@ def _check_form(request: Request) -> None:
         or request.headers.get("content-encoding", "identity") != "identity"
     ):
         raise HTTPException(
-            415, "Send JSON in UTF-8, not compressed, with Content-Type: application/json."
+            415, gettext("Send JSON in UTF-8, not compressed, with Content-Type: application/json.")
         )
 
 

@@ -10,6 +10,10 @@ from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.figures import general, integer
+from dashboard.languages.names import said_of, vital_label
+from dashboard.languages.written import said
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.once import new_key
@@ -27,6 +31,7 @@ from edge_agent.core.given_readings import (
 )
 from edge_agent.core.readings import DOUBTFUL, VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.store.intake.corrections import (
     ReadingKey,
@@ -39,7 +44,7 @@ from edge_agent.vitals.csv import MAX_FILE_BYTES
 
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN)])
 NAVIGATION = NavigationEntry(
-    title="Readings",
+    title=N_("Readings"),
     path="/readings",
     position=40,
     icon="M12 21a6 6 0 006-6c0-4-6-11-6-11S6 11 6 15a6 6 0 006 6zM12 12v6M9 15h6",
@@ -51,8 +56,8 @@ NOTE_LENGTH = 80
 TEXT_LENGTH = 200
 RECENT = 20
 _CHANGED = {
-    "corrected": "The reading was corrected. What it was before is kept.",
-    "removed": "The reading was removed. It counts nowhere any more; what it was is kept.",
+    "corrected": N_("The reading was corrected. What it was before is kept."),
+    "removed": N_("The reading was removed. It counts nowhere any more; what it was is kept."),
 }
 
 Text = Annotated[str, Form(max_length=TEXT_LENGTH)]
@@ -151,7 +156,12 @@ async def _entry_form(request: Request) -> Entry:
     names = (*BY_HAND, "at", "note", "confirmed", "once")
     values = {name: form.get(name, "") for name in names}
     if any(not isinstance(value, str) or len(value) > TEXT_LENGTH for value in values.values()):
-        raise HTTPException(422, f"Give each field as text of at most {TEXT_LENGTH} characters.")
+        raise HTTPException(
+            422,
+            gettext("Give each field as text of at most {text_length} characters.").format(
+                text_length=TEXT_LENGTH
+            ),
+        )
     return Entry({str(name): str(value).strip() for name, value in values.items()})
 
 
@@ -170,7 +180,11 @@ def readings_page(
 ) -> Response:
     """Show the form, the place for files, and the tokens; after an entry, what became of it."""
     warning = "" if outside is None else _outside_text(services, outside)
-    message = _CHANGED.get(changed) or _result_text(taken, there or 0, flagged or 0)
+    message = (
+        gettext(_CHANGED.get(changed, ""))
+        if changed in _CHANGED
+        else _result_text(taken, there or 0, flagged or 0)
+    )
     return _page(request, services, Notices(message=message, warning=warning))
 
 
@@ -210,7 +224,7 @@ def make_token(
     try:
         secret = services.ingest.tokens.make(name, account.name)
     except AccountError as error:
-        return _page(request, services, Notices(token_problem=str(error)))
+        return _page(request, services, Notices(token_problem=said_of(error)))
     return _page(request, services, Notices(secret=secret))
 
 
@@ -243,14 +257,18 @@ def _validate(entry: Entry, account: str) -> list[VitalReading]:
                 readings.append(reading_of(given, now, origin))
             except ReadingError as error:
                 name = "at" if error.field == "at" else kind.value
-                entry.problems[name] = f"{error.shown} {error.reason}"
+                entry.problems[name] = f"{error.shown} {said(error.reason)}"
     if not any(entry.values[kind] for kind in BY_HAND):
-        entry.problems["heart_rate"] = "Enter a heart rate, or both pressures."
+        entry.problems["heart_rate"] = gettext("Enter a heart rate, or both pressures.")
     if bool(entry.values["systolic"]) != bool(entry.values["diastolic"]):
         missing = "diastolic" if entry.values["systolic"] else "systolic"
-        entry.problems.setdefault(missing, "A cuff measures both pressures: enter this one too.")
+        entry.problems.setdefault(
+            missing, gettext("A cuff measures both pressures: enter this one too.")
+        )
     if any(VitalFlag.CLOCK_DIFFERS in reading.flags for reading in readings):
-        entry.problems["at"] = "This time is in the future. Correct it, or leave it empty for now."
+        entry.problems["at"] = gettext(
+            "This time is in the future. Correct it, or leave it empty for now."
+        )
     return flag_near_pressures([reading.checked() for reading in readings])
 
 
@@ -262,15 +280,22 @@ def doubts_of(readings: list[VitalReading]) -> list[str]:
         spec = reading.kind.spec
         if not low <= reading.value <= high:
             doubts.append(
-                f"{spec.label} {reading.value:g} {spec.unit_shown} is not between {low:g} and "
-                f"{high:g}."
+                gettext("{vital} {value} {unit} is not between {low} and {high}.").format(
+                    vital=vital_label(reading.kind),
+                    value=general(reading.value),
+                    unit=spec.unit_shown,
+                    low=general(low),
+                    high=general(high),
+                )
             )
     pressures = {one.kind: one.value for one in readings if one.kind in PRESSURES}
     if not doubts and are_near(pressures):
         high, low = (pressures[kind] for kind in (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC))
         doubts.append(
-            f"{high:g}/{low:g} mmHg: the systolic pressure, which comes first, is more than "
-            f"{LEAST_PULSE_PRESSURE_MMHG:g} mmHg above the diastolic."
+            gettext(
+                "{high}/{low} mmHg: the systolic pressure, which comes first, is more than {least} "
+                "mmHg above the diastolic."
+            ).format(high=general(high), low=general(low), least=general(LEAST_PULSE_PRESSURE_MMHG))
         )
     return doubts
 
@@ -282,13 +307,15 @@ def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) 
         return
     session = services.study.open_session()
     if session is None:
-        entry.problems["note"] = (
+        entry.problems["note"] = gettext(
             "No session is open to which the note could belong. Leave it empty."
         )
     elif len(note) > NOTE_LENGTH or not note.isprintable():
-        entry.problems["note"] = f"Give at most {NOTE_LENGTH} printable characters."
+        entry.problems["note"] = gettext("Give at most {n} printable characters.").format(
+            n=NOTE_LENGTH
+        )
     elif readings and readings[0].at.wall_ms < session.start_ms:
-        entry.problems["note"] = (
+        entry.problems["note"] = gettext(
             "The time lies before the open session, to which the note would belong. Leave it empty."
         )
 
@@ -297,12 +324,23 @@ def _result_text(taken: int | None, there: int, flagged: int) -> str:
     """Say what became of what was handed in."""
     if taken is None:
         return ""
-    parts = [f"{taken:,} {'reading was' if taken == 1 else 'readings were'} saved."]
+    parts = [
+        ngettext("{n} reading was saved.", "{n} readings were saved.", taken).format(
+            n=integer(taken)
+        )
+    ]
     if there:
-        parts.append(f"{there:,} {'was' if there == 1 else 'were'} already there and unchanged.")
+        text = ngettext(
+            "{n} was already there and unchanged.", "{n} were already there and unchanged.", there
+        )
+        parts.append(text.format(n=integer(there)))
     if flagged:
-        look = "looks implausible: it is" if flagged == 1 else "look implausible: they are"
-        parts.append(f"{flagged:,} {look} saved with a flag and left out of all means.")
+        text = ngettext(
+            "{n} looks implausible: it is saved with a flag and left out of all means.",
+            "{n} look implausible: they are saved with a flag and left out of all means.",
+            flagged,
+        )
+        parts.append(text.format(n=integer(flagged)))
     return " ".join(parts)
 
 
@@ -312,8 +350,8 @@ def _outside_text(services: Services, outside: Outside) -> str:
     nearest = None
     if outside.nearest is not None and code is not None:
         nearest = Nearest(outside.nearest, code, outside.later_s)
-    sentence = outside_sentence(outside.count, outside.given, nearest)
-    return f"{sentence} What lies in no session is in no test."
+    sentence = said(outside_sentence(outside.count, outside.given, nearest))
+    return f"{sentence} {gettext('What lies in no session is in no test.')}"
 
 
 def _page(request: Request, services: Services, notices: Notices) -> Response:

@@ -11,6 +11,8 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import Field
 
 from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
@@ -26,6 +28,7 @@ from edge_agent.core.attributes import (
     AttributeUse,
 )
 from edge_agent.core.errors import StudyError
+from edge_agent.core.texts import N_, Message
 from edge_agent.store.study.attributes import (
     agree_to_attributes,
     attribute_use_of,
@@ -87,7 +90,9 @@ def change_attributes(
         use = AttributeUse(form.use)
         _write(services, code, use, {**form.known, **_fields(form.others)}, account.name)
     except (ValueError, StudyError) as error:
-        problem = str(error) if isinstance(error, StudyError) else "Choose what they agreed to."
+        problem = gettext("Choose what they agreed to.")
+        if isinstance(error, StudyError):
+            problem = said_of(error)
         return _page(request, services, code, problem)
     return RedirectResponse("/study", 303)
 
@@ -139,7 +144,12 @@ def _fields(text: str) -> dict[str, str]:
     for line in filter(None, (one.strip() for one in text.splitlines())):
         name, sign, value = line.partition("=")
         if not sign or not value.strip():
-            raise StudyError(f"{line!r}: write name=value on each line, such as handedness=left.")
+            raise StudyError(
+                Message(
+                    N_("{line!r}: write name=value on each line, such as handedness=left."),
+                    line=line,
+                )
+            )
         fields[name.strip()] = value
     return fields
 

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import Response
 
 from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
@@ -38,8 +40,8 @@ def erase(
     The answer's text names nobody.
     """
     if typed.strip().casefold() != code.casefold():
-        problem = (
-            f"{typed.strip() or 'Nothing'} was typed, which is not {code}. Nothing was erased."
+        problem = gettext("{typed} was typed, which is not {code}. Nothing was erased.").format(
+            typed=typed.strip() or gettext("Nothing"), code=code
         )
         return _page(request, services, code, problem)
     # they may hold the participant, and one that is being written reads the old rows
@@ -52,7 +54,7 @@ def erase(
             outbox_rows=services.options.outbox_rows,
         )
     except StudyError as error:
-        return _page(request, services, code, str(error))
+        return _page(request, services, code, said_of(error))
     services.protocol_runner.forget(code)
     return render(request, "erased.html", done=done)
 

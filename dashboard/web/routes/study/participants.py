@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from dashboard.accounts.roles import Permission
+from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep, ServicesDep
@@ -16,6 +17,7 @@ from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import Session
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions.over_time import SessionMeans, read_session_means
@@ -25,9 +27,9 @@ from edge_agent.store.study.roster import consents_of, enrolled
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
 _MOST_MEANS = 24
 _ATTRIBUTE_USE = {
-    AttributeUse.NONE: "none kept",
-    AttributeUse.HERE: "kept on this device only",
-    AttributeUse.SHARED: "kept, and may go along in exports",
+    AttributeUse.NONE: N_("none kept"),
+    AttributeUse.HERE: N_("kept on this device only"),
+    AttributeUse.SHARED: N_("kept, and may go along in exports"),
 }
 
 
@@ -53,7 +55,7 @@ def participant_page(
     try:
         person = enrolled(database, code)
     except StudyError as error:
-        raise HTTPException(404, str(error)) from error
+        raise HTTPException(404, said_of(error)) from error
     sessions = [one for one in reader.session_list() if one.participant == person.code]
     lines = _lines(reader, sessions)
     measured = {kind for line in lines if line.means for kind in line.means.vitals}

@@ -21,6 +21,8 @@ from dashboard.analysis.planning.preregistration import (
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.charts.chart import Chart
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
@@ -28,11 +30,12 @@ from dashboard.web.rendering import render
 from dashboard.web.services import OptionsDep
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED
 
 router = APIRouter(tags=["plan"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
-    title="Plan",
+    title=N_("Plan"),
     path="/plan",
     position=25,
     icon="M4 20h16M6 16l4-5 4 3 5-8M15 6h4v4",
@@ -104,7 +107,9 @@ def preregistration_page(request: Request, options: OptionsDep, number: int) -> 
     """Show one preregistration, to be printed."""
     row = next((one for one in frozen(options.database) if one.id == number), None)
     if row is None:
-        raise HTTPException(404, f"There is no preregistration {number}.")
+        raise HTTPException(
+            404, gettext("There is no preregistration {number}.").format(number=number)
+        )
     return render(
         request,
         "preregistration.html",
@@ -130,7 +135,7 @@ def _page(
     except ValidationError as error:
         problem = " ".join(describe(error))
     except StatisticsError as error:
-        problem = str(error)
+        problem = said_of(error)
     try:
         decided = query_of(parse_qsl(question))
     except ValidationError as error:
@@ -160,7 +165,7 @@ def _curve(plan: PlanModel) -> Chart:
     axis = {"fixedrange": True, "zeroline": False, "automargin": True}
     return Chart(
         id="power-curve",
-        title="Power by number of people, %",
+        title=gettext("Power by number of people, %"),
         sentence=plan.sentence,
         figure={
             "data": [
@@ -170,13 +175,19 @@ def _curve(plan: PlanModel) -> Chart:
                     "x": people,
                     "y": percents,
                     "line": {"color": "var(--heart)", "width": 2},
-                    "hovertemplate": "%{x} people: %{y:.0f} %<extra></extra>",
+                    "hovertemplate": gettext("{n} people: {power}").format(
+                        n="%{x}", power="%{y:.0f} %<extra></extra>"
+                    ),
                     "showlegend": False,
                 }
             ],
             "layout": {
                 "margin": {"l": 44, "r": 8, "t": 8, "b": 40},
-                "xaxis": {**axis, "title": {"text": "people"}, "gridcolor": "var(--chart-grid)"},
+                "xaxis": {
+                    **axis,
+                    "title": {"text": gettext("people")},
+                    "gridcolor": "var(--chart-grid)",
+                },
                 "yaxis": {**axis, "range": [0, 102], "gridcolor": "var(--chart-grid)"},
             },
         },

@@ -6,6 +6,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from dashboard.accounts.roles import Permission
+from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
@@ -51,4 +52,4 @@ def _report(reader: Reader, number: int) -> SessionQuality:
     try:
         return session_quality(reader, number)
     except StudyError as error:
-        raise HTTPException(404, str(error)) from error
+        raise HTTPException(404, said_of(error)) from error

@@ -17,6 +17,8 @@ from dashboard.charts.session_timeline import (
     since_start,
 )
 from dashboard.charts.side_by_side import description, side_by_side
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
@@ -66,7 +68,7 @@ class SessionReport:
     @property
     def title(self) -> str:
         """What the session is called."""
-        return self.session.name or f"Session {self.session.id}"
+        return self.session.name or gettext("Session {number}").format(number=self.session.id)
 
     @property
     def numbers(self) -> dict[int | None, int]:
@@ -179,7 +181,7 @@ def _report(reader: Reader, number: int, buckets: int = _BUCKETS) -> SessionRepo
         quality = session_quality(reader, number)
         summary = reader.session_summary(number)
     except StudyError as error:
-        raise HTTPException(404, str(error)) from error
+        raise HTTPException(404, said_of(error)) from error
     with reader.connect() as connection:
         record = read_record(connection, session)
     measured = {kind for condition in summary.conditions for kind in condition.vitals}

@@ -10,6 +10,8 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
 from dashboard.protocols.file import ProtocolError
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
@@ -20,6 +22,7 @@ from dashboard.web.schemas import SessionModel
 from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose, SessionSetting
+from edge_agent.core.texts import N_, Message
 from edge_agent.store.read.overview import session_counts
 from edge_agent.store.study.roster import (
     ConsentState,
@@ -30,7 +33,7 @@ from edge_agent.store.study.roster import (
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 NAVIGATION = NavigationEntry(
-    title="Study",
+    title=N_("Study"),
     path="/study",
     position=30,
     icon="M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5",
@@ -113,7 +116,7 @@ def create_participant(
     try:
         return RedirectResponse(services.once.run(once, add), 303)
     except StudyError as error:
-        return _page(request, services, str(error))
+        return _page(request, services, said_of(error))
 
 
 @router.get(
@@ -141,7 +144,7 @@ def give_consent(
 ) -> Response:
     """Record that the participant agreed to the text that was shown."""
     if agreed != "yes" or text_version != CONSENT_VERSION:
-        problem = (
+        problem = gettext(
             "Tick the box once the participant has read this text and agreed; nothing was recorded."
         )
         return _consent_page(request, services.study.has_consent(code), code, problem)
@@ -164,7 +167,7 @@ def withdraw_consent(
     try:
         services.study.withdraw_consent(code)
     except StudyError as error:
-        return _page(request, services, str(error))
+        return _page(request, services, said_of(error))
     services.exports.forget_all()  # one that waits for its download may hold them
     services.accounts.record(account.name, "consent_withdraw", code)
     return RedirectResponse(f"/study/participants/{code}/erase", 303)
@@ -209,7 +212,7 @@ def start_session(
 
     def start() -> str:
         if not form.participant:
-            raise StudyError("Choose the participant of the session.")
+            raise StudyError(N_("Choose the participant of the session."))
         session = open_session(
             services,
             form.participant,
@@ -224,7 +227,7 @@ def start_session(
     try:
         return RedirectResponse(services.once.run(form.once, start), 303)
     except (StudyError, ProtocolError) as error:
-        return _page(request, services, str(error), chosen=form.participant)
+        return _page(request, services, said_of(error), chosen=form.participant)
 
 
 @router.post("/study/sessions/end", include_in_schema=False)
@@ -239,7 +242,7 @@ def end_session(
     try:
         close_session(services, account.name, session)
     except StudyError as error:
-        return _page(request, services, str(error))
+        return _page(request, services, said_of(error))
     number = session if session is not None or is_open is None else is_open.id
     return RedirectResponse(f"{_STUDY}?ended={number}", 303)
 
@@ -308,7 +311,11 @@ def _purpose(text: str) -> Purpose:
         return Purpose(text)
     except ValueError as error:
         raise StudyError(
-            f"Purpose {text!r} is not known. Choose one of: {', '.join(Purpose)}."
+            Message(
+                N_("Purpose {text!r} is not known. Choose one of: {names}."),
+                text=text,
+                names=", ".join(Purpose),
+            )
         ) from error
 
 
@@ -317,5 +324,9 @@ def _setting(text: str) -> SessionSetting:
         return SessionSetting(text)
     except ValueError as error:
         raise StudyError(
-            f"Setting {text!r} is not known. Choose one of: {', '.join(SessionSetting)}."
+            Message(
+                N_("Setting {text!r} is not known. Choose one of: {names}."),
+                text=text,
+                names=", ".join(SessionSetting),
+            )
         ) from error

@@ -1,6 +1,7 @@
 // The alerts that stand, on every page. A page that follows the live feed hands them over; any other one has a stream
 // of its own, only while it is seen.
 
+import { _ } from "./messages.js";
 import { localTime } from "./page.js";
 
 const SHOWN = 3;
@@ -22,7 +23,7 @@ function lineOf(alert) {
   rule.textContent = alert.rule;
   text.textContent = alert.text;
   since.className = "hint";
-  since.textContent = `since ${localTime(alert.since)}`;
+  since.textContent = _("since {raised_ms}", { raised_ms: localTime(alert.since) });
   line.append(rule, " ", text, " ", since);
   return line;
 }
@@ -55,7 +56,7 @@ export function showAlerts(message) {
   if (banner.dataset.shown !== shown) {
     banner.dataset.shown = shown;
     document.getElementById("alert-lines").replaceChildren(...unseen.slice(0, SHOWN).map(lineOf));
-    document.getElementById("alert-link").textContent = unseen.length > SHOWN ? `All ${unseen.length} alerts` : "Alerts";
+    document.getElementById("alert-link").textContent = unseen.length > SHOWN ? _("All {unseen} alerts", { unseen: unseen.length }) : _("Alerts");
     banner.hidden = unseen.length === 0;
   }
   if (isNew && message.sound) sound();

@@ -1,5 +1,7 @@
 // Shows only the fields of the analysis form that the present choices need; those hidden are not sent.
 
+import { _ } from "./messages.js";
+
 const form = document.querySelector("[data-analysis-form]");
 
 function adapt() {
@@ -20,9 +22,9 @@ async function copySentence(button) {
   window.getSelection().selectAllChildren(text);
   try {
     await navigator.clipboard.writeText(text.textContent);
-    button.textContent = "Copied";
+    button.textContent = _("Copied");
   } catch {
-    button.textContent = "Selected";
+    button.textContent = _("Selected");
   }
 }
 

@@ -2,14 +2,36 @@
 // same data as a table. The script of Plotly is large; it is loaded once, when the first chart is there. Charts that are
 // seen are drawn first, the others one by one while the browser has nothing else to do.
 
+import { LOCALE, isForeign } from "./messages.js";
 import { localTime } from "./page.js";
 
-const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, doubleClick: false, scrollZoom: false };
+const CONFIG = { locale: isForeign ? LOCALE : "en", displayModeBar: false, displaylogo: false, responsive: true, doubleClick: false, scrollZoom: false };
 // Plotly adds style elements, which our policy forbids, where nothing has these ids; app.css has the rules.
 const STYLE_IDS = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
 const LABEL_GAP = 10;
 const drawn = new Map();
 let loading = null;
+
+/** Names of days and months, and the marks in numbers, as the browser knows them. */
+function localeOfCharts() {
+  const names = (count, day, form) => [...Array(count).keys()].map((index) => new Date(2023, ...day(index)).toLocaleDateString(LOCALE, form));
+  const week = (index) => [0, 1 + index]; // 2023 began on a Sunday
+  const year = (index) => [index, 1];
+  const format = {
+    days: names(7, week, { weekday: "long" }),
+    shortDays: names(7, week, { weekday: "short" }),
+    months: names(12, year, { month: "long" }),
+    shortMonths: names(12, year, { month: "short" }),
+    date: "%d.%m.%Y",
+    year: "%Y",
+    month: "%b %Y",
+    dayMonth: "%-d %b",
+    dayMonthYear: "%-d %b %Y",
+    decimal: (1.5).toLocaleString(LOCALE).charAt(1),
+    thousands: (11111).toLocaleString(LOCALE).charAt(2),
+  };
+  return { moduleType: "locale", name: LOCALE, dictionary: {}, format };
+}
 
 function loadPlotly() {
   loading ??= new Promise((resolve, reject) => {
@@ -21,7 +43,10 @@ function loadPlotly() {
     }
     const script = document.createElement("script");
     script.src = document.querySelector("meta[name=plotly-script]")?.content ?? "/static/plotly.min.js";
-    script.onload = () => resolve(window.Plotly);
+    script.onload = () => {
+      if (isForeign) window.Plotly.register(localeOfCharts());
+      resolve(window.Plotly);
+    };
     script.onerror = () => reject(new Error("the chart script could not be loaded"));
     document.head.append(script);
   });

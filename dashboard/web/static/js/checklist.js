@@ -1,5 +1,6 @@
 // What to look at before a session starts: camera, face and light, strap, cuff, clock, disk. Only while none is open.
 
+import { _, figure } from "./messages.js";
 import { ago, deviceNow, span } from "./page.js";
 
 const SILENT_MS = 10000;
@@ -11,51 +12,51 @@ const BAD = "badge-bad";
 
 function camera(standing) {
   const state = standing.message?.camera.state;
-  if (standing.feed !== "online" || state === undefined) return [standing.reason || "not known yet", CARE];
-  if (state === "closed") return ["closed: opens with the session", ""];
-  return standing.reason ? [standing.reason, BAD] : ["gives pictures", GOOD];
+  if (standing.feed !== "online" || state === undefined) return [standing.reason || _("not known yet"), CARE];
+  if (state === "closed") return [_("closed: opens with the session"), ""];
+  return standing.reason ? [standing.reason, BAD] : [_("gives pictures"), GOOD];
 }
 
 function strap(standing, latest) {
-  if (standing.feed !== "online") return ["not known", CARE];
+  if (standing.feed !== "online") return [_("not known"), CARE];
   const reading = latest.get("heart_rate");
-  if (!reading || reading.flags?.includes("manual")) return ["no strap speaks", ""];
+  if (!reading || reading.flags?.includes("manual")) return [_("no strap speaks"), ""];
   const age = deviceNow() - reading.at;
-  if (age > SILENT_MS) return [`silent for ${span(age)}`, CARE];
-  if (reading.flags?.includes("contact_lost")) return ["no contact with the skin", CARE];
-  return [`speaks, ${Math.round(reading.value)} /min`, GOOD];
+  if (age > SILENT_MS) return [_("silent for {span}", { span: span(age) }), CARE];
+  if (reading.flags?.includes("contact_lost")) return [_("no contact with the skin"), CARE];
+  return [_("speaks, {value} /min", { value: Math.round(reading.value) }), GOOD];
 }
 
 function cuff(latest) {
   const reading = latest.get("systolic");
-  if (!reading) return ["no reading yet", ""];
+  if (!reading) return [_("no reading yet"), ""];
   const age = deviceNow() - reading.at;
-  return [`last reading ${ago(age)}`, age < RECENT_MS ? GOOD : ""];
+  return [_("last reading {ago}", { ago: ago(age) }), age < RECENT_MS ? GOOD : ""];
 }
 
 function clock(standing) {
   const isSet = standing.feed === "online" ? standing.message?.clock_synchronised : undefined;
-  if (isSet === undefined) return ["not known yet", CARE];
-  return isSet ? ["set by the network", GOOD] : ["not set by the network: times may be wrong", CARE];
+  if (isSet === undefined) return [_("not known yet"), CARE];
+  return isSet ? [_("set by the network"), GOOD] : [_("not set by the network: times may be wrong"), CARE];
 }
 
 function disk(health) {
   const free = health?.disk?.free_bytes;
-  if (free === undefined) return ["not known yet", ""];
-  const text = free >= 1e9 ? `${(free / 1e9).toFixed(1)} GB free` : `${Math.round(free / 1e6)} MB free`;
+  if (free === undefined) return [_("not known yet"), ""];
+  const text = free >= 1e9 ? _("{size} free", { size: `${figure(free / 1e9, 1)} GB` }) : _("{size} free", { size: `${Math.round(free / 1e6)} MB` });
   return [text, free < LITTLE_DISK ? BAD : GOOD];
 }
 
 /** Show the list; face is [words, isGood] of the newest picture, or null where there is none of now. */
 export function showChecklist(holder, { standing, face, latest, health }) {
-  const seen = face === null ? ["no picture now", ""] : [face[0], face[1] ? GOOD : CARE];
+  const seen = face === null ? [_("no picture now"), ""] : [face[0], face[1] ? GOOD : CARE];
   const lines = [
-    ["Camera", camera(standing)],
-    ["Face and light", seen],
-    ["Strap", strap(standing, latest)],
-    ["Cuff", cuff(latest)],
-    ["Clock", clock(standing)],
-    ["Disk", disk(standing.feed === "online" ? health : null)],
+    [_("Camera"), camera(standing)],
+    [_("Face and light"), seen],
+    [_("Strap"), strap(standing, latest)],
+    [_("Cuff"), cuff(latest)],
+    [_("Clock"), clock(standing)],
+    [_("Disk"), disk(standing.feed === "online" ? health : null)],
   ];
   const text = JSON.stringify(lines);
   if (holder.dataset.shown === text) return;

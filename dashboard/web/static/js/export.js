@@ -1,5 +1,7 @@
 // Empty fields are not sent, sessions must be chosen before they can be exported, and the page follows a preparation.
 
+import { _ } from "./messages.js";
+
 for (const form of document.querySelectorAll("form")) {
   for (const hidden of form.querySelectorAll("input[type=hidden]")) {
     form.addEventListener("submit", () => {
@@ -32,7 +34,7 @@ if (preparing) {
     const found = answer?.ok ? await answer.json() : null;
     if (found?.state === "preparing") {
       bar.value = found.share;
-      text.textContent = `${Math.floor(100 * found.share)} % done. This page shows when it is ready; you may leave it meanwhile.`;
+      text.textContent = _("{share} % done. This page shows when it is ready; you can leave it and come back.", { share: Math.floor(100 * found.share) });
     } else if (found || answer?.status === 404) {
       location.replace("/export");
       return;

@@ -2,6 +2,7 @@
 // second and the agent speaks each second: whoever is silent for longer is called so.
 
 import { feedAlerts, showAlerts } from "./alerts.js";
+import { _ } from "./messages.js";
 import { deviceNow, localTime, setDeviceClock, span } from "./page.js";
 
 const SILENT_MS = 2400;
@@ -11,11 +12,11 @@ const SLEPT_MS = 3000; // a page that was frozen, or whose machine slept, did no
 const SKEW_MS = 5000;
 const SPOKEN_BY_THE_AGENT = ["expression", "vital", "health", "state"];
 const AGENT_STATES = {
-  connecting: ["connecting", "", ""],
-  online: ["agent running", "badge-good", ""],
-  silent: ["agent not answering", "badge-bad", "The agent does not answer. What it saw last is not shown; nobody knows whether it records. If this lasts, start it anew."],
-  offline: ["agent offline", "badge-bad", ""],
-  lost: ["dashboard not reachable", "badge-bad", "The dashboard cannot be reached. Nothing here is of now. This page connects again by itself."],
+  connecting: [_("connecting"), "", ""],
+  online: [_("agent running"), "badge-good", ""],
+  silent: [_("agent not answering"), "badge-bad", _("The agent does not answer. What it saw last is not shown; nobody knows whether it records. If this lasts, start it anew.")],
+  offline: [_("agent offline"), "badge-bad", ""],
+  lost: [_("dashboard not reachable"), "badge-bad", _("The dashboard cannot be reached. Nothing here is of now. This page connects again by itself.")],
 };
 
 function setText(element, text) {
@@ -41,8 +42,13 @@ function showSkew() {
   const notice = document.getElementById("clock-notice");
   notice.hidden = Math.abs(skew) < SKEW_MS;
   if (notice.hidden) return;
-  const way = skew > 0 ? "ahead of" : "behind";
-  setText(notice, `The clock of this browser is ${span(Math.abs(skew))} ${way} the device’s, which says ${localTime(deviceNow(), "short")}. Times here are the device’s. Set the one that is wrong.`);
+  const places = { span: span(Math.abs(skew)), time: localTime(deviceNow(), "short") };
+  setText(
+    notice,
+    skew > 0
+      ? _("The clock of this browser is {span} ahead of the device’s, which says {time}. Times here are the device’s. Set the one that is wrong.", places)
+      : _("The clock of this browser is {span} behind the device’s, which says {time}. Times here are the device’s. Set the one that is wrong.", places),
+  );
 }
 
 /** Call handlers[type](message) for each live message; onState(name) when the agent or the dashboard comes or goes. */

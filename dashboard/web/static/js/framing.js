@@ -1,5 +1,7 @@
 // Whether a face stands well in the picture, told without the picture: its place, its size, light and pose.
 
+import { _ } from "./messages.js";
+
 const ZONE = { x: 0.15, y: 0.05, width: 0.7, height: 0.9 }; // shares of the picture: beyond it a nod leaves the picture
 const LEAST_PX = 24; // height of a face below which none is read (edge_agent/vision/quality.py)
 const WANTED_PX = 48; // height from which more pixels add nothing
@@ -9,35 +11,36 @@ const ORDER = ["cut_off", "too_small", "turned_away", "too_dark", "too_bright", 
 
 function place([x, y, width, height]) {
   const off = [];
-  if (x < ZONE.x) off.push("left");
-  if (x + width > ZONE.x + ZONE.width) off.push("right");
-  if (y < ZONE.y) off.push("high");
-  if (y + height > ZONE.y + ZONE.height) off.push("low");
-  const crosses = off.includes("left") && off.includes("right");
-  if (crosses || (off.includes("high") && off.includes("low"))) return ["too close", false];
-  return off.length ? [`too far ${off.join(" and ")}`, false] : ["in the zone", true];
+  const isWide = x < ZONE.x && x + width > ZONE.x + ZONE.width;
+  const isTall = y < ZONE.y && y + height > ZONE.y + ZONE.height;
+  if (x < ZONE.x) off.push(_("too far left"));
+  if (x + width > ZONE.x + ZONE.width) off.push(_("too far right"));
+  if (y < ZONE.y) off.push(_("too high"));
+  if (y + height > ZONE.y + ZONE.height) off.push(_("too low"));
+  if (isWide || isTall) return [_("too close"), false];
+  return off.length ? [off.join(", "), false] : [_("in the zone"), true];
 }
 
 function size(px) {
-  const text = `${Math.round(px)} px, ${WANTED_PX} wanted`;
-  if (px < LEAST_PX) return [`${text}: come closer`, false];
-  return [px < WANTED_PX ? `${text}: closer is better` : text, px >= WANTED_PX];
+  const text = _("{px} px, {wanted} wanted", { px: Math.round(px), wanted: WANTED_PX });
+  if (px < LEAST_PX) return [`${text}: ${_("come closer")}`, false];
+  return [px < WANTED_PX ? `${text}: ${_("closer is better")}` : text, px >= WANTED_PX];
 }
 
 function judged(flaw, bad, good) {
   if (bad[flaw]) return [bad[flaw], false];
   const last = Math.max(...Object.keys(bad).map((name) => ORDER.indexOf(name)));
-  return flaw && ORDER.indexOf(flaw) < last ? ["not judged yet", null] : [good, true];
+  return flaw && ORDER.indexOf(flaw) < last ? [_("not judged yet"), null] : [good, true];
 }
 
 /** What is said of a face of a message of type expression: [words, isGood] for place, size, light and pose; null is neither. */
 export function framing(face, frame) {
   if (!face) return [NOTHING, NOTHING, NOTHING, NOTHING];
   return [
-    face.flaw === "cut_off" ? ["cut off by the edge", false] : place(face.box),
+    face.flaw === "cut_off" ? [_("cut off by the edge"), false] : place(face.box),
     size(face.box[3] * frame.height),
-    judged(face.flaw, { too_dark: "too dark: add light from the front", too_bright: "too bright" }, "enough"),
-    judged(face.flaw, { turned_away: "turned away" }, "towards the camera"),
+    judged(face.flaw, { too_dark: _("too dark: add light from the front"), too_bright: _("too bright") }, _("enough")),
+    judged(face.flaw, { turned_away: _("turned away") }, _("towards the camera")),
   ];
 }
 
@@ -54,7 +57,7 @@ export function showFraming(list, badge, face, frame) {
     place.dataset.good = isGood ?? "";
   });
   const isReady = Boolean(face) && !face.flaw && said.every(([, isGood]) => isGood);
-  setText(badge, isReady ? "ready" : "not ready");
+  setText(badge, isReady ? _("ready") : _("not ready"));
   badge.classList.toggle("badge-good", isReady);
 }
 

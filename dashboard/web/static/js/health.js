@@ -1,33 +1,34 @@
 // The agent's part of the health page, filled from the live feed.
 
 import { followFeed } from "./feed.js";
+import { _, figure, thousands } from "./messages.js";
 import { ago, deviceNow, localTime } from "./page.js";
 import { Standing, brokerState } from "./standing.js";
 
 const byId = (id) => document.getElementById(id);
 const known = (value, write) => (value === null || value === undefined ? null : write(value));
 
-const REASONS = { budget: "processor budget", heat: "heat" };
-const EFFORTS = { every_frame: "all", by_need: "as needed", sparing: "sparingly: processor budget" };
+const REASONS = { budget: _("processor budget"), heat: _("heat") };
+const EFFORTS = { every_frame: _("all"), by_need: _("as needed"), sparing: _("sparingly: processor budget") };
 
 /** What is shown, one line a tile: name, and how to read it from the message; null leaves the tile out. */
 const TILES = [
-  ["Running for", (h) => known(h.uptime_seconds, duration)],
-  ["Frames per second", (h) => known(h.camera?.fps, (v) => v.toFixed(1))],
-  ["Faces read in", (h) => known(h.camera?.readings_per_second, (v) => `${v.toFixed(1)} of them (${EFFORTS[h.camera.effort]})`)],
-  ["Frame rate limit", (h) => known(h.camera?.fps_limit, (v) => `${v.toFixed(1)} per second (${REASONS[h.camera.limited_by]})`)],
-  ["Age of the last frame", (h, now) => known((now ?? h).camera?.frame_age_seconds, (v) => `${v.toFixed(1)} s`)],
-  ["Frames dropped", (h) => known(h.camera?.frames_dropped, (v) => v.toLocaleString())],
-  ["Processor", (h) => known(h.temperature_celsius, (v) => `${v.toFixed(0)} °C`)],
-  ["Load, 1 min", (h) => known(h.load_1_minute, (v) => v.toFixed(2))],
-  ["Disk free", (h) => known(h.disk?.free_bytes, size)],
-  ["Memory of the agent", (h) => known(h.memory?.process_bytes, size)],
-  ["Rows waiting", (h) => known(h.recorder?.queue_depth, (v) => v.toLocaleString())],
-  ["Rows lost", (h) => known(h.recorder?.rows_dropped, (v) => v.toLocaleString())],
-  ["Last good copy", (h) => known(h.copies, ({ last_good_age_seconds: age }) => (age === null ? "none" : `${duration(age)} ago`))],
+  [_("Running for"), (h) => known(h.uptime_seconds, duration)],
+  [_("Frames per second"), (h) => known(h.camera?.fps, (v) => figure(v, 1))],
+  [_("Faces read in"), (h) => known(h.camera?.readings_per_second, (v) => _("{rate} of them ({effort})", { rate: figure(v, 1), effort: EFFORTS[h.camera.effort] }))],
+  [_("Frame rate limit"), (h) => known(h.camera?.fps_limit, (v) => _("{rate} per second ({reason})", { rate: figure(v, 1), reason: REASONS[h.camera.limited_by] }))],
+  [_("Age of the last frame"), (h, now) => known((now ?? h).camera?.frame_age_seconds, (v) => `${figure(v, 1)} s`)],
+  [_("Frames dropped"), (h) => known(h.camera?.frames_dropped, (v) => thousands(v))],
+  [_("Processor"), (h) => known(h.temperature_celsius, (v) => `${v.toFixed(0)} °C`)],
+  [_("Load, 1 min"), (h) => known(h.load_1_minute, (v) => figure(v, 2))],
+  [_("Disk free"), (h) => known(h.disk?.free_bytes, size)],
+  [_("Memory of the agent"), (h) => known(h.memory?.process_bytes, size)],
+  [_("Rows waiting"), (h) => known(h.recorder?.queue_depth, (v) => thousands(v))],
+  [_("Rows lost"), (h) => known(h.recorder?.rows_dropped, (v) => thousands(v))],
+  [_("Last good copy"), (h) => known(h.copies, ({ last_good_age_seconds: age }) => (age === null ? _("none") : _("{span} ago", { span: duration(age) })))],
   ["MQTT", (h, now) => known((now?.broker ?? h.mqtt)?.state, (v) => brokerState(v)[0])],
-  ["Power", (h) => known(h.throttling, (t) => (t.under_voltage ? "too low" : t.under_voltage_since_start ? "was too low" : "good"))],
-  ["Clock", (h) => known(h.clock_synchronised, (v) => (v ? "set by network" : "not synchronised"))],
+  [_("Power supply"), (h) => known(h.throttling, (t) => (t.under_voltage ? _("too low") : t.under_voltage_since_start ? _("was too low") : _("good")))],
+  [_("Clock"), (h) => known(h.clock_synchronised, (v) => (v ? _("set by network") : _("not synchronised")))],
 ];
 
 function duration(seconds) {
@@ -37,7 +38,7 @@ function duration(seconds) {
 }
 
 function size(bytes) {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(0)} MB`;
+  return bytes >= 1e9 ? `${figure(bytes / 1e9, 1)} GB` : `${(bytes / 1e6).toFixed(0)} MB`;
 }
 
 function element(tag, className, text) {
@@ -49,10 +50,10 @@ function element(tag, className, text) {
 
 /** A tile for each Bluetooth sensor: connected or not, contact, battery. */
 function sensorTile({ source, connected, contact, battery_percent: battery }) {
-  const said = [connected ? "connected" : "away"];
-  if (contact === false) said.push("no contact");
-  if (battery !== null) said.push(`battery ${battery} %`);
-  return [`Sensor ${source.replace(/^ble:/, "")}`, said.join(", ")];
+  const said = [connected ? _("connected") : _("away")];
+  if (contact === false) said.push(_("no contact"));
+  if (battery !== null) said.push(_("battery {share} %", { share: battery }));
+  return [_("Sensor {name}", { name: source.replace(/^ble:/, "") }), said.join(", ")];
 }
 
 const standing = new Standing();
@@ -62,14 +63,14 @@ let report = null; // the newest of the agent, which it gives each minute and wh
 function written() {
   const at = Date.parse(report.at) || Number(report.at);
   const when = `${localTime(at, "time")}, ${ago(deviceNow() - at)}`;
-  return standing.feed === "online" ? `Reported at ${when}` : `Not of now: last reported at ${when}`;
+  return standing.feed === "online" ? _("Reported at {when}", { when }) : _("Not of now: last reported at {when}", { when });
 }
 
 function tile(name, value) {
   const made = element("div", "tile", "");
   const isNow = standing.feed === "online";
   made.append(element("div", "tile-name", name), element("div", "tile-value", isNow ? value : "–"));
-  if (!isNow) made.append(element("div", "tile-note", `was ${value}`));
+  if (!isNow) made.append(element("div", "tile-note", _("was {value}", { value })));
   return made;
 }
 

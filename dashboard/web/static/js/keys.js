@@ -1,22 +1,24 @@
 // The sheet of keys, which "?" opens: what every page knows, and what the present one does.
 
+import { _ } from "./messages.js";
+
 const EVERYWHERE = [
-  [["?"], "this sheet"],
-  [["Tab"], "the next link, field or button; the first one leads to the content"],
-  [["Shift", "Tab"], "the one before"],
-  [["Enter"], "follow a link, press a button"],
-  [["Space"], "press a button, tick a box, open a fold"],
-  [["Esc"], "close this sheet"],
+  [["?"], _("this sheet")],
+  [["Tab"], _("the next link, field or button; the first one leads to the content")],
+  [["Shift", "Tab"], _("the one before")],
+  [["Enter"], _("follow a link, press a button")],
+  [["Space"], _("press a button, tick a box, open a fold")],
+  [["Esc"], _("close this sheet")],
 ];
 const OF_PAGES = {
-  "/live": ["Live, while a session is open", [[["1 to 9"], "start the condition of that number, or end it"]]],
-  "/protocol": ["Protocol", [
-    [["Space"], "start, pause, resume"],
-    [["←"], "repeat the present step"],
-    [["→"], "skip it"],
-    [["Esc"], "end the protocol, after a question"],
+  "/live": [_("Live, while a session is open"), [[[_("1 to 9")], _("start the condition of that number, or end it")]]],
+  "/protocol": [_("Protocol"), [
+    [["Space"], _("start, pause, resume")],
+    [["←"], _("repeat the present step")],
+    [["→"], _("skip it")],
+    [["Esc"], _("end the protocol, after a question")],
   ]],
-  "/trends": ["Trends, with the mouse", [[["Shift"], "hold it and drag to move; drag alone zooms, a double click zooms out"]]],
+  "/trends": [_("Trends, with the mouse"), [[["Shift"], _("hold it and drag to move; drag alone zooms, a double click zooms out")]]],
 };
 
 function piece(tag, ...content) {
@@ -39,11 +41,11 @@ function made() {
   sheet.id = "keys";
   sheet.className = "card stack-tight keys";
   sheet.setAttribute("aria-labelledby", "keys-title");
-  const title = piece("h2", "Keys");
+  const title = piece("h2", _("Keys"));
   title.id = "keys-title";
   const [name, own] = OF_PAGES[window.location.pathname] ?? ["", []];
-  sheet.append(title, ...(own.length ? [piece("h3", name), listOf(own), piece("h3", "Everywhere")] : []), listOf(EVERYWHERE));
-  const button = piece("button", "Close");
+  sheet.append(title, ...(own.length ? [piece("h3", name), listOf(own), piece("h3", _("Everywhere"))] : []), listOf(EVERYWHERE));
+  const button = piece("button", _("Close"));
   button.className = "button-quiet";
   const form = piece("form", button);
   form.method = "dialog";

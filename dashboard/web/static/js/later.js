@@ -2,6 +2,8 @@
 // near the window, is looked for by the browser's search or by an address with #, or is to be printed. They are folded
 // or far down, and larger than all the rest. Without scripts each is a link to the whole page.
 
+import { _ } from "./messages.js";
+
 const NEAR = "400px 0px";
 const answer = document.querySelector("[data-answer]")?.dataset.answer;
 const places = () => [...document.querySelectorAll("[data-part]:has(> a[data-later])")];
@@ -15,8 +17,8 @@ function say(text) {
 function putIn(text) {
   const page = new DOMParser().parseFromString(text, "text/html");
   const found = page.querySelector("[data-answer]")?.dataset.answer;
-  if (found === undefined) return say("It could not be loaded. Open the whole page");
-  if (found !== answer) return say("The data have changed. Open the whole page");
+  if (found === undefined) return say(_("It could not be loaded. Open the whole page"));
+  if (found !== answer) return say(_("The data have changed. Open the whole page"));
   for (const place of places()) {
     const part = page.querySelector(`[data-part="${place.dataset.part}"]`);
     if (part) place.replaceWith(document.adoptNode(part));
@@ -28,7 +30,7 @@ async function fetchParts(address) {
   try {
     putIn(await (await fetch(address)).text());
   } catch {
-    say("It could not be loaded. Open the whole page");
+    say(_("It could not be loaded. Open the whole page"));
     coming = null; // the next reason to load them tries again
   }
 }
@@ -49,7 +51,7 @@ function bringForPaper() {
     request.send();
     putIn(request.responseText);
   } catch {
-    say("It could not be loaded. Open the whole page");
+    say(_("It could not be loaded. Open the whole page"));
   }
 }
 

@@ -3,6 +3,7 @@
 import { showChecklist } from "./checklist.js";
 import { followFeed } from "./feed.js";
 import { showFraming, zoneOf } from "./framing.js";
+import { _, figure, ngettext, said } from "./messages.js";
 import { ago, deviceNow, span } from "./page.js";
 import { bindSession } from "./session.js";
 import { Standing } from "./standing.js";
@@ -15,13 +16,13 @@ const UNREAD_MS = 1000; // one frame that is blurred is no news
 const SPARK_MS = 300000;
 const COMMIT_MS = 12000; // the recorder writes every ten seconds
 const FLAWS = {
-  cut_off: "The face is cut off by the edge of the picture",
-  too_small: "The face is too small: come closer to the camera",
-  turned_away: "The face is turned away from the camera",
-  too_dark: "The face is too dark: add light from the front",
-  too_bright: "The face is too bright: take light away",
-  blurred: "The face is blurred: hold still, or clean the lens",
-  covered: "Mouth or eyes are covered: take off mask or dark glasses, and keep hands away",
+  cut_off: _("The face is cut off by the edge of the picture"),
+  too_small: _("The face is too small: come closer to the camera"),
+  turned_away: _("The face is turned away from the camera"),
+  too_dark: _("The face is too dark: add light from the front"),
+  too_bright: _("The face is too bright: take light away"),
+  blurred: _("The face is blurred: hold still, or clean the lens"),
+  covered: _("Mouth or eyes are covered: take off mask or dark glasses, and keep hands away"),
 };
 const byId = (id) => document.getElementById(id);
 const percent = (value) => `${Math.round(value * 100)} %`;
@@ -62,7 +63,7 @@ function showValence(value) {
   const knob = byId("valence-knob");
   knob.hidden = value === null;
   if (value !== null) knob.style.left = `${(value + 1) * 50}%`;
-  byId("valence-value").textContent = value === null ? "–" : value.toFixed(2).replace("-", "−");
+  byId("valence-value").textContent = value === null ? "–" : figure(value, 2).replace("-", "−");
 }
 
 function showPlace(message) {
@@ -81,8 +82,8 @@ function showPlace(message) {
     }),
   );
   const count = message.faces.length;
-  const text = count === 0 ? "No face in the picture." : count === 1 ? "One face in the picture." : `${count} faces; the participant’s has the thick frame.`;
-  setPlaceText(`${text} No picture leaves the agent.`);
+  const text = count === 0 ? _("No face in the picture.") : ngettext("One face in the picture.", "{n} faces; the participant’s has the thick frame.", count);
+  setPlaceText(`${text} ${_("No picture leaves the agent.")}`);
 }
 
 function setPlaceText(text) {
@@ -100,9 +101,9 @@ function showNothing(reason) {
 function showFace(face) {
   const label = face.emotion ?? "uncertain";
   const detail = face.emotion
-    ? `${percent(face.smoothed[face.emotion])} of the smoothed probability`
-    : "No clear expression";
-  showLabel(label, detail, label);
+    ? _("{share} of the smoothed probability", { share: percent(face.smoothed[face.emotion]) })
+    : _("No clear expression");
+  showLabel(said(label), detail, label);
   showBars(face.smoothed);
   showValence(face.valence ?? null);
 }
@@ -126,8 +127,8 @@ function ageOfLast() {
 /** Why nothing is shown as present; empty while pictures come and are read. */
 function whyNothing() {
   if (standing.reason) return standing.reason;
-  if (last === null) return "No picture yet";
-  if (ageOfLast() > standing.lateMs) return `No picture was read for ${span(ageOfLast())}`;
+  if (last === null) return _("No picture yet");
+  if (ageOfLast() > standing.lateMs) return _("No picture was read for {span}", { span: span(ageOfLast()) });
   return "";
 }
 
@@ -135,8 +136,8 @@ function whyNothing() {
 function faceNow(reason) {
   if (reason) return null;
   const face = last.message.faces.find((candidate) => candidate.primary);
-  if (!face) return ["No face in the picture", false];
-  return face.flaw ? [FLAWS[face.flaw] ?? "The face cannot be read", false] : ["the face is read", true];
+  if (!face) return [_("No face in the picture"), false];
+  return face.flaw ? [FLAWS[face.flaw] ?? _("The face cannot be read"), false] : [_("the face is read"), true];
 }
 
 function show() {
@@ -157,9 +158,9 @@ function show() {
   showPlace(message);
   const face = message.faces.find((candidate) => candidate.primary);
   showFraming(byId("framing"), byId("framing-ready"), face, message.frame);
-  if (!face) showNothing("No face in the picture");
+  if (!face) showNothing(_("No face in the picture"));
   else if (!face.flaw) showFace(face);
-  else if (performance.now() - readAt > UNREAD_MS) showNothing(FLAWS[face.flaw] ?? "The face cannot be read");
+  else if (performance.now() - readAt > UNREAD_MS) showNothing(FLAWS[face.flaw] ?? _("The face cannot be read"));
   byId("now-age").textContent = face ? `· ${ago(ageOfLast())}` : "";
 }
 

@@ -1,9 +1,11 @@
 // Says that the answer is being computed once somebody has asked for it.
 
+import { _ } from "./messages.js";
+
 for (const link of document.querySelectorAll("[data-takes-long]")) {
   link.addEventListener("click", () => {
     link.setAttribute("aria-busy", "true");
-    link.textContent = "Computing every set of choices …";
+    link.textContent = _("Computing every set of choices …");
   });
 }
 

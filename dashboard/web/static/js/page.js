@@ -1,10 +1,12 @@
 // What every page does: times in the reader's zone, confirmation before what cannot be undone.
 
+import { LOCALE, _ } from "./messages.js";
+
 const FORMS = {
-  datetime: { dateStyle: "medium", timeStyle: "short" },
+  datetime: { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" },
   date: { dateStyle: "medium" },
-  time: { timeStyle: "medium" },
-  short: { timeStyle: "short" },
+  time: { timeStyle: "medium", hourCycle: "h23" },
+  short: { timeStyle: "short", hourCycle: "h23" },
 };
 const formats = {}; // each made when it is needed: a format takes milliseconds on a slow phone
 
@@ -33,12 +35,12 @@ export function span(ms) {
 
 /** Write how long ago something was. */
 export function ago(ms) {
-  return ms < 2000 ? "now" : `${span(ms)} ago`;
+  return ms < 2000 ? _("now") : _("{span} ago", { span: span(ms) });
 }
 
 /** Write milliseconds in the reader's time zone; form is datetime, date, time or short. */
 export function localTime(ms, form = "datetime") {
-  formats[form] ??= new Intl.DateTimeFormat(undefined, FORMS[form]);
+  formats[form] ??= new Intl.DateTimeFormat(LOCALE, FORMS[form]);
   return formats[form].format(new Date(ms));
 }
 

@@ -147,7 +147,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-const source = new EventSource(`${address}/events`);
+const source = new EventSource(`${address}/events${window.location.search}`);
 source.addEventListener("screen", (event) => {
   const shown = JSON.parse(event.data);
   show(shown);

@@ -1,5 +1,6 @@
 // The page Picture: takes pictures, shows what was read in one, and makes a table of many.
 
+import { _, figure, ngettext, said } from "./messages.js";
 import { drawEvidence, drawPicture, evidenceText } from "./picture_drawing.js";
 import { PictureProblem, decoded, droppedFiles, prepared, readPicture } from "./picture_sending.js";
 
@@ -10,30 +11,30 @@ const PICTURE_NAME = /\.(jpe?g|jfif|png|webp|bmp|tiff?|gif|p[gp]m|heic|heif|avif
 const results = []; // {file, name, answer, problem, remark} in their order
 let working = null; // what ends the present reading
 
-const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+const pictureCount = (count) => ngettext("{n} picture", "{n} pictures", count);
 
 /** Say in words what was read in a face. */
 function nameOf(face) {
-  if (face.flaw) return "not read";
-  return face.uncertain ? "uncertain" : face.emotion;
+  if (face.flaw) return _("not read");
+  return said(face.uncertain ? "uncertain" : face.emotion);
 }
 
 function describe({ name, answer, remark }) {
   const faces = answer.faces.map((face, index) => {
-    const why = face.flaw ? ` (${start.flaws[face.flaw]})` : ` ${percent(Math.max(...Object.values(face.probabilities)))}`;
-    return `${index ? "face" : "Face"} ${index + 1}: ${nameOf(face)}${why}`;
+    const why = face.flaw ? ` (${said(start.flaws[face.flaw])})` : ` ${percent(Math.max(...Object.values(face.probabilities)))}`;
+    return `${_("Face {number}", { number: index + 1 })}: ${nameOf(face)}${why}`;
   });
-  const size = `${name}, ${answer.width} × ${answer.height} pixels${remark ? ` (${remark})` : ""}`;
-  return `${size}. ${faces.length ? `${faces.join("; ")}.` : "No face was found."} Read by ${answer.model.name} ${answer.model.version}.`;
+  const size = `${name}, ${_("{width} × {height} pixels", answer)}${remark ? ` (${remark})` : ""}`;
+  return `${size}. ${faces.length ? `${faces.join("; ")}.` : _("No face was found.")} ${_("Read by {model}.", { model: `${answer.model.name} ${answer.model.version}` })}`;
 }
 
 function faceCard(face, index, picture) {
   const card = byId("face").content.firstElementChild.cloneNode(true);
   const part = (name) => card.querySelector(`[data-${name}]`);
-  part("name").textContent = `Face ${index + 1}: ${nameOf(face)}`;
+  part("name").textContent = `${_("Face {number}", { number: index + 1 })}: ${nameOf(face)}`;
   card.classList.toggle("is-flawed", Boolean(face.flaw));
   if (face.flaw) {
-    part("flaw").textContent = start.flaws[face.flaw];
+    part("flaw").textContent = said(start.flaws[face.flaw]);
     part("flaw").hidden = false;
   }
   for (const line of part("bars").children) {
@@ -41,8 +42,8 @@ function faceCard(face, index, picture) {
     line.querySelector(".bar-fill").style.width = `${value * 100}%`;
     line.querySelector("[data-value]").textContent = percent(value);
   }
-  const doubt = face.flaw ? " What is read in such a face is often wrong, however sure the model is." : "";
-  part("facts").textContent = `Quality ${face.quality.toFixed(2)}, score of the detector ${face.score.toFixed(2)}.${doubt}`;
+  const doubt = face.flaw ? ` ${_("What is read in such a face is often wrong, however sure the model is.")}` : "";
+  part("facts").textContent = _("Quality {quality}, score of the detector {score}.", { quality: figure(face.quality, 2), score: figure(face.score, 2) }) + doubt;
   if (face.evidence) showEvidence(card, face, picture);
   return card;
 }
@@ -53,7 +54,7 @@ function showEvidence(card, face, picture) {
   const show = () => {
     drawEvidence(canvas, picture, face.evidence, select.value);
     const text = evidenceText(face.evidence, select.value);
-    canvas.setAttribute("aria-label", `Evidence for ${select.value}. ${text}`);
+    canvas.setAttribute("aria-label", `${_("Evidence for {emotion}.", { emotion: said(select.value) })} ${text}`);
     card.querySelector("[data-evidence-text]").textContent = text;
   };
   const { probabilities } = face;
@@ -68,7 +69,7 @@ async function show(result, picture = undefined) {
   const { answer } = result;
   byId("shown").hidden = false;
   byId("shown-title").textContent = result.name;
-  byId("shown-text").textContent = describe(result) + (drawn ? "" : " This browser cannot show the picture itself.");
+  byId("shown-text").textContent = describe(result) + (drawn ? "" : ` ${_("This browser cannot show the picture itself.")}`);
   // what was sent may be smaller than the file: boxes and evidence are in pixels of what was sent
   const same = drawn && drawn.width !== answer.width ? await createImageBitmap(drawn, { resizeWidth: answer.width, resizeHeight: answer.height }) : drawn;
   drawPicture(byId("picture"), same, answer);
@@ -105,14 +106,14 @@ function nameCell(result) {
 function addRows(result) {
   const faces = result.answer?.faces ?? [];
   const lines = faces.map((face, index) => [
-    labelled("Face", cell("td", String(index + 1), "number")),
+    labelled(_("Face"), cell("td", String(index + 1), "number")),
     cell("td", nameOf(face)),
-    labelled("Probability", cell("td", face.flaw ? "–" : percent(Math.max(...Object.values(face.probabilities))), "number")),
-    labelled("Quality", cell("td", face.quality.toFixed(2), "number")),
-    cell("td", [face.flaw ? start.flaws[face.flaw] : "", result.remark].filter(Boolean).join("; ")),
+    labelled(_("Probability"), cell("td", face.flaw ? "–" : percent(Math.max(...Object.values(face.probabilities))), "number")),
+    labelled(_("Quality"), cell("td", figure(face.quality, 2), "number")),
+    cell("td", [face.flaw ? said(start.flaws[face.flaw]) : "", result.remark].filter(Boolean).join("; ")),
   ]);
   if (!lines.length) {
-    const only = cell("td", result.problem ?? "no face was found", result.problem ? "is-bad" : "");
+    const only = cell("td", result.problem ?? _("no face was found"), result.problem ? "is-bad" : "");
     only.colSpan = 5;
     lines.push([only]);
   }
@@ -156,7 +157,7 @@ function saveCsv() {
 }
 
 async function readOne(file, signal) {
-  const result = { file, name: file.webkitRelativePath || file.name || "pasted picture", remark: "" };
+  const result = { file, name: file.webkitRelativePath || file.name || _("pasted picture"), remark: "" };
   try {
     const picture = await decoded(file);
     const { body, remark } = await prepared(file, picture, start.limits, start.types);
@@ -181,7 +182,7 @@ function say(text, bad = false) {
 async function readAll(files) {
   const pictures = files.filter((file) => file.type.startsWith("image/") || PICTURE_NAME.test(file.name) || files.length === 1);
   if (!pictures.length) {
-    if (files.length) say("There is no picture among these files.", true);
+    if (files.length) say(_("There is no picture among these files."), true);
     return;
   }
   working?.abort();
@@ -192,15 +193,15 @@ async function readAll(files) {
   try {
     for (const [index, file] of pictures.entries()) {
       byId("share").value = index / pictures.length;
-      say(pictures.length === 1 ? "Reading the picture…" : `Reading picture ${index + 1} of ${pictures.length}…`);
+      say(pictures.length === 1 ? _("Reading the picture…") : _("Reading picture {number} of {all}…", { number: index + 1, all: pictures.length }));
       const result = await readOne(file, own.signal);
       if (result.problem) problems.push(`${result.name}: ${result.problem}`);
     }
-    const read = plural(pictures.length - problems.length, "picture");
-    say(problems.length ? `${read} read. ${problems.slice(0, 3).join(" ")}${problems.length > 3 ? ` ${problems.length} in all were not read; the table says why.` : ""}` : `${read} read.`, problems.length > 0);
+    const read = ngettext("{n} picture read.", "{n} pictures read.", pictures.length - problems.length);
+    say(problems.length ? `${read} ${problems.slice(0, 3).join(" ")}${problems.length > 3 ? ` ${_("{n} in all were not read; the table says why.", { n: problems.length })}` : ""}` : read, problems.length > 0);
   } catch (error) {
     if (!own.signal.aborted) throw error;
-    if (working === own) say(`Stopped. ${plural(results.length, "picture")} in the table.`);
+    if (working === own) say(_("Stopped. In the table: {pictures}.", { pictures: pictureCount(results.length) }));
   } finally {
     if (working === own) byId("working").hidden = true;
   }

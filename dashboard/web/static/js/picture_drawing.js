@@ -1,8 +1,15 @@
 // Draws a picture with the boxes of its faces, and what in a face spoke for and against a category.
 
+import { _, said } from "./messages.js";
+
 const FOR = [213, 94, 0]; // the colours of `affect-edge classify --explain`
 const AGAINST = [0, 114, 178];
 const STRONGEST = 0.8; // opacity of the largest value
+const PLACES = [
+  ...[_("top left"), _("top centre"), _("top right")],
+  ...[_("middle left"), _("middle centre"), _("middle right")],
+  ...[_("bottom left"), _("bottom centre"), _("bottom right")],
+];
 const LONGEST = 1400; // pixels of the drawn picture
 
 /** Draw a picture, or its empty frame where this browser cannot show it; return nothing. */
@@ -87,14 +94,12 @@ export function evidenceText(evidence, category) {
     const index = values.indexOf(value);
     const row = Math.floor(index / rows[0].length) / rows.length;
     const column = (index % rows[0].length) / rows[0].length;
-    const down = ["top", "middle", "bottom"][Math.floor(row * 3)];
-    const along = ["left", "centre", "right"][Math.floor(column * 3)];
-    return `${down} ${along}`;
+    return PLACES[3 * Math.floor(row * 3) + Math.floor(column * 3)];
   };
   const most = Math.max(...values);
   const least = Math.min(...values);
   const parts = [];
-  if (most > 0) parts.push(`most for ${category}: ${place(most)}`);
-  if (least < 0) parts.push(`most against: ${place(least)}`);
-  return parts.length ? `In this face, ${parts.join("; ")}.` : "No region says anything.";
+  if (most > 0) parts.push(_("most for {emotion}: {place}", { emotion: said(category), place: place(most) }));
+  if (least < 0) parts.push(_("most against: {place}", { place: place(least) }));
+  return parts.length ? _("In this face, {parts}.", { parts: parts.join("; ") }) : _("No region says anything.");
 }

@@ -1,5 +1,7 @@
 // Sends pictures to the device, one by one: scaled down where they are too large, again when it is busy.
 
+import { _ } from "./messages.js";
+
 const LARGEST = 0.92; // of the pixels that are read, for a picture that is scaled down
 const TRIES = 30;
 
@@ -24,7 +26,7 @@ async function asJpeg(picture, width, height) {
   context.fillRect(0, 0, width, height);
   context.drawImage(picture, 0, 0, width, height);
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.95));
-  if (!blob) throw new PictureProblem("This browser could not scale the picture down. Do it in another program.");
+  if (!blob) throw new PictureProblem(_("This browser could not scale the picture down. Do it in another program."));
   return blob;
 }
 
@@ -34,15 +36,15 @@ export async function prepared(file, picture, limits, types) {
   const large = file.size > limits.bytes || pixels > limits.pixels;
   const foreign = file.type.startsWith("image/") && !types.includes(file.type);
   if (!picture) {
-    if (file.size > limits.bytes) throw new PictureProblem(`Larger than ${limits.bytes / 1048576} MiB, and this browser cannot scale it down.`);
+    if (file.size > limits.bytes) throw new PictureProblem(_("Larger than {size} MiB, and this browser cannot scale it down.", { size: limits.bytes / 1048576 }));
     return { body: file, remark: "" };
   }
   if (!large && !foreign) return { body: file, remark: "" };
   const scale = Math.min(1, Math.sqrt((LARGEST * limits.pixels) / pixels));
   const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, Math.floor(side * scale)));
   const body = await asJpeg(picture, width, height);
-  if (scale === 1) return { body, remark: "saved as JPEG by this browser" };
-  return { body, remark: `scaled down by this browser from ${picture.width} × ${picture.height}` };
+  if (scale === 1) return { body, remark: _("saved as JPEG by this browser") };
+  return { body, remark: _("scaled down by this browser from {width} × {height}", { width: picture.width, height: picture.height }) };
 }
 
 const pause = (ms, signal) =>
@@ -59,12 +61,12 @@ export async function readPicture(body, signal) {
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const answer = await ask(body, signal);
     if (answer.ok) return answer.json();
-    const { detail } = await answer.json().catch(() => ({ detail: `The dashboard answered ${answer.status}.` }));
-    if (answer.status === 401) throw new PictureProblem("Your login has ended. Reload this page and log in.");
+    const { detail } = await answer.json().catch(() => ({ detail: _("The dashboard answered {status}.", { status: answer.status }) }));
+    if (answer.status === 401) throw new PictureProblem(_("Your login has ended. Reload this page and log in."));
     if (!answer.headers.has("Retry-After")) throw new PictureProblem(detail.replace(/^picture: /, ""));
     await pause(1000 * Number(answer.headers.get("Retry-After")), signal);
   }
-  throw new PictureProblem("The device is busy with other pictures. Send this one later.");
+  throw new PictureProblem(_("The device is busy with other pictures. Send this one later."));
 }
 
 async function ask(body, signal) {
@@ -72,7 +74,7 @@ async function ask(body, signal) {
     return await fetch("/api/v1/picture", { method: "POST", body, signal, headers: { "Content-Type": "application/octet-stream" } });
   } catch (error) {
     if (signal.aborted) throw error;
-    throw new PictureProblem("The dashboard cannot be reached. Send the picture again when it is back.");
+    throw new PictureProblem(_("The dashboard cannot be reached. Send the picture again when it is back."));
   }
 }
 

@@ -1,20 +1,21 @@
 // The operator's page: what the participant sees, what comes next, and the keys that pause, skip and end it.
 
 import { followFeed } from "./feed.js";
+import { _, said as named } from "./messages.js";
 import { ago, deviceNow, localTime, span } from "./page.js";
 
 const TICK_MS = 200;
 const byId = (id) => document.getElementById(id);
 const clock = (ms) => `${Math.floor(Math.ceil(ms / 1000) / 60)}:${String(Math.ceil(ms / 1000) % 60).padStart(2, "0")}`;
 const RUN_STATES = {
-  running: ["running", "badge-good"],
-  paused: ["paused", "badge-warn"],
-  finished: ["finished", "badge-good"],
-  ended: ["ended", "badge-bad"],
+  running: [_("running"), "badge-good"],
+  paused: [_("paused"), "badge-warn"],
+  finished: [_("finished"), "badge-good"],
+  ended: [_("ended"), "badge-bad"],
 };
 const HEART_SILENT_MS = 10000; // a source that speaks all the time is silent after this
 const OLD_MS = 600000;
-const said = { heart_rate: null, systolic: null, diastolic: null };
+const heard = { heart_rate: null, systolic: null, diastolic: null };
 const JUMP_MS = 60000;
 let isOnline = false;
 let state = JSON.parse(byId("protocol-start").textContent);
@@ -44,27 +45,27 @@ function showTime() {
 }
 
 function goText() {
-  if (state.state === "running") return "Pause";
-  return state.begun ? "Resume" : "Start";
+  if (state.state === "running") return _("Pause");
+  return state.begun ? _("Resume") : _("Start");
 }
 
 function show() {
   const screen = isOver() ? undefined : state.screens[state.step];
-  setText("step-title", screen?.title ?? state.state);
-  setText("step-count", screen ? `step ${state.step + 1} of ${state.screens.length}` : "");
-  setText("step-next", isOver() ? "the session has ended" : (state.screens[state.step + 1]?.title ?? "the end"));
-  setText("reason", isOver() && state.reason ? `Ended: ${state.reason}` : state.reason);
+  setText("step-title", screen?.title ?? RUN_STATES[state.state][0]);
+  setText("step-count", screen ? _("step {step} of {all}", { step: state.step + 1, all: state.screens.length }) : "");
+  setText("step-next", isOver() ? _("the session has ended") : (state.screens[state.step + 1]?.title ?? _("the end")));
+  setText("reason", isOver() && state.reason ? _("Ended: {reason}", { reason: state.reason }) : state.reason);
   setText("go-text", goText());
   setText("answers", String(state.answers));
-  setText("condition", state.state === "running" ? (screen?.condition ?? "none") : "none");
+  setText("condition", state.state === "running" ? (screen?.condition ?? _("none")) : _("none"));
   setBadge("run-state", ...RUN_STATES[state.state]);
-  if (state.participant_ready) setBadge("participant-state", "ready", "badge-good");
-  else setBadge("participant-state", state.participant_present ? "open, not ready yet" : "not open", "badge-warn");
+  if (state.participant_ready) setBadge("participant-state", _("ready"), "badge-good");
+  else setBadge("participant-state", state.participant_present ? _("open, not ready yet") : _("not open"), "badge-warn");
   byId("controls").hidden = isOver();
   byId("participant-link").hidden = isOver();
   byId("after").hidden = !isOver();
   byId("problem").hidden = state.problem === "";
-  setText("problem", state.problem && `The protocol cannot be saved: ${state.problem}`);
+  setText("problem", state.problem && _("The protocol cannot be saved: {problem}", { problem: state.problem }));
   for (const [number, line] of [...byId("steps").children].entries()) {
     line.classList.toggle("is-done", number < state.step);
     if (number === state.step && !isOver()) line.setAttribute("aria-current", "step");
@@ -90,7 +91,7 @@ async function press(what) {
   const answer = await fetch(`/api/v1/protocol/${what}`, { method: "POST" }).catch(() => null);
   if (answer?.status === 401) window.location.reload();
   else if (answer?.ok) take(await answer.json());
-  else setText("reason", answer === null ? "The dashboard cannot be reached." : (await answer.json()).detail);
+  else setText("reason", answer === null ? _("The dashboard cannot be reached.") : (await answer.json()).detail);
 }
 
 const toggle = () => press(state.state === "running" ? "pause" : "go");
@@ -122,24 +123,24 @@ window.addEventListener("pagehide", () => source.close());
 byId("participant-address").textContent = new URL(state.participant_path, window.location.href).href;
 
 function onVital(message) {
-  if (!(message.kind in said)) return;
-  const late = (said[message.kind]?.at ?? 0) - message.at; // after a jump of the clock, nothing is late
+  if (!(message.kind in heard)) return;
+  const late = (heard[message.kind]?.at ?? 0) - message.at; // after a jump of the clock, nothing is late
   if (late > 0 && late <= JUMP_MS) return; // an estimate speaks of ten seconds ago: it does not take the place of a measurement
-  said[message.kind] = message;
+  heard[message.kind] = message;
   showVitals();
 }
 
 /** A value with how it was made and its age; who should speak all the time and does not is called silent. */
 function withAge(text, { at, flags }, silentMs) {
-  const made = ["simulated", "estimated"].map((flag) => (flags.includes(flag) ? `, ${flag}` : "")).join("");
+  const made = ["simulated", "estimated"].map((flag) => (flags.includes(flag) ? `, ${named(flag)}` : "")).join("");
   const age = deviceNow() - at;
-  if (!isOnline) return `– (last ${text}${made}, ${ago(age)})`;
-  if (age > silentMs) return `– (silent for ${span(age)}, last ${text}${made})`;
+  if (!isOnline) return `– (${_("last {value}", { value: text + made })}, ${ago(age)})`;
+  if (age > silentMs) return `– (${_("silent for {span}", { span: span(age) })}, ${_("last {value}", { value: text + made })})`;
   return `${text}${made} · ${age > OLD_MS ? localTime(at) : ago(age)}`;
 }
 
 function showVitals() {
-  const { heart_rate: heart, systolic, diastolic } = said;
+  const { heart_rate: heart, systolic, diastolic } = heard;
   if (heart) setText("heart", withAge(`${Math.round(heart.value)} /min`, heart, HEART_SILENT_MS));
   if (!systolic || !diastolic) return;
   const older = systolic.at < diastolic.at ? systolic : diastolic;
@@ -148,7 +149,7 @@ function showVitals() {
 
 function onExpression(message) {
   const face = message.faces.find((candidate) => candidate.primary);
-  setText("expression", (face ? (face.emotion ?? "uncertain") : "no face") + (message.simulated ? ", simulated" : ""));
+  setText("expression", (face ? named(face.emotion ?? "uncertain") : _("no face")) + (message.simulated ? `, ${_("simulated")}` : ""));
 }
 
 function onState(name) {

@@ -1,19 +1,25 @@
 // The bar of the open session: condition buttons, notes, end. Markers are stamped with the time of the press.
 
 import { MarkerQueue } from "./markers.js";
+import { _, ngettext, said } from "./messages.js";
 import { deviceNow, localTime } from "./page.js";
 import { showRecording } from "./standing.js";
 
 const USUAL = ["neutral", "happiness", "anger"];
 const ANSWER_MS = 4000;
-const AWAY = "The dashboard cannot be reached.";
+const AWAY = _("The dashboard cannot be reached.");
 const SAID = {
-  stimulus_start: (label) => `${label} started`,
-  stimulus_end: (label) => `${label} ended`,
-  note: () => "Note added",
-  baseline: () => "Baseline begins: a neutral face for 20 s",
+  stimulus_start: (label) => _("{label} started", { label: said(label) }),
+  stimulus_end: (label) => _("{label} ended", { label: said(label) }),
+  note: () => _("Note added"),
+  baseline: () => _("Baseline begins: a neutral face for 20 s"),
 };
 const byId = (id) => document.getElementById(id);
+
+/** Say that a session has ended. */
+function hasEnded({ id, name, participant }) {
+  return _("{session} of {participant} has ended.", { session: name || _("Session {id}", { id }), participant });
+}
 
 /** Write a length of time as 4:05 or 1:04:05. */
 function clock(ms) {
@@ -47,7 +53,7 @@ export function bindSession(initial) {
       show();
       say(SAID[kind](label));
     },
-    onRefused: (text, { kind, label, at }) => say(`Not set: ${SAID[kind](label)} at ${localTime(at, "time")}. ${text}`, true),
+    onRefused: (text, { kind, label, at }) => say(`${_("Not set: {what}, {time}.", { what: SAID[kind](label), time: localTime(at, "time") })} ${text}`, true),
   });
 
   function mark(kind, label) {
@@ -82,9 +88,9 @@ export function bindSession(initial) {
       if (!ok) throw new Error(content.detail);
       state = content;
       show();
-      showEnded(id, `${name || `Session ${id}`} of ${participant} has ended.`);
+      showEnded(id, hasEnded({ id, name, participant }));
     } catch (error) {
-      say(`The session was not ended. ${error instanceof TypeError || error.name === "TimeoutError" ? AWAY : error.message}`, true);
+      say(`${_("The session was not ended.")} ${error instanceof TypeError || error.name === "TimeoutError" ? AWAY : error.message}`, true);
     } finally {
       byId("session-end").disabled = false;
     }
@@ -93,7 +99,7 @@ export function bindSession(initial) {
   function showEnded(id, text) {
     const link = document.createElement("a");
     link.href = `/study/sessions/${id}`;
-    link.textContent = "Show the session report";
+    link.textContent = _("Show the session report");
     byId("session-ended").replaceChildren(`${text} `, link);
     byId("session-ended").hidden = false;
   }
@@ -102,7 +108,7 @@ export function bindSession(initial) {
     byId("session-waiting").replaceChildren(
       ...queue.waiting.map(({ kind, label, at }) => {
         const line = document.createElement("li");
-        line.textContent = `Waits for the dashboard: ${kind === "note" ? `note “${label}”` : SAID[kind](label)} at ${localTime(at, "time")}`;
+        line.textContent = _("Waits for the dashboard: {what}, {time}", { what: kind === "note" ? _("note “{text}”", { text: label }) : SAID[kind](label), time: localTime(at, "time") });
         return line;
       }),
     );
@@ -115,13 +121,13 @@ export function bindSession(initial) {
     if (state.session === null) return;
     byId("session-ended").hidden = true;
     const count = state.markers.length;
-    const markers = count === 1 ? "1 marker" : `${count} markers`;
+    const markers = ngettext("{n} marker", "{n} markers", count);
     const { name, id, participant, purpose, start, simulated } = state.session;
-    byId("session-name").textContent = name || `Session ${id}`;
+    byId("session-name").textContent = name || _("Session {id}", { id });
     byId("session-code").textContent = participant;
-    byId("session-condition").textContent = condition() ?? "no condition";
+    byId("session-condition").textContent = said(condition() ?? "no condition");
     showTimers();
-    byId("session-facts").textContent = `${purpose}${simulated ? ", simulated" : ""}, since ${localTime(start, "time")}, ${markers}`;
+    byId("session-facts").textContent = [said(purpose), ...(simulated ? [_("simulated")] : []), _("since {raised_ms}", { raised_ms: localTime(start, "time") }), markers].join(", ");
     const used = state.markers.filter((marker) => marker.kind === "stimulus_start").map((marker) => marker.label);
     const labels = [...new Set([...USUAL, ...used])];
     const focused = document.activeElement?.dataset?.condition;
@@ -134,9 +140,9 @@ export function bindSession(initial) {
     button.type = "button";
     button.className = "button-quiet";
     button.dataset.condition = label;
-    button.textContent = label;
+    button.textContent = said(label);
     if (number <= 9) {
-      button.title = `Key ${number}`;
+      button.title = _("Key {number}", { number });
       button.setAttribute("aria-keyshortcuts", String(number));
     }
     button.setAttribute("aria-pressed", String(condition() === label));
@@ -165,7 +171,7 @@ export function bindSession(initial) {
   bindText("note-form", "note", (label) => mark("note", label));
   byId("baseline").addEventListener("click", () => mark("baseline", ""));
   byId("session-end").addEventListener("click", () => {
-    if (window.confirm("End the session now?")) end();
+    if (window.confirm(_("End the session now?"))) end();
   });
   show();
   setInterval(() => document.hidden || showTimers(), 500);
@@ -176,7 +182,7 @@ export function bindSession(initial) {
     const before = state.session;
     state = answer.content;
     show();
-    if (before !== null && state.session === null) showEnded(before.id, `${before.name || `Session ${before.id}`} of ${before.participant} has ended.`);
+    if (before !== null && state.session === null) showEnded(before.id, hasEnded(before));
   }
 
   return {

@@ -1,5 +1,7 @@
 // The last five minutes of a vital sign as a small line: a gap is a gap, and readings far apart are points.
 
+import { _, figure } from "./messages.js";
+
 const SPAN_MS = 300000;
 const WIDTH = 300;
 const HEIGHT = 40;
@@ -86,7 +88,7 @@ export function sparkline(kinds, histories, now) {
     if (lines.length) picture.append(pathOf(lines, colour, "spark-line", x, y));
     if (dots.length) picture.append(pathOf(dots, colour, "spark-dots", x, y));
   }
-  const written = [least, most].map((value) => value.toFixed(digits));
-  const range = written[0] === written[1] ? `steady at ${written[0]}` : `${written[0]} to ${written[1]}`;
+  const written = [least, most].map((value) => figure(value, digits));
+  const range = written[0] === written[1] ? _("steady at {value}", { value: written[0] }) : _("{low} to {high}", { low: written[0], high: written[1] });
   return { picture, text: `5 min: ${range}` };
 }

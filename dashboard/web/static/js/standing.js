@@ -1,30 +1,31 @@
 // How camera and broker stand, from the agent's message of each second, and why there is no picture to speak of.
 
+import { _ } from "./messages.js";
 import { span } from "./page.js";
 
 const FEED = {
-  connecting: "Connecting",
-  silent: "Agent not answering",
-  offline: "Agent not running",
-  lost: "Dashboard not reachable",
+  connecting: _("Connecting"),
+  silent: _("Agent not answering"),
+  offline: _("Agent not running"),
+  lost: _("Dashboard not reachable"),
 };
 const CAMERA = {
-  open: ["camera open", "badge-good"],
-  silent: ["camera gives no picture", "badge-bad"],
-  failed: ["camera failed", "badge-bad"],
-  closed: ["camera closed: no session", ""],
-  ended: ["camera: the file has ended", ""],
+  open: [_("camera open"), "badge-good"],
+  silent: [_("camera gives no picture"), "badge-bad"],
+  failed: [_("camera failed"), "badge-bad"],
+  closed: [_("camera closed: no session"), ""],
+  ended: [_("camera: the file has ended"), ""],
 };
 const BROKER = {
-  connected: ["broker connected", "badge-good"],
-  connecting: ["broker: connecting", ""],
-  silent: ["broker not answering", "badge-bad"],
-  disabled: ["no broker set up", ""],
+  connected: [_("broker connected"), "badge-good"],
+  connecting: [_("broker: connecting"), ""],
+  silent: [_("broker not answering"), "badge-bad"],
+  disabled: [_("no broker set up"), ""],
 };
 
 /** What to call a state of the broker, and the class of its badge. */
 export function brokerState(name) {
-  return BROKER[name] ?? [`broker ${name}`, "badge-bad"];
+  return BROKER[name] ?? [_("broker {name}", { name }), "badge-bad"];
 }
 
 /** Follow {feed: name of followFeed, message: of type state}. */
@@ -50,18 +51,18 @@ export class Standing {
     if (this.feed !== "online") return FEED[this.feed];
     const camera = this.message?.camera;
     if (!camera || camera.state === "open") return "";
-    if (camera.state === "closed") return "Camera closed: no session";
-    if (camera.state === "ended") return "The file of the camera has ended";
+    if (camera.state === "closed") return _("Camera closed: no session");
+    if (camera.state === "ended") return _("The file of the camera has ended");
     const age = 1000 * camera.frame_age_seconds + performance.now() - this.heard;
-    return `No picture for ${span(age)}${camera.reason ? `: ${camera.reason}` : ""}`;
+    return `${_("No picture for {span}", { span: span(age) })}${camera.reason ? `: ${camera.reason}` : ""}`;
   }
 
   /** Show camera and broker in a list; it is always there. */
   show(list) {
     const { camera, broker } = this.feed === "online" && this.message ? this.message : {};
     const entries = [
-      camera ? CAMERA[camera.state] : ["camera not known", "badge-warn"],
-      broker ? brokerState(broker.state) : ["broker not known", "badge-warn"],
+      camera ? CAMERA[camera.state] : [_("camera not known"), "badge-warn"],
+      broker ? brokerState(broker.state) : [_("broker not known"), "badge-warn"],
     ];
     const text = JSON.stringify(entries);
     if (list.dataset.shown === text) return;
@@ -79,7 +80,7 @@ export class Standing {
 
 /** Say on a badge whether the open session is recorded; reason says why not. */
 export function showRecording(badge, reason) {
-  const text = reason === "" ? "recording" : `not recording: ${reason}`;
+  const text = reason === "" ? _("recording") : _("not recording: {reason}", { reason });
   if (badge.textContent === text) return;
   badge.textContent = text;
   badge.className = `badge badge-dot badge-line ${reason === "" ? "badge-good" : "badge-bad"}`;

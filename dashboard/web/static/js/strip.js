@@ -1,5 +1,6 @@
 // Two minutes of smoothed probabilities as a strip of one-second columns; seconds without a face stay empty.
 
+import { said } from "./messages.js";
 import { deviceNow } from "./page.js";
 
 const SECONDS = 120;
@@ -66,7 +67,7 @@ export class Strip {
     const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
     this.text.textContent = [...counts]
       .sort((a, b) => b[1] - a[1])
-      .map(([label, count]) => `${label} ${Math.round((100 * count) / total)} %`)
+      .map(([label, count]) => `${said(label)} ${Math.round((100 * count) / total)} %`)
       .join(", ");
   }
 }

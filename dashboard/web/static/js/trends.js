@@ -13,8 +13,7 @@ const shown = { chart: unpack(figure), alone: new Set() };
 /** The chart with those traces hidden that are not among the chosen ones of their legend. */
 function withAlone(chart) {
   const traces = chart.figure.data.map((trace) => {
-    const own = trace.name.replace(/^last |, least to most$/g, "");
-    const button = document.querySelector(`[data-alone="${CSS.escape(own)}"]`);
+    const button = document.querySelector(`[data-alone="${CSS.escape(trace.meta)}"]`);
     const others = button?.closest("ul").querySelector("[aria-pressed=true]");
     return others && others !== button ? { ...trace, visible: false } : trace;
   });

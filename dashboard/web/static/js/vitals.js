@@ -1,23 +1,24 @@
 // Tiles of the newest vital signs. Kinds with the same title share one tile, as people read systolic and diastolic.
 
+import { _, figure, said } from "./messages.js";
 import { ago, deviceNow, localTime, span } from "./page.js";
 import { Histories, sparkline } from "./sparkline.js";
 
 const FLAGS = {
-  out_of_range: "out of range",
-  contact_lost: "no contact",
-  manual: "entered by hand",
-  estimated: "estimated",
-  imported: "imported",
-  body_movement: "movement during the measurement",
-  cuff_loose: "cuff too loose",
-  irregular_pulse: "irregular pulse",
-  pulse_high: "pulse above the cuff’s range",
-  pulse_low: "pulse below the cuff’s range",
-  improper_position: "wrong arm position",
-  clock_differs: "late, or a clock is wrong",
-  replayed: "replayed",
-  poor_signal: "poor signal",
+  out_of_range: _("out of range"),
+  contact_lost: _("no contact"),
+  manual: _("entered by hand"),
+  estimated: _("estimated"),
+  imported: _("imported"),
+  body_movement: _("movement during the measurement"),
+  cuff_loose: _("cuff too loose"),
+  irregular_pulse: _("irregular pulse"),
+  pulse_high: _("pulse above the cuff’s range"),
+  pulse_low: _("pulse below the cuff’s range"),
+  improper_position: _("wrong arm position"),
+  clock_differs: _("late, or a clock is wrong"),
+  replayed: _("replayed"),
+  poor_signal: _("poor signal"),
 };
 const OLD_MS = 600000;
 const SILENT_MS = 10000; // a source that speaks all the time is silent after this
@@ -74,16 +75,16 @@ export class VitalTiles {
     const age = deviceNow() - newest.at;
     const element = piece("div", "tile", "");
     element.dataset.tile = kinds[0];
-    const name = piece("div", "tile-name", title);
-    if (flags.has("simulated")) name.append(piece("span", "badge badge-simulated", "simulated"));
-    const written = `${readings.map((reading) => reading?.value.toFixed(digits) ?? "–").join("/")}`;
+    const name = piece("div", "tile-name", said(title));
+    if (flags.has("simulated")) name.append(piece("span", "badge badge-simulated", _("simulated")));
+    const written = `${readings.map((reading) => (reading ? figure(reading.value, digits) : "–")).join("/")}`;
     const isSilent = stream && !flags.has("manual") && (age > SILENT_MS || this.reason !== "");
     const value = piece("div", "tile-value", isSilent ? "–" : written);
     if (!isSilent) value.append(" ", piece("small", "", unit));
     const warnings = [...flags].map((flag) => FLAGS[flag]).filter(Boolean);
     const when = age > OLD_MS ? localTime(newest.at) : ago(age);
-    const silence = this.reason || `silent for ${span(age)}`;
-    const notes = isSilent ? [silence, `last ${written} ${unit}`, when] : [when, ...warnings];
+    const silence = this.reason || _("silent for {span}", { span: span(age) });
+    const notes = isSilent ? [silence, _("last {value}", { value: `${written} ${unit}` }), when] : [when, ...warnings];
     element.classList.toggle("is-old", age > OLD_MS);
     const { picture, text } = sparkline(shown, this.histories, deviceNow());
     element.append(name, value, piece("div", "tile-note", notes.join(" · ")), picture, piece("div", "tile-span", text));

@@ -1,8 +1,10 @@
 // Means by hour of the day and day of the week, in the reader's time zone, of the range that is shown.
 
+import { LOCALE, _, figure } from "./messages.js";
+
 const HOUR_MS = 3600000;
 const MOST_HOURS = 2000; // as many buckets as the server gives
-const NAME = new Intl.DateTimeFormat(undefined, { weekday: "short" });
+const NAME = new Intl.DateTimeFormat(LOCALE, { weekday: "short" });
 const DAYS = [...Array(7).keys()].map((day) => NAME.format(new Date(2024, 0, 1 + day))); // a Monday
 const fold = document.getElementById("week");
 const choice = document.getElementById("week-of");
@@ -51,14 +53,14 @@ function show() {
   const means = cells.flat().filter((cell) => cell.n > 0).map((cell) => cell.sum / cell.n);
   const least = Math.min(...means);
   const most = Math.max(...means);
-  const write = (value) => `${value.toFixed(Number(decimals))}`;
+  const write = (value) => figure(value, Number(decimals));
   document.getElementById("week-sentence").textContent = means.length
-    ? `Mean of each hour of the week with records: ${means.length} of 168, from ${write(least)} to ${write(most)} ${unit}. Darker is more.`
-    : "Nothing of this was recorded in the range.";
+    ? _("Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. Darker is more.", { n: means.length, least: write(least), most: write(most), unit })
+    : _("Nothing of this was recorded in the range.");
   const table = document.getElementById("week-table");
   const head = document.createElement("thead");
   const hours = head.insertRow();
-  hours.append(headOf("th", "Hour", "col"), ...[...Array(24).keys()].map((hour) => headOf("th", String(hour).padStart(2, "0"), "col")));
+  hours.append(headOf("th", _("Hour"), "col"), ...[...Array(24).keys()].map((hour) => headOf("th", String(hour).padStart(2, "0"), "col")));
   const body = document.createElement("tbody");
   cells.forEach((row, day) => {
     const line = body.insertRow();
@@ -80,6 +82,6 @@ fold.addEventListener("toggle", async () => {
   if (!fold.open) return;
   trends ??= await load();
   if (trends) show();
-  else document.getElementById("week-sentence").textContent = "The dashboard does not answer. Close and open this again.";
+  else document.getElementById("week-sentence").textContent = _("The dashboard does not answer. Close and open this again.");
 });
 choice.addEventListener("change", () => trends && show());

@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.present.response import response_of
-from dashboard.analysis.present.text import sentence
+from dashboard.analysis.present.study.comparison_text import sentence
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import Analysis
 from dashboard.statistics import benjamini_hochberg, holm, sample_size

@@ -11,7 +11,7 @@ from dashboard.analysis.analyse import analyse
 from dashboard.analysis.period import hides
 from dashboard.analysis.present.cautions import cautions_of
 from dashboard.analysis.present.response import response_of
-from dashboard.analysis.present.text import sentence
+from dashboard.analysis.present.study.comparison_text import sentence
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import Analysis
 from edge_agent.core.vitals import VitalKind

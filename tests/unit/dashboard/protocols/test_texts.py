@@ -52,14 +52,14 @@ def protocol_file(folder: Path, texts: str, steps: str = STEPS) -> Path:
     return path
 
 
-def test_what_is_left_out_is_said_in_english_and_a_step_keeps_its_own_words(tmp_path: Path) -> None:
+def test_what_is_left_out_is_in_its_language_and_a_step_keeps_its_own_words(tmp_path: Path) -> None:
     protocol = load_protocol(protocol_file(tmp_path, GERMAN))
     assert protocol.texts.language == "de"
     assert protocol.texts.feelings["anger"] == "Ärger"
-    assert protocol.texts.feelings["none"] == "none of these"
+    assert protocol.texts.feelings["none"] == "nichts davon"
     assert [screen.text for screen in screens_of(protocol, 0)] == [
         "Bitte schauen Sie mit entspanntem Gesicht auf den Bildschirm.",
-        "Please sit still. Your blood pressure is taken now.",
+        "Bitte sitzen Sie still. Jetzt wird Ihr Blutdruck gemessen.",
         "Own words.",
     ]
     assert load_protocol(protocol_file(tmp_path, "")).texts == Texts()

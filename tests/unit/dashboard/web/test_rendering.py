@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.web.rendering import duration, file_size, local_time, words
+from dashboard.languages.written import duration, file_size, words
+from dashboard.web.rendering import local_time
 
 
 @pytest.mark.parametrize(

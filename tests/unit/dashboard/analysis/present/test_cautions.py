@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.cautions import cautions_of, method_of, warnings_of
+from dashboard.analysis.present.cautions import cautions_of, warnings_of
+from dashboard.analysis.present.method_text import method_of
 from dashboard.analysis.present.supplement_text import (
     all_states_sentence,
     sensitivity_sentence,

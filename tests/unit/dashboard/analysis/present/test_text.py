@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.cautions import assumptions_of, cautions_of, method_of, warnings_of
+from dashboard.analysis.present.cautions import cautions_of, warnings_of
 from dashboard.analysis.present.charts import analysis_charts
-from dashboard.analysis.present.text import df_text, interval_text, number, p_text, people, sentence
+from dashboard.analysis.present.method_text import assumptions_of, method_of
+from dashboard.analysis.present.study.comparison_text import sentence
+from dashboard.analysis.present.text import df_text, interval_text, number, p_text, people
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import Analysis
 from edge_agent.core.expression import Emotion, ExpressionRow

@@ -109,7 +109,7 @@ def test_only_the_configured_purposes_are_offered_and_taken(tmp_path: Path) -> N
         set_up(client, tmp_path)
         add_session(DashboardOptions(data=tmp_path).database)
         page = client.get("/study").text
-        assert "<option>medical</option>" in page and "<option>research</option>" not in page
+        assert '<option value="medical">' in page and '<option value="research">' not in page
         refused = client.post(
             "/study/sessions", data={"participant": "P-01", "purpose": "research"}
         )

@@ -1,0 +1,62 @@
+"""What pydantic says of a refused value, in the language in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dashboard.languages.current import N_, SOURCE, gettext, language
+from dashboard.languages.figures import by_locale
+from dashboard.languages.names import said_of
+
+_KINDS: Mapping[str, str] = {
+    "missing": N_("Field required"),
+    "extra_forbidden": N_("Extra inputs are not permitted"),
+    "int_parsing": N_("Input should be a whole number"),
+    "int_type": N_("Input should be a whole number"),
+    "int_from_float": N_("Input should be a whole number"),
+    "float_parsing": N_("Input should be a number"),
+    "float_type": N_("Input should be a number"),
+    "finite_number": N_("Input should be a finite number"),
+    "bool_parsing": N_("Input should be yes or no"),
+    "string_type": N_("Input should be a text"),
+    "string_too_short": N_("Text should have at least {min_length} characters"),
+    "string_too_long": N_("Text should have at most {max_length} characters"),
+    "string_pattern_mismatch": N_("Text should match the pattern {pattern}"),
+    "greater_than": N_("Input should be greater than {gt}"),
+    "greater_than_equal": N_("Input should be at least {ge}"),
+    "less_than": N_("Input should be less than {lt}"),
+    "less_than_equal": N_("Input should be at most {le}"),
+    "enum": N_("Input should be one of: {expected}"),
+    "literal_error": N_("Input should be one of: {expected}"),
+    "too_short": N_("At least {min_length} should be given, not {actual_length}"),
+    "too_long": N_("At most {max_length} should be given, not {actual_length}"),
+}
+"""What is said of each kind of refusal, where the language is not English."""
+
+
+def refused_text(detail: Mapping[str, Any]) -> str:
+    """Return why a value is refused; in English what pydantic says itself.
+
+    Args:
+        detail: one of ``ValidationError.errors()``.
+    """
+    if language() == SOURCE:
+        return str(detail["msg"])
+    context = detail.get("ctx") or {}
+    if isinstance(context.get("error"), Exception):
+        return said_of(context["error"])
+    known = _KINDS.get(str(detail.get("type")))
+    if known is None:
+        return str(detail["msg"])
+    shown = {name: _shown(value) for name, value in context.items()}
+    try:
+        return gettext(known).format(**shown)
+    except KeyError:
+        return str(detail["msg"])
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return by_locale(f"{value:g}")
+    return str(value).replace(" or ", ", ").replace("'", "")

@@ -1,0 +1,40 @@
+// Texts, numbers and dates in the language of the page. Its texts come with /static/texts/<language>.js, which a page
+// loads before its scripts; English needs none.
+
+const LANGUAGE = document.documentElement.lang || "en";
+const known = globalThis.affectEdgeTexts;
+let mark = null; // what stands before the decimals, looked up once
+
+/** Whether numbers, dates and texts are another language's than the source's. */
+export const isForeign = LANGUAGE !== "en";
+
+/** The locale of numbers and dates; English ones are as in Britain: the day first, 24 hours. */
+export const LOCALE = LANGUAGE === "en" ? "en-GB" : LANGUAGE;
+
+function filled(text, places) {
+  return text.replace(/\{(\w+)\}/g, (whole, name) => String(places[name] ?? whole));
+}
+
+/** Return a text, its {places} filled. The text is a literal, so that it can be found for the catalogue. */
+export function _(text, places = {}) {
+  const found = known?.texts[text] ?? text;
+  return filled(Array.isArray(found) ? found[0] : found, places);
+}
+
+/** Return the text for n things; {n} is filled with their number. */
+export function ngettext(one, several, n, places = {}) {
+  const forms = known?.texts[one] ?? [one, several];
+  return filled(forms[known ? known.plural(n) : Number(n !== 1)], { n, ...places });
+}
+
+/** Return a name of the data, such as that of an emotion, in the page's language. */
+export const said = (name) => _(name);
+
+/** Write a number with so many decimals. */
+export function figure(value, digits) {
+  mark ??= (1.5).toLocaleString(LOCALE).charAt(1);
+  return value.toFixed(digits).replace(".", mark);
+}
+
+/** Write a whole number with its thousands apart. */
+export const thousands = (value) => value.toLocaleString(LOCALE);

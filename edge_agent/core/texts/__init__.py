@@ -1,0 +1,67 @@
+"""Texts that people read on screens, made where no language is known. No I/O.
+
+The agent speaks English. The dashboard shows some of what it says in the language of the reader:
+constant texts are marked with :func:`N_`, so that the catalogue has them; one with values is
+a :class:`Message`, which is its English and still knows its parts.
+
+    >>> text = Message(N_("{n} faces in {file}"), n=3, file="a.png")
+    >>> text
+    '3 faces in a.png'
+    >>> text.template, text.values["n"]
+    ('{n} faces in {file}', 3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def N_(message: str) -> str:  # noqa: N802 - the name that catalogues of texts know
+    """Mark a text for the catalogue where it stands, and return it as it is."""
+    return message
+
+
+class Message(str):
+    """An English text with values in it that can be said in another language.
+
+    Attributes:
+        template: the English with named places.
+        values: what fills them, by name; a value may be a text itself.
+    """
+
+    __slots__ = ("template", "values")
+    template: str
+    values: Mapping[str, Any]
+
+    def __new__(cls, template: str, /, **values: object) -> Message:
+        """Fill the places of the template."""
+        text = super().__new__(cls, template.format(**values))
+        text.template = template
+        text.values = values
+        return text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how a copy is made, in another process too."""
+        return _made, (self.template, dict(self.values))
+
+
+def _made(template: str, values: Mapping[str, Any]) -> Message:
+    return Message(template, **values)
+
+
+def text_of(error: Exception) -> str:
+    """Return what an error says: the :class:`Message` that it was raised with, where it was."""
+    if len(error.args) == 1 and isinstance(error.args[0], Message):
+        return error.args[0]
+    return str(error)
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Return ``a``, ``a and b`` or ``a, b and c``, which can be said in another language."""
+    *first, last = parts
+    if not first:
+        return last
+    places = ", ".join(f"{{part_{number}}}" for number in range(len(first)))
+    before = Message(places, **{f"part_{number}": part for number, part in enumerate(first)})
+    return Message(N_("{before} and {last}"), before=before, last=last)

@@ -1,0 +1,114 @@
+"""A walk through all pages in a language of brackets: no text stands outside them."""
+
+from __future__ import annotations
+
+import gettext as catalogues
+import re
+from collections.abc import Iterator
+
+import pytest
+from fastapi.routing import APIRoute
+from starlette.testclient import TestClient
+
+from dashboard.languages import current
+from dashboard.web import routes
+from dashboard.web.pages import find_pages
+from dashboard.web.routes import models
+from dashboard.web.settings import DashboardOptions
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.dashboard import add_session, client_of, fill, set_up
+from tests.unit.dashboard.languages.unmarked import has_words, shown_texts
+
+MARKS = re.compile(r"([⟦⟧])")
+GERMAN = {"Accept-Language": "de"}
+DATA = re.compile(
+    r"(Affect Edge|"
+    r"Example study \(simulated\)|films|ada|affect-edge|testclient|another program|P-01|SIM-\d+|"
+    r"neutral|happiness|anger|[ ·,.\d-])+"
+    r"|first account created|from testclient.*"  # of the audit trail, which is kept as written
+    r"|Neutral, happiness, anger \(texts\)"  # the title of a protocol
+)
+"""What people or the study called something stays as it is; conditions are typed, too."""
+SENTENCES_IN_PYTHON = (models.NAVIGATION.path, "/welcome", "/.well-known")
+"""Pages with words of cards of models, which are documents of their own, and plain text."""
+
+
+class Bracketed(catalogues.NullTranslations):
+    """Every text between brackets."""
+
+    def gettext(self, message: str) -> str:
+        return f"⟦{message}⟧"
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return f"⟦{msgid1 if n == 1 else msgid2}⟧"
+
+    def pgettext(self, context: str, message: str) -> str:
+        return self.gettext(message)
+
+
+def bare_texts(page: str) -> list[str]:
+    """Return what a page shows outside all brackets, which may reach over several elements."""
+    bare = []
+    depth = 0
+    for text in shown_texts(page):
+        outside = ""
+        for part in MARKS.split(text):
+            if part == "":
+                continue
+            if part in "⟦⟧":
+                depth += 1 if part == "⟦" else -1
+            elif depth == 0:
+                outside += part
+        if has_words(outside):
+            bare.append(" ".join(outside.split()))
+    return bare
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """An administrator over the example study, a session and some minutes of recording."""
+    folder = tmp_path_factory.mktemp("brackets")
+    database = DashboardOptions(data=folder).database
+    fill(database, minutes=2, simulated=True)
+    seed_example_study(database, SimulatedPerson)
+    add_session(database)
+    with pytest.MonkeyPatch.context() as patch, client_of(folder) as client:
+        set_up(client, folder)
+        patch.setattr(current, "_texts", lambda _: Bracketed())
+        yield client
+
+
+def addresses(client: TestClient) -> list[str]:
+    """All pages without parameters, and those of one session and one participant."""
+    plain = {
+        route.path
+        for page in find_pages(routes)
+        for route in page.router.routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+    }
+    sessions = client.get("/api/v1/sessions").json()
+    one = f"/study/sessions/{sessions[0]['id']}"
+    person = "/study/participants/P-01"
+    of_one = [one, f"{one}/quality", f"{one}/course", person]
+    of_one += [f"{person}/{what}" for what in ("consent", "attributes", "erase")]
+    plain = {path for path in plain if "{" not in path and not path.startswith("/api/")}
+    return sorted(plain) + of_one
+
+
+def is_data(text: str) -> bool:
+    """Tell whether a text is what people or the study called something."""
+    return DATA.fullmatch(text) is not None
+
+
+def test_every_text_of_every_page_is_in_the_catalogue(client: TestClient) -> None:
+    bare: dict[str, str] = {}
+    for path in addresses(client):
+        if path.startswith(SENTENCES_IN_PYTHON):
+            continue
+        answer = client.get(path, headers=GERMAN)
+        is_page = "text/html" in answer.headers.get("content-type", "")
+        if not is_page or answer.status_code != 200:
+            continue
+        bare |= {text: path for text in bare_texts(answer.text) if not is_data(text)}
+    assert bare == {}

@@ -1,0 +1,40 @@
+"""No text of a template or of a page's script is outside the catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dashboard.web.delivery.static_files import STATIC
+from dashboard.web.rendering import HERE
+from tests.unit.dashboard.languages.unmarked import unmarked_in_script, unmarked_in_template
+
+TEMPLATES = sorted((HERE / "templates").glob("*.html"))
+SCRIPTS = sorted((STATIC / "js").glob("*.js"))
+NOT_SHOWN = {
+    "the chart script could not be loaded",  # an error for the console
+    "600  px system-ui, sans-serif",  # a font
+    "no condition",  # looked up by its name, as are the next two
+    "no face",
+    '[data-step="Zoom out"]',
+}
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=[path.stem for path in TEMPLATES])
+def test_every_text_of_a_template_is_marked(path: Path) -> None:
+    assert unmarked_in_template(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=[path.stem for path in SCRIPTS])
+def test_every_text_of_a_script_is_marked(path: Path) -> None:
+    texts = unmarked_in_script(path.read_text(encoding="utf-8"))
+    assert [text for text in texts if text not in NOT_SHOWN] == []
+
+
+def test_a_text_that_is_not_marked_would_be_found() -> None:
+    page = '<p title="{{ _("Marked") }}">{% trans %}Marked{% endtrans %}</p><b>Bare {{ n }}</b>'
+    assert unmarked_in_template(page) == ["Bare"]
+    assert unmarked_in_template('<a title="Bare"></a><code>run</code>5 mmHg') == ["Bare"]
+    script = '_("Marked text"); say(`bare text ${n}`); /* no text */ import x from "./a.js";'
+    assert unmarked_in_script(script) == ["bare text  "]
