@@ -27,7 +27,9 @@ DATA = re.compile(
     r"Example study \(simulated\)|films|ada|affect-edge|testclient|another program|P-01|SIM-\d+|"
     r"neutral|happiness|anger|[ ·,.\d-])+"
     r"|first account created|from testclient.*"  # of the audit trail, which is kept as written
-    r"|Neutral, happiness, anger \(texts\)"  # the title of a protocol
+    r"|Neutral, happiness, anger \(texts\)"  # the titles of protocols
+    r"|Anger, happiness, neutral: heart rate and blood pressure"
+    r"|research, medical, safety, personal, demonstration"  # a value of the configuration
 )
 """What people or the study called something stays as it is; conditions are typed, too."""
 SENTENCES_IN_PYTHON = (models.NAVIGATION.path, "/welcome", "/.well-known")

@@ -28,8 +28,8 @@ MARGIN = 1.6
 """Side of the piece that is searched, in sides of the face: of 475 faces in portraits and scenes
 (YuNet's, their places shifted by 8 % of their side) 92 % are found in it, 79 % in the whole
 frame."""
-SIZES_APART = 1.25
-CELLS = 4
+SIZES_APART = 1.2
+CELLS = 5
 """Pieces are of sizes this factor apart, and lie on a grid of so many cells in half of their side.
 What the detector finds trembles with where exactly a piece begins, and with the box the crop, and
 with it what is read. On a grid a frame gives the same piece, and so the same reading, however

@@ -25,9 +25,9 @@ was not seen, and at the most."""
 MOST_GROWTH = 3.0
 """Ratio of the areas of a face in two sightings, above which they are not the same face; half of a
 face that comes out behind another is still the same."""
-MOST_GROWTH_IN_MOTION = 1.5
+MOST_GROWTH_IN_MOTION = 1.25
 """The same, above which one of two sightings shows a part of the face, whose middle says nothing of
-how it moves.
+how it moves. Of a face that goes behind another, less is seen from frame to frame.
 """
 CONFIRM_S = 0.3
 """Age from which a second sighting confirms a track, so that slow cameras need not wait for a

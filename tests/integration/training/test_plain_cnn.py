@@ -69,7 +69,7 @@ def test_it_cannot_be_explained_and_the_sentence_says_why(folder: Path, tmp_path
     )
 
     assert done.returncode == 2
-    assert "architecture plain-cnn has no class activation maps" in done.stderr
+    assert "a network of architecture plain-cnn joins all places" in done.stderr
 
 
 def test_its_checkpoint_is_refused_by_a_recipe_of_another_architecture(folder: Path) -> None:
