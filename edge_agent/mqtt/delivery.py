@@ -175,7 +175,7 @@ class OutboxDelivery:
             return True
         age_ms = clock.now().boot_ms - row.boot_ms
         # two windows: one that has just closed waits for the recorder's batch before it is sent
-        return row.boot_ms <= self._connected_ms or not 0 <= age_ms <= 2 * self._window_ms
+        return row.boot_ms < self._connected_ms or not 0 <= age_ms <= 2 * self._window_ms
 
     def _encode(self, row: WaitingMessage) -> bytes:
         if row.payload is None:

@@ -47,7 +47,7 @@ def test_setting_the_wall_clock_marks_no_summary_and_hides_none(
     step_s: int,
 ) -> None:  # fmt: skip
     with subscribed(mosquitto.port) as reader:
-        outbox.add(what="before the connection")
+        outbox.add(what="before the connection", age_s=0.01)  # clocks tell milliseconds
         client = start(mosquitto.port, window_s=1.0)
         wait_for_state(client, MqttState.CONNECTED)
         wait_until(lambda: outbox.deleted == [1], "the first summary to be sent")
