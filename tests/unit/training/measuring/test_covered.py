@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+pytest.importorskip("sklearn", reason="the training extra is not installed")
+
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.stripes import stripe_faces, stripe_model
 from tests.support.vision.training_runs import write_data
@@ -24,8 +26,6 @@ from training.measuring.covered import (
     macro,
 )
 from training.measuring.predictions import evaluate_tables
-
-pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 
 def changed_rows(name: str, column: slice = slice(None)) -> tuple[int, int]:

@@ -80,7 +80,7 @@ def test_min_max_stretches_a_picture_and_leaves_one_single_grey() -> None:
     made = prepare(dark, ["min-max"])
 
     assert made.shape == dark.shape
-    assert (made.min(), made.max()) == (0, 255)
+    assert (int(made.min()), int(made.max())) == (0, 255)
     assert np.array_equal(np.argsort(made, axis=None), np.argsort(dark, axis=None))
     flat = np.full((48, 48), 9, dtype=np.uint8)
     assert np.array_equal(prepare(flat, ["min-max"]), flat)
