@@ -6,7 +6,7 @@ Pure: no I/O, no clock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,6 @@ from edge_agent.core.expression import (
     face_state,
 )
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
-from edge_agent.core.shares import rounded_shares
 from edge_agent.core.vitals import VitalKind
 
 
@@ -171,3 +170,27 @@ def _vital_summary(kind: VitalKind, readings: list[VitalReading]) -> dict[str, A
         "unit": kind.unit,
         "simulated": any(VitalFlag.SIMULATED in r.flags for r in fit),
     }
+
+
+def rounded_shares(parts: Sequence[float], places: int = 4) -> list[float]:
+    """Return what share each part has of all, rounded, together 1.
+
+    Rounding each alone may leave 0.9998. Here each is rounded down, and the parts that lost most
+    get what is left over (the method of the largest remainder).
+
+    Args:
+        parts: none below 0, not all of them 0.
+        places: decimal places.
+
+    Example:
+        >>> rounded_shares([1, 1, 1], places=2)
+        [0.34, 0.33, 0.33]
+    """
+    units = 10**places
+    total = sum(parts)
+    exact = [part / total * units for part in parts]
+    whole = [int(part) for part in exact]
+    by_loss = sorted(range(len(parts)), key=lambda index: whole[index] - exact[index])
+    for index in by_loss[: units - sum(whole)]:
+        whole[index] += 1
+    return [part / units for part in whole]

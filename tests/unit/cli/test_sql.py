@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from edge_agent.cli import cli
 from edge_agent.store.database.schema import DATABASE_NAME, write_transaction
-from edge_agent.store.read.ad_hoc import AdHocReader
+from edge_agent.store.export.ad_hoc import AdHocReader
 from tests.support.timeline import database, query
 
 

@@ -1,8 +1,7 @@
-"""The Excel workbook and the files of SPSS hold what the JSON file holds."""
+"""The Excel workbook and the files of SPSS hold what every export holds."""
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +15,15 @@ import pytest
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.formats import xlsx
-from edge_agent.store.export.formats.ndjson import FORMAT as NDJSON
 from edge_agent.store.export.formats.sav import FORMAT as SAV
 from edge_agent.store.export.formats.xlsx import FORMAT as XLSX
 from edge_agent.store.export.rows.columns import FILES
+from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.rows.typed import Row
+from edge_agent.store.export.source import ExportSource
 from edge_agent.store.study.study import Study
 from tests.support.timeline import database, instant, reading, row
 
@@ -47,13 +50,18 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tables(path: Path, tmp_path: Path) -> dict[str, list[dict[str, Any]]]:
-    """The tables as JSON has them."""
-    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in FILES}
-    for line in NDJSON.export(path, tmp_path / "all.ndjson")[0].read_text().splitlines():
-        row = json.loads(line)
-        tables[row["table"]].append(row)
-    return tables
+def tables(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """The tables as every format gets them; what is no number is left out."""
+    with read_transaction(path) as connection:
+        source = ExportSource(connection, Choice(), Appliance())
+        return {name: [_finite(row) for row in source.rows(name)] for name in FILES}
+
+
+def _finite(row: Row) -> dict[str, Any]:
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in row.items()
+    }
 
 
 def _instant(text: str) -> datetime:

@@ -15,7 +15,7 @@ import click
 from edge_agent.cli.options import common_options, load, log_to_stderr
 
 if TYPE_CHECKING:
-    from edge_agent.store.read.ad_hoc import AdHocReader, Answer
+    from edge_agent.store.export.ad_hoc import AdHocReader, Answer
 
 _WIDEST = 60
 """Signs of a value in a table; longer ones are cut."""
@@ -62,7 +62,7 @@ def sql(
     log_to_stderr(logging.WARNING)
     _, folder = load(config, data)
     from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.read.ad_hoc import AdHocReader, QueryError
+    from edge_agent.store.export.ad_hoc import AdHocReader, QueryError
 
     given = dict(_pair(value) for value in values)
     with AdHocReader(folder / DATABASE_NAME, seconds) as reader:
