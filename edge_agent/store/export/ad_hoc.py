@@ -121,7 +121,9 @@ class AdHocReader:
 
     def _rows(self, cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from cursor
+            # "yield from" would close the cursor, after its connection
+            for row in cursor:  # noqa: UP028
+                yield row
         except sqlite3.Error as error:
             raise self._told(error) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import time
@@ -144,3 +145,12 @@ def test_an_agent_writes_on_while_somebody_reads(folder: Path) -> None:
         with write_transaction(path) as connection:
             connection.execute("INSERT INTO setting (key, value) VALUES ('new', 'one')")
     assert query(path, "SELECT value FROM setting WHERE key = 'new'") == [("one",)]
+
+
+@pytest.mark.filterwarnings("error")
+def test_who_stops_reading_half_way_hears_no_complaint(folder: Path) -> None:
+    with AdHocReader(folder / DATABASE_NAME) as reader:
+        rows = reader.ask("SELECT key FROM setting").rows
+        next(rows)
+    del rows
+    gc.collect()

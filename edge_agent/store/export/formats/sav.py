@@ -21,6 +21,9 @@ def _write_table(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFil
     """Write a table with the meaning of each variable as its label; times are in UTC.
 
     The library takes a table whole, so memory grows with its rows: about 1 kB each.
+
+    Raises:
+        OSError: it cannot be written, or the disk is full.
     """
     import pandas as pd
     import pyreadstat
@@ -30,16 +33,19 @@ def _write_table(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFil
     frame = pd.DataFrame(rows_of(name, blocks), columns=[column.name for column in columns])
     for column in columns:
         frame[column.name] = _typed(frame[column.name], column)
-    pyreadstat.write_sav(
-        frame,
-        str(path),
-        file_label=TITLES[name],
-        column_labels=[_label(column) for column in columns],
-        variable_value_labels={
-            column.name: YES_NO for column in columns if column.type == "boolean"
-        },
-        row_compress=True,
-    )
+    try:
+        pyreadstat.write_sav(
+            frame,
+            str(path),
+            file_label=TITLES[name],
+            column_labels=[_label(column) for column in columns],
+            variable_value_labels={
+                column.name: YES_NO for column in columns if column.type == "boolean"
+            },
+            row_compress=True,
+        )
+    except pyreadstat.ReadstatError as error:
+        raise OSError(f"{path.name}: {error}") from error  # it does not say why
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = path.stat().st_size

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import IO, Any
 
 from edge_agent.store.export.format import FileFormat
@@ -14,6 +17,11 @@ from edge_agent.store.export.source import ExportSource
 
 SHEET_ROWS = 1_048_575
 """Below the heads; Excel's limit is one more."""
+_TEXTS_STAY = {
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+    "strings_to_numbers": False,
+}
 _TIME = "yyyy-mm-dd hh:mm:ss.000"
 _WIDTHS = {"datetime": 23, "string": 16}
 
@@ -21,20 +29,37 @@ _WIDTHS = {"datetime": 23, "string": 16}
 def _write(source: ExportSource, out: IO[bytes]) -> None:
     """Write a sheet for each table, and one that says what the columns are.
 
-    Rows go through a temporary file, so memory does not grow with the recording. Times are those
-    of UTC, as Excel knows no zones.
+    Rows go through temporary files beside it, so memory does not grow with the recording; they go
+    whatever happens. Times are those of UTC, as Excel knows no zones.
+
+    Raises:
+        OSError: it cannot be written, or the disk is full.
     """
     from xlsxwriter import Workbook
+    from xlsxwriter.exceptions import FileCreateError
 
-    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with Workbook(out, {**options, "strings_to_numbers": False}) as book:
-        styles = {
-            "head": book.add_format({"bold": True, "bottom": 1}),
-            "datetime": book.add_format({"num_format": _TIME}),
-        }
-        _describe(book, styles)
-        for name, columns in FILES.items():
-            _write_table(book, styles, name, columns, source.rows(name))
+    place = Path(out.name)
+    with tempfile.TemporaryDirectory(prefix=f"{place.name}-", dir=place.parent) as folder:
+        made = Path(folder) / "book.xlsx"
+        book = Workbook(made, {"constant_memory": True, "tmpdir": folder, **_TEXTS_STAY})
+        book.use_zip64()
+        _fill(book, source)
+        try:
+            book.close()
+        except FileCreateError as error:  # of which an OSError is the only reason
+            raise error.args[0] from error
+        with made.open("rb") as file:
+            shutil.copyfileobj(file, out)
+
+
+def _fill(book: Any, source: ExportSource) -> None:
+    styles = {
+        "head": book.add_format({"bold": True, "bottom": 1}),
+        "datetime": book.add_format({"num_format": _TIME}),
+    }
+    _describe(book, styles)
+    for name, columns in FILES.items():
+        _write_table(book, styles, name, columns, source.rows(name))
 
 
 def _describe(book: Any, styles: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import pandas as pd
 import pyreadstat
 import pytest
 
+from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export.appliance import Appliance
+from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.formats import xlsx
 from edge_agent.store.export.formats.sav import FORMAT as SAV
 from edge_agent.store.export.formats.xlsx import FORMAT as XLSX
@@ -130,3 +133,22 @@ def _check(value: Any, expected: Any, kind: str) -> None:
         assert abs((value - _instant(expected)).total_seconds()) < 0.001
     else:
         assert value == pytest.approx(float(expected), rel=1e-12)
+
+
+# XlsxWriter leaves the open files of unfinished sheets to the garbage collector
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("form", "name"), [(XLSX, "all.xlsx"), (SAV, "spss")])
+def test_a_full_disk_is_said_and_nothing_is_left(
+    tmp_path: Path, form: ExportFormat, name: str
+) -> None:
+    path = database(tmp_path / "data", [row(s, Emotion.ANGER) for s in range(900)], [])
+    folder = tmp_path / "out"
+    folder.mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))  # SQLite needs 32 KiB
+    try:
+        with pytest.raises(StoreError, match="Nothing was exported"):
+            form.export(path, folder / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(folder.iterdir()) == []
