@@ -97,7 +97,8 @@ def rabbitmq(folder: Path, certificates: Certificates) -> Iterator[dict[Door, in
     A node has one rule for client certificates.
     """
     ports: dict[Door, int] = {}
-    names = {"ERL_EPMD_PORT": str(free_port())}  # Erlang's server of names goes on by itself
+    # Erlang's server of names goes on by itself, and a crash writes a dump into the working folder.
+    names = {"ERL_EPMD_PORT": str(free_port()), "ERL_CRASH_DUMP_SECONDS": "0"}
     with ExitStack() as stack:
         stack.callback(wait_until, lambda: _end_names(names), "epmd to end")
         for kind in ("tls", "mutual"):
