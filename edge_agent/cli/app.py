@@ -227,6 +227,9 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # a terminal or a file name of another encoding
         sys.stdout.reconfigure(errors="backslashreplace")
+    # Our matrices are small, and more threads of NumPy's algebra wait for each other: an analysis
+    # took twice the processor time. NumPy reads it when a command loads it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         cli(prog_name="affect-edge")
     except ConfigError as error:

@@ -261,3 +261,19 @@ def test_a_thread_left_in_a_driver_is_not_taken_down_with_the_interpreter(
     assert done.returncode == 3, done.stderr
     assert done.stdout.split("\n")[0] == "written"
     assert ("taken down" in done.stdout) is not left_behind
+
+
+def test_algebra_has_one_thread_in_the_command_and_in_the_dashboard_that_it_starts() -> None:
+    """Every command begins in ``main``, before NumPy is loaded."""
+    code = "import sys; from edge_agent.cli import main; sys.argv = ['affect-edge', '--help']\n"
+    code += "try:\n    main()\nexcept SystemExit:\n    pass\n"
+    code += "import os, numpy; print(os.listdir('/proc/self/task') == [str(os.getpid())])"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=variables_of({}),
+    )
+    assert run.stdout.splitlines()[-1] == "True"
