@@ -52,7 +52,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"faces"}),
         frozenset({"measuring"}),
         frozenset({"publishing", "expression"}),
-        frozenset({"covers", "systems"}),
+        frozenset({"covers", "own", "systems"}),
         frozenset({"commands"}),
         frozenset({"__main__"}),
     ),

@@ -16,3 +16,7 @@ class RecipeError(TrainingError):
 
 class TrainingExtraMissing(TrainingError):  # noqa: N818 - reads as the sentence it is
     """The packages of the ``training`` extra are not installed."""
+
+
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+    """Somebody stopped a run with Ctrl-C; the text says how it goes on."""

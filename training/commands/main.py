@@ -22,8 +22,10 @@ from training.commands.options import (
     use_threads,
     watts_option,
 )
+from training.commands.own import train as train_own
 from training.commands.pictures import ck_plus, cover_faces, crop_faces, explain
-from training.errors import RecipeError
+from training.commands.quiet import quiet_libraries
+from training.errors import Interrupted, RecipeError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class FindLrOptions(RunOptions):
 def app() -> None:
     """Train the models of Affect Edge, make them int8, and measure them."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    quiet_libraries()
 
 
 @app.command()
@@ -53,7 +56,11 @@ def fit(options: RunOptions) -> None:
     use_threads(options.threads)
     from training.learning.run import train
 
-    click.echo(train(options.request()))
+    try:
+        card = train(options.request())
+    except KeyboardInterrupt:
+        raise Interrupted(_how_to_go_on(options)) from None
+    click.echo(card)
 
 
 @app.command("find-lr")
@@ -97,7 +104,7 @@ def quantize(options: RunOptions) -> None:
 
 
 for _command in (
-    *(evaluate, compare, folds, report, chain, explain),
+    *(train_own, evaluate, compare, folds, report, chain, explain),
     *(crop_faces, cover_faces, ck_plus, faces_evaluate, faces_groups, faces_scores),
 ):
     app.add_command(_command)
@@ -106,13 +113,28 @@ for _command in (
 def main() -> None:
     """Run the command line; one of our own errors becomes one sentence and an exit code.
 
-    The code is 1 when a command failed and 2 when it was used in a wrong way.
+    The code is 1 when a command failed, 2 when it was used in a wrong way, 130 after Ctrl-C.
     """
     try:
         app(prog_name="python -m training")
+    except Interrupted as interruption:
+        click.echo(f"\n{interruption}", err=True)
+        raise SystemExit(130) from None
     except AffectEdgeError as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(2 if isinstance(error, RecipeError) else 1) from error
+
+
+def _how_to_go_on(options: RunOptions) -> str:
+    """What to do after Ctrl-C during ``fit``."""
+    from training.learning.checkpoint import CHECKPOINT
+
+    if not (options.folder / CHECKPOINT).exists():
+        return "Stopped before the first epoch was saved; nothing is lost but its beginning."
+    return (
+        f"Stopped. {options.folder} holds every finished epoch: give the same command again with "
+        "--resume and it goes on."
+    )
 
 
 def _refuse_unfinished(checkpoint: Path, recipe: Path) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
@@ -168,35 +169,80 @@ def read_votes(path: Path, usage: NDArray[np.int8]) -> NDArray[np.uint8]:
     return np.array(counts, dtype=np.uint8)
 
 
+@dataclass(frozen=True, slots=True)
+class FolderOfFaces:
+    """Pictures of faces from a folder, and what was wrong with others.
+
+    Attributes:
+        faces: the pictures that could be read; each counts as ten votes for its category.
+        files: where each lies.
+        unreadable: those that could not be read, and were left out.
+        empty: categories whose subfolder holds no picture.
+    """
+
+    faces: Faces
+    files: tuple[Path, ...]
+    unreadable: tuple[Path, ...]
+    empty: tuple[str, ...]
+
+
 def load_folder(folder: Path, usage: str = "Training") -> Faces:
     """Read pictures of faces from one subfolder a category, named as in FER+ or as in FER2013.
 
     A picture counts as ten votes for its category. It is made grey and scaled to 48 × 48 pixels.
+    One that cannot be read is named in the log, and left out.
 
     Raises:
-        DataError: naming the subfolder or picture that cannot be used.
+        DataError: naming the subfolder that cannot be used.
+    """
+    read = read_folder(folder, usage)
+    for path in read.unreadable:
+        log.warning("%s: is not a picture that can be read; it is left out", path)
+    return read.faces
+
+
+def read_folder(folder: Path, usage: str = "Training") -> FolderOfFaces:
+    """Read a folder as :func:`load_folder` does, and tell which file each picture is.
+
+    Raises:
+        DataError: naming the subfolder that cannot be used.
     """
     import cv2
 
-    pictures = []
-    fer2013 = []
-    votes = []
+    pictures: dict[Path, NDArray[np.uint8]] = {}
+    categories: list[str] = []
+    unreadable: list[Path] = []
+    empty: list[str] = []
     for subfolder in sorted(
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
     ):
         category = folder_category(subfolder)
+        before = len(pictures)
         for path in sorted(path for path in subfolder.iterdir() if path.suffix.lower() in PICTURES):
             picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             if picture is None:
-                raise DataError(f"{path}: is not a picture that can be read; remove or replace it")
-            pictures.append(cv2.resize(picture, (EDGE, EDGE), interpolation=cv2.INTER_AREA))
-            known = category in FER2013_AS_EXPRESSION
-            fer2013.append(FER2013_AS_EXPRESSION.index(category) if known else NO_LABEL)
-            votes.append([10 if name == category else 0 for name in VOTE_COLUMNS])
+                unreadable.append(path)
+                continue
+            scaled = cv2.resize(picture, (EDGE, EDGE), interpolation=cv2.INTER_AREA)
+            pictures[path] = np.asarray(scaled, dtype=np.uint8)
+            categories.append(category)
+        if len(pictures) == before:
+            empty.append(category)
     if not pictures:
         raise DataError(f"{folder}: holds no picture in a subfolder named {', '.join(EXPRESSIONS)}")
+    faces = _labelled(np.stack(list(pictures.values())), categories, usage)
+    return FolderOfFaces(faces, tuple(pictures), tuple(unreadable), tuple(empty))
+
+
+def _labelled(pictures: NDArray[np.uint8], categories: Sequence[str], usage: str) -> Faces:
+    """Pictures with the category that one person gave each."""
+    fer2013 = [
+        FER2013_AS_EXPRESSION.index(name) if name in FER2013_AS_EXPRESSION else NO_LABEL
+        for name in categories
+    ]
+    votes = [[10 if name == category else 0 for name in VOTE_COLUMNS] for category in categories]
     return Faces(
-        pictures=np.stack(pictures).astype(np.uint8),
+        pictures=pictures,
         fer2013=np.array(fer2013, dtype=np.int64),
         votes=np.array(votes, dtype=np.uint8),
         usage=np.full(len(pictures), USAGES.index(usage), dtype=np.int8),
@@ -225,6 +271,16 @@ def split_held_back(faces: Faces, share: float) -> tuple[Faces, Faces]:
     """
     held = checksum_fraction(faces.pictures) < share
     return faces.take(~held), faces.take(held)
+
+
+def split_tested(faces: Faces, share: float) -> tuple[Faces, Faces]:
+    """Set aside about ``share`` of the faces for the last judgement: (the rest, tested).
+
+    They fit nothing and choose nothing. Decided as for :func:`split_held_back`, from the other
+    end, so that both can be set aside.
+    """
+    tested = checksum_fraction(faces.pictures) >= 1 - share
+    return faces.take(~tested), faces.take(tested)
 
 
 def checksum_fraction(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:

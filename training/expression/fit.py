@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from edge_agent.vision.align import CROP_NAME
@@ -21,6 +22,7 @@ from training.data.datasets import (
     Faces,
     load_faces,
     split_held_back,
+    split_tested,
 )
 from training.data.folds import divide
 from training.data.lessons import Lessons, lessons, majority, soft_targets
@@ -48,6 +50,8 @@ log = logging.getLogger(__name__)
 
 CALIBRATION_PICTURES = 400
 HELD_BACK = "held-back"
+TESTED = "tested"
+"""As a card calls the pictures that fitted nothing and chose nothing."""
 
 
 def plan_expression(request: FitRequest) -> Plan:
@@ -68,9 +72,12 @@ def plan_expression(request: FitRequest) -> Plan:
         faces, others = divide(faces, request.fold)
     if recipe.data.cleaned:
         faces, others = _cleaned(faces, others)
-    learn, held_back = split_held_back(
-        faces.of_usage(recipe.data.usage).without_blank(), recipe.data.held_back
+    known_ones, tested = split_tested(
+        faces.of_usage(recipe.data.usage).without_blank(), recipe.data.tested
     )
+    if len(tested) > 0:
+        others[TESTED] = tested
+    learn, held_back = split_held_back(known_ones, recipe.data.held_back)
     if len(held_back) == 0:
         raise DataError(
             f"{request.data}: data.held_back = {recipe.data.held_back} of {len(learn)} "
@@ -361,7 +368,8 @@ def _cleaned(faces: Faces, others: Mapping[str, Faces]) -> tuple[Faces, dict[str
 def _small(recipe: ExpressionRecipe, faces: Faces) -> tuple[ExpressionRecipe, Faces]:
     """Few pictures of each split and few steps, for trying whether everything works."""
     parts = [
-        np.flatnonzero(faces.usage == number)[:SMALL_PICTURES] for number in range(len(USAGES))
+        _of_all_classes(faces, np.flatnonzero(faces.usage == number))
+        for number in range(len(USAGES))
     ]
     schedule = recipe.schedule.model_copy(
         update={"epochs": SMALL_EPOCHS, "batch": min(recipe.schedule.batch, 16)}
@@ -373,3 +381,12 @@ def _small(recipe: ExpressionRecipe, faces: Faces) -> tuple[ExpressionRecipe, Fa
     if recipe.face_features is not None:
         update["face_features"] = recipe.face_features.model_copy(update={"epochs": 1})
     return recipe.model_copy(update=update), faces.take(np.concatenate(parts))
+
+
+def _of_all_classes(faces: Faces, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The first ``SMALL_PICTURES`` of some faces, class by class in turn."""
+    classes = faces.fer2013[chosen]
+    turn = np.zeros(len(chosen), dtype=np.intp)  # how many of its class come before a face
+    for label in np.unique(classes):
+        turn[classes == label] = np.arange(np.count_nonzero(classes == label))
+    return np.sort(chosen[np.argsort(turn, kind="stable")[:SMALL_PICTURES]])

@@ -29,6 +29,14 @@ class ExpressionData(Section):
         Field(description="learn from what training.data.cleaning leaves; it needs votes"),
     ] = False
     held_back: Annotated[float, Field(gt=0, lt=0.5, description="share kept for curves")] = 0.02
+    tested: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=0.5,
+            description="share that fits nothing and chooses nothing, for the last judgement",
+        ),
+    ] = 0.0
     mean: Annotated[float, Field(gt=0, lt=1, description="of the pixels, taken off, 0…1")] = 0.507
     deviation: Annotated[float, Field(gt=0, le=1, description="of the pixels, divided by, 0…1")] = (
         0.255

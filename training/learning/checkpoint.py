@@ -5,7 +5,7 @@ It is written whole after every epoch.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -28,12 +28,17 @@ WEIGHTS = "weights.pt"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that changes while training."""
+    """All that changes while training.
+
+    ``best`` holds the averaged weights of the epoch that is kept, where that is not always the
+    last.
+    """
 
     module: nn.Module
     average: AveragedModel
     optimizer: Optimizer
     cycle: OneCycleLR
+    best: dict[str, Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -56,6 +61,7 @@ def save_checkpoint(
         "average": state.average.state_dict(),
         "optimizer": state.optimizer.state_dict(),
         "cycle": state.cycle.state_dict(),
+        "best": state.best,
     }
     part = folder / f"{CHECKPOINT}.part"
     try:
@@ -102,6 +108,7 @@ def load_checkpoint(
         ) from error
     state.optimizer.load_state_dict(held["optimizer"])
     state.cycle.load_state_dict(held["cycle"])
+    state.best.update(held.get("best", {}))
     rows: list[dict[str, float]] = held["rows"]
     log.info("resumed after epoch %d of %d from %s", len(rows), schedule.epochs, path)
     _say_if_it_changed(held, _precision(state, schedule))
@@ -137,7 +144,7 @@ def epochs_left(checkpoint: Path) -> int:
         RecipeError: when there is no checkpoint, or it cannot be read.
     """
     held = read_checkpoint(checkpoint)
-    return int(held["schedule"]["epochs"]) - len(held["rows"])
+    return Schedule.model_validate(held["schedule"]).epochs_left(held["rows"])
 
 
 def seconds_spent(folder: Path) -> float | None:
@@ -154,8 +161,8 @@ def seconds_spent(folder: Path) -> float | None:
 def averaged_weights(folder: Path) -> dict[str, Tensor]:
     """The averaged weights of a run, by the names they have in its network; float32.
 
-    They come from the checkpoint; a folder without one may hold ``weights.pt`` alone, as published
-    models do.
+    They are those of the epoch that the schedule keeps, and come from the checkpoint; a folder
+    without one may hold ``weights.pt`` alone, as published models do.
 
     Raises:
         RecipeError: when there is neither, or it cannot be read.
@@ -166,10 +173,12 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
             name: weight.float() if weight.is_floating_point() else weight
             for name, weight in held.items()
         }
-    held = read_checkpoint(folder / CHECKPOINT)["average"]
+    checkpoint = read_checkpoint(folder / CHECKPOINT)
+    if best := checkpoint.get("best"):
+        return dict(best)
     return {
         name.removeprefix("module."): weight
-        for name, weight in held.items()
+        for name, weight in checkpoint["average"].items()
         if name.startswith("module.")
     }
 

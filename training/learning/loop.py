@@ -8,12 +8,14 @@ and resumed ends with the weights of one that was not.
 
 import itertools
 import logging
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Protocol
 
 import click
@@ -87,7 +89,10 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The result of a run: the averaged network in eval mode, and the last row of the curves."""
+    """The result of a run: the averaged network in eval mode, and its row of the curves.
+
+    Those of the last epoch, or of the one that the schedule keeps.
+    """
 
     module: nn.Module
     figures: Mapping[str, float]
@@ -105,6 +110,8 @@ def fit(
     device: torch.device = CPU,
 ) -> Fitted:
     """Train ``task`` to the end of ``schedule`` and return its averaged network, on the CPU.
+
+    The schedule may keep the network of its best epoch, and end early (``patience``).
 
     ``folder`` receives ``checkpoint.pt`` after every epoch, and ``curves.csv`` and ``curves.png``.
     With ``resume`` the run continues after the checkpoint's epoch; without one it begins. Under
@@ -143,16 +150,33 @@ def fit(
             )
         log.info(precision_sentence(device, bfloat16=schedule.bfloat16))
         learner = _Learner(task, schedule, state, team.shared(state.module), team, device)
-        for epoch in range(len(rows), schedule.epochs):
-            rows.append(learner.epoch(epoch, seed))
+        while schedule.epochs_left(rows):
+            rows.append(learner.epoch(len(rows), seed))
             if team.first:
+                _keep_best(state, schedule, rows)
                 save_checkpoint(folder, state, rows, schedule, seed)
                 write_curves(folder, rows)
-            log.info("epoch %d of %d: %s", epoch + 1, schedule.epochs, _sentence(rows[-1]))
+            log.info(
+                "epoch %d of %d: %s; %s",
+                len(rows),
+                schedule.epochs,
+                _sentence(rows[-1]),
+                time_left(rows, schedule.epochs_left(rows)),
+            )
         if not team.first:
             raise SystemExit(0)
     averaged = deepcopy(state.average.module).eval().to(CPU)
-    return Fitted(averaged, rows[-1], len(rows), sum(row["seconds"] for row in rows))
+    kept = schedule.kept_epoch(rows)
+    if state.best:
+        averaged.load_state_dict(state.best)
+        log.info("kept: the network of epoch %d of %d", kept + 1, len(rows))
+    return Fitted(averaged, rows[kept], len(rows), sum(row["seconds"] for row in rows))
+
+
+def _keep_best(state: State, schedule: Schedule, rows: Sequence[Mapping[str, float]]) -> None:
+    """Copy the averaged weights when the newest epoch is the one to keep."""
+    if schedule.keep_least is not None and schedule.kept_epoch(rows) == len(rows) - 1:
+        state.best.update(deepcopy(state.average.module.state_dict()))
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -313,3 +337,16 @@ def step(
 
 def _sentence(row: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
+
+
+def time_left(rows: Sequence[Mapping[str, float]], left: int) -> str:
+    """Say how long ``left`` epochs will still take, by the median of the last five."""
+    if left <= 0:
+        return "done"
+    seconds = left * median(row["seconds"] for row in rows[-5:])
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours:
+        return f"about {hours} h {minutes:02d} min left"
+    if minutes:
+        return f"about {minutes} min left"
+    return f"about {math.ceil(seconds)} s left"

@@ -1,10 +1,11 @@
 """Recipes: one TOML file for each published model, checked before anything is read or trained."""
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.errors import RecipeError
 
@@ -62,6 +63,50 @@ class Schedule(Section):
     bfloat16: Annotated[
         bool, Field(description="autocast to bfloat16 where it is quick; false: float32")
     ] = True
+    keep_least: Annotated[
+        str | None,
+        Field(
+            description="figure of the held-back data, such as cross_entropy: the epoch in which "
+            "it is least gives the network; none: the last epoch does"
+        ),
+    ] = None
+    patience: Annotated[
+        int | None,
+        Field(ge=1, description="epochs without a new least after which the run ends; none: never"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _patience_needs_a_figure(self) -> Self:
+        if self.patience is not None and self.keep_least is None:
+            raise ValueError(f"patience = {self.patience} needs keep_least: which figure to watch")
+        return self
+
+    def kept_epoch(self, rows: Sequence[Mapping[str, float]]) -> int:
+        """The index of the epoch whose network is kept.
+
+        Args:
+            rows: of the curves, one at least.
+
+        Raises:
+            RecipeError: the curves have no such figure.
+        """
+        if self.keep_least is None:
+            return len(rows) - 1
+        name = f"valid_{self.keep_least}"
+        if name not in rows[-1]:
+            known = ", ".join(key[6:] for key in rows[-1] if key.startswith("valid_"))
+            raise RecipeError(
+                f"schedule.keep_least = {self.keep_least!r} is no figure of the held-back data; "
+                f"there are {known}"
+            )
+        return min(range(len(rows)), key=lambda epoch: rows[epoch][name])
+
+    def epochs_left(self, rows: Sequence[Mapping[str, float]]) -> int:
+        """How many epochs are still to be done, at most, after those of ``rows``."""
+        waited = len(rows) - 1 - self.kept_epoch(rows) if rows else 0
+        if self.patience is not None and waited >= self.patience:
+            return 0
+        return self.epochs - len(rows)
 
 
 class Recipe(Section):

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from training.errors import RecipeError
+from training.learning.checkpoint import CHECKPOINT
 from training.learning.find_lr import RateRange, find_lr, write_range_test
 from training.learning.kinds import FitRequest, plan
 from training.learning.loop import fit
@@ -14,15 +15,18 @@ from training.learning.recipe import RECIPE
 def train(request: FitRequest) -> Path:
     """Train what a request describes, or continue, and write model and card.
 
-    Everything is written into ``request.out``.
+    Everything is written into ``request.out``. A run that is there is never written over: with
+    ``request.resume`` it goes on, otherwise it is refused.
 
     Returns:
         the path of the card.
 
     Raises:
-        RecipeError: when the recipe, the device, or the checkpoint to resume from cannot be used.
+        RecipeError: when the recipe, the device, or the checkpoint to resume from cannot be used;
+            when ``request.out`` holds a run and nobody said to go on with it.
         DataError: when the data cannot be used, or the loss is not finite.
     """
+    refuse_to_write_over(request)
     device = device_of(request.device)
     prepared = plan(request)
     resumes = request.resume and (request.out / RECIPE).exists()
@@ -41,6 +45,19 @@ def train(request: FitRequest) -> Path:
     if resumes:  # only now is it certain that the checkpoint belongs to this recipe
         _keep_recipe(request)
     return prepared.publish(fitted)
+
+
+def refuse_to_write_over(request: FitRequest) -> None:
+    """Make sure that no run is lost: hours of learning lie in its folder.
+
+    Raises:
+        RecipeError: the folder holds a checkpoint, and the run is not to go on.
+    """
+    if (request.out / CHECKPOINT).exists() and not request.resume:
+        raise RecipeError(
+            f"{request.out}: holds a run already; go on with it by --resume, name another folder "
+            "with --out, or move it away"
+        )
 
 
 def search_lr(request: FitRequest, rates: RateRange) -> tuple[float, Path]:

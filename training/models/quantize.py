@@ -7,7 +7,7 @@ the names that the card gives them; the runtime finds them again by the tensor n
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
 from io import StringIO
@@ -176,7 +176,8 @@ def _calibrate(
     manager = RecipeManager()
     manager.load_quantization_recipe(recipe)
     measured = Calibrator(floating, qsv_update_func=min_max_update)
-    measured.calibrate({_SIGNATURE: samples}, manager)
+    with redirect_stderr(StringIO()):  # its progress bar; a fault is an exception
+        measured.calibrate({_SIGNATURE: samples}, manager)
     return measured.get_model_qsvs()
 
 

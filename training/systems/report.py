@@ -14,6 +14,7 @@ from training.measuring.compare import McNemar, mcnemar
 from training.measuring.covered import COVERS, macro
 from training.measuring.evaluate import PROTOCOLS
 from training.measuring.figures import confusion_png
+from training.publishing.html_page import html_page, html_table
 from training.systems.protocol import Comparison, Evaluated, backbone_pairs
 
 MARKDOWN = "systems.md"
@@ -26,18 +27,7 @@ _SHOWN = 12
 _SHEET = 40
 """The same on the contact sheet."""
 _COLUMNS = 10
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
-  color: #1b2733; background: #fff; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { border-bottom: 1px solid #c9d6e2; padding: .3rem .7rem; text-align: left; }
-td:not(:first-child), th:not(:first-child) { text-align: right; }
-.wide { overflow-x: auto; }
-.matrices { display: flex; flex-wrap: wrap; gap: 1rem; }
-img { max-width: 100%; height: auto; }
-@media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #14191f; }
-  img { background: #fff; } }
-"""
+_STYLE = ".matrices { display: flex; flex-wrap: wrap; gap: 1rem; }"
 
 _COVERED = (
     f"{'; '.join(f'{cover.name}: {cover.does}' for cover in COVERS)}. Precision, recall and F1 are "
@@ -212,12 +202,7 @@ def _page(comparison: Comparison) -> str:
         body.append(f"<h2>{html.escape(heading)}</h2>")
         if sentence:
             body.append(f"<p>{html.escape(sentence)}</p>")
-        body.append('<div class="wide"><table><thead><tr>')
-        body += [f'<th scope="col">{html.escape(cell)}</th>' for cell in head]
-        body.append("</tr></thead><tbody>")
-        for row in rows:
-            body.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
-        body.append("</tbody></table></div>")
+        body.append(html_table(head, rows))
     if comparison.missed:
         body.append(f'<img src="{MISSED}" alt="Pictures that all systems get wrong">')
     body.append(f'<h2>Curves</h2><img src="{CURVES}" alt="Accuracy of each system by epoch">')
@@ -226,13 +211,7 @@ def _page(comparison: Comparison) -> str:
         name = html.escape(one.name)
         body.append(f'<img src="confusion-{name}.png" alt="Confusion matrix of {name}">')
     body.append("</div>")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Systems side by side</title><style>{_STYLE}</style></head><body>"
-        + "\n".join(body)
-        + "</body></html>\n"
-    )
+    return html_page("Systems side by side", body, _STYLE)
 
 
 def _matrix(one: Evaluated) -> bytes:

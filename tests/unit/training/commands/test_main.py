@@ -89,7 +89,10 @@ def test_quantize_of_an_unfinished_run_says_how_to_go_on_and_trains_nothing(
 ) -> None:
     import torch
 
-    torch.save({"schedule": {"epochs": 24}, "rows": [{}] * 20}, tmp_path / "checkpoint.pt")
+    torch.save(
+        {"schedule": {"epochs": 24, "batch": 8, "peak_lr": 0.1}, "rows": [{}] * 20},
+        tmp_path / "checkpoint.pt",
+    )
 
     code = run(
         monkeypatch, "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path)
@@ -113,3 +116,48 @@ def test_help_names_the_commands(
     assert run(monkeypatch, "--help") == 0
     printed = capsys.readouterr().out
     assert all(command in printed for command in ("fit", "evaluate", "quantize"))
+
+
+@NEEDS_EXTRA
+def test_a_run_is_never_written_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    checkpoint.write_bytes(b"hours of learning")
+
+    code = run(
+        monkeypatch, "fit", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path)
+    )
+
+    assert code == 2
+    error = capsys.readouterr().err
+    assert f"{tmp_path}: holds a run already" in error
+    assert "--resume" in error
+    assert checkpoint.read_bytes() == b"hours of learning"
+    assert list(tmp_path.iterdir()) == [checkpoint]
+
+
+@NEEDS_EXTRA
+@pytest.mark.parametrize(
+    ("saved", "words"), [(True, "--resume"), (False, "before the first epoch was saved")]
+)
+def test_ctrl_c_says_how_a_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    saved: bool,
+    words: str,
+) -> None:
+    def stopped(_: object) -> None:
+        if saved:
+            (tmp_path / "checkpoint.pt").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.learning.run.train", stopped)
+
+    code = run(
+        monkeypatch, "fit", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path)
+    )
+
+    assert code == 130
+    assert words in capsys.readouterr().err

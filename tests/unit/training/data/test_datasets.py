@@ -3,6 +3,7 @@
 import gzip
 import lzma
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,9 @@ from training.data.datasets import (
     Faces,
     load_faces,
     read_fer2013,
+    read_folder,
     split_held_back,
+    split_tested,
 )
 from training.data.lessons import lessons, majority, soft_targets
 from training.errors import DataError
@@ -357,12 +360,38 @@ def test_a_folder_with_an_unknown_category_is_named(tmp_path: Path) -> None:
         load_faces(tmp_path)
 
 
-def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_read_is_named_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     picture(tmp_path / "anger", "a.png")
     (tmp_path / "anger" / "b.png").write_bytes(b"no picture")
+    (tmp_path / "fear").mkdir()
 
-    with pytest.raises(DataError, match=r"b\.png: is not a picture that can be read"):
-        load_faces(tmp_path)
+    read = read_folder(tmp_path)
+
+    assert len(load_faces(tmp_path)) == 1
+    assert "b.png: is not a picture that can be read; it is left out" in caplog.text
+    assert read.files == (tmp_path / "anger" / "a.png",)
+    assert read.unreadable == (tmp_path / "anger" / "b.png",)
+    assert read.empty == ("fear",)
+
+
+def test_the_tested_faces_are_others_than_the_held_back_ones() -> None:
+    pictures = np.random.default_rng(1).integers(0, 255, (400, 48, 48), dtype=np.uint8)
+    faces = replace(faces_with([0] * 400, [votes(neutral=10)] * 400), pictures=pictures)
+
+    rest, tested = split_tested(faces, 0.2)
+    learn, held_back = split_held_back(rest, 0.15)
+
+    assert len(learn) + len(held_back) + len(tested) == 400
+    assert 50 < len(tested) < 110
+    assert 35 < len(held_back) < 90
+    parts = [
+        {picture.tobytes() for picture in part.pictures} for part in (learn, held_back, tested)
+    ]
+    assert not parts[0] & parts[1]
+    assert not parts[0] & parts[2]
+    assert not parts[1] & parts[2]
 
 
 def test_an_empty_folder_and_votes_for_a_folder_are_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The training loop: it learns, can be interrupted, and refuses what does not fit."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,15 @@ from torch import nn
 
 from tests.support.vision.line_task import SCHEDULE, Line, line
 from training.errors import DataError, RecipeError
-from training.learning.checkpoint import CHECKPOINT, averaged_weights, save_weights, seconds_spent
+from training.learning.checkpoint import (
+    CHECKPOINT,
+    averaged_weights,
+    epochs_left,
+    save_weights,
+    seconds_spent,
+)
 from training.learning.curves import CURVES, PICTURE
-from training.learning.loop import fit, moving_average, parameter_groups
+from training.learning.loop import fit, moving_average, parameter_groups, time_left
 
 pytestmark = [pytest.mark.training, pytest.mark.usefixtures("undrawn")]
 
@@ -199,3 +206,73 @@ def test_a_run_of_a_single_step_ends(tmp_path: Path) -> None:
             fit(Line(line(), steps_per_epoch=steps), shortest, tmp_path / str(steps), seed=1).epochs
             == 1
         )
+
+
+@dataclass
+class Worsening(Line):
+    """A task whose held-back figure is least after its second epoch."""
+
+    errors: tuple[float, ...] = (3.0, 1.0, 2.0, 2.0, 2.0, 2.0)
+    checks: int = 0
+
+    def validate(self, module: nn.Module) -> dict[str, float]:
+        self.checks += 1
+        return {"error": self.errors[self.checks - 1]}
+
+
+WATCHED = SCHEDULE.model_copy(update={"epochs": 6, "keep_least": "error", "patience": 2})
+
+
+def test_the_best_epoch_is_kept_and_the_run_ends_when_nothing_gets_better(tmp_path: Path) -> None:
+    fitted = fit(Worsening(line()), WATCHED, tmp_path, seed=1)
+
+    two = fit(Worsening(line()), WATCHED, tmp_path / "two", seed=1)
+    assert fitted.epochs == 4, "two epochs after the best one"
+    assert fitted.figures["epoch"] == 2
+    assert fitted.figures["valid_error"] == 1.0
+    assert all(
+        torch.equal(weight, two.module.state_dict()[name])
+        for name, weight in fitted.module.state_dict().items()
+    )
+    kept = averaged_weights(tmp_path)
+    assert all(
+        torch.equal(kept[name], weight) for name, weight in fitted.module.state_dict().items()
+    )
+    assert epochs_left(tmp_path / CHECKPOINT) == 0, "it is finished, though four of six were learnt"
+
+
+def test_a_resumed_run_still_knows_its_best_epoch(tmp_path: Path) -> None:
+    whole = fit(Worsening(line()), WATCHED, tmp_path / "whole", seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Worsening(line(), stop_before=3), WATCHED, tmp_path / "parts", seed=1)
+
+    fitted = fit(Worsening(line(), errors=(2.0,)), WATCHED, tmp_path / "parts", seed=1, resume=True)
+
+    assert fitted.epochs == whole.epochs == 4
+    assert fitted.figures["epoch"] == 2
+    assert all(
+        torch.equal(weight, whole.module.state_dict()[name])
+        for name, weight in fitted.module.state_dict().items()
+    )
+
+
+def test_a_figure_to_watch_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    watched = SCHEDULE.model_copy(update={"keep_least": "loss"})
+
+    with pytest.raises(RecipeError, match=r"keep_least = 'loss' .* there are weight$"):
+        fit(Line(line()), watched, tmp_path, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "left", "words"),
+    [
+        ([10.0, 10.0, 400.0], 3, "about 30 s left"),
+        ([100.0], 18, "about 30 min left"),
+        ([100.0], 180, "about 5 h 00 min left"),
+        ([100.0], 0, "done"),
+    ],
+)
+def test_the_time_that_is_left_is_said_by_the_median_of_the_last_epochs(
+    seconds: list[float], left: int, words: str
+) -> None:
+    assert time_left([{"seconds": each} for each in seconds], left) == words

@@ -1,0 +1,82 @@
+"""The command ``train``: from one's own photographs to a model beside the shipped one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from training.commands.options import (
+    FILE,
+    NEEDED_TO_TRAIN,
+    learning_options,
+    options_as,
+    require,
+    use_threads,
+)
+from training.errors import Interrupted
+from training.learning.kinds import FitRequest
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "own-faces.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """Options of ``train``."""
+
+    photographs: Path
+    out: Path
+    labels: Path | None
+    recipe: Path
+    device: str
+    threads: int | None
+
+
+@click.command()
+@click.argument("photographs", type=FILE)
+@click.option(
+    "--out",
+    type=FILE,
+    default=Path("runs/own"),
+    show_default=True,
+    help="Folder for faces, run, model and report.",
+)
+@click.option(
+    "--by-label",
+    "labels",
+    type=FILE,
+    help="CSV with columns file, emotion, instead of subfolders.",
+)
+@click.option(
+    "--recipe", type=FILE, default=RECIPE, show_default="own-faces", help="How it is trained."
+)
+@learning_options
+@options_as(TrainOptions)
+def train(options: TrainOptions) -> None:
+    """Train on your own photographs, and say whether the model is better than the shipped one.
+
+    PHOTOGRAPHS is a folder with a subfolder for each category. The faces are cut out as the agent
+    does, what is doubtful about them is said, a part is set aside that fits nothing, and by it the
+    new model is judged beside the shipped one. Given again, it goes on where it stopped.
+    """
+    require(NEEDED_TO_TRAIN)
+    use_threads(options.threads)
+    from training.files import write_whole
+    from training.own.own_model import train_own
+    from training.own.own_report import PAGE, report_page, report_text
+
+    request = FitRequest(
+        recipe=options.recipe,
+        data=options.photographs,
+        votes=None,
+        out=options.out,
+        cache=options.out / "cache",
+        device=options.device,
+    )
+    try:
+        own = train_own(options.photographs, request, options.labels)
+    except KeyboardInterrupt:
+        raise Interrupted("Stopped. Give the same command again and it goes on.") from None
+    page = options.out / PAGE
+    write_whole(page, report_page(own))
+    click.echo(report_text(own))
+    click.echo(f"The report: {page}")
