@@ -20,7 +20,7 @@ from edge_agent.cli.appliance import certificate, maintenance, rollback, update
 from edge_agent.cli.backup import backup, restore
 from edge_agent.cli.bench import bench
 from edge_agent.cli.config import config_group
-from edge_agent.cli.doctor import doctor
+from edge_agent.cli.doctor import doctor, health
 from edge_agent.cli.export import export
 from edge_agent.cli.lsl import lsl
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
@@ -174,6 +174,7 @@ for _command in (
     config_group,
     doctor,
     export,
+    health,
     lsl,
     import_vitals,
     import_markers,
