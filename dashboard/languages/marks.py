@@ -42,5 +42,5 @@ class Marks:
 def marks(code: str) -> Marks:
     """Return the marks of a language that has a catalogue."""
     file = CATALOGUES / code / MARKS_NAME
-    found = json.loads(file.read_text(encoding="utf-8"))
-    return Marks(found["decimal"], found["group"], found["date"], tuple(found["months"]))
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    return Marks(stored["decimal"], stored["group"], stored["date"], tuple(stored["months"]))

@@ -68,13 +68,13 @@ def with_links(text: str, source: str) -> str:
     """
     place = place_of(source)
 
-    def changed(found: re.Match[str]) -> str:
-        parts = urlsplit(found["target"])
+    def changed(link: re.Match[str]) -> str:
+        parts = urlsplit(link["target"])
         if parts.scheme or not parts.path:
-            return found[0]
+            return link[0]
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), parts.path))
         path = posixpath.relpath(place_of(target), posixpath.dirname(place) or ".")
-        return found["before"] + path + (f"#{parts.fragment}" if parts.fragment else "")
+        return link["before"] + path + (f"#{parts.fragment}" if parts.fragment else "")
 
     return LINK.sub(changed, text)
 

@@ -101,9 +101,9 @@ def known(name: str, command: click.Command) -> click.Command:
     if not isinstance(command, PassedOnCommand):
         return command
     module, _, attribute = COMMANDS[name].partition(".")
-    found = getattr(import_module(f"dashboard.commands.{module}"), attribute)
-    assert isinstance(found, click.Command)
-    return found
+    whole = getattr(import_module(f"dashboard.commands.{module}"), attribute)
+    assert isinstance(whole, click.Command)
+    return whole
 
 
 def walk(

@@ -126,14 +126,14 @@ def test_every_state_over_ten_minutes_is_what_the_database_holds_though_the_agen
     figures = {
         "seconds": SECONDS,
         "changes": len(changes),
-        "judged": beside.judged,
+        "evaluated": beside.evaluated,
         "wrong": len(wrong),
         "unavailable_after_kill_s": [round(seconds, 2) for seconds in gone_s],
         "unavailable_after_freeze_s": round(frozen_s, 1),
     }
     print("\n".join([*wrong, json.dumps(figures)]))
     assert wrong == []
-    assert beside.judged > SECONDS
+    assert beside.evaluated > SECONDS
     assert seen_entities(changes) >= {
         "sensor.expression",
         "sensor.heart_rate",

@@ -52,7 +52,7 @@ class Away:
 
 
 class Beside:
-    """Judges changes by a database.
+    """Compares changes with a database.
 
     Args:
         path: the database, after the agent has ended.
@@ -74,30 +74,30 @@ class Beside:
         self._gaps = query(path, "SELECT started, ended FROM gap WHERE source = 'camera'")
         self._sessions = query(path, "SELECT started, ended FROM session")
         self._minutes = query(path, "SELECT celsius FROM health_minute")
-        self.judged = 0
+        self.evaluated = 0
 
     def wrong(self, changes: Sequence[Change]) -> list[str]:
         """Return a sentence for each change that the database does not bear out."""
-        judges = self._judges()
+        evaluators = self._evaluators()
         found = []
         for change in changes:
-            judge = judges.get(change.entity)
-            if judge is None:
+            evaluate = evaluators.get(change.entity)
+            if evaluate is None:
                 continue
-            self.judged += 1
+            self.evaluated += 1
             if change.state == "unavailable":
                 absent = self._without_agent(change.at_ms) or change.at_ms < self._times[0]
                 fault = "" if absent else "there is an agent"
             else:
-                fault = judge(change)
+                fault = evaluate(change)
             if fault:
                 at = iso_utc(round(change.at_ms))
                 measured = change.attributes.get("measured_at", "")
                 found.append(f"{at} {change.entity} = {change.state} {measured}: {fault}")
         return found
 
-    def _judges(self) -> dict[str, Callable[[Change], str]]:
-        judges: dict[str, Callable[[Change], str]] = {
+    def _evaluators(self) -> dict[str, Callable[[Change], str]]:
+        evaluators: dict[str, Callable[[Change], str]] = {
             "sensor.expression": self._expression,
             "sensor.valence_derived": self._valence,
             "sensor.faces": self._number_of_faces,
@@ -108,10 +108,10 @@ class Beside:
             "binary_sensor.session": self._session,
         }
         for label in (*(emotion.value for emotion in EMOTIONS), UNCERTAIN, NO_FACE):
-            judges[f"sensor.share_{label}"] = self._share
+            evaluators[f"sensor.share_{label}"] = self._share
         for kind in VitalKind:
-            judges[f"sensor.{kind.spec.label.lower().replace(' ', '_')}"] = self._vital(kind)
-        return judges
+            evaluators[f"sensor.{kind.spec.label.lower().replace(' ', '_')}"] = self._vital(kind)
+        return evaluators
 
     def _without_agent(self, at_ms: float) -> bool:
         return any(one.begin <= at_ms <= one.end for one in self._away)
@@ -189,7 +189,7 @@ class Beside:
     def _vital(self, kind: VitalKind) -> Callable[[Change], str]:
         limit_s = STREAM_S if kind.spec.stream else SINGLE_S
 
-        def judge(change: Change) -> str:
+        def evaluate(change: Change) -> str:
             readings = self._vitals.get(kind.value, {})
             if change.state == "unknown":
                 if self._starting(change.at_ms):
@@ -202,7 +202,7 @@ class Beside:
             same = kept is not None and abs(kept - float(change.state)) < 1e-6
             return "" if same else f"the row says {kept}"
 
-        return judge
+        return evaluate
 
     def _frames_per_second(self, change: Change) -> str:
         if change.state == "unknown":
@@ -256,8 +256,8 @@ def _frames(path: Path) -> list[Frame]:
     """Return the participant's rows in order, those of frames that could not be read, too."""
     names = ", ".join(f"smoothed_{emotion.value}" for emotion in EMOTIONS)
     rows = query(path, f"SELECT at, emotion, {names} FROM expression WHERE is_primary")
-    unfit = query(path, "SELECT at FROM unfit WHERE is_primary")
-    frames = [*_readable(rows), *(Frame(at, UNCERTAIN, None) for (at,) in unfit)]
+    rejected = query(path, "SELECT at FROM unfit WHERE is_primary")
+    frames = [*_readable(rows), *(Frame(at, UNCERTAIN, None) for (at,) in rejected)]
     return sorted(frames, key=lambda frame: frame.at)
 
 
