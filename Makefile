@@ -10,7 +10,7 @@ PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-
 # the worker is not started again, for the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-home-assistant test-brokers test-appliance test-appliance-arm faults release release-key image-layer lint formatted checked style format bench security screenshots clean
+.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-home-assistant test-brokers test-container test-appliance test-appliance-arm faults release release-key image-layer lint formatted checked style format bench security screenshots docs container clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          what lint does, and every test beside it (real broker, real browser, real models)"
@@ -20,8 +20,9 @@ help:
 	@echo "make faults        about 1,000 faults on purpose, for 20 minutes, and what they cost; ARGS='--only power --minutes 5'"
 	@echo "make mutants       breaks the code in 120 places, one at a time; 90 % must be noticed; ARGS='--seed 2 --number 200'"
 	@echo "make test-fresh    make test of HEAD on a bare Debian 13 (root or sudo, minutes); SUITE=bookworm: Debian 12"
-	@echo "make test-home-assistant  the agent beside the real Home Assistant (Python 3.12; installs 540 MB once, in ~/.cache)"
+	@echo "make test-home-assistant  the agent beside the real Home Assistant for ten minutes (Python 3.12; installs 540 MB once, in ~/.cache)"
 	@echo "make test-brokers  the agent beside mosquitto, RabbitMQ, NATS and aedes, through every kind of door (minutes)"
+	@echo "make test-container  builds and runs the containers, updates and ends them (root or podman for users; minutes)"
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
 	@echo "make test-appliance-arm  the release on the Pi's processor, emulated; its models' answers beside x86-64's (root, minutes)"
 	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"
@@ -31,6 +32,8 @@ help:
 	@echo "make bench         what this machine does, beside the bars"
 	@echo "make security      a crowd at the dashboard's door for three minutes, and who works on meanwhile, beside the bars"
 	@echo "make screenshots   the pictures of the README, from the running demo"
+	@echo "make docs          the documentation as a site, in build/site; ARGS=serve shows it while it is written"
+	@echo "make container     the images of docs/containers.md, by podman; ARGS='--build-arg BASE=IMAGE' builds on another Debian 13"
 	@echo "make clean         removes the virtual environment and caches"
 
 demo: $(VENV)/.demo
@@ -43,7 +46,7 @@ test test-unit coverage: export PYTHONDONTWRITEBYTECODE =
 # The checks of the code take one core for a minute, and the tests often wait: the checks fill the gaps, and tell at the end.
 # The import rules are among the tests.
 test: formatted
-	@./tools/system-packages mosquitto openssl openssh-client chromium chromium-driver libatomic1 dbus-daemon r-base-core gcc libc6-dev libfaketime shellcheck
+	@./tools/system-packages mosquitto openssl openssh-client chromium chromium-driver libatomic1 dbus-daemon r-base-core gcc libc6-dev libfaketime mandoc shellcheck
 	@nice -n 5 $(MAKE) --no-print-directory checked >.checked.log 2>&1 & checks=$$!; \
 	$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS); tests=$$?; \
 	wait $$checks; checks=$$?; cat .checked.log; exit $$((tests || checks))
@@ -118,7 +121,7 @@ checked: $(VENV)/.dev
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then $(BIN)/mypy; \
 	else echo "PyTorch is missing: what training takes from it is not checked"; \
 	$(BIN)/mypy --ignore-missing-imports --allow-subclassing-any --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any; fi
-	@shellcheck install.sh .ci/run tools/system-packages image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
+	@shellcheck install.sh .ci/run tools/system-packages container/start-broker image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
 	@$(BIN)/python -m tools.words
 
 style: $(VENV)/.dev
@@ -137,6 +140,19 @@ security: $(VENV)/.dev
 screenshots: $(VENV)/.dev
 	@./tools/system-packages chromium chromium-driver libatomic1
 	@$(BIN)/python tools/screenshots.py $(ARGS)
+
+# The banner that this hides names a successor of MkDocs' theme; docs/architecture.md does, too.
+docs: $(VENV)/.dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs $(or $(ARGS),build --strict) --config-file tools/documents/mkdocs.yml
+
+# HEALTHCHECK is part of docker's format alone.
+container:
+	@command -v podman >/dev/null || { echo "podman is missing; on Debian: sudo apt install podman" >&2; exit 1; }
+	@podman build --format docker --file container/Containerfile --target program --tag localhost/affect-edge $(ARGS) .
+	@podman build --format docker --file container/Containerfile --target broker --tag localhost/affect-edge-broker $(ARGS) .
+
+test-container: $(VENV)/.dev
+	@$(BIN)/python -m pytest tests/appliance/in_containers.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
 
 $(VENV)/bin/python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed and was not found; on Debian: apt install python3 python3-venv" >&2; exit 1; }

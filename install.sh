@@ -35,10 +35,12 @@ TEXT
 }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-program=/opt/affect-edge settings=/etc/affect-edge data=/var/lib/affect-edge command=/usr/local/bin/affect-edge
+program=/opt/affect-edge settings=/etc/affect-edge data=/var/lib/affect-edge command=/usr/local/bin/affect-edge share=/usr/local/share
 config=$settings/affect-edge.toml
 services=(affect-edge-agent.service affect-edge-dashboard.service)
 units=("${services[@]}" affect-edge-maintenance.service affect-edge-maintenance.timer)
+# What man and the shells read: below share of a release, and as links below $share.
+shared=(man/man1/affect-edge.1 bash-completion/completions/affect-edge zsh/site-functions/_affect-edge fish/vendor_completions.d/affect-edge.fish)
 broker_files=(/etc/mosquitto/conf.d/affect-edge.conf /etc/mosquitto/affect-edge.acl /etc/mosquitto/affect-edge.passwd)
 needed_mb=1500 needed_var_mb=300 memory_mb=700 written_in=2026
 apt_waits=(-o DPkg::Lock::Timeout=120) # for whoever installs at the same time, seconds
@@ -354,7 +356,8 @@ slim() {
   local packages
   packages=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   "$1/bin/pip" uninstall -q -y setuptools pip 2>/dev/null
-  rm -rf "$1/share" "$packages/training/weights" \
+  find "$1/share" -type f ! -name '*affect-edge*' -delete 2>/dev/null || true
+  rm -rf "$packages/training/weights" \
     "$packages/ai_edge_litert/tools" "$packages/ai_edge_litert/vendors" "$packages/ai_edge_litert/libLiteRtWebGpuAccelerator.so"
   find "$packages" -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
   # What is imported now is compiled now: the services may not write here.
@@ -477,11 +480,12 @@ activate() {
     undo+=("'$before/install.sh' --activate --yes")
     ln -sfn "$before" "$program/previous"
   elif [ -z "$before" ]; then
-    undo+=("systemctl disable --now ${units[*]}; rm -f '$command' '$program/current' ${units[*]/#//etc/systemd/system/}; systemctl daemon-reload")
+    undo+=("systemctl disable --now ${units[*]}; rm -f '$command' '$program/current' ${units[*]/#//etc/systemd/system/}; unlink_shared; systemctl daemon-reload")
   fi
   ln -sfn "$release" "$program/current.new"
   mv -T "$program/current.new" "$program/current"
   ln -sfn "$program/current/venv/bin/affect-edge" "$command"
+  link_shared
   for unit in "${units[@]}"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
   systemctl daemon-reload
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
@@ -489,6 +493,30 @@ activate() {
   for unit in affect-edge-dashboard affect-edge-agent; do
     systemctl restart "$unit.service" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
 $(journalctl -u "$unit.service" -n 8 -o cat --no-pager | sed 's/^/  /')"
+  done
+}
+
+# The manual page and the completions of shells. Folders that were not there are written down, and go with the links.
+link_shared() {
+  local name folder
+  for name in "${shared[@]}"; do
+    [ -e "$release/venv/share/$name" ] || continue
+    folder=$(dirname "$name")
+    while [ "$folder" != . ] && [ ! -d "$share/$folder" ]; do
+      echo "$folder" >>"$program/made-folders"
+      folder=$(dirname "$folder")
+    done
+    mkdir -p "$share/$(dirname "$name")"
+    ln -sfn "$program/current/venv/share/$name" "$share/$name"
+  done
+}
+
+unlink_shared() {
+  local folder
+  rm -f "${shared[@]/#/$share/}"
+  # the inner ones first; one in which somebody else put something stays
+  sort -ur "$program/made-folders" 2>/dev/null | while read -r folder; do
+    rmdir "$share/$folder" 2>/dev/null || true
   done
 }
 
@@ -539,6 +567,7 @@ uninstall() {
   confirm
   step=uninstalling
   systemctl disable --now "${units[@]}" 2>/dev/null || true
+  unlink_shared
   rm -f "${units[@]/#//etc/systemd/system/}" "$command" /var/lib/systemd/timers/stamp-affect-edge-maintenance.timer
   systemctl daemon-reload
   systemctl reset-failed "${units[@]}" 2>/dev/null || true

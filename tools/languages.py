@@ -30,6 +30,8 @@ from jinja2.ext import extract_from_ast
 from dashboard.languages.blocks import BLOCK, BLOCK_PLURAL, TextBlocks
 from dashboard.languages.current import CATALOGUES, DOMAIN
 from dashboard.languages.labels import IN_SCRIPTS
+from dashboard.languages.marks import MARKS_NAME
+from tools.locale_marks import marks_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = CATALOGUES / f"{DOMAIN}.pot"
@@ -283,6 +285,7 @@ def outputs() -> dict[Path, bytes]:
         catalogue = read(code)
         files[po_file(code).with_suffix(".mo")] = compiled(catalogue)
         files[SCRIPT_TEXTS / f"{code}.js"] = for_scripts(catalogue)
+        files[CATALOGUES / code / MARKS_NAME] = marks_of(code)
     return files
 
 

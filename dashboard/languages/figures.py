@@ -12,15 +12,14 @@ from __future__ import annotations
 from functools import cache
 
 from dashboard.languages.current import SOURCE, language
+from dashboard.languages.marks import marks
 from dashboard.languages.written import thousands
 
 
 @cache
 def _marks(code: str) -> dict[int, str]:
     """Return what stands for the decimal point and for the comma between thousands (CLDR)."""
-    from babel.numbers import get_decimal_symbol, get_group_symbol
-
-    return {ord("."): get_decimal_symbol(code), ord(","): get_group_symbol(code)}
+    return {ord("."): marks(code).decimal, ord(","): marks(code).group}
 
 
 def by_locale(english: str) -> str:

@@ -1,7 +1,7 @@
 """How values are written for people in the language in use: numbers, times, lists, names.
 
-English is written without a library, for it is what most pages need; the marks and names of other
-languages come from the CLDR by way of Babel, loaded when they are first asked for.
+English is written as Python does; the marks and names of other languages come from the CLDR
+(``marks``).
 
     >>> from dashboard.languages.current import speaking
     >>> figure("%.1f", 1234.56), thousands(1234567)
@@ -16,21 +16,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
 
 from dashboard.languages.current import SOURCE, gettext, language, pgettext
+from dashboard.languages.marks import marks
 from edge_agent.core.texts import Message
 
 _ENGLISH = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
-
-
-@cache
-def _decimal_mark(code: str) -> str:
-    """Return what stands before the decimals of a number."""
-    from babel.numbers import get_decimal_symbol
-
-    return get_decimal_symbol(code)
 
 
 def figure(form: str, *values: object) -> str:
@@ -38,16 +30,14 @@ def figure(form: str, *values: object) -> str:
     english = form % values
     if language() == SOURCE:
         return english
-    return _POINT.sub(_decimal_mark(language()), english)
+    return _POINT.sub(marks(language()).decimal, english)
 
 
 def thousands(number: int) -> str:
     """Write a whole number with its thousands apart."""
     if language() == SOURCE:
         return f"{number:,}"
-    from babel.numbers import format_decimal
-
-    return format_decimal(number, locale=language())
+    return f"{number:,}".replace(",", marks(language()).group)
 
 
 def moment(wall_ms: int, form: str = "datetime") -> str:
@@ -62,9 +52,7 @@ def moment(wall_ms: int, form: str = "datetime") -> str:
         return at.strftime(_ENGLISH[form])
     if form == "time":
         return at.strftime("%H:%M:%S UTC")
-    from babel.dates import format_date
-
-    day = format_date(at, "medium", locale=language())
+    day = marks(language()).date(at)
     if form == "date":
         return day
     return f"{day}, {at:%H:%M} UTC"
@@ -122,7 +110,7 @@ class _Number(float):
         english = super().__format__(spec)
         if language() == SOURCE:
             return english
-        return _POINT.sub(_decimal_mark(language()), english)
+        return _POINT.sub(marks(language()).decimal, english)
 
 
 def _value(value: object) -> object:

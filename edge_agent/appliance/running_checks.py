@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
-import json
 import shutil
 import socket
-import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.appliance.findings import Finding, Verdict, guarded
+from edge_agent.appliance.signs_of_life import dashboard_answers
 from edge_agent.config import Settings
 
 UNITS = (
@@ -28,7 +26,6 @@ UNITS = (
 CERTIFICATE_DAYS = 14
 _DAY_S = 86_400
 _ANSWER_S = 3.0
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 
 def check_running(settings: Settings, health: Mapping[str, Any] | None) -> Iterator[Finding]:
@@ -171,33 +168,12 @@ def _port(settings: Settings) -> Finding:
     try:
         socket.create_server((host, port), family=family_of(host)).close()
     except OSError as error:
-        if _dashboard_answers(host, port, encrypted=settings.dashboard.certificate is not None):
+        if dashboard_answers(settings.dashboard):
             return Finding("dashboard port", Verdict.OK, f"the dashboard answers on {host}:{port}")
         taken = f"{host}:{port} ({error.strerror}), and no dashboard answers there"
         cure = "Stop what uses the port, or set dashboard.port to a free one."
         return Finding("dashboard port", Verdict.WARNING, taken, cure)
     return Finding("dashboard port", Verdict.OK, f"{host}:{port} is free")
-
-
-def _dashboard_answers(host: str, port: int, *, encrypted: bool) -> bool:
-    """Tell whether ``/healthz`` gives what our dashboard gives."""
-    address = _EVERYWHERE.get(host, host)
-    if encrypted:
-        # Our own machine and nothing secret: who answers is not the question, only what.
-        context = ssl._create_unverified_context()  # noqa: S323
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            address, port, timeout=_ANSWER_S, context=context
-        )
-    else:
-        connection = http.client.HTTPConnection(address, port, timeout=_ANSWER_S)
-    try:
-        connection.request("GET", "/healthz")
-        answer = json.loads(connection.getresponse().read(1_000))
-    except (OSError, http.client.HTTPException, ValueError):
-        return False
-    finally:
-        connection.close()
-    return bool(answer == {"status": "ok"})
 
 
 def family_of(host: str) -> socket.AddressFamily:

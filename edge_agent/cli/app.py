@@ -20,11 +20,12 @@ from edge_agent.cli.appliance import certificate, maintenance, rollback, update
 from edge_agent.cli.backup import backup, restore
 from edge_agent.cli.bench import bench
 from edge_agent.cli.config import config_group
-from edge_agent.cli.doctor import doctor
+from edge_agent.cli.doctor import doctor, health
 from edge_agent.cli.export import export
 from edge_agent.cli.lsl import lsl
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 from edge_agent.cli.pictures import classify
+from edge_agent.cli.shell.passed_on import PassedOnCommand
 from edge_agent.cli.studies.attributes import participant_describe
 from edge_agent.cli.studies.importing import import_study
 from edge_agent.cli.studies.past import import_markers
@@ -96,48 +97,17 @@ def demo(config: Path | None, data: Path | None, seconds: int | None, port: int 
     leave(run_demo(config, data, seconds, port))
 
 
-@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def protocol(arguments: tuple[str, ...]) -> None:
-    """Check protocol files (see ``protocol --help``)."""
-    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "protocol", *arguments])
-
-
-@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def password(arguments: tuple[str, ...]) -> None:
-    """Set another password for who has forgotten theirs (see ``password --help``)."""
-    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "password", *arguments])
-
-
-@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def account(arguments: tuple[str, ...]) -> None:
-    """List, add, change and remove accounts of the dashboard (see ``account --help``)."""
-    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "account", *arguments])
-
-
-@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def analyse(arguments: tuple[str, ...]) -> None:
-    """Run the dashboard's t-tests in the terminal (see ``analyse --help``)."""
-    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "analyse", *arguments])
-
-
-@cli.command(
-    "compare-sensors", context_settings={"ignore_unknown_options": True}, add_help_option=False
-)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def compare_sensors(arguments: tuple[str, ...]) -> None:
-    """Say how far two sources of a vital agree (see ``compare-sensors --help``)."""
-    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "compare-sensors", *arguments])
-
-
-@cli.command("plan-study", context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def plan_study(arguments: tuple[str, ...]) -> None:
-    """Say how many people a study needs (see ``plan-study --help``)."""
-    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "plan-study", *arguments])
+PASSED_ON = {
+    "protocol": "Check protocol files",
+    "password": "Set another password for who has forgotten theirs",
+    "account": "List, add, change and remove accounts of the dashboard",
+    "analyse": "Run the dashboard's t-tests in the terminal",
+    "compare-sensors": "Say how far two sources of a vital agree",
+    "plan-study": "Say how many people a study needs",
+}
+"""Commands that the dashboard knows."""
+for _name, _what in PASSED_ON.items():
+    cli.add_command(PassedOnCommand(_name, _what))
 
 
 @cli.group()
@@ -204,6 +174,7 @@ for _command in (
     config_group,
     doctor,
     export,
+    health,
     lsl,
     import_vitals,
     import_markers,

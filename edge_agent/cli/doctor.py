@@ -1,4 +1,4 @@
-"""The command that finds what is wrong, and makes an archive for those who help."""
+"""The commands that find what is wrong: for people, and for programs that watch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from edge_agent.cli.options import common_options, json_option, log_to_stderr
+from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 
 
 @click.command()
@@ -64,3 +64,25 @@ def doctor(
     if wrong is not None:
         sys.exit(2)
     sys.exit(exit_code(findings))
+
+
+@click.command()
+@common_options
+@click.argument("part", required=False, type=click.Choice(["agent", "dashboard"]))
+def health(config: Path | None, data: Path | None, part: str | None) -> None:
+    """Say whether the agent and the dashboard of this data folder answer, or only PART.
+
+    For programs that watch them: ends with 0 if all that was asked for answers, with 1 if not.
+    """
+    log_to_stderr(logging.CRITICAL)
+    settings, folder = load(config, data)
+    from edge_agent.appliance.signs_of_life import agent_answers, dashboard_answers
+
+    signs = {
+        "agent": lambda: agent_answers(folder),
+        "dashboard": lambda: dashboard_answers(settings.dashboard),
+    }
+    answers = {name: signs[name]() for name in ([part] if part else signs)}
+    for name, answered in answers.items():
+        click.echo(f"{name}: {'answers' if answered else 'does not answer'}")
+    sys.exit(int(not all(answers.values())))

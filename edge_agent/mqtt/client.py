@@ -240,12 +240,14 @@ class MqttClient(Worker):
         line = (self._options.broker, self._context, self._client_id, will, self._wake)
         connection, self._remark = open_connection(*line, suspected=self._suspected)
         try:
+            careful = self._short_lived >= SHORT_CONNECTIONS
+            if not careful:
+                self._sender.send_before_greeting(connection)
             online = status_payload("online", clock.now().wall_ms)
             greeting = connection.publish(status_topic, online.encode(), qos=1, retain=True)
             for topic in self._subscriptions:
                 connection.subscribe(topic)
             self._announcer.begin_connection(connection)
-            careful = self._short_lived >= SHORT_CONNECTIONS
             self._sender.begin_connection(careful=careful, greeting=greeting)
             delivery = self._begin_delivery()
             try:

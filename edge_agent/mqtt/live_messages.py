@@ -37,6 +37,7 @@ class LiveMessages:
         self._changed: set[str] = set()
         self._vitals: deque[bytes] = deque(maxlen=VITALS_WAITING)
         self._state: bytes | None = None
+        self._newest_state: bytes | None = None
 
     def retain(self, suffix: str, payload: Payload) -> None:
         """Keep the newest message of a retained topic, to be published next."""
@@ -64,7 +65,7 @@ class LiveMessages:
         if Topics.STATE in self._off:
             return
         with self._lock:
-            self._state = payload.encode()
+            self._state = self._newest_state = payload.encode()
 
     def begin_connection(self) -> None:
         """Publish every retained topic again; drop readings meant for the connection before."""
@@ -86,6 +87,12 @@ class LiveMessages:
             vitals = list(self._vitals)
             self._vitals.clear()
         return vitals
+
+    @property
+    def newest_state(self) -> bytes | None:
+        """What is known now, whether it was taken or not."""
+        with self._lock:
+            return self._newest_state
 
     def take_state(self) -> bytes | None:
         """Return what is known now, if it was not taken before."""

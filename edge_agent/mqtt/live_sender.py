@@ -74,6 +74,15 @@ class LiveSender:
         self._waiting.clear()
         self._alone = None
 
+    def send_before_greeting(self, connection: Connection) -> None:
+        """Publish what is known now, before the appliance is called online.
+
+        Home Assistant shows again what it knew of before, as soon as it hears ``online``.
+        """
+        state = self._live.newest_state
+        if state is not None:
+            self.publish(connection, Topics.STATE, state, retain=False)
+
     def connection_ended(self, connection: Connection) -> None:
         """Blame the message that was sent alone and that the broker did not take."""
         alone = self._alone

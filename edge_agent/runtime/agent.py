@@ -33,7 +33,7 @@ from edge_agent.runtime.health.watchdog import is_fresh
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
 from edge_agent.runtime.mqtt_setup import configured_alerts, configured_client
 from edge_agent.runtime.signals import StopRequest
-from edge_agent.runtime.states.home_state import HomeState, tell_home
+from edge_agent.runtime.states.home_state import NOTHING_YET, HomeState, tell_home
 from edge_agent.runtime.states.live_state import live_state
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.runtime.systemd import SystemdNotifier
@@ -149,6 +149,7 @@ class Agent:
         client = configured_client(settings, self._database, self._study, ingest, self._rescue)
         if settings.mqtt.home_assistant and client is not None:
             self._home = HomeState(simulated=self._is_simulated, window_s=settings.summary.window)
+            client.publish_state(self._home.now(NOTHING_YET, clock.now()))
         live = LiveServer(data / SOCKET_NAME, simulated=self._is_simulated)
         recorder = self._make_recorder(client)
         self._dispatcher = EventDispatcher(

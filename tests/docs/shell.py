@@ -32,6 +32,8 @@ PROGRAMS = {
     "make",
     "mosquitto_pub",
     "mosquitto_sub",
+    "podman",
+    "podman-compose",
     "printf",
     "python",
     "ssh",

@@ -41,6 +41,8 @@ NOT_RUN = {
     "bluetoothctl ": "needs a radio and a cuff",
     "mosquitto_sub ": "listens for ever, with a program that is not part of the project",
     "mosquitto_pub ": "a program that is not part of the project; test_snippets reads its payload",
+    "podman-compose ": "needs images of minutes; make test-container runs it",
+    "podman ": "goes with podman-compose",
     "curl ": "test_requests sends them to a real dashboard",
     "python -m tools.languages ": "tests/unit/dashboard/languages does it in a folder of its own",
     "python -m training.faces.": FACES_MODULES,

@@ -39,6 +39,10 @@ class Conditions:
     session: bool | None
 
 
+NOTHING_YET = Conditions(camera=False, late_s=0.0, recording=False, session=None)
+"""How an agent is that has just started."""
+
+
 class HomeState:
     """Gathers what is known now, and tells when it is to be published.
 

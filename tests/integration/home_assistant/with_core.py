@@ -1,6 +1,7 @@
 """The real Home Assistant with the real agent over a real broker: ``make test-home-assistant``.
 
-Its states are compared with the database; then the agent is killed, and turned off.
+Every change of its sensors over ten minutes is compared with the database, while the agent is
+killed twice; then it is frozen. In another test the device appears, is used, and is removed.
 """
 
 from __future__ import annotations
@@ -8,141 +9,36 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from edge_agent.core.clock import iso_utc
-from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import Purpose
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.study import Study
-from tests.support.broker import Mosquitto, wait_until
-from tests.support.home.home_assistant import HomeAssistant, values
+from tests.support.broker import Mosquitto, subscribed, wait_until
+from tests.support.home.beside_database import Away, Beside
+from tests.support.home.home_assistant import Change, HomeAssistant, values
+from tests.support.home.running_agent import KEEPALIVE_S, PASSWORD, USER, agent
 from tests.support.timeline import database, query
 
-WATCHED_S = float(os.environ.get("HOME_ASSISTANT_SECONDS", "30"))
-SLACK_MS = 3000
-"""A label comes from smoothed frames; a row is the mean of a second."""
-CONFIG = """
-[device]
-name = "lab"
-[camera]
-source = "demo"
-[summary]
-window = 2.0
-[record]
-batch_rows = 1
-[vitals.simulated]
-enabled = true
-heart_rate_seconds = 1.0
-pressure_seconds = 10.0
-[mqtt]
-port = {port}
-username = "home"
-password = "a"
-commands = true
-home_assistant = {on}
-[dashboard]
-purposes = ["research"]
-"""
-
-
-@contextmanager
-def agent(folder: Path, port: int, *, on: bool) -> Iterator[subprocess.Popen[bytes]]:
-    """The agent as a process."""
-    config = folder / "affect-edge.toml"
-    config.write_text(CONFIG.format(port=port, on=str(on).lower()), encoding="utf-8")
-    program = "from edge_agent.cli import main; main()"
-    arguments = ["run", "--config", str(config), "--data", str(folder / "data")]
-    process = subprocess.Popen([sys.executable, "-c", program, *arguments])
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "mosquitto", users={"home": "a"}) as running:
-        yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[HomeAssistant]:
-    with HomeAssistant(tmp_path / "home", mosquitto.port, "home", "a") as running:
-        yield running
+SECONDS = float(os.environ.get("HOME_ASSISTANT_SECONDS", "600"))
+"""How long the states are compared with the database."""
+KILLS = 2
+AT_ONCE_S = 2.0
+"""The broker sees the connection of a killed process end, and says so."""
 
 
 def state_of(home: HomeAssistant, entity: str) -> str | None:
     return dict(values(home.states("lab"))).get(entity)
 
 
-def watch(home: HomeAssistant) -> list[tuple[float, dict[str, dict[str, Any]]]]:
-    """Return the states, twice a second, with the time of each look."""
-    looks = []
-    end = time.monotonic() + WATCHED_S
-    while time.monotonic() < end:
-        looks.append((time.time() * 1000, home.states("lab")))
-        time.sleep(0.5)
-    return looks
-
-
-def wrong_vitals(path: Path, looks: list[tuple[float, dict[str, dict[str, Any]]]]) -> list[str]:
-    """Return the readings that Home Assistant showed and that are not in the database."""
-    rows = query(path, "SELECT kind, at, value FROM vital")
-    kept = {(str(kind), iso_utc(int(at))): value for kind, at, value in rows}
-    slugs = {f"sensor.{kind.spec.label.lower().replace(' ', '_')}": kind for kind in VitalKind}
-    wrong = []
-    seen = set()
-    for _, states in looks:
-        for entity, kind in slugs.items():
-            shown = states[entity]
-            if shown["state"] == "unknown":
-                continue
-            key = (str(kind), shown["attributes"]["measured_at"])
-            seen.add(kind)
-            if key not in kept or float(shown["state"]) != pytest.approx(kept[key]):
-                wrong.append(f"{entity}: {shown}, not {kept.get(key)}")
-    assert {VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC} <= seen
-    return wrong
-
-
-def wrong_expressions(
-    path: Path, looks: list[tuple[float, dict[str, dict[str, Any]]]]
-) -> list[str]:
-    """Return the labels that Home Assistant showed while the rows around show another one."""
-    rows = query(path, f"SELECT at, {', '.join(e.value for e in EMOTIONS)} FROM expression")
-    top = [(at, EMOTIONS[max(range(8), key=row.__getitem__)].value) for at, *row in rows]
-    wrong = []
-    checked = 0
-    for at_ms, states in looks:
-        label = states["sensor.expression"]["state"]
-        if label in {e.value for e in EMOTIONS}:
-            around = {name for at, name in top if abs(at - at_ms) <= SLACK_MS}
-            checked += 1
-            if label not in around:
-                wrong.append(f"{label}, not {around}")
-    assert checked > WATCHED_S / 2
-    return wrong
-
-
 @pytest.mark.timeout(900)  # the first run downloads Home Assistant
-def test_home_assistant_shows_what_the_timeline_holds_and_nothing_of_an_agent_that_is_gone(
+def test_the_device_comes_with_all_its_entities_and_goes_when_it_is_turned_off(
     tmp_path: Path, mosquitto: Mosquitto, home: HomeAssistant
 ) -> None:
-    path = database(tmp_path / "data")
-    study = Study(path)
-    study.create_participant("P-1")
-    study.give_consent("P-1", "1")
-    with agent(tmp_path, mosquitto.port, on=True) as running:
+    study = consenting(database(tmp_path / "data"))
+    with agent(tmp_path, mosquitto.port) as running:
         wait_until(lambda: home.ask("devices") == ["lab"], "the device", 60)
         wait_until(
             lambda: state_of(home, "sensor.heart_rate") not in {None, "unavailable", "unknown"},
@@ -150,11 +46,8 @@ def test_home_assistant_shows_what_the_timeline_holds_and_nothing_of_an_agent_th
             60,
         )
         wait_until(lambda: state_of(home, "sensor.systolic_pressure") != "unknown", "a cuff", 60)
-        looks = watch(home)
-        time.sleep(2)  # the last rows are written
-        assert wrong_vitals(path, looks) == []
-        assert wrong_expressions(path, looks) == []
-        last = dict(values(looks[-1][1]))
+        wait_until(lambda: state_of(home, "sensor.share_neutral") != "unknown", "shares", 20)
+        last = dict(values(home.states("lab")))
         shares = [float(value) for name, value in last.items() if ".share_" in name]
         assert sum(shares) == pytest.approx(100, abs=0.1)
         assert last["sensor.skin_temperature"] == "unknown"  # nobody measures it
@@ -163,10 +56,8 @@ def test_home_assistant_shows_what_the_timeline_holds_and_nothing_of_an_agent_th
         assert last["button.mark_baseline"] == "unavailable"
         press_buttons(home, study)
         running.kill()
-        killed_s = time.monotonic()
-        wait_until(lambda: all_gone(home), "unavailable", 45)
-        gone_s = time.monotonic() - killed_s
-    with agent(tmp_path, mosquitto.port, on=True):
+        wait_until(lambda: all_gone(home), "unavailable", AT_ONCE_S)
+    with agent(tmp_path, mosquitto.port):
         wait_until(lambda: not all_gone(home), "the agent again", 30)
     wait_until(lambda: all_gone(home), "unavailable after an orderly end", 10)
     with agent(tmp_path, mosquitto.port, on=False):
@@ -174,7 +65,91 @@ def test_home_assistant_shows_what_the_timeline_holds_and_nothing_of_an_agent_th
         assert home.states("lab") == {}
     complaints = [line for line in home.log().splitlines() if "components.mqtt" in line]
     assert complaints == []
-    print(json.dumps({"looks": len(looks), "unavailable_after_kill_s": round(gone_s, 2)}))
+
+
+def consenting(path: Path) -> Study:
+    """A study with a participant who has consented."""
+    study = Study(path)
+    study.create_participant("P-1")
+    study.give_consent("P-1", "1")
+    return study
+
+
+def live(home: HomeAssistant) -> bool:
+    """Whether a strap and a cuff are known."""
+    shown = [state_of(home, f"sensor.{name}") for name in ("heart_rate", "systolic_pressure")]
+    return not {None, "unknown", "unavailable"} & set(shown)
+
+
+def gone_within(home: HomeAssistant, limit_s: float) -> float:
+    """Wait until everything is unavailable; return the seconds."""
+    since_s = time.monotonic()
+    wait_until(lambda: all_gone(home), "unavailable", limit_s)
+    return time.monotonic() - since_s
+
+
+def wait_with_a_session(study: Study, seconds: float) -> None:
+    """Let time pass, the half of it with an open session."""
+    time.sleep(seconds / 4)
+    study.start_session("P-1", Purpose.RESEARCH, "films")
+    time.sleep(seconds / 2)
+    study.end_session()
+    time.sleep(seconds / 4)
+
+
+@pytest.mark.timeout(SECONDS + 900)
+def test_every_state_over_ten_minutes_is_what_the_database_holds_though_the_agent_is_killed_twice(
+    tmp_path: Path, mosquitto: Mosquitto, home: HomeAssistant
+) -> None:
+    path = database(tmp_path / "data")
+    study = consenting(path)
+    killed_ms: list[float] = []
+    gone_s: list[float] = []
+    with subscribed(mosquitto.port, USER, PASSWORD) as reader:
+        for turn in range(KILLS + 1):
+            with agent(tmp_path, mosquitto.port, interval_s=0) as running:
+                wait_until(lambda: live(home), "readings", 60)
+                wait_with_a_session(study, SECONDS / (KILLS + 1))
+                if turn < KILLS:
+                    running.kill()
+                    killed_ms.append(time.time() * 1000)
+                    gone_s.append(gone_within(home, AT_ONCE_S))
+                    time.sleep(5)
+                    continue
+                changes = home.changes("lab")
+                running.send_signal(signal.SIGSTOP)
+                frozen_s = gone_within(home, 1.5 * KEEPALIVE_S + 5)
+                running.kill()
+        summaries = [message.payload for message in reader.on("summary")]
+    beside = Beside(path, summaries, [away(path, at_ms) for at_ms in killed_ms])
+    wrong = beside.wrong(changes)
+    figures = {
+        "seconds": SECONDS,
+        "changes": len(changes),
+        "evaluated": beside.evaluated,
+        "wrong": len(wrong),
+        "unavailable_after_kill_s": [round(seconds, 2) for seconds in gone_s],
+        "unavailable_after_freeze_s": round(frozen_s, 1),
+    }
+    print("\n".join([*wrong, json.dumps(figures)]))
+    assert wrong == []
+    assert beside.evaluated > SECONDS
+    assert seen_entities(changes) >= {
+        "sensor.expression",
+        "sensor.heart_rate",
+        "sensor.valence_derived",
+    }
+
+
+def away(path: Path, killed_ms: float) -> Away:
+    """Return the time from the end of an agent to the first row of the next one."""
+    (found,) = query(path, "SELECT min(at) FROM expression WHERE at > ?", killed_ms + 1000)
+    return Away(killed_ms, found[0])
+
+
+def seen_entities(changes: list[Change]) -> set[str]:
+    """Return the entities that had a value at some time."""
+    return {change.entity for change in changes if change.state not in {"unknown", "unavailable"}}
 
 
 def all_gone(home: HomeAssistant) -> bool:

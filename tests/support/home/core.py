@@ -4,6 +4,7 @@
 JSON list, and one line of JSON is the answer:
 
     ["states"]                          → {entity: {"state": …, "attributes": {…}}}
+    ["changes"]                         → [[UTC ms, entity, state, attributes], …] since last asked
     ["devices"]                         → names of the devices of the MQTT integration
     ["call", "button", "press", ENTITY] → null, after the action
 """
@@ -21,6 +22,7 @@ from homeassistant import bootstrap, core, loader  # type: ignore[import-not-fou
 from homeassistant.helpers import device_registry  # type: ignore[import-not-found]
 
 ENTRY = "0123456789abcdef0123456789abcdef"
+Changes = list[tuple[float, str, str, dict[str, Any]]]
 
 
 def write_entry(folder: Path, broker: dict[str, Any]) -> None:
@@ -58,8 +60,27 @@ def write_entry(folder: Path, broker: dict[str, Any]) -> None:
     )
 
 
-async def answer(hass: Any, question: list[str]) -> Any:
+def follow(hass: Any) -> Changes:
+    """Return a list that takes in every change of a state or of its attributes from now on."""
+    changes: Changes = []
+
+    @core.callback  # type: ignore[untyped-decorator]
+    def take(event: Any) -> None:
+        state = event.data["new_state"]
+        if state is not None:
+            at_ms = state.last_updated.timestamp() * 1000
+            changes.append((at_ms, state.entity_id, state.state, dict(state.attributes)))
+
+    hass.bus.async_listen("state_changed", take)
+    return changes
+
+
+async def answer(hass: Any, changes: Changes, question: list[str]) -> Any:
     """Return what a question asks for."""
+    if question[0] == "changes":
+        taken = changes.copy()
+        changes.clear()
+        return taken
     if question[0] == "states":
         return {
             state.entity_id: {"state": state.state, "attributes": dict(state.attributes)}
@@ -83,9 +104,10 @@ async def main(folder: Path, broker: dict[str, Any], http_port: int) -> None:
     http = {"server_host": "127.0.0.1", "server_port": http_port}
     await bootstrap.async_from_config_dict({"http": http}, hass)
     await hass.async_start()
+    changes = follow(hass)
     print(json.dumps("started"), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        print(json.dumps(await answer(hass, json.loads(line)), default=str), flush=True)
+        print(json.dumps(await answer(hass, changes, json.loads(line)), default=str), flush=True)
     await hass.async_stop()
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -61,13 +62,32 @@ def environment() -> Path:
 def _python_3_12() -> str:
     """Return a Python 3.12."""
     candidates = [
-        sys.executable if sys.version_info[:2] == (3, 12) else None,
-        shutil.which("python3.12"),
+        sys.executable,
+        shutil.which("python3.12"),  # of pyenv, it may be there and not run
         *(str(path) for path in sorted(Path.home().glob(".pyenv/versions/3.12*/bin/python"))),
     ]
     for candidate in filter(None, candidates):
-        return candidate
+        told = subprocess.run([candidate, "-V"], capture_output=True, text=True, check=False)
+        if told.stdout.startswith("Python 3.12."):
+            return candidate
     raise FileNotFoundError(f"Home Assistant {VERSION} needs Python 3.12, and there is none.")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What Home Assistant showed from a moment on.
+
+    Attributes:
+        at_ms: UTC milliseconds.
+        entity: without the name of the device, such as ``sensor.heart_rate``.
+        state: as it is shown.
+        attributes: what stands beside it.
+    """
+
+    at_ms: float
+    entity: str
+    state: str
+    attributes: dict[str, Any]
 
 
 class HomeAssistant:
@@ -111,6 +131,14 @@ class HomeAssistant:
             for entity, state in self.ask("states").items()
             if entity.partition(".")[2].startswith(f"{device}_")
         }
+
+    def changes(self, device: str) -> list[Change]:
+        """Return every change of an entity of a device since this was last asked."""
+        return [
+            Change(at_ms, entity.replace(f".{device}_", ".", 1), state, attributes)
+            for at_ms, entity, state, attributes in self.ask("changes")
+            if entity.partition(".")[2].startswith(f"{device}_")
+        ]
 
     def log(self) -> str:
         """Return what it has logged: warnings and errors."""

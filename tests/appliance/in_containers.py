@@ -1,0 +1,176 @@
+"""The containers of docs/containers.md, really run: ``make test-container``.
+
+It needs podman and podman-compose (Debian: ``apt install podman podman-compose``), and builds the
+images unless they are there. Instead of a camera there is the demonstration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import ssl
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.broker import free_port, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "affect-edge-test"
+PORT = free_port()
+PARTS = ("broker", "agent", "dashboard")
+SETTINGS = {
+    "AFFECT_EDGE_CAMERA": "/dev/null",
+    "AFFECT_EDGE_CAMERA__SOURCE": "demo",
+    "AFFECT_EDGE_VITALS__SIMULATED__ENABLED": "true",
+    "AFFECT_EDGE_PORT": str(PORT),
+}
+STOP_S = 5.0
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("podman") and shutil.which("podman-compose")),
+    reason="podman and podman-compose are not installed (apt install podman podman-compose)",
+)
+
+
+def run(*words: str, check: bool = True, **settings: str) -> str:
+    """Run a command with the settings of the composition; return what it prints."""
+    done = subprocess.run(
+        words,
+        cwd=ROOT,
+        env={**os.environ, **SETTINGS, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1500,
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def compose(*words: str, **settings: str) -> str:
+    """Run podman-compose on the project's file."""
+    return run("podman-compose", "-p", NAME, "-f", "container/compose.yaml", *words, **settings)
+
+
+def container(part: str) -> str:
+    return f"{NAME}_{part}_1"
+
+
+def inside(part: str, *words: str, check: bool = True) -> str:
+    """Run a command in the container of a part."""
+    return run("podman", "exec", container(part), *words, check=check)
+
+
+def about(part: str, what: str) -> str:
+    """Return what podman knows of a container."""
+    return run("podman", "inspect", container(part), "--format", f"{{{{.{what}}}}}").strip()
+
+
+def is_healthy(part: str) -> bool:
+    """Ask by the health check of the image; without systemd, podman does not do it by itself."""
+    words = ["podman", "healthcheck", "run", container(part)]
+    return subprocess.run(words, capture_output=True, check=False, timeout=60).returncode == 0
+
+
+def wait_until_healthy() -> None:
+    for part in PARTS:
+        wait_until(lambda part=part: is_healthy(part), f"{part} healthy", 90)  # type: ignore[misc]
+
+
+def rows() -> int:
+    """Return how many rows of expressions there are, asked in the agent's container."""
+    words = ["affect-edge", "sql", "SELECT count(*) AS n FROM expression", "--format", "json"]
+    return int(json.loads(inside("agent", *words))[0]["n"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def composition() -> Iterator[None]:
+    """The containers, up; afterwards nothing of them is left."""
+    for image in ("affect-edge", "affect-edge-broker"):
+        if run("podman", "images", "--quiet", f"localhost/{image}", check=False) == "":
+            run("make", "container")
+    compose("up", "--detach", "--no-build")
+    try:
+        yield
+    finally:
+        compose("down", "--volumes")
+
+
+def test_every_part_becomes_healthy() -> None:
+    wait_until_healthy()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_nobody_is_root_and_the_program_cannot_be_written(part: str) -> None:
+    assert inside(part, "id", "--user").strip() == "990"
+    assert about(part, "HostConfig.ReadonlyRootfs") == "true"
+    assert inside(part, "sh", "-c", "touch /opt/x 2>&1 || true").endswith("file system\n")
+
+
+def test_the_broker_lets_nobody_in_without_the_password_that_was_made_here() -> None:
+    asked = ["mosquitto_sub", "-h", "127.0.0.1", "-E", "-t", "affect-edge/#"]
+    refused = inside("broker", "env", "XDG_CONFIG_HOME=/nonexistent", *asked, check=False)
+    assert refused == ""
+    password = inside("agent", "cat", "/secrets/mqtt-password").strip()
+    assert re.fullmatch(r"[0-9a-f]{32}", password)
+    assert password not in inside("broker", "cat", "/secrets/accounts")
+
+
+def test_summaries_reach_the_broker() -> None:
+    words = ["mosquitto_sub", "-C", "1", "-W", "30", "-t", "affect-edge/affect-edge/summary"]
+    summary = json.loads(inside("broker", *words))
+    assert summary["simulated"] is True
+    assert summary["frames"] > 0
+
+
+def test_the_dashboard_takes_its_first_account_by_https() -> None:
+    log = run("podman", "logs", container("dashboard"))
+    code = re.search(r"Setup code: (\S+)", log)
+    assert code, log
+    form = {"code": code[1], "name": "somebody", "password": "three words of a song"}
+    context = ssl._create_unverified_context()
+    browser = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=context), urllib.request.HTTPCookieProcessor()
+    )
+    sent = urllib.parse.urlencode(form).encode()
+    with browser.open(f"https://127.0.0.1:{PORT}/setup", sent, timeout=20) as answer:
+        assert answer.url.endswith("/live")
+
+
+def test_an_agent_that_is_killed_comes_back_and_goes_on() -> None:
+    wait_until(lambda: rows() > 0, "rows", 60)
+    before = rows()
+    os.kill(int(about("agent", "State.Pid")), signal.SIGKILL)  # podman would not start it again
+    wait_until(lambda: about("agent", "RestartCount") == "1", "the agent again", 60)
+    wait_until(lambda: is_healthy("agent"), "a healthy agent", 90)
+    wait_until(lambda: rows() > before, "more rows", 60)
+
+
+def test_another_release_takes_over_data_and_password() -> None:
+    before = rows()
+    password = inside("agent", "cat", "/secrets/mqtt-password")
+    for image in ("affect-edge", "affect-edge-broker"):
+        run("podman", "tag", f"localhost/{image}:latest", f"localhost/{image}:newer")
+    words = ("up", "--detach", "--no-build", "--force-recreate")
+    compose(*words, AFFECT_EDGE_VERSION="newer")
+    wait_until_healthy()
+    assert about("agent", "ImageName") == "localhost/affect-edge:newer"
+    assert rows() >= before
+    assert inside("agent", "cat", "/secrets/mqtt-password") == password
+    assert "Setup code" not in run("podman", "logs", container("dashboard"))
+
+
+@pytest.mark.parametrize("part", ["agent", "dashboard"])
+def test_who_is_asked_to_stop_ends_in_order(part: str) -> None:
+    begun = time.monotonic()
+    run("podman", "stop", "--time", "20", container(part))
+    assert time.monotonic() - begun <= STOP_S
+    assert about(part, "State.ExitCode") == "0"

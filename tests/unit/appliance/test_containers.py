@@ -1,0 +1,112 @@
+"""The files of docs/containers.md say what they must; ``make test-container`` runs them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from edge_agent.cli import cli
+from edge_agent.config import ENV_DELIMITER, ENV_PREFIX, Settings
+from tools.pin_requirements import MACHINES, ROOT
+
+CONTAINERFILE = (ROOT / "container/Containerfile").read_text(encoding="utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load(
+    (ROOT / "container/compose.yaml").read_text(encoding="utf-8")
+)
+SERVICES: dict[str, Any] = COMPOSE["services"]
+IGNORED = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+
+
+def instructions(name: str) -> list[str]:
+    """Return the words of each instruction of a kind, with continued lines joined."""
+    joined = CONTAINERFILE.replace("\\\n", " ")
+    return re.findall(rf"^{name} (.*)$", joined, re.MULTILINE)
+
+
+def test_what_is_copied_exists_and_is_let_through() -> None:
+    for words in instructions("COPY"):
+        *sources, _ = [word for word in words.split() if not word.startswith("--")]
+        if "--from=" in words:
+            continue
+        for source in sources:
+            assert (ROOT / source).exists(), source
+            assert f"!{source.rstrip('/').split('/')[0]}" in IGNORED, source
+
+
+def test_the_packages_are_those_that_are_pinned_for_both_processors() -> None:
+    (file,) = re.findall(r'"/source/(requirements/[^"]*)"', CONTAINERFILE)
+    for machine in MACHINES:
+        assert (ROOT / file.replace("$(uname -m)", machine)).exists()
+    install = next(words for words in instructions("RUN") if "requirements/" in words)
+    assert {"--require-hashes", "--no-deps", "--only-binary=:all:"} <= set(install.split())
+
+
+def test_both_images_run_as_somebody_who_is_not_root_and_say_how_they_are() -> None:
+    stages = CONTAINERFILE.split("\nFROM ")[1:]
+    images = [stage for stage in stages if re.search(r" AS (program|broker)\n", stage)]
+    assert len(images) == 2
+    for stage in images:
+        assert "\nUSER 990:990\n" in stage
+        assert "\nHEALTHCHECK " in stage
+        assert "\nSTOPSIGNAL SIGTERM\n" in stage
+        assert stage.index("\nUSER") > stage.rindex("\nRUN") if "\nRUN" in stage else True
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_may_no_more_than_it_needs(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["restart"] == "unless-stopped"
+    assert "privileged" not in service
+    assert not re.search(r"password\s*[:=]\s*\S", str(service), re.IGNORECASE)
+
+
+def test_only_the_dashboard_is_reached_from_outside_and_only_on_this_machine_by_default() -> None:
+    open_ports = {
+        name: service["ports"] for name, service in SERVICES.items() if "ports" in service
+    }
+    assert open_ports == {
+        "dashboard": ["${AFFECT_EDGE_ADDRESS:-127.0.0.1}:${AFFECT_EDGE_PORT:-8080}:8080"]
+    }
+
+
+def test_every_setting_of_the_composition_is_one_of_the_configuration() -> None:
+    known = Settings.model_fields
+    for name in COMPOSE["x-settings"]:
+        section, key = name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER.lower(), 1)
+        fields = known[section].annotation.model_fields  # type: ignore[union-attr]
+        assert key.split(ENV_DELIMITER)[0] in fields, name
+
+
+def test_what_is_started_and_asked_are_commands_of_ours() -> None:
+    said = [CONTAINERFILE, *(str(service) for service in SERVICES.values())]
+    named = {word for text in said for word in re.findall(r"affect-edge ([a-z]+)\b", text)}
+    named |= set(re.findall(r'"affect-edge", "([a-z]+)"', CONTAINERFILE))
+    named |= {service["command"][0] for service in SERVICES.values() if service.get("command")}
+    assert {"run", "dashboard", "health", "maintenance", "certificate"} <= named
+    assert named <= set(cli.commands)
+
+
+def test_volumes_that_are_used_are_declared() -> None:
+    used = {volume.split(":")[0] for service in SERVICES.values() for volume in service["volumes"]}
+    assert used == set(COMPOSE["volumes"])
+
+
+def test_health_says_which_part_does_not_answer(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["health", "agent", "--data", str(tmp_path)])
+    assert (done.exit_code, done.output) == (1, "agent: does not answer\n"), done.exception
+
+
+def test_the_version_of_python_is_the_one_of_the_base() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["requires-python"] == ">=3.11"
+    assert instructions("ARG") == ["BASE=debian:trixie-slim"]
+    assert "-py3.13.txt" in CONTAINERFILE

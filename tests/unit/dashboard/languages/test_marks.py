@@ -1,0 +1,39 @@
+"""The marks of each language give what Babel gives, which is no part of an installation."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from babel.dates import format_date
+from babel.numbers import format_decimal
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.languages.current import SOURCE, available, speaking
+from dashboard.languages.marks import marks
+from dashboard.languages.written import thousands
+from tools.locale_marks import form_of, marks_of
+
+OTHERS = [code for code in available() if code != SOURCE]
+
+
+@pytest.mark.parametrize("code", OTHERS)
+@given(day=st.dates(date(1000, 1, 1)), number=st.integers(-(10**12), 10**12))
+def test_dates_and_numbers_are_written_as_babel_writes_them(
+    code: str, day: date, number: int
+) -> None:
+    assert marks(code).date(day) == format_date(day, "medium", locale=code)
+    with speaking(code):
+        assert thousands(number) == format_decimal(number, locale=code)
+
+
+def test_a_language_that_writes_in_another_way_is_refused() -> None:
+    with pytest.raises(ValueError, match="groups of other than three digits"):
+        marks_of("hi")
+    with pytest.raises(ValueError, match="there is no 'EEEE'"):
+        form_of("EEEE, d MMM y")
+
+
+def test_words_within_a_pattern_stay() -> None:
+    assert form_of("d 'de' MMM 'de' y") == "{day} de {name} de {year}"

@@ -1,0 +1,231 @@
+"""Write the manual page and the scripts for completion from the commands themselves.
+
+    python -m tools.documents.write_manual    what stands below edge_agent/cli/shell
+
+The manual is one page, ``affect-edge.1``, with every command and option. Commands that belong to
+the dashboard are asked there; the words that complete them go into a small file, since loading the
+dashboard takes a second.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from inspect import cleandoc
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+import click
+from click.shell_completion import get_completion_class
+
+from edge_agent import __version__
+from edge_agent.cli import cli
+from edge_agent.cli.app import CONTEXT
+from edge_agent.cli.shell.passed_on import WORDS, PassedOnCommand
+
+FOLDER = WORDS.parent
+NAME = "affect-edge"
+COLUMNS = 79
+DATE = "2026-11-22"
+"""A manual page has one; it changes when a person changes what this file says by itself."""
+MANUAL = FOLDER / "affect-edge.1"
+SCRIPTS = {"bash": "bash/affect-edge", "zsh": "zsh/_affect-edge", "fish": "fish/affect-edge.fish"}
+"""Shell → the file that it finds by its name."""
+COMMANDS = {
+    "protocol": "protocol.protocol",
+    "password": "password.password",
+    "account": "account.account",
+    "analyse": "analyse.analyse_command",
+    "compare-sensors": "compare_sensors.compare_sensors_command",
+    "plan-study": "plan_study.plan_command",
+}
+"""Command that is handed on → where the dashboard has it, below ``dashboard.commands``."""
+HEAD = r"""'\" t
+.\" Written by tools/documents/write_manual.py; do not edit.
+.TH AFFECT\-EDGE 1 "{date}" "Affect Edge {version}" "User Commands"
+.ad l
+.SH NAME
+affect\-edge \- expressions and vital signs on one timeline
+.SH SYNOPSIS
+.B affect\-edge
+.RI [ OPTION ]
+.I COMMAND
+.RI [ ARGUMENT .\|.\|.]
+.SH DESCRIPTION
+Affect Edge reads facial expressions from a camera on the computer itself,
+keeps no picture, and stores the numbers with heart rate and blood pressure on
+one timeline in one SQLite file.
+Each command explains itself with
+.BR \-\-help .
+On an installed appliance, commands that need its data are run as
+.BR "sudo \-u affect\-edge affect\-edge" .
+.SH OPTIONS
+"""
+TAIL = r""".SH ENVIRONMENT
+.TP
+.B AFFECT_EDGE_SECTION__KEY
+sets a key of the configuration and wins over the file:
+.B AFFECT_EDGE_MQTT__HOST=broker.local
+is
+.B host
+under
+.BR [mqtt] .
+.SH FILES
+.TP
+.I /etc/affect\-edge/affect\-edge.toml
+the configuration of an installed appliance
+.TP
+.I /var/lib/affect\-edge/affect\-edge.db
+its timeline, an SQLite database
+.TP
+.I ~/.local/share/affect\-edge
+the data folder where none is configured
+.SH EXIT STATUS
+.TP
+.B 0
+done
+.TP
+.B 1
+failed while running
+.TP
+.B 2
+wrong use or configuration
+"""
+
+
+def known(name: str, command: click.Command) -> click.Command:
+    """Return a command with its own options: of one that is handed on, the dashboard's."""
+    if not isinstance(command, PassedOnCommand):
+        return command
+    module, _, attribute = COMMANDS[name].partition(".")
+    whole = getattr(import_module(f"dashboard.commands.{module}"), attribute)
+    assert isinstance(whole, click.Command)
+    return whole
+
+
+def walk(
+    group: click.Group, context: click.Context
+) -> Iterator[tuple[click.Context, click.Command]]:
+    """Yield every command that does something, in the order of their names."""
+    for name, command in sorted(group.commands.items()):
+        if command.hidden:
+            continue
+        whole = known(name, command)
+        inner = click.Context(whole, info_name=name, parent=context, **CONTEXT)
+        if isinstance(whole, click.Group):
+            yield from walk(whole, inner)
+        else:
+            yield inner, whole
+
+
+def escaped(text: str) -> str:
+    """Return a text that roff prints as it is, in short lines that are no requests."""
+    plain = text.replace("\\", r"\e").replace("-", r"\-").replace("``", "")
+    plain = plain.replace("'", r"\(aq").replace("…", r".\|.\|.")
+    lines = wrap(plain, COLUMNS, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(rf"\&{line}" if line.startswith(".") else line for line in lines)
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """Yield the lines of a help text; blank ones begin a paragraph."""
+    for number, part in enumerate(re.split(r"\n\s*\n", cleandoc(text))):
+        if number:
+            yield ".PP"
+        yield escaped(part)
+
+
+def option_lines(command: click.Command, context: click.Context) -> Iterator[str]:
+    """Yield an entry for each option of a command."""
+    for parameter in command.params:
+        record = parameter.get_help_record(context)
+        if not isinstance(parameter, click.Option) or record is None:
+            continue
+        yield ".TP"
+        yield rf"\fB{escaped(record[0])}\fR"
+        yield escaped(record[1]) or r"\&"
+
+
+def command_lines(command: click.Command, context: click.Context) -> Iterator[str]:
+    """Yield the part of the page about one command."""
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    yield f".SS {escaped(context.command_path)}"
+    yield ".nh"
+    yield rf"\fB{escaped(usage)}\fR"
+    yield ".hy"
+    yield ".PP"
+    yield from paragraphs(command.help or "")
+    yield from option_lines(command, context)
+
+
+def manual() -> str:
+    """Return the manual page, for man(1)."""
+    top = click.Context(cli, info_name=NAME, **CONTEXT)
+    lines = [HEAD.format(version=__version__, date=DATE).rstrip("\n")]
+    lines += option_lines(cli, top)
+    lines.append(".SH COMMANDS")
+    for context, command in walk(cli, top):
+        lines += command_lines(command, context)
+    return "\n".join([*lines, TAIL])
+
+
+def script(shell: str) -> str:
+    """Return what makes a shell complete the words of the command."""
+    maker = get_completion_class(shell)
+    assert maker is not None
+    return maker(cli, {}, NAME, "_AFFECT_EDGE_COMPLETE").source()
+
+
+def takes(parameter: click.Parameter) -> dict[str, Any]:
+    """Return what an option is followed by, or what an argument is."""
+    if isinstance(parameter, click.Option) and (parameter.is_flag or parameter.count):
+        return {"takes": "nothing", "values": []}
+    if isinstance(parameter.type, click.Choice):
+        return {"takes": "choice", "values": [str(one) for one in parameter.type.choices]}
+    if isinstance(parameter.type, click.Path):
+        return {"takes": "file", "values": []}
+    return {"takes": "text", "values": []}
+
+
+def words_of(command: click.Command) -> dict[str, Any]:
+    """Return the options, the first argument and the commands of a command."""
+    options: dict[str, Any] = {}
+    for parameter in command.get_params(click.Context(command)):
+        if isinstance(parameter, click.Option):
+            options |= dict.fromkeys(
+                sorted({*parameter.opts, *parameter.secondary_opts}, reverse=True),
+                takes(parameter),
+            )
+    inner: Mapping[str, click.Command] = getattr(command, "commands", {})
+    first = next((one for one in command.params if isinstance(one, click.Argument)), None)
+    return {
+        "options": options,
+        "argument": takes(first) if first else {"takes": "nothing", "values": []},
+        "commands": {name: words_of(one) for name, one in sorted(inner.items())},
+    }
+
+
+def dashboard_words() -> str:
+    """Return the words of the commands that are handed on, as JSON."""
+    words = {name: words_of(known(name, cli.commands[name])) for name in sorted(COMMANDS)}
+    return json.dumps(words, separators=(",", ":")) + "\n"
+
+
+def written() -> dict[Path, str]:
+    """Return every file and what belongs in it."""
+    files = {FOLDER / name: script(shell) for shell, name in SCRIPTS.items()}
+    return {MANUAL: manual(), WORDS: dashboard_words(), **files}
+
+
+def main() -> None:
+    """Write the files."""
+    for file, text in written().items():
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        print(file)
+
+
+if __name__ == "__main__":
+    main()
