@@ -17,14 +17,12 @@ from dashboard.charts.packed import packed
 from dashboard.charts.plotly_script import plotly_address
 from dashboard.languages.blocks import TextBlocks
 from dashboard.languages.current import language
+from dashboard.languages.figures import figure, file_size, thousands
 from dashboard.languages.written import (
     capitalised,
     duration,
-    figure,
-    file_size,
     moment,
     said,
-    thousands,
     with_and,
     words,
 )
