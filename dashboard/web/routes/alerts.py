@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
+from dashboard.languages.written import said
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
@@ -112,7 +113,7 @@ def alerts_page(
         pages=max(1, -(-matching // PAGE_ROWS)),
         wanted=wanted,
         chosen=urlencode(_chosen(wanted)),
-        kinds=[kind.value for kind in AlertKind],
+        kinds=[(kind.value, said(kind.value)) for kind in AlertKind],
         options=services.alerts.options,
         targets=_targets(services),
         endings=_ENDINGS,

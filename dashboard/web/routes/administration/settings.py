@@ -22,11 +22,12 @@ from edge_agent.config.alerts.rule import RuleSettings
 from edge_agent.config.editing.keys import RULES, Kind, all_keys, variable_of
 from edge_agent.config.editing.saving import ConfigChangedError
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 
 router = APIRouter(tags=["settings"], dependencies=[needs(Permission.ADMINISTER)])
 NAVIGATION = NavigationEntry(
-    title="Settings",
+    title=N_("Settings"),
     path="/settings",
     position=93,
     icon="M4 7h9M17 7h3M15 4v6M4 17h3M11 17h9M9 14v6",
