@@ -73,7 +73,7 @@ class AlertModel(BaseModel):
         begun = [one for one in alert.deliveries if one.event == "raised"]
         sent = sum(one.sent_ms is not None for one in begun)
         names = [name for name in cls.model_fields if name not in {"sent", "not_sent"}]
-        values = {name: getattr(alert, name) for name in names}
+        values = {name: getattr(alert, name) for name in names} | {"text": said(alert.text)}
         return cls(**values, sent=sent, not_sent=len(begun) - sent)
 
 
@@ -117,7 +117,7 @@ def alerts_page(
         options=services.alerts.options,
         targets=_targets(services),
         endings=_ENDINGS,
-        disclaimer=DISCLAIMER,
+        disclaimer=gettext(DISCLAIMER),
     )
 
 
@@ -126,7 +126,7 @@ def get_alerts(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -
     """Tell fifty alerts of the log."""
     matching, rows = services.alerts.log.page(wanted, PAGE_ROWS, page)
     return AlertPage(
-        disclaimer=DISCLAIMER,
+        disclaimer=gettext(DISCLAIMER),
         matching=matching,
         alerts=[AlertModel.of(alert) for alert in rows],
     )
