@@ -14,7 +14,7 @@ come from the CLDR by way of Babel, loaded when they are first asked for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from dashboard.languages.current import SOURCE, gettext, language, pgettext
 from dashboard.languages.figures import LocalNumber
@@ -35,12 +35,18 @@ def moment(wall_ms: int, form: str = "datetime") -> str:
         return at.strftime(_ENGLISH[form])
     if form == "time":
         return at.strftime("%H:%M:%S UTC")
+    if form == "date":
+        return day(at)
+    return f"{day(at)}, {at:%H:%M} UTC"
+
+
+def day(on: date) -> str:
+    """Write a day, such as ``2026-11-20`` or ``20.11.2026``."""
+    if language() == SOURCE:
+        return f"{on:%Y-%m-%d}"
     from babel.dates import format_date
 
-    day = format_date(at, "medium", locale=language())
-    if form == "date":
-        return day
-    return f"{day}, {at:%H:%M} UTC"
+    return format_date(on, "medium", locale=language())
 
 
 def duration(ms: int | None) -> str:

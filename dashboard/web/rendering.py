@@ -20,6 +20,7 @@ from dashboard.languages.current import language
 from dashboard.languages.figures import figure, file_size, thousands
 from dashboard.languages.written import (
     capitalised,
+    day,
     duration,
     moment,
     said,
@@ -74,6 +75,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
     environment.filters.update(
         local_time=local_time,
         duration=duration,
+        day=day,
         file_size=file_size,
         words=words,
         iso=iso_utc,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext as _
+from dashboard.languages.written import said
 from dashboard.web.configuration.changes import Change, Present, planned, read_present, written_to
 from dashboard.web.configuration.form import RULE_FIELDS, changes_of, fields_of, text_of
 from dashboard.web.guards.permissions import needs
@@ -146,7 +147,7 @@ def get_settings(services: ServicesDep) -> SettingsModel:
     settings = [
         SettingModel(
             name=key.name,
-            description=key.description,
+            description=said(key.description),
             kind=key.kind,
             value=present.values[key.name].value,
             default=None if key.secret else key.default,
