@@ -15,7 +15,7 @@ from edge_agent.store.study.rules import check_purpose, check_time
 from edge_agent.vitals.csv import CsvFile, all_readings
 from edge_agent.vitals.csv_columns import ColumnMap, guess_columns
 
-ROWS = b"at,kind,value\n2026-11-20T08:15:00Z,heart_rate,abc\n2026-11-20T08:15:01Z,heart_rate,-5\n"
+ROWS = b"at,kind,value\n2026-11-20T08:15:00Z,heart_rate,abc\n2026-11-20T08:15:01Z,oxygen_saturation,101\n"
 LATE_MS = 4_000_000_000_000
 
 
@@ -25,7 +25,9 @@ def test_each_row_of_a_file_says_what_is_wrong_with_it() -> None:
     with speaking("de"):
         problems = [said(row.problems[0]) for row in file.judged(columns, UTC)]
         assert problems[0] == "Zeile 2, Spalte value: 'abc' ist keine Zahl."
-        assert problems[1].startswith("Zeile 3, Spalte value: -5 /min kann nicht Herzfrequenz sein")
+        assert problems[1] == (
+            "Zeile 3, Spalte value: 101 % kann nicht Sauerstoffsättigung sein. Möglich: 0 bis 100 %."
+        )
         with pytest.raises(DataFileError) as caught:
             all_readings(file, columns, UTC)
         told = said_of(caught.value)
