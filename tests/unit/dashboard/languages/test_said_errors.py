@@ -15,7 +15,10 @@ from edge_agent.store.study.rules import check_purpose, check_time
 from edge_agent.vitals.csv import CsvFile, all_readings
 from edge_agent.vitals.csv_columns import ColumnMap, guess_columns
 
-ROWS = b"at,kind,value\n2026-11-20T08:15:00Z,heart_rate,abc\n2026-11-20T08:15:01Z,oxygen_saturation,101\n"
+ROWS = b"""at,kind,value
+2026-11-20T08:15:00Z,heart_rate,abc
+2026-11-20T08:15:01Z,oxygen_saturation,101
+"""
 LATE_MS = 4_000_000_000_000
 
 
@@ -26,7 +29,8 @@ def test_each_row_of_a_file_says_what_is_wrong_with_it() -> None:
         problems = [said(row.problems[0]) for row in file.judged(columns, UTC)]
         assert problems[0] == "Zeile 2, Spalte value: 'abc' ist keine Zahl."
         assert problems[1] == (
-            "Zeile 3, Spalte value: 101 % kann nicht Sauerstoffsättigung sein. Möglich: 0 bis 100 %."
+            "Zeile 3, Spalte value: 101 % kann nicht Sauerstoffsättigung sein. "
+            "Möglich: 0 bis 100 %."
         )
         with pytest.raises(DataFileError) as caught:
             all_readings(file, columns, UTC)
