@@ -32,6 +32,7 @@ from dashboard.languages.current import CATALOGUES, DOMAIN
 from dashboard.languages.labels import IN_SCRIPTS
 from dashboard.languages.marks import MARKS_NAME
 from tools.locale_marks import marks_of
+from tools.described_texts import described_texts
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = CATALOGUES / f"{DOMAIN}.pot"
@@ -124,7 +125,8 @@ def texts_of_source() -> list[Found]:
         (found_in_template, sorted(TEMPLATES.rglob("*.html"))),
         (found_in_script, sorted(SCRIPTS.rglob("*.js"))),
     ]
-    return [one for extract, paths in files for path in paths for one in extract(path)]
+    described = [Found(place, (text,)) for place, text in described_texts()]
+    return [one for extract, paths in files for path in paths for one in extract(path)] + described
 
 
 def extracted() -> Catalog:

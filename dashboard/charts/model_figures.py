@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext
-from dashboard.languages.figures import by_locale, decimal, integer
+from dashboard.languages.figures import by_locale, decimal, thousands
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.vision.models.card import ModelCard
 
@@ -113,7 +113,7 @@ def reliability_chart(card: ModelCard) -> Chart | None:
         "How often {model} is right, by the probability that it gives its answer, on {faces} faces "
         "of FER2013 PublicTest. A point on the dashed line is right as often as it says; below it "
         "the model is too sure."
-    ).format(model=card.name, faces=integer(sum(faces)))
+    ).format(model=card.name, faces=thousands(sum(faces)))
     if error is not None:
         beside = gettext("On average the two differ by {points} points.")
         sentence = f"{sentence} {beside.format(points=decimal(100 * error, 1))}"
@@ -147,7 +147,7 @@ def reliability_chart(card: ModelCard) -> Chart | None:
         gettext("share right"),
     )
     rows = tuple(
-        (by_locale(of), integer(n), by_locale(f"{x:.1%}"), by_locale(f"{y:.1%}"))
+        (by_locale(of), thousands(n), by_locale(f"{x:.1%}"), by_locale(f"{y:.1%}"))
         for (of, _), n, x, y in zip(bins, faces, xs, ys, strict=True)
     )
     return Chart(

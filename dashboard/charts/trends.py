@@ -17,7 +17,7 @@ from dashboard.charts.last_readings import last_reading_trace
 from dashboard.charts.trend_data import TrendData
 from dashboard.charts.trend_layout import USUAL_PANELS, trend_layout, vertical_axis
 from dashboard.languages.current import gettext, pgettext
-from dashboard.languages.figures import by_locale, decimal, integer, percent
+from dashboard.languages.figures import by_locale, decimal, percent, thousands
 from dashboard.languages.names import state_name, vital_short
 from dashboard.languages.written import with_and
 from edge_agent.core.expression import EMOTIONS
@@ -219,7 +219,7 @@ def _trend_sentence(data: TrendData) -> str:
                 "face or recording"
             ).format(
                 shares=", ".join(f"{gettext(name)} {percent(share)}" for share, name in listed),
-                total=integer(total),
+                total=thousands(total),
                 empty=sum(1 for n in trend.rows if not n),
                 intervals=len(trend.rows),
             )

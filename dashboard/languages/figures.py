@@ -1,32 +1,37 @@
 """Numbers as the language in use writes them; in English they stay as they are.
 
+    >>> from dashboard.languages.current import speaking
+    >>> by_locale("1,234.5"), figure("%.1f", 1234.56), thousands(1234567)
+    ('1,234.5', '1234.6', '1,234,567')
     >>> with speaking("de"):
-    ...     by_locale("1,234.5")
-    '1.234,5'
+    ...     by_locale("1,234.5"), figure("%.1f", 1234.56), thousands(1234567)
+    ('1.234,5', '1234,6', '1.234.567')
 
 Signs, units and the blank before "%" are the same in all our languages.
 """
 
 from __future__ import annotations
 
-from functools import cache
+import re
 
 from dashboard.languages.current import SOURCE, language
 from dashboard.languages.marks import marks
-from dashboard.languages.written import thousands
 
-
-@cache
-def _marks(code: str) -> dict[int, str]:
-    """Return what stands for the decimal point and for the comma between thousands (CLDR)."""
-    return {ord("."): marks(code).decimal, ord(","): marks(code).group}
+_MARKS = re.compile(r"\.(?=\d)|(?<=\d),(?=\d{3})")
+"""A decimal point, and the comma between thousands, of a number written the English way."""
 
 
 def by_locale(english: str) -> str:
-    """Return a number, written the English way, with the marks of the language in use."""
+    """Return numbers that are written the English way with the marks of the language in use."""
     if language() == SOURCE:
         return english
-    return english.translate(_marks(language()))
+    here = marks(language())
+    return _MARKS.sub(lambda mark: here.decimal if mark[0] == "." else here.group, english)
+
+
+def figure(form: str, *values: object) -> str:
+    """Write numbers by a form such as ``%.1f``."""
+    return by_locale(form % values)
 
 
 def decimal(value: float, digits: int) -> str:
@@ -39,11 +44,31 @@ def general(value: float) -> str:
     return by_locale(f"{value:g}")
 
 
-def integer(value: int) -> str:
+def thousands(number: int) -> str:
     """Write a whole number with its thousands apart."""
-    return thousands(value)
+    return by_locale(f"{number:,}")
 
 
 def percent(share: float, digits: int = 0) -> str:
     """Write a share as ``12 %``."""
     return by_locale(f"{100 * share:.{digits}f} %")
+
+
+def file_size(size: int) -> str:
+    """Write a number of bytes, such as ``3.4 MB``."""
+    value = float(size)
+    units = ("B", "kB", "MB", "GB", "TB")
+    for unit in units:
+        if value < 1000 or unit == units[-1]:
+            if unit == "B":
+                return f"{value:.0f} {unit}"
+            return figure(f"%.1f {unit}", value)
+        value /= 1000
+    raise AssertionError  # pragma: no cover - the loop returns
+
+
+class LocalNumber(float):
+    """A number that is written by the locale, whatever its format."""
+
+    def __format__(self, spec: str) -> str:
+        return by_locale(super().__format__(spec))

@@ -20,20 +20,6 @@ PURPOSES = (
     *(N_("research"), N_("medical"), N_("safety"), N_("personal"), N_("demonstration")),
     *(N_("home"), N_("laboratory"), N_("clinic"), N_("workplace"), N_("education"), N_("other")),
 )
-ROLES = (
-    *(N_("viewer"), N_("operator"), N_("researcher"), N_("administrator")),
-    N_("sees live values, trends, health and models"),
-    N_("also runs sessions, sets markers and enters readings"),
-    N_(
-        "also works with the study's data: participants, analysis, exports, imports, erasure",
-    ),
-    N_("also manages accounts and tokens, and reads the audit trail"),
-)
-PAGES = (
-    *(N_("Live"), N_("Trends"), N_("Study"), N_("Analysis"), N_("Plan"), N_("Readings")),
-    *(N_("Picture"), N_("Export"), N_("Health"), N_("Models"), N_("Alerts"), N_("Audit")),
-    *(N_("Accounts"), N_("Account"), N_("Settings")),
-)
 VITALS = (
     *(N_("Heart rate"), N_("heart rate"), N_("Blood pressure"), N_("blood pressure")),
     *(N_("Systolic pressure"), N_("systolic pressure"), N_("systolic")),
@@ -57,19 +43,15 @@ FLAWS = (
 )
 ATTRIBUTES = (
     *(N_("female"), N_("male"), N_("not told"), N_("sex"), N_("age band"), N_("medication")),
-    *(N_("none"), N_("here"), N_("shared"), N_("under 18"), N_("80 and over")),
+    *(N_("here"), N_("shared"), N_("under 18"), N_("80 and over")),
 )
 CHECKS = (
-    *(N_("conditions"), N_("the face"), N_("readings"), N_("the clock"), N_("unmatched readings")),
+    *(N_("conditions"), N_("the face"), N_("the clock"), N_("unmatched readings")),
     *(N_("flagged readings"), N_("light"), N_("frames")),
 )
-RANGES = (
-    *(N_("10 min"), N_("1 hour"), N_("24 hours"), N_("7 days"), N_("30 days")),
-    *(N_("Earlier"), N_("Later"), N_("Zoom in"), N_("Zoom out"), N_("Now")),
-)
 OF_ALERTS = (
-    *(N_("vital"), N_("face"), N_("sensor"), N_("camera"), N_("broker"), N_("disk")),
-    *(N_("backup"), N_("agent"), N_("over"), N_("not known any more"), N_("rule removed")),
+    *(N_("vital"), N_("sensor"), N_("camera"), N_("broker"), N_("disk")),
+    *(N_("backup"), N_("agent")),
 )
 ACTIONS = (
     *(N_("account add"), N_("account disable"), N_("account enable"), N_("account link")),
@@ -81,13 +63,6 @@ ACTIONS = (
     *(N_("restore"), N_("retention"), N_("session add"), N_("session start"), N_("session end")),
     *(N_("setup"), N_("study import"), N_("token make"), N_("token revoke"), N_("video import")),
     *(N_("password change"), N_("appliance")),
-)
-OF_FILES = (
-    *(N_("Time, or date"), N_("Time of day, where the date has a column of its own")),
-    *(N_("Kind, where each row is one reading"), N_("Value, where each row is one reading")),
-    *(N_("Unit"), N_("Source"), N_("Flags"), N_("Time that the device stamped")),
-    *(N_("2026-11-20 08:15, or numbers since 1970"), N_("20.11.2026 08:15 (day first)")),
-    N_("11/20/2026 8:15 AM (month first)"),
 )
 OF_MODELS = (N_("expression"), N_("face detector"), N_("detector"), N_("landmarks"))
 IN_SCRIPTS = frozenset({*EXPRESSIONS, *PURPOSES, *VITALS, *FLAGS, *FLAWS})

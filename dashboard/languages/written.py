@@ -1,43 +1,27 @@
-"""How values are written for people in the language in use: numbers, times, lists, names.
+"""How values are written for people in the language in use: times, lists, names of the data.
 
 English is written as Python does; the marks and names of other languages come from the CLDR
 (``marks``).
 
     >>> from dashboard.languages.current import speaking
-    >>> figure("%.1f", 1234.56), thousands(1234567)
-    ('1234.6', '1,234,567')
+    >>> moment(1_790_000_400_250), with_and(["a", "b", "c"])
+    ('2026-09-21 14:20 UTC', 'a, b and c')
     >>> with speaking("de"):
-    ...     figure("%.1f", 1234.56), thousands(1234567)
-    ('1234,6', '1.234.567')
+    ...     moment(1_790_000_400_250), with_and(["a", "b", "c"])
+    ('21.09.2026, 14:20 UTC', 'a, b und c')
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from dashboard.languages.current import SOURCE, gettext, language, pgettext
+from dashboard.languages.figures import LocalNumber
 from dashboard.languages.marks import marks
 from edge_agent.core.texts import Message
 
 _ENGLISH = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}
-_POINT = re.compile(r"(?<=\d)\.(?=\d)")
-
-
-def figure(form: str, *values: object) -> str:
-    """Write numbers by a form such as ``%.1f`` with the decimal mark of the language."""
-    english = form % values
-    if language() == SOURCE:
-        return english
-    return _POINT.sub(marks(language()).decimal, english)
-
-
-def thousands(number: int) -> str:
-    """Write a whole number with its thousands apart."""
-    if language() == SOURCE:
-        return f"{number:,}"
-    return f"{number:,}".replace(",", marks(language()).group)
 
 
 def moment(wall_ms: int, form: str = "datetime") -> str:
@@ -52,10 +36,16 @@ def moment(wall_ms: int, form: str = "datetime") -> str:
         return at.strftime(_ENGLISH[form])
     if form == "time":
         return at.strftime("%H:%M:%S UTC")
-    day = marks(language()).date(at)
     if form == "date":
-        return day
-    return f"{day}, {at:%H:%M} UTC"
+        return day(at)
+    return f"{day(at)}, {at:%H:%M} UTC"
+
+
+def day(on: date) -> str:
+    """Write a day, such as ``2026-11-20`` or ``20.11.2026``."""
+    if language() == SOURCE:
+        return f"{on:%Y-%m-%d}"
+    return marks(language()).date(on)
 
 
 def duration(ms: int | None) -> str:
@@ -74,19 +64,6 @@ def duration(ms: int | None) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
-def file_size(size: int) -> str:
-    """Write a number of bytes, such as ``3.4 MB``."""
-    value = float(size)
-    units = ("B", "kB", "MB", "GB", "TB")
-    for unit in units:
-        if value < 1000 or unit == units[-1]:
-            if unit == "B":
-                return f"{value:.0f} {unit}"
-            return figure(f"%.1f {unit}", value)
-        value /= 1000
-    raise AssertionError  # pragma: no cover - the loop returns
-
-
 def said(name: object) -> str:
     """Return a name or text of the data in the language in use.
 
@@ -103,21 +80,11 @@ def said(name: object) -> str:
     return gettext(name.template).format(**values)
 
 
-class _Number(float):
-    """A number that is written by the locale, whatever its format."""
-
-    def __format__(self, spec: str) -> str:
-        english = super().__format__(spec)
-        if language() == SOURCE:
-            return english
-        return _POINT.sub(marks(language()).decimal, english)
-
-
 def _value(value: object) -> object:
     if isinstance(value, Message):
         return said(value)
     if isinstance(value, float):
-        return _Number(value)
+        return LocalNumber(value)
     return value
 
 

@@ -66,13 +66,12 @@ from dashboard.statistics.heart.variability import (
 from dashboard.statistics.misreading import Attenuation, Recall, attenuation
 from dashboard.statistics.models.mixed_anova import FTest, MixedAnova, mixed_anova
 from dashboard.statistics.models.mixed_model import FixedEffect, MixedModel, mixed_model
+from dashboard.statistics.normality import Normality, shapiro_wilk
 from dashboard.statistics.period import Drift, TimeAdjusted, adjusted_for_time, drift
 from dashboard.statistics.ranks import (
-    Normality,
     RankTest,
     rank_biserial,
     rank_sum,
-    shapiro_wilk,
     signed_rank,
 )
 from dashboard.statistics.sample_size import (

@@ -1,4 +1,4 @@
-"""What stands beside a t-test: a test of normality and the rank tests. Pure."""
+"""The rank tests that stand beside a t-test. Pure."""
 
 from __future__ import annotations
 
@@ -8,33 +8,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from dashboard.statistics.distributions import Values, count_rank_sums, two_tails
 from dashboard.statistics.samples import (
-    MINIMUM,
-    NoVariationError,
-    TooFewError,
-    checked,
     groups,
-    is_constant,
     pairs,
 )
-from edge_agent.core.texts import N_, Message
 
 _EXACT_RANKS = 50  # up to so many ranks the distribution of a rank sum is enumerated
 _DIGITS = 12  # what lies behind them, in the largest value, is rounding and breaks no tie
-
-
-@dataclass(frozen=True, slots=True)
-class Normality:
-    """A Shapiro–Wilk test: ``w`` in 0…1 and its p.
-
-    A small p speaks against a normal distribution.
-    """
-
-    w: float
-    p: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +40,6 @@ class RankTest:
     rank_biserial: float
 
 
-def shapiro_wilk(values: Iterable[float]) -> Normality:
-    """Shapiro–Wilk test of normality.
-
-    Formula: W = (Σ aᵢ x₍ᵢ₎)² / Σ (xᵢ − mean)², aᵢ the scaled expected normal order statistics.
-    Assumes independent
-    values. With few of them it finds only gross departures: a large p proves nothing. Source:
-    Shapiro & Wilk 1965; Royston 1995; computed by ``scipy.stats.shapiro``.
-
-    Raises:
-        TooFewError: fewer than three values.
-        NoVariationError: all are equal.
-        StatisticsError: a value is not finite or beyond 1e±60.
-    """
-    sample = checked(values)
-    if len(sample) < MINIMUM:
-        raise TooFewError(
-            Message(
-                N_("a Shapiro–Wilk test needs at least {minimum} participants; there are {n}"),
-                minimum=MINIMUM,
-                n=len(sample),
-            )
-        )
-    if is_constant(sample, sample):
-        raise NoVariationError(N_("all values are equal, so their distribution cannot be tested"))
-    # SciPy calls a range below 1e-19 zero; W has no scale, and a power of two changes no digit.
-    test = stats.shapiro(np.ldexp(sample, -math.frexp(float(np.ptp(sample)))[1]))
-    return Normality(float(test.statistic), float(test.pvalue))
-
-
 def signed_rank(first: Iterable[float], second: Iterable[float]) -> RankTest:
     """Wilcoxon signed-rank test of paired differences.
 
@@ -104,12 +57,14 @@ def signed_rank(first: Iterable[float], second: Iterable[float]) -> RankTest:
     a, b = pairs(first, second)
     rounded = _whole(a - b, np.concatenate([a, b]))
     differences = rounded[rounded != 0]
-    ranks = stats.rankdata(np.abs(differences))
+    ranks = mean_ranks(np.abs(differences))
     positive = float(ranks[differences > 0].sum())
     negative = float(ranks[differences < 0].sum())
     statistic = min(positive, negative)
     effect = rank_biserial(positive, negative)
     if len(differences) > _EXACT_RANKS:
+        from scipy import stats  # twenty megabytes: only where it is needed
+
         p = float(stats.wilcoxon(differences, correction=True).pvalue)
         return RankTest("wilcoxon_signed_rank", statistic, p, exact=False, rank_biserial=effect)
     p = two_tails(count_rank_sums(ranks).sum(axis=0), positive)
@@ -133,17 +88,30 @@ def rank_sum(first: Iterable[float], second: Iterable[float]) -> RankTest:
     both = np.concatenate([one, other])
     a = _whole(one, both)
     b = _whole(other, both)
-    ranks = stats.rankdata(np.concatenate([a, b]))
+    ranks = mean_ranks(np.concatenate([a, b]))
     own = float(ranks[: len(a)].sum())
     statistic = own - len(a) * (len(a) + 1) / 2
     effect = rank_biserial(statistic, len(a) * len(b) - statistic)
     if not np.ptp(ranks):
         return RankTest("mann_whitney", statistic, 1.0, exact=True, rank_biserial=effect)
     if len(ranks) > _EXACT_RANKS:
+        from scipy import stats  # twenty megabytes: only where it is needed
+
         p = float(stats.mannwhitneyu(a, b, use_continuity=True, method="asymptotic").pvalue)
         return RankTest("mann_whitney", statistic, p, exact=False, rank_biserial=effect)
     p = two_tails(count_rank_sums(ranks)[len(a)], own)
     return RankTest("mann_whitney", statistic, p, exact=True, rank_biserial=effect)
+
+
+def mean_ranks(values: Values) -> Values:
+    """Return the rank of each value from 1 on; equal values share the mean of theirs.
+
+    >>> mean_ranks(np.array([30.0, 10.0, 10.0]))
+    array([3. , 1.5, 1.5])
+    """
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Values = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranks
 
 
 def _whole(values: Values, scale: Values) -> Values:

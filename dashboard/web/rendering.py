@@ -17,14 +17,13 @@ from dashboard.charts.packed import packed
 from dashboard.charts.plotly_script import plotly_address
 from dashboard.languages.blocks import TextBlocks
 from dashboard.languages.current import language
+from dashboard.languages.figures import figure, file_size, thousands
 from dashboard.languages.written import (
     capitalised,
+    day,
     duration,
-    figure,
-    file_size,
     moment,
     said,
-    thousands,
     with_and,
     words,
 )
@@ -76,6 +75,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
     environment.filters.update(
         local_time=local_time,
         duration=duration,
+        day=day,
         file_size=file_size,
         words=words,
         iso=iso_utc,

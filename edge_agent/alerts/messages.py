@@ -9,6 +9,8 @@ from edge_agent.alerts.addresses import Target
 from edge_agent.alerts.quiet import QuietHours
 from edge_agent.alerts.rules import DISCLAIMER
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.texts import N_
+from edge_agent.core.texts import Message as Text
 from edge_agent.store.alert_log.entries import AlertEntry, Delivery
 
 RAISED = "raised"
@@ -38,18 +40,29 @@ class Message:
         """What tells it from all others."""
         return self.alert.id, self.event, self.target.name
 
-    def title(self, device: str) -> str:
+    def title(self, device: str) -> Text:
         """Return its heading."""
         if self.event == ENDED:
-            return f"Affect Edge {device}: over: {self.alert.rule}"
-        return f"Affect Edge {device}: {self.alert.rule}"
+            return Text(
+                N_("Affect Edge {device}: over: {rule}"), device=device, rule=self.alert.rule
+            )
+        return Text("Affect Edge {device}: {rule}", device=device, rule=self.alert.rule)
 
-    def body(self) -> str:
+    def body(self) -> Text:
         """Return its text; no measured value leaves the appliance."""
-        since = f"Since {_minute(self.alert.raised_ms)} UTC"
+        since = Text(N_("Since {since} UTC."), since=_minute(self.alert.raised_ms))
         if self.event == ENDED and self.alert.ended_ms is not None:
-            since = f"{since}, ended {_minute(self.alert.ended_ms)} UTC"
-        return f"{self.alert.text}\n{since}.\n{DISCLAIMER}"
+            since = Text(
+                N_("Since {since} UTC, ended {ended} UTC."),
+                since=_minute(self.alert.raised_ms),
+                ended=_minute(self.alert.ended_ms),
+            )
+        return Text(
+            "{text}\n{since}\n{disclaimer}",
+            text=self.alert.text,
+            since=since,
+            disclaimer=Text(DISCLAIMER),
+        )
 
 
 def due_messages(

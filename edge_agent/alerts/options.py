@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge_agent.alerts.addresses import Target, read_addresses, targets_of
+from edge_agent.alerts.post import ENGLISH
 from edge_agent.alerts.quiet import NEVER_QUIET, QuietHours
 from edge_agent.alerts.rules import AlertKind, Rule
 from edge_agent.config import Settings
@@ -27,6 +28,7 @@ class AlertOptions:
         notify_after_s: seconds that an alert must stand before it is sent.
         addresses: where alerts are sent.
         notify_file: file with more of them; ``None``: none.
+        language: code of the language of what is sent.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -36,6 +38,7 @@ class AlertOptions:
     notify_after_s: float = 20.0
     addresses: tuple[str, ...] = field(default=(), repr=False)
     notify_file: Path | None = None
+    language: str = ENGLISH
 
     def rules_of(self, kinds: Collection[AlertKind]) -> tuple[Rule, ...]:
         """Return the rules of some kinds."""
@@ -84,7 +87,16 @@ def alert_options(settings: Settings) -> AlertOptions:
         notify_after_s=section.notify_after,
         addresses=tuple(address.get_secret_value() for address in section.notify),
         notify_file=section.notify_file,
+        language=_language(settings),
     )
+
+
+def _language(settings: Settings) -> str:
+    """Return the language of messages: whoever reads one has no browser that asks for another."""
+    configured = settings.dashboard.language
+    if configured == "auto":
+        return ENGLISH
+    return configured
 
 
 def _quiet(section: AlertSettings) -> QuietHours:

@@ -11,7 +11,10 @@ import io
 import json
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
+
+from edge_agent.core.texts.kept import unpacked
 
 MISSING = (
     "the package apprise is not installed; say `sudo ./install.sh --with alerts`, or in "
@@ -46,10 +49,17 @@ def send(given: dict[str, Any]) -> str:
     return lines[-1]
 
 
-def main() -> None:
-    """Read messages from standard input, a line each; print a line for each that was tried."""
+def main(say: Callable[[str], str] = str) -> None:
+    """Read messages from standard input, a line each; print a line for each that was tried.
+
+    Args:
+        say: returns a title or a body in the language of its readers.
+    """
     for line in sys.stdin:
-        print(json.dumps({"error": send(json.loads(line))}), flush=True)
+        given = json.loads(line)
+        for part in ("title", "body"):
+            given[part] = say(unpacked(given[part], given.get(f"{part}_parts")))
+        print(json.dumps({"error": send(given)}), flush=True)
 
 
 if __name__ == "__main__":

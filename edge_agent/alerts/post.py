@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from threading import Event
 
 from edge_agent.alerts.addresses import Target
+from edge_agent.core.texts.kept import packed
+
+ENGLISH = "en"
+_SENDS = "edge_agent.alerts.outgoing"
+_SENDS_IN_A_LANGUAGE = "dashboard.commands.send_alerts"
+"""The catalogue of texts is the dashboard's; the agent only starts what knows it."""
 
 START_S = 30.0
 """Longest time for the process to start, on a slow machine."""
@@ -38,16 +44,19 @@ class Post:
     kind: str = "info"
 
 
-def post(posts: Sequence[Post], stopping: Event | None = None) -> list[str]:
+def post(
+    posts: Sequence[Post], stopping: Event | None = None, language: str = ENGLISH
+) -> list[str]:
     """Send messages; return why each did not arrive, empty where it did.
 
     Args:
         posts: the messages.
         stopping: ends the attempt when it is set.
+        language: in which each title and body is said that is a ``Message``.
     """
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "edge_agent.alerts.outgoing"],
+            [sys.executable, "-m", *_program(language)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -61,6 +70,12 @@ def post(posts: Sequence[Post], stopping: Event | None = None) -> list[str]:
         one.target.without_secrets(error)[:_LONGEST]
         for one, error in zip(posts, errors, strict=False)
     ]
+
+
+def _program(language: str) -> list[str]:
+    if language == ENGLISH:
+        return [_SENDS]
+    return [_SENDS_IN_A_LANGUAGE, language]
 
 
 def _talk(process: subprocess.Popen[str], posts: Sequence[Post], stopping: Event | None) -> str:
@@ -84,6 +99,8 @@ def _line_of(one: Post) -> str:
             "title": one.title,
             "body": one.body,
             "kind": one.kind,
+            "title_parts": packed(one.title),
+            "body_parts": packed(one.body),
         }
     )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 
-DISCLAIMER = (
+DISCLAIMER = N_(
     "This is not a medical alarm: it may come late or not at all. Never rely on it for anybody's "
     "safety."
 )
@@ -62,55 +63,65 @@ class Rule:
     notify: bool = True
 
     @property
-    def title(self) -> str:
+    def title(self) -> Message:
         """Name for people, such as ``Heart rate above 120 /min``."""
         match self.kind:
             case AlertKind.VITAL:
-                return f"{self._label} {self._limits()}"
+                return self._limits()
             case AlertKind.SENSOR:
-                return f"No reading: {self._label.lower()}"
+                return Message(N_("No reading: {vital}"), vital=self._vital(inside=True))
             case AlertKind.DISK:
-                return f"Less than {self.below or 0:g} MB free on the disk"
+                return Message(
+                    N_("Less than {limit:g} MB free on the disk"), limit=self.below or 0.0
+                )
             case _:
-                return _TITLES[self.kind]
+                return Message(_TITLES[self.kind])
 
-    def text(self, value: float | None = None, reason: str = "") -> str:
-        """Return the sentence of an alert.
+    def text(self, value: float | None = None, reason: str = "") -> Message:
+        """Return the sentence of an alert, which still knows its limit and its parts.
 
         Args:
             value: what was measured; only decides which of two limits is named.
             reason: what is known besides, a sentence.
         """
-        title = self.title
+        what = self.title
         if self.kind is AlertKind.VITAL:
-            title = f"{self._label} {self._limits(value)}"
-        lasted = ""
+            what = self._limits(value)
+        sentence = Message("{what}.", what=what)
         if self.seconds:
-            lasted = f" for {self.seconds:g} s"
-        return f"{title}{lasted}. {reason}".strip()
+            sentence = Message(N_("{what} for {seconds:g} s."), what=what, seconds=self.seconds)
+        if not reason:
+            return sentence
+        return Message("{sentence} {reason}", sentence=sentence, reason=reason)
 
-    @property
-    def _label(self) -> str:
+    def _vital(self, *, inside: bool = False) -> Message:
         if self.vital is None:
-            return "Vital"
-        return self.vital.spec.label
+            return Message(N_("Vital"))
+        spec = self.vital.spec
+        return Message(spec.name_in_text if inside else spec.label)
 
-    def _limits(self, value: float | None = None) -> str:
-        unit = ""
-        if self.vital is not None:
-            unit = f" {self.vital.spec.unit_shown}"
-        limits = []
-        if self.above is not None and (value is None or value > self.above):
-            limits.append(f"above {self.above:g}{unit}")
-        if self.below is not None and (value is None or value < self.below):
-            limits.append(f"below {self.below:g}{unit}")
-        return " or ".join(limits)
+    def _limits(self, value: float | None = None) -> Message:
+        is_high = self.above is not None and (value is None or value > self.above)
+        is_low = self.below is not None and (value is None or value < self.below)
+        template = _BOTH_LIMITS
+        if not is_low:
+            template = N_("{vital} above {above:g} {unit}")
+        elif not is_high:
+            template = N_("{vital} below {below:g} {unit}")
+        return Message(
+            template,
+            vital=self._vital(),
+            above=self.above or 0.0,
+            below=self.below or 0.0,
+            unit="" if self.vital is None else self.vital.spec.unit_shown,
+        )
 
 
+_BOTH_LIMITS = N_("{vital} above {above:g} {unit} or below {below:g} {unit}")
 _TITLES = {
-    AlertKind.FACE: "No face is seen",
-    AlertKind.CAMERA: "The camera gives no picture",
-    AlertKind.BROKER: "The MQTT broker is away",
-    AlertKind.BACKUP: "The copies of the database are not in order",
-    AlertKind.AGENT: "The agent does not answer",
+    AlertKind.FACE: N_("No face is seen"),
+    AlertKind.CAMERA: N_("The camera gives no picture"),
+    AlertKind.BROKER: N_("The MQTT broker is away"),
+    AlertKind.BACKUP: N_("The copies of the database are not in order"),
+    AlertKind.AGENT: N_("The agent does not answer"),
 }

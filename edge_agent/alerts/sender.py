@@ -90,7 +90,8 @@ class AlertSender(Worker):
         messages = [message for message in due if now_s >= self._not_before_s.get(message.key, 0.0)]
         if not messages:
             return
-        errors = post([self._post_of(message) for message in messages], self.stopping)
+        posts = [self._post_of(message) for message in messages]
+        errors = post(posts, self.stopping, options.language)
         if self.stopping.is_set():
             return
         for message, error in zip(messages, errors, strict=True):

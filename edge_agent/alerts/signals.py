@@ -13,6 +13,7 @@ from typing import Any
 from edge_agent.alerts.engine import Zone
 from edge_agent.alerts.rules import AlertKind, Rule
 from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 
 STREAM_S = 10.0
@@ -25,6 +26,7 @@ FEED_S = 5.0
 """What is told each second is of now for so long."""
 HEALTH_S = 20.0
 """What is told every five seconds is of now for so long."""
+SIMULATED = N_("The readings are simulated.")
 _PAUSED = frozenset({"open", "closed", "ended"})
 _CONNECTED = frozenset({"connected", "disabled"})
 _DISK_GONE = "disk_gone"
@@ -120,9 +122,9 @@ class FeedSignals:
         if reading is None:
             return UNKNOWN
         value = float(reading["value"])
-        reason = ""
+        reason: str = ""
         if "simulated" in reading["flags"]:
-            reason = "The readings are simulated."
+            reason = Message(SIMULATED)
         return Signal(zone_of(rule, value), value, reason)
 
     def _sensor(self, rule: Rule, at_s: float) -> Signal:

@@ -62,6 +62,7 @@ def _try_addresses(options: AlertOptions, *, as_json: bool) -> int:
     from edge_agent.alerts.post import Post, post
     from edge_agent.alerts.rules import DISCLAIMER
     from edge_agent.core.errors import ConfigError
+    from edge_agent.core.texts import N_, Message
 
     try:
         targets = options.targets()
@@ -69,9 +70,14 @@ def _try_addresses(options: AlertOptions, *, as_json: bool) -> int:
         raise ConfigError(f"alerts.notify_file: cannot be read ({error}).") from error
     if not targets:
         raise ConfigError("alerts.notify: names no address. Give one, such as ntfys://ntfy.sh/NAME")
-    title = f"Affect Edge {options.device}: test"
-    body = f"Alerts of this appliance arrive here.\n{DISCLAIMER}"
-    answers = post([Post(target, title, body) for target in targets])
+    title = Message(N_("Affect Edge {device}: test"), device=options.device)
+    body = Message(
+        "{text}\n{disclaimer}",
+        text=Message(N_("Alerts of this appliance arrive here.")),
+        disclaimer=Message(DISCLAIMER),
+    )
+    posts = [Post(target, title, body) for target in targets]
+    answers = post(posts, language=options.language)
     errors = {target.name: answer for target, answer in zip(targets, answers, strict=True)}
     if as_json:
         told = [{"address": name, "error": answer or None} for name, answer in errors.items()]

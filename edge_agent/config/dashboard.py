@@ -32,7 +32,8 @@ class DashboardSettings(Section):
     language: Literal["auto", "en", "de", "es"] = Field(
         "auto",
         description="Language of pages for browsers that ask for none of English, German and "
-        "Spanish; auto: English. Who is logged in chooses their own on the page Account",
+        "Spanish, and of alerts that are sent; auto: English. Who is logged in chooses their own "
+        "on the page Account",
     )
     session_hours: int = Field(12, ge=1, le=720, description="Hours after which a login ends")
     idle_minutes: int = Field(

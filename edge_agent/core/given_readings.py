@@ -25,6 +25,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, shown_value
 from edge_agent.core.reading_times import clock_flags, device_time, time_ms
 from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import Scale, VitalKind
 
 LEAST_PULSE_PRESSURE_MMHG = 10.0
@@ -283,26 +284,35 @@ def _kind(value: object) -> VitalKind:
         return VitalKind(value.strip().lower() if isinstance(value, str) else "")
     except ValueError as error:
         raise ReadingError(
-            "kind", shown_value(value), f"is not one of {', '.join(VitalKind)}."
+            "kind",
+            shown_value(value),
+            Message(N_("is not one of {known}."), known=", ".join(VitalKind)),
         ) from error
 
 
 def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
     """Return how a value becomes one in the unit of its kind."""
     spec = kind.spec
-    allowed = f"Allowed: {', '.join(spec.units)}"
+    allowed = ", ".join(spec.units)
     if unit is None or unit == "":
         if needed and spec.unit_needed:
-            choices = " or in ".join(spec.unit_choices)
-            raise ReadingError(
-                "unit", "", f"is missing: an {spec.name_in_text} may be in {choices}. {allowed}."
+            missing = Message(
+                N_("is missing: an {vital} may be in {choices}. Allowed: {allowed}."),
+                vital=Message(spec.name_in_text),
+                choices=" / ".join(spec.unit_choices),
+                allowed=allowed,
             )
+            raise ReadingError("unit", "", missing)
         return Scale()
     scale = spec.units.get(unit.strip().lower()) if isinstance(unit, str) else None
     if scale is None:
-        raise ReadingError(
-            "unit", shown_value(unit), f"is no unit of {kind}. {allowed}, or empty for {kind.unit}."
+        unknown = Message(
+            N_("is no unit of {vital}. Allowed: {allowed}, or empty for {unit}."),
+            vital=kind.value,
+            allowed=allowed,
+            unit=kind.unit,
         )
+        raise ReadingError("unit", shown_value(unit), unknown)
     return scale
 
 
@@ -311,11 +321,14 @@ def _refuse_impossible(kind: VitalKind, value: float) -> None:
     spec = kind.spec
     if not spec.is_possible(value):
         low, high = spec.possible
-        raise ReadingError(
-            "value",
-            f"{value:g} {spec.unit_shown}",
-            f"cannot be {spec.name_in_text}. Possible: {low:g} to {high:g} {spec.unit_shown}.",
+        impossible = Message(
+            N_("cannot be {vital}. Possible: {low:g} to {high:g} {unit}."),
+            vital=Message(spec.name_in_text),
+            low=low,
+            high=high,
+            unit=spec.unit_shown,
         )
+        raise ReadingError("value", f"{value:g} {spec.unit_shown}", impossible)
 
 
 def _number(value: object, decimal_comma: bool, scale: Scale) -> float:
@@ -333,7 +346,7 @@ def _number(value: object, decimal_comma: bool, scale: Scale) -> float:
         except OverflowError:
             number = math.nan
     if not math.isfinite(number):
-        raise ReadingError("value", shown_value(value), "is not a number.")
+        raise ReadingError("value", shown_value(value), N_("is not a number."))
     return float(number)
 
 
@@ -346,9 +359,10 @@ def _source(value: object, origin: Origin) -> str:
         or len(value) > longest
         or not value.replace("\t", " ").isprintable()
     ):
-        raise ReadingError(
-            "source", shown_value(value), f"is no name of up to {longest} printable characters."
+        too_long = Message(
+            N_("is no name of up to {longest} printable characters."), longest=longest
         )
+        raise ReadingError("source", shown_value(value), too_long)
     return origin.prefix + value
 
 
@@ -364,7 +378,10 @@ def _flags(value: object) -> frozenset[VitalFlag]:
         if isinstance(words, list):
             return frozenset(VitalFlag(word) for word in words)
     except (ValueError, TypeError) as error:
-        raise ReadingError(
-            "flags", shown_value(value), f"is not made of {', '.join(VitalFlag)}."
-        ) from error
-    raise ReadingError("flags", shown_value(value), f"is not made of {', '.join(VitalFlag)}.")
+        raise _unknown_flags(value) from error
+    raise _unknown_flags(value)
+
+
+def _unknown_flags(value: object) -> ReadingError:
+    known = Message(N_("is not made of {known}."), known=", ".join(VitalFlag))
+    return ReadingError("flags", shown_value(value), known)

@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 
 from edge_agent.core.errors import ReadingError, shown_value
 from edge_agent.core.readings import VitalFlag
+from edge_agent.core.texts import N_
 
 CLOCK_TOLERANCE_S = 300.0
 """A clock that differs from ours by more is wrong."""
@@ -43,7 +44,9 @@ def time_ms(value: object, zone: tzinfo | None) -> int:
                 seconds = seconds / 1000
     if not _EARLIEST_S <= seconds < _LATEST_S:
         raise ReadingError(
-            "at", shown_value(value), "is not a time between the years 2000 and 2100."
+            "at",
+            shown_value(value),
+            N_("is not a time between the years 2000 and 2100."),
         )
     return round(seconds * 1000)
 
@@ -55,15 +58,17 @@ def _iso_seconds(text: str, zone: tzinfo | None) -> float:
         raise ReadingError(
             "at",
             shown_value(text),
-            "is not a time. Write 2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch "
-            "seconds.",
+            N_(
+                "is not a time. Write 2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch "
+                "seconds."
+            ),
         ) from error
     if moment.tzinfo is None:
         if zone is None:
             raise ReadingError(
                 "at",
                 shown_value(text),
-                "has no time zone. Write Z or +01:00 behind it, or name the zone of the file.",
+                N_("has no time zone. Write Z or +01:00 behind it, or name the zone of the file."),
             )
         moment = moment.replace(tzinfo=zone)
     try:
@@ -95,6 +100,6 @@ def device_time(value: object) -> str | None:
         raise ReadingError(
             "device_time",
             shown_value(value),
-            "is not a time such as 2026-11-20T08:15:00, without a zone.",
+            N_("is not a time such as 2026-11-20T08:15:00, without a zone."),
         )
     return value

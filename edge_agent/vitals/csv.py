@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import groupby
@@ -18,6 +18,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.given_readings import Origin, flag_near_pressures, reading_of
 from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.vitals.csv_columns import DERIVED, OPTIONAL, OURS, ColumnMap, own_columns
 
 PROBLEMS_SHOWN = 10
@@ -66,11 +67,21 @@ class CsvFile:
         """
         name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
         if len(raw) > MAX_FILE_BYTES:
-            raise DataFileError(f"{name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it.")
+            raise DataFileError(
+                Message(
+                    N_("{name}: is larger than {most} MiB. Split it."),
+                    name=name,
+                    most=MAX_FILE_BYTES // 2**20,
+                )
+            )
         text = _decoded(name, raw)
         if not text.strip():
             raise DataFileError(
-                f"{name}: is empty. Its first row must name the columns: {', '.join(OURS)}."
+                Message(
+                    N_("{name}: is empty. Its first row must name the columns: {columns}."),
+                    name=name,
+                    columns=", ".join(OURS),
+                )
             )
         delimiter = max(",;\t", key=text.partition("\n")[0].count)
         file = cls(name, (), text, delimiter)
@@ -101,7 +112,7 @@ class CsvFile:
         """
         problem = columns.problem(self.header)
         if problem:
-            raise DataFileError(f"{self.name}: {problem}")
+            raise DataFileError(Message("{name}: {problem}", name=self.name, problem=problem))
         flags = frozenset({VitalFlag.IMPORTED})
         origin = Origin(
             f"csv:{self.name}",
@@ -119,8 +130,11 @@ class CsvFile:
         self, number: int, cells: list[str], columns: ColumnMap, origin: Origin, now: Instant
     ) -> JudgedRow:
         if len(cells) != len(self.header):
-            problem = (
-                f"row {number}: has {len(cells)} values, but there are {len(self.header)} columns."
+            problem = Message(
+                N_("row {row}: has {values} values, but there are {columns} columns."),
+                row=number,
+                values=len(cells),
+                columns=len(self.header),
             )
             return JudgedRow(number, dict(zip(self.header, cells, strict=False)), (), (problem,))
         row = {name: cell.strip() for name, cell in zip(self.header, cells, strict=True)}
@@ -131,13 +145,10 @@ class CsvFile:
             for item in columns.items(row):
                 kind = item["kind"]
                 if not item["at"]:
-                    raise ReadingError("at", "''", "is not a time.")
+                    raise ReadingError("at", "''", N_("is not a time."))
                 readings.append(reading_of(item, now, origin))
         except ReadingError as error:
-            column = columns.column_of(error.field, kind)
-            problems.append(
-                f"row {number}, column {column}: {error.shown} {error.reason}".replace(":  ", ": ")
-            )
+            problems.append(_cell_problem(number, columns.column_of(error.field, kind), error))
         return JudgedRow(number, row, tuple(flag_near_pressures(readings)), tuple(problems))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -148,9 +159,37 @@ class CsvFile:
             yield from enumerate(rows, start=1)
         except csv.Error as error:
             raise DataFileError(
-                f"{self.name}, row {rows.line_num}: is not CSV ({error}). Check the quotes of this "
-                "row."
+                Message(
+                    N_("{name}, row {row}: is not CSV ({error}). Check the quotes of this row."),
+                    name=self.name,
+                    row=rows.line_num,
+                    error=str(error),
+                )
             ) from error
+
+
+def _cell_problem(number: int, column: str, error: ReadingError) -> Message:
+    """Say what is wrong with a cell, whose value may be empty."""
+    template = N_("row {row}, column {column}: {value} {reason}")
+    if not error.shown:
+        template = N_("row {row}, column {column}: {reason}")
+    return Message(
+        template, row=number, column=column, value=error.shown, reason=as_message(error.reason)
+    )
+
+
+def _all_problems(name: str, problems: Sequence[str]) -> Message:
+    """Say the first problems of a file, one in each line, and how many more there are."""
+    shown = [
+        Message("{name}, {problem}", name=name, problem=problem)
+        for problem in problems[:PROBLEMS_SHOWN]
+    ]
+    lines: list[str] = [*shown]
+    if len(problems) > PROBLEMS_SHOWN:
+        lines.append(Message(N_("… and {n} more."), n=len(problems) - PROBLEMS_SHOWN))
+    lines.append(Message(N_("Nothing was imported.")))
+    places = {f"line_{number}": line for number, line in enumerate(lines)}
+    return Message("\n".join(f"{{{place}}}" for place in places), **places)
 
 
 def read_file(path: Path) -> CsvFile:
@@ -209,15 +248,13 @@ def all_readings(
         count += len(row.readings)
         problems += row.problems
     if problems:
-        if len(problems) > PROBLEMS_SHOWN:
-            more = f"\n… and {len(problems) - PROBLEMS_SHOWN} more."
-        else:
-            more = ""
-        shown = "\n".join(f"{file.name}, {problem}" for problem in problems[:PROBLEMS_SHOWN])
-        raise DataFileError(f"{shown}{more}\nNothing was imported.")
+        raise DataFileError(_all_problems(file.name, problems))
     if not count:
         raise DataFileError(
-            f"{file.name}: has no rows with readings below the names of the columns."
+            Message(
+                N_("{name}: has no rows with readings below the names of the columns."),
+                name=file.name,
+            )
         )
     return _with_near_pressures(
         reading for row in file.judged(columns, zone, now) for reading in row.readings
@@ -273,6 +310,10 @@ def _decoded(name: str, raw: bytes) -> str:
     except UnicodeDecodeError as error:
         row = raw[: error.start].count(b"\n") + 1
         raise DataFileError(
-            f"{name}, row {row}: is not UTF-8 text (byte {raw[error.start]:#04x}). "
-            'Save it as "CSV UTF-8".'
+            Message(
+                N_('{name}, row {row}: is not UTF-8 text (byte {byte}). Save it as "CSV UTF-8".'),
+                name=name,
+                row=row,
+                byte=f"{raw[error.start]:#04x}",
+            )
         ) from error

@@ -12,6 +12,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 
 DateOrder = Literal["iso", "dmy", "mdy"]
@@ -59,25 +60,31 @@ class ColumnMap:
         """The kinds that have a column of their own."""
         return tuple(kind for kind in VitalKind if kind in self.columns)
 
-    def problem(self, header: Sequence[str]) -> str | None:
+    def problem(self, header: Sequence[str]) -> Message | None:
         """Return why a file with these columns cannot be read so, or ``None``."""
         for target, column in self.columns.items():
             lookup_problem = _lookup_problem(target, column, header)
             if lookup_problem:
                 return lookup_problem
         if "at" not in self.columns:
-            return "no column says when the readings were measured. Choose one for `at`."
+            return Message(
+                N_("no column says when the readings were measured. Choose one for `at`.")
+            )
         long = {"kind", "value"} & set(self.columns)
         if long and self.kinds:
-            return (
-                "either one column has the kind and one the value, or each kind has a column; "
-                "not both."
+            return Message(
+                N_(
+                    "either one column has the kind and one the value, or each kind has a column; "
+                    "not both."
+                )
             )
         if len(long) == 1 or not (long or self.kinds):
-            kinds = ", ".join(VitalKind)
-            return (
-                f"no column has values. Choose one for each kind ({kinds}), or for `kind` and "
-                "`value`."
+            return Message(
+                N_(
+                    "no column has values. Choose one for each kind ({kinds}), or for `kind` and "
+                    "`value`."
+                ),
+                kinds=", ".join(VitalKind),
             )
         return None
 
@@ -121,14 +128,22 @@ class ColumnMap:
         return _iso(text, self.dates)
 
 
-def _lookup_problem(target: str, column: str, header: Sequence[str]) -> str | None:
+def _lookup_problem(target: str, column: str, header: Sequence[str]) -> Message | None:
     """Return why one column cannot be what is said of it, or ``None``."""
     if target not in TARGETS:
-        return f"{target!r} is nothing that a column can be. Possible: {', '.join(TARGETS)}."
+        return Message(
+            N_("{target!r} is nothing that a column can be. Possible: {possible}."),
+            target=target,
+            possible=", ".join(TARGETS),
+        )
     if column not in header:
-        return f"there is no column {column!r}. Columns found: {', '.join(header)}."
+        return Message(
+            N_("there is no column {column!r}. Columns found: {header}."),
+            column=column,
+            header=", ".join(header),
+        )
     if header.count(column) > 1:
-        return f"column {column!r} is there twice."
+        return Message(N_("column {column!r} is there twice."), column=column)
     return None
 
 
@@ -144,7 +159,10 @@ def zone_named(name: str) -> tzinfo | None:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
         raise DataFileError(
-            f"{name!r} is no known time zone; write UTC or one such as Europe/Berlin."
+            Message(
+                N_("{name!r} is no known time zone; write UTC or one such as Europe/Berlin."),
+                name=name,
+            )
         ) from error
 
 
@@ -206,7 +224,10 @@ def _iso(text: str, order: DateOrder) -> str:
         raise ReadingError(
             "at",
             repr(text[:60]),
-            f"is not a time such as {example}, which was chosen for this file.",
+            Message(
+                N_("is not a time such as {example}, which was chosen for this file."),
+                example=example,
+            ),
         )
     first, second, year, hour, minute, second_part, half, rest = match.groups()
     day, month = (first, second) if order == "dmy" else (second, first)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from dashboard.analysis.request import Correction, Model
 from dashboard.languages.current import gettext
-from dashboard.languages.figures import decimal, general, integer
+from dashboard.languages.figures import decimal, general, thousands
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import TESTED, VitalKind
 
@@ -141,11 +141,11 @@ def _sentence(query: PlanQuery, effect: float, n: int, single: int) -> str:
         family = gettext(
             "in a family of {tests} tests, whose smallest p must be below 0.05 / {tests} (one test "
             "alone would need {single})"
-        ).format(tests=query.tests, single=integer(single))
+        ).format(tests=query.tests, single=thousands(single))
     return text.format(
         effect=_effect_text(query, effect),
         power=decimal(100 * query.power, 0),
-        people=people.format(n=integer(n)),
+        people=people.format(n=thousands(n)),
         order=decimal(100 * query.order, 0),
         family=family,
     )

@@ -11,7 +11,7 @@ from dashboard.analysis.present.text import people, percent, states_text, vital_
 from dashboard.analysis.request import Sample
 from dashboard.analysis.results import Analysis
 from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.figures import integer
+from dashboard.languages.figures import thousands
 from dashboard.languages.names import state_name
 from dashboard.statistics import MINIMUM
 
@@ -66,7 +66,7 @@ def _about_simulation(analysis: Analysis) -> str:
         return gettext(
             "Simulated and measured readings are mixed: {simulated} of {readings} are simulated. "
             "These numbers say nothing about people; select sessions of one kind."
-        ).format(simulated=integer(simulated), readings=integer(readings))
+        ).format(simulated=thousands(simulated), readings=thousands(readings))
     return gettext(
         "All of these readings are simulated. They show how the page works and say nothing about "
         "people."
@@ -99,7 +99,7 @@ def _about_repeats(analysis: Analysis) -> str:
         "The {readings} readings come from {people}. However many readings a person gives, that "
         "person counts once in each state (n = 1): more readings make a mean steadier, not n "
         "larger."
-    ).format(readings=integer(analysis.readings), people=people(len(analysis.participants)))
+    ).format(readings=thousands(analysis.readings), people=people(len(analysis.participants)))
 
 
 def _about_left_out(analysis: Analysis) -> str:
@@ -121,7 +121,7 @@ def _about_estimates(analysis: Analysis) -> str:
         return gettext(
             "Estimated and measured readings are mixed: {estimated} of {readings} are estimated, "
             "which is no measurement. Select sessions of one kind."
-        ).format(estimated=integer(estimated), readings=integer(readings))
+        ).format(estimated=thousands(estimated), readings=thousands(readings))
     return gettext(
         "All of these readings are estimated and not measured. The tests are about the estimates."
     )
@@ -137,7 +137,7 @@ def _about_left_out_estimates(analysis: Analysis) -> str:
         "{n} estimated readings are left out: an estimate, such as the camera’s pulse, is no "
         "measurement and counts only when you select it.",
         left_out,
-    ).format(n=integer(left_out))
+    ).format(n=thousands(left_out))
 
 
 def _about_one_person(analysis: Analysis) -> str:
@@ -147,7 +147,7 @@ def _about_one_person(analysis: Analysis) -> str:
         "All {readings} readings come from one person. However many readings a person gives, that "
         "is n = 1, and nothing can be said about people: at least {minimum} are needed, and many "
         "more for a good answer."
-    ).format(readings=integer(analysis.readings), minimum=MINIMUM)
+    ).format(readings=thousands(analysis.readings), minimum=MINIMUM)
 
 
 def _about_few_matches(analysis: Analysis) -> str:
@@ -233,9 +233,9 @@ def _about_matching(analysis: Analysis) -> str:
         "because no face was recorded in the window, and {ambiguous} because no emotion held "
         "{share} of it."
     ).format(
-        matched=integer(m.matched),
-        unmatched=integer(m.unmatched),
-        ambiguous=integer(m.ambiguous),
+        matched=thousands(m.matched),
+        unmatched=thousands(m.unmatched),
+        ambiguous=thousands(m.ambiguous),
         share=share_text(analysis),
     )
 
@@ -247,14 +247,14 @@ def _about_reports(analysis: Analysis) -> str:
         "Of {n} stimulus nothing was reported; the readings of that time are left out.",
         "Of {n} stimuli nothing was reported; the readings of that time are left out.",
         analysis.unreported,
-    ).format(n=integer(analysis.unreported))
+    ).format(n=thousands(analysis.unreported))
 
 
 def _about_other_states(analysis: Analysis) -> str:
     if not analysis.other_states:
         return ""
     listed = ", ".join(
-        f"{state_name(label)} ({integer(count)})"
+        f"{state_name(label)} ({thousands(count)})"
         for label, count in list(analysis.other_states.items())[:12]
     )
     if len(analysis.other_states) > 12:

@@ -8,7 +8,7 @@ from dashboard.analysis.present.text import vital_name
 from dashboard.analysis.request import DOUBTS, Outcome
 from dashboard.analysis.results import Analysis
 from dashboard.languages.current import N_, gettext, ngettext
-from dashboard.languages.figures import general, integer
+from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import vital_in_text
 from edge_agent.core.readings import VitalFlag
 
@@ -35,7 +35,7 @@ def about_flags(analysis: Analysis) -> str:
                 "{n} reading in doubt is left out of all means and tests ({flags}).",
                 "{n} readings in doubt are left out of all means and tests ({flags}).",
                 left_out,
-            ).format(n=integer(left_out), flags=", ".join(flags))
+            ).format(n=thousands(left_out), flags=", ".join(flags))
         )
         texts.append(_changes(analysis))
     if counted:
@@ -44,7 +44,7 @@ def about_flags(analysis: Analysis) -> str:
                 "{n} reading in doubt is counted in the means, as chosen.",
                 "{n} readings in doubt are counted in the means, as chosen.",
                 counted,
-            ).format(n=integer(counted))
+            ).format(n=thousands(counted))
         )
     return " ".join(texts)
 
@@ -116,7 +116,7 @@ def about_sources(analysis: Analysis) -> str:
     if not counts:
         return ""
     left_out = ", ".join(
-        gettext("{n} of {vital} by {source}").format(n=integer(n), vital=name, source=source)
+        gettext("{n} of {vital} by {source}").format(n=thousands(n), vital=name, source=source)
         for (name, source), n in sorted(counts.items())
     )
     return ngettext(

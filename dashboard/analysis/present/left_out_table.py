@@ -12,7 +12,7 @@ from dashboard.analysis.present.parts.exclusion_schemas import WithAllModel
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
 from dashboard.analysis.present.text import number, p_text, vital_name
 from dashboard.languages.current import ngettext
-from dashboard.languages.figures import general, integer
+from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import state_name
 
 
@@ -67,7 +67,9 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
         flags=tuple(
             FlagRow(
                 flag_name(flag),
-                tuple(integer(counts.get((flag, state), 0)) for state in response.question.states),
+                tuple(
+                    thousands(counts.get((flag, state), 0)) for state in response.question.states
+                ),
             )
             for flag in dict.fromkeys(one.flag for one in response.left_out)
         ),
@@ -84,7 +86,7 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
             ).format(
                 vital=vital_name(one.vital),
                 seconds=general(one.seconds),
-                n=integer(one.readings),
+                n=thousands(one.readings),
             )
             for one in response.settling
             if one.readings

@@ -6,7 +6,7 @@ from dashboard.analysis.misreading import too_short
 from dashboard.analysis.present.text import percent
 from dashboard.analysis.results import Analysis, VitalComparison
 from dashboard.languages.current import gettext
-from dashboard.languages.figures import decimal, general, integer
+from dashboard.languages.figures import decimal, general, thousands
 from dashboard.languages.names import state_name
 from dashboard.statistics import Attenuation
 
@@ -50,9 +50,9 @@ def misreading_sentence(test: VitalComparison) -> str:
         second=second,
         model=test.misreading.model,
         share_first=percent(lost.first.share),
-        n_first=integer(lost.first.n),
+        n_first=thousands(lost.first.n),
         share_second=percent(lost.second.share),
-        n_second=integer(lost.second.n),
+        n_second=thousands(lost.second.n),
         factor=percent(lost.factor),
         low=percent(lost.interval.low),
         high=percent(lost.interval.high),

@@ -28,7 +28,7 @@ from dashboard.analysis.sensitivity import (
     SettlingChoice,
 )
 from dashboard.languages.current import N_, gettext, ngettext
-from dashboard.languages.figures import decimal, general, integer
+from dashboard.languages.figures import decimal, general, thousands
 from dashboard.languages.names import state_name
 from dashboard.languages.written import with_and
 from dashboard.statistics import MINIMUM, Agreement, NoInterval
@@ -144,7 +144,7 @@ def _unanswered(left_out: int) -> str:
         "{n} stimulus where one of the two gave no answer is left out.",
         "{n} stimuli where one of the two gave no answer are left out.",
         left_out,
-    ).format(n=integer(left_out))
+    ).format(n=thousands(left_out))
 
 
 def _kappa(agreement: Agreement) -> str:
@@ -276,4 +276,4 @@ def sensitivity_sentence(
 
 
 def _stimuli(count: int) -> str:
-    return ngettext("{n} stimulus", "{n} stimuli", count).format(n=integer(count))
+    return ngettext("{n} stimulus", "{n} stimuli", count).format(n=thousands(count))

@@ -19,7 +19,7 @@ from dashboard.analysis.present.text import (
     vital_name,
 )
 from dashboard.languages.current import pgettext
-from dashboard.languages.figures import integer
+from dashboard.languages.figures import thousands
 from dashboard.languages.names import state_name
 
 
@@ -215,8 +215,8 @@ def _p(value: float | None) -> str:
 
 def _needed(n: int, *, in_groups: bool) -> str:
     if in_groups:
-        return f"{integer(n)} + {integer(n)}"
-    return integer(n)
+        return f"{thousands(n)} + {thousands(n)}"
+    return thousands(n)
 
 
 def _interval(interval: IntervalModel | None, digits: int) -> str:

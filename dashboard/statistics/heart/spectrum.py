@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import interpolate, signal
 
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart.artefacts import corrected
@@ -108,6 +107,8 @@ def spectrum(runs: Iterable[Sequence[float] | Values], least_s: float = LOW_S) -
 
 def _density(intervals: Values) -> tuple[Values, Values]:
     """Return frequencies and ms²/Hz of one unbroken run."""
+    from scipy import interpolate, signal  # they bring scipy.stats: only where beats are there
+
     at = np.cumsum(intervals)
     even = np.arange(at[0], at[-1], 1 / _RATE_HZ)
     curve = interpolate.CubicSpline(at, 1000 * intervals)(even)

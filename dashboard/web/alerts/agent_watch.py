@@ -10,7 +10,7 @@ from edge_agent.alerts.rules import SEEN_BY_DASHBOARD, Rule
 from edge_agent.alerts.signals import UNKNOWN, WELL, Signal
 from edge_agent.alerts.watch import AlertWatch
 from edge_agent.core import clock
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.worker import Worker
 from edge_agent.runtime.live_feed import is_served
 from edge_agent.runtime.live_probe import last_state_ms
@@ -79,8 +79,8 @@ class AgentWatch(Worker):
         if not self._was_heard and at_s < self._give_up_s:
             return UNKNOWN
         if self._is_gone():
-            return Signal(Zone.BEYOND, reason=GONE)
-        return Signal(Zone.BEYOND, reason=FROZEN)
+            return Signal(Zone.BEYOND, reason=Message(GONE))
+        return Signal(Zone.BEYOND, reason=Message(FROZEN))
 
     def _is_gone(self) -> bool:
         return not is_served(self._socket)

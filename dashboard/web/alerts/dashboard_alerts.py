@@ -10,6 +10,8 @@ from typing import ClassVar
 
 from starlette.concurrency import run_in_threadpool
 
+from dashboard.languages.current import language
+from dashboard.languages.written import said
 from dashboard.web.alerts.agent_watch import AgentWatch
 from edge_agent.alerts.options import AlertOptions
 from edge_agent.alerts.rules import SEEN_BY_DASHBOARD
@@ -40,7 +42,6 @@ class DashboardAlerts:
     Attributes:
         options: as given.
         log: the log.
-        event: the alerts that stand as a server-sent event, as they were read last.
     """
 
     LOOK_S: ClassVar[float] = 0.5
@@ -52,7 +53,7 @@ class DashboardAlerts:
         self._lock = threading.Lock()
         self._read_at: Mark | None = None
         self._open: tuple[AlertEntry, ...] = ()
-        self.event = ""
+        self._events: dict[str, str] = {}
         kinds = [kind.value for kind in SEEN_BY_DASHBOARD]
         self._agent = AgentWatch(options, self.log, socket)
         self._workers: list[Worker] = [self._agent]
@@ -101,14 +102,28 @@ class DashboardAlerts:
         there = {alert.rule for alert in written}
         waiting = [alert for alert in mark[1] if alert.rule not in there]
         self._open = (*written, *waiting)
+        self._events = {}
         self._read_at = mark
+
+    def event(self) -> str:
+        """Return the alerts that stand as a server-sent event, as they were read last, in the
+        language in use; empty before they were read.
+        """
+        if self._read_at is None:
+            return ""
+        known = self._events
+        if language() not in known:
+            known[language()] = self._event()
+        return known[language()]
+
+    def _event(self) -> str:
         message = {
             "type": "alerts",
             "open": [
                 {
                     "id": alert.id,
                     "rule": alert.rule,
-                    "text": alert.text,
+                    "text": said(alert.text),
                     "since": alert.raised_ms,
                     "acknowledged": alert.acknowledged_ms is not None,
                 }
@@ -117,4 +132,4 @@ class DashboardAlerts:
             "sound": self.options.sound and not self.options.quiet.holds(clock.now().wall_ms),
         }
         data = json.dumps(message, separators=(",", ":"))
-        self.event = f"event: alerts\ndata: {data}\n\n"
+        return f"event: alerts\ndata: {data}\n\n"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
+from dashboard.languages.written import said
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
@@ -72,7 +73,7 @@ class AlertModel(BaseModel):
         begun = [one for one in alert.deliveries if one.event == "raised"]
         sent = sum(one.sent_ms is not None for one in begun)
         names = [name for name in cls.model_fields if name not in {"sent", "not_sent"}]
-        values = {name: getattr(alert, name) for name in names}
+        values = {name: getattr(alert, name) for name in names} | {"text": said(alert.text)}
         return cls(**values, sent=sent, not_sent=len(begun) - sent)
 
 
@@ -112,11 +113,11 @@ def alerts_page(
         pages=max(1, -(-matching // PAGE_ROWS)),
         wanted=wanted,
         chosen=urlencode(_chosen(wanted)),
-        kinds=[kind.value for kind in AlertKind],
+        kinds=[(kind.value, said(kind.value)) for kind in AlertKind],
         options=services.alerts.options,
         targets=_targets(services),
         endings=_ENDINGS,
-        disclaimer=DISCLAIMER,
+        disclaimer=gettext(DISCLAIMER),
     )
 
 
@@ -125,7 +126,7 @@ def get_alerts(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -
     """Tell fifty alerts of the log."""
     matching, rows = services.alerts.log.page(wanted, PAGE_ROWS, page)
     return AlertPage(
-        disclaimer=DISCLAIMER,
+        disclaimer=gettext(DISCLAIMER),
         matching=matching,
         alerts=[AlertModel.of(alert) for alert in rows],
     )

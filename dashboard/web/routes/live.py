@@ -283,8 +283,9 @@ async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
             for event in await listener.take(within_s=services.alerts.LOOK_S):
                 yield event
             await services.alerts.refresh()
-            if services.alerts.event != told:
-                told = services.alerts.event
+            event = services.alerts.event()
+            if event != told:
+                told = event
                 yield told
             if clock.boot_seconds() - checked >= CHECK_SECONDS:
                 if not await is_logged_in(services, token):
@@ -300,8 +301,9 @@ async def _alert_events(services: Services, token: str) -> AsyncGenerator[str, N
     told = ""
     while not services.stopping.is_set():
         await services.alerts.refresh()
-        if services.alerts.event != told:
-            told = services.alerts.event
+        event = services.alerts.event()
+        if event != told:
+            told = event
             yield told
         if check_timer.due():
             if not await is_logged_in(services, token):

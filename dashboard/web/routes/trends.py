@@ -50,11 +50,11 @@ class RangeChoice:
 
 
 RANGES = (
-    RangeChoice("10m", "10 min", _HOUR_MS // 6),
-    RangeChoice("1h", "1 hour", _HOUR_MS),
-    RangeChoice("24h", "24 hours", 24 * _HOUR_MS),
-    RangeChoice("7d", "7 days", 7 * 24 * _HOUR_MS),
-    RangeChoice("30d", "30 days", 30 * 24 * _HOUR_MS),
+    RangeChoice("10m", N_("10 min"), _HOUR_MS // 6),
+    RangeChoice("1h", N_("1 hour"), _HOUR_MS),
+    RangeChoice("24h", N_("24 hours"), 24 * _HOUR_MS),
+    RangeChoice("7d", N_("7 days"), 7 * 24 * _HOUR_MS),
+    RangeChoice("30d", N_("30 days"), 30 * 24 * _HOUR_MS),
 )
 RANGES_BY_KEY = {choice.key: choice for choice in RANGES}
 

@@ -57,6 +57,13 @@ def text_of(error: Exception) -> str:
     return str(error)
 
 
+def as_message(text: str) -> Message:
+    """Return a constant of ours as a message that can be part of another one."""
+    if isinstance(text, Message):
+        return text
+    return Message(text.replace("{", "{{").replace("}", "}}"))
+
+
 def listed(parts: Iterable[str]) -> str:
     """Return ``a``, ``a and b`` or ``a, b and c``, which can be said in another language."""
     *first, last = parts

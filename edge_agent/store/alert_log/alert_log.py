@@ -14,13 +14,14 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts.kept import packed, unpacked
 from edge_agent.store.alert_log.entries import AlertEntry, AlertFilter, Delivery
 from edge_agent.store.database.schema import BUSY_SECONDS, read_transaction, write_transaction
 from edge_agent.store.write.audit.chain import AuditLine, append
 from edge_agent.store.write.clocks.boots import stamp
 
 _COLUMNS = (
-    "id, rule, kind, text, value, session, raised, ended, ending, quiet, acknowledged, "
+    "id, rule, kind, text, parts, value, session, raised, ended, ending, quiet, acknowledged, "
     "acknowledged_by"
 )
 _STATES = {
@@ -70,13 +71,14 @@ class AlertLog:
         with write_transaction(self._path) as connection:
             boot, known = stamp(connection, at)
             connection.execute(
-                "INSERT INTO alert (rule, kind, text, value, session, raised, raised_boot, quiet) "
-                "VALUES (?, ?, ?, ?, (SELECT id FROM session WHERE ended IS NULL), ?, ?, ?) "
-                "ON CONFLICT DO NOTHING",
+                "INSERT INTO alert (rule, kind, text, parts, value, session, raised, raised_boot, "
+                "quiet) VALUES (?, ?, ?, ?, ?, (SELECT id FROM session WHERE ended IS NULL), ?, ?, "
+                "?) ON CONFLICT DO NOTHING",
                 (
                     alert.rule,
                     alert.kind,
-                    alert.text,
+                    str(alert.text),
+                    packed(alert.text),
                     alert.value,
                     known.wall_ms,
                     boot,
@@ -216,7 +218,7 @@ def _entries(
             row["id"],
             row["rule"],
             row["kind"],
-            row["text"],
+            unpacked(row["text"], row["parts"]),
             row["value"],
             row["session"],
             row["raised"],

@@ -32,7 +32,7 @@ class AlertEntry:
         id: its number.
         rule: name of the rule.
         kind: what the rule watches.
-        text: what is so, without any measured value.
+        text: what is so, without any measured value; a ``Message``, unless it is an old row.
         value: what was measured when it began; ``None``: nothing is.
         session: number of the session that was open then; ``None``: none was.
         raised_ms: when it began, UTC.

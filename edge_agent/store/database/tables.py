@@ -336,3 +336,5 @@ ALERTS = (
         PRIMARY KEY (alert, event, target)
     ) STRICT""",
 )
+# The parts of what is so, for the language of who reads it; rows of before keep their sentence.
+ALERT_PARTS = ("ALTER TABLE alert ADD COLUMN parts TEXT",)

@@ -27,7 +27,7 @@ from edge_agent.store.intake.cells import (
 from edge_agent.store.intake.options import ImportOptions, StudyImport
 from edge_agent.store.intake.problems import CellError, Problems, SourceRow
 from edge_agent.store.intake.tidy import StudySource
-from edge_agent.store.study.past import check_purpose, check_time
+from edge_agent.store.study.rules import check_purpose, check_time
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _MOST_SESSIONS = 10**9

@@ -23,14 +23,14 @@ from edge_agent.core.study import (
     Purpose,
     Session,
     SessionSetting,
-    forbidden_because,
 )
+from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.marker_rows import find_condition
+from edge_agent.store.study.rules import check_consent, check_purpose, check_span, check_time
 from edge_agent.store.study.study_rows import (
     checked_label,
     find_participant,
-    has_consent,
     insert_audit,
     insert_participant,
     select_sessions,
@@ -39,7 +39,6 @@ from edge_agent.store.study.study_rows import (
 
 ENTERED = "entered"
 """Origin of a session that was added after it took place."""
-_EARLIEST_MS = 946_684_800_000  # the year 2000, as for readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,9 @@ def insert_past_consent(
 ) -> None:
     """Record a consent of a time that has passed, in a transaction of the caller."""
     if not text_version.strip():
-        raise StudyError("Consent: name the version of the text that the participant agreed to.")
+        raise StudyError(
+            N_("Consent: name the version of the text that the participant agreed to.")
+        )
     participant = find_participant(connection, code)
     later = connection.execute(
         "SELECT min(given) FROM consent WHERE participant = ? AND given > ?",
@@ -178,7 +179,7 @@ def insert_past_session(
     check_purpose(new.purpose, new.setting, purposes)
     check_span(connection, new.start_ms, new.end_ms, moment.wall_ms)
     participant = find_participant(connection, new.participant)
-    _check_consent(connection, participant, new)
+    check_consent(connection, participant, new.participant, (new.start_ms, new.end_ms))
     label = checked_label(new.name, "Session name", empty_allowed=True)
     cursor = connection.execute(
         "INSERT INTO session (participant, purpose, name, started, ended, simulated, setting, "
@@ -220,84 +221,6 @@ def add_markers(path: Path, markers: Iterable[PastMarker], *, actor: str) -> tup
     return sum(new), len(new) - sum(new)
 
 
-def check_purpose(purpose: Purpose, setting: SessionSetting, purposes: Collection[Purpose]) -> None:
-    """Refuse a purpose that this appliance does not allow, or that the setting forbids.
-
-    Raises:
-        StudyError: it is so.
-    """
-    if purpose not in purposes:
-        raise StudyError(
-            f"Purpose {purpose} is not allowed on this appliance. Allowed: {', '.join(purposes)}."
-        )
-    forbidden = forbidden_because(purpose, setting)
-    if forbidden is not None:
-        raise StudyError(forbidden)
-
-
-def check_time(what: str, at_ms: int, now_ms: int) -> None:
-    """Refuse a time that has not come yet, or lies before the year 2000.
-
-    Raises:
-        StudyError: it is so.
-    """
-    if at_ms > now_ms:
-        raise StudyError(
-            f"{what}: {iso_utc(at_ms)} lies in the future; it is {iso_utc(now_ms)} now. Give a "
-            "time that has passed, and look at the time zone."
-        )
-    if at_ms < _EARLIEST_MS:
-        raise StudyError(f"{what}: {iso_utc(at_ms)} lies before the year 2000.")
-
-
-def check_span(connection: sqlite3.Connection, start_ms: int, end_ms: int, now_ms: int) -> None:
-    """Refuse a session that ends before it begins, lies in the future, or meets another.
-
-    Raises:
-        StudyError: it is so.
-    """
-    check_time("Start of the session", start_ms, now_ms)
-    check_time("End of the session", end_ms, now_ms)
-    if end_ms <= start_ms:
-        raise StudyError(
-            f"The session ends at {iso_utc(end_ms)}, which does not follow its start at "
-            f"{iso_utc(start_ms)}. Give an end that is later."
-        )
-    other = connection.execute(
-        "SELECT id, started, ended FROM session WHERE started < ? AND (ended IS NULL OR ended > ?) "
-        "ORDER BY started LIMIT 1",
-        (end_ms, start_ms),
-    ).fetchone()
-    if other is not None:
-        until = "now" if other["ended"] is None else iso_utc(other["ended"])
-        raise StudyError(
-            f"{iso_utc(start_ms)} to {iso_utc(end_ms)} meets session {other['id']} "
-            f"({iso_utc(other['started'])} to {until}). Sessions must not overlap: correct the "
-            "times."
-        )
-
-
-def _check_consent(connection: sqlite3.Connection, participant: int, new: PastSession) -> None:
-    """Refuse a session for which no consent stood, or of somebody who has withdrawn since."""
-    if not has_consent(connection, participant):
-        raise StudyError(
-            f"Participant {new.participant} has given no consent that stands. Record it first: "
-            f"participant consent {new.participant} --text VERSION --on TIME."
-        )
-    for at_ms in (new.start_ms, new.end_ms):
-        row = connection.execute(
-            "SELECT 1 FROM consent WHERE participant = ? AND given <= ? AND (withdrawn IS NULL OR "
-            "withdrawn >= ?)",
-            (participant, at_ms, at_ms),
-        )
-        if row.fetchone() is None:
-            raise StudyError(
-                f"At {iso_utc(at_ms)} no consent of participant {new.participant} stood. Where "
-                f"they agreed before: participant consent {new.participant} --text VERSION --on "
-                "TIME."
-            )
-
-
 def insert_past_marker(
     connection: sqlite3.Connection, sessions: Sequence[Session], new: PastMarker
 ) -> bool:
@@ -332,15 +255,20 @@ def _open_condition(connection: sqlite3.Connection, session: Session, new: PastM
     condition = find_condition(connection, session.id, new.at_ms)
     if condition is None:
         raise StudyError(
-            f"Marker {new.kind} at {iso_utc(new.at_ms)}: no stimulus was going on in session "
-            f"{session.id} that could end. Add its stimulus_start, too."
+            Message(
+                N_(
+                    "{marker}: no stimulus was going on in session {session} that could end. Add "
+                    "its stimulus_start, too."
+                ),
+                marker=_marker_named(new),
+                session=session.id,
+            )
         )
     return condition
 
 
 def _session_of(sessions: Sequence[Session], new: PastMarker) -> Session:
     """Return the session in which a marker lies; its end belongs to it."""
-    about = f"Marker {new.kind} at {iso_utc(new.at_ms)}"
     met = [
         session
         for session in sessions
@@ -351,7 +279,13 @@ def _session_of(sessions: Sequence[Session], new: PastMarker) -> Session:
     if met and new.at_ms <= clock.now().wall_ms:
         return met[0]
     if met:
-        raise StudyError(f"{about} lies in the future. Give a time that has passed.")
-    if new.session is not None and new.session in {session.id for session in sessions}:
-        raise StudyError(f"{about} lies outside session {new.session}. Correct one of them.")
-    raise StudyError(f"{about} lies in no session. Add the session first, or correct the time.")
+        template = N_("{marker} lies in the future. Give a time that has passed.")
+    elif new.session is not None and new.session in {session.id for session in sessions}:
+        template = N_("{marker} lies outside session {session}. Correct one of them.")
+    else:
+        template = N_("{marker} lies in no session. Add the session first, or correct the time.")
+    raise StudyError(Message(template, marker=_marker_named(new), session=new.session))
+
+
+def _marker_named(new: PastMarker) -> Message:
+    return Message(N_("Marker {kind} at {time}"), kind=str(new.kind), time=iso_utc(new.at_ms))

@@ -16,7 +16,6 @@ from edge_agent.core.study import (
     Purpose,
     Session,
     SessionSetting,
-    forbidden_because,
 )
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import read_transaction, write_transaction
@@ -27,6 +26,7 @@ from edge_agent.store.study.marker_rows import (
     select_markers,
 )
 from edge_agent.store.study.past import PastMarker, insert_past_marker
+from edge_agent.store.study.rules import check_purpose
 from edge_agent.store.study.session_messages import enqueue_session_event
 from edge_agent.store.study.study_rows import (
     NewSession,
@@ -181,18 +181,7 @@ class Study:
                 this setting, a session is open already, or ``at`` lies before the end of an earlier
                 one.
         """
-        if purpose not in self._purposes:
-            allowed = ", ".join(self._purposes)
-            raise StudyError(
-                Message(
-                    N_("Purpose {purpose} is not allowed on this appliance. Allowed: {allowed}."),
-                    purpose=purpose,
-                    allowed=allowed,
-                )
-            )
-        forbidden = forbidden_because(purpose, setting)
-        if forbidden is not None:
-            raise StudyError(forbidden)
+        check_purpose(purpose, setting, self._purposes)
         moment = at or clock.now()
         with write_transaction(self._path) as connection:
             new = NewSession(participant, purpose, name, moment, setting=setting)

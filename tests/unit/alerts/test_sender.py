@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.alerts.options import AlertOptions
+from edge_agent.alerts.options import AlertOptions, alert_options
 from edge_agent.alerts.rules import DISCLAIMER, AlertKind, Rule
 from edge_agent.alerts.sender import AlertSender
+from edge_agent.config import Settings
 from edge_agent.core.clock import now
 from edge_agent.store.alert_log.alert_log import AlertLog
 from edge_agent.store.alert_log.entries import AlertEntry
@@ -69,6 +70,37 @@ def test_ntfy_webhook_and_mail_are_told_that_it_began_and_that_it_is_over(tmp_pa
     assert [subject for subject, _ in mail.mails] == [post["title"] for post in hooked]
     assert TEXT in mail.mails[0][1]
     assert set(mail.recipients) == {"ward@example.org"}
+
+
+def test_messages_are_in_the_language_of_the_configuration(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    alert_log = AlertLog(path)
+    with WebSink.running() as web:
+        options = AlertOptions(
+            (RULE,),
+            "lab",
+            notify_after_s=0,
+            addresses=(f"json://127.0.0.1:{web.port}/hook",),
+            language="de",
+        )
+        text = RULE.text(None, "The cable {is} loose.")
+        alert_log.begin(AlertEntry(0, "camera", "camera", text, None, None, 0), now())
+        with sending(alert_log, options):
+            wait_until(lambda: len(query(path, SENT)) == 1, "a message", 60)
+            alert_log.end("camera", "over", now())
+            wait_until(lambda: len(query(path, SENT)) == 2, "the end", 60)
+    assert query(path, SENT) == [("raised", 1, 1, ""), ("ended", 1, 1, "")]
+    begun, ended = (post for _, post in web.posts)
+    assert begun["title"] == "Affect Edge lab: camera"
+    assert "Die Kamera liefert kein Bild (seit 10 s). The cable {is} loose." in begun["message"]
+    assert "Dies ist kein medizinischer Alarm" in begun["message"]
+    assert ended["title"] == "Affect Edge lab: vorbei: camera"
+
+
+def test_the_language_is_that_of_the_dashboard_and_english_where_it_names_none() -> None:
+    assert alert_options(Settings()).language == "en"
+    german = Settings.model_validate({"dashboard": {"language": "de"}})
+    assert alert_options(german).language == "de"
 
 
 def test_what_is_not_reached_is_tried_again_said_and_arrives_later(

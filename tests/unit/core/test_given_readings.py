@@ -145,7 +145,7 @@ KINDS = ", ".join(VitalKind)
         ({"unit": 5}, "unit: 5 is no unit of heart_rate."),
         (
             {"kind": "rr_interval"},
-            "unit: is missing: an RR interval may be in s or in ms. Allowed: s, ms.",
+            "unit: is missing: an RR interval may be in s / ms. Allowed: s, ms.",
         ),
         ({"at": "yesterday"}, "at: 'yesterday' is not a time. Write 2026-11-20T08:15:00Z"),
         (

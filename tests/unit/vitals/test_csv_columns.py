@@ -174,7 +174,7 @@ def test_a_date_that_does_not_fit_the_chosen_order_is_refused() -> None:
 
 def test_a_column_of_rr_intervals_must_say_its_unit() -> None:
     with pytest.raises(
-        DataFileError, match="column rr: is missing: an RR interval may be in s or in ms"
+        DataFileError, match="column rr: is missing: an RR interval may be in s / ms"
     ):
         list(
             all_readings(

@@ -21,7 +21,7 @@ from dashboard.analysis.request import Correction
 from dashboard.analysis.results import VitalComparison
 from dashboard.analysis.study.mixed import VitalModel
 from dashboard.languages.current import gettext, pgettext
-from dashboard.languages.figures import by_locale, decimal, integer
+from dashboard.languages.figures import by_locale, decimal, thousands
 from dashboard.languages.names import state_name, vital_in_text
 from dashboard.statistics import Interval, Method
 
@@ -105,7 +105,7 @@ def _end(test: VitalComparison, tests: Tests) -> str:
     if factor is not None:
         equals = f"= {factor_text(factor.for_difference)}"
         if factor.for_difference >= LARGE_FACTOR:
-            equals = f"> {integer(100_000)}"
+            equals = f"> {thousands(100_000)}"
         evidence = f", BF10 {equals} (JZS, r = {decimal(factor.scale, 3)})"
     if tests.t.method is Method.PAIRED:
         return f"{evidence}, N = {tests.t.n_first}"
@@ -157,8 +157,8 @@ def apa_of_model(test: VitalComparison, model: VitalModel) -> str:
         t=number(effect.t, 2),
         p=apa_p(effect.p),
         adjusted=_adjusted(test.correction, tested.adjusted_p),
-        participants=integer(model.design.participants),
-        sessions=integer(model.design.sessions),
+        participants=thousands(model.design.participants),
+        sessions=thousands(model.design.sessions),
     )
 
 

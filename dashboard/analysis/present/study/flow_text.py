@@ -20,7 +20,7 @@ from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.study.flow import Flow, LackingState, Loss, Lost, Stage, Step
 from dashboard.analysis.study.groups import VitalGroups
 from dashboard.languages.current import N_, gettext, ngettext
-from dashboard.languages.figures import integer
+from dashboard.languages.figures import thousands
 from dashboard.languages.names import state_name, vital_in_text
 from dashboard.languages.written import with_and
 from edge_agent.core.readings import VitalFlag
@@ -63,8 +63,8 @@ def flow_model(flow: Flow, query: AnalysisQuery, groups: Sequence[VitalGroups] =
             last.people,
         ).format(
             people=people(first.people),
-            n=integer(last.people),
-            readings=integer(last.readings or 0),
+            n=thousands(last.people),
+            readings=thousands(last.readings or 0),
         ),
         stages=tuple(_stage(stage, states) for stage in flow.stages),
         missing=tuple(_missing(one) for one in flow.missing),
@@ -162,7 +162,7 @@ def _loss_sentence(loss: Loss, every: Sequence[Loss]) -> str:
         own = [one for one in every if one.state and one.detail == loss.detail]
         listed = ", ".join(
             gettext("{n} in {state}").format(
-                n=integer(one.readings or 0), state=state_name(one.state or "")
+                n=thousands(one.readings or 0), state=state_name(one.state or "")
             )
             for one in own
         )
@@ -181,7 +181,9 @@ def _lost(loss: Loss) -> str:
         parts.append(people(loss.people))
     if loss.readings:
         parts.append(
-            ngettext("{n} reading", "{n} readings", loss.readings).format(n=integer(loss.readings))
+            ngettext("{n} reading", "{n} readings", loss.readings).format(
+                n=thousands(loss.readings)
+            )
         )
     return with_and(parts)
 

@@ -19,7 +19,7 @@ from dashboard.analysis.results import Analysis, VitalComparison
 from dashboard.analysis.states import Design
 from dashboard.analysis.study.mixed import Main, VitalModel
 from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.figures import decimal, integer
+from dashboard.languages.figures import decimal, thousands
 from dashboard.languages.names import state_name
 from dashboard.languages.written import said, with_and
 from dashboard.statistics import BayesFactor
@@ -64,7 +64,7 @@ def _calls(repeated: int, incomplete: int) -> str:
     if incomplete:
         parts.append(
             ngettext("{n} session lacks a state", "{n} sessions lack a state", incomplete).format(
-                n=integer(incomplete)
+                n=thousands(incomplete)
             )
         )
     return with_and(parts)
@@ -91,9 +91,9 @@ def model_sentence(model: VitalModel) -> str:
             "the rest."
         ).format(
             vital=name,
-            means=integer(design.means),
+            means=thousands(design.means),
             people=people(design.participants),
-            sessions=integer(design.sessions),
+            sessions=thousands(design.sessions),
             parts=", ".join(parts),
         ),
         _minute(model),
@@ -161,7 +161,7 @@ def _figures(test: VitalComparison, model: VitalModel) -> str:
     ).format(
         interval=interval_text(effect.interval.low, effect.interval.high),
         people=people(model.design.participants),
-        sessions=integer(model.design.sessions),
+        sessions=thousands(model.design.sessions),
         df=df_text(round(effect.df, 1)),
         t=number(effect.t, 2),
         method=correction_name(test.correction),
@@ -317,9 +317,9 @@ LARGE_FACTOR = 1e5
 def factor_text(factor: float) -> str:
     """Write a Bayes factor: three digits, large ones by powers of ten."""
     if factor >= LARGE_FACTOR:
-        return gettext("over {factor}").format(factor=integer(100_000))
+        return gettext("over {factor}").format(factor=thousands(100_000))
     if factor >= 100:
-        return integer(round(factor))
+        return thousands(round(factor))
     return number(factor, 1 if factor >= 10 else 2)
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from dashboard.accounts.audit_trail import AuditEntry, AuditFilter
 from dashboard.accounts.roles import Permission
+from dashboard.languages.written import words
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
@@ -94,8 +95,8 @@ def audit_page(
         pages=max(1, -(-matching // PAGE_LINES)),
         wanted=wanted,
         chosen=urlencode(chosen),
-        actors=actors,
-        actions=actions,
+        actors=[(actor, actor) for actor in actors],
+        actions=[(action, words(action)) for action in actions],
         chain=services.audit.check(),
         shown=SHOWN,
     )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext as _
+from dashboard.languages.written import said
 from dashboard.web.configuration.changes import Change, Present, planned, read_present, written_to
 from dashboard.web.configuration.form import RULE_FIELDS, changes_of, fields_of, text_of
 from dashboard.web.guards.permissions import needs
@@ -22,11 +23,12 @@ from edge_agent.config.alerts.rule import RuleSettings
 from edge_agent.config.editing.keys import RULES, Kind, all_keys, variable_of
 from edge_agent.config.editing.saving import ConfigChangedError
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 
 router = APIRouter(tags=["settings"], dependencies=[needs(Permission.ADMINISTER)])
 NAVIGATION = NavigationEntry(
-    title="Settings",
+    title=N_("Settings"),
     path="/settings",
     position=93,
     icon="M4 7h9M17 7h3M15 4v6M4 17h3M11 17h9M9 14v6",
@@ -145,7 +147,7 @@ def get_settings(services: ServicesDep) -> SettingsModel:
     settings = [
         SettingModel(
             name=key.name,
-            description=key.description,
+            description=said(key.description),
             kind=key.kind,
             value=present.values[key.name].value,
             default=None if key.secret else key.default,

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext, ngettext
-from dashboard.languages.figures import general, integer
+from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import said_of, vital_label
 from dashboard.languages.written import said
 from dashboard.web.guards.permissions import needs
@@ -326,21 +326,21 @@ def _result_text(taken: int | None, there: int, flagged: int) -> str:
         return ""
     parts = [
         ngettext("{n} reading was saved.", "{n} readings were saved.", taken).format(
-            n=integer(taken)
+            n=thousands(taken)
         )
     ]
     if there:
         text = ngettext(
             "{n} was already there and unchanged.", "{n} were already there and unchanged.", there
         )
-        parts.append(text.format(n=integer(there)))
+        parts.append(text.format(n=thousands(there)))
     if flagged:
         text = ngettext(
             "{n} looks implausible: it is saved with a flag and left out of all means.",
             "{n} look implausible: they are saved with a flag and left out of all means.",
             flagged,
         )
-        parts.append(text.format(n=integer(flagged)))
+        parts.append(text.format(n=thousands(flagged)))
     return " ".join(parts)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from babel.messages.catalog import Catalog
 
+from dashboard.languages.labels import IN_SCRIPTS
 from tools import languages
 from tools.languages import Found, compiled, found_in_python, found_in_script, found_in_template
 
@@ -125,3 +126,16 @@ def test_the_commands_write_everything_and_find_nothing_to_mend(
 
 def test_every_text_is_there_in_every_language() -> None:
     assert list(languages.misfits()) == []
+
+
+def test_labels_hold_only_what_is_marked_nowhere_else() -> None:
+    places: dict[str, set[str]] = {}
+    for found in languages.texts_of_source():
+        if found.place.endswith(".py"):
+            places.setdefault(found.texts[0], set()).add(found.place)
+    twice = [
+        text
+        for text, files in places.items()
+        if "dashboard/languages/labels.py" in files and len(files) > 1
+    ]
+    assert sorted(set(twice) - IN_SCRIPTS) == []

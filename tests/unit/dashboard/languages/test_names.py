@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from dashboard.analysis.query import describe, query_of
 from dashboard.languages.current import speaking
-from dashboard.languages.figures import by_locale, decimal, general, integer, percent
+from dashboard.languages.figures import by_locale, decimal, general, percent, thousands
 from dashboard.languages.names import (
     inside,
     list_with_or,
@@ -41,10 +41,10 @@ def test_emotions_are_translated_and_other_conditions_stay_as_typed() -> None:
 
 
 def test_numbers_have_the_marks_of_the_language() -> None:
-    written = [decimal(1234.5, 1), general(0.25), integer(12345), percent(0.125, 1)]
+    written = [decimal(1234.5, 1), general(0.25), thousands(12345), percent(0.125, 1)]
     assert written == ["1234.5", "0.25", "12,345", "12.5 %"]
     with speaking("de"):
-        written = [decimal(1234.5, 1), general(0.25), integer(12345), percent(0.125, 1)]
+        written = [decimal(1234.5, 1), general(0.25), thousands(12345), percent(0.125, 1)]
         assert written == ["1234,5", "0,25", "12.345", "12,5 %"]
         assert by_locale("1,234.5") == "1.234,5"
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 
 from dashboard.languages.current import speaking
+from dashboard.languages.figures import by_locale, figure, file_size, thousands
 from dashboard.languages.written import (
     capitalised,
-    figure,
-    file_size,
     moment,
     said,
-    thousands,
     with_and,
     words,
 )
@@ -52,3 +50,18 @@ def test_names_of_the_data_and_lists_are_said_in_the_language() -> None:
         assert with_and(["a", "b", "c"]) == "a, b und c"
         assert capitalised("der Puls") == "Der Puls"
     assert capitalised("der Puls") == "Der puls"
+
+
+@pytest.mark.parametrize(
+    ("english", "german"),
+    [
+        ("-1.5 and 1,234, of 2.5 (12.5 %)", "-1,5 and 1.234, of 2,5 (12,5 %)"),
+        ("p = .032. 5 readings, 1,2 and so on", "p = ,032. 5 readings, 1,2 and so on"),
+        ("1.5e-05", "1,5e-05"),
+        ("1,234,567.25", "1.234.567,25"),
+    ],
+)
+def test_only_the_marks_of_numbers_change_in_a_text(english: str, german: str) -> None:
+    assert by_locale(english) == english
+    with speaking("de"):
+        assert by_locale(english) == german

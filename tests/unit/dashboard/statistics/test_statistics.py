@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from dashboard.statistics import (
     Method,
@@ -22,6 +24,7 @@ from dashboard.statistics import (
     summarize,
     welch_t,
 )
+from dashboard.statistics.ranks import mean_ranks
 from edge_agent.core.errors import StatisticsError
 from tests.support.statistics.known_statistics import HEART, KNOWN, MANY, Known
 
@@ -53,23 +56,37 @@ def test_hedges_g_and_its_interval_equal_the_literature(known: Known) -> None:
 
 
 @every_known
-def test_shapiro_wilk_equals_r_as_far_as_its_normal_quantiles_do(known: Known) -> None:
+def test_shapiro_wilk_equals_r(known: Known) -> None:
     if known.method == "paired":
         samples = [[x - y for x, y in zip(known.a, known.b, strict=True)]]
     else:
         samples = [list(sample) for sample in (known.a, known.b) if len(set(sample)) > 1]
     for sample, (w, p) in zip(samples, known.shapiro, strict=True):
         found = shapiro_wilk(sample)
-        # SciPy and R use different approximations of the normal quantile; their p differ by up to
-        # 2e-8 of it.
-        assert found.w == pytest.approx(w, rel=1e-9)
-        assert found.p == pytest.approx(p, rel=1e-7)
+        assert (found.w, found.p) == (close(w), close(p))
 
 
-def test_shapiro_wilk_equals_scipy() -> None:
-    found = shapiro_wilk(HEART[0])
-    # scipy 1.17.1: shapiro(HEART[0])
-    assert (found.w, found.p) == (close(0.9810600839210643), close(0.9875149753441703))
+@pytest.mark.parametrize("n", [3, 4, 5, 6, 7, 11, 12, 30, 200])
+@pytest.mark.parametrize("power", [1, 3])
+def test_shapiro_wilk_equals_scipy_as_far_as_its_normal_quantiles_do(n: int, power: int) -> None:
+    for seed in range(20):
+        values = np.round(np.random.default_rng(seed).normal(70, 9, n), 1) ** power
+        found = shapiro_wilk(values)
+        wanted = stats.shapiro(values)
+        assert found.w == pytest.approx(wanted.statistic, rel=1e-8)
+        assert found.p == pytest.approx(wanted.pvalue, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-50, 1e-9, 1e9, 1e50])
+def test_shapiro_wilk_has_no_scale(scale: float) -> None:
+    found = shapiro_wilk([value * scale for value in HEART[0]])
+    wanted = shapiro_wilk(HEART[0])
+    assert (found.w, found.p) == (close(wanted.w), close(wanted.p))
+
+
+def test_equal_values_share_the_mean_of_their_ranks() -> None:
+    values = np.array([3.0, 1.0, 3.0, 2.0, 3.0, 1.0])
+    assert mean_ranks(values).tolist() == stats.rankdata(values).tolist()
 
 
 @every_known

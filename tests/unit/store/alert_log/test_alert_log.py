@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.alerts.rules import AlertKind, Rule
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose
+from edge_agent.core.texts import Message
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.alert_log.alert_log import AlertLog, prune_alerts
 from edge_agent.store.alert_log.entries import AlertEntry, AlertFilter, Delivery
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.timeline import START_MS, database, instant, query
@@ -99,3 +103,21 @@ def test_a_participant_is_erased_with_the_alerts_of_their_sessions_and_no_others
     assert query(path, "SELECT rule FROM alert ORDER BY id") == [("before",), ("disk",), ("after",)]
     assert query(path, "SELECT count(*) FROM alert_message") == [(0,)]
     assert told.rows["alert"] == 3
+
+
+def test_the_sentence_is_kept_with_its_parts_and_rows_of_before_keep_it_alone(path: Path) -> None:
+    log = AlertLog(path)
+    rule = Rule(name="hr", kind=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120)
+    alert = AlertEntry(0, "hr", "vital", rule.text(131.0, "It is simulated."), 131.0, None, 0)
+    log.begin(alert, instant(0))
+    begin(log, "camera", "camera", instant(1))
+    ((kept, parts), (old, nothing)) = query(path, "SELECT text, parts FROM alert ORDER BY id")
+    assert kept == "Heart rate above 120 /min for 10 s. It is simulated."
+    assert '"above":120,' in parts and "131" not in parts
+    assert (old, nothing) == ("camera is so.", None)
+    first, second = log.open_alerts()
+    assert isinstance(first.text, Message) and first.text == kept
+    assert not isinstance(second.text, Message) and second.text == old
+    with write_transaction(path) as connection:
+        connection.execute("UPDATE alert SET text = 'Something else.' WHERE id = 1")
+    assert log.open_alerts()[0].text == "Something else."

@@ -14,6 +14,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.alert_log.alert_log import AlertLog
 from edge_agent.store.database.schema import (
     MIGRATIONS,
     Migration,
@@ -164,6 +165,22 @@ def test_an_older_database_keeps_its_rejected_frames_and_can_take_faces_that_wer
     assert {
         name for (name,) in query(path, "SELECT name FROM sqlite_schema WHERE type = 'view'")
     } == set(VIEWS)
+
+
+def test_alerts_of_before_keep_their_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    names = [migration.name for migration in MIGRATIONS]
+    migrate(path, MIGRATIONS[: names.index("the parts of what alerts say")])
+    with closing(sqlite3.connect(path)) as old:
+        old.execute(
+            "INSERT INTO alert (rule, kind, text, raised, quiet) VALUES ('camera', 'camera', "
+            "'The camera gives no picture for 30 s.', 7000, 0)"
+        )
+        old.commit()
+    migrate(path)
+    (alert,) = AlertLog(path).open_alerts()
+    assert alert.text == "The camera gives no picture for 30 s."
+    assert query(path, "SELECT parts FROM alert") == [(None,)]
 
 
 def test_the_time_that_a_device_stamps_is_kept_beside_ours(tmp_path: Path) -> None:

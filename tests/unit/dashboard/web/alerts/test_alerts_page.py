@@ -12,11 +12,15 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
+from dashboard.languages.current import speaking
 from dashboard.web.routes.live import _alert_events
 from dashboard.web.services import Services
 from edge_agent.alerts.options import AlertOptions
 from edge_agent.alerts.rules import DISCLAIMER, AlertKind, Rule
+from edge_agent.alerts.signals import SIMULATED
 from edge_agent.core.clock import now
+from edge_agent.core.texts import Message
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.alert_log.alert_log import AlertLog
 from edge_agent.store.alert_log.entries import AlertEntry, Delivery
 from tests.support.dashboard import client_of, log_in_as, set_up
@@ -116,3 +120,31 @@ def test_the_feed_tells_alerts_at_once_and_again_when_they_change(
         return [[alert["rule"] for alert in document["open"]] for document in documents]
 
     assert asyncio.run(listen()) == [["camera"], []]
+
+
+GERMAN = {"Accept-Language": "de"}
+HEART_RATE = Rule(
+    name="pulse", kind=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120.5, seconds=10
+)
+
+
+def test_each_reader_gets_the_sentence_in_their_language_and_old_ones_stay(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    text = HEART_RATE.text(131.0, Message(SIMULATED))
+    log = AlertLog(tmp_path / "affect-edge.db")
+    log.begin(AlertEntry(0, "pulse", "vital", text, 131.0, None, 0), now())
+    german = "Herzfrequenz über 120,5 /min (seit 10 s). Die Messwerte sind simuliert."
+    page = ada.get("/alerts", headers=GERMAN).text
+    assert page.count(german) == 3  # in the banner, among those that stand, in the log
+    assert "No picture." in page and "kein medizinischer Alarm" in page
+    assert DISCLAIMER.replace("'", "&#39;") not in page
+    assert text in ada.get("/alerts").text
+    told = ada.get("/api/v1/alerts?state=open", headers=GERMAN).json()["alerts"]
+    assert [one["text"] for one in told] == [german, "No picture."]
+    alerts = services_of(ada).alerts
+    assert alerts.event() == "" or text in alerts.event()
+    alerts.standing()
+    with speaking("de"):
+        assert german in json.loads(alerts.event().split("data: ")[1])["open"][1]["text"]
+    assert text in alerts.event()

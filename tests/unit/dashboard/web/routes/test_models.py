@@ -88,7 +88,7 @@ def test_a_model_of_ones_own_is_told_and_one_that_is_missing_is_named(tmp_path: 
     assert (found["card"]["name"], found["configured"], found["bytes"]) == ("own", True, None)
     page = ada.get("/models").text
     assert "there is no model &#39;nothing&#39;" in page
-    assert "2.0.0, your own" in page and "missing" in page
+    assert ">2.0.0</span>, your own" in page and "missing" in page
 
 
 def test_the_page_shows_confusion_reliability_and_robustness(ada: TestClient) -> None:

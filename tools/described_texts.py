@@ -1,0 +1,33 @@
+"""Texts of the catalogue that stand in data: keys of the configuration, and the models' cards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edge_agent.config.editing.keys import all_keys
+from edge_agent.vision.models.card import ModelCard, read_card, shipped_models
+
+CONFIGURATION = "edge_agent/config"
+CARDS = "edge_agent/vision/models"
+
+
+def described_texts() -> Iterator[tuple[str, str]]:
+    """Yield where each text stands, and the text."""
+    for key in all_keys():
+        yield CONFIGURATION, key.description
+    for path in shipped_models().values():
+        for text in _texts_of(read_card(path)):
+            yield f"{CARDS}/{path.name}", text
+
+
+def _texts_of(card: ModelCard) -> Iterator[str]:
+    """Yield what a page shows of a card in words; names of data and of splits stay as they are."""
+    yield card.description
+    yield from card.limits
+    yield from card.training.data
+    if card.training.teacher and " " in card.training.teacher:
+        yield card.training.teacher
+    yield card.kind.replace("-", " ")
+    for values in card.metrics.values():
+        for name in values:
+            yield name.replace("_", " ")
