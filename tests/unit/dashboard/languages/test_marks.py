@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.languages.current import SOURCE, available, speaking
+from dashboard.languages.figures import thousands
 from dashboard.languages.marks import marks
-from dashboard.languages.written import thousands
 from tools.locale_marks import form_of, marks_of
 
 OTHERS = [code for code in available() if code != SOURCE]
