@@ -31,8 +31,8 @@ from dashboard.languages.blocks import BLOCK, BLOCK_PLURAL, TextBlocks
 from dashboard.languages.current import CATALOGUES, DOMAIN
 from dashboard.languages.labels import IN_SCRIPTS
 from dashboard.languages.marks import MARKS_NAME
-from tools.described_texts import described_texts
-from tools.locale_marks import marks_of
+from tools.texts.described_texts import described_texts
+from tools.texts.locale_marks import marks_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = CATALOGUES / f"{DOMAIN}.pot"

@@ -43,7 +43,11 @@ def test_the_colour_of_a_kind_is_one_that_the_pages_have_for_light_and_dark(
     assert f'[data-colour="{kind.spec.colour}"]' in style
 
 
-WRITTEN_BY_A_COMMAND = ("docs/asyncapi.json", "tests/golden/expected/")
+WRITTEN_BY_A_COMMAND = (
+    "docs/asyncapi.json",
+    "edge_agent/cli/shell/dashboard_commands.json",
+    "tests/golden/expected/",
+)
 ROOMS = ("edge_agent", "dashboard", "docs", "config", "tests", "tools", "systemd")
 TEXTS = {".py", ".R", ".js", ".css", ".html", ".md", ".toml", ".json"}
 

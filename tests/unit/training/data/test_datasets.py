@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -19,7 +18,6 @@ from training.data.datasets import (
     Faces,
     load_faces,
     read_fer2013,
-    read_folder,
     split_held_back,
     split_tested,
 )
@@ -333,49 +331,6 @@ def test_copies_of_a_picture_stay_on_one_side_of_the_cut() -> None:
     assert np.array_equal(split_held_back(faces, 0.2)[1].fer2013, held.fer2013)
 
 
-def picture(folder: Path, name: str, size: int = 60) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(folder / name), np.full((size, size, 3), 90, dtype=np.uint8))
-
-
-def test_a_folder_of_pictures_has_one_subfolder_a_category(tmp_path: Path) -> None:
-    picture(tmp_path / "contempt", "a.png")
-    picture(tmp_path / "happy", "b.jpg")
-    (tmp_path / "happy" / "notes.txt").write_text("not a picture", encoding="utf-8")
-    (tmp_path / ".hidden").mkdir()
-
-    faces = load_faces(tmp_path)
-
-    assert faces.pictures.shape == (2, 48, 48)
-    assert faces.fer2013.tolist() == [NO_LABEL, FER2013.index("happy")]
-    assert [EXPRESSIONS[index] for index in majority(faces.votes)] == ["contempt", "happiness"]
-
-
-def test_a_folder_with_an_unknown_category_is_named(tmp_path: Path) -> None:
-    picture(tmp_path / "bored", "a.png")
-
-    with pytest.raises(
-        DataError, match=r"bored: no category has this name; use neutral, happiness"
-    ):
-        load_faces(tmp_path)
-
-
-def test_a_picture_that_cannot_be_read_is_named_and_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    picture(tmp_path / "anger", "a.png")
-    (tmp_path / "anger" / "b.png").write_bytes(b"no picture")
-    (tmp_path / "fear").mkdir()
-
-    read = read_folder(tmp_path)
-
-    assert len(load_faces(tmp_path)) == 1
-    assert "b.png: is not a picture that can be read; it is left out" in caplog.text
-    assert read.files == (tmp_path / "anger" / "a.png",)
-    assert read.unreadable == (tmp_path / "anger" / "b.png",)
-    assert read.empty == ("fear",)
-
-
 def test_the_tested_faces_are_others_than_the_held_back_ones() -> None:
     pictures = np.random.default_rng(1).integers(0, 255, (400, 48, 48), dtype=np.uint8)
     faces = replace(faces_with([0] * 400, [votes(neutral=10)] * 400), pictures=pictures)
@@ -392,13 +347,6 @@ def test_the_tested_faces_are_others_than_the_held_back_ones() -> None:
     assert not parts[0] & parts[1]
     assert not parts[0] & parts[2]
     assert not parts[1] & parts[2]
-
-
-def test_an_empty_folder_and_votes_for_a_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no picture in a subfolder named neutral"):
-        load_faces(tmp_path)
-    with pytest.raises(DataError, match="leave --votes out"):
-        load_faces(tmp_path, tmp_path / "votes.csv")
 
 
 def test_copies_of_a_picture_are_one_lesson_with_the_mean_of_what_was_said() -> None:
