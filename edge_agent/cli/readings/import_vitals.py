@@ -166,9 +166,9 @@ def _of_csv(file: Path, options: ImportOptions) -> Readings:
 def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
     """Return the readings of an export, and note the rows that give none."""
     from edge_agent.core import clock
-    from edge_agent.vitals.health.rows import LeftOut, RowJudge
+    from edge_agent.vitals.health.rows import LeftOut, RowValidator
 
-    for row in export.rows(RowJudge(clock.now(), zone_of(options.timezone), options.source)):
+    for row in export.rows(RowValidator(clock.now(), zone_of(options.timezone), options.source)):
         if isinstance(row, LeftOut):
             contents.note(row)
         else:

@@ -158,6 +158,6 @@ class StagedReadings:
         if not path.exists():
             return 0
         keys = self._connection.execute("SELECT at, kind, source FROM staged")
-        found = "SELECT count(*) FROM vital WHERE at = ? AND kind = ? AND source = ?"
+        question = "SELECT count(*) FROM vital WHERE at = ? AND kind = ? AND source = ?"
         with read_transaction(path) as connection:
-            return sum(connection.execute(found, key).fetchone()[0] for key in keys)
+            return sum(connection.execute(question, key).fetchone()[0] for key in keys)

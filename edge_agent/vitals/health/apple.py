@@ -18,7 +18,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.health.members import HEAD_BYTES, Member
-from edge_agent.vitals.health.rows import LeftOut, Row, RowJudge, Rows
+from edge_agent.vitals.health.rows import LeftOut, Row, Rows, RowValidator
 
 _PREFIX = "HKQuantityTypeIdentifier"
 _KINDS: Mapping[str, VitalKind] = {
@@ -35,7 +35,7 @@ _SKIN = {"1", "2", "3", "4", "8", "10", "11"}
 """Armpit, body, ear, finger, toe, temporal artery, forehead; as with a thermometer's own radio
 message. Gut, mouth, rectum and ear drum are inside, and 0 is not known.
 """
-_BY_HAND = ("HKWasUserEntered", "1")
+_TYPED = ("HKWasUserEntered", "1")
 _DOCUMENT_TYPE = re.compile(rb"<!DOCTYPE\s+HealthData\s*(\[.*?\]\s*)?>", re.DOTALL)
 _CHUNK = 1 << 18
 _LONGEST_TAG = 1 << 20
@@ -47,14 +47,14 @@ def is_ours(_name: str, head: bytes) -> bool:
     return head.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"<") and b"HealthData" in head
 
 
-def read(member: Member, judge: RowJudge) -> Rows:
+def read(member: Member, validator: RowValidator) -> Rows:
     """Read an export row by row, in memory that does not grow with it.
 
     Raises:
         DataFileError: it is no XML, ends too early, or is made to break its reader.
     """
     with member.open() as file:
-        yield from _Reader(member.name, judge).rows(file)
+        yield from _Reader(member.name, validator).rows(file)
 
 
 class _Reader:
@@ -62,12 +62,12 @@ class _Reader:
 
     Args:
         name: of the file.
-        judge: makes readings.
+        validator: makes readings.
     """
 
-    def __init__(self, name: str, judge: RowJudge) -> None:
+    def __init__(self, name: str, validator: RowValidator) -> None:
         self._name = name
-        self._judge = judge
+        self._validator = validator
         self._rows: list[Row] = []
         self._record: Mapping[str, str] = {}
         self._metadata: dict[str, str] = {}
@@ -94,10 +94,10 @@ class _Reader:
     def _chunks(self, file: BinaryIO) -> Iterator[bytes]:
         """Return the file without its document type."""
         head = file.read(HEAD_BYTES)
-        found = _DOCUMENT_TYPE.search(head)
-        if found is not None:
-            self._skipped_lines = found[0].count(b"\n")
-            head = head[: found.start()] + head[found.end() :]
+        document_type = _DOCUMENT_TYPE.search(head)
+        if document_type is not None:
+            self._skipped_lines = document_type[0].count(b"\n")
+            head = head[: document_type.start()] + head[document_type.end() :]
         yield head
         while chunk := file.read(_CHUNK):
             yield chunk
@@ -149,7 +149,7 @@ class _Reader:
                 "a temperature that was not taken on the skin, or does not say where: there is "
                 "no kind for it.",
             )
-        flags = frozenset({VitalFlag.MANUAL}) if _BY_HAND in self._metadata.items() else frozenset()
+        flags = frozenset({VitalFlag.MANUAL}) if _TYPED in self._metadata.items() else frozenset()
         item = {
             "kind": kind.value,
             "value": _value(kind, record.get("value", "")),
@@ -157,7 +157,7 @@ class _Reader:
             "at": record.get("startDate", "").replace(" +", "+").replace(" -", "-"),
         }
         source = f"apple_health:{record.get('sourceName', '')}"
-        return self._judge.row(where, item, source, flags)
+        return self._validator.row(where, item, source, flags)
 
 
 def _value(kind: VitalKind, text: str) -> object:

@@ -22,7 +22,7 @@ from edge_agent.core.errors import DataFileError, shown_value
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.health.members import Member
-from edge_agent.vitals.health.rows import LeftOut, Row, RowJudge, Rows
+from edge_agent.vitals.health.rows import LeftOut, Row, Rows, RowValidator
 from edge_agent.vitals.health.tables import Table, header_of
 
 _JSON_NAME = re.compile(r"heart_rate-\d{4}-\d\d-\d\d\.json", re.IGNORECASE)
@@ -56,19 +56,19 @@ def _is_known(header: tuple[str, ...], name: str) -> bool:
     return header[1] in _COLUMNS
 
 
-def read(member: Member, judge: RowJudge) -> Rows:
+def read(member: Member, validator: RowValidator) -> Rows:
     """Read a day.
 
     Raises:
         DataFileError: it is no JSON, no CSV, or too large for a day.
     """
     if member.name.lower().endswith(".json"):
-        return _day(member, judge)
-    return _table(member, judge)
+        return _day(member, validator)
+    return _table(member, validator)
 
 
-def _day(member: Member, judge: RowJudge) -> Iterator[Row]:
-    judge.need_zone(member.name)
+def _day(member: Member, validator: RowValidator) -> Iterator[Row]:
+    validator.need_zone(member.name)
     for number, item in enumerate(_items(member), start=1):
         where = f"{member.name}, entry {number}"
         value = item.get("value") if isinstance(item, dict) else None
@@ -83,7 +83,7 @@ def _day(member: Member, judge: RowJudge) -> Iterator[Row]:
         # 0 is what a watch says that does not know; the value is then a stand-in
         doubtful = value.get("confidence") == 0
         flags = frozenset({VitalFlag.POOR_SIGNAL}) if doubtful else frozenset()
-        yield judge.row(where, given, "fitbit", flags)
+        yield validator.row(where, given, "fitbit", flags)
 
 
 def _items(member: Member) -> list[object]:
@@ -113,7 +113,7 @@ def _iso(value: object) -> object:
     return f"20{year}-{month}-{day}T{time}"
 
 
-def _table(member: Member, judge: RowJudge) -> Iterator[Row]:
+def _table(member: Member, validator: RowValidator) -> Iterator[Row]:
     with Table(member) as table:
         table.need(_is_known(table.header, member.name))
         kind = _COLUMNS[table.header[1]]
@@ -124,4 +124,4 @@ def _table(member: Member, judge: RowJudge) -> Iterator[Row]:
             where, cells = row
             given = {"kind": kind.value, "value": cells[1], "at": cells[0]}
             source = f"fitbit:{cells[2]}" if len(cells) > 2 and cells[2] else "fitbit"
-            yield judge.row(where, given, source)
+            yield validator.row(where, given, source)

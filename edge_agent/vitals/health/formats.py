@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_agent.core.errors import DataFileError
 from edge_agent.vitals.health import apple, fitbit, garmin, withings
 from edge_agent.vitals.health.members import Member, members_of, readable
-from edge_agent.vitals.health.rows import RowJudge, Rows
+from edge_agent.vitals.health.rows import Rows, RowValidator
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class HealthFormat:
 
     name: str
     is_ours: Callable[[str, bytes], bool]
-    read: Callable[[Member, RowJudge], Rows]
+    read: Callable[[Member, RowValidator], Rows]
 
 
 FORMATS = (
@@ -53,7 +53,7 @@ class HealthExport:
         """Whose they are, each once."""
         return list(dict.fromkeys(form.name for form, _ in self.files))
 
-    def rows(self, judge: RowJudge) -> Rows:
+    def rows(self, validator: RowValidator) -> Rows:
         """Return row after row.
 
         Raises:
@@ -61,7 +61,7 @@ class HealthExport:
         """
         for form, member in self.files:
             with readable(member.name):
-                yield from form.read(member, judge)
+                yield from form.read(member, validator)
 
 
 @contextmanager
@@ -74,9 +74,9 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
         DataFileError: it cannot be read, or an archive or folder holds no file that is known.
     """
     with members_of(path) as members:
-        found = [(form, member) for member in members if (form := _format_of(member))]
-        if found:
-            yield HealthExport(path.name, found)
+        files = [(form, member) for member in members if (form := _format_of(member))]
+        if files:
+            yield HealthExport(path.name, files)
         elif len(members) == 1 and path.is_file() and members[0].name == path.name:
             yield None
         else:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.health.members import Member
-from edge_agent.vitals.health.rows import RowJudge, Rows
+from edge_agent.vitals.health.rows import Rows, RowValidator
 
 if TYPE_CHECKING:
     from fitdecode import FitDataMessage
@@ -42,7 +42,7 @@ def is_ours(_name: str, head: bytes) -> bool:
     return head[8:12] == b".FIT"
 
 
-def read(member: Member, judge: RowJudge) -> Rows:
+def read(member: Member, validator: RowValidator) -> Rows:
     """Read a file message by message.
 
     Raises:
@@ -66,7 +66,7 @@ def read(member: Member, judge: RowJudge) -> Rows:
                 if value is not None and at is not None:
                     where = f"{member.name}, message {number}"
                     item = {"kind": kind.value, "value": value, "at": at.isoformat()}
-                    yield judge.row(where, item, source)
+                    yield validator.row(where, item, source)
 
 
 class _Times:

@@ -35,7 +35,7 @@ Rows = Iterator[Row]
 
 
 @dataclass(frozen=True, slots=True)
-class RowJudge:
+class RowValidator:
     """Turns the fields of a row into a reading.
 
     Args:
@@ -44,9 +44,9 @@ class RowJudge:
         source: what all readings name as their source, instead of what the export says.
 
     Example:
-        >>> judge = RowJudge(clock.now())
+        >>> validator = RowValidator(clock.now())
         >>> item = {"kind": "heart_rate", "value": "61", "at": "2026-01-05T08:00:00Z"}
-        >>> judge.row("export.xml, line 9", item, "apple_health:Watch").value
+        >>> validator.row("export.xml, line 9", item, "apple_health:Watch").value
         61.0
     """
 

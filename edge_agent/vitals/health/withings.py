@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.health.members import Member
-from edge_agent.vitals.health.rows import LeftOut, Row, RowJudge, Rows
+from edge_agent.vitals.health.rows import LeftOut, Row, Rows, RowValidator
 from edge_agent.vitals.health.tables import Table, header_of
 
 _CUFF = ("date", "heart rate", "systolic", "diastolic")
@@ -38,7 +38,7 @@ def is_ours(name: str, head: bytes) -> bool:
     return name.lower() in _RAW and header == _RAW_COLUMNS
 
 
-def read(member: Member, judge: RowJudge) -> Rows:
+def read(member: Member, validator: RowValidator) -> Rows:
     """Read a file.
 
     Raises:
@@ -48,24 +48,28 @@ def read(member: Member, judge: RowJudge) -> Rows:
         kind = _RAW.get(member.name.lower()) if table.header == _RAW_COLUMNS else None
         if kind is None:
             table.need(table.header[:4] == _CUFF)
-            judge.need_zone(member.name)
+            validator.need_zone(member.name)
         for row in table.rows():
             if isinstance(row, LeftOut):
                 yield row
             elif kind is not None:
-                yield from _series(row[0], row[1], kind, judge)
+                yield from _series(row[0], row[1], kind, validator)
             else:
-                yield from _measurement(row[0], row[1], judge)
+                yield from _measurement(row[0], row[1], validator)
 
 
-def _measurement(where: str, cells: list[str], judge: RowJudge) -> Iterator[Row]:
+def _measurement(where: str, cells: list[str], validator: RowValidator) -> Iterator[Row]:
     """Return the readings of a row of the cuff; what it did not measure is empty."""
     for kind, value in zip(_CUFF_KINDS, cells[1:4], strict=True):
         if value:
-            yield judge.row(where, {"kind": kind.value, "value": value, "at": cells[0]}, _SOURCE)
+            yield validator.row(
+                where, {"kind": kind.value, "value": value, "at": cells[0]}, _SOURCE
+            )
 
 
-def _series(where: str, cells: list[str], kind: VitalKind, judge: RowJudge) -> Iterator[Row]:
+def _series(
+    where: str, cells: list[str], kind: VitalKind, validator: RowValidator
+) -> Iterator[Row]:
     """Return the readings of a row with lists, each at the start of its part."""
     start, durations, values = cells
     seconds, numbers = _numbers(durations), _numbers(values)
@@ -75,7 +79,7 @@ def _series(where: str, cells: list[str], kind: VitalKind, judge: RowJudge) -> I
     passed = 0.0
     for number, lasting in zip(numbers, seconds, strict=True):
         given = {"kind": kind.value, "value": number, "at": _later(start, passed)}
-        yield judge.row(where, given, _SOURCE)
+        yield validator.row(where, given, _SOURCE)
         passed += lasting
 
 

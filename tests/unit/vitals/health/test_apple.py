@@ -19,7 +19,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.vitals.health import apple
 from edge_agent.vitals.health.formats import open_export
 from edge_agent.vitals.health.members import Member
-from edge_agent.vitals.health.rows import LeftOut, Row, RowJudge
+from edge_agent.vitals.health.rows import LeftOut, Row, RowValidator
 from tests.support.vitals.health_exports import (
     APPLE_END,
     APPLE_HEAD,
@@ -35,7 +35,7 @@ EIGHT = round(datetime(2026, 1, 5, 7, tzinfo=UTC).timestamp() * 1000)  # 08:00 +
 
 def rows_of(content: bytes) -> list[Row]:
     member = Member("export.xml", len(content), lambda: io.BytesIO(content))
-    return list(apple.read(member, RowJudge(NOW)))
+    return list(apple.read(member, RowValidator(NOW)))
 
 
 def readings_of(*records: str) -> list[VitalReading]:
@@ -186,7 +186,7 @@ def test_memory_does_not_grow_with_the_export() -> None:
     for records in (2_000, 20_000):
         member = Member("export.xml", 1, partial(endless, records))
         tracemalloc.start()
-        count = sum(1 for _ in apple.read(member, RowJudge(NOW)))
+        count = sum(1 for _ in apple.read(member, RowValidator(NOW)))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert count == records
@@ -205,7 +205,7 @@ def test_the_archive_of_the_phone_is_opened_whatever_its_file_is_called(tmp_path
     with open_export(tmp_path / "export.zip") as export:
         assert export is not None
         assert export.formats == ["Apple Health"]
-        assert len(list(export.rows(RowJudge(NOW)))) == 1
+        assert len(list(export.rows(RowValidator(NOW)))) == 1
 
 
 @given(st.binary(max_size=400), st.integers(0, 2000))

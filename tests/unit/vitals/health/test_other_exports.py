@@ -22,12 +22,12 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.vitals.health import fitbit, garmin, members, withings
 from edge_agent.vitals.health.formats import open_export
 from edge_agent.vitals.health.members import Member
-from edge_agent.vitals.health.rows import LeftOut, Row, RowJudge, Rows
+from edge_agent.vitals.health.rows import LeftOut, Row, Rows, RowValidator
 from tests.support.vitals.health_exports import archive, fit_file, fitbit_day, garmin_day
 
 NOW = Instant(0, 1_800_000_000_000)
-BERLIN = RowJudge(NOW, ZoneInfo("Europe/Berlin"))
-Reader = Callable[[Member, RowJudge], Rows]
+BERLIN = RowValidator(NOW, ZoneInfo("Europe/Berlin"))
+Reader = Callable[[Member, RowValidator], Rows]
 
 
 def member(name: str, content: bytes | str) -> Member:
@@ -58,7 +58,7 @@ def test_a_day_of_fitbit_is_read_in_the_zone_that_is_named() -> None:
         ("07-05T06:00:05", "heart_rate", 62.0),
     ]
     with pytest.raises(DataFileError, match="name no time zone. Say which it is with --timezone"):
-        list(fitbit.read(member(name, day), RowJudge(NOW)))
+        list(fitbit.read(member(name, day), RowValidator(NOW)))
 
 
 def test_a_rate_of_which_fitbit_is_not_sure_is_in_doubt() -> None:
@@ -115,7 +115,7 @@ def test_tables_of_fitbit_are_read(
     name: str, content: str, expected: tuple[str, str, float]
 ) -> None:
     assert fitbit.is_ours(name, content.encode())
-    assert shown(fitbit.read(member(name, content), RowJudge(NOW))) == [expected]
+    assert shown(fitbit.read(member(name, content), RowValidator(NOW))) == [expected]
 
 
 def test_rates_at_rest_and_other_tables_are_none_of_the_export() -> None:
@@ -139,7 +139,7 @@ def test_the_cuff_of_withings_gives_what_it_measured() -> None:
         ("01-06T07:15:00", "heart_rate", 58.0),
     ]
     with pytest.raises(DataFileError, match="--timezone"):
-        list(withings.read(member("bp.csv", content), RowJudge(NOW)))
+        list(withings.read(member("bp.csv", content), RowValidator(NOW)))
 
 
 def test_lists_of_withings_are_readings_one_after_the_other() -> None:
@@ -152,7 +152,7 @@ def test_lists_of_withings_are_readings_one_after_the_other() -> None:
         "yesterday,[60],[61]\n"
     )
     assert withings.is_ours("raw_hr_hr.csv", content.encode())
-    rows = shown(withings.read(member("raw_hr_hr.csv", content), RowJudge(NOW)))
+    rows = shown(withings.read(member("raw_hr_hr.csv", content), RowValidator(NOW)))
     assert rows[:4] == [
         ("01-05T21:59:30", "heart_rate", 65.0),
         ("01-05T22:00:30", "heart_rate", 63.0),
@@ -167,19 +167,19 @@ def test_lists_of_withings_are_readings_one_after_the_other() -> None:
 def test_a_table_with_too_few_values_in_a_row_names_it_and_a_broken_one_is_refused() -> None:
     name = "heart_rate_2026-01-05.csv"
     head = "timestamp,beats per minute\n"
-    rows = shown(fitbit.read(member(name, f"{head}2026-01-05T08:00:04Z\n\n"), RowJudge(NOW)))
+    rows = shown(fitbit.read(member(name, f"{head}2026-01-05T08:00:04Z\n\n"), RowValidator(NOW)))
     assert rows == [f"{name}, row 2: has 1 values, but there are 2 columns."]
     for broken in ('a"b",1\n"x"y,2\n', "x" * 2_000_000):
         with pytest.raises(DataFileError, match="Nothing was imported"):
-            list(fitbit.read(member(name, head + broken), RowJudge(NOW)))
+            list(fitbit.read(member(name, head + broken), RowValidator(NOW)))
     with pytest.raises(DataFileError, match="no UTF-8|not UTF-8"):
-        list(fitbit.read(member(name, head.encode() + b"\xff\xfe,1\n"), RowJudge(NOW)))
+        list(fitbit.read(member(name, head.encode() + b"\xff\xfe,1\n"), RowValidator(NOW)))
 
 
 def test_a_day_of_a_garmin_watch_is_read_with_its_short_times() -> None:
     day = garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))
     assert garmin.is_ours("2026-01-05.fit", day)
-    rows = list(garmin.read(member("day.fit", day), RowJudge(NOW)))
+    rows = list(garmin.read(member("day.fit", day), RowValidator(NOW)))
     assert shown(iter(rows)) == [
         ("01-05T08:00:00", "heart_rate", 61.0),
         ("01-05T08:01:00", "heart_rate", 62.0),
@@ -197,7 +197,7 @@ def test_a_fit_file_that_ends_too_early_or_was_changed_is_refused(share: float) 
     changed = day[:cut] + bytes([day[cut] ^ 0x55]) + day[cut + 1 :]
     for broken in (day[:cut], changed):
         with pytest.raises(DataFileError, match="damaged FIT file"):
-            list(garmin.read(member("day.fit", broken), RowJudge(NOW)))
+            list(garmin.read(member("day.fit", broken), RowValidator(NOW)))
 
 
 def test_a_folder_is_read_file_by_file_and_what_is_not_known_is_passed_over(tmp_path: Path) -> None:
