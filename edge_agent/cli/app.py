@@ -25,6 +25,7 @@ from edge_agent.cli.export import export
 from edge_agent.cli.lsl import lsl
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 from edge_agent.cli.pictures import classify
+from edge_agent.cli.readings.import_vitals import import_vitals
 from edge_agent.cli.shell.passed_on import PassedOnCommand
 from edge_agent.cli.studies.attributes import participant_describe
 from edge_agent.cli.studies.importing import import_study
@@ -32,7 +33,7 @@ from edge_agent.cli.studies.past import import_markers
 from edge_agent.cli.studies.sql import sql
 from edge_agent.cli.studies.study import participant, session
 from edge_agent.cli.videos import analyse_video
-from edge_agent.cli.vitals import import_vitals, vitals
+from edge_agent.cli.vitals import vitals
 from edge_agent.core.errors import AffectEdgeError, ConfigError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

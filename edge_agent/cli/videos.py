@@ -276,8 +276,8 @@ def _import_of(
     video: Path, start_ms: int, seconds: float, timezone: str | None, into: dict[str, Any]
 ) -> VideoImport:
     """Return where a video belongs, as the options say."""
+    from edge_agent.cli.readings.columns import zone_of
     from edge_agent.cli.studies.past import read_markers
-    from edge_agent.cli.vitals import zone_of
     from edge_agent.core.study import Purpose
     from edge_agent.store.intake.video import VideoImport
     from edge_agent.store.study.past import PastSession

@@ -36,6 +36,11 @@ class SensorSettings(Section):
         description="What it is: heart_rate (a strap), blood_pressure (a cuff), pulse_oximeter "
         "or thermometer (of the skin)"
     )
+    movement: bool = Field(
+        False,
+        description="Whether a Polar strap's accelerometer is listened to, so that readings during "
+        "movement are flagged body_movement; costs some of its battery",
+    )
 
 
 class BluetoothSettings(Section):

@@ -14,9 +14,10 @@ import json
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from itertools import groupby
 from typing import Annotated, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -222,6 +223,15 @@ def flag_near_pressures(readings: Sequence[VitalReading]) -> list[VitalReading]:
         else r
         for r in readings
     ]
+
+
+def with_near_pressures(readings: Iterable[VitalReading]) -> Iterator[VitalReading]:
+    """Flag pressures as ``flag_near_pressures`` does, however many readings there are.
+
+    Those of one measurement follow each other.
+    """
+    for _, together in groupby(readings, key=lambda reading: (reading.source, reading.at.wall_ms)):
+        yield from flag_near_pressures(list(together))
 
 
 _PRESSURES = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)

@@ -71,9 +71,13 @@ class VitalReading:
     flags: frozenset[VitalFlag] = field(default_factory=frozenset)
     device_time: str | None = None
 
+    def with_flag(self, flag: VitalFlag) -> VitalReading:
+        """Return this reading with one more flag."""
+        return replace(self, flags=self.flags | {flag})
+
     def checked(self) -> VitalReading:
         """Return this reading, flagged ``out_of_range`` when its value is implausible."""
         low, high = self.kind.plausible
         if low <= self.value <= high:
             return self
-        return replace(self, flags=self.flags | {VitalFlag.OUT_OF_RANGE})
+        return self.with_flag(VitalFlag.OUT_OF_RANGE)

@@ -104,5 +104,5 @@ def _bluetooth(settings: Settings, sink: Sink, on_gap: GapSink) -> list[VitalSou
     bluetooth = settings.vitals.bluetooth
     if not bluetooth.devices:
         return []
-    sensors = [Sensor(device.address, device.kind) for device in bluetooth.devices]
+    sensors = [Sensor(device.address, device.kind, device.movement) for device in bluetooth.devices]
     return [BluetoothVitals(sink, on_gap, sensors, radio_factory(bluetooth.adapter))]

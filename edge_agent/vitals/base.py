@@ -1,13 +1,48 @@
-"""What every source of physiological readings is: a worker that hands readings to a sink."""
+"""What every source of physiological readings is: a worker that hands readings to a sink.
+
+And by what a Bluetooth sensor is reached: a ``Radio`` that makes a ``Link``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.worker import Worker
 
 Sink = Callable[[VitalReading], None]
+
+
+class Link(Protocol):
+    """One connection to a sensor; a characteristic is named by its UUID.
+
+    Everything may raise ``VitalsError``.
+    """
+
+    async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
+        """Have ``on_value`` called with each notification or indication."""
+
+    async def read(self, characteristic: str) -> bytes:
+        """Return the present value."""
+
+    async def write(self, characteristic: str, value: bytes) -> None:
+        """Write a value, and wait until the sensor has it."""
+
+    async def closed_within(self, seconds: float) -> bool:
+        """Wait, at most so long, for the end of the connection; return whether it has ended."""
+
+
+class Radio(Protocol):
+    """What makes connections."""
+
+    def connect(self, address: str) -> AbstractAsyncContextManager[Link]:
+        """Find a sensor and connect; the end of the block disconnects.
+
+        Raises:
+            VitalsError: on entering, when that does not succeed.
+        """
 
 
 class VitalSource(Worker):

@@ -32,8 +32,8 @@ from dbus_fast.errors import DBusError
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
 from edge_agent.core.sensors import FoundSensor
 from edge_agent.vitals import gatt
+from edge_agent.vitals.base import Link
 from edge_agent.vitals.profiles import SERVICES
-from edge_agent.vitals.sensor import Link
 
 log = logging.getLogger(__name__)
 
@@ -241,6 +241,12 @@ class BleakLink:
         with translated(self._address):
             async with asyncio.timeout(READ_S):
                 return bytes(await self._client.read_gatt_char(characteristic))
+
+    async def write(self, characteristic: str, value: bytes) -> None:
+        """Write a value, and wait until the sensor has it."""
+        with translated(self._address):
+            async with asyncio.timeout(READ_S):
+                await self._client.write_gatt_char(characteristic, value, response=True)
 
     async def closed_within(self, seconds: float) -> bool:
         """Wait, at most so long, for the end of the connection; return whether it has ended."""

@@ -15,8 +15,8 @@ from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.gaps import Gap
 from edge_agent.core.sensors import FoundSensor, SensorState
 from edge_agent.core.worker import Worker
-from edge_agent.vitals.base import Sink, VitalSource
-from edge_agent.vitals.sensor import Radio, Sensor, SensorSession
+from edge_agent.vitals.base import Radio, Sink, VitalSource
+from edge_agent.vitals.sensor import Sensor, SensorSession
 
 log = logging.getLogger(__name__)
 

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from itertools import groupby
 from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
-from edge_agent.core.given_readings import Origin, flag_near_pressures, reading_of
+from edge_agent.core.given_readings import (
+    Origin,
+    flag_near_pressures,
+    reading_of,
+    with_near_pressures,
+)
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.vitals.csv_columns import DERIVED, OPTIONAL, OURS, ColumnMap, own_columns
@@ -256,7 +260,7 @@ def all_readings(
                 name=file.name,
             )
         )
-    return _with_near_pressures(
+    return with_near_pressures(
         reading for row in file.judged(columns, zone, now) for reading in row.readings
     )
 
@@ -292,15 +296,6 @@ def _with_own_names(file: CsvFile) -> CsvFile:
     return CsvFile(
         file.name, tuple(name.lower() for name in file.header), file._text, file._delimiter
     )
-
-
-def _with_near_pressures(readings: Iterable[VitalReading]) -> Iterator[VitalReading]:
-    """Flag pressures of one measurement that are too near to each other.
-
-    Its readings follow each other in a file.
-    """
-    for _, together in groupby(readings, key=lambda reading: (reading.source, reading.at.wall_ms)):
-        yield from flag_near_pressures(list(together))
 
 
 def _decoded(name: str, raw: bytes) -> str:

@@ -52,8 +52,11 @@ _NAMES = {
     BODY_SENSOR_LOCATION: "Body Sensor Location (0x2A38)",
 }
 _RR_PER_SECOND = 1024
-_NO_NUMBER = 0x07FF  # "not a number": how a cuff says that it has no such value
-_SPECIAL = {0x0800: "NRes", 0x07FE: "+INFINITY", 0x0802: "-INFINITY", 0x0801: "a reserved value"}
+# No number: NaN (a cuff has no such value), NRes (not at this resolution), beyond what the sensor
+# can measure (the infinities), and a value that is reserved.
+_INFINITIES = {0x07FE: math.inf, 0x0802: -math.inf}
+_NO_SFLOATS = {0x07FF, 0x0800, 0x0801, *_INFINITIES}
+_NO_FLOATS = {0x007FFFFF, 0x00800000, 0x00800001, 0x007FFFFE, 0x00800002}
 _STATUS = {
     0: VitalFlag.BODY_MOVEMENT,
     1: VitalFlag.CUFF_LOOSE,
@@ -62,13 +65,6 @@ _STATUS = {
 }
 _PULSE_RANGE = {1: VitalFlag.PULSE_HIGH, 2: VitalFlag.PULSE_LOW}
 _NO_USER = 255
-_NO_FLOAT = 0x007FFFFF  # the same of a FLOAT
-_SPECIAL_FLOATS = {
-    0x00800000: "NRes",
-    0x007FFFFE: "+INFINITY",
-    0x00800002: "-INFINITY",
-    0x00800001: "a reserved value",
-}
 _INSIDE_THE_BODY = {5: "in the bowel", 6: "in the mouth", 7: "in the rectum", 9: "in the ear"}
 
 
@@ -187,22 +183,20 @@ class Fields:
         return int.from_bytes(self._payload[self._at - octets : self._at], "little")
 
     def sfloat(self, what: str) -> float | None:
-        """Return the next SFLOAT, ``None`` for the one special value that the specification lets a
-        field have: NaN.
+        """Return the next SFLOAT, ``None`` for its special values, which are no number.
+
+        One value that is missing costs only itself: of a blood pressure without a mean, systolic
+        and diastolic are kept.
         """
         raw = self.number(what, 2)
-        if raw in _SPECIAL:
-            raise self.error(f"the {what} is {_SPECIAL[raw]}, no number")
-        if raw == _NO_NUMBER:
+        if raw in _NO_SFLOATS:
             return None
         return decode_sfloat(raw)
 
     def float32(self, what: str) -> float | None:
-        """Return the next FLOAT, the format of 32 bits, ``None`` for NaN as with ``sfloat``."""
+        """Return the next FLOAT, the format of 32 bits, ``None`` as with ``sfloat``."""
         raw = self.number(what, 4)
-        if raw in _SPECIAL_FLOATS:
-            raise self.error(f"the {what} is {_SPECIAL_FLOATS[raw]}, no number")
-        if raw == _NO_FLOAT:
+        if raw in _NO_FLOATS:
             return None
         return _scaled(_signed(raw & 0x00FFFFFF, 24), _signed(raw >> 24, 8))
 
@@ -214,12 +208,8 @@ def decode_sfloat(raw: int) -> float:
     (not at this resolution) and the reserved value give ``nan``; the infinities ``inf`` and
     ``-inf``.
     """
-    if raw in {0x07FE, 0x0802}:
-        if raw == 0x07FE:
-            return math.inf
-        return -math.inf
-    if raw == _NO_NUMBER or raw in _SPECIAL:
-        return math.nan
+    if raw in _NO_SFLOATS:
+        return _INFINITIES.get(raw, math.nan)
     mantissa = _signed(raw & 0x0FFF, 12)
     return _scaled(mantissa, _signed(raw >> 12, 4))
 
@@ -259,8 +249,7 @@ def decode_blood_pressure(payload: bytes) -> BloodPressure:
     """Decode a Blood Pressure Measurement (0x2A35); kPa are turned into mmHg.
 
     Raises:
-        GattError: it is too short, a value is infinite, reserved or not representable, or its time
-            cannot be one.
+        GattError: it is too short, or its time cannot be one.
     """
     fields = Fields(BLOOD_PRESSURE_MEASUREMENT, payload)
     flags = fields.number("flags")
@@ -293,8 +282,8 @@ def decode_skin_temperature(payload: bytes) -> SkinTemperature:
     """Decode a Temperature Measurement (0x2A1C); °F are turned into °C.
 
     Raises:
-        GattError: it is too short, the value is infinite, reserved or not representable, its time
-            cannot be one, or it was measured inside the body, which is no skin temperature.
+        GattError: it is too short, its time cannot be one, or it was measured inside the body,
+            which is no skin temperature.
     """
     fields = Fields(TEMPERATURE_MEASUREMENT, payload)
     flags = fields.number("flags")

@@ -71,8 +71,7 @@ def decode_spot_check(payload: bytes) -> Oximetry:
     """Decode a PLX Spot-Check Measurement (0x2A5E); its pulse amplitude index is passed over.
 
     Raises:
-        GattError: it is too short, a value is infinite, reserved or not representable, or its time
-            cannot be one.
+        GattError: it is too short, or its time cannot be one.
     """
     fields = Fields(SPOT_CHECK_MEASUREMENT, payload)
     flags = fields.number("flags")
@@ -90,7 +89,7 @@ def decode_continuous(payload: bytes) -> Oximetry:
     the pulse amplitude index, are passed over.
 
     Raises:
-        GattError: it is too short, or a value is infinite, reserved or not representable.
+        GattError: it is too short.
     """
     fields = Fields(CONTINUOUS_MEASUREMENT, payload)
     flags = fields.number("flags")

@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
 from edge_agent.core.gaps import Gap
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.vitals import gatt
-from edge_agent.vitals.base import Sink
+from edge_agent.vitals.base import Link, Radio, Sink
+from edge_agent.vitals.polar.movement import Movement
 from edge_agent.vitals.profiles import PROFILES, Decode, Measurement
 from edge_agent.vitals.sensor_readings import SensorReadings
 
@@ -37,42 +37,22 @@ PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """A strap or cuff that is to be kept connected."""
+    """A strap or cuff that is to be kept connected.
+
+    Attributes:
+        address: of the sensor.
+        kind: what it measures.
+        movement: whether a Polar strap is asked for its acceleration, too.
+    """
 
     address: str
     kind: SensorKind
+    movement: bool = False
 
     @property
     def source(self) -> str:
         """What its readings and gaps name as their source."""
         return f"ble:{self.address}"
-
-
-class Link(Protocol):
-    """One connection to a sensor; a characteristic is named by its UUID.
-
-    Everything may raise ``VitalsError``.
-    """
-
-    async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
-        """Have ``on_value`` called with each notification or indication."""
-
-    async def read(self, characteristic: str) -> bytes:
-        """Return the present value."""
-
-    async def closed_within(self, seconds: float) -> bool:
-        """Wait, at most so long, for the end of the connection; return whether it has ended."""
-
-
-class Radio(Protocol):
-    """What makes connections."""
-
-    def connect(self, address: str) -> AbstractAsyncContextManager[Link]:
-        """Find a sensor and connect; the end of the block disconnects.
-
-        Raises:
-            VitalsError: on entering, when that does not succeed.
-        """
 
 
 class Silence:
@@ -143,6 +123,7 @@ class SensorSession:
         self._streams = self._profile.always_streams
         self._silence = Silence(sensor.source, now(), self._tell_gap)
         self._readings = SensorReadings(sensor.source)
+        self._movement = Movement(sensor.source) if sensor.movement else None
         self._failures = 0
         self._refusing = False
         self.state = SensorState(sensor.source, sensor.kind)
@@ -166,6 +147,8 @@ class SensorSession:
                 self._silence.connection(True)
                 self.state = replace(self.state, connected=True, problem=None, reason=None)
                 log.info("%s is connected", self._sensor.source)
+                if self._movement is not None:
+                    await self._movement.start(link, self._now)
                 await self._watch(link, connected)
             log.info("%s has gone", self._sensor.source)
         except VitalsError as error:
@@ -250,8 +233,9 @@ class SensorSession:
         self._failures = 0
         self._silence.ended(at)
         self._note_contact(message.contact)
+        moves = self._movement is not None and self._movement.is_strong(at)
         for reading in message.readings:
-            self._sink(reading)
+            self._sink(reading.with_flag(VitalFlag.BODY_MOVEMENT) if moves else reading)
 
     def _note_contact(self, contact: bool | None) -> None:
         if contact is not self.state.contact:

@@ -91,7 +91,7 @@ def import_markers(
     time alone shall not say which it is.
     """
     _settings, database = data_of(config, data)
-    from edge_agent.cli.vitals import zone_of
+    from edge_agent.cli.readings.columns import zone_of
     from edge_agent.store.study.past import add_markers
 
     markers = read_markers(file, zone_of(timezone))

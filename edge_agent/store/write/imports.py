@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.clocks.boots import stamp
 from edge_agent.store.write.timeline import write_vitals
+
+_BATCH = 10_000
 
 
 class ImportResult(NamedTuple):
@@ -45,7 +48,7 @@ def _stamped(
 
 
 def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResult:
-    """Write all readings in one transaction.
+    """Write all readings in one transaction, in memory that does not grow with their number.
 
     Whatever ``readings`` raises leaves the database as it was.
 
@@ -54,7 +57,11 @@ def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResul
     Raises:
         StoreError: as ``schema.connect``; disk full.
     """
+    rows = ((reading.checked(), None) for reading in readings)
+    inserted = duplicates = 0
     with write_transaction(path) as connection:
-        return ImportResult(
-            *write_vitals(connection, ((reading.checked(), None) for reading in readings))
-        )
+        while batch := list(islice(rows, _BATCH)):
+            new, there = write_vitals(connection, batch)
+            inserted += new
+            duplicates += there
+    return ImportResult(inserted, duplicates)

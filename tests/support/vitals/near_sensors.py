@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edge_agent.vitals import gatt
+from edge_agent.vitals.polar import pmd
 
 ADAPTER_PATH = "/org/bluez/hci0"
+# What an H10 offers: 25 to 200 Hz, 16 bits, 2 to 8 g; and the start at 25 Hz and 8 g.
+POLAR_OFFERS = bytes.fromhex("f0010200 00 00041900 3200 6400 c800 0101 1000 0203 0200 0400 0800")
+POLAR_START = bytes.fromhex("0202 0001 1900 0101 1000 0201 0800")
 BATTERY_SERVICE = "0000180f-0000-1000-8000-00805f9b34fb"
 
 
@@ -23,6 +27,8 @@ class Sensor:
         in_reach: whether it advertises and can be connected.
         wants_pairing: whether it refuses to be subscribed to before.
         connections: how often it was connected.
+        answers: characteristic that is written to → what it indicates to each value.
+        written: what was written, in order.
     """
 
     address: str
@@ -34,6 +40,8 @@ class Sensor:
     connected: bool = False
     connections: int = 0
     notifying: set[str] = field(default_factory=set)
+    answers: dict[str, dict[bytes, bytes]] = field(default_factory=dict)
+    written: list[bytes] = field(default_factory=list)
 
     @property
     def path(self) -> str:
@@ -49,6 +57,17 @@ def strap(address: str = "A0:9E:1A:00:00:01", battery: int = 87) -> Sensor:
         BATTERY_SERVICE: {gatt.BATTERY_LEVEL: bytes([battery])},
     }
     return Sensor(address, "Strap 9", services)
+
+
+def polar_strap() -> Sensor:
+    """A strap whose accelerometer can be started."""
+    near = strap()
+    near.services[pmd.SERVICE] = {pmd.CONTROL_POINT: None, pmd.DATA: None}
+    near.answers[pmd.CONTROL_POINT] = {
+        pmd.settings_command(pmd.ACCELERATION): POLAR_OFFERS,
+        POLAR_START: bytes.fromhex("f002020000"),
+    }
+    return near
 
 
 def cuff(address: str = "A4:C1:38:00:00:02") -> Sensor:

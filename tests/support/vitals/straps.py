@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -11,8 +12,9 @@ from dataclasses import dataclass, field
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import VitalsError, VitalsReason
+from edge_agent.vitals.base import Link
 from edge_agent.vitals.gatt import BATTERY_LEVEL
-from edge_agent.vitals.sensor import Link
+from edge_agent.vitals.polar import pmd
 from tests.support.clocks.simulated_time import simulated_now
 
 AWAY = VitalsError(VitalsReason.NOT_FOUND, "It is not in reach.", "Wear it.")
@@ -40,6 +42,9 @@ class ScriptedLink:
         if isinstance(self.battery, VitalsError):
             raise self.battery
         return self.battery
+
+    async def write(self, characteristic: str, value: bytes) -> None:
+        raise VitalsError(VitalsReason.UNSUPPORTED, "It takes nothing.", "")
 
     async def closed_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
@@ -93,6 +98,13 @@ def heart_rate(rate: int, *intervals: float, contact: bool = True) -> bytes:
     return struct.pack(
         f"<BB{len(intervals)}H", flags, rate, *(round(1024 * value) for value in intervals)
     )
+
+
+def steps(swing_mg: float) -> bytes:
+    """A second of a Polar strap's frames, 25 samples, in which its wearer takes two steps."""
+    waves = (swing_mg * math.sin(4 * math.pi * number / 25) for number in range(25))
+    samples = b"".join(struct.pack("<hhh", 0, 0, round(1000 + wave)) for wave in waves)
+    return bytes([pmd.ACCELERATION]) + bytes(8) + b"\x01" + samples
 
 
 class DroppingStrap:

@@ -118,13 +118,18 @@ def test_what_the_sensor_doubts_counts_in_no_mean() -> None:
         ("00 61", "it ends before the oxygen saturation"),
         ("01 61 00 48 00 60 00", "it ends before the fast pulse rate"),
         ("08 61 00 48 00 00 00", "it ends before the device and sensor status"),
-        ("00 fe 07 48 00", "the oxygen saturation is +INFINITY, no number"),
     ],
 )
 def test_a_damaged_measurement_of_an_oximeter_is_refused(payload: str, problem: str) -> None:
     with pytest.raises(GattError) as caught:
         decode_continuous(bytes.fromhex(payload))
     assert problem in caught.value.problem
+
+
+@pytest.mark.parametrize("missing", ["ff 07", "00 08", "01 08", "fe 07", "02 08"])
+def test_a_saturation_that_is_no_number_leaves_the_pulse(missing: str) -> None:
+    measured = decode_continuous(bytes.fromhex(f"00 {missing} 48 00"))
+    assert (measured.saturation, measured.pulse) == (None, 72)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +140,10 @@ def test_a_damaged_measurement_of_an_oximeter_is_refused(payload: str, problem: 
         ("04 45 01 00 ff 04", 32.5),  # finger
         ("04 21 00 00 00 08", 33.0),  # toe
         ("00 ff ff 7f 00", None),  # NaN
+        ("00 00 00 80 00", None),  # NRes
+        ("00 fe ff 7f 00", None),  # +INFINITY
+        ("00 02 00 80 00", None),  # -INFINITY
+        ("00 01 00 80 00", None),  # reserved
         ("00 b5 0c 00 fe", 32.53),
     ],
 )

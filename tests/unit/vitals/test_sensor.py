@@ -25,8 +25,9 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.sensors import SensorKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_gap, write_vitals
+from edge_agent.vitals.base import Link
 from edge_agent.vitals.bluetooth import BluetoothVitals
-from edge_agent.vitals.sensor import Link, Sensor, SensorSession
+from edge_agent.vitals.sensor import Sensor, SensorSession
 from tests.support.clocks.simulated_time import START, in_simulated_time, simulated_now
 from tests.support.timeline import database, query
 from tests.support.vitals.straps import AWAY, DroppingStrap, ScriptedRadio, heart_rate

@@ -1,0 +1,299 @@
+"""``affect-edge import-vitals``: readings from a CSV file, or from the export of a health app."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.readings.columns import column_map, zone_of
+from edge_agent.cli.times import instant_ms, timezone_option
+from edge_agent.core.errors import DataFileError
+
+if TYPE_CHECKING:
+    from edge_agent.core.readings import VitalReading
+    from edge_agent.store.intake.staged_readings import StagedKind, StagedReadings
+    from edge_agent.store.study.placement import Placement
+    from edge_agent.store.write.imports import ImportResult
+    from edge_agent.vitals.csv_columns import DateOrder
+    from edge_agent.vitals.health.formats import HealthExport
+    from edge_agent.vitals.health.rows import LeftOut
+
+Readings = Generator["VitalReading", None, None]
+LEFT_OUT_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """What the options of the command say."""
+
+    timezone: str | None
+    columns: tuple[str, ...]
+    units: tuple[str, ...]
+    dates: DateOrder
+    source: str
+    start: str | None
+    end: str | None
+    dry_run: bool
+
+
+@dataclass(slots=True)
+class FileContents:
+    """What a file has.
+
+    Attributes:
+        form: whose export it is; empty: it is a CSV file.
+        staged: its readings.
+        outside: how many readings lie outside of ``--from`` and ``--to``.
+        left_out: how many rows gave no reading, the first of them with the reason.
+    """
+
+    form: str
+    staged: StagedReadings
+    outside: int = 0
+    left_out: int = 0
+    reasons: list[LeftOut] = field(default_factory=list)
+
+    @property
+    def twice(self) -> int:
+        """How many rows have the kind, source and time of one before."""
+        return self.staged.repeated + self.staged.differing
+
+    def note(self, row: LeftOut) -> None:
+        """Count a row that gives no reading."""
+        self.left_out += 1
+        if len(self.reasons) < LEFT_OUT_SHOWN:
+            self.reasons.append(row)
+
+
+@click.command("import-vitals")
+@click.argument("file", type=click.Path(path_type=Path))
+@timezone_option
+@click.option(
+    "--map",
+    "columns",
+    metavar="WHAT=COLUMN",
+    multiple=True,
+    help="Which column says what, such as --map at=Date --map heart_rate='Pulse (bpm)'; --map "
+    "guess goes by the names.",
+)
+@click.option(
+    "--unit",
+    "units",
+    metavar="KIND=UNIT",
+    multiple=True,
+    help="Unit of a column, such as systolic=kPa.",
+)
+@click.option(
+    "--dates",
+    type=click.Choice(["iso", "dmy", "mdy"]),
+    default="iso",
+    help="How dates are written, with --map.",
+)
+@click.option("--from", "start", metavar="TIME", help="Only readings from this time on.")
+@click.option("--to", "end", metavar="TIME", help="Only readings before this time.")
+@click.option(
+    "--source", default="", help="Name of the source of all readings, instead of the file's own."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be imported.")
+@common_options
+@json_option
+def import_vitals(
+    file: Path, config: Path | None, data: Path | None, as_json: bool, **given: Any
+) -> None:
+    """Import readings from a CSV file, or from an export of Apple Health (export.zip or
+    export.xml), Fitbit (Takeout), Withings, or a watch's FIT files: an archive, a folder or a file.
+
+    The answer says how many of them lie in no session: these are in no test.
+    """
+    log_to_stderr(logging.WARNING)
+    options = ImportOptions(**given)
+    _settings, folder = load(config, data)
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.intake.staged_readings import StagedReadings
+
+    database = folder / DATABASE_NAME
+    with StagedReadings() as staged:
+        contents = read_contents(file, options, staged)
+        if not as_json and (contents.form or options.dry_run):
+            describe(file, contents)
+        if options.dry_run:
+            tell_plan(contents, database, as_json)
+        else:
+            take_in(contents, database, as_json)
+
+
+def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) -> FileContents:
+    """Read a whole file.
+
+    Raises:
+        DataFileError: it cannot be read, a CSV file has a bad row, an export is broken, or there
+            is no reading in it.
+    """
+    from edge_agent.vitals.health.formats import open_export
+
+    contents = FileContents("", staged)
+    with ExitStack() as opened:
+        export = None if options.columns else opened.enter_context(open_export(file))
+        if export is None:
+            readings = _of_csv(file, options)
+        else:
+            contents.form = " and ".join(export.formats)
+            readings = _of_export(export, options, contents)
+        opened.enter_context(closing(readings))
+        staged.add(_in_period(readings, options, contents))
+    if not staged.kinds() and not contents.outside:
+        _refuse_empty(file, contents)
+    return contents
+
+
+def _of_csv(file: Path, options: ImportOptions) -> Readings:
+    from edge_agent.vitals.csv import read_readings
+
+    columns = column_map(file, options.columns, options.units, options.dates)
+    for reading in read_readings(file, zone_of(options.timezone), columns):
+        yield replace(reading, source=options.source) if options.source else reading
+
+
+def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
+    """Return the readings of an export, and note the rows that give none."""
+    from edge_agent.core import clock
+    from edge_agent.vitals.health.rows import LeftOut, RowValidator
+
+    for row in export.rows(RowValidator(clock.now(), zone_of(options.timezone), options.source)):
+        if isinstance(row, LeftOut):
+            contents.note(row)
+        else:
+            yield row
+
+
+def _in_period(
+    readings: Iterator[VitalReading], options: ImportOptions, contents: FileContents
+) -> Iterator[VitalReading]:
+    """Pass on the readings of the period that is asked for, and count the others."""
+    start_ms, end_ms = (
+        None if time is None else instant_ms(option, time, options.timezone)
+        for option, time in (("--from", options.start), ("--to", options.end))
+    )
+    for reading in readings:
+        at_ms = reading.at.wall_ms
+        if (start_ms is not None and at_ms < start_ms) or (end_ms is not None and at_ms >= end_ms):
+            contents.outside += 1
+        else:
+            yield reading
+
+
+def _refuse_empty(file: Path, contents: FileContents) -> None:
+    lines = [f"{file.name}: no row gives a reading."]
+    lines += [row.sentence for row in contents.reasons]
+    raise DataFileError("\n".join(lines))
+
+
+def describe(file: Path, contents: FileContents) -> None:
+    """Print what a file has of each kind, and what was left out."""
+    click.echo(f"{file.name}: {contents.form or 'CSV'}")
+    for row in contents.staged.kinds():
+        click.echo(f"  {describe_kind(row)}")
+    if contents.outside:
+        click.echo(f"{counted(contents.outside)} outside of --from and --to: left out")
+    if contents.staged.differing:
+        click.echo(
+            f"{counted(contents.staged.differing)} with the time of another and another value: "
+            "the first of each is taken"
+        )
+    if contents.left_out:
+        rows = "1 row gives" if contents.left_out == 1 else f"{contents.left_out} rows give"
+        click.echo(f"{rows} no reading:", err=True)
+        for reason in contents.reasons:
+            click.echo(f"  {reason.sentence}", err=True)
+        if contents.left_out > len(contents.reasons):
+            click.echo(f"  … and {contents.left_out - len(contents.reasons)} more.", err=True)
+
+
+def describe_kind(row: StagedKind) -> str:
+    """Say how many readings of a kind there are, from when to when, and from which source."""
+    period = f"{_minute(row.first_ms)} to {_minute(row.last_ms)}"
+    return f"{row.kind}: {counted(row.readings)}, {period}, {row.source}"
+
+
+def _minute(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+def counted(readings: int) -> str:
+    """Return a number of readings in words."""
+    return f"{readings} {'reading' if readings == 1 else 'readings'}"
+
+
+def tell_plan(contents: FileContents, database: Path, as_json: bool) -> None:
+    """Say what an import would do; nothing is written."""
+    readings = sum(row.readings for row in contents.staged.kinds())
+    there = contents.staged.count_present(database)
+    if as_json:
+        answer = {
+            "dry_run": True,
+            "imported": readings - there,
+            "duplicates": there + contents.twice,
+            "readings": readings,
+        }
+        click.echo(json.dumps(answer | contents_answer(contents)))
+        return
+    more = _there(there, "are")
+    click.echo(f"{counted(readings - there)} would be imported{more}. Nothing was changed.")
+
+
+def take_in(contents: FileContents, database: Path, as_json: bool) -> None:
+    """Write the readings, and say what became of them."""
+    from edge_agent.store.database.schema import migrate
+    from edge_agent.store.study.placement import Placement
+    from edge_agent.store.write.imports import ImportResult, import_readings
+
+    migrate(database)
+    placement = Placement.of_database(database)
+    written = import_readings(database, placement.watch(contents.staged))
+    done = ImportResult(written.inserted, written.duplicates + contents.twice)
+    if as_json:
+        click.echo(json.dumps(import_answer(done, placement) | contents_answer(contents)))
+        return
+    there = written.duplicates if contents.form else done.duplicates
+    click.echo(f"{counted(done.inserted)} imported{_there(there, 'were')}")
+    if placement.outside:
+        click.echo(placement.sentence)
+
+
+def _there(duplicates: int, verb: str) -> str:
+    return f", {duplicates} {verb} there already" if duplicates else ""
+
+
+def import_answer(done: ImportResult, placement: Placement) -> dict[str, object]:
+    """Return what became of a file of readings, for programs."""
+    nearest = placement.nearest
+    return {
+        "imported": done.inserted,
+        "duplicates": done.duplicates,
+        "readings": placement.readings,
+        "outside_sessions": placement.outside,
+        "nearest_session": None if nearest is None else asdict(nearest),
+        "message": placement.sentence,
+    }
+
+
+def contents_answer(contents: FileContents) -> dict[str, object]:
+    """Return what a file has, for programs."""
+    return {
+        "format": contents.form or "CSV",
+        "kinds": [asdict(row) for row in contents.staged.kinds()],
+        "repeated": contents.staged.repeated,
+        "differing": contents.staged.differing,
+        "outside_period": contents.outside,
+        "left_out": contents.left_out,
+        "reasons": [row.sentence for row in contents.reasons],
+    }

@@ -1,0 +1,163 @@
+"""Readings that are kept aside until the whole file was read, however many there are."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import StoreError
+from edge_agent.core.given_readings import with_near_pressures
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import read_transaction
+
+_TABLE = """
+CREATE TABLE staged (
+    kind TEXT NOT NULL, source TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
+    flags TEXT NOT NULL, device_time TEXT, PRIMARY KEY (source, at, kind)
+) STRICT, WITHOUT ROWID
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedKind:
+    """What a file has of one kind from one source.
+
+    Attributes:
+        kind, source: of which.
+        readings: how many, each counted once.
+        first_ms, last_ms: times of the first and the last, UTC milliseconds.
+    """
+
+    kind: VitalKind
+    source: str
+    readings: int
+    first_ms: int
+    last_ms: int
+
+
+class StagedReadings:
+    """Keeps readings in a database of SQLite's own, in memory as long as they are few; a context
+    manager.
+
+    What outgrows the memory lies in a temporary file without a name, gone with the process.
+
+    Attributes:
+        repeated: how many readings were there before with the same kind, source, time and value.
+        differing: how many had the kind, source and time of one before, and another value; the
+            first is kept.
+
+    Example:
+        >>> with StagedReadings() as staged:
+        ...     staged.add(readings)
+        ...     import_readings(database, staged)
+    """
+
+    def __init__(self) -> None:
+        self.repeated = 0
+        self.differing = 0
+        self._connection = sqlite3.connect("", isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = OFF")
+        self._connection.execute(_TABLE)
+        self._connection.execute("BEGIN")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def add(self, readings: Iterable[VitalReading]) -> None:
+        """Keep readings, without their boot clock.
+
+        Raises:
+            StoreError: there is no room for them.
+        """
+        for reading in readings:
+            if self._insert(reading):
+                continue
+            if self._value_of(reading) == reading.value:
+                self.repeated += 1
+            else:
+                self.differing += 1
+
+    def _insert(self, reading: VitalReading) -> bool:
+        """Keep a reading; return whether it is the first of its kind, source and time."""
+        try:
+            cursor = self._connection.execute(
+                "INSERT INTO staged (kind, source, at, value, flags, device_time) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (
+                    reading.kind.value,
+                    reading.source,
+                    reading.at.wall_ms,
+                    reading.value,
+                    " ".join(sorted(reading.flags)),
+                    reading.device_time,
+                ),
+            )
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"The readings cannot be kept aside ({error}): free some space where temporary "
+                "files lie, or name another folder in SQLITE_TMPDIR."
+            ) from error
+        return cursor.rowcount == 1
+
+    def _value_of(self, reading: VitalReading) -> float:
+        """Return the value that is kept of a reading's kind, source and time."""
+        key = (reading.source, reading.at.wall_ms, reading.kind.value)
+        row = self._connection.execute(
+            "SELECT value FROM staged WHERE source = ? AND at = ? AND kind = ?", key
+        ).fetchone()
+        return float(row[0])
+
+    def __iter__(self) -> Iterator[VitalReading]:
+        """Return each reading, those of a source together and in order of time; pressures that are
+        too near to each other are flagged.
+        """
+        rows = self._connection.execute(
+            "SELECT kind, source, at, value, flags, device_time FROM staged "
+            "ORDER BY source, at, kind"
+        )
+        return with_near_pressures(
+            VitalReading(
+                Instant(0, at),
+                VitalKind(kind),
+                value,
+                source,
+                frozenset(VitalFlag(flag) for flag in flags.split()),
+                device_time,
+            )
+            for kind, source, at, value, flags, device_time in rows
+        )
+
+    def kinds(self) -> list[StagedKind]:
+        """Return what there is of each kind and source."""
+        rows = self._connection.execute(
+            "SELECT kind, source, count(*), min(at), max(at) FROM staged GROUP BY kind, source "
+            "ORDER BY kind, source"
+        )
+        return [StagedKind(VitalKind(row[0]), *row[1:]) for row in rows]
+
+    def count_present(self, path: Path) -> int:
+        """Return how many are in a database already; 0 where there is none yet.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        if not path.exists():
+            return 0
+        keys = self._connection.execute("SELECT at, kind, source FROM staged")
+        question = "SELECT count(*) FROM vital WHERE at = ? AND kind = ? AND source = ?"
+        with read_transaction(path) as connection:
+            return sum(connection.execute(question, key).fetchone()[0] for key in keys)

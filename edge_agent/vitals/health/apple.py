@@ -1,0 +1,170 @@
+"""The export of Apple Health: ``export.xml``, which may have gigabytes.
+
+Its shape is the document type at the start of each export (HealthKit Export Version 13 and 14), and
+Apple's documentation of HealthKit for identifiers, units and metadata.
+
+The document type itself is cut away before anything is read: some releases of iOS write one that is
+damaged, and only a document type could declare entities that grow without end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+from xml.parsers import expat
+
+from edge_agent.core.errors import DataFileError
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
+from edge_agent.vitals.health.members import HEAD_BYTES, Member
+from edge_agent.vitals.health.rows import LeftOut, Row, Rows, RowValidator
+
+_PREFIX = "HKQuantityTypeIdentifier"
+_KINDS: Mapping[str, VitalKind] = {
+    f"{_PREFIX}HeartRate": VitalKind.HEART_RATE,
+    f"{_PREFIX}BloodPressureSystolic": VitalKind.SYSTOLIC,
+    f"{_PREFIX}BloodPressureDiastolic": VitalKind.DIASTOLIC,
+    f"{_PREFIX}OxygenSaturation": VitalKind.OXYGEN_SATURATION,
+    f"{_PREFIX}BodyTemperature": VitalKind.SKIN_TEMPERATURE,
+    f"{_PREFIX}RespiratoryRate": VitalKind.RESPIRATION_RATE,
+}
+_UNITS = {"count/min": "/min", "degC": "Cel", "degF": "[degF]"}
+_LOCATION = "HKBodyTemperatureSensorLocation"
+_SKIN = {"1", "2", "3", "4", "8", "10", "11"}
+"""Armpit, body, ear, finger, toe, temporal artery, forehead; as with a thermometer's own radio
+message. Gut, mouth, rectum and ear drum are inside, and 0 is not known.
+"""
+_TYPED = ("HKWasUserEntered", "1")
+_DOCUMENT_TYPE = re.compile(rb"<!DOCTYPE\s+HealthData\s*(\[.*?\]\s*)?>", re.DOTALL)
+_CHUNK = 1 << 18
+_LONGEST_TAG = 1 << 20
+_DEEPEST = 64
+
+
+def is_ours(_name: str, head: bytes) -> bool:
+    """Tell an export by its first bytes."""
+    return head.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"<") and b"HealthData" in head
+
+
+def read(member: Member, validator: RowValidator) -> Rows:
+    """Read an export row by row, in memory that does not grow with it.
+
+    Raises:
+        DataFileError: it is no XML, ends too early, or is made to break its reader.
+    """
+    with member.open() as file:
+        yield from _Reader(member.name, validator).rows(file)
+
+
+class _Reader:
+    """Takes what the parser tells, and gives the rows of what is complete.
+
+    Args:
+        name: of the file.
+        validator: makes readings.
+    """
+
+    def __init__(self, name: str, validator: RowValidator) -> None:
+        self._name = name
+        self._validator = validator
+        self._rows: list[Row] = []
+        self._record: Mapping[str, str] = {}
+        self._metadata: dict[str, str] = {}
+        self._line = 0
+        self._depth = 0
+        self._skipped_lines = 0
+        self._parser = parser = expat.ParserCreate("UTF-8")  # whatever its first line says
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.StartDoctypeDeclHandler = self._refuse_document_type
+        parser.EntityDeclHandler = self._refuse_document_type
+
+    def rows(self, file: BinaryIO) -> Iterator[Row]:
+        fed = 0
+        for chunk in self._chunks(file):
+            self._feed(chunk, last=False)
+            fed += len(chunk)
+            if fed - self._parser.CurrentByteIndex > _LONGEST_TAG:
+                raise self._error("has an element of more than 1 MiB, which no export has")
+            yield from self._taken()
+        self._feed(b"", last=True)
+        yield from self._taken()
+
+    def _chunks(self, file: BinaryIO) -> Iterator[bytes]:
+        """Return the file without its document type."""
+        head = file.read(HEAD_BYTES)
+        document_type = _DOCUMENT_TYPE.search(head)
+        if document_type is not None:
+            self._skipped_lines = document_type[0].count(b"\n")
+            head = head[: document_type.start()] + head[document_type.end() :]
+        yield head
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+    def _feed(self, chunk: bytes, *, last: bool) -> None:
+        try:
+            self._parser.Parse(chunk, last)
+        except expat.ExpatError as error:
+            line = error.lineno + self._skipped_lines
+            problem = expat.ErrorString(error.code)
+            raise self._error(f"is no XML from line {line} on ({problem})") from error
+
+    def _taken(self) -> list[Row]:
+        rows = self._rows
+        self._rows = []
+        return rows
+
+    def _error(self, problem: str) -> DataFileError:
+        return DataFileError(
+            f"{self._name}: {problem}. Nothing was imported; export it again on the phone."
+        )
+
+    def _refuse_document_type(self, *_: object) -> None:
+        raise self._error("declares entities, which no export does")
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._error(f"has more than {_DEEPEST} elements within each other")
+        if tag == "Record" and attributes.get("type") in _KINDS:
+            self._record = attributes
+            self._metadata = {}
+            self._line = self._parser.CurrentLineNumber + self._skipped_lines
+        elif tag == "MetadataEntry" and self._record:
+            self._metadata[attributes.get("key", "")] = attributes.get("value", "")
+
+    def _end(self, tag: str) -> None:
+        self._depth -= 1
+        if tag == "Record" and self._record:
+            self._rows.append(self._row(self._record))
+            self._record = {}
+
+    def _row(self, record: Mapping[str, str]) -> Row:
+        where = f"{self._name}, line {self._line}"
+        kind = _KINDS[record["type"]]
+        if kind is VitalKind.SKIN_TEMPERATURE and self._metadata.get(_LOCATION) not in _SKIN:
+            return LeftOut(
+                where,
+                "a temperature that was not taken on the skin, or does not say where: there is "
+                "no kind for it.",
+            )
+        flags = frozenset({VitalFlag.MANUAL}) if _TYPED in self._metadata.items() else frozenset()
+        item = {
+            "kind": kind.value,
+            "value": _value(kind, record.get("value", "")),
+            "unit": _UNITS.get(record.get("unit", ""), record.get("unit", "")),
+            "at": record.get("startDate", "").replace(" +", "+").replace(" -", "-"),
+        }
+        source = f"apple_health:{record.get('sourceName', '')}"
+        return self._validator.row(where, item, source, flags)
+
+
+def _value(kind: VitalKind, text: str) -> object:
+    """Return a value in the unit that the export names; a share of 1 becomes percent."""
+    if kind is not VitalKind.OXYGEN_SATURATION:
+        return text
+    try:
+        return round(100 * float(text), 6)
+    except ValueError:
+        return text

@@ -1,0 +1,95 @@
+"""Which export a file is, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.core.errors import DataFileError
+from edge_agent.vitals.health import apple, fitbit, garmin, withings
+from edge_agent.vitals.health.members import Member, members_of, readable
+from edge_agent.vitals.health.rows import Rows, RowValidator
+
+
+@dataclass(frozen=True, slots=True)
+class HealthFormat:
+    """A kind of export.
+
+    Attributes:
+        name: whose it is, for people.
+        is_ours: tells it by a file's name and first bytes.
+        read: reads one file row by row; raises ``DataFileError`` where the file itself is broken.
+    """
+
+    name: str
+    is_ours: Callable[[str, bytes], bool]
+    read: Callable[[Member, RowValidator], Rows]
+
+
+FORMATS = (
+    HealthFormat("Apple Health", apple.is_ours, apple.read),
+    HealthFormat("Fitbit", fitbit.is_ours, fitbit.read),
+    HealthFormat("Withings", withings.is_ours, withings.read),
+    HealthFormat("Garmin (FIT)", garmin.is_ours, garmin.read),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthExport:
+    """The files of an export that hold readings.
+
+    Attributes:
+        name: of the file that was named.
+        files: each with its format.
+    """
+
+    name: str
+    files: Sequence[tuple[HealthFormat, Member]]
+
+    @property
+    def formats(self) -> list[str]:
+        """Whose they are, each once."""
+        return list(dict.fromkeys(form.name for form, _ in self.files))
+
+    def rows(self, validator: RowValidator) -> Rows:
+        """Return row after row.
+
+        Raises:
+            DataFileError: a file is broken: what came before must not be kept alone.
+        """
+        for form, member in self.files:
+            with readable(member.name):
+                yield from form.read(member, validator)
+
+
+@contextmanager
+def open_export(path: Path) -> Iterator[HealthExport | None]:
+    """Give the export that a file, an archive or a folder is, for the length of the block.
+
+    ``None``: it is a single file of another kind.
+
+    Raises:
+        DataFileError: it cannot be read, or an archive or folder holds no file that is known.
+    """
+    with members_of(path) as members:
+        files = [(form, member) for member in members if (form := _format_of(member))]
+        if files:
+            yield HealthExport(path.name, files)
+        elif len(members) == 1 and path.is_file() and members[0].name == path.name:
+            yield None
+        else:
+            names = ", ".join(form.name for form in FORMATS)
+            raise DataFileError(
+                f"{path.name}: none of its {len(members)} files is one that is known here. Known: "
+                f"{names}; docs/data.md lists the files of each."
+            )
+
+
+def _format_of(member: Member) -> HealthFormat | None:
+    if not member.size:
+        return None
+    with readable(member.name):
+        head = member.head()
+    return next((form for form in FORMATS if form.is_ours(member.name, head)), None)

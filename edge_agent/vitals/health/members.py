@@ -1,0 +1,100 @@
+"""The files of an export: one file, those of an archive, or those of a folder."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from edge_agent.core.errors import DataFileError
+
+HEAD_BYTES = 65_536
+MAX_BYTES = 64 * 2**30
+"""What all files of an archive may have unpacked; the largest exports have some gigabytes."""
+MAX_MEMBERS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of an export.
+
+    Attributes:
+        name: its own name, without folders.
+        size: how many bytes it has.
+        open: opens it; closed by who opened it.
+    """
+
+    name: str
+    size: int
+    open: Callable[[], BinaryIO]
+
+    def head(self) -> bytes:
+        """Return its first bytes."""
+        with self.open() as file:
+            return file.read(HEAD_BYTES)
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Turn what the system and archives raise while a file is read into ``DataFileError``."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataFileError(f"{name}: no such file.") from error
+    except OSError as error:
+        raise DataFileError(f"{name}: cannot be read ({error.strerror or error}).") from error
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError) as error:
+        raise DataFileError(
+            f"{name}: the archive is damaged ({error}). Nothing was imported; export it again."
+        ) from error
+    except (RuntimeError, NotImplementedError) as error:  # a password, or a rare way of packing
+        raise DataFileError(
+            f"{name}: cannot be unpacked here ({error}). Unpack it, and name the folder."
+        ) from error
+
+
+@contextmanager
+def members_of(path: Path) -> Iterator[list[Member]]:
+    """Give the files of an export for the length of the block, in order of their names.
+
+    Raises:
+        DataFileError: it is not there, cannot be read, or is an archive that is damaged or too
+            large.
+    """
+    with ExitStack() as opened:
+        with readable(path.name):
+            if path.is_dir():
+                members = [_on_disk(file) for file in sorted(path.rglob("*")) if file.is_file()]
+            elif zipfile.is_zipfile(path):
+                members = _packed(path.name, opened.enter_context(zipfile.ZipFile(path)))
+            else:
+                members = [_on_disk(path)]
+        yield members
+
+
+def _on_disk(path: Path) -> Member:
+    return Member(
+        path.name, path.stat().st_size, cast("Callable[[], BinaryIO]", partial(path.open, "rb"))
+    )
+
+
+def _packed(name: str, archive: zipfile.ZipFile) -> list[Member]:
+    files = [info for info in archive.infolist() if not info.is_dir()]
+    if len(files) > MAX_MEMBERS or sum(info.file_size for info in files) > MAX_BYTES:
+        raise DataFileError(
+            f"{name}: unpacked it would have more than {MAX_BYTES // 2**30} GiB or "
+            f"{MAX_MEMBERS:,} files. That is no export of one person."
+        )
+    return [
+        Member(
+            info.filename.rpartition("/")[2],
+            info.file_size,
+            cast("Callable[[], BinaryIO]", partial(archive.open, info)),
+        )
+        for info in sorted(files, key=lambda info: info.filename)
+    ]

@@ -1,0 +1,1 @@
+"""What straps and arm bands of Polar send beside the standard services."""

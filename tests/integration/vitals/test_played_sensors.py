@@ -1,0 +1,221 @@
+"""Sensors that people own, played by ``bumble``: their bytes go through a real link layer, a real
+attribute protocol and a real GATT client into the session that the agent runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+pytest.importorskip("bumble", reason="bumble plays the sensors: pip install bumble")
+
+from bumble.link import LocalLink
+
+from edge_agent.core.gaps import Gap
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.sensors import SensorKind
+from edge_agent.vitals import gatt
+from edge_agent.vitals.polar import pmd
+from edge_agent.vitals.sensor import Sensor, SensorSession
+from tests.support.vitals.near_sensors import BATTERY_SERVICE, POLAR_OFFERS, POLAR_START
+from tests.support.vitals.played_sensors import (
+    INDICATED,
+    NOTIFIED,
+    READABLE,
+    SENSOR,
+    WRITTEN,
+    PlayedRadio,
+    PlayedSensor,
+)
+from tests.support.vitals.straps import heart_rate, steps
+
+DEADLINE_S = 20.0
+NAN = 0x07FF
+
+
+class Heard:
+    """A session that listens to one sensor."""
+
+    def __init__(self, sensor: PlayedSensor, kind: SensorKind, *, movement: bool = False) -> None:
+        self.sensor = sensor
+        self.readings: list[VitalReading] = []
+        self.gaps: list[Gap] = []
+        link = LocalLink()
+        self._link = link
+        self.session = SensorSession(
+            Sensor(SENSOR, kind, movement),
+            PlayedRadio(link),
+            self.readings.append,
+            self.gaps.append,
+        )
+
+    async def listen(self, script: Callable[[], Awaitable[None]]) -> None:
+        """Run the session for as long as a script runs."""
+        await self.sensor.begin(self._link)
+        running = asyncio.create_task(self.session.run())
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await self.until(lambda: self.session.state.battery_percent is not None)
+                await script()
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Let the loop run until a condition holds."""
+        while not condition():
+            await asyncio.sleep(0.005)
+
+    async def says(self, characteristic: str, payload: bytes, readings: int) -> list[VitalReading]:
+        """Have the sensor say something, and return the readings that it gives."""
+        before = len(self.readings)
+        await self.sensor.say(characteristic, payload)
+        await self.until(lambda: len(self.readings) >= before + readings)
+        return self.readings[before:]
+
+
+def sensor_of(
+    services: dict[str, dict[str, object]], answers: dict[str, dict[bytes, bytes]] | None = None
+) -> PlayedSensor:
+    """A sensor with these services, and a battery."""
+    with_battery = {**services, BATTERY_SERVICE: {gatt.BATTERY_LEVEL: READABLE}}
+    return PlayedSensor(with_battery, answers or {}, {gatt.BATTERY_LEVEL: b"\x57"})  # type: ignore[arg-type]
+
+
+def shown(readings: list[VitalReading]) -> list[tuple[str, float]]:
+    return [(reading.kind.value, round(reading.value, 3)) for reading in readings]
+
+
+def test_a_strap_tells_rate_intervals_contact_and_battery() -> None:
+    strap = sensor_of({gatt.HEART_RATE_SERVICE: {gatt.HEART_RATE_MEASUREMENT: NOTIFIED}})
+    heard = Heard(strap, SensorKind.HEART_RATE)
+
+    async def script() -> None:
+        worn = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(72, 0.75, 0.875), 3)
+        assert shown(worn) == [
+            ("heart_rate", 72),
+            ("rr_interval", 0.75),
+            ("rr_interval", 0.875),
+        ]
+        assert all(reading.flags == frozenset() for reading in worn)
+        assert heard.session.state.contact is True
+        (off,) = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(60, contact=False), 1)
+        assert off.flags == {VitalFlag.CONTACT_LOST}
+        assert heard.session.state.contact is False
+        assert heard.session.state.battery_percent == 87
+
+    asyncio.run(heard.listen(script))
+
+
+def test_a_cuff_indicates_a_pressure_whose_mean_is_missing() -> None:
+    cuff = sensor_of({gatt.BLOOD_PRESSURE_SERVICE: {gatt.BLOOD_PRESSURE_MEASUREMENT: INDICATED}})
+    heard = Heard(cuff, SensorKind.BLOOD_PRESSURE)
+
+    async def script() -> None:
+        payload = struct.pack("<BHHHHH", 0b10100, 121, 79, NAN, 64, 0b100)
+        readings = await heard.says(gatt.BLOOD_PRESSURE_MEASUREMENT, payload, 3)
+        assert shown(readings) == [("systolic", 121), ("diastolic", 79), ("heart_rate", 64)]
+        assert readings[0].flags == {VitalFlag.IRREGULAR_PULSE}
+
+    asyncio.run(heard.listen(script))
+
+
+def test_a_thermometer_tells_degrees_of_either_kind_with_its_time() -> None:
+    patch = sensor_of({gatt.THERMOMETER_SERVICE: {gatt.TEMPERATURE_MEASUREMENT: INDICATED}})
+    heard = Heard(patch, SensorKind.THERMOMETER)
+
+    async def script() -> None:
+        said = bytes.fromhex("07 84 03 00 ff ea 07 01 05 08 00 00 01")  # 90.0 °F, armpit
+        (reading,) = await heard.says(gatt.TEMPERATURE_MEASUREMENT, said, 1)
+        assert shown([reading]) == [("skin_temperature", 32.222)]
+        assert reading.device_time == "2026-01-05T08:00:00"
+        for nothing in ("00 ff ff 7f 00", "04 72 01 00 ff 06"):  # NaN; in the mouth
+            await patch.say(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex(nothing))
+        await heard.says(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("00 45 01 00 ff"), 1)
+        assert shown(heard.readings) == [("skin_temperature", 32.222), ("skin_temperature", 32.5)]
+
+    asyncio.run(heard.listen(script))
+
+
+def test_an_oximeter_tells_continuously_and_once() -> None:
+    clip = sensor_of(
+        {
+            gatt.PULSE_OXIMETER_SERVICE: {
+                gatt.CONTINUOUS_MEASUREMENT: NOTIFIED,
+                gatt.SPOT_CHECK_MEASUREMENT: INDICATED,
+            }
+        }
+    )
+    heard = Heard(clip, SensorKind.PULSE_OXIMETER)
+
+    async def script() -> None:
+        good = await heard.says(gatt.CONTINUOUS_MEASUREMENT, bytes.fromhex("00 61 00 48 00"), 2)
+        assert shown(good) == [("oxygen_saturation", 97), ("heart_rate", 72)]
+        off = await heard.says(
+            gatt.CONTINUOUS_MEASUREMENT, bytes.fromhex("08 61 00 48 00 00 08 00"), 2
+        )
+        assert {reading.flags for reading in off} == {frozenset({VitalFlag.CONTACT_LOST})}
+        spot = await heard.says(gatt.SPOT_CHECK_MEASUREMENT, bytes.fromhex("00 60 00 ff 07"), 1)
+        assert shown(spot) == [("oxygen_saturation", 96)]
+
+    asyncio.run(heard.listen(script))
+
+
+def test_a_polar_strap_flags_what_was_measured_in_movement() -> None:
+    strap = sensor_of(
+        {
+            gatt.HEART_RATE_SERVICE: {gatt.HEART_RATE_MEASUREMENT: NOTIFIED},
+            pmd.SERVICE: {pmd.CONTROL_POINT: WRITTEN, pmd.DATA: NOTIFIED},
+        },
+        {
+            pmd.CONTROL_POINT: {
+                pmd.settings_command(pmd.ACCELERATION): POLAR_OFFERS,
+                POLAR_START: bytes.fromhex("f002020000"),
+            }
+        },
+    )
+    heard = Heard(strap, SensorKind.HEART_RATE, movement=True)
+
+    async def script() -> None:
+        assert strap.written == [pmd.settings_command(pmd.ACCELERATION), POLAR_START]
+        for _ in range(6):
+            await strap.say(pmd.DATA, steps(500))
+        (walking,) = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(110), 1)
+        assert walking.flags == {VitalFlag.BODY_MOVEMENT}
+        for _ in range(6):
+            await strap.say(pmd.DATA, steps(10))
+        (sitting,) = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(80), 1)
+        assert sitting.flags == frozenset()
+
+    asyncio.run(heard.listen(script))
+
+
+def test_another_makers_strap_goes_on_without_movement() -> None:
+    strap = sensor_of({gatt.HEART_RATE_SERVICE: {gatt.HEART_RATE_MEASUREMENT: NOTIFIED}})
+    heard = Heard(strap, SensorKind.HEART_RATE, movement=True)
+
+    async def script() -> None:
+        (reading,) = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(72), 1)
+        assert shown([reading]) == [("heart_rate", 72)]
+
+    asyncio.run(heard.listen(script))
+
+
+def test_a_strap_that_drops_is_connected_again() -> None:
+    strap = sensor_of({gatt.HEART_RATE_SERVICE: {gatt.HEART_RATE_MEASUREMENT: NOTIFIED}})
+    heard = Heard(strap, SensorKind.HEART_RATE)
+
+    async def script() -> None:
+        await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(72), 1)
+        await strap.drop()
+        await heard.until(lambda: not heard.session.state.connected)
+        await heard.until(lambda: heard.session.state.connected)
+        await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(73), 1)
+        assert shown(heard.readings) == [("heart_rate", 72), ("heart_rate", 73)]
+
+    asyncio.run(heard.listen(script))

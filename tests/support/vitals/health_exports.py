@@ -1,0 +1,127 @@
+"""Exports of health apps as their makers shape them, with made-up readings."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from fitdecode.utils import compute_crc
+
+# The start of an export of version 14, shortened to what the records below need.
+APPLE_HEAD = """<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE HealthData [
+<!-- HealthKit Export Version: 14 -->
+<!ELEMENT HealthData (ExportDate,Me,(Record|Correlation|Workout|ActivitySummary)*)>
+<!ATTLIST HealthData
+  locale CDATA #REQUIRED
+>
+<!ELEMENT Record ((MetadataEntry|HeartRateVariabilityMetadataList)*)>
+<!ATTLIST Record
+  type          CDATA #REQUIRED
+  unit          CDATA #IMPLIED
+  value         CDATA #IMPLIED
+>
+]>
+<HealthData locale="de_DE">
+ <ExportDate value="2026-01-06 09:00:00 +0100"/>
+ <Me HKCharacteristicTypeIdentifierDateOfBirth="" HKCharacteristicTypeIdentifierBiologicalSex=""/>
+"""
+APPLE_END = "</HealthData>\n"
+
+
+def apple_record(
+    kind: str,
+    value: object,
+    unit: str,
+    at: str = "2026-01-05 08:00:00 +0100",
+    source: str = "Watch",
+    **metadata: str,
+) -> str:
+    """A record of an export, with its metadata."""
+    inner = "".join(f'\n  <MetadataEntry key="{k}" value="{v}"/>' for k, v in metadata.items())
+    return (
+        f' <Record type="HKQuantityTypeIdentifier{kind}" sourceName="{source}" '
+        'sourceVersion="10.2" device="&lt;&lt;HKDevice: 0x281d99900&gt;, name:Apple Watch&gt;" '
+        f'unit="{unit}" creationDate="{at}" startDate="{at}" endDate="{at}" value="{value}"'
+        + (f">{inner}\n </Record>\n" if inner else "/>\n")
+    )
+
+
+def apple_pressure(systolic: int, diastolic: int, at: str = "2026-01-05 07:30:00 +0100") -> str:
+    """A blood pressure as the export has it: two records, and the two again in a correlation."""
+    two = apple_record("BloodPressureSystolic", systolic, "mmHg", at, "Cuff") + apple_record(
+        "BloodPressureDiastolic", diastolic, "mmHg", at, "Cuff"
+    )
+    return (
+        f'{two} <Correlation type="HKCorrelationTypeIdentifierBloodPressure" sourceName="Cuff" '
+        f'creationDate="{at}" startDate="{at}" endDate="{at}">\n{two} </Correlation>\n'
+    )
+
+
+def apple_export(*records: str) -> bytes:
+    """``export.xml`` with these records."""
+    return (APPLE_HEAD + "".join(records) + APPLE_END).encode()
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """A ZIP archive."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, content in files.items():
+            written.writestr(name, content)
+    return packed.getvalue()
+
+
+def fitbit_day(*entries: tuple[str, object, int]) -> bytes:
+    """``heart_rate-….json`` of times, rates and confidences."""
+    return json.dumps(
+        [
+            {"dateTime": time, "value": {"bpm": rate, "confidence": confidence}}
+            for time, rate, confidence in entries
+        ]
+    ).encode()
+
+
+_EPOCH = datetime(1989, 12, 31, tzinfo=UTC)
+_UINT8, _UINT16, _UINT32, _UINT32Z, _ENUM = 0x02, 0x84, 0x86, 0x8C, 0x00
+_PACKED = {_UINT8: "B", _UINT16: "H", _UINT32: "I", _UINT32Z: "I", _ENUM: "B"}
+
+
+def fit_seconds(at: datetime) -> int:
+    """A time as FIT counts it."""
+    return round((at - _EPOCH).total_seconds())
+
+
+def fit_file(*messages: tuple[int, Mapping[int, tuple[int, int]]]) -> bytes:
+    """A FIT file of messages: number of the message, then field → base type and value."""
+    body = b""
+    for message, fields in messages:
+        named = b"".join(
+            bytes([number, struct.calcsize(_PACKED[kind]), kind])
+            for number, (kind, _) in fields.items()
+        )
+        body += struct.pack("<BBBHB", 0x40, 0, 0, message, len(fields)) + named
+        body += b"\0" + b"".join(
+            struct.pack(f"<{_PACKED[kind]}", value) for kind, value in fields.values()
+        )
+    head = struct.pack("<BBHI4s", 14, 0x20, 2132, len(body), b".FIT")
+    head += struct.pack("<H", compute_crc(head))
+    return head + body + struct.pack("<H", compute_crc(head + body))
+
+
+def garmin_day(start: datetime) -> bytes:
+    """A day's monitoring of a watch: rates at the start, and 60 s and 120 s later; breath; SpO2."""
+    seconds = fit_seconds(start)
+    return fit_file(
+        (0, {0: (_ENUM, 32), 1: (_UINT16, 1), 2: (_UINT16, 3113), 4: (_UINT32, seconds)}),
+        (55, {253: (_UINT32, seconds), 27: (_UINT8, 61)}),
+        (55, {26: (_UINT16, (seconds + 60) & 0xFFFF), 27: (_UINT8, 62)}),
+        (55, {26: (_UINT16, (seconds + 120) & 0xFFFF), 27: (_UINT8, 255)}),  # no value
+        (297, {253: (_UINT32, seconds + 180), 0: (_UINT16, 1420)}),
+        (269, {253: (_UINT32, seconds + 240), 0: (_UINT8, 96)}),
+        (20, {253: (_UINT32, seconds + 300), 3: (_UINT8, 133)}),
+    )

@@ -1,0 +1,200 @@
+"""``affect-edge import-vitals`` with exports of health apps: all that is good of a file, once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edge_agent.cli import cli
+from edge_agent.core.errors import AffectEdgeError, DataFileError, StoreError
+from edge_agent.store.intake import staged_readings
+from edge_agent.store.intake.staged_readings import StagedReadings
+from tests.support.timeline import query
+from tests.support.vitals.health_exports import (
+    apple_export,
+    apple_pressure,
+    apple_record,
+    archive,
+    fitbit_day,
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def run(file: Path, data: Path, *words: str) -> Result:
+    done = CliRunner().invoke(cli, ["import-vitals", str(file), "--data", str(data), *words])
+    if done.exception and not isinstance(done.exception, AffectEdgeError | SystemExit):
+        raise done.exception
+    return done
+
+
+def answer(file: Path, data: Path, *words: str) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(run(file, data, "--json", *words).stdout)
+    return said
+
+
+def stored(data: Path) -> list[tuple[str, float, str]]:
+    rows = query(data / "affect-edge.db", "SELECT kind, value, source FROM vital ORDER BY at, kind")
+    return [tuple(row) for row in rows]
+
+
+def rate(minute: int, value: object = 61, source: str = "Watch") -> str:
+    at = f"2026-01-05 08:{minute:02}:00 +0100"
+    return apple_record("HeartRate", value, "count/min", at, source)
+
+
+def phone(folder: Path, *records: str) -> Path:
+    file = folder / "export.zip"
+    file.write_bytes(archive({"apple_health_export/export.xml": apple_export(*records)}))
+    return file
+
+
+def test_a_phones_export_is_imported_and_the_second_time_nothing_is_doubled(
+    tmp_path: Path, data: Path
+) -> None:
+    file = phone(tmp_path, rate(0), rate(1, 62), apple_pressure(121, 79))
+    first = run(file, data)
+    assert first.stdout.splitlines()[:4] == [
+        "export.zip: Apple Health",
+        "  diastolic: 1 reading, 2026-01-05 06:30Z to 2026-01-05 06:30Z, apple_health:Cuff",
+        "  heart_rate: 2 readings, 2026-01-05 07:00Z to 2026-01-05 07:01Z, apple_health:Watch",
+        "  systolic: 1 reading, 2026-01-05 06:30Z to 2026-01-05 06:30Z, apple_health:Cuff",
+    ]
+    assert "4 readings imported\n" in first.stdout
+    assert stored(data) == [
+        ("diastolic", 79, "apple_health:Cuff"),
+        ("systolic", 121, "apple_health:Cuff"),
+        ("heart_rate", 61, "apple_health:Watch"),
+        ("heart_rate", 62, "apple_health:Watch"),
+    ]
+    assert "0 readings imported, 4 were there already\n" in run(file, data).stdout
+    longer = phone(tmp_path, rate(0), rate(1, 62), rate(2, 63), apple_pressure(121, 79))
+    assert "1 reading imported, 4 were there already\n" in run(longer, data).stdout
+    rolled = query(data / "affect-edge.db", "SELECT sum(n) FROM vital_hour")
+    assert rolled == [(5,)]
+
+
+def test_a_dry_run_says_what_would_happen_and_changes_nothing(tmp_path: Path, data: Path) -> None:
+    file = phone(tmp_path, rate(0), rate(1, "fast"), rate(2))
+    done = run(file, data, "--dry-run")
+    assert "2 readings would be imported. Nothing was changed.\n" in done.stdout
+    assert "1 row gives no reading:\n  export.xml, line " in done.stderr
+    assert "value: 'fast' is not a number." in done.stderr
+    assert not data.exists()
+    run(phone(tmp_path, rate(0)), data)
+    again = answer(phone(tmp_path, rate(0), rate(2)), data, "--dry-run")
+    assert (again["dry_run"], again["imported"], again["duplicates"]) == (True, 1, 1)
+    assert again["format"] == "Apple Health"
+    assert again["kinds"][0]["readings"] == 2
+    assert len(stored(data)) == 1
+
+
+def test_an_export_that_breaks_off_halfway_leaves_nothing(tmp_path: Path, data: Path) -> None:
+    whole = apple_export(*(rate(minute) for minute in range(60)))
+    file = tmp_path / "export.xml"
+    file.write_bytes(whole[: len(whole) // 2])
+    done = run(file, data)
+    assert isinstance(done.exception, DataFileError)
+    assert "Nothing was imported" in str(done.exception)
+    assert not data.exists()
+    file.write_bytes(whole)
+    assert "60 readings imported\n" in run(file, data).stdout
+
+
+def test_a_folder_of_which_one_day_is_broken_leaves_nothing(tmp_path: Path, data: Path) -> None:
+    folder = tmp_path / "Takeout"
+    folder.mkdir()
+    good = fitbit_day(("01/05/26 08:00:05", 61, 2))
+    (folder / "heart_rate-2026-01-05.json").write_bytes(good)
+    (folder / "heart_rate-2026-01-06.json").write_bytes(good[:-3])
+    done = run(folder, data, "--timezone", "UTC")
+    assert "heart_rate-2026-01-06.json: is not JSON" in str(done.exception)
+    assert not data.exists()
+    (folder / "heart_rate-2026-01-06.json").unlink()
+    assert "name no time zone" in str(run(folder, data).exception)
+    assert "1 reading imported\n" in run(folder, data, "--timezone", "UTC").stdout
+
+
+def test_only_the_period_that_is_asked_for_is_taken(tmp_path: Path, data: Path) -> None:
+    file = phone(tmp_path, *(rate(minute, 60 + minute) for minute in range(10)))
+    period = ("--from", "2026-01-05T08:02:00+01:00", "--to", "2026-01-05T08:05:00+01:00")
+    done = run(file, data, *period)
+    assert "7 readings outside of --from and --to: left out\n" in done.stdout
+    assert [value for _, value, _ in stored(data)] == [62, 63, 64]
+    wrong = run(file, data, "--from", "yesterday")
+    assert wrong.exit_code == 2 and "'yesterday' is not a time" in wrong.stderr
+
+
+def test_a_name_in_the_source_can_be_replaced(tmp_path: Path, data: Path) -> None:
+    file = phone(tmp_path, rate(0, source="Ada Byron’s Watch"))
+    run(file, data, "--source", "watch")
+    assert stored(data) == [("heart_rate", 61, "watch")]
+
+
+def test_two_values_of_one_moment_are_told_and_the_first_is_taken(
+    tmp_path: Path, data: Path
+) -> None:
+    done = run(phone(tmp_path, rate(0, 61), rate(0, 88), rate(0, 61)), data)
+    assert "1 reading with the time of another and another value" in done.stdout
+    assert stored(data) == [("heart_rate", 61, "apple_health:Watch")]
+
+
+def test_pressures_that_are_too_near_are_flagged_as_everywhere(tmp_path: Path, data: Path) -> None:
+    run(phone(tmp_path, apple_pressure(121, 119)), data)
+    flags = query(data / "affect-edge.db", "SELECT DISTINCT flags FROM vital")
+    assert flags == [("imported out_of_range",)]
+
+
+def test_an_export_without_a_reading_says_why(tmp_path: Path, data: Path) -> None:
+    file = phone(tmp_path, rate(0, "fast"), apple_record("StepCount", 5, "count"))
+    said = str(run(file, data).exception)
+    assert said.startswith("export.zip: no row gives a reading.\nexport.xml, line ")
+    assert not data.exists()
+
+
+def test_of_many_bad_rows_the_first_are_named(tmp_path: Path, data: Path) -> None:
+    file = phone(tmp_path, rate(0), *(rate(minute, "fast") for minute in range(1, 31)))
+    done = run(file, data)
+    assert "30 rows give no reading:" in done.stderr
+    assert done.stderr.count("'fast'") == 10
+    assert "… and 20 more." in done.stderr
+    said = answer(file, data)
+    assert (said["left_out"], len(said["reasons"]), said["duplicates"]) == (30, 10, 1)
+
+
+def test_a_csv_file_keeps_what_the_cuff_stamped_and_its_dry_run_writes_nothing(
+    tmp_path: Path, data: Path
+) -> None:
+    file = tmp_path / "cuff.csv"
+    file.write_text(
+        "at,kind,value,device_time\n2026-01-05T08:00:00Z,systolic,121,2026-01-05T09:00:00\n"
+    )
+    assert "1 reading would be imported" in run(file, data, "--dry-run").stdout
+    assert not data.exists()
+    run(file, data)
+    stamped = query(data / "affect-edge.db", "SELECT device_time FROM vital")
+    assert stamped == [("2026-01-05T09:00:00",)]
+
+
+def test_a_full_disk_while_readings_are_kept_aside_is_said(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(StagedReadings):
+        def __init__(self) -> None:
+            super().__init__()
+            self._connection.execute("PRAGMA max_page_count = 2")
+
+    monkeypatch.setattr(staged_readings, "StagedReadings", Full)
+    file = phone(tmp_path, *(rate(minute, source="w" * 150 + str(minute)) for minute in range(60)))
+    done = run(file, data)
+    assert isinstance(done.exception, StoreError)
+    assert "free some space where temporary files lie" in str(done.exception)
+    shutil.rmtree(data, ignore_errors=True)

@@ -1,0 +1,290 @@
+"""Exports of Fitbit, Withings and Garmin: their true shapes, their odd rows, and what is broken."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from fitdecode.utils import compute_crc
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import DataFileError
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.vitals.health import fitbit, garmin, members, withings
+from edge_agent.vitals.health.formats import open_export
+from edge_agent.vitals.health.members import Member
+from edge_agent.vitals.health.rows import LeftOut, Row, Rows, RowValidator
+from tests.support.vitals.health_exports import archive, fit_file, fitbit_day, garmin_day
+
+NOW = Instant(0, 1_800_000_000_000)
+BERLIN = RowValidator(NOW, ZoneInfo("Europe/Berlin"))
+Reader = Callable[[Member, RowValidator], Rows]
+
+
+def member(name: str, content: bytes | str) -> Member:
+    raw = content.encode() if isinstance(content, str) else content
+    return Member(name, len(raw), lambda: io.BytesIO(raw))
+
+
+def shown(rows: Rows) -> list[tuple[str, str, float] | str]:
+    """Each reading as time, kind and value; each row that is left out as its sentence."""
+    return [
+        row.sentence
+        if isinstance(row, LeftOut)
+        else (
+            datetime.fromtimestamp(row.at.wall_ms / 1000, UTC).strftime("%m-%dT%H:%M:%S"),
+            row.kind.value,
+            row.value,
+        )
+        for row in rows
+    ]
+
+
+def test_a_day_of_fitbit_is_read_in_the_zone_that_is_named() -> None:
+    name = "heart_rate-2026-01-05.json"
+    day = fitbit_day(("01/05/26 08:00:05", 61, 2), ("07/05/26 08:00:05", 62, 3))
+    assert fitbit.is_ours(name, day)
+    assert shown(fitbit.read(member(name, day), BERLIN)) == [
+        ("01-05T07:00:05", "heart_rate", 61.0),
+        ("07-05T06:00:05", "heart_rate", 62.0),
+    ]
+    with pytest.raises(DataFileError, match="name no time zone. Say which it is with --timezone"):
+        list(fitbit.read(member(name, day), RowValidator(NOW)))
+
+
+def test_a_rate_of_which_fitbit_is_not_sure_is_in_doubt() -> None:
+    day = fitbit_day(("01/05/26 08:00:05", 70, 0), ("01/05/26 08:00:10", 61, 1))
+    first, second = fitbit.read(member("heart_rate-2026-01-05.json", day), BERLIN)
+    assert isinstance(first, VitalReading) and VitalFlag.POOR_SIGNAL in first.flags
+    assert isinstance(second, VitalReading) and VitalFlag.POOR_SIGNAL not in second.flags
+
+
+def test_a_bad_entry_of_fitbit_is_named_and_left_out() -> None:
+    day = json.dumps(
+        [
+            {"dateTime": "01/05/26 08:00:05", "value": {"bpm": None, "confidence": 1}},
+            {"dateTime": "5 January", "value": {"bpm": 61, "confidence": 1}},
+            {"dateTime": "01/05/26 08:00:15", "value": 61},
+            "?",
+            {"dateTime": "01/05/26 08:00:25", "value": {"bpm": 62, "confidence": 1}},
+        ]
+    )
+    *left, reading = shown(fitbit.read(member("heart_rate-2026-01-05.json", day), BERLIN))
+    assert reading == ("01-05T07:00:25", "heart_rate", 62.0)
+    assert [str(sentence).split(": ")[0] for sentence in left] == [
+        f"heart_rate-2026-01-05.json, entry {number}" for number in (1, 2, 3, 4)
+    ]
+
+
+@pytest.mark.parametrize("content", ["[", "{}", "\xff", "[" * 100_000, "[NaN"])
+def test_a_day_of_fitbit_that_is_no_list_is_refused(content: str) -> None:
+    with pytest.raises(DataFileError, match="Nothing was imported"):
+        list(fitbit.read(member("heart_rate-2026-01-05.json", content), BERLIN))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        (
+            "heart_rate_2026-01-05.csv",
+            "timestamp,beats per minute\n2026-01-05T08:00:04Z,65.0\n",
+            ("01-05T08:00:04", "heart_rate", 65.0),
+        ),
+        (
+            "heart_rate_2026-01-05.csv",
+            "timestamp,beats per minute,data source\n2026-01-05T08:00:04Z,65,Fitbit Air\n",
+            ("01-05T08:00:04", "heart_rate", 65.0),
+        ),
+        (
+            "Minute SpO2 - 2026-01-05.csv",
+            "timestamp,value\n2026-01-05T08:01:00Z,96.1\n",
+            ("01-05T08:01:00", "oxygen_saturation", 96.1),
+        ),
+    ],
+)
+def test_tables_of_fitbit_are_read(
+    name: str, content: str, expected: tuple[str, str, float]
+) -> None:
+    assert fitbit.is_ours(name, content.encode())
+    assert shown(fitbit.read(member(name, content), RowValidator(NOW))) == [expected]
+
+
+def test_rates_at_rest_and_other_tables_are_none_of_the_export() -> None:
+    header = b"timestamp,beats per minute\n"
+    assert not fitbit.is_ours("daily_resting_heart_rate.csv", header)
+    assert not fitbit.is_ours("steps_2026-01-05.csv", b"timestamp,steps\n")
+    assert not fitbit.is_ours("anything.csv", b"timestamp,value\n")
+
+
+def test_the_cuff_of_withings_gives_what_it_measured() -> None:
+    content = (
+        'Date,"Heart rate",Systolic,Diastolic,Comments\n'
+        '"2026-01-05 08:15:00",61,121,79,"after coffee, sitting"\n'
+        '"2026-01-06 08:15:00",58,,,\n'
+    )
+    assert withings.is_ours("bp.csv", content.encode())
+    assert shown(withings.read(member("bp.csv", content), BERLIN)) == [
+        ("01-05T07:15:00", "heart_rate", 61.0),
+        ("01-05T07:15:00", "systolic", 121.0),
+        ("01-05T07:15:00", "diastolic", 79.0),
+        ("01-06T07:15:00", "heart_rate", 58.0),
+    ]
+    with pytest.raises(DataFileError, match="--timezone"):
+        list(withings.read(member("bp.csv", content), RowValidator(NOW)))
+
+
+def test_lists_of_withings_are_readings_one_after_the_other() -> None:
+    content = (
+        "start,duration,value\n"
+        '2026-01-05T23:59:30+02:00,"[60,30,60]","[65,63,64]"\n'
+        "2026-01-06T08:00:00+02:00,[60],[61]\n"
+        '2026-01-06T09:00:00+02:00,"[60,60]",[61]\n'
+        "2026-01-06T10:00:00+02:00,[60],[x]\n"
+        "yesterday,[60],[61]\n"
+    )
+    assert withings.is_ours("raw_hr_hr.csv", content.encode())
+    rows = shown(withings.read(member("raw_hr_hr.csv", content), RowValidator(NOW)))
+    assert rows[:4] == [
+        ("01-05T21:59:30", "heart_rate", 65.0),
+        ("01-05T22:00:30", "heart_rate", 63.0),
+        ("01-05T22:01:00", "heart_rate", 64.0),
+        ("01-06T06:00:00", "heart_rate", 61.0),
+    ]
+    assert [str(row).split(":")[0] for row in rows[4:]] == [
+        f"raw_hr_hr.csv, row {number}" for number in (4, 5, 6)
+    ]
+
+
+def test_a_table_with_too_few_values_in_a_row_names_it_and_a_broken_one_is_refused() -> None:
+    name = "heart_rate_2026-01-05.csv"
+    head = "timestamp,beats per minute\n"
+    rows = shown(fitbit.read(member(name, f"{head}2026-01-05T08:00:04Z\n\n"), RowValidator(NOW)))
+    assert rows == [f"{name}, row 2: has 1 values, but there are 2 columns."]
+    for broken in ('a"b",1\n"x"y,2\n', "x" * 2_000_000):
+        with pytest.raises(DataFileError, match="Nothing was imported"):
+            list(fitbit.read(member(name, head + broken), RowValidator(NOW)))
+    with pytest.raises(DataFileError, match="no UTF-8|not UTF-8"):
+        list(fitbit.read(member(name, head.encode() + b"\xff\xfe,1\n"), RowValidator(NOW)))
+
+
+def test_a_day_of_a_garmin_watch_is_read_with_its_short_times() -> None:
+    day = garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))
+    assert garmin.is_ours("2026-01-05.fit", day)
+    rows = list(garmin.read(member("day.fit", day), RowValidator(NOW)))
+    assert shown(iter(rows)) == [
+        ("01-05T08:00:00", "heart_rate", 61.0),
+        ("01-05T08:01:00", "heart_rate", 62.0),
+        ("01-05T08:03:00", "respiration_rate", 14.2),
+        ("01-05T08:04:00", "oxygen_saturation", 96.0),
+        ("01-05T08:05:00", "heart_rate", 133.0),
+    ]
+    assert {row.source for row in rows if isinstance(row, VitalReading)} == {"fit:garmin fr945"}
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_fit_file_that_ends_too_early_or_was_changed_is_refused(share: float) -> None:
+    day = garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))
+    cut = int(len(day) * share)
+    changed = day[:cut] + bytes([day[cut] ^ 0x55]) + day[cut + 1 :]
+    for broken in (day[:cut], changed):
+        with pytest.raises(DataFileError, match="damaged FIT file"):
+            list(garmin.read(member("day.fit", broken), RowValidator(NOW)))
+
+
+def test_a_folder_is_read_file_by_file_and_what_is_not_known_is_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "Takeout" / "Global Export Data"
+    folder.mkdir(parents=True)
+    for day in ("06", "05"):
+        entry = (f"01/{day}/26 08:00:05", 61, 2)
+        (folder / f"heart_rate-2026-01-{day}.json").write_bytes(fitbit_day(entry))
+    (folder / "steps-2026-01-05.json").write_text("[]")
+    (folder / "empty.csv").touch()
+    with open_export(tmp_path / "Takeout") as export:
+        assert export is not None
+        assert [file.name for _, file in export.files] == [
+            "heart_rate-2026-01-05.json",
+            "heart_rate-2026-01-06.json",
+        ]
+
+
+def test_an_archive_without_a_file_that_is_known_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photos.zip").write_bytes(archive({"a.jpg": b"x", "b.jpg": b"y"}))
+    with (
+        pytest.raises(DataFileError, match=r"photos\.zip: none of its 2 files is one .* Fitbit"),
+        open_export(tmp_path / "photos.zip"),
+    ):
+        pass
+
+
+def test_a_single_file_of_another_kind_is_no_export(tmp_path: Path) -> None:
+    (tmp_path / "cuff.csv").write_text("at,kind,value\n")
+    with open_export(tmp_path / "cuff.csv") as export:
+        assert export is None
+
+
+def test_a_damaged_or_huge_archive_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = archive({"heart_rate-2026-01-05.json": fitbit_day(("01/05/26 08:00:05", 61, 2))})
+    place = packed.index(b"PK\x01\x02") - 20
+    (tmp_path / "damaged.zip").write_bytes(packed[:place] + b"?" * 10 + packed[place + 10 :])
+    with (
+        pytest.raises(DataFileError, match="archive is damaged"),
+        open_export(tmp_path / "damaged.zip") as export,
+    ):
+        list(export.rows(BERLIN) if export else ())
+    (tmp_path / "huge.zip").write_bytes(packed)
+    monkeypatch.setattr(members, "MAX_BYTES", 10)
+    with (
+        pytest.raises(DataFileError, match="unpacked it would have more"),
+        open_export(tmp_path / "huge.zip"),
+    ):
+        pass
+
+
+PARSERS: dict[str, tuple[Reader, bytes]] = {
+    "heart_rate-2026-01-05.json": (fitbit.read, fitbit_day(("01/05/26 08:00:05", 61, 2))),
+    "heart_rate_2026-01-05.csv": (
+        fitbit.read,
+        b"timestamp,beats per minute\n2026-01-05T08:00:04Z,65.0\n",
+    ),
+    "bp.csv": (
+        withings.read,
+        b'Date,"Heart rate",Systolic,Diastolic,Comments\n"2026-01-05 08:15:00",61,121,79,\n',
+    ),
+    "raw_hr_hr.csv": (withings.read, b"start,duration,value\n2026-01-06T08:00:00+02:00,[60],[61]"),
+    "day.fit": (garmin.read, garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))),
+    "body.fit": (garmin.read, b""),
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@given(noise=st.binary(max_size=300), place=st.integers(0, 300), cut=st.integers(0, 40))
+@settings(max_examples=200, deadline=1000)
+def test_any_bytes_in_an_export_are_read_or_refused_by_our_error(
+    name: str, noise: bytes, place: int, cut: int
+) -> None:
+    read, whole = PARSERS[name]
+    content = whole[:place] + noise + whole[place + cut :]
+    if name == "body.fit":  # any messages behind a header and checksums that are right
+        content = _sound_fit(noise)
+    rows: list[Row] = []
+    with suppress(DataFileError):
+        rows += read(member(name, content), BERLIN)
+    assert all(isinstance(row, VitalReading | LeftOut) for row in rows)
+
+
+def _sound_fit(body: bytes) -> bytes:
+    """A FIT file whose header and checksums are right, whatever stands in it."""
+    head = fit_file()[:4] + len(body).to_bytes(4, "little") + b".FIT"
+    head += struct.pack("<H", compute_crc(head))
+    return head + body + struct.pack("<H", compute_crc(head + body))
