@@ -44,6 +44,7 @@ from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.login_guard import LoginNeededError, is_public, require_login
 from dashboard.web.once import Once
 from dashboard.web.pages import find_pages, navigation_of
+from dashboard.web.preview.relay import Previews
 from dashboard.web.rendering import make_templates, render
 from dashboard.web.schemas import Problem
 from dashboard.web.security import HEADERS, BodyLimit, SecurityHeaders, require_same_origin
@@ -139,6 +140,7 @@ def create_app(
         exports=ExportJobs(options.database, options.device, options.told, options.models),
         pictures=PictureReader(options.vision),
         live=LiveFanOut(options.live_socket, stopping),
+        previews=Previews(options.preview_socket, stopping),
         alerts=DashboardAlerts(options.alerts, options.database, options.live_socket),
         once=Once(),
         stopping=stopping,

@@ -21,6 +21,7 @@ from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.ingest_state import IngestState
 from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.once import Once
+from dashboard.web.preview.relay import Previews
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
@@ -45,6 +46,7 @@ class Services:
         exports: prepares what can be downloaded.
         pictures: reads single pictures in a process of its own.
         live: gives what the agent says to every open event stream.
+        previews: shows the camera's picture to an administrator.
         alerts: those that stand, and the watch over the agent.
         once: does what is handed in twice once.
         stopping: set when the dashboard should end, so that open event streams close.
@@ -64,6 +66,7 @@ class Services:
     exports: ExportJobs
     pictures: PictureReader
     live: LiveFanOut
+    previews: Previews
     alerts: DashboardAlerts
     once: Once
     stopping: asyncio.Event

@@ -7,7 +7,8 @@ import socket
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.runtime.live_feed import LONGEST_LINE, socket_address
+from edge_agent.runtime.live_feed import LONGEST_LINE
+from edge_agent.runtime.sockets.listening import socket_address
 
 _AT_A_TIME = 1 << 16
 _STATE = b'{"type":"state",'

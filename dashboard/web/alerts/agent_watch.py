@@ -12,8 +12,8 @@ from edge_agent.alerts.watch import AlertWatch
 from edge_agent.core import clock
 from edge_agent.core.texts import N_
 from edge_agent.core.worker import Worker
-from edge_agent.runtime.live_feed import is_served
 from edge_agent.runtime.live_probe import AgentProbe
+from edge_agent.runtime.sockets.listening import is_served
 from edge_agent.store.alert_log.alert_log import AlertLog
 from edge_agent.store.alert_log.entries import AlertEntry
 

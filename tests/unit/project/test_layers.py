@@ -41,6 +41,8 @@ DASHBOARD_MAY = (
     "edge_agent.runtime.live_feed",
     "edge_agent.runtime.live_probe",
     "edge_agent.runtime.memory",
+    "edge_agent.runtime.preview.messages",
+    "edge_agent.runtime.sockets",
     "edge_agent.runtime.systemd",
     "edge_agent.runtime.vision_options",
 )
