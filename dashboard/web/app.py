@@ -29,6 +29,7 @@ from dashboard.web import routes
 from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
 from dashboard.web.delivery.static_files import STATIC, KeptFiles, PageCompression
 from dashboard.web.export_jobs import ExportJobs
+from dashboard.web.first_steps.progress import Progress
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
 from dashboard.web.guards.hosts import HostCheck
 from dashboard.web.guards.languages import Languages, language_of
@@ -141,6 +142,7 @@ def create_app(
         pictures=PictureReader(options.vision),
         live=LiveFanOut(options.live_socket, stopping),
         previews=Previews(options.preview_socket, stopping),
+        first_steps=Progress(options.database),
         alerts=DashboardAlerts(options.alerts, options.database, options.live_socket),
         once=Once(),
         stopping=stopping,

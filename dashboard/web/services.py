@@ -16,6 +16,7 @@ from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
 from dashboard.web.export_jobs import ExportJobs
+from dashboard.web.first_steps.progress import Progress
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.ingest_state import IngestState
@@ -47,6 +48,7 @@ class Services:
         pictures: reads single pictures in a process of its own.
         live: gives what the agent says to every open event stream.
         previews: shows the camera's picture to an administrator.
+        first_steps: how far who set the appliance up is.
         alerts: those that stand, and the watch over the agent.
         once: does what is handed in twice once.
         stopping: set when the dashboard should end, so that open event streams close.
@@ -67,6 +69,7 @@ class Services:
     pictures: PictureReader
     live: LiveFanOut
     previews: Previews
+    first_steps: Progress
     alerts: DashboardAlerts
     once: Once
     stopping: asyncio.Event

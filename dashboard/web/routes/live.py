@@ -87,8 +87,14 @@ def live_page(
         "unusable": sorted(UNUSABLE),
     }
     choices = session_choices(services)
-    preview = services.options.preview
-    return render(request, "live.html", start=start, choices=choices, preview=preview)
+    return render(
+        request,
+        "live.html",
+        start=start,
+        choices=choices,
+        preview=services.options.preview,
+        first_steps=services.first_steps.is_open(),
+    )
 
 
 @router.get(
