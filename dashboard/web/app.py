@@ -29,6 +29,7 @@ from dashboard.web import routes
 from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
 from dashboard.web.delivery.static_files import STATIC, KeptFiles, PageCompression
 from dashboard.web.export_jobs import ExportJobs
+from dashboard.web.first_steps.progress import Progress
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
 from dashboard.web.guards.hosts import HostCheck
 from dashboard.web.guards.languages import Languages, language_of
@@ -44,6 +45,7 @@ from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.login_guard import LoginNeededError, is_public, require_login
 from dashboard.web.once import Once
 from dashboard.web.pages import find_pages, navigation_of
+from dashboard.web.preview.relay import Previews
 from dashboard.web.rendering import make_templates, render
 from dashboard.web.schemas import Problem
 from dashboard.web.security import HEADERS, BodyLimit, SecurityHeaders, require_same_origin
@@ -139,6 +141,8 @@ def create_app(
         exports=ExportJobs(options.database, options.device, options.told, options.models),
         pictures=PictureReader(options.vision),
         live=LiveFanOut(options.live_socket, stopping),
+        previews=Previews(options.preview_socket, stopping),
+        first_steps=Progress(options.database),
         alerts=DashboardAlerts(options.alerts, options.database, options.live_socket),
         once=Once(),
         stopping=stopping,

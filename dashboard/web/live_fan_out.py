@@ -13,7 +13,8 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_agent.runtime.live_feed import OFFLINE, is_served, live_messages
+from edge_agent.runtime.live_feed import OFFLINE, live_messages
+from edge_agent.runtime.sockets.listening import is_served
 
 AGENT = "agent "
 """Where the newest word on the agent itself is kept."""

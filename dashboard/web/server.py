@@ -36,6 +36,8 @@ HEADER_BYTES = 16 * 1024
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2, whose others use CBC or give no forward secrecy; TLS 1.3 has only good ones."""
 WATCHDOG_SECONDS = 5
+PREVIEW_SECONDS = 1.0
+"""Longest wait until the end of a preview is written down."""
 
 _ONCE_A_MINUTE = OnceAMinute()
 
@@ -68,6 +70,7 @@ class DashboardServer(uvicorn.Server):
         """Give up a picture that is being read, which would be waited for; then as uvicorn."""
         self.services.pictures.close()
         await super().shutdown(sockets)
+        await self.services.previews.close(PREVIEW_SECONDS)
 
     async def on_tick(self, counter: int) -> bool:
         """Go on as uvicorn does.

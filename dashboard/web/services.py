@@ -16,11 +16,13 @@ from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
 from dashboard.web.export_jobs import ExportJobs
+from dashboard.web.first_steps.progress import Progress
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.ingest_state import IngestState
 from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.once import Once
+from dashboard.web.preview.relay import Previews
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
@@ -45,6 +47,8 @@ class Services:
         exports: prepares what can be downloaded.
         pictures: reads single pictures in a process of its own.
         live: gives what the agent says to every open event stream.
+        previews: shows the camera's picture to an administrator.
+        first_steps: how far who set the appliance up is.
         alerts: those that stand, and the watch over the agent.
         once: does what is handed in twice once.
         stopping: set when the dashboard should end, so that open event streams close.
@@ -64,6 +68,8 @@ class Services:
     exports: ExportJobs
     pictures: PictureReader
     live: LiveFanOut
+    previews: Previews
+    first_steps: Progress
     alerts: DashboardAlerts
     once: Once
     stopping: asyncio.Event

@@ -17,6 +17,7 @@ from edge_agent.config import Settings, at_home
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose
 from edge_agent.runtime.live_feed import SOCKET_NAME
+from edge_agent.runtime.preview.messages import SOCKET_NAME as PREVIEW_SOCKET
 from edge_agent.runtime.vision_options import vision_options
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export.appliance import public_settings
@@ -48,6 +49,7 @@ class DashboardOptions:
         prefer_sources: sources of vitals, the best first, of which one counts in a session.
         vision: how single pictures are read.
         alerts: what is watched and who is told.
+        preview: whether an administrator may see the camera's picture.
         config: the configuration file; ``None``: there is none, and the defaults hold.
     """
 
@@ -70,6 +72,7 @@ class DashboardOptions:
     prefer_sources: tuple[str, ...] = ()
     vision: VisionOptions = DEFAULT_OPTIONS
     alerts: AlertOptions = NO_ALERTS
+    preview: bool = False
     config: Path | None = None
 
     @property
@@ -81,6 +84,11 @@ class DashboardOptions:
     def live_socket(self) -> Path:
         """The agent's live feed."""
         return self.data / SOCKET_NAME
+
+    @property
+    def preview_socket(self) -> Path:
+        """The agent's pictures, where it shows any."""
+        return self.data / PREVIEW_SOCKET
 
     @property
     def is_secure(self) -> bool:
@@ -121,6 +129,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         prefer_sources=settings.vitals.prefer_sources,
         vision=vision_options(settings),
         alerts=alert_options(settings),
+        preview=settings.capture.preview == "allowed",
         config=settings.file,
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from edge_agent.appliance.findings import Finding, Verdict, guarded
 from edge_agent.appliance.signs_of_life import dashboard_answers
-from edge_agent.config import Settings
+from edge_agent.config import MqttSettings, Settings
 
 UNITS = (
     "affect-edge-agent.service",
@@ -40,7 +40,7 @@ def check_running(settings: Settings, health: Mapping[str, Any] | None) -> Itera
         if unit in services:
             yield guarded(unit, partial(_service, unit, services[unit]))
     yield from _alarms(health)
-    yield guarded("broker", partial(_broker, settings))
+    yield guarded("broker", partial(check_broker, settings.mqtt))
     if settings.dashboard.certificate is not None:
         yield guarded("certificate", partial(_certificate, settings.dashboard.certificate))
     yield guarded("dashboard port", partial(_port, settings))
@@ -121,8 +121,8 @@ def _alarms(health: Mapping[str, Any] | None) -> Iterator[Finding]:
         yield Finding(f"alarm {alarm['name']}", Verdict.WARNING, str(alarm["text"]), cure)
 
 
-def _broker(settings: Settings) -> Finding:
-    mqtt = settings.mqtt
+def check_broker(mqtt: MqttSettings) -> Finding:
+    """Log in at a broker, and leave again."""
     if not mqtt.enabled:
         return Finding("broker", Verdict.OK, "publishing is switched off (mqtt.enabled)")
     from edge_agent.mqtt.connecting.log_in import log_in

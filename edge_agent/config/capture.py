@@ -15,3 +15,8 @@ class CaptureSettings(Section):
     mode: Literal["continuous", "sessions"] = Field(
         "continuous", description="Always, or only in an open session"
     )
+    preview: Literal["never", "allowed"] = Field(
+        "never",
+        description="Whether an administrator may see the camera's picture on the page Live, for a "
+        "minute at a time and not in a session; it is never stored",
+    )

@@ -26,7 +26,12 @@ from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.topics import Topics
 from edge_agent.runtime.dispatcher import EventDispatcher
-from edge_agent.runtime.factories import camera_factory, configured_recognizer
+from edge_agent.runtime.factories import (
+    camera_factory,
+    configured_preview,
+    configured_recognizer,
+    frame_period_s,
+)
 from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.health.report import health_monitor
 from edge_agent.runtime.health.watchdog import is_fresh
@@ -156,7 +161,8 @@ class Agent:
             recorder, self._make_window(), live, client, self._is_simulated, self._home
         )
         self._pulse = configured_pulse(settings, self._dispatcher.vital, recorder.submit)
-        latest_frame: LatestValue[Frame] = LatestValue()
+        preview = configured_preview(settings, data, live)
+        latest_frame: LatestValue[Frame] = preview.frames if preview else LatestValue()
         self._governor = Governor(settings.vision.cpu_budget, settings.camera.fps)
         self._threads = AgentThreads(
             capture=self._make_capture(latest_frame, recorder),
@@ -169,6 +175,7 @@ class Agent:
             client=client,
             carrier=Carrier(self._rescue),
             alerts=configured_alerts(settings, self._database, live, client),
+            preview=preview,
         )
         self._figures = FigureReader(self._threads, self._governor, latest_frame, ingest)
         recorder.submit(ClockCheck(clock.now(), is_start=True))
@@ -179,14 +186,6 @@ class Agent:
     def _is_simulated(self) -> bool:
         """Whether the camera is a demonstration, and every row and message must say so."""
         return self._settings.camera.source == "demo"
-
-    @property
-    def _frame_period_s(self) -> float:
-        """Seconds from one frame of the camera to the next."""
-        camera = self._settings.camera
-        if camera.source == "snapshot":
-            return camera.snapshot_seconds
-        return 1 / camera.fps
 
     def _make_window(self) -> SummaryWindow:
         return SummaryWindow(
@@ -302,7 +301,7 @@ class Agent:
 
     def _tell_state(self, at: clock.Instant) -> None:
         """Tell the dashboard's pages, and Home Assistant, what is known now."""
-        state = live_state(self._threads, at, self._frame_period_s)
+        state = live_state(self._threads, at, frame_period_s(self._settings))
         self._threads.live.publish(state)
         if self._home is not None:
             session = None if self._read_error else self._session_open

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from edge_agent.camera import Camera, open_camera
 from edge_agent.camera.options import CameraOptions
 from edge_agent.config import Settings
+from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.runtime.preview.messages import SOCKET_NAME as PREVIEW_SOCKET
+from edge_agent.runtime.preview.server import PreviewServer
 from edge_agent.runtime.vision_options import vision_options
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 
@@ -19,6 +23,27 @@ def camera_factory(settings: Settings) -> Callable[[], Camera]:
     Each call opens it anew and may raise ``CameraError``.
     """
     return partial(open_camera, CameraOptions(**settings.camera.model_dump()))
+
+
+def frame_period_s(settings: Settings) -> float:
+    """Return the seconds from one frame of the camera to the next."""
+    camera = settings.camera
+    if camera.source == "snapshot":
+        return camera.snapshot_seconds
+    return 1 / camera.fps
+
+
+def configured_preview(settings: Settings, data: Path, live: LiveServer) -> PreviewServer | None:
+    """Return what shows the camera's picture to administrators; ``None`` where nobody may see it.
+
+    Args:
+        settings: the configuration.
+        data: folder of its socket.
+        live: tells every page that somebody looks.
+    """
+    if settings.capture.preview == "never":
+        return None
+    return PreviewServer(data / PREVIEW_SOCKET, live.publish, frame_period_s(settings))
 
 
 def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recognizer:

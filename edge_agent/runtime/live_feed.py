@@ -10,20 +10,18 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import socket
-import stat
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_agent.core.errors import ServerError
 from edge_agent.core.expression import Box, Observation, Recognition
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.worker import Worker
+from edge_agent.runtime.sockets.listening import listen, socket_address
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +37,6 @@ FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 5.0
 OFFLINE: Mapping[str, str] = {"type": "agent", "state": "offline"}
 _ONLINE = b'{"type":"agent","state":"online"}\n'
-# The kernel's limit for the address of a local socket, without the closing zero byte.
-_LONGEST_ADDRESS = 107
 
 
 def expression_message(recognition: Recognition, *, simulated: bool = False) -> dict[str, Any]:
@@ -146,7 +142,7 @@ class LiveServer(Worker):
         Raises:
             ServerError: another agent serves the socket, or it cannot be made there.
         """
-        self._listener = _listen(self._path)
+        self._listener = listen(self._path)
         super().start()
 
     def stop(self) -> None:
@@ -311,79 +307,3 @@ async def _one_connection(path: Path) -> AsyncGenerator[dict[str, Any], None]:
         outgoing.close()
         with contextlib.suppress(OSError):
             await outgoing.wait_closed()
-
-
-def is_served(path: Path) -> bool:
-    """Tell whether an agent takes readers at its socket; one that hangs still does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            with socket_address(path) as address:
-                probe.connect(address)
-        except BlockingIOError:  # there, with others waiting
-            return True
-        except OSError:
-            return False
-    return True
-
-
-def _listen(path: Path) -> socket.socket:
-    """Return a socket that listens at ``path``, in place of one that a dead agent left."""
-    _remove_stale(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with socket_address(path) as address:
-            listener.bind(address)
-        path.chmod(0o660)
-        listener.listen(READERS)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        raise ServerError(
-            f"live socket {path}: cannot be made ({error.strerror or error}). The folder must "
-            "exist on a local disk and be writable for the agent."
-        ) from error
-    return listener
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove a socket that nobody serves any more.
-
-    Raises:
-        ServerError: somebody serves it, or it is no socket.
-    """
-    try:
-        mode = path.lstat().st_mode
-    except OSError:
-        return  # nothing there, or binding will say what is wrong
-    if not stat.S_ISSOCK(mode):
-        raise ServerError(f"live socket {path}: something else has this name. Move it away.")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1)
-        try:
-            with socket_address(path) as address:
-                probe.connect(address)
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
-            return
-        except OSError as error:
-            raise ServerError(
-                f"live socket {path}: cannot be taken over ({error}). Remove it."
-            ) from error
-    raise ServerError(
-        f"live socket {path}: another agent serves it. Stop that one, or choose "
-        "another data folder."
-    )
-
-
-@contextlib.contextmanager
-def socket_address(path: Path) -> Iterator[str]:
-    """Yield an address for the socket: its path, or a shorter path where that is too long."""
-    if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
-        yield str(path)
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)

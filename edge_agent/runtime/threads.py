@@ -16,6 +16,7 @@ from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.runtime.preview.server import PreviewServer
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.write.recorder import Recorder
@@ -44,6 +45,7 @@ class AgentThreads:
         client: publishes over MQTT; ``None`` where MQTT is off.
         carrier: carries over the timeline of a damaged database.
         alerts: evaluate and send alerts.
+        preview: shows the camera's picture to administrators; ``None`` where nobody may see it.
     """
 
     capture: CaptureWorker
@@ -54,6 +56,7 @@ class AgentThreads:
     client: MqttClient | None
     carrier: Carrier
     alerts: Sequence[Worker] = ()
+    preview: PreviewServer | None = None
 
     def start(self, on_death: Callable[[Worker, Exception], None]) -> None:
         """Start every thread, first those that others hand something to.
@@ -88,9 +91,7 @@ class AgentThreads:
     @property
     def _outputs(self) -> list[Worker]:
         workers = [self.live, self.recorder, self.carrier, *self.alerts]
-        if self.client is None:
-            return workers
-        return [*workers, self.client]
+        return [*workers, *(one for one in (self.client, self.preview) if one is not None)]
 
 
 class FigureReader:

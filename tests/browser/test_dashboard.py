@@ -66,7 +66,7 @@ def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
         page.get_by_label("Setup code").fill(dashboard.setup_code)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Create account").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Live")
+        expect(page.get_by_role("heading", level=1)).to_have_text("First steps")
         return page.context.storage_state()
 
 

@@ -29,7 +29,7 @@ def test_a_participant_withdraws_and_is_erased_by_keyboard(tmp_path: Path) -> No
         page.get_by_label("User name").fill(NAME)
         page.get_by_label("Password").fill(PASSWORD)
         page.keyboard.press("Enter")
-        page.wait_for_url("**/live")
+        page.wait_for_url("**/first-steps")
         for name in ("quality", "course", "course?relative=true"):
             page.goto(f"{process.address}/study/sessions/{number}/{name}")
             assert not has_sideways_scroll(page), name

@@ -34,7 +34,7 @@ def test_a_study_is_planned_preregistered_analysed_and_taken_home(tmp_path: Path
         page.get_by_label("User name").fill(NAME)
         page.get_by_label("Password").fill(PASSWORD)
         page.keyboard.press("Enter")
-        page.wait_for_url("**/live")
+        page.wait_for_url("**/first-steps")
 
         page.get_by_role("link", name="Plan", exact=True).click()
         page.get_by_label("Smallest difference").fill("8")

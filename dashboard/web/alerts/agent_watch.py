@@ -12,14 +12,14 @@ from edge_agent.alerts.watch import AlertWatch
 from edge_agent.core import clock
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.worker import Worker
-from edge_agent.runtime.live_feed import is_served
-from edge_agent.runtime.live_probe import last_state_ms
+from edge_agent.runtime.live_probe import AgentProbe
+from edge_agent.runtime.sockets.listening import is_served
 from edge_agent.store.alert_log.alert_log import AlertLog
 from edge_agent.store.alert_log.entries import AlertEntry
 
 STEP_S = 0.5
 ANSWER_S = 0.7
-"""Longest wait for an answer of the agent."""
+"""Longest wait for the first word of an agent."""
 FRESH_MS = 2_500
 """The agent speaks each second; what is older was said before it froze."""
 START_S = 60.0
@@ -33,7 +33,7 @@ FROZEN = N_(
 
 
 class AgentWatch(Worker):
-    """Asks the agent twice a second whether it is there.
+    """Looks twice a second whether the agent still speaks, over one connection that stays open.
 
     Args:
         options: the rules.
@@ -51,6 +51,7 @@ class AgentWatch(Worker):
     ) -> None:
         super().__init__("agent-watch")
         self._socket = socket
+        self._probe = AgentProbe(socket)
         self._give_up_s = clock.boot_seconds() + start_s
         self._was_heard = False
         self._watch = AlertWatch(
@@ -68,11 +69,14 @@ class AgentWatch(Worker):
 
     def work(self) -> None:
         """Look until stopped."""
-        while not self.stopping.wait(STEP_S):
-            self._watch.step(clock.now())
+        try:
+            while not self.stopping.wait(STEP_S):
+                self._watch.step(clock.now())
+        finally:
+            self._probe.close()
 
     def _signal(self, _rule: Rule, at_s: float) -> Signal:
-        told_ms = last_state_ms(self._socket, ANSWER_S)
+        told_ms = self._probe.last_state_ms(ANSWER_S)
         if told_ms is not None and abs(clock.now().wall_ms - told_ms) <= FRESH_MS:
             self._was_heard = True
             return WELL
@@ -83,4 +87,4 @@ class AgentWatch(Worker):
         return Signal(Zone.BEYOND, reason=Message(FROZEN))
 
     def _is_gone(self) -> bool:
-        return not is_served(self._socket)
+        return not self._probe.is_connected and not is_served(self._socket)

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 STATIC = Path(__file__).parents[1] / "static"
 FOR_EVER = "public, max-age=31536000, immutable"
 _CHECKED = "public, no-cache"
-_SENT_AS_THEY_ARE = ("/static/", "/export/", "/api/v1/export")
+_SENT_AS_THEY_ARE = ("/static/", "/export/", "/api/v1/export", "/api/v1/preview")
 """Compressed by themselves, or too large to be compressed while they are sent."""
 
 

@@ -86,7 +86,15 @@ def live_page(
         "simulated": recent.simulated,
         "unusable": sorted(UNUSABLE),
     }
-    return render(request, "live.html", start=start, choices=session_choices(services))
+    choices = session_choices(services)
+    return render(
+        request,
+        "live.html",
+        start=start,
+        choices=choices,
+        preview=services.options.preview,
+        first_steps=services.first_steps.is_open(),
+    )
 
 
 @router.get(
@@ -98,8 +106,8 @@ async def live_events(
     request: Request, services: ServicesDep, only: Literal["alerts"] | None = None
 ) -> Response:
     """Stream server-sent events: ``expression``, ``vital``, ``health``, ``session``, ``agent``,
-    ``state``, ``alerts`` and ``clock`` (the device's, each second), each with JSON data; or the
-    alerts only.
+    ``state``, ``preview``, ``alerts`` and ``clock`` (the device's, each second), each with JSON
+    data; or the alerts only.
 
     The stream ends when the login ends or the dashboard stops; clients reconnect by themselves.
     """

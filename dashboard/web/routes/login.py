@@ -35,6 +35,7 @@ from dashboard.web.services import Services, ServicesDep
 log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])
 HOME = "/live"
+FIRST_STEPS = "/first-steps"
 
 NextField = Annotated[str, Form(alias="next", max_length=2000)]
 TextField = Annotated[str, Form(max_length=1000)]
@@ -109,12 +110,13 @@ async def set_up(
     name: TextField = "",
     password: TextField = "",
 ) -> Response:
-    """Make the first account with the code that the terminal shows, and log it in."""
+    """Make the first account with the code that the terminal shows, log it in, and lead on."""
 
     def make() -> Response:
         account = services.accounts.set_up(code, name, password)
         log.info("setup is done")
-        return enter(request, services, account, HOME)
+        services.first_steps.begin()
+        return enter(request, services, account, FIRST_STEPS)
 
     try:
         return await services.gate.checked(_asker(request, services), make)

@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parents[3]
 HARDWARE_ROOMS = ("camera", "vision", "vitals", "mqtt")
 """They take the values that they need, and never the settings."""
 DASHBOARD_MAY = (
+    "edge_agent.appliance.findings",
+    "edge_agent.appliance.running_checks",
     "edge_agent.core",
     "edge_agent.config",
     "edge_agent.store",
@@ -41,6 +43,8 @@ DASHBOARD_MAY = (
     "edge_agent.runtime.live_feed",
     "edge_agent.runtime.live_probe",
     "edge_agent.runtime.memory",
+    "edge_agent.runtime.preview.messages",
+    "edge_agent.runtime.sockets",
     "edge_agent.runtime.systemd",
     "edge_agent.runtime.vision_options",
 )

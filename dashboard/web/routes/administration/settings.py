@@ -137,7 +137,8 @@ def save_page(
     except (ConfigError, ValidationError, json.JSONDecodeError) as error:
         present = read_present(services.options.config)
         return _form(request, present, fields_of(present), present.rules, str(error))
-    return render(request, "settings_saved.html", change=change, copy=copy)
+    first_steps = services.first_steps.is_open()
+    return render(request, "settings_saved.html", change=change, copy=copy, first_steps=first_steps)
 
 
 @router.get("/api/v1/settings")

@@ -36,6 +36,16 @@ function showState(name) {
   setText(lost, notice);
 }
 
+/** Say that somebody sees the camera's picture: on every page, to everybody. */
+function showPreview(preview, name) {
+  const notice = document.getElementById("preview-notice");
+  if (!notice) return;
+  notice.hidden = !preview?.by || name !== "online";
+  if (!notice.hidden) {
+    setText(notice, _("Preview: {name} sees the camera’s picture, until {time}. It is not stored.", { name: preview.by, time: localTime(preview.until, "time") }));
+  }
+}
+
 /** Say by how much the browser's clock differs from the device's; all times of the page are the device's. */
 function showSkew() {
   const skew = Date.now() - deviceNow();
@@ -58,6 +68,7 @@ export function followFeed(handlers, onState = () => {}) {
   let clockHeard = null;
   let agentHeard = null;
   let isOffline = false;
+  let preview = null;
   let shown = "";
   let looked = Date.now();
 
@@ -86,6 +97,7 @@ export function followFeed(handlers, onState = () => {}) {
     if (document.hidden) return;
     if (slept) beginAnew();
     const name = standing();
+    showPreview(preview, name);
     if (name !== shown) {
       shown = name;
       showState(name);
@@ -120,6 +132,10 @@ export function followFeed(handlers, onState = () => {}) {
     listen("agent", ({ state }) => {
       isOffline = state !== "online";
       if (isOffline) agentHeard = null;
+      preview = null; // what an agent said that has gone is not of now
+    });
+    listen("preview", (message) => {
+      preview = message;
     });
     for (const type of SPOKEN_BY_THE_AGENT) listen(type, hear);
     listen("alerts", showAlerts);

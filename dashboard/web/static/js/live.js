@@ -37,6 +37,7 @@ let spoken = { text: "", at: 0 };
 let last = null; // the newest expression, and when it came
 let readAt = 0; // when a face could be read last
 let health = null;
+let isPreviewed = false; // whether an administrator sees the picture
 
 function speak(text) {
   if (text === spoken.text || performance.now() - spoken.at < SPEAK_MS) return;
@@ -83,7 +84,7 @@ function showPlace(message) {
   );
   const count = message.faces.length;
   const text = count === 0 ? _("No face in the picture.") : ngettext("One face in the picture.", "{n} faces; the participant’s has the thick frame.", count);
-  setPlaceText(`${text} ${_("No picture leaves the agent.")}`);
+  setPlaceText(`${text} ${isPreviewed ? _("An administrator sees the picture.") : _("No picture leaves the agent.")}`);
 }
 
 function setPlaceText(text) {
@@ -192,6 +193,12 @@ followFeed(
     expression: onExpression,
     vital: (message) => vitals.add(message),
     session: () => session.refresh(),
+    agent: () => {
+      isPreviewed = false;
+    },
+    preview: (message) => {
+      isPreviewed = message.by !== null;
+    },
     health: (message) => {
       health = message;
     },

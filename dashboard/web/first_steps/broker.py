@@ -1,0 +1,116 @@
+"""Tries a broker with what somebody typed, without changing anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dashboard.languages.refused import refused_text
+from edge_agent.config import MqttSettings
+from edge_agent.config.editing.saving import command_for
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerForm:
+    """What was typed.
+
+    Attributes:
+        host, port: of the broker.
+        username: account there; empty: none.
+        password: of the account; empty: the configured one, if nothing else differs.
+        tls: whether the connection is encrypted.
+    """
+
+    host: str
+    port: str
+    username: str = ""
+    password: str = ""
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAnswer:
+    """What came of it.
+
+    Attributes:
+        text: what was found, in English.
+        advice: what to do, in English; empty when all is well.
+        is_well: whether the broker lets us in.
+        problem: why nothing was tried.
+        command: the command that keeps what was typed, where it differs; empty: it is kept already.
+    """
+
+    text: str = ""
+    advice: str = ""
+    is_well: bool = False
+    problem: str = ""
+    command: str = ""
+
+
+def form_of(mqtt: MqttSettings) -> BrokerForm:
+    """Return the form as the configuration fills it; never with a password."""
+    return BrokerForm(mqtt.host, str(mqtt.port), mqtt.username or "", "", mqtt.tls)
+
+
+def try_broker(mqtt: MqttSettings, form: BrokerForm, file: Path | None) -> BrokerAnswer:
+    """Log in at the broker and leave again; takes seconds where nobody answers.
+
+    The configured password and certificate go to no other address than the configured one.
+
+    Args:
+        mqtt: as configured.
+        form: what was typed.
+        file: the configuration file, for the command; ``None``: there is none.
+    """
+    # the MQTT library is loaded by whoever asks for it, and not by every dashboard
+    from edge_agent.appliance.findings import Verdict, guarded
+    from edge_agent.appliance.running_checks import check_broker
+
+    changed = _changes(mqtt, form)
+    try:
+        wanted = mqtt.model_copy(update={"enabled": True})
+        if changed or form.password:
+            wanted = _typed(mqtt, form)
+    except ValidationError as error:
+        return BrokerAnswer(problem="; ".join(_refusal(one) for one in error.errors()))
+    finding = guarded("broker", partial(check_broker, wanted))
+    command = command_for(file, changed) if file is not None and changed else ""
+    return BrokerAnswer(finding.found, finding.cure, finding.verdict is Verdict.OK, command=command)
+
+
+def _typed(mqtt: MqttSettings, form: BrokerForm) -> MqttSettings:
+    return MqttSettings.model_validate(
+        {
+            "enabled": True,
+            "host": form.host,
+            "port": form.port,
+            "username": form.username or None,
+            "password": form.password or None,
+            "tls": form.tls,
+            "ca_file": mqtt.ca_file if form.tls else None,
+            "root": mqtt.root,
+            "transport": mqtt.transport,
+            "websocket_path": mqtt.websocket_path,
+        }
+    )
+
+
+def _changes(mqtt: MqttSettings, form: BrokerForm) -> dict[str, Any]:
+    """Return the keys that were typed otherwise than they are configured."""
+    port: int | str = int(form.port) if form.port.isdecimal() else form.port
+    typed = {
+        "mqtt.host": (form.host, mqtt.host),
+        "mqtt.port": (port, mqtt.port),
+        "mqtt.username": (form.username or None, mqtt.username),
+        "mqtt.tls": (form.tls, mqtt.tls),
+    }
+    return {name: new for name, (new, old) in typed.items() if new != old}
+
+
+def _refusal(detail: Any) -> str:
+    name = ".".join(["mqtt", *(str(part) for part in detail["loc"])])
+    return f"{name}: {refused_text(detail)}"  # without what was given: it may be a password

@@ -1,0 +1,136 @@
+// The camera's picture for an administrator: streamed for a minute, drawn behind the face's box, kept nowhere. It ends
+// by itself, when the page is left or hidden, and when nothing comes: then nothing of it is left on the page.
+
+import { _ } from "./messages.js";
+import { deviceNow } from "./page.js";
+
+const SILENT_MS = 2400; // the agent sends something twice a second
+const NEWLINE = 10;
+const ENDED = {
+  time: _("The preview has ended: its minute is over."),
+  left: _("The preview has ended."),
+  camera: _("The preview has ended: the camera gives no picture."),
+  agent: _("The preview has ended: the agent does not answer."),
+  login: _("The preview has ended: the login has ended."),
+  role: _("The preview has ended: this account may not look any more."),
+  session: _("The preview has ended: a session has started."),
+  database: _("The preview has ended: it cannot be checked who may look, for the database does not answer."),
+  dashboard: _("The preview has ended: the dashboard cannot be reached."),
+};
+const byId = (id) => document.getElementById(id);
+const picture = byId("preview-picture");
+const decoder = new TextDecoder();
+let aborter = null;
+let until = 0;
+
+function say(text) {
+  if (byId("preview-said").textContent !== text) byId("preview-said").textContent = text;
+}
+
+function blank() {
+  picture.hidden = true;
+  picture.width = picture.height = 1;
+  byId("place-frame").classList.remove("is-previewed");
+}
+
+function showRunning(isRunning) {
+  const focused = document.activeElement;
+  byId("preview-start").hidden = isRunning;
+  byId("preview-more").hidden = byId("preview-end").hidden = !isRunning;
+  if (isRunning && focused === byId("preview-start")) byId("preview-end").focus();
+  if (!isRunning && (focused === byId("preview-end") || focused === byId("preview-more"))) byId("preview-start").focus();
+}
+
+/** Yield the parts of an answer: {until, bytes, ended, picture}. Throws when nothing comes for too long. */
+async function* parts(stream, silent) {
+  const reader = stream.getReader();
+  let held = new Uint8Array(0);
+  const readMore = async () => {
+    const alarm = setTimeout(silent, SILENT_MS);
+    const { value, done } = await reader.read();
+    clearTimeout(alarm);
+    if (done) throw new Error("the answer has ended");
+    const both = new Uint8Array(held.length + value.length);
+    both.set(held);
+    both.set(value, held.length);
+    held = both;
+  };
+  for (;;) {
+    while (!held.includes(NEWLINE)) await readMore();
+    const begin = held.indexOf(NEWLINE) + 1;
+    const head = JSON.parse(decoder.decode(held.subarray(0, begin)));
+    while (held.length < begin + head.bytes) await readMore();
+    yield { ...head, picture: held.subarray(begin, begin + head.bytes) };
+    held = held.slice(begin + head.bytes);
+  }
+}
+
+async function draw(bytes) {
+  const image = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" }));
+  if (aborter === null) return;
+  picture.width = image.width;
+  picture.height = image.height;
+  picture.getContext("2d").drawImage(image, 0, 0);
+  image.close();
+  picture.hidden = false;
+  byId("place-frame").classList.add("is-previewed");
+}
+
+/** Show what comes; return why it ended. */
+async function show(stream) {
+  for await (const part of parts(stream, () => aborter?.abort("dashboard"))) {
+    if (part.ended) return part.ended;
+    until = part.until;
+    if (part.bytes) await draw(part.picture);
+  }
+  return "dashboard";
+}
+
+async function start() {
+  if (aborter !== null) return;
+  const own = new AbortController();
+  aborter = own;
+  let text = "";
+  try {
+    const answer = await fetch("/api/v1/preview", { method: "POST", signal: own.signal, cache: "no-store" });
+    if (answer.ok) {
+      showRunning(true);
+      text = ENDED[await show(answer.body)] ?? ENDED.left;
+    } else {
+      text = (await answer.json()).detail;
+    }
+  } catch {
+    text = ENDED[own.signal.reason] ?? ENDED.dashboard;
+  }
+  own.abort();
+  aborter = null;
+  until = 0;
+  blank();
+  showRunning(false);
+  say(text);
+}
+
+function end() {
+  aborter?.abort("left");
+}
+
+async function prolong() {
+  const answer = await fetch("/api/v1/preview/more", { method: "POST" }).catch(() => null);
+  if (answer !== null && !answer.ok) say((await answer.json()).detail);
+}
+
+function showLeft() {
+  if (aborter === null || until === 0) return;
+  const seconds = Math.max(0, Math.round((until - deviceNow()) / 1000));
+  say(_("Only you see it, for {seconds} s more. Every open page Live says so.", { seconds }));
+}
+
+byId("preview-start").addEventListener("click", start);
+byId("preview-end").addEventListener("click", end);
+byId("preview-more").addEventListener("click", prolong);
+document.addEventListener("visibilitychange", () => document.hidden && end());
+window.addEventListener("pagehide", () => {
+  end();
+  blank();
+});
+setInterval(showLeft, 1000);

@@ -1,0 +1,1 @@
+"""Local sockets, by which the dashboard hears the agent."""

@@ -1,0 +1,100 @@
+"""Local sockets at a path: listening there, in place of what a dead process left; who serves.
+
+Their files are readable and writable for user and group only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_agent.core.errors import ServerError
+
+WAITING = 32
+"""Connections that may wait to be taken."""
+# The kernel's limit for the address of a local socket, without the closing zero byte.
+_LONGEST_ADDRESS = 107
+
+
+def is_served(path: Path) -> bool:
+    """Tell whether an agent takes readers at its socket; one that hangs still does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            with socket_address(path) as address:
+                probe.connect(address)
+        except BlockingIOError:  # there, with others waiting
+            return True
+        except OSError:
+            return False
+    return True
+
+
+def listen(path: Path) -> socket.socket:
+    """Return a socket that listens at ``path``, in place of one that a dead agent left.
+
+    Raises:
+        ServerError: another agent serves it, or it cannot be made there.
+    """
+    _remove_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with socket_address(path) as address:
+            listener.bind(address)
+        path.chmod(0o660)
+        listener.listen(WAITING)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise ServerError(
+            f"local socket {path}: cannot be made ({error.strerror or error}). The folder must "
+            "exist on a local disk and be writable for the agent."
+        ) from error
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove a socket that nobody serves any more.
+
+    Raises:
+        ServerError: somebody serves it, or it is no socket.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return  # nothing there, or binding will say what is wrong
+    if not stat.S_ISSOCK(mode):
+        raise ServerError(f"local socket {path}: something else has this name. Move it away.")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            with socket_address(path) as address:
+                probe.connect(address)
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except OSError as error:
+            raise ServerError(
+                f"local socket {path}: cannot be taken over ({error}). Remove it."
+            ) from error
+    raise ServerError(
+        f"local socket {path}: another agent serves it. Stop that one, or choose "
+        "another data folder."
+    )
+
+
+@contextlib.contextmanager
+def socket_address(path: Path) -> Iterator[str]:
+    """Yield an address for the socket: its path, or a shorter path where that is too long."""
+    if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

@@ -1,0 +1,317 @@
+"""The preview by an agent and a dashboard as people run them: who may look, when it ends, and that
+no byte of a picture lies on a disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx2
+import numpy as np
+import pytest
+
+from dashboard.accounts.account_rows import Account
+from dashboard.accounts.accounts import Accounts
+from dashboard.accounts.members import Members
+from dashboard.accounts.roles import Role
+from dashboard.web.guards.cookies import LOGIN_COOKIE
+from edge_agent.core.study import Purpose
+from edge_agent.runtime.preview.messages import LEASE_S
+from edge_agent.runtime.preview.server import jpeg_of
+from edge_agent.store.study.study import Study
+from tests.support.appliance import Appliance
+from tests.support.broker import wait_until
+from tests.support.dashboard import DashboardProcess
+from tests.support.timeline import query
+from tests.support.vision.portraits import smiling
+from tests.support.vision.still_camera import StillCamera
+
+PATIENCE_S = 15.0
+BAR_S = 3.0
+BUSY_S = 1.5
+"""What a machine on which other tests run may add."""
+NEEDLE = 48
+"""Bytes that no other file has by chance."""
+
+
+class Stand:
+    """A camera, an agent that may show it, a dashboard, and log-ins."""
+
+    def __init__(self, folder: Path, camera: StillCamera, agent: Appliance) -> None:
+        self.folder = folder
+        self.camera = camera
+        self.agent = agent
+        self.address = ""
+        self.dashboard_pid = 0
+        self.study = Study(agent.database)
+        self._made = 0
+
+    def log_in(self, role: Role) -> httpx2.Client:
+        """Return a client that is logged in with an account of its own."""
+        self._made += 1
+        members = Members(self.agent.database)
+        members.add_with_link(f"{role.value}-{self._made}", role, "test")
+        member = members.named(f"{role.value}-{self._made}")
+        token = Accounts(self.agent.database, 1).log_in(
+            Account(member.id, member.name, member.role)
+        )
+        cookies = {LOGIN_COOKIE: token}
+        return httpx2.Client(base_url=self.address, cookies=cookies, timeout=PATIENCE_S)
+
+    def audited(self, action: str) -> list[str]:
+        """Return the details of the lines of the audit trail with this action."""
+        rows = query(self.agent.database, f"SELECT detail FROM audit WHERE action = '{action}'")
+        return [detail for (detail,) in rows]
+
+
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    folder = tmp_path_factory.mktemp("preview")
+    (folder / "temporary").mkdir()
+    with pytest.MonkeyPatch.context() as patch, StillCamera(smiling()) as camera:
+        patch.setenv("TMPDIR", str(folder / "temporary"))
+        settings: dict[str, dict[str, Any]] = {
+            "camera": {"source": "snapshot", "device": camera.address, "snapshot_seconds": 0.1},
+            "capture": {"preview": "allowed"},
+            "mqtt": {"enabled": False},
+            "record": {"interval": 0.0, "batch_rows": 1},
+        }
+        with Appliance(folder / "agent", settings) as agent:
+            agent.wait_for("the agent runs", 90)
+            with DashboardProcess(agent.data, "--config", str(agent.config)) as dashboard:
+                made = Stand(folder, camera, agent)
+                made.address = dashboard.address
+                made.dashboard_pid = dashboard.pid
+                made.study.create_participant("P-01")
+                made.study.give_consent("P-01", "3")
+                yield made
+
+
+class Looking:
+    """A preview that is open."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        self.answer = answer
+        self._bytes = answer.iter_bytes()
+        self._held = b""
+
+    def part(self) -> tuple[dict[str, Any], bytes]:
+        """Return the next part: what it says, and its picture."""
+        while b"\n" not in self._held:
+            self._held += next(self._bytes)
+        line, _, self._held = self._held.partition(b"\n")
+        head = json.loads(line)
+        while len(self._held) < head["bytes"]:
+            self._held += next(self._bytes)
+        picture = self._held[: head["bytes"]]
+        self._held = self._held[head["bytes"] :]
+        return head, picture
+
+    def picture(self) -> bytes:
+        """Return the next picture."""
+        while True:
+            head, picture = self.part()
+            assert not head["ended"], head
+            if picture:
+                return picture
+
+    def end(self) -> tuple[str, float]:
+        """Take what comes until it ends; return why, and after how many seconds."""
+        began = time.monotonic()
+        while True:
+            head, _ = self.part()
+            if head["ended"]:
+                return head["ended"], time.monotonic() - began
+
+
+@contextmanager
+def looking(client: httpx2.Client) -> Iterator[Looking]:
+    with client.stream("POST", "/api/v1/preview") as answer:
+        if answer.status_code != 200:
+            answer.read()
+        assert answer.status_code == 200, answer.text
+        yield Looking(answer)
+
+
+def ended_in_time(preview: Looking, reason: str) -> None:
+    why, seconds = preview.end()
+    assert why == reason
+    assert seconds < BAR_S + BUSY_S
+
+
+def test_only_administrators_may_look(stand: Stand) -> None:
+    before = stand.audited("preview_start")
+    for role in (Role.VIEWER, Role.OPERATOR, Role.RESEARCHER):
+        with stand.log_in(role) as client:
+            assert client.post("/api/v1/preview").status_code == 403
+            assert client.post("/api/v1/preview/more").status_code == 403
+            page = client.get("/live").text
+            assert "preview-start" not in page
+            assert "preview.js" not in page
+    with httpx2.Client(base_url=stand.address) as stranger:
+        assert stranger.post("/api/v1/preview").status_code == 401
+    assert stand.audited("preview_start") == before
+
+
+def test_a_page_of_another_origin_cannot_start_it(stand: Stand) -> None:
+    with stand.log_in(Role.ADMINISTRATOR) as client:
+        answer = client.post("/api/v1/preview", headers={"Origin": "https://elsewhere.example"})
+        assert answer.status_code == 403
+
+
+def test_pictures_come_uncached_and_both_ends_are_audited(stand: Stand) -> None:
+    with stand.log_in(Role.ADMINISTRATOR) as client:
+        with looking(client) as preview:
+            assert preview.answer.headers["Cache-Control"] == "no-store"
+            assert "content-encoding" not in preview.answer.headers
+            data = preview.picture()
+            shown = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+            assert shown is not None
+            assert shown.shape == smiling().shape
+            head, _ = preview.part()
+            assert 0 < head["until"] / 1000 - time.time() <= LEASE_S
+            other = client.post("/api/v1/preview")
+            assert other.status_code == 409
+            assert "Somebody looks" in other.text
+            assert client.post("/api/v1/preview/more").status_code == 204
+            assert len(stand.audited("preview_start")) == 1
+        wait_until(lambda: len(stand.audited("preview_end")) == 1, "the end in the audit trail")
+        assert stand.audited("preview_end")[0].startswith("left; ")
+        assert client.post("/api/v1/preview/more").status_code == 409
+
+
+def test_no_byte_of_a_picture_lies_on_a_disk(stand: Stand) -> None:
+    began = time.time()
+    with stand.log_in(Role.ADMINISTRATOR) as client, looking(client) as preview:
+        data = preview.picture()
+        for _ in range(10):
+            assert preview.picture() == data, "a picture that does not change is the same each time"
+        assert not picture_files(stand, began, data)
+    wait_until(lambda: stand.audited("preview_end")[-1].startswith("left"), "its end")
+    assert not picture_files(stand, began, data)
+    (stand.folder / "temporary" / "kept").write_bytes(data[100:])
+    assert len(picture_files(stand, began, data)) == 1, "a file with a picture would be found"
+    (stand.folder / "temporary" / "kept").unlink()
+
+
+def picture_files(stand: Stand, since: float, data: bytes) -> list[Path]:
+    """Return every file that holds a part of the picture: as it was sent, seen or received.
+
+    Looked at are the folders of agent and dashboard, what was written below /tmp and /dev/shm
+    meanwhile, and what both processes hold open, files without a name included.
+    """
+    middle = len(data) // 2
+    seen = smiling()
+    row = seen[seen.shape[0] // 2].tobytes()
+    received = stand.camera.data
+    needles = [
+        data[middle : middle + NEEDLE],
+        data[middle // 2 : middle // 2 + NEEDLE],
+        row[len(row) // 2 : len(row) // 2 + NEEDLE],
+        received[len(received) // 2 : len(received) // 2 + NEEDLE],
+    ]
+    assert jpeg_of(seen) != b""
+    files = [one for one in stand.folder.rglob("*") if one.is_file()]
+    for folder in (Path("/tmp"), Path("/dev/shm"), Path("/var/tmp")):
+        files += [one for one in folder.glob("*") if one.is_file() and written(one) >= since]
+    for pid in (stand.agent.pid, stand.dashboard_pid):
+        files += [one for one in Path(f"/proc/{pid}/fd").iterdir() if one.is_file()]
+    return [one for one in files if any(needle in read(one) for needle in needles)]
+
+
+def written(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:  # gone since, or a pipe
+        return b""
+
+
+def test_who_logs_out_sees_no_more(stand: Stand) -> None:
+    with stand.log_in(Role.ADMINISTRATOR) as client, looking(client) as preview:
+        preview.picture()
+        assert client.post("/logout").status_code == 303
+        ended_in_time(preview, "login")
+
+
+def test_who_is_no_administrator_any_more_sees_no_more(stand: Stand) -> None:
+    with stand.log_in(Role.ADMINISTRATOR) as client, looking(client) as preview:
+        preview.picture()
+        [name] = query(stand.agent.database, "SELECT name FROM account ORDER BY id DESC LIMIT 1")[0]
+        members = Members(stand.agent.database)
+        members.set_role(members.named(name).id, Role.VIEWER, "test")
+        reason, seconds = preview.end()
+        assert reason in {"login", "role"}
+        assert seconds < BAR_S + BUSY_S
+
+
+def test_nobody_sees_who_is_in_a_session(stand: Stand) -> None:
+    with stand.log_in(Role.ADMINISTRATOR) as client:
+        with looking(client) as preview:
+            preview.picture()
+            stand.study.start_session("P-01", Purpose.RESEARCH, "films")
+            ended_in_time(preview, "session")
+        answer = client.post("/api/v1/preview")
+        assert answer.status_code == 409
+        assert "A session is open" in answer.text
+        stand.study.end_session()
+        with looking(client) as preview:
+            preview.picture()
+
+
+def test_a_camera_that_freezes_ends_it(stand: Stand) -> None:
+    with stand.log_in(Role.ADMINISTRATOR) as client, looking(client) as preview:
+        preview.picture()
+        stand.camera.freeze()
+        try:
+            why, _ = preview.end()
+        finally:
+            stand.camera.thaw()
+        assert why == "camera"
+
+
+def test_an_agent_that_freezes_and_one_that_is_killed_end_it(stand: Stand) -> None:
+    with stand.log_in(Role.ADMINISTRATOR) as client:
+        with looking(client) as preview:
+            preview.picture()
+            stand.agent.send(signal.SIGSTOP)
+            try:
+                ended_in_time(preview, "agent")
+            finally:
+                stand.agent.send(signal.SIGCONT)
+        with looking(client) as preview:
+            preview.picture()
+            stand.agent.stop(signal.SIGKILL)
+            ended_in_time(preview, "agent")
+        answer = client.post("/api/v1/preview")
+        assert answer.status_code == 409
+        assert "does not show a picture" in answer.text
+
+
+def test_a_dashboard_that_may_not_show_it_says_where_it_is_switched_on(tmp_path: Path) -> None:
+    with DashboardProcess(tmp_path) as dashboard:
+        stand = object.__new__(Stand)
+        stand.agent = Appliance(tmp_path / "none", {})
+        stand.agent.data = tmp_path
+        stand.address = dashboard.address
+        stand._made = 0
+        with stand.log_in(Role.ADMINISTRATOR) as client:
+            answer = client.post("/api/v1/preview")
+            assert answer.status_code == 409
+            assert "[capture]" in answer.json()["detail"]
+            assert "preview is switched off" in client.get("/live").text
+        assert not os.path.lexists(tmp_path / "preview.sock")

@@ -1,0 +1,96 @@
+"""The first steps: whose they are, what is remembered, and that no secret goes elsewhere."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dashboard.accounts.roles import Role
+from dashboard.web.first_steps.broker import BrokerForm, form_of, try_broker
+from dashboard.web.first_steps.progress import Outcome, Progress, Step
+from dashboard.web.settings import DashboardOptions
+from edge_agent.config import MqttSettings
+from edge_agent.store.database.schema import migrate
+from tests.support.broker import Mosquitto, free_port
+from tests.support.dashboard import client_of, log_in_as, set_up
+
+
+@pytest.fixture
+def progress(tmp_path: Path) -> Progress:
+    database = DashboardOptions(data=tmp_path).database
+    migrate(database)
+    return Progress(database)
+
+
+def test_an_appliance_that_was_set_up_before_is_not_asked(progress: Progress) -> None:
+    assert progress.taken() is None
+    assert not progress.is_open()
+
+
+def test_steps_are_remembered_and_a_done_one_stays_done(progress: Progress) -> None:
+    progress.begin()
+    assert progress.is_open()
+    assert progress.next_step() is Step.CAMERA
+    progress.left(Step.CAMERA, Outcome.DONE)
+    progress.left(Step.CAMERA, Outcome.SKIPPED)
+    progress.begin()
+    assert progress.taken() == {Step.CAMERA: Outcome.DONE}
+    assert progress.next_step() is Step.PRIVACY
+    for step in Step:
+        progress.left(step, Outcome.SKIPPED)
+    assert not progress.is_open()
+    assert progress.next_step() is None
+
+
+def test_what_another_version_noted_is_left_out(tmp_path: Path, progress: Progress) -> None:
+    progress.begin()
+    with closing(sqlite3.connect(DashboardOptions(data=tmp_path).database)) as connection:
+        connection.execute(
+            "UPDATE setting SET value = ? WHERE key = 'first_steps'",
+            ('{"camera": "done", "moon": "done", "broker": "postponed"}',),
+        )
+        connection.commit()
+    assert progress.taken() == {Step.CAMERA: Outcome.DONE}
+
+
+def test_setup_leads_to_the_first_steps_which_only_administrators_take(tmp_path: Path) -> None:
+    with client_of(tmp_path) as client:
+        set_up(client, tmp_path)
+        assert "The first steps" in client.get("/live").text
+        assert client.get("/first-steps").status_code == 200
+        for role in (Role.VIEWER, Role.OPERATOR, Role.RESEARCHER):
+            other = log_in_as(client, role)
+            assert other.get("/first-steps").status_code == 403
+            assert other.post("/first-steps/broker", data={"host": "a"}).status_code == 403
+            assert "The first steps" not in other.get("/live").text
+        answer = client.post("/first-steps", data={"step": "sensors", "outcome": "done"})
+        assert answer.headers["location"] == "/live"
+        assert client.post("/first-steps", data={"step": "moon"}).status_code == 422
+
+
+def test_the_configured_password_goes_to_no_other_broker(tmp_path: Path) -> None:
+    """A broker of somebody else, with the same accounts, sees no password unless one is typed."""
+    broker = Mosquitto(tmp_path / "broker", users={"edge": "wonderland"})
+    broker.start()
+    password = {"username": "edge", "password": "wonderland"}
+    configured = MqttSettings.model_validate(
+        {"host": "127.0.0.1", "port": broker.port, "enabled": False} | password
+    )
+    assert try_broker(configured, form_of(configured), None).is_well
+    elsewhere = MqttSettings.model_validate({"host": "localhost", "port": free_port()} | password)
+    moved = BrokerForm("127.0.0.1", str(broker.port), "edge")
+    answer = try_broker(elsewhere, moved, tmp_path / "affect-edge.toml")
+    broker.stop()
+    assert not answer.is_well
+    assert "mqtt.port" in answer.command
+    assert "wonderland" not in answer.command + answer.text + answer.problem
+
+
+def test_a_port_that_is_none_is_refused_before_anybody_is_asked() -> None:
+    form = BrokerForm("127.0.0.1", "70000", password="wonderland")
+    answer = try_broker(MqttSettings.model_validate({}), form, None)
+    assert answer.problem.startswith("mqtt.")
+    assert "wonderland" not in answer.problem
