@@ -5,7 +5,7 @@ make screenshots
 Starts ``affect-edge demo``, logs in through its link, waits until there is something to see, and
 writes PNG files to ``docs/images``; for the study guide it runs a session with the shipped
 protocol. With ``--study`` only those are taken. With ``--all DIR`` every page is taken in each
-combination of phone and desktop, light and dark.
+combination of phone and desktop, light and dark; ``--language de`` asks for another language.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 
@@ -28,19 +30,43 @@ FLAGS += " --disable-component-update --disable-sync"
 PAGES = {
     "live": "/",
     "trends": "/trends",
+    "plan": "/study/plan",
     "study": "/study",
+    "participant": "/study/participants/{participant}",
+    "session": "/study/sessions/{session}",
+    "quality": "/study/sessions/{session}/quality",
     "readings": "/readings",
     "analysis": "/analysis",
+    "multiverse": "/analysis/multiverse",
+    "statistics": "/analysis/statistics",
+    "picture": "/picture",
     "export": "/export",
+    "models": "/models",
+    "alerts": "/alerts",
     "health": "/health",
+    "accounts": "/accounts",
+    "account": "/account",
+    "settings": "/settings",
+    "audit": "/audit",
 }
-SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
+"""Every page, with the places of the newest session of the example study."""
+SIZES = {"desktop": (1280, 860), "phone": (390, 844), "wide": (1440, 900), "narrow": (360, 780)}
+SIZES_OF_ALL = ("wide", "narrow")
 README_PAGES = ("live", "trends", "analysis")
 IMAGES = ROOT / "docs" / "images"
 PARTICIPANT = "P-7K2M"
 UNTIL_A_QUESTION = 3  # baseline, stimulus and cuff of the shipped protocol
 SETTLE_MS = 2500
 MARGIN_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a browser looks: a name of ``SIZES``, ``light`` or ``dark``, and its language."""
+
+    size: str = "desktop"
+    scheme: str = "light"
+    language: str = "en"
 
 
 def main() -> int:
@@ -52,6 +78,7 @@ def main() -> int:
     parser.add_argument(
         "--study", action="store_true", help="take only the pictures of the study guide"
     )
+    parser.add_argument("--language", default="en", help="language of the browser, with --all")
     parser.add_argument(
         "--wait", type=float, default=75, help="seconds to let the demonstration run first"
     )
@@ -68,7 +95,7 @@ def main() -> int:
         try:
             link = wait_for_link(log)
             time.sleep(options.wait)
-            take_all(link, options.all, readme=not options.study)
+            take_all(link, options.all, options.language, readme=not options.study)
         finally:
             demo.terminate()
             demo.wait(20)
@@ -86,7 +113,7 @@ def wait_for_link(log: Path) -> str:
     raise SystemExit(f"the demonstration did not start:\n{log.read_text(encoding='utf-8')}")
 
 
-def take_all(link: str, folder: Path | None, *, readme: bool) -> None:
+def take_all(link: str, folder: Path | None, language: str, *, readme: bool) -> None:
     """Log in once, and take the pages."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -103,39 +130,37 @@ def take_all(link: str, folder: Path | None, *, readme: bool) -> None:
             around = f"/trends?start={newest['start'] - MARGIN_MS}&end={newest['end'] + MARGIN_MS}"
             pages = PAGES | {"trends": around}
             for name in README_PAGES:
-                take(
-                    browser,
-                    state,
-                    address + pages[name],
-                    IMAGES / f"{name}.png",
-                    "desktop",
-                    "light",
-                )
-            take(browser, state, address + PAGES["live"], IMAGES / "phone.png", "phone", "dark")
+                take(browser, state, address + pages[name], IMAGES / f"{name}.png")
+            take(
+                browser, state, address + PAGES["live"], IMAGES / "phone.png", Look("phone", "dark")
+            )
         if folder is None:
             take_study(browser, state, address, newest["id"])
         else:
-            for name, path in PAGES.items():
-                for size in SIZES:
-                    for scheme in ("light", "dark"):
-                        take(
-                            browser,
-                            state,
-                            address + path,
-                            folder / f"{name}-{size}-{scheme}.png",
-                            size,
-                            scheme,
-                        )
+            take_every_page(browser, state, address, newest, folder / language)
         browser.close()
+
+
+def take_every_page(
+    browser: Browser, state: StorageState, address: str, newest: dict[str, Any], folder: Path
+) -> None:
+    """Take each page in each size and scheme, in the language that the folder is named after."""
+    places = {"session": newest["id"], "participant": newest["participant"]}
+    for name, path in PAGES.items():
+        for size in SIZES_OF_ALL:
+            for scheme in ("light", "dark"):
+                file = folder / f"{name}-{size}-{scheme}.png"
+                where = address + path.format(**places)
+                take(browser, state, where, file, Look(size, scheme, folder.name))
 
 
 def take_study(browser: Browser, state: StorageState, address: str, session: int) -> None:
     """Take the pages of a study in order, from the hardware to the report of a session."""
-    take(browser, state, address + PAGES["health"], IMAGES / "hardware.png", "desktop", "light")
-    context = open_context(browser, state, "desktop", "light")
+    take(browser, state, address + PAGES["health"], IMAGES / "hardware.png")
+    context = open_context(browser, state, Look())
     post(context, f"{address}/study/participants", {"code": PARTICIPANT})
     consent = f"/study/participants/{PARTICIPANT}/consent"
-    take(browser, state, address + consent, IMAGES / "consent.png", "desktop", "light")
+    take(browser, state, address + consent, IMAGES / "consent.png")
     post(context, address + consent, {"agreed": "yes", "text_version": "3"})
     details = {
         "participant": PARTICIPANT,
@@ -165,7 +190,7 @@ def take_study(browser: Browser, state: StorageState, address: str, session: int
     context.close()
     for number, page, name in ((session, "course", "session"), (skipped, "quality", "quality")):
         where = f"{address}/study/sessions/{number}/{page}"
-        take(browser, state, where, IMAGES / f"{name}.png", "desktop", "light")
+        take(browser, state, where, IMAGES / f"{name}.png")
 
 
 def post(
@@ -184,22 +209,23 @@ def shoot(page: Page, name: str) -> None:
     print(IMAGES / f"{name}.png")
 
 
-def open_context(browser: Browser, state: StorageState, size: str, scheme: str) -> BrowserContext:
-    """Return a logged-in browser of a size and colour scheme."""
-    width, height = SIZES[size]
+def open_context(browser: Browser, state: StorageState, look: Look) -> BrowserContext:
+    """Return a logged-in browser that looks so."""
+    width, height = SIZES[look.size]
     return browser.new_context(
         storage_state=state,
         viewport={"width": width, "height": height},
-        color_scheme="dark" if scheme == "dark" else "light",
+        color_scheme="dark" if look.scheme == "dark" else "light",
         timezone_id="UTC",
+        locale=look.language,
     )
 
 
 def take(
-    browser: Browser, state: StorageState, address: str, file: Path, size: str, scheme: str
+    browser: Browser, state: StorageState, address: str, file: Path, look: Look | None = None
 ) -> None:
     """Take one page; full height when every page is wanted, as first seen for the README."""
-    context = open_context(browser, state, size, scheme)
+    context = open_context(browser, state, look or Look())
     page = context.new_page()
     page.goto(address)
     page.wait_for_timeout(SETTLE_MS)

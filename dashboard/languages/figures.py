@@ -68,7 +68,16 @@ def file_size(size: int) -> str:
 
 
 class LocalNumber(float):
-    """A number that is written by the locale, whatever its format."""
+    """A number that is written by the locale, whatever its format.
+
+    >>> from dashboard.languages.current import speaking
+    >>> with speaking("de"):
+    ...     f"{LocalNumber(0.125):.1%}"
+    '12,5 %'
+    """
 
     def __format__(self, spec: str) -> str:
-        return by_locale(super().__format__(spec))
+        english = super().__format__(spec)
+        if spec.endswith("%") and language() != SOURCE:
+            english = f"{english[:-1]} %"
+        return by_locale(english)

@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 from dashboard.picture.frames import send_options, send_picture
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
 from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts.kept import unpacked
 from edge_agent.vision.options import VisionOptions
 
 log = logging.getLogger(__name__)
@@ -108,9 +109,10 @@ class PictureReader:
                 self._wait_for_next()
         if "problem" not in answer:
             return answer
+        problem = unpacked(answer["problem"], answer["parts"])
         if answer["kind"] == "model":
-            raise ModelError(answer["problem"])
-        raise PictureError(answer["problem"])
+            raise ModelError(problem)
+        raise PictureError(problem)
 
     def close(self) -> None:
         """End the process at once; a picture that is being read is given up."""

@@ -25,6 +25,8 @@ from dashboard.picture.frames import (
 )
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.texts import N_, Message, text_of
+from edge_agent.core.texts.kept import packed
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognizer
@@ -34,25 +36,31 @@ from edge_agent.vision.stills.pictures import decode_picture, describe
 MEMORY_BYTES = 640 * 1024 * 1024
 """What the process may ask for; 210 MB lie in memory for 12 megapixels, 290 with transparency."""
 _PR_SET_DUMPABLE = 4  # of prctl(2)
-_SHOWN = "picture"
-_AS_JPEG = "Save it as JPEG and send that"
-_PHONE = (
-    f"{_AS_JPEG}; an iPhone takes JPEG itself after Settings → Camera → Formats → Most Compatible"
+_SHOWN = Message(N_("picture"))
+_TOO_MUCH = N_("{shown}: needs more memory than may be used. Scale it down.")
+_HEIC = N_(
+    "is HEIC, which is not read. Save it as JPEG and send that; an iPhone takes JPEG itself after "
+    "Settings → Camera → Formats → Most Compatible."
 )
+_HEIF = N_("is HEIF, which is not read. Save it as JPEG and send that.")
+_AVIF = N_("is AVIF, which is not read. Save it as JPEG and send that.")
+_JXL = N_("is JPEG XL, which is not read. Save it as JPEG and send that.")
+_PDF = N_("is a PDF. Save it as JPEG and send that.")
+_VIDEO = N_("is a video. Read videos with: affect-edge analyse-video FILE")
 _BRANDS = {
-    b"heic": f"HEIC, which is not read. {_PHONE}.",
-    b"heix": f"HEIC, which is not read. {_PHONE}.",
-    b"hevc": f"HEIC, which is not read. {_PHONE}.",
-    b"mif1": f"HEIF, which is not read. {_PHONE}.",
-    b"msf1": f"HEIF, which is not read. {_PHONE}.",
-    b"avif": f"AVIF, which is not read. {_AS_JPEG}.",
-    b"avis": f"AVIF, which is not read. {_AS_JPEG}.",
+    b"heic": _HEIC,
+    b"heix": _HEIC,
+    b"hevc": _HEIC,
+    b"mif1": _HEIF,
+    b"msf1": _HEIF,
+    b"avif": _AVIF,
+    b"avis": _AVIF,
 }
 _STARTS = {
-    b"\xff\x0a": f"JPEG XL, which is not read. {_AS_JPEG}.",
-    b"\0\0\0\x0cJXL ": f"JPEG XL, which is not read. {_AS_JPEG}.",
-    b"%PDF": f"a PDF. {_AS_JPEG}.",
-    b"\x1aE\xdf\xa3": "a video. Read videos with: affect-edge analyse-video FILE",
+    b"\xff\x0a": _JXL,
+    b"\0\0\0\x0cJXL ": _JXL,
+    b"%PDF": _PDF,
+    b"\x1aE\xdf\xa3": _VIDEO,
 }
 
 
@@ -69,21 +77,22 @@ def main() -> None:
             reader = reader or _Reader(options)
             answer = reader.read(content)
         except MemoryError:
-            answer = {
-                "problem": f"{_SHOWN}: needs more memory than may be used. Scale it down.",
-                "kind": "picture",
-            }
+            answer = _problem(Message(_TOO_MUCH, shown=_SHOWN), "picture")
         except PictureError as error:
-            answer = {"problem": str(error), "kind": "picture"}
+            answer = _problem(text_of(error), "picture")
         except AffectEdgeError as error:
-            answer = {"problem": str(error), "kind": "model"}
+            answer = _problem(text_of(error), "model")
         send_answer(answers, answer)
+
+
+def _problem(text: str, kind: str) -> dict[str, Any]:
+    return {"problem": str(text), "parts": packed(text), "kind": kind}
 
 
 def known_foreign(content: bytes) -> str | None:
     """Return what a file is that is often sent and not read, and what to do."""
     if content[4:8] == b"ftyp":
-        return _BRANDS.get(content[8:12], "a video. Read videos with: affect-edge analyse-video")
+        return _BRANDS.get(content[8:12], _VIDEO)
     return next((what for start, what in _STARTS.items() if content.startswith(start)), None)
 
 
@@ -97,7 +106,9 @@ class _Reader:
     def read(self, content: bytes) -> dict[str, Any]:
         foreign = known_foreign(content)
         if foreign is not None:
-            raise PictureError(f"{_SHOWN}: is {foreign}")
+            raise PictureError(
+                Message("{shown}: {foreign}", shown=_SHOWN, foreign=Message(foreign))
+            )
         image = decode_picture(io.BytesIO(content), _SHOWN, max_pixels=MAX_PIXELS)
         if self._classifier.output("evidence") is None:
             faces = [describe(reading) for reading in self._recognizer.read_picture(image)]

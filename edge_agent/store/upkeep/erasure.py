@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.replacement import LOGS
 from edge_agent.store.database.salvage_state import Salvage, read_salvages
 from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
@@ -159,7 +160,9 @@ def erase_participant(
         copies += elsewhere
         if rows is None:  # an earlier attempt may have come this far
             if not copies:
-                raise StudyError(f"There is no participant {code!r}; nothing was erased.")
+                raise StudyError(
+                    Message(N_("There is no participant {code!r}; nothing was erased."), code=code)
+                )
             rows = ErasedRows({}, 0, 0, 0, frozenset())
     log.info("a participant was erased")
     changed = (rows.minutes, rows.minutes_removed)
@@ -171,9 +174,15 @@ def _refuse_while_salvaging(path: Path, salvages: Iterable[Salvage]) -> None:
     for salvage in salvages:
         if not salvage.is_done:
             raise StoreError(
-                f"{path}: the rows of {salvage.file} are still being carried over, theirs perhaps "
-                "among them; nothing was erased. Let the agent run, and erase again in some "
-                "minutes: the health page says when it is done."
+                Message(
+                    N_(
+                        "{path}: the rows of {file} are still being carried over, theirs perhaps "
+                        "among them; nothing was erased. Let the agent run, and erase again in "
+                        "some minutes: the health page says when it is done."
+                    ),
+                    path=str(path),
+                    file=salvage.file,
+                )
             )
 
 
@@ -213,9 +222,15 @@ def _empty_log(path: Path, connection: sqlite3.Connection) -> None:
     """
     if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
         raise StoreError(
-            f"{path}: the rows are erased, but another program keeps the file open, and its log "
-            f"{path.name}-wal still holds them. Close what reads it (an export, a database "
-            "browser), then restart the agent and the dashboard: that empties the log."
+            Message(
+                N_(
+                    "{path}: the rows are erased, but another program keeps the file open, and its "
+                    "log {log} still holds them. Close what reads it (an export, a database "
+                    "browser), then restart the agent and the dashboard: that empties the log."
+                ),
+                path=str(path),
+                log=f"{path.name}-wal",
+            )
         )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from edge_agent.core.attributes import AGE_BAND, SEX
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
+from edge_agent.core.texts import N_, Message
 from edge_agent.store.upkeep.rollups_anew import folded_days, make_anew, pruned_minutes
 from edge_agent.store.write.audit.chain import sealed_anew
 from edge_agent.store.write.outbox_losses import ERASED, delete_and_note, is_damaged
@@ -66,8 +67,14 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     for session in sessions:
         if session["ended"] is None:
             raise StudyError(
-                f"Session {session['id']} of {real} is open. End it, or withdraw the consent, "
-                "which ends it."
+                Message(
+                    N_(
+                        "Session {session} of {code} is open. End it, or withdraw the consent, "
+                        "which ends it."
+                    ),
+                    session=session["id"],
+                    code=real,
+                )
             )
     spans = [(session["started"], session["ended"]) for session in sessions]
     texts = frozenset(

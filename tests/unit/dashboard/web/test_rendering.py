@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.languages.written import duration, file_size, words
+from dashboard.languages.figures import file_size
+from dashboard.languages.written import duration, words
 from dashboard.web.rendering import local_time
 
 

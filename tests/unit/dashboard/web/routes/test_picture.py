@@ -106,6 +106,12 @@ def test_what_cannot_be_read_is_told_with_what_to_do(
     assert why in answer.json()["detail"]
 
 
+def test_what_cannot_be_read_is_told_in_the_language_of_the_reader(ada: TestClient) -> None:
+    ada.headers["Accept-Language"] = "de"
+    assert send(ada, HEIC).json()["detail"].startswith("Bild: ist HEIC, was nicht gelesen wird.")
+    assert send(ada, b"").json()["detail"] == "Bild: Die Datei ist leer."
+
+
 def test_too_many_pixels_are_refused_before_they_are_unpacked(ada: TestClient) -> None:
     huge = encoded(Image.new("L", (9000, 9000)))
     assert len(huge) < 200_000
