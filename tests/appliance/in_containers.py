@@ -40,12 +40,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def run(*words: str, check: bool = True, **settings: str) -> str:
+def run(*words: str, check: bool = True, version: str = "latest") -> str:
     """Run a command with the settings of the composition; return what it prints."""
     done = subprocess.run(
         words,
         cwd=ROOT,
-        env={**os.environ, **SETTINGS, **settings},
+        env={**os.environ, **SETTINGS, "AFFECT_EDGE_VERSION": version},
         capture_output=True,
         text=True,
         check=False,
@@ -55,9 +55,10 @@ def run(*words: str, check: bool = True, **settings: str) -> str:
     return done.stdout
 
 
-def compose(*words: str, **settings: str) -> str:
+def compose(*words: str, version: str = "latest") -> None:
     """Run podman-compose on the project's file."""
-    return run("podman-compose", "-p", NAME, "-f", "container/compose.yaml", *words, **settings)
+    file = ("-f", "container/compose.yaml")
+    run("podman-compose", "-p", NAME, *file, *words, version=version)
 
 
 def container(part: str) -> str:
@@ -160,7 +161,7 @@ def test_another_release_takes_over_data_and_password() -> None:
     for image in ("affect-edge", "affect-edge-broker"):
         run("podman", "tag", f"localhost/{image}:latest", f"localhost/{image}:newer")
     words = ("up", "--detach", "--no-build", "--force-recreate")
-    compose(*words, AFFECT_EDGE_VERSION="newer")
+    compose(*words, version="newer")
     wait_until_healthy()
     assert about("agent", "ImageName") == "localhost/affect-edge:newer"
     assert rows() >= before

@@ -32,6 +32,7 @@ PROGRAMS = {
     "make",
     "mosquitto_pub",
     "mosquitto_sub",
+    "pipx",
     "podman",
     "podman-compose",
     "printf",

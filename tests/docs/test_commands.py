@@ -41,6 +41,7 @@ NOT_RUN = {
     "bluetoothctl ": "needs a radio and a cuff",
     "mosquitto_sub ": "listens for ever, with a program that is not part of the project",
     "mosquitto_pub ": "a program that is not part of the project; test_snippets reads its payload",
+    "pipx install ": "installs 435 MB; tests/integration/appliance/test_wheel.py looks into it",
     "podman-compose ": "needs images of minutes; make test-container runs it",
     "podman ": "goes with podman-compose",
     "curl ": "test_requests sends them to a real dashboard",

@@ -29,7 +29,7 @@ LOADED = re.compile(
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    build = ["mkdocs", "build", "--quiet", "--strict", "-f", str(CONFIG), "-d", str(folder)]
+    build = ["mkdocs", "build", "--strict", "-f", str(CONFIG), "-d", str(folder)]
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", *build],
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
@@ -40,7 +40,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert "WARNING" not in done.stderr
     return folder
 
 

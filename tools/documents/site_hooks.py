@@ -39,6 +39,8 @@ FILES = {
 }
 """File that a page links to, or the site needs → its place in the site."""
 PLACES = PAGES | FILES
+FOLDERS = {"docs/models": "models/expression-accurate.md"}
+"""Folder that a page links to → the page that is shown for it."""
 SOURCES = {place: source for source, place in PAGES.items()}
 LINK = re.compile(r"(?P<before>\]\(|^\[[^\]\n]+\]: )(?P<target>[^)\s]+)", re.MULTILINE)
 LIST = re.compile(r"(?:[-*+]|\d+\.) ")
@@ -52,6 +54,8 @@ def place_of(source: str) -> str:
     Raises:
         PluginError: it is not part of the site.
     """
+    if source in FOLDERS:
+        return FOLDERS[source]
     if source.startswith("docs/"):
         return source.removeprefix("docs/")
     if source not in PLACES:

@@ -23,7 +23,6 @@ from click.shell_completion import get_completion_class
 
 from edge_agent import __version__
 from edge_agent.cli import cli
-from edge_agent.cli.app import CONTEXT
 from edge_agent.cli.shell.passed_on import WORDS, PassedOnCommand
 
 FOLDER = WORDS.parent
@@ -106,6 +105,13 @@ def known(name: str, command: click.Command) -> click.Command:
     return whole
 
 
+def context_of(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> click.Context:
+    """Return what click writes a help text from."""
+    return click.Context(command, parent, name, help_option_names=["-h", "--help"])
+
+
 def walk(
     group: click.Group, context: click.Context
 ) -> Iterator[tuple[click.Context, click.Command]]:
@@ -114,7 +120,7 @@ def walk(
         if command.hidden:
             continue
         whole = known(name, command)
-        inner = click.Context(whole, info_name=name, parent=context, **CONTEXT)
+        inner = context_of(whole, name, context)
         if isinstance(whole, click.Group):
             yield from walk(whole, inner)
         else:
@@ -162,7 +168,7 @@ def command_lines(command: click.Command, context: click.Context) -> Iterator[st
 
 def manual() -> str:
     """Return the manual page, for man(1)."""
-    top = click.Context(cli, info_name=NAME, **CONTEXT)
+    top = context_of(cli, NAME)
     lines = [HEAD.format(version=__version__, date=DATE).rstrip("\n")]
     lines += option_lines(cli, top)
     lines.append(".SH COMMANDS")

@@ -34,6 +34,12 @@ def test_it_holds_models_pages_portraits_and_no_weights_for_training(wheel: Path
         r"dashboard/web/templates/live\.html",
         r"dashboard/charts/plotly/.*\.js",
         r"training/recipes/own-faces\.toml",
+        r"dashboard/languages/catalogues/de/marks\.json",
+        r"edge_agent/cli/shell/dashboard_commands\.json",
+        r".*\.data/data/share/man/man1/affect-edge\.1",
+        r".*\.data/data/share/bash-completion/completions/affect-edge",
+        r".*\.data/data/share/zsh/site-functions/_affect-edge",
+        r".*\.data/data/share/fish/vendor_completions\.d/affect-edge\.fish",
     ):
         assert any(re.fullmatch(needed, name) for name in names), needed
     assert [name for name in names if name.endswith(".pt")] == []

@@ -80,16 +80,19 @@ class Beside:
         """Return a sentence for each change that the database does not bear out."""
         evaluators = self._evaluators()
         found = []
+        appeared: set[str] = set()
         for change in changes:
             evaluate = evaluators.get(change.entity)
             if evaluate is None:
                 continue
             self.evaluated += 1
             if change.state == "unavailable":
-                absent = self._without_agent(change.at_ms) or change.at_ms < self._times[0]
+                # an entity is made unavailable, whoever is there
+                absent = self._without_agent(change.at_ms) or change.entity not in appeared
                 fault = "" if absent else "there is an agent"
             else:
                 fault = evaluate(change)
+                appeared.add(change.entity)
             if fault:
                 at = iso_utc(round(change.at_ms))
                 measured = change.attributes.get("measured_at", "")
@@ -116,11 +119,11 @@ class Beside:
     def _without_agent(self, at_ms: float) -> bool:
         return any(one.begin <= at_ms <= one.end for one in self._away)
 
-    def _starting(self, at_ms: float) -> bool:
+    def _starting(self, at_ms: float, within_ms: float = REACH_MS) -> bool:
         """Whether an agent may not know yet what it sees: it has just come."""
         first = self._times[0] if self._times else 0
-        return at_ms <= first + REACH_MS or any(
-            one.begin <= at_ms <= one.end + REACH_MS for one in self._away
+        return at_ms <= first + within_ms or any(
+            one.begin <= at_ms <= one.end + within_ms for one in self._away
         )
 
     def _near(self, at_ms: float) -> list[Frame]:
@@ -206,7 +209,7 @@ class Beside:
 
     def _frames_per_second(self, change: Change) -> str:
         if change.state == "unknown":
-            return "" if self._starting(change.at_ms) else "frames are there"
+            return "" if self._starting(change.at_ms, RATE_MS) else "frames are there"
         recent = [
             one["frames"] / one["window"]["seconds"]
             for end, one in self._summaries
