@@ -170,7 +170,7 @@ class Agent:
             carrier=Carrier(self._rescue),
             alerts=configured_alerts(settings, self._database, live, client),
             streams=configured_streams(settings, self._database),
-            control=configured_control(settings, self._database, self._study),
+            control=configured_control(settings, self._study),
         )
         if self._threads.streams is not None:
             self._dispatcher.listener = self._threads.streams.take

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from statistics import median
@@ -14,6 +15,9 @@ LATE_MS = 10_000.0
 """A message that seems later than this, or earlier at all, tells of a clock that was set."""
 _EARLY_MS = 250.0
 SENDERS = 64
+_ENOUGH = 5
+_MOVED_MS = 5.0
+"""A clock that moved by less is no news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,10 @@ class ClockOffset:
     doubt_ms: float
     messages: int
 
+    def __str__(self) -> str:
+        """Return it for people: ``+1999.0 ms, ± 12.0 ms by 20 messages``."""
+        return f"{self.offset_ms:+.1f} ms, ± {self.doubt_ms:.1f} ms by {self.messages} messages"
+
 
 class SenderClock:
     """Turns the times of one sender into ours.
@@ -47,6 +55,7 @@ class SenderClock:
 
     def __init__(self) -> None:
         self._differences: deque[float] = deque(maxlen=MESSAGES)
+        self._told_ms: float | None = None
 
     @property
     def offset(self) -> ClockOffset | None:
@@ -56,6 +65,19 @@ class SenderClock:
         least = min(self._differences)
         usual = median(self._differences)
         return ClockOffset(least, usual - least, len(self._differences))
+
+    def news(self) -> ClockOffset | None:
+        """Return the estimate when it is worth telling: the first good one, and when it moved."""
+        offset = self.offset
+        if offset is None or offset.messages < _ENOUGH:
+            return None
+        is_known = self._told_ms is not None
+        if is_known and abs(offset.offset_ms - (self._told_ms or 0.0)) <= max(
+            _MOVED_MS, offset.doubt_ms
+        ):
+            return None
+        self._told_ms = offset.offset_ms
+        return offset
 
     def instant(self, sent_ms: float, received: Instant) -> Instant:
         """Return when a message was sent, on our clocks.
@@ -75,15 +97,28 @@ class SenderClock:
 
 
 class SenderClocks:
-    """The clocks of all senders, by name. Forgets the one that was silent longest."""
+    """The clocks of all senders, by name; safe to use from any thread.
+
+    The one that was silent longest is forgotten.
+    """
 
     def __init__(self) -> None:
         self._clocks: OrderedDict[str, SenderClock] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def of(self, sender: str) -> SenderClock:
-        """Return the clock of a sender."""
-        known = self._clocks.pop(sender, None) or SenderClock()
-        self._clocks[sender] = known
-        if len(self._clocks) > SENDERS:
-            self._clocks.popitem(last=False)
-        return known
+    def instant(
+        self, sender: str, sent_ms: float, received: Instant
+    ) -> tuple[Instant, ClockOffset | None]:
+        """Return when a message was sent, and the estimate where it is worth telling.
+
+        Args:
+            sender: whose clock it is.
+            sent_ms: as of ``SenderClock.instant``.
+            received: when it came.
+        """
+        with self._lock:
+            known = self._clocks.pop(sender, None) or SenderClock()
+            self._clocks[sender] = known
+            if len(self._clocks) > SENDERS:
+                self._clocks.popitem(last=False)
+            return known.instant(sent_ms, received), known.news()

@@ -30,7 +30,7 @@ class MarkerStream(Worker):
     """Turns the samples of a stream into orders, each at the time that its stamp says.
 
     The stream may come and go: it is looked for by its name again and again, and a sender that
-    comes back under the same source id is found again by the library. Markers that were sent before
+    comes back under the same source id is known again to the library. Markers that were sent before
     anybody listened are not repeated by it.
 
     Args:
@@ -61,13 +61,13 @@ class MarkerStream(Worker):
     def work(self) -> None:
         """Listen until stopped."""
         while not self.stopping.is_set():
-            found = self._pylsl.resolve_byprop("name", self._name, timeout=_RESOLVE_S)
-            if not found:
+            streams = self._pylsl.resolve_byprop("name", self._name, timeout=_RESOLVE_S)
+            if not streams:
                 continue
-            if len(found) > 1:
-                log.warning("lsl: %d streams are called %s; one is taken", len(found), self._name)
+            if len(streams) > 1:
+                log.warning("lsl: %d streams are called %s; one is taken", len(streams), self._name)
             try:
-                self._listen(self._pylsl.StreamInlet(found[0], recover=True))
+                self._listen(self._pylsl.StreamInlet(streams[0], recover=True))
             except (self._pylsl.LostError, TimeoutError, RuntimeError) as error:
                 log.warning("lsl: the stream %s is lost (%s); it is looked for", self._name, error)
 

@@ -7,17 +7,13 @@ import queue
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.control.orders import EndOrder, MarkerOrder, Order, StartOrder
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.timers import Every
 from edge_agent.core.worker import Worker
-from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
-from edge_agent.store.study.study_rows import insert_audit
 
 log = logging.getLogger(__name__)
 
@@ -62,19 +58,16 @@ class OrderWorker(Worker):
     orders wait, and get the time at which they were given.
 
     Args:
-        study: carries them out.
-        database: its audit trail keeps what is known of the senders' clocks.
+        study: carries them out, and keeps what is known of the senders' clocks.
     """
 
     def __init__(
         self,
         study: Study,
-        database: Path,
         on_death: Callable[[Worker, Exception], None] | None = None,
     ) -> None:
         super().__init__("control", on_death)
         self._study = study
-        self._database = database
         self._queue: queue.Queue[_Waiting | _Clock] = queue.Queue(WAITING)
         self._clocks: dict[str, ClockNote] = {}
         self._full = Quiet()
@@ -124,8 +117,7 @@ class OrderWorker(Worker):
         detail = f"{sender}: {note.offset_s:+.4f} s, ± {note.doubt_s:.4f} s"
         log.info("control: clock of %s", detail)
         try:
-            with write_transaction(self._database) as connection:
-                insert_audit(connection, "agent", "sender_clock", detail, clock.now())
+            self._study.note("agent", "sender_clock", detail)
         except StoreError as error:
             log.warning("control: the clock of %s is not in the audit trail: %s", sender, error)
 

@@ -48,7 +48,7 @@ def configured_streams(settings: Settings, database: Path) -> StreamWorker | Non
     )
 
 
-def configured_control(settings: Settings, database: Path, study: Study) -> list[Worker]:
+def configured_control(settings: Settings, study: Study) -> list[Worker]:
     """Return what listens to other programs and obeys them, not yet started.
 
     Raises:
@@ -57,7 +57,7 @@ def configured_control(settings: Settings, database: Path, study: Study) -> list
     control = settings.control
     if control.lsl_stream is None and control.serial_port is None:
         return []
-    orders = OrderWorker(study, database)
+    orders = OrderWorker(study)
     workers: list[Worker] = [orders]
     if control.lsl_stream is not None:
         workers.append(MarkerStream(control.lsl_stream, orders, control.codes))

@@ -53,8 +53,10 @@ class StreamClock:
         local_clock: ``pylsl.local_clock``, seconds.
 
     Example:
-        >>> stamps = StreamClock(pylsl.local_clock)
-        >>> outlet.push_sample([72.0], stamps.stamp_of(reading.at))
+        Send a reading at its own time::
+
+            stamps = StreamClock(pylsl.local_clock)
+            outlet.push_sample([72.0], stamps.stamp_of(reading.at))
     """
 
     def __init__(self, local_clock: Callable[[], float]) -> None:

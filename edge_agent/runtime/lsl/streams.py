@@ -77,8 +77,10 @@ class Streams:
         ServerError: pylsl or its native library is missing.
 
     Example:
-        >>> streams = Streams(StreamOptions("lab-1"))
-        >>> streams.vital(reading.at, reading.kind, reading.source, reading.value, reading.flags)
+        Send a reading::
+
+            streams = Streams(StreamOptions("lab-1"))
+            streams.vital(at, VitalKind.HEART_RATE, "ble:…", 72.0, frozenset())
     """
 
     def __init__(self, options: StreamOptions) -> None:

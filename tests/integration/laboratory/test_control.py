@@ -62,7 +62,7 @@ def running(*workers: Worker) -> Iterator[None]:
 
 @pytest.fixture
 def orders(database: Path) -> OrderWorker:
-    return OrderWorker(Study(database), database)
+    return OrderWorker(Study(database))
 
 
 def markers(database: Path) -> list[tuple[str, str]]:

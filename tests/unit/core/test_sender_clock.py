@@ -39,8 +39,23 @@ def test_a_clock_that_was_set_is_noticed() -> None:
 
 def test_only_so_many_senders_are_remembered() -> None:
     clocks = SenderClocks()
-    first = clocks.of("first")
-    assert clocks.of("first") is first
+    clocks.instant("first", 0.0, Instant(1_000, 0))
+    late = Instant(2_500, 0)
+    assert clocks.instant("first", 1_000.0, late)[0].boot_ms == 2_000
     for number in range(SENDERS):
-        clocks.of(f"sender {number}")
-    assert clocks.of("first") is not first
+        clocks.instant(f"sender {number}", 0.0, late)
+    assert clocks.instant("first", 1_000.0, late)[0] == late
+
+
+def test_the_offset_is_told_once_and_again_when_it_moved() -> None:
+    clocks = SenderClocks()
+
+    def told(ahead_ms: int) -> list[float]:
+        every = [
+            clocks.instant("lab", 100.0 * n, Instant(100 * n + ahead_ms, 0))[1] for n in range(20)
+        ]
+        return [offset.offset_ms for offset in every if offset is not None]
+
+    assert told(2_000) == [2_000]
+    assert told(2_000) == []
+    assert told(1_000) == [1_000]
