@@ -18,9 +18,10 @@ keeps configuration and data.
   --port N           port of the dashboard (default: 8080)
   --camera WHAT      auto (default), picamera2, a device such as /dev/video0, an rtsp:// address, a folder of pictures
   --no-broker        install no MQTT broker
-  --with PARTS       add optional parts, separated by commas: lsl (live streams for Lab Streaming Layer),
-                     parquet, xlsx, sav (exports as Parquet files, for Excel, for SPSS), alerts (alerts by e-mail, ntfy,
-                     webhook), fit (importing FIT files of sports watches); they stay until --with names others, or none
+  --with PARTS       add optional parts, separated by commas: lsl (live streams for Lab Streaming Layer), parquet, xlsx, sav,
+                     edf (exports as Parquet files, for Excel, for SPSS, as EDF+), alerts (alerts by e-mail, ntfy, webhook),
+                     serial (markers from a serial port), fit (importing FIT files of sports watches); they stay until --with
+                     names others, or none
   --offline WHEELS   take Python packages from this folder instead of the network
   --unpinned         where this release pins no packages for this machine and Python: take the newest that fit, unchecked
   --uninstall        remove services and program; configuration and data stay
@@ -46,7 +47,7 @@ needed_mb=1500 needed_var_mb=300 memory_mb=700 written_in=2026
 apt_waits=(-o DPkg::Lock::Timeout=120) # for whoever installs at the same time, seconds
 
 yes=no dry=no network=yes broker=yes purge=no action=install port="" camera="" wheels="" unpinned=no
-known_parts=(lsl parquet alerts xlsx sav fit) with="" parts=""
+known_parts=(lsl parquet alerts xlsx sav edf serial fit) with="" parts=""
 [ ! -d "$here/wheels" ] || wheels=$here/wheels
 step=checking
 undo=() # what takes back the steps done so far, newest last
@@ -291,6 +292,7 @@ make_user() {
   fi
   # Who may talk to Bluetooth sensors; the group comes with bluez.
   if getent group bluetooth >/dev/null; then usermod --append --groups bluetooth affect-edge; fi
+  if [[ ",$parts," == *,serial,* ]]; then usermod --append --groups dialout affect-edge; fi
 }
 
 # Prints the folder of the release; builds it unless it is there with the same content.

@@ -76,6 +76,13 @@ class NewMarker(ApiModel):
     session: int | None = Field(
         None, ge=0, description="Session that it is for, even if that has ended; null: the open one"
     )
+    sent_ms: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="Instead of at: when it happened by the program's own clock, milliseconds "
+        "since whenever it likes. The way of the request is taken off by it",
+    )
+    sender: str = Field("", max_length=80, description="Whose clock sent_ms is")
 
 
 class EndedSession(ApiModel):

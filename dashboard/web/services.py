@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -24,6 +24,7 @@ from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.once import Once
 from dashboard.web.preview.relay import Previews
 from dashboard.web.settings import DashboardOptions
+from edge_agent.core.control.sender_clock import SenderClocks
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 
@@ -51,6 +52,7 @@ class Services:
         first_steps: how far who set the appliance up is.
         alerts: those that stand, and the watch over the agent.
         once: does what is handed in twice once.
+        sender_clocks: how the clocks of programs that set markers stand.
         stopping: set when the dashboard should end, so that open event streams close.
     """
 
@@ -73,6 +75,7 @@ class Services:
     alerts: DashboardAlerts
     once: Once
     stopping: asyncio.Event
+    sender_clocks: SenderClocks = field(default_factory=SenderClocks)
 
 
 def services(request: Request) -> Services:

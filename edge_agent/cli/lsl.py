@@ -24,9 +24,19 @@ def lsl(config: Path | None, data: Path | None) -> None:
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
     from edge_agent.runtime.live_feed import SOCKET_NAME, live_messages
-    from edge_agent.runtime.lsl import Streams
+    from edge_agent.runtime.lsl.feed import FeedReader
+    from edge_agent.runtime.lsl.streams import StreamOptions, Streams
 
-    streams = Streams(settings.device.name)
+    if settings.lsl.enabled:
+        raise click.UsageError(
+            "The agent offers its streams itself, for enabled = true stands in [lsl]. Leave this "
+            "command out, or set it to false."
+        )
+    lsl = settings.lsl
+    options = StreamOptions(settings.device.name, simulated=lsl.simulated, estimated=lsl.estimated)
+    streams = Streams(options)
+    streams.offer_expression(settings.camera.source == "demo")
+    reader = FeedReader(streams)
     click.echo(
         "Streams are offered, readable for everybody in this network. Stop with Ctrl-C.", err=True
     )
@@ -41,7 +51,7 @@ def lsl(config: Path | None, data: Path | None) -> None:
             async for message in messages:
                 if message["type"] == "agent":
                     click.echo(f"The agent is {message['state']}.", err=True)
-                streams.take(message)
+                reader.take(message)
 
     with suppress(asyncio.CancelledError):
         asyncio.run(pass_on())

@@ -20,6 +20,8 @@ from edge_agent.config.capture import CaptureSettings
 from edge_agent.config.dashboard import DashboardSettings
 from edge_agent.config.data import DataSettings
 from edge_agent.config.device import DeviceSettings
+from edge_agent.config.laboratory.control import ControlSettings
+from edge_agent.config.laboratory.lsl import LslSettings
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.config.record import RecordSettings
 from edge_agent.config.summary import SummarySettings
@@ -52,6 +54,8 @@ class Settings(BaseSettings):
     vitals: VitalsSettings = VitalsSettings()
     summary: SummarySettings = SummarySettings()
     mqtt: MqttSettings = MqttSettings()
+    lsl: LslSettings = LslSettings()
+    control: ControlSettings = ControlSettings()
     dashboard: DashboardSettings = DashboardSettings()
     alerts: AlertSettings = AlertSettings()
 

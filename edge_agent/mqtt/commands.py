@@ -9,7 +9,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from edge_agent.core import clock
-from edge_agent.core.clock import iso_utc
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.control.sender_clock import ClockOffset, SenderClocks
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.mqtt.payloads.incoming import CommandRejectedPayload, MarkerCommand, SessionCommand
@@ -28,18 +29,22 @@ class Commands:
     Args:
         start: opens a session, given participant, purpose, name and setting.
         end: closes the open one.
-        mark: sets a marker in it.
+        mark: sets a marker in it, at an instant; ``None`` is now.
+        on_clock: is told how a sender's clock stands, when it is news.
     """
 
     def __init__(
         self,
         start: Callable[[str, Purpose, str, SessionSetting], object],
         end: Callable[[], object],
-        mark: Callable[[MarkerKind, str], object],
+        mark: Callable[[MarkerKind, str, Instant | None], object],
+        on_clock: Callable[[str, ClockOffset], None] = lambda _sender, _offset: None,
     ) -> None:
         self._start = start
         self._end = end
         self._mark = mark
+        self._on_clock = on_clock
+        self._clocks = SenderClocks()
 
     def session(self, payload: bytes, retained: bool) -> CommandRejectedPayload | None:
         """Open or close a session; return the report of a refusal, or ``None``."""
@@ -58,7 +63,13 @@ class Commands:
             self._start(command.participant, command.purpose, command.name, command.setting)
 
     def _do_marker(self, command: MarkerCommand) -> None:
-        self._mark(command.kind, command.label)
+        if command.sent_ms is None:
+            self._mark(command.kind, command.label, None)
+            return
+        at, offset = self._clocks.instant(command.sender, command.sent_ms, clock.now())
+        self._mark(command.kind, command.label, at)
+        if offset is not None:
+            self._on_clock(f"mqtt:{command.sender}", offset)
 
 
 def _obey(

@@ -25,6 +25,7 @@ from edge_agent.core.timers import Every
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.topics import Topics
+from edge_agent.runtime.control.setup import configured_control, configured_streams
 from edge_agent.runtime.dispatcher import EventDispatcher
 from edge_agent.runtime.factories import (
     camera_factory,
@@ -97,7 +98,7 @@ class Agent:
         MqttError: the broker's settings cannot work.
         DataFileError: the recording to be replayed cannot be read.
         VitalsError: sensors are configured, but the Bluetooth library is not installed.
-        ServerError: the live feed cannot listen.
+        ServerError: the live feed cannot listen, or a library of streams or ports is missing.
 
     Example:
         Run until a signal comes, and end the process with the agent's exit code::
@@ -176,7 +177,11 @@ class Agent:
             carrier=Carrier(self._rescue),
             alerts=configured_alerts(settings, self._database, live, client),
             preview=preview,
+            streams=configured_streams(settings, self._database),
+            control=configured_control(settings, self._study),
         )
+        if self._threads.streams is not None:
+            self._dispatcher.listener = self._threads.streams.take
         self._figures = FigureReader(self._threads, self._governor, latest_frame, ingest)
         recorder.submit(ClockCheck(clock.now(), is_start=True))
         for card in recognizer.models:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Recognition
@@ -52,6 +53,8 @@ class EventDispatcher:
         self._home = home
         self._lock = threading.Lock()
         self._last_label: str | None = None
+        self.listener: Callable[[Recognition | VitalReading], None] | None = None
+        """Is given each recognition, and each reading of now, as well."""
 
     def recognition(self, seen: Recognition) -> None:
         """Pass on the recognition of one frame."""
@@ -61,6 +64,8 @@ class EventDispatcher:
             self._window.add_recognition(seen)
         if self._home is not None:
             self._home.see(seen)
+        if self.listener is not None:
+            self.listener(seen)
         if self._client is None:
             return
         payload = emotion_payload(seen, simulated=self._simulated)
@@ -81,6 +86,8 @@ class EventDispatcher:
             self._window.add_vital(reading)
         if self._home is not None:
             self._home.add_vital(reading)
+        if self.listener is not None:
+            self.listener(reading)
         if self._client is not None:
             self._client.publish_vital(vital_payload(reading))
 

@@ -13,6 +13,7 @@ from edge_agent.alerts.worker import agent_workers
 from edge_agent.config import MqttSettings, Settings
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.control.sender_clock import ClockOffset
 from edge_agent.core.errors import StoreError
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.broker import Broker, read_password
@@ -171,6 +172,15 @@ def _take_readings(ingest: VitalIngest, payload: bytes, retained: bool) -> Rejec
     return rejected_payload(clock.now().wall_ms, verdict.digest, verdict.taken, refused)
 
 
+def _note_clock(study: Study, sender: str, offset: ClockOffset) -> None:
+    """Keep how a sender's clock stands in the audit trail."""
+    log.info("control: clock of %s: %s", sender, offset)
+    try:
+        study.note("agent", "sender_clock", f"{sender}: {offset}")
+    except StoreError as error:
+        log.warning("control: the clock of %s is not in the audit trail: %s", sender, error)
+
+
 def _commands(settings: Settings, study: Study) -> list[Subscription]:
     """Return the subscriptions to commands, where the configuration allows them."""
     if not settings.mqtt.commands:
@@ -181,6 +191,7 @@ def _commands(settings: Settings, study: Study) -> list[Subscription]:
         ),
         study.end_session,
         study.add_marker,
+        partial(_note_clock, study),
     )
     return [
         Subscription(Topics.COMMAND_SESSION, commands.session, Topics.COMMAND_REJECTED),

@@ -16,6 +16,7 @@ from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.runtime.lsl.worker import StreamWorker
 from edge_agent.runtime.preview.server import PreviewServer
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.upkeep.budget import Space
@@ -46,6 +47,8 @@ class AgentThreads:
         carrier: carries over the timeline of a damaged database.
         alerts: evaluate and send alerts.
         preview: shows the camera's picture to administrators; ``None`` where nobody may see it.
+        streams: offers streams of the Lab Streaming Layer; ``None`` where they are off.
+        control: listen to other programs, and do what they ask for.
     """
 
     capture: CaptureWorker
@@ -57,6 +60,8 @@ class AgentThreads:
     carrier: Carrier
     alerts: Sequence[Worker] = ()
     preview: PreviewServer | None = None
+    streams: StreamWorker | None = None
+    control: Sequence[Worker] = ()
 
     def start(self, on_death: Callable[[Worker, Exception], None]) -> None:
         """Start every thread, first those that others hand something to.
@@ -64,13 +69,13 @@ class AgentThreads:
         Args:
             on_death: called in a thread that died, with it and its error.
         """
-        for worker in (*self._outputs, *self.vitals, self.vision, self.capture):
+        for worker in (*self._outputs, *self.control, *self.vitals, self.vision, self.capture):
             worker.on_death = on_death
             worker.start()
 
     def stop_sources(self) -> None:
         """End capture, vitals and vision, so that nothing new comes; wait for each a second."""
-        sources: list[Worker] = [self.capture, *self.vitals, self.vision]
+        sources: list[Worker] = [self.capture, *self.vitals, self.vision, *self.control]
         for worker in sources:
             worker.stop()
         for worker in sources:
@@ -90,8 +95,9 @@ class AgentThreads:
 
     @property
     def _outputs(self) -> list[Worker]:
-        workers = [self.live, self.recorder, self.carrier, *self.alerts]
-        return [*workers, *(one for one in (self.client, self.preview) if one is not None)]
+        maybe = (self.streams, self.client, self.preview)
+        workers: list[Worker] = [self.live, self.recorder, self.carrier, *self.alerts]
+        return [*workers, *(worker for worker in maybe if worker is not None)]
 
 
 class FigureReader:

@@ -168,12 +168,21 @@ def end_session(
     responses=_CONFLICT,
     dependencies=[needs(Permission.RUN)],
 )
-def add_marker(new: NewMarker, study: StudyDep) -> SessionState:
-    """Add a marker to the open session: now, or at the time at which it was pressed.
+def add_marker(
+    new: NewMarker, study: StudyDep, account: AccountDep, services: ServicesDep
+) -> SessionState:
+    """Add a marker to the open session: now, at the time at which it was pressed, or when the
+    program's own clock says.
 
     ``stimulus_start`` opens the condition that it names.
     """
-    if new.at is None:
+    if new.at is None and new.sent_ms is not None:
+        who = f"{account.name}:{new.sender}"
+        at, offset = services.sender_clocks.instant(who, new.sent_ms, clock.now())
+        study.add_marker(new.kind, new.label, at)
+        if offset is not None:
+            services.accounts.record(account.name, "sender_clock", f"http:{new.sender}: {offset}")
+    elif new.at is None:
         study.add_marker(new.kind, new.label)
     else:
         study.add_pressed_marker(PastMarker(new.at, new.kind, new.label, new.session))

@@ -93,7 +93,7 @@ class SessionCommand(Part):
 
 
 class MarkerCommand(Part):
-    """Sets a marker in the open session, now."""
+    """Sets a marker in the open session: now, or when the sender's clock says."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"kind": "stimulus_start", "label": "anger"}]}
@@ -102,6 +102,17 @@ class MarkerCommand(Part):
     kind: MarkerKind
     label: str = Field(
         "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
+    )
+    sent_ms: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="When it happened, by the sender's own clock, milliseconds since whenever it "
+        "likes: the way of the message is taken off by it; null: when it arrives",
+    )
+    sender: str = Field(
+        "",
+        max_length=80,
+        description="Whose clock that is; programs with clocks of their own differ",
     )
 
 

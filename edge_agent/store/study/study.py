@@ -253,6 +253,11 @@ class Study:
             marker = insert_marker(connection, session, pressed.kind, pressed.label, at)
             enqueue_session_event(connection, "marker", session, at, marker, self._outbox_rows)
 
+    def note(self, actor: str, action: str, detail: str) -> None:
+        """Write a line of the audit trail."""
+        with write_transaction(self._path) as connection:
+            insert_audit(connection, actor, action, detail, clock.now())
+
     def open_session(self) -> Session | None:
         """Return the session that is open now, or ``None``."""
         with read_transaction(self._path) as connection:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.config import load_settings
+from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import ConfigError, StudyError
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.mqtt.commands import COMMAND_BYTES, Commands
@@ -20,7 +21,11 @@ class Done:
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
-        self.commands = Commands(self.start, self.end, self.mark)
+        self.times: list[Instant | None] = []
+        self.clocks: list[str] = []
+        self.commands = Commands(
+            self.start, self.end, self.mark, lambda sender, _offset: self.clocks.append(sender)
+        )
 
     def start(self, participant: str, purpose: Purpose, name: str, setting: SessionSetting) -> None:
         self.calls.append(("start", participant, purpose, name, setting))
@@ -28,8 +33,9 @@ class Done:
     def end(self) -> None:
         raise StudyError("No session is open. Start one first.")
 
-    def mark(self, kind: MarkerKind, label: str) -> None:
+    def mark(self, kind: MarkerKind, label: str, at: Instant | None) -> None:
         self.calls.append(("mark", kind, label))
+        self.times.append(at)
 
 
 def test_sessions_and_markers_are_commanded() -> None:
@@ -49,6 +55,21 @@ def test_sessions_and_markers_are_commanded() -> None:
         ("mark", MarkerKind.STIMULUS_START, "anger"),
         ("mark", MarkerKind.STIMULUS_END, ""),
     ]
+
+
+def test_markers_are_as_far_apart_as_the_senders_clock_says() -> None:
+    done = Done()
+    first = now()
+    for number in range(6):
+        marker = {"kind": "note", "label": "x", "sent_ms": 7_000 + number, "sender": "lab"}
+        assert done.commands.marker(json.dumps(marker).encode(), False) is None
+    times = [at.boot_ms for at in done.times if at is not None]
+    assert times[0] >= first.boot_ms
+    assert times == sorted(times)
+    assert times[-1] <= now().boot_ms
+    assert done.clocks == ["mqtt:lab"]
+    endless = b'{"kind": "note", "label": "x", "sent_ms": 1e999}'
+    assert done.commands.marker(endless, False) is not None
 
 
 @pytest.mark.parametrize(

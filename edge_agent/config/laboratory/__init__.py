@@ -1,0 +1,1 @@
+"""The sections about other programs of a laboratory: ``[lsl]`` and ``[control]``."""

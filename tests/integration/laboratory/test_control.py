@@ -1,0 +1,257 @@
+"""Programs and devices set markers and run sessions: a stream of markers, a serial port."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.core import clock
+from edge_agent.core.worker import Worker
+from edge_agent.runtime.control.marker_stream import MarkerStream
+from edge_agent.runtime.control.orders import OrderWorker
+from edge_agent.runtime.control.serial_codes import MOST_PER_SECOND, SerialCodes
+from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.study.study import Study
+from tests.support.timeline import query, wait_for
+
+pylsl: Any = pytest.importorskip("pylsl", reason="pylsl is not installed", exc_type=ImportError)
+pytest.importorskip("serial", reason="pyserial is not installed")
+
+CODES = {
+    1: "stimulus_start/anger",
+    2: "stimulus_end",
+    9: "note/button",
+    10: "session_start/P01/research/laboratory/films",
+    11: "session_end",
+}
+WITHIN_MS = 5
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "affect-edge.db"
+    migrate(path)
+    study = Study(path)
+    study.create_participant("P01")
+    study.give_consent("P01", "1")
+    return path
+
+
+@contextmanager
+def running(*workers: Worker) -> Iterator[None]:
+    """The workers, until the block ends."""
+    for worker in workers:
+        worker.start()
+    try:
+        yield
+    finally:
+        for worker in reversed(workers):
+            worker.stop()
+        for worker in reversed(workers):
+            assert worker.join(10)
+            assert worker.error is None
+
+
+@pytest.fixture
+def orders(database: Path) -> OrderWorker:
+    return OrderWorker(Study(database))
+
+
+def markers(database: Path) -> list[tuple[str, str]]:
+    return [
+        (row[0], row[1]) for row in query(database, "SELECT kind, label FROM marker ORDER BY id")
+    ]
+
+
+def marker_count(database: Path, number: int) -> Callable[[], bool]:
+    return lambda: len(markers(database)) >= number
+
+
+def ended_sessions(database: Path, number: int) -> Callable[[], bool]:
+    ended = "SELECT count(*) FROM session WHERE ended IS NOT NULL"
+    return lambda: bool(query(database, ended)[0][0] >= number)
+
+
+def sender(name: str, source_id: str) -> Any:
+    """An outlet of a program that runs an experiment."""
+    info = pylsl.StreamInfo(name, "Markers", 1, pylsl.IRREGULAR_RATE, pylsl.cf_string, source_id)
+    return pylsl.StreamOutlet(info)
+
+
+def listening(outlet: Any) -> None:
+    """Return once somebody reads the stream."""
+    wait_for(outlet.have_consumers, 20)
+
+
+def test_a_stream_of_markers_runs_a_session_with_its_own_times(
+    database: Path, orders: OrderWorker, tmp_path: Path
+) -> None:
+    name = f"Experiment {tmp_path.stat().st_ino}"
+    outlet = sender(name, f"psychopy-{name}")
+    with running(orders, MarkerStream(name, orders, CODES)):
+        listening(outlet)
+        shift_s = pylsl.local_clock() - clock.boot_seconds()
+        stamps = [pylsl.local_clock() - 3 + number / 2 for number in range(6)]
+        texts = [
+            "session_start/P01/research/laboratory/films",
+            "stimulus_start/joy",
+            "2",
+            "99",
+            "a cough",
+            "session_end",
+        ]
+        for text, stamp in zip(texts, stamps, strict=True):
+            outlet.push_sample([text], stamp)  # three seconds late, with their own times
+        wait_for(ended_sessions(database, 1), 20)
+    assert markers(database) == [
+        ("stimulus_start", "joy"),
+        ("stimulus_end", "joy"),
+        ("note", "a cough"),
+    ]
+    times = [row[0] for row in query(database, "SELECT boot_ms FROM marker ORDER BY id")]
+    expected = [1000 * (stamps[place] - shift_s) for place in (1, 2, 4)]
+    assert times == pytest.approx(expected, abs=WITHIN_MS)
+    clocks = query(database, "SELECT detail FROM audit WHERE action = 'sender_clock'")
+    assert clocks[0][0].startswith(f"lsl:{name}: ")
+
+
+def test_a_stream_that_goes_and_comes_again_is_heard_again(
+    database: Path, orders: OrderWorker, tmp_path: Path
+) -> None:
+    name = f"Experiment {tmp_path.stat().st_ino}"
+    with running(orders, MarkerStream(name, orders, {})):
+        for turn in range(2):
+            outlet = sender(name, f"psychopy-{name}")
+            listening(outlet)
+            outlet.push_sample([f"session_start/P01/research//run {turn}"])
+            outlet.push_sample(["session_end"])
+            wait_for(ended_sessions(database, turn + 1), 20)
+            del outlet
+    assert [row[0] for row in query(database, "SELECT name FROM session")] == ["run 0", "run 1"]
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """A serial line: the device's end, and the port that the agent opens."""
+    device, port = os.openpty()
+    tty.setraw(port)
+    link = tmp_path / "ttyTEST"
+    link.symlink_to(os.ttyname(port))
+    yield device, link
+    for end in (device, port):
+        try:
+            os.close(end)
+        except OSError:
+            continue
+
+
+def is_open(link: Path, said: Callable[[], str]) -> Callable[[], bool]:
+    return lambda: f"{link}: listening" in said()
+
+
+def test_bytes_of_a_serial_port_run_a_session(
+    database: Path,
+    orders: OrderWorker,
+    line: tuple[int, Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    device, link = line
+    with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
+        wait_for(is_open(link, lambda: caplog.text), 10)
+        begun_ms = clock.now().boot_ms
+        # garbage, and the zeros to which a line of codes returns
+        os.write(device, bytes([10, 0, 77, 255, 0, 1, 0]))
+        wait_for(marker_count(database, 1), 10)
+        os.write(device, bytes([2, 0, 11]))
+        wait_for(ended_sessions(database, 1), 10)
+    assert markers(database) == [("stimulus_start", "anger"), ("stimulus_end", "anger")]
+    at_ms = query(database, "SELECT boot_ms FROM marker ORDER BY id")[0][0]
+    assert 0 <= at_ms - begun_ms <= 100
+    assert "the byte 77 is not in [control.codes]" in caplog.text
+
+
+def test_a_flood_is_cut_off_and_said(
+    database: Path,
+    orders: OrderWorker,
+    line: tuple[int, Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    device, link = line
+    with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
+        wait_for(is_open(link, lambda: caplog.text), 10)
+        os.write(device, bytes([10]))
+        wait_for(lambda: bool(query(database, "SELECT 1 FROM session")), 10)
+        os.write(device, bytes([9] * 3000))
+        wait_for(marker_count(database, MOST_PER_SECOND - 1), 30)
+        wait_for(lambda: "more than 100 codes in a second" in caplog.text, 10)
+    assert MOST_PER_SECOND - 1 <= len(markers(database)) <= 3 * MOST_PER_SECOND
+
+
+def test_a_port_that_is_unplugged_is_opened_again(
+    database: Path,
+    orders: OrderWorker,
+    line: tuple[int, Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    device, link = line
+    with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
+        wait_for(is_open(link, lambda: caplog.text), 10)
+        os.write(device, bytes([10]))
+        wait_for(lambda: bool(query(database, "SELECT 1 FROM session")), 10)
+        os.close(device)
+        link.unlink()
+        wait_for(lambda: "It is opened again when it is there" in caplog.text, 10)
+        caplog.clear()
+        other, port = os.openpty()
+        tty.setraw(port)
+        link.symlink_to(os.ttyname(port))
+        wait_for(is_open(link, lambda: caplog.text), 20)
+        os.write(other, bytes([9]))
+        wait_for(marker_count(database, 1), 10)
+        os.close(other)
+        os.close(port)
+    assert markers(database) == [("note", "button")]
+
+
+def test_orders_wait_while_the_database_is_busy_and_keep_their_times(
+    database: Path, orders: OrderWorker, line: tuple[int, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    device, link = line
+    with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
+        wait_for(is_open(link, lambda: caplog.text), 10)
+        os.write(device, bytes([10]))
+        wait_for(lambda: bool(query(database, "SELECT 1 FROM session")), 10)
+        with write_transaction(database):
+            begun_ms = clock.now().boot_ms
+            os.write(device, bytes([9, 9]))
+            wait_for(lambda: "an order of serial:" in caplog.text, 20)
+        wait_for(marker_count(database, 2), 20)
+    times = [row[0] for row in query(database, "SELECT boot_ms FROM marker")]
+    assert all(0 <= at_ms - begun_ms <= 100 for at_ms in times)
+
+
+def test_a_program_that_writes_to_a_serial_port_marks(
+    database: Path, orders: OrderWorker, line: tuple[int, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As E-Prime does it: a process of its own opens the port and writes one byte an event."""
+    caplog.set_level("INFO")
+    device, link = line
+    program = f"import os, sys; os.write({device}, bytes(map(int, sys.argv[1:])))"
+    with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
+        wait_for(is_open(link, lambda: caplog.text), 10)
+        for code in ("10", "1", "2", "11"):
+            subprocess.run([sys.executable, "-c", program, code], check=True, pass_fds=[device])
+        wait_for(ended_sessions(database, 1), 10)
+    assert [kind for kind, _ in markers(database)] == ["stimulus_start", "stimulus_end"]

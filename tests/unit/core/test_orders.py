@@ -1,0 +1,45 @@
+"""Texts of programs that run an experiment, and what they ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_agent.core.control.orders import EndOrder, MarkerOrder, Order, StartOrder, read_order
+from edge_agent.core.errors import StudyError
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("stimulus_start/anger", MarkerOrder(MarkerKind.STIMULUS_START, "anger")),
+        (" Stimulus_Start / anger/high ", MarkerOrder(MarkerKind.STIMULUS_START, "anger/high")),
+        ("stimulus_end", MarkerOrder(MarkerKind.STIMULUS_END)),
+        ("baseline", MarkerOrder(MarkerKind.BASELINE)),
+        ("cough", MarkerOrder(MarkerKind.NOTE, "cough")),
+        ("session_end", EndOrder()),
+        ("session_start/P01/research", StartOrder("P01", Purpose.RESEARCH)),
+        (
+            "session_start/P01/Research/laboratory/films/1",
+            StartOrder("P01", Purpose.RESEARCH, SessionSetting.LABORATORY, "films/1"),
+        ),
+    ],
+)
+def test_a_text_asks_for(text: str, order: Order) -> None:
+    assert read_order(text) == order
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("  ", "An empty text is no marker"),
+        ("session_start/P01", "names participant and purpose"),
+        ("session_start//research", "names participant and purpose"),
+        ("session_start/P01/fun", "'fun' is no purpose. Allowed: research"),
+        ("session_start/P01/research/moon", "'moon' is no setting. Allowed: home"),
+        ("x" * 81, "has 81 signs"),
+    ],
+)
+def test_a_text_that_says_too_little_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(StudyError, match=reason):
+        read_order(text)

@@ -1,0 +1,171 @@
+"""EDF+ files hold what the database holds, as two readers of others see them."""
+
+from __future__ import annotations
+
+import math
+import resource
+from pathlib import Path
+from typing import Any
+
+import edfio
+import numpy as np
+import pyedflib
+import pytest
+
+from edge_agent.core.errors import StoreError
+from edge_agent.core.gaps import Gap
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.export.formats.edf import FORMAT as EDF
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.timeline import write_gap
+from tests.support.timeline import database, instant, query, reading
+
+LONG = "Größe 1: a condition of 79 signs that a writer which stops at forty had cut off"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A session of 100 s: a strap with a hole, its beats, a cuff, a reading without contact."""
+    readings = [
+        reading(100.4 + s, 60 + s / 7, source="strap") for s in range(90) if not 30 <= s < 45
+    ]
+    readings += [
+        reading(100.1 + 0.83 * n, 0.8 + n / 1000, kind=VitalKind.RR_INTERVAL, source="strap")
+        for n in range(100)
+    ]
+    readings += [
+        reading(150, 121.5, kind=VitalKind.SYSTOLIC, source="cuff"),
+        reading(160.25, 12, source="strap", flags=[VitalFlag.OUT_OF_RANGE]),
+        reading(161, math.inf, source="broken"),
+        reading(50, 71, source="strap"),
+    ]
+    made = database(tmp_path / "data", [], readings)
+    study = Study(made)
+    study.create_participant("P01")
+    study.give_consent("P01", "v1")
+    study.start_session("P01", Purpose.RESEARCH, "films", at=instant(100))
+    study.add_marker(MarkerKind.STIMULUS_START, LONG, at=instant(120.123))
+    study.add_marker(MarkerKind.STIMULUS_END, "", at=instant(140.5))
+    study.add_marker(MarkerKind.NOTE, "a second note", at=instant(141))
+    study.end_session(at=instant(200))
+    with write_transaction(made) as connection:
+        write_gap(connection, Gap("strap", instant(130.4), instant(145.4), "disconnected"), None)
+    return made
+
+
+def _written(path: Path, out: Path) -> Path:
+    EDF.export(path, out)
+    return out / "session-1.edf"
+
+
+def test_two_readers_see_the_signals_of_the_database(path: Path, tmp_path: Path) -> None:
+    file = _written(path, tmp_path / "edf")
+    theirs = edfio.read_edf(file)
+    with pyedflib.EdfReader(str(file)) as reader:
+        assert reader.getSignalLabels() == ["HR", "RR"]
+        assert [reader.getPhysicalDimension(n) for n in (0, 1)] == ["/min", "s"]
+        assert list(reader.getSampleFrequencies()) == [1, 4]
+        assert (reader.getPatientCode(), reader.getPatientName()) == ("P01", "X")
+        signals = [reader.readSignal(n) for n in (0, 1)]
+        began = reader.getStartdatetime()
+    assert (
+        f"{began:%Y-%m-%dT%H:%M:%S}"
+        == query(
+            path, "SELECT strftime('%Y-%m-%dT%H:%M:%S', started / 1000, 'unixepoch') FROM session"
+        )[0][0]
+    )
+    for number, (signal, kind) in enumerate(
+        zip(signals, ("heart_rate", "rr_interval"), strict=True)
+    ):
+        assert theirs.signals[number].data == pytest.approx(signal, abs=1e-9)
+        rows = query(
+            path,
+            "SELECT at - (SELECT started FROM session), value FROM vital WHERE kind = ? AND "
+            "source = 'strap' AND flags = '' AND at >= (SELECT started FROM session) ORDER BY at",
+            kind,
+        )
+        rate = len(signal) // 100
+        assert signal == pytest.approx(
+            _expected(rows, 100, rate), abs=0.004 if number == 0 else 5e-5
+        )
+
+
+def _expected(rows: list[tuple[Any, ...]], seconds: int, rate: int) -> Any:
+    """The newest reading at each sample, by the plainest way there is; 0 after five seconds."""
+    samples = []
+    for place in range(seconds * rate):
+        at_ms = 1000 * place / rate
+        before = [(ms, value) for ms, value in rows if ms <= at_ms and at_ms - ms < 5000]
+        samples.append(before[-1][1] if before else 0.0)
+    return np.asarray(samples)
+
+
+def test_beats_pressures_markers_and_gaps_are_annotations_at_their_own_times(
+    path: Path, tmp_path: Path
+) -> None:
+    file = _written(path, tmp_path / "edf")
+    with pyedflib.EdfReader(str(file)) as reader:
+        onsets, lengths, texts = reader.readAnnotations()
+    told = list(zip(onsets.tolist(), lengths.tolist(), texts.tolist(), strict=True))
+    ours = [(note.onset, note.duration, note.text) for note in edfio.read_edf(file).annotations]
+    assert [text for _, _, text in ours] == [text for _, _, text in told]
+    start = query(path, "SELECT started FROM session")[0][0]
+    beats = query(path, "SELECT at, value FROM vital WHERE kind = 'rr_interval' ORDER BY at")
+    assert [
+        (round(start + 1000 * onset), float(text.split("=")[1].split()[0]))
+        for onset, _, text in told
+        if text.startswith("rr_interval=")
+    ] == beats
+    assert (50.0, -1.0, "systolic=121.5 mm[Hg] cuff") in told
+    assert (60.25, -1.0, "heart_rate=12.0 /min strap [out_of_range]") in told
+    assert (20.123, 20.377, f"stimulus: {LONG}") in told
+    assert (41.0, -1.0, "note: a second note") in told
+    assert (30.4, 15.0, "gap: strap disconnected") in told
+    assert (0.0, -1.0, "session_start: 1") in told
+    assert (100.0, -1.0, "session_end: 1") in told
+    holes = [(onset, length) for onset, length, text in told if text == "no value: HR"]
+    assert holes == [(0.0, 1.0), (35.0, 11.0), (95.0, 5.0)]
+
+
+def test_a_session_without_readings_is_a_file_of_annotations(tmp_path: Path) -> None:
+    made = database(tmp_path / "data", [], [])
+    study = Study(made)
+    study.create_participant("P01")
+    study.give_consent("P01", "v1")
+    study.start_session("P01", Purpose.RESEARCH, "", at=instant(10))
+    study.add_marker(MarkerKind.NOTE, "alone", at=instant(12.5))
+    file = _written(made, tmp_path / "edf")
+    assert [note.text for note in edfio.read_edf(file).annotations] == [
+        "session_start: 1",
+        "note: alone",
+    ]
+
+
+def test_no_name_and_no_free_text_of_the_session_is_in_the_header(
+    path: Path, tmp_path: Path
+) -> None:
+    head = _written(path, tmp_path / "edf").read_bytes()[:256].decode("ascii")
+    assert head[8:88].split() == ["P01", "X", "X", "X"]
+    assert "films" not in head
+    assert "times_in_UTC" in head
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    readings = [reading(s, 0.8, kind=VitalKind.RR_INTERVAL) for s in range(10, 3000)]
+    made = database(tmp_path / "data", [], readings)
+    study = Study(made)
+    study.create_participant("P01")
+    study.give_consent("P01", "v1")
+    study.start_session("P01", Purpose.RESEARCH, "", at=instant(5))
+    study.end_session(at=instant(3000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))  # SQLite needs 32 KiB
+    try:
+        with pytest.raises(StoreError, match="Nothing was exported"):
+            EDF.export(made, tmp_path / "edf")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "edf").exists()
