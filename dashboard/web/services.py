@@ -18,6 +18,7 @@ from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
 from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate
+from dashboard.web.guards.tokens import TokenGate
 from dashboard.web.ingest_state import IngestState
 from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.once import Once
@@ -38,6 +39,7 @@ class Services:
         audit: who did what.
         connections: who is connected, and for how long they may be.
         gate: what logins, setup codes and links pass.
+        tokens: what programs with a token pass.
         reader: reads the timeline.
         study: writes participants, sessions and markers.
         ingest: where readings are handed in.
@@ -47,6 +49,7 @@ class Services:
         live: gives what the agent says to every open event stream.
         alerts: those that stand, and the watch over the agent.
         once: does what is handed in twice once.
+        started_s: when the dashboard was started, in seconds since the machine was.
         stopping: set when the dashboard should end, so that open event streams close.
     """
 
@@ -57,6 +60,7 @@ class Services:
     audit: AuditTrail
     connections: ConnectionGuard
     gate: LoginGate
+    tokens: TokenGate
     reader: Reader
     study: Study
     ingest: IngestState
@@ -66,6 +70,7 @@ class Services:
     live: LiveFanOut
     alerts: DashboardAlerts
     once: Once
+    started_s: float
     stopping: asyncio.Event
 
 

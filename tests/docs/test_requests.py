@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.accounts.tokens import Tokens
+from dashboard.accounts.roles import Role
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.study import Study
 from tests.docs.shell import documented_commands
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
+from tests.support.security.tokens import EVERYTHING, make_token
 from tests.support.vision.portraits import SERIOUS_FILE
 
 REQUESTS = [one.text for one in documented_commands() if one.text.startswith("curl ")]
@@ -50,7 +51,9 @@ def send(text: str, dashboard: DashboardProcess, folder: Path) -> tuple[int, str
     line = text.replace("http://127.0.0.1:8080", dashboard.address)
     line = line.replace("password=…", f"'password={PASSWORD}'")
     if "affect-edge-…" in line:
-        line = line.replace("affect-edge-…", Tokens(folder / DATABASE_NAME).make("docs", NAME))
+        line = line.replace(
+            "affect-edge-…", make_token(folder / DATABASE_NAME, "docs", EVERYTHING, Role.RESEARCHER)
+        )
     line = line.replace("curl ", "curl -s -w '\\n%{http_code}' ", 1)
     done = subprocess.run(
         ["bash", "-c", line], capture_output=True, text=True, check=True, cwd=folder, timeout=30

@@ -80,6 +80,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("roles of accounts, and seals of the audit", tables.ROLES),
     Migration("how the appliance was, minute by minute", tables.HEALTH),
     Migration("alerts", tables.ALERTS),
+    Migration("scopes, roles and ends of tokens", tables.TOKEN_SCOPES),
 )
 
 
