@@ -7,6 +7,7 @@ address and the permission that it declares.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ _ABOUT = (
     "of the dashboard use the cookie of a login. Every error is a problem (RFC 9457)."
 )
 _ALWAYS = (401, 403, 429, 503)
-_WITH_BODY = (413,)
+_WITH_BODY = (400, 413)
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _NAMES = {
     status: "".join(word.capitalize() for word in kind.name.split("-"))
@@ -73,8 +74,8 @@ def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
         version=__version__,
         description=_ABOUT,
         routes=served,
-        separate_input_output_schemas=False,
     )
+    document = _with_plain_names(document)
     for route in served:
         for method in route.methods or ():
             _complete(document["paths"][route.path][method.lower()], route)
@@ -83,6 +84,19 @@ def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
     components["responses"] = {_NAMES[status]: _refusal(status) for status in _used(document)}
     components["schemas"] = _schemas(components["schemas"])
     return document
+
+
+def _with_plain_names(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the description with names that programs can use as names of types.
+
+    A shape that is not the same when it is sent and when it comes back has two of them.
+    """
+    text = json.dumps(document).replace('-Input"', 'Input"').replace('-Output"', 'Output"')
+    named: dict[str, Any] = json.loads(text)
+    for name, schema in named["components"]["schemas"].items():
+        if name.endswith(("Input", "Output")):
+            schema["title"] = name
+    return named
 
 
 def _schemas(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 from starlette.types import Message, Receive, Scope, Send
 
 from dashboard.accounts.roles import Permission
-from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.request import AnalysisQuery, QuestionInJson
 from dashboard.languages.current import gettext
 from dashboard.languages.written import said
 from dashboard.web.api.description import file_answer, may_refuse
@@ -74,12 +74,12 @@ class NewExport(ApiModel):
     sessions: list[int] | None = Field(None, max_length=10_000, description="Only these sessions")
     start: EpochMs | None = Field(None, description="Only from here on")
     end: EpochMs | None = Field(None, description="Only before this")
-    question: AnalysisQuery | None = Field(
+    question: QuestionInJson | None = Field(
         None,
         description="The question of the analysis, which the bundle tells; left out: the one that "
         "the Analysis page asks by itself",
     )
-    multiverse: bool = Field(
+    multiverse: StrictBool = Field(
         False,
         description="Whether the bundle also tells the question under every set of defensible "
         "choices (multiverse.csv), which can take minutes",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.scopes import Scope
@@ -34,7 +34,7 @@ class NewParticipant(ApiModel):
     code: str | None = Field(
         None, max_length=32, description="Pseudonymous code, never a name; null: one is made up"
     )
-    simulated: bool = Field(False, description="Whether they are made up")
+    simulated: StrictBool = Field(False, description="Whether they are made up")
 
 
 class ParticipantModel(ApiModel):
@@ -62,7 +62,7 @@ class PastSessionModel(ApiModel):
     name: str = Field("", max_length=80, description="What to call it")
     start: EpochMs
     end: EpochMs
-    simulated: bool = Field(False, description="Whether its data are made up")
+    simulated: StrictBool = Field(False, description="Whether its data are made up")
 
 
 class PastMarkerModel(ApiModel):
