@@ -19,7 +19,7 @@ async def agent_messages(socket: Path) -> dict[str, dict[str, Any]]:
 
     It repeats them to everyone who connects. Empty without an agent.
     """
-    found: dict[str, dict[str, Any]] = {}
+    newest: dict[str, dict[str, Any]] = {}
     loop = asyncio.get_running_loop()
     try:
         async with (
@@ -31,11 +31,11 @@ async def agent_messages(socket: Path) -> dict[str, dict[str, Any]]:
                 if kind == "agent" and message.get("state") == "offline":
                     return {}
                 if kind in {"health", "expression"}:
-                    found.setdefault(str(kind), message)
-                if len(found) == 2:
-                    return found
+                    newest.setdefault(str(kind), message)
+                if len(newest) == 2:
+                    return newest
                 if kind == "health":
                     limit.reschedule(loop.time() + _BURST_SECONDS)
     except TimeoutError:
-        return found
-    return found  # pragma: no cover - the feed never ends by itself
+        return newest
+    return newest  # pragma: no cover - the feed never ends by itself

@@ -99,7 +99,7 @@ def _with_plain_names(document: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _schemas(found: Mapping[str, Any]) -> dict[str, Any]:
+def _schemas(shapes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the shapes that FastAPI found, and those that it cannot see, by name."""
     _, made = models_json_schema(
         [(Problem, "validation"), (GivenReading, "validation")],
@@ -108,7 +108,7 @@ def _schemas(found: Mapping[str, Any]) -> dict[str, Any]:
     given = {"$ref": "#/components/schemas/GivenReading"}
     several = {"type": "array", "items": given, "minItems": 1, "maxItems": MAX_READINGS}
     either = {"description": "One reading, or a list of them", "oneOf": [given, several]}
-    together = {**found, **made["$defs"], "GivenReadings": either}
+    together = {**shapes, **made["$defs"], "GivenReadings": either}
     return {name: together[name] for name in sorted(together) if name not in _UNUSED}
 
 

@@ -1,4 +1,4 @@
-"""What becomes of errors: a page for people, a problem for programs, never a traceback."""
+"""Answer errors: a page for people, a problem for programs, never a traceback."""
 
 from __future__ import annotations
 

@@ -103,8 +103,8 @@ def scope_of(route: BaseRoute) -> Scope:
 def _needs_of(route: BaseRoute) -> list[Needs]:
     if not isinstance(route, APIRoute):
         return []
-    found = [one.dependency for one in route.dependencies]
-    return [one for one in found if isinstance(one, Needs)]
+    dependencies = [one.dependency for one in route.dependencies]
+    return [one for one in dependencies if isinstance(one, Needs)]
 
 
 def permissions_of(routes: Iterable[BaseRoute]) -> dict[str, Permission]:

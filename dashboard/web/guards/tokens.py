@@ -81,8 +81,8 @@ def account_for(token: Token) -> Account:
 
 def token_of(request: Request) -> Token | None:
     """Return the token that a request was let in with; ``None``: with a login, or not at all."""
-    found = getattr(request.state, "token", None)
-    return found if isinstance(found, Token) else None
+    token = getattr(request.state, "token", None)
+    return token if isinstance(token, Token) else None
 
 
 def check_token(token: Token, permission: Permission, scope: Scope) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -33,6 +34,7 @@ LEFT_OUT = ("stream_live", "stream_protocol", "get_multiverse")
 """Streams never end, and the multiverse may take 20 s each time; other tests call them."""
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 _NO_LIMIT = 10**9
+_WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,11 @@ class Outcome:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve the dashboard over a small study without a limit of requests; give its address."""
+def served(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Serve the dashboard over a small study without a limit of requests.
+
+    Give its address and the description of its API.
+    """
     options = DashboardOptions(data=folder, port=free_port())
     fill(options.database, minutes=5)
     add_session(options.database)
@@ -65,7 +70,7 @@ def served(folder: Path) -> Iterator[str]:
     thread.start()
     try:
         wait_for(lambda: server.started)
-        yield options.address
+        yield options.address, app.openapi()
     finally:
         server.should_exit = True
         thread.join()
@@ -81,14 +86,18 @@ def examine(role: Role, examples: int, folder: Path, operations: Sequence[str] =
         operations: only these, by their ids; empty: all but ``LEFT_OUT``.
     """
     data = folder / "data"
-    with served(data) as address:
+    with served(data) as (address, document):
+        description = folder / "openapi.json"
+        description.write_text(json.dumps(document))
         scopes = frozenset(one for one in Scope if role in _from(LEAST_ROLE[one]))
         secret = make_token(DashboardOptions(data=data).database, "examiner", scopes, role)
         report = folder / "report.json"
         words = [
             f"--config-file={CONFIG}",
             "run",
-            f"{address}/api/v1/openapi.json",
+            str(description),
+            f"--url={address}",
+            f"--request-timeout={_WAIT_SECONDS}",
             f"--header=Authorization: Bearer {secret}",
             "--phases=coverage,fuzzing",
             "--continue-on-failure",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, Field
 
 from dashboard.accounts.account_rows import Account
 from dashboard.accounts.passwords import AccountError
@@ -55,18 +56,24 @@ def tokens_page(request: Request, services: ServicesDep, account: AccountDep) ->
     return _page(request, services, account, Notices())
 
 
+class TokenForm(BaseModel):
+    """The form of the page; 0 days: the token does not end by itself."""
+
+    name: str = Field("", max_length=_TEXT_MAX)
+    scope: list[Scope] = Field([], max_length=len(Scope))
+    role: Role = Role.VIEWER
+    days: int = 0
+
+
 @router.post(PAGE, include_in_schema=False)
 def make(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
-    name: Annotated[str, Form(max_length=_TEXT_MAX)] = "",
-    scope: Annotated[list[Scope] | None, Form(max_length=len(Scope))] = None,
-    role: Annotated[Role, Form()] = Role.VIEWER,
-    days: Annotated[int, Form()] = 0,
+    form: Annotated[TokenForm, Form()],
 ) -> Response:
-    """Make a token and show its secret, this once; 0 days: it does not end by itself."""
-    new = NewToken(name, frozenset(scope or ()), role, days or None)
+    """Make a token and show its secret, this once."""
+    new = NewToken(form.name, frozenset(form.scope), form.role, form.days or None)
     try:
         secret = services.tokens.tokens.make(new, account)
     except AccountError as error:
