@@ -27,6 +27,7 @@ from dashboard.accounts.account_rows import (
 from dashboard.accounts.languages import forget_language
 from dashboard.accounts.passwords import AccountError, check_new_password
 from dashboard.accounts.roles import Role
+from dashboard.accounts.tokens import revoke_all_of
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import read_transaction, write_transaction
@@ -212,7 +213,7 @@ class Members:
             _audit(connection, actor, "account_enable", member.name)
 
     def remove(self, number: int, actor: str) -> None:
-        """Remove an account and its logins; what the audit trail says of it stays.
+        """Remove an account with its logins and tokens; what the audit trail says of it stays.
 
         Raises:
             AccountError: there is no such account, or it is the last administrator.
@@ -222,6 +223,7 @@ class Members:
             _keep_one_administrator(connection, member, N_("removed"))
             connection.execute("DELETE FROM account WHERE id = ?", (number,))
             forget_language(connection, number)
+            revoke_all_of(connection, number, actor)
             connection.execute(
                 "INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET "
                 "value = max(CAST(value AS INTEGER), CAST(?2 AS INTEGER))",

@@ -1,5 +1,8 @@
-"""Tokens with which programs send readings: made and revoked by whoever may log in, kept as
-hashes.
+"""Tokens with which programs use the API: made and revoked by administrators, kept as hashes.
+
+A token has scopes, the role up to which it may go, and perhaps an end. It never has more than who
+made it: where that account is disabled, or gets a lower role, the token loses what the account
+lost; where the account is removed, its tokens are revoked (``Members.remove``).
 """
 
 from __future__ import annotations
@@ -10,17 +13,38 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashboard.accounts.account_rows import Account
 from dashboard.accounts.passwords import AccountError
+from dashboard.accounts.roles import MAY, ROLE_NAMES, Permission, Role
+from dashboard.accounts.scopes import LEAST_ROLE, Scope, scopes_from, text_of_scopes
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.study_rows import insert_audit
 
 PREFIX = "affect-edge-"
-SCOPE_VITALS = "vitals"
 NAME_MAX = 40
 TOKENS_MAX = 50
+DAYS_MAX = 3650
 _USE_MS = 60_000
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token to make.
+
+    Attributes:
+        name: of the program that gets it.
+        scopes: what kind of operation it may use.
+        role: the role up to which it may go.
+        days: until it ends; ``None``: it does not end by itself.
+    """
+
+    name: str
+    scopes: frozenset[Scope]
+    role: Role = Role.OPERATOR
+    days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +53,46 @@ class Token:
 
     Attributes:
         name: of the program that has it; goes into the source of its readings.
-        scope: what it may do.
-        created_by: account that made it.
+        scopes: what kind of operation it may use.
+        role: the role up to which it may go.
+        created_by: name of the account that made it.
         used_ms: when it was last used, to the minute; ``None``: never.
-        revoked_ms: when it was revoked; ``None``: it is in force.
+        revoked_ms: when it was revoked; ``None``: it was not.
+        expires_ms: when it ends; ``None``: not by itself.
+        maker_role: what the account that made it is now; ``None``: it may not log in.
     """
 
     id: int
     name: str
-    scope: str
+    scopes: frozenset[Scope]
+    role: Role
     created_ms: int
     created_by: str
     used_ms: int | None
     revoked_ms: int | None
+    expires_ms: int | None
+    maker_role: Role | None
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        """What it may, whatever its scopes: no more than its role, nor than who made it."""
+        if self.maker_role is None:
+            return frozenset()
+        return MAY[self.role] & MAY[self.maker_role]
+
+    @property
+    def state(self) -> str:
+        """``active``, ``expired``, ``revoked``, or ``idle``: who made it may not log in."""
+        if self.revoked_ms is not None:
+            return "revoked"
+        if self.expires_ms is not None and self.expires_ms <= now().wall_ms:
+            return "expired"
+        return "idle" if self.maker_role is None else "active"
+
+    @property
+    def actor(self) -> str:
+        """Who did what the token did, as the audit trail says it."""
+        return f"token {self.name}"
 
 
 class Tokens:
@@ -49,85 +100,73 @@ class Tokens:
 
     Args:
         path: the database file, already migrated.
+
+    Example:
+        >>> new = NewToken("grafana", frozenset({Scope.READ}), Role.VIEWER, days=90)
+        >>> secret = tokens.make(new, maker)
+        >>> tokens.of(secret).permissions == MAY[Role.VIEWER]
+        True
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def make(self, name: str, account: str, scope: str = SCOPE_VITALS) -> str:
+    def make(self, new: NewToken, maker: Account, actor: str = "") -> str:
         """Make a token and return its secret, which is kept nowhere and can be shown only now.
 
+        Args:
+            new: what it shall be.
+            maker: the account in whose name it is made.
+            actor: who did it, for the audit trail; empty: the maker.
+
         Raises:
-            AccountError: the name is not allowed or in use, or there are too many tokens; nothing
-                was made.
+            AccountError: the name is not allowed or in use, it could do nothing or more than its
+                maker, or there are too many tokens; nothing was made.
         """
-        name = name.strip()
-        if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
-            raise AccountError(
-                Message(
-                    N_(
-                        "The name of a token has 1 to {name_max} printable characters, such as: "
-                        "watch bridge."
-                    ),
-                    name_max=NAME_MAX,
-                )
-            )
+        name = new.name.strip()
+        _check(name, new, maker)
         secret = PREFIX + secrets.token_urlsafe(32)
+        at = now().wall_ms
+        expires = None if new.days is None else at + new.days * _DAY_MS
+        scopes = text_of_scopes(new.scopes)
         with write_transaction(self._path) as connection:
-            in_force = [
-                row[0] for row in connection.execute("SELECT name FROM token WHERE revoked IS NULL")
-            ]
-            if name in in_force:
-                raise AccountError(
-                    Message(
-                        N_(
-                            "There is a token {name!r} already. Revoke it first, or choose "
-                            "another name."
-                        ),
-                        name=name,
-                    )
-                )
-            if len(in_force) >= TOKENS_MAX:
-                raise AccountError(
-                    Message(
-                        N_("There are {tokens_max} tokens already. Revoke those that nobody uses."),
-                        tokens_max=TOKENS_MAX,
-                    )
-                )
+            _refuse_one_more(connection, name, at)
             connection.execute(
-                "INSERT INTO token (name, token_hash, scope, created, created_by) VALUES (?, ?, ?, "
-                "?, ?)",
-                (name, _sha256(secret), scope, now().wall_ms, account),
+                "INSERT INTO token (name, token_hash, scope, role, account, created, created_by, "
+                "expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (name, _sha256(secret), scopes, new.role, maker.id, at, maker.name, expires),
             )
-            _audit(connection, account, "token_make", f"{name} ({scope})")
+            what = f"{scopes}; {new.role}" + ("" if new.days is None else f"; {new.days} days")
+            _audit(connection, actor or maker.name, "token_make", f"{name} ({what})")
         return secret
 
-    def revoke(self, number: int, account: str) -> None:
-        """End a token at once; one that has ended, or never was, stays as it is."""
+    def revoke(self, number: int, actor: str) -> str | None:
+        """End a token at once and return its name; ``None``: it has ended already, or never was."""
         with write_transaction(self._path) as connection:
             done = connection.execute(
                 "UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL RETURNING name",
                 (now().wall_ms, number),
             ).fetchone()
-            if done is not None:
-                _audit(connection, account, "token_revoke", done[0])
+            if done is None:
+                return None
+            _audit(connection, actor, "token_revoke", done[0])
+            return str(done[0])
 
     def all(self) -> list[Token]:
         """Return all tokens, those in force first, the newest first."""
         with read_transaction(self._path) as connection:
-            rows = connection.execute(f"{_SELECT} ORDER BY revoked IS NOT NULL, id DESC")
-            return [Token(*row) for row in rows]
+            rows = connection.execute(f"{_SELECT} ORDER BY revoked IS NOT NULL, token.id DESC")
+            tokens = [_token_of(row) for row in rows]
+        return sorted(tokens, key=lambda token: token.state != "active")
 
-    def of(self, secret: str, scope: str) -> Token | None:
-        """Return the token in force that a secret belongs to and that may do this, or ``None``."""
+    def of(self, secret: str) -> Token | None:
+        """Return the token in force that a secret belongs to, or ``None``."""
         with read_transaction(self._path) as connection:
             row = connection.execute(
-                f"{_SELECT} WHERE token_hash = ? AND scope = ? AND revoked IS NULL",
-                (_sha256(secret), scope),
+                f"{_SELECT} WHERE token_hash = ? AND revoked IS NULL", (_sha256(secret),)
             ).fetchone()
-        if row is None:
-            return None
-        return Token(*row)
+        token = None if row is None else _token_of(row)
+        return token if token is not None and token.state == "active" else None
 
     def note_use(self, token: Token) -> None:
         """Write down that a token was used, at most once a minute."""
@@ -137,7 +176,109 @@ class Tokens:
                 connection.execute("UPDATE token SET used = ? WHERE id = ?", (at, token.id))
 
 
-_SELECT = "SELECT id, name, scope, created, created_by, used, revoked FROM token"
+def revoke_all_of(connection: sqlite3.Connection, account: int, actor: str) -> None:
+    """End the tokens that an account made, in the transaction that removes it."""
+    done = connection.execute(
+        "UPDATE token SET revoked = ? WHERE account = ? AND revoked IS NULL RETURNING name",
+        (now().wall_ms, account),
+    ).fetchall()
+    for row in done:
+        _audit(connection, actor, "token_revoke", row[0])
+
+
+# A token that is older than this column and whose maker had been removed before has no account; it
+# keeps what it had.
+_SELECT = (
+    "SELECT token.id, token.name, scope, token.role, token.created, created_by, token.used, "
+    "revoked, expires, CASE WHEN token.account IS NULL THEN token.role WHEN account.disabled IS "
+    "NULL THEN account.role END FROM token LEFT JOIN account ON account.id = token.account"
+)
+
+
+def _token_of(row: sqlite3.Row) -> Token:
+    number, name, scope, role, created, created_by, used, revoked, expires, maker = row
+    return Token(
+        id=number,
+        name=name,
+        scopes=scopes_from(scope),
+        role=Role(role),
+        created_ms=created,
+        created_by=created_by,
+        used_ms=used,
+        revoked_ms=revoked,
+        expires_ms=expires,
+        maker_role=None if maker is None else Role(maker),
+    )
+
+
+def _check(name: str, new: NewToken, maker: Account) -> None:
+    """Refuse a token that nobody could tell from others, or that could do nothing or too much."""
+    if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
+        raise AccountError(
+            Message(
+                N_(
+                    "The name of a token has 1 to {name_max} printable characters, such as: "
+                    "watch bridge."
+                ),
+                name_max=NAME_MAX,
+            )
+        )
+    if not new.scopes:
+        raise AccountError(N_("Choose at least one thing that the token may do."))
+    if new.days is not None and not 1 <= new.days <= DAYS_MAX:
+        raise AccountError(
+            Message(
+                N_("A token ends after 1 to {most} days, or not by itself; given: {given}."),
+                most=DAYS_MAX,
+                given=new.days,
+            )
+        )
+    roles = list(Role)
+    if roles.index(new.role) > roles.index(maker.role):
+        raise AccountError(
+            Message(
+                N_(
+                    "A token never may more than who makes it: {name} is {role}. Choose that role "
+                    "or a lower one."
+                ),
+                name=maker.name,
+                role=Message(ROLE_NAMES[maker.role]),
+            )
+        )
+    for scope in sorted(new.scopes):
+        if roles.index(new.role) < roles.index(LEAST_ROLE[scope]):
+            raise AccountError(
+                Message(
+                    N_("{scope} needs a token with the role {role} or a higher one."),
+                    scope=scope.value,
+                    role=Message(ROLE_NAMES[LEAST_ROLE[scope]]),
+                )
+            )
+
+
+def _refuse_one_more(connection: sqlite3.Connection, name: str, at: int) -> None:
+    """Refuse a name that is in use, and more tokens than anybody can look after."""
+    in_force = [
+        row[0]
+        for row in connection.execute(
+            "SELECT name FROM token WHERE revoked IS NULL AND (expires IS NULL OR expires > ?)",
+            (at,),
+        )
+    ]
+    if name in in_force:
+        raise AccountError(
+            Message(
+                N_("There is a token {name!r} already. Revoke it first, or choose another name."),
+                name=name,
+            )
+        )
+    if len(in_force) >= TOKENS_MAX:
+        raise AccountError(
+            Message(
+                N_("There are {tokens_max} tokens already. Revoke those that nobody uses."),
+                tokens_max=TOKENS_MAX,
+            )
+        )
 
 
 def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:

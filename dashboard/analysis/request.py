@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from dashboard.analysis.declared.families import MOST_FAMILIES, declared_families, family_numbers
 from dashboard.analysis.states import (
@@ -373,3 +373,16 @@ class AnalysisQuery(Model):
             case AnalysisOption.PRESSURE:
                 return self.bound_pressure
         return kind.spec.bound or 0.0
+
+
+def _with_plain_booleans(given: object) -> object:
+    """Refuse what an address may say for true and false, where JSON has words of its own."""
+    for name, field in AnalysisQuery.model_fields.items():
+        value = given.get(name, False) if isinstance(given, dict) else False
+        if field.annotation is bool and not isinstance(value, bool):
+            raise ValueError(f"{name}: give true or false, not {value!r}")
+    return given
+
+
+QuestionInJson = Annotated[AnalysisQuery, BeforeValidator(_with_plain_booleans)]
+"""A question in the body of a request."""

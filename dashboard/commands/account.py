@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import click
 
 from dashboard.accounts.members import LINK_HOURS, Member, Members
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Role
+from dashboard.commands.account_tokens import token
 from dashboard.commands.exit_codes import run_command
-from dashboard.web.settings import DashboardOptions, options_from
-from edge_agent.config import load_settings
+from dashboard.commands.on_appliance import ACTOR, on_appliance
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import ConfigError
 
-_ACTOR = "command line"
 _ROLES = click.Choice([role.value for role in Role])
-
-
-def _on_appliance(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which appliance is meant, and hand its options to the command."""
-
-    @click.option(
-        "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
-    )
-    @click.option(
-        "--data",
-        type=click.Path(path_type=Path),
-        help="Folder of the database; wins over the configuration.",
-    )
-    @functools.wraps(command)
-    def run(config_file: Path | None, data: Path | None, **given: Any) -> None:
-        command(options_from(load_settings(config_file), data), **given)
-
-    return run
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,8 +22,11 @@ def account() -> None:
     """Manage who may log in to the dashboard, and what they may."""
 
 
+account.add_command(token)
+
+
 @account.command("list")
-@_on_appliance
+@on_appliance
 def list_accounts(options: DashboardOptions) -> None:
     """List all accounts: name, role, state."""
     for member in Members(options.database).all():
@@ -62,49 +42,49 @@ def list_accounts(options: DashboardOptions) -> None:
     is_flag=True,
     help="Ask for a first password, which its owner has to change; without: print a link.",
 )
-@_on_appliance
+@on_appliance
 def add(options: DashboardOptions, name: str, role: str, asks: bool) -> None:
     """Add the account NAME and print the link with which its owner chooses a password, once."""
     members = Members(options.database)
     if not asks:
-        _show_link(options, name, members.add_with_link(name, Role(role), _ACTOR))
+        _show_link(options, name, members.add_with_link(name, Role(role), ACTOR))
         return
     new = click.prompt(f"First password of {name}", hide_input=True, confirmation_prompt="Again")
-    members.add_with_password(name, Role(role), new, _ACTOR)
+    members.add_with_password(name, Role(role), new, ACTOR)
     click.echo(f"{name} can log in, and has to change the password then.")
 
 
 @account.command("role")
 @click.argument("name")
 @click.argument("role", type=_ROLES)
-@_on_appliance
+@on_appliance
 def change_role(options: DashboardOptions, name: str, role: str) -> None:
     """Give the account NAME the role ROLE, from its next request on."""
     members = Members(options.database)
     member = members.named(name)
-    members.set_role(member.id, Role(role), _ACTOR)
+    members.set_role(member.id, Role(role), ACTOR)
     click.echo(f"{member.name} has the role {role} now.")
 
 
 @account.command()
 @click.argument("name")
-@_on_appliance
+@on_appliance
 def remove(options: DashboardOptions, name: str) -> None:
     """Remove the account NAME; all its logins end."""
     members = Members(options.database)
     member = members.named(name)
-    members.remove(member.id, _ACTOR)
+    members.remove(member.id, ACTOR)
     click.echo(f"{member.name} was removed.")
 
 
 @account.command()
 @click.argument("name")
-@_on_appliance
+@on_appliance
 def reset(options: DashboardOptions, name: str) -> None:
     """Take the password of NAME away, end all its logins, and print the link for a new one."""
     members = Members(options.database)
     member = members.named(name)
-    _show_link(options, member.name, members.reset(member.id, _ACTOR))
+    _show_link(options, member.name, members.reset(member.id, ACTOR))
 
 
 def _show_link(options: DashboardOptions, name: str, link: str) -> None:

@@ -1,5 +1,5 @@
-"""Where readings are handed in: tokens, limits, and files that wait for a person to say what their
-columns are.
+"""Where readings are handed in: times of arrival, and files that wait for a person to say what
+their columns are.
 """
 
 from __future__ import annotations
@@ -9,18 +9,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from dashboard.accounts.tokens import Tokens
-from dashboard.web.attempt_limiter import AttemptLimiter
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.given_readings import ArrivalTimes
 from edge_agent.vitals.csv import CsvFile
 
 FILES_KEPT = 2
 KEPT_SECONDS = 1800.0
-REQUESTS_A_MINUTE = 600
-WRONG_TOKENS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +73,13 @@ class IngestState:
     """What the routes need that take readings in.
 
     Args:
-        database: where the tokens are kept.
         clock: seconds, never going back.
 
     Attributes:
-        tokens: who may send readings over HTTP.
-        requests: counts requests of each token.
-        wrong_tokens: counts wrong tokens of each address.
         arrivals: times of readings that name none.
         files: uploaded files that are not imported yet.
     """
 
-    def __init__(self, database: Path, clock: Callable[[], float] = boot_seconds) -> None:
-        self.tokens = Tokens(database)
-        self.requests = AttemptLimiter(REQUESTS_A_MINUTE, 60.0, clock=clock)
-        self.wrong_tokens = AttemptLimiter(WRONG_TOKENS, 300.0, clock=clock)
+    def __init__(self, clock: Callable[[], float] = boot_seconds) -> None:
         self.arrivals = ArrivalTimes()
         self.files = UploadedFiles(clock)

@@ -1,5 +1,5 @@
-"""Who is logged in: the cookie that says so, the addresses that ask nobody, and the guard of the
-others.
+"""Who asks: the cookie of a login or the token of a program, the addresses that ask nobody, and the
+guard of the others.
 
 Logins themselves are rows that ``dashboard.accounts.accounts`` writes.
 """
@@ -13,8 +13,10 @@ from fastapi import Depends, Request
 
 from dashboard.accounts.account_rows import Account
 from dashboard.accounts.members import LINK_PATH
+from dashboard.accounts.tokens import PREFIX
 from dashboard.web.guards.cookies import LOGIN_COOKIE, cookie_of
-from dashboard.web.services import services
+from dashboard.web.guards.tokens import account_for, secret_in
+from dashboard.web.services import Services, services
 
 PUBLIC_PATHS = frozenset(
     {
@@ -24,7 +26,6 @@ PUBLIC_PATHS = frozenset(
         "/healthz",
         "/favicon.ico",
         "/.well-known/security.txt",
-        "/api/v1/vitals",  # wants a token
     }
 )
 # a participant's page is opened by the token in its address
@@ -44,11 +45,40 @@ def login_token(request: Request) -> str:
     return cookie_of(request, LOGIN_COOKIE, services(request).options)
 
 
+def key_of(request: Request) -> str:
+    """Return the secret of the login or of the token that a request comes with, for streams that
+    look again later whether it still holds.
+    """
+    return secret_in(request) or login_token(request)
+
+
+def still_holds(services: Services, key: str) -> bool:
+    """Tell whether the login or token of a secret is still in force.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    if key.startswith(PREFIX):
+        return services.tokens.tokens.of(key) is not None
+    return services.accounts.of_token(key) is not None
+
+
 def account_of(request: Request) -> Account | None:
-    """Return who is logged in, looked up once in a request."""
+    """Return who asks, looked up once in a request: of a token, where it brings one.
+
+    Raises:
+        HTTPException: 401 for a token that is not in force, 429 after too many requests with it.
+    """
     if not hasattr(request.state, "account"):
-        token = login_token(request)
-        request.state.account = services(request).accounts.of_token(token) if token else None
+        request.state.account = None
+        secret = secret_in(request)
+        if secret is None:
+            token = login_token(request)
+            request.state.account = services(request).accounts.of_token(token) if token else None
+        else:
+            address = request.client.host if request.client else ""
+            request.state.token = services(request).tokens.admit(secret, address)
+            request.state.account = account_for(request.state.token)
     return cast("Account | None", request.state.account)
 
 

@@ -25,9 +25,14 @@ class ApiModel(BaseModel):
 
 
 class Problem(ApiModel):
-    """What every error says."""
+    """What every error says (RFC 9457)."""
 
-    detail: str = Field(description="What is wrong and what to do about it")
+    type: str = Field(description="Kind of error, which never changes: urn:affect-edge:problem:…")
+    title: str = Field(description="The kind in a few words, in the language of the request")
+    status: int = Field(description="Status of the answer")
+    detail: str = Field(description="What is wrong with this request and what to do about it")
+    instance: str = Field(description="Address that was asked")
+    what_to_do: str = Field(description="What helps with any error of the kind")
 
 
 class SessionModel(ApiModel):

@@ -19,6 +19,7 @@ from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.first_steps.progress import Progress
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate
+from dashboard.web.guards.tokens import TokenGate
 from dashboard.web.ingest_state import IngestState
 from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.once import Once
@@ -41,6 +42,7 @@ class Services:
         audit: who did what.
         connections: who is connected, and for how long they may be.
         gate: what logins, setup codes and links pass.
+        tokens: what programs with a token pass.
         reader: reads the timeline.
         study: writes participants, sessions and markers.
         ingest: where readings are handed in.
@@ -53,6 +55,7 @@ class Services:
         alerts: those that stand, and the watch over the agent.
         once: does what is handed in twice once.
         sender_clocks: how the clocks of programs that set markers stand.
+        started_s: when the dashboard was started, in seconds since the machine was.
         stopping: set when the dashboard should end, so that open event streams close.
     """
 
@@ -63,6 +66,7 @@ class Services:
     audit: AuditTrail
     connections: ConnectionGuard
     gate: LoginGate
+    tokens: TokenGate
     reader: Reader
     study: Study
     ingest: IngestState
@@ -74,6 +78,7 @@ class Services:
     first_steps: Progress
     alerts: DashboardAlerts
     once: Once
+    started_s: float
     stopping: asyncio.Event
     sender_clocks: SenderClocks = field(default_factory=SenderClocks)
 

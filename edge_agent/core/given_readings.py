@@ -36,7 +36,7 @@ SOURCE_LENGTH = 64
 # a file may come from an export, where a source has its prefix and a file's name
 _FILE_SOURCE_LENGTH = 400
 
-Name = Annotated[str, Field(min_length=1, max_length=SOURCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[str, Field(max_length=SOURCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 def _units_of_kinds() -> list[str]:
@@ -65,9 +65,9 @@ class GivenReading(BaseModel):
         "since 1970 UTC. Left out: when it arrives",
     )
     source: Name | None = Field(
-        None, description="Which sensor measured, where the sender has several"
+        None, description="Which sensor measured, where the sender has several; empty: it has one"
     )
-    flags: list[VitalFlag] = Field([], description="What is special about it")
+    flags: list[VitalFlag] | None = Field([], description="What is special about it")
     device_time: str | None = Field(
         None, description="Time that the sensor's own clock showed: 2026-11-20T08:15:00"
     )

@@ -139,8 +139,10 @@ def test_a_token_that_is_made_in_the_page_lets_a_program_in_until_it_is_revoked(
 
     with watched_page(browser) as page:
         page.goto(dashboard.login_link)
-        page.goto(f"{dashboard.address}/readings")
+        page.goto(f"{dashboard.address}/tokens")
         page.get_by_label("Name of the program").fill("watch bridge")
+        page.get_by_label("readings sends readings").check()
+        page.get_by_label("At the most as").select_option("operator")
         page.get_by_role("button", name="Create token").click()
         secret = page.locator("#secret").inner_text()
         assert re.fullmatch(r"affect-edge-[\w-]{43}", secret)

@@ -1,4 +1,4 @@
-"""The requests that docs/dashboard.md shows are sent by curl to a real dashboard."""
+"""The requests that docs/api.md and docs/dashboard.md show are sent by curl to a real dashboard."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.accounts.tokens import Tokens
+from dashboard.accounts.roles import Role
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.study import Study
 from tests.docs.shell import documented_commands
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
+from tests.support.security.tokens import EVERYTHING, make_token
 from tests.support.vision.portraits import SERIOUS_FILE
 
 REQUESTS = [one.text for one in documented_commands() if one.text.startswith("curl ")]
@@ -50,7 +51,10 @@ def send(text: str, dashboard: DashboardProcess, folder: Path) -> tuple[int, str
     line = text.replace("http://127.0.0.1:8080", dashboard.address)
     line = line.replace("password=…", f"'password={PASSWORD}'")
     if "affect-edge-…" in line:
-        line = line.replace("affect-edge-…", Tokens(folder / DATABASE_NAME).make("docs", NAME))
+        line = line.replace(
+            "affect-edge-…",
+            make_token(folder / DATABASE_NAME, f"docs {len(line)}", EVERYTHING, Role.RESEARCHER),
+        )
     line = line.replace("curl ", "curl -s -w '\\n%{http_code}' ", 1)
     done = subprocess.run(
         ["bash", "-c", line], capture_output=True, text=True, check=True, cwd=folder, timeout=30
@@ -60,8 +64,8 @@ def send(text: str, dashboard: DashboardProcess, folder: Path) -> tuple[int, str
 
 
 def test_the_page_logs_in_as_the_account_that_the_test_makes() -> None:
-    assert len(REQUESTS) == 5
-    assert f"name={ACCOUNT}" in REQUESTS[0]
+    assert len(REQUESTS) == 6
+    assert f"name={ACCOUNT}" in REQUESTS[1]
     assert NAME == ACCOUNT
 
 
@@ -72,7 +76,9 @@ def test_the_requests_of_the_page_are_answered_in_their_order(
     dashboard, folder = place
     (folder / "face.jpg").write_bytes(SERIOUS_FILE.read_bytes())
     answers = [send(text, dashboard, folder) for text in REQUESTS]
-    login, trends, marker, picture, vitals = answers
+    description, login, trends, marker, picture, vitals = answers
+    assert description[0] == 200
+    assert "/api/v1/vitals" in json.loads((folder / "openapi.json").read_text())["paths"]
     assert login[0] == 303
     assert (folder / "jar").exists()
     assert trends[0] == 200

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from dashboard.analysis.request import AnalysisQuery, Model
+from dashboard.analysis.request import AnalysisQuery, Model, QuestionInJson
 from dashboard.languages.current import N_, gettext
 from edge_agent.store.study.preregistrations import (
     Preregistration,
@@ -23,7 +23,7 @@ _WITHOUT_EFFECT = frozenset({"sensitivity"})
 class PreregistrationDocument(Model):
     """What is decided. Bounds, correction, window and lags are part of the question."""
 
-    question: AnalysisQuery = Field(
+    question: QuestionInJson = Field(
         AnalysisQuery(), description="What will be asked of the data, with all its choices"
     )
     people: int = Field(ge=1, le=100_000, description="How many people will take part")

@@ -20,7 +20,9 @@ from starlette.routing import BaseRoute
 
 from dashboard.accounts.account_rows import Account
 from dashboard.accounts.roles import MAY, Permission, Role, who_may
+from dashboard.accounts.scopes import Scope
 from dashboard.languages.current import gettext
+from dashboard.web.guards.tokens import check_token, token_of
 
 _READING = {"GET", "HEAD", "OPTIONS"}
 _STRONGEST = list(Permission)
@@ -32,14 +34,16 @@ class PasswordChangeNeededError(Exception):
 
 
 class Needs:
-    """A dependency that lets nobody pass whose role has not the permission.
+    """A dependency that lets nobody pass whose role, or whose token, has not the permission.
 
     Attributes:
         permission: what is needed.
+        scope: what a token needs beside it; ``None``: as the method of the request says.
     """
 
-    def __init__(self, permission: Permission) -> None:
+    def __init__(self, permission: Permission, scope: Scope | None = None) -> None:
         self.permission = permission
+        self.scope = scope
 
     async def __call__(self, request: Request) -> None:
         """Check who asks; the login guard, which comes first, has looked up who that is.
@@ -55,13 +59,23 @@ class Needs:
             raise HTTPException(401, gettext("Log in first."))
         if account.must_change and self.permission is not Permission.OWN:
             raise PasswordChangeNeededError
+        token = token_of(request)
+        if token is not None:
+            check_token(token, self.permission, scope_of(request.scope["route"]))
+            return
         if self.permission not in MAY[account.role]:
             raise HTTPException(403, refusal(account, self.permission))
 
 
-def needs(permission: Permission) -> Any:
-    """Return the dependency with which a route, or a module of routes, declares what it needs."""
-    return Depends(Needs(permission))
+def needs(permission: Permission, scope: Scope | None = None) -> Any:
+    """Return the dependency with which a route, or a module of routes, declares what it needs.
+
+    Args:
+        permission: what the role must have.
+        scope: what a token must have beside it; ``None``: ``read`` for what only reads, and
+            ``control`` for the rest.
+    """
+    return Depends(Needs(permission, scope))
 
 
 def refusal(account: Account, permission: Permission) -> str:
@@ -74,12 +88,23 @@ def refusal(account: Account, permission: Permission) -> str:
 
 def permission_of(route: BaseRoute) -> Permission | None:
     """Return the strongest permission that a route declares; ``None`` when it declares none."""
-    if not isinstance(route, APIRoute):
-        return None
-    declared = [
-        one.dependency.permission for one in route.dependencies if isinstance(one.dependency, Needs)
-    ]
+    declared = [one.permission for one in _needs_of(route)]
     return max(declared, key=_STRONGEST.index, default=None)
+
+
+def scope_of(route: BaseRoute) -> Scope:
+    """Return the scope that a token needs for a route."""
+    named = [one.scope for one in _needs_of(route) if one.scope is not None]
+    if named:
+        return named[-1]
+    return Scope.CONTROL if set(_methods(route)) - _READING else Scope.READ
+
+
+def _needs_of(route: BaseRoute) -> list[Needs]:
+    if not isinstance(route, APIRoute):
+        return []
+    dependencies = [one.dependency for one in route.dependencies]
+    return [one for one in dependencies if isinstance(one, Needs)]
 
 
 def permissions_of(routes: Iterable[BaseRoute]) -> dict[str, Permission]:

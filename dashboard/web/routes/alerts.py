@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.written import said
+from dashboard.web.api.description import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
@@ -40,6 +41,11 @@ Moment = Annotated[
     Annotated[int, Field(ge=0, le=2**53)] | None,
     BeforeValidator(lambda given: None if given == "" else given),
     Query(),
+]
+WantedKind = Annotated[
+    AlertKind | None,
+    BeforeValidator(lambda given: None if given == "" else given),
+    Query(description="Left out: all kinds"),
 ]
 Number = Annotated[int, Path(ge=1, le=2**53)]
 PageNumber = Annotated[int, Query(ge=1, le=_LAST_PAGE)]
@@ -88,10 +94,10 @@ class AlertPage(BaseModel):
 def _wanted(
     start: Moment = None,
     end: Moment = None,
-    kind: AlertKind | Literal[""] = "",
+    kind: WantedKind = None,
     state: Literal["", "open", "ended", "unacknowledged"] = "",
 ) -> AlertFilter:
-    return AlertFilter(start, end, str(kind), state)
+    return AlertFilter(start, end, kind or "", state)
 
 
 FilterDep = Annotated[AlertFilter, Depends(_wanted)]
@@ -121,7 +127,7 @@ def alerts_page(
     )
 
 
-@router.get("/api/v1/alerts")
+@router.get("/api/v1/alerts", operation_id="list_alerts")
 def get_alerts(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -> AlertPage:
     """Tell fifty alerts of the log."""
     matching, rows = services.alerts.log.page(wanted, PAGE_ROWS, page)
@@ -143,7 +149,12 @@ def acknowledge_on_page(number: Number, services: ServicesDep, account: AccountD
     return RedirectResponse("/alerts", 303)
 
 
-@router.post("/api/v1/alerts/{number}/acknowledge", dependencies=[needs(Permission.RUN)])
+@router.post(
+    "/api/v1/alerts/{number}/acknowledge",
+    operation_id="acknowledge_alert",
+    responses=may_refuse(409),
+    dependencies=[needs(Permission.RUN)],
+)
 def acknowledge(number: Number, services: ServicesDep, account: AccountDep) -> AlertModel:
     """Note that somebody has seen an alert; the first one counts."""
     return AlertModel.of(services.alerts.log.acknowledge(number, account.name))

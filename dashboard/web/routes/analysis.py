@@ -94,7 +94,7 @@ def statistics_page(request: Request) -> Response:
     return keep_page(request, render(request, "statistics.html", now_ms=None))
 
 
-@router.get("/api/v1/analysis")
+@router.get("/api/v1/analysis", operation_id="get_analysis")
 def get_analysis(
     reader: ReaderDep, options: OptionsDep, query: Annotated[AnalysisQuery, Query()]
 ) -> AnalysisModel:

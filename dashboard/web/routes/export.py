@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 from starlette.types import Message, Receive, Scope, Send
 
 from dashboard.accounts.roles import Permission
-from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.request import AnalysisQuery, QuestionInJson
 from dashboard.languages.current import gettext
 from dashboard.languages.written import said
+from dashboard.web.api.description import file_answer, may_refuse
 from dashboard.web.export_jobs import ExportJobs, ExportRequest, PreparedExport
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
@@ -45,6 +46,8 @@ else:
     Format.__doc__ = "The name of an export format."
 
 BUNDLE = Format("bundle")
+_ANY_FILE = "application/octet-stream"
+"""What a program may ask for that does not care about the type of a file."""
 
 
 def _downloadable() -> list[ExportFormat]:
@@ -71,12 +74,12 @@ class NewExport(ApiModel):
     sessions: list[int] | None = Field(None, max_length=10_000, description="Only these sessions")
     start: EpochMs | None = Field(None, description="Only from here on")
     end: EpochMs | None = Field(None, description="Only before this")
-    question: AnalysisQuery | None = Field(
+    question: QuestionInJson | None = Field(
         None,
         description="The question of the analysis, which the bundle tells; left out: the one that "
         "the Analysis page asks by itself",
     )
-    multiverse: bool = Field(
+    multiverse: StrictBool = Field(
         False,
         description="Whether the bundle also tells the question under every set of defensible "
         "choices (multiverse.csv), which can take minutes",
@@ -108,13 +111,23 @@ class ExportModel(ApiModel):
         )
 
 
+_FILE_ANSWER = file_answer(
+    _ANY_FILE, *sorted({each.media_type for each in all_formats() if each.downloadable})
+)
+
+
 class _Sent(FileResponse):
     """A prepared file, which knows when its last byte has gone."""
 
     def __init__(
-        self, exports: ExportJobs, prepared: PreparedExport, *, in_parts: bool = True
+        self,
+        exports: ExportJobs,
+        prepared: PreparedExport,
+        accept: str | None,
+        *,
+        in_parts: bool = True,
     ) -> None:
-        media_type = prepared.request.format.media_type
+        media_type = _ANY_FILE if accept == _ANY_FILE else prepared.request.format.media_type
         super().__init__(prepared.file, media_type=media_type, filename=prepared.file.name)
         self._exports = exports
         self._prepared = prepared
@@ -206,20 +219,27 @@ def delete_from_page(services: ServicesDep, account: AccountDep, token: str) -> 
     return RedirectResponse("/export", 303)
 
 
-@router.post("/api/v1/exports", status_code=202)
+@router.post(
+    "/api/v1/exports", operation_id="prepare_export", responses=may_refuse(404), status_code=202
+)
 def prepare(services: ServicesDep, account: AccountDep, new: NewExport) -> ExportModel:
     """Begin to prepare an export; the one before it is deleted. Each account has one at a time."""
     return ExportModel.of(_prepare(services, account, new))
 
 
-@router.get("/api/v1/exports/{token}")
+@router.get("/api/v1/exports/{token}", operation_id="get_export", responses=may_refuse(404))
 def state(services: ServicesDep, account: AccountDep, token: str) -> ExportModel:
     """Tell how far an export has come."""
     return ExportModel.of(_prepared_export(services, account, token))
 
 
-@router.get("/api/v1/exports/{token}/file", response_class=FileResponse)
-def file(services: ServicesDep, account: AccountDep, token: str) -> Response:
+@router.get(
+    "/api/v1/exports/{token}/file",
+    operation_id="download_prepared_export",
+    responses=may_refuse(404, 409) | _FILE_ANSWER,
+    response_class=FileResponse,
+)
+def file(services: ServicesDep, account: AccountDep, token: str, request: Request) -> Response:
     """Send a prepared export, or the part of it that the header ``Range`` asks for.
 
     It is deleted ten minutes after it was sent to its end, and an hour after it was made.
@@ -229,17 +249,27 @@ def file(services: ServicesDep, account: AccountDep, token: str) -> Response:
         raise HTTPException(
             409, said(prepared.problem) or gettext("The export is still being prepared.")
         )
-    return _Sent(services.exports, prepared)
+    return _Sent(services.exports, prepared, request.headers.get("accept"))
 
 
-@router.delete("/api/v1/exports/{token}", status_code=204)
+@router.delete(
+    "/api/v1/exports/{token}",
+    operation_id="delete_export",
+    responses=may_refuse(404),
+    status_code=204,
+)
 def delete(services: ServicesDep, account: AccountDep, token: str) -> None:
     """Delete an export, or end its preparation."""
     services.exports.drop(_prepared_export(services, account, token))
 
 
 @router.get("/export/download", include_in_schema=False)
-@router.get("/api/v1/export", response_class=FileResponse)
+@router.get(
+    "/api/v1/export",
+    operation_id="download_export",
+    responses=may_refuse(404) | _FILE_ANSWER,
+    response_class=FileResponse,
+)
 def download(
     request: Request,
     services: ServicesDep,
@@ -262,7 +292,7 @@ def download(
         prepared.done.result()
     if prepared.problem:
         raise StoreError(prepared.problem)
-    return _Sent(services.exports, prepared, in_parts=goes_on)
+    return _Sent(services.exports, prepared, request.headers.get("accept"), in_parts=goes_on)
 
 
 def _prepare(services: ServicesDep, account: AccountDep, new: NewExport) -> PreparedExport:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -14,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import Permission
 from dashboard.charts.health_history import BUCKETS, HEIGHT, health_figures
+from dashboard.web.api.agent_feed import agent_messages
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
@@ -23,8 +21,7 @@ from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.support import read_support
 from edge_agent.core.texts import N_
-from edge_agent.runtime.live_feed import live_messages
-from edge_agent.store.read.overview import models_in_use
+from edge_agent.store.read.overview import database_bytes, models_in_use
 from edge_agent.store.upkeep.health_history import DAY_MS, health_minutes
 
 router = APIRouter(tags=["health"])
@@ -34,7 +31,6 @@ NAVIGATION = NavigationEntry(
     position=70,
     icon="M12 20s-8-5-8-11a4.5 4.5 0 018-2.8A4.5 4.5 0 0120 9c0 6-8 11-8 11z",
 )
-_AGENT_SECONDS = 1.0
 
 
 @router.get("/healthz", include_in_schema=False, dependencies=[needs(Permission.OPEN)])
@@ -70,7 +66,11 @@ class HealthMinuteModel(ApiModel):
     disk_free: int | None = Field(description="Bytes on the data disk; null: not known")
 
 
-@router.get("/api/v1/health/history", dependencies=[needs(Permission.SEE)])
+@router.get(
+    "/api/v1/health/history",
+    operation_id="get_health_history",
+    dependencies=[needs(Permission.SEE)],
+)
 def get_history(options: OptionsDep) -> list[HealthMinuteModel]:
     """Return the last 24 hours of the appliance, a row a minute while the agent ran."""
     end_ms = clock.now().wall_ms
@@ -78,11 +78,11 @@ def get_history(options: OptionsDep) -> list[HealthMinuteModel]:
     return [HealthMinuteModel.model_validate(one) for one in minutes]
 
 
-@router.get("/api/v1/health", dependencies=[needs(Permission.SEE)])
+@router.get("/api/v1/health", operation_id="get_health", dependencies=[needs(Permission.SEE)])
 async def get_health(services: ServicesDep) -> HealthModel:
     """Tell the state of agent, database and models."""
-    agent = await _agent_health(services.options.live_socket)
-    return await run_in_threadpool(_read, services, agent)
+    agent = await agent_messages(services.options.live_socket)
+    return await run_in_threadpool(_read, services, agent.get("health"))
 
 
 def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
@@ -93,7 +93,7 @@ def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
     return HealthModel(
         device=services.options.device,
         version=__version__,
-        database_bytes=sum(file.stat().st_size for file in _files(database) if file.exists()),
+        database_bytes=database_bytes(database),
         counts=reader.counts(),
         first=span[0] if span else None,
         last=span[1] if span else None,
@@ -102,24 +102,3 @@ def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
         support_contact=support.contact,
         support_until=support.until,
     )
-
-
-def _files(database: Path) -> list[Path]:
-    return [database, database.with_name(database.name + "-wal")]
-
-
-async def _agent_health(socket: Path) -> dict[str, Any] | None:
-    """Return the agent's last health message, which it repeats to everyone who connects.
-
-    ``None`` without an agent.
-    """
-    try:
-        async with asyncio.timeout(_AGENT_SECONDS), aclosing(live_messages(socket)) as messages:
-            async for message in messages:
-                if message.get("type") == "health":
-                    return message
-                if message.get("type") == "agent" and message.get("state") == "offline":
-                    return None
-    except TimeoutError:
-        return None
-    return None  # pragma: no cover - the feed never ends by itself

@@ -13,9 +13,11 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import Permission
+from dashboard.accounts.scopes import Scope
 from dashboard.protocols.file import find_protocol, list_protocols
+from dashboard.web.api.description import event_answer, may_refuse
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login_guard import AccountDep, login_token
+from dashboard.web.login_guard import AccountDep, key_of, still_holds
 from dashboard.web.once import new_key
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
@@ -24,7 +26,6 @@ from dashboard.web.schemas import (
     MarkerModel,
     NewMarker,
     NewSession,
-    Problem,
     RecentSecond,
     SessionModel,
     SessionState,
@@ -58,9 +59,6 @@ CHECK_SECONDS = 15.0
 _MOST_READY = 200
 """Beyond this a code is typed: a list of thousands helps nobody, and costs every visit."""
 CLOCK_SECONDS = 1.0
-_CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": Problem, "description": "A rule of the study forbids it"}
-}
 
 
 @router.get("/", include_in_schema=False)
@@ -99,8 +97,9 @@ def live_page(
 
 @router.get(
     "/api/v1/live",
+    operation_id="stream_live",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}},
+    responses=event_answer(),
 )
 async def live_events(
     request: Request, services: ServicesDep, only: Literal["alerts"] | None = None
@@ -111,15 +110,15 @@ async def live_events(
 
     The stream ends when the login ends or the dashboard stops; clients reconnect by themselves.
     """
-    token = login_token(request)
+    key = key_of(request)
     return StreamingResponse(
-        _alert_events(services, token) if only else _events(services, token),
+        _alert_events(services, key) if only else _events(services, key),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-@router.get("/api/v1/live/recent")
+@router.get("/api/v1/live/recent", operation_id="get_recent_seconds")
 def get_recent(reader: ReaderDep) -> list[RecentSecond]:
     """Tell what was recorded in the last two minutes, by seconds; seconds without a face are left
     out.
@@ -127,20 +126,24 @@ def get_recent(reader: ReaderDep) -> list[RecentSecond]:
     return [RecentSecond.model_validate(second) for second in _recent(_last_minutes(reader))]
 
 
-@router.get("/api/v1/session")
+@router.get("/api/v1/session", operation_id="get_open_session")
 def get_session(study: StudyDep) -> SessionState:
     """Tell the open session, its condition and its markers."""
     return session_state(study)
 
 
-@router.get("/api/v1/vitals/latest")
+@router.get("/api/v1/vitals/latest", operation_id="get_latest_vitals")
 def get_latest_vitals(reader: ReaderDep) -> list[VitalModel]:
     """Tell the newest reading of each kind."""
     return [VitalModel.model_validate(reading) for reading in reader.latest_vitals().values()]
 
 
 @router.post(
-    "/api/v1/session", status_code=201, responses=_CONFLICT, dependencies=[needs(Permission.RUN)]
+    "/api/v1/session",
+    operation_id="start_session",
+    status_code=201,
+    responses=may_refuse(400, 409),
+    dependencies=[needs(Permission.RUN)],
 )
 def start_session(
     new: NewSession, study: StudyDep, account: AccountDep, services: ServicesDep
@@ -153,7 +156,12 @@ def start_session(
     return session_state(study)
 
 
-@router.post("/api/v1/session/end", responses=_CONFLICT, dependencies=[needs(Permission.RUN)])
+@router.post(
+    "/api/v1/session/end",
+    operation_id="end_session",
+    responses=may_refuse(409),
+    dependencies=[needs(Permission.RUN)],
+)
 def end_session(
     study: StudyDep, account: AccountDep, services: ServicesDep, which: EndedSession | None = None
 ) -> SessionState:
@@ -164,9 +172,10 @@ def end_session(
 
 @router.post(
     "/api/v1/session/markers",
+    operation_id="add_marker",
     status_code=201,
-    responses=_CONFLICT,
-    dependencies=[needs(Permission.RUN)],
+    responses=may_refuse(409),
+    dependencies=[needs(Permission.RUN, Scope.MARKERS)],
 )
 def add_marker(
     new: NewMarker, study: StudyDep, account: AccountDep, services: ServicesDep
@@ -287,8 +296,8 @@ def _recent(trend: Trend) -> list[dict[str, Any]]:
     ]
 
 
-async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
-    """Write the agent's messages as server-sent events until the login or the dashboard ends."""
+async def _events(services: Services, key: str) -> AsyncGenerator[str, None]:
+    """Write the agent's messages as server-sent events until login, token or dashboard end."""
     yield "retry: 2000\n\n"
     checked = clock.boot_seconds()
     clock_timer = Every(CLOCK_SECONDS, at_once=True)
@@ -305,14 +314,14 @@ async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
                 told = event
                 yield told
             if clock.boot_seconds() - checked >= CHECK_SECONDS:
-                if not await is_logged_in(services, token):
+                if not await is_let_in(services, key):
                     return
                 checked = clock.boot_seconds()
                 yield ": still here\n\n"
 
 
-async def _alert_events(services: Services, token: str) -> AsyncGenerator[str, None]:
-    """Write which alerts stand, whenever that changes, until the login or the dashboard ends."""
+async def _alert_events(services: Services, key: str) -> AsyncGenerator[str, None]:
+    """Write which alerts stand, whenever that changes, until login, token or dashboard end."""
     yield "retry: 2000\n\n"
     check_timer = Every(CHECK_SECONDS)
     told = ""
@@ -323,7 +332,7 @@ async def _alert_events(services: Services, token: str) -> AsyncGenerator[str, N
             told = event
             yield told
         if check_timer.due():
-            if not await is_logged_in(services, token):
+            if not await is_let_in(services, key):
                 return
             yield ": still here\n\n"
         with suppress(TimeoutError):
@@ -344,10 +353,10 @@ def _tile(kind: VitalKind) -> dict[str, object]:
     }
 
 
-async def is_logged_in(services: Services, token: str) -> bool:
-    """Tell whether the login of a stream still stands; not, when the database cannot be read."""
+async def is_let_in(services: Services, key: str) -> bool:
+    """Tell whether the key of a stream still holds; not, when the database cannot be read."""
     try:
-        return await run_in_threadpool(services.accounts.of_token, token) is not None
+        return await run_in_threadpool(still_holds, services, key)
     except StoreError as error:
         log.warning("an event stream ends: %s", error)
         return False

@@ -98,13 +98,13 @@ def models_page(request: Request, options: OptionsDep) -> Response:
     return keep_page(request, page)
 
 
-@router.get("/api/v1/models")
+@router.get("/api/v1/models", operation_id="list_models_in_use")
 def get_models(options: OptionsDep) -> list[ModelWithCard]:
     """Return the models in use with their cards: training, figures of each split, limits."""
     return _models(options)
 
 
-@router.get("/api/v1/models/cards")
+@router.get("/api/v1/models/cards", operation_id="list_model_cards")
 def get_cards(options: OptionsDep) -> list[ModelOnDevice]:
     """Return all models on this device, those in use first, with their cards."""
     return _on_device(options)[0]

@@ -58,7 +58,7 @@ def multiverse_page(request: Request, reader: ReaderDep, options: OptionsDep) ->
     )
 
 
-@router.get("/api/v1/analysis/multiverse")
+@router.get("/api/v1/analysis/multiverse", operation_id="get_multiverse")
 def get_multiverse(
     reader: ReaderDep, options: OptionsDep, query: Annotated[AnalysisQuery, Query()]
 ) -> MultiverseModel:

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
 from dashboard.picture.frames import MAX_BYTES, MAX_PIXELS
+from dashboard.web.api.description import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
@@ -112,11 +113,13 @@ def picture_page(request: Request) -> Response:
 
 @router.post(
     "/api/v1/picture",
+    operation_id="read_picture",
+    responses=may_refuse(413, 422),
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "The content of the file",
-            "content": {"image/*": _FILE, "application/octet-stream": _FILE},
+            "description": "The content of the file; any other content type is taken as well",
+            "content": {"application/octet-stream": _FILE},
         }
     },
 )

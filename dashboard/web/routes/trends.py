@@ -120,7 +120,7 @@ def trends_page(
     )
 
 
-@router.get("/api/v1/trends")
+@router.get("/api/v1/trends", operation_id="get_trends")
 def get_trends(
     reader: ReaderDep, start: Start, end: End, buckets: Buckets = _BUCKETS
 ) -> TrendsModel:
@@ -138,14 +138,14 @@ def get_trends(
     )
 
 
-@router.get("/api/v1/trends/chart")
+@router.get("/api/v1/trends/chart", operation_id="get_trends_chart")
 def get_trends_chart(reader: ReaderDep, start: Start, end: End) -> ChartModel:
     """Return the same as the chart that the trends page draws."""
     chart = trend_chart(read_trends(reader, *_checked(start, end)))
     return ChartModel.model_validate(chart.as_dict() | {"rows": [list(row) for row in chart.rows]})
 
 
-@router.get("/api/v1/trends/chart/now")
+@router.get("/api/v1/trends/chart/now", operation_id="get_trends_chart_now")
 def get_trends_chart_now(reader: ReaderDep, length: Length) -> ChartModel:
     """Return the chart of a range that ends now, by the clock of this machine."""
     end_ms = clock.now().wall_ms

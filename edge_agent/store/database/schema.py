@@ -81,6 +81,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("how the appliance was, minute by minute", tables.HEALTH),
     Migration("alerts", tables.ALERTS),
     Migration("the parts of what alerts say", tables.ALERT_PARTS),
+    Migration("scopes, roles and ends of tokens", tables.TOKEN_SCOPES),
 )
 
 

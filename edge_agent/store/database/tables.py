@@ -293,6 +293,19 @@ ROLES = (
     "ALTER TABLE login ADD COLUMN browser TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE audit ADD COLUMN seal TEXT",
 )
+# What a token may, up to which role, until when, and whose it is. Tokens of before handed in
+# readings, and still do: those whose maker may not do so any more belong to nobody.
+TOKEN_SCOPES = (
+    f"ALTER TABLE token ADD COLUMN role TEXT NOT NULL DEFAULT 'operator' CHECK (role IN {_ROLES})",
+    "ALTER TABLE token ADD COLUMN account INTEGER",
+    "ALTER TABLE token ADD COLUMN expires INTEGER",
+    "UPDATE token SET scope = 'readings' WHERE scope = 'vitals'",
+    """UPDATE token SET account = (
+        SELECT account.id FROM account WHERE account.name = token.created_by
+        AND account.created <= token.created AND account.role <> 'viewer'
+        AND account.disabled IS NULL
+    )""",
+)
 # How the appliance was, a row a minute, for one day: nothing about a person.
 HEALTH = (
     """CREATE TABLE health_minute (

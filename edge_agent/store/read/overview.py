@@ -51,6 +51,12 @@ def consents(path: Path) -> dict[str, Consent]:
         }
 
 
+def database_bytes(path: Path) -> int:
+    """Return the size of a database with its log."""
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
 def models_in_use(path: Path) -> list[ModelUse]:
     """Return the model file of each kind that the agent used last.
 

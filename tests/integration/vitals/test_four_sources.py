@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.accounts.tokens import Tokens
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.given_readings import Origin
 from edge_agent.core.readings import VitalReading
@@ -22,6 +21,7 @@ from edge_agent.vitals.ingest import VitalIngest
 from edge_agent.vitals.sensor_readings import SensorReadings
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import client_of
+from tests.support.security.tokens import make_token
 from tests.support.timeline import query, wait_for
 
 HZ = 10
@@ -84,7 +84,7 @@ def test_four_sources_at_ten_hertz_for_ten_minutes_lose_nothing_and_keep_their_o
 ) -> None:
     with client_of(tmp_path) as client:
         path = tmp_path / "affect-edge.db"
-        headers = {"Authorization": f"Bearer {Tokens(path).make('bridge', 'ada')}"}
+        headers = {"Authorization": f"Bearer {make_token(path)}"}
         rig = Rig(path)
         person = SimulatedPerson(1)
         simulated: list[float] = []
@@ -127,7 +127,7 @@ def test_four_sources_at_ten_hertz_for_ten_minutes_lose_nothing_and_keep_their_o
                     simulated.append(reading.value)
                     rig.submit(reading)
 
-        client.app.state.services.ingest.requests._limit = SECONDS + 1  # type: ignore[attr-defined]
+        client.app.state.services.tokens.requests._limit = SECONDS + 1  # type: ignore[attr-defined]
         rig.recorder.start()
         rig.run(strap, broker, program, made_up)
         rig.recorder.stop()

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dashboard.accounts.tokens import Tokens
 from edge_agent.core.given_readings import Origin
 from edge_agent.core.readings import VitalReading
 from edge_agent.mqtt.payloads.incoming import rejected_payload
@@ -23,6 +22,7 @@ from edge_agent.store.database.schema import connect
 from edge_agent.store.write.imports import import_readings
 from edge_agent.vitals.ingest import VitalIngest
 from tests.support.dashboard import client_of
+from tests.support.security.tokens import make_token
 from tests.support.timeline import database, query
 from tests.support.vitals.odd_readings import PAYLOADS
 
@@ -98,8 +98,8 @@ def test_odd_requests_are_answered_and_never_with_an_error_of_ours(tmp_path: Pat
     taken = 0
     with client_of(tmp_path) as client:
         store = tmp_path / "affect-edge.db"
-        client.app.state.services.ingest.requests._limit = 10**9  # type: ignore[attr-defined]
-        token = f"Bearer {Tokens(store).make('fuzz', 'ada')}"
+        client.app.state.services.tokens.requests._limit = 10**9  # type: ignore[attr-defined]
+        token = f"Bearer {make_token(store)}"
 
         @FUZZ
         @given(PAYLOAD_LISTS, TYPES, ENCODINGS)

@@ -73,7 +73,7 @@ def accounts_page(request: Request, services: ServicesDep) -> Response:
     return _page(request, services, Notices())
 
 
-@router.get("/api/v1/accounts")
+@router.get("/api/v1/accounts", operation_id="list_accounts")
 def get_accounts(services: ServicesDep) -> list[AccountModel]:
     """List all accounts by name."""
     return [AccountModel.model_validate(member) for member in services.members.all()]

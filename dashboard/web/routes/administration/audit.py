@@ -102,7 +102,7 @@ def audit_page(
     )
 
 
-@router.get("/api/v1/audit")
+@router.get("/api/v1/audit", operation_id="get_audit_trail")
 def get_audit(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -> AuditModel:
     """Tell a hundred lines of the audit trail, and what is wrong with it."""
     matching, lines = services.audit.page(wanted, PAGE_LINES, page)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext as _
 from dashboard.languages.written import said
+from dashboard.web.api.description import may_refuse
 from dashboard.web.configuration.changes import Change, Present, planned, read_present, written_to
 from dashboard.web.configuration.form import RULE_FIELDS, changes_of, fields_of, text_of
 from dashboard.web.guards.permissions import needs
@@ -141,7 +142,7 @@ def save_page(
     return render(request, "settings_saved.html", change=change, copy=copy, first_steps=first_steps)
 
 
-@router.get("/api/v1/settings")
+@router.get("/api/v1/settings", operation_id="get_settings")
 def get_settings(services: ServicesDep) -> SettingsModel:
     """Return every setting with value, source and description; no secret."""
     present = read_present(services.options.config)
@@ -172,14 +173,16 @@ def get_settings(services: ServicesDep) -> SettingsModel:
     )
 
 
-@router.post("/api/v1/settings/difference")
+@router.post(
+    "/api/v1/settings/difference", operation_id="preview_settings_change", responses=may_refuse(409)
+)
 def get_difference(services: ServicesDep, wanted: SettingsChange) -> SettingsChangeModel:
     """Check a change and return what it would do to the file; nothing is written."""
     change = _planned(read_present(services.options.config), wanted)
     return _change_model(change, "")
 
 
-@router.patch("/api/v1/settings")
+@router.patch("/api/v1/settings", operation_id="change_settings", responses=may_refuse(409))
 def patch_settings(
     services: ServicesDep, account: AccountDep, wanted: SettingsChange
 ) -> SettingsChangeModel:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
@@ -18,12 +17,12 @@ from dashboard.languages.written import said
 from dashboard.protocols.file import list_protocols
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.protocols.running import ProtocolView
+from dashboard.web.api.description import event_answer, may_refuse
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login_guard import AccountDep, login_token
+from dashboard.web.login_guard import AccountDep, key_of
 from dashboard.web.rendering import render
-from dashboard.web.routes.live import CHECK_SECONDS, is_logged_in
+from dashboard.web.routes.live import CHECK_SECONDS, is_let_in
 from dashboard.web.schemas import (
-    Problem,
     ProtocolEntry,
     ProtocolStateModel,
     ScreenModel,
@@ -38,10 +37,6 @@ router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN)])
 
 SIGN_OF_LIFE_S = 5.0
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-_CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": Problem, "description": "No protocol is running"}
-}
-_EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
 
 @router.get("/protocol", include_in_schema=False)
@@ -69,7 +64,7 @@ def _qr_code(address: str) -> Markup:
     return Markup(code.svg_inline(svgclass="qr", lineclass=None, omitsize=True, border=4))  # noqa: S704
 
 
-@router.get("/api/v1/protocols")
+@router.get("/api/v1/protocols", operation_id="list_protocols")
 def get_protocols(options: OptionsDep) -> list[ProtocolEntry]:
     """List the protocol files, those that cannot be used with the reason."""
     return [
@@ -78,41 +73,45 @@ def get_protocols(options: OptionsDep) -> list[ProtocolEntry]:
     ]
 
 
-@router.get("/api/v1/protocol", responses=_CONFLICT)
+@router.get("/api/v1/protocol", operation_id="get_protocol_state", responses=may_refuse(409))
 def get_protocol(runner: ProtocolRunnerDep) -> ProtocolStateModel:
     """Tell how the protocol stands, or how the last one ended."""
     return _state(runner)
 
 
-@router.post("/api/v1/protocol/go", responses=_CONFLICT)
+@router.post("/api/v1/protocol/go", operation_id="continue_protocol", responses=may_refuse(409))
 def go_on(runner: ProtocolRunnerDep) -> ProtocolStateModel:
     """Begin, or go on after a break, as soon as the participant is ready."""
     runner.go()
     return _state(runner)
 
 
-@router.post("/api/v1/protocol/pause", responses=_CONFLICT)
+@router.post("/api/v1/protocol/pause", operation_id="pause_protocol", responses=may_refuse(409))
 def pause(runner: ProtocolRunnerDep) -> ProtocolStateModel:
     """Stand still; the condition that is open ends here."""
     runner.pause()
     return _state(runner)
 
 
-@router.post("/api/v1/protocol/skip", responses=_CONFLICT)
+@router.post(
+    "/api/v1/protocol/skip", operation_id="skip_protocol_screen", responses=may_refuse(409)
+)
 def skip(runner: ProtocolRunnerDep) -> ProtocolStateModel:
     """Leave the present screen."""
     runner.skip()
     return _state(runner)
 
 
-@router.post("/api/v1/protocol/repeat", responses=_CONFLICT)
+@router.post(
+    "/api/v1/protocol/repeat", operation_id="repeat_protocol_screen", responses=may_refuse(409)
+)
 def repeat(runner: ProtocolRunnerDep) -> ProtocolStateModel:
     """Begin the present screen again."""
     runner.repeat()
     return _state(runner)
 
 
-@router.post("/api/v1/protocol/end", responses=_CONFLICT)
+@router.post("/api/v1/protocol/end", operation_id="end_protocol", responses=may_refuse(409))
 def end(
     runner: ProtocolRunnerDep, services: ServicesDep, account: AccountDep
 ) -> ProtocolStateModel:
@@ -123,11 +122,16 @@ def end(
     return state
 
 
-@router.get("/api/v1/protocol/events", response_class=StreamingResponse, responses=_EVENTS)
+@router.get(
+    "/api/v1/protocol/events",
+    operation_id="stream_protocol",
+    response_class=StreamingResponse,
+    responses=event_answer(),
+)
 async def protocol_events(request: Request, services: ServicesDep) -> Response:
     """Stream server-sent events ``protocol``: its state, whenever something changes."""
-    token = login_token(request)
-    return event_stream(_events(services, token))
+    key = key_of(request)
+    return event_stream(_events(services, key))
 
 
 def event_stream(events: AsyncGenerator[str, None]) -> Response:
@@ -188,13 +192,13 @@ async def follow(services: Services, look: Callable[[], str]) -> AsyncGenerator[
         services.protocol_runner.unwatch(event)
 
 
-async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
-    """Write the state for as long as the login stands."""
+async def _events(services: Services, key: str) -> AsyncGenerator[str, None]:
+    """Write the state for as long as the login or token holds."""
     checked = clock.boot_seconds()
     async for text in follow(services, lambda: _event(services.protocol_runner.view())):
         yield text
         if clock.boot_seconds() - checked >= CHECK_SECONDS:
-            if not await is_logged_in(services, token):
+            if not await is_let_in(services, key):
                 return
             checked = clock.boot_seconds()
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import Permission
-from dashboard.accounts.tokens import SCOPE_VITALS, Token
+from dashboard.accounts.scopes import Scope
+from dashboard.accounts.tokens import Token
 from dashboard.languages.current import gettext
+from dashboard.web.api.description import may_refuse
+from dashboard.web.api.problems import problem_response
 from dashboard.web.guards.permissions import needs
+from dashboard.web.guards.tokens import token_of
 from dashboard.web.schemas import ApiModel, Problem
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.given_readings import (
     MAX_BYTES,
-    MAX_READINGS,
-    GivenReading,
     Origin,
     id_of,
     parse_payload,
@@ -33,11 +34,8 @@ from edge_agent.store.write.clocks.boots import stamp
 from edge_agent.store.write.imports import import_each
 from edge_agent.store.write.pending_rows import rows_in_sessions
 
-router = APIRouter(tags=["readings"], dependencies=[needs(Permission.OPEN)])
+router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN, Scope.READINGS)])
 PATH = "/api/v1/vitals"
-_bearer = HTTPBearer(
-    auto_error=False, description="A token made on the page Readings of the dashboard"
-)
 
 
 class ReadingResult(ApiModel):
@@ -63,68 +61,47 @@ class HandedIn(ApiModel):
     results: list[ReadingResult] = Field(description="One for each reading, in the order given")
 
 
-_SCHEMA = GivenReading.model_json_schema(ref_template="#/components/schemas/{model}")
-_DEFINITIONS = _SCHEMA.pop("$defs")
-_ITEM = {**_SCHEMA, "properties": {**_SCHEMA["properties"]}}
+class RefusedReadings(Problem):
+    """The problem of a request: of its readings all were refused, or it is no list of readings."""
 
-
-def _inlined(schema: Any) -> Any:
-    """Return a schema with its definitions put where they are referred to.
-
-    The route reads its body itself.
-    """
-    if isinstance(schema, dict):
-        if "$ref" in schema:
-            return _inlined(_DEFINITIONS[schema["$ref"].rsplit("/", 1)[1]])
-        return {key: _inlined(value) for key, value in schema.items()}
-    if isinstance(schema, list):
-        return [_inlined(value) for value in schema]
-    return schema
+    taken: int = Field(0, description="How many were taken: none")
+    duplicates: int = Field(0, description="How many were there already: none")
+    refused: int = Field(0, description="How many were refused")
+    results: list[ReadingResult] = Field(
+        [], description="One for each reading, in the order given; none where there is no reading"
+    )
 
 
 _BODY = {
     "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "oneOf": [
-                    _inlined(_ITEM),
-                    {
-                        "type": "array",
-                        "items": _inlined(_ITEM),
-                        "minItems": 1,
-                        "maxItems": MAX_READINGS,
-                    },
-                ]
-            }
-        }
-    },
-}
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The body is no JSON"},
-    401: {"model": Problem, "description": "No token, or one that is not in force"},
-    413: {"model": Problem, "description": "Too large"},
-    415: {"model": Problem, "description": "Not JSON, or compressed"},
-    422: {"model": HandedIn, "description": "Every reading was refused"},
-    429: {"model": Problem, "description": "Too many requests; Retry-After says how long to wait"},
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/GivenReadings"}}},
 }
 
 
 @router.post(
-    PATH, responses=_ANSWERS, openapi_extra={"requestBody": _BODY}, response_model=HandedIn
+    PATH,
+    operation_id="send_readings",
+    responses=may_refuse(400, 415) | {422: {"model": RefusedReadings}},
+    openapi_extra={"requestBody": _BODY},
+    response_model=HandedIn,
 )
-async def hand_in(
-    request: Request,
-    services: ServicesDep,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Response:
+async def hand_in(request: Request, services: ServicesDep) -> Response:
     """Send one reading, or a list of up to 1000.
 
     Each is judged by itself: a bad one does not keep out the others. All that are taken are written
     in one transaction. The answer says for each whether it was taken, was there already, or why it
     was refused.
     """
-    token = await run_in_threadpool(_token, services, request, credentials)
+    token = token_of(request)
+    if token is None:
+        raise HTTPException(
+            401,
+            gettext(
+                "Send a token: Authorization: Bearer …. An administrator makes one on the page "
+                "Tokens."
+            ),
+            {"WWW-Authenticate": "Bearer"},
+        )
     _check_form(request)
     body = await request.body()
     if len(body) > MAX_BYTES:
@@ -135,47 +112,9 @@ async def hand_in(
             ),
         )
     done = await run_in_threadpool(_hand_in, services, token, body)
-    return JSONResponse(
-        done.model_dump(mode="json"), 422 if done.refused == len(done.results) else 200
-    )
-
-
-def _token(
-    services: Services, request: Request, credentials: HTTPAuthorizationCredentials | None
-) -> Token:
-    """Return the token that the request brings."""
-    address = request.client.host if request.client else ""
-    if credentials is None:
-        raise HTTPException(
-            401,
-            gettext(
-                "Send a token: Authorization: Bearer …. Make one on the page Readings of the "
-                "dashboard."
-            ),
-            {"WWW-Authenticate": "Bearer"},
-        )
-    token = services.ingest.tokens.of(credentials.credentials, SCOPE_VITALS)
-    if token is None:
-        _wait(services.ingest.wrong_tokens.attempt(address), "wrong tokens")
-        raise HTTPException(
-            401,
-            gettext("This token is unknown or revoked."),
-            {"WWW-Authenticate": 'Bearer error="invalid_token"'},
-        )
-    _wait(services.ingest.requests.attempt(f"token {token.id}"), "requests with this token")
-    services.ingest.tokens.note_use(token)
-    return token
-
-
-def _wait(seconds: int, what: str) -> None:
-    if seconds:
-        raise HTTPException(
-            429,
-            gettext("Too many {what}. Try again in {seconds} s.").format(
-                what=what, seconds=seconds
-            ),
-            {"Retry-After": str(seconds)},
-        )
+    if done.refused == len(done.results):
+        return problem_response(request, 422, done.detail, done.model_dump(mode="json"))
+    return JSONResponse(done.model_dump(mode="json"))
 
 
 def _check_form(request: Request) -> None:

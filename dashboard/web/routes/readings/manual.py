@@ -1,4 +1,4 @@
-"""Readings by hand, and the tokens with which programs hand them in."""
+"""Readings by hand, and how files and programs hand them in."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
-from dashboard.languages.names import said_of, vital_label
+from dashboard.languages.names import vital_label
 from dashboard.languages.written import said
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
@@ -90,8 +89,6 @@ class Notices:
         message: what became of an entry.
         warning: what is odd about it.
         entry: the form as it was filled in, with its problems.
-        secret: of a new token, shown this once.
-        token_problem: why no token was made.
         file_problem: why a file cannot be read.
         correction: of a reading, that was not taken yet.
     """
@@ -99,8 +96,6 @@ class Notices:
     message: str = ""
     warning: str = ""
     entry: Entry = field(default_factory=Entry)
-    secret: str = ""
-    token_problem: str = ""
     file_problem: str = ""
     correction: Correction | None = None
 
@@ -178,7 +173,9 @@ def readings_page(
     outside: OutsideDep = None,
     changed: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    """Show the form, the place for files, and the tokens; after an entry, what became of it."""
+    """Show the form, the place for files, and how programs send; after an entry, what became
+    of it.
+    """
     warning = "" if outside is None else _outside_text(services, outside)
     message = (
         gettext(_CHANGED.get(changed, ""))
@@ -214,29 +211,6 @@ def enter(
         return f"{PAGE}?taken={sum(new)}&there={new.count(False)}&flagged={flagged}"
 
     return RedirectResponse(services.once.run(entry.values["once"], store), 303)
-
-
-@router.post(f"{PAGE}/tokens", include_in_schema=False, dependencies=[needs(Permission.ADMINISTER)])
-def make_token(
-    request: Request, services: ServicesDep, account: AccountDep, name: Text = ""
-) -> Response:
-    """Make a token and show its secret, this once."""
-    try:
-        secret = services.ingest.tokens.make(name, account.name)
-    except AccountError as error:
-        return _page(request, services, Notices(token_problem=said_of(error)))
-    return _page(request, services, Notices(secret=secret))
-
-
-@router.post(
-    f"{PAGE}/tokens/{{number}}/revoke",
-    include_in_schema=False,
-    dependencies=[needs(Permission.ADMINISTER)],
-)
-def revoke_token(services: ServicesDep, account: AccountDep, number: int) -> Response:
-    """End a token."""
-    services.ingest.tokens.revoke(min(number, 2**62), account.name)
-    return RedirectResponse(f"{PAGE}#tokens-title", 303)
 
 
 def _validate(entry: Entry, account: str) -> list[VitalReading]:
@@ -356,7 +330,7 @@ def _outside_text(services: Services, outside: Outside) -> str:
 
 def _page(request: Request, services: Services, notices: Notices) -> Response:
     entry = notices.entry
-    wrong = notices.token_problem or notices.file_problem or entry.problems or entry.doubts
+    wrong = notices.file_problem or entry.problems or entry.doubts
     database = services.options.database
     return render(
         request,
@@ -371,10 +345,7 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
         removed=removed_readings(database, RECENT),
         correction=notices.correction,
         kinds=sorted(BY_HAND, key=lambda kind: kind not in PRESSURES),
-        secret=notices.secret,
-        token_problem=notices.token_problem,
         file_problem=notices.file_problem,
-        tokens=services.ingest.tokens.all(),
         open_session=services.study.open_session(),
         largest_mib=MAX_FILE_BYTES // 2**20,
         address=str(request.base_url).rstrip("/"),

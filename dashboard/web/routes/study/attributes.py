@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
@@ -13,10 +13,11 @@ from pydantic import Field
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
+from dashboard.web.api.description import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
-from dashboard.web.schemas import ApiModel, Problem
+from dashboard.web.schemas import ApiModel
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.attributes import (
     AGE_BAND,
@@ -37,9 +38,6 @@ from edge_agent.store.study.attributes import (
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
 _KNOWN = (AGE_BAND, SEX, MEDICATION)
-_CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": Problem, "description": "A rule of the study forbids it"}
-}
 
 
 class AttributesModel(ApiModel):
@@ -97,14 +95,22 @@ def change_attributes(
     return RedirectResponse("/study", 303)
 
 
-@router.get("/api/v1/participants/{code}/attributes", responses=_CONFLICT)
+@router.get(
+    "/api/v1/participants/{code}/attributes",
+    operation_id="get_participant_attributes",
+    responses=may_refuse(409),
+)
 def get_attributes(code: str, services: ServicesDep) -> AttributesModel:
     """Tell what is told of a participant."""
     use = attribute_use_of(services.options.database, code)
     return AttributesModel(consent=use, attributes=_kept(services, code))
 
 
-@router.put("/api/v1/participants/{code}/attributes", responses=_CONFLICT)
+@router.put(
+    "/api/v1/participants/{code}/attributes",
+    operation_id="set_participant_attributes",
+    responses=may_refuse(409),
+)
 def put_attributes(
     code: str, new: AttributesModel, services: ServicesDep, account: AccountDep
 ) -> AttributesModel:

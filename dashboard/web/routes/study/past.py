@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from dashboard.accounts.roles import Permission
+from dashboard.accounts.scopes import Scope
+from dashboard.web.api.description import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
-from dashboard.web.schemas import ApiModel, EpochMs, Problem, SessionModel
+from dashboard.web.schemas import ApiModel, EpochMs, SessionModel
 from dashboard.web.services import ServicesDep
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.store.study.past import (
@@ -23,9 +25,6 @@ from edge_agent.store.study.past import (
 )
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
-_CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": Problem, "description": "A rule of the study forbids it"}
-}
 _MOST_MARKERS = 10_000
 
 
@@ -35,7 +34,7 @@ class NewParticipant(ApiModel):
     code: str | None = Field(
         None, max_length=32, description="Pseudonymous code, never a name; null: one is made up"
     )
-    simulated: bool = Field(False, description="Whether they are made up")
+    simulated: StrictBool = Field(False, description="Whether they are made up")
 
 
 class ParticipantModel(ApiModel):
@@ -63,7 +62,7 @@ class PastSessionModel(ApiModel):
     name: str = Field("", max_length=80, description="What to call it")
     start: EpochMs
     end: EpochMs
-    simulated: bool = Field(False, description="Whether its data are made up")
+    simulated: StrictBool = Field(False, description="Whether its data are made up")
 
 
 class PastMarkerModel(ApiModel):
@@ -86,7 +85,12 @@ class MarkersAdded(ApiModel):
 Markers = Annotated[list[PastMarkerModel], Body(min_length=1, max_length=_MOST_MARKERS)]
 
 
-@router.post("/api/v1/participants", status_code=201, responses=_CONFLICT)
+@router.post(
+    "/api/v1/participants",
+    operation_id="create_participant",
+    status_code=201,
+    responses=may_refuse(409),
+)
 def create_participant(
     new: NewParticipant, services: ServicesDep, account: AccountDep
 ) -> ParticipantModel:
@@ -98,7 +102,12 @@ def create_participant(
     return ParticipantModel(code=made.code, simulated=made.simulated)
 
 
-@router.post("/api/v1/participants/{code}/consents", status_code=201, responses=_CONFLICT)
+@router.post(
+    "/api/v1/participants/{code}/consents",
+    operation_id="record_past_consent",
+    status_code=201,
+    responses=may_refuse(409),
+)
 def give_consent(
     code: str, new: PastConsent, services: ServicesDep, account: AccountDep
 ) -> PastConsent:
@@ -109,7 +118,9 @@ def give_consent(
     return new
 
 
-@router.post("/api/v1/sessions", status_code=201, responses=_CONFLICT)
+@router.post(
+    "/api/v1/sessions", operation_id="add_past_session", status_code=201, responses=may_refuse(409)
+)
 def create_session(
     new: PastSessionModel, services: ServicesDep, account: AccountDep
 ) -> SessionModel:
@@ -132,7 +143,13 @@ def create_session(
     return SessionModel.model_validate(made)
 
 
-@router.post("/api/v1/sessions/{number}/markers", status_code=201, responses=_CONFLICT)
+@router.post(
+    "/api/v1/sessions/{number}/markers",
+    operation_id="add_past_markers",
+    status_code=201,
+    responses=may_refuse(409),
+    dependencies=[needs(Permission.STUDY, Scope.MARKERS)],
+)
 def create_markers(
     number: int, new: Markers, services: ServicesDep, account: AccountDep
 ) -> MarkersAdded:

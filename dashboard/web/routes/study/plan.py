@@ -52,19 +52,19 @@ def plan_page(request: Request, options: OptionsDep) -> Response:
     return _page(request, options, values, question)
 
 
-@router.get("/api/v1/plan")
+@router.get("/api/v1/plan", operation_id="get_study_plan")
 def get_plan(query: Annotated[PlanQuery, Query()]) -> PlanModel:
     """Return how many people a study needs by the rule that decides in its family of tests."""
     return plan_of(query)
 
 
-@router.get("/api/v1/preregistrations")
+@router.get("/api/v1/preregistrations", operation_id="list_preregistrations")
 def get_preregistrations(options: OptionsDep) -> list[PreregistrationModel]:
     """Return what was decided before the data, the newest first."""
     return frozen(options.database)
 
 
-@router.post("/api/v1/preregistrations", status_code=201)
+@router.post("/api/v1/preregistrations", operation_id="create_preregistration", status_code=201)
 def post_preregistration(
     options: OptionsDep, account: AccountDep, document: PreregistrationDocument
 ) -> PreregistrationModel:

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.names import said_of
+from dashboard.web.api.description import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
@@ -26,7 +27,11 @@ def quality_page(request: Request, reader: ReaderDep, number: int) -> Response:
     return render(request, "quality.html", report=report, sensors=_sensors(reader, number))
 
 
-@router.get("/api/v1/sessions/{number}/quality")
+@router.get(
+    "/api/v1/sessions/{number}/quality",
+    operation_id="get_session_quality",
+    responses=may_refuse(404),
+)
 def get_quality(reader: ReaderDep, number: int) -> SessionQuality:
     """Return the quality report of a session: what was recorded, and whether it is fit for
     analysis.

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.names import said_of
+from dashboard.web.api.description import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
@@ -35,7 +36,11 @@ def course_page(
     return render(request, "course.html", course=course, kinds=kinds)
 
 
-@router.get("/api/v1/sessions/{number}/course")
+@router.get(
+    "/api/v1/sessions/{number}/course",
+    operation_id="get_session_summary",
+    responses=may_refuse(404),
+)
 def get_course(reader: ReaderDep, number: int, relative: Relative = False) -> SessionSummary:
     """Return a session by condition, as recorded or relative to the participant's own baseline."""
     return _course(reader, number, relative)

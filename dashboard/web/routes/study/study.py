@@ -247,7 +247,7 @@ def end_session(
     return RedirectResponse(f"{_STUDY}?ended={number}", 303)
 
 
-@router.get("/api/v1/sessions")
+@router.get("/api/v1/sessions", operation_id="list_sessions")
 def get_sessions(reader: ReaderDep) -> list[SessionModel]:
     """List all sessions, newest first."""
     return [SessionModel.model_validate(session) for session in reader.session_list()]

@@ -1,16 +1,26 @@
-"""Tokens of programs: made, used, revoked, and who did it."""
+"""Tokens of programs: made, used, ended, revoked, and who did it; never more than their maker."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from dashboard.accounts import tokens
+from dashboard.accounts.account_rows import Account
+from dashboard.accounts.members import Members
 from dashboard.accounts.passwords import AccountError
-from dashboard.accounts.tokens import Tokens
+from dashboard.accounts.roles import MAY, Permission, Role
+from dashboard.accounts.scopes import LEAST_ROLE, Scope
+from dashboard.accounts.tokens import NewToken, Tokens
 from edge_agent.core.clock import Instant
+from edge_agent.store.database.schema import MIGRATIONS, migrate
+from tests.support.security.tokens import EVERYTHING, READINGS, maker
 from tests.support.timeline import database, query
+
+DAY_MS = 86_400_000
 
 
 @pytest.fixture
@@ -18,89 +28,187 @@ def path(tmp_path: Path) -> Path:
     return database(tmp_path)
 
 
+@pytest.fixture
+def ada(path: Path) -> Account:
+    return maker(path, Role.ADMINISTRATOR, "ada")
+
+
 def at(monkeypatch: pytest.MonkeyPatch, wall_ms: int) -> None:
     """Make it be this time."""
     monkeypatch.setattr(tokens, "now", lambda: Instant(0, wall_ms))
 
 
-def test_a_token_is_known_by_its_secret_for_what_it_may_do(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+def new(name: str = "bridge", **values: object) -> NewToken:
+    return NewToken(name, **({"scopes": READINGS} | values))  # type: ignore[arg-type]
+
+
+def test_a_token_is_known_by_its_secret_and_says_what_it_may(
+    path: Path, ada: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at(monkeypatch, 5_000)
     kept = Tokens(path)
-    secret = kept.make(" watch bridge ", "ada")
+    scopes = frozenset({Scope.MARKERS, Scope.READ})
+    secret = kept.make(NewToken(" watch bridge ", scopes, Role.OPERATOR, days=2), ada)
     assert secret.startswith("affect-edge-")
     assert len(secret) == len("affect-edge-") + 43, "32 random bytes"
-    found = kept.of(secret, "vitals")
+    found = kept.of(secret)
     assert found is not None
-    assert (found.name, found.scope, found.created_by) == ("watch bridge", "vitals", "ada")
+    assert (found.name, found.scopes, found.created_by) == ("watch bridge", scopes, "ada")
     assert (found.created_ms, found.used_ms, found.revoked_ms) == (5_000, None, None)
-    assert kept.of(secret, "study") is None
-    assert kept.of(secret + "x", "vitals") is None
-    assert kept.of("\udcff", "vitals") is None
+    assert (found.role, found.expires_ms, found.state) == (
+        Role.OPERATOR,
+        5_000 + 2 * DAY_MS,
+        "active",
+    )
+    assert found.permissions == MAY[Role.OPERATOR]
+    assert kept.of(secret + "x") is None and kept.of("\udcff") is None
     assert secret not in str(query(path, "SELECT * FROM token"))
     assert query(path, "SELECT at, actor, action, detail FROM audit") == [
-        (5_000, "ada", "token_make", "watch bridge (vitals)")
+        (5_000, "ada", "token_make", "watch bridge (read markers; operator; 2 days)")
     ]
+
+
+def test_a_token_ends_on_its_day_and_its_name_is_free_again(
+    path: Path, ada: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, 0)
+    kept = Tokens(path)
+    secret = kept.make(new(days=1), ada)
+    at(monkeypatch, DAY_MS - 1)
+    assert kept.of(secret) is not None
+    at(monkeypatch, DAY_MS)
+    assert kept.of(secret) is None and kept.all()[0].state == "expired"
+    assert kept.make(new(), ada) != secret
+    assert [one.state for one in kept.all()] == ["active", "expired"]
 
 
 def test_a_revoked_token_opens_nothing_and_its_name_is_free_again(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, ada: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = Tokens(path)
-    secret = kept.make("bridge", "ada")
+    secret = kept.make(new(), ada)
     number = kept.all()[0].id
     at(monkeypatch, 7_000)
-    kept.revoke(number, "eve")
+    assert kept.revoke(number, "eve") == "bridge"
     at(monkeypatch, 9_000)
-    kept.revoke(number, "eve")
-    kept.revoke(4711, "eve")
-    assert kept.of(secret, "vitals") is None
-    assert kept.all()[0].revoked_ms == 7_000
+    assert kept.revoke(number, "eve") is None
+    assert kept.revoke(4711, "eve") is None
+    assert kept.of(secret) is None
+    assert (kept.all()[0].revoked_ms, kept.all()[0].state) == (7_000, "revoked")
     assert query(path, "SELECT at, actor, detail FROM audit WHERE action = 'token_revoke'") == [
         (7_000, "eve", "bridge")
     ]
-    assert kept.make("bridge", "ada") != secret
+    assert kept.make(new(), ada) != secret
 
 
-def test_those_in_force_come_first_and_the_newest_of_them(path: Path) -> None:
-    kept = Tokens(path)
-    for name in ("first", "second", "third"):
-        kept.make(name, "ada")
-    kept.revoke(kept.all()[0].id, "ada")
-    assert [token.name for token in kept.all()] == ["second", "first", "third"]
+@pytest.mark.parametrize("role", Role)
+def test_nobody_makes_a_token_that_may_more_than_they(path: Path, role: Role) -> None:
+    somebody = maker(path, role, "somebody")
+    for wanted in Role:
+        scopes = frozenset(one for one in Scope if MAY[LEAST_ROLE[one]] <= MAY[wanted])
+        if MAY[wanted] <= MAY[role]:
+            Tokens(path).make(NewToken(wanted, scopes, wanted), somebody)
+        else:
+            with pytest.raises(AccountError, match=f"somebody is {role}"):
+                Tokens(path).make(NewToken(wanted, scopes, wanted), somebody)
+    assert {one.role for one in Tokens(path).all()} == {r for r in Role if MAY[r] <= MAY[role]}
 
 
-@pytest.mark.parametrize("name", ["", "  ", "n" * 41, "two\nlines"])
-def test_a_name_that_cannot_be_shown_is_refused(path: Path, name: str) -> None:
-    with pytest.raises(AccountError, match="1 to 40 printable characters"):
-        Tokens(path).make(name, "ada")
+def test_what_a_maker_loses_the_token_loses(path: Path, ada: Account) -> None:
+    eve = maker(path, Role.ADMINISTRATOR, "eve")
+    Members(path).reset(ada.id, "ada")  # somebody who can log in stays
+    kept, members = Tokens(path), Members(path)
+    secret = kept.make(NewToken("robot", EVERYTHING, Role.ADMINISTRATOR), eve)
+
+    def permissions() -> frozenset[Permission] | None:
+        found = kept.of(secret)
+        return None if found is None else found.permissions
+
+    assert permissions() == MAY[Role.ADMINISTRATOR]
+    members.set_role(eve.id, Role.OPERATOR, "ada")
+    assert permissions() == MAY[Role.OPERATOR]
+    members.disable(eve.id, "ada")
+    assert permissions() is None and kept.all()[0].state == "idle"
+    assert kept.all()[0].permissions == frozenset()
+    members.enable(eve.id, "ada")
+    assert permissions() == MAY[Role.OPERATOR]
+    members.remove(eve.id, "ada")
+    assert permissions() is None and kept.all()[0].state == "revoked"
+    assert query(path, "SELECT actor, detail FROM audit WHERE action = 'token_revoke'") == [
+        ("ada", "robot")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "problem"),
+    [
+        (new(""), "1 to 40 printable characters"),
+        (new("  "), "1 to 40 printable characters"),
+        (new("n" * 41), "1 to 40 printable characters"),
+        (new("two\nlines"), "1 to 40 printable characters"),
+        (new(scopes=frozenset()), "at least one thing"),
+        (new(role=Role.VIEWER), "readings needs a token with the role operator"),
+        (new(days=0), "after 1 to 3650 days, or not by itself; given: 0"),
+        (new(days=3651), "given: 3651"),
+    ],
+)
+def test_a_token_that_cannot_be_is_refused_with_the_value(
+    path: Path, ada: Account, wanted: NewToken, problem: str
+) -> None:
+    with pytest.raises(AccountError, match=problem):
+        Tokens(path).make(wanted, ada)
     assert Tokens(path).all() == []
 
 
-def test_a_name_is_used_once_and_there_are_fifty_at_the_most(path: Path) -> None:
+def test_a_name_is_used_once_and_there_are_fifty_at_the_most(path: Path, ada: Account) -> None:
     kept = Tokens(path)
-    kept.make("n" * 40, "ada")
+    kept.make(new("n" * 40), ada)
     with pytest.raises(AccountError, match="There is a token 'nnn.* already"):
-        kept.make("n" * 40, "ada")
+        kept.make(new("n" * 40), ada)
     for number in range(49):
-        kept.make(f"bridge {number}", "ada")
+        kept.make(new(f"bridge {number}"), ada)
     with pytest.raises(AccountError, match="There are 50 tokens already"):
-        kept.make("one more", "ada")
+        kept.make(new("one more"), ada)
     assert len(kept.all()) == 50
 
 
-def test_its_use_is_written_down_once_a_minute(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_use_is_written_down_once_a_minute(
+    path: Path, ada: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = Tokens(path)
-    secret = kept.make("bridge", "ada")
-    kept.make("another", "ada")
+    secret = kept.make(new(), ada)
+    kept.make(new("another"), ada)
     noted: list[int | None] = []
     for wall_ms in (100_000, 159_999, 160_000):
         at(monkeypatch, wall_ms)
-        token = kept.of(secret, "vitals")
+        token = kept.of(secret)
         assert token is not None
         kept.note_use(token)
         used = {one.name: one.used_ms for one in kept.all()}
         noted.append(used["bridge"])
         assert used["another"] is None
     assert noted == [100_000, 100_000, 160_000]
+
+
+def test_a_token_of_before_there_were_scopes_still_sends_readings(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    before = next(n for n, one in enumerate(MIGRATIONS) if one.name.startswith("scopes"))
+    migrate(path, MIGRATIONS[:before])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for name, role in (("ada", "administrator"), ("vic", "viewer")):
+            connection.execute(
+                "INSERT INTO account (name, password_hash, created, role) VALUES (?, '!', 5, ?)",
+                (name, role),
+            )
+        for number, creator in enumerate(("ada", "vic", "gone"), 1):
+            connection.execute(
+                "INSERT INTO token (name, token_hash, scope, created, created_by) VALUES "
+                "(?, ?, 'vitals', 9, ?)",
+                (f"of {creator}", tokens._sha256(f"affect-edge-{number}"), creator),
+            )
+    migrate(path)
+    for number in (1, 2, 3):
+        found = Tokens(path).of(f"affect-edge-{number}")
+        assert found is not None and found.scopes == READINGS and found.expires_ms is None
+        assert Permission.RUN in found.permissions and found.role is Role.OPERATOR
+    assert query(path, "SELECT account FROM token") == [(1,), (None,), (None,)]

@@ -14,12 +14,15 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import MAY, Permission, Role, roles_with, who_may
+from dashboard.accounts.scopes import LEAST_ROLE, Scope
 from dashboard.web import routes as pages
-from dashboard.web.guards.permissions import check_declared, needs, permission_of
+from dashboard.web.guards.permissions import check_declared, needs, permission_of, scope_of
+from dashboard.web.guards.tokens import is_for_programs
 from dashboard.web.login_guard import is_public
 from dashboard.web.pages import find_pages
 from tests.golden.project import routes
 from tests.support.dashboard import client_of, log_in_as, set_up
+from tests.support.security.tokens import bearer, make_token
 from tests.support.timeline import query
 
 VIEWER, OPERATOR, RESEARCHER, ADMINISTRATOR = Role
@@ -73,6 +76,69 @@ def test_each_role_may_what_the_table_says_and_nothing_else(ada: TestClient, rol
     assert counted > 90
 
 
+def scopes() -> dict[tuple[str, str], Scope]:
+    """Method and address of every route that a token can open, and the scope that it needs."""
+    return {
+        (method, route.path): scope_of(route)
+        for page in find_pages(pages)
+        for route in page.router.routes
+        if isinstance(route, APIRoute) and is_for_programs(route.path)
+        for method in route.methods or ()
+    }
+
+
+def test_each_operation_has_the_scope_that_its_name_promises() -> None:
+    special = {
+        ("POST", "/api/v1/session/markers"): Scope.MARKERS,
+        ("POST", "/api/v1/sessions/{number}/markers"): Scope.MARKERS,
+        ("POST", "/api/v1/vitals"): Scope.READINGS,
+    }
+    found = scopes()
+    assert len(found) > 50 and ("GET", "/metrics") in found
+    for (method, path), scope in found.items():
+        usual = Scope.READ if method == "GET" else Scope.CONTROL
+        assert scope is special.get((method, path), usual), (method, path)
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("scope", Scope)
+def test_a_token_opens_what_its_scope_and_role_allow_and_nothing_else(
+    ada: TestClient, tmp_path: Path, scope: Scope, role: Role
+) -> None:
+    if MAY[LEAST_ROLE[scope]] > MAY[role]:
+        pytest.skip("such a token cannot be made")
+    stranger = client_of(tmp_path)
+    cast("FastAPI", stranger.app).state.services.stopping.set()
+    secret = make_token(tmp_path / "affect-edge.db", "robot", frozenset({scope}), role)
+    opened, needed = scopes(), declared()
+    wrong = []
+    for (method, template), permission in needed.items():
+        path = re.sub(r"\{\w+\}", "1", template)
+        answer = stranger.request(method, path, headers=bearer(secret))
+        assert answer.status_code < 500, (method, path, answer.text)
+        if (method, template) not in opened:
+            # pages know no token: they lead to the login, or are open to everybody
+            if permission is not Permission.OPEN and answer.headers["location"][:6] != "/login":
+                wrong.append((method, path, answer.status_code))
+            continue
+        may = opened[method, template] is scope and permission in MAY[role]
+        refused = answer.status_code == 403 and "This needs a token" in answer.text
+        if may == refused or answer.status_code in {401, 429}:
+            wrong.append((method, path, answer.status_code))
+    assert not wrong
+
+
+def test_what_a_token_did_stands_under_its_name(ada: TestClient, tmp_path: Path) -> None:
+    database = tmp_path / "affect-edge.db"
+    secret = make_token(database, "robot", frozenset({Scope.CONTROL}), Role.RESEARCHER)
+    ada.cookies.clear()
+    made = ada.post("/api/v1/participants", json={"code": "P-7"}, headers=bearer(secret))
+    assert made.status_code == 201
+    assert ("token robot", "participant_create") in query(
+        database, "SELECT actor, action FROM audit"
+    )
+
+
 @pytest.mark.parametrize(
     ("method", "path", "least"),
     [
@@ -91,7 +157,7 @@ def test_each_role_may_what_the_table_says_and_nothing_else(ada: TestClient, rol
         ("POST", "/readings/import", RESEARCHER),
         ("GET", "/accounts", ADMINISTRATOR),
         ("POST", "/accounts/1/role", ADMINISTRATOR),
-        ("POST", "/readings/tokens", ADMINISTRATOR),
+        ("POST", "/tokens", ADMINISTRATOR),
         ("GET", "/audit/download", ADMINISTRATOR),
         ("GET", "/api/v1/audit", ADMINISTRATOR),
     ],
@@ -111,10 +177,10 @@ def test_the_answer_says_who_may(ada: TestClient, tmp_path: Path) -> None:
     new = {"participant": "P-01", "purpose": "research"}
     answer = viewer.post("/api/v1/session", json=new)
     assert answer.status_code == 403
-    assert answer.json() == {
-        "detail": "This needs the role operator, researcher or administrator; viewer is a viewer. "
+    assert answer.json()["detail"] == (
+        "This needs the role operator, researcher or administrator; viewer is a viewer. "
         "An administrator can change that on the page Accounts."
-    }
+    )
     page = viewer.get("/analysis")
     assert page.status_code == 403 and "researcher or administrator" in page.text
     assert query(tmp_path / "affect-edge.db", "SELECT count(*) FROM session") == [(0,)]
@@ -129,7 +195,12 @@ def test_the_navigation_shows_only_what_one_may(ada: TestClient) -> None:
     assert {"/live", "/trends", "/health"} <= set(shown(VIEWER))
     assert not {"/study", "/readings", "/analysis"} & set(shown(VIEWER))
     assert {"/study", "/readings"} <= set(shown(OPERATOR)) and "/analysis" not in shown(OPERATOR)
-    assert set(everything) - set(shown(RESEARCHER)) == {"/accounts", "/audit", "/settings"}
+    assert set(everything) - set(shown(RESEARCHER)) == {
+        "/accounts",
+        "/audit",
+        "/settings",
+        "/tokens",
+    }
     for role in Role:
         for path in shown(role):
             assert log_in_as(ada, role).get(path).status_code == 200, (role, path)
@@ -139,8 +210,8 @@ def test_pages_offer_only_what_one_may(ada: TestClient) -> None:
     study = log_in_as(ada, OPERATOR).get("/study").text
     assert "Add a participant" not in study
     readings = log_in_as(ada, OPERATOR).get("/readings").text
-    assert "Create token" not in readings and "From a file" not in readings
-    assert "Create token" in ada.get("/readings").text
+    assert "/tokens" not in readings and "From a file" not in readings
+    assert "/tokens" in ada.get("/readings").text
     assert 'data-role="viewer"' in log_in_as(ada, VIEWER).get("/live").text
 
 

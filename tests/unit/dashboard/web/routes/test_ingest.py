@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.accounts.passwords import AccountError
-from dashboard.accounts.tokens import TOKENS_MAX, Tokens
-from dashboard.web.ingest_state import REQUESTS_A_MINUTE, WRONG_TOKENS
+from dashboard.accounts.tokens import Tokens
+from dashboard.web.guards.tokens import REQUESTS_A_MINUTE, WRONG_TOKENS
 from edge_agent.core.clock import now
 from edge_agent.core.given_readings import MAX_BYTES
 from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import client_of, set_up
+from tests.support.security.tokens import make_token
 from tests.support.timeline import query
 
 PATH = "/api/v1/vitals"
@@ -37,8 +37,8 @@ def tokens(tmp_path: Path, client: TestClient) -> Tokens:
 
 
 @pytest.fixture
-def secret(tokens: Tokens) -> str:
-    return tokens.make("bridge", "ada")
+def secret(tokens: Tokens, tmp_path: Path) -> str:
+    return make_token(tmp_path / "affect-edge.db")
 
 
 def hand_in(client: TestClient, secret: str, body: Any, **headers: str) -> Any:
@@ -108,7 +108,7 @@ def test_where_only_sessions_are_recorded_readings_outside_of_them_are_refused(
 ) -> None:
     with client_of(tmp_path, only_in_sessions=True) as client:
         path = tmp_path / "affect-edge.db"
-        secret = Tokens(path).make("bridge", "ada")
+        secret = make_token(path)
         reading = {"kind": "heart_rate", "value": 60}
         refused = hand_in(client, secret, reading)
         assert refused.status_code == 422
@@ -129,12 +129,13 @@ def test_a_login_is_no_token_and_a_token_is_no_login(
     without = client.post(PATH, json=READING)
     assert without.status_code == 401
     assert without.headers["www-authenticate"] == "Bearer"
-    assert "Make one on the page Readings" in without.json()["detail"]
+    assert "on the page Tokens" in without.json()["detail"]
     client.cookies.clear()
-    assert (
-        client.get("/api/v1/session", headers={"Authorization": f"Bearer {secret}"}).status_code
-        == 401
-    )
+    headers = {"Authorization": f"Bearer {secret}"}
+    elsewhere = client.get("/api/v1/session", headers=headers)
+    assert elsewhere.status_code == 403 and "the scope read" in elsewhere.json()["detail"]
+    page = client.get("/live", headers=headers)
+    assert page.status_code == 303 and page.headers["location"].startswith("/login")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_a_revoked_token_is_refused_at_once(
     answer = hand_in(client, secret, READING)
     assert (answer.status_code, answer.json()["detail"]) == (
         401,
-        "This token is unknown or revoked.",
+        "This token is unknown, revoked or expired, or its maker may not log in.",
     )
 
 
@@ -169,7 +170,7 @@ def test_tokens_cannot_be_guessed(client: TestClient, secret: str) -> None:
 
 
 def test_a_token_may_only_ask_so_often(client: TestClient, secret: str) -> None:
-    limiter = client.app.state.services.ingest.requests  # type: ignore[attr-defined]
+    limiter = client.app.state.services.tokens.requests  # type: ignore[attr-defined]
     for _ in range(REQUESTS_A_MINUTE):
         assert limiter.attempt("token 1") == 0
     answer = hand_in(client, secret, READING)
@@ -230,44 +231,10 @@ def test_the_description_names_the_form_and_the_token(client: TestClient, tmp_pa
     set_up(client, tmp_path)
     document = client.get("/api/v1/openapi.json").json()
     described = document["paths"][PATH]["post"]
-    item = described["requestBody"]["content"]["application/json"]["schema"]["oneOf"][0]
-    assert set(item["required"]) == {"kind", "value"}
-    assert item["properties"]["kind"]["enum"][0] == "heart_rate"
-    assert described["security"] == [{"HTTPBearer": []}]
-
-
-def test_a_secret_is_kept_nowhere_and_its_use_is_noted(
-    tokens: Tokens, secret: str, tmp_path: Path
-) -> None:
-    token = tokens.of(secret, "vitals")
-    assert token is not None
-    assert (token.name, token.created_by, token.used_ms) == ("bridge", "ada", None)
-    tokens.note_use(token)
-    used = tokens.all()[0]
-    assert used.used_ms is not None
-    tokens.note_use(used)
-    assert tokens.all()[0].used_ms == used.used_ms, "to the minute"
-    assert tokens.of(secret, "everything") is None
-    for file in tmp_path.iterdir():
-        if file.is_file():
-            assert secret.encode() not in file.read_bytes()
-    assert query(tmp_path / "affect-edge.db", "SELECT actor, action, detail FROM audit") == [
-        ("ada", "token_make", "bridge (vitals)")
-    ]
-
-
-@pytest.mark.parametrize("name", ["", " ", "x" * 41, "a\nb", "bridge"])
-def test_a_token_needs_a_name_of_its_own(tokens: Tokens, secret: str, name: str) -> None:
-    with pytest.raises(AccountError):
-        tokens.make(name, "ada")
-    assert len(tokens.all()) == 1
-    assert tokens.of(secret, "vitals")
-
-
-def test_there_are_only_so_many_tokens(tokens: Tokens) -> None:
-    for number in range(TOKENS_MAX):
-        tokens.make(f"program {number}", "ada")
-    with pytest.raises(
-        AccountError, match="There are 50 tokens already. Revoke those that nobody uses."
-    ):
-        tokens.make("one more", "ada")
+    schemas = document["components"]["schemas"]
+    body = described["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/GivenReadings"}
+    assert schemas["GivenReadings"]["oneOf"][0] == {"$ref": "#/components/schemas/GivenReading"}
+    assert set(schemas["GivenReading"]["required"]) == {"kind", "value"}
+    assert schemas["VitalKind"]["enum"][0] == "heart_rate"
+    assert described["security"] == [{"token": ["readings"]}]

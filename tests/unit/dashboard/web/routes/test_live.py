@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from dashboard.accounts.accounts import create_login_link
+from dashboard.web.api.agent_feed import agent_messages
 from dashboard.web.app import create_app
 from dashboard.web.routes import live
-from dashboard.web.routes.health import _agent_health
 from dashboard.web.routes.live import _events
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
@@ -169,10 +169,11 @@ def test_the_live_page_says_from_its_first_moment_that_no_agent_runs(tmp_path: P
 def test_the_agents_last_health_report_is_passed_on(tmp_path: Path, agent: LiveServer) -> None:
     agent.publish({"type": "health", "uptime_seconds": 5})
     socket = DashboardOptions(data=tmp_path).live_socket
-    assert asyncio.run(_agent_health(socket)) == {"type": "health", "uptime_seconds": 5}
+    health = {"type": "health", "uptime_seconds": 5}
+    assert asyncio.run(agent_messages(socket)) == {"health": health}
 
 
 def test_an_agent_that_says_nothing_about_its_health_is_not_waited_for(
     tmp_path: Path, agent: LiveServer
 ) -> None:
-    assert asyncio.run(_agent_health(DashboardOptions(data=tmp_path).live_socket)) is None
+    assert asyncio.run(agent_messages(DashboardOptions(data=tmp_path).live_socket)) == {}

@@ -1,4 +1,4 @@
-"""The page Readings: by hand, from a file, and tokens."""
+"""The page Readings: by hand and from a file."""
 
 from __future__ import annotations
 
@@ -267,32 +267,12 @@ def test_files_are_kept_for_their_sender_only_for_a_while_and_only_so_many() -> 
     assert files.find(1, names[-1]) is None
 
 
-def test_a_token_is_shown_once_listed_and_revoked(client: TestClient) -> None:
-    made = client.post("/readings/tokens", data={"name": "watch bridge"})
-    secret = re.search(r'id="secret">([^<]+)<', made.text)
-    assert made.status_code == 200
-    assert secret
-    assert "Cache-Control" in made.headers and made.headers["Cache-Control"] == "no-store"
-    page = client.get("/readings").text
-    assert "watch bridge" in page
-    assert secret[1] not in page
-    headers = {"Authorization": f"Bearer {secret[1]}"}
-    reading = {"kind": "heart_rate", "value": 60}
-    assert client.post("/api/v1/vitals", json=reading, headers=headers).status_code == 200
-    assert client.post("/readings/tokens/1/revoke").status_code == 303
-    assert client.post("/readings/tokens/99999999999999999999/revoke").status_code == 303
-    assert client.post("/api/v1/vitals", json=reading, headers=headers).status_code == 401
-    assert "revoked" in client.get("/readings").text
-    assert client.post("/readings/tokens", data={"name": ""}).status_code == 422
-
-
 def test_nobody_gets_in_without_a_login(tmp_path: Path) -> None:
     with client_of(tmp_path) as stranger:
         for path in ("/readings", "/readings/import/x"):
             assert stranger.get(path).status_code == 303
         for path in (
             "/readings/by-hand",
-            "/readings/tokens",
             "/readings/import",
             "/readings/import/x",
         ):

@@ -1,0 +1,1 @@
+"""What programs get beside the routes: problems, the description of the API, metrics."""

@@ -1,0 +1,129 @@
+"""The files for Prometheus and Grafana use only metrics that there are; promtool accepts them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.accounts.roles import Role
+from dashboard.accounts.scopes import Scope
+from dashboard.web.api.metrics import ApplianceState, registry_of
+from edge_agent.core.clock import now
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.sensors import SensorKind, SensorState
+from edge_agent.core.vitals import VitalKind
+from edge_agent.runtime.health.alarms import AgentFigures
+from edge_agent.runtime.health.report import HealthMonitor
+from edge_agent.store.upkeep.health_history import HealthHistory
+from tests.support.dashboard import client_of, fill
+from tests.support.security.tokens import bearer, make_token
+
+DOCS = Path(__file__).parents[2] / "docs"
+RULES = DOCS / "monitoring/affect-edge.rules.yml"
+GRAFANA = DOCS / "monitoring/grafana-dashboard.json"
+NAME = re.compile(r"\baffect_edge_\w+")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Every name that an appliance tells where everything is known."""
+    folder = tmp_path_factory.mktemp("data")
+    at = now()
+    sensor = SensorState("ble:A0", SensorKind.HEART_RATE, connected=True, battery_percent=80)
+    figures = AgentFigures(
+        fps=15.0,
+        frame_age_s=0.1,
+        readings_per_second=5.0,
+        commit_age_s=2.0,
+        mqtt_state="connected",
+        sensors=(sensor,),
+    )
+    health = HealthMonitor(folder, "lab", "0.1").report(figures, at)
+    state = ApplianceState(
+        device="lab",
+        version="0.1",
+        at_ms=at.wall_ms,
+        uptime_s=5.0,
+        agent={
+            "health": health | {"temperature_celsius": 50.0, "clock_synchronised": True},
+            "expression": {"at": at.wall_ms, "faces": []},
+        },
+        reported_ms=at.wall_ms,
+        recorded_ms=at.wall_ms,
+        rows={"expression": 1, "outbox": 0},
+        database_bytes=4096,
+        vitals=(VitalReading(at, VitalKind.HEART_RATE, 70.0, "strap"),),
+        alerts=(),
+        session_open=False,
+    )
+    return {sample.name for family in registry_of(state).collect() for sample in family.samples}
+
+
+@pytest.mark.parametrize("file", [RULES, GRAFANA, DOCS / "monitoring.md"])
+def test_every_metric_that_a_file_names_is_told(file: Path, exported: set[str]) -> None:
+    named = set(NAME.findall(file.read_text()))
+    assert len(named) > 8
+    assert named <= exported
+
+
+def test_the_page_names_every_metric(exported: set[str]) -> None:
+    assert exported <= set(NAME.findall((DOCS / "monitoring.md").read_text()))
+
+
+def test_the_panels_of_grafana_are_whole() -> None:
+    dashboard = json.loads(GRAFANA.read_text())
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(ids) == len(set(ids)) > 10
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24 and panel["title"] and panel["targets"]
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="Debian's package prometheus has promtool")
+def test_promtool_accepts_the_rules() -> None:
+    done = subprocess.run(
+        ["promtool", "check", "rules", str(RULES)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "SUCCESS" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_recipe_of_the_page_gives_columns_of_one_length(tmp_path: Path) -> None:
+    with client_of(tmp_path) as client:
+        database = tmp_path / "affect-edge.db"
+        fill(database, minutes=5)
+        history = HealthHistory(database)
+        HealthMonitor(tmp_path, "lab", "0.1", history=history).report(AgentFigures(), now())
+        secret = make_token(database, "grafana", frozenset({Scope.READ}), Role.VIEWER)
+        rows = [line for line in (DOCS / "monitoring.md").read_text().splitlines() if "`$" in line]
+        assert len(rows) == 3
+        for row in rows:
+            words = re.findall(r"`([^`]+)`", row)
+            path, fields = words[0], [word for word in words if word.startswith("$")]
+            answer = _ask(client, secret, path, words[1:3] if "start=" in row else [])
+            columns = [_column(answer, field.removesuffix("[*]")) for field in fields]
+            assert len({len(column) for column in columns}) == 1 and columns[0], row
+
+
+def _ask(client: TestClient, secret: str, path: str, parameters: list[str]) -> Any:
+    end = now().wall_ms
+    query = "&".join(parameters).replace("${__from}", str(end - 600_000))
+    address = f"{path}?{query.replace('${__to}', str(end))}"
+    answer = client.get(address, headers=bearer(secret))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def _column(answer: Any, field: str) -> list[Any]:
+    """Return what a JSONPath such as ``$.a.b`` or ``$[*].a`` leads to."""
+    if field.startswith("$[*]."):
+        return [row[field.removeprefix("$[*].")] for row in answer]
+    for name in field.removeprefix("$.").split("."):
+        answer = answer[name]
+    return list(answer)

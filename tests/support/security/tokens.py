@@ -1,0 +1,40 @@
+"""Tokens of programs, made as an administrator makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dashboard.accounts.account_rows import Account, insert_account
+from dashboard.accounts.roles import Role
+from dashboard.accounts.scopes import Scope
+from dashboard.accounts.tokens import NewToken, Tokens
+from edge_agent.store.database.schema import write_transaction
+
+MAKER = "maker"
+READINGS = frozenset({Scope.READINGS})
+EVERYTHING = frozenset(Scope)
+
+
+def maker(database: Path, role: Role = Role.ADMINISTRATOR, name: str = MAKER) -> Account:
+    """Return an account that may make tokens; it is added where there is none of this name."""
+    with write_transaction(database) as connection:
+        row = connection.execute("SELECT id, role FROM account WHERE name = ?", (name,)).fetchone()
+        if row is not None:
+            return Account(row[0], name, Role(row[1]))
+        return insert_account(connection, name, "!", role)
+
+
+def make_token(
+    database: Path,
+    name: str = "bridge",
+    scopes: frozenset[Scope] = READINGS,
+    role: Role = Role.OPERATOR,
+    days: int | None = None,
+) -> str:
+    """Make a token and return its secret."""
+    return Tokens(database).make(NewToken(name, scopes, role, days), maker(database))
+
+
+def bearer(secret: str) -> dict[str, str]:
+    """Return the header with which a program brings a token."""
+    return {"Authorization": f"Bearer {secret}"}
