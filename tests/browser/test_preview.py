@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, StorageState, expect
 
 from dashboard.accounts.account_rows import Account
 from dashboard.accounts.accounts import Accounts
@@ -37,7 +37,7 @@ class Stand:
         self.agent = agent
         self.dashboard = dashboard
         self.administrator = logged_in(browser, dashboard.login_link)
-        self.viewer = {**self.administrator, "cookies": [self._cookie_of_a_viewer()]}
+        self.viewer: StorageState = {"cookies": [self._cookie_of_a_viewer()], "origins": []}
 
     def _cookie_of_a_viewer(self) -> Any:
         members = Members(self.agent.database)

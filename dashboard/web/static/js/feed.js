@@ -6,6 +6,7 @@ import { _ } from "./messages.js";
 import { deviceNow, localTime, setDeviceClock, span } from "./page.js";
 
 const SILENT_MS = 2400;
+const FIRST_MS = 8000; // a slow phone that still draws the page hears its first word late: no reason for an alarm
 const LOOK_MS = 250;
 const REOPEN_MS = 4000;
 const SLEPT_MS = 3000; // a page that was frozen, or whose machine slept, did not look for this long
@@ -65,6 +66,9 @@ function showSkew() {
 export function followFeed(handlers, onState = () => {}) {
   let source = null;
   let opened = 0;
+  let connected = null; // when this connection brought its first word
+  let hasFailed = false;
+  let wasHeard = false; // at any time since this page was opened
   let clockHeard = null;
   let agentHeard = null;
   let isOffline = false;
@@ -75,11 +79,13 @@ export function followFeed(handlers, onState = () => {}) {
   const isFresh = (heard) => heard !== null && performance.now() - heard < SILENT_MS;
 
   function standing() {
-    const isNew = performance.now() - opened < SILENT_MS;
-    if (!isFresh(clockHeard)) return isNew && shown === "" ? "connecting" : "lost";
+    if (!isFresh(clockHeard)) {
+      const isNew = !hasFailed && performance.now() - opened < (wasHeard ? SILENT_MS : FIRST_MS);
+      return isNew && ["", "connecting"].includes(shown) ? "connecting" : "lost";
+    }
     if (isOffline) return "offline";
     if (isFresh(agentHeard)) return "online";
-    return isNew ? "connecting" : "silent";
+    return isFresh(connected) ? "connecting" : "silent";
   }
 
   /** Begin anew after a sleep: what the browser kept until now is of before, and so is the clock. */
@@ -123,9 +129,13 @@ export function followFeed(handlers, onState = () => {}) {
   function open() {
     close();
     opened = performance.now();
+    connected = null;
+    hasFailed = false;
     source = new EventSource("/api/v1/live");
     listen("clock", ({ at }) => {
       clockHeard = performance.now();
+      connected ??= clockHeard;
+      wasHeard = true;
       setDeviceClock(at);
       showSkew();
     });
@@ -145,6 +155,7 @@ export function followFeed(handlers, onState = () => {}) {
 
   async function onError() {
     clockHeard = null;
+    hasFailed = true;
     look();
     if (source?.readyState !== EventSource.CLOSED) return; // the browser connects again by itself
     const answer = await fetch("/api/v1/session").catch(() => null);
