@@ -94,7 +94,10 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
     "face.jpg": (load_picture, picture("JPEG")),
     "face.webp": (load_picture, picture("WEBP")),
     "strap.gatt": (decoded(gatt.decode_heart_rate), bytes.fromhex("1648ff01ff010c01")),
-    "cuff.gatt": (decoded(gatt.decode_blood_pressure), bytes.fromhex("1678005000ff07e807010203040548000000")),
+    "cuff.gatt": (
+        decoded(gatt.decode_blood_pressure),
+        bytes.fromhex("1678005000ff07e807010203040548000000"),
+    ),
     "thermometer.gatt": (decoded(gatt.decode_skin_temperature), bytes.fromhex("04450100ff04")),
     "oximeter.gatt": (decoded(oximeter.decode_continuous), bytes.fromhex("0861004800000800")),
     "spot.gatt": (decoded(oximeter.decode_spot_check), bytes.fromhex("0061004800")),
