@@ -16,7 +16,7 @@ help:
 	@echo "make test          what lint does, and every test beside it (real broker, real browser, real models)"
 	@echo "make test-unit     the unit tests alone, quick"
 	@echo "make coverage      all tests but those in a browser, with the lines that they run; every module has a bar of 80 %"
-	@echo "make fuzz          10,000 odd payloads to each decoder and endpoint (make test sends 1,000 to the slow ones)"
+	@echo "make fuzz          10,000 odd payloads to each decoder, parser of files and endpoint (make test sends 100 to 1,000)"
 	@echo "make faults        about 1,000 faults on purpose, for 20 minutes, and what they cost; ARGS='--only power --minutes 5'"
 	@echo "make mutants       breaks the code in 120 places, one at a time; 90 % must be noticed; ARGS='--seed 2 --number 200'"
 	@echo "make test-fresh    make test of HEAD on a bare Debian 13 (root or sudo, minutes); SUITE=bookworm: Debian 12"
@@ -65,7 +65,7 @@ coverage: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -k "payload or odd_messages or odd_requests or any_bytes" \
-	tests/integration/vitals/test_ingest_fuzz.py tests/unit/vitals/test_gatt.py tests/unit/vitals/test_sensor.py $(ARGS)
+	tests/integration/vitals/test_ingest_fuzz.py tests/integration/fuzz tests/unit/vitals $(ARGS)
 
 faults: $(VENV)/.dev
 	@./tools/system-packages mosquitto gcc libc6-dev libfaketime

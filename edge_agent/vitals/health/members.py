@@ -67,7 +67,7 @@ def members_of(path: Path) -> Iterator[list[Member]]:
             large.
     """
     with ExitStack() as opened:
-        with readable(path.name):
+        with readable(str(path)):
             if path.is_dir():
                 members = [_on_disk(file) for file in sorted(path.rglob("*")) if file.is_file()]
             elif zipfile.is_zipfile(path):

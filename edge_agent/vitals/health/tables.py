@@ -42,7 +42,11 @@ class Table:
         self.header: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
-        self.header = _names(self._next() or [])
+        try:
+            self.header = _names(self._next() or [])
+        except DataFileError:
+            self._file.close()
+            raise
         return self
 
     def __exit__(

@@ -44,7 +44,7 @@ class Heard:
         self.sensor = sensor
         self.readings: list[VitalReading] = []
         self.gaps: list[Gap] = []
-        link = LocalLink()
+        link = LocalLink()  # type: ignore[no-untyped-call]
         self._link = link
         self.session = SensorSession(
             Sensor(SENSOR, kind, movement),

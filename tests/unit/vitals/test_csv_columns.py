@@ -57,6 +57,7 @@ def test_the_export_of_a_cuff_is_guessed_and_read() -> None:
         ("Datum,Uhrzeit,SYS,DIA", "time", "Uhrzeit"),
         ("Time,Heart Rate", "at", "Time"),
         ("date_time,RR [ms]", "rr_interval", "RR [ms]"),
+        ("timestamp,beats per minute", "heart_rate", "beats per minute"),
         ("Measured at,MAP [kPa]", "mean_arterial", "MAP [kPa]"),
     ],
 )

@@ -1,0 +1,151 @@
+"""Files and messages that a stranger can send, damaged in every way: each parser reads them or
+refuses them by an error of ours, and none takes a second of the processor.
+
+``make fuzz`` gives 10,000 to each parser, every other test run 100.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from dashboard.protocols.file import load_protocol
+from edge_agent.config import load_settings
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import AffectEdgeError
+from edge_agent.vision.models.card import MODELS_FOLDER, read_card
+from edge_agent.vision.stills.pictures import load_picture
+from edge_agent.vitals import gatt, oximeter
+from edge_agent.vitals.csv import CsvFile, all_readings
+from edge_agent.vitals.csv_columns import guess_columns
+from edge_agent.vitals.health.formats import open_export
+from edge_agent.vitals.health.rows import RowValidator
+from edge_agent.vitals.polar import pmd
+from tests.support.vitals.health_exports import (
+    apple_export,
+    apple_pressure,
+    apple_record,
+    archive,
+    fitbit_day,
+    garmin_day,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+WANTED = int(os.environ.get("FUZZ_PAYLOADS", "100"))
+CPU_S = 1.0
+NOW = Instant(0, 1_800_000_000_000)
+DAMAGE = st.tuples(st.floats(0, 1), st.integers(0, 40), st.binary(max_size=60), st.integers(1, 3))
+"""Where, how many bytes go, what comes instead, and how often the rest is repeated."""
+
+
+def read_export(path: Path) -> None:
+    with open_export(path) as export:
+        for _ in export.rows(RowValidator(NOW, UTC)) if export else ():
+            pass
+
+
+def read_table(path: Path) -> None:
+    file = CsvFile.parse(path.name, path.read_bytes())
+    for _ in all_readings(file, guess_columns(file.header), UTC, NOW):
+        pass
+
+
+def decoded(decode: Callable[[bytes], object]) -> Callable[[Path], None]:
+    def read(path: Path) -> None:
+        decode(path.read_bytes())
+
+    return read
+
+
+def picture(form: str) -> bytes:
+    drawn = io.BytesIO()
+    Image.linear_gradient("L").resize((24, 24)).convert("RGB").save(drawn, form)
+    return drawn.getvalue()
+
+
+APPLE = apple_export(apple_record("HeartRate", 61, "count/min"), apple_pressure(120, 80))
+GARMIN = garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))
+FITBIT = fitbit_day(("01/05/26 08:00:05", 61, 2), ("01/05/26 08:00:10", 62, 0))
+WITHINGS = b'Date,"Heart rate",Systolic,Diastolic,Comments\n"2026-01-05 08:15:00",61,121,79,x\n'
+CARD = (MODELS_FOLDER / "face-cover.json").read_bytes()
+PROTOCOL = (ROOT / "dashboard/protocols/examples/three-conditions.toml").read_bytes()
+PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
+    "export.xml": (read_export, APPLE),
+    "export.zip": (read_export, archive({"e/export.xml": APPLE, "e/day.fit": GARMIN})),
+    "day.fit": (read_export, GARMIN),
+    "heart_rate-2026-01-05.json": (read_export, FITBIT),
+    "bp.csv": (read_export, WITHINGS),
+    "raw_hr_hr.csv": (read_export, b"start,duration,value\n2026-01-06T08:00Z,[60],[61]\n"),
+    "cuff.csv": (read_table, b"at,kind,value\n2026-01-05T08:00:00Z,systolic,121\n"),
+    "watch.csv": (read_table, b"Date;Puls\n2026-01-05 08:00;61,5\n"),
+    "affect-edge.toml": (load_settings, (ROOT / "config/affect-edge.toml").read_bytes()),
+    "protocol.toml": (load_protocol, PROTOCOL),
+    "card.json": (read_card, CARD),
+    "face.png": (load_picture, picture("PNG")),
+    "face.jpg": (load_picture, picture("JPEG")),
+    "face.webp": (load_picture, picture("WEBP")),
+    "strap.gatt": (decoded(gatt.decode_heart_rate), bytes.fromhex("1648ff01ff010c01")),
+    "cuff.gatt": (
+        decoded(gatt.decode_blood_pressure),
+        bytes.fromhex("1678005000ff07e807010203040548000000"),
+    ),
+    "thermometer.gatt": (decoded(gatt.decode_skin_temperature), bytes.fromhex("04450100ff04")),
+    "oximeter.gatt": (decoded(oximeter.decode_continuous), bytes.fromhex("0861004800000800")),
+    "spot.gatt": (decoded(oximeter.decode_spot_check), bytes.fromhex("0061004800")),
+    "movement.gatt": (
+        decoded(pmd.decode_acceleration),
+        bytes.fromhex("026500000000000000 81f1ff1400f00306017b0f08"),
+    ),
+    "answer.gatt": (decoded(pmd.decode_answer), bytes.fromhex("f0010200000004190032006400c800")),
+}
+
+
+def damaged(whole: bytes, damage: tuple[float, int, bytes, int]) -> bytes:
+    share, gone, instead, times = damage
+    place = int(share * len(whole))
+    return whole[:place] + instead + whole[place + gone :] * times
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", PARSERS)
+def test_any_bytes_of_a_stranger_are_read_or_refused_within_a_second(
+    name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    read, whole = PARSERS[name]
+    path = tmp_path_factory.mktemp("fuzz") / name
+    path.write_bytes(whole)
+    read(path)  # what is whole is read
+
+    @given(DAMAGE)
+    @settings(
+        max_examples=WANTED,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    def take(damage: tuple[float, int, bytes, int]) -> None:
+        path.write_bytes(damaged(whole, damage))
+        begun = time.process_time()
+        outcome = list(problems_of(read, path))
+        assert time.process_time() - begun < CPU_S, (name, damage)
+        assert all(isinstance(problem, AffectEdgeError) for problem in outcome), outcome
+
+    take()
+
+
+def problems_of(read: Callable[[Path], object], path: Path) -> Iterator[Exception]:
+    """Yield what a parser raises."""
+    try:
+        read(path)
+    except Exception as error:  # noqa: BLE001 - any other than ours is what is looked for
+        yield error
