@@ -30,7 +30,7 @@ FLAGS += " --disable-component-update --disable-sync"
 PAGES = {
     "live": "/",
     "trends": "/trends",
-    "plan": "/study/plan",
+    "plan": "/plan",
     "study": "/study",
     "participant": "/study/participants/{participant}",
     "session": "/study/sessions/{session}",
