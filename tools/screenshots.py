@@ -30,7 +30,7 @@ FLAGS += " --disable-component-update --disable-sync"
 PAGES = {
     "live": "/",
     "trends": "/trends",
-    "plan": "/study/plan",
+    "plan": "/plan",
     "study": "/study",
     "participant": "/study/participants/{participant}",
     "session": "/study/sessions/{session}",
@@ -128,7 +128,7 @@ def take_all(link: str, folder: Path | None, language: str, *, readme: bool) -> 
             # The minutes around a session of the example study says more than the demonstration's
             # first minute.
             around = f"/trends?start={newest['start'] - MARGIN_MS}&end={newest['end'] + MARGIN_MS}"
-            pages = PAGES | {"trends": around}
+            pages = PAGES | {"trends": around, "analysis": "/analysis#results"}
             for name in README_PAGES:
                 take(browser, state, address + pages[name], IMAGES / f"{name}.png")
             take(
