@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_agent.config.dashboard import DashboardSettings
 from edge_agent.core import clock
 from edge_agent.runtime.live_feed import SOCKET_NAME
-from edge_agent.runtime.live_probe import last_state_ms
+from edge_agent.runtime.live_probe import AgentProbe
 
 ANSWER_S = 3.0
 OLD_MS = 10_000
@@ -20,7 +20,11 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, no
 
 def agent_answers(folder: Path) -> bool:
     """Tell whether an agent writes to a data folder, and its loop goes round."""
-    said_ms = last_state_ms(folder / SOCKET_NAME, ANSWER_S)
+    probe = AgentProbe(folder / SOCKET_NAME)
+    try:
+        said_ms = probe.last_state_ms(within_s=ANSWER_S)
+    finally:
+        probe.close()
     return said_ms is not None and abs(clock.now().wall_ms - said_ms) <= OLD_MS
 
 

@@ -126,7 +126,9 @@ def _from(least: Role) -> list[Role]:
 
 def _outcome(role: Role, report: Path, said: str) -> Outcome:
     """Read a report; one that is missing, or of a run that broke off, is a deviation."""
-    content = json.loads(report.read_text()) if report.exists() else {"complete": False}
+    content: dict[str, Any] = {"complete": False}
+    if report.exists():
+        content = json.loads(report.read_text())
     deviations = [
         f"{one['code']} {one['title']}: {operation}"
         for one in content.get("failures", [])

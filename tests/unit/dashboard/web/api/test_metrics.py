@@ -58,7 +58,7 @@ def collect(client: TestClient, secret: str) -> Samples:
         (sample.name.removeprefix("affect_edge_"), tuple(sorted(sample.labels.items()))): float(
             sample.value
         )
-        for family in text_string_to_metric_families(answer.text)
+        for family in text_string_to_metric_families(answer.text)  # type: ignore[no-untyped-call]
         for sample in family.samples
     }
 
