@@ -24,30 +24,20 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 
+from dashboard.web import routes
+from dashboard.web.pages import find_pages, navigation_of
+
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 FLAGS += " --disable-component-update --disable-sync"
-PAGES = {
-    "live": "/",
-    "trends": "/trends",
-    "plan": "/plan",
-    "study": "/study",
+PAGES = {entry.path.strip("/") or "live": entry.path for entry in navigation_of(find_pages(routes))}
+PAGES |= {
     "participant": "/study/participants/{participant}",
     "session": "/study/sessions/{session}",
     "quality": "/study/sessions/{session}/quality",
-    "readings": "/readings",
-    "analysis": "/analysis",
     "multiverse": "/analysis/multiverse",
     "statistics": "/analysis/statistics",
-    "picture": "/picture",
-    "export": "/export",
-    "models": "/models",
-    "alerts": "/alerts",
-    "health": "/health",
-    "accounts": "/accounts",
     "account": "/account",
-    "settings": "/settings",
-    "audit": "/audit",
 }
 """Every page, with the places of the newest session of the example study."""
 SIZES = {"desktop": (1280, 860), "phone": (390, 844), "wide": (1440, 900), "narrow": (360, 780)}

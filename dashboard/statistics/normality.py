@@ -116,18 +116,18 @@ def _p(away: float, n: int) -> float:
         return max(0.0, 6 / math.pi * (angle - least))
     if away <= 0:
         return 1.0
-    found = math.log(away)
+    distance = math.log(away)
     if n <= _SMALL:
         gamma = _polynomial(_GAMMA_UP_TO_11, n)
-        if found >= gamma:
+        if distance >= gamma:
             return _LEAST_P
-        found = -math.log(gamma - found)
+        distance = -math.log(gamma - distance)
         mean = _polynomial(_MEAN_UP_TO_11, n)
         deviation = math.exp(_polynomial(_LOG_SD_UP_TO_11, n))
     else:
         mean = _polynomial(_MEAN_ABOVE, math.log(n))
         deviation = math.exp(_polynomial(_LOG_SD_ABOVE, math.log(n)))
-    return float(special.ndtr((mean - found) / deviation))
+    return float(special.ndtr((mean - distance) / deviation))
 
 
 def _polynomial(coefficients: Sequence[float], x: float) -> float:
