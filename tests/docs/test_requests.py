@@ -52,7 +52,8 @@ def send(text: str, dashboard: DashboardProcess, folder: Path) -> tuple[int, str
     line = line.replace("password=…", f"'password={PASSWORD}'")
     if "affect-edge-…" in line:
         line = line.replace(
-            "affect-edge-…", make_token(folder / DATABASE_NAME, f"docs {len(line)}", EVERYTHING, Role.RESEARCHER)
+            "affect-edge-…",
+            make_token(folder / DATABASE_NAME, f"docs {len(line)}", EVERYTHING, Role.RESEARCHER),
         )
     line = line.replace("curl ", "curl -s -w '\\n%{http_code}' ", 1)
     done = subprocess.run(
