@@ -24,6 +24,7 @@ COMMANDS = documented_commands()
 FACES_MODULES = "needs YuNet's file and archives of photographs, which are not part of the project"
 NOT_RUN = {
     "git -c gpg.format=ssh": "signs a tag of this repository; tests/unit/appliance signs its own",
+    "openapi-python-client generate": "tests/integration/api generates a client and calls it",
     "git clone ": "the address of the repository stands in no file; needs a network",
     "cd affect-edge": "goes with the line before it",
     "ssh -L ": "needs another machine with an account",
