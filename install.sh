@@ -516,8 +516,9 @@ link_shared() {
 unlink_shared() {
   local folder
   rm -f "${shared[@]/#/$share/}"
+  [ -e "$program/made-folders" ] || return 0
   # the inner ones first; one in which somebody else put something stays
-  sort -ur "$program/made-folders" 2>/dev/null | while read -r folder; do
+  sort -ur "$program/made-folders" | while read -r folder; do
     rmdir "$share/$folder" 2>/dev/null || true
   done
 }

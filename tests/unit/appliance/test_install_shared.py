@@ -47,6 +47,16 @@ def test_what_was_made_goes_again_and_nothing_else(tmp_path: Path) -> None:
     assert below(tmp_path / "share") == before
 
 
+def test_where_no_folder_was_made_the_links_alone_go(tmp_path: Path) -> None:
+    release(tmp_path)
+    for folder in ("man/man1", "bash-completion/completions"):
+        (tmp_path / "share" / folder).mkdir(parents=True)
+    before = below(tmp_path / "share")
+    done = step(tmp_path, "link_shared", "unlink_shared")
+    assert done.returncode == 0, done.stderr
+    assert below(tmp_path / "share") == before
+
+
 def test_a_folder_in_which_somebody_put_something_stays(tmp_path: Path) -> None:
     release(tmp_path)
     step(tmp_path, "link_shared")
