@@ -28,6 +28,7 @@ _FIELDS: Mapping[str, tuple[str, VitalKind]] = {
 }
 _OF_ODD_MESSAGES = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     LookupError,
     TypeError,

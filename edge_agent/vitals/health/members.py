@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ HEAD_BYTES = 65_536
 MAX_BYTES = 64 * 2**30
 """What all files of an archive may have unpacked; the largest exports have some gigabytes."""
 MAX_MEMBERS = 200_000
+_DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def readable(name: str) -> Iterator[None]:
         raise DataFileError(f"{name}: no such file.") from error
     except OSError as error:
         raise DataFileError(f"{name}: cannot be read ({error.strerror or error}).") from error
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError) as error:
+    except (*_DAMAGED, EOFError, UnicodeDecodeError) as error:
         raise DataFileError(
             f"{name}: the archive is damaged ({error}). Nothing was imported; export it again."
         ) from error
@@ -84,7 +86,7 @@ def _on_disk(path: Path) -> Member:
 
 
 def _packed(name: str, archive: zipfile.ZipFile) -> list[Member]:
-    files = [info for info in archive.infolist() if not info.is_dir()]
+    files = [info for info in archive.infolist() if info.filename[-1:] not in {"", "/"}]
     if len(files) > MAX_MEMBERS or sum(info.file_size for info in files) > MAX_BYTES:
         raise DataFileError(
             f"{name}: unpacked it would have more than {MAX_BYTES // 2**30} GiB or "
