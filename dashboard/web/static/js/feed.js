@@ -8,6 +8,7 @@ import { deviceNow, localTime, setDeviceClock, span } from "./page.js";
 const SILENT_MS = 2400;
 const FIRST_MS = 8000; // a slow phone that still draws the page hears its first word late: no reason for an alarm
 const LOOK_MS = 250;
+const BUSY_MS = 1000; // a page that was drawing for so long has not heard yet what came meanwhile
 const REOPEN_MS = 4000;
 const SLEPT_MS = 3000; // a page that was frozen, or whose machine slept, did not look for this long
 const SKEW_MS = 5000;
@@ -75,6 +76,7 @@ export function followFeed(handlers, onState = () => {}) {
   let preview = null;
   let shown = "";
   let looked = Date.now();
+  let ticked = performance.now();
 
   const isFresh = (heard) => heard !== null && performance.now() - heard < SILENT_MS;
 
@@ -102,6 +104,9 @@ export function followFeed(handlers, onState = () => {}) {
     looked = Date.now();
     if (document.hidden) return;
     if (slept) beginAnew();
+    const wasBusy = performance.now() - ticked > BUSY_MS;
+    ticked = performance.now();
+    if (wasBusy && !slept) return;
     const name = standing();
     showPreview(preview, name);
     if (name !== shown) {
