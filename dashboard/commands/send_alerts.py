@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from dashboard.languages import written
 from dashboard.languages.current import speaking
+from dashboard.languages.written import said
 from edge_agent.alerts import outgoing
 
 
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str]) -> None:
     """Send what standard input brings, said in the language that is named."""
     (language,) = arguments
     with speaking(language):
-        outgoing.main(written.said)
+        outgoing.main(said)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,10 @@ class VitalSpec:
         device_class: what Home Assistant calls it; ``None``: nothing.
         state_class: how Home Assistant may summarise it.
         lsl_type: content type of its stream in the Lab Streaming Layer.
+        apple: its quantity type in an export of Apple Health, without the prefix.
+        fit: messages of the FIT profile that hold it, each with the field.
+        edf: name of its signal in an EDF+ file, at most 14 signs, after the standard texts of EDF+
+            where there are.
         colour: the CSS variable of its lines; the same name with ``-band`` is that of its bands.
         tile: title of its tile on the live page; kinds with the same title share one.
         panel: title of its panel on the trends page; kinds with the same title share one. Empty:
@@ -143,6 +147,9 @@ class VitalSpec:
     device_class: str | None = None
     state_class: str = "measurement"
     lsl_type: str = "Vitals"
+    apple: str = ""
+    fit: tuple[tuple[str, str], ...] = ()
+    edf: str = ""
     panel: str = ""
     by_hand: bool = False
     simulated: bool = False
@@ -214,6 +221,9 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         panel="Heart rate",
         by_hand=True,
         simulated=True,
+        edf="HR",
+        apple="HeartRate",
+        fit=(("record", "heart_rate"), ("monitoring", "heart_rate")),
     ),
     VitalKind.SYSTOLIC: _pressure(
         label="Systolic pressure",
@@ -228,6 +238,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         panel="Blood pressure",
         by_hand=True,
         simulated=True,
+        apple="BloodPressureSystolic",
     ),
     VitalKind.DIASTOLIC: _pressure(
         label="Diastolic pressure",
@@ -242,6 +253,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         panel="Blood pressure",
         by_hand=True,
         simulated=True,
+        apple="BloodPressureDiastolic",
     ),
     VitalKind.MEAN_ARTERIAL: _pressure(
         label="Mean arterial pressure",
@@ -271,6 +283,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         device_class="duration",
         colour="--vital-heart-rate",
         tile="RR interval",
+        edf="RR",
     ),
     VitalKind.OXYGEN_SATURATION: VitalSpec(
         label="Oxygen saturation",
@@ -292,6 +305,9 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         colour="--vital-violet",
         tile="Oxygen saturation",
         panel="Oxygen saturation",
+        edf="SaO2",
+        apple="OxygenSaturation",
+        fit=(("spo2_data", "reading_spo2"),),
     ),
     VitalKind.SKIN_TEMPERATURE: VitalSpec(
         label="Skin temperature",
@@ -321,6 +337,8 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         colour="--vital-amber",
         tile="Skin temperature",
         panel="Skin temperature",
+        edf="Temp skin",
+        apple="BodyTemperature",
     ),
     VitalKind.RESPIRATION_RATE: VitalSpec(
         label="Respiration rate",
@@ -339,6 +357,9 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         colour="--vital-green",
         tile="Respiration rate",
         panel="Respiration rate",
+        edf="Resp rate",
+        apple="RespiratoryRate",
+        fit=(("respiration_rate", "respiration_rate"),),
     ),
 }
 # The kinds that one measurement of a cuff gives together.

@@ -67,10 +67,9 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     assert [address for address in loaded if re.match(r"(\w+:)?//", address)] == []
 
 
-def test_the_search_knows_the_pages_without_a_server(site: Path) -> None:
-    index = (site / "search/search_index.js").read_text(encoding="utf-8")
+def test_the_search_knows_the_pages(site: Path) -> None:
+    index = (site / "search/search_index.json").read_text(encoding="utf-8")
     assert "hysteresis" in index
-    assert (site / hooks.FILES["tools/documents/iframe-worker-shim.js"]).exists()
 
 
 def test_a_link_to_what_is_not_in_the_site_ends_the_build() -> None:

@@ -29,7 +29,6 @@ PAGES = {
 }
 """Page outside ``docs`` → its place in the site."""
 FILES = {
-    "tools/documents/iframe-worker-shim.js": "assets/iframe-worker-shim.js",
     "config/affect-edge.toml": "files/affect-edge.toml",
     "benchmarks/bars.toml": "files/bars.toml",
     "dashboard/protocols/examples/anger-happiness-neutral.toml": (

@@ -44,14 +44,14 @@ class Doubted:
     Attributes:
         file: the cut-out face.
         labelled: the category that its folder says.
-        said: the category that both models see.
+        answer: the category that both models see.
         probability: that the less sure of the two gives it.
         index: its place among the faces.
     """
 
     file: Path
     labelled: str
-    said: str
+    answer: str
     probability: float
     index: int
 
@@ -163,16 +163,16 @@ def _answers(card: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
 def _doubted(folder: FolderOfFaces, answers: Sequence[NDArray[np.float64]]) -> tuple[Doubted, ...]:
     """The labels that all answers contradict, saying the same."""
     labelled = categories_of(folder.faces)
-    said = answers[0].argmax(axis=1)
+    first = answers[0].argmax(axis=1)
     sure = np.minimum.reduce([each.max(axis=1) for each in answers])
-    alike = np.logical_and.reduce([each.argmax(axis=1) == said for each in answers])
-    chosen = np.flatnonzero(alike & (said != labelled) & (sure >= SURE))
+    alike = np.logical_and.reduce([each.argmax(axis=1) == first for each in answers])
+    chosen = np.flatnonzero(alike & (first != labelled) & (sure >= SURE))
     ordered = chosen[np.argsort(-sure[chosen], kind="stable")][:SHOWN]
     return tuple(
         Doubted(
             folder.files[at],
             EXPRESSIONS[labelled[at]],
-            EXPRESSIONS[said[at]],
+            EXPRESSIONS[first[at]],
             float(sure[at]),
             int(at),
         )

@@ -1,4 +1,4 @@
-"""What came out of one's own photographs: a page, and the same in words for the terminal."""
+"""What came out of own photographs: a page, and the same in words for the terminal."""
 
 import base64
 import html
@@ -85,7 +85,7 @@ def _counts(own: OwnModel) -> list[tuple[str, str]]:
 def _doubt(one: Doubted) -> str:
     return (
         f"{one.file.parent.name}/{one.file.name}: labelled {one.labelled}, both models say "
-        f"{one.said} ({one.probability:.0%} or more)"
+        f"{one.answer} ({one.probability:.0%} or more)"
     )
 
 

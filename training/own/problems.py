@@ -66,25 +66,25 @@ def _unreadable(folder: FolderOfFaces) -> list[str]:
 def _categories(folder: FolderOfFaces) -> list[str]:
     counts = np.bincount(categories_of(folder.faces), minlength=len(EXPRESSIONS))
     present = {name: int(n) for name, n in zip(EXPRESSIONS, counts, strict=True) if n}
-    said = []
+    sentences = []
     if folder.empty:
-        said.append(
+        sentences.append(
             f"no picture in {', '.join(folder.empty)}: the model keeps what it knew of it, and "
             "nothing can be said of how well."
         )
     if few := [f"{name} ({n})" for name, n in present.items() if n < FEW]:
-        said.append(
+        sentences.append(
             f"fewer than {FEW} pictures of {', '.join(few)}: too few to learn from and too few to "
             "judge by. Add pictures."
         )
     if max(present.values()) > UNEVEN * min(present.values()):
         most = max(present, key=present.__getitem__)
         least = min(present, key=present.__getitem__)
-        said.append(
+        sentences.append(
             f"{most} has {present[most]} pictures and {least} has {present[least]}: a model may "
             f"learn to say {most}. Add pictures of {least}."
         )
-    return said
+    return sentences
 
 
 def _not_faces(pictures: NDArray[np.uint8]) -> list[str]:
@@ -127,20 +127,20 @@ def _face_width(cutter: FaceCutter, picture: NDArray[np.uint8]) -> float | None:
 def _copies(folder: FolderOfFaces) -> list[str]:
     pairs = near_copies(folder.faces.pictures)
     categories = categories_of(folder.faces)
-    said = []
+    sentences = []
     if pairs:
-        said.append(
+        sentences.append(
             f"{len({second for _, second in pairs})} pictures look nearly like another one, such "
             f"as {_pair(folder, pairs[0])}. Copies that are learnt and tested flatter the figures: "
             "keep one of each."
         )
     if unlike := [pair for pair in pairs if categories[pair[0]] != categories[pair[1]]]:
         shown = "; ".join(_pair(folder, pair) for pair in unlike[:NAMED])
-        said.append(
+        sentences.append(
             f"{len(unlike)} pairs of such pictures have different categories: {shown}. "
             "One of each is labelled wrongly."
         )
-    return said
+    return sentences
 
 
 def near_copies(pictures: NDArray[np.uint8]) -> list[tuple[int, int]]:

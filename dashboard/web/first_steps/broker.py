@@ -77,9 +77,9 @@ def try_broker(mqtt: MqttSettings, form: BrokerForm, file: Path | None) -> Broke
             wanted = _typed(mqtt, form)
     except ValidationError as error:
         return BrokerAnswer(problem="; ".join(_refusal(one) for one in error.errors()))
-    finding = guarded("broker", partial(check_broker, wanted))
+    result = guarded("broker", partial(check_broker, wanted))
     command = command_for(file, changed) if file is not None and changed else ""
-    return BrokerAnswer(finding.found, finding.cure, finding.verdict is Verdict.OK, command=command)
+    return BrokerAnswer(result.found, result.cure, result.verdict is Verdict.OK, command=command)
 
 
 def _typed(mqtt: MqttSettings, form: BrokerForm) -> MqttSettings:

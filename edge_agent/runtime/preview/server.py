@@ -195,10 +195,10 @@ class _Show:
                 other.sendall(Part(ended=Ended.BUSY).encoded())
         if not self._is_said(within_s=0):
             return None
-        said = self._connection.recv(LONGEST_LINE)
-        if not said:
+        request = self._connection.recv(LONGEST_LINE)
+        if not request:
             return Ended.LEFT
-        if MORE in said:
+        if MORE in request:
             self._prolong()
             self.on_more()
         return None

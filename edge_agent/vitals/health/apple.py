@@ -16,18 +16,13 @@ from xml.parsers import expat
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.vitals.health.members import HEAD_BYTES, Member
 from edge_agent.vitals.health.rows import LeftOut, Row, Rows, RowValidator
 
 _PREFIX = "HKQuantityTypeIdentifier"
 _KINDS: Mapping[str, VitalKind] = {
-    f"{_PREFIX}HeartRate": VitalKind.HEART_RATE,
-    f"{_PREFIX}BloodPressureSystolic": VitalKind.SYSTOLIC,
-    f"{_PREFIX}BloodPressureDiastolic": VitalKind.DIASTOLIC,
-    f"{_PREFIX}OxygenSaturation": VitalKind.OXYGEN_SATURATION,
-    f"{_PREFIX}BodyTemperature": VitalKind.SKIN_TEMPERATURE,
-    f"{_PREFIX}RespiratoryRate": VitalKind.RESPIRATION_RATE,
+    f"{_PREFIX}{spec.apple}": kind for kind, spec in SPECS.items() if spec.apple
 }
 _UNITS = {"count/min": "/min", "degC": "Cel", "degF": "[degF]"}
 _LOCATION = "HKBodyTemperatureSensorLocation"

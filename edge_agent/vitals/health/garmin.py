@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.vitals.health.members import Member
 from edge_agent.vitals.health.rows import Rows, RowValidator
 
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from fitdecode import FitDataMessage
 
 _FIELDS: Mapping[str, tuple[str, VitalKind]] = {
-    "record": ("heart_rate", VitalKind.HEART_RATE),
-    "monitoring": ("heart_rate", VitalKind.HEART_RATE),
-    "respiration_rate": ("respiration_rate", VitalKind.RESPIRATION_RATE),
-    "spo2_data": ("reading_spo2", VitalKind.OXYGEN_SATURATION),
+    message: (field, kind) for kind, spec in SPECS.items() for message, field in spec.fit
 }
 _OF_ODD_MESSAGES = (
     ArithmeticError,

@@ -14,14 +14,6 @@ from edge_agent.core.vitals import AnalysisOption, VitalKind
 HELD_S = 5.0
 """For how long a reading is the value of the samples that follow it."""
 NO_VALUE = 0.0
-_LABELS = {
-    VitalKind.HEART_RATE: "HR",
-    VitalKind.RR_INTERVAL: "RR",
-    VitalKind.OXYGEN_SATURATION: "SaO2",
-    VitalKind.SKIN_TEMPERATURE: "Temp skin",
-    VitalKind.RESPIRATION_RATE: "Resp rate",
-}
-"""Names of signals, at most 14 signs, after the standard texts of EDF+ where there are."""
 _SAMPLES_PER_S = {VitalKind.RR_INTERVAL: 4}
 """A tachogram has four: Task Force 1996, Circulation 93:1043-1065. Other levels have one."""
 
@@ -82,7 +74,7 @@ def labels_of(signals: Sequence[Signal]) -> list[str]:
     labels: list[str] = []
     for place, signal in enumerate(signals):
         before = sum(other.kind is signal.kind for other in signals[:place])
-        label = _LABELS.get(signal.kind, signal.kind.value[:13])
+        label = signal.kind.spec.edf or signal.kind.value[:13]
         labels.append(f"{label} {before + 1}" if before else label)
     return labels
 

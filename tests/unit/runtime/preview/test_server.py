@@ -1,4 +1,4 @@
-"""The preview's socket: one reader at a time, a few pictures a second, an end by itself."""
+"""The preview's socket: one reader at a time, a few frames per second, an end by itself."""
 
 from __future__ import annotations
 

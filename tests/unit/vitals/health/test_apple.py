@@ -57,7 +57,6 @@ def test_a_record_is_a_reading_at_its_start_with_its_app_as_source() -> None:
     ("record", "kind", "value"),
     [
         (("OxygenSaturation", "0.97", "%"), "oxygen_saturation", 97.0),
-        (("RespiratoryRate", "14.5", "count/min"), "respiration_rate", 14.5),
         (("BloodPressureSystolic", "120", "mmHg"), "systolic", 120.0),
     ],
 )

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.test_never_untrue import BAR_S, BUSY_S, Stand, live_page, said_in_time
+from tests.browser.live.test_never_untrue import BAR_S, BUSY_S, Stand, live_page, said_in_time
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto
 from tests.support.dashboard import DashboardProcess
