@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import SPECS
 from edge_agent.vitals.health import fitbit, garmin, members, withings
 from edge_agent.vitals.health.formats import open_export
 from edge_agent.vitals.health.members import Member
