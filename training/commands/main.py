@@ -40,8 +40,9 @@ class FindLrOptions(RunOptions):
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def app() -> None:
     """Train the models of Affect Edge, make them int8, and measure them."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    quiet_libraries()
+    handler = logging.StreamHandler(sys.stderr)
+    quiet_libraries(handler)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=[handler])
 
 
 @app.command()

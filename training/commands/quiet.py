@@ -12,12 +12,11 @@ _SILENT = {
 }
 
 
-def quiet_libraries() -> None:
+def quiet_libraries(handler: logging.Handler) -> None:
     """Show of other programs' messages only errors; what is set in the environment stays."""
     for name, value in _SILENT.items():
         os.environ.setdefault(name, value)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(is_ours_or_an_error)
+    handler.addFilter(is_ours_or_an_error)
 
 
 def is_ours_or_an_error(record: logging.LogRecord) -> bool:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from dashboard.accounts.roles import MAY, Permission
+from dashboard.web.api.description import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep, login_token
 from dashboard.web.preview.relay import Onlooker
-from dashboard.web.schemas import Problem
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
@@ -19,9 +17,6 @@ from edge_agent.runtime.preview.messages import Ended
 
 router = APIRouter(tags=["live"], dependencies=[needs(Permission.ADMINISTER)])
 PATH = "/api/v1/preview"
-_CONFLICT: dict[int | str, dict[str, Any]] = {
-    409: {"model": Problem, "description": "Not now: the detail says why"}
-}
 _NEVER = N_(
     "The preview is switched off. Whoever may change the configuration file can allow it: "
     'preview = "allowed" under [capture].'
@@ -30,8 +25,9 @@ _NEVER = N_(
 
 @router.post(
     PATH,
+    operation_id="start_preview",
     response_class=StreamingResponse,
-    responses=_CONFLICT
+    responses=may_refuse(409)
     | {200: {"description": "Parts: a line of JSON (until, bytes, ended), then a JPEG picture"}},
 )
 async def start_preview(request: Request, services: ServicesDep, account: AccountDep) -> Response:
@@ -56,7 +52,9 @@ async def start_preview(request: Request, services: ServicesDep, account: Accoun
     )
 
 
-@router.post(f"{PATH}/more", status_code=204, responses=_CONFLICT)
+@router.post(
+    f"{PATH}/more", operation_id="prolong_preview", status_code=204, responses=may_refuse(409)
+)
 async def prolong_preview(request: Request, services: ServicesDep) -> None:
     """Let the preview of this login last a minute from now."""
     services.previews.prolong(login_token(request))

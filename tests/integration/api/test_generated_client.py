@@ -25,6 +25,7 @@ pytest.importorskip("openapi_python_client", reason="the dev extra is not instal
 from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
+from tests.docs.pages import blocks_of
 from tests.support.dashboard import DashboardProcess, add_session, fill
 from tests.support.security.tokens import EVERYTHING, bearer, make_token
 from tests.support.timeline import wait_for
@@ -119,6 +120,8 @@ CALLS = (
     Call("get_settings", _NOTHING),
     Call("change_settings", {"body": {"digest": "old", "changes": {"device.name": "lab"}}}, 409),
     Call("download_export", _NOTHING),
+    Call("start_preview", _NOTHING, 409),
+    Call("prolong_preview", _NOTHING, 409),
 )
 """Every operation but the streams, and those that need what another one answered."""
 
@@ -258,6 +261,20 @@ def test_each_operation_answers_with_what_the_client_understands(client: Client)
         assert answer.parsed is not None, one
         if one.status >= 400:
             assert answer.parsed.status == one.status and answer.parsed.what_to_do, one
+
+
+def test_the_documented_example_sets_a_marker(
+    client: Client, running: tuple[DashboardProcess, str]
+) -> None:
+    (block,) = [one for one in blocks_of("docs/api.md") if one.kind == "python"]
+    text = block.text.replace("affect_edge_client", "made_client")
+    text = text.replace("http://127.0.0.1:8080", running[0].address)
+    text = text.replace("affect-edge-…", running[1])
+    assert client.call("start_session", {"body": _NEW_SESSION}).status_code == 201
+    names: dict[str, Any] = {}
+    exec(text, names)
+    assert names["answer"].status_code == 201
+    assert client.call("end_session", {"body": {}}).status_code == 200
 
 
 def test_a_setting_is_previewed_and_changed(client: Client) -> None:

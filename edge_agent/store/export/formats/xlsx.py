@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shutil
 import tempfile
@@ -43,13 +44,23 @@ def _write(source: ExportSource, out: IO[bytes]) -> None:
         made = Path(folder) / "book.xlsx"
         book = Workbook(made, {"constant_memory": True, "tmpdir": folder, **_TEXTS_STAY})
         book.use_zip64()
-        _fill(book, source)
         try:
+            _fill(book, source)
             book.close()
         except FileCreateError as error:  # of which an OSError is the only reason
             raise error.args[0] from error
+        finally:
+            _close_sheets(book)
         with made.open("rb") as file:
             shutil.copyfileobj(file, out)
+
+
+def _close_sheets(book: Any) -> None:
+    """Close the temporary files of a book that could not be finished; the library leaves them."""
+    for sheet in book.worksheets():
+        if sheet.row_data_fh is not None:
+            with contextlib.suppress(OSError):  # what it still holds no longer matters
+                sheet.row_data_fh.close()
 
 
 def _fill(book: Any, source: ExportSource) -> None:
