@@ -1,0 +1,201 @@
+"""The preview on its way from the agent to one browser: how it begins, and each way it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from dashboard.web.preview import relay
+from dashboard.web.preview.relay import AWAY, BUSY, Onlooker, Preview, Previews, refused
+from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.runtime.preview.messages import Ended, Part, read_part
+from tests.unit.runtime.preview.test_server import Stand
+
+PATIENCE_S = 10.0
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Stand]:
+    with Stand(tmp_path) as made:
+        yield made
+
+
+@dataclass
+class Account:
+    """An administrator, and what the audit trail holds."""
+
+    reason: Ended | None = None
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    is_broken: bool = False
+
+    def record(self, action: str, detail: str) -> None:
+        if self.is_broken:
+            raise StoreError("the disk is full")
+        self.lines.append((action, detail))
+
+    def onlooker(self, token: str = "login") -> Onlooker:
+        return Onlooker("ada", token, lambda: self.reason, self.record)
+
+
+async def end_of(preview: Preview) -> str:
+    """Take what comes until it ends; return why."""
+    async with asyncio.timeout(PATIENCE_S):
+        async for data in preview.parts():
+            head = json.loads(data.split(b"\n", 1)[0])
+            if head["ended"]:
+                await preview.wait(PATIENCE_S)
+                return str(head["ended"])
+    raise AssertionError("no last part")
+
+
+async def closed() -> None:
+    """Let the loop close what was hung up, for which it needs some rounds."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def picture_of(preview: Preview) -> bytes:
+    parts = preview.parts()
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            head, picture = (await anext(parts)).split(b"\n", 1)
+            if picture:
+                assert json.loads(head)["bytes"] == len(picture)
+                return picture
+
+
+def test_pictures_come_until_a_session_starts_and_both_ends_are_written_down(stand: Stand) -> None:
+    account = Account()
+
+    async def look() -> str:
+        previews = Previews(stand.path, asyncio.Event())
+        preview = await previews.start(account.onlooker())
+        assert account.lines == [("preview_start", "")], "before the first picture"
+        with pytest.raises(StudyError, match="already"):
+            await previews.start(account.onlooker("another"))
+        with pytest.raises(StudyError, match="has ended"):
+            previews.prolong("another")
+        previews.prolong("login")
+        asyncio.get_running_loop().call_later(1.0, setattr, account, "reason", Ended.SESSION)
+        why = await end_of(preview)
+        assert preview.is_over
+        await previews.close(PATIENCE_S)
+        return why
+
+    assert asyncio.run(look()) == Ended.SESSION
+    action, detail = account.lines[-1]
+    assert action == "preview_end"
+    assert detail.startswith(f"{Ended.SESSION}; ")
+    assert int(detail.split(", ")[1].split(" ")[0]) >= 1, "pictures were counted"
+
+
+def test_a_browser_that_leaves_and_a_dashboard_that_ends_end_it(stand: Stand) -> None:
+    account = Account()
+
+    async def look() -> list[str]:
+        stopping = asyncio.Event()
+        previews = Previews(stand.path, stopping)
+        first = await previews.start(account.onlooker())
+        assert (await picture_of(first)).startswith(b"\xff\xd8")
+        await first.parts().aclose()
+        first._has_left = True  # as the generator of a closed answer leaves it
+        await first.wait(PATIENCE_S)
+        second = await previews.start(account.onlooker())
+        stopping.set()
+        return [await end_of(second)]
+
+    assert asyncio.run(look()) == [Ended.DASHBOARD]
+    assert [
+        detail.split(";")[0] for action, detail in account.lines if action == "preview_end"
+    ] == [
+        Ended.LEFT,
+        Ended.DASHBOARD,
+    ]
+
+
+def test_an_agent_that_is_away_or_freezes_is_said(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = Account()
+    monkeypatch.setattr(relay, "SILENT_S", 0.5)
+
+    async def frozen() -> str:
+        async def speak(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+            await incoming.readline()
+            outgoing.write(Part(1, b"\xff\xd8").encoded())
+            await outgoing.drain()
+            await incoming.read()  # until the reader hangs up
+            outgoing.close()
+
+        path = tmp_path / "frozen.sock"
+        server = await asyncio.start_unix_server(speak, path)
+        with pytest.raises(StudyError) as away:
+            await Previews(tmp_path / "nobody.sock", asyncio.Event()).start(account.onlooker())
+        assert str(away.value) == AWAY
+        preview = await Previews(path, asyncio.Event()).start(account.onlooker())
+        why = await end_of(preview)
+        server.close()
+        await closed()
+        return why
+
+    assert asyncio.run(frozen()) == Ended.AGENT
+
+
+@pytest.mark.parametrize("answer", [Part(ended=Ended.CAMERA).encoded(), b"no part\n", b""])
+def test_what_cannot_begin_is_refused_and_written_down(tmp_path: Path, answer: bytes) -> None:
+    account = Account()
+
+    async def ask() -> None:
+        async def speak(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+            await incoming.readline()
+            outgoing.write(answer)
+            outgoing.close()
+
+        server = await asyncio.start_unix_server(speak, tmp_path / "preview.sock")
+        previews = Previews(tmp_path / "preview.sock", asyncio.Event())
+        with pytest.raises(StudyError):
+            await previews.start(account.onlooker())
+        server.close()
+        await closed()
+
+    asyncio.run(ask())
+    assert [action for action, _ in account.lines] == ["preview_start", "preview_end"]
+
+
+def test_who_may_not_look_gets_nothing_and_a_full_disk_begins_none(stand: Stand) -> None:
+    async def ask(account: Account) -> None:
+        await Previews(stand.path, asyncio.Event()).start(account.onlooker())
+
+    with pytest.raises(StudyError, match="session is open"):
+        asyncio.run(ask(Account(reason=Ended.SESSION)))
+    with pytest.raises(StoreError, match="disk is full"):
+        asyncio.run(ask(Account(is_broken=True)))
+    assert refused("something else") == AWAY
+    assert refused(Ended.BUSY) == BUSY
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        (b"", EOFError),
+        (b"{}\n", ValueError),
+        (b"no json\n", ValueError),
+        (b'{"until":1,"bytes":-1,"ended":""}\n', ValueError),
+        (b'{"until":1,"bytes":999999999,"ended":""}\n', ValueError),
+        (b'{"until":1,"bytes":5,"ended":""}\nab', EOFError),
+    ],
+)
+def test_what_is_no_part_of_a_preview_is_refused(sent: bytes, error: type[Exception]) -> None:
+    async def read() -> Part:
+        reader = asyncio.StreamReader()
+        reader.feed_data(sent)
+        reader.feed_eof()
+        return await read_part(reader)
+
+    with pytest.raises(error):
+        asyncio.run(read())

@@ -1,0 +1,82 @@
+"""The thread that feeds the streams: what it is given arrives, and nobody waits for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.core import clock
+from edge_agent.core.expression import Recognition
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.vitals import VitalKind
+from edge_agent.runtime.lsl import worker as module
+from edge_agent.runtime.lsl.streams import StreamOptions
+from edge_agent.runtime.lsl.worker import StreamWorker
+from tests.support.broker import wait_until
+from tests.support.timeline import database
+
+pylsl: Any = pytest.importorskip("pylsl", reason="pylsl is not installed", exc_type=ImportError)
+
+FOUND_S = 20.0
+
+
+def reading(value: float) -> VitalReading:
+    return VitalReading(clock.now(), VitalKind.HEART_RATE, value, "strap")
+
+
+def nobody() -> Recognition:
+    """A frame in which no face is seen."""
+    return Recognition(clock.now(), 1, 640, 480, ())
+
+
+def test_readings_and_frames_arrive_with_their_times(tmp_path: Path) -> None:
+    device = f"worker-{tmp_path.stat().st_ino}"
+    feeding = StreamWorker(
+        StreamOptions(device), database(tmp_path), sensors=[(VitalKind.HEART_RATE, "strap")]
+    )
+    feeding.start()
+    try:
+        query = f"contains(source_id, '{device}') and contains(name, 'heart_rate')"
+        (found,) = pylsl.resolve_bypred(query, 1, FOUND_S)
+        inlet = pylsl.StreamInlet(found)
+        inlet.open_stream(FOUND_S)
+        feeding.take(reading(71))
+        feeding.take(nobody())
+        sample, stamp = inlet.pull_sample(FOUND_S)
+        assert sample[0] == 71
+        assert abs(stamp - float(pylsl.local_clock())) < 5
+    finally:
+        feeding.stop()
+        assert feeding.join(10.0)
+    assert feeding.error is None
+    assert feeding.dropped == 0
+
+
+def test_a_thread_that_stands_still_holds_nobody_up_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "WAITING", 2)
+    feeding = StreamWorker(StreamOptions("still"), database(tmp_path))
+    for value in range(5):
+        feeding.take(reading(value))
+    assert feeding.dropped == 3
+    assert caplog.text.count("samples are lost") == 1
+
+
+def test_a_database_that_is_away_is_told_once_and_the_samples_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = database(tmp_path)
+    feeding = StreamWorker(StreamOptions(f"away-{tmp_path.stat().st_ino}"), file)
+    file.rename(tmp_path / "away.db")
+    feeding.start()
+    try:
+        wait_until(lambda: "markers and sessions wait" in caplog.text, "the log")
+        (tmp_path / "away.db").rename(file)
+    finally:
+        feeding.stop()
+        assert feeding.join(10.0)
+    assert caplog.text.count("markers and sessions wait") == 1
+    assert feeding.error is None
