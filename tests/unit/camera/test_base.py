@@ -131,11 +131,18 @@ def test_the_helper_returns_results_and_raises_errors_in_the_caller() -> None:
 
 def test_the_helper_gives_up_on_a_hung_call_and_never_begins_what_waited_behind_it() -> None:
     helper = Helper("test helper")
+    hangs = threading.Event()
     let_go = threading.Event()
     done = threading.Event()
     begun: list[str] = []
+
+    def hang() -> None:
+        hangs.set()
+        let_go.wait()
+
     with pytest.raises(TimeoutError):
-        helper.call(let_go.wait, 0.02)
+        helper.call(hang, 0.5)
+    assert hangs.is_set(), "on a busy machine it had not begun after 0.02 s, and was left out"
     with pytest.raises(TimeoutError):
         helper.call(lambda: begun.append("second"), 0.02)
     let_go.set()
