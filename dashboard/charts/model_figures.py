@@ -96,6 +96,19 @@ def robustness_rows(card: ModelCard) -> tuple[RobustnessRow, ...]:
     )
 
 
+def _reliability_sentence(card: ModelCard, faces: int) -> str:
+    sentence = gettext(
+        "How often {model} is right, by the probability that it gives its answer, on {faces} faces "
+        "of FER2013 PublicTest. A point on the dashed line is right as often as it says; below it "
+        "the model is too sure."
+    ).format(model=card.name, faces=thousands(faces))
+    error = card.metrics.get("PublicTest", {}).get("ferplus_calibration_error")
+    if error is None:
+        return sentence
+    beside = gettext("On average the two differ by {points} points.")
+    return f"{sentence} {beside.format(points=decimal(100 * error, 1))}"
+
+
 def reliability_chart(card: ModelCard) -> Chart | None:
     """Return the reliability diagram; ``None`` where the card has no figures for it."""
     bins = [
@@ -108,15 +121,7 @@ def reliability_chart(card: ModelCard) -> Chart | None:
     xs = [figures["confidence"] for _, figures in bins]
     ys = [figures["accuracy"] for _, figures in bins]
     faces = [int(figures["n"]) for _, figures in bins]
-    error = card.metrics.get("PublicTest", {}).get("ferplus_calibration_error")
-    sentence = gettext(
-        "How often {model} is right, by the probability that it gives its answer, on {faces} faces "
-        "of FER2013 PublicTest. A point on the dashed line is right as often as it says; below it "
-        "the model is too sure."
-    ).format(model=card.name, faces=thousands(sum(faces)))
-    if error is not None:
-        beside = gettext("On average the two differ by {points} points.")
-        sentence = f"{sentence} {beside.format(points=decimal(100 * error, 1))}"
+    sentence = _reliability_sentence(card, sum(faces))
     points = {
         "type": "scatter",
         "x": xs,

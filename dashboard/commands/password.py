@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.passwords import AccountError
 from dashboard.commands.exit_codes import run_command
-from dashboard.web.settings import options_from
-from edge_agent.config import load_settings
+from dashboard.commands.on_appliance import on_appliance
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import ConfigError
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("name", required=False)
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder of the database; wins over the configuration.",
-)
-def password(name: str | None, config_file: Path | None, data: Path | None) -> None:
+@on_appliance
+def password(options: DashboardOptions, name: str | None) -> None:
     """Set another password for the dashboard's account NAME.
 
     It may be left out where there is one account only.
 
     The password is asked for, and not shown. Every login of the account ends.
     """
-    accounts = Accounts(options_from(load_settings(config_file), data).database)
+    accounts = Accounts(options.database)
     names = accounts.names()
     if name is None:
         if len(names) != 1:

@@ -87,18 +87,37 @@ def create_app(
         redoc_url=None,
         openapi_url=None,  # served by our own route, which needs a login
     )
+    services = _services(options, clock)
+    app.state.services = services
+    pages = find_pages(routes)
+    app.state.templates = make_templates(navigation_of(pages))
+    app.routes.extend(_guarded_routes())
+    app.state.permissions = _permissions()
+    app.openapi = _description  # type: ignore[method-assign]  # FastAPI's way to extend it
+    app.mount("/static", KeptFiles(directory=STATIC), name="static")
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Languages, options=options)
+    app.add_middleware(HostCheck, options=options, clock=clock)
+    app.add_middleware(PageCompression)
+    app.add_middleware(SecurityHeaders, strict=_is_trusted(options))
+    app.add_middleware(RequestTimes, guard=services.connections)
+    handle_errors(app, [route for page in pages for route in page.router.routes])
+    return app
+
+
+def _services(options: DashboardOptions, clock: Callable[[], float]) -> Services:
+    """Build what the routes work with, over a database that is migrated."""
     study = Study(options.database, purposes=options.purposes, outbox_rows=options.outbox_rows)
     protocol_runner = ProtocolRunner(ProtocolRuns(options.database, options.outbox_rows), study)
     protocol_runner.resume_saved()
     stopping = asyncio.Event()
-    connections = ConnectionGuard(clock)
-    app.state.services = Services(
+    return Services(
         options=options,
         accounts=Accounts(options.database, options.session_hours, options.idle_minutes),
         members=Members(options.database),
         logins=Logins(options.database, options.idle_minutes),
         audit=AuditTrail(options.database),
-        connections=connections,
+        connections=ConnectionGuard(clock),
         gate=LoginGate(options.database, clock),
         tokens=TokenGate(options.database, clock),
         reader=Reader(options.database),
@@ -115,20 +134,6 @@ def create_app(
         started_s=boot_seconds(),
         stopping=stopping,
     )
-    pages = find_pages(routes)
-    app.state.templates = make_templates(navigation_of(pages))
-    app.routes.extend(_guarded_routes())
-    app.state.permissions = _permissions()
-    app.openapi = _description  # type: ignore[method-assign]  # FastAPI's way to extend it
-    app.mount("/static", KeptFiles(directory=STATIC), name="static")
-    app.add_middleware(BodyLimit)
-    app.add_middleware(Languages, options=options)
-    app.add_middleware(HostCheck, options=options, clock=clock)
-    app.add_middleware(PageCompression)
-    app.add_middleware(SecurityHeaders, strict=_is_trusted(options))
-    app.add_middleware(RequestTimes, guard=connections)
-    handle_errors(app, [route for page in pages for route in page.router.routes])
-    return app
 
 
 @cache

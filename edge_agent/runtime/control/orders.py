@@ -7,6 +7,7 @@ import queue
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.control.orders import EndOrder, MarkerOrder, Order, StartOrder
@@ -123,7 +124,7 @@ class OrderWorker(Worker):
 
     def _obey(self, waiting: _Waiting) -> None:
         """Carry out one order; while the database cannot be written, try again."""
-        for attempt in range(1_000_000):
+        for attempt in count():
             try:
                 _carry_out(self._study, waiting.order, waiting.at)
             except StudyError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edge_agent.core.attributes import AGE_BAND, SEX
@@ -64,18 +64,7 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
         "SELECT id, name, started, ended FROM session WHERE participant = ? ORDER BY started",
         (participant,),
     ).fetchall()
-    for session in sessions:
-        if session["ended"] is None:
-            raise StudyError(
-                Message(
-                    N_(
-                        "Session {session} of {code} is open. End it, or withdraw the consent, "
-                        "which ends it."
-                    ),
-                    session=session["id"],
-                    code=real,
-                )
-            )
+    _refuse_open(sessions, real)
     spans = [(session["started"], session["ended"]) for session in sessions]
     texts = frozenset(
         text
@@ -108,6 +97,21 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
         del deleted["alert"]
     left = texts - _texts_of_others(connection)
     return ErasedRows(dict(deleted), minutes, removed, days, left)
+
+
+def _refuse_open(sessions: Sequence[sqlite3.Row], code: str) -> None:
+    for session in sessions:
+        if session["ended"] is None:
+            raise StudyError(
+                Message(
+                    N_(
+                        "Session {session} of {code} is open. End it, or withdraw the consent, "
+                        "which ends it."
+                    ),
+                    session=session["id"],
+                    code=code,
+                )
+            )
 
 
 def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:

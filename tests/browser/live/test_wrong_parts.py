@@ -94,19 +94,6 @@ def stand(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterator[St
     broker.stop()
 
 
-@pytest.fixture(scope="module")
-def state(browser: Browser, stand: Stand) -> str:
-    """A login, kept as the name of the file of its cookie."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(stand.dashboard.login_link)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Live")
-    file = stand.agent.data.parent / "login.json"
-    context.storage_state(path=file)
-    context.close()
-    return str(file)
-
-
 def give_password(broker: Mosquitto, password: str) -> None:
     """Let the account of the agent have another password from the broker's next start on."""
     broker.users = {"edge": password}
