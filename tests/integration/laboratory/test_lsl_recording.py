@@ -100,11 +100,14 @@ def record(folder: Path, device: str, database: Path) -> None:
     with lab_recorder(folder / "lab.xdf", device) as recording:
         with Appliance(folder, configuration) as agent:
             wait_until(lambda: rows("vital") > 10 and rows("expression") > 20, "rows", 60)
+            kinds = select(database, "SELECT DISTINCT kind, source FROM vital")
+            # expressions, markers and sessions have one each
+            wait_until(lambda: recording.opened() >= len(kinds) + 3, "the recorder", 30)
             # somebody who opens a stream and never reads holds nobody up
             (found,) = pylsl.resolve_byprop(
                 "source_id", f"affect-edge/{device}/expression (simulated)", timeout=10
             )
-            lazy = pylsl.StreamInlet(found, max_buflen=1)
+            lazy = pylsl.StreamInlet(found, max_buflen=1, recover=False)
             lazy.open_stream(timeout=10)
             study.start_session("P01", Purpose.RESEARCH, "films")
             study.add_marker(MarkerKind.STIMULUS_START, "anger")

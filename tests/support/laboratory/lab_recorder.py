@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.broker import wait_until
+
 _PROGRAM = Path(__file__).with_name("recorder.py")
 _END_S = 30
+_OPENED = "Started data collection for stream"
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,16 @@ class Recording:
     Attributes:
         file: what it writes.
         process: LabRecorder.
+        log: what it says.
     """
 
     file: Path
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def opened(self) -> int:
+        """How many streams it reads, or has read."""
+        return self.log.read_text(encoding="utf-8").count(_OPENED)
 
     def end(self) -> None:
         """Let LabRecorder write its last bytes."""
@@ -37,18 +46,19 @@ class Recording:
 def lab_recorder(file: Path, device: str) -> Iterator[Recording]:
     """LabRecorder, watching for every stream of an appliance."""
     predicate = f"starts-with(source_id,'affect-edge/{device}/')"
-    with subprocess.Popen(
-        [sys.executable, str(_PROGRAM), str(file), predicate],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        while "recording" not in (line := process.stdout.readline()):
-            assert line, "LabRecorder ended"
+    log = file.with_suffix(".log")
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [sys.executable, str(_PROGRAM), str(file), predicate],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
         try:
-            yield Recording(file, process)
+            wait_until(lambda: b"recording" in log.read_bytes(), "LabRecorder", _END_S)
+            yield Recording(file, process, log)
         finally:
             process.kill()
 
