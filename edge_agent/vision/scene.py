@@ -60,7 +60,8 @@ class SceneWatch:
         picture in it (black, or one colour) is passed over: cameras give single ones.
         """
         cells = _cells_of(frame.image)
-        if cells.std() < _PLAIN * _level(cells):
+        mean, spread = cv2.meanStdDev(cells)
+        if spread[0, 0] < _PLAIN * (mean[0, 0] + _DARK):
             return False
         before = self._cells
         is_near = self._at is not None and frame.at.seconds_since(self._at) <= _LONGEST_S
@@ -85,11 +86,11 @@ def _differ(before: Cells, now: Cells) -> bool:
 
 
 def _level(cells: Cells) -> float:
-    return float(cells.mean()) + _DARK
+    return cv2.mean(cells)[0] + _DARK
 
 
 def _is_another(before: Cells, now: Cells) -> bool:
-    if (np.abs(before - now) > _CHANGED).mean() < _MOST_CELLS:
+    if np.count_nonzero(cv2.absdiff(before, now) > _CHANGED) < _MOST_CELLS * now.size:
         return False
     inside = before[1:-1, 2:-2]
     rows, columns = inside.shape
