@@ -31,8 +31,10 @@ function showState(name) {
   setText(badge, text);
   badge.className = `badge badge-dot ${style}`;
   badge.dataset.state = name;
-  // until the feed speaks, the page's own word counts: nothing jumps
-  if (name !== "connecting") document.getElementById("offline-notice").hidden = name !== "offline";
+  // until the feed speaks, the page's own word counts; while the dashboard is lost, its place is kept: nothing jumps
+  const offline = document.getElementById("offline-notice");
+  if (!["connecting", "lost"].includes(name)) offline.hidden = name !== "offline";
+  offline.style.visibility = name === "lost" ? "hidden" : "";
   const lost = document.getElementById("lost-notice");
   lost.hidden = notice === "";
   setText(lost, notice);

@@ -14,15 +14,30 @@ const formats = {}; // each made when it is needed: a format takes milliseconds 
 const answered = performance.getEntriesByType("navigation")[0]?.responseStart ?? 0;
 // A page that the browser keeps brings none: there only the browser's own is known.
 let ahead = Number(document.documentElement.dataset.now ?? performance.timeOrigin + answered) - answered;
+const HEARD_LATE_MS = 900; // the second word of an earlier time, one being said each second
+let behind = null; // since when it says an earlier time, and the latest of them
 
 /** The device's clock now, milliseconds since 1970 (UTC). */
 export function deviceNow() {
   return performance.now() + ahead;
 }
 
-/** Take over what the device's clock says at this moment. */
+/**
+ * Take over what the device's clock says, as it is heard. A page that was drawing hears it late, and takes it to be behind;
+ * so an earlier time counts once it was said for a while.
+ */
 export function setDeviceClock(at) {
-  ahead = at - performance.now();
+  const present = performance.now();
+  const heard = at - present;
+  if (heard >= ahead) {
+    ahead = heard;
+    behind = null;
+    return;
+  }
+  behind = { since: behind?.since ?? present, ahead: Math.max(behind?.ahead ?? heard, heard) };
+  if (present - behind.since < HEARD_LATE_MS) return;
+  ahead = behind.ahead;
+  behind = null;
 }
 
 /** Write a length of time: 4 s, 12 min, 3 h, 2 d. */
