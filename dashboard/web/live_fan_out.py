@@ -13,6 +13,9 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from dashboard.languages.current import available, speaking
+from dashboard.languages.written import said
+from edge_agent.core.texts import message_of
 from edge_agent.runtime.live_feed import OFFLINE, live_messages
 from edge_agent.runtime.sockets.listening import is_served
 
@@ -123,12 +126,24 @@ class LiveFanOut:
 
     def _spread(self, message: Mapping[str, Any]) -> None:
         kind = message.get("type", "message")
-        event = _event(message)
+        event = _event(_in_languages(message))
         if kind == "agent":
             self._newest.clear()  # what an agent said that has gone is not of now
         self._newest[f"{kind} {message.get('kind', '')}"] = event
         for listener in self._listeners:
             listener.give(event, self._newest)
+
+
+def _in_languages(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a message with its texts in each language: ``said``, code → English → text."""
+    texts = message.get("texts")
+    if not texts:
+        return message
+    said_in: dict[str, dict[str, str]] = {}
+    for code in available()[1:]:
+        with speaking(code):
+            said_in[code] = {text: said(message_of(parts)) for text, parts in texts.items()}
+    return {name: value for name, value in message.items() if name != "texts"} | {"said": said_in}
 
 
 def _event(message: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from edge_agent.camera.pixels import decoded_bytes, quiet_opencv
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.texts import N_, Message
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
@@ -33,7 +34,7 @@ LARGEST_BYTES = 16 * 1024 * 1024
 CONTENT_TYPES = frozenset({"image/jpeg", "image/jpg", "image/pjpeg"})
 _PIECE_BYTES = 64 * 1024
 _CLOSED_POLL_S = 0.1
-_EXAMPLE = "Write camera.device like http://user:password@192.168.1.20/snapshot.jpg."
+_EXAMPLE = N_("Write camera.device like http://user:password@192.168.1.20/snapshot.jpg.")
 
 
 class SnapshotCamera(CameraBase):
@@ -127,8 +128,8 @@ class SnapshotCamera(CameraBase):
         if image is None:
             raise CameraError(
                 CameraReason.UNREADABLE,
-                f"{self._shown}: the picture is broken or cut off.",
-                "Check the network; it is fetched again.",
+                Message(N_("{address}: the picture is broken or cut off."), address=self._shown),
+                N_("Check the network; it is fetched again."),
             )
         return image, at
 
@@ -137,9 +138,15 @@ class SnapshotCamera(CameraBase):
         if kind not in CONTENT_TYPES:
             raise CameraError(
                 CameraReason.UNREADABLE,
-                f"{self._shown}: the server answers with {kind}, not with a JPEG picture.",
-                "Take the camera's address of still pictures; for a stream set camera.source = "
-                '"opencv".',
+                Message(
+                    N_("{address}: the server answers with {kind}, not with a JPEG picture."),
+                    address=self._shown,
+                    kind=kind,
+                ),
+                N_(
+                    "Take the camera's address of still pictures; for a stream set camera.source = "
+                    '"opencv".'
+                ),
             )
         length = response.headers.get("Content-Length", "")
         if length.isdecimal() and int(length) > LARGEST_BYTES:
@@ -160,15 +167,23 @@ class SnapshotCamera(CameraBase):
     def _too_late(self) -> CameraError:
         return CameraError(
             CameraReason.STALLED,
-            f"{self._shown}: no whole picture within {self._seconds:.1f} s.",
-            "Check the camera and the network; it is fetched again.",
+            Message(
+                N_("{address}: no whole picture within {seconds:.1f} s."),
+                address=self._shown,
+                seconds=self._seconds,
+            ),
+            N_("Check the camera and the network; it is fetched again."),
         )
 
     def _too_large(self) -> CameraError:
         return CameraError(
             CameraReason.UNREADABLE,
-            f"{self._shown}: the picture has more than {LARGEST_BYTES // 1024**2} MiB.",
-            "Set a smaller picture in the camera's own settings.",
+            Message(
+                N_("{address}: the picture has more than {megabytes} MiB."),
+                address=self._shown,
+                megabytes=LARGEST_BYTES // 1024**2,
+            ),
+            N_("Set a smaller picture in the camera's own settings."),
         )
 
     def _status_error(self, error: HTTPError) -> CameraError:
@@ -177,19 +192,31 @@ class SnapshotCamera(CameraBase):
         if error.code in {401, 403}:
             return CameraError(
                 CameraReason.NO_PERMISSION,
-                f"{self._shown}: the camera refuses the user {status}.",
-                "Check user and password in camera.device.",
+                Message(
+                    N_("{address}: the camera refuses the user {status}."),
+                    address=self._shown,
+                    status=status,
+                ),
+                N_("Check user and password in camera.device."),
             )
         if error.code in {404, 410}:
             return CameraError(
                 CameraReason.NOT_FOUND,
-                f"{self._shown}: there is no picture at this path {status}.",
-                "Check the path in camera.device; the camera's manual names it.",
+                Message(
+                    N_("{address}: there is no picture at this path {status}."),
+                    address=self._shown,
+                    status=status,
+                ),
+                N_("Check the path in camera.device; the camera's manual names it."),
             )
         return CameraError(
             CameraReason.UNREADABLE,
-            f"{self._shown}: the camera answers with an error {status}.",
-            "Restart the camera if that does not end; it is fetched again.",
+            Message(
+                N_("{address}: the camera answers with an error {status}."),
+                address=self._shown,
+                status=status,
+            ),
+            N_("Restart the camera if that does not end; it is fetched again."),
         )
 
     def _connection_error(self, error: Exception) -> CameraError:
@@ -202,21 +229,36 @@ class SnapshotCamera(CameraBase):
         if isinstance(cause, ssl.SSLError):
             return CameraError(
                 CameraReason.UNREADABLE,
-                f"{self._shown}: no trusted encryption ({cause.reason or cause}).",
-                "Let this machine trust the camera's certificate, or use http:// inside your own "
-                "network.",
+                Message(
+                    N_("{address}: no trusted encryption ({cause})."),
+                    address=self._shown,
+                    cause=cause.reason or cause,
+                ),
+                N_(
+                    "Let this machine trust the camera's certificate, or use http:// inside your "
+                    "own network."
+                ),
             )
         if isinstance(cause, OSError) and not isinstance(cause, http.client.HTTPException):
             reason = cause.strerror or str(cause)
             return CameraError(
                 CameraReason.NOT_FOUND,
-                f"{self._shown}: nobody answers ({reason}).",
-                "Check that the camera is on, in this network, and that host and port are right.",
+                Message(
+                    N_("{address}: nobody answers ({reason})."), address=self._shown, reason=reason
+                ),
+                N_(
+                    "Check that the camera is on, in this network, and that host and port are "
+                    "right."
+                ),
             )
         # the text of other errors may hold the address: only their kind is told
         return CameraError(
             CameraReason.UNREADABLE,
-            f"{self._shown}: the answer cannot be understood ({type(cause).__name__}).",
+            Message(
+                N_("{address}: the answer cannot be understood ({kind})."),
+                address=self._shown,
+                kind=type(cause).__name__,
+            ),
             _EXAMPLE,
         )
 
@@ -256,7 +298,9 @@ def _checked(address: str) -> SplitResult:
         usable = False
     if not usable:
         raise CameraError(
-            CameraReason.UNREADABLE, f"{shown}: is no http:// or https:// address.", _EXAMPLE
+            CameraReason.UNREADABLE,
+            Message(N_("{address}: is no http:// or https:// address."), address=shown),
+            _EXAMPLE,
         )
     return parts
 

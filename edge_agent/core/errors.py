@@ -9,6 +9,8 @@ from __future__ import annotations
 import reprlib
 from enum import StrEnum
 
+from edge_agent.core.texts import as_message, joined
+
 
 class AffectEdgeError(Exception):
     """Base of all our errors; its text is fit to be shown to a person."""
@@ -43,7 +45,7 @@ class CameraError(AffectEdgeError):
     """
 
     def __init__(self, reason: CameraReason, problem: str, cure: str) -> None:
-        super().__init__(f"{problem} {cure}")
+        super().__init__(joined([as_message(problem), as_message(cure)]))
         self.reason = reason
         self.problem = problem
         self.cure = cure

@@ -20,6 +20,7 @@ from typing import Any
 
 from edge_agent.core.expression import Box, Observation, Recognition
 from edge_agent.core.readings import VitalReading
+from edge_agent.core.texts import messages_in, parts_of
 from edge_agent.core.worker import Worker
 from edge_agent.runtime.sockets.listening import listen, socket_address
 
@@ -153,9 +154,13 @@ class LiveServer(Worker):
     def publish(self, message: Mapping[str, Any]) -> None:
         """Send a message to every reader; callable from any thread, returns at once.
 
+        Each :class:`Message` in it can be said in another language by its parts, in ``texts``.
         ``type`` names what it is; of each type (and ``kind``, where it has one) the newest is kept
         for later readers.
         """
+        texts = {str(text): parts_of(text) for text in messages_in(message)}
+        if texts:
+            message = {**message, "texts": texts}
         line = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
         with self._lock:
             self._newest[f"{message['type']} {message.get('kind', '')}"] = line

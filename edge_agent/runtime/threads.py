@@ -11,6 +11,7 @@ from edge_agent.core import clock
 from edge_agent.core.expression import Frame
 from edge_agent.core.latest_value import LatestValue
 from edge_agent.core.sensors import SensorState
+from edge_agent.core.texts import text_of
 from edge_agent.core.timers import Rate
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
@@ -204,7 +205,5 @@ def _age_s(boot_s: float | None) -> float | None:
     return clock.boot_seconds() - boot_s
 
 
-def _text_of(error: object) -> str | None:
-    if error:
-        return str(error)
-    return None
+def _text_of(error: Exception | None) -> str | None:
+    return text_of(error) if error else None

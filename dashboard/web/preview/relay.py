@@ -77,8 +77,10 @@ class Previews:
             StudyError: somebody looks already, a session is open, or the agent shows none.
             StoreError: its beginning could not be written down.
         """
-        if self._running is not None and not self._running.is_over:
-            raise StudyError(BUSY)
+        if self._running is not None:
+            if not self._running.is_ending:
+                raise StudyError(BUSY)
+            await self._running.wait(SILENT_S)  # until the agent knows: it shows one at a time
         reason = await run_in_threadpool(onlooker.may_look)
         if reason is not None:
             raise StudyError(refused(reason))
@@ -163,6 +165,11 @@ class Preview:
         """Whether it has ended; its end may still have to be written down."""
         return self._is_over
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether nobody looks any more."""
+        return self._is_over or self._has_left
+
     async def wait(self, within_s: float) -> None:
         """Wait until it has ended, and its end is written down."""
         await asyncio.wait({self._task}, timeout=within_s)
@@ -187,7 +194,7 @@ class Preview:
                         return
         finally:
             self._has_left = True
-            self._outgoing.close()  # the agent sees at once that nobody looks
+            self._say_end()
 
     async def _run(self) -> None:
         checking = asyncio.create_task(self._checked())
@@ -197,15 +204,30 @@ class Preview:
         for task in (checking, reading):
             task.cancel()
         await asyncio.wait({checking, reading})  # nothing comes behind the last part
-        self._outgoing.close()
         self._is_over = True
         self._give(Part(ended=ended))
+        await self._hang_up()
         seconds = round(boot_seconds() - self._began_s)
         told = f"{ended}; {seconds} s, {self._pictures} pictures"
         try:
             await run_in_threadpool(self._onlooker.record, "preview_end", told)
         except StoreError as error:
             log.error("the end of a preview could not be written down (%s): %s", told, error)
+
+    def _say_end(self) -> None:
+        """Let the agent see at once that nobody looks."""
+        if not self._outgoing.is_closing():
+            with contextlib.suppress(OSError):
+                self._outgoing.write_eof()
+
+    async def _hang_up(self) -> None:
+        """End the connection; the agent closes it once it is ready for another one."""
+        self._say_end()
+        with contextlib.suppress(OSError):  # a wait in vain is one, too
+            async with asyncio.timeout(SILENT_S):
+                while await self._incoming.read(LARGEST_PICTURE):
+                    pass
+        self._outgoing.close()
 
     async def _read(self) -> Ended:
         """Take what the agent sends; return why it ended."""

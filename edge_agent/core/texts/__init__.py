@@ -13,7 +13,7 @@ a :class:`Message`, which is its English and still knows its parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 
@@ -72,3 +72,49 @@ def listed(parts: Iterable[str]) -> str:
     places = ", ".join(f"{{part_{number}}}" for number in range(len(first)))
     before = Message(places, **{f"part_{number}": part for number, part in enumerate(first)})
     return Message(N_("{before} and {last}"), before=before, last=last)
+
+
+def joined(sentences: Iterable[str]) -> str:
+    """Return sentences one after the other, which can be said in another language."""
+    parts = list(sentences)
+    if len(parts) < 2:
+        return "".join(parts)
+    places = " ".join(f"{{sentence_{number}}}" for number in range(len(parts)))
+    return Message(places, **{f"sentence_{number}": part for number, part in enumerate(parts)})
+
+
+def messages_in(told: object) -> Iterator[Message]:
+    """Give each :class:`Message` in tables and lists of what a program tells another one."""
+    if isinstance(told, Message):
+        yield told
+    elif isinstance(told, Mapping):
+        for part in told.values():
+            yield from messages_in(part)
+    elif isinstance(told, list | tuple):
+        for part in told:
+            yield from messages_in(part)
+
+
+def parts_of(message: Message) -> dict[str, Any]:
+    """Return a message as a table of JSON, which :func:`message_of` reads."""
+    values = {place: _plain(value) for place, value in message.values.items()}
+    return {"template": message.template, "values": values}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Message):
+        return parts_of(value)
+    return value if isinstance(value, int | float) else str(value)
+
+
+def message_of(parts: Mapping[str, Any]) -> Message:
+    """Return the message of a table that :func:`parts_of` made.
+
+    Raises:
+        LookupError, TypeError, ValueError: it is none.
+    """
+    values = {
+        place: message_of(value) if isinstance(value, Mapping) else value
+        for place, value in parts["values"].items()
+    }
+    return Message(parts["template"], **values)

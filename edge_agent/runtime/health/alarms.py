@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.sensors import SensorState
+from edge_agent.core.texts import N_, Message, as_message, joined
 from edge_agent.mqtt.outbox_interface import SeqHole
 from edge_agent.runtime.health.throttling import Throttling
 from edge_agent.store.upkeep.copy_report import Standing
@@ -125,43 +126,53 @@ class AlarmLimits:
 
 
 def alarms(figures: AgentFigures, machine: MachineState, limits: AlarmLimits) -> dict[str, str]:
-    """Return the alarms in a fixed order: name for programs → sentence that says what to do."""
-    return _machine_alarms(machine, limits) | _thread_alarms(figures, limits)
+    """Return the alarms in a fixed order: name for programs → sentence that says what to do.
+
+    Each sentence is a :class:`Message`.
+    """
+    texts = _machine_alarms(machine, limits) | _thread_alarms(figures, limits)
+    return {name: as_message(text) for name, text in texts.items()}
 
 
 def _machine_alarms(machine: MachineState, limits: AlarmLimits) -> dict[str, str]:
-    texts = {}
+    texts: dict[str, str] = {}
     celsius = machine.temperature
     power = machine.throttling
     free = machine.disk_free_bytes
     if celsius is not None and celsius >= limits.hot_celsius:
-        texts["hot"] = (
-            f"The processor has {celsius:.0f} °C and will slow down. Give it air or a heat sink."
+        texts["hot"] = Message(
+            N_(
+                "The processor has {celsius:.0f} °C and will slow down. Give it air or a heat sink."
+            ),
+            celsius=celsius,
         )
     if power is not None and power.under_voltage:
-        texts["under_voltage"] = (
+        texts["under_voltage"] = N_(
             "The supply voltage is too low. Use the Raspberry Pi's own power supply."
         )
     elif power is not None and power.under_voltage_since_start:
-        texts["was_under_voltage"] = (
+        texts["was_under_voltage"] = N_(
             "The supply voltage was too low since the start. Check power supply and cable."
         )
     if power is not None and (power.throttled or power.frequency_capped):
-        texts["throttled"] = (
+        texts["throttled"] = N_(
             "The processor runs slower than it could, because of heat or lack of power. "
             "Cool it, or use a stronger power supply."
         )
     if free is None:
-        texts["disk_gone"] = (
+        texts["disk_gone"] = N_(
             "The data folder is gone. Check that its disk is attached, then restart."
         )
     elif free < limits.disk_free_bytes:
-        texts["disk_low"] = (
-            f"Only {free / 1e6:.0f} MB are free on the data disk. Delete files, or lower "
-            "record.budget_mb."
+        texts["disk_low"] = Message(
+            N_(
+                "Only {megabytes:.0f} MB are free on the data disk. Delete files, or lower "
+                "record.budget_mb."
+            ),
+            megabytes=free / 1e6,
         )
     if not machine.clock_synchronised and machine.uptime_s > limits.start_s:
-        texts["clock_not_synchronised"] = (
+        texts["clock_not_synchronised"] = N_(
             "The clock was not set from the network since the start, so times may be wrong. "
             "Connect to a network or fit a clock module."
         )
@@ -169,13 +180,14 @@ def _machine_alarms(machine: MachineState, limits: AlarmLimits) -> dict[str, str
 
 
 def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
-    texts = {}
+    texts: dict[str, str] = {}
     age_s = figures.frame_age_s
     if figures.camera_error is not None:
         texts["camera"] = figures.camera_error
     elif age_s is not None and age_s > limits.frame_age_s:
-        texts["frame_stale"] = (
-            f"The camera gave no frame for {age_s:.0f} s. Check its cable, then restart."
+        texts["frame_stale"] = Message(
+            N_("The camera gave no frame for {seconds:.0f} s. Check its cable, then restart."),
+            seconds=age_s,
         )
     return (
         texts
@@ -187,57 +199,81 @@ def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
 
 
 def _database_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
-    texts = {}
+    texts: dict[str, str] = {}
     if figures.store_error is not None:
-        texts["store"] = f"The timeline cannot be written: {figures.store_error}"
+        texts["store"] = Message(
+            N_("The timeline cannot be written: {error}"), error=figures.store_error
+        )
     elif figures.waiting_s > limits.waiting_s:
-        texts["commit_stale"] = (
-            f"Rows have waited {figures.waiting_s:.0f} s to be written. Check the disk: it is "
-            "slow or failing."
+        texts["commit_stale"] = Message(
+            N_(
+                "Rows have waited {seconds:.0f} s to be written. Check the disk: it is slow or "
+                "failing."
+            ),
+            seconds=figures.waiting_s,
         )
     if figures.read_error is not None and figures.store_error is None:
-        texts["store_read"] = f"The database cannot be read: {figures.read_error}"
+        texts["store_read"] = Message(
+            N_("The database cannot be read: {error}"), error=figures.read_error
+        )
     if figures.damage is not None:
-        texts["database_damaged"] = (
-            f"The database is damaged: {figures.damage.rstrip('.')}. The agent sets it aside and "
-            "salvages what is readable. Should this alarm stay, replace the card or disk."
+        texts["database_damaged"] = Message(
+            N_(
+                "The database is damaged: {damage}. The agent sets it aside and salvages what is "
+                "readable. Should this alarm stay, replace the card or disk."
+            ),
+            damage=figures.damage.rstrip("."),
         )
     if figures.salvage is not None:
         texts["database_salvaged"] = figures.salvage
     if figures.rows_set_aside:
-        texts["rows_set_aside"] = (
-            f"{figures.rows_set_aside} rows since the start were refused by the database and are "
-            "kept in its table set_aside. Look at their reasons there, and report them."
+        texts["rows_set_aside"] = Message(
+            N_(
+                "{rows} rows since the start were refused by the database and are kept in its "
+                "table set_aside. Look at their reasons there, and report them."
+            ),
+            rows=figures.rows_set_aside,
         )
     if figures.rows_dropped:
-        texts["rows_dropped"] = (
-            f"{figures.rows_dropped} rows were lost since the start because they could not be "
-            "written. Free some space or use a faster disk."
+        texts["rows_dropped"] = Message(
+            N_(
+                "{rows} rows were lost since the start because they could not be written. Free "
+                "some space or use a faster disk."
+            ),
+            rows=figures.rows_dropped,
         )
     return texts
 
 
 def _broker_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
-    texts = {}
+    texts: dict[str, str] = {}
     if figures.mqtt_state not in _WELL and figures.mqtt_state_s > limits.broker_away_s:
-        texts["broker_away"] = (
-            f"{figures.outbox} messages wait for the MQTT broker ({figures.mqtt_state}): "
-            f"{figures.mqtt_error or 'it does not answer.'}"
+        texts["broker_away"] = Message(
+            N_("{messages} messages wait for the MQTT broker: {error}"),
+            messages=figures.outbox,
+            error=figures.mqtt_error or as_message(N_("it does not answer.")),
         )
     if figures.left_out:
         topics = ", ".join(f"{topic}: {size} bytes" for topic, size in figures.left_out.items())
-        texts["message_too_large"] = (
-            f"The MQTT broker does not take messages of this size ({topics}); they are not "
-            "published. Raise its limit (mosquitto: max_packet_size, message_size_limit), then "
-            "start the agent again."
+        texts["message_too_large"] = Message(
+            N_(
+                "The MQTT broker does not take messages of this size ({topics}); they are not "
+                "published. Raise its limit (mosquitto: max_packet_size, message_size_limit), "
+                "then start the agent again."
+            ),
+            topics=topics,
         )
     if figures.set_aside:
         reasons = ", ".join(f"{reason}: {n}" for reason, n in sorted(figures.set_aside.items()))
-        texts["message_set_aside"] = (
-            f"{sum(figures.set_aside.values())} messages for the MQTT broker could not be sent "
-            f"since the start and were set aside ({reasons}). Damaged ones point to a failing "
-            "card: run affect-edge doctor. For the others raise the broker's limit (mosquitto: "
-            "max_packet_size, message_size_limit)."
+        texts["message_set_aside"] = Message(
+            N_(
+                "{messages} messages for the MQTT broker could not be sent since the start and "
+                "were set aside ({reasons}). Damaged ones point to a failing card: run "
+                "affect-edge doctor. For the others raise the broker's limit (mosquitto: "
+                "max_packet_size, message_size_limit)."
+            ),
+            messages=sum(figures.set_aside.values()),
+            reasons=reasons,
         )
     return texts
 
@@ -245,58 +281,77 @@ def _broker_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
 def _upkeep_alarms(figures: AgentFigures) -> dict[str, str]:
     texts = _budget_alarms(figures) | _copy_alarms(figures.copies)
     if figures.clock_doubt is not None:
-        texts["clock_not_believed"] = f"Old rows are not deleted. {figures.clock_doubt}"
+        texts["clock_not_believed"] = Message(
+            N_("Old rows are not deleted. {doubt}"), doubt=figures.clock_doubt
+        )
     return texts
 
 
 def _budget_alarms(figures: AgentFigures) -> dict[str, str]:
-    texts = {}
+    texts: dict[str, str] = {}
     if figures.budget_cut_ms is not None:
-        texts["disk_budget"] = (
-            f"Rows of before {iso_utc(figures.budget_cut_ms)[:10]} were deleted early to keep to "
-            "the disk budget, none of a session. Raise record.budget_mb, or lower "
-            "record.keep_days to what fits."
+        texts["disk_budget"] = Message(
+            N_(
+                "Rows of before {day} were deleted early to keep to the disk budget, none of a "
+                "session. Raise record.budget_mb, or lower record.keep_days to what fits."
+            ),
+            day=iso_utc(figures.budget_cut_ms)[:10],
         )
     if figures.budget_over_bytes:
-        texts["disk_budget_exceeded"] = (
-            f"The database is {figures.budget_over_bytes / 1e6:.0f} MB larger than the disk budget "
-            "allows; sessions and the last day are not deleted for it. Export and erase "
-            "participants who are done, or raise record.budget_mb."
+        texts["disk_budget_exceeded"] = Message(
+            N_(
+                "The database is {megabytes:.0f} MB larger than the disk budget allows; sessions "
+                "and the last day are not deleted for it. Export and erase participants who are "
+                "done, or raise record.budget_mb."
+            ),
+            megabytes=figures.budget_over_bytes / 1e6,
         )
     if figures.aside_over_bytes:
-        texts["aside_files"] = (
-            f"Databases that were damaged or replaced take {figures.aside_bytes / 1e6:.0f} MB "
-            "beside the database, and all its files are "
-            f"{figures.aside_over_bytes / 1e6:.0f} MB larger than record.budget_mb. They are never "
-            "deleted by themselves: copy affect-edge.db.damaged.* and affect-edge.db.replaced.* "
-            "away, then delete them here."
+        texts["aside_files"] = Message(
+            N_(
+                "Databases that were damaged or replaced take {megabytes:.0f} MB beside the "
+                "database, and all its files are {over:.0f} MB larger than record.budget_mb. They "
+                "are never deleted by themselves: copy affect-edge.db.damaged.* and "
+                "affect-edge.db.replaced.* away, then delete them here."
+            ),
+            megabytes=figures.aside_bytes / 1e6,
+            over=figures.aside_over_bytes / 1e6,
         )
     return texts
 
 
 def _copy_alarms(copies: Standing) -> dict[str, str]:
-    texts = {}
+    texts: dict[str, str] = {}
     if copies.error is not None:
-        texts["copy_failed"] = f"The last copy of the database was not made: {copies.error}"
+        texts["copy_failed"] = Message(
+            N_("The last copy of the database was not made: {error}"), error=copies.error
+        )
     if copies.smaller_than is not None:
-        texts["copy_smaller"] = (
-            f"The database holds much less than its copy {copies.smaller_than}, which is kept. If "
-            "rows were lost, stop the agent and restore that copy. If they were meant to go, move "
-            "the copy to another folder."
+        texts["copy_smaller"] = Message(
+            N_(
+                "The database holds much less than its copy {copy}, which is kept. If rows were "
+                "lost, stop the agent and restore that copy. If they were meant to go, move the "
+                "copy to another folder."
+            ),
+            copy=copies.smaller_than,
         )
     if copies.overdue and copies.age_s is not None:
-        texts["copy_old"] = (
-            f"The last good copy of the database is {copies.age_s / 86_400:.0f} days old. See "
-            "that `affect-edge maintenance` runs each night, or say `affect-edge backup` now."
+        texts["copy_old"] = Message(
+            N_(
+                "The last good copy of the database is {days:.0f} days old. See that `affect-edge "
+                "maintenance` runs each night, or say `affect-edge backup` now."
+            ),
+            days=copies.age_s / 86_400,
         )
     elif copies.overdue:
-        texts["copy_old"] = (
+        texts["copy_old"] = N_(
             "There is no good copy of the database. See that `affect-edge maintenance` runs each "
             "night, or say `affect-edge backup` now."
         )
     if copies.second_error is not None:
-        texts["copy_also_failed"] = (
-            f"The copy of the database in a second place was not made: {copies.second_error}"
+        texts["copy_also_failed"] = Message(
+            N_("The copy of the database in a second place was not made: {error}"),
+            error=copies.second_error,
         )
     return texts
 
@@ -306,14 +361,14 @@ def _sensor_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
 
     A sensor out of reach is no alarm: straps are taken off, and a cuff sleeps between measurements.
     """
-    texts = {}
+    texts: dict[str, str] = {}
     broken = [
         sensor.problem
         for sensor in figures.sensors
         if sensor.problem and sensor.reason != "not_found"
     ]
     if broken:
-        texts["bluetooth"] = " ".join(dict.fromkeys(broken))
+        texts["bluetooth"] = joined(dict.fromkeys(broken))
     told = [
         (sensor.source, sensor.battery_percent)
         for sensor in figures.sensors
@@ -321,8 +376,12 @@ def _sensor_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
     ]
     weak = [(source, percent) for source, percent in told if percent <= limits.battery_percent]
     if weak:
-        texts["sensor_battery"] = " ".join(
-            f"The battery of {source} has {percent} % left. Change or charge it."
+        texts["sensor_battery"] = joined(
+            Message(
+                N_("The battery of {source} has {percent} % left. Change or charge it."),
+                source=source,
+                percent=percent,
+            )
             for source, percent in weak
         )
     return texts

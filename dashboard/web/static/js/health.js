@@ -1,7 +1,7 @@
 // The agent's part of the health page, filled from the live feed.
 
 import { followFeed } from "./feed.js";
-import { _, figure, thousands } from "./messages.js";
+import { _, figure, thousands, told } from "./messages.js";
 import { ago, deviceNow, localTime } from "./page.js";
 import { Standing, brokerState } from "./standing.js";
 
@@ -81,7 +81,7 @@ function show() {
   const tiles = TILES.map(([name, read]) => [name, read(report, now)]).filter(([, value]) => value !== null);
   tiles.push(...(report.sensors ?? []).map(sensorTile));
   byId("agent-tiles").replaceChildren(...tiles.map(([name, value]) => tile(name, value)));
-  const alarms = standing.feed === "online" ? (report.alarms ?? []).map((alarm) => alarm.text) : [];
+  const alarms = standing.feed === "online" ? (report.alarms ?? []).map((alarm) => told(alarm.text, report)) : [];
   const text = JSON.stringify(alarms);
   if (byId("alarms").dataset.shown !== text) {
     byId("alarms").dataset.shown = text;

@@ -1,6 +1,6 @@
 // How camera and broker stand, from the agent's message of each second, and why there is no picture to speak of.
 
-import { _ } from "./messages.js";
+import { _, told } from "./messages.js";
 import { span } from "./page.js";
 
 const FEED = {
@@ -54,7 +54,7 @@ export class Standing {
     if (camera.state === "closed") return _("Camera closed: no session");
     if (camera.state === "ended") return _("The file of the camera has ended");
     const age = 1000 * camera.frame_age_seconds + performance.now() - this.heard;
-    return `${_("No picture for {span}", { span: span(age) })}${camera.reason ? `: ${camera.reason}` : ""}`;
+    return `${_("No picture for {span}", { span: span(age) })}${camera.reason ? `: ${told(camera.reason, this.message)}` : ""}`;
   }
 
   /** Show camera and broker in a list; it is always there. */

@@ -102,9 +102,9 @@ def test_a_browser_that_leaves_and_a_dashboard_that_ends_end_it(stand: Stand) ->
         previews = Previews(stand.path, stopping)
         first = await previews.start(account.onlooker())
         assert (await picture_of(first)).startswith(b"\xff\xd8")
-        await first.parts().aclose()
-        first._has_left = True  # as the generator of a closed answer leaves it
-        await first.wait(PATIENCE_S)
+        parts = first.parts()
+        await anext(parts)
+        await parts.aclose()
         second = await previews.start(account.onlooker())
         stopping.set()
         return [await end_of(second)]
