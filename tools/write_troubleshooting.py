@@ -9,10 +9,12 @@ the page cannot say anything else. Parts that are filled in at run time appear a
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+_PLACE = re.compile(r"\{[^{}]*\}")
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/troubleshooting.md"
 DOCTOR = tuple(
@@ -53,7 +55,7 @@ class Trouble:
 
 
 class Sentences:
-    """Reads the text of expressions: literals, f-strings, and names that stand for them."""
+    """Reads the text of expressions: literals, f-strings, messages, and names for them."""
 
     def __init__(self, function: ast.AST, module: ast.Module) -> None:
         self._scopes = [assigned(ast.walk(function)), assigned(module.body)]
@@ -63,27 +65,31 @@ class Sentences:
 
         None where it cannot be told from the source.
         """
+        found: list[str] = []
         match expression:
             case ast.Constant(value=str(text)):
-                return [text]
+                found = [text]
             case ast.JoinedStr(values=values):
-                return [
+                found = [
                     "".join(str(v.value) if isinstance(v, ast.Constant) else "…" for v in values)
                 ]
-            case ast.Name(id=name):
-                values = next((scope[name] for scope in self._scopes if name in scope), [])
-                return [
-                    text
-                    for value in values
-                    if not isinstance(value, ast.Name)
-                    for text in self.of(value)
+            case ast.Call(func=ast.Name(id="N_" | "Message" as maker), args=[text]):
+                found = [
+                    _PLACE.sub("…", told) if maker == "Message" else told for told in self.of(text)
                 ]
+            case ast.Name(id=name):
+                found = self._of_name(name)
             case ast.IfExp(body=body, orelse=orelse):
-                return self.of(body) + self.of(orelse)
+                found = self.of(body) + self.of(orelse)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                return [a + b for a in self.of(left) for b in self.of(right)]
-            case _:
-                return []
+                found = [a + b for a in self.of(left) for b in self.of(right)]
+        return found
+
+    def _of_name(self, name: str) -> list[str]:
+        values = next((scope[name] for scope in self._scopes if name in scope), [])
+        return [
+            text for value in values if not isinstance(value, ast.Name) for text in self.of(value)
+        ]
 
 
 def assigned(nodes: Iterable[ast.AST]) -> dict[str, list[ast.expr]]:

@@ -249,8 +249,9 @@ def _broker_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
     texts: dict[str, str] = {}
     if figures.mqtt_state not in _WELL and figures.mqtt_state_s > limits.broker_away_s:
         texts["broker_away"] = Message(
-            N_("{messages} messages wait for the MQTT broker: {error}"),
+            N_("{messages} messages wait for the MQTT broker ({state}): {error}"),
             messages=figures.outbox,
+            state=figures.mqtt_state,
             error=figures.mqtt_error or as_message(N_("it does not answer.")),
         )
     if figures.left_out:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from dashboard.web.live_fan_out import WAITING, Listener, LiveFanOut
+from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
 
 DEADLINE_S = 10.0
@@ -64,6 +66,31 @@ def test_a_later_listener_begins_with_the_newest_of_each_kind(
         ]
 
     asyncio.run(listen())
+
+
+def test_what_the_agent_says_comes_in_each_language(tmp_path: Path, agent: LiveServer) -> None:
+    cable = Message(N_("{path}: the camera was unplugged."), path=Path("/dev/video0"))
+    error = CameraError(CameraReason.NOT_FOUND, cable, N_("Plug it in again and check its cable."))
+    hot = Message(
+        N_("The processor has {celsius:.0f} °C and will slow down. Give it air or a heat sink."),
+        celsius=81.6,
+    )
+
+    async def listen() -> dict[str, Any]:
+        fan_out = LiveFanOut(tmp_path / SOCKET_NAME, asyncio.Event())
+        with fan_out.listen() as listener:
+            agent.publish({"type": "health", "alarms": [{"text": hot}], "why": text_of(error)})
+            agent.publish(number(1))
+            given = await heard(listener, number(1))
+        return next(one for one in given if one["type"] == "health")
+
+    told = asyncio.run(listen())
+    assert told["alarms"] == [{"text": str(hot)}]
+    assert told["said"]["de"][str(hot)].startswith("Der Prozessor hat 82 °C und wird langsamer")
+    assert told["said"]["es"][told["why"]] == (
+        "/dev/video0: la cámara se desconectó. Conéctela de nuevo y revise su cable."
+    )
+    assert "texts" not in told
 
 
 def test_a_slow_listener_goes_on_with_what_is_newest_and_costs_no_other_one_anything(
