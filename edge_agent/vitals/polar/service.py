@@ -19,7 +19,7 @@ Clock = Callable[[], Instant]
 
 
 class Listener(Protocol):
-    """What becomes of one measurement of the service.
+    """Takes the frames of one measurement of the service.
 
     Attributes:
         measurement: its number in Polar's specification.
