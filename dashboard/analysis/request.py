@@ -375,14 +375,19 @@ class AnalysisQuery(Model):
         return kind.spec.bound or 0.0
 
 
-def _with_plain_booleans(given: object) -> object:
-    """Refuse what an address may say for true and false, where JSON has words of its own."""
+def _with_types_of_json(given: object) -> object:
+    """Refuse what an address may say for numbers, true and false, where JSON has its own."""
     for name, field in AnalysisQuery.model_fields.items():
-        value = given.get(name, False) if isinstance(given, dict) else False
+        if not isinstance(given, dict) or name not in given:
+            continue
+        value = given[name]
         if field.annotation is bool and not isinstance(value, bool):
             raise ValueError(f"{name}: give true or false, not {value!r}")
+        if field.annotation in _NUMBERS and isinstance(value, bool | str):
+            raise ValueError(f"{name}: give a number, not {value!r}")
     return given
 
 
-QuestionInJson = Annotated[AnalysisQuery, BeforeValidator(_with_plain_booleans)]
+_NUMBERS = (float, Seconds | None)
+QuestionInJson = Annotated[AnalysisQuery, BeforeValidator(_with_types_of_json)]
 """A question in the body of a request."""

@@ -83,6 +83,7 @@ class NewMarker(ApiModel):
     )
     sent_ms: float | None = Field(
         None,
+        strict=True,  # false is no time
         allow_inf_nan=False,
         description="Instead of at: when it happened by the program's own clock, milliseconds "
         "since whenever it likes. The way of the request is taken off by it",

@@ -75,6 +75,16 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _ecg_has_somewhere_to_go(self) -> Settings:
+        wanted = [device.address for device in self.vitals.bluetooth.devices if device.ecg]
+        if wanted and not self.lsl.enabled:
+            raise ValueError(
+                f"vitals.bluetooth.devices asks {wanted[0]} for its ECG, which is only streamed: "
+                "set lsl.enabled = true, or leave ecg out"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.health.report import HealthMonitor
 from edge_agent.store.upkeep.health_history import HealthHistory
 from tests.support.dashboard import client_of, fill
+from tests.support.monitoring.prometheus import prometheus_program
 from tests.support.security.tokens import bearer, make_token
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -86,10 +86,10 @@ def test_the_panels_of_grafana_are_whole() -> None:
         assert place["x"] + place["w"] <= 24 and panel["title"] and panel["targets"]
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="Debian's package prometheus has promtool")
 def test_promtool_accepts_the_rules() -> None:
+    promtool = prometheus_program("promtool")
     done = subprocess.run(
-        ["promtool", "check", "rules", str(RULES)], capture_output=True, text=True, check=False
+        [promtool, "check", "rules", str(RULES)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and "SUCCESS" in done.stdout, done.stdout + done.stderr
 

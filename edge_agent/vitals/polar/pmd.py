@@ -20,6 +20,7 @@ SERVICE = "fb005c80-02e7-f387-1cad-8acd2d8df0c8"
 CONTROL_POINT = "fb005c81-02e7-f387-1cad-8acd2d8df0c8"
 DATA = "fb005c82-02e7-f387-1cad-8acd2d8df0c8"
 
+ECG = 0
 ACCELERATION = 2
 GET_SETTINGS = 1
 START = 2
@@ -31,6 +32,7 @@ _HEAD = 10
 _COMPRESSED = 0x80
 _AXES = 3
 _REFERENCE_OCTETS = 2
+_ECG_OCTETS = 3
 _WIDEST_BITS = 32
 _ERRORS = (
     "",
@@ -156,6 +158,32 @@ def decode_acceleration(payload: bytes, factor: float = 1.0) -> list[Sample]:
     if kind == _COMPRESSED + 1:
         return list(_compressed(payload, body))
     raise _error(payload, f"has the frame type {kind}, which is not known")
+
+
+def decode_ecg(payload: bytes) -> tuple[int, tuple[int, ...]]:
+    """Decode a frame of the ECG.
+
+    Returns:
+        When its last sample was, ns by the strap's clock, and the samples, microvolts.
+
+    Raises:
+        GattError: it is too short, of another measurement or an unknown type, or ends within a
+            sample.
+    """
+    if len(payload) < _HEAD:
+        raise _error(payload, "is too short for a frame")
+    if payload[0] != ECG:
+        raise _error(payload, f"is a frame of measurement {payload[0]}, not of an ECG")
+    kind, body = payload[_HEAD - 1], payload[_HEAD:]
+    if kind:
+        raise _error(payload, f"has the frame type {kind}, which is not known")
+    if len(body) % _ECG_OCTETS:
+        raise _error(payload, "ends within a sample")
+    samples = tuple(
+        int.from_bytes(body[at : at + _ECG_OCTETS], "little", signed=True)
+        for at in range(0, len(body), _ECG_OCTETS)
+    )
+    return int.from_bytes(payload[1 : _HEAD - 1], "little"), samples
 
 
 def _plain(payload: bytes, body: bytes, octets: int) -> list[Sample]:

@@ -11,6 +11,9 @@ ADAPTER_PATH = "/org/bluez/hci0"
 # What an H10 offers: 25 to 200 Hz, 16 bits, 2 to 8 g; and the start at 25 Hz and 8 g.
 POLAR_OFFERS = bytes.fromhex("f0010200 00 00041900 3200 6400 c800 0101 1000 0203 0200 0400 0800")
 POLAR_START = bytes.fromhex("0202 0001 1900 0101 1000 0201 0800")
+# What an H10 offers of its ECG: 130 Hz, 14 bits; and its start.
+ECG_OFFERS = bytes.fromhex("f0010000 00 00018200 01010e00")
+ECG_START = bytes.fromhex("0200 0001 8200 0101 0e00")
 BATTERY_SERVICE = "0000180f-0000-1000-8000-00805f9b34fb"
 
 

@@ -159,3 +159,9 @@ class DroppingStrap:
                 self._radio.refusing = self._random.choice([AWAY, REFUSED])
                 await asyncio.sleep(self._random.uniform(0.5, 30))
                 self._radio.refusing = None
+
+
+def ecg_frame(stamp_s: float, microvolts: list[int]) -> bytes:
+    """A frame of a Polar H10's ECG, whose last sample was at this second of the strap's clock."""
+    head = bytes([pmd.ECG]) + round(stamp_s * 1e9).to_bytes(8, "little") + b"\0"
+    return head + b"".join(value.to_bytes(3, "little", signed=True) for value in microvolts)

@@ -13,6 +13,7 @@ import pytest
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.vitals.polar import pmd
 from edge_agent.vitals.polar.movement import Movement
+from edge_agent.vitals.polar.service import PolarService
 from tests.support.clocks.simulated_time import START, in_simulated_time, simulated_now
 from tests.support.vitals.near_sensors import POLAR_OFFERS
 from tests.support.vitals.straps import steps
@@ -27,7 +28,7 @@ NO_SERVICE = VitalsError(VitalsReason.UNSUPPORTED, "It has none.", "")
     [(0, False), (20, False), (130, False), (160, True), (600, True)],
 )
 def test_movement_as_in_walking_is_strong_and_breath_is_not(swing_mg: float, strong: bool) -> None:
-    movement = Movement("strap")
+    movement = Movement()
     for second, payload in enumerate([steps(swing_mg)] * 6):
         movement.take(payload, START.shifted(second))
     # The mean distance of a sine from its mean is 2 / pi of its height.
@@ -36,7 +37,7 @@ def test_movement_as_in_walking_is_strong_and_breath_is_not(swing_mg: float, str
 
 
 def test_what_was_is_forgotten_after_five_seconds_and_after_a_silence() -> None:
-    movement = Movement("strap")
+    movement = Movement()
     for second, payload in enumerate([steps(600)] * 5):
         movement.take(payload, START.shifted(second))
     assert movement.is_strong(START.shifted(5))
@@ -49,9 +50,10 @@ def test_what_was_is_forgotten_after_five_seconds_and_after_a_silence() -> None:
 
 
 def test_a_damaged_frame_is_said_once_and_passed_over(caplog: pytest.LogCaptureFixture) -> None:
-    movement = Movement("strap")
+    movement = Movement()
+    service = PolarService("strap", [movement])
     for _ in range(3):
-        movement.take(b"\x02" * 11, START)
+        service.take(b"\x02" * 11, START)
     assert len(caplog.records) == 1
     assert movement.deviation_mg == 0
 
@@ -85,15 +87,15 @@ class Polar:
 
 
 def started(polar: Polar) -> Movement:
-    movement = Movement("strap")
-    in_simulated_time(movement.start(polar, simulated_now))
+    movement = Movement()
+    in_simulated_time(PolarService("strap", [movement]).start(polar, simulated_now))
     return movement
 
 
 def test_a_strap_is_asked_what_it_offers_and_started() -> None:
     polar = Polar(OFFERED, STARTED)
-    movement = Movement("strap")
-    in_simulated_time(movement.start(polar, lambda: START))
+    movement = Movement()
+    in_simulated_time(PolarService("strap", [movement]).start(polar, lambda: START))
     assert polar.written == ["01 02", "02 02 00 01 19 00 01 01 10 00 02 01 08 00"]
     for payload in [steps(600)] * 6:
         polar.listeners[pmd.DATA](payload)

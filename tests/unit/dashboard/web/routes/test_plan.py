@@ -106,3 +106,15 @@ def test_a_form_with_something_missing_freezes_nothing(
     answer = ada.post("/plan/preregistrations", data=FORM | {field: value})
     assert answer.status_code == 422
     assert ada.get("/api/v1/preregistrations").json() == []
+
+
+@pytest.mark.parametrize("value", [False, True, "45"])
+@pytest.mark.parametrize("name", ["lag_pressure", "settling_other", "share"])
+def test_a_question_in_a_body_has_numbers_of_json(
+    ada: TestClient, name: str, value: bool | str
+) -> None:
+    body = {"people": 24, "stopping": "then", "question": {name: value}}
+    answer = ada.post("/api/v1/preregistrations", json=body)
+    assert answer.status_code == 422
+    assert f"{name}: give a number, not {value!r}" in answer.text
+    assert ada.get("/api/v1/preregistrations").json() == []

@@ -1,0 +1,197 @@
+"""DuckDB, sqlite-utils and datasette do with an export what docs/export.md says."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.docs.pages import ROOT, blocks_of, inline_code_of
+from tests.support.broker import free_port
+from tests.support.timeline import query, wait_for
+
+pytestmark = pytest.mark.skipif(
+    not (find_spec("duckdb") and find_spec("datasette")), reason="the dev extra is not installed"
+)
+BLOCKS = [block.text for block in blocks_of("docs/export.md") if block.kind == "text"]
+(SQL,) = [text for text in BLOCKS if "read_csv(" in text]
+(COMMANDS,) = [text for text in BLOCKS if "datasette tables.db" in text]
+QUOTED = {"at", "order"}
+ASK_DUCKDB = """
+import duckdb, json, sys
+answers = []
+with duckdb.connect() as connection:
+    for sql in json.load(sys.stdin):
+        try:
+            answers.append(connection.execute(sql).fetchall())
+        except duckdb.ParserException:
+            answers.append("refused")
+json.dump(answers, sys.stdout, default=str)
+"""
+MEANS = """
+    SELECT participant, condition, kind, round(avg(value), 1), count(*) FROM session_vital
+    WHERE condition IS NOT NULL AND coalesce(flags, '') NOT LIKE '%out_of_range%'
+    GROUP BY participant, condition, kind ORDER BY participant, condition, kind
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the example study, in which the first of the commands was run."""
+    folder = tmp_path_factory.mktemp("recipes")
+    database = folder / "data" / DATABASE_NAME
+    migrate(database)
+    seed_example_study(database, SimulatedPerson, seed=2026)
+    affect_edge = folder / "bin" / "affect-edge"
+    affect_edge.parent.mkdir()
+    words = f'"{sys.executable}" -m edge_agent "$@" --data "{folder / "data"}"'
+    affect_edge.write_text(f"#!/bin/sh\nexec {words}\n", encoding="utf-8")
+    affect_edge.chmod(0o755)
+    run(COMMANDS.splitlines()[0], folder)
+    return folder
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """What a shell in the folder knows: our command, and the programs beside this Python."""
+    programs = [folder / "bin", Path(sys.executable).parent, os.environ["PATH"]]
+    path = ":".join(map(str, programs))
+    return {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(folder)}
+
+
+def run(command: str, folder: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-euc", command],
+        cwd=folder,
+        env=surroundings(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def ask_duckdb(folder: Path, *queries: str) -> list[Any]:
+    """Return the rows of each query, ``refused`` where DuckDB does not understand it.
+
+    In a process of its own, because the library tells at the end of ours what it did not free.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_DUCKDB],
+        cwd=folder,
+        input=json.dumps(queries),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    answers: list[Any] = json.loads(done.stdout)
+    return answers
+
+
+def same_numbers(found: list[list[Any]], expected: list[tuple[Any, ...]]) -> None:
+    assert len(found) == len(expected) > 50
+    for one, other in zip(found, expected, strict=True):
+        assert tuple(one[:3]) == other[:3] and one[4] == other[4]
+        assert one[3] == pytest.approx(other[3], abs=0.1)  # halves are rounded either way
+
+
+def test_duckdb_gives_the_means_of_the_database(world: Path) -> None:
+    (found,) = ask_duckdb(world, SQL)
+    same_numbers(found, query(world / "data" / DATABASE_NAME, MEANS))
+
+
+def test_duckdb_gives_the_same_of_parquet(world: Path) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    run("affect-edge export --out PARQUET --format parquet", world)
+    (source,) = [code for code in inline_code_of("docs/export.md") if code.startswith("FROM '")]
+    (found,) = ask_duckdb(
+        world, re.sub(r"FROM read_csv\(.*\)", source.replace("TABLES", "PARQUET"), SQL)
+    )
+    same_numbers(found, query(world / "data" / DATABASE_NAME, MEANS))
+
+
+def test_the_page_names_every_column_that_duckdb_wants_in_quotes(world: Path) -> None:
+    names = {
+        (name, f"FROM read_csv('{file}', all_varchar = true) LIMIT 1")
+        for file in (world / "TABLES").glob("*.csv")
+        for name in header(file)
+    }
+    asked = sorted(names)
+    assert len(asked) > 60
+    quoted = ask_duckdb(world, *(f'SELECT "{name}" {source}' for name, source in asked))
+    assert "refused" not in quoted
+    plain = ask_duckdb(world, *(f"SELECT {name} {source}" for name, source in asked))
+    refused = {name for (name, _), answer in zip(asked, plain, strict=True) if answer == "refused"}
+    assert refused == QUOTED
+    assert {f'"{name}"' for name in QUOTED} <= set(inline_code_of("docs/export.md"))
+
+
+def header(file: Path) -> list[str]:
+    """Return the names of a table's columns."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        return next(csv.reader(lines))
+
+
+@contextmanager
+def shown_by_datasette(line: str, world: Path) -> Iterator[str]:
+    """Run a command of the page that serves, on a free port, until the end of the block."""
+    port = free_port()
+    with (world / "datasette.log").open("wb") as log:
+        running = subprocess.Popen(
+            ["bash", "-c", f"exec {line} --port {port}"],
+            cwd=world,
+            env=surroundings(world),
+            stdout=log,
+            stderr=log,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: running.poll() is not None or answers(address), 60)
+        assert running.poll() is None, (world / "datasette.log").read_text(encoding="utf-8")
+        yield address
+    finally:
+        running.terminate()
+        running.wait(20)
+
+
+def answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/-/versions.json", timeout=10):
+            return True
+    except OSError:
+        return False
+
+
+def test_datasette_shows_every_row_of_the_tables(world: Path) -> None:
+    _, loop, serve = COMMANDS.splitlines()
+    run(loop, world)
+    with shown_by_datasette(serve, world) as address:
+        with urllib.request.urlopen(f"{address}/tables.json", timeout=30) as answer:
+            tables = json.load(answer)["tables"]
+        with urllib.request.urlopen(
+            f"{address}/tables/vital.json?_shape=array&_size=5", timeout=30
+        ) as answer:
+            rows = json.load(answer)
+    counted = {table["name"]: table["count"] for table in tables}
+    assert counted.keys() == {"session", "marker", "vital"}
+    for name, count in counted.items():
+        with (world / f"TABLES/{name}.csv").open(encoding="utf-8", newline="") as lines:
+            assert count == len(list(csv.DictReader(lines))) > 0
+    assert list(rows[0]) == ["rowid", *header(world / "TABLES/vital.csv")]
+    assert not any("account" in name for name in counted)
