@@ -17,6 +17,7 @@ from dashboard.accounts.audit_trail import AuditTrail
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Permission
+from dashboard.accounts.second_factors import SecondFactors
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
@@ -35,6 +36,7 @@ from dashboard.web.guards.permissions import (
     check_declared,
     permissions_of,
 )
+from dashboard.web.guards.short_lived import ENROLMENT_S, HALF_LOGIN_S, ShortLived
 from dashboard.web.guards.tokens import TokenGate
 from dashboard.web.ingest_state import IngestState
 from dashboard.web.live_fan_out import LiveFanOut
@@ -116,6 +118,9 @@ def _services(options: DashboardOptions, clock: Callable[[], float]) -> Services
         accounts=Accounts(options.database, options.session_hours, options.idle_minutes),
         members=Members(options.database),
         logins=Logins(options.database, options.idle_minutes),
+        second_factors=SecondFactors(options.database),
+        half_logins=ShortLived(clock, HALF_LOGIN_S),
+        enrolments=ShortLived(clock, ENROLMENT_S),
         audit=AuditTrail(options.database),
         connections=ConnectionGuard(clock),
         gate=LoginGate(options.database, clock),
