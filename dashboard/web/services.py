@@ -22,6 +22,7 @@ from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate
 from dashboard.web.guards.short_lived import Enrolment, HalfLogin, ShortLived
 from dashboard.web.guards.tokens import TokenGate
+from dashboard.web.guards.view_log import ViewLog
 from dashboard.web.ingest_state import IngestState
 from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.once import Once
@@ -45,6 +46,7 @@ class Services:
         half_logins: who has yet to give such a code.
         enrolments: second factors that are being turned on.
         audit: who did what.
+        views: who looked at whom.
         connections: who is connected, and for how long they may be.
         gate: what logins, setup codes and links pass.
         tokens: what programs with a token pass.
@@ -72,6 +74,7 @@ class Services:
     half_logins: ShortLived[HalfLogin]
     enrolments: ShortLived[Enrolment]
     audit: AuditTrail
+    views: ViewLog
     connections: ConnectionGuard
     gate: LoginGate
     tokens: TokenGate
