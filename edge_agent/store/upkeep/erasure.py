@@ -34,9 +34,9 @@ An empty retained message clears them.
 """
 BEYOND_REACH = N_(
     "The broker clears the last messages as soon as the agent is connected to it. What it keeps "
-    "for subscribers that are away cannot be reached from here: they still get it. Its own file keeps "
-    "the old bytes until it saves the next time; at once, with Mosquitto on this device: sudo "
-    "systemctl kill --signal=SIGUSR1 mosquitto"
+    "for subscribers that are away cannot be reached from here: they still get it. Its own file "
+    "keeps the old bytes until it saves the next time; at once, with Mosquitto on this device: "
+    "sudo systemctl kill --signal=SIGUSR1 mosquitto"
 )
 """What an erasure cannot reach at the broker, for people."""
 PATIENCE_S = 15.0
