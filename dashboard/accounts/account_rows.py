@@ -13,6 +13,10 @@ from edge_agent.core.texts import N_, Message
 NAME_MAX = 40
 NO_PASSWORD = "!"  # noqa: S105 - no hash, so that no password fits
 WAITING = "?"  # no hash either: a one-time link has been made with which a password is chosen
+COLUMNS = "account.id, name, role, must_change, second_factor"
+"""What ``account_of`` takes."""
+DEMO = "demo"
+"""The account that a one-time link opens; it has no password."""
 HIGHEST_REMOVED = "account_removed"
 """Key in ``setting``: the highest number of an account that was removed."""
 
@@ -24,12 +28,14 @@ class Account:
     Attributes:
         role: what they may do, as ``dashboard.accounts.roles`` says.
         must_change: whether they have to choose another password first.
+        has_second_factor: whether a log-in asks for a code beside the password.
     """
 
     id: int
     name: str
     role: Role = Role.VIEWER
     must_change: bool = False
+    has_second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,14 @@ def insert_account(
 
 
 def account_of(row: sqlite3.Row) -> Account:
-    """Return the account of a row with ``id``, ``name``, ``role`` and ``must_change``."""
-    return Account(row["id"], row["name"], Role(row["role"]), bool(row["must_change"]))
+    """Return the account of a row with ``COLUMNS``."""
+    return Account(
+        row["id"],
+        row["name"],
+        Role(row["role"]),
+        bool(row["must_change"]),
+        row["second_factor"] is not None,
+    )
 
 
 def check_name(name: str) -> None:
@@ -78,5 +90,5 @@ def check_name(name: str) -> None:
         raise AccountError(
             Message(N_("A name has 1 to {name_max} printable characters."), name_max=NAME_MAX)
         )
-    if name == "demo":
+    if name == DEMO:
         raise AccountError(N_("The name 'demo' belongs to the demonstration. Choose another."))

@@ -5,6 +5,8 @@ random, so a fast hash is enough). The tables ``account``, ``login``, ``setting`
 the database are this module's.
 """
 
+# ruff: noqa: S608 - only our own names of columns are put into SQL text
+
 from __future__ import annotations
 
 import functools
@@ -19,6 +21,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from dashboard.accounts import refusals
 from dashboard.accounts.account_rows import (
+    COLUMNS,
+    DEMO,
     NO_PASSWORD,
     WAITING,
     Account,
@@ -27,6 +31,7 @@ from dashboard.accounts.account_rows import (
     check_name,
     insert_account,
 )
+from dashboard.accounts.one_time_codes import hash_of_code, new_code
 from dashboard.accounts.passwords import PASSWORD_MAX, AccountError, check_new_password
 from dashboard.accounts.roles import Role
 from edge_agent.core.clock import now
@@ -36,7 +41,6 @@ from edge_agent.store.study.study_rows import insert_audit
 
 log = logging.getLogger(__name__)
 
-_CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike
 _SETUP_CODE = "setup_code_sha256"
 _LOGIN_LINK = "login_link"
 _MINUTE_MS = 60_000
@@ -100,14 +104,14 @@ class Accounts:
         """
         with read_transaction(self._path) as connection:
             row = connection.execute(
-                "SELECT id, name, password_hash, role, must_change, disabled FROM account WHERE "
-                "name = ?",
+                f"SELECT {COLUMNS}, password_hash, disabled FROM account WHERE name = ?",
                 (name.strip(),),
             ).fetchone()
         try:
             # An unknown name costs the same time as a wrong password, so that names cannot be found
             # out.
-            self._hasher.verify(row[2] if row else self._absent, password[: PASSWORD_MAX + 1])
+            kept = row["password_hash"] if row else self._absent
+            self._hasher.verify(kept, password[: PASSWORD_MAX + 1])
         except (VerificationError, InvalidHashError) as error:
             raise AccountError(refusals.WRONG) from error
         if row is None:  # pragma: no cover - the random password of the absent account was guessed
@@ -129,16 +133,24 @@ class Accounts:
             ).fetchone()
         return row is not None and row[0] not in {NO_PASSWORD, WAITING}
 
+    def check_own_password(self, account: Account, password: str) -> None:
+        """Refuse a password that is not that of who is logged in.
+
+        Raises:
+            AccountError: it is wrong.
+        """
+        try:
+            self.check_password(account.name, password)
+        except AccountError as error:
+            raise AccountError(refusals.WRONG_PRESENT) from error
+
     def change_password(self, account: Account, old: str, new: str, token: str) -> None:
         """Give an account another password and end all its logins but that of ``token``.
 
         Raises:
             AccountError: the old one is wrong, or the new one not allowed; nothing was changed.
         """
-        try:
-            self.check_password(account.name, old)
-        except AccountError as error:
-            raise AccountError(refusals.WRONG_PRESENT) from error
+        self.check_own_password(account, old)
         if new == old:
             raise AccountError(refusals.SAME)
         self._set_password(
@@ -271,9 +283,8 @@ class Accounts:
         digest = _sha256(token)
         with read_transaction(self._path) as connection:
             row = connection.execute(
-                "SELECT account.id, name, role, must_change, used FROM login JOIN account ON "
-                "account.id = login.account WHERE token_hash = ? AND expires > ? AND used > ? AND "
-                "disabled IS NULL",
+                f"SELECT {COLUMNS}, used FROM login JOIN account ON account.id = login.account "
+                "WHERE token_hash = ? AND expires > ? AND used > ? AND disabled IS NULL",
                 (digest, at, at - self._idle_ms),
             ).fetchone()
         if row is None:
@@ -306,12 +317,12 @@ class Accounts:
                 raise AccountError(refusals.LINK_SPENT)
             connection.execute("DELETE FROM setting WHERE key = ?", (_LOGIN_LINK,))
             row = connection.execute(
-                "SELECT id, name, role, must_change FROM account WHERE name = 'demo'"
+                f"SELECT {COLUMNS} FROM account WHERE name = ?", (DEMO,)
             ).fetchone()
             if row:
                 account = account_of(row)
             else:
-                account = insert_account(connection, "demo", NO_PASSWORD, Role.ADMINISTRATOR)
+                account = insert_account(connection, DEMO, NO_PASSWORD, Role.ADMINISTRATOR)
             _audit(connection, account.name, "login_link", "one-time link spent")
         return account
 
@@ -329,8 +340,8 @@ def ensure_setup_code(path: Path) -> str | None:
     with write_transaction(path) as connection:
         if not _needs_setup(connection):
             return None
-        code = "-".join("".join(secrets.choice(_CODE_ALPHABET) for _ in range(4)) for _ in range(3))
-        _set(connection, _SETUP_CODE, _sha256(_normal_code(code)))
+        code = new_code(groups=3)
+        _set(connection, _SETUP_CODE, hash_of_code(code))
     return code
 
 
@@ -348,7 +359,7 @@ def _check_setup_code(connection: sqlite3.Connection, code: str) -> None:
     kept = _setting(connection, _SETUP_CODE)
     if not _needs_setup(connection):
         raise AccountError(refusals.SETUP_DONE)
-    if kept is None or not secrets.compare_digest(kept, _sha256(_normal_code(code))):
+    if kept is None or not secrets.compare_digest(kept, hash_of_code(code)):
         raise AccountError(refusals.WRONG_CODE)
 
 
@@ -380,10 +391,6 @@ def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
 
 def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
     insert_audit(connection, actor, action, detail, now())
-
-
-def _normal_code(code: str) -> str:
-    return "".join(character for character in code.upper() if character.isalnum())
 
 
 def _sha256(text: str) -> str:

@@ -4,6 +4,8 @@ One administrator who can log in stays: whoever would be the last can be neither
 disabled, nor given another role.
 """
 
+# ruff: noqa: S608 - only our own names of columns are put into SQL text
+
 from __future__ import annotations
 
 import functools
@@ -16,6 +18,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 
 from dashboard.accounts.account_rows import (
+    COLUMNS,
     HIGHEST_REMOVED,
     NO_PASSWORD,
     WAITING,
@@ -262,7 +265,7 @@ class Members:
 
 def _find(connection: sqlite3.Connection, number: int) -> Account:
     row = connection.execute(
-        "SELECT id, name, role, must_change FROM account WHERE id = ?", (min(number, 2**62),)
+        f"SELECT {COLUMNS} FROM account WHERE id = ?", (min(number, 2**62),)
     ).fetchone()
     if row is None:
         raise AccountError(N_("There is no such account any more. Reload the page."))
@@ -271,8 +274,8 @@ def _find(connection: sqlite3.Connection, number: int) -> Account:
 
 def _holder(connection: sqlite3.Connection, link: str) -> Account:
     row = connection.execute(
-        "SELECT id, name, role, must_change FROM account WHERE link_hash = ? AND link_expires > ? "
-        "AND disabled IS NULL",
+        f"SELECT {COLUMNS} FROM account WHERE link_hash = ? AND link_expires > ? AND disabled IS "
+        "NULL",
         (_sha256(link), now().wall_ms),
     ).fetchone()
     if row is None:

@@ -7,6 +7,7 @@ import click
 from dashboard.accounts.members import LINK_HOURS, Member, Members
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Role
+from dashboard.commands.account_second_factor import second_factor
 from dashboard.commands.account_tokens import token
 from dashboard.commands.exit_codes import run_command
 from dashboard.commands.on_appliance import ACTOR, on_appliance
@@ -22,6 +23,7 @@ def account() -> None:
     """Manage who may log in to the dashboard, and what they may."""
 
 
+account.add_command(second_factor)
 account.add_command(token)
 
 

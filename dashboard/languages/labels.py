@@ -58,6 +58,8 @@ ACTIONS = (
     *(N_("account remove"), N_("account reset"), N_("account role"), N_("alert acknowledge")),
     *(N_("attributes agree"), N_("attributes set"), N_("clock set"), N_("consent give")),
     *(N_("consent withdraw"), N_("export"), N_("login"), N_("login end"), N_("login failed")),
+    *(N_("participant view"), N_("session view"), N_("second factor on"), N_("second factor off")),
+    *(N_("second factor codes"), N_("second factor failed")),
     *(N_("login link"), N_("logout"), N_("markers add"), N_("participant create")),
     *(N_("participant erase"), N_("preregister"), N_("reading correct"), N_("reading remove")),
     *(N_("restore"), N_("retention"), N_("session add"), N_("session start"), N_("session end")),

@@ -17,6 +17,7 @@ from dashboard.accounts.audit_trail import AuditTrail
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Permission
+from dashboard.accounts.second_factors import SecondFactors
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
@@ -35,7 +36,9 @@ from dashboard.web.guards.permissions import (
     check_declared,
     permissions_of,
 )
+from dashboard.web.guards.short_lived import ENROLMENT_S, HALF_LOGIN_S, ShortLived
 from dashboard.web.guards.tokens import TokenGate
+from dashboard.web.guards.view_log import ViewLog
 from dashboard.web.ingest_state import IngestState
 from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.login_guard import is_public, require_login
@@ -111,12 +114,17 @@ def _services(options: DashboardOptions, clock: Callable[[], float]) -> Services
     protocol_runner = ProtocolRunner(ProtocolRuns(options.database, options.outbox_rows), study)
     protocol_runner.resume_saved()
     stopping = asyncio.Event()
+    accounts = Accounts(options.database, options.session_hours, options.idle_minutes)
     return Services(
         options=options,
-        accounts=Accounts(options.database, options.session_hours, options.idle_minutes),
+        accounts=accounts,
         members=Members(options.database),
         logins=Logins(options.database, options.idle_minutes),
+        second_factors=SecondFactors(options.database),
+        half_logins=ShortLived(clock, HALF_LOGIN_S),
+        enrolments=ShortLived(clock, ENROLMENT_S),
         audit=AuditTrail(options.database),
+        views=ViewLog(accounts, clock),
         connections=ConnectionGuard(clock),
         gate=LoginGate(options.database, clock),
         tokens=TokenGate(options.database, clock),

@@ -21,6 +21,7 @@ from dashboard.web.services import Services, services
 PUBLIC_PATHS = frozenset(
     {
         "/login",
+        "/login/code",  # wants the right password of before
         "/setup",
         LINK_PATH,  # wants a one-time link
         "/healthz",

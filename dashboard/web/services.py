@@ -12,6 +12,7 @@ from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.audit_trail import AuditTrail
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
+from dashboard.accounts.second_factors import SecondFactors
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
@@ -19,7 +20,9 @@ from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.first_steps.progress import Progress
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate
+from dashboard.web.guards.short_lived import Enrolment, HalfLogin, ShortLived
 from dashboard.web.guards.tokens import TokenGate
+from dashboard.web.guards.view_log import ViewLog
 from dashboard.web.ingest_state import IngestState
 from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.once import Once
@@ -39,7 +42,11 @@ class Services:
         accounts: who may log in.
         members: all accounts, for those who manage them.
         logins: where an account is logged in.
+        second_factors: codes of phones and on paper.
+        half_logins: who has yet to give such a code.
+        enrolments: second factors that are being turned on.
         audit: who did what.
+        views: who looked at whom.
         connections: who is connected, and for how long they may be.
         gate: what logins, setup codes and links pass.
         tokens: what programs with a token pass.
@@ -63,7 +70,11 @@ class Services:
     accounts: Accounts
     members: Members
     logins: Logins
+    second_factors: SecondFactors
+    half_logins: ShortLived[HalfLogin]
+    enrolments: ShortLived[Enrolment]
     audit: AuditTrail
+    views: ViewLog
     connections: ConnectionGuard
     gate: LoginGate
     tokens: TokenGate

@@ -39,6 +39,7 @@ class DashboardOptions:
         language: of pages for browsers that ask for none of ours; ``auto``: English.
         session_hours: hours until a login ends.
         idle_minutes: minutes until a login ends that nobody uses.
+        second_factor_for: roles that have to have a second factor.
         purposes: purposes offered when a session is started.
         only_in_sessions: whether readings that programs send are taken only while a session is
             open.
@@ -63,6 +64,7 @@ class DashboardOptions:
     language: str = AUTO
     session_hours: int = 12
     idle_minutes: int = 120
+    second_factor_for: tuple[str, ...] = ()
     purposes: tuple[Purpose, ...] = tuple(Purpose)
     only_in_sessions: bool = False
     outbox_rows: int = 50_000
@@ -120,6 +122,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         language=section.language,
         session_hours=section.session_hours,
         idle_minutes=section.idle_minutes,
+        second_factor_for=section.second_factor_for,
         purposes=section.purposes,
         only_in_sessions=settings.capture.mode == "sessions",
         outbox_rows=settings.mqtt.outbox_rows,

@@ -42,6 +42,12 @@ class DashboardSettings(Section):
         le=1440,
         description="Minutes after which a login ends that nobody uses; an open page uses it",
     )
+    second_factor_for: tuple[Literal["viewer", "operator", "researcher", "administrator"], ...] = (
+        Field(
+            (),
+            description="Roles whose accounts have to turn on a second factor before anything else",
+        )
+    )
     purposes: tuple[Purpose, ...] = Field(
         tuple(Purpose), min_length=1, description="Purposes that can be chosen for sessions"
     )

@@ -18,7 +18,7 @@ from dashboard.languages.refused import refused_text
 from dashboard.picture.reader import BusyError
 from dashboard.web.api.problems import KINDS, problem_response
 from dashboard.web.guards.languages import language_of
-from dashboard.web.guards.permissions import PasswordChangeNeededError
+from dashboard.web.guards.permissions import PasswordChangeNeededError, SecondFactorNeededError
 from dashboard.web.guards.tokens import is_for_programs
 from dashboard.web.login_guard import LoginNeededError
 from dashboard.web.rendering import render
@@ -52,6 +52,13 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
     def password_needed(request: Request, error: PasswordChangeNeededError) -> Response:  # noqa: ARG001 - says it all
         if is_for_programs(request.url.path):
             return problem_response(request, 403, gettext("Choose a password of your own first."))
+        return RedirectResponse("/account", 303)
+
+    @app.exception_handler(SecondFactorNeededError)
+    def second_factor_needed(request: Request, error: SecondFactorNeededError) -> Response:  # noqa: ARG001 - says it all
+        if is_for_programs(request.url.path):
+            text = gettext("Your role needs a second factor. Turn it on, on the page Account.")
+            return problem_response(request, 403, text)
         return RedirectResponse("/account", 303)
 
     @app.exception_handler(HTTPException)

@@ -9,6 +9,7 @@ from dashboard.web.settings import DashboardOptions
 
 LOGIN_COOKIE = "affect-edge-login"
 DEVICE_COOKIE = "affect-edge-device"
+HALF_LOGIN_COOKIE = "affect-edge-half-login"
 DEVICE_SECONDS = 180 * 86_400
 _HOST = "__Host-"
 """Browsers take a cookie of such a name from this host alone, over HTTPS, and for all its paths."""

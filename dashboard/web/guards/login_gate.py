@@ -12,7 +12,13 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.accounts.attempts import KeptAttempts, KnownDevices
 from dashboard.accounts.login_turns import RETRY_SECONDS, BusyError, LoginTurns
 from dashboard.languages.names import said_of
-from dashboard.web.attempt_limiter import AttemptLimiter, BackOff, too_many, too_many_guesses
+from dashboard.web.attempt_limiter import (
+    AttemptLimiter,
+    BackOff,
+    group_of,
+    too_many,
+    too_many_guesses,
+)
 from dashboard.web.settings import is_loopback
 from edge_agent.core.errors import AffectEdgeError
 
@@ -27,11 +33,13 @@ class Asker:
         address: network address.
         name: of the account; empty where a code or link is tried.
         cookie: of a browser that has logged in before.
+        step: what is tried after the password, which is counted by itself; empty: the password.
     """
 
     address: str
     name: str = ""
     cookie: str = ""
+    step: str = ""
 
 
 class HeldUpError(AffectEdgeError):
@@ -79,8 +87,10 @@ class LoginGate:
         """
         device = self.devices.device_of(asker.cookie, asker.name)
         who = asker.address if device is None else f"device {device}"
+        if asker.step:
+            who = f"{asker.step} {group_of(who)}"
         self._refuse(self._addresses.wait_of(who), too_many)
-        guessed = f"account {asker.name.strip().casefold()}"
+        guessed = f"{asker.step or 'account'} {asker.name.strip().casefold()}"
         is_stranger = bool(asker.name) and device is None and not is_loopback(asker.address)
         if is_stranger:
             self._refuse(self._accounts.wait_of(guessed), too_many_guesses)

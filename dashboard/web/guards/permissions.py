@@ -18,11 +18,12 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from dashboard.accounts.account_rows import Account
+from dashboard.accounts.account_rows import DEMO, Account
 from dashboard.accounts.roles import MAY, Permission, Role, who_may
 from dashboard.accounts.scopes import Scope
 from dashboard.languages.current import gettext
 from dashboard.web.guards.tokens import check_token, token_of
+from dashboard.web.settings import DashboardOptions
 
 _READING = {"GET", "HEAD", "OPTIONS"}
 _STRONGEST = list(Permission)
@@ -31,6 +32,10 @@ _STRONGEST = list(Permission)
 
 class PasswordChangeNeededError(Exception):
     """The account has a password that somebody else chose; it opens nothing but another one."""
+
+
+class SecondFactorNeededError(Exception):
+    """The role of the account asks for a second factor, and the account has none yet."""
 
 
 class Needs:
@@ -50,6 +55,7 @@ class Needs:
 
         Raises:
             PasswordChangeNeededError: they have to choose a password first.
+            SecondFactorNeededError: they have to turn on a second factor first.
             HTTPException: 403, with the roles that may.
         """
         if self.permission is Permission.OPEN:
@@ -63,8 +69,20 @@ class Needs:
         if token is not None:
             check_token(token, self.permission, scope_of(request.scope["route"]))
             return
+        options: DashboardOptions = request.app.state.services.options
+        if self.permission is not Permission.OWN and lacks_second_factor(account, options):
+            raise SecondFactorNeededError
         if self.permission not in MAY[account.role]:
             raise HTTPException(403, refusal(account, self.permission))
+
+
+def lacks_second_factor(account: Account, options: DashboardOptions) -> bool:
+    """Tell whether an account has to turn on a second factor before anything else.
+
+    ``demo`` has no password, and so no second factor.
+    """
+    is_asked = account.role in options.second_factor_for
+    return is_asked and not account.has_second_factor and account.name != DEMO
 
 
 def needs(permission: Permission, scope: Scope | None = None) -> Any:

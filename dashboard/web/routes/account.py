@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from dashboard.accounts.account_rows import Account
 from dashboard.accounts.languages import choose_language, language_of_account
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
 from dashboard.accounts.roles import ABOUT, Permission
 from dashboard.languages.choice import own_name
 from dashboard.languages.current import available, gettext
 from dashboard.languages.names import said_of
-from dashboard.web.attempt_limiter import address_of, with_wait
-from dashboard.web.guards.cookies import DEVICE_COOKIE, cookie_of
+from dashboard.web.attempt_limiter import with_wait
 from dashboard.web.guards.languages import keep_choice
-from dashboard.web.guards.login_gate import Asker, HeldUpError
-from dashboard.web.guards.permissions import needs
+from dashboard.web.guards.login_gate import HeldUpError
+from dashboard.web.guards.permissions import lacks_second_factor, needs
 from dashboard.web.login_guard import AccountDep, login_token
 from dashboard.web.rendering import render
-from dashboard.web.services import ServicesDep
+from dashboard.web.routes.login import asker
+from dashboard.web.services import Services, ServicesDep
+from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import N_
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,21 @@ router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OWN)]
 PAGE = "/account"
 
 TextField = Annotated[str, Form(max_length=1000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """What the page has to say.
+
+    Attributes:
+        message: what was done; ``""``: nothing.
+        password: why the password was not changed.
+        factor: why the second factor was not changed.
+    """
+
+    message: str = ""
+    password: str = ""
+    factor: str = ""
 
 
 @router.get(PAGE)
@@ -44,7 +62,7 @@ def account_page(
         message = N_("The password was changed. Every other device has to log in again.")
     else:
         message = ""
-    return _page(request, services, account, message=message)
+    return account_answer(request, services, account, Notices(message))
 
 
 @router.post(f"{PAGE}/password")
@@ -63,17 +81,21 @@ async def change_password(
             raise AccountError(N_("The two new passwords differ. Nothing was changed."))
         services.accounts.change_password(account, old, new, login_token(request))
 
-    cookie = cookie_of(request, DEVICE_COOKIE, services.options)
     try:
-        await services.gate.checked(Asker(address_of(request), account.name, cookie), change)
+        await services.gate.checked(asker(request, services, account.name), change)
     except HeldUpError as error:
         page = await run_in_threadpool(
-            _page, request, services, account, problem=said_of(error), status=error.status
+            account_answer,
+            request,
+            services,
+            account,
+            Notices(password=said_of(error)),
+            error.status,
         )
         return with_wait(page, error.wait)
     except AccountError as error:
         return await run_in_threadpool(
-            _page, request, services, account, problem=said_of(error), status=400
+            account_answer, request, services, account, Notices(password=said_of(error)), 400
         )
     log.info("a password was changed")
     return RedirectResponse(f"{PAGE}?changed=1", 303)
@@ -113,22 +135,32 @@ def end_login(services: ServicesDep, account: AccountDep, key: str) -> Response:
     return RedirectResponse(PAGE, 303)
 
 
-def _page(
+def _codes_left(services: Services, account: Account) -> int | None:
+    """Return how many recovery codes are left; ``None``: it is not known."""
+    try:
+        return services.second_factors.recovery_codes_left(account)
+    except StoreError:  # a damaged file must not take this page away
+        return None
+
+
+def account_answer(
     request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    *,
-    message: str = "",
-    problem: str = "",
+    services: Services,
+    account: Account,
+    notices: Notices,
     status: int = 200,
 ) -> Response:
+    """Return the page of an account, with what it has to say."""
     accounts = services.accounts
     return render(
         request,
         "account.html",
         status,
-        message=message,
-        problem=problem,
+        message=notices.message,
+        problem=notices.password,
+        factor_problem=notices.factor,
+        needs_second_factor=lacks_second_factor(account, services.options),
+        recovery_codes=_codes_left(services, account),
         has_password=accounts.has_password(account),
         elsewhere=accounts.other_logins(account, login_token(request)),
         logins=services.logins.of(account, login_token(request)),

@@ -19,6 +19,7 @@ from dashboard.web.attempt_limiter import address_of, with_wait
 from dashboard.web.guards.cookies import (
     DEVICE_COOKIE,
     DEVICE_SECONDS,
+    HALF_LOGIN_COOKIE,
     LOGIN_COOKIE,
     cookie_of,
     drop_cookie,
@@ -27,6 +28,7 @@ from dashboard.web.guards.cookies import (
 from dashboard.web.guards.languages import keep_choice
 from dashboard.web.guards.login_gate import Asker, HeldUpError
 from dashboard.web.guards.permissions import needs
+from dashboard.web.guards.short_lived import HALF_LOGIN_S, HalfLogin
 from dashboard.web.login_guard import account_of, login_token
 from dashboard.web.rendering import render
 from dashboard.web.security import safe_next
@@ -36,6 +38,7 @@ log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])
 HOME = "/live"
 FIRST_STEPS = "/first-steps"
+CODE_PAGE = "/login/code"
 
 NextField = Annotated[str, Form(alias="next", max_length=2000)]
 TextField = Annotated[str, Form(max_length=1000)]
@@ -77,10 +80,10 @@ async def log_in(
 
     def check() -> Response:
         account = services.accounts.check_password(name, password)
-        return enter(request, services, account, safe_next(target, HOME))
+        return go_on(request, services, account, safe_next(target, HOME))
 
     try:
-        return await services.gate.checked(_asker(request, services, name), check)
+        return await services.gate.checked(asker(request, services, name), check)
     except HeldUpError as error:
         status = error.status
         wait = error.wait
@@ -119,7 +122,7 @@ async def set_up(
         return enter(request, services, account, FIRST_STEPS)
 
     try:
-        return await services.gate.checked(_asker(request, services), make)
+        return await services.gate.checked(asker(request, services), make)
     except HeldUpError as error:
         status = error.status
         wait = error.wait
@@ -152,7 +155,7 @@ async def _follow_link(request: Request, services: Services, link: str) -> Respo
         return enter(request, services, account, HOME)
 
     try:
-        return await services.gate.checked(_asker(request, services), follow)
+        return await services.gate.checked(asker(request, services), follow)
     except HeldUpError as error:
         raise HTTPException(
             error.status, said_of(error), {"Retry-After": str(error.wait)}
@@ -161,9 +164,22 @@ async def _follow_link(request: Request, services: Services, link: str) -> Respo
         raise HTTPException(403, said_of(error)) from error
 
 
-def _asker(request: Request, services: Services, name: str = "") -> Asker:
+def asker(request: Request, services: Services, name: str = "", step: str = "") -> Asker:
+    """Return who tries to get in, as the gate counts them."""
     cookie = cookie_of(request, DEVICE_COOKIE, services.options)
-    return Asker(address_of(request), name, cookie)
+    return Asker(address_of(request), name, cookie, step)
+
+
+def go_on(request: Request, services: Services, account: Account, target: str) -> Response:
+    """Open a login after the right password, or ask for the code of the second factor first."""
+    if not account.has_second_factor:
+        return enter(request, services, account, target)
+    options = services.options
+    stamp = services.second_factors.stamp_of(account)
+    key = services.half_logins.keep(HalfLogin(account, stamp, target))
+    response = RedirectResponse(CODE_PAGE, 303)
+    set_cookie(response, HALF_LOGIN_COOKIE, key, HALF_LOGIN_S, options)
+    return response
 
 
 def enter(request: Request, services: Services, account: Account, target: str) -> Response:

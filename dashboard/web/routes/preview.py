@@ -7,7 +7,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from dashboard.accounts.roles import MAY, Permission
 from dashboard.web.api.description import may_refuse
-from dashboard.web.guards.permissions import needs
+from dashboard.web.guards.permissions import lacks_second_factor, needs
 from dashboard.web.login_guard import AccountDep, login_token
 from dashboard.web.preview.relay import Onlooker
 from dashboard.web.services import Services, ServicesDep
@@ -67,6 +67,8 @@ def _may_look(services: Services, token: str) -> Ended | None:
         if account is None:
             return Ended.LOGIN
         if account.must_change or Permission.ADMINISTER not in MAY[account.role]:
+            return Ended.ROLE
+        if lacks_second_factor(account, services.options):
             return Ended.ROLE
         if services.study.open_session() is not None:
             return Ended.SESSION

@@ -38,10 +38,7 @@ _LOG_BYTES = 4_096_000  # the write-ahead log is moved into the file when it has
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema.
-
-    Its statements run in one transaction together with the record of it.
-    """
+    """One step of the schema, whose statements run in one transaction with the record of it."""
 
     name: str
     statements: tuple[str, ...]
@@ -81,6 +78,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("alerts", tables.ALERTS),
     Migration("the parts of what alerts say", tables.ALERT_PARTS),
     Migration("scopes, roles and ends of tokens", tables.TOKEN_SCOPES),
+    Migration("second factors of accounts", tables.SECOND_FACTOR),
 )
 
 

@@ -306,6 +306,8 @@ TOKEN_SCOPES = (
         AND account.disabled IS NULL
     )""",
 )
+# Under which key the file of credentials keeps the second factor of an account; NULL: it has none.
+SECOND_FACTOR = ("ALTER TABLE account ADD COLUMN second_factor TEXT",)
 # How the appliance was, a row a minute, for one day: nothing about a person.
 HEALTH = (
     """CREATE TABLE health_minute (

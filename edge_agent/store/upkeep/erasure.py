@@ -32,6 +32,13 @@ RETAINED = ("session", "emotion")
 
 An empty retained message clears them.
 """
+BEYOND_REACH = N_(
+    "The broker clears the last messages as soon as the agent is connected to it. What it keeps "
+    "for subscribers that are away cannot be reached from here: they still get it. Its own file "
+    "keeps the old bytes until it saves the next time; at once, with Mosquitto on this device: "
+    "sudo systemctl kill --signal=SIGUSR1 mosquitto"
+)
+"""What an erasure cannot reach at the broker, for people."""
 PATIENCE_S = 15.0
 _CHUNK = 1 << 20
 _SHORTEST_TEXT = 3
@@ -100,7 +107,13 @@ class Erasure:
             )
         if self.places_unreached:
             parts.append(self.unreached_sentence)
+        parts.append(BEYOND_REACH)
         return " ".join(parts)
+
+    @property
+    def beyond_reach(self) -> str:
+        """What is left at the broker, for people."""
+        return BEYOND_REACH
 
     @property
     def unreached_sentence(self) -> str:

@@ -17,7 +17,7 @@ from dashboard.web.attempt_limiter import address_of, with_wait
 from dashboard.web.guards.login_gate import Asker, HeldUpError
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
-from dashboard.web.routes.login import HOME, enter
+from dashboard.web.routes.login import HOME, go_on
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.texts import N_
 
@@ -52,7 +52,7 @@ async def choose_password(
         if new != again:
             raise AccountError(N_("The two passwords differ. Nothing was changed."))
         account = services.members.redeem(link, new)
-        return enter(request, services, account, HOME)
+        return go_on(request, services, account, HOME)
 
     try:
         return await services.gate.checked(Asker(address_of(request)), choose)

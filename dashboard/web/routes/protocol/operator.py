@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Callable
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
-from markupsafe import Markup
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.names import said_if_ours
@@ -18,6 +17,7 @@ from dashboard.protocols.file import list_protocols
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.protocols.running import ProtocolView
 from dashboard.web.api.description import event_answer, may_refuse
+from dashboard.web.delivery.qr_codes import qr_code
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep, key_of
 from dashboard.web.rendering import render
@@ -50,18 +50,9 @@ def protocol_page(request: Request, runner: ProtocolRunnerDep) -> Response:
         request,
         "protocol.html",
         state=state.model_dump(mode="json"),
-        qr_code=_qr_code(f"{request.base_url}{state.participant_path[1:]}"),
+        qr_code=qr_code(f"{request.base_url}{state.participant_path[1:]}"),
         is_loopback=request.url.hostname in _LOOPBACK,
     )
-
-
-def _qr_code(address: str) -> Markup:
-    """Draw an address for the camera of a tablet, black on what lies behind it."""
-    import segno  # few pages need it
-
-    code = segno.make(address, error="m", micro=False)
-    # no value of ours is put into this text but the address, which is drawn and not written
-    return Markup(code.svg_inline(svgclass="qr", lineclass=None, omitsize=True, border=4))  # noqa: S704
 
 
 @router.get("/api/v1/protocols", operation_id="list_protocols")

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from dashboard.accounts.roles import Permission
 from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
+from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep, ServicesDep
 from edge_agent.core.attributes import AttributeUse
@@ -48,7 +49,7 @@ class SessionLine:
 
 @router.get("/study/participants/{code}", include_in_schema=False)
 def participant_page(
-    request: Request, services: ServicesDep, reader: ReaderDep, code: str
+    request: Request, services: ServicesDep, account: AccountDep, reader: ReaderDep, code: str
 ) -> Response:
     """Show one participant: consents, attributes, and sessions over time."""
     database = services.options.database
@@ -56,6 +57,7 @@ def participant_page(
         person = enrolled(database, code)
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
+    services.views.note(account, "participant_view", person.code)
     sessions = [one for one in reader.session_list() if one.participant == person.code]
     lines = _lines(reader, sessions)
     measured = {kind for line in lines if line.means for kind in line.means.vitals}

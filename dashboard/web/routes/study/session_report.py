@@ -20,8 +20,9 @@ from dashboard.charts.side_by_side import description, side_by_side
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
+from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
-from dashboard.web.services import ReaderDep
+from dashboard.web.services import ReaderDep, services
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
@@ -85,6 +86,7 @@ class SessionReport:
 @router.get("/study/sessions/{number}", include_in_schema=False)
 def session_page(
     request: Request,
+    account: AccountDep,
     reader: ReaderDep,
     number: int,
     over: Annotated[int | None, Query(alias="with", ge=0)] = None,
@@ -94,10 +96,15 @@ def session_page(
 
     ``align`` is a condition that both have: then they lie over each other from its start in each.
     """
+    views = services(request).views
     if over is None or over == number:
-        return _render_report(request, reader, _report(reader, number))
+        report = _report(reader, number)
+        views.note(account, "session_view", str(number))
+        return _render_report(request, reader, report)
     report = _report(reader, number, _BUCKETS_OF_TWO)
-    return _render_report(request, reader, report, _report(reader, over, _BUCKETS_OF_TWO), align)
+    second = _report(reader, over, _BUCKETS_OF_TWO)
+    views.note(account, "session_view", f"{number} {over}")
+    return _render_report(request, reader, report, second, align)
 
 
 @router.get("/study/compare", include_in_schema=False)

@@ -11,8 +11,9 @@ from dashboard.accounts.roles import Permission
 from dashboard.languages.names import said_of
 from dashboard.web.api.description import may_refuse
 from dashboard.web.guards.permissions import needs
+from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
-from dashboard.web.services import ReaderDep
+from dashboard.web.services import ServicesDep
 from edge_agent.core.errors import StudyError
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions.summary import SessionSummary
@@ -26,10 +27,15 @@ Relative = Annotated[
 
 @router.get("/study/sessions/{number}/course", include_in_schema=False)
 def course_page(
-    request: Request, reader: ReaderDep, number: int, relative: Relative = False
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    number: int,
+    relative: Relative = False,
 ) -> Response:
     """Show a session by condition, and the baseline that it can be measured by."""
-    course = _course(reader, number, relative)
+    course = _course(services.reader, number, relative)
+    services.views.note(account, "session_view", str(number))
     kinds = list(
         dict.fromkeys(kind for condition in course.conditions for kind in condition.vitals)
     )
@@ -41,9 +47,13 @@ def course_page(
     operation_id="get_session_summary",
     responses=may_refuse(404),
 )
-def get_course(reader: ReaderDep, number: int, relative: Relative = False) -> SessionSummary:
+def get_course(
+    services: ServicesDep, account: AccountDep, number: int, relative: Relative = False
+) -> SessionSummary:
     """Return a session by condition, as recorded or relative to the participant's own baseline."""
-    return _course(reader, number, relative)
+    course = _course(services.reader, number, relative)
+    services.views.note(account, "session_view", str(number))
+    return course
 
 
 def _course(reader: Reader, number: int, relative: bool) -> SessionSummary:

@@ -240,6 +240,13 @@ def test_what_waits_for_the_broker_goes_and_retained_topics_are_cleared(path: Pa
     ]
 
 
+def test_what_cannot_be_reached_at_the_broker_is_said(path: Path) -> None:
+    hold(path, CODE, 0)
+    told = erase_participant(path, CODE, actor="ada").sentence
+    assert "subscribers that are away cannot be reached" in told
+    assert "systemctl kill --signal=SIGUSR1 mosquitto" in told
+
+
 def test_what_an_agent_still_holds_in_memory_is_not_written_afterwards(path: Path) -> None:
     hold(path, CODE, 0)
     recorder = Recorder(path, RecorderOptions(batch_seconds=3600, batch_rows=10_000))

@@ -1,0 +1,257 @@
+"""The second factor of an account: six digits of an app on the owner's phone (TOTP, RFC 6238), and
+codes on paper for the day on which the phone is lost.
+
+A code counts for half a minute before and after its own half minute, and once. The secret is kept
+in a file of its own (``edge_agent.store.write.credentials``); whether an account has a second
+factor is said by its row in the database, so that a lost file lets nobody in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyotp
+from pyotp.utils import strings_equal
+
+from dashboard.accounts.account_rows import Account
+from dashboard.accounts.one_time_codes import hash_of_code, new_code
+from dashboard.accounts.passwords import AccountError
+from edge_agent.core.clock import now
+from edge_agent.core.texts import N_, Message
+from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.study.study_rows import insert_audit
+from edge_agent.store.write.credentials import Credentials, SecondFactorRow
+
+RECOVERY_CODES = 10
+_GROUPS = 4
+STEP_S = 30
+_SKEW = 1
+"""Steps before and after the present one whose code counts, too: clocks differ."""
+_REMEMBERED = 2 * _SKEW + 1
+ISSUER = "Affect Edge"
+
+
+class SecondFactors:
+    """The second factors of all accounts.
+
+    Args:
+        path: the database file, already migrated.
+
+    Example:
+        >>> secret = new_secret()
+        >>> codes = second_factors.turn_on(ada, secret, pyotp.TOTP(secret).now(), token)
+        >>> second_factors.check(ada, codes[0])
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._credentials = Credentials(path)
+
+    def turn_on(self, account: Account, secret: str, code: str, token: str) -> list[str]:
+        """Give an account a second factor, and end all its logins but that of ``token``.
+
+        Args:
+            account: whose password was asked for again.
+            secret: that the owner's app has read.
+            code: that the app shows, which proves it.
+            token: of the login that goes on.
+
+        Returns:
+            the recovery codes, which are kept nowhere and can be shown only now.
+
+        Raises:
+            AccountError: the code does not fit, or there is a second factor already; nothing was
+                changed.
+            StoreError: it cannot be written; nothing was changed.
+        """
+        step = _step_of(secret, code)
+        if step is None:
+            raise _wrong()
+        codes = _new_codes()
+        row = SecondFactorRow(secret=secret, used=(step,), recovery=_hashes(codes))
+        with write_transaction(self._path) as connection:
+            if _key_of(connection, account.id) is not None:
+                raise AccountError(N_("The second factor is on already. Reload the page."))
+            key = self._credentials.keep_second_factor(row)
+            connection.execute(
+                "UPDATE account SET second_factor = ? WHERE id = ?", (key, account.id)
+            )
+            _end_others(connection, account.id, token)
+            _audit(connection, account.name, "second_factor_on", "")
+        return codes
+
+    def turn_off(self, account: Account, token: str, actor: str = "") -> bool:
+        """Take the second factor of an account away, and end all its logins but that of ``token``.
+
+        Args:
+            account: whose.
+            token: of the login that goes on; empty: none does.
+            actor: who did it, for the audit trail; empty: the account itself.
+
+        Returns:
+            whether it had one.
+
+        Raises:
+            StoreError: it cannot be written; nothing was changed.
+        """
+        with write_transaction(self._path) as connection:
+            key = _key_of(connection, account.id)
+            if key is None:
+                return False
+            connection.execute(
+                "UPDATE account SET second_factor = NULL WHERE id = ?", (account.id,)
+            )
+            _end_others(connection, account.id, token)
+            told = account.name if actor else ""
+            _audit(connection, actor or account.name, "second_factor_off", told)
+        with write_transaction(self._path):
+            self._credentials.drop(key)
+        return True
+
+    def renew_recovery_codes(self, account: Account) -> list[str]:
+        """Return new recovery codes; those of before open nothing any more.
+
+        Raises:
+            AccountError: there is no second factor.
+            StoreError: it cannot be written; nothing was changed.
+        """
+        codes = _new_codes()
+        with write_transaction(self._path) as connection:
+            key, row = self._row(connection, account)
+            fresh = row.model_copy(update={"recovery": _hashes(codes)})
+            _audit(connection, account.name, "second_factor_codes", "new recovery codes")
+            self._credentials.keep_second_factor(fresh, key)
+        return codes
+
+    def recovery_codes_left(self, account: Account) -> int:
+        """Return how many recovery codes of an account have not been used.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        with read_transaction(self._path) as connection:
+            key = _key_of(connection, account.id)
+        row = self._credentials.second_factor(key) if key else None
+        return len(row.recovery) if row else 0
+
+    def stamp_of(self, account: Account) -> str:
+        """Return what changes with the password of an account; empty: it may not log in."""
+        with read_transaction(self._path) as connection:
+            row = connection.execute(
+                "SELECT password_hash FROM account WHERE id = ? AND disabled IS NULL",
+                (account.id,),
+            ).fetchone()
+        return "" if row is None else _sha256(row[0])
+
+    def check(self, account: Account, code: str) -> None:
+        """Spend a code of the app, or a recovery code.
+
+        Raises:
+            AccountError: it is wrong or was used before.
+            StoreError: that it was used cannot be written; then it must not count.
+        """
+        with write_transaction(self._path) as connection:
+            key, row = self._row(connection, account)
+            step = _step_of(row.secret, code)
+            digest = hash_of_code(code)
+            if step is not None and step not in row.used:
+                present = _present_step()
+                # Steps to come stay: a clock that was wrong and went back must not free them.
+                used = (*(one for one in row.used if one >= present - _REMEMBERED), step)
+                fresh = row.model_copy(update={"used": used})
+            elif digest in row.recovery:
+                left = tuple(one for one in row.recovery if one != digest)
+                fresh = row.model_copy(update={"recovery": left})
+                told = f"recovery code used, {len(left)} left"
+                _audit(connection, account.name, "second_factor_codes", told)
+            else:
+                raise _wrong()
+            self._credentials.keep_second_factor(fresh, key)
+
+    def _row(self, connection: sqlite3.Connection, account: Account) -> tuple[str, SecondFactorRow]:
+        key = _key_of(connection, account.id)
+        if key is None:
+            raise AccountError(N_("This account has no second factor. Log in again."))
+        row = self._credentials.second_factor(key)
+        if row is None:
+            raise AccountError(
+                Message(
+                    N_(
+                        "The secret of this second factor is not on this device any more, so no "
+                        "code can be checked. On the device, run: sudo -u affect-edge affect-edge "
+                        "account second-factor off {name}"
+                    ),
+                    name=account.name,
+                )
+            )
+        return key, row
+
+
+def new_secret() -> str:
+    """Draw a secret of 160 bit, in Base32."""
+    return pyotp.random_base32()
+
+
+def address_for_app(secret: str, account: Account, device: str) -> str:
+    """Return the ``otpauth:`` address that an app reads from a picture."""
+    return pyotp.TOTP(secret).provisioning_uri(name=f"{account.name}@{device}", issuer_name=ISSUER)
+
+
+def _step_of(secret: str, code: str) -> int | None:
+    """Return the time step that a code belongs to; ``None``: to none that counts now."""
+    digits = "".join(code.split())
+    totp = pyotp.TOTP(secret, interval=STEP_S)
+    present = _present_step()
+    steps = [
+        step
+        for step in range(present - _SKEW, present + _SKEW + 1)
+        if strings_equal(digits, totp.generate_otp(step))
+    ]
+    return steps[0] if steps else None
+
+
+def _present_step() -> int:
+    return now().wall_ms // 1000 // STEP_S
+
+
+def _new_codes() -> list[str]:
+    return [new_code(_GROUPS) for _ in range(RECOVERY_CODES)]
+
+
+def _hashes(codes: list[str]) -> tuple[str, ...]:
+    return tuple(hash_of_code(code) for code in codes)
+
+
+def _wrong() -> AccountError:
+    return AccountError(
+        Message(
+            N_(
+                "This code does not fit, or has been used. Take the one that the app shows now; if "
+                "it never fits, compare the clock of the phone with this device's: {time}."
+            ),
+            time=f"{datetime.fromtimestamp(now().wall_ms / 1000, UTC):%H:%M:%S} UTC",
+        )
+    )
+
+
+def _key_of(connection: sqlite3.Connection, number: int) -> str | None:
+    row = connection.execute("SELECT second_factor FROM account WHERE id = ?", (number,)).fetchone()
+    return None if row is None else row[0]
+
+
+def _end_others(connection: sqlite3.Connection, number: int, token: str) -> None:
+    connection.execute(
+        "DELETE FROM login WHERE account = ? AND token_hash <> ?",
+        (number, _sha256(token)),
+    )
+
+
+def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
+    insert_audit(connection, actor, action, detail, now())
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

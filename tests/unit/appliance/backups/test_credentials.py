@@ -1,0 +1,28 @@
+"""Secrets of second factors in archives: they come back, for their owner alone."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.write.credentials import Credentials, SecondFactorRow, credentials_file
+from tests.support.backups.whole_appliance import whole_appliance
+
+
+def test_an_archive_brings_the_secrets_back_and_daily_copies_hold_none(tmp_path: Path) -> None:
+    appliance = whole_appliance(tmp_path)
+    kept = Credentials(appliance.database)
+    with write_transaction(appliance.database):
+        key = kept.keep_second_factor(SecondFactorRow(secret="GEZDGNBVGY3TQOJQ"))
+    archive = tmp_path / "backup.zip"
+    assert appliance.run("backup", archive).exit_code == 0
+    copy = Path(appliance.run("backup").output.strip())
+    assert b"GEZDGNBVGY3TQOJQ" not in copy.read_bytes()
+    file = credentials_file(appliance.database)
+    file.unlink()
+    done = appliance.run("restore", archive, "--yes")
+    assert done.exit_code == 0, done.output
+    row = kept.second_factor(key)
+    assert row and row.secret == "GEZDGNBVGY3TQOJQ"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -1,0 +1,214 @@
+"""The second factor of an account: codes of an app, codes on paper, and who loses both."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pyotp
+import pytest
+
+from dashboard.accounts import second_factors as module
+from dashboard.accounts.account_rows import Account
+from dashboard.accounts.accounts import Accounts, ensure_setup_code
+from dashboard.accounts.passwords import AccountError
+from dashboard.accounts.second_factors import SecondFactors, address_for_app, new_secret
+from edge_agent.core.clock import Instant, now
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import migrate
+from tests.support.timeline import query
+
+PASSWORD = "correct horse battery"
+TOKEN = "the login that goes on"
+
+
+class Clock:
+    """A wall clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.ms = 1_790_000_010_000
+
+    def __call__(self) -> Instant:
+        present = now()
+        return present.shifted((self.ms - present.wall_ms) / 1000)
+
+    def code(self, secret: str, steps: int = 0) -> str:
+        """What an app shows, some half minutes from now."""
+        return pyotp.TOTP(secret).at(self.ms // 1000 + 30 * steps)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "now", clock)
+    return clock
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "affect-edge.db"
+    migrate(file)
+    return file
+
+
+@pytest.fixture
+def ada(path: Path) -> Account:
+    return Accounts(path).set_up(ensure_setup_code(path) or "", "ada", PASSWORD)
+
+
+def turned_on(path: Path, ada: Account, clock: Clock) -> tuple[SecondFactors, str, list[str]]:
+    """A second factor that is on; its code of the present half minute is used."""
+    factors = SecondFactors(path)
+    secret = new_secret()
+    codes = factors.turn_on(ada, secret, clock.code(secret), TOKEN)
+    return factors, secret, codes
+
+
+def test_a_code_is_good_once(path: Path, ada: Account, clock: Clock) -> None:
+    factors, secret, _ = turned_on(path, ada, clock)
+    with pytest.raises(AccountError, match="has been used"):
+        factors.check(ada, clock.code(secret))
+    clock.ms += 30_000
+    code = clock.code(secret)
+    factors.check(ada, f"{code[:3]} {code[3:]}")
+    with pytest.raises(AccountError, match="has been used"):
+        factors.check(ada, code)
+
+
+@pytest.mark.parametrize(("steps", "counts"), [(-2, False), (-1, True), (1, True), (2, False)])
+def test_clocks_may_differ_by_half_a_minute(
+    path: Path, ada: Account, clock: Clock, steps: int, counts: bool
+) -> None:
+    factors, secret, _ = turned_on(path, ada, clock)
+    clock.ms += 600_000
+    if counts:
+        factors.check(ada, clock.code(secret, steps))
+    else:
+        with pytest.raises(AccountError, match="does not fit"):
+            factors.check(ada, clock.code(secret, steps))
+
+
+def test_a_clock_that_went_back_locks_nobody_out_and_frees_no_code(
+    path: Path, ada: Account, clock: Clock
+) -> None:
+    factors, secret, _ = turned_on(path, ada, clock)
+    clock.ms += 86_400_000
+    used_tomorrow = clock.code(secret)
+    factors.check(ada, used_tomorrow)
+    clock.ms -= 86_400_000 - 600_000
+    factors.check(ada, clock.code(secret))
+    clock.ms += 86_400_000 - 600_000
+    with pytest.raises(AccountError, match="has been used"):
+        factors.check(ada, used_tomorrow)
+
+
+def test_the_codes_are_those_of_the_standard(path: Path, ada: Account, clock: Clock) -> None:
+    # RFC 6238, appendix B, SHA-1, at 1111111109 s: 07081804, of which an app shows the last six.
+    secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+    clock.ms = 1_111_111_109_000
+    SecondFactors(path).turn_on(ada, secret, "081804", TOKEN)
+    address = address_for_app(secret, ada, "lab")
+    assert address == f"otpauth://totp/Affect%20Edge:ada%40lab?secret={secret}&issuer=Affect%20Edge"
+
+
+def test_each_recovery_code_opens_once_however_it_is_written(
+    path: Path, ada: Account, clock: Clock
+) -> None:
+    factors, _, codes = turned_on(path, ada, clock)
+    assert (len(set(codes)), factors.recovery_codes_left(ada)) == (10, 10)
+    factors.check(ada, f" {codes[3].lower().replace('-', ' ')} ")
+    assert factors.recovery_codes_left(ada) == 9
+    with pytest.raises(AccountError):
+        factors.check(ada, codes[3])
+    fresh = factors.renew_recovery_codes(ada)
+    with pytest.raises(AccountError):
+        factors.check(ada, codes[4])
+    factors.check(ada, fresh[4])
+    audit = query(path, "SELECT action, detail FROM audit WHERE action LIKE 'second%'")
+    assert ("second_factor_codes", "recovery code used, 9 left") in audit
+
+
+def test_nothing_of_it_stands_in_the_database_and_codes_are_kept_as_hashes(
+    path: Path, ada: Account, clock: Clock
+) -> None:
+    _, secret, codes = turned_on(path, ada, clock)
+    file = path.with_name("credentials.json")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    beside = b"".join(one.read_bytes() for one in path.parent.glob("affect-edge.db*"))
+    assert secret.encode() not in beside and secret in file.read_text()
+    assert not any(code.replace("-", "") in file.read_text().replace("-", "") for code in codes)
+
+
+def test_turning_it_on_and_off_ends_every_other_login_and_is_audited(
+    path: Path, ada: Account, clock: Clock
+) -> None:
+    accounts = Accounts(path)
+    here, phone = accounts.log_in(ada), accounts.log_in(ada)
+    factors = SecondFactors(path)
+    secret = new_secret()
+    factors.turn_on(ada, secret, clock.code(secret), here)
+    assert accounts.of_token(phone) is None
+    present = accounts.of_token(here)
+    assert present and present.has_second_factor
+    other = accounts.log_in(ada)
+    assert factors.turn_off(ada, here)
+    assert accounts.of_token(other) is None and accounts.of_token(here)
+    assert not factors.turn_off(ada, here), "it is off already"
+    actions = [row[0] for row in query(path, "SELECT action FROM audit ORDER BY id")]
+    assert [one for one in actions if one.startswith("second")] == [
+        "second_factor_on",
+        "second_factor_off",
+    ]
+    assert secret not in path.with_name("credentials.json").read_text()
+
+
+def test_it_is_not_turned_on_by_a_wrong_code_nor_twice(
+    path: Path, ada: Account, clock: Clock
+) -> None:
+    factors = SecondFactors(path)
+    secret = new_secret()
+    with pytest.raises(AccountError, match="does not fit"):
+        factors.turn_on(ada, secret, "no code", TOKEN)
+    factors.turn_on(ada, secret, clock.code(secret), TOKEN)
+    with pytest.raises(AccountError, match="on already"):
+        factors.turn_on(ada, secret, clock.code(secret), TOKEN)
+
+
+def test_a_lost_file_lets_nobody_in_and_says_what_to_do(
+    path: Path, ada: Account, clock: Clock
+) -> None:
+    factors, secret, codes = turned_on(path, ada, clock)
+    path.with_name("credentials.json").unlink()
+    clock.ms += 60_000
+    for code in (clock.code(secret), codes[0]):
+        with pytest.raises(AccountError, match="account second-factor off"):
+            factors.check(ada, code)
+    assert factors.recovery_codes_left(ada) == 0
+
+
+def test_a_damaged_file_is_named_and_left_as_it_is(path: Path, ada: Account, clock: Clock) -> None:
+    factors, secret, _ = turned_on(path, ada, clock)
+    file = path.with_name("credentials.json")
+    file.write_bytes(b"\xff\x00{")
+    with pytest.raises(StoreError, match=r"credentials\.json: is damaged"):
+        factors.check(ada, clock.code(secret))
+    assert file.read_bytes() == b"\xff\x00{"
+
+
+def test_what_cannot_be_written_changes_nothing(
+    path: Path, ada: Account, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factors, secret, _ = turned_on(path, ada, clock)
+    file = path.with_name("credentials.json")
+    before = file.read_bytes()
+    clock.ms += 60_000
+
+    def full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("edge_agent.store.write.credentials.os.fsync", full)
+        with pytest.raises(StoreError):
+            factors.check(ada, clock.code(secret))
+    assert file.read_bytes() == before
+    factors.check(ada, clock.code(secret))
