@@ -22,9 +22,9 @@ from collector.database.rows import RowWriter
 from collector.database.tables import SCHEMA
 from collector.streams import StreamState, arrange, locked_streams, store
 from collector.transport import Delivery
-from edge_agent.fleet.confirmation import Confirmation, Erased
 from edge_agent.fleet.message import MessageError, TimelineMessage, decode, encode
 from edge_agent.fleet.tables import BY_NAME
+from edge_agent.mqtt.payloads.timeline import Confirmation, Erased
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from collector.database.migrations import migrate
 from collector.errors import TransportError
 from collector.intake import Intake, Told
 from collector.transport import Delivery, Transport
-from edge_agent.fleet.confirmation import Confirmation
+from edge_agent.mqtt.payloads.timeline import Confirmation
 
 log = logging.getLogger(__name__)
 

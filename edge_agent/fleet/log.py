@@ -140,6 +140,9 @@ class ChangeLog:
             ).fetchone()
             if first is None or last - first < most:
                 return 0
+            # what stays of older ones, and gaps, lie far apart
+            if connection.execute("SELECT count(*) FROM fleet_change").fetchone()[0] <= most:
+                return 0
             with transaction(connection):
                 # a tenth more, so that not every change afterwards needs it again
                 return _drop_until(connection, last - most + most // 10)

@@ -77,7 +77,7 @@ def decode(payload: bytes) -> TimelineMessage:
         raise MessageError(f"is cut off, or has more than {LARGEST_BYTES} bytes unpacked")
     try:
         content = cbor2.load(BytesIO(raw))
-    except (cbor2.CBORDecodeError, ValueError, RecursionError) as error:
+    except (cbor2.CBORDecodeError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise MessageError(f"is no CBOR: {error}") from error
     if not isinstance(content, dict):
         raise MessageError("is no map")
@@ -123,11 +123,13 @@ def _check_change(change: object, at: int, last: int) -> None:
     if not (isinstance(change, list) and len(change) == 4 and isinstance(change[0], int)):
         raise MessageError(f"has a change that is none: {change!r:.80}")
     position, table, what, values = change
+    if not (isinstance(table, str) and isinstance(what, str)):
+        raise MessageError(f"has a change of {table!r:.40} that is called {what!r:.40}")
     if not at <= position <= last:
         raise MessageError(f"has a change at {position}, out of order")
     if table == "" and what in _SPECIAL and isinstance(values, dict):
         return
-    sent = BY_NAME.get(table) if isinstance(table, str) else None
+    sent = BY_NAME.get(table)
     if sent is None or what not in {"row", "gone"} or not isinstance(values, list):
         raise MessageError(f"has a change of {table!r:.40} that is called {what!r:.40}")
     wanted = len(sent.columns)

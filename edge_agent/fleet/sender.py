@@ -10,7 +10,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.worker import Worker
 from edge_agent.fleet.chunks import Chunk
-from edge_agent.fleet.confirmation import Confirmation, read_confirmation
+from edge_agent.fleet.confirmation import read_confirmation
 from edge_agent.fleet.flight import RESEND_S, Flight
 from edge_agent.fleet.log import ChangeLog, Stream
 from edge_agent.fleet.message import MessageError, TimelineMessage, encode
@@ -20,6 +20,7 @@ from edge_agent.mqtt.connecting.encryption import encryption
 from edge_agent.mqtt.connecting.opening import open_connection
 from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 from edge_agent.mqtt.options import Backoff
+from edge_agent.mqtt.payloads.timeline import Confirmation
 from edge_agent.mqtt.topics import Topics
 from edge_agent.mqtt.wake import WakeSignal
 

@@ -50,11 +50,11 @@ DASHBOARD_MAY = (
 )
 COLLECTOR_MAY = (
     "edge_agent.core",
-    "edge_agent.fleet.confirmation",
     "edge_agent.fleet.message",
     "edge_agent.fleet.tables",
     "edge_agent.mqtt.broker",
     "edge_agent.mqtt.connecting.encryption",
+    "edge_agent.mqtt.payloads.timeline",
     "edge_agent.mqtt.topics",
     "edge_agent.store.database.tables",
 )
