@@ -95,14 +95,15 @@ def arrange(
     ).fetchall():
         waited[stream].append((decode(payload), payload))
     for state in states.values():
-        _arrange_one(state, arrived[state.id], waited[state.id])
+        arrange_one(state, arrived[state.id], waited[state.id])
 
 
-def _arrange_one(
+def arrange_one(
     state: StreamState,
     arrived: list[tuple[TimelineMessage, bytes]],
     waited: list[tuple[TimelineMessage, bytes]],
 ) -> None:
+    """Sort the messages of one stream: those that arrived, and those that waited."""
     known = {(message.first, message.last) for message, _ in waited}
     every = {(m.first, m.last): (m, payload) for m, payload in (*arrived, *waited)}
     at = state.applied

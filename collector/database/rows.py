@@ -32,7 +32,7 @@ def prepare(connection: psycopg.Connection) -> None:
 
 
 class RowWriter:
-    """Gathers what becomes of rows; of one row only the newest counts.
+    """Gathers changes of rows; of one row only the newest counts.
 
     Args:
         connection: in a transaction of the caller.

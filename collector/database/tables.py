@@ -8,7 +8,7 @@ epoch of its database. The columns are those that ``edge_agent.fleet.tables`` se
 
 from __future__ import annotations
 
-from edge_agent.fleet.tables import EXPRESSION, GAP, STUDY, TIMELINE, UNFIT, VITAL, SentTable
+from edge_agent.fleet.tables import EXPRESSION, GAP, REJECTED, STUDY, TIMELINE, VITAL, SentTable
 from edge_agent.store.database.tables import ADDED, NAMES, SMOOTHED
 
 SCHEMA = "fleet"
@@ -159,4 +159,4 @@ FIRST = (
         for name in PARTITIONED
     ),
 )
-assert {EXPRESSION, UNFIT, VITAL, GAP} == set(TIMELINE)
+assert {EXPRESSION, REJECTED, VITAL, GAP} == set(TIMELINE)

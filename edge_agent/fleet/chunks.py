@@ -13,7 +13,7 @@ from typing import Any
 
 from edge_agent.fleet.tables import BY_CODE, SentTable
 from edge_agent.fleet.triggers import GONE
-from edge_agent.store.write.changes import Special
+from edge_agent.store.write.replication.changes import Special
 
 Change = list[Any]
 """Position, name of a table or of something special, what happened, and values."""

@@ -27,8 +27,8 @@ from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction
 from edge_agent.store.database.sqlite_errors import is_read_only, translate_errors
 from edge_agent.store.database.stream_epoch import stream_epoch
 from edge_agent.store.write.audit.chain import AuditLine, append
-from edge_agent.store.write.changes import Special, has_stream
 from edge_agent.store.write.clocks.boots import stamp
+from edge_agent.store.write.replication.changes import Special, has_stream
 
 ROWS_A_RANGE = 500
 """Rows that one change of a copy stands for; of readings, about so many."""
@@ -264,10 +264,10 @@ def _extent(connection: sqlite3.Connection) -> dict[str, int | None]:
         connection.execute(f"SELECT min({table.time}), max({table.time}) FROM {table.name}")
         for table in TIMELINE
     ]
-    found = [row for row in (span.fetchone() for span in spans) if row[0] is not None]
+    spans_there = [row for row in (span.fetchone() for span in spans) if row[0] is not None]
     return {
-        "from": min((row[0] for row in found), default=None),
-        "to": max((row[1] for row in found), default=None),
+        "from": min((row[0] for row in spans_there), default=None),
+        "to": max((row[1] for row in spans_there), default=None),
     }
 
 

@@ -45,7 +45,7 @@ EXPRESSION = SentTable(
     ),
     "at",
 )
-UNFIT = SentTable(
+REJECTED = SentTable(
     2,
     "unfit",
     (
@@ -67,7 +67,7 @@ GAP = SentTable(
     ("id", "started", "ended", "source", "reason", "boot", "started_boot"),
     "started",
 )
-TIMELINE = (EXPRESSION, UNFIT, VITAL, GAP)
+TIMELINE = (EXPRESSION, REJECTED, VITAL, GAP)
 STUDY = (
     SentTable(
         5,

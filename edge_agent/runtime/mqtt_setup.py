@@ -29,8 +29,8 @@ from edge_agent.store.alert_log.entries import AlertEntry
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.study import Study
-from edge_agent.store.write.changes import has_stream
 from edge_agent.store.write.outbox import Outbox
+from edge_agent.store.write.replication.changes import has_stream
 from edge_agent.vitals.ingest import VitalIngest
 
 log = logging.getLogger(__name__)

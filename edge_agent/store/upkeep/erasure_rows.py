@@ -18,8 +18,8 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.upkeep.rollups_anew import folded_days, make_anew, pruned_minutes
 from edge_agent.store.write.audit.chain import sealed_anew
-from edge_agent.store.write.changes import log_erasure, unlogged_deletions
 from edge_agent.store.write.outbox_losses import ERASED, delete_and_note, is_damaged
+from edge_agent.store.write.replication.changes import log_erasure, unlogged_deletions
 from edge_agent.store.write.tombstones import Span, add_tombstones
 
 _OF_SESSIONS = ("marker", "self_report", "protocol_run", "alert")

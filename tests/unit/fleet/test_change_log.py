@@ -20,7 +20,7 @@ from edge_agent.store.database.schema import connect, write_transaction
 from edge_agent.store.database.stream_epoch import renew_stream_epoch
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.write.changes import Special
+from edge_agent.store.write.replication.changes import Special
 from tests.support.broker import wait_until
 from tests.support.erasure import bytes_of, record
 from tests.support.studies import add_session, heart
