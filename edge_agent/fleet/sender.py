@@ -251,7 +251,7 @@ class FleetSender(Worker):
             chunk = self._changes.read(self._flight.sent, rows)
             if chunk is None or self._stream is None:
                 return None, b""
-            payload = encode(_message(self._options.device, self._stream.epoch, chunk))
+            payload = encode(timeline_message(self._options.device, self._stream.epoch, chunk))
             if rows == 1 or (len(payload) <= LARGEST_MESSAGE and connection.fits(topic, payload)):
                 break
             rows = max(1, rows // 4)
@@ -300,7 +300,8 @@ class FleetSender(Worker):
         self._said = text
 
 
-def _message(device: str, epoch: str, chunk: Chunk) -> TimelineMessage:
+def timeline_message(device: str, epoch: str, chunk: Chunk) -> TimelineMessage:
+    """Return a chunk as it is sent now."""
     at_ms = clock.now().wall_ms
     synchronised = clock.is_synchronised()
     span = (chunk.first, chunk.last)

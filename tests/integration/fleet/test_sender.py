@@ -34,7 +34,7 @@ class Listener:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="listener")
         self._client.on_connect = lambda client, *_: client.subscribe("affect-edge/+/timeline", 1)
         self._client.on_message = lambda _c, _d, message: self.messages.append(
-            decode(message.payload)
+            decode(bytes(message.payload))
         )
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)

@@ -55,7 +55,7 @@ def test_what_waited_is_due_when_the_missing_one_comes() -> None:
 
 def test_of_a_message_that_repeats_something_only_the_rest_is_new() -> None:
     stream = state(5)
-    changes = [[position, "", "gap", {}] for position in (4, 5, 6, 7)]
+    changes: list[list[Any]] = [[position, "", "gap", {}] for position in (4, 5, 6, 7)]
     arrange_one(stream, [(message(4, 7, *changes), b"a"), (message(6, 7, *changes[2:]), b"b")], [])
     assert [change[0] for change in stream.changes()] == [6, 7]
 
@@ -66,7 +66,7 @@ def test_nothing_more_of_a_closed_stream_is_taken() -> None:
     assert (stream.due, stream.early, stream.used) == ([], [], [(8, 8)])
 
 
-GOOD = [1, "vital", "row", [1, "heart_rate", "strap", 70.5, "", None, None, None]]
+GOOD: list[Any] = [1, "vital", "row", [1, "heart_rate", "strap", 70.5, "", None, None, None]]
 
 
 @pytest.mark.parametrize(
