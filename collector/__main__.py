@@ -10,37 +10,14 @@ from pathlib import Path
 
 import click
 
+from edge_agent.cli.fleet.options import collect_options
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.mqtt.broker import Broker, read_password
 from edge_agent.mqtt.connecting.encryption import encryption
 
 
 @click.command()
-@click.option(
-    "--database",
-    required=True,
-    help="Where PostgreSQL is, such as postgresql://collector@db.example/fleet; the password is "
-    "best in a pgpass file.",
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Broker.")
-@click.option("--port", default=1883, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--username", help="Account at the broker.")
-@click.option(
-    "--password-file",
-    type=click.Path(path_type=Path),
-    help="File whose first line is the password of the account.",
-)
-@click.option("--tls", is_flag=True, help="Encrypt, and check the broker's certificate.")
-@click.option(
-    "--ca-file",
-    type=click.Path(path_type=Path),
-    help="Certificate authority of the broker (PEM); left out: the system's.",
-)
-@click.option("--root", default="affect-edge", show_default=True, help="First part of the topics.")
-@click.option(
-    "--name",
-    help="Of this collector at the broker, another one for each; left out: made of the host name.",
-)
+@collect_options
 def collect(
     database: str,
     host: str,

@@ -7,12 +7,18 @@ import sys
 
 import click
 
+from edge_agent.cli.fleet.options import collect_options
 
-@click.command(
-    context_settings={"ignore_unknown_options": True, "help_option_names": []},
-    add_help_option=False,
-)
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
-def collect(words: tuple[str, ...]) -> None:
-    """Take the timelines of many appliances from a broker into PostgreSQL."""
+
+@click.command(context_settings={"auto_envvar_prefix": "AFFECT_EDGE_COLLECT"})
+@collect_options
+def collect(**options: object) -> None:
+    """Take the timelines of many appliances from a broker into PostgreSQL, until stopped."""
+    words = []
+    for name, value in options.items():
+        word = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(word)
+        elif value not in (None, False):
+            words += [word, str(value)]
     os.execv(sys.executable, [sys.executable, "-m", "collector", *words])

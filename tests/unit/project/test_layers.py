@@ -49,6 +49,7 @@ DASHBOARD_MAY = (
     "edge_agent.runtime.vision_options",
 )
 COLLECTOR_MAY = (
+    "edge_agent.cli.fleet.options",
     "edge_agent.core",
     "edge_agent.fleet.message",
     "edge_agent.fleet.tables",
