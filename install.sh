@@ -130,7 +130,7 @@ version_here() {
 fingerprint_here() {
   (
     cd "$here"
-    find install.sh pyproject.toml VERSION README.md edge_agent dashboard training config systemd requirements wheels -type f \
+    find install.sh pyproject.toml VERSION README.md edge_agent collector dashboard training config systemd requirements wheels -type f \
       ! -name '*.pyc' -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0 sha256sum
     python3 -V 2>&1
     ls -d /usr/lib/python3/dist-packages/picamera2 2>/dev/null || true

@@ -14,13 +14,13 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PRODUCTS = ("edge_agent", "dashboard", "training")
+PRODUCTS = ("edge_agent", "dashboard", "training", "collector")
 FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "edge_agent": (
         frozenset({"core"}),
         frozenset({"config"}),
         frozenset({"camera", "vision", "vitals", "mqtt", "store"}),
-        frozenset({"alerts"}),
+        frozenset({"alerts", "fleet"}),
         frozenset({"runtime"}),
         frozenset({"reading"}),
         frozenset({"appliance"}),
@@ -43,6 +43,14 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"analysis"}),
         frozenset({"web"}),
         frozenset({"commands"}),
+        frozenset({"__main__"}),
+    ),
+    "collector": (
+        frozenset({"errors", "transport"}),
+        frozenset({"database", "mqtt"}),
+        frozenset({"checked_values", "streams"}),
+        frozenset({"intake"}),
+        frozenset({"worker"}),
         frozenset({"__main__"}),
     ),
     "training": (

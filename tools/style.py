@@ -24,7 +24,7 @@ RULES = ROOT / "tools" / "style.toml"
 COLUMNS = 100
 PARAMETERS = 6
 LINES = 400
-PRODUCTS = ("edge_agent", "dashboard", "training")
+PRODUCTS = ("edge_agent", "dashboard", "training", "collector")
 
 
 @dataclass(frozen=True, slots=True)

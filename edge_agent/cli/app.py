@@ -22,6 +22,7 @@ from edge_agent.cli.bench import bench
 from edge_agent.cli.config import config_group
 from edge_agent.cli.doctor import doctor, health
 from edge_agent.cli.export import export
+from edge_agent.cli.fleet.collect import collect
 from edge_agent.cli.lsl import lsl
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 from edge_agent.cli.pictures import classify
@@ -172,6 +173,7 @@ for _command in (
     analyse_video,
     bench,
     classify,
+    collect,
     config_group,
     doctor,
     export,

@@ -20,6 +20,7 @@ from edge_agent.config.capture import CaptureSettings
 from edge_agent.config.dashboard import DashboardSettings
 from edge_agent.config.data import DataSettings
 from edge_agent.config.device import DeviceSettings
+from edge_agent.config.fleet.section import FleetSettings
 from edge_agent.config.laboratory.control import ControlSettings
 from edge_agent.config.laboratory.lsl import LslSettings
 from edge_agent.config.mqtt import MqttSettings
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     control: ControlSettings = ControlSettings()
     dashboard: DashboardSettings = DashboardSettings()
     alerts: AlertSettings = AlertSettings()
+    fleet: FleetSettings = FleetSettings()
 
     @model_validator(mode="after")
     def _only_known_senders(self) -> Settings:
@@ -82,6 +84,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"vitals.bluetooth.devices asks {wanted[0]} for its ECG, which is only streamed: "
                 "set lsl.enabled = true, or leave ecg out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fleet_by_broker(self) -> Settings:
+        if self.fleet.enabled and not self.mqtt.enabled:
+            raise ValueError(
+                "fleet.enabled sends the timeline through the broker of [mqtt]: set "
+                "mqtt.enabled = true, or fleet.enabled = false"
             )
         return self
 

@@ -29,6 +29,7 @@ from edge_agent.mqtt.payloads.incoming import (
 from edge_agent.mqtt.payloads.session import SessionPayload
 from edge_agent.mqtt.payloads.state import StatePayload
 from edge_agent.mqtt.payloads.summary import SummaryPayload
+from edge_agent.mqtt.payloads.timeline import Confirmation, TimelinePayload
 from edge_agent.mqtt.topics import Topics
 
 API_VERSION = "1.0.0"
@@ -201,6 +202,27 @@ COMMANDS = (
 )
 
 
+FLEET = (
+    _channel_of(
+        Topics.TIMELINE,
+        TimelinePayload,
+        qos=1,
+        retain=False,
+        when="Where `fleet.enabled` is set: after each commit, the rows that it changed. The "
+        "payload is no JSON: the map is CBOR, compressed with zlib.",
+    ),
+    _channel_of(
+        Topics.TIMELINE_CONFIRMED,
+        Confirmation,
+        qos=1,
+        retain=True,
+        when="Published by the collector once its database has committed. What is not confirmed "
+        "is sent again.",
+        action="receive",
+    ),
+)
+
+
 _LAB = Device("lab", root="affect-edge", prefix="homeassistant", version="0.1.0")
 DISCOVERY = Channel(
     "home_assistant",
@@ -216,7 +238,7 @@ DISCOVERY = Channel(
 
 def document() -> dict[str, Any]:
     """Return the AsyncAPI document as a JSON value."""
-    channels = (*CHANNELS, INGEST, *COMMANDS, DISCOVERY)
+    channels = (*CHANNELS, INGEST, *COMMANDS, *FLEET, DISCOVERY)
     _, definitions = models_json_schema(
         [(c.payload, "serialization" if c.action == "send" else "validation") for c in channels],
         ref_template="#/components/schemas/{model}",
@@ -284,8 +306,10 @@ def _message(channel: Channel) -> dict[str, Any]:
                 {"type": "array", "items": schema, "minItems": 1, "maxItems": MAX_READINGS},
             ]
         }
+    packed = {"contentType": "application/cbor"} if channel.suffix == Topics.TIMELINE else {}
     return {
         "name": channel.suffix,
+        **packed,
         "summary": (channel.payload.__doc__ or "").splitlines()[0],
         "payload": schema,
         "examples": [{"payload": channel.example}],

@@ -31,6 +31,8 @@ class Topics:
     COMMAND_SESSION = "command/session"
     COMMAND_MARKER = "command/marker"
     COMMAND_REJECTED = "command/rejected"
+    TIMELINE = "timeline"
+    TIMELINE_CONFIRMED = "timeline/confirmed"
 
     RETAINED = frozenset({EMOTION, HEALTH, ALERTS})
     """Those of which the broker keeps the newest message, beside ``status``."""

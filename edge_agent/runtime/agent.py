@@ -37,7 +37,7 @@ from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.health.report import health_monitor
 from edge_agent.runtime.health.watchdog import is_fresh
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
-from edge_agent.runtime.mqtt_setup import configured_alerts, configured_client
+from edge_agent.runtime.mqtt_setup import configured_client, configured_publishers
 from edge_agent.runtime.signals import StopRequest
 from edge_agent.runtime.states.home_state import NOTHING_YET, HomeState, tell_home
 from edge_agent.runtime.states.live_state import live_state
@@ -175,7 +175,7 @@ class Agent:
             live=live,
             client=client,
             carrier=Carrier(self._rescue),
-            alerts=configured_alerts(settings, self._database, live, client),
+            alerts=configured_publishers(settings, self._database, live, client),
             preview=preview,
             streams=configured_streams(settings, self._database),
             control=configured_control(settings, self._study),

@@ -14,7 +14,7 @@ from edge_agent.config import MqttSettings, Settings
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.control.sender_clock import ClockOffset
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import ServerError, StoreError
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.broker import Broker, read_password
 from edge_agent.mqtt.client import MqttClient
@@ -26,9 +26,11 @@ from edge_agent.mqtt.payloads.incoming import RejectedPayload, rejected_payload
 from edge_agent.mqtt.topics import Topics
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.store.alert_log.entries import AlertEntry
+from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import Outbox
+from edge_agent.store.write.replication.changes import has_stream
 from edge_agent.vitals.ingest import VitalIngest
 
 log = logging.getLogger(__name__)
@@ -88,6 +90,45 @@ def configured_alerts(
     worker, workers = agent_workers(alert_options(settings), database, publish)
     live.on_message = worker.take
     return workers
+
+
+def configured_publishers(
+    settings: Settings, database: Path, live: LiveServer, client: MqttClient | None
+) -> list[Worker]:
+    """Return what evaluates alerts, and what sends the timeline, not yet started.
+
+    Args:
+        settings, database, live, client: as ``configured_alerts`` takes them.
+
+    Raises:
+        MqttError: the broker's settings cannot work.
+        ServerError: the timeline is to be sent, and a library is missing.
+    """
+    alerts = configured_alerts(settings, database, live, client)
+    return [*alerts, *_configured_fleet(settings, database)]
+
+
+def _configured_fleet(settings: Settings, database: Path) -> list[Worker]:
+    """Return what sends the timeline; where that is off, nothing of it is imported.
+
+    What an earlier time with it has left in the database is taken away.
+    """
+    if not settings.fleet.enabled:
+        with read_transaction(database) as connection:
+            left = has_stream(connection)
+        if left:
+            from edge_agent.fleet.log import end_stream
+
+            end_stream(database)
+        return []
+    try:
+        from edge_agent.fleet.setup import fleet_sender
+    except ImportError as error:
+        raise ServerError(
+            "[fleet] enabled: the library cbor2 is not installed. In a checkout: "
+            ".venv/bin/pip install -e '.[fleet]'. Or set enabled = false."
+        ) from error
+    return [fleet_sender(settings, database, configured_broker(settings.mqtt))]
 
 
 def _publish_alerts(client: MqttClient, alerts: Iterable[AlertEntry]) -> None:

@@ -23,6 +23,7 @@ from tests.support.broker import free_port
 COMMANDS = documented_commands()
 FACES_MODULES = "needs YuNet's file and archives of photographs, which are not part of the project"
 NOT_RUN = {
+    "affect-edge collect": "needs a broker and PostgreSQL; tests/integration/fleet starts both",
     "git -c gpg.format=ssh": "signs a tag of this repository; tests/unit/appliance signs its own",
     "openapi-python-client generate": "tests/integration/api generates a client and calls it",
     "git clone ": "the address of the repository stands in no file; needs a network",

@@ -33,6 +33,8 @@ CLOSED = {
     "IMG_NAME=affect-edge": "a file of pi-gen, a program that is not here",
     "Dashboard: http://127.0.0.1:8080/": "what the demonstration prints; test_demo reads it",
     "Strap 9, A0:9E:1A:00:00:01": "what a scan prints; needs a radio",
+    "appliance ─► log of changes": "a drawing",
+    "pattern write affect-edge/%u/timeline": "mosquitto's access file",
     "user affect-edge": "mosquitto's access file; the tests of the broker use the like",
     "topic write homeassistant/": "mosquitto's access file, too",
     "rule_files: [affect-edge.rules.yml]": "of Prometheus; test_monitoring reads its rules",

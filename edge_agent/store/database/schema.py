@@ -38,7 +38,7 @@ _LOG_BYTES = 4_096_000  # the write-ahead log is moved into the file when it has
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema, whose statements run in one transaction with the record of it."""
+    """One step of the schema; its statements run in one transaction with the record of it."""
 
     name: str
     statements: tuple[str, ...]
@@ -79,6 +79,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("the parts of what alerts say", tables.ALERT_PARTS),
     Migration("scopes, roles and ends of tokens", tables.TOKEN_SCOPES),
     Migration("second factors of accounts", tables.SECOND_FACTOR),
+    Migration("changes for a fleet", tables.FLEET),
 )
 
 
@@ -202,7 +203,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
                 copy_database(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
             else:
                 connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-                # before the first table: the register of pages with which the file can shrink later
+                # before the first table: with it the file can shrink later
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             # Readers go on while the recorder writes; the mode stays in the file.
             connection.execute("PRAGMA journal_mode=WAL")

@@ -353,3 +353,20 @@ ALERTS = (
 )
 # The parts of what is so, for the language of who reads it; rows of before keep their sentence.
 ALERT_PARTS = ("ALTER TABLE alert ADD COLUMN parts TEXT",)
+# What a fleet is still to be told of; empty where there is none. Triggers write it, made on demand.
+FLEET = (
+    """CREATE TABLE fleet_state (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        epoch TEXT NOT NULL,
+        stream TEXT NOT NULL,
+        confirmed INTEGER NOT NULL DEFAULT 0,
+        quiet INTEGER NOT NULL DEFAULT 0
+    ) STRICT""",
+    """CREATE TABLE fleet_change (
+        seq INTEGER PRIMARY KEY,
+        what INTEGER NOT NULL,
+        a INTEGER,
+        b INTEGER,
+        more TEXT
+    ) STRICT""",
+)

@@ -236,8 +236,11 @@ class People:
             values = checked_attribute(name, needed(row.cells, "value"))
         except StudyError as error:
             raise CellError("name", name, f"cannot be taken: {error}") from error
-        sql = "INSERT OR REPLACE INTO participant_attribute (participant, name, value) VALUES "
-        self._staged.execute(f"{sql} (?, ?, ?)", (person.id, *values))
+        self._staged.execute(
+            "INSERT INTO participant_attribute (participant, name, value) VALUES (?, ?, ?) "
+            "ON CONFLICT (participant, name) DO UPDATE SET value = excluded.value",
+            (person.id, *values),
+        )
 
     def _note_attributes(self) -> None:
         count = self._report.counts.get("participant_attribute")

@@ -14,6 +14,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.store.database.schema import transaction
 from edge_agent.store.upkeep.verification import ROWS_DELETED
 from edge_agent.store.write.audit.chain import AuditLine, amend_newest, append
+from edge_agent.store.write.replication.changes import unlogged_deletions
 
 _PORTION_ROWS = 5_000  # a portion a transaction, so that the recorder never waits for long
 _KEYS = {"expression": "id", "unfit": "id", "vital": "at, kind, source"}
@@ -66,7 +67,10 @@ class Deletions:
         )
         while True:
             with transaction(self._connection):
-                portion = self._connection.execute(statement, (start, end, _PORTION_ROWS)).rowcount
+                with unlogged_deletions(self._connection):
+                    portion = self._connection.execute(
+                        statement, (start, end, _PORTION_ROWS)
+                    ).rowcount
                 if portion:
                     self._rows[table] += portion
                     self._write_down(table, portion, end)

@@ -19,6 +19,7 @@ from edge_agent.core.texts import N_, Message
 from edge_agent.store.upkeep.rollups_anew import folded_days, make_anew, pruned_minutes
 from edge_agent.store.write.audit.chain import sealed_anew
 from edge_agent.store.write.outbox_losses import ERASED, delete_and_note, is_damaged
+from edge_agent.store.write.replication.changes import log_erasure, unlogged_deletions
 from edge_agent.store.write.tombstones import Span, add_tombstones
 
 _OF_SESSIONS = ("marker", "self_report", "protocol_run", "alert")
@@ -77,15 +78,17 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
         if text
     )
     deleted: Counter[str] = Counter(session=len(sessions))
-    deleted.update(_delete_study(connection, participant))
     minutes = removed = days = 0
-    for span in spans:
-        days = days + folded_days(connection, span)
-        pruned = pruned_minutes(connection, span)
-        deleted.update(_delete_timeline(connection, span))
-        touched, gone = make_anew(connection, span, pruned)
-        minutes = minutes + touched
-        removed = removed + gone
+    with unlogged_deletions(connection):
+        deleted.update(_delete_study(connection, participant))
+        for span in spans:
+            days = days + folded_days(connection, span)
+            pruned = pruned_minutes(connection, span)
+            deleted.update(_delete_timeline(connection, span))
+            touched, gone = make_anew(connection, span, pruned)
+            minutes = minutes + touched
+            removed = removed + gone
+    log_erasure(connection, participant, spans)
     deleted["outbox"] += _delete_messages(connection, real, spans)
     refused = _delete_set_aside(connection, real, spans)
     if refused:

@@ -48,6 +48,17 @@ DASHBOARD_MAY = (
     "edge_agent.runtime.systemd",
     "edge_agent.runtime.vision_options",
 )
+COLLECTOR_MAY = (
+    "edge_agent.cli.fleet.options",
+    "edge_agent.core",
+    "edge_agent.fleet.message",
+    "edge_agent.fleet.tables",
+    "edge_agent.mqtt.broker",
+    "edge_agent.mqtt.connecting.encryption",
+    "edge_agent.mqtt.payloads.timeline",
+    "edge_agent.mqtt.topics",
+    "edge_agent.store.database.tables",
+)
 TRAINING_MAY = ("edge_agent.appliance.processor", "edge_agent.core", "edge_agent.vision")
 HEAVY = {
     "picamera2",
@@ -70,6 +81,8 @@ HEAVY |= {
     "matplotlib",
     "segno",
     "zxcvbn",
+    "cbor2",
+    "psycopg",
 }
 
 
@@ -100,7 +113,12 @@ def test_the_hardware_rooms_take_values_and_not_the_settings() -> None:
 
 @pytest.mark.parametrize(
     ("product", "may"),
-    [("edge_agent", ()), ("dashboard", DASHBOARD_MAY), ("training", TRAINING_MAY)],
+    [
+        ("edge_agent", ()),
+        ("dashboard", DASHBOARD_MAY),
+        ("training", TRAINING_MAY),
+        ("collector", COLLECTOR_MAY),
+    ],
 )
 def test_products_know_of_each_other_only_what_is_listed(
     product: str, may: tuple[str, ...]

@@ -1,0 +1,120 @@
+"""Writing rows of many streams at once: binary COPY into a table beside, then into its place."""
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import Any
+
+import psycopg
+
+from collector.database.rollups import Place
+from collector.database.tables import SCHEMA, column_type, key_of
+from edge_agent.fleet.tables import BY_NAME, TIMELINE, SentTable
+
+Key = tuple[Any, ...]
+_KEYS = {table.name: key_of(table) for table in TIMELINE}
+_KEY_POSITIONS = {
+    table.name: [table.columns.index(column) for column in key_of(table)] for table in TIMELINE
+}
+_ROLLED_UP = frozenset({"expression", "vital"})
+
+
+def prepare(connection: psycopg.Connection) -> None:
+    """Make what a connection needs once: tables beside those of the timeline."""
+    for table in TIMELINE:
+        connection.execute(
+            f"CREATE TEMP TABLE IF NOT EXISTS new_{table.name} "
+            f"(LIKE {SCHEMA}.{table.name}) ON COMMIT DELETE ROWS".encode()
+        )
+
+
+class RowWriter:
+    """Gathers changes of rows; of one row only the newest counts.
+
+    Args:
+        connection: in a transaction of the caller.
+    """
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+        self._rows: dict[str, dict[Key, list[Any] | None]] = defaultdict(dict)
+        self.touched: set[Place] = set()
+        """Streams and times at which rows of a rollup came or went."""
+
+    def add(self, stream: int, table: str, what: str, values: list[Any]) -> None:
+        """Note that a row is there, or that it is gone."""
+        if table not in _KEYS:
+            key: Key = (stream, values[0])
+        elif what == "row":
+            key = (stream, *(values[position] for position in _KEY_POSITIONS[table]))
+        elif len(BY_NAME[table].key) == 1:
+            key = (stream, values[1], values[0])  # id and time came
+        else:
+            key = (stream, *values)
+        self._rows[table][key] = values if what == "row" else None
+
+    def flush(self) -> None:
+        """Write everything that was gathered."""
+        for name, rows in self._rows.items():
+            table = BY_NAME[name]
+            if name in _KEYS:
+                self._write_timeline(table, rows)
+            else:
+                self._write_study(name, rows)
+        self._rows.clear()
+
+    def _write_timeline(self, table: SentTable, rows: dict[Key, list[Any] | None]) -> None:
+        if table.name in _ROLLED_UP:
+            self.touched.update((key[0], key[1]) for key in rows)
+        key = _KEYS[table.name]
+        gone = [key for key, values in rows.items() if values is None]
+        if gone:
+            condition = " AND ".join(f"{column} = %s" for column in ("stream", *key))
+            self._connection.cursor().executemany(
+                f"DELETE FROM {SCHEMA}.{table.name} WHERE {condition}".encode(), gone
+            )
+        new = [(key[0], *values) for key, values in rows.items() if values is not None]
+        if not new:
+            return
+        beside = f"new_{table.name}"
+        self._connection.execute(f"DELETE FROM {beside}".encode())
+        types = ["int8", *(column_type(column) for column in table.columns)]
+        columns = ", ".join(("stream", *table.columns))
+        with self._connection.cursor().copy(
+            f"COPY {beside} ({columns}) FROM STDIN (FORMAT BINARY)".encode()
+        ) as copy:
+            copy.set_types(types)
+            for values in new:
+                copy.write_row(values)
+        changed = [column for column in table.columns if column not in key]
+        sets = ", ".join(f"{column} = excluded.{column}" for column in changed)
+        self._connection.execute(
+            f"INSERT INTO {SCHEMA}.{table.name} AS old ({columns}) SELECT {columns} FROM {beside} "
+            f"ON CONFLICT ({', '.join(('stream', *key))}) DO UPDATE SET {sets} WHERE "
+            f"({', '.join(f'old.{column}' for column in changed)}) IS DISTINCT FROM "
+            f"({', '.join(f'excluded.{column}' for column in changed)})".encode()
+        )
+
+    def _write_study(self, kind: str, rows: dict[Key, list[Any] | None]) -> None:
+        columns = BY_NAME[kind].columns[1:]
+        cursor = self._connection.cursor()
+        gone = [(stream, kind, id_) for (stream, id_), values in rows.items() if values is None]
+        if gone:
+            cursor.executemany(
+                f"DELETE FROM {SCHEMA}.study_row WHERE stream = %s AND kind = %s AND id = %s", gone
+            )
+        new = [
+            (stream, kind, id_, json.dumps(dict(zip(columns, values[1:], strict=True))))
+            for (stream, id_), values in rows.items()
+            if values is not None
+        ]
+        if new:
+            cursor.executemany(
+                f"INSERT INTO {SCHEMA}.study_row (stream, kind, id, fields) VALUES "
+                "(%s, %s, %s, %s::jsonb) ON CONFLICT (stream, kind, id) "
+                "DO UPDATE SET fields = excluded.fields",
+                new,
+            )

@@ -1,0 +1,162 @@
+"""The tables in PostgreSQL, as SQL. ``docs/fleet.md`` says what each is for.
+
+Times are UTC epoch milliseconds, as on the devices. A row belongs to a stream: a device, and the
+epoch of its database. The columns are those that ``edge_agent.fleet.tables`` sends.
+"""
+
+# ruff: noqa: S608 - only our own names are put into SQL text
+
+from __future__ import annotations
+
+from edge_agent.fleet.tables import EXPRESSION, GAP, REJECTED, STUDY, TIMELINE, VITAL, SentTable
+from edge_agent.store.database.tables import ADDED, NAMES, SMOOTHED
+
+SCHEMA = "fleet"
+_TEXT = frozenset({"emotion", "reason", "kind", "source", "flags", "device_time"})
+_REAL = frozenset({"face_size", "quality", "value"})
+_NULLABLE = frozenset({"boot_ms", "boot", "emotion", "device_time", "started_boot"})
+_SMALL = frozenset({*NAMES, *SMOOTHED, "is_primary", "simulated"})
+RESOLUTIONS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+VITAL_SUMS = ("n", "total", "least", "most", "flagged", "simulated")
+PARTITIONED = {
+    "expression": "at",
+    "unfit": "at",
+    "vital": "at",
+    "gap": "started",
+    "expression_minute": "at",
+    "vital_minute": "at",
+}
+"""Tables that are partitioned by month, and the column that says which month."""
+
+
+def column_type(column: str) -> str:
+    """Return the type in PostgreSQL of a column of the timeline."""
+    if column in _TEXT:
+        return "text"
+    if column in _REAL:
+        return "float8"
+    return "int2" if column in _SMALL else "int8"
+
+
+def is_nullable(column: str) -> bool:
+    """Tell whether a column of the timeline may be empty."""
+    return column in _NULLABLE
+
+
+def key_of(table: SentTable) -> tuple[str, ...]:
+    """Return the columns that name a row of the timeline within its stream."""
+    assert table.time is not None
+    return table.key if table.time in table.key else (table.time, *table.key)
+
+
+def _timeline(table: SentTable) -> str:
+    columns = ", ".join(
+        f"{column} {column_type(column)}{'' if is_nullable(column) else ' NOT NULL'}"
+        for column in table.columns
+    )
+    return (
+        f"CREATE TABLE {SCHEMA}.{table.name} (stream int8 NOT NULL, {columns}, "
+        f"PRIMARY KEY (stream, {', '.join(key_of(table))})) PARTITION BY RANGE ({table.time})"
+    )
+
+
+def _partition(name: str, column: str) -> str:
+    return f" PARTITION BY RANGE ({column})" if name in PARTITIONED else ""
+
+
+def _expressions_by(resolution: str) -> str:
+    name = f"expression_{resolution}"
+    columns = ", ".join(f"{column} int8 NOT NULL" for column in ADDED)
+    return (
+        f"CREATE TABLE {SCHEMA}.{name} (stream int8 NOT NULL, at int8 NOT NULL, {columns}, "
+        f"PRIMARY KEY (stream, at)){_partition(name, 'at')}"
+    )
+
+
+def _vitals_by(resolution: str) -> str:
+    name = f"vital_{resolution}"
+    return (
+        f"CREATE TABLE {SCHEMA}.{name} (stream int8 NOT NULL, kind text NOT NULL, at int8 NOT NULL,"
+        " n int8 NOT NULL, total float8 NOT NULL, least float8, most float8, flagged int8 NOT NULL,"
+        f" simulated int8 NOT NULL, PRIMARY KEY (stream, at, kind)){_partition(name, 'at')}"
+    )
+
+
+def _study_view(table: SentTable) -> str:
+    columns = ", ".join(f"fields->>'{column}' AS {column}" for column in table.columns[1:])
+    return (
+        f"CREATE VIEW {SCHEMA}.{table.name} AS SELECT stream, id, {columns} "
+        f"FROM {SCHEMA}.study_row WHERE kind = '{table.name}'"
+    )
+
+
+_STREAMS = (
+    f"""CREATE TABLE {SCHEMA}.stream (
+        id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        device text NOT NULL,
+        epoch text NOT NULL,
+        applied int8 NOT NULL DEFAULT 0,
+        copied boolean NOT NULL DEFAULT false,
+        closed boolean NOT NULL DEFAULT false,
+        absent int8 NOT NULL DEFAULT 0,
+        clock_ahead_ms int8,
+        synchronised boolean,
+        heard timestamptz NOT NULL DEFAULT now(),
+        UNIQUE (device, epoch)
+    )""",
+    f"""CREATE TABLE {SCHEMA}.waiting (
+        stream int8 NOT NULL REFERENCES {SCHEMA}.stream(id),
+        first int8 NOT NULL,
+        last int8 NOT NULL,
+        payload bytea NOT NULL,
+        heard timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (stream, first, last)
+    )""",
+    f"""CREATE TABLE {SCHEMA}.lost (
+        stream int8 NOT NULL REFERENCES {SCHEMA}.stream(id),
+        first int8 NOT NULL,
+        last int8 NOT NULL,
+        reason text NOT NULL,
+        noted timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (stream, first)
+    )""",
+    f"""CREATE TABLE {SCHEMA}.erasure (
+        stream int8 NOT NULL REFERENCES {SCHEMA}.stream(id),
+        position int8 NOT NULL,
+        rows int8 NOT NULL,
+        done timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (stream, position)
+    )""",
+    f"""CREATE TABLE {SCHEMA}.dead_letter (
+        digest bytea PRIMARY KEY,
+        device text NOT NULL,
+        reason text NOT NULL,
+        payload bytea NOT NULL,
+        times int8 NOT NULL DEFAULT 1,
+        first_seen timestamptz NOT NULL DEFAULT now(),
+        last_seen timestamptz NOT NULL DEFAULT now()
+    )""",
+)
+_STUDY = (
+    f"""CREATE TABLE {SCHEMA}.study_row (
+        stream int8 NOT NULL REFERENCES {SCHEMA}.stream(id),
+        kind text NOT NULL,
+        id int8 NOT NULL,
+        fields jsonb NOT NULL,
+        PRIMARY KEY (stream, kind, id)
+    )""",
+    *(_study_view(table) for table in STUDY),
+)
+FIRST = (
+    *_STREAMS,
+    *_STUDY,
+    *(_timeline(table) for table in TIMELINE),
+    *(_expressions_by(resolution) for resolution in RESOLUTIONS),
+    *(_vitals_by(resolution) for resolution in RESOLUTIONS),
+    # times that no month is made for: a clock that was never set, or a lie
+    *(
+        f"CREATE TABLE {SCHEMA}.{name}_elsewhen PARTITION OF {SCHEMA}.{name} DEFAULT"
+        for name in PARTITIONED
+    ),
+)
+assert {EXPRESSION, REJECTED, VITAL, GAP} == set(TIMELINE)

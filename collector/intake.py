@@ -1,0 +1,256 @@
+"""Takes messages into the database: one transaction for many, and each counts once."""
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import Any
+
+import psycopg
+
+from collector.checked_values import check_values
+from collector.database import rollups, rows
+from collector.database.erasing import erase, replace_older
+from collector.database.partitions import Partitions
+from collector.database.rollups import roll_up
+from collector.database.rows import RowWriter
+from collector.database.tables import SCHEMA
+from collector.streams import StreamState, arrange, locked_streams, store
+from collector.transport import Delivery
+from edge_agent.fleet.message import MessageError, TimelineMessage, decode, encode
+from edge_agent.fleet.tables import BY_NAME
+from edge_agent.mqtt.payloads.timeline import Confirmation, Erased
+
+log = logging.getLogger(__name__)
+
+_ERASURES_TOLD = 20
+_SMALLEST_KEPT = 1_000_000
+"""Bytes of a refused message that are kept at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a device may be told after the commit."""
+
+    device: str
+    confirmation: Confirmation
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    delivery: Delivery
+    reason: str
+
+
+class Intake:
+    """Takes messages over one connection to PostgreSQL.
+
+    Args:
+        connection: in autocommit mode, to a database of the present schema.
+    """
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+        self._partitions = Partitions()
+        # every question here names its rows by their keys; a plan that reads whole tables, made
+        # for lists that are thought to be long, would take minutes in a large database
+        for setting in ("jit", "enable_hashjoin", "enable_mergejoin", "enable_seqscan"):
+            connection.execute(f"SET {setting} = off".encode())
+        rollups.prepare(connection)
+        rows.prepare(connection)
+
+    def take(self, deliveries: Sequence[Delivery]) -> list[Told]:
+        """Write messages, all in one transaction, and return what is committed then.
+
+        Messages that were taken before change nothing. Those that come too early wait in the
+        database. Those that cannot be read are kept as dead letters, with the reason; a stream
+        goes on after them, and its ``lost`` says what is missing.
+
+        Raises:
+            psycopg.Error: nothing was written.
+        """
+        messages: list[tuple[TimelineMessage, bytes]] = []
+        refused: list[_Refused] = []
+        for delivery in deliveries:
+            message = _read(delivery, refused)
+            if message is not None:
+                messages.append((message, delivery.payload))
+        for number, (message, payload) in enumerate(messages):
+            try:
+                check_values(message)
+            except MessageError as error:
+                refused.append(_Refused(Delivery(message.device, payload, 0), str(error)))
+                instead = _nothing(message)
+                messages[number] = instead, encode(instead)
+        names = {(message.device, message.epoch) for message, _ in messages}
+        self._partitions.prepare(self._connection, _times(message for message, _ in messages))
+        with self._connection.transaction():
+            self._keep(refused)
+            if not names:
+                return []
+            states = locked_streams(self._connection, names)
+            arrange(self._connection, states, messages)
+            self._apply(sorted(states.values(), key=attrgetter("id")))
+            store(self._connection, states.values())
+            return self._told(states.values())
+
+    def refuse(self, delivery: Delivery, reason: str) -> list[Told]:
+        """Keep a message that the database does not take, and let its stream go on after it."""
+        refused = [_Refused(delivery, reason)]
+        with self._connection.transaction():
+            self._keep(refused)
+        message = _read(delivery, refused)
+        if message is None:
+            return []
+        instead = encode(_nothing(message))
+        return self.take([replace(delivery, payload=instead)])
+
+    def _keep(self, refused: Iterable[_Refused]) -> None:
+        for each in refused:
+            log.warning("a message of %s %s", each.delivery.device or "nobody", each.reason)
+            payload = each.delivery.payload
+            self._connection.execute(
+                f"INSERT INTO {SCHEMA}.dead_letter (digest, device, reason, payload) "
+                "VALUES (%s, %s, %s, %s) ON CONFLICT (digest) DO UPDATE SET "
+                "times = dead_letter.times + 1, last_seen = now()",
+                (
+                    hashlib.sha256(payload).digest(),
+                    each.delivery.device.replace("\0", ""),
+                    each.reason.replace("\0", ""),
+                    payload[:_SMALLEST_KEPT],
+                ),
+            )
+
+    def _apply(self, states: list[StreamState]) -> None:
+        """Apply what is due: the rows of all streams together, up to something special of one."""
+        writer = RowWriter(self._connection)
+        for state in states:
+            for position, table, what, values in state.changes():
+                if table:
+                    writer.add(state.id, table, what, values)
+                else:
+                    writer.flush()
+                    self._special(writer, state, position, what, values)
+        writer.flush()
+        roll_up(self._connection, writer.touched)
+
+    def _special(
+        self,
+        writer: RowWriter,
+        state: StreamState,
+        position: int,
+        what: str,
+        values: dict[str, Any],
+    ) -> None:
+        match what:
+            case "begin":
+                self._close_older(state, values.get("follows"))
+            case "gap":
+                self._note_lost(state, max(values["first"], 1), position, values.get("reason"))
+            case "erase":
+                deleted, touched = erase(
+                    self._connection,
+                    state.device,
+                    values["epoch"],
+                    values["participant"],
+                    [(start, end) for start, end in values["spans"]],
+                )
+                writer.touched |= touched
+                self._connection.execute(
+                    f"INSERT INTO {SCHEMA}.erasure (stream, position, rows) VALUES (%s, %s, %s) "
+                    "ON CONFLICT DO NOTHING",
+                    (state.id, position, deleted),
+                )
+            case "copied":
+                writer.touched |= self._copied(state, values)
+
+    def _close_older(self, state: StreamState, follows: str | None) -> None:
+        """A device has begun a new stream: what still comes of older ones is not taken."""
+        if follows is not None:
+            self._connection.execute(
+                f"INSERT INTO {SCHEMA}.stream (device, epoch) VALUES (%s, %s) "
+                "ON CONFLICT DO NOTHING",
+                (state.device, follows),
+            )
+        older = (state.device, state.id)
+        self._connection.execute(
+            f"DELETE FROM {SCHEMA}.waiting WHERE stream IN (SELECT id FROM {SCHEMA}.stream "
+            "WHERE device = %s AND id <> %s)",
+            older,
+        )
+        self._connection.execute(
+            f"UPDATE {SCHEMA}.stream SET closed = true WHERE device = %s AND id <> %s", older
+        )
+
+    def _note_lost(self, state: StreamState, first: int, last: int, reason: str | None) -> None:
+        self._connection.execute(
+            f"INSERT INTO {SCHEMA}.lost (stream, first, last, reason) VALUES (%s, %s, %s, %s) "
+            "ON CONFLICT (stream, first) DO UPDATE SET last = greatest(lost.last, excluded.last)",
+            (state.id, first, last, reason or "backlog_full"),
+        )
+
+    def _copied(self, state: StreamState, values: dict[str, Any]) -> set[rollups.Place]:
+        """All that a database held at the start of its stream is here."""
+        self._connection.execute(
+            f"UPDATE {SCHEMA}.stream SET copied = true WHERE id = %s", (state.id,)
+        )
+        lost = self._connection.execute(
+            f"SELECT 1 FROM {SCHEMA}.lost WHERE stream = %s", (state.id,)
+        ).fetchone()
+        start, end = values.get("from"), values.get("to")
+        if lost is not None or start is None or end is None:
+            return set()  # a copy with holes is no reason to delete what older streams have
+        return replace_older(self._connection, state.device, state.id, start, end)
+
+    def _told(self, states: Iterable[StreamState]) -> list[Told]:
+        told = []
+        for state in states:
+            erased = self._connection.execute(
+                f"SELECT position, rows FROM {SCHEMA}.erasure WHERE stream = %s "
+                "ORDER BY position DESC LIMIT %s",
+                (state.id, _ERASURES_TOLD),
+            ).fetchall()
+            confirmation = Confirmation(
+                schema=1,
+                epoch=state.epoch,
+                position=state.goes_to,
+                closed=state.closed,
+                erased=tuple(Erased(position=row[0], rows=row[1]) for row in erased),
+            )
+            told.append(Told(state.device, confirmation))
+        return told
+
+
+def _read(delivery: Delivery, refused: list[_Refused]) -> TimelineMessage | None:
+    """Return what a delivery says; note why not."""
+    try:
+        message = decode(delivery.payload)
+        if delivery.device and message.device != delivery.device:
+            raise MessageError(f"says that it is of {message.device!r}")
+    except MessageError as error:
+        refused.append(_Refused(delivery, str(error)))
+        return None
+    return message
+
+
+def _nothing(message: TimelineMessage) -> TimelineMessage:
+    """Return what stands in the place of a message whose values no table takes."""
+    gap = [message.last, "", "gap", {"first": message.first, "reason": "refused"}]
+    return replace(message, changes=(gap,))
+
+
+def _times(messages: Iterable[TimelineMessage]) -> set[int]:
+    """Return times of rows, one of each day: months are made of them."""
+    day = 86_400_000
+    times: set[int] = set()
+    for message in messages:
+        for _, name, what, values in message.changes:
+            table = BY_NAME.get(name)
+            if table is not None and table.time is not None and what == "row":
+                times.add(values[table.columns.index(table.time)] // day * day)
+    return times

@@ -1,0 +1,198 @@
+"""MQTT 5 with shared subscriptions: mosquitto 2, EMQX, HiveMQ and others."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from collector.errors import TransportError
+from collector.transport import Delivery
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.topics import Topics
+
+CONNECT_S = 10.0
+SESSION_S = 3600
+"""How long the broker keeps messages for a collector that is away."""
+_GROUP = "collectors"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSubscription:
+    """What a collector asks a broker for.
+
+    Attributes:
+        broker: where it is.
+        root: first part of the topics.
+        name: of this collector, one for each; the broker knows it again by it.
+        most_underway: messages that the broker may deliver before the first is acknowledged: the
+            most that this collector ever holds.
+    """
+
+    broker: Broker
+    root: str
+    name: str
+    most_underway: int = 1000
+
+
+class MqttTransport:
+    """A shared subscription; messages are acknowledged one by one, after they are committed.
+
+    Args:
+        options: what to subscribe to.
+        context: for TLS; ``None`` without.
+    """
+
+    def __init__(self, options: SharedSubscription, context: ssl.SSLContext | None = None) -> None:
+        self._options = options
+        self._context = context
+        self._client: paho.Client | None = None
+        self._received: deque[Delivery] = deque()
+        self._connack: ReasonCode | None = None
+        self._granted: ReasonCode | None = None
+        self._generation = 0
+
+    def open(self) -> None:
+        """Connect, log in and subscribe.
+
+        Raises:
+            TransportError: the broker is not reachable, or refuses.
+        """
+        self.close()
+        broker = self._options.broker
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._options.name,
+            protocol=MQTTProtocolVersion.MQTTv5,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        if broker.username is not None:
+            client.username_pw_set(broker.username, broker.password)
+        if self._context is not None:
+            client.tls_set_context(self._context)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.max_queued_messages_set(0)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = SESSION_S
+        properties.ReceiveMaximum = self._options.most_underway
+        self._connack = self._granted = None
+        self._received.clear()  # unacknowledged: they come again
+        self._generation += 1
+        try:
+            client.connect(
+                broker.host, broker.port, broker.keepalive, clean_start=False, properties=properties
+            )
+        except (OSError, UnicodeError) as error:
+            raise TransportError(f"{broker.where}: cannot be reached ({error})") from error
+        self._client = client
+        self._wait_for(lambda: self._connack, "did not answer")
+        topic = f"$share/{_GROUP}/{Topics(self._options.root, '+').full(Topics.TIMELINE)}"
+        client.subscribe(topic, options=SubscribeOptions(qos=1))
+        self._wait_for(lambda: self._granted, f"did not answer to the subscription {topic}")
+
+    def receive(self, most: int, timeout_s: float) -> list[Delivery]:
+        """Return what has come, at most ``most``; wait ``timeout_s`` for the first."""
+        end = time.monotonic() + timeout_s
+        self._pump(0)
+        while not self._received and time.monotonic() < end:
+            self._pump(max(0.0, end - time.monotonic()))
+        count = min(most, len(self._received))
+        return [self._received.popleft() for _ in range(count)]
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """Acknowledge what came over this connection."""
+        client = self._opened()
+        for delivery in deliveries:
+            generation, mid = divmod(delivery.tag, 65_536)
+            if generation == self._generation:
+                client.ack(mid, 1)
+        self._pump(0)
+
+    def confirm(self, device: str, payload: bytes) -> None:
+        """Publish a confirmation, retained at QoS 1."""
+        topic = Topics(self._options.root, device).full(Topics.TIMELINE_CONFIRMED)
+        self._opened().publish(topic, payload, qos=1, retain=True)
+        self._pump(0)
+
+    def close(self) -> None:
+        """Leave; the broker keeps what is not acknowledged for an hour."""
+        if self._client is not None:
+            self._client.disconnect()
+            sock = self._client.socket()
+            if sock is not None:
+                sock.close()
+            self._client = None
+
+    def _opened(self) -> paho.Client:
+        if self._client is None:
+            raise TransportError(f"{self._options.broker.where}: there is no connection")
+        return self._client
+
+    def _pump(self, timeout_s: float) -> None:
+        client = self._opened()
+        code = client.loop(timeout=timeout_s)
+        while code == MQTTErrorCode.MQTT_ERR_SUCCESS and client.want_write():
+            code = client.loop_write()
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self.close()
+            raise TransportError(
+                f"{self._options.broker.where}: the connection has ended "
+                f"({paho.error_string(code)})"
+            )
+
+    def _wait_for(self, answer: object, what: str) -> None:
+        """Pump until the broker has answered; raise for a refusal."""
+        assert callable(answer)
+        where = self._options.broker.where
+        end = time.monotonic() + CONNECT_S
+        while answer() is None:
+            if time.monotonic() >= end:
+                self.close()
+                raise TransportError(f"{where}: {what} within {CONNECT_S:.0f} s")
+            self._pump(0.1)
+        reason = answer()
+        if reason.is_failure:
+            self.close()
+            raise TransportError(
+                f"{where}: the broker refuses ({reason}). Let this account read the timelines, "
+                "with MQTT 5 and shared subscriptions."
+            )
+
+    def _on_connect(
+        self,
+        _client: paho.Client,
+        _data: object,
+        _flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self._connack = reason
+
+    def _on_subscribe(
+        self,
+        _client: paho.Client,
+        _data: object,
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        self._granted = reasons[0]
+
+    def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        before = self._options.root.count("/") + 1
+        parts = message.topic.split("/")
+        device = parts[before] if len(parts) > before else ""
+        tag = self._generation * 65_536 + message.mid
+        self._received.append(Delivery(device, bytes(message.payload), tag))

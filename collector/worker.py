@@ -1,0 +1,182 @@
+"""The loop of a collector: receive, commit, acknowledge, confirm; and wait for what is away."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from collector.database.migrations import migrate
+from collector.errors import TransportError
+from collector.intake import Intake, Told
+from collector.transport import Delivery, Transport
+from edge_agent.mqtt.payloads.timeline import Confirmation
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+"""Messages in one transaction at the most."""
+RECEIVE_S = 0.5
+CONFIRM_S = 10.0
+"""How long a device may wait for its confirmation; a device has 64 messages until it needs it."""
+CONFIRM_MESSAGES = 8
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 10.0
+
+
+@dataclass(slots=True)
+class _Owed:
+    """What a device is still to be told."""
+
+    confirmation: Confirmation
+    messages: int
+    since_s: float
+
+
+class Collector:
+    """Takes messages from a transport into PostgreSQL until stopped.
+
+    Whatever is away is waited for. What was received stays in memory meanwhile, as much as the
+    broker delivers without an acknowledgement, and no more.
+
+    Args:
+        transport: where messages come from.
+        connect: opens a connection to the database, in autocommit mode.
+    """
+
+    def __init__(self, transport: Transport, connect: Callable[[], psycopg.Connection]) -> None:
+        self._transport = transport
+        self._connect = connect
+        self._connection: psycopg.Connection | None = None
+        self._intake: Intake | None = None
+        self._pending: list[Delivery] = []
+        self._owed: dict[str, _Owed] = {}
+        self._is_open = False
+        self._pause_s = FIRST_PAUSE_S
+        self._said = ""
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Ask the loop to end; callable from a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until ``stop`` is called.
+
+        Raises:
+            CollectorError: the database is too old or too new.
+        """
+        try:
+            while not self._stopping.is_set():
+                self._step()
+            if self._is_open:
+                self._confirm(everything=True)
+        except TransportError as error:
+            log.info("%s", error)
+        finally:
+            self._transport.close()
+            self._disconnect()
+
+    def _step(self) -> None:
+        try:
+            if not self._is_open:
+                self._transport.open()
+                self._is_open = True
+            if not self._pending:
+                self._pending = self._transport.receive(BATCH, RECEIVE_S)
+            if self._pending:
+                self._take()
+            self._confirm()
+        except TransportError as error:
+            self._is_open = False
+            self._pending = []  # not acknowledged: they come again
+            self._wait(str(error))
+        except psycopg.OperationalError as error:
+            self._disconnect()
+            self._wait(f"PostgreSQL: {str(error).strip().splitlines()[0]}")
+
+    def _take(self) -> None:
+        """Commit what was received; only then acknowledge it."""
+        intake = self._ready()
+        deliveries = self._pending
+        try:
+            told = intake.take(deliveries)
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            told = self._take_each(intake, deliveries, error)
+        self._pending = []
+        self._pause_s = FIRST_PAUSE_S
+        if self._said:
+            log.info("the collector goes on")
+            self._said = ""
+        self._transport.acknowledge(deliveries)
+        for each in told:
+            owed = self._owed.get(each.device)
+            count = owed.messages if owed else 0
+            since_s = owed.since_s if owed else time.monotonic()
+            self._owed[each.device] = _Owed(each.confirmation, count + 1, since_s)
+
+    def _take_each(
+        self, intake: Intake, deliveries: Sequence[Delivery], error: psycopg.Error
+    ) -> list[Told]:
+        """Find the message that the database does not take, by halves, and set it aside."""
+        if len(deliveries) == 1:
+            return intake.refuse(deliveries[0], f"the database refuses it: {error}")
+        told: list[Told] = []
+        half = len(deliveries) // 2
+        for part in (deliveries[:half], deliveries[half:]):
+            try:
+                told += intake.take(part)
+            except psycopg.OperationalError:
+                raise
+            except psycopg.Error as again:
+                told += self._take_each(intake, part, again)
+        return told
+
+    def _confirm(self, *, everything: bool = False) -> None:
+        """Tell devices what is committed, not each message on its own."""
+        now_s = time.monotonic()
+        for device, owed in list(self._owed.items()):
+            due = owed.messages >= CONFIRM_MESSAGES or now_s - owed.since_s >= CONFIRM_S
+            if everything or due or owed.confirmation.erased or owed.confirmation.closed:
+                payload = owed.confirmation.model_dump_json(by_alias=True).encode()
+                self._transport.confirm(device, payload)
+                del self._owed[device]
+
+    def _ready(self) -> Intake:
+        """Return what writes; connect and upgrade the database where needed."""
+        if self._intake is None:
+            self._connection = self._connect()
+            migrate(self._connection)
+            self._intake = Intake(self._connection)
+        return self._intake
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+        self._intake = None
+
+    def _wait(self, text: str) -> None:
+        """Say what is away when that changes, and wait; the broker hears of us meanwhile."""
+        if text != self._said:
+            log.warning("%s", text)
+        self._said = text
+        until_s = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        while not self._stopping.is_set() and time.monotonic() < until_s:
+            left_s = min(0.5, max(0.0, until_s - time.monotonic()))
+            if not self._is_open:
+                self._stopping.wait(left_s)
+                continue
+            try:
+                self._transport.receive(0, left_s)
+                self._stopping.wait(min(left_s, 0.1))
+            except TransportError:
+                self._is_open = False
+                self._pending = []

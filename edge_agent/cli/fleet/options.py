@@ -1,0 +1,46 @@
+"""The options of the collector, which the command line and the collector itself know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+_OPTIONS = (
+    click.option(
+        "--database",
+        required=True,
+        help="Where PostgreSQL is, such as postgresql://collector@db.example/fleet; its password "
+        "is best in a pgpass file.",
+    ),
+    click.option("--host", default="127.0.0.1", show_default=True, help="Broker."),
+    click.option("--port", default=1883, show_default=True, type=click.IntRange(1, 65535)),
+    click.option("--username", help="Account at the broker."),
+    click.option(
+        "--password-file",
+        type=click.Path(path_type=Path),
+        help="File whose first line is the password of the account.",
+    ),
+    click.option("--tls", is_flag=True, help="Encrypt, and check the broker's certificate."),
+    click.option(
+        "--ca-file",
+        type=click.Path(path_type=Path),
+        help="Certificate authority of the broker (PEM); left out: the system's.",
+    ),
+    click.option(
+        "--root", default="affect-edge", show_default=True, help="First part of the topics."
+    ),
+    click.option(
+        "--name",
+        help="Of this collector at the broker, another one for each; left out: from the host.",
+    ),
+)
+
+
+def collect_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a function the options of the collector, in their order."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

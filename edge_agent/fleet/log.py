@@ -1,0 +1,313 @@
+"""The log of changes: begins a stream, reads what is to be sent, forgets what was confirmed.
+
+The log holds keys and no content: rows are read when they are sent. So it is small, and what was
+erased meanwhile is in no message. It is written by triggers in the transaction of each change:
+what is committed is logged, and what is not is not.
+"""
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.fleet.chunks import Chunk, read_chunk
+from edge_agent.fleet.tables import TABLES, TIMELINE, SentTable
+from edge_agent.fleet.triggers import ROW, drop_triggers, expected_triggers, present_triggers
+from edge_agent.store.database.open_file import OpenFile, open_database
+from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction
+from edge_agent.store.database.sqlite_errors import is_read_only, translate_errors
+from edge_agent.store.database.stream_epoch import stream_epoch
+from edge_agent.store.write.audit.chain import AuditLine, append
+from edge_agent.store.write.clocks.boots import stamp
+from edge_agent.store.write.replication.changes import Special, has_stream
+
+ROWS_A_RANGE = 500
+"""Rows that one change of a copy stands for; of readings, about so many."""
+BYTES_A_CHANGE = 40
+"""What a change takes in the log at the most; one face and one strap take 28 on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Where a stream stands.
+
+    Attributes:
+        epoch: 16 hexadecimal digits, other ones for each copy of the database that is begun anew.
+        confirmed: the last position that the collector has confirmed; 0 for none.
+    """
+
+    epoch: str
+    confirmed: int
+
+
+class ChangeLog:
+    """The log of one database, used from one thread; each method raises ``StoreError``.
+
+    Args:
+        path: the database.
+        busy_seconds: how long to wait for a lock.
+    """
+
+    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self._path = path
+        self._busy_seconds = busy_seconds
+        self._connection: sqlite3.Connection | None = None
+        self._file: OpenFile | None = None
+        self._version: int | None = None
+
+    @property
+    def was_replaced(self) -> bool:
+        """Whether the database is another file than the one that was opened."""
+        return self._file is not None and not self._file.is_in_place
+
+    def begin(self) -> Stream:
+        """Return the stream of this database; a new one where it cannot be gone on with.
+
+        A new one begins with all that the database holds. It is needed at the first time, after
+        the database was restored or salvaged, and where a change may have been made without a
+        word: the triggers were missing or are other ones.
+        """
+        with self._translated():
+            connection = self._connected()
+            with transaction(connection):
+                row = connection.execute("SELECT * FROM fleet_state").fetchone()
+                source = stream_epoch(connection)
+                whole = present_triggers(connection) == expected_triggers()
+                if row is not None and row["stream"] == source and whole:
+                    return Stream(row["epoch"], row["confirmed"])
+                return _begin_anew(connection, source, row["epoch"] if row else None)
+
+    def read(self, after: int, most_rows: int) -> Chunk | None:
+        """Return the changes after a position, with their rows as they are now.
+
+        ``None``: there are none.
+        """
+        with self._translated():
+            connection = self._connected()
+            connection.execute("BEGIN")  # all of one moment
+            try:
+                return read_chunk(connection, after, most_rows)
+            finally:
+                connection.execute("COMMIT")
+
+    def confirm(self, position: int, erased: dict[int, int]) -> None:
+        """Forget the changes up to a position: the collector has them.
+
+        The newest stays, so that no position is given twice. What the collector has erased gets a
+        line in the audit.
+
+        Args:
+            position: the last one that was confirmed.
+            erased: how many rows were erased there, by position of the erasure.
+        """
+        with self._translated():
+            connection = self._connected()
+            with transaction(connection):
+                done = connection.execute(
+                    "SELECT seq FROM fleet_change WHERE what = ? AND seq <= ? AND seq > "
+                    "(SELECT confirmed FROM fleet_state) ORDER BY seq",
+                    (Special.ERASE, position),
+                ).fetchall()
+                for (seq,) in done:
+                    _note_receipt(connection, erased.get(seq))
+                connection.execute("UPDATE fleet_state SET confirmed = ?", (position,))
+                connection.execute(
+                    "DELETE FROM fleet_change WHERE seq <= ? AND seq < "
+                    "(SELECT max(seq) FROM fleet_change)",
+                    (position,),
+                )
+
+    def shrink(self, most_bytes: int) -> int:
+        """Drop the oldest changes beyond a size, and return how many.
+
+        Erasures stay, and the marks of a copy. Where others went, a change says from where to
+        where nothing will come.
+        """
+        most = max(1, most_bytes // BYTES_A_CHANGE)
+        with self._translated():
+            connection = self._connected()
+            first, last = connection.execute(
+                "SELECT min(seq), max(seq) FROM fleet_change"
+            ).fetchone()
+            if first is None or last - first < most:
+                return 0
+            # what stays of older ones, and gaps, lie far apart
+            if connection.execute("SELECT count(*) FROM fleet_change").fetchone()[0] <= most:
+                return 0
+            with transaction(connection):
+                # a tenth more, so that not every change afterwards needs it again
+                return _drop_until(connection, last - most + most // 10)
+
+    def refuse(self, first: int, last: int) -> None:
+        """Give up changes that no broker takes: they become a gap."""
+        with self._translated():
+            connection = self._connected()
+            with transaction(connection):
+                _to_gap(connection, first, last)
+
+    def has_changed(self) -> bool:
+        """Tell whether another connection has committed since the last call."""
+        with self._translated():
+            version = int(self._connected().execute("PRAGMA data_version").fetchone()[0])
+        changed = version != self._version
+        self._version = version
+        return changed
+
+    def newest(self) -> int:
+        """Return the position of the newest change."""
+        with self._translated():
+            row = self._connected().execute("SELECT max(seq) FROM fleet_change").fetchone()
+        return int(row[0] or 0)
+
+    def close(self) -> None:
+        """Close the connection; a later call opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+            self._version = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _connected(self) -> sqlite3.Connection:
+        if self.was_replaced:
+            self.close()
+        if self._connection is None:
+            opened = open_database(self._path, busy_seconds=self._busy_seconds)
+            self._connection = opened.connection
+            self._file = opened.file
+        return self._connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            with translate_errors(self._path):
+                yield
+        except StoreError as error:
+            if isinstance(error, DamageError) or is_read_only(error):
+                self.close()
+            raise
+
+
+def end_stream(path: Path) -> bool:
+    """Take everything away that a stream needs; return whether there was one.
+
+    A stream that is begun afterwards sends all of the database again.
+    """
+    with translate_errors(path):
+        connection = connect(path, readonly=False)
+        try:
+            if not has_stream(connection):
+                return False
+            with transaction(connection):
+                drop_triggers(connection)
+                connection.execute("DELETE FROM fleet_change")
+                connection.execute("DELETE FROM fleet_state")
+        finally:
+            connection.close()
+    return True
+
+
+def _begin_anew(connection: sqlite3.Connection, source: str, follows: str | None) -> Stream:
+    """Begin a stream with all that there is; only erasures that wait are taken over."""
+    drop_triggers(connection)
+    erasures = connection.execute(
+        "SELECT a, more FROM fleet_change WHERE what = ? ORDER BY seq", (Special.ERASE,)
+    ).fetchall()
+    connection.execute("DELETE FROM fleet_change")
+    epoch = secrets.token_hex(8)
+    connection.execute(
+        "INSERT INTO fleet_state (id, epoch, stream) VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE "
+        "SET epoch = excluded.epoch, stream = excluded.stream, confirmed = 0, quiet = 0",
+        (epoch, source),
+    )
+    add = "INSERT INTO fleet_change (what, a, b, more) VALUES (?, ?, ?, ?)"
+    connection.execute(add, (Special.BEGIN, None, None, json.dumps({"follows": follows})))
+    for participant, more in erasures:
+        connection.execute(add, (Special.ERASE, participant, None, more))
+    for table in TABLES:
+        for start, end in _ranges(connection, table):
+            connection.execute(add, (table.code * 10 + ROW, start, end, None))
+    connection.execute(add, (Special.COPIED, None, None, json.dumps(_extent(connection))))
+    for sql in expected_triggers().values():
+        connection.execute(sql)
+    return Stream(epoch, 0)
+
+
+def _ranges(connection: sqlite3.Connection, table: SentTable) -> Iterator[tuple[int, int]]:
+    """Yield the first and last key of portions of a table; of readings, the times."""
+    column = table.key[0]
+    start = None
+    while True:
+        beyond = "" if start is None else f"WHERE {column} > {start}"
+        keys = connection.execute(
+            f"SELECT {column} FROM {table.name} {beyond} ORDER BY {column} LIMIT {ROWS_A_RANGE}"
+        ).fetchall()
+        if not keys:
+            return
+        start = keys[-1][0]
+        yield keys[0][0], start
+
+
+def _extent(connection: sqlite3.Connection) -> dict[str, int | None]:
+    """Return the first and last time of the timeline; ``None`` for an empty one."""
+    spans = [
+        connection.execute(f"SELECT min({table.time}), max({table.time}) FROM {table.name}")
+        for table in TIMELINE
+    ]
+    spans_there = [row for row in (span.fetchone() for span in spans) if row[0] is not None]
+    return {
+        "from": min((row[0] for row in spans_there), default=None),
+        "to": max((row[1] for row in spans_there), default=None),
+    }
+
+
+def _drop_until(connection: sqlite3.Connection, until: int) -> int:
+    """Drop what lies before a position; between those that stay each stretch becomes a gap."""
+    kept = connection.execute(
+        "SELECT seq FROM fleet_change WHERE seq <= ? AND what IN (?, ?, ?) ORDER BY seq",
+        (until, Special.ERASE, Special.BEGIN, Special.COPIED),
+    ).fetchall()
+    first = connection.execute("SELECT min(seq) FROM fleet_change").fetchone()[0]
+    confirmed = connection.execute("SELECT confirmed FROM fleet_state").fetchone()[0]
+    dropped = 0
+    start = max(first, confirmed + 1)
+    for (seq,) in [*kept, (until + 1,)]:
+        if start < seq:
+            dropped += _to_gap(connection, start, seq - 1)
+        start = max(start, seq + 1)
+    return dropped
+
+
+def _to_gap(connection: sqlite3.Connection, first: int, last: int) -> int:
+    """Put one change in the place of several; return how many are lost."""
+    # a gap that is dropped into a longer one stands for more than itself
+    earlier = connection.execute(
+        "SELECT coalesce(min(a), ?) FROM fleet_change WHERE what = ? AND seq BETWEEN ? AND ?",
+        (first, Special.GAP, first, last),
+    ).fetchone()[0]
+    start = min(first, earlier)
+    connection.execute("DELETE FROM fleet_change WHERE seq BETWEEN ? AND ?", (first, last))
+    connection.execute(
+        "INSERT INTO fleet_change (seq, what, a, b) VALUES (?, ?, ?, ?)",
+        (last, Special.GAP, start, last - start + 1),
+    )
+    return int(last - first + 1)
+
+
+def _note_receipt(connection: sqlite3.Connection, rows: int | None) -> None:
+    how = "erased" if rows is None else f"erased with {rows} rows"
+    boot, at = stamp(connection, clock.now())
+    append(
+        connection,
+        AuditLine(at.wall_ms, "fleet", "fleet_erased", f"the collector has {how}", boot),
+    )

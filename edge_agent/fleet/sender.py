@@ -1,0 +1,308 @@
+"""The worker that sends the stream of the timeline to the broker, and hears what is confirmed."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass
+
+from edge_agent.core import clock
+from edge_agent.core.errors import StoreError
+from edge_agent.core.worker import Worker
+from edge_agent.fleet.chunks import Chunk
+from edge_agent.fleet.confirmation import read_confirmation
+from edge_agent.fleet.flight import RESEND_S, Flight
+from edge_agent.fleet.log import ChangeLog, Stream
+from edge_agent.fleet.message import MessageError, TimelineMessage, encode
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.connecting.connection import Connection
+from edge_agent.mqtt.connecting.encryption import encryption
+from edge_agent.mqtt.connecting.opening import open_connection
+from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
+from edge_agent.mqtt.options import Backoff
+from edge_agent.mqtt.payloads.timeline import Confirmation
+from edge_agent.mqtt.topics import Topics
+from edge_agent.mqtt.wake import WakeSignal
+
+log = logging.getLogger(__name__)
+
+ROWS_A_MESSAGE = 500
+LARGEST_MESSAGE = 512 * 1024
+"""Bytes of a message; one with more is sent in parts."""
+LOOK_S = 1.0
+"""How often is looked whether something was committed."""
+PACE_S = 0.05
+"""Between two messages, so that a long backlog leaves room for others: 10,000 rows a second."""
+FORGET_S = 60.0
+"""How often confirmed changes are deleted: each time is a commit on the card."""
+FORGET_CHANGES = 5_000
+"""Confirmed changes that are deleted earlier."""
+SHRINK_S = 600.0
+_BACKOFF = Backoff()
+
+
+@dataclass(frozen=True, slots=True)
+class SenderOptions:
+    """What the sender is told by the configuration.
+
+    Attributes:
+        broker: where to connect, and as whom.
+        device: name of the appliance.
+        root: first part of the topics.
+        backlog_bytes: size of the log of changes at the most.
+        backoff: waiting times between attempts to connect.
+        resend_s: after so long without a confirmation everything unconfirmed is sent again.
+        forget_s: how often confirmed changes are deleted.
+    """
+
+    broker: Broker
+    device: str
+    root: str = "affect-edge"
+    backlog_bytes: int = 200_000_000
+    backoff: Backoff = _BACKOFF
+    resend_s: float = RESEND_S
+    forget_s: float = FORGET_S
+
+
+class FleetSender(Worker):
+    """Sends every change of the database, in order, and deletes from the log what is confirmed.
+
+    Args:
+        options: broker and names.
+        changes: the log; used from this worker's thread only.
+
+    Raises:
+        MqttError: the settings cannot work with any broker.
+    """
+
+    def __init__(self, options: SenderOptions, changes: ChangeLog) -> None:
+        super().__init__("fleet")
+        self._options = options
+        self._context = encryption(options.broker)
+        self._topics = Topics(options.root, options.device)
+        self._client_id = f"{self._topics.base.replace('/', '-')}-timeline"
+        self._changes = changes
+        self._stream: Stream | None = None
+        self._flight = Flight(0, clock.boot_seconds(), options.resend_s)
+        self._erased: dict[int, int] = {}
+        self._forgotten = 0
+        self._next_forget_s = 0.0
+        self._next_shrink_s = 0.0
+        self._next_send_s = 0.0
+        self._look = True
+        self._said = ""
+        self._wake = WakeSignal()
+
+    @property
+    def confirmed(self) -> int:
+        """The last position that the collector has confirmed."""
+        return self._flight.confirmed
+
+    def stop(self) -> None:
+        """Ask the worker to end; what is not sent waits in the database."""
+        super().stop()
+        self._wake.set()
+
+    def work(self) -> None:
+        """Connect, send, and connect again after every end, until stopped."""
+        delay_s = self._options.backoff.first_s
+        suspected = False
+        try:
+            self._begin()  # changes are logged from here on, also while the broker is away
+            while not self.stopping.is_set():
+                started_s = clock.boot_seconds()
+                try:
+                    self._serve(suspected)
+                except ConnectionEndedError as ended:
+                    suspected = ended.version
+                    self._say(ended.text)
+                    delay_s = self._pause(ended, clock.boot_seconds() - started_s, delay_s)
+        finally:
+            self._forget(at_once=True)
+            self._wake.close()
+            self._changes.close()
+
+    def _pause(self, ended: ConnectionEndedError, lasted_s: float, delay_s: float) -> float:
+        """Wait before the next attempt, keep the log in its bounds, return the next delay."""
+        backoff = self._options.backoff
+        if lasted_s > backoff.longest_s:
+            delay_s = backoff.first_s
+        self._keep_bounds()
+        unreachable = ended.state is MqttState.UNREACHABLE
+        # many appliances lose one broker at the same moment: they do not all come back at once
+        wait_s = (delay_s if unreachable else backoff.refused_s) * random.uniform(0.5, 1.5)  # noqa: S311
+        self.stopping.wait(wait_s)
+        return min(2 * delay_s, backoff.longest_s)
+
+    def _serve(self, suspected: bool) -> None:
+        """Hold one connection until it ends or the worker is stopped."""
+        line = (self._options.broker, self._context, self._client_id, None, self._wake)
+        connection, remark = open_connection(*line, suspected=suspected)
+        try:
+            connection.subscribe(self._topics.full(Topics.TIMELINE_CONFIRMED))
+            self._say(remark or "")
+            self._look = True
+            settle_s = self._options.backoff.settle_s * random.uniform(0.5, 1.5)  # noqa: S311
+            self._next_send_s = clock.boot_seconds() + settle_s
+            try:
+                while not self.stopping.is_set():
+                    self._step(connection)
+            except ConnectionEndedError:
+                self._flight.connection_ended()
+                raise
+            self._flight.connection_ended()
+            connection.disconnect()
+        finally:
+            connection.release()
+
+    def _step(self, connection: Connection) -> None:
+        """Hear, send, and wait a little; an error of the database waits for the next time."""
+        pause_s = LOOK_S
+        try:
+            if self._stream is None or self._changes.was_replaced:
+                self._begin()
+            self._hear(connection)
+            self._look = self._changes.has_changed() or self._look
+            if self._flight.look(clock.boot_seconds()):
+                log.info("fleet: no confirmation has come; what is unconfirmed is sent again")
+                self._look = True
+            if self._look:
+                pause_s = self._send(connection)
+            self._forget()
+            self._keep_bounds()
+        except StoreError as error:
+            self._say(f"the log of changes cannot be read or written: {error}")
+        connection.pump(pause_s)
+
+    def _begin(self) -> None:
+        """Open the stream of the database; after a restore it is another one."""
+        try:
+            stream = self._changes.begin()
+        except StoreError as error:
+            self._say(f"the stream cannot begin: {error}")
+            return
+        if self._stream is None or stream.epoch != self._stream.epoch:
+            log.info("fleet: stream %s from position %d", stream.epoch, stream.confirmed + 1)
+            self._flight = Flight(stream.confirmed, clock.boot_seconds(), self._options.resend_s)
+            self._forgotten = stream.confirmed
+            self._erased.clear()
+        self._stream = stream
+        self._look = True
+
+    def _hear(self, connection: Connection) -> None:
+        for topic in connection.failed_subscriptions():
+            self._say(f"the broker does not let this appliance subscribe; let it read {topic}")
+        for ack in connection.acks():
+            if ack.refusal is not None:
+                self._say(f"the broker refuses the timeline: {ack.refusal}")
+            else:
+                self._flight.note_taken(ack.mid)
+            self._look = True
+        for message in connection.messages():
+            try:
+                self._take(read_confirmation(message.payload))
+            except MessageError as error:
+                log.warning("fleet: a message on %s %s", message.topic, error)
+
+    def _take(self, confirmation: Confirmation) -> None:
+        """Note what a collector has."""
+        if self._stream is None or confirmation.epoch != self._stream.epoch:
+            return  # of a stream of before
+        if confirmation.closed:
+            self._say(
+                "the collector takes nothing more of this stream, for another one of this name has "
+                "begun: does another appliance have the same device.name?"
+            )
+        newest = self._changes.newest()
+        if confirmation.position > newest:
+            log.warning(
+                "fleet: position %d was confirmed, the newest is %d; who publishes on %s?",
+                confirmation.position,
+                newest,
+                self._topics.full(Topics.TIMELINE_CONFIRMED),
+            )
+            return
+        self._erased.update({each.position: each.rows for each in confirmation.erased})
+        if self._flight.note_confirmed(confirmation.position, clock.boot_seconds()):
+            self._look = True
+
+    def _send(self, connection: Connection) -> float:
+        """Send the next message where it may be; return how long to wait for the next look."""
+        now_s = clock.boot_seconds()
+        if now_s < self._next_send_s:
+            return min(LOOK_S, self._next_send_s - now_s)
+        if not self._flight.has_room:
+            self._look = False  # an acknowledgement or a confirmation sets it again
+            return LOOK_S
+        chunk, payload = self._next_message(connection)
+        if chunk is None:
+            self._look = False
+            return LOOK_S
+        mid = connection.publish(self._topics.full(Topics.TIMELINE), payload, qos=1, retain=False)
+        self._flight.note_sent(chunk.last, mid, now_s)
+        self._next_send_s = now_s + PACE_S
+        return PACE_S
+
+    def _next_message(self, connection: Connection) -> tuple[Chunk | None, bytes]:
+        """Return what comes next; with fewer rows where the broker would not take it."""
+        topic = self._topics.full(Topics.TIMELINE)
+        rows = ROWS_A_MESSAGE
+        while True:
+            chunk = self._changes.read(self._flight.sent, rows)
+            if chunk is None or self._stream is None:
+                return None, b""
+            payload = encode(timeline_message(self._options.device, self._stream.epoch, chunk))
+            if rows == 1 or (len(payload) <= LARGEST_MESSAGE and connection.fits(topic, payload)):
+                break
+            rows = max(1, rows // 4)
+        if not connection.fits(topic, payload):
+            log.error("fleet: a change is too large for the broker (%d bytes)", len(payload))
+            self._changes.refuse(chunk.last, chunk.last)
+            return self._next_message(connection)
+        return chunk, payload
+
+    def _forget(self, *, at_once: bool = False) -> None:
+        """Delete confirmed changes now and then, and note what was erased there at once."""
+        confirmed = self._flight.confirmed
+        count = confirmed - self._forgotten
+        now_s = clock.boot_seconds()
+        due = at_once or now_s >= self._next_forget_s or count >= FORGET_CHANGES
+        if self._stream is None or count <= 0 or not due:
+            return
+        try:
+            self._changes.confirm(confirmed, self._erased)
+        except StoreError as error:
+            if not at_once:
+                raise
+            self._say(f"what was confirmed is sent again: {error}")
+            return
+        self._forgotten = confirmed
+        self._next_forget_s = now_s + self._options.forget_s
+
+    def _keep_bounds(self) -> None:
+        """Drop the oldest changes where the collector has been away for too long."""
+        now_s = clock.boot_seconds()
+        if now_s < self._next_shrink_s or self._stream is None:
+            return
+        self._next_shrink_s = now_s + SHRINK_S
+        try:
+            dropped = self._changes.shrink(self._options.backlog_bytes)
+        except StoreError as error:
+            self._say(f"the log of changes cannot be written: {error}")
+            return
+        if dropped:
+            log.warning("fleet: %d changes were dropped: the collector was away too long", dropped)
+
+    def _say(self, text: str) -> None:
+        """Log what is wrong when it changes."""
+        if text and text != self._said:
+            log.warning("fleet: %s", text)
+        self._said = text
+
+
+def timeline_message(device: str, epoch: str, chunk: Chunk) -> TimelineMessage:
+    """Return a chunk as it is sent now."""
+    at_ms = clock.now().wall_ms
+    synchronised = clock.is_synchronised()
+    span = (chunk.first, chunk.last)
+    return TimelineMessage(device, epoch, *span, at_ms, synchronised, chunk.absent, chunk.changes)

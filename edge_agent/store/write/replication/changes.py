@@ -1,0 +1,79 @@
+"""The log of changes that a fleet has not confirmed: what others must tell it.
+
+Triggers write the log; ``edge_agent.fleet`` makes them, reads it and empties it. Where there is no
+fleet, nothing here writes anything.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+
+
+class Special(IntEnum):
+    """What stands in ``fleet_change.what`` where it is no row of a table.
+
+    Attributes:
+        NOTHING: what stood here may not be told any more.
+        ERASE: a participant was erased: ``a`` is their number, ``more`` the spans as JSON.
+        GAP: the changes from ``a`` to this one will not come; ``b`` of them.
+        COPIED: all rows of the start of the stream have been sent; ``more`` says of which time.
+        BEGIN: the first change of a stream; ``more`` says which stream it follows.
+    """
+
+    NOTHING = 0
+    ERASE = 1
+    GAP = 2
+    COPIED = 3
+    BEGIN = 4
+
+
+def has_stream(connection: sqlite3.Connection) -> bool:
+    """Tell whether changes of this database are logged for a fleet; of an older one, too."""
+    there = connection.execute(
+        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'fleet_state'"
+    ).fetchone()
+    return there is not None and (
+        connection.execute("SELECT 1 FROM fleet_state").fetchone() is not None
+    )
+
+
+@contextmanager
+def unlogged_deletions(connection: sqlite3.Connection) -> Iterator[None]:
+    """Delete rows in the block, inside the caller's transaction, without a word to the fleet.
+
+    For rows that only this device does not keep any more, and for those of which it is told in
+    another way.
+    """
+    if not has_stream(connection):
+        yield
+        return
+    connection.execute("UPDATE fleet_state SET quiet = quiet + 1")
+    yield  # an error rolls the transaction back, and the mark with it
+    connection.execute("UPDATE fleet_state SET quiet = quiet - 1")
+
+
+def log_erasure(
+    connection: sqlite3.Connection, participant: int, spans: Sequence[tuple[int, int]]
+) -> None:
+    """Tell the fleet, in the caller's transaction, to erase a participant and their time.
+
+    Keys of erased readings leave the log; so does when they were.
+    """
+    if not has_stream(connection):
+        return
+    for start, end in spans:
+        connection.execute(
+            "UPDATE fleet_change SET what = ?, a = NULL, b = NULL, more = NULL "
+            "WHERE what >= 10 AND more IS NOT NULL AND a >= ? AND a < ?",
+            (Special.NOTHING, start, end),
+        )
+    epoch = connection.execute("SELECT epoch FROM fleet_state").fetchone()[0]
+    told = json.dumps({"epoch": epoch, "spans": [list(span) for span in spans]})
+    connection.execute(
+        "INSERT INTO fleet_change (what, a, more) VALUES (?, ?, ?)",
+        (Special.ERASE, participant, told),
+    )

@@ -1,0 +1,218 @@
+"""What the collector makes of messages: any order, twice, damaged, erased, after a restore."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
+pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+
+import psycopg
+
+from collector.database.migrations import Migration, migrate
+from collector.errors import CollectorError
+from collector.intake import Intake
+from collector.transport import Delivery
+from edge_agent.fleet.log import ChangeLog
+from edge_agent.fleet.message import decode, encode
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.stream_epoch import renew_stream_epoch
+from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.upkeep.retention import prune
+from tests.support.erasure import record
+from tests.support.fleet.devices import (
+    messages_of,
+    packed,
+    rollups_here,
+    rollups_there,
+    rows_here,
+    rows_there,
+)
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.studies import add_session, heart
+from tests.support.timeline import START_MS, database, query
+
+pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def there(postgres: Postgres) -> Iterator[Any]:
+    """A connection to an empty database of the present schema."""
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS fleet CASCADE")
+        migrate(connection)
+        yield connection
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A device's database with two participants, faces and readings."""
+    path = database(tmp_path)
+    add_session(path, "P01", heart(anger=90.0, neutral=70.0))
+    add_session(path, "P02", heart(anger=85.0, neutral=72.0))
+    record(path, 0, 300)
+    return path
+
+
+def take(intake: Intake, payloads: list[bytes]) -> int:
+    """Take messages; return the position that is confirmed at last."""
+    told = intake.take([Delivery("room", payload, 0) for payload in payloads])
+    return max((each.confirmation.position for each in told), default=0)
+
+
+def send(intake: Intake, path: Path, after: int = 0) -> int:
+    """Send everything after a position, and return the last one."""
+    messages = messages_of(path, "room", after)
+    return take(intake, [packed(message) for message in messages])
+
+
+def test_messages_in_any_order_and_twice_make_the_same_rows(there: Any, here: Path) -> None:
+    payloads = [packed(message) for message in messages_of(here, "room")]
+    record(here, 300, 500)
+    payloads += [packed(message) for message in messages_of(here, "room", len(payloads))]
+    payloads += payloads[::2]
+    random.Random(3).shuffle(payloads)
+    intake = Intake(there)
+    for start in range(0, len(payloads), 3):
+        take(intake, payloads[start : start + 3])
+    assert rows_there(there, "room") == rows_here(here)
+    assert rollups_there(there, "room") == rollups_here(here)
+    assert there.execute("SELECT count(*) FROM fleet.waiting").fetchone() == (0,)
+
+
+def test_what_is_changed_and_removed_on_the_device_is_so_there(there: Any, here: Path) -> None:
+    intake = Intake(there)
+    done = send(intake, here)
+    with write_transaction(here) as connection:
+        connection.execute("UPDATE expression SET at = at + 3600000 WHERE id % 2 = 0")
+        connection.execute("UPDATE vital SET at = at + 7200000 WHERE at % 3000 = 0")
+        connection.execute("UPDATE session SET name = 'other films'")
+        connection.execute("DELETE FROM vital WHERE at % 5000 = 0")
+        connection.execute("DELETE FROM marker WHERE id = 1")
+    send(intake, here, done)
+    assert rows_there(there, "room") == rows_here(here)
+
+
+def test_what_the_device_does_not_keep_any_more_stays_there(there: Any, here: Path) -> None:
+    intake = Intake(there)
+    done = send(intake, here)
+    before = rows_there(there, "room")
+    assert prune(here, 1, now_ms=START_MS + 90 * DAY_MS) > 0
+    send(intake, here, done)
+    assert rows_there(there, "room") == before
+
+
+def test_an_erasure_goes_through_rows_partitions_and_rollups(there: Any, here: Path) -> None:
+    intake = Intake(there)
+    done = send(intake, here)
+    erase_participant(here, "P01", actor="ada")
+    told = intake.take([Delivery("room", packed(m), 0) for m in messages_of(here, "room", done)])
+    assert rows_there(there, "room") == rows_here(here)
+    assert rollups_there(there, "room") == rollups_here(here)
+    assert there.execute(
+        "SELECT count(*) FROM fleet.study_row WHERE fields::text ILIKE '%P01%'"
+    ).fetchone() == (0,)
+    receipt = told[0].confirmation
+    assert receipt.erased[0].rows > 300
+    log = ChangeLog(here)
+    log.begin()
+    log.confirm(receipt.position, {each.position: each.rows for each in receipt.erased})
+    log.close()
+    said = query(here, "SELECT detail FROM audit WHERE action = 'fleet_erased'")
+    assert said == [(f"the collector has erased with {receipt.erased[0].rows} rows",)]
+
+
+def test_a_message_of_before_an_erasure_brings_nobody_back(there: Any, here: Path) -> None:
+    intake = Intake(there)
+    old = [packed(message) for message in messages_of(here, "room")]
+    take(intake, old)
+    erase_participant(here, "P01", actor="ada")
+    send(intake, here, len(old))
+    take(intake, old)
+    assert rows_there(there, "room") == rows_here(here)
+
+
+def test_after_a_restore_the_new_copy_takes_the_place_of_the_old_one(
+    there: Any, here: Path
+) -> None:
+    intake = Intake(there)
+    old = [packed(message) for message in messages_of(here, "room")]
+    take(intake, old)
+    with write_transaction(here) as connection:  # what a restored backup does not know
+        connection.execute("DELETE FROM vital WHERE at % 2000 = 0")
+        renew_stream_epoch(connection)
+    new = [packed(message) for message in messages_of(here, "room")]
+    assert decode(new[0]).epoch != decode(old[0]).epoch
+    take(intake, new)
+    take(intake, old)  # what the broker still had
+    assert rows_there(there, "room") == rows_here(here)
+    total = there.execute("SELECT count(*) FROM fleet.expression").fetchone()
+    assert total == query(here, "SELECT count(*) FROM expression")[0]
+
+
+def test_what_no_table_takes_is_set_aside_and_the_stream_goes_on(there: Any, here: Path) -> None:
+    intake = Intake(there)
+    messages = messages_of(here, "room")
+    wrong = next(m for m in messages if any(c[1] == "expression" for c in m.changes))
+    place = messages.index(wrong)
+    wrong.changes[0][3][1] = "yesterday"
+    deliveries = [Delivery("room", packed(message), 0) for message in messages]
+    deliveries += [Delivery("room", b"nonsense", 0), Delivery("other", packed(messages[0]), 0)]
+    told = intake.take(deliveries)
+    assert told[0].confirmation.position == messages[-1].last
+    reasons = [row[0] for row in there.execute("SELECT reason FROM fleet.dead_letter")]
+    assert len(reasons) == 3
+    assert any("expression.at = 'yesterday'" in reason for reason in reasons)
+    lost = there.execute("SELECT first, last, reason FROM fleet.lost").fetchall()
+    assert lost == [(messages[place].first, messages[place].last, "refused")]
+
+
+def test_a_gap_of_the_device_is_told_and_the_stream_goes_on(there: Any, here: Path) -> None:
+    intake = Intake(there)
+    done = send(intake, here)
+    record(here, 300, 900)
+    log = ChangeLog(here)
+    log.begin()
+    log.confirm(done, {})
+    dropped = log.shrink(40 * 1000)
+    log.close()
+    assert dropped > 0
+    assert send(intake, here, done) == query(here, "SELECT max(seq) FROM fleet_change")[0][0]
+    assert there.execute("SELECT first, last, reason FROM fleet.lost").fetchall() == [
+        (done + 1, done + dropped, "backlog_full")
+    ]
+
+
+def test_a_time_that_no_month_has_is_kept(there: Any, here: Path) -> None:
+    intake = Intake(there)
+    with write_transaction(here) as connection:
+        connection.execute("UPDATE vital SET at = at + 9000000000000 WHERE at % 7000 = 0")
+    send(intake, here)
+    assert rows_there(there, "room")["vital"] == rows_here(here)["vital"]
+
+
+def test_a_newer_database_is_refused_and_nothing_is_changed(there: Any) -> None:
+    steps = (Migration("first version", ()), Migration("a newer one", ()))
+    migrate(there, steps)
+    with pytest.raises(CollectorError, match="has the schema 2, this collector knows 1"):
+        migrate(there)
+
+
+def test_a_device_cannot_say_that_it_is_another_one(there: Any, here: Path) -> None:
+    payload = encode(messages_of(here, "room")[0])
+    assert Intake(there).take([Delivery("hall", payload, 0)]) == []
+    assert there.execute("SELECT reason FROM fleet.dead_letter").fetchone() == (
+        "says that it is of 'room'",
+    )

@@ -1,0 +1,170 @@
+"""The parts of the collector that need neither a broker nor PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
+pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+
+import psycopg
+
+from collector.checked_values import check_values
+from collector.database.tables import FIRST
+from collector.errors import TransportError
+from collector.streams import StreamState, arrange_one
+from collector.transport import Delivery
+from collector.worker import Collector
+from edge_agent.fleet.message import MessageError, TimelineMessage
+
+EPOCH = "5f2c9a0d1e3b4c67"
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def message(first: int, last: int, *changes: list[Any]) -> TimelineMessage:
+    return TimelineMessage("lab", EPOCH, first, last, 0, True, 0, changes)
+
+
+def state(applied: int = 0, *, closed: bool = False) -> StreamState:
+    return StreamState(1, "lab", EPOCH, applied, closed)
+
+
+def test_what_comes_in_order_is_due_and_what_comes_too_early_waits() -> None:
+    stream = state(4)
+    messages = [(message(8, 9), b"c"), (message(5, 6), b"a"), (message(3, 4), b"old")]
+    arrange_one(stream, messages, [])
+    assert [each.first for each in stream.due] == [5]
+    assert [payload for _, payload in stream.early] == [b"c"]
+    assert stream.goes_to == 6
+
+
+def test_what_waited_is_due_when_the_missing_one_comes() -> None:
+    stream = state(4)
+    arrange_one(stream, [(message(5, 7), b"a")], [(message(8, 9), b"c"), (message(2, 3), b"x")])
+    assert [each.first for each in stream.due] == [5, 8]
+    assert stream.used == [(2, 3), (8, 9)]
+    assert stream.goes_to == 9
+
+
+def test_of_a_message_that_repeats_something_only_the_rest_is_new() -> None:
+    stream = state(5)
+    changes: list[list[Any]] = [[position, "", "gap", {}] for position in (4, 5, 6, 7)]
+    arrange_one(stream, [(message(4, 7, *changes), b"a"), (message(6, 7, *changes[2:]), b"b")], [])
+    assert [change[0] for change in stream.changes()] == [6, 7]
+
+
+def test_nothing_more_of_a_closed_stream_is_taken() -> None:
+    stream = state(4, closed=True)
+    arrange_one(stream, [(message(5, 6), b"a"), (message(9, 9), b"b")], [(message(8, 8), b"c")])
+    assert (stream.due, stream.early, stream.used) == ([], [], [(8, 8)])
+
+
+GOOD: list[Any] = [1, "vital", "row", [1, "heart_rate", "strap", 70.5, "", None, None, None]]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    [
+        (0, "now", "vital.at = 'now', which is no int8"),
+        (0, 2**63, "which is no int8"),
+        (0, True, "which is no int8"),
+        (0, None, "which is no int8"),
+        (1, "a\0b", "which is no text"),
+        (2, "\ud800", "which is no text"),
+        (3, float("nan"), "which is no float8"),
+        (3, "70", "which is no float8"),
+    ],
+)
+def test_a_value_that_no_table_takes_is_named(place: int, value: object, reason: str) -> None:
+    values = list(GOOD[3])
+    values[place] = value
+    check_values(message(1, 1, GOOD))
+    with pytest.raises(MessageError, match=reason):
+        check_values(message(1, 1, [1, "vital", "row", values]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        [1, "vital", "gone", [1, 2, "strap"]],
+        [1, "marker", "gone", ["x", None]],
+        [1, "participant", "row", ["x", "P01", 1, 0, None]],
+        [1, "participant", "row", [1, b"P01", 1, 0, None]],
+        [1, "", "erase", {"participant": 1, "epoch": EPOCH, "spans": [[1]]}],
+        [1, "", "erase", {"participant": None, "epoch": EPOCH, "spans": []}],
+        [1, "", "copied", {"from": "x", "to": 3}],
+        [1, "", "gap", {}],
+        [1, "", "begin", {"follows": 7}],
+    ],
+)
+def test_a_key_or_a_special_change_that_is_none_is_refused(change: list[Any]) -> None:
+    with pytest.raises(MessageError):
+        check_values(message(1, 1, change))
+
+
+def test_the_schema_has_a_partition_for_times_that_are_wrong() -> None:
+    assert sum("DEFAULT" in statement and "PARTITION OF" in statement for statement in FIRST) == 6
+
+
+class BrokenTransport:
+    """A broker that gives one message again and again, and then ends the connection."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.acknowledged: list[Delivery] = []
+
+    def open(self) -> None:
+        self.opened += 1
+
+    def receive(self, most: int, timeout_s: float) -> list[Delivery]:
+        if self.opened == 2:
+            self.opened += 1
+            raise TransportError("the connection has ended")
+        return [Delivery("lab", b"", 1)][:most]
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        self.acknowledged += deliveries
+
+    def confirm(self, device: str, payload: bytes) -> None:
+        raise AssertionError("nothing was committed")
+
+    def close(self) -> None:
+        self.opened = -1
+
+
+def test_while_the_database_is_away_nothing_is_acknowledged() -> None:
+    transport = BrokenTransport()
+    tried = 0
+
+    def connect() -> psycopg.Connection:
+        nonlocal tried
+        tried += 1
+        if tried == 3:
+            collector.stop()
+        raise psycopg.OperationalError("connection refused")
+
+    collector = Collector(transport, connect)
+    collector.run()
+    assert tried == 3
+    assert transport.acknowledged == []
+    assert transport.opened == -1
+
+
+def test_it_says_what_it_needs() -> None:
+    for words, text in ((["--help"], "into PostgreSQL"), ([], "Missing option '--database'")):
+        run = subprocess.run(
+            [sys.executable, "-m", "edge_agent", "collect", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert text in run.stdout + run.stderr

@@ -1,0 +1,83 @@
+"""Messages of the stream: packed and unpacked, and refused with a reason."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+
+import cbor2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.fleet.confirmation import read_confirmation
+from edge_agent.fleet.message import LARGEST_BYTES, MessageError, TimelineMessage, decode, encode
+
+GOOD: dict[str, Any] = {
+    "schema": 1,
+    "device": "lab",
+    "epoch": "5f2c9a0d1e3b4c67",
+    "first": 5,
+    "last": 7,
+    "sent": 1,
+    "synchronised": True,
+    "absent": 0,
+    "changes": [[5, "participant_attribute", "row", [1, 2, "hand", "left"]], [7, "", "begin", {}]],
+}
+
+
+def packed(**changed: Any) -> bytes:
+    return zlib.compress(cbor2.dumps({**GOOD, **changed}))
+
+
+def test_a_message_comes_back_as_it_was() -> None:
+    message = TimelineMessage("lab", "5f2c9a0d1e3b4c67", 1, 1, 9, False, 3, ([1, "", "gap", {}],))
+    assert decode(encode(message)) == message
+    assert decode(packed()).changes[0][3] == [1, 2, "hand", "left"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "is cut off"),
+        (b"hello", "is not compressed"),
+        (packed()[:-4], "is cut off"),
+        (zlib.compress(bytes(LARGEST_BYTES + 1)), "more than"),
+        (zlib.compress(b"\xff"), "is no CBOR"),
+        (zlib.compress(cbor2.dumps([1])), "is no map"),
+        (packed(schema=2), "has the schema 2, this collector reads 1"),
+        (packed(device=""), "has no device"),
+        (packed(epoch="5"), "has no epoch"),
+        (packed(first=8), "covers the positions 8 to 7"),
+        (packed(first="5"), "has no number in 'first'"),
+        (packed(last=2**80), "has no number in 'last'"),
+        (packed(changes=None), "has no list of changes"),
+        (packed(changes=[[5]]), "has a change that is none"),
+        (packed(changes=[[8, "", "begin", {}]]), "out of order"),
+        (packed(changes=[[5, "account", "row", []]]), "has a change of 'account'"),
+        (packed(changes=[[5, [], "row", []]]), "has a change of"),
+        (packed(changes=[[5, "marker", [], []]]), "has a change of"),
+        (packed(changes=[[5, "vital", "row", [1]]]), "has 1 values of vital, not 8"),
+        (packed(changes=[[5, "vital", "gone", [1]]]), "has 1 values of vital, not 3"),
+    ],
+)
+def test_what_is_no_message_is_refused_with_the_reason(payload: bytes, reason: str) -> None:
+    with pytest.raises(MessageError, match=reason):
+        decode(payload)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_or_read(payload: bytes) -> None:
+    for each in (payload, zlib.compress(payload)):
+        with pytest.raises(MessageError):
+            decode(each)
+
+
+def test_what_is_no_confirmation_is_refused() -> None:
+    with pytest.raises(MessageError, match="is no confirmation"):
+        read_confirmation(b'{"epoch": 5}')
+    said = b'{"schema": 1, "epoch": "5f2c9a0d1e3b4c67", "position": 4, "later": true}'
+    assert read_confirmation(said).position == 4
