@@ -41,7 +41,7 @@ def pair_agreement(
     """
     counts = np.zeros((len(ANSWERS), len(ANSWERS)), dtype=np.int64)
     for file in first.keys() & second.keys():
-        row, column = (ANSWERS.index(str(said[file].emotion)) for said in (first, second))
+        row, column = (ANSWERS.index(str(marks[file].emotion)) for marks in (first, second))
         counts[row, column] += 1
     total = int(counts.sum())
     same = int(np.trace(counts))

@@ -67,8 +67,8 @@ class Labels:
         if not pictures.is_dir():
             raise DataError(f"{pictures}: is no folder; give the folder of your pictures")
         self._pictures = pictures
-        found = [path for path in find_pictures([pictures]) if path.is_file()]
-        self.files = tuple(path.relative_to(pictures).as_posix() for path in found)
+        paths = [path for path in find_pictures([pictures]) if path.is_file()]
+        self.files = tuple(path.relative_to(pictures).as_posix() for path in paths)
         if not self.files:
             raise DataError(f"{pictures}: holds no picture")
         self.out = out
@@ -129,7 +129,9 @@ class Labels:
     def to_settle(self) -> list[str]:
         """Return the pictures on which people differ or doubt, by name; settled ones, too."""
         with self._lock:
-            marks = {name: said for name, said in self._marks.items() if name != SETTLED}
+            marks = {
+                name: given_marks for name, given_marks in self._marks.items() if name != SETTLED
+            }
         return [file for file in self.files if _is_open([m.get(file) for m in marks.values()])]
 
     def merged(self) -> dict[str, str]:
@@ -152,20 +154,20 @@ def check_name(name: str) -> None:
         )
 
 
-def _is_open(said: list[Mark | None]) -> bool:
-    given = [mark for mark in said if mark is not None]
+def _is_open(given_marks: list[Mark | None]) -> bool:
+    given = [mark for mark in given_marks if mark is not None]
     return len({mark.emotion for mark in given}) > 1 or any(mark.doubtful for mark in given)
 
 
 def _merged(files: tuple[str, ...], marks: Mapping[str, Mapping[str, Mark]]) -> dict[str, str]:
     settled = marks.get(SETTLED, {})
-    people = [said for name, said in marks.items() if name != SETTLED]
+    people = [given_marks for name, given_marks in marks.items() if name != SETTLED]
     merged: dict[str, str] = {}
     for file in files:
-        said = [of_one.get(file) for of_one in people]
+        given_marks = [of_one.get(file) for of_one in people]
         decided = settled.get(file)
-        if decided is None and not _is_open(said):
-            decided = next((mark for mark in said if mark is not None), None)
+        if decided is None and not _is_open(given_marks):
+            decided = next((mark for mark in given_marks if mark is not None), None)
         if decided is not None and decided.emotion in EXPRESSIONS and not decided.doubtful:
             merged[file] = str(decided.emotion)
     return merged

@@ -74,8 +74,8 @@ def label_app(labels: Labels) -> FastAPI:
         return _pictures(labels, name)
 
     @app.put("/people/{name}")
-    def say(name: Name, said: Said) -> dict[str, int]:
-        labels.set(name, Mark(said.file, said.emotion, said.doubtful))
+    def say(name: Name, answer: Said) -> dict[str, int]:
+        labels.set(name, Mark(answer.file, answer.emotion, answer.doubtful))
         return {"merged": len(labels.merged())}
 
     @app.get("/agreement")
@@ -145,8 +145,8 @@ def _pictures(labels: Labels, name: str) -> dict[str, Any]:
     for number in order:
         file = labels.files[number]
         mark = marks.get(file, Mark(file, None))
-        said = {one: asdict(given[file]) for one, given in others.items() if file in given}
-        shown.append({"number": number, **asdict(mark), "said": said})
+        others_marks = {one: asdict(given[file]) for one, given in others.items() if file in given}
+        shown.append({"number": number, **asdict(mark), "said": others_marks})
     return {"pictures": shown}
 
 

@@ -1,4 +1,4 @@
-"""Models of one's own on an appliance: taken after every check, listed, and taken back.
+"""Own models on an appliance: installed after every check, listed, and taken back.
 
 Example::
 
