@@ -57,7 +57,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"errors"}),
         frozenset({"files", "learning", "models"}),
         frozenset({"data"}),
-        frozenset({"faces"}),
+        frozenset({"faces", "labelling"}),
         frozenset({"measuring"}),
         frozenset({"publishing", "expression"}),
         frozenset({"covers", "own", "systems"}),

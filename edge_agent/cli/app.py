@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import logging
 import os
 import sys
@@ -24,7 +23,8 @@ from edge_agent.cli.doctor import doctor, health
 from edge_agent.cli.export import export
 from edge_agent.cli.fleet.collect import collect
 from edge_agent.cli.lsl import lsl
-from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.models.commands import model
+from edge_agent.cli.options import common_options, load, log_to_stderr
 from edge_agent.cli.pictures import classify
 from edge_agent.cli.readings.import_vitals import import_vitals
 from edge_agent.cli.shell.passed_on import PassedOnCommand
@@ -112,61 +112,6 @@ for _name, _what in PASSED_ON.items():
     cli.add_command(PassedOnCommand(_name, _what))
 
 
-@cli.group()
-def model() -> None:
-    """Model files."""
-
-
-@model.command("list")
-@common_options
-@json_option
-def model_list(config: Path | None, data: Path | None, as_json: bool) -> None:
-    """List the shipped models; the configured ones are marked."""
-    log_to_stderr(logging.WARNING)
-    settings, _folder = load(config, data)
-    from edge_agent.vision.models.card import read_card, shipped_models
-
-    used = {settings.vision.expression_model, settings.vision.detector_model}
-    rows = []
-    for name, path in shipped_models().items():
-        card = read_card(path)
-        rows.append(
-            {"name": name, "kind": card.kind, "version": card.version, "used": name in used}
-        )
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        click.echo(
-            f"{'*' if row['used'] else ' '} {row['name']:24} {row['version']:8} {row['kind']}"
-        )
-
-
-@model.command("verify")
-@click.argument("card", required=False, type=click.Path(path_type=Path))
-@common_options
-def model_verify(card: Path | None, config: Path | None, data: Path | None) -> None:
-    """Check model files against their cards: CARD, or the configured ones."""
-    log_to_stderr(logging.WARNING)
-    settings, _folder = load(config, data)
-    from edge_agent.vision.models.card import find_model, read_card
-    from edge_agent.vision.models.model import load_model
-
-    vision = settings.vision
-    names: list[str | Path] = [card] if card else [vision.detector_model, vision.expression_model]
-    if card is None and vision.detector == "yunet":
-        from edge_agent.runtime.vision_options import vision_options
-        from edge_agent.vision.faces.finder import open_finder
-
-        used = open_finder(vision_options(settings)).card
-        click.echo(f"{used.name}: YuNet, SHA-256 {used.sha256}; it has no card to agree with")
-        names = [vision.expression_model]
-    for name in names:
-        path = find_model(name)
-        loaded = load_model(path, kind=read_card(path).kind)
-        click.echo(f"{loaded.card.name} {loaded.card.version}: file, hash, labels and shapes agree")
-
-
 participant.add_command(participant_describe)
 for _command in (
     alerts,
@@ -179,6 +124,7 @@ for _command in (
     export,
     health,
     lsl,
+    model,
     import_vitals,
     import_markers,
     import_study,

@@ -11,6 +11,7 @@ from edge_agent.core.errors import AffectEdgeError
 from training.commands.chain import chain
 from training.commands.faces import faces_evaluate, faces_groups, faces_scores
 from training.commands.folds import folds
+from training.commands.label import label
 from training.commands.measure import compare, evaluate, report
 from training.commands.options import (
     NEEDED_TO_TRAIN,
@@ -105,7 +106,7 @@ def quantize(options: RunOptions) -> None:
 
 
 for _command in (
-    *(train_own, evaluate, compare, folds, report, chain, explain),
+    *(label, train_own, evaluate, compare, folds, report, chain, explain),
     *(crop_faces, cover_faces, ck_plus, faces_evaluate, faces_groups, faces_scores),
 ):
     app.add_command(_command)

@@ -97,11 +97,10 @@ def _shown(one: Doubted, picture: NDArray[np.uint8]) -> str:
 
 def _install(own: OwnModel) -> list[str]:
     """The commands that put the model on a device, and those that go back."""
-    name = own.card.stem
-    there = f"/var/lib/affect-edge/models/{name}.json"
+    file = own.card.with_suffix(".tflite")
     return [
-        f"copy {own.card.with_suffix('.tflite')} and {own.card} into /var/lib/affect-edge/models",
-        f"sudo affect-edge model verify {there}",
-        f"sudo affect-edge config set vision.expression_model={there}",
-        "go back: sudo affect-edge config set vision.expression_model=expression-accurate",
+        f"copy {file} and {own.card} to the device, into one folder; there:",
+        f"sudo affect-edge model install {file.name}",
+        "sudo systemctl restart affect-edge-agent affect-edge-dashboard",
+        "go back: sudo affect-edge model back",
     ]

@@ -22,6 +22,7 @@ from edge_agent.appliance.backups.config_text import with_value
 from edge_agent.appliance.backups.erased_again import erase_again, known_erasures
 from edge_agent.appliance.backups.inventory import Inventory, open_as_it_is, read_inventory
 from edge_agent.appliance.backups.manifest import CONFIG, DATABASE, ArchivedFile, Manifest
+from edge_agent.appliance.ownership import give_owner, make_folder
 from edge_agent.config import load_settings
 from edge_agent.core import clock
 from edge_agent.core.errors import BackupError, ConfigError, StoreError
@@ -216,7 +217,7 @@ def _target(path: str, places: Places) -> Path:
 @contextmanager
 def _prepared(places: Places, targets: list[Path], size: int) -> Iterator[Path]:
     """Have the appliance for oneself and room for its files; clean up whatever comes."""
-    _make_folder(places.data.absolute())
+    make_folder(places.data.absolute())
     with lock_alone(places.database):
         refuse_half_replaced(places.database)
         free = shutil.disk_usage(places.data).free
@@ -250,35 +251,13 @@ def _clean(targets: list[Path]) -> None:
 
 def _extract(archive: Archive, file: ArchivedFile, target: Path) -> None:
     prepared = prepared_path(target)
-    _make_folder(target.parent)
+    make_folder(target.parent)
     handle = os.open(prepared, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as out:
         archive.extract(file, out)
         out.flush()
         os.fsync(out.fileno())
-    _give(prepared, target, 0o600 if file.private else 0o640)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder, for those whose folder the one above is."""
-    if folder.exists():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(mode=0o750)
-    if os.geteuid() == 0:
-        owner = folder.parent.stat()
-        os.chown(folder, owner.st_uid, owner.st_gid)
-
-
-def _give(prepared: Path, target: Path, mode: int) -> None:
-    """Give a file the owner and mode of the one it replaces, or the owner of its folder."""
-    model = target.parent.stat()
-    if target.exists():
-        model = target.stat()
-        mode = model.st_mode & 0o777
-    if os.geteuid() == 0:
-        os.chown(prepared, model.st_uid, model.st_gid)
-    prepared.chmod(mode)
+    give_owner(prepared, target, 0o600 if file.private else 0o640)
 
 
 def _write_config(manifest: Manifest, places: Places, plan: _Plan) -> None:
@@ -344,7 +323,7 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
             told = f"{erased} participants erased again"
             append(connection, AuditLine(clock.now().wall_ms, "appliance", "restore", told))
     contents = read_inventory(database)
-    _give(database, places.database_file, 0o640)
+    give_owner(database, places.database_file, 0o640)
     with database.open("rb") as file:
         os.fsync(file.fileno())
     stamp = free_stamp(plan.targets, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")

@@ -1,0 +1,330 @@
+"""Taking a model into use, and going back to the one before.
+
+What can fail comes first: the files are checked as the agent checks them, copied beside what is
+there, and checked again. Then one file, the configuration, is replaced. Whenever the power goes,
+the configuration names a whole model: the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edge_agent.appliance.models.history import Step, read_steps, write_safely, write_steps
+from edge_agent.appliance.models.shelf import FOLDER, installed_cards
+from edge_agent.appliance.ownership import make_folder
+from edge_agent.config import Settings
+from edge_agent.config.editing.document import ConfigFile, checked, read_file, with_changes
+from edge_agent.config.editing.keys import variable_of
+from edge_agent.config.editing.saving import save
+from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
+from edge_agent.runtime.vision_options import vision_options
+from edge_agent.store.database.replacement import sync_folder
+from edge_agent.vision.models.card import ModelCard, find_model, read_card, shipped_models
+from edge_agent.vision.models.model import load_model
+from edge_agent.vision.options import VisionOptions
+
+KEYS = {"expression": "vision.expression_model", "face-detector": "vision.detector_model"}
+"""Kind of a model → the key of the configuration that names it."""
+_UNFINISHED = ".incoming"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlace:
+    """Where a model is installed.
+
+    Attributes:
+        config: the configuration file, which will name it.
+        data: the data folder, which will hold it.
+    """
+
+    config: Path
+    data: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where the installed models lie."""
+        return self.data.absolute() / FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChange:
+    """Another model is configured.
+
+    Attributes:
+        card: of the model that is configured now.
+        path: where that card lies.
+        key: of the configuration.
+        before: what the key was before; ``None``: the file did not have it.
+        copy: the configuration of before; ``None``: nothing had to be changed.
+    """
+
+    card: ModelCard
+    path: Path
+    key: str
+    before: str | None
+    copy: Path | None
+
+
+def install_model(place: ModelPlace, what: Sequence[str]) -> ModelChange:
+    """Check a model, keep it below the data folder, and name it in the configuration.
+
+    Args:
+        place: the appliance.
+        what: a card or its TFLite file, or both of one model; or the name of a model that is here.
+
+    Raises:
+        ModelError: the files are missing, damaged, of two models, or not what the agent needs; or
+            they cannot be kept. The model of before is configured.
+        ConfigError: the configuration cannot be read or changed. The model of before is configured.
+    """
+    file = read_file(place.config)
+    settings = checked(file)
+    source = _card_of(what, place)
+    card = read_card(source)
+    _refuse_others(what, source, card)
+    key = _key_of(card, source, settings)
+    _check(settings, card, source)
+    if source in shipped_models().values():
+        path, value = source, source.stem
+    elif source in installed_cards(place.data.absolute()):
+        path, value = source, str(source)
+    else:
+        path = _keep(place, source, card)
+        value = str(path)
+    if value == _value(settings, key):
+        return ModelChange(card, path, key, value, None)
+    return _configure(place, file, card, path, Step(key=key, before=_written(file, key), now=value))
+
+
+def go_back(place: ModelPlace) -> ModelChange:
+    """Configure the model that was configured before the last one was installed.
+
+    Raises:
+        ModelError: none was installed, the configuration was changed since, or the model of before
+            cannot be used any more. The configuration is as it was.
+        ConfigError: the configuration cannot be read or changed.
+    """
+    file = read_file(place.config)
+    settings = checked(file)
+    steps = read_steps(place.folder)
+    # a step whose model is not configured was interrupted, or the file was changed by hand since
+    at = next(
+        (at for at, step in reversed(list(enumerate(steps))) if _is_now(settings, step)), None
+    )
+    if at is None:
+        raise ModelError(
+            "There is no model of before to go back to: none was installed here, or "
+            f"{place.config} names another one since. affect-edge model list shows which there are."
+        )
+    step = steps[at]
+    _refuse_environment(step.key)
+    after = ConfigFile(file.path, with_changes(file.text, {step.key: step.before}))
+    former = checked(after)
+    path = find_model(_value(former, step.key))
+    card = read_card(path)
+    _check(former, card, path)
+    copy = save(file, after.text)
+    # a step that stays is not harmful: its model is not configured, so it is passed over
+    with suppress(ModelError), _writing(place) as folder:
+        write_steps(folder, steps[:at])
+    return ModelChange(card, path, step.key, step.now, copy)
+
+
+# ---------------------------------------------------------------- what is given
+
+
+def _card_of(what: Sequence[str], place: ModelPlace) -> Path:
+    """Return the card that names or files mean.
+
+    Raises:
+        ModelError: they mean none, or two.
+    """
+    if len(what) == 1 and Path(what[0]).suffix not in {".json", ".tflite"}:
+        return _named(what[0], place)
+    cards = {Path(one).expanduser().absolute().with_suffix(".json") for one in what}
+    if len(cards) > 1:
+        raise ModelError(
+            f"{', '.join(what)}: these are {len(cards)} models. Give one: NAME.tflite with "
+            "NAME.json beside it."
+        )
+    (card,) = cards
+    for one in what:
+        file = Path(one).expanduser()
+        if file.suffix not in {".json", ".tflite"}:
+            raise ModelError(f"{one}: not a file of a model. Give NAME.tflite or NAME.json.")
+        if not file.is_file():
+            raise ModelError(f"{one}: no such file.")
+    return card
+
+
+def _named(name: str, place: ModelPlace) -> Path:
+    shipped = shipped_models()
+    if name in shipped:
+        return shipped[name]
+    installed = installed_cards(place.data.absolute())
+    chosen = [card for card in installed if name in {card.stem, card.parent.name}]
+    if len(chosen) == 1:
+        return chosen[0]
+    if chosen:
+        folders = ", ".join(card.parent.name for card in chosen)
+        raise ModelError(f"{name}: {len(chosen)} models have this name. Give one of: {folders}.")
+    known = [*shipped, *(card.stem for card in installed)]
+    raise ModelError(
+        f"there is no model {name!r}. Here are: {', '.join(known)}; or give a file, NAME.tflite, "
+        "with its card NAME.json beside it."
+    )
+
+
+def _refuse_others(what: Sequence[str], source: Path, card: ModelCard) -> None:
+    """Refuse a TFLite file that is not the one which the card beside it names."""
+    for one in what:
+        if one.endswith(".tflite") and Path(one).name != card.file:
+            raise ModelError(
+                f"{one}: its card {source} is of another file, {card.file}. Give that one."
+            )
+
+
+def _key_of(card: ModelCard, source: Path, settings: Settings) -> str:
+    key = KEYS.get(card.kind)
+    if key is None:
+        raise ModelError(
+            f"{source}: a model of kind {card.kind!r} comes with the program and is not chosen. "
+            f"Kinds that can be installed: {', '.join(KEYS)}."
+        )
+    _refuse_environment(key)
+    if card.kind == "face-detector" and settings.vision.detector == "yunet":
+        raise ModelError(
+            f"{source}: the configuration asks for YuNet, which is no TFLite model. First: "
+            "affect-edge config set vision.detector=tflite vision.detector_model="
+        )
+    return key
+
+
+def _refuse_environment(key: str) -> None:
+    variable = variable_of(key)
+    if variable is not None:
+        raise ConfigError(
+            f"The environment variable {variable} decides {key}, whatever the file says. Remove "
+            "it, then give the command again."
+        )
+
+
+def _check(settings: Settings, card: ModelCard, source: Path) -> None:
+    """Load the model as the agent would, with the other models that are configured.
+
+    Raises:
+        ModelError: the agent would refuse it.
+    """
+    from edge_agent.vision.recognizer import open_recognizer
+
+    load_model(source, kind=card.kind)  # alone first: an error then is one of this model
+    options: VisionOptions = vision_options(settings)
+    if card.kind == "expression":
+        options = replace(options, expression_model=str(source))
+    else:
+        options = replace(options, detector_model=str(source))
+    open_recognizer(options)
+
+
+# ---------------------------------------------------------------- what is written
+
+
+@contextmanager
+def _writing(place: ModelPlace) -> Iterator[Path]:
+    """Yield the folder of the installed models, which nobody else writes meanwhile.
+
+    Raises:
+        ModelError: something cannot be written.
+    """
+    folder = place.folder
+    try:
+        make_folder(folder)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield folder
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise ModelError(
+            f"{folder}: cannot be written ({error.strerror or error}). Make room, or give the "
+            "command as a user who may write there (sudo)."
+        ) from error
+
+
+def _keep(place: ModelPlace, source: Path, card: ModelCard) -> Path:
+    """Copy a model into a folder of its own, whole or not at all, and return its card there."""
+    text, content = _read(source), _read(source.with_name(card.file))
+    name = f"{card.name}-{card.version}-{hashlib.sha256(text).hexdigest()[:12]}"
+    # card and file get one name, by which a backup knows that they belong together
+    file = Path(card.file)
+    kept = place.folder / name / file.with_suffix(".json").name
+    if _is_whole(kept, card):
+        return kept
+    with _writing(place) as folder:
+        unfinished = folder / _UNFINISHED
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a start that did not come to its end
+        try:
+            make_folder(unfinished)
+            write_safely(unfinished / file.name, content)
+            write_safely(unfinished / kept.name, text)
+            load_model(unfinished / kept.name, kind=card.kind)  # the copy, before it counts
+            shutil.rmtree(folder / name, ignore_errors=True)  # of before, and damaged
+            unfinished.rename(folder / name)
+            sync_folder(folder)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+    return kept
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read ({error.strerror or error}).") from error
+
+
+def _is_whole(kept: Path, card: ModelCard) -> bool:
+    try:
+        return kept.exists() and load_model(kept, kind=card.kind).card == card
+    except AffectEdgeError:
+        return False
+
+
+def _configure(
+    place: ModelPlace, file: ConfigFile, card: ModelCard, path: Path, step: Step
+) -> ModelChange:
+    after = ConfigFile(file.path, with_changes(file.text, {step.key: step.now}))
+    checked(after)
+    with _writing(place) as folder:
+        # before the configuration: a step that did not come about is known by its model, which is
+        # not configured; a change that nobody remembers could not be taken back
+        write_steps(folder, [*read_steps(folder), step])
+    return ModelChange(card, path, step.key, step.before, save(file, after.text))
+
+
+def _is_now(settings: Settings, step: Step) -> bool:
+    return step.key in KEYS.values() and _value(settings, step.key) == step.now
+
+
+def _value(settings: Settings, key: str) -> str:
+    section, name = key.split(".")
+    value: str = getattr(getattr(settings, section), name)
+    return value
+
+
+def _written(file: ConfigFile, key: str) -> str | None:
+    import tomllib
+
+    from edge_agent.config.editing.keys import written_value
+
+    value: str | None = written_value(tomllib.loads(file.text), key)
+    return value

@@ -1,0 +1,1 @@
+"""The commands that concern model files: listed, verified, installed, taken back."""
