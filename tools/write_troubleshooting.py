@@ -65,25 +65,25 @@ class Sentences:
 
         None where it cannot be told from the source.
         """
-        found: list[str] = []
+        texts: list[str] = []
         match expression:
             case ast.Constant(value=str(text)):
-                found = [text]
+                texts = [text]
             case ast.JoinedStr(values=values):
-                found = [
+                texts = [
                     "".join(str(v.value) if isinstance(v, ast.Constant) else "…" for v in values)
                 ]
             case ast.Call(func=ast.Name(id="N_" | "Message" as maker), args=[text]):
-                found = [
+                texts = [
                     _PLACE.sub("…", told) if maker == "Message" else told for told in self.of(text)
                 ]
             case ast.Name(id=name):
-                found = self._of_name(name)
+                texts = self._of_name(name)
             case ast.IfExp(body=body, orelse=orelse):
-                found = self.of(body) + self.of(orelse)
+                texts = self.of(body) + self.of(orelse)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                found = [a + b for a in self.of(left) for b in self.of(right)]
-        return found
+                texts = [a + b for a in self.of(left) for b in self.of(right)]
+        return texts
 
     def _of_name(self, name: str) -> list[str]:
         values = next((scope[name] for scope in self._scopes if name in scope), [])

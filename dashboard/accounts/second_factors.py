@@ -2,7 +2,7 @@
 codes on paper for the day on which the phone is lost.
 
 A code counts for half a minute before and after its own half minute, and once. The secret is kept
-in a file of its own (``edge_agent.store.write.credentials``); whether an account has a second
+in a file of its own (``edge_agent.store.write.accounts.credentials``); whether an account has a second
 factor is said by its row in the database, so that a lost file lets nobody in.
 """
 
@@ -23,7 +23,7 @@ from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.study_rows import insert_audit
-from edge_agent.store.write.credentials import Credentials, SecondFactorRow
+from edge_agent.store.write.accounts.credentials import Credentials, SecondFactorRow
 
 RECOVERY_CODES = 10
 _GROUPS = 4

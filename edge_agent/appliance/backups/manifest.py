@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from edge_agent.appliance.backups.inventory import Inventory
 from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.write.credentials import FILE_NAME as CREDENTIALS_NAME
+from edge_agent.store.write.accounts.credentials import FILE_NAME as CREDENTIALS_NAME
 
 DATABASE = f"data/{DATABASE_NAME}"
 CREDENTIALS = f"data/{CREDENTIALS_NAME}"

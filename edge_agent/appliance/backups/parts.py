@@ -18,7 +18,7 @@ from edge_agent.config import ENV_PREFIX, Settings
 from edge_agent.core.errors import BackupError
 from edge_agent.store.database.replacement import PREPARED
 from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.write.credentials import credentials_file
+from edge_agent.store.write.accounts.credentials import credentials_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,11 @@ import stat
 from pathlib import Path
 
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.write.credentials import Credentials, SecondFactorRow, credentials_file
+from edge_agent.store.write.accounts.credentials import (
+    Credentials,
+    SecondFactorRow,
+    credentials_file,
+)
 from tests.support.backups.whole_appliance import whole_appliance
 
 

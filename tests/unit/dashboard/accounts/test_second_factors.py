@@ -207,7 +207,7 @@ def test_what_cannot_be_written_changes_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("edge_agent.store.write.credentials.os.fsync", full)
+        patched.setattr("edge_agent.store.write.accounts.credentials.os.fsync", full)
         with pytest.raises(StoreError):
             factors.check(ada, clock.code(secret))
     assert file.read_bytes() == before

@@ -1,0 +1,1 @@
+"""What the accounts of the dashboard keep outside the database."""
