@@ -2,8 +2,8 @@
 codes on paper for the day on which the phone is lost.
 
 A code counts for half a minute before and after its own half minute, and once. The secret is kept
-in a file of its own (``edge_agent.store.write.accounts.credentials``); whether an account has a second
-factor is said by its row in the database, so that a lost file lets nobody in.
+in a file of its own (``edge_agent.store.write.accounts.credentials``); whether an account has a
+second factor is said by its row in the database, so that a lost file lets nobody in.
 """
 
 from __future__ import annotations
