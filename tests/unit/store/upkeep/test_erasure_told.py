@@ -39,7 +39,11 @@ def test_the_sentence_counts_every_table_and_names_the_copies() -> None:
         "4 markers and notes, 5 self-reports, 6 protocols that were run, 7 consents, 8 gaps, "
         "9 waiting messages. Rollups: 12 minutes computed anew, 11 of them removed. "
         "Copies rewritten: db.before-v2, db.before-v3. "
-        "Copies deleted, for they could not be read: db.before-v1."
+        "Copies deleted, for they could not be read: db.before-v1. "
+        "The broker clears the last messages as soon as the agent is connected to it. What it "
+        "keeps for subscribers that are away cannot be reached from here: they still get it. Its "
+        "own file keeps the old bytes until it saves the next time; at once, with Mosquitto on "
+        "this device: sudo systemctl kill --signal=SIGUSR1 mosquitto"
     )
     empty = Erasure({}, 0, 0, (), (), False).sentence
     assert "0 sessions, 0 expression rows" in empty
