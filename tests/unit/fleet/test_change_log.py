@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -35,8 +36,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def log(path: Path) -> ChangeLog:
-    return ChangeLog(path)
+def log(path: Path) -> Iterator[ChangeLog]:
+    with closing(ChangeLog(path)) as log:
+        yield log
 
 
 def changes(log: ChangeLog, after: int = 0) -> list[tuple[str, str]]:
@@ -64,7 +66,8 @@ def test_a_stream_begins_with_all_that_there_is(log: ChangeLog) -> None:
 def test_it_goes_on_after_a_restart(log: ChangeLog, path: Path) -> None:
     stream = log.begin()
     log.close()
-    assert ChangeLog(path).begin() == stream
+    with closing(ChangeLog(path)) as again:
+        assert again.begin() == stream
 
 
 def test_rows_that_come_change_and_go_are_logged_in_their_order(log: ChangeLog, path: Path) -> None:
@@ -189,6 +192,7 @@ def test_the_audit_says_what_the_collector_has_erased(tmp_path: Path) -> None:
     erase_participant(path, "P01", actor="ada")
     log.confirm(newest(path), {newest(path): 17})
     log.confirm(newest(path), {newest(path): 17})
+    log.close()
     said = query(path, "SELECT detail FROM audit WHERE action = 'fleet_erased'")
     assert said == [("the collector has erased with 17 rows",)]
 
@@ -203,6 +207,7 @@ def test_an_erasure_that_waits_goes_over_into_another_stream(tmp_path: Path) -> 
         renew_stream_epoch(connection)
     log.begin()
     assert changes(log)[:2] == [("", "begin"), ("", "erase")]
+    log.close()
 
 
 def test_beyond_its_bound_the_oldest_go_and_a_gap_says_which(log: ChangeLog, path: Path) -> None:
