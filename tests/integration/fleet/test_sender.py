@@ -19,6 +19,7 @@ from edge_agent.fleet.message import TimelineMessage, decode
 from edge_agent.store.database.replacement import prepared_path, replace_files
 from edge_agent.store.database.schema import connect, copy_database, write_transaction
 from edge_agent.store.database.stream_epoch import renew_stream_epoch
+from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import SimulatedDevice
 from tests.support.timeline import query
@@ -74,6 +75,29 @@ def device(tmp_path: Path, broker: Mosquitto, listener: Listener) -> Iterator[Si
     yield made
     made.sender.stop()
     assert made.sender.join(10)
+
+
+def test_an_agent_that_is_told_to_sends_what_it_records(
+    tmp_path: Path, broker: Mosquitto, listener: Listener
+) -> None:
+    settings: dict[str, dict[str, Any]] = {
+        "device": {"name": "room"},
+        "camera": {"source": "demo"},
+        "mqtt": {"port": broker.port},
+        "record": {"batch_seconds": 0.3},
+        "fleet": {"enabled": True},
+    }
+
+    def rows_of(table: str) -> int:
+        return sum(
+            change[1:3] == [table, "row"]
+            for message in list(listener.messages)
+            for change in message.changes
+        )
+
+    with Appliance(tmp_path, settings) as agent:
+        wait_until(lambda: rows_of("expression") > 5, "rows of the agent's camera", 60)
+        assert agent.stop() == 0, agent.said
 
 
 def test_what_is_written_while_the_broker_is_away_comes_when_it_is_back(
