@@ -8,10 +8,12 @@ from pathlib import Path
 
 from dashboard.accounts.account_rows import Account
 from edge_agent.core.clock import now
+from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.study_rows import insert_audit
 
 _KEY_LENGTH = 16
+_BETWEEN = " on "
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -23,7 +25,7 @@ _BROWSERS = (
     ("Chrome", "Chrome"),
     ("Safari", "Safari"),
     ("curl", "curl"),
-    ("python", "a Python program"),
+    ("python", N_("a Python program")),
 )
 """What browsers call themselves, the ones that claim to be another first."""
 _SYSTEMS = (
@@ -81,7 +83,7 @@ class Logins:
                 (account.id, at, at - self._idle_ms, own),
             ).fetchall()
         return [
-            Login(row[0][:_KEY_LENGTH], row[1], row[2], row[3], row[4], row[0] == own)
+            Login(row[0][:_KEY_LENGTH], row[1], row[2], row[3], _sayable(row[4]), row[0] == own)
             for row in rows
         ]
 
@@ -117,10 +119,18 @@ def browser_name(agent: str) -> str:
     browser = next((name for sign, name in _BROWSERS if sign in agent), "")
     system = next((name for sign, name in _SYSTEMS if sign in agent), "")
     if browser and system:
-        return f"{browser} on {system}"
+        return f"{browser}{_BETWEEN}{system}"
     if browser or system:
         return browser or system
-    return "another program" if agent else ""
+    return N_("another program") if agent else ""
+
+
+def _sayable(name: str) -> str:
+    """Return the name of a browser as it was stored, for any language."""
+    browser, between, system = name.partition(_BETWEEN)
+    if not between:
+        return as_message(name)
+    return Message(N_("{browser} on {system}"), browser=as_message(browser), system=system)
 
 
 def _sha256(text: str) -> str:
