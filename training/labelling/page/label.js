@@ -19,11 +19,11 @@ function made(tag, text, attributes = {}) {
 
 async function overview() {
   state.name = null;
+  at("name").value = ""; // before anything is waited for: what is typed meanwhile stays
   const all = (state.all = await ask("people"));
   at("work").hidden = true;
   at("start").hidden = false;
   at("counts").textContent = `${all.pictures} pictures, ${all.merged} of them with a clear label.`;
-  at("name").value = "";
   at("people").replaceChildren(...all.people.map((one) => {
     const item = document.createElement("li");
     const button = made("button", `${one.name}: ${one.labelled} of ${all.pictures}`);
@@ -171,7 +171,8 @@ async function start() {
 
 at("who").addEventListener("submit", (event) => {
   event.preventDefault();
-  attempt(() => begin(at("name").value.trim()));
+  const name = at("name").value.trim();
+  if (name) attempt(() => begin(name));
 });
 at("settle").addEventListener("click", () => attempt(() => begin(state.all.settled)));
 at("leave").addEventListener("click", () => attempt(overview));
