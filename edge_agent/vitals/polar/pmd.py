@@ -145,11 +145,7 @@ def decode_acceleration(payload: bytes, factor: float = 1.0) -> list[Sample]:
         GattError: it is too short, of another measurement or an unknown type, or ends within a
             sample.
     """
-    if len(payload) < _HEAD:
-        raise _error(payload, "is too short for a frame")
-    if payload[0] != ACCELERATION:
-        raise _error(payload, f"is a frame of measurement {payload[0]}, not of acceleration")
-    kind, body = payload[_HEAD - 1], payload[_HEAD:]
+    kind, body = _kind_and_body(payload, ACCELERATION, "acceleration")
     if kind in {0, 1, 2}:
         return _plain(payload, body, kind + 1)
     if kind == _COMPRESSED:
@@ -158,6 +154,15 @@ def decode_acceleration(payload: bytes, factor: float = 1.0) -> list[Sample]:
     if kind == _COMPRESSED + 1:
         return list(_compressed(payload, body))
     raise _error(payload, f"has the frame type {kind}, which is not known")
+
+
+def _kind_and_body(payload: bytes, measurement: int, name: str) -> tuple[int, bytes]:
+    """Return the type of a frame of a measurement, and what comes behind its head."""
+    if len(payload) < _HEAD:
+        raise _error(payload, "is too short for a frame")
+    if payload[0] != measurement:
+        raise _error(payload, f"is a frame of measurement {payload[0]}, not of {name}")
+    return payload[_HEAD - 1], payload[_HEAD:]
 
 
 def decode_ecg(payload: bytes) -> tuple[int, tuple[int, ...]]:
@@ -170,11 +175,7 @@ def decode_ecg(payload: bytes) -> tuple[int, tuple[int, ...]]:
         GattError: it is too short, of another measurement or an unknown type, or ends within a
             sample.
     """
-    if len(payload) < _HEAD:
-        raise _error(payload, "is too short for a frame")
-    if payload[0] != ECG:
-        raise _error(payload, f"is a frame of measurement {payload[0]}, not of an ECG")
-    kind, body = payload[_HEAD - 1], payload[_HEAD:]
+    kind, body = _kind_and_body(payload, ECG, "an ECG")
     if kind:
         raise _error(payload, f"has the frame type {kind}, which is not known")
     if len(body) % _ECG_OCTETS:
