@@ -1,0 +1,163 @@
+"""The loop of a collector over a transport and a database that are played: what it owes to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
+pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+
+import psycopg
+
+from collector import worker
+from collector.errors import TransportError
+from collector.intake import Told
+from collector.transport import Delivery
+from collector.worker import Collector
+from edge_agent.mqtt.payloads.timeline import Confirmation
+
+EPOCH = "5f2c9a0d1e3b4c67"
+
+
+class PlayedBroker:
+    """Delivers in batches; ends the loop when there are no more.
+
+    Args:
+        batches: what is delivered, one after the other; an error is raised instead.
+    """
+
+    def __init__(self, *batches: list[Delivery] | TransportError) -> None:
+        self.batches = list(batches)
+        self.done: list[str] = []
+        self.collector: Collector
+
+    def open(self) -> None:
+        self.done.append("open")
+
+    def receive(self, most: int, timeout_s: float) -> list[Delivery]:
+        assert timeout_s >= 0
+        if most == 0:
+            return []
+        if not self.batches:
+            self.collector.stop()
+            return []
+        batch = self.batches.pop(0)
+        if isinstance(batch, TransportError):
+            raise batch
+        return batch
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        self.done.append(f"acknowledge {len(deliveries)}")
+
+    def confirm(self, device: str, payload: bytes) -> None:
+        position = Confirmation.model_validate_json(payload).position
+        self.done.append(f"confirm {device} {position}")
+
+    def close(self) -> None:
+        self.done.append("close")
+
+
+class PlayedIntake:
+    """Takes all but what is ``bad``, which no transaction may hold."""
+
+    transactions: list[int]
+
+    def __init__(self, connection: object) -> None:
+        self.connection = connection
+
+    def take(self, deliveries: Sequence[Delivery]) -> list[Told]:
+        self.transactions.append(len(deliveries))
+        if any(one.payload == b"away" for one in deliveries) and len(self.transactions) < 3:
+            raise psycopg.OperationalError("the connection is closed\nby the server")
+        if any(one.payload == b"bad" for one in deliveries):
+            raise psycopg.DataError("no such value")
+        return [Told(one.device, Confirmation(epoch=EPOCH, position=one.tag)) for one in deliveries]
+
+    def refuse(self, delivery: Delivery, reason: str) -> list[Told]:
+        assert reason == "the database refuses it: no such value"
+        return [Told(delivery.device, Confirmation(epoch=EPOCH, position=delivery.tag))]
+
+
+class Connection:
+    """Of PostgreSQL, as far as the loop itself uses it."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def transactions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many messages each transaction held."""
+    made: list[int] = []
+    monkeypatch.setattr(PlayedIntake, "transactions", made, raising=False)
+    monkeypatch.setattr(worker, "Intake", PlayedIntake)
+    monkeypatch.setattr(worker, "migrate", lambda _: None)
+    return made
+
+
+def collect(broker: PlayedBroker) -> list[str]:
+    def connect() -> Any:
+        return Connection()
+
+    broker.collector = Collector(broker, connect)
+    broker.collector.run()
+    return broker.done
+
+
+def deliveries(*payloads: bytes, device: str = "lab") -> list[Delivery]:
+    return [Delivery(device, payload, tag) for tag, payload in enumerate(payloads, 1)]
+
+
+def test_what_is_committed_is_acknowledged_and_confirmed_at_the_end(
+    transactions: list[int],
+) -> None:
+    broker = PlayedBroker(deliveries(b"a", b"b"), deliveries(b"c", device="ward"))
+    assert collect(broker) == [
+        "open",
+        "acknowledge 2",
+        "acknowledge 1",
+        "confirm lab 2",
+        "confirm ward 1",
+        "close",
+    ]
+    assert transactions == [2, 1]
+
+
+def test_a_device_that_waits_for_room_is_confirmed_before_the_end(transactions: list[int]) -> None:
+    many = deliveries(*[b"a"] * worker.CONFIRM_MESSAGES)
+    done = collect(PlayedBroker(many, deliveries(b"z", device="ward")))
+    assert done.index("confirm lab 8") < done.index("acknowledge 1")
+    assert transactions == [8, 1]
+
+
+def test_the_message_that_the_database_refuses_is_found_by_halves_and_the_rest_taken(
+    transactions: list[int],
+) -> None:
+    broker = PlayedBroker(deliveries(b"a", b"b", b"bad", b"d"))
+    assert collect(broker) == ["open", "acknowledge 4", "confirm lab 4", "close"]
+    assert transactions == [4, 2, 2, 1, 1]
+
+
+def test_what_was_received_is_kept_while_the_database_is_away_and_taken_when_it_is_back(
+    transactions: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    done = collect(PlayedBroker(deliveries(b"away", b"b")))
+    assert done == ["open", "acknowledge 2", "confirm lab 2", "close"]
+    assert transactions == [2, 2, 2]
+    assert [record.message for record in caplog.records] == [
+        "PostgreSQL: the connection is closed",
+        "the collector goes on",
+    ]
+
+
+def test_a_connection_that_is_over_is_opened_again(
+    transactions: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = PlayedBroker(TransportError("the broker is away"), deliveries(b"a"))
+    assert collect(broker) == ["open", "open", "acknowledge 1", "confirm lab 1", "close"]
+    assert "the broker is away" in caplog.text
+    assert transactions == [1]
