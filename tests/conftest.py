@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -42,6 +43,15 @@ def pytest_collection_finish() -> None:
 def _quick_databases() -> Iterator[None]:
     with copied_schema():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_stays() -> Iterator[None]:
+    """End what computed for the dashboards of this process, if there were any."""
+    yield
+    support = sys.modules.get("tests.support.dashboard")
+    if support is not None and support.shared_computing.cache_info().currsize:
+        support.shared_computing().close()
 
 
 @pytest.fixture(autouse=True)

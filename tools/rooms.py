@@ -41,6 +41,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"languages"}),
         frozenset({"statistics", "charts", "accounts", "protocols", "picture"}),
         frozenset({"analysis"}),
+        frozenset({"computing"}),
         frozenset({"web"}),
         frozenset({"commands"}),
         frozenset({"__main__"}),

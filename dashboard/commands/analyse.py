@@ -335,7 +335,7 @@ def _of_choices(
     from dashboard.analysis.multiverse.multiverse import Budget, multiverse
     from dashboard.analysis.present.multiverse.text import multiverse_csv, multiverse_model
     from dashboard.commands.analyse_text import multiverse_report
-    from dashboard.web.face_reading import face_reading
+    from dashboard.computing.face_reading import face_reading
     from edge_agent.store.read.reader import Reader
 
     face = face_reading(options.database, options.models)
@@ -366,7 +366,7 @@ def _analysis(
     options: DashboardOptions, query: AnalysisQuery, span: tuple[int, int] | None
 ) -> Analysis:
     from dashboard.analysis.analyse import analyse
-    from dashboard.web.face_reading import face_reading
+    from dashboard.computing.face_reading import face_reading
     from edge_agent.store.read.reader import RangeReader, Reader
 
     reader = Reader(options.database) if span is None else RangeReader(options.database, *span)

@@ -18,6 +18,7 @@ from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
+from dashboard.computing.computing import Computing
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
@@ -65,12 +66,14 @@ log = logging.getLogger(__name__)
 def create_app(
     options: DashboardOptions,
     clock: Callable[[], float] = boot_seconds,
+    computing: Computing | None = None,
 ) -> FastAPI:
     """Return the application over one data folder; makes or upgrades the database there.
 
     Args:
         options: what the dashboard is told.
         clock: seconds, never going back; the limits of attempts and requests are counted by it.
+        computing: where statistics are computed; ``None``: in processes of this application.
 
     Raises:
         StoreError: the database cannot be made or is not one of ours.
@@ -90,7 +93,7 @@ def create_app(
         redoc_url=None,
         openapi_url=None,  # served by our own route, which needs a login
     )
-    services = _services(options, clock)
+    services = _services(options, clock, computing or Computing())
     app.state.services = services
     pages = find_pages(routes)
     app.state.templates = make_templates(navigation_of(pages))
@@ -108,7 +111,9 @@ def create_app(
     return app
 
 
-def _services(options: DashboardOptions, clock: Callable[[], float]) -> Services:
+def _services(
+    options: DashboardOptions, clock: Callable[[], float], computing: Computing
+) -> Services:
     """Build what the routes work with, over a database that is migrated."""
     study = Study(options.database, purposes=options.purposes, outbox_rows=options.outbox_rows)
     protocol_runner = ProtocolRunner(ProtocolRuns(options.database, options.outbox_rows), study)
@@ -132,8 +137,11 @@ def _services(options: DashboardOptions, clock: Callable[[], float]) -> Services
         ingest=IngestState(clock),
         study=study,
         protocol_runner=protocol_runner,
-        exports=ExportJobs(options.database, options.device, options.told, options.models),
+        exports=ExportJobs(
+            options.database, options.device, options.told, options.models, computing
+        ),
         pictures=PictureReader(options.vision),
+        computing=computing,
         live=LiveFanOut(options.live_socket, stopping),
         previews=Previews(options.preview_socket, stopping),
         first_steps=Progress(options.database),

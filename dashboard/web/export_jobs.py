@@ -10,7 +10,6 @@ dashboard starts or ends.
 from __future__ import annotations
 
 import logging
-import math
 import secrets
 import shutil
 import threading
@@ -22,15 +21,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dashboard.analysis.request import AnalysisQuery
+from dashboard.computing.answers import analysis_tables, multiverse_table
+from dashboard.computing.computing import Computing
 from edge_agent.core import clock
-from edge_agent.core.errors import AffectEdgeError, StatisticsError, StoreError
+from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.prepared import delete_prepared_exports, prepared_folder
 from edge_agent.store.export.rows.selection import Choice
-from edge_agent.store.read.reader import RangeReader, Reader
 from edge_agent.vision.models.known_cards import known_cards
 
 log = logging.getLogger(__name__)
@@ -93,56 +92,6 @@ class PreparedExport:
         return "ready"
 
 
-def analysis_tables(
-    database: Path, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
-) -> dict[str, str]:
-    """Return what the analysis adds to a bundle: text by the name of the file.
-
-    It is about the sessions and the range of the export and no others; nothing where nobody knows
-    the question.
-
-    Raises:
-        StoreError: the database cannot be read.
-    """
-    if not question:
-        return {}
-    # loads SciPy, which no other export needs
-    from dashboard.analysis.analyse import analyse
-    from dashboard.analysis.present.study.bundle_tables import bundle_tables
-    from dashboard.web.face_reading import face_reading
-
-    fields = dict(question) | {"sensitivity": False}
-    if choice.sessions is not None:
-        fields |= {"sample": "selected", "session": choice.sessions}
-    reader: Reader = Reader(database)
-    if choice.start_ms is not None or choice.end_ms is not None:
-        reader = RangeReader(database, choice.start_ms, choice.end_ms)
-    face = face_reading(database, models)
-    try:
-        return bundle_tables(analyse(reader, AnalysisQuery.model_validate(fields), face))
-    except StatisticsError:  # what cannot be analysed has no such tables; the others are there
-        return {}
-
-
-def multiverse_table(database: Path, question: Mapping[str, Any], choice: Choice) -> str:
-    """Return the question under every set of choices for a bundle, as CSV, however long it takes.
-
-    Raises:
-        StatisticsError: it cannot be analysed.
-        StoreError: the database cannot be read.
-    """
-    from dashboard.analysis.multiverse.multiverse import Budget, multiverse
-    from dashboard.analysis.present.multiverse.text import multiverse_csv, multiverse_model
-
-    fields = dict(question)
-    if choice.sessions is not None:
-        fields |= {"sample": "selected", "session": choice.sessions}
-    query = AnalysisQuery.model_validate(fields)
-    return multiverse_csv(
-        multiverse_model(multiverse(Reader(database), query, budget=Budget(math.inf)))
-    )
-
-
 class ExportJobs:
     """Prepares exports, one after the other, and keeps one for each account.
 
@@ -151,14 +100,21 @@ class ExportJobs:
         device: name of the appliance.
         settings: what is told of its settings.
         models: names or paths of the configured models.
+        computing: where the analysis of a bundle is computed.
     """
 
     def __init__(
-        self, database: Path, device: str, settings: Mapping[str, Any], models: tuple[str, ...]
+        self,
+        database: Path,
+        device: str,
+        settings: Mapping[str, Any],
+        models: tuple[str, ...],
+        computing: Computing,
     ) -> None:
         self._database = database
         self._data = database.parent
         self._about = (device, settings, models)
+        self._computing = computing
         self._by_account: dict[int, PreparedExport] = {}
         self._timers: dict[str, threading.Timer] = {}
         self._lock = threading.Lock()
@@ -275,9 +231,11 @@ class ExportJobs:
         choice = made.request.choice
         tables = {}
         if wanted.name == "bundle":
-            tables = analysis_tables(self._database, question, choice, models)
+            tables = self._computing.call(analysis_tables, self._database, question, choice, models)
             if made.request.multiverse:
-                tables["multiverse.csv"] = multiverse_table(self._database, question, choice)
+                tables["multiverse.csv"] = self._computing.call(
+                    multiverse_table, self._database, question, choice
+                )
         about = Appliance(device, settings, known_cards(models), question, tables)
         if not wanted.is_folder:
             wanted.export(self._database, made.file, choice, about, on_progress)

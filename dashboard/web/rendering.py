@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -36,6 +37,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.runtime.memory import give_back_heap
 
 HERE = Path(__file__).parent
 
@@ -55,6 +57,22 @@ def local_time(wall_ms: int | None, form: str = "datetime") -> str:
     )
 
 
+class _Loader(jinja2.FileSystemLoader):
+    """Gives back the memory that a template took to be translated: up to 10 MB for a long one."""
+
+    def load(
+        self,
+        environment: jinja2.Environment,
+        name: str,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002 - Jinja's name
+    ) -> jinja2.Template:
+        """Translate a template."""
+        try:
+            return super().load(environment, name, globals)
+        finally:
+            give_back_heap()
+
+
 @cache
 def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
     """Return the templates; a name that a page does not know is an error, not an empty place.
@@ -65,7 +83,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         navigation: the entries that every page shows, in this order.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        loader=_Loader(HERE / "templates"),
         autoescape=True,
         extensions=[NamedAddresses, TextBlocks],
         undefined=jinja2.StrictUndefined,

@@ -21,7 +21,7 @@ from dashboard.web.guards.connections import GuardedListener, OnceAMinute
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, check_exposure
 from edge_agent.core.errors import ConfigError, ServerError
-from edge_agent.runtime.memory import share_one_heap
+from edge_agent.runtime.memory import give_back_after_start, share_one_heap
 from edge_agent.runtime.systemd import SystemdNotifier
 from edge_agent.store.database.lock import lock_for_reading
 
@@ -67,8 +67,9 @@ class DashboardServer(uvicorn.Server):
         self._notifier.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Give up a picture that is being read, which would be waited for; then as uvicorn."""
+        """Give up what is being read and computed, which would be waited for; then as uvicorn."""
         self.services.pictures.close()
+        self.services.computing.close()
         await super().shutdown(sockets)
         await self.services.previews.close(PREVIEW_SECONDS)
 
@@ -138,6 +139,7 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
     """
     check_exposure(options)
     share_one_heap()
+    give_back_after_start()
     with (
         listen(options.host, options.port) as listener,
         lock_for_reading(options.database),
@@ -149,6 +151,7 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
         finally:
             server.services.alerts.close()
             server.services.protocol_runner.close()
+            server.services.computing.close()
             server.services.exports.close()
             server.services.pictures.close()
 

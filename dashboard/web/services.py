@@ -13,6 +13,7 @@ from dashboard.accounts.audit_trail import AuditTrail
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
 from dashboard.accounts.second_factors import SecondFactors
+from dashboard.computing.computing import Computing
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
@@ -56,6 +57,7 @@ class Services:
         protocol_runner: runs the protocol of the open session.
         exports: prepares what can be downloaded.
         pictures: reads single pictures in a process of its own.
+        computing: computes statistics in processes of its own.
         live: gives what the agent says to every open event stream.
         previews: shows the camera's picture to an administrator.
         first_steps: how far who set the appliance up is.
@@ -84,6 +86,7 @@ class Services:
     protocol_runner: ProtocolRunner
     exports: ExportJobs
     pictures: PictureReader
+    computing: Computing
     live: LiveFanOut
     previews: Previews
     first_steps: Progress
@@ -115,6 +118,10 @@ def _study(request: Request) -> Study:
     return services(request).study
 
 
+def _computing(request: Request) -> Computing:
+    return services(request).computing
+
+
 def _protocol_runner(request: Request) -> ProtocolRunner:
     return services(request).protocol_runner
 
@@ -122,6 +129,7 @@ def _protocol_runner(request: Request) -> ProtocolRunner:
 ServicesDep = Annotated[Services, Depends(services)]
 OptionsDep = Annotated[DashboardOptions, Depends(_options)]
 AccountsDep = Annotated[Accounts, Depends(_accounts)]
+ComputingDep = Annotated[Computing, Depends(_computing)]
 ReaderDep = Annotated[Reader, Depends(_reader)]
 StudyDep = Annotated[Study, Depends(_study)]
 ProtocolRunnerDep = Annotated[ProtocolRunner, Depends(_protocol_runner)]

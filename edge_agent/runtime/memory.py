@@ -45,16 +45,23 @@ def give_back() -> None:
     in all). The system may use the rest for something else, as it may do with any code under
     pressure. Nothing of it was ever written, so nothing can be lost.
     """
-    library = ctypes.CDLL(None)
-    trim = getattr(library, "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-    advise = getattr(library, "madvise", None)
+    give_back_heap()
+    advise = getattr(ctypes.CDLL(None), "madvise", None)
     if advise is None or not _MAPS.exists():
         return
     advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     for start, length in _code(_MAPS.read_text(encoding="utf-8", errors="replace")):
         advise(start, length, mmap.MADV_DONTNEED)
+
+
+def give_back_heap() -> None:
+    """Give back what the heap keeps of freed memory (some milliseconds).
+
+    Without the GNU C library, do nothing.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _code(maps: str) -> Iterator[tuple[int, int]]:

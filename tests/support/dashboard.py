@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -22,6 +23,7 @@ from starlette.testclient import TestClient
 from dashboard.accounts.account_rows import Account
 from dashboard.accounts.accounts import ensure_setup_code
 from dashboard.accounts.roles import Role
+from dashboard.computing.computing import Computing
 from dashboard.web.app import create_app
 from dashboard.web.guards.cookies import LOGIN_COOKIE
 from dashboard.web.services import Services
@@ -44,13 +46,19 @@ PASSWORD = "correct horse battery"
 START_SECONDS = 30.0
 
 
+@cache
+def shared_computing() -> Computing:
+    """Return what computes for all dashboards of this process, warm after the first task."""
+    return Computing()
+
+
 def client_of(
     folder: Path,
     clock: Callable[[], float] = boot_seconds,
     **values: Any,
 ) -> TestClient:
     """Return a browser's stand-in for a dashboard over ``folder``; nobody is logged in."""
-    app = create_app(DashboardOptions(data=folder, **values), clock)
+    app = create_app(DashboardOptions(data=folder, **values), clock, shared_computing())
     return TestClient(
         app, base_url="http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 from pydantic import Field
 
 from dashboard.analysis.request import Model
+from dashboard.analysis.sensors.minutes import Minutes, means_of, minutes_of, pairs_of
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import by_locale, decimal
 from dashboard.languages.names import said_of, vital_label
@@ -20,17 +20,10 @@ from dashboard.statistics.sensors.agreement import (
     limits_of_agreement,
 )
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.readings import UNUSABLE
-from edge_agent.core.study import Session
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import flags_of
-from edge_agent.store.read.stimuli import Stimulus
 
-MINUTE_MS = 60_000
-Minutes = Mapping[tuple[str, int], Mapping[str, float]]
-"""Participant and minute → source → mean."""
 Pairs = Mapping[str, Sequence[tuple[float, float]]]
 """Participant → what the two sources say of each minute."""
 
@@ -76,39 +69,13 @@ def compare_sensors(
     if missing:
         raise StatisticsError(Message(N_("There is no session {missing}."), missing=missing[0]))
     chosen = [one for one in sessions if one.id in session_ids or not session_ids]
-    minutes = [minute for one in chosen for minute in _minutes(reader, one)]
+    minutes = [minute for one in chosen for minute in minutes_of(reader, one)]
     compared = []
     for kind in kinds:
-        means = _means(reader, minutes, kind)
-        sources = sorted({source for own in means.values() for source in own})
-        for first, second in combinations(sources, 2):
-            if any(first in own and second in own for own in means.values()):
-                compared.append(_compared(kind, first, second, means))
+        means = means_of(reader, minutes, kind)
+        for first, second in pairs_of(means):
+            compared.append(_compared(kind, first, second, means))
     return tuple(compared)
-
-
-def _minutes(reader: Reader, session: Session) -> list[Stimulus]:
-    _, end = reader.session(session.id)
-    code = session.participant
-    return [
-        Stimulus(session.id, code, session.simulated, "", at, min(at + MINUTE_MS, end), None)
-        for at in range(session.start_ms, end, MINUTE_MS)
-    ]
-
-
-def _means(reader: Reader, minutes: Sequence[Stimulus], kind: VitalKind) -> Minutes:
-    sums: defaultdict[tuple[str, int], defaultdict[str, list[tuple[float, int]]]]
-    sums = defaultdict(lambda: defaultdict(list))
-    for minute, own in reader.vital_sums(minutes, [kind]):
-        if not flags_of(own.flags) & UNUSABLE:
-            sums[minute.participant, minute.start_ms][own.source].append((own.total, own.n))
-    return {
-        place: {
-            source: math.fsum(total for total, _ in parts) / sum(n for _, n in parts)
-            for source, parts in own.items()
-        }
-        for place, own in sums.items()
-    }
 
 
 def _compared(kind: VitalKind, first: str, second: str, means: Minutes) -> SensorComparison:

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
+from dashboard.computing.computing import ComputationEndedError
 from dashboard.languages.current import gettext, speaking
 from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
@@ -112,7 +113,7 @@ def _methods_at(known: Iterable[BaseRoute], request: Request) -> list[str]:
 
 def _status_of(error: AffectEdgeError) -> int:
     match error:
-        case StoreError() | BusyError() | ModelError():
+        case StoreError() | BusyError() | ModelError() | ComputationEndedError():
             return 503
         case StudyError():
             return 409

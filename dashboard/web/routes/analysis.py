@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import fields
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
@@ -12,29 +12,25 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from dashboard.accounts.roles import Permission
-from dashboard.analysis.planning.preregistration import compared
 from dashboard.analysis.present.flags import flag_name
 from dashboard.analysis.present.schemas import AnalysisModel
+from dashboard.analysis.present.text import bounds_text, number, p_text
 from dashboard.analysis.query import describe, query_of
-from dashboard.analysis.request import DOUBTS, HEART_NAMES, AnalysisQuery, StateBy
+from dashboard.analysis.request import DOUBTS, HEART_NAMES, AnalysisQuery
 from dashboard.analysis.states import same_label
+from dashboard.computing.answers import Asked, Sheet, analysis_of, sheet_of
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.delivery.kept_pages import keep_page
-from dashboard.web.face_reading import face_reading
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
-from dashboard.web.services import OptionsDep, ReaderDep
+from dashboard.web.services import ComputingDep, OptionsDep, ReaderDep
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind
-from edge_agent.store.read.reader import Reader
-
-if TYPE_CHECKING:
-    from dashboard.analysis.results import Analysis
 
 router = APIRouter(tags=["analysis"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
@@ -46,7 +42,9 @@ NAVIGATION = NavigationEntry(
 
 
 @router.get("/analysis", include_in_schema=False)
-def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> Response:
+def analysis_page(
+    request: Request, reader: ReaderDep, options: OptionsDep, computing: ComputingDep
+) -> Response:
     """Show form, results and effect sizes; folded parts and pictures only with ``whole=yes``.
 
     They are many times larger than the rest, which is what a phone waits for, and no browser may
@@ -55,12 +53,12 @@ def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> R
     """
     problem = ""
     query = AnalysisQuery()
-    analysis = None
-    fields = request.query_params.multi_items()
-    address_query = urlencode([field for field in fields if field[0] != "whole"])
+    sheet = None
+    given = request.query_params.multi_items()
+    address_query = urlencode([field for field in given if field[0] != "whole"])
     try:
-        query = query_of(field for field in fields if field[0] != "whole")
-        analysis = _analyse(reader, options, query)
+        query = query_of(field for field in given if field[0] != "whole")
+        sheet = computing.call(sheet_of, _asked(options, query))
     except ValidationError as error:
         problem = " ".join(describe(error))
     except StatisticsError as error:
@@ -79,10 +77,14 @@ def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> R
         doubts=DOUBTS,
         flag_name=flag_name,
         heart_names={measure: gettext(name) for measure, name in HEART_NAMES.items()},
-        offered_states=_states(query, analysis),
+        offered_states=_states(query, sheet),
         attributes=sorted({name for own in reader.attributes().values() for name in own}),
         settled={kind: query.settling_s(kind) for kind in query.vital},
-        **_shown(analysis, options),
+        **_shown(sheet),
+        is_simulated=sheet is not None and sheet.response.simulated_readings > 0,
+        bounds=bounds_text(query, "or"),
+        number=number,
+        p_text=p_text,
     )
 
 
@@ -96,16 +98,12 @@ def statistics_page(request: Request) -> Response:
 
 @router.get("/api/v1/analysis", operation_id="get_analysis")
 def get_analysis(
-    reader: ReaderDep, options: OptionsDep, query: Annotated[AnalysisQuery, Query()]
+    computing: ComputingDep, options: OptionsDep, query: Annotated[AnalysisQuery, Query()]
 ) -> AnalysisModel:
     """Return the family of tests with every number unrounded, the values tested, and the result in
     words.
     """
-    from dashboard.analysis.present.response import response_of
-
-    analysis = _analyse(reader, options, query)
-    preregistered = compared(options.database, query, len(analysis.participants))
-    return response_of(analysis, preregistered)
+    return computing.call(analysis_of, _asked(options, query))
 
 
 def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[VitalKind]:
@@ -113,70 +111,22 @@ def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[Vita
     return [kind for kind in TESTED if kind.spec.option or kind in recorded or kind in query.vital]
 
 
-def _states(query: AnalysisQuery, analysis: Analysis | None) -> list[str]:
+def _states(query: AnalysisQuery, sheet: Sheet | None) -> list[str]:
     """Return the states that the form offers: those chosen, the emotions, and other labels of
     stimuli with readings.
     """
     every: list[str] = [*query.states, *Emotion]
-    if analysis is not None:
-        every += analysis.other_states
+    if sheet is not None:
+        every += sheet.other_states
     offered: dict[str, str] = {}
     for label in every:
         offered.setdefault(same_label(label), label)
     return list(offered.values())
 
 
-def _analyse(reader: Reader, options: DashboardOptions, query: AnalysisQuery) -> Analysis:
-    # loads SciPy, which nobody needs before the first analysis
-    from dashboard.analysis.analyse import analyse
-
-    face = None
-    if query.state is StateBy.OBSERVED:
-        face = face_reading(options.database, options.models)
-    return analyse(reader, query, face, options.prefer_sources)
+def _shown(sheet: Sheet | None) -> dict[str, object]:
+    return {one.name: getattr(sheet, one.name, None) for one in fields(Sheet)}
 
 
-def _digest(response: AnalysisModel) -> str:
-    """Return a short name of an answer, the same as long as no number and no word of it changes."""
-    return hashlib.sha256(response.model_dump_json().encode()).hexdigest()[:12]
-
-
-def _shown(analysis: Analysis | None, options: DashboardOptions) -> dict[str, object]:
-    """Return what the template shows of an analysis."""
-    if analysis is None:
-        return {
-            "response": None,
-            "digest": "",
-            "groups": (),
-            "charts": (),
-            "effects": None,
-            "forest": None,
-            "is_simulated": False,
-            "left_out": None,
-        }
-    from dashboard.analysis.present.charts import analysis_charts, effects_chart
-    from dashboard.analysis.present.left_out_table import left_out_table
-    from dashboard.analysis.present.response import response_of
-    from dashboard.analysis.present.spread_charts import spread_charts
-    from dashboard.analysis.present.study.forest import forest_of
-    from dashboard.analysis.present.supplement_text import variability_sentence
-    from dashboard.analysis.present.table import groups_of
-    from dashboard.analysis.present.text import bounds_text, number, p_text
-
-    preregistered = compared(options.database, analysis.query, len(analysis.participants))
-    response = response_of(analysis, preregistered)
-    return {
-        "response": response,
-        "digest": _digest(response),
-        "groups": groups_of(response),
-        "left_out": left_out_table(response),
-        "bounds": bounds_text(analysis.query, "or"),
-        "charts": analysis_charts(analysis),
-        "spreads": spread_charts(analysis),
-        "effects": effects_chart(analysis),
-        "forest": forest_of(analysis),
-        "variability": variability_sentence(analysis.variability),
-        "is_simulated": response.simulated_readings > 0,
-        "number": number,
-        "p_text": p_text,
-    }
+def _asked(options: DashboardOptions, query: AnalysisQuery) -> Asked:
+    return Asked(options.database, query, options.models, options.prefer_sources)

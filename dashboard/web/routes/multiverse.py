@@ -11,15 +11,15 @@ from pydantic import ValidationError
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.present.multiverse.schemas import MultiverseModel
 from dashboard.analysis.query import describe, query_of
-from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.analysis.request import AnalysisQuery
+from dashboard.computing.answers import Asked, multiverse_of
+from dashboard.computing.computing import Computing
 from dashboard.languages.names import said_of
-from dashboard.web.face_reading import face_reading
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
-from dashboard.web.services import OptionsDep, ReaderDep
+from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StatisticsError
-from edge_agent.store.read.reader import Reader
 
 if TYPE_CHECKING:
     from dashboard.charts.chart import Chart
@@ -30,7 +30,7 @@ _TEST = "test"
 
 
 @router.get("/analysis/multiverse", include_in_schema=False)
-def multiverse_page(request: Request, reader: ReaderDep, options: OptionsDep) -> Response:
+def multiverse_page(request: Request, computing: ComputingDep, options: OptionsDep) -> Response:
     """Explain, and once a test is named compute: the curve of this test, and what all come to."""
     fields = [(name, value) for name, value in request.query_params.multi_items() if name != _TEST]
     chosen = request.query_params.get(_TEST)
@@ -40,7 +40,7 @@ def multiverse_page(request: Request, reader: ReaderDep, options: OptionsDep) ->
     try:
         query = query_of(fields)
         if chosen is not None:
-            answer = _multiverse(reader, options, query)
+            answer = _multiverse(computing, options, query)
             place = _place(chosen, len(answer.comparisons))
     except ValidationError as error:
         problem = " ".join(describe(error))
@@ -60,24 +60,20 @@ def multiverse_page(request: Request, reader: ReaderDep, options: OptionsDep) ->
 
 @router.get("/api/v1/analysis/multiverse", operation_id="get_multiverse")
 def get_multiverse(
-    reader: ReaderDep, options: OptionsDep, query: Annotated[AnalysisQuery, Query()]
+    computing: ComputingDep, options: OptionsDep, query: Annotated[AnalysisQuery, Query()]
 ) -> MultiverseModel:
     """Return the family of tests under every set of defensible choices, as far as they can be
     computed in 20 s: with or without readings in doubt, other windows and lags or settling times,
     the first sessions alone, at equal times in the session, by the mixed model.
     """
-    return _multiverse(reader, options, query)
+    return _multiverse(computing, options, query)
 
 
-def _multiverse(reader: Reader, options: DashboardOptions, query: AnalysisQuery) -> MultiverseModel:
-    # loads SciPy, which nobody needs before the first analysis
-    from dashboard.analysis.multiverse.multiverse import multiverse
-    from dashboard.analysis.present.multiverse.text import multiverse_model
-
-    face = None
-    if query.state is StateBy.OBSERVED:
-        face = face_reading(options.database, options.models)
-    return multiverse_model(multiverse(reader, query, face, options.prefer_sources))
+def _multiverse(
+    computing: Computing, options: DashboardOptions, query: AnalysisQuery
+) -> MultiverseModel:
+    asked = Asked(options.database, query, options.models, options.prefer_sources)
+    return computing.call(multiverse_of, asked)
 
 
 def _place(chosen: str, count: int) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dashboard.analysis.present.text import interval_text, number, vital_name
-from dashboard.analysis.results import Analysis
 from dashboard.languages.names import state_name
+
+if TYPE_CHECKING:  # loads SciPy
+    from dashboard.analysis.results import Analysis
 
 WIDTH = 680
 LEFT = 220

@@ -21,13 +21,14 @@ from dashboard.analysis.planning.preregistration import (
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.charts.chart import Chart
+from dashboard.computing.computing import Computing
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
-from dashboard.web.services import OptionsDep
+from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
@@ -45,17 +46,17 @@ Text = Annotated[str, Form(max_length=4000)]
 
 
 @router.get("/plan", include_in_schema=False)
-def plan_page(request: Request, options: OptionsDep) -> Response:
+def plan_page(request: Request, options: OptionsDep, computing: ComputingDep) -> Response:
     """Show the planner with its answer, and what was preregistered."""
     values = dict(request.query_params)
     question = values.pop("question", "")
-    return _page(request, options, values, question)
+    return _page(request, options, computing, values, question)
 
 
 @router.get("/api/v1/plan", operation_id="get_study_plan")
-def get_plan(query: Annotated[PlanQuery, Query()]) -> PlanModel:
+def get_plan(computing: ComputingDep, query: Annotated[PlanQuery, Query()]) -> PlanModel:
     """Return how many people a study needs by the rule that decides in its family of tests."""
-    return plan_of(query)
+    return computing.call(plan_of, query)
 
 
 @router.get("/api/v1/preregistrations", operation_id="list_preregistrations")
@@ -78,6 +79,7 @@ def post_preregistration(
 def freeze_page(
     request: Request,
     options: OptionsDep,
+    computing: ComputingDep,
     account: AccountDep,
     question: Text = "",
     people: Annotated[str, Form(max_length=20)] = "",
@@ -97,7 +99,7 @@ def freeze_page(
             {"question": query_of(parse_qsl(question)), **written}
         )
     except ValidationError as error:
-        return _page(request, options, {}, question, " ".join(describe(error)), written)
+        return _page(request, options, computing, {}, question, " ".join(describe(error)), written)
     made = preregister(options.database, document, account.name)
     return RedirectResponse(f"/plan/preregistrations/{made.id}", 303)
 
@@ -121,6 +123,7 @@ def preregistration_page(request: Request, options: OptionsDep, number: int) -> 
 def _page(
     request: Request,
     options: DashboardOptions,
+    computing: Computing,
     values: dict[str, str],
     question: str,
     wrong: str = "",
@@ -131,7 +134,7 @@ def _page(
     plan = None
     problem = ""
     try:
-        plan = plan_of(PlanQuery.model_validate(given))
+        plan = computing.call(plan_of, PlanQuery.model_validate(given))
     except ValidationError as error:
         problem = " ".join(describe(error))
     except StatisticsError as error:

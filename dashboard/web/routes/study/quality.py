@@ -6,13 +6,14 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from dashboard.accounts.roles import Permission
+from dashboard.analysis.sensors.minutes import has_pairs
+from dashboard.computing.answers import sensor_sentences
 from dashboard.languages.names import said_of
 from dashboard.web.api.description import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
-from dashboard.web.services import ReaderDep
+from dashboard.web.services import ComputingDep, OptionsDep, ReaderDep
 from edge_agent.core.errors import StudyError
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.quality.report import SessionQuality
 from edge_agent.store.quality.session_quality import session_quality
 from edge_agent.store.read.reader import Reader
@@ -21,10 +22,19 @@ router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 
 
 @router.get("/study/sessions/{number}/quality", include_in_schema=False)
-def quality_page(request: Request, reader: ReaderDep, number: int) -> Response:
+def quality_page(
+    request: Request,
+    reader: ReaderDep,
+    options: OptionsDep,
+    computing: ComputingDep,
+    number: int,
+) -> Response:
     """Show the quality report of a session."""
     report = _report(reader, number)
-    return render(request, "quality.html", report=report, sensors=_sensors(reader, number))
+    sensors = []
+    if has_pairs(reader, number):
+        sensors = computing.call(sensor_sentences, options.database, number)
+    return render(request, "quality.html", report=report, sensors=sensors)
 
 
 @router.get(
@@ -37,20 +47,6 @@ def get_quality(reader: ReaderDep, number: int) -> SessionQuality:
     analysis.
     """
     return _report(reader, number)
-
-
-def _sensors(reader: Reader, number: int) -> list[str]:
-    """Say how far sources agree that measured the same in this session, over all sessions."""
-    # loads SciPy, which the rest of the page does not need
-    from dashboard.analysis.sensors.comparison import compare_sensors
-
-    kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
-    here = compare_sensors(reader, kinds, [number])
-    pairs = {(one.vital, one.first, one.second) for one in here}
-    if not pairs:
-        return []
-    every = compare_sensors(reader, sorted({one.vital for one in here}))
-    return [one.sentence for one in every if (one.vital, one.first, one.second) in pairs]
 
 
 def _report(reader: Reader, number: int) -> SessionQuality:

@@ -195,9 +195,10 @@ def test_seconds_have_all_their_digits(ms: int, text: str) -> None:
 
 
 def test_the_dashboard_sends_it_as_a_zip_with_its_folders(recorded: Path, tmp_path: Path) -> None:
+    from dashboard.computing.computing import Computing
     from dashboard.web.export_jobs import ExportJobs, ExportRequest
 
-    jobs = ExportJobs(recorded, "pi", {}, ())
+    jobs = ExportJobs(recorded, "pi", {}, (), Computing())
     try:
         made = jobs.prepare(1, ExportRequest(format_named("bids"), Choice()))
         made.done.result(timeout=30)

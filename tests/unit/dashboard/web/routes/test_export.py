@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard.computing.answers import analysis_tables
+from dashboard.computing.computing import Computing
 from dashboard.web import export_jobs
-from dashboard.web.export_jobs import ExportJobs, ExportRequest, analysis_tables
+from dashboard.web.export_jobs import ExportJobs, ExportRequest
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config import load_settings
@@ -219,7 +221,7 @@ def test_an_export_that_nobody_fetches_is_deleted(
 def test_nothing_is_left_when_the_dashboard_starts_or_ends(tmp_path: Path, database: Path) -> None:
     (tmp_path / "exports" / "old").mkdir(parents=True)
     (tmp_path / "exports" / "old" / "export.zip").write_bytes(b"health data")
-    prepared = ExportJobs(database, "pi", {}, ())
+    prepared = ExportJobs(database, "pi", {}, (), Computing())
     assert not (tmp_path / "exports").exists()
     fill(database, minutes=1)
     prepared.prepare(1, ExportRequest(BUNDLE, Choice())).done.result()
@@ -252,7 +254,7 @@ def test_erasing_in_a_terminal_deletes_the_exports_of_the_dashboard_too(
 
 def test_an_export_can_be_stopped_while_it_is_prepared(tmp_path: Path, database: Path) -> None:
     fill(database, minutes=1)
-    prepared = ExportJobs(database, "pi", {}, ())
+    prepared = ExportJobs(database, "pi", {}, (), Computing())
     first = prepared.prepare(1, ExportRequest(BUNDLE, Choice()))
     second = prepared.prepare(1, ExportRequest(JSON, Choice()))  # ends the first
     prepared.drop(second)
@@ -292,7 +294,7 @@ def test_an_export_that_cannot_be_deleted_is_named(
         StoreError,
         match=r"exports: an earlier export cannot be deleted \(Operation not permitted\)",
     ):
-        ExportJobs(tmp_path / "affect-edge.db", "pi", {}, ())
+        ExportJobs(tmp_path / "affect-edge.db", "pi", {}, (), Computing())
 
 
 def test_what_cannot_be_exported_is_refused_with_its_value(ada: TestClient, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Statistics in a process of their own, which ends when nobody asks any more."""

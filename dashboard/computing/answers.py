@@ -1,0 +1,215 @@
+"""What the dashboard asks the process that computes: each a function of plain values, whose result
+needs no SciPy to be read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dashboard.analysis.planning.preregistration import compared
+from dashboard.analysis.present.left_out_table import LeftOutTable
+from dashboard.analysis.present.multiverse.schemas import MultiverseModel
+from dashboard.analysis.present.parts.test_rows import TestGroup
+from dashboard.analysis.present.schemas import AnalysisModel
+from dashboard.analysis.present.study.forest import Forest
+from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.charts.chart import Chart
+from dashboard.computing.face_reading import face_reading
+from edge_agent.core.errors import StatisticsError
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.read.reader import RangeReader, Reader
+
+if TYPE_CHECKING:  # these load SciPy
+    from dashboard.analysis.misreading import FaceReading
+    from dashboard.analysis.results import Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question to a timeline.
+
+    Attributes:
+        database: the timeline.
+        query: the question.
+        models: names or paths of the configured models, whose cards say how faces are misread.
+        prefer_sources: which source counts where several measured the same, the best first.
+    """
+
+    database: Path
+    query: AnalysisQuery
+    models: tuple[str, ...]
+    prefer_sources: tuple[str, ...]
+
+    def face(self) -> FaceReading | None:
+        """Return how often each state is read rightly, where the question needs it."""
+        if self.query.state is not StateBy.OBSERVED:
+            return None
+        return face_reading(self.database, self.models)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Everything that the page shows of an analysis.
+
+    Attributes:
+        response: what the API answers.
+        digest: short name of the response, the same as long as no number and no word changes.
+        other_states: labels of stimuli with readings that the question does not name.
+        groups: the tests as text, by vital.
+        left_out: what went into no test, and why.
+        charts: of the means by state.
+        spreads: of every participant's values.
+        effects: the effect sizes.
+        forest: the same for paper.
+        variability: what is said of the variability of the heart rate.
+    """
+
+    response: AnalysisModel
+    digest: str
+    other_states: tuple[str, ...]
+    groups: tuple[TestGroup, ...]
+    left_out: LeftOutTable
+    charts: tuple[Chart, ...]
+    spreads: tuple[Chart, ...]
+    effects: Chart | None
+    forest: Forest | None
+    variability: str
+
+
+def analysis_of(asked: Asked) -> AnalysisModel:
+    """Return the family of tests with every number.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    return _response(asked, _analysis(asked))
+
+
+def sheet_of(asked: Asked) -> Sheet:
+    """Return what the page shows of the family of tests.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.present.charts import analysis_charts, effects_chart
+    from dashboard.analysis.present.left_out_table import left_out_table
+    from dashboard.analysis.present.spread_charts import spread_charts
+    from dashboard.analysis.present.study.forest import forest_of
+    from dashboard.analysis.present.supplement_text import variability_sentence
+    from dashboard.analysis.present.table import groups_of
+
+    analysis = _analysis(asked)
+    response = _response(asked, analysis)
+    return Sheet(
+        response=response,
+        digest=hashlib.sha256(response.model_dump_json().encode()).hexdigest()[:12],
+        other_states=tuple(analysis.other_states),
+        groups=groups_of(response),
+        left_out=left_out_table(response),
+        charts=analysis_charts(analysis),
+        spreads=spread_charts(analysis),
+        effects=effects_chart(analysis),
+        forest=forest_of(analysis),
+        variability=variability_sentence(analysis.variability),
+    )
+
+
+def multiverse_of(asked: Asked) -> MultiverseModel:
+    """Return the family under every set of defensible choices that 20 s suffice for.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.multiverse.multiverse import multiverse
+    from dashboard.analysis.present.multiverse.text import multiverse_model
+
+    reader = Reader(asked.database)
+    return multiverse_model(multiverse(reader, asked.query, asked.face(), asked.prefer_sources))
+
+
+def sensor_sentences(database: Path, session: int) -> list[str]:
+    """Say how far sources agree that measured the same in a session, over all sessions.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.sensors.comparison import compare_sensors
+
+    reader = Reader(database)
+    kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
+    here = compare_sensors(reader, kinds, [session])
+    pairs = {(one.vital, one.first, one.second) for one in here}
+    if not pairs:
+        return []
+    every = compare_sensors(reader, sorted({one.vital for one in here}))
+    return [one.sentence for one in every if (one.vital, one.first, one.second) in pairs]
+
+
+def analysis_tables(
+    database: Path, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
+) -> dict[str, str]:
+    """Return what the analysis adds to a bundle: text by the name of the file.
+
+    It is about the sessions and the range of the export and no others; nothing where nobody knows
+    the question.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    if not question:
+        return {}
+    from dashboard.analysis.analyse import analyse
+    from dashboard.analysis.present.study.bundle_tables import bundle_tables
+
+    reader: Reader = Reader(database)
+    if choice.start_ms is not None or choice.end_ms is not None:
+        reader = RangeReader(database, choice.start_ms, choice.end_ms)
+    face = face_reading(database, models)
+    query = _question_of(dict(question) | {"sensitivity": False}, choice)
+    try:
+        return bundle_tables(analyse(reader, query, face))
+    except StatisticsError:  # what cannot be analysed has no such tables; the others are there
+        return {}
+
+
+def multiverse_table(database: Path, question: Mapping[str, Any], choice: Choice) -> str:
+    """Return the question under every set of choices for a bundle, as CSV, however long it takes.
+
+    Raises:
+        StatisticsError: it cannot be analysed.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.multiverse.multiverse import Budget, multiverse
+    from dashboard.analysis.present.multiverse.text import multiverse_csv, multiverse_model
+
+    query = _question_of(question, choice)
+    return multiverse_csv(
+        multiverse_model(multiverse(Reader(database), query, budget=Budget(math.inf)))
+    )
+
+
+def _question_of(fields: Mapping[str, Any], choice: Choice) -> AnalysisQuery:
+    chosen = {} if choice.sessions is None else {"sample": "selected", "session": choice.sessions}
+    return AnalysisQuery.model_validate({**fields, **chosen})
+
+
+def _analysis(asked: Asked) -> Analysis:
+    from dashboard.analysis.analyse import analyse
+
+    return analyse(Reader(asked.database), asked.query, asked.face(), asked.prefer_sources)
+
+
+def _response(asked: Asked, analysis: Analysis) -> AnalysisModel:
+    from dashboard.analysis.present.response import response_of
+
+    preregistered = compared(asked.database, analysis.query, len(analysis.participants))
+    return response_of(analysis, preregistered)

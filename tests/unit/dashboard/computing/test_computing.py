@@ -1,0 +1,201 @@
+"""Statistics are computed in processes of their own: they come, they answer, they go."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing import Pipe
+from pathlib import Path
+
+import pytest
+
+from dashboard.computing.computing import (
+    PROCESSES,
+    ComputationEndedError,
+    ComputationFailedError,
+    Computing,
+)
+from dashboard.computing.tasks import Answer, Begun, Task, answer_tasks
+from dashboard.languages.current import language, speaking
+from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import Message, text_of
+
+SOON_S = 30.0
+
+
+@pytest.fixture
+def computing() -> Iterator[Computing]:
+    made = Computing()
+    yield made
+    made.close()
+
+
+def where() -> tuple[int, str, int, list[str]]:
+    """Return by whom a task is computed, in which language, how willing it is to wait, and with
+    what loaded.
+    """
+    heavy = [str(name) for name in ("fastapi", "uvicorn") if name in sys.modules]
+    return os.getpid(), language(), os.nice(0), heavy
+
+
+def refuse(value: int) -> None:
+    raise StatisticsError(Message("There is no session {value}.", value=value))
+
+
+def stumble() -> None:
+    raise ZeroDivisionError("by nothing")
+
+
+def wait_for(path: Path) -> int:
+    """Say by a file that the task has begun, and wait until another one is there."""
+    path.with_suffix(".begun").touch()
+    until(path.exists)
+    return os.getpid()
+
+
+def until(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + SOON_S
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_task_is_computed_elsewhere_in_the_language_of_who_asks(computing: Computing) -> None:
+    with speaking("de"):
+        pid, spoken, nice, heavy = computing.call(where)
+    assert (spoken, heavy) == ("de", [])
+    assert nice > os.nice(0)
+    assert [pid] == computing.pids
+    assert computing.call(where)[:2] == (pid, "en")  # the same process, another language
+
+
+def test_what_a_task_refuses_is_refused_here_in_its_own_words(computing: Computing) -> None:
+    with pytest.raises(StatisticsError) as caught:
+        computing.call(refuse, 12)
+    text = text_of(caught.value)
+    assert isinstance(text, Message)
+    assert text.values == {"value": 12}
+    assert computing.pids  # which harms nobody
+
+
+def test_a_fault_is_told_as_one_and_the_process_goes_on(computing: Computing) -> None:
+    with pytest.raises(ComputationFailedError, match="stumble: ZeroDivisionError: by nothing"):
+        computing.call(stumble)
+    assert computing.call(where)[0] in computing.pids
+
+
+def test_a_process_that_ended_for_want_of_tasks_is_replaced(computing: Computing) -> None:
+    first = computing.call(where)[0]
+    os.kill(first, signal.SIGKILL)
+    until(lambda: not computing.pids)
+    assert not Path(f"/proc/{first}").exists()  # nothing is left of it
+    second = computing.call(where)[0]
+    assert second != first
+
+
+def test_a_process_that_is_killed_over_a_task_is_told_and_the_next_task_is_answered(
+    computing: Computing, tmp_path: Path
+) -> None:
+    errors: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            computing.call(wait_for, tmp_path / "go")
+        except ComputationEndedError as error:
+            errors.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    until((tmp_path / "go.begun").exists)
+    os.kill(computing.pids[0], signal.SIGKILL)
+    asking.join(SOON_S)
+    assert "Choose fewer sessions" in str(errors[0])
+    assert computing.call(where)[0] > 0
+
+
+def test_a_long_task_leaves_a_place_for_a_short_one_and_a_third_waits(
+    computing: Computing, tmp_path: Path
+) -> None:
+    pids: list[int] = []
+    files = [tmp_path / str(number) for number in range(PROCESSES + 1)]
+    asking = [
+        threading.Thread(target=lambda file=file: pids.append(computing.call(wait_for, file)))
+        for file in files
+    ]
+    asking[0].start()
+    until((tmp_path / "0.begun").exists)
+    assert computing.call(where)[0] > 0
+    for one in asking[1:]:
+        one.start()
+    until(lambda: sum(file.with_suffix(".begun").exists() for file in files) == PROCESSES)
+    assert len(computing.pids) == PROCESSES
+    for file in files:
+        file.touch()
+    for one in asking:
+        one.join(SOON_S)
+    assert len(pids) == PROCESSES + 1
+    assert len(set(pids)) == PROCESSES
+
+
+def test_who_waits_when_the_dashboard_stops_is_told_so(tmp_path: Path) -> None:
+    computing = Computing()
+    errors: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            computing.call(wait_for, tmp_path / "never")
+        except ComputationEndedError as error:
+            errors.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    until((tmp_path / "never.begun").exists)
+    computing.close()
+    asking.join(SOON_S)
+    assert "The dashboard stops" in str(errors[0])
+    assert not computing.pids
+    with pytest.raises(ComputationEndedError, match="The dashboard stops"):
+        computing.call(where)
+
+
+def test_a_process_that_cannot_start_is_told_and_not_tried_for_ever(
+    computing: Computing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(ComputationEndedError, match="ended from outside"):
+        computing.call(where)
+
+
+def test_a_value_that_cannot_be_sent_harms_only_its_task(computing: Computing) -> None:
+    with pytest.raises(TypeError, match="pickle"):
+        computing.call(repr, threading.Lock())
+    assert computing.call(where)[0] in computing.pids
+
+
+def test_the_worker_ends_when_nobody_asks_and_when_the_other_end_is_closed() -> None:
+    ours, theirs = Pipe()
+    with ours, theirs:
+        ours.send(Task(os.path.basename, ("a/b",), "en"))
+        answer_tasks(theirs, idle_s=0.01)
+        assert ours.recv() == Begun()
+        assert ours.recv() == Answer("b")
+    ours, theirs = Pipe()
+    with theirs:
+        ours.close()
+        answer_tasks(theirs, idle_s=SOON_S)
+
+
+def test_the_worker_answers_errors_and_faults(caplog: pytest.LogCaptureFixture) -> None:
+    ours, theirs = Pipe()
+    with ours, theirs:
+        ours.send(Task(refuse, (3,), "en"))
+        ours.send(Task(stumble, (), "en"))
+        answer_tasks(theirs, idle_s=0.01)
+        answers = [ours.recv() for _ in range(4)]
+    assert str(answers[1].error) == "There is no session 3."
+    assert answers[3].fault == "ZeroDivisionError: by nothing"
+    assert "stumble failed" in caplog.text
