@@ -21,15 +21,13 @@ from dashboard.analysis.planning.preregistration import (
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.charts.chart import Chart
-from dashboard.computing.computing import Computing
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
-from dashboard.web.services import ComputingDep, OptionsDep
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.services import ComputingDep, OptionsDep, Services, ServicesDep
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED
@@ -46,11 +44,11 @@ Text = Annotated[str, Form(max_length=4000)]
 
 
 @router.get("/plan", include_in_schema=False)
-def plan_page(request: Request, options: OptionsDep, computing: ComputingDep) -> Response:
+def plan_page(request: Request, services: ServicesDep) -> Response:
     """Show the planner with its answer, and what was preregistered."""
     values = dict(request.query_params)
     question = values.pop("question", "")
-    return _page(request, options, computing, values, question)
+    return _page(request, services, values, question)
 
 
 @router.get("/api/v1/plan", operation_id="get_study_plan")
@@ -78,8 +76,7 @@ def post_preregistration(
 @router.post("/plan/preregistrations", include_in_schema=False)
 def freeze_page(
     request: Request,
-    options: OptionsDep,
-    computing: ComputingDep,
+    services: ServicesDep,
     account: AccountDep,
     question: Text = "",
     people: Annotated[str, Form(max_length=20)] = "",
@@ -99,8 +96,8 @@ def freeze_page(
             {"question": query_of(parse_qsl(question)), **written}
         )
     except ValidationError as error:
-        return _page(request, options, computing, {}, question, " ".join(describe(error)), written)
-    made = preregister(options.database, document, account.name)
+        return _page(request, services, {}, question, " ".join(describe(error)), written)
+    made = preregister(services.options.database, document, account.name)
     return RedirectResponse(f"/plan/preregistrations/{made.id}", 303)
 
 
@@ -122,8 +119,7 @@ def preregistration_page(request: Request, options: OptionsDep, number: int) -> 
 
 def _page(
     request: Request,
-    options: DashboardOptions,
-    computing: Computing,
+    services: Services,
     values: dict[str, str],
     question: str,
     wrong: str = "",
@@ -134,7 +130,7 @@ def _page(
     plan = None
     problem = ""
     try:
-        plan = computing.call(plan_of, PlanQuery.model_validate(given))
+        plan = services.computing.call(plan_of, PlanQuery.model_validate(given))
     except ValidationError as error:
         problem = " ".join(describe(error))
     except StatisticsError as error:
@@ -157,7 +153,7 @@ def _page(
         chart=None if plan is None else _curve(plan),
         question=question,
         choices=choices(decided),
-        made=frozen(options.database),
+        made=frozen(services.options.database),
     )
 
 
