@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, StorageState, expect
 
+from dashboard.web.guards.languages import LANGUAGE_COOKIE
 from tests.support.browser import (
     BEYOND_THE_SHEET,
     PHONE,
@@ -95,6 +96,22 @@ def test_the_report_fills_two_light_sheets_and_nothing_is_cut(
         expect(page.locator("#verdict")).to_contain_text("fit for analysis")
         expect(page.get_by_role("navigation", name="Pages")).to_be_hidden()
         expect(page.locator(".timeline-wide")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["de", "es"])
+def test_no_sheet_is_cut_where_words_are_longer(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState, language: str
+) -> None:
+    with watched_page(browser, login) as page:
+        page.context.add_cookies(
+            [{"name": LANGUAGE_COOKIE, "value": language, "url": dashboard.address}]
+        )
+        page.goto(f"{dashboard.address}/study/sessions/12")
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        assert sheets(page) == 2
+        page.set_viewport_size(SHEET)  # type: ignore[arg-type]
+        page.emulate_media(media="print")
+        assert page.evaluate(BEYOND_THE_SHEET) == []
 
 
 def test_a_second_session_is_laid_over_the_first_and_leads_to_its_participant(
