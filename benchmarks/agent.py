@@ -4,7 +4,9 @@
 
 The agent runs in a process of its own on a video of the demonstration without end, recording and
 publishing as ever. Decoding the video is measured in the same seconds, in another process, and
-taken off: a camera gives frames that need none. Processor time is given in percent of one core.
+taken off: a camera gives frames that need none. Processor time is given in percent of one core, and
+for each frame as a multiple of what YuNet takes at 320 × 240 in the same run, where its model is
+there: a percent says little of another processor, or of one that other machines share.
 `classify` reads 100 pictures of 640 × 480: seconds to its first line, the quickest of three (and
 its processor time until then, for machines that do other things, too), and frames per second of its
 processor time after that, with decoding taken off.
@@ -16,6 +18,7 @@ import argparse
 import asyncio
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,11 +31,13 @@ from typing import Any
 import cv2
 
 from benchmarks._running import FPS, Running, agent_on, first_message, write_demo_video
+from benchmarks.vision import YUNET, measure, portrait, yunet
 from edge_agent.camera.demo import DemoCamera
 from edge_agent.camera.file import FileCamera
 from edge_agent.vision.stills.pictures import load_picture
 
 WARM_UP_S = 10.0
+YUNET_ROUNDS = 10
 PICTURES = 100
 
 
@@ -44,6 +49,23 @@ def decoding_percent(video: Path, seconds: float) -> float:
         while time.monotonic() - began < seconds:
             camera.read()
         return 100 * (time.process_time() - cpu) / (time.monotonic() - began)
+
+
+def to_yunet(percent: float, yunet_ms: float) -> float:
+    """Return processor time for each frame over that of YuNet.
+
+    Args:
+        percent: of one core, at 15 frames/s.
+        yunet_ms: what YuNet takes at 320 × 240.
+    """
+    return percent / 100 * 1000 / FPS / yunet_ms
+
+
+def yunet_ms() -> float:
+    """Return the median time of YuNet on one core, milliseconds."""
+    cv2.setNumThreads(1)
+    (times,) = measure(yunet(YUNET, portrait(640, 480)), YUNET_ROUNDS).values()
+    return statistics.median(times)
 
 
 def watch(agent: Running, video: Path, seconds: float) -> dict[str, float]:
@@ -71,7 +93,10 @@ def measure_agent(folder: Path, seconds: float) -> dict[str, float]:
     video = folder / "demo.avi"
     write_demo_video(video)
     with agent_on(video, folder) as agent:
-        return watch(agent, video, seconds)
+        figures = watch(agent, video, seconds)
+    if YUNET.exists():
+        figures["agent_to_yunet"] = to_yunet(figures["agent_cpu_percent"], yunet_ms())
+    return figures
 
 
 def write_pictures(folder: Path) -> list[Path]:
