@@ -443,7 +443,13 @@ as_user() { runuser -u affect-edge -- env HOME="$data" PYTHONDONTWRITEBYTECODE=1
 set_up_broker() {
   step="setting up the broker"
   local password
-  if [ -e "${broker_files[2]}" ] && [ -e "$settings/mqtt-password" ]; then return 0; fi
+  if [ -e "${broker_files[2]}" ] && [ -e "$settings/mqtt-password" ]; then
+    if grep -qs '^# Written by the installer of Affect Edge' "${broker_files[0]}" && ! grep -q '^autosave_interval' "${broker_files[0]}"; then
+      printf '%s\n' "# What an erasure clears leaves the broker's own file at the next time it is saved." 'autosave_interval 300' >>"${broker_files[0]}"
+      systemctl try-restart mosquitto.service || fail "mosquitto did not start; see: journalctl -u mosquitto -n 30"
+    fi
+    return 0
+  fi
   undo+=("rm -f ${broker_files[*]} '$settings/mqtt-password'; systemctl try-restart mosquitto.service")
   password=$(openssl rand -hex 16)
   install -m 640 -g affect-edge /dev/stdin "$settings/mqtt-password" <<<"$password"
@@ -458,6 +464,8 @@ listener 1883 127.0.0.1
 allow_anonymous false
 password_file ${broker_files[2]}
 acl_file ${broker_files[1]}
+# What an erasure clears leaves the broker's own file at the next time it is saved.
+autosave_interval 300
 TEXT
   if ! grep -q '^username = ' "$config"; then # an account that somebody chose stays
     set_key mqtt username '"affect-edge"'

@@ -55,10 +55,15 @@ class CameFrom:
         return ", ".join(part for part in parts if part)
 
 
-def insert_account(
-    connection: sqlite3.Connection, name: str, password_hash: str, role: Role
-) -> Account:
-    """Write an account under a number that no other ever had."""
+def insert_account(connection: sqlite3.Connection, name: str, password: str, role: Role) -> Account:
+    """Write an account under a number that no other ever had.
+
+    Args:
+        connection: in a write transaction.
+        name: of the account.
+        password: what ``KeptPasswords`` keeps its hash under, ``NO_PASSWORD`` or ``WAITING``.
+        role: of the account.
+    """
     number = 1 + int(
         connection.execute(
             "SELECT max(coalesce((SELECT max(id) FROM account), 0), coalesce((SELECT CAST(value AS "
@@ -68,7 +73,7 @@ def insert_account(
     )
     connection.execute(
         "INSERT INTO account (id, name, password_hash, created, role) VALUES (?, ?, ?, ?, ?)",
-        (number, name, password_hash, now().wall_ms, role.value),
+        (number, name, password, now().wall_ms, role.value),
     )
     return Account(number, name, role)
 
@@ -92,3 +97,20 @@ def check_name(name: str) -> None:
         )
     if name == DEMO:
         raise AccountError(N_("The name 'demo' belongs to the demonstration. Choose another."))
+
+
+def read_setting(connection: sqlite3.Connection, key: str) -> str | None:
+    """Return a value of the table ``setting``; ``None``: there is none."""
+    row = connection.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
+    if row:
+        return str(row[0])
+    return None
+
+
+def write_setting(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Write a value into the table ``setting``."""
+    connection.execute(
+        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
+        "excluded.value",
+        (key, value),
+    )

@@ -1,8 +1,8 @@
 """Who may use the dashboard: first setup, accounts, logins, and the one-time link of the demo.
 
-Nothing secret is kept readable: passwords as Argon2id, codes and tokens as SHA-256 (they are
-random, so a fast hash is enough). The tables ``account``, ``login``, ``setting`` and ``audit`` of
-the database are this module's.
+Nothing secret is kept readable: passwords as Argon2id, in a file of their own; codes and tokens as
+SHA-256 (they are random, so a fast hash is enough). The tables ``account``, ``login``, ``setting``
+and ``audit`` are this module's.
 """
 
 # ruff: noqa: S608 - only our own names of columns are put into SQL text
@@ -30,9 +30,16 @@ from dashboard.accounts.account_rows import (
     account_of,
     check_name,
     insert_account,
+    read_setting,
+    write_setting,
 )
 from dashboard.accounts.one_time_codes import hash_of_code, new_code
-from dashboard.accounts.passwords import PASSWORD_MAX, AccountError, check_new_password
+from dashboard.accounts.passwords import (
+    PASSWORD_MAX,
+    AccountError,
+    KeptPasswords,
+    check_new_password,
+)
 from dashboard.accounts.roles import Role
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
@@ -44,8 +51,6 @@ log = logging.getLogger(__name__)
 _SETUP_CODE = "setup_code_sha256"
 _LOGIN_LINK = "login_link"
 _MINUTE_MS = 60_000
-
-
 _UNKNOWN = CameFrom()
 
 
@@ -63,6 +68,7 @@ class Accounts:
         self._login_ms = login_hours * 60 * _MINUTE_MS
         self._idle_ms = idle_minutes * _MINUTE_MS
         self._hasher = PasswordHasher()
+        self._kept = KeptPasswords(path)
 
     @functools.cached_property
     def _absent(self) -> str:
@@ -91,7 +97,9 @@ class Accounts:
         with write_transaction(self._path) as connection:
             _check_setup_code(connection, code)
             connection.execute("DELETE FROM setting WHERE key = ?", (_SETUP_CODE,))
-            account = insert_account(connection, name, password_hash, Role.ADMINISTRATOR)
+            account = insert_account(
+                connection, name, self._kept.keep(password_hash), Role.ADMINISTRATOR
+            )
             _audit(connection, name, "setup", "first account created")
         return account
 
@@ -100,18 +108,22 @@ class Accounts:
 
         Raises:
             AccountError: they fit no account, and which of the two was wrong is not told; or the
-                account is disabled.
+                account is disabled; or no password is on this device any more.
+            StoreError: the file of the passwords cannot be read.
         """
         with read_transaction(self._path) as connection:
             row = connection.execute(
                 f"SELECT {COLUMNS}, password_hash, disabled FROM account WHERE name = ?",
                 (name.strip(),),
             ).fetchone()
+            named = [one[0] for one in connection.execute("SELECT password_hash FROM account")]
+        if self._kept.are_lost(named):
+            raise AccountError(refusals.LOST)
         try:
             # An unknown name costs the same time as a wrong password, so that names cannot be found
             # out.
-            kept = row["password_hash"] if row else self._absent
-            self._hasher.verify(kept, password[: PASSWORD_MAX + 1])
+            kept = self._kept.hash_of(row["password_hash"]) if row else None
+            self._hasher.verify(kept or self._absent, password[: PASSWORD_MAX + 1])
         except (VerificationError, InvalidHashError) as error:
             raise AccountError(refusals.WRONG) from error
         if row is None:  # pragma: no cover - the random password of the absent account was guessed
@@ -198,10 +210,13 @@ class Accounts:
         check_new_password(new, name)
         password_hash = self._hasher.hash(new)
         with write_transaction(self._path) as connection:
+            (before,) = connection.execute(
+                "SELECT password_hash FROM account WHERE name = ?", (name,)
+            ).fetchone()
             connection.execute(
                 "UPDATE account SET password_hash = ?, must_change = 0, link_hash = NULL WHERE "
                 "name = ?",
-                (password_hash, name),
+                (self._kept.keep(password_hash, before), name),
             )
             connection.execute(
                 "DELETE FROM login WHERE account = (SELECT id FROM account WHERE name = ?) AND "
@@ -209,6 +224,7 @@ class Accounts:
                 (name, keep),
             )
             _audit(connection, actor, *audit_line)
+        self._kept.forget(before)
 
     def other_logins(self, account: Account, token: str) -> int:
         """Return how many logins of an account are open beside that of ``token``."""
@@ -308,7 +324,7 @@ class Accounts:
         """
         at = now().wall_ms
         with write_transaction(self._path) as connection:
-            digest, _, expires = (_setting(connection, _LOGIN_LINK) or "").partition(" ")
+            digest, _, expires = (read_setting(connection, _LOGIN_LINK) or "").partition(" ")
             if (
                 not digest
                 or not secrets.compare_digest(digest, _sha256(token))
@@ -341,7 +357,7 @@ def ensure_setup_code(path: Path) -> str | None:
         if not _needs_setup(connection):
             return None
         code = new_code(groups=3)
-        _set(connection, _SETUP_CODE, hash_of_code(code))
+        write_setting(connection, _SETUP_CODE, hash_of_code(code))
     return code
 
 
@@ -351,12 +367,14 @@ def create_login_link(path: Path, minutes: int = 60) -> str:
     """
     token = secrets.token_urlsafe(24)
     with write_transaction(path) as connection:
-        _set(connection, _LOGIN_LINK, f"{_sha256(token)} {now().wall_ms + minutes * _MINUTE_MS}")
+        write_setting(
+            connection, _LOGIN_LINK, f"{_sha256(token)} {now().wall_ms + minutes * _MINUTE_MS}"
+        )
     return f"/login?link={token}"
 
 
 def _check_setup_code(connection: sqlite3.Connection, code: str) -> None:
-    kept = _setting(connection, _SETUP_CODE)
+    kept = read_setting(connection, _SETUP_CODE)
     if not _needs_setup(connection):
         raise AccountError(refusals.SETUP_DONE)
     if kept is None or not secrets.compare_digest(kept, hash_of_code(code)):
@@ -372,21 +390,6 @@ def _names(connection: sqlite3.Connection) -> list[str]:
         "SELECT name FROM account WHERE password_hash <> ? ORDER BY name", (NO_PASSWORD,)
     )
     return [row[0] for row in rows]
-
-
-def _setting(connection: sqlite3.Connection, key: str) -> str | None:
-    row = connection.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
-    if row:
-        return str(row[0])
-    return None
-
-
-def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
-    connection.execute(
-        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
-        "excluded.value",
-        (key, value),
-    )
 
 
 def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:

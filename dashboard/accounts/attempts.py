@@ -15,15 +15,16 @@ from pathlib import Path
 
 from edge_agent.core.clock import now
 from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.upkeep.traces.moved_credentials import ATTEMPT_KEY
+from edge_agent.store.write.accounts.credentials import Credentials
 
 KEPT_SECONDS = 3600
-_KEY = "attempt_key"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
 class KeptAttempts:
-    """The table ``attempt`` and the key of its hashes.
+    """The table ``attempt``, and the key of its hashes, which the file of credentials has.
 
     Args:
         path: the database file, already migrated.
@@ -35,13 +36,17 @@ class KeptAttempts:
     @functools.cached_property
     def _key(self) -> bytes:
         """Drawn once for a database, by whichever program comes first."""
+        credentials = Credentials(self._path)
         with write_transaction(self._path) as connection:
-            connection.execute(
-                "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
-                (_KEY, secrets.token_hex(_KEY_BYTES)),
-            )
-            row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
-        return bytes.fromhex(row[0])
+            row = connection.execute(
+                "SELECT value FROM setting WHERE key = ?", (ATTEMPT_KEY,)
+            ).fetchone()
+            # In the database it stands until the file of credentials could be written.
+            key = row[0] if row else credentials.attempt_key()
+            if not key:
+                key = secrets.token_hex(_KEY_BYTES)
+                credentials.keep_attempt_key(key)
+        return bytes.fromhex(key)
 
     def hash_of(self, text: str) -> str:
         """Return what stands for a text: the same for the same, and not to be turned back."""

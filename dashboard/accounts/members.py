@@ -28,7 +28,7 @@ from dashboard.accounts.account_rows import (
     insert_account,
 )
 from dashboard.accounts.languages import forget_language
-from dashboard.accounts.passwords import AccountError, check_new_password
+from dashboard.accounts.passwords import AccountError, KeptPasswords, check_new_password
 from dashboard.accounts.roles import Role
 from dashboard.accounts.tokens import revoke_all_of
 from edge_agent.core.clock import now
@@ -75,6 +75,7 @@ class Members:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._kept = KeptPasswords(path)
 
     @functools.cached_property
     def _hasher(self) -> PasswordHasher:
@@ -136,7 +137,7 @@ class Members:
         password_hash = self._hasher.hash(password)
         with write_transaction(self._path) as connection:
             _refuse_taken(connection, name)
-            made = insert_account(connection, name, password_hash, role)
+            made = insert_account(connection, name, self._kept.keep(password_hash), role)
             connection.execute("UPDATE account SET must_change = 1 WHERE id = ?", (made.id,))
             _audit(connection, actor, "account_add", f"{name} as {role}, with a first password")
 
@@ -165,13 +166,16 @@ class Members:
         with write_transaction(self._path) as connection:
             member = _find(connection, number)
             _keep_one_administrator(connection, member, N_("reset"))
+            before = _kept_of(connection, number)[:1]  # its second factor stays
             connection.execute(
                 "UPDATE account SET password_hash = ?, must_change = 0 WHERE id = ?",
                 (WAITING, number),
             )
             connection.execute("DELETE FROM login WHERE account = ?", (number,))
             _audit(connection, actor, "account_reset", member.name)
-            return _make_link(connection, number)
+            link = _make_link(connection, number)
+        self._kept.forget(*before)
+        return link
 
     def set_role(self, number: int, role: Role, actor: str) -> None:
         """Give an account another role, from its next request on.
@@ -224,6 +228,7 @@ class Members:
         with write_transaction(self._path) as connection:
             member = _find(connection, number)
             _keep_one_administrator(connection, member, N_("removed"))
+            before = _kept_of(connection, number)
             connection.execute("DELETE FROM account WHERE id = ?", (number,))
             forget_language(connection, number)
             revoke_all_of(connection, number, actor)
@@ -233,6 +238,7 @@ class Members:
                 (HIGHEST_REMOVED, str(number)),
             )
             _audit(connection, actor, "account_remove", member.name)
+        self._kept.forget(*before)
 
     def holder_of(self, link: str) -> Account:
         """Return whose password a one-time link chooses; it is not spent by looking.
@@ -254,13 +260,16 @@ class Members:
         password_hash = self._hasher.hash(password)
         with write_transaction(self._path) as connection:
             account = _holder(connection, link)
+            before = _kept_of(connection, account.id)[:1]
+            key = self._kept.keep(password_hash, before[0])
             connection.execute(
                 "UPDATE account SET password_hash = ?, must_change = 0, link_hash = NULL, "
                 "link_expires = NULL WHERE id = ?",
-                (password_hash, account.id),
+                (key, account.id),
             )
             _audit(connection, account.name, "account_link", "password chosen with a link")
-            return account
+        self._kept.forget(*before)
+        return account
 
 
 def _find(connection: sqlite3.Connection, number: int) -> Account:
@@ -270,6 +279,14 @@ def _find(connection: sqlite3.Connection, number: int) -> Account:
     if row is None:
         raise AccountError(N_("There is no such account any more. Reload the page."))
     return account_of(row)
+
+
+def _kept_of(connection: sqlite3.Connection, number: int) -> tuple[str | None, ...]:
+    """Return under what the password and the second factor of an account are kept."""
+    row = connection.execute(
+        "SELECT password_hash, second_factor FROM account WHERE id = ?", (number,)
+    ).fetchone()
+    return tuple(row)
 
 
 def _holder(connection: sqlite3.Connection, link: str) -> Account:

@@ -28,6 +28,7 @@ def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Fi
         yield guarded("database", partial(_database, path, deep=deep))
         yield guarded("newest row", partial(_newest_row, path))
         yield guarded("counted time", partial(_counted_time, path))
+        yield guarded("passwords", partial(_passwords, path))
         if deep:
             yield guarded("audit", partial(_audit, path))
     yield guarded("copies", partial(_copies, settings, path))
@@ -71,6 +72,20 @@ def _newest_row(path: Path) -> Finding:
         cure = "Check the clock of this machine (timedatectl): it was ahead then, or is behind now."
         return Finding("newest row", Verdict.WARNING, ahead, cure)
     return Finding("newest row", Verdict.OK, f"{_duration(age_s)} old")
+
+
+def _passwords(path: Path) -> Finding:
+    from edge_agent.appliance.backups.passwords import accounts_without_password
+
+    names = accounts_without_password(path)
+    if not names:
+        return Finding("passwords", Verdict.OK, "each account that has one can log in")
+    lost = f"credentials.json does not have those of {', '.join(names)}"
+    cure = (
+        "Put the file back from an archive (affect-edge backup), or set new ones: sudo -u "
+        "affect-edge affect-edge password NAME."
+    )
+    return Finding("passwords", Verdict.PROBLEM, lost, cure)
 
 
 def _audit(path: Path) -> Finding:

@@ -12,6 +12,8 @@ from edge_agent.config.section import Section
 OptionalTopic = Literal["summary", "emotion", "vitals", "health", "state", "alerts", "session"]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")]
 
+ClientId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
 
 def _path(text: str) -> str:
     """Refuse what cannot stand in the first line of an HTTP request."""
@@ -71,6 +73,12 @@ class MqttSettings(Section):
 
     topics_off: list[OptionalTopic] = Field(
         default_factory=list, description="Topics on which nothing is published"
+    )
+    durable_subscribers: list[ClientId] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Client ids of subscribers that the broker keeps messages for while they are "
+        "away; erasing a participant clears these queues",
     )
     home_assistant: bool = Field(
         False, description="Whether Home Assistant at the same broker finds the appliance by itself"

@@ -16,6 +16,7 @@ from edge_agent.core.worker import Worker
 from edge_agent.mqtt.connecting.connection import Connection, ReceivedMessage
 from edge_agent.mqtt.connecting.encryption import encryption
 from edge_agent.mqtt.connecting.opening import open_connection
+from edge_agent.mqtt.connecting.queues import QueueClearing
 from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 from edge_agent.mqtt.delivery import OutboxDelivery
 from edge_agent.mqtt.discovery.announcer import AnnouncedTopics, Announcer
@@ -95,6 +96,7 @@ class MqttClient(Worker):
         self._acknowledged: set[int] = set()
         self._holes: Sequence[SeqHole] = ()
         self._guard = DropGuard()
+        self._queues = QueueClearing(options.broker, self._context, options.durable_subscribers)
         self._live = LiveMessages(self._topics)
         self._sender = LiveSender(self._topics, self._live)
         self._announcer = Announcer(options.home_assistant, AnnouncedTopics(options.announced))
@@ -257,6 +259,7 @@ class MqttClient(Worker):
                     if not careful or delivery.had_its_turn:
                         self._sender.send(connection)
                     self._deliver(connection, delivery)
+                    self._queues.clear_when(delivery.idle)
                     connection.pump(LOOK_SECONDS)
                     self._report_silence(connection)
                     self._handle_received(connection)
@@ -286,7 +289,7 @@ class MqttClient(Worker):
             self._options.window_s,
             self._acknowledged,
             self._guard,
-            self._live.forget,
+            self._queues.noting(self._live.forget),
         )
         self._set_state(MqttState.CONNECTED, self._remark)
         self._send_now = True

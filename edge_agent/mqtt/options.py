@@ -60,6 +60,7 @@ class MqttOptions:
         subscriptions: topics to subscribe to.
         home_assistant: what Home Assistant is told of the appliance; ``None``: nothing.
         announced: file that remembers what it was told; ``None``: nothing is remembered.
+        durable_subscribers: client ids whose queues at the broker an erasure clears.
 
     Example:
         >>> options = MqttOptions(Broker(host="192.168.1.5"), device="lab")
@@ -76,3 +77,4 @@ class MqttOptions:
     subscriptions: tuple[Subscription, ...] = ()
     home_assistant: Device | None = None
     announced: Path | None = None
+    durable_subscribers: tuple[str, ...] = ()

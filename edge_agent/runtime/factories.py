@@ -14,6 +14,8 @@ from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.preview.messages import SOCKET_NAME as PREVIEW_SOCKET
 from edge_agent.runtime.preview.server import PreviewServer
 from edge_agent.runtime.vision_options import vision_options
+from edge_agent.vision.models.card import find_model
+from edge_agent.vision.models.trial import try_apart
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 
 
@@ -49,8 +51,14 @@ def configured_preview(settings: Settings, data: Path, live: LiveServer) -> Prev
 def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recognizer:
     """Return the configured vision chain; raises ``ModelError``.
 
+    Models that are not the shipped ones are tried in another process first.
+
     Args:
         settings: the configuration.
         by_need: see `VisionOptions`; recorded material is read in each frame, the same each time.
     """
-    return open_recognizer(replace(vision_options(settings), by_need=by_need))
+    options = vision_options(settings)
+    try_apart(find_model(options.expression_model))
+    if options.detector != "yunet":
+        try_apart(find_model(options.detector_model))
+    return open_recognizer(replace(options, by_need=by_need))

@@ -69,6 +69,7 @@ def configured_client(
         subscriptions=(*_readings(settings, ingest), *_commands(settings, study)),
         home_assistant=_home_assistant(settings),
         announced=database.parent / ANNOUNCED_NAME,
+        durable_subscribers=tuple(settings.mqtt.durable_subscribers),
     )
     return MqttClient(options, outbox)
 

@@ -12,6 +12,7 @@ import io
 import os
 import shutil
 import stat
+import struct
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -131,7 +132,7 @@ class Archive:
     def _copy(self, path: str, target: Writable, most: int) -> _Counted:
         writer = _Counted(target, self._path, most)
         try:
-            with self._zip.open(path + LOCKED * self.is_locked) as member:
+            with self._member(path) as member:
                 if self._lock is None:
                     shutil.copyfileobj(member, writer, _CHUNK)
                 else:
@@ -141,6 +142,20 @@ class Archive:
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
             raise BackupError(f"{self._path}: {path} in it is damaged. {_AGAIN}") from error
         return writer
+
+    def _member(self, path: str) -> IO[bytes]:
+        """Open a file of the archive.
+
+        Raises:
+            KeyError: there is none.
+            BackupError: its place in the archive is none.
+        """
+        try:
+            return self._zip.open(path + LOCKED * self.is_locked)
+        except (OSError, ValueError, struct.error) as error:
+            raise BackupError(
+                f"{self._path}: {path} in it cannot be read ({error}). {_AGAIN}"
+            ) from error
 
     def _check_members(self) -> None:
         end = LOCKED * self.is_locked
@@ -174,7 +189,7 @@ def open_archive(path: Path, ask_passphrase: Callable[[], str]) -> Iterator[Arch
             for member in zip_file.infolist():
                 _check_member(path, member)
             archive = Archive(path, zip_file, _lock_of(zip_file, ask_passphrase))
-        except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
             raise BackupError(
                 f"{path}: is no archive of ours, or damaged ({error}). {_AGAIN}"
             ) from error

@@ -22,6 +22,7 @@ from edge_agent.appliance.backups.config_text import with_value
 from edge_agent.appliance.backups.erased_again import erase_again, known_erasures
 from edge_agent.appliance.backups.inventory import Inventory, open_as_it_is, read_inventory
 from edge_agent.appliance.backups.manifest import CONFIG, DATABASE, ArchivedFile, Manifest
+from edge_agent.appliance.backups.passwords import notes_on_passwords
 from edge_agent.appliance.ownership import give_owner, make_folder
 from edge_agent.config import load_settings
 from edge_agent.core import clock
@@ -329,7 +330,8 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
     stamp = free_stamp(plan.targets, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     replace_files(places.database, plan.targets, stamp)
     replaced = list(set_aside(plan.targets, stamp))
-    return Restored(contents, replaced, plan.targets, erased, unclear, known.complete, plan.notes)
+    notes = [*plan.notes, *notes_on_passwords(places.database_file)]
+    return Restored(contents, replaced, plan.targets, erased, unclear, known.complete, notes)
 
 
 def _upgrade(database: Path) -> None:

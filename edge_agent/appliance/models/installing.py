@@ -28,6 +28,7 @@ from edge_agent.runtime.vision_options import vision_options
 from edge_agent.store.database.replacement import sync_folder
 from edge_agent.vision.models.card import ModelCard, find_model, read_card, shipped_models
 from edge_agent.vision.models.model import load_model
+from edge_agent.vision.models.trial import try_apart
 from edge_agent.vision.options import VisionOptions
 
 KEYS = {"expression": "vision.expression_model", "face-detector": "vision.detector_model"}
@@ -224,7 +225,9 @@ def _check(settings: Settings, card: ModelCard, source: Path) -> None:
     """
     from edge_agent.vision.recognizer import open_recognizer
 
-    load_model(source, kind=card.kind)  # alone first: an error then is one of this model
+    # Apart and alone first: an error then is one of this model, and not the end of this program.
+    try_apart(source)
+    load_model(source, kind=card.kind)
     options: VisionOptions = vision_options(settings)
     if card.kind == "expression":
         options = replace(options, expression_model=str(source))

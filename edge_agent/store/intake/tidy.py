@@ -14,6 +14,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.store.export.rows.cells import recorded
 from edge_agent.store.export.rows.columns import FILES
 from edge_agent.store.intake.problems import SourceRow
+from edge_agent.store.intake.zips import UNREADABLE
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -135,7 +136,7 @@ class TidySource:
             return frozenset(file.name for file in self._path.iterdir() if file.is_file())
         except FileNotFoundError as error:
             raise DataFileError(f"{self._path}: no such file or folder.") from error
-        except (OSError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise DataFileError(
                 f"{self._path}: is no folder and no zip that can be read ({error})."
             ) from error
@@ -151,7 +152,7 @@ class TidySource:
             raise DataFileError(f"{file}: is not UTF-8 text. Save it as CSV UTF-8.") from error
         except csv.Error as error:
             raise DataFileError(f"{file}: is no CSV ({error}).") from error
-        except (OSError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise DataFileError(f"{file}: cannot be read ({error}).") from error
 
     @contextmanager

@@ -23,6 +23,7 @@ from edge_agent.store.study.study_rows import insert_audit
 from edge_agent.store.upkeep.copies import mark_anew
 from edge_agent.store.upkeep.copy_report import read_report, write_report
 from edge_agent.store.upkeep.erasure_rows import ErasedRows, erase_rows
+from edge_agent.store.upkeep.traces.scrub import scrub
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
 log = logging.getLogger(__name__)
@@ -33,15 +34,15 @@ RETAINED = ("session", "emotion")
 An empty retained message clears them.
 """
 BEYOND_REACH = N_(
-    "The broker clears the last messages as soon as the agent is connected to it. What it keeps "
-    "for subscribers that are away cannot be reached from here: they still get it. Its own file "
-    "keeps the old bytes until it saves the next time; at once, with Mosquitto on this device: "
-    "sudo systemctl kill --signal=SIGUSR1 mosquitto"
+    "The broker clears the last messages, and what waits for the subscribers that "
+    "mqtt.durable_subscribers names, as soon as the agent is connected to it. Not reached from "
+    "here: what waits for other subscribers that are away, what subscribers have already, and "
+    "other brokers to which it was passed on. The broker's own file keeps the old bytes until it "
+    "saves: the one that was installed here within five minutes, others when they do so; at once, "
+    "with Mosquitto on this device: sudo systemctl kill --signal=SIGUSR1 mosquitto"
 )
 """What an erasure cannot reach at the broker, for people."""
 PATIENCE_S = 15.0
-_CHUNK = 1 << 20
-_SHORTEST_TEXT = 3
 _UNREADABLE = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 
 
@@ -164,7 +165,7 @@ def erase_participant(
                     enqueue(connection, OutboxMessage(topic, None, sequenced=False), outbox_rows)
         # After the commit: an export that began before it would bring the participant back.
         delete_prepared_exports(path.parent)
-        compacted = rows is not None and _scrub(path, connection, rows.texts)
+        compacted = rows is not None and scrub(path, connection, rows.texts)
         copies, deleted = _erase_copies(
             path, code, _elsewhere(path, salvages), known=rows is not None
         )
@@ -208,59 +209,6 @@ def _elsewhere(path: Path, salvages: Iterable[Salvage]) -> list[Path]:
 def _record(connection: sqlite3.Connection, actor: str, rows: ErasedRows) -> None:
     detail = f"{rows.rows.get('session', 0)} sessions"
     insert_audit(connection, actor, "participant_erase", detail, clock.now())
-
-
-def _scrub(path: Path, connection: sqlite3.Connection, texts: Iterable[str]) -> bool:
-    """Leave no old bytes in file and log; return whether the file had to be written anew for that.
-
-    ``secure_delete`` overwrites what is deleted, but a page that SQLite has rearranged before may
-    hold older copies.
-    """
-    # First the log, whose frames hold the pages as they were before; only then does the file have
-    # all that is left, and can be searched.
-    _empty_log(path, connection)
-    if not _holds(path, texts):
-        return False
-    connection.execute("VACUUM")
-    # VACUUM writes the new file through the log: it is emptied again.
-    _empty_log(path, connection)
-    return True
-
-
-def _empty_log(path: Path, connection: sqlite3.Connection) -> None:
-    """Write the log into the file and empty it; wait for present readers.
-
-    Raises:
-        StoreError: a reader did not end in time.
-    """
-    if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-        raise StoreError(
-            Message(
-                N_(
-                    "{path}: the rows are erased, but another program keeps the file open, and its "
-                    "log {log} still holds them. Close what reads it (an export, a database "
-                    "browser), then restart the agent and the dashboard: that empties the log."
-                ),
-                path=str(path),
-                log=f"{path.name}-wal",
-            )
-        )
-
-
-def _holds(path: Path, texts: Iterable[str]) -> bool:
-    """Tell whether the bytes of a text are in the file, in upper or lower case."""
-    wanted = [text.lower().encode() for text in texts if len(text) >= _SHORTEST_TEXT]
-    if not wanted:
-        return False
-    overlap = max(map(len, wanted)) - 1
-    kept = b""
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            window = kept + chunk.lower()
-            if any(text in window for text in wanted):
-                return True
-            kept = window[-overlap:] if overlap else b""
-    return False
 
 
 def _erase_copies(

@@ -89,8 +89,9 @@ def load_model(
 
     Raises:
         ModelError: see `read_card`; or the kind is another, the TFLite file is missing, has another
-            SHA-256, is not a TFLite model, disagrees with the card in shape, type or tensor names,
-            or cannot take pictures of another size; or no runtime is installed.
+            SHA-256, is not a TFLite model or one that does not run, disagrees with the card in
+            shape, type or tensor names, or cannot take pictures of another size; or no runtime is
+            installed.
     """
     card = read_card(card_path)
     if card.kind != kind:
@@ -101,9 +102,21 @@ def load_model(
     file = card_path.with_name(card.file)
     interpreter = open_interpreter(file, _read_checked(file, card), threads)
     if size is None or size == (card.input.width, card.input.height):
-        return TFLiteModel(card, file, interpreter)
+        return _tried(TFLiteModel(card, file, interpreter))
     resize_input(interpreter, card, size, file)
-    return TFLiteModel(_resized(card, size), file, interpreter)
+    return _tried(TFLiteModel(_resized(card, size), file, interpreter))
+
+
+def _tried(model: TFLiteModel) -> TFLiteModel:
+    """Return a model that has run once: some damage shows only then."""
+    try:
+        model.run(np.zeros(model.card.input.shape[1:], dtype=np.uint8))
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{model.path}: this runtime can load the model, but not run it ({error}). The file is "
+            "damaged, or was made for another runtime; install the model again."
+        ) from error
+    return model
 
 
 class TFLiteModel:

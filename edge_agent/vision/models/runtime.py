@@ -55,6 +55,9 @@ def open_interpreter(file: Path, content: bytes, threads: int) -> Interpreter:
     try:
         interpreter = cast("Interpreter", runtime(model_content=content, num_threads=threads))
         interpreter.allocate_tensors()
+        # names of tensors that are no text are noticed only when they are asked for
+        interpreter.get_input_details()
+        interpreter.get_output_details()
     except (ValueError, RuntimeError) as error:
         raise ModelError(
             f"{file}: is no TFLite model that this runtime can run ({error}). Install the model "
@@ -88,6 +91,9 @@ def resize_input(
                 enlarged = np.array([height // stride, width // stride], dtype=np.int32)
                 interpreter.set_tensor(detail["index"], enlarged)
         interpreter.allocate_tensors()
+        # names of tensors that are no text are noticed only when they are asked for
+        interpreter.get_input_details()
+        interpreter.get_output_details()
     except (ValueError, RuntimeError) as error:
         raise ModelError(
             f"{file}: cannot take pictures of {width} × {height} ({error})."

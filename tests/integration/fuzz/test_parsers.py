@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from dashboard.protocols.file import load_protocol
@@ -30,6 +29,7 @@ from edge_agent.vitals.csv_columns import guess_columns
 from edge_agent.vitals.health.formats import open_export
 from edge_agent.vitals.health.rows import RowValidator
 from edge_agent.vitals.polar import pmd
+from tests.support.fuzz.damage import DAMAGE, Damage, damaged
 from tests.support.vitals.health_exports import (
     apple_export,
     apple_pressure,
@@ -43,8 +43,6 @@ ROOT = Path(__file__).resolve().parents[3]
 WANTED = int(os.environ.get("FUZZ_PAYLOADS", "100"))
 CPU_S = 1.0
 NOW = Instant(0, 1_800_000_000_000)
-DAMAGE = st.tuples(st.floats(0, 1), st.integers(0, 40), st.binary(max_size=60), st.integers(1, 3))
-"""Where, how many bytes go, what comes instead, and how often the rest is repeated."""
 
 
 def read_export(path: Path) -> None:
@@ -109,12 +107,6 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
 }
 
 
-def damaged(whole: bytes, damage: tuple[float, int, bytes, int]) -> bytes:
-    share, gone, instead, times = damage
-    place = int(share * len(whole))
-    return whole[:place] + instead + whole[place + gone :] * times
-
-
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", PARSERS)
 def test_any_bytes_of_a_stranger_are_read_or_refused_within_a_second(
@@ -133,7 +125,7 @@ def test_any_bytes_of_a_stranger_are_read_or_refused_within_a_second(
         derandomize=True,
         suppress_health_check=list(HealthCheck),
     )
-    def take(damage: tuple[float, int, bytes, int]) -> None:
+    def take(damage: Damage) -> None:
         path.write_bytes(damaged(whole, damage))
         begun = time.process_time()
         outcome = list(problems_of(read, path))

@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from typing import IO, Any, cast
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.store.export.bids.names import NOT_AVAILABLE
+from edge_agent.store.intake.zips import UNREADABLE
 
 Node = Path | zipfile.Path
 DESCRIPTION = "dataset_description.json"
 _DEPTH = 4
-_UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,5 +164,5 @@ def readable(path: str) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise DataFileError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataFileError(f"{path}: cannot be read ({error}). Copy it again.") from error

@@ -1,4 +1,5 @@
-"""Hashes of passwords and secrets of second factors: a file of their own beside the database.
+"""Hashes of passwords, secrets of second factors, and the key of the hashes of attempts: a file of
+their own beside the database.
 
 People open the database, hand it over and copy it for analysis; this file is for the dashboard
 alone, and only its owner may read it. The database names what is in here by keys that are drawn
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,6 +26,8 @@ FILE_NAME = "credentials.json"
 KEY_PREFIX = "kept:"
 """How a key begins; no hash of a password begins so."""
 _KEY_BYTES = 16
+_REPLACED_MAX = 2_000
+"""Changed passwords of which older copies of the database may still name the key."""
 
 
 class SecondFactorRow(BaseModel):
@@ -43,12 +47,48 @@ class SecondFactorRow(BaseModel):
 
 
 class _Contents(BaseModel):
-    """The whole file."""
+    """The whole file.
+
+    Attributes:
+        passwords: hashes by key.
+        replaced: for the key of a password that was changed, that of the one that counts now: an
+            older copy of the database names it, and must lock nobody out.
+        second_factors: by key.
+        attempt_key: of the hashes in the table ``attempt``, hexadecimal; empty: not drawn yet.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     passwords: dict[str, str] = {}
+    replaced: dict[str, str] = {}
     second_factors: dict[str, SecondFactorRow] = {}
+    attempt_key: str = ""
+
+    def password(self, key: str) -> str | None:
+        """Return the hash that a key leads to."""
+        return self.passwords.get(key) or self.passwords.get(self.replaced.get(key, ""))
+
+    def replace(self, old: str, new: str) -> None:
+        """Let a key lead to another one, once its own password is forgotten.
+
+        Where an older copy of the database was restored, the old key may itself lead to another.
+        """
+        present = self.replaced.get(old)
+        if old not in self.passwords and present in self.passwords:
+            self.passwords[old] = self.passwords[present]
+            self.replaced[present] = new
+        for key in [key for key, led in self.replaced.items() if led == old]:
+            self.replaced[key] = new
+        self.replaced[old] = new
+        for key in list(self.replaced)[:-_REPLACED_MAX]:
+            del self.replaced[key]
+
+    def forget(self, key: str) -> bool:
+        """Remove what a key names, and every password that was changed to the same as its own."""
+        led = self.replaced.get(key)
+        same = [key, *(one for one, to in self.replaced.items() if led and to == led)]
+        gone = [self.passwords.pop(one, None) for one in same]
+        return self.second_factors.pop(key, None) is not None or any(gone)
 
 
 class Credentials:
@@ -56,6 +96,7 @@ class Credentials:
 
     Args:
         database: the database file.
+        file: where the credentials lie, if not beside it.
 
     Example:
         >>> with write_transaction(database) as connection:
@@ -63,16 +104,45 @@ class Credentials:
         ...     connection.execute("UPDATE account SET password_hash = ? WHERE id = 1", (key,))
     """
 
-    def __init__(self, database: Path) -> None:
-        self._file = credentials_file(database)
+    def __init__(self, database: Path, file: Path | None = None) -> None:
+        self._file = file or credentials_file(database)
 
     def password(self, key: str) -> str | None:
-        """Return the hash of a password; ``None``: it is not here.
+        """Return the hash of a password, or of the one that it was changed to.
+
+        ``None``: it is not here.
 
         Raises:
             StoreError: the file cannot be read.
         """
-        return self._read().passwords.get(key)
+        return self._read().password(key)
+
+    def missing(self, keys: Iterable[str]) -> list[str]:
+        """Return those of some keys that lead to no password.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        contents = self._read()
+        return [key for key in keys if contents.password(key) is None]
+
+    def attempt_key(self) -> str:
+        """Return the key of the hashes of attempts; empty: it was not drawn yet.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        return self._read().attempt_key
+
+    def keep_attempt_key(self, key: str) -> None:
+        """Keep the key of the hashes of attempts.
+
+        Raises:
+            StoreError: the file cannot be read or written.
+        """
+        contents = self._read()
+        contents.attempt_key = key
+        self._write(contents)
 
     def second_factor(self, key: str) -> SecondFactorRow | None:
         """Return a second factor; ``None``: it is not here.
@@ -82,17 +152,39 @@ class Credentials:
         """
         return self._read().second_factors.get(key)
 
-    def keep_password(self, password_hash: str) -> str:
+    def keep_password(self, password_hash: str, instead_of: str | None = None) -> str:
         """Keep the hash of a password and return its key; it is on the disk then.
+
+        Args:
+            password_hash: what is kept.
+            instead_of: key of the password that it is to take the place of; that one counts until
+                ``drop`` is called, after the commit.
 
         Raises:
             StoreError: the file cannot be read or written.
         """
         contents = self._read()
-        key = _new_key()
+        key = new_key()
         contents.passwords[key] = password_hash
+        if instead_of and is_key(instead_of):
+            contents.replace(instead_of, key)
         self._write(contents)
         return key
+
+    def take_over(self, hashes: Mapping[str, str], attempt_key: str = "") -> None:
+        """Keep what stood in the database, in one step.
+
+        Args:
+            hashes: hashes of passwords by the keys that are to name them.
+            attempt_key: of the hashes of attempts; empty: there was none.
+
+        Raises:
+            StoreError: the file cannot be read or written.
+        """
+        contents = self._read()
+        contents.passwords.update(hashes)
+        contents.attempt_key = attempt_key or contents.attempt_key
+        self._write(contents)
 
     def keep_second_factor(self, row: SecondFactorRow, key: str = "") -> str:
         """Keep a second factor under its key, or under a new one; return the key.
@@ -101,7 +193,7 @@ class Credentials:
             StoreError: the file cannot be read or written.
         """
         contents = self._read()
-        key = key or _new_key()
+        key = key or new_key()
         contents.second_factors[key] = row
         self._write(contents)
         return key
@@ -113,9 +205,8 @@ class Credentials:
             StoreError: the file cannot be read or written.
         """
         contents = self._read()
-        kept = (contents.passwords, contents.second_factors)
-        gone = [rows.pop(key, None) for rows in kept for key in keys if key]
-        if any(one is not None for one in gone):
+        gone = [contents.forget(key) for key in keys if key]
+        if any(gone):
             self._write(contents)
 
     def _read(self) -> _Contents:
@@ -157,5 +248,11 @@ def credentials_file(database: Path) -> Path:
     return database.resolve().with_name(FILE_NAME)
 
 
-def _new_key() -> str:
+def is_key(text: str) -> bool:
+    """Tell whether a text names what is kept in this file, and is no hash itself."""
+    return text.startswith(KEY_PREFIX)
+
+
+def new_key() -> str:
+    """Draw a key."""
     return KEY_PREFIX + secrets.token_hex(_KEY_BYTES)

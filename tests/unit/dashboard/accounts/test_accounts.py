@@ -14,6 +14,7 @@ from dashboard.accounts.passwords import AccountError
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import migrate
+from edge_agent.store.write.accounts.credentials import Credentials
 from tests.support.timeline import query
 
 PASSWORD = "correct horse battery"
@@ -187,15 +188,20 @@ def test_nothing_secret_is_kept_readable(path: Path) -> None:
     assert code not in kept and code.replace("-", "") not in kept and link not in kept
     account = accounts.set_up(code, "ada", PASSWORD)
     token = accounts.log_in(account)
-    (password_hash,) = query(path, "SELECT password_hash FROM account")[0]
-    assert password_hash.startswith("$argon2id$")
+    (key,) = query(path, "SELECT password_hash FROM account")[0]
+    kept_hash = Credentials(path).password(key)
+    assert kept_hash and kept_hash.startswith("$argon2id$")
+    assert b"$argon2" not in path.read_bytes()
     assert token not in str(query(path, "SELECT * FROM login"))
 
 
 def test_a_password_is_costly_to_guess(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts_module, "PasswordHasher", PasswordHasher)
     make(path)
-    (password_hash,) = query(path, "SELECT password_hash FROM account")[0]
+    password_hash = Credentials(path).password(
+        query(path, "SELECT password_hash FROM account")[0][0]
+    )
+    assert password_hash is not None
     # 64 MiB, three times, in four lanes: the second choice of RFC 9106, for small machines.
     assert password_hash.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 

@@ -243,7 +243,8 @@ def test_what_waits_for_the_broker_goes_and_retained_topics_are_cleared(path: Pa
 def test_what_cannot_be_reached_at_the_broker_is_said(path: Path) -> None:
     hold(path, CODE, 0)
     told = erase_participant(path, CODE, actor="ada").sentence
-    assert "subscribers that are away cannot be reached" in told
+    assert "Not reached from here: what waits for other subscribers that are away" in told
+    assert "other brokers to which it was passed on" in told
     assert "systemctl kill --signal=SIGUSR1 mosquitto" in told
 
 

@@ -13,8 +13,8 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep import erasure
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
+from edge_agent.store.upkeep.traces import scrub
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from edge_agent.store.write.outbox_losses import set_aside
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
@@ -40,10 +40,12 @@ def test_the_sentence_counts_every_table_and_names_the_copies() -> None:
         "9 waiting messages. Rollups: 12 minutes computed anew, 11 of them removed. "
         "Copies rewritten: db.before-v2, db.before-v3. "
         "Copies deleted, for they could not be read: db.before-v1. "
-        "The broker clears the last messages as soon as the agent is connected to it. What it "
-        "keeps for subscribers that are away cannot be reached from here: they still get it. Its "
-        "own file keeps the old bytes until it saves the next time; at once, with Mosquitto on "
-        "this device: sudo systemctl kill --signal=SIGUSR1 mosquitto"
+        "The broker clears the last messages, and what waits for the subscribers that "
+        "mqtt.durable_subscribers names, as soon as the agent is connected to it. Not reached from "
+        "here: what waits for other subscribers that are away, what subscribers have already, and "
+        "other brokers to which it was passed on. The broker's own file keeps the old bytes until "
+        "it saves: the one that was installed here within five minutes, others when they do so; at "
+        "once, with Mosquitto on this device: sudo systemctl kill --signal=SIGUSR1 mosquitto"
     )
     empty = Erasure({}, 0, 0, (), (), False).sentence
     assert "0 sessions, 0 expression rows" in empty
@@ -158,7 +160,7 @@ def test_hours_on_both_sides_of_a_full_hour_are_computed_anew(tmp_path: Path) ->
 def test_old_bytes_are_found_wherever_they_lie_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(erasure, "_CHUNK", chunk)
+    monkeypatch.setattr(scrub, "_CHUNK", chunk)
     path = database(tmp_path)
     hold(path, "Zq-Wombat7", 10, 20)
     other = tmp_path / "clean"

@@ -1,0 +1,1 @@
+"""What deleted rows leave behind in files, and how it goes."""

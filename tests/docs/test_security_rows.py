@@ -1,0 +1,88 @@
+"""The security page of OWASP ASVS: no requirement lacks a verdict, and each named test is there."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import chain
+
+import pytest
+
+from tests.docs.pages import ROOT, text_of
+
+PAGE = "docs/security/asvs.md"
+VERDICTS = ("met", "met, no test", "not met", "not applicable")
+ROW = re.compile(
+    r"^\| (\d+\.\d+\.\d+) \| ([12]) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE
+)
+ROWS = ROW.findall(text_of(PAGE))
+# Requirements of levels 1 and 2 by section of ASVS 5.0.0: the first and the last number of each
+# run. Those of level 3 lie between and are left out.
+SECTIONS = {
+    "1.1": "1-2", "1.2": "1-9", "1.3": "1-11", "1.4": "1-3", "1.5": "1-2",
+    "2.1": "1-3", "2.2": "1-3", "2.3": "1-4", "2.4": "1",
+    "3.2": "1-2", "3.3": "1-4", "3.4": "1-6", "3.5": "1-5", "3.7": "1-2",
+    "4.1": "1-3", "4.2": "1", "4.3": "1-2", "4.4": "1-4",
+    "5.1": "1", "5.2": "1-3", "5.3": "1-2", "5.4": "1-3",
+    "6.1": "1-3", "6.2": "1-12", "6.3": "1-4", "6.4": "1-4", "6.5": "1-5", "6.6": "1-3",
+    "6.8": "1-4",
+    "7.1": "1-3", "7.2": "1-4", "7.3": "1-2", "7.4": "1-5", "7.5": "1-2", "7.6": "1-2",
+    "8.1": "1-2", "8.2": "1-3", "8.3": "1", "8.4": "1",
+    "9.1": "1-3", "9.2": "1-4",
+    "10.1": "1-2", "10.2": "1-2", "10.3": "1-4", "10.4": "1-11", "10.5": "1-5", "10.6": "1-2",
+    "10.7": "1-3",
+    "11.1": "1-2", "11.2": "1-3", "11.3": "1-3", "11.4": "1-4", "11.5": "1", "11.6": "1",
+    "12.1": "1-3", "12.2": "1-2", "12.3": "1-4",
+    "13.1": "1", "13.2": "1-5", "13.3": "1-2", "13.4": "1-5",
+    "14.1": "1-2", "14.2": "1-4", "14.3": "1-3",
+    "15.1": "1-3", "15.2": "1-3", "15.3": "1-7",
+    "16.1": "1", "16.2": "1-5", "16.3": "1-4", "16.4": "1-3", "16.5": "1-3",
+    "17.1": "1", "17.2": "1-4", "17.3": "1-2",
+}  # fmt: skip
+OF_LEVEL_1, OF_LEVEL_2 = 70, 183
+"""How many there are, as the standard counts them."""
+
+
+def numbers_of(section: str, run: str) -> list[str]:
+    first, _, last = run.partition("-")
+    return [f"{section}.{number}" for number in range(int(first), int(last or first) + 1)]
+
+
+def test_every_requirement_of_both_levels_has_its_row_in_order() -> None:
+    wanted = list(chain.from_iterable(numbers_of(*item) for item in SECTIONS.items()))
+    assert [number for number, *_ in ROWS] == wanted
+    levels = Counter(level for _, level, *_ in ROWS)
+    assert levels == {"1": OF_LEVEL_1, "2": OF_LEVEL_2}
+    lines = [line for line in text_of(PAGE).splitlines() if re.match(r"\| \d", line)]
+    assert len(lines) == len(ROWS), "a row that is not understood"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[number for number, *_ in ROWS])
+def test_every_row_has_a_verdict_with_a_test_that_is_there_or_a_reason(
+    row: tuple[str, str, str, str, str],
+) -> None:
+    _, _, _, verdict, proof = row
+    assert verdict in VERDICTS
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", proof)
+    assert bool(named) == (verdict == "met"), "a test for what is met, a reason for the rest"
+    for file, name in named:
+        text = (ROOT / file).read_text(encoding="utf-8")
+        assert re.search(rf"^(async )?def {name}\(", text, re.MULTILINE), f"{file} has no {name}"
+    if not named:
+        assert len(proof.split()) >= 2, "a reason"
+
+
+def test_the_table_on_top_counts_the_verdicts() -> None:
+    counted = Counter((verdict, level) for _, level, _, verdict, _ in ROWS)
+    for verdict in VERDICTS:
+        line = f"| {verdict} | {counted[verdict, '1']} | {counted[verdict, '2']} |"
+        assert line in text_of(PAGE)
+
+
+def test_the_security_page_says_the_same_figures() -> None:
+    counted = Counter(verdict for *_, verdict, _ in ROWS)
+    assert (
+        f"all {len(ROWS)} requirements by its numbers | {counted['met']} met by a test, "
+        f"{counted['met, no test']} without one, {counted['not met']} not met, "
+        f"{counted['not applicable']} not applicable |"
+    ) in text_of("docs/security.md")

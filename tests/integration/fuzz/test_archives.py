@@ -1,0 +1,195 @@
+"""Archives damaged in every way, with seals and checksums that fit: backups that are restored,
+releases that are unpacked, and studies that are imported. Each is read or refused by an error of
+ours, and none takes a second of the processor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge_agent.appliance.backups.archive import MANIFEST, SEAL_CHARACTERS, open_archive
+from edge_agent.appliance.backups.manifest import DATABASE
+from edge_agent.appliance.backups.restore import Places, restore_archive
+from edge_agent.appliance.release import unpack
+from edge_agent.cli import cli
+from edge_agent.core.errors import AffectEdgeError
+from edge_agent.store.database.schema import migrate
+from edge_agent.store.intake.options import ImportOptions
+from edge_agent.store.intake.sources import opened_study
+from edge_agent.store.intake.study_import import import_study
+from tests.support.backups.whole_appliance import whole_appliance
+from tests.support.fuzz.damage import DAMAGE, OVERWRITTEN, Damage, damaged, overwritten
+
+WANTED = int(os.environ.get("FUZZ_PAYLOADS", "100"))
+COSTLY = max(10, WANTED // 10)
+"""Of those that write a database."""
+CPU_S = 1.0
+CHANGES = st.one_of(DAMAGE, OVERWRITTEN)
+Change = Damage | list[tuple[float, int]]
+
+pytestmark = pytest.mark.timeout(7200)
+
+
+def changed(whole: bytes, change: Change) -> bytes:
+    return overwritten(whole, change) if isinstance(change, list) else damaged(whole, change)
+
+
+def fuzz(take: Callable[[Change, int], object], wanted: int = WANTED) -> None:
+    """Give damages to something that may refuse them, by an error of ours and soon."""
+
+    @given(CHANGES, st.integers(0, 1000))
+    @settings(
+        max_examples=wanted,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    def run(change: Change, which: int) -> None:
+        begun = time.process_time()
+        with suppress(AffectEdgeError):
+            take(change, which)
+        assert time.process_time() - begun < CPU_S
+
+    run()
+
+
+def sealed(content: bytes) -> bytes:
+    return content + hashlib.sha256(content).hexdigest().encode()
+
+
+def members(whole: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(whole)) as packed:
+        return {name: packed.read(name) for name in packed.namelist()}
+
+
+def packed(contents: dict[str, bytes], comment: int = 0) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as written:
+        written.comment = b"0" * comment
+        for name, content in contents.items():
+            written.writestr(name, content)
+    return target.getvalue()
+
+
+@pytest.fixture(scope="module")
+def backup(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of a whole appliance."""
+    folder = tmp_path_factory.mktemp("backup")
+    archive = folder / "backup.zip"
+    done = whole_appliance(folder, people=1).run("backup", archive)
+    assert done.exit_code == 0, done.output
+    return archive
+
+
+def test_any_bytes_in_a_sealed_backup_are_read_or_refused(backup: Path, tmp_path: Path) -> None:
+    whole = backup.read_bytes()[:-SEAL_CHARACTERS]
+    path = tmp_path / "backup.zip"
+
+    def take(change: Change, _: int) -> None:
+        path.write_bytes(sealed(changed(whole, change)))
+        with open_archive(path, lambda: "") as archive:
+            archive.check(archive.manifest.files)
+
+    fuzz(take)
+
+
+def test_any_list_of_a_backup_is_read_or_refused(backup: Path, tmp_path: Path) -> None:
+    contents = members(backup.read_bytes())
+    path = tmp_path / "backup.zip"
+
+    def take(change: Change, _: int) -> None:
+        listed = contents | {MANIFEST: changed(contents[MANIFEST], change)}
+        path.write_bytes(sealed(packed(listed, SEAL_CHARACTERS)[:-SEAL_CHARACTERS]))
+        with open_archive(path, lambda: "") as archive:
+            archive.check(archive.manifest.files)
+
+    fuzz(take)
+
+
+def test_any_part_of_a_backup_is_restored_or_refused_and_nothing_lies_about(
+    backup: Path, tmp_path: Path
+) -> None:
+    contents = members(backup.read_bytes())
+    names = sorted(name for name in contents if name != MANIFEST)
+    path = tmp_path / "backup.zip"
+
+    def take(change: Change, which: int) -> None:
+        name = DATABASE if which % 2 else names[which % len(names)]
+        part = changed(contents[name], change)
+        old, new = contents[name], part
+        listed = contents[MANIFEST].decode()
+        for before, after in (
+            (hashlib.sha256(old).hexdigest(), hashlib.sha256(new).hexdigest()),
+            (f'"bytes": {len(old)},', f'"bytes": {len(new)},'),
+        ):
+            listed = listed.replace(before, after)
+        archived = contents | {name: part, MANIFEST: listed.encode()}
+        path.write_bytes(sealed(packed(archived, SEAL_CHARACTERS)[:-SEAL_CHARACTERS]))
+        place = tmp_path / "restored"
+        shutil.rmtree(place, ignore_errors=True)
+        places = Places(place / "data", place / "affect-edge.toml")
+        try:
+            with open_archive(path, lambda: "") as archive:
+                restore_archive(archive, places)
+        except AffectEdgeError:
+            assert not list(place.rglob("*.toml")) and not list(place.rglob("affect-edge.db"))
+            raise
+
+    fuzz(take, COSTLY)
+
+
+def test_any_bytes_in_a_release_are_unpacked_or_refused(tmp_path: Path) -> None:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as tar:
+        for name in ("affect-edge-9/install.sh", "affect-edge-9/" + "long/" * 30 + "name.py"):
+            member = tarfile.TarInfo(name)
+            member.size = 700
+            tar.addfile(member, io.BytesIO(b"x" * 700))
+    whole = target.getvalue()
+    path, folder = tmp_path / "release.tar", tmp_path / "unpacked"
+
+    def take(change: Change, _: int) -> None:
+        path.write_bytes(changed(whole, change))
+        shutil.rmtree(folder, ignore_errors=True)
+        unpack(path, folder)
+
+    fuzz(take)
+
+
+def test_any_bytes_in_a_study_are_imported_or_refused(tmp_path: Path) -> None:
+    there = whole_appliance(tmp_path / "there", people=1)
+    bundle = tmp_path / "study.zip"
+    words = ["export", "--out", str(bundle), "--data", str(there.data)]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    whole = bundle.read_bytes()
+    contents = members(whole)
+    names = sorted(name for name in contents if name.endswith((".csv", ".json")))
+    database = tmp_path / "affect-edge.db"
+    migrate(database)
+    path = tmp_path / "damaged.zip"
+
+    def take(change: Change, which: int) -> None:
+        if which % 3:
+            name = names[which % len(names)]
+            path.write_bytes(packed(contents | {name: changed(contents[name], change)}))
+        else:
+            path.write_bytes(changed(whole, change))
+        source = opened_study(path)
+        import_study(database, source, ImportOptions(), actor="ada", dry_run=True)
+
+    fuzz(take, COSTLY)

@@ -1,0 +1,156 @@
+"""An erasure reaches the broker: retained messages, configured queues, and the broker's file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from edge_agent.core.clock import now
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.connecting import queues
+from edge_agent.mqtt.connecting.opening import open_connection
+from edge_agent.mqtt.connecting.queues import QueueClearing
+from edge_agent.mqtt.connecting.states import MqttState
+from edge_agent.mqtt.options import MqttOptions
+from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
+from edge_agent.store.study.study_rows import insert_participant
+from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
+from tests.support.broker import Mosquitto, free_port, wait_until
+
+pytestmark = pytest.mark.broker
+
+CODE = "P-to-be-erased"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / DATABASE_NAME
+    migrate(path)
+    with write_transaction(path) as connection:
+        insert_participant(connection, CODE, now())
+        enqueue(connection, OutboxMessage("session", {"participant": CODE}), 100)
+    return path
+
+
+@pytest.fixture(params=[0, 1], ids=["saved by a signal", "saved by itself"])
+def mosquitto(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mosquitto]:
+    limits = {"autosave_interval": request.param}
+    with Mosquitto(tmp_path / "mosquitto", limits=limits) as running:
+        yield running
+
+
+def leave_a_queue(port: int, client_id: str) -> None:
+    """Subscribe in a session that the broker keeps, and go away."""
+    subscribed: list[bool] = []
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        protocol=MQTTProtocolVersion.MQTTv311,
+        clean_session=False,
+    )
+    client.on_subscribe = lambda *_: subscribed.append(True)
+    client.connect("127.0.0.1", port)
+    client.subscribe("affect-edge/#", qos=1)
+    while not subscribed:
+        client.loop(0.1)
+    client.disconnect()
+    client.loop(0.1)
+
+
+def running(database: Path, port: int, *durable: str) -> MqttClient:
+    options = MqttOptions(Broker(port=port), "pi", durable_subscribers=durable)
+    client = MqttClient(options, Outbox(database))
+    client.start()
+    wait_until(lambda: client.state is MqttState.CONNECTED, "the connection")
+    wait_until(lambda: client.waiting == 0, "the outbox to drain")
+    return client
+
+
+def stop(client: MqttClient) -> None:
+    client.stop()
+    assert client.join(10)
+    assert client.error is None
+
+
+def holds(mosquitto: Mosquitto) -> bool:
+    """Whether the broker's file holds the code, once it is saved."""
+    mosquitto.save()
+    return CODE.encode() in (mosquitto.folder / "mosquitto.db").read_bytes()
+
+
+def test_no_byte_is_left_in_the_brokers_file(
+    database: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave_a_queue(mosquitto.port, "archive")
+    client = running(database, mosquitto.port, "archive")
+    retained = paho.Client(CallbackAPIVersion.VERSION2, client_id="emotion")
+    retained.connect("127.0.0.1", mosquitto.port)
+    sent = retained.publish("affect-edge/pi/emotion", f'{{"of": "{CODE}"}}', qos=1, retain=True)
+    while not sent.is_published():
+        retained.loop(0.1)
+    assert holds(mosquitto)
+    with caplog.at_level(logging.INFO):
+        erase_participant(database, CODE, actor="ada")
+        client.wake()
+        wait_until(lambda: "queue of a subscriber was cleared" in caplog.text, "the queue to go")
+    file = mosquitto.folder / "mosquitto.db"
+    if "autosave_interval 1" in (mosquitto.folder / "mosquitto.conf").read_text():
+        wait_until(lambda: CODE.encode() not in file.read_bytes(), "the broker to save by itself")
+    assert not holds(mosquitto)
+    stop(client)
+    mosquitto.stop()
+    assert CODE.encode() not in file.read_bytes()
+
+
+def test_a_queue_that_nobody_named_stays_as_it_is_said(
+    database: Path, mosquitto: Mosquitto
+) -> None:
+    leave_a_queue(mosquitto.port, "archive")
+    client = running(database, mosquitto.port)
+    told = erase_participant(database, CODE, actor="ada").sentence
+    assert "what waits for other subscribers that are away" in told
+    client.wake()
+    wait_until(lambda: client.waiting == 0, "the outbox to drain")
+    assert holds(mosquitto)
+    stop(client)
+
+
+def test_a_broker_that_is_away_is_asked_again_and_one_that_refuses_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(queues, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(
+        queues.__name__ + ".open_connection",
+        _failing_first(open_connection, MqttState.UNREACHABLE),
+    )
+    with Mosquitto(tmp_path / "mosquitto", users={"ada": "secret"}) as mosquitto:
+        clearing = QueueClearing(Broker(port=mosquitto.port), None, ("archive", "b"))
+        cleared: list[str] = []
+        clearing.noting(cleared.append)("session")
+        assert cleared == ["session"]
+        clearing.clear_when(False)
+        assert caplog.text == ""
+        clearing.clear_when(True)
+    assert caplog.text.count("queue of 'archive' was not cleared") == 2, "away, then refused"
+    assert caplog.text.count("queue of 'b' was not cleared") == 1
+
+
+def _failing_first(real: object, state: MqttState) -> object:
+    from edge_agent.mqtt.connecting.states import ConnectionEndedError
+
+    calls: list[object] = []
+
+    def opened(*line: object, suspected: bool) -> object:
+        calls.append(line)
+        if len(calls) == 1:
+            raise ConnectionEndedError(state, f"nobody answers on {free_port()}")
+        return real(*line, suspected=suspected)  # type: ignore[operator]
+
+    return opened

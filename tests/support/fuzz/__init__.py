@@ -1,0 +1,1 @@
+"""What the tests that send damaged files have in common."""
