@@ -64,7 +64,7 @@ coverage: $(VENV)/.dev
 	@$(BIN)/python tools/check_coverage.py 80 edge_agent collector dashboard
 
 fuzz: $(VENV)/.dev
-	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -k "payload or odd_messages or odd_requests or any_bytes" \
+	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -k "payload or odd_messages or odd_requests or any_bytes or any_list or any_part" \
 	tests/integration/vitals/test_ingest_fuzz.py tests/integration/fuzz tests/unit/vitals $(ARGS)
 
 faults: $(VENV)/.dev
