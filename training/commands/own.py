@@ -12,6 +12,7 @@ from training.commands.options import (
     options_as,
     require,
     use_threads,
+    without_option,
 )
 from training.errors import Interrupted
 from training.learning.kinds import FitRequest
@@ -27,6 +28,7 @@ class TrainOptions:
     out: Path
     labels: Path | None
     recipe: Path
+    without: Path | None
     device: str
     threads: int | None
 
@@ -49,6 +51,7 @@ class TrainOptions:
 @click.option(
     "--recipe", type=FILE, default=RECIPE, show_default="own-faces", help="How it is trained."
 )
+@without_option
 @learning_options
 @options_as(TrainOptions)
 def train(options: TrainOptions) -> None:
@@ -70,6 +73,7 @@ def train(options: TrainOptions) -> None:
         votes=None,
         out=options.out,
         cache=options.out / "cache",
+        without=options.without,
         device=options.device,
     )
     try:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
 from training.data.crops import FaceCutter, Tally, cut_one, plan_cuts
-from training.data.datasets import EDGE, EXPRESSIONS, FolderOfFaces, read_folder, split_tested
+from training.data.datasets import EDGE, EXPRESSIONS, FolderOfFaces, split_tested
+from training.data.left_out import folder_without
 from training.errors import DataError
 from training.expression.recipe import ExpressionRecipe
 from training.learning.kinds import FitRequest
@@ -104,7 +105,8 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
 
     Args:
         photographs: a folder with a subfolder a category, or with ``labels`` any folder.
-        request: its ``out`` is the folder of everything; its ``data`` is not used.
+        request: its ``out`` is the folder of everything; its ``data`` is not used; its ``without``
+            names faces.
         labels: table with the columns ``file`` and ``emotion``.
 
     Raises:
@@ -114,7 +116,7 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
     recipe = load_recipe(request.recipe, ExpressionRecipe)
     faces = request.out / "faces"
     cut = _cut_out(photographs, faces, labels)
-    folder = read_folder(faces)
+    folder = folder_without(faces, request.without)
     problems = problems_of(folder)
     for sentence in problems:
         log.warning("%s", sentence)
