@@ -153,9 +153,9 @@ def better_order(
     ``order[i]`` is the category that answer i seems to mean; the assignment with the most right
     answers (Kuhn 1955, "The Hungarian method").
     """
-    said = logits.argmax(axis=1)
+    answers = logits.argmax(axis=1)
     counts = np.zeros((len(EXPRESSIONS),) * 2, dtype=np.int64)
-    np.add.at(counts, (said, truth), 1)
+    np.add.at(counts, (answers, truth), 1)
     # of orders that are equally good the one as given: a category without pictures stays
     rows, columns = linear_sum_assignment(2 * counts * len(counts) + np.eye(len(counts)), True)
     return (

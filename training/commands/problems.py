@@ -32,7 +32,7 @@ def data_problems(data: Path, votes: Path | None, out: Path, cache: Path) -> Non
     from training.problems.page import PAGE, TABLE, problems_page
 
     check_new_folder(out, data)
-    found = find_problems(data, votes, cache=cache)
-    write_all(out, {TABLE: found.as_csv(), PAGE: problems_page(found)})
-    click.echo(found.as_text())
+    findings = find_problems(data, votes, cache=cache)
+    write_all(out, {TABLE: findings.as_csv(), PAGE: problems_page(findings)})
+    click.echo(findings.as_text())
     click.echo(f"The report: {out / PAGE}")

@@ -115,7 +115,7 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
     """
     recipe = load_recipe(request.recipe, ExpressionRecipe)
     faces = request.out / "faces"
-    cut = _cut_out(photographs, faces, labels)
+    cut = cut_out(photographs, faces, labels)
     folder = folder_without(faces, request.without)
     problems = problems_of(folder)
     for sentence in problems:
@@ -137,14 +137,16 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
     return OwnModel(card, folder, cut, tuple(problems), comparison, doubted)
 
 
-def _cut_out(photographs: Path, faces: Path, labels: Path | None) -> str:
+def cut_out(
+    photographs: Path, faces: Path, labels: Path | None, classes: Sequence[str] = ()
+) -> str:
     """Cut the faces out, all or none, unless they lie there already; return what to say of it."""
     if faces.exists():
         log.info("%s: the faces were cut out before", faces)
         return ""
     part = faces.with_name("faces.part")
     shutil.rmtree(part, ignore_errors=True)  # of a start that was stopped
-    cuts = plan_cuts(photographs, part, labels)
+    cuts = plan_cuts(photographs, part, labels, classes)
     cutter = FaceCutter(EDGE)
     tally = Tally()
     for cut in cuts:

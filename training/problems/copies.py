@@ -67,10 +67,10 @@ def near_pairs(hashes: NDArray[np.uint8]) -> Pairs:
     _, firsts, group = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
     group = group.ravel()
     bands = np.ascontiguousarray(hashes[firsts]).view(np.uint16)
-    found = [_compared(bands, first, second) for first, second in _candidates(bands)]
-    first = np.concatenate([firsts[a] for a, _, _ in found] + [firsts[group]])
-    second = np.concatenate([firsts[b] for _, b, _ in found] + [np.arange(len(hashes))])
-    bits = np.concatenate([n for _, _, n in found] + [np.zeros(len(hashes), dtype=np.int64)])
+    near = [_compared(bands, first, second) for first, second in _candidates(bands)]
+    first = np.concatenate([firsts[a] for a, _, _ in near] + [firsts[group]])
+    second = np.concatenate([firsts[b] for _, b, _ in near] + [np.arange(len(hashes))])
+    bits = np.concatenate([n for _, _, n in near] + [np.zeros(len(hashes), dtype=np.int64)])
     other = first != second
     ends = np.sort(np.stack([first[other], second[other]]), axis=0)
     _, once = np.unique(ends, axis=1, return_index=True)

@@ -71,9 +71,9 @@ def faceless(
     """
     surest = np.maximum.reduce([each.max(axis=1) for each in answers])
     search = FaceSearch(_LEAST_SCORE, _LEAST_WIDTH)
-    found = {}
+    scores = {}
     for at in np.flatnonzero(surest < SURE).tolist():
         score = max((float(face.score) for face in search.find(pictures[at])), default=0.0)
         if score < HARDLY:
-            found[at] = score
-    return found
+            scores[at] = score
+    return scores

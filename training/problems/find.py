@@ -2,8 +2,8 @@
 
 Example::
 
-    found = find_problems(Path("fer2013.csv"), Path("fer2013new.csv"), cache=Path("runs/cache"))
-    found.counts["Training"]["near-copy"]   # how many, and how many of them are left out
+    findings = find_problems(Path("fer2013.csv"), Path("fer2013new.csv"), cache=Path("runs/cache"))
+    findings.counts["Training"]["near-copy"]   # how many, and how many of them are left out
 """
 
 import csv
@@ -118,9 +118,9 @@ class Findings:
     def as_text(self) -> str:
         """A line for each kind of each split, and what would be left out."""
         lines = [
-            f"{usage}: {kind} {found:,}, of which {out:,} to leave out"
+            f"{usage}: {kind} {number:,}, of which {out:,} to leave out"
             for usage, kinds in self.counts.items()
-            for kind, (found, out) in kinds.items()
+            for kind, (number, out) in kinds.items()
         ]
         if self.unreadable:
             lines.append(f"cannot be read, always left out: {', '.join(self.unreadable)}")

@@ -33,30 +33,30 @@ compared. Change the column <code>leave_out</code> of <code>problems.csv</code> 
 better, then: <code>python -m training fit … --without problems.csv</code></p>"""
 
 
-def problems_page(found: Findings) -> bytes:
+def problems_page(findings: Findings) -> bytes:
     """The page: counts, then each kind with its rule and some of its pictures."""
     rows = [
         (f"{_HEADINGS[kind][0]}, {usage}", f"{number:,}", f"{out:,}")
-        for usage, kinds in found.counts.items()
+        for usage, kinds in findings.counts.items()
         for kind, (number, out) in kinds.items()
     ]
     body = [
         f"<h1>{_TITLE}</h1>",
         _INTRODUCTION.format(
-            left_out=len(found.left_out),
-            given=len(found.faces),
-            data=html.escape(found.data.name),
+            left_out=len(findings.left_out),
+            given=len(findings.faces),
+            data=html.escape(findings.data.name),
         ),
         html_table(("what", "pictures", "to leave out"), rows),
     ]
-    if found.unreadable:
-        names = ", ".join(map(html.escape, found.unreadable))
+    if findings.unreadable:
+        names = ", ".join(map(html.escape, findings.unreadable))
         body.append(f"<p>Cannot be read, and always left out: {names}</p>")
     for kind, (heading, rule) in _HEADINGS.items():
-        some = [one for one in found.problems if one.kind == kind]
+        some = [one for one in findings.problems if one.kind == kind]
         if some:
             body.append(f"<h2>{heading}</h2><p>{rule}</p>")
-            body.append(html_faces(_shown(found, one) for one in _spread(some)))
+            body.append(html_faces(_shown(findings, one) for one in _spread(some)))
     return html_page(_TITLE, body, FACES_STYLE).encode()
 
 
@@ -66,8 +66,8 @@ def _spread(problems: list[Problem]) -> list[Problem]:
     return problems[::step]
 
 
-def _shown(found: Findings, one: Problem) -> tuple[list[NDArray[np.uint8]], str]:
-    pictures = [found.faces.pictures[one.index]]
+def _shown(findings: Findings, one: Problem) -> tuple[list[NDArray[np.uint8]], str]:
+    pictures = [findings.faces.pictures[one.index]]
     if one.other is not None:
-        pictures.append(found.faces.pictures[one.other])
-    return pictures, f"{found.names[one.index]}: {one.what}"
+        pictures.append(findings.faces.pictures[one.other])
+    return pictures, f"{findings.names[one.index]}: {one.what}"
