@@ -61,6 +61,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"faces", "labelling"}),
         frozenset({"measuring"}),
         frozenset({"publishing", "expression"}),
+        frozenset({"cards", "problems"}),
         frozenset({"covers", "own", "systems"}),
         frozenset({"commands"}),
         frozenset({"__main__"}),

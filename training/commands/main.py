@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edge_agent.core.errors import AffectEdgeError
+from training.commands.card import card
 from training.commands.chain import chain
 from training.commands.faces import faces_evaluate, faces_groups, faces_scores
 from training.commands.folds import folds
@@ -25,6 +26,7 @@ from training.commands.options import (
 )
 from training.commands.own import train as train_own
 from training.commands.pictures import ck_plus, cover_faces, crop_faces, explain
+from training.commands.problems import data_problems
 from training.commands.quiet import quiet_libraries
 from training.errors import Interrupted, RecipeError
 
@@ -106,7 +108,7 @@ def quantize(options: RunOptions) -> None:
 
 
 for _command in (
-    *(label, train_own, evaluate, compare, folds, report, chain, explain),
+    *(label, data_problems, card, train_own, evaluate, compare, folds, report, chain, explain),
     *(crop_faces, cover_faces, ck_plus, faces_evaluate, faces_groups, faces_scores),
 ):
     app.add_command(_command)

@@ -56,6 +56,7 @@ class RunOptions(FacesOptions):
     out: Path | None
     limit: str | None
     weights: Path | None = None
+    without: Path | None = None
     device: str = "cpu"
     threads: int | None = None
     watts: float | None = None
@@ -77,6 +78,7 @@ class RunOptions(FacesOptions):
             out=self.folder,
             cache=self.cache,
             weights=self.weights,
+            without=self.without,
             small=self.limit is not None,
             resume=self.resume,
             device=self.device,
@@ -114,7 +116,9 @@ def optional_faces_options(command: Command) -> Command:
 
 
 def run_options(command: Command) -> Command:
-    """Give a command ``--recipe``, ``--out``, ``--weights``, ``--limit``, those of the faces."""
+    """Give a command ``--recipe``, ``--out``, ``--weights``, ``--without``, ``--limit``, those of
+    the faces.
+    """
     recipe = click.option(
         "--recipe",
         type=FILE,
@@ -132,7 +136,16 @@ def run_options(command: Command) -> Command:
         type=FILE,
         help="What the network begins with: a .tflite, .pt or .ckpt file, or the folder of a run.",
     )
-    return recipe(out(weights(limit(faces_options(command)))))
+    return recipe(out(weights(without_option(limit(faces_options(command))))))
+
+
+def without_option(command: Command) -> Command:
+    """Give a command ``--without``."""
+    return click.option(
+        "--without",
+        type=FILE,
+        help="Pictures to leave out: the table that data-problems writes.",
+    )(command)
 
 
 def learning_options(command: Command) -> Command:

@@ -131,7 +131,9 @@ def aligned_faces(
     return faces, left_out
 
 
-def plan_cuts(photographs: Path, out: Path, labels: Path | None = None) -> list[Cut]:
+def plan_cuts(
+    photographs: Path, out: Path, labels: Path | None = None, classes: Sequence[str] = ()
+) -> list[Cut]:
     """Decide which face comes from which photograph, before anything is written.
 
     Args:
@@ -139,6 +141,7 @@ def plan_cuts(photographs: Path, out: Path, labels: Path | None = None) -> list[
             of its own; or, with ``labels``, any folder.
         out: where the faces are to go: a new or empty folder outside ``photographs``.
         labels: table with the columns ``file`` (below ``photographs``) and ``emotion``.
+        classes: names of the subfolders, where they are not the categories.
 
     Raises:
         DataError: the folders, names or labels cannot be used; the text says which.
@@ -149,7 +152,7 @@ def plan_cuts(photographs: Path, out: Path, labels: Path | None = None) -> list[
     if labels is not None:
         cuts = _by_label(photographs, labels)
     else:
-        cuts = _by_folder(photographs)
+        cuts = _by_folder(photographs, classes)
     first: dict[Path, Path] = {}
     for cut in cuts:
         other = first.setdefault(cut.face, cut.photograph)
@@ -211,7 +214,7 @@ def _by_label(photographs: Path, labels: Path) -> list[Cut]:
     return cuts
 
 
-def _by_folder(photographs: Path) -> list[Cut]:
+def _by_folder(photographs: Path, classes: Sequence[str]) -> list[Cut]:
     cuts: list[Cut] = []
     for path in find_pictures([photographs]):
         parts = path.relative_to(photographs).parts
@@ -228,7 +231,8 @@ def _by_folder(photographs: Path) -> list[Cut]:
                 f"{path}: lies in no subfolder that says its category; put it into one named "
                 f"{', '.join(EXPRESSIONS)}, or give a table with --by-label"
             )
-        folder_category(photographs / parts[0])
+        if parts[0] not in classes:
+            folder_category(photographs / parts[0])
         cuts.append(Cut(path, _face(parts[0], parts[1:])))
     return cuts
 

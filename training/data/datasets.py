@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
@@ -207,6 +207,26 @@ def read_folder(folder: Path, usage: str = "Training") -> FolderOfFaces:
     Raises:
         DataError: naming the subfolder that cannot be used.
     """
+    pictures, categories, unreadable, empty = read_subfolders(folder, folder_category)
+    if not pictures:
+        raise DataError(f"{folder}: holds no picture in a subfolder named {', '.join(EXPRESSIONS)}")
+    faces = _labelled(np.stack(list(pictures.values())), categories, usage)
+    return FolderOfFaces(faces, tuple(pictures), tuple(unreadable), tuple(empty))
+
+
+def read_subfolders(
+    folder: Path, category_of: Callable[[Path], str]
+) -> tuple[dict[Path, NDArray[np.uint8]], list[str], list[Path], list[str]]:
+    """Read the pictures of all subfolders, grey, 48 × 48.
+
+    Args:
+        folder: holds the subfolders.
+        category_of: what the pictures of a subfolder are labelled.
+
+    Returns:
+        each picture by its file, their labels, the files that cannot be read, and the labels of
+        subfolders without a picture.
+    """
     import cv2
 
     pictures: dict[Path, NDArray[np.uint8]] = {}
@@ -216,7 +236,7 @@ def read_folder(folder: Path, usage: str = "Training") -> FolderOfFaces:
     for subfolder in sorted(
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
     ):
-        category = folder_category(subfolder)
+        category = category_of(subfolder)
         before = len(pictures)
         for path in sorted(path for path in subfolder.iterdir() if path.suffix.lower() in PICTURES):
             picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
@@ -228,10 +248,7 @@ def read_folder(folder: Path, usage: str = "Training") -> FolderOfFaces:
             categories.append(category)
         if len(pictures) == before:
             empty.append(category)
-    if not pictures:
-        raise DataError(f"{folder}: holds no picture in a subfolder named {', '.join(EXPRESSIONS)}")
-    faces = _labelled(np.stack(list(pictures.values())), categories, usage)
-    return FolderOfFaces(faces, tuple(pictures), tuple(unreadable), tuple(empty))
+    return pictures, categories, unreadable, empty
 
 
 def _labelled(pictures: NDArray[np.uint8], categories: Sequence[str], usage: str) -> Faces:

@@ -11,8 +11,9 @@ the positive part of CAM without the bias.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,13 @@ from torch import Tensor
 from training.data.datasets import EDGE, EXPRESSIONS
 from training.errors import RecipeError
 from training.expression.distillation import load_run
+from training.expression.explain_regions import weight_map, weights_and_evidence
 from training.expression.recipe import ExpressionRecipe
 from training.learning.checkpoint import CHECKPOINT, WEIGHTS
 from training.learning.recipe import RECIPE
 from training.models.evidence import WithEvidence
 from training.models.expression_network import RegionNetwork
+from training.models.region_attention import RegionAttentionNet
 
 Map = NDArray[np.float32]
 
@@ -44,7 +47,10 @@ class Explained:
         category: index into ``EXPRESSIONS``.
         probability: of the category, not calibrated.
         cam: float32, h × w: what each region of the last stage adds to the logit.
-        grad_cam: float32, H × W, 0 or more: Grad-CAM at the chosen stage.
+        grad_cam: float32, H × W, 0 or more: Grad-CAM at the chosen stage; of a network of region
+            attention, what the views weigh there.
+        weights: of the face and its six regions (``explain_regions.VIEWS``), which sum to 1; empty
+            for other networks.
     """
 
     name: str
@@ -53,9 +59,12 @@ class Explained:
     probability: float
     cam: Map
     grad_cam: Map
+    weights: tuple[float, ...] = ()
 
 
-def open_run(folder: Path, recipe: Path | None = None) -> tuple[RegionNetwork, ExpressionRecipe]:
+def open_run(
+    folder: Path, recipe: Path | None = None
+) -> tuple[RegionNetwork | RegionAttentionNet, ExpressionRecipe]:
     """The averaged network of a run and its recipe: the copy in the folder, if no other is named.
 
     Raises:
@@ -71,17 +80,18 @@ def open_run(folder: Path, recipe: Path | None = None) -> tuple[RegionNetwork, E
             f"--run {folder}: keeps no copy of its recipe; name the recipe with --recipe"
         )
     network, form = load_run(folder, recipe)
-    if not isinstance(network, RegionNetwork):
+    if not isinstance(network, RegionNetwork | RegionAttentionNet):
         raise RecipeError(
-            f"--run {folder}: {_why_not(form.network.architecture)}; give a run of another "
-            "architecture, or see with evaluate --covered what is lost when a part of the face is "
-            "hidden"
+            f"--run {folder}: a network of architecture {form.network.architecture} joins all "
+            "places of the face in its hidden layer, so that no map of it is exact; give a run of "
+            "another architecture, or see with evaluate --covered what is lost when a part of the "
+            "face is hidden"
         )
     return network.requires_grad_(False), form
 
 
 def explain_faces(
-    network: RegionNetwork,
+    network: RegionNetwork | RegionAttentionNet,
     recipe: ExpressionRecipe,
     faces: Sequence[tuple[str, NDArray[np.uint8]]],
     *,
@@ -95,33 +105,79 @@ def explain_faces(
         recipe: that it was trained by.
         faces: name and aligned face, uint8, 48 × 48.
         category: what to look for; left out: the most probable one of each face.
-        stage: of Grad-CAM, 1 … the number of stages; left out: the last but one.
+        stage: of Grad-CAM, 1 … the number of stages; left out: the last but one. A network of
+            region attention has none.
 
     Raises:
         RecipeError: the network has no such stage.
     """
-    steps = steps_of_stage(network, stage)
+    if isinstance(network, RegionNetwork):
+        look: _Look = partial(_places, network, steps_of_stage(network, stage))
+    elif stage is None:
+        look = partial(_views, network)
+    else:
+        raise RecipeError(
+            f"--stage {stage}: a network of region attention has a map of its regions' weights in "
+            "the place of Grad-CAM; leave --stage out"
+        )
     explained: list[Explained] = []
     for start in range(0, len(faces), _CHUNK):
         chunk = faces[start : start + _CHUNK]
         crops = torch.from_numpy(np.stack([crop for _, crop in chunk])).unsqueeze(1)
-        pictures = recipe.as_input(crops.float() / 255)
-        with torch.no_grad():
-            logits, _, evidence = WithEvidence(network)(pictures)
-        if category is None:
-            wanted = logits.argmax(dim=1)
-        else:
-            wanted = torch.full((len(chunk),), EXPRESSIONS.index(category))
-        finer = grad_cam(network, pictures, wanted, steps).numpy()
-        shares = logits.softmax(dim=1)
+        wanted = None if category is None else EXPRESSIONS.index(category)
+        seen = look(recipe.as_input(crops.float() / 255), wanted)
+        shares = seen.logits.softmax(dim=1)
         for i, (name, crop) in enumerate(chunk):
-            k = int(wanted[i])
+            k = int(seen.categories[i])
+            cam = seen.evidence[i, :, :, k].numpy()
+            weights = tuple(seen.weights[i].tolist()) if seen.weights is not None else ()
             explained.append(
-                Explained(
-                    name, crop, k, float(shares[i, k]), evidence[i, :, :, k].numpy(), finer[i]
-                )
+                Explained(name, crop, k, float(shares[i, k]), cam, seen.other[i].numpy(), weights)
             )
     return explained
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a network sees in N pictures.
+
+    Attributes:
+        logits: N × K.
+        categories: N, the one that is explained.
+        evidence: N × h × w × K.
+        other: N × H × W: Grad-CAM, or what the views weigh.
+        weights: N × 7, or None.
+    """
+
+    logits: Tensor
+    categories: Tensor
+    evidence: Tensor
+    other: Tensor
+    weights: Tensor | None = None
+
+
+_Look = Callable[[Tensor, int | None], _Seen]
+
+
+def _places(network: RegionNetwork, steps: int, pictures: Tensor, wanted: int | None) -> _Seen:
+    with torch.no_grad():
+        logits, _, evidence = WithEvidence(network)(pictures)
+    categories = _chosen(logits, wanted)
+    return _Seen(logits, categories, evidence, grad_cam(network, pictures, categories, steps))
+
+
+def _views(network: RegionAttentionNet, pictures: Tensor, wanted: int | None) -> _Seen:
+    with torch.no_grad():
+        logits, weights, evidence = weights_and_evidence(network, pictures, EDGE)
+    categories = _chosen(logits, wanted)
+    return _Seen(logits, categories, evidence, weight_map(weights, EDGE), weights)
+
+
+def _chosen(logits: Tensor, wanted: int | None) -> Tensor:
+    """The category to explain of each picture: the one that is wanted, or the most probable."""
+    if wanted is None:
+        return logits.argmax(dim=1)
+    return torch.full((len(logits),), wanted)
 
 
 def steps_of_stage(network: RegionNetwork, stage: int | None) -> int:
@@ -138,19 +194,6 @@ def steps_of_stage(network: RegionNetwork, stage: int | None) -> int:
     if not 1 <= stage <= len(ends):
         raise RecipeError(f"--stage {stage}: the network has stages 1 to {len(ends)}")
     return ends[stage - 1]
-
-
-def _why_not(architecture: str) -> str:
-    """Why a network is not explained, as part of a sentence."""
-    if architecture == "plain-cnn":
-        return (
-            "a network of architecture plain-cnn joins all places of the face in its hidden layer, "
-            "so that no map of it is exact"
-        )
-    return (
-        f"a network of architecture {architecture} weighs seven overlapping views of the face, and "
-        "explain draws one map of one view"
-    )
 
 
 def grad_cam(network: RegionNetwork, pictures: Tensor, categories: Tensor, steps: int) -> Tensor:

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from edge_agent.vision.stills.evidence import over_crop, scaled, tint
 from training.data.datasets import EXPRESSIONS
 from training.expression.explain import Explained, Map, peak, upper_share
+from training.expression.explain_regions import VIEWS
 
 TABLE = "explained.csv"
 _COLUMNS = 8
@@ -51,13 +52,21 @@ def table(explained: Sequence[Explained]) -> bytes:
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(_HEADER)
+    writer.writerow(_HEADER + _weight_columns(explained))
     for face in explained:
-        figures = [*_figures(face.cam), *_figures(face.grad_cam)]
+        # the map of weights is no Grad-CAM: its columns stay empty
+        finer = [""] * 4 if face.weights else _figures(face.grad_cam)
+        figures = [*_figures(face.cam), *finer, *(f"{one:.4f}" for one in face.weights)]
         writer.writerow(
             [face.name, EXPRESSIONS[face.category], f"{face.probability:.4f}", *figures]
         )
     return text.getvalue().encode()
+
+
+def _weight_columns(explained: Sequence[Explained]) -> tuple[str, ...]:
+    if explained and explained[0].weights:
+        return tuple(f"weight_{view.replace(' ', '_')}" for view in VIEWS)
+    return ()
 
 
 def summary(explained: Sequence[Explained]) -> str:
@@ -67,17 +76,30 @@ def summary(explained: Sequence[Explained]) -> str:
         faces = [face for face in explained if face.category == index]
         if faces:
             cam = _mean_upper([f.cam for f in faces])
-            finer = _mean_upper([f.grad_cam for f in faces])
             lines.append(
-                f"{category:10} {len(faces):5}   in the upper half of the face: CAM "
-                f"{cam}, Grad-CAM {finer}"
+                f"{category:10} {len(faces):5}   in the upper half of the face: CAM {cam}, "
+                f"{_other_words(faces)}"
             )
     return "\n".join(lines)
 
 
+def _other_words(faces: Sequence[Explained]) -> str:
+    """What the second map says of some faces."""
+    if not faces[0].weights:
+        return f"Grad-CAM {_mean_upper([f.grad_cam for f in faces])}"
+    means = np.mean([face.weights for face in faces], axis=0)
+    return "weights: " + ", ".join(
+        f"{view} {mean:.0%}" for view, mean in zip(VIEWS, means, strict=True)
+    )
+
+
 def sheet(explained: Sequence[Explained]) -> bytes:
-    """PNG: in bands, the faces, below them CAM, below that Grad-CAM; each map on its own scale."""
+    """PNG: in bands, the faces, below them CAM, below that Grad-CAM or the weights of the regions.
+
+    Each map is on its own scale.
+    """
     columns = min(len(explained), _COLUMNS)
+    other = "Weights" if explained[0].weights else "Grad-CAM"
     bands = -(-len(explained) // columns)
     height = _TITLE + 3 * (_SIDE + _GAP)
     canvas = Image.new("RGB", (_LABEL + columns * (_SIDE + _GAP), bands * height), "white")
@@ -91,7 +113,7 @@ def sheet(explained: Sequence[Explained]) -> bytes:
         gray = np.asarray(
             cv2.resize(face.crop, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
         )
-        rows = (("", np.zeros_like(face.cam)), ("CAM", face.cam), ("Grad-CAM", face.grad_cam))
+        rows = (("", np.zeros_like(face.cam)), ("CAM", face.cam), (other, face.grad_cam))
         for row, (name, values) in enumerate(rows):
             top = y + _TITLE + row * (_SIDE + _GAP)
             canvas.paste(Image.fromarray(tint(gray, scaled(over_crop(values, _SIDE)))), (x, top))

@@ -20,11 +20,11 @@ from training.data.datasets import (
     NO_LABEL,
     USAGES,
     Faces,
-    load_faces,
     split_held_back,
     split_tested,
 )
 from training.data.folds import divide
+from training.data.left_out import load_without
 from training.data.lessons import Lessons, lessons, majority, soft_targets
 from training.errors import DataError, RecipeError
 from training.expression.distillation import Views, load_run
@@ -64,7 +64,7 @@ def plan_expression(request: FitRequest) -> Plan:
         DataError: when the data cannot.
     """
     recipe = load_recipe(request.recipe, ExpressionRecipe)
-    faces = load_faces(request.data, request.votes, cache=request.cache)
+    faces = load_without(request.data, request.votes, request.cache, request.without)
     if request.small:
         recipe, faces = _small(recipe, faces)
     others = _other_splits(faces)
@@ -296,6 +296,8 @@ def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict
         data = [f"{data[0]}, cleaned"]
     if request.fold is not None:
         data.append(request.fold.left_out)
+    if request.without:
+        data.append(f"without those of {request.without.name}")
     if request.votes:
         data.append("FER+ votes")
     if recipe.base:

@@ -73,6 +73,7 @@ class FitRequest:
         out: folder for checkpoint, curves, model and card; it is also where a run resumes.
         cache: folder for parsed data.
         weights: what was learnt elsewhere and the network begins with, or None.
+        without: table of pictures to leave out (:mod:`training.data.left_out`), or None.
         small: train on at most SMALL_PICTURES pictures for SMALL_EPOCHS epochs.
         resume: go on from the checkpoint in ``out``.
         device: what to learn on, as for :func:`training.learning.processes.device_of`.
@@ -87,6 +88,7 @@ class FitRequest:
     out: Path
     cache: Path
     weights: Path | None = None
+    without: Path | None = None
     small: bool = False
     resume: bool = False
     device: str = "cpu"
@@ -141,6 +143,11 @@ def plan(request: FitRequest) -> Plan:
         raise RecipeError(f"kind {kind!r} is not one of {', '.join(PLANNERS)}")
     if request.weights is not None and kind != "expression":
         raise RecipeError(f"--weights {request.weights}: a recipe of kind {kind} takes no base")
+    if request.without is not None and kind != "expression":
+        raise RecipeError(
+            f"--without {request.without}: names labelled faces, which a recipe of kind {kind} "
+            "does not learn; leave it out"
+        )
     module, function = PLANNERS[kind].split(":")
     made: Plan = getattr(import_module(module), function)(request)
     return made

@@ -69,20 +69,40 @@ class RegionAttentionNet(ExpressionNetwork):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """N × 1 × H × W, float, normalised → the logits of each head, each N × its size."""
-        seen = regions_of(x)
-        count = len(REGIONS) + 1
-        # face by face below one another: the regions of all pictures are one batch
-        features = mean_over_regions(self.backbone.features(torch.cat(seen)))
-        features = features.reshape(count, -1, features.shape[1]).transpose(0, 1)
-        weights = self.attention["own"](features).sigmoid()
-        mean = _weighed_mean(features, weights)
-        beside = torch.cat([features, mean.expand(-1, count, -1)], dim=2)
-        both = weights * self.attention["related"](beside).sigmoid()
+        features = by_view(mean_over_regions(self.maps(x)))
+        weights, both, beside = self.weigh(features)
         pooled = self.dropout(_weighed_mean(beside, both).squeeze(1))
         logits = tuple(head(pooled) for head in self.heads.values())
         if self.training:
             return (*logits, weights.squeeze(2))
         return logits
+
+    def maps(self, x: Tensor) -> Tensor:
+        """What the backbone makes of the face and each region, view by view below one another.
+
+        N × 1 × H × W, normalised → 7N × C × h × w.
+        """
+        return self.backbone.features(torch.cat(regions_of(x)))
+
+    def weigh(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Both attentions.
+
+        Args:
+            features: N × 7 × C, the mean features of the face and of each region.
+
+        Returns:
+            the first weight of each, N × 7 × 1; the product of both weights, N × 7 × 1; and what
+            the latter weighs, N × 7 × 2C: the features beside their mean by the first weight.
+        """
+        weights = self.attention["own"](features).sigmoid()
+        mean = _weighed_mean(features, weights)
+        beside = torch.cat([features, mean.expand(-1, features.shape[1], -1)], dim=2)
+        return weights, weights * self.attention["related"](beside).sigmoid(), beside
+
+
+def by_view(rows: Tensor) -> Tensor:
+    """7N × C, view by view below one another → N × 7 × C."""
+    return rows.reshape(len(REGIONS) + 1, -1, rows.shape[1]).transpose(0, 1)
 
 
 class RegionAttentionSection(ResidualShape):

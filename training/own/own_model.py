@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
 from training.data.crops import FaceCutter, Tally, cut_one, plan_cuts
-from training.data.datasets import EDGE, EXPRESSIONS, FolderOfFaces, read_folder, split_tested
+from training.data.datasets import EDGE, EXPRESSIONS, FolderOfFaces, split_tested
+from training.data.left_out import folder_without
 from training.errors import DataError
 from training.expression.recipe import ExpressionRecipe
 from training.learning.kinds import FitRequest
@@ -104,7 +105,8 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
 
     Args:
         photographs: a folder with a subfolder a category, or with ``labels`` any folder.
-        request: its ``out`` is the folder of everything; its ``data`` is not used.
+        request: its ``out`` is the folder of everything; its ``data`` is not used; its ``without``
+            names faces.
         labels: table with the columns ``file`` and ``emotion``.
 
     Raises:
@@ -113,8 +115,8 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
     """
     recipe = load_recipe(request.recipe, ExpressionRecipe)
     faces = request.out / "faces"
-    cut = _cut_out(photographs, faces, labels)
-    folder = read_folder(faces)
+    cut = cut_out(photographs, faces, labels)
+    folder = folder_without(faces, request.without)
     problems = problems_of(folder)
     for sentence in problems:
         log.warning("%s", sentence)
@@ -135,14 +137,16 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
     return OwnModel(card, folder, cut, tuple(problems), comparison, doubted)
 
 
-def _cut_out(photographs: Path, faces: Path, labels: Path | None) -> str:
+def cut_out(
+    photographs: Path, faces: Path, labels: Path | None, classes: Sequence[str] = ()
+) -> str:
     """Cut the faces out, all or none, unless they lie there already; return what to say of it."""
     if faces.exists():
         log.info("%s: the faces were cut out before", faces)
         return ""
     part = faces.with_name("faces.part")
     shutil.rmtree(part, ignore_errors=True)  # of a start that was stopped
-    cuts = plan_cuts(photographs, part, labels)
+    cuts = plan_cuts(photographs, part, labels, classes)
     cutter = FaceCutter(EDGE)
     tally = Tally()
     for cut in cuts:

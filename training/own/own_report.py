@@ -1,25 +1,17 @@
 """What came out of own photographs: a page, and the same in words for the terminal."""
 
-import base64
 import html
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from training.data.datasets import EXPRESSIONS
 from training.measuring.compare import Comparison
 from training.own.own_model import Doubted, OwnModel
 from training.own.problems import categories_of
-from training.publishing.html_page import html_page, html_table
+from training.publishing.html_page import FACES_STYLE, html_faces, html_page, html_table
 
 PAGE = "report.html"
-_STYLE = """
-.faces { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
-.faces img { width: 96px; image-rendering: pixelated; display: block; }
-.faces li { width: 14rem; overflow-wrap: anywhere; }
-pre { overflow-x: auto; }
-"""
+_STYLE = FACES_STYLE + "pre { overflow-x: auto; }"
 
 
 def report_text(own: OwnModel) -> str:
@@ -53,9 +45,9 @@ def report_page(own: OwnModel) -> bytes:
     if own.doubted:
         body.append("<h2>Labels to look at</h2>")
         body.append("<p>Both models are sure of another category. They may both be wrong.</p>")
-        body.append('<ul class="faces">')
-        body += [_shown(one, own.folder.faces.pictures[one.index]) for one in own.doubted]
-        body.append("</ul>")
+        body.append(
+            html_faces(([own.folder.faces.pictures[one.index]], _doubt(one)) for one in own.doubted)
+        )
     body.append("<h2>Put it on the device</h2>")
     body.append(f"<pre>{html.escape(chr(10).join(_install(own)))}</pre>")
     return html_page("A model of your own faces", body, _STYLE).encode()
@@ -87,12 +79,6 @@ def _doubt(one: Doubted) -> str:
         f"{one.file.parent.name}/{one.file.name}: labelled {one.labelled}, both models say "
         f"{one.answer} ({one.probability:.0%} or more)"
     )
-
-
-def _shown(one: Doubted, picture: NDArray[np.uint8]) -> str:
-    data = base64.b64encode(cv2.imencode(".png", picture)[1].tobytes()).decode()
-    words = html.escape(_doubt(one))
-    return f'<li><img src="data:image/png;base64,{data}" alt="">{words}</li>'
 
 
 def _install(own: OwnModel) -> list[str]:

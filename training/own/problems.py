@@ -7,14 +7,12 @@ is about, and what to do.
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.core.errors import AffectEdgeError
-from training.data.crops import FaceCutter
-from training.data.datasets import EDGE, EXPRESSIONS, Faces, FolderOfFaces
-from training.faces.labelling.copies import difference_hash
+from training.data.datasets import EXPRESSIONS, Faces, FolderOfFaces
+from training.problems.copies import near_copies
+from training.problems.faceless import ENLARGED, FaceSearch
 
 FEW = 20
 """A category with fewer pictures is hardly learnt."""
@@ -27,14 +25,8 @@ FOUND = 0.7
 none."""
 CUT_OUT = 0.45
 """Least width of the face, as a share of the picture's: of FER2013's faces 1 % are narrower."""
-NEARLY = 30
-"""Most differing bits, of 256, of two pictures that are one: half of the pictures of FER2013 that
-were turned by 1.5° and brightened by 15 % differ by less from what they were, 1.3 % of different
-ones do, of which most are the same photograph cut twice."""
 NAMED = 5
 """How many files a sentence names."""
-_ENLARGED = 160
-_BORDER = 40
 
 
 def problems_of(folder: FolderOfFaces) -> list[str]:
@@ -90,8 +82,8 @@ def _categories(folder: FolderOfFaces) -> list[str]:
 def _not_faces(pictures: NDArray[np.uint8]) -> list[str]:
     """Look for a face in some pictures, spread evenly over them."""
     some = np.unique(np.linspace(0, len(pictures) - 1, LOOKED_AT).astype(int))
-    cutter = FaceCutter(EDGE)
-    widths = [width for at in some if (width := _face_width(cutter, pictures[at])) is not None]
+    search = FaceSearch()
+    widths = [width for at in some if (width := _face_width(search, pictures[at])) is not None]
     share = len(widths) / len(some)
     if share < FOUND:
         return [
@@ -112,16 +104,9 @@ def _not_faces(pictures: NDArray[np.uint8]) -> list[str]:
     return []
 
 
-def _face_width(cutter: FaceCutter, picture: NDArray[np.uint8]) -> float | None:
+def _face_width(search: FaceSearch, picture: NDArray[np.uint8]) -> float | None:
     """The width of the largest face as a share of the picture's; None where no face is found."""
-    large = cv2.resize(picture, (_ENLARGED, _ENLARGED), interpolation=cv2.INTER_CUBIC)
-    border = cv2.copyMakeBorder(large, *4 * (_BORDER,), cv2.BORDER_REPLICATE)
-    image = np.asarray(cv2.cvtColor(border, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
-    try:
-        _, faces = cutter.cut(image)
-    except AffectEdgeError:
-        return None
-    return max((face.box.width / _ENLARGED for face in faces), default=None)
+    return max((face.box.width / ENLARGED for face in search.find(picture)), default=None)
 
 
 def _copies(folder: FolderOfFaces) -> list[str]:
@@ -141,27 +126,6 @@ def _copies(folder: FolderOfFaces) -> list[str]:
             "One of each is labelled wrongly."
         )
     return sentences
-
-
-def near_copies(pictures: NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """Return the picture nearest before each one that looks nearly like it, and that one.
-
-    Args:
-        pictures: uint8, N × 48 × 48.
-    """
-    hashes = np.array(
-        [
-            difference_hash(np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), dtype=np.uint8))
-            for picture in pictures
-        ]
-    )
-    pairs = []
-    for at in range(1, len(hashes)):
-        apart = np.unpackbits(hashes[:at] ^ hashes[at], axis=1).sum(axis=1)
-        nearest = int(apart.argmin())
-        if apart[nearest] <= NEARLY:
-            pairs.append((nearest, at))
-    return pairs
 
 
 def _pair(folder: FolderOfFaces, pair: tuple[int, int]) -> str:

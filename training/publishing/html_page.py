@@ -1,7 +1,20 @@
 """A page of HTML that stands alone: headings, tables, pictures; light and dark."""
 
+import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+FACES_STYLE = """
+.faces { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
+.faces img { width: 96px; image-rendering: pixelated; margin-right: 4px; vertical-align: top; }
+.faces li { width: 14rem; overflow-wrap: anywhere; }
+.faces span { display: block; }
+"""
+"""Rules for :func:`html_faces`."""
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
@@ -25,6 +38,21 @@ def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         parts.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
     parts.append("</tbody></table></div>")
     return "\n".join(parts)
+
+
+def html_faces(faces: Iterable[tuple[Sequence[NDArray[np.uint8]], str]]) -> str:
+    """A list of entries: one or several small pictures, and what is said of them, plain text."""
+    parts = ['<ul class="faces">']
+    for pictures, words in faces:
+        images = "".join(f'<img src="{_as_url(picture)}" alt="">' for picture in pictures)
+        parts.append(f"<li>{images}<span>{html.escape(words)}</span></li>")
+    parts.append("</ul>")
+    return "\n".join(parts)
+
+
+def _as_url(picture: NDArray[np.uint8]) -> str:
+    content = base64.b64encode(cv2.imencode(".png", picture)[1].tobytes()).decode()
+    return f"data:image/png;base64,{content}"
 
 
 def html_page(title: str, body: Sequence[str], style: str = "") -> str:

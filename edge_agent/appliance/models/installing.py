@@ -194,6 +194,12 @@ def _refuse_others(what: Sequence[str], source: Path, card: ModelCard) -> None:
 
 def _key_of(card: ModelCard, source: Path, settings: Settings) -> str:
     key = KEYS.get(card.kind)
+    if card.kind == "classes":
+        raise ModelError(
+            f"{source}: a model of classes of your own. The appliance records, sends and tests the "
+            "eight categories and cannot use it; other programs can, with its card. Kinds that can "
+            f"be installed: {', '.join(KEYS)}."
+        )
     if key is None:
         raise ModelError(
             f"{source}: a model of kind {card.kind!r} comes with the program and is not chosen. "

@@ -21,7 +21,10 @@ FER2013_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutr
 COVER_LABELS = ("mouth", "eyes")
 """What may be covered, in the order in which a model of kind ``face-cover`` answers."""
 
-ModelKind = Literal["expression", "face-detector", "face-cover"]
+ModelKind = Literal["expression", "face-detector", "face-cover", "classes"]
+"""What a model does; ``classes`` tells classes of somebody's own, which the agent never uses: its
+timeline, topics and statistics know the eight categories.
+"""
 
 _EXPRESSIONS = tuple(e.value for e in EMOTIONS)
 _LABELS = {
@@ -34,8 +37,9 @@ _KIND_KEYS: dict[str, tuple[str, ...]] = {
     "expression": ("temperature", "uncertain_below", "crop"),
     "face-detector": ("score_threshold",),
     "face-cover": ("covered_from", "crop"),
+    "classes": ("temperature", "crop"),
 }
-_NEEDED_OUTPUT = {"expression": "expression", "face-cover": "cover"}
+_NEEDED_OUTPUT = {"expression": "expression", "face-cover": "cover", "classes": "classes"}
 
 
 class _Part(BaseModel):
@@ -154,7 +158,10 @@ class ModelCard(_Part):
     input: InputCard
     outputs: tuple[OutputCard, ...] = Field(min_length=1)
     temperature: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="expression: softmax(logits / temperature)"
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="expression and classes: softmax(logits / temperature)",
     )
     uncertain_below: float | None = Field(
         None, ge=0, le=1, description="expression: below it a face is uncertain"
@@ -162,7 +169,7 @@ class ModelCard(_Part):
     crop: str | None = Field(
         None,
         min_length=1,
-        description="expression and face-cover: name of the crop it learned from",
+        description="name of the crop it learned from; none: face-detector",
     )
     score_threshold: float | None = Field(
         None, gt=0, lt=1, description="face-detector: least score of a face"

@@ -30,10 +30,12 @@ from training.expression.explain import (
     steps_of_stage,
     upper_share,
 )
+from training.expression.explain_regions import VIEWS, spread, weight_map
 from training.expression.explain_report import artefacts, summary
 from training.expression.recipe import ExpressionRecipe
 from training.learning.recipe import load_recipe
 from training.models.evidence import WithEvidence
+from training.models.expression_network import RegionNetwork
 
 pytestmark = pytest.mark.training
 
@@ -111,6 +113,7 @@ def test_a_recipe_of_another_network_or_kind_is_refused(run_folder: Path, tmp_pa
 
 def test_a_stage_that_the_network_does_not_have_is_refused(run_folder: Path) -> None:
     network, _ = open_run(run_folder)
+    assert isinstance(network, RegionNetwork)
     assert [steps_of_stage(network, stage) for stage in (None, 1, 2)] == [3, 3, 4]
     with pytest.raises(RecipeError, match="--stage 3: the network has stages 1 to 2"):
         steps_of_stage(network, 3)
@@ -120,10 +123,6 @@ def test_a_stage_that_the_network_does_not_have_is_refused(run_folder: Path) -> 
     ("section", "why"),
     [
         ('architecture = "plain-cnn"\nwidths = [4, 8]\nhidden = 16', "plain-cnn joins all places"),
-        (
-            'architecture = "region-attention"\nwidths = [4, 8]\nblocks = [1]\nstrides = [2]',
-            "region-attention weighs seven overlapping views",
-        ),
     ],
 )
 def test_a_network_without_an_exact_map_is_refused_with_what_can_be_done(
@@ -158,10 +157,62 @@ def test_every_network_with_regions_is_explained_exactly(
     pictures = recipe.as_input(torch.from_numpy(faces(2).pictures).unsqueeze(1).float() / 255)
     with torch.no_grad():
         logits = network(pictures)[0][:, EXPRESSIONS.index("anger")]
+    assert isinstance(network, RegionNetwork)
     assert len(network.stage_ends()) == stages
     for face, logit in zip(maps, logits, strict=True):
         assert face.cam.sum() == pytest.approx(float(logit), abs=1e-4)
         assert face.grad_cam.shape == face.cam.shape
+
+
+REGION_ATTENTION = 'architecture = "region-attention"\nwidths = [4, 8]\nblocks = [1]\nstrides = [2]'
+
+
+def test_of_region_attention_the_map_sums_to_the_logit_and_every_view_has_its_weight(
+    tmp_path: Path,
+) -> None:
+    network, recipe = open_run(write_run(tmp_path / "run", with_network(REGION_ATTENTION)))
+    named = [(f"{i}.png", picture) for i, picture in enumerate(faces(3).pictures)]
+
+    maps = explain_faces(network, recipe, named, category="anger")
+
+    pictures = recipe.as_input(torch.from_numpy(faces(3).pictures).unsqueeze(1).float() / 255)
+    with torch.no_grad():
+        logits = network(pictures)[0][:, EXPRESSIONS.index("anger")]
+    for face, logit in zip(maps, logits, strict=True):
+        assert face.cam.shape == (48, 48)
+        assert face.cam.sum() == pytest.approx(float(logit), abs=1e-4)
+        assert len(face.weights) == len(VIEWS) == 7
+        assert sum(face.weights) == pytest.approx(1)
+        assert face.grad_cam.sum() == pytest.approx(1, abs=1e-4)
+    with pytest.raises(RecipeError, match="--stage 2: a network of region attention has a map"):
+        explain_faces(network, recipe, named, stage=2)
+
+
+def test_what_a_region_sees_is_laid_where_it_lies_and_a_heavier_region_is_seen_as_such() -> None:
+    upper = spread(9, 0.0, 0.75, 48)
+    lower = spread(9, 1.0, 0.75, 48)
+
+    assert upper.sum(dim=0) == pytest.approx(np.ones(9), abs=1e-5)
+    assert upper[36:].sum() == 0 and lower[:12].sum() == 0
+    only_lower_middle = weight_map(torch.eye(7)[[6]], 48)[0]
+    assert float(only_lower_middle[12:, 6:42].sum()) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_command_writes_the_weights_of_the_regions(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "run", with_network(REGION_ATTENTION))
+
+    assert explain(monkeypatch, SERIOUS_FILE, "--run", run, "--out", tmp_path / "out") == 0
+
+    assert "weights: face " in capsys.readouterr().out
+    table = (tmp_path / "out" / "explained.csv").read_text(encoding="utf-8")
+    (row,) = csv.DictReader(io.StringIO(table))
+    assert sum(float(row[name]) for name in row if name.startswith("weight_")) == pytest.approx(
+        1, abs=1e-3
+    )
+    assert row["grad_cam_peak_x"] == ""
+    assert (tmp_path / "out" / "sheet-01.png").stat().st_size > 0
 
 
 def test_without_a_face_that_can_be_read_nothing_is_written(
@@ -205,6 +256,7 @@ def test_at_the_last_stage_grad_cam_is_the_positive_part_of_cam_without_the_bias
     run_folder: Path,
 ) -> None:
     network, _ = open_run(run_folder)
+    assert isinstance(network, RegionNetwork)
     pictures = torch.randn(4, 1, 48, 48)
     wanted = torch.tensor([0, 3, 3, 7])
 

@@ -1,0 +1,1 @@
+"""What is wrong with labelled faces: near-copies, no faces, labels that networks doubt."""
