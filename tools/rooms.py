@@ -38,7 +38,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"intake"}),
     ),
     "dashboard": (
-        frozenset({"languages"}),
+        frozenset({"languages", "json_numbers"}),
         frozenset({"statistics", "charts", "accounts", "protocols", "picture"}),
         frozenset({"analysis"}),
         frozenset({"computing"}),

@@ -385,6 +385,10 @@ def _with_types_of_json(given: object) -> object:
             raise ValueError(f"{name}: give true or false, not {value!r}")
         if field.annotation in _NUMBERS and isinstance(value, bool | str):
             raise ValueError(f"{name}: give a number, not {value!r}")
+    numbers = given.get("session") if isinstance(given, dict) else None
+    for number in numbers if isinstance(numbers, list) else ():
+        if isinstance(number, bool | str):
+            raise ValueError(f"session: give numbers, not {number!r}")
     return given
 
 

@@ -27,6 +27,7 @@ VITALS = (
     *(N_("Mean arterial pressure"), N_("mean arterial pressure"), N_("RR interval")),
     *(N_("Oxygen saturation"), N_("oxygen saturation"), N_("Skin temperature")),
     *(N_("skin temperature"), N_("Respiration rate"), N_("respiration rate")),
+    *(N_("Body temperature"), N_("body temperature")),
 )
 FLAGS = (
     *(N_("out of range"), N_("contact lost"), N_("manual"), N_("estimated"), N_("simulated")),

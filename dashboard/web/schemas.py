@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
+from dashboard.json_numbers import OF_JSON
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 
 EpochMs = Annotated[
@@ -73,13 +74,13 @@ class NewMarker(ApiModel):
     label: str = Field(
         "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
     )
-    at: EpochMs | None = Field(
+    at: Annotated[EpochMs, OF_JSON] | None = Field(
         None,
         description="When it was pressed; null: now. One of the same time, kind and label that is "
         "there already is not added again",
     )
-    session: int | None = Field(
-        None, ge=0, description="Session that it is for, even if that has ended; null: the open one"
+    session: Annotated[int, Field(ge=0), OF_JSON] | None = Field(
+        None, description="Session that it is for, even if that has ended; null: the open one"
     )
     sent_ms: float | None = Field(
         None,
@@ -94,9 +95,8 @@ class NewMarker(ApiModel):
 class EndedSession(ApiModel):
     """A session to close, now."""
 
-    session: int | None = Field(
+    session: Annotated[int, Field(ge=0), OF_JSON] | None = Field(
         None,
-        ge=0,
         description="Number of the session; one that has ended already is no error. null: the open "
         "one",
     )
@@ -164,8 +164,10 @@ class ProtocolStateModel(ApiModel):
 class Answer(ApiModel):
     """What a participant's page says of a screen."""
 
-    step: int = Field(ge=0, le=100_000, description="Number of the screen that it is about")
-    value: int | str | None = Field(
+    step: Annotated[int, Field(ge=0, le=100_000), OF_JSON] = Field(
+        description="Number of the screen that it is about"
+    )
+    value: StrictInt | str | None = Field(
         None, description="Answer to its question; null: they would rather not say"
     )
 

@@ -34,7 +34,7 @@ class SensorSettings(Section):
     )
     kind: SensorKind = Field(
         description="What it is: heart_rate (a strap), blood_pressure (a cuff), pulse_oximeter "
-        "or thermometer (of the skin)"
+        "or thermometer"
     )
     movement: bool = Field(
         False,

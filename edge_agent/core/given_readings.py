@@ -93,6 +93,7 @@ class Origin:
         live: whether they are handed in as they are measured, so that an old one is the mark of a
             wrong clock.
         units_needed: whether an RR interval must say its unit: 0.8 s and 800 ms are both in use.
+        as_text: whether a value and flags may be texts, as in files; JSON has numbers and lists.
     """
 
     source: str
@@ -102,6 +103,7 @@ class Origin:
     decimal_comma: bool = False
     live: bool = True
     units_needed: bool = True
+    as_text: bool = True
 
 
 class ArrivalTimes:
@@ -197,9 +199,9 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
     kind = _kind(given.get("kind"))
     unit = given.get("unit")
     scale = _scale(kind, unit, origin.units_needed)
-    value = _number(given.get("value"), origin.decimal_comma, scale)
+    value = _number(given.get("value"), origin, scale)
     _refuse_impossible(kind, value)
-    flags = _flags(given.get("flags")) | origin.flags
+    flags = _flags(given.get("flags"), origin) | origin.flags
     at = arrived
     if has_time(given):
         at = Instant(boot_ms=0, wall_ms=time_ms(given["at"], origin.zone))
@@ -341,11 +343,11 @@ def _refuse_impossible(kind: VitalKind, value: float) -> None:
         raise ReadingError("value", f"{value:g} {spec.unit_shown}", impossible)
 
 
-def _number(value: object, decimal_comma: bool, scale: Scale) -> float:
+def _number(value: object, origin: Origin, scale: Scale) -> float:
     """Return the number that is given, in the unit of its kind."""
     number = math.nan
-    if isinstance(value, str) and "_" not in value:  # 1_000 is Python, nothing else
-        text = value.replace(",", ".") if decimal_comma else value
+    if isinstance(value, str) and origin.as_text and "_" not in value:  # 1_000 is Python alone
+        text = value.replace(",", ".") if origin.decimal_comma else value
         try:
             number = scale.convert(float(text))
         except ValueError:
@@ -376,9 +378,9 @@ def _source(value: object, origin: Origin) -> str:
     return origin.prefix + value
 
 
-def _flags(value: object) -> frozenset[VitalFlag]:
+def _flags(value: object, origin: Origin) -> frozenset[VitalFlag]:
     words: object
-    if isinstance(value, str):
+    if isinstance(value, str) and origin.as_text:
         words = value.lower().split()
     elif value is None:
         words = []

@@ -33,6 +33,7 @@ class VitalKind(StrEnum):
     OXYGEN_SATURATION = "oxygen_saturation"
     SKIN_TEMPERATURE = "skin_temperature"
     RESPIRATION_RATE = "respiration_rate"
+    BODY_TEMPERATURE = "body_temperature"
 
     @property
     def spec(self) -> VitalSpec:
@@ -179,6 +180,8 @@ class VitalSpec:
 
 _MMHG = {"mm[hg]": Scale(), "mmhg": Scale(), "kpa": Scale(MMHG_IN_KPA)}
 FAHRENHEIT = Scale(5 / 9, -160 / 9)
+_DEGREES = dict.fromkeys(("cel", "°c", "c"), Scale())
+_DEGREES |= dict.fromkeys(("[degf]", "°f", "f"), FAHRENHEIT)
 _PER_MINUTE = {"/min": Scale(), "1/min": Scale(), "bpm": Scale()}
 
 _pressure = partial(
@@ -317,14 +320,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         decimals=1,
         plausible=(15.0, 42.0),
         possible=(0.0, 60.0),
-        units={
-            "cel": Scale(),
-            "°c": Scale(),
-            "c": Scale(),
-            "[degf]": FAHRENHEIT,
-            "°f": FAHRENHEIT,
-            "f": FAHRENHEIT,
-        },
+        units=_DEGREES,
         unit_choices=("°C", "°F"),
         headers=r"skin ?temp(erature)?|temp(erature)? ?skin|hauttemperatur",
         lag_s=20.0,  # vessels of the skin narrow and widen over a quarter to half a minute
@@ -338,7 +334,6 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         tile="Skin temperature",
         panel="Skin temperature",
         edf="Temp skin",
-        apple="BodyTemperature",
     ),
     VitalKind.RESPIRATION_RATE: VitalSpec(
         label="Respiration rate",
@@ -360,6 +355,41 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         edf="Resp rate",
         apple="RespiratoryRate",
         fit=(("respiration_rate", "respiration_rate"),),
+    ),
+    VitalKind.BODY_TEMPERATURE: VitalSpec(
+        label="Body temperature",
+        definition="Temperature inside the body, or of a place that stands for it, as the armpit",
+        unit="Cel",
+        unit_shown="°C",
+        decimals=1,
+        # from severe hypothermia (28 °C) to the end of a clinical thermometer's scale (43 °C)
+        plausible=(28.0, 43.0),
+        # from the coldest to the hottest that anybody is known to have survived: 13.7 °C (Gilbert
+        # et al. 2000, Lancet 355:375-376) and 46.5 °C (Slovis et al. 1982, Ann Emerg Med 11:269-
+        # 271), with a little beside; 98.6 without its °F is refused
+        possible=(10.0, 50.0),
+        units=_DEGREES,
+        unit_choices=("°C", "°F"),
+        headers=(
+            r"(body|core|oral|rectal|tympanic|axillary) ?temp(erature)?"
+            r"|temp(erature)? ?(body|core|oral|rectal|tympanic|axillary)"
+            r"|körper(kern)?temperatur|fieber|temperatura corporal"
+        ),
+        # The core warms over minutes under strain (Oka 2015, Temperature 2:368-378); within one
+        # stimulus it hardly follows an expression at all.
+        lag_s=60.0,
+        settling_s=60.0,  # a thermometer's own time in mouth or ear
+        bound=0.3,  # the error that ISO 80601-2-56 allows a thermometer
+        loinc=(Loinc("8310-5", "Body temperature"),),
+        fhir_profile="bodytemp",
+        device_class="temperature",
+        colour="--vital-slate",
+        tile="Body temperature",
+        panel="Body temperature",
+        by_hand=True,
+        edf="Temp body",
+        apple="BodyTemperature",
+        fit=(("record", "core_temperature"),),
     ),
 }
 # The kinds that one measurement of a cuff gives together.

@@ -2,7 +2,8 @@
 nothing else.
 
 Sources: Bluetooth SIG, *GATT Specification Supplement* (the sections Heart Rate Measurement, Blood
-Pressure Measurement, Temperature Measurement, Date Time, Battery Level, Body Sensor Location),
+Pressure Measurement, Temperature Measurement, Temperature Type, Date Time, Battery Level, Body
+Sensor Location),
 *Heart Rate Service* 1.0, *Blood Pressure Service* 1.1, *Health Thermometer Service* 1.0; IEEE
 11073-20601 for the number formats SFLOAT and FLOAT. Pulse oximeters: ``oximeter.py``. All numbers
 are little-endian.
@@ -39,6 +40,7 @@ SPOT_CHECK_MEASUREMENT = _uuid(0x2A5E)
 CONTINUOUS_MEASUREMENT = _uuid(0x2A5F)
 THERMOMETER_SERVICE = _uuid(0x1809)
 TEMPERATURE_MEASUREMENT = _uuid(0x2A1C)
+TEMPERATURE_TYPE = _uuid(0x2A1D)
 BATTERY_LEVEL = _uuid(0x2A19)
 BODY_SENSOR_LOCATION = _uuid(0x2A38)
 
@@ -48,6 +50,7 @@ _NAMES = {
     SPOT_CHECK_MEASUREMENT: "PLX Spot-Check Measurement (0x2A5E)",
     CONTINUOUS_MEASUREMENT: "PLX Continuous Measurement (0x2A5F)",
     TEMPERATURE_MEASUREMENT: "Temperature Measurement (0x2A1C)",
+    TEMPERATURE_TYPE: "Temperature Type (0x2A1D)",
     BATTERY_LEVEL: "Battery Level (0x2A19)",
     BODY_SENSOR_LOCATION: "Body Sensor Location (0x2A38)",
 }
@@ -65,7 +68,6 @@ _STATUS = {
 }
 _PULSE_RANGE = {1: VitalFlag.PULSE_HIGH, 2: VitalFlag.PULSE_LOW}
 _NO_USER = 255
-_INSIDE_THE_BODY = {5: "in the bowel", 6: "in the mouth", 7: "in the rectum", 9: "in the ear"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +129,33 @@ class BloodPressure:
     flags: frozenset[VitalFlag]
 
 
+class TemperatureSite(Enum):
+    """Where a temperature was measured."""
+
+    ARMPIT = 1
+    BODY = 2
+    EAR_LOBE = 3
+    FINGER = 4
+    BOWEL = 5
+    MOUTH = 6
+    RECTUM = 7
+    TOE = 8
+    EAR_DRUM = 9
+
+
 @dataclass(frozen=True, slots=True)
-class SkinTemperature:
-    """One Temperature Measurement of the skin.
+class Temperature:
+    """One Temperature Measurement.
 
     Attributes:
         celsius: °C; ``None``: the thermometer could not tell.
         time: when, by the thermometer's clock.
+        site: where it was measured; ``None``: the message does not say.
     """
 
     celsius: float | None
     time: DeviceTime | None
+    site: TemperatureSite | None
 
 
 class SensorLocation(Enum):
@@ -278,23 +296,37 @@ def decode_blood_pressure(payload: bytes) -> BloodPressure:
     )
 
 
-def decode_skin_temperature(payload: bytes) -> SkinTemperature:
+def decode_temperature(payload: bytes) -> Temperature:
     """Decode a Temperature Measurement (0x2A1C); °F are turned into °C.
 
     Raises:
-        GattError: it is too short, its time cannot be one, or it was measured inside the body,
-            which is no skin temperature.
+        GattError: it is too short, or its time cannot be one.
     """
     fields = Fields(TEMPERATURE_MEASUREMENT, payload)
     flags = fields.number("flags")
     value = fields.float32("temperature")
     time = take_time(fields) if flags & 0b10 else None
-    site = fields.number("temperature type") if flags & 0b100 else 0
-    if site in _INSIDE_THE_BODY:
-        raise fields.error(f"it was measured {_INSIDE_THE_BODY[site]}: that is no skin temperature")
+    site = _site(fields) if flags & 0b100 else None
     if value is not None and flags & 1:
         value = FAHRENHEIT.convert(value)
-    return SkinTemperature(value, time)
+    return Temperature(value, time, site)
+
+
+def decode_temperature_type(payload: bytes) -> TemperatureSite | None:
+    """Decode a Temperature Type (0x2A1D); ``None`` for a place that is reserved for future use.
+
+    Raises:
+        GattError: it is empty.
+    """
+    return _site(Fields(TEMPERATURE_TYPE, payload))
+
+
+def _site(fields: Fields) -> TemperatureSite | None:
+    """Take a Temperature Type from the fields."""
+    number = fields.number("temperature type")
+    if number in {site.value for site in TemperatureSite}:
+        return TemperatureSite(number)
+    return None
 
 
 def take_time(fields: Fields) -> DeviceTime:

@@ -53,10 +53,13 @@ class SensorProfile:
     Attributes:
         service: its UUID.
         measurements: what is listened to, as far as the sensor has it; it has one at least.
+        site: the characteristic in which a thermometer that always measures in one place says
+            where; ``None``: there is none.
     """
 
     service: str
     measurements: tuple[Measurement, ...]
+    site: str | None = None
 
     @property
     def always_streams(self) -> bool:
@@ -83,8 +86,8 @@ def _spot_check(readings: SensorReadings, payload: bytes, at: Instant) -> Messag
     return Message(readings.of_oximetry(measured, at), measured.contact)
 
 
-def _skin_temperature(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
-    return Message(readings.of_skin_temperature(gatt.decode_skin_temperature(payload), at))
+def _temperature(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
+    return Message(readings.of_temperature(gatt.decode_temperature(payload), at))
 
 
 PROFILES: Mapping[SensorKind, SensorProfile] = {
@@ -105,7 +108,8 @@ PROFILES: Mapping[SensorKind, SensorProfile] = {
     ),
     SensorKind.THERMOMETER: SensorProfile(
         gatt.THERMOMETER_SERVICE,
-        (Measurement(gatt.TEMPERATURE_MEASUREMENT, _skin_temperature),),
+        (Measurement(gatt.TEMPERATURE_MEASUREMENT, _temperature),),
+        site=gatt.TEMPERATURE_TYPE,
     ),
 }
 SERVICES = {profile.service: kind for kind, profile in PROFILES.items()}

@@ -153,6 +153,7 @@ class SensorSession:
         try:
             async with self._radio.connect(self._sensor.address) as link:
                 connected = self._now()
+                await self._ask_site(link)
                 await self._subscribe(link)
                 self._silence.connection(True)
                 self.state = replace(self.state, connected=True, problem=None, reason=None)
@@ -166,6 +167,20 @@ class SensorSession:
         finally:
             self._silence.connection(False)
             self.state = replace(self.state, connected=False, contact=None)
+
+    async def _ask_site(self, link: Link) -> None:
+        """Note where a thermometer measures, before its first message; it need not tell.
+
+        What it told before holds until it tells otherwise.
+        """
+        if self._profile.site is None:
+            return
+        try:
+            site = gatt.decode_temperature_type(await link.read(self._profile.site))
+        except (VitalsError, GattError) as error:
+            log.debug("%s does not tell where it measures: %s", self._sensor.source, error)
+            return
+        self._readings.site = site
 
     async def _subscribe(self, link: Link) -> None:
         """Listen to every measurement that the sensor has.

@@ -9,8 +9,19 @@ from edge_agent.core.given_readings import are_near
 from edge_agent.core.reading_times import CLOCK_TOLERANCE_S
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate, SkinTemperature
+from edge_agent.vitals.gatt import (
+    BloodPressure,
+    DeviceTime,
+    HeartRate,
+    Temperature,
+    TemperatureSite,
+)
 from edge_agent.vitals.oximeter import Oximetry
+
+ON_THE_SKIN = {TemperatureSite.EAR_LOBE, TemperatureSite.FINGER, TemperatureSite.TOE}
+"""Where the skin is as warm as the blood that it gets. Elsewhere a temperature stands for that of
+the body.
+"""
 
 
 class SensorReadings:
@@ -24,6 +35,10 @@ class SensorReadings:
     Args:
         source: goes into ``VitalReading.source``.
 
+    Attributes:
+        site: where a thermometer measures that always measures in one place; ``None``: its
+            messages say it, or nothing does.
+
     Example:
         >>> readings = SensorReadings("ble:AA:BB:CC:DD:EE:FF")
         >>> readings.of_heart_rate(decode_heart_rate(bytes([0, 72])), clock.now())[0].value
@@ -32,6 +47,7 @@ class SensorReadings:
 
     def __init__(self, source: str) -> None:
         self._source = source
+        self.site: TemperatureSite | None = None
         self._last: dict[VitalKind, int] = {}
 
     def of_heart_rate(self, measured: HeartRate, at: Instant) -> list[VitalReading]:
@@ -103,10 +119,17 @@ class SensorReadings:
             if value is not None and kind.spec.is_possible(value)
         ]
 
-    def of_skin_temperature(self, measured: SkinTemperature, at: Instant) -> list[VitalReading]:
-        """Return the temperature, if the thermometer could tell one that is possible."""
+    def of_temperature(self, measured: Temperature, at: Instant) -> list[VitalReading]:
+        """Return the temperature, if the thermometer could tell one that is possible.
+
+        The place says of what: of the skin, or of the body. Where nothing tells the place it is the
+        skin's, as with a patch: a cool skin that is called a body would look like an illness.
+        """
+        site = measured.site or self.site
+        on_skin = site is None or site in ON_THE_SKIN
+        kind = VitalKind.SKIN_TEMPERATURE if on_skin else VitalKind.BODY_TEMPERATURE
         value = measured.celsius
-        if value is None or not VitalKind.SKIN_TEMPERATURE.spec.is_possible(value):
+        if value is None or not kind.spec.is_possible(value):
             return []
         flags: frozenset[VitalFlag] = frozenset()
         stamped = None
@@ -114,7 +137,7 @@ class SensorReadings:
             stamped = measured.time.text
             if _differs(measured.time, at):
                 flags = frozenset({VitalFlag.CLOCK_DIFFERS})
-        return [self._reading(VitalKind.SKIN_TEMPERATURE, value, at, flags, stamped)]
+        return [self._reading(kind, value, at, flags, stamped)]
 
     def _reading(
         self,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
 from dashboard.analysis.request import AnalysisQuery, Model, QuestionInJson
+from dashboard.json_numbers import OF_JSON
 from dashboard.languages.current import N_, gettext
 from edge_agent.store.study.preregistrations import (
     Preregistration,
@@ -26,7 +27,9 @@ class PreregistrationDocument(Model):
     question: QuestionInJson = Field(
         AnalysisQuery(), description="What will be asked of the data, with all its choices"
     )
-    people: int = Field(ge=1, le=100_000, description="How many people will take part")
+    people: Annotated[int, Field(ge=1, le=100_000), OF_JSON] = Field(
+        description="How many people will take part"
+    )
     exclusions: str = Field(
         "", max_length=4000, description="Who and which readings will be left out, and why"
     )

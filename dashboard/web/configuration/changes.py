@@ -25,6 +25,7 @@ from edge_agent.config.editing.document import (
 from edge_agent.config.editing.keys import (
     EDITABLE,
     RULES,
+    Kind,
     Value,
     key_named,
     restarts,
@@ -174,6 +175,26 @@ def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
             )
         ) from error
     return Change(before, after, wanted, difference(before, after, present.settings))
+
+
+def refuse_other_types(values: Mapping[str, Any]) -> None:
+    """Refuse a text where a key has a number or a switch; a form has nothing but texts, JSON has.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    for name, value in values.items():
+        key = key_named(name)
+        kind = None if key is None else key.kind
+        is_switch = isinstance(value, bool)
+        if kind is Kind.SWITCH and not (value is None or is_switch):
+            raise ConfigError(
+                _("{key}: give true or false, not {value}.").format(key=name, value=repr(value))
+            )
+        if kind in (Kind.WHOLE, Kind.NUMBER) and (is_switch or isinstance(value, str)):
+            raise ConfigError(
+                _("{key}: give a number, not {value}.").format(key=name, value=repr(value))
+            )
 
 
 def written_to(change: Change) -> Path:

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.request import AnalysisQuery, QuestionInJson
+from dashboard.json_numbers import OF_JSON, WholeNumber
 from dashboard.languages.current import gettext
 from dashboard.languages.written import said
 from dashboard.web.api.description import file_answer, may_refuse
@@ -71,9 +72,11 @@ class NewExport(ApiModel):
     """What is to be prepared."""
 
     format: Format = Field(BUNDLE, description=_format_names())
-    sessions: list[int] | None = Field(None, max_length=10_000, description="Only these sessions")
-    start: EpochMs | None = Field(None, description="Only from here on")
-    end: EpochMs | None = Field(None, description="Only before this")
+    sessions: list[WholeNumber] | None = Field(
+        None, max_length=10_000, description="Only these sessions"
+    )
+    start: Annotated[EpochMs, OF_JSON] | None = Field(None, description="Only from here on")
+    end: Annotated[EpochMs, OF_JSON] | None = Field(None, description="Only before this")
     question: QuestionInJson | None = Field(
         None,
         description="The question of the analysis, which the bundle tells; left out: the one that "

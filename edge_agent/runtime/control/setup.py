@@ -21,7 +21,7 @@ _GIVES = {
     SensorKind.HEART_RATE: (VitalKind.HEART_RATE, VitalKind.RR_INTERVAL),
     SensorKind.BLOOD_PRESSURE: (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC, VitalKind.MEAN_ARTERIAL),
     SensorKind.PULSE_OXIMETER: (VitalKind.OXYGEN_SATURATION, VitalKind.HEART_RATE),
-    SensorKind.THERMOMETER: (VitalKind.SKIN_TEMPERATURE,),
+    SensorKind.THERMOMETER: (VitalKind.SKIN_TEMPERATURE, VitalKind.BODY_TEMPERATURE),
 }
 """What a kind of sensor measures, so that its streams are there before it speaks."""
 

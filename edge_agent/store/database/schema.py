@@ -80,6 +80,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("scopes, roles and ends of tokens", tables.TOKEN_SCOPES),
     Migration("second factors of accounts", tables.SECOND_FACTOR),
     Migration("changes for a fleet", tables.FLEET),
+    Migration("body temperature", add_kind("body_temperature", "Cel")),
 )
 
 

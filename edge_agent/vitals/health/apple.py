@@ -18,7 +18,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.vitals.health.members import HEAD_BYTES, Member
-from edge_agent.vitals.health.rows import LeftOut, Row, Rows, RowValidator
+from edge_agent.vitals.health.rows import Row, Rows, RowValidator
 
 _PREFIX = "HKQuantityTypeIdentifier"
 _KINDS: Mapping[str, VitalKind] = {
@@ -26,9 +26,9 @@ _KINDS: Mapping[str, VitalKind] = {
 }
 _UNITS = {"count/min": "/min", "degC": "Cel", "degF": "[degF]"}
 _LOCATION = "HKBodyTemperatureSensorLocation"
-_SKIN = {"1", "2", "3", "4", "8", "10", "11"}
-"""Armpit, body, ear, finger, toe, temporal artery, forehead; as with a thermometer's own radio
-message. Gut, mouth, rectum and ear drum are inside, and 0 is not known.
+_SKIN = {"4", "8", "11"}
+"""Finger, toe, forehead. Elsewhere, and where nothing tells the place, a temperature is what the
+type says: the body's.
 """
 _TYPED = ("HKWasUserEntered", "1")
 _DOCUMENT_TYPE = re.compile(rb"<!DOCTYPE\s+HealthData\s*(\[.*?\]\s*)?>", re.DOTALL)
@@ -138,12 +138,8 @@ class _Reader:
     def _row(self, record: Mapping[str, str]) -> Row:
         where = f"{self._name}, line {self._line}"
         kind = _KINDS[record["type"]]
-        if kind is VitalKind.SKIN_TEMPERATURE and self._metadata.get(_LOCATION) not in _SKIN:
-            return LeftOut(
-                where,
-                "a temperature that was not taken on the skin, or does not say where: there is "
-                "no kind for it.",
-            )
+        if kind is VitalKind.BODY_TEMPERATURE and self._metadata.get(_LOCATION) in _SKIN:
+            kind = VitalKind.SKIN_TEMPERATURE
         flags = frozenset({VitalFlag.MANUAL}) if _TYPED in self._metadata.items() else frozenset()
         item = {
             "kind": kind.value,

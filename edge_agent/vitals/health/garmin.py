@@ -20,9 +20,16 @@ from edge_agent.vitals.health.rows import Rows, RowValidator
 if TYPE_CHECKING:
     from fitdecode import FitDataMessage
 
-_FIELDS: Mapping[str, tuple[str, VitalKind]] = {
-    message: (field, kind) for kind, spec in SPECS.items() for message, field in spec.fit
+_FIELDS: Mapping[str, tuple[tuple[str, VitalKind], ...]] = {
+    name: tuple(
+        (field, kind)
+        for kind, spec in SPECS.items()
+        for message, field in spec.fit
+        if message == name
+    )
+    for name in {message for spec in SPECS.values() for message, _field in spec.fit}
 }
+"""The fields of each message that are readings, in the order of the kinds."""
 _OF_ODD_MESSAGES = (
     ArithmeticError,
     AssertionError,
@@ -59,12 +66,12 @@ def read(member: Member, validator: RowValidator) -> Rows:
                 if message.name == "file_id":
                     source = _source(message)
                 at = times.of(message)
-                field, kind = _FIELDS.get(message.name, ("", VitalKind.HEART_RATE))
-                value = _value(message, field)
-                if value is not None and at is not None:
-                    where = f"{member.name}, message {number}"
-                    item = {"kind": kind.value, "value": value, "at": at.isoformat()}
-                    yield validator.row(where, item, source)
+                for field, kind in _FIELDS.get(message.name, ()):
+                    value = _value(message, field)
+                    if value is not None and at is not None:
+                        where = f"{member.name}, message {number}"
+                        item = {"kind": kind.value, "value": value, "at": at.isoformat()}
+                        yield validator.row(where, item, source)
 
 
 class _Times:
@@ -93,7 +100,7 @@ _EPOCH = datetime(1989, 12, 31, tzinfo=UTC)
 
 def _value(message: FitDataMessage, field: str) -> object:
     """Return the value of a field; ``None`` where there is none."""
-    value: object = message.get_value(field, fallback=None) if field else None
+    value: object = message.get_value(field, fallback=None)
     return value
 
 

@@ -14,7 +14,10 @@ from tests.integration.api.conformance import examine
 EXAMPLES = 1
 SENT_BY_PROGRAMS = ("send_readings", "add_marker", "start_session", "end_session")
 READ_BY_PROGRAMS = ("get_latest_vitals", "get_trends_chart_now", "list_alerts")
-OF_A_STUDY = ("create_participant", "record_past_consent", "get_session_quality")
+OF_A_STUDY = (
+    *("create_participant", "record_past_consent", "get_session_quality"),
+    *("add_past_session", "add_past_markers"),
+)
 """Some of each kind; `make api` looks at all of them, with every role and more requests."""
 
 

@@ -96,7 +96,7 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
         decoded(gatt.decode_blood_pressure),
         bytes.fromhex("1678005000ff07e807010203040548000000"),
     ),
-    "thermometer.gatt": (decoded(gatt.decode_skin_temperature), bytes.fromhex("04450100ff04")),
+    "thermometer.gatt": (decoded(gatt.decode_temperature), bytes.fromhex("04450100ff04")),
     "oximeter.gatt": (decoded(oximeter.decode_continuous), bytes.fromhex("0861004800000800")),
     "spot.gatt": (decoded(oximeter.decode_spot_check), bytes.fromhex("0061004800")),
     "movement.gatt": (

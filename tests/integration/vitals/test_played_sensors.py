@@ -8,6 +8,7 @@ import asyncio
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +19,12 @@ from bumble.link import LocalLink
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.sensors import EcgBlock, SensorKind
+from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vitals import gatt
 from edge_agent.vitals.polar import pmd
 from edge_agent.vitals.sensor import Sensor, SensorSession
+from tests.support.timeline import database, query
 from tests.support.vitals.near_sensors import (
     BATTERY_SERVICE,
     ECG_OFFERS,
@@ -53,8 +57,10 @@ class Heard:
         *,
         movement: bool = False,
         ecg: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         self.sensor = sensor
+        self._recorder = recorder
         self.ecg: list[EcgBlock] = []
         self.readings: list[VitalReading] = []
         self.gaps: list[Gap] = []
@@ -63,10 +69,15 @@ class Heard:
         self.session = SensorSession(
             Sensor(SENSOR, kind, movement, ecg),
             PlayedRadio(link),
-            self.readings.append,
+            self._take,
             self.gaps.append,
             on_ecg=self.ecg.append,
         )
+
+    def _take(self, reading: VitalReading) -> None:
+        if self._recorder is not None:
+            self._recorder.submit(reading)
+        self.readings.append(reading)
 
     async def listen(self, script: Callable[[], Awaitable[None]]) -> None:
         """Run the session for as long as a script runs."""
@@ -147,14 +158,50 @@ def test_a_thermometer_tells_degrees_of_either_kind_with_its_time() -> None:
     async def script() -> None:
         said = bytes.fromhex("07 84 03 00 ff ea 07 01 05 08 00 00 01")  # 90.0 °F, armpit
         (reading,) = await heard.says(gatt.TEMPERATURE_MEASUREMENT, said, 1)
-        assert shown([reading]) == [("skin_temperature", 32.222)]
+        assert shown([reading]) == [("body_temperature", 32.222)]
         assert reading.device_time == "2026-01-05T08:00:00"
-        for nothing in ("00 ff ff 7f 00", "04 72 01 00 ff 06"):  # NaN; in the mouth
-            await patch.say(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex(nothing))
+        await patch.say(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("00 ff ff 7f 00"))  # NaN
         await heard.says(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("00 45 01 00 ff"), 1)
-        assert shown(heard.readings) == [("skin_temperature", 32.222), ("skin_temperature", 32.5)]
+        assert shown(heard.readings) == [("body_temperature", 32.222), ("skin_temperature", 32.5)]
 
     asyncio.run(heard.listen(script))
+
+
+def test_what_an_ear_thermometer_says_is_in_the_database_and_nothing_that_is_no_number(
+    tmp_path: Path,
+) -> None:
+    ear = PlayedSensor(
+        {
+            gatt.THERMOMETER_SERVICE: {
+                gatt.TEMPERATURE_MEASUREMENT: INDICATED,
+                gatt.TEMPERATURE_TYPE: READABLE,
+            },
+            BATTERY_SERVICE: {gatt.BATTERY_LEVEL: READABLE},
+        },
+        {},
+        {gatt.TEMPERATURE_TYPE: b"\x09", gatt.BATTERY_LEVEL: b"\x57"},
+    )
+    path = database(tmp_path)
+    recorder = Recorder(path, RecorderOptions(batch_seconds=0.2))
+    heard = Heard(ear, SensorKind.THERMOMETER, recorder=recorder)
+
+    async def script() -> None:
+        nothing = ("ff ff 7f 00", "00 00 80 00", "fe ff 7f 00", "02 00 80 00", "01 00 80 00")
+        for special in nothing:  # NaN, NRes, the infinities, reserved
+            await ear.say(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex(f"00 {special}"))
+        await heard.says(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("00 72 01 00 ff"), 1)  # 37.0
+        await heard.says(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("01 f9 03 00 ff"), 1)  # °F
+        await heard.says(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("00 ae 01 00 ff 00"), 1)
+
+    recorder.start()
+    asyncio.run(heard.listen(script))
+    recorder.stop()
+    assert recorder.join(DEADLINE_S)
+    assert query(path, "SELECT kind, round(value, 3), flags FROM vital ORDER BY at") == [
+        ("body_temperature", 37.0, ""),
+        ("body_temperature", 38.722, ""),
+        ("body_temperature", 43.0, ""),
+    ]
 
 
 def test_an_oximeter_tells_continuously_and_once() -> None:

@@ -114,7 +114,8 @@ def fit_file(*messages: tuple[int, Mapping[int, tuple[int, int]]]) -> bytes:
 
 
 def garmin_day(start: datetime) -> bytes:
-    """A day's monitoring of a watch: rates at the start, and 60 s and 120 s later; breath; SpO2."""
+    """A day's monitoring of a watch: rates at the start, and 60 s and 120 s later; breath; SpO2;
+    a record with the temperature of the core."""
     seconds = fit_seconds(start)
     return fit_file(
         (0, {0: (_ENUM, 32), 1: (_UINT16, 1), 2: (_UINT16, 3113), 4: (_UINT32, seconds)}),
@@ -123,5 +124,5 @@ def garmin_day(start: datetime) -> bytes:
         (55, {26: (_UINT16, (seconds + 120) & 0xFFFF), 27: (_UINT8, 255)}),  # no value
         (297, {253: (_UINT32, seconds + 180), 0: (_UINT16, 1420)}),
         (269, {253: (_UINT32, seconds + 240), 0: (_UINT8, 96)}),
-        (20, {253: (_UINT32, seconds + 300), 3: (_UINT8, 133)}),
+        (20, {253: (_UINT32, seconds + 300), 3: (_UINT8, 133), 139: (_UINT16, 3712)}),
     )

@@ -152,5 +152,15 @@ def test_the_three_pressures_are_asked_about_together() -> None:
 def test_the_vitals_have_their_codes_of_loinc() -> None:
     codes = [code for kind in VitalKind for code, _ in kind.spec.loinc]
     assert codes == [
-        *("8867-4", "8480-6", "8462-4", "8478-0", "2708-6", "59408-5", "61008-9", "9279-1")
+        *(
+            "8867-4",
+            "8480-6",
+            "8462-4",
+            "8478-0",
+            "2708-6",
+            "59408-5",
+            "61008-9",
+            "9279-1",
+            "8310-5",
+        )
     ]

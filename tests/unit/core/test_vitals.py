@@ -22,6 +22,7 @@ def given(kind: VitalKind, value: float, unit: str = "") -> VitalReading:
 def test_a_temperature_may_be_in_fahrenheit() -> None:
     assert given(VitalKind.SKIN_TEMPERATURE, 90.5, "°F").value == pytest.approx(32.5)
     assert given(VitalKind.SKIN_TEMPERATURE, 32.5, "Cel").value == 32.5
+    assert given(VitalKind.BODY_TEMPERATURE, 98.6, "[degF]").value == pytest.approx(37.0)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,10 @@ def test_a_temperature_may_be_in_fahrenheit() -> None:
         (VitalKind.SKIN_TEMPERATURE, 10, True),
         (VitalKind.RESPIRATION_RATE, 16, False),
         (VitalKind.RESPIRATION_RATE, 90, True),
+        (VitalKind.BODY_TEMPERATURE, 28.0, False),
+        (VitalKind.BODY_TEMPERATURE, 27.9, True),
+        (VitalKind.BODY_TEMPERATURE, 43.0, False),
+        (VitalKind.BODY_TEMPERATURE, 43.1, True),
     ],
 )
 def test_what_is_implausible_is_kept_and_flagged(
@@ -47,6 +52,7 @@ def test_what_is_implausible_is_kept_and_flagged(
         (VitalKind.OXYGEN_SATURATION, 127, "value: 127 % cannot be oxygen saturation. Possible: 0"),
         (VitalKind.SKIN_TEMPERATURE, 310, "cannot be skin temperature. Possible: 0 to 60 °C."),
         (VitalKind.RESPIRATION_RATE, -1, "cannot be respiration rate. Possible: 0 to 200 /min."),
+        (VitalKind.BODY_TEMPERATURE, 98.6, "cannot be body temperature. Possible: 10 to 50 °C."),
     ],
 )
 def test_what_cannot_be_a_measurement_is_refused(kind: VitalKind, value: float, said: str) -> None:
@@ -63,6 +69,9 @@ def test_what_cannot_be_a_measurement_is_refused(kind: VitalKind, value: float, 
         ("hauttemperatur", VitalKind.SKIN_TEMPERATURE),
         ("respiratory rate", VitalKind.RESPIRATION_RATE),
         ("atemfrequenz", VitalKind.RESPIRATION_RATE),
+        ("body temp", VitalKind.BODY_TEMPERATURE),
+        ("temperature oral", VitalKind.BODY_TEMPERATURE),
+        ("körpertemperatur", VitalKind.BODY_TEMPERATURE),
     ],
 )
 def test_a_header_of_another_program_means_one_kind(header: str, kind: VitalKind) -> None:
@@ -75,6 +84,7 @@ def test_a_header_of_another_program_means_one_kind(header: str, kind: VitalKind
         (VitalKind.OXYGEN_SATURATION, ["2708-6", "59408-5"], "%", "oxygensat"),
         (VitalKind.SKIN_TEMPERATURE, ["61008-9"], "Cel", None),
         (VitalKind.RESPIRATION_RATE, ["9279-1"], "/min", "resprate"),
+        (VitalKind.BODY_TEMPERATURE, ["8310-5"], "Cel", "bodytemp"),
     ],
 )
 def test_an_observation_has_the_codes_unit_and_profile_of_its_kind(

@@ -1,4 +1,4 @@
-"""Pulse oximeters and thermometers of the skin: literal bytes, and any bytes."""
+"""Pulse oximeters and thermometers: literal bytes, and any bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from edge_agent.core.errors import GattError
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.gatt import DeviceTime, SkinTemperature, decode_skin_temperature
+from edge_agent.vitals.gatt import (
+    DeviceTime,
+    Temperature,
+    TemperatureSite,
+    decode_temperature,
+    decode_temperature_type,
+)
 from edge_agent.vitals.oximeter import Oximetry, decode_continuous, decode_spot_check
 from edge_agent.vitals.sensor_readings import SensorReadings
 from tests.support.timeline import instant
@@ -147,25 +153,59 @@ def test_a_saturation_that_is_no_number_leaves_the_pulse(missing: str) -> None:
         ("00 b5 0c 00 fe", 32.53),
     ],
 )
-def test_a_temperature_of_the_skin(payload: str, celsius: float | None) -> None:
-    measured = decode_skin_temperature(bytes.fromhex(payload))
+def test_a_temperature_in_either_unit_or_none_that_is_a_number(
+    payload: str, celsius: float | None
+) -> None:
+    measured = decode_temperature(bytes.fromhex(payload))
     assert measured.celsius == (None if celsius is None else pytest.approx(celsius, abs=1e-12))
 
 
 def test_a_temperature_with_its_time_is_a_reading_that_keeps_it() -> None:
-    measured = decode_skin_temperature(bytes.fromhex("02 45 01 00 ff ea 07 0b 14 08 0f 00"))
-    assert measured == SkinTemperature(32.5, DeviceTime(2026, 11, 20, 8, 15, 0))
-    (reading,) = SensorReadings("ble:x").of_skin_temperature(measured, instant(1))
+    measured = decode_temperature(bytes.fromhex("02 45 01 00 ff ea 07 0b 14 08 0f 00"))
+    assert measured == Temperature(32.5, DeviceTime(2026, 11, 20, 8, 15, 0), None)
+    (reading,) = SensorReadings("ble:x").of_temperature(measured, instant(1))
     assert (reading.kind, reading.value) == (VitalKind.SKIN_TEMPERATURE, 32.5)
     assert reading.device_time == "2026-11-20T08:15:00"
     assert VitalFlag.CLOCK_DIFFERS in reading.flags
 
 
-@pytest.mark.parametrize("site", [5, 6, 7, 9])
-def test_a_temperature_inside_the_body_is_refused(site: int) -> None:
-    with pytest.raises(GattError) as caught:
-        decode_skin_temperature(bytes.fromhex("04 72 01 00 ff") + bytes([site]))
-    assert "no skin temperature" in caught.value.problem
+@pytest.mark.parametrize(
+    ("site", "kind"),
+    [
+        (1, "body_temperature"),  # armpit
+        (2, "body_temperature"),  # body, general
+        (3, "skin_temperature"),  # ear lobe
+        (4, "skin_temperature"),  # finger
+        (5, "body_temperature"),  # bowel
+        (6, "body_temperature"),  # mouth
+        (7, "body_temperature"),  # rectum
+        (8, "skin_temperature"),  # toe
+        (9, "body_temperature"),  # ear drum
+        (10, "skin_temperature"),  # reserved: not told
+        (0, "skin_temperature"),
+    ],
+)
+def test_the_place_says_whether_it_is_the_temperature_of_the_body(site: int, kind: str) -> None:
+    said = bytes.fromhex("04 72 01 00 ff") + bytes([site])
+    (reading,) = SensorReadings("ble:x").of_temperature(decode_temperature(said), instant(1))
+    assert (reading.kind, reading.value) == (kind, 37.0)
+
+
+def test_a_thermometer_that_always_measures_in_one_place_says_it_once() -> None:
+    readings = SensorReadings("ble:x")
+    readings.site = decode_temperature_type(b"\x09")
+    assert readings.site is TemperatureSite.EAR_DRUM
+    said = decode_temperature(bytes.fromhex("01 da 03 00 ff"))  # 98.6 °F
+    (reading,) = readings.of_temperature(said, instant(1))
+    assert (reading.kind, round(reading.value, 9)) == (VitalKind.BODY_TEMPERATURE, 37.0)
+    finger = decode_temperature(bytes.fromhex("04 45 01 00 ff 04"))  # its message says it better
+    assert readings.of_temperature(finger, instant(2))[0].kind is VitalKind.SKIN_TEMPERATURE
+
+
+def test_a_place_that_is_no_place_is_told_as_none_and_an_empty_one_refused() -> None:
+    assert decode_temperature_type(b"\xfe") is None
+    with pytest.raises(GattError, match="Temperature Type"):
+        decode_temperature_type(b"")
 
 
 @given(st.binary(max_size=24))
@@ -177,7 +217,7 @@ def test_any_bytes_are_read_or_refused_by_our_error(payload: bytes) -> None:
         with suppress(GattError):
             made += readings.of_oximetry(decode(payload), instant(1))
     with suppress(GattError):
-        made += readings.of_skin_temperature(decode_skin_temperature(payload), instant(1))
+        made += readings.of_temperature(decode_temperature(payload), instant(1))
     for reading in made:
         assert math.isfinite(reading.value)
         assert reading.kind.spec.is_possible(reading.value)

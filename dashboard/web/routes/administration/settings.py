@@ -13,7 +13,14 @@ from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext as _
 from dashboard.languages.written import said
 from dashboard.web.api.description import may_refuse
-from dashboard.web.configuration.changes import Change, Present, planned, read_present, written_to
+from dashboard.web.configuration.changes import (
+    Change,
+    Present,
+    planned,
+    read_present,
+    refuse_other_types,
+    written_to,
+)
 from dashboard.web.configuration.form import RULE_FIELDS, changes_of, fields_of, text_of
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
@@ -197,6 +204,7 @@ def patch_settings(
 
 def _planned(present: Present, wanted: SettingsChange) -> Change:
     try:
+        refuse_other_types(wanted.changes)
         return planned(present, wanted.digest, wanted.changes)
     except ConfigChangedError as error:
         raise HTTPException(409, str(error)) from error

@@ -9,6 +9,7 @@ from pydantic import Field, StrictBool
 
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.scopes import Scope
+from dashboard.json_numbers import OF_JSON
 from dashboard.web.api.description import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
@@ -26,6 +27,7 @@ from edge_agent.store.study.past import (
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
 _MOST_MARKERS = 10_000
+GivenMs = Annotated[EpochMs, OF_JSON]
 
 
 class NewParticipant(ApiModel):
@@ -48,7 +50,7 @@ class PastConsent(ApiModel):
     """A consent that was given."""
 
     text_version: str = Field(max_length=40, description="Version of the text that they read")
-    given: EpochMs
+    given: GivenMs
 
 
 class PastSessionModel(ApiModel):
@@ -60,15 +62,15 @@ class PastSessionModel(ApiModel):
     purpose: Purpose
     setting: SessionSetting = Field(SessionSetting.OTHER, description="Where it took place")
     name: str = Field("", max_length=80, description="What to call it")
-    start: EpochMs
-    end: EpochMs
+    start: GivenMs
+    end: GivenMs
     simulated: StrictBool = Field(False, description="Whether its data are made up")
 
 
 class PastMarkerModel(ApiModel):
     """A marker of a time that has passed."""
 
-    at: EpochMs
+    at: GivenMs
     kind: MarkerKind
     label: str = Field(
         "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"

@@ -93,12 +93,20 @@ def freeze_page(
     }
     try:
         document = PreregistrationDocument.model_validate(
-            {"question": query_of(parse_qsl(question)), **written}
+            {"question": query_of(parse_qsl(question)), **written, "people": _number(people)}
         )
     except ValidationError as error:
         return _page(request, services, {}, question, " ".join(describe(error)), written)
     made = preregister(services.options.database, document, account.name)
     return RedirectResponse(f"/plan/preregistrations/{made.id}", 303)
+
+
+def _number(typed: str) -> int | str:
+    """Return what was typed as a number; as it is where it is none, to be refused."""
+    try:
+        return int(typed)
+    except ValueError:
+        return typed
 
 
 @router.get("/plan/preregistrations/{number}", include_in_schema=False)

@@ -67,14 +67,15 @@ def test_units_of_the_export_become_ours(
     assert (reading.kind, reading.value) == (kind, value)
 
 
-def test_a_temperature_is_taken_where_it_was_measured_on_the_skin() -> None:
+def test_a_temperature_is_the_bodys_unless_it_was_taken_on_the_skin() -> None:
     on_skin = {"HKBodyTemperatureSensorLocation": "11"}
     (reading,) = readings_of(apple_record("BodyTemperature", 95, "degF", **on_skin))
     assert reading.kind == "skin_temperature"
     assert reading.value == pytest.approx(35.0)
     for place in ({}, {"HKBodyTemperatureSensorLocation": "6"}):
-        (row,) = rows_of(apple_export(apple_record("BodyTemperature", 37, "degC", **place)))
-        assert isinstance(row, LeftOut) and "no kind for it" in row.why
+        (reading,) = readings_of(apple_record("BodyTemperature", 98.6, "degF", **place))
+        assert reading.kind == "body_temperature"
+        assert reading.value == pytest.approx(37.0)
 
 
 def test_what_a_person_typed_in_says_so() -> None:

@@ -189,6 +189,7 @@ def test_a_day_of_a_garmin_watch_is_read_with_its_short_times() -> None:
         ("01-05T08:03:00", BREATHS, 14.2),
         ("01-05T08:04:00", "oxygen_saturation", 96.0),
         ("01-05T08:05:00", "heart_rate", 133.0),
+        ("01-05T08:05:00", "body_temperature", 37.12),
     ]
     assert {row.source for row in rows if isinstance(row, VitalReading)} == {"fit:garmin fr945"}
 

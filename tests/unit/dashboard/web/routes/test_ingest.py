@@ -238,3 +238,15 @@ def test_the_description_names_the_form_and_the_token(client: TestClient, tmp_pa
     assert set(schemas["GivenReading"]["required"]) == {"kind", "value"}
     assert schemas["VitalKind"]["enum"][0] == "heart_rate"
     assert described["security"] == [{"token": ["readings"]}]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("value", "72"), ("value", True), ("flags", "manual"), ("flags", "")]
+)
+def test_a_text_in_the_place_of_a_number_or_a_list_is_refused(
+    client: TestClient, secret: str, field: str, value: object, tmp_path: Path
+) -> None:
+    answer = hand_in(client, secret, READING | {field: value})
+    assert answer.status_code == 422
+    assert f"{field}: {value!r}" in answer.json()["results"][0]["reason"]
+    assert query(tmp_path / "affect-edge.db", "SELECT count(*) FROM vital") == [(0,)]

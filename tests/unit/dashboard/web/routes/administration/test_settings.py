@@ -189,3 +189,22 @@ def test_fields_are_read_as_they_are_meant() -> None:
     assert read("vitals.prefer_sources", "strap\r\n\r\n cuff ") == ["strap", "cuff"]
     assert changes_of(read_present(None), {"camera.fps": " "}) == {}
     assert json.dumps(read("alerts.quiet_from", "22:00")) == '"22:00"'
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("dashboard.port", "8081", "dashboard.port: give a number, not '8081'."),
+        ("dashboard.port", True, "dashboard.port: give a number, not True."),
+        ("mqtt.enabled", "true", "mqtt.enabled: give true or false, not 'true'."),
+        ("mqtt.enabled", 1, "mqtt.enabled: give true or false, not 1."),
+    ],
+)
+def test_a_program_gives_numbers_and_switches_as_json_has_them(
+    ada: TestClient, file: Path, key: str, value: object, said: str
+) -> None:
+    before = file.read_bytes()
+    digest = ada.get("/api/v1/settings").json()["digest"]
+    answer = ada.patch("/api/v1/settings", json={"digest": digest, "changes": {key: value}})
+    assert (answer.status_code, answer.json()["detail"]) == (422, said)
+    assert file.read_bytes() == before
