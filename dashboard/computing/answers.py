@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # these load SciPy
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Inquiry:
     """A question to a timeline.
 
     Attributes:
@@ -82,17 +82,17 @@ class Sheet:
     variability: str
 
 
-def analysis_of(asked: Asked) -> AnalysisModel:
+def analysis_of(inquiry: Inquiry) -> AnalysisModel:
     """Return the family of tests with every number.
 
     Raises:
         StatisticsError: the question cannot be answered.
         StoreError: the database cannot be read.
     """
-    return _response(asked, _analysis(asked))
+    return _response(inquiry, _analysis(inquiry))
 
 
-def sheet_of(asked: Asked) -> Sheet:
+def sheet_of(inquiry: Inquiry) -> Sheet:
     """Return what the page shows of the family of tests.
 
     Raises:
@@ -106,8 +106,8 @@ def sheet_of(asked: Asked) -> Sheet:
     from dashboard.analysis.present.supplement_text import variability_sentence
     from dashboard.analysis.present.table import groups_of
 
-    analysis = _analysis(asked)
-    response = _response(asked, analysis)
+    analysis = _analysis(inquiry)
+    response = _response(inquiry, analysis)
     return Sheet(
         response=response,
         digest=hashlib.sha256(response.model_dump_json().encode()).hexdigest()[:12],
@@ -122,7 +122,7 @@ def sheet_of(asked: Asked) -> Sheet:
     )
 
 
-def multiverse_of(asked: Asked) -> MultiverseModel:
+def multiverse_of(inquiry: Inquiry) -> MultiverseModel:
     """Return the family under every set of defensible choices that 20 s suffice for.
 
     Raises:
@@ -132,8 +132,10 @@ def multiverse_of(asked: Asked) -> MultiverseModel:
     from dashboard.analysis.multiverse.multiverse import multiverse
     from dashboard.analysis.present.multiverse.text import multiverse_model
 
-    reader = Reader(asked.database)
-    return multiverse_model(multiverse(reader, asked.query, asked.face(), asked.prefer_sources))
+    reader = Reader(inquiry.database)
+    return multiverse_model(
+        multiverse(reader, inquiry.query, inquiry.face(), inquiry.prefer_sources)
+    )
 
 
 def sensor_sentences(database: Path, session: int) -> list[str]:
@@ -202,14 +204,14 @@ def _question_of(fields: Mapping[str, Any], choice: Choice) -> AnalysisQuery:
     return AnalysisQuery.model_validate({**fields, **chosen})
 
 
-def _analysis(asked: Asked) -> Analysis:
+def _analysis(inquiry: Inquiry) -> Analysis:
     from dashboard.analysis.analyse import analyse
 
-    return analyse(Reader(asked.database), asked.query, asked.face(), asked.prefer_sources)
+    return analyse(Reader(inquiry.database), inquiry.query, inquiry.face(), inquiry.prefer_sources)
 
 
-def _response(asked: Asked, analysis: Analysis) -> AnalysisModel:
+def _response(inquiry: Inquiry, analysis: Analysis) -> AnalysisModel:
     from dashboard.analysis.present.response import response_of
 
-    preregistered = compared(asked.database, analysis.query, len(analysis.participants))
+    preregistered = compared(inquiry.database, analysis.query, len(analysis.participants))
     return response_of(analysis, preregistered)

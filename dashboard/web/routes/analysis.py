@@ -18,7 +18,7 @@ from dashboard.analysis.present.text import bounds_text, number, p_text
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import DOUBTS, HEART_NAMES, AnalysisQuery
 from dashboard.analysis.states import same_label
-from dashboard.computing.answers import Asked, Sheet, analysis_of, sheet_of
+from dashboard.computing.answers import Inquiry, Sheet, analysis_of, sheet_of
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.delivery.kept_pages import keep_page
@@ -128,5 +128,5 @@ def _shown(sheet: Sheet | None) -> dict[str, object]:
     return {one.name: getattr(sheet, one.name, None) for one in fields(Sheet)}
 
 
-def _asked(options: DashboardOptions, query: AnalysisQuery) -> Asked:
-    return Asked(options.database, query, options.models, options.prefer_sources)
+def _asked(options: DashboardOptions, query: AnalysisQuery) -> Inquiry:
+    return Inquiry(options.database, query, options.models, options.prefer_sources)

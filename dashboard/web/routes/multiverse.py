@@ -12,7 +12,7 @@ from dashboard.accounts.roles import Permission
 from dashboard.analysis.present.multiverse.schemas import MultiverseModel
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import AnalysisQuery
-from dashboard.computing.answers import Asked, multiverse_of
+from dashboard.computing.answers import Inquiry, multiverse_of
 from dashboard.computing.computing import Computing
 from dashboard.languages.names import said_of
 from dashboard.web.guards.permissions import needs
@@ -72,8 +72,8 @@ def get_multiverse(
 def _multiverse(
     computing: Computing, options: DashboardOptions, query: AnalysisQuery
 ) -> MultiverseModel:
-    asked = Asked(options.database, query, options.models, options.prefer_sources)
-    return computing.call(multiverse_of, asked)
+    inquiry = Inquiry(options.database, query, options.models, options.prefer_sources)
+    return computing.call(multiverse_of, inquiry)
 
 
 def _place(chosen: str, count: int) -> int:
