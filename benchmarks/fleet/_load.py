@@ -123,13 +123,13 @@ class Load:
     def step(self) -> None:
         """Hear what is confirmed; send what may be sent, and again what is not confirmed."""
         now_s = time.monotonic()
-        heard = set()
+        confirmed = set()
         while self._confirmed:
             name, position = self._confirmed.popleft()
             device = self.devices.get(name)
             if device is not None and device.flight.note_confirmed(position, now_s):
-                heard.add(name)
-        for name in heard:
+                confirmed.add(name)
+        for name in confirmed:
             self._send(self.devices[name])
 
     def look(self) -> None:

@@ -42,8 +42,8 @@ class Place:
         log = self.folder / f"collector-{number}.log"
         one = CollectorProcess(f"c{number}", self.postgres.address, self.broker.port, log)
         one.start()
-        said = self.broker.folder / "mosquitto.log"
-        wait_until(lambda: f" as c{number} (" in said.read_text(), "a collector", 60)
+        log_file = self.broker.folder / "mosquitto.log"
+        wait_until(lambda: f" as c{number} (" in log_file.read_text(), "a collector", 60)
         time.sleep(0.5)  # it subscribes as soon as it is let in
         self.collectors.append(one)
         return one

@@ -5,8 +5,8 @@
 Devices are played from a recording, all in one process, with the real sender's packing and rules:
 a batch of ten rows every ten seconds, jittered; some are away for a while, some send twice or out
 of order, some have a wrong clock, some erase a participant. Broker, PostgreSQL and collectors are
-real, on free ports, in a temporary folder. The short form takes up to three minutes; the long one
-plays 10,000 devices for ten minutes, and again with failures.
+real, on free ports, in a temporary folder. The short form takes some minutes; the long one plays
+10,000 devices for ten minutes, and again with failures.
 """
 
 from __future__ import annotations
