@@ -10,7 +10,7 @@ PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-
 # the worker is not started again, for the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-home-assistant test-brokers test-container test-appliance test-appliance-arm faults release release-key image-layer lint formatted checked style format bench security api screenshots docs container clean
+.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-home-assistant test-brokers test-container test-appliance test-appliance-arm faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          what lint does, and every test beside it (real broker, real browser, real models)"
@@ -30,6 +30,7 @@ help:
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules, the words"
 	@echo "make style         how the code is built, beside the bars; ARGS=--list names the places"
 	@echo "make bench         what this machine does, beside the bars"
+	@echo "make fleet         many devices, a broker, collectors and PostgreSQL, beside the bars"
 	@echo "make security      a crowd at the dashboard's door for three minutes, and who works on meanwhile, beside the bars"
 	@echo "make api           about 4,000 requests a role to the API, right and wrong ones, beside its description; ARGS='--examples 5 --role viewer'"
 	@echo "make screenshots   the pictures of the README, from the running demo"
@@ -134,6 +135,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+fleet: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.fleet.fleet $(ARGS)
 
 security: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks crowd $(ARGS)

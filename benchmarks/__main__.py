@@ -39,6 +39,7 @@ LONG = frozenset(
         "ectopic",
         "export",
         "false_positives",
+        "fleet",
         "instructions",
         "live",
         "long_video",

@@ -57,8 +57,9 @@ def main() -> None:
         collect(prog_name="affect-edge collect", auto_envvar_prefix="AFFECT_EDGE_COLLECT")
     except ImportError as error:
         click.echo(
-            f"affect-edge: the collector needs psycopg and cbor2 ({error}). In a checkout: "
-            ".venv/bin/pip install -e '.[fleet]'.",
+            f"affect-edge: the collector needs psycopg and cbor2 ({error}). On an installed "
+            "machine: sudo ./install.sh --with fleet. In a checkout: .venv/bin/pip install -e "
+            "'.[fleet]'.",
             err=True,
         )
         sys.exit(1)

@@ -7,9 +7,12 @@ from typing import Any
 
 from collector.database.tables import column_type, is_nullable
 from edge_agent.fleet.message import MessageError, TimelineMessage
-from edge_agent.fleet.tables import BY_NAME, SentTable
+from edge_agent.fleet.tables import BY_NAME, TIMELINE, SentTable
 
 _RANGES = {"int2": 2**15, "int8": 2**63}
+_LARGEST = 2**1000
+_Limits = tuple[bool, bool, bool, int, int]
+"""Of a column: is it text, is it real, may it be empty, the least number, and the end of them."""
 
 
 def check_values(message: TimelineMessage) -> None:
@@ -23,9 +26,32 @@ def check_values(message: TimelineMessage) -> None:
             _check_key(table, values)
         elif table.time is None:
             _check_study(table, values)
-        else:
+        elif not _is_well(values, _LIMITS[name]):
             for column, value in zip(table.columns, values, strict=True):
                 _check(f"{name}.{column}", column_type(column), value, nullable=is_nullable(column))
+
+
+def _limits(column: str) -> _Limits:
+    kind = column_type(column)
+    most = 0 if kind == "text" else _RANGES.get(kind, _LARGEST)
+    return kind == "text", kind == "float8", is_nullable(column), -most, most
+
+
+def _is_well(values: list[Any], limits: tuple[_Limits, ...]) -> bool:
+    """Tell whether the values of a row surely fit, for nearly every row at little cost."""
+    for value, (is_text, is_real, may_be_empty, least, end) in zip(values, limits, strict=True):
+        kind = type(value)
+        if kind is int:
+            well = least <= value < end
+        elif kind is float:
+            well = is_real and least < value < end
+        elif kind is str:
+            well = is_text and value.isascii() and "\0" not in value
+        else:
+            well = value is None and may_be_empty
+        if not well:
+            return False
+    return True
 
 
 def _check(where: str, kind: str, value: Any, *, nullable: bool = False) -> None:
@@ -35,7 +61,7 @@ def _check(where: str, kind: str, value: Any, *, nullable: bool = False) -> None
         fits = isinstance(value, str) and "\0" not in value and _is_unicode(value)
     elif kind == "float8":
         fits = isinstance(value, int | float) and not isinstance(value, bool)
-        fits = fits and abs(value) < 2**1000 and math.isfinite(value)
+        fits = fits and abs(value) < _LARGEST and math.isfinite(value)
     else:
         fits = isinstance(value, int) and not isinstance(value, bool)
         fits = fits and -_RANGES[kind] <= value < _RANGES[kind]
@@ -92,3 +118,6 @@ def _is_span(span: object) -> bool:
         and len(span) == 2
         and all(isinstance(at, int) and abs(at) < 2**53 for at in span)
     )
+
+
+_LIMITS = {table.name: tuple(map(_limits, table.columns)) for table in TIMELINE}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -209,18 +210,21 @@ class Intake:
 
     def _told(self, states: Iterable[StreamState]) -> list[Told]:
         told = []
+        states = list(states)
+        receipts: dict[int, list[Erased]] = defaultdict(list)
+        for stream, position, rows_there in self._connection.execute(
+            f"SELECT stream, position, rows FROM {SCHEMA}.erasure WHERE stream = ANY(%s) "
+            "ORDER BY position DESC",
+            ([state.id for state in states],),
+        ).fetchall():
+            receipts[stream].append(Erased(position=position, rows=rows_there))
         for state in states:
-            erased = self._connection.execute(
-                f"SELECT position, rows FROM {SCHEMA}.erasure WHERE stream = %s "
-                "ORDER BY position DESC LIMIT %s",
-                (state.id, _ERASURES_TOLD),
-            ).fetchall()
             confirmation = Confirmation(
                 schema=1,
                 epoch=state.epoch,
                 position=state.goes_to,
                 closed=state.closed,
-                erased=tuple(Erased(position=row[0], rows=row[1]) for row in erased),
+                erased=tuple(receipts[state.id][:_ERASURES_TOLD]),
             )
             told.append(Told(state.device, confirmation))
         return told

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -23,6 +24,8 @@ from edge_agent.mqtt.topics import Topics
 CONNECT_S = 10.0
 SESSION_S = 3600
 """How long the broker keeps messages for a collector that is away."""
+MOST_AT_ONCE = 100
+"""Packets that are read before it is looked how many messages they were."""
 _GROUP = "collectors"
 
 
@@ -103,11 +106,18 @@ class MqttTransport:
         self._wait_for(lambda: self._granted, f"did not answer to the subscription {topic}")
 
     def receive(self, most: int, timeout_s: float) -> list[Delivery]:
-        """Return what has come, at most ``most``; wait ``timeout_s`` for the first."""
+        """Return what has come, at most ``most``; wait ``timeout_s`` for the first.
+
+        All that lies there is taken: many messages in one transaction cost little more than one.
+        """
         end = time.monotonic() + timeout_s
         self._pump(0)
         while not self._received and time.monotonic() < end:
             self._pump(max(0.0, end - time.monotonic()))
+        before = -1
+        while before < len(self._received) < most:
+            before = len(self._received)
+            self._read(MOST_AT_ONCE)
         count = min(most, len(self._received))
         return [self._received.popleft() for _ in range(count)]
 
@@ -124,7 +134,6 @@ class MqttTransport:
         """Publish a confirmation, retained at QoS 1."""
         topic = Topics(self._options.root, device).full(Topics.TIMELINE_CONFIRMED)
         self._opened().publish(topic, payload, qos=1, retain=True)
-        self._pump(0)
 
     def close(self) -> None:
         """Leave; the broker keeps what is not acknowledged for an hour."""
@@ -140,17 +149,30 @@ class MqttTransport:
             raise TransportError(f"{self._options.broker.where}: there is no connection")
         return self._client
 
+    def _read(self, packets: int) -> None:
+        """Read packets that have come; paho itself reads one at a time."""
+        client = self._opened()
+        for _ in range(packets):
+            before = len(self._received)
+            code = client.loop_read()
+            if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                self._fail(code)
+            if len(self._received) == before:
+                return
+
     def _pump(self, timeout_s: float) -> None:
         client = self._opened()
         code = client.loop(timeout=timeout_s)
         while code == MQTTErrorCode.MQTT_ERR_SUCCESS and client.want_write():
             code = client.loop_write()
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            self.close()
-            raise TransportError(
-                f"{self._options.broker.where}: the connection has ended "
-                f"({paho.error_string(code)})"
-            )
+            self._fail(code)
+
+    def _fail(self, code: MQTTErrorCode) -> NoReturn:
+        self.close()
+        raise TransportError(
+            f"{self._options.broker.where}: the connection has ended ({paho.error_string(code)})"
+        )
 
     def _wait_for(self, answer: object, what: str) -> None:
         """Pump until the broker has answered; raise for a refusal."""

@@ -65,18 +65,25 @@ def locked_streams(
     All streams of a device are locked in one order, so that no two collectors wait for each other.
     """
     wanted = sorted(set(names))
-    connection.cursor().executemany(
-        f"INSERT INTO {SCHEMA}.stream (device, epoch) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-        wanted,
-    )
     devices = sorted({device for device, _ in wanted})
+    states = _locked(connection, devices)
+    missing = [name for name in wanted if name not in states]
+    if missing:
+        connection.cursor().executemany(
+            f"INSERT INTO {SCHEMA}.stream (device, epoch) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            missing,
+        )
+        states = _locked(connection, devices)
+    return {name: states[name] for name in wanted}
+
+
+def _locked(connection: psycopg.Connection, devices: list[str]) -> dict[Name, StreamState]:
     rows = connection.execute(
         f"SELECT id, device, epoch, applied, closed FROM {SCHEMA}.stream "
         "WHERE device = ANY(%s) ORDER BY id FOR UPDATE",
         (devices,),
     ).fetchall()
-    states = {(row[1], row[2]): StreamState(*row) for row in rows}
-    return {name: states[name] for name in wanted}
+    return {(row[1], row[2]): StreamState(*row) for row in rows}
 
 
 def arrange(
@@ -139,20 +146,19 @@ def store(connection: psycopg.Connection, states: Iterable[StreamState]) -> None
         cursor.executemany(
             f"DELETE FROM {SCHEMA}.waiting WHERE stream = %s AND first = %s AND last = %s", used
         )
-    cursor.executemany(
-        f"UPDATE {SCHEMA}.stream SET applied = %s, absent = absent + %s, "
-        "clock_ahead_ms = coalesce(%s - (extract(epoch FROM clock_timestamp()) * 1000)::int8, "
-        "clock_ahead_ms), synchronised = coalesce(%s, synchronised), "
-        "heard = now() WHERE id = %s",
-        [
-            (
-                state.goes_to,
-                sum(message.absent for message in state.due),
-                *_clock(state),
-                state.id,
-            )
-            for state in states
-        ],
+    news = [
+        (state.id, state.goes_to, sum(message.absent for message in state.due), *_clock(state))
+        for state in states
+    ]
+    columns = [list(column) for column in zip(*news, strict=True)]
+    cursor.execute(
+        f"UPDATE {SCHEMA}.stream SET applied = new.applied, absent = stream.absent + new.absent, "
+        "clock_ahead_ms = coalesce(new.sent - "
+        "(extract(epoch FROM clock_timestamp()) * 1000)::int8, clock_ahead_ms), "
+        "synchronised = coalesce(new.synchronised, stream.synchronised), heard = now() "
+        "FROM unnest(%s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::boolean[]) "
+        "AS new (id, applied, absent, sent, synchronised) WHERE stream.id = new.id",
+        columns,
     )
 
 

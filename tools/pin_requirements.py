@@ -28,7 +28,7 @@ MACHINES = ("aarch64", "x86_64")
 GLIBCS = ("2_36", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_17")  # Debian 12 has 2.36
 EXTRAS = ("ble",)
 # extras of pyproject.toml that `install.sh --with` can add
-PARTS = ("lsl", "parquet", "alerts", "xlsx", "sav", "edf", "serial", "fit")
+PARTS = ("lsl", "parquet", "alerts", "xlsx", "sav", "edf", "serial", "fit", "fleet")
 BUILD = ("setuptools>=77",)  # installs our own package from source
 # The simplejpeg of Raspberry Pi OS 12 was built for NumPy 1, and picamera2 imports it.
 BESIDE_PICAMERA = ("simplejpeg>=1.8",)

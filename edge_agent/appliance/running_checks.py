@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ def check_running(settings: Settings, health: Mapping[str, Any] | None) -> Itera
             yield guarded(unit, partial(_service, unit, services[unit]))
     yield from _alarms(health)
     yield guarded("broker", partial(check_broker, settings.mqtt))
+    if settings.fleet.enabled:
+        yield _fleet(health)
     if settings.dashboard.certificate is not None:
         yield guarded("certificate", partial(_certificate, settings.dashboard.certificate))
     yield guarded("dashboard port", partial(_port, settings))
@@ -144,6 +147,22 @@ def check_broker(mqtt: MqttSettings) -> Finding:
         return Finding("broker", Verdict.WARNING, remark, "See the sentence before.")
     who = f"as {mqtt.username!r}" if mqtt.username else "without a name"
     return Finding("broker", Verdict.OK, f"{mqtt.host}:{mqtt.port} lets us in {who}")
+
+
+def _fleet(health: Mapping[str, Any] | None) -> Finding:
+    if find_spec("cbor2") is None:
+        return Finding(
+            "fleet",
+            Verdict.PROBLEM,
+            "[fleet] enabled: the library cbor2 is not installed, and the agent does not start",
+            "Run sudo ./install.sh --with fleet (in a checkout: .venv/bin/pip install -e "
+            "'.[fleet]'), or set fleet.enabled = false.",
+        )
+    stream = (health or {}).get("fleet")
+    if stream is None:
+        return Finding("fleet", Verdict.OK, "the timeline is sent while the agent runs")
+    waiting = f"{stream['waiting']} changes wait for the collector ({stream['state']})"
+    return Finding("fleet", Verdict.OK, waiting)
 
 
 def _certificate(file: Path) -> Finding:

@@ -168,6 +168,14 @@ class ChangeLog:
             row = self._connected().execute("SELECT max(seq) FROM fleet_change").fetchone()
         return int(row[0] or 0)
 
+    def gaps(self) -> list[tuple[int, int]]:
+        """Return the gaps in the log: the position of each, and for how many changes it stands."""
+        with self._translated():
+            rows = self._connected().execute(
+                "SELECT seq, b FROM fleet_change WHERE what = ?", (Special.GAP,)
+            )
+            return [(row[0], row[1]) for row in rows]
+
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
         if self._connection is not None:

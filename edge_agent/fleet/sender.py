@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.core.worker import Worker
 from edge_agent.fleet.chunks import Chunk
 from edge_agent.fleet.confirmation import read_confirmation
 from edge_agent.fleet.flight import RESEND_S, Flight
 from edge_agent.fleet.log import ChangeLog, Stream
 from edge_agent.fleet.message import MessageError, TimelineMessage, encode
+from edge_agent.fleet.troubles import Trouble, Troubles
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.connecting.connection import Connection
 from edge_agent.mqtt.connecting.encryption import encryption
@@ -23,6 +25,7 @@ from edge_agent.mqtt.options import Backoff
 from edge_agent.mqtt.payloads.timeline import Confirmation
 from edge_agent.mqtt.topics import Topics
 from edge_agent.mqtt.wake import WakeSignal
+from edge_agent.store.write.replication.standing import ReplicationStanding
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +41,8 @@ FORGET_S = 60.0
 FORGET_CHANGES = 5_000
 """Confirmed changes that are deleted earlier."""
 SHRINK_S = 600.0
+COUNT_S = 2.0
+"""How often it is counted what waits."""
 _BACKOFF = Backoff()
 
 
@@ -90,13 +95,19 @@ class FleetSender(Worker):
         self._next_shrink_s = 0.0
         self._next_send_s = 0.0
         self._look = True
-        self._said = ""
+        self._next_count_s = 0.0
+        self._troubles = Troubles()
         self._wake = WakeSignal()
 
     @property
     def confirmed(self) -> int:
         """The last position that the collector has confirmed."""
         return self._flight.confirmed
+
+    @property
+    def standing(self) -> ReplicationStanding:
+        """How the stream stands, for the health of the agent."""
+        return self._troubles.standing
 
     def stop(self) -> None:
         """Ask the worker to end; what is not sent waits in the database."""
@@ -115,7 +126,8 @@ class FleetSender(Worker):
                     self._serve(suspected)
                 except ConnectionEndedError as ended:
                     suspected = ended.version
-                    self._say(ended.text)
+                    self._troubles.set_state(ended.state.value)
+                    self._troubles.begin(Trouble.CONNECTION, ended.text)
                     delay_s = self._pause(ended, clock.boot_seconds() - started_s, delay_s)
         finally:
             self._forget(at_once=True)
@@ -127,7 +139,7 @@ class FleetSender(Worker):
         backoff = self._options.backoff
         if lasted_s > backoff.longest_s:
             delay_s = backoff.first_s
-        self._keep_bounds()
+        self._keep_house()
         unreachable = ended.state is MqttState.UNREACHABLE
         # many appliances lose one broker at the same moment: they do not all come back at once
         wait_s = (delay_s if unreachable else backoff.refused_s) * random.uniform(0.5, 1.5)  # noqa: S311
@@ -140,7 +152,10 @@ class FleetSender(Worker):
         connection, remark = open_connection(*line, suspected=suspected)
         try:
             connection.subscribe(self._topics.full(Topics.TIMELINE_CONFIRMED))
-            self._say(remark or "")
+            if remark is not None:
+                log.info("fleet: %s", remark)
+            self._troubles.set_state(MqttState.CONNECTED.value)
+            self._troubles.end(Trouble.CONNECTION, Trouble.PUBLISH, Trouble.SUBSCRIBE)
             self._look = True
             settle_s = self._options.backoff.settle_s * random.uniform(0.5, 1.5)  # noqa: S311
             self._next_send_s = clock.boot_seconds() + settle_s
@@ -164,37 +179,52 @@ class FleetSender(Worker):
             self._hear(connection)
             self._look = self._changes.has_changed() or self._look
             if self._flight.look(clock.boot_seconds()):
-                log.info("fleet: no confirmation has come; what is unconfirmed is sent again")
+                self._not_confirmed()
                 self._look = True
             if self._look:
                 pause_s = self._send(connection)
             self._forget()
             self._keep_bounds()
+            self._count()
+            self._troubles.end(Trouble.DATABASE)
         except StoreError as error:
-            self._say(f"the log of changes cannot be read or written: {error}")
+            self._damaged(error)
         connection.pump(pause_s)
 
     def _begin(self) -> None:
         """Open the stream of the database; after a restore it is another one."""
         try:
             stream = self._changes.begin()
+            self._troubles.set_given_up(self._changes.gaps())
         except StoreError as error:
-            self._say(f"the stream cannot begin: {error}")
+            self._damaged(error)
             return
         if self._stream is None or stream.epoch != self._stream.epoch:
             log.info("fleet: stream %s from position %d", stream.epoch, stream.confirmed + 1)
             self._flight = Flight(stream.confirmed, clock.boot_seconds(), self._options.resend_s)
             self._forgotten = stream.confirmed
             self._erased.clear()
+            self._troubles.end(Trouble.CLOSED, Trouble.SILENCE)
         self._stream = stream
         self._look = True
 
     def _hear(self, connection: Connection) -> None:
         for topic in connection.failed_subscriptions():
-            self._say(f"the broker does not let this appliance subscribe; let it read {topic}")
+            text = N_(
+                "the MQTT broker does not let this account read {topic}. Allow it there "
+                "(mosquitto: acl_file), then restart the agent."
+            )
+            self._troubles.begin(Trouble.SUBSCRIBE, Message(text, topic=topic))
         for ack in connection.acks():
             if ack.refusal is not None:
-                self._say(f"the broker refuses the timeline: {ack.refusal}")
+                text = N_(
+                    "the MQTT broker refuses the timeline ({reason}). Let this account write "
+                    "{topic} there (mosquitto: acl_file)."
+                )
+                topic = self._topics.full(Topics.TIMELINE)
+                self._troubles.begin(
+                    Trouble.PUBLISH, Message(text, reason=ack.refusal, topic=topic)
+                )
             else:
                 self._flight.note_taken(ack.mid)
             self._look = True
@@ -209,9 +239,13 @@ class FleetSender(Worker):
         if self._stream is None or confirmation.epoch != self._stream.epoch:
             return  # of a stream of before
         if confirmation.closed:
-            self._say(
-                "the collector takes nothing more of this stream, for another one of this name has "
-                "begun: does another appliance have the same device.name?"
+            self._troubles.begin(
+                Trouble.CLOSED,
+                N_(
+                    "the collector takes nothing more of this stream, for another one of this name "
+                    "has begun. Does another appliance have the same device.name? Give each its "
+                    "own, then restart the agent."
+                ),
             )
         newest = self._changes.newest()
         if confirmation.position > newest:
@@ -222,9 +256,12 @@ class FleetSender(Worker):
                 self._topics.full(Topics.TIMELINE_CONFIRMED),
             )
             return
+        if not confirmation.closed:
+            self._troubles.end(Trouble.CLOSED)
         self._erased.update({each.position: each.rows for each in confirmation.erased})
         if self._flight.note_confirmed(confirmation.position, clock.boot_seconds()):
             self._look = True
+            self._troubles.end(Trouble.PUBLISH, Trouble.SILENCE)
 
     def _send(self, connection: Connection) -> float:
         """Send the next message where it may be; return how long to wait for the next look."""
@@ -274,7 +311,7 @@ class FleetSender(Worker):
         except StoreError as error:
             if not at_once:
                 raise
-            self._say(f"what was confirmed is sent again: {error}")
+            log.warning("fleet: what was confirmed is sent again: %s", error)
             return
         self._forgotten = confirmed
         self._next_forget_s = now_s + self._options.forget_s
@@ -284,20 +321,42 @@ class FleetSender(Worker):
         now_s = clock.boot_seconds()
         if now_s < self._next_shrink_s or self._stream is None:
             return
+        dropped = self._changes.shrink(self._options.backlog_bytes)
         self._next_shrink_s = now_s + SHRINK_S
-        try:
-            dropped = self._changes.shrink(self._options.backlog_bytes)
-        except StoreError as error:
-            self._say(f"the log of changes cannot be written: {error}")
-            return
         if dropped:
             log.warning("fleet: %d changes were dropped: the collector was away too long", dropped)
+            self._troubles.set_given_up(self._changes.gaps())
 
-    def _say(self, text: str) -> None:
-        """Log what is wrong when it changes."""
-        if text and text != self._said:
-            log.warning("fleet: %s", text)
-        self._said = text
+    def _keep_house(self) -> None:
+        """Do without a connection what is done beside sending."""
+        try:
+            self._keep_bounds()
+            self._count()
+        except StoreError as error:
+            self._damaged(error)
+
+    def _count(self) -> None:
+        """Note now and then how much waits."""
+        now_s = clock.boot_seconds()
+        if now_s < self._next_count_s or self._stream is None:
+            return
+        self._next_count_s = now_s + COUNT_S
+        self._troubles.set_positions(self._changes.newest(), self._flight.confirmed)
+
+    def _not_confirmed(self) -> None:
+        """Note that no confirmation has come, and that all is sent again."""
+        log.info("fleet: no confirmation has come; what is unconfirmed is sent again")
+        text = N_(
+            "no collector has confirmed anything for a while. See that `affect-edge collect` runs "
+            "and reaches its database, and that the MQTT broker lets this account write {topic} "
+            "and read {topic}/confirmed."
+        )
+        topic = self._topics.full(Topics.TIMELINE)
+        self._troubles.begin(Trouble.SILENCE, Message(text, topic=topic))
+
+    def _damaged(self, error: StoreError) -> None:
+        text = N_("the log of changes cannot be read or written: {error}")
+        self._troubles.begin(Trouble.DATABASE, Message(text, error=text_of(error)))
 
 
 def timeline_message(device: str, epoch: str, chunk: Chunk) -> TimelineMessage:

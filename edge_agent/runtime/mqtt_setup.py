@@ -126,7 +126,8 @@ def _configured_fleet(settings: Settings, database: Path) -> list[Worker]:
         from edge_agent.fleet.setup import fleet_sender
     except ImportError as error:
         raise ServerError(
-            "[fleet] enabled: the library cbor2 is not installed. In a checkout: "
+            "[fleet] enabled: the library cbor2 is not installed. From the folder that the "
+            "appliance was installed from: sudo ./install.sh --with fleet. In a checkout: "
             ".venv/bin/pip install -e '.[fleet]'. Or set enabled = false."
         ) from error
     return [fleet_sender(settings, database, configured_broker(settings.mqtt))]

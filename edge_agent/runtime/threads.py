@@ -22,6 +22,7 @@ from edge_agent.runtime.preview.server import PreviewServer
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.replication.standing import Replicates, ReplicationStanding
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.worker import VisionWorker
 from edge_agent.vitals.base import VitalSource
@@ -46,7 +47,7 @@ class AgentThreads:
         live: serves the live feed.
         client: publishes over MQTT; ``None`` where MQTT is off.
         carrier: carries over the timeline of a damaged database.
-        alerts: evaluate and send alerts.
+        alerts: evaluate and send alerts, and send the timeline to a collector.
         preview: shows the camera's picture to administrators; ``None`` where nobody may see it.
         streams: offers streams of the Lab Streaming Layer; ``None`` where they are off.
         control: listen to other programs, and do what they ask for.
@@ -168,6 +169,7 @@ class FigureReader:
             readings_taken=self._ingest.taken,
             readings_refused=self._ingest.refused,
             sensors=self._sensors(),
+            fleet=self._fleet(),
         )
 
     def _frames_per_second(self) -> float | None:
@@ -189,6 +191,10 @@ class FigureReader:
             return None
         latest_s = max(self._threads.vision.last_sign_s, self._threads.capture.begun_s)
         return clock.boot_seconds() - latest_s
+
+    def _fleet(self) -> ReplicationStanding | None:
+        senders = (one for one in self._threads.alerts if isinstance(one, Replicates))
+        return next((sender.standing for sender in senders), None)
 
     def _sensors(self) -> tuple[SensorState, ...]:
         return tuple(

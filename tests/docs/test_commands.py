@@ -24,6 +24,14 @@ COMMANDS = documented_commands()
 FACES_MODULES = "needs YuNet's file and archives of photographs, which are not part of the project"
 NOT_RUN = {
     "affect-edge collect": "needs a broker and PostgreSQL; tests/integration/fleet starts both",
+    "sudo apt install postgresql ": "needs root",
+    "sudo -u postgres createuser": "creates an account for a person; test_fleet_way has its own",
+    "(printf 'collector:'": "test_fleet_way has the same accounts",
+    "printf 'user collector": "test_fleet_way runs it",
+    "printf 'listener 1883": "needs root; test_fleet_way starts a broker of its own",
+    "sudo install -o mosquitto": "needs root, and the broker of the system",
+    "python3 -m venv .venv && .venv/bin/pip install '.[fleet]'": "needs a network",
+    ".venv/bin/affect-edge collect": "test_fleet_way starts it with these options",
     "git -c gpg.format=ssh": "signs a tag of this repository; tests/unit/appliance signs its own",
     "openapi-python-client generate": "tests/integration/api generates a client and calls it",
     "git clone ": "the address of the repository stands in no file; needs a network",

@@ -122,6 +122,17 @@ class MqttHealth(Part):
     )
 
 
+class FleetHealth(Part):
+    """The stream of the timeline to the collector of a fleet."""
+
+    state: str = Field(description="Of its own connection to the broker")
+    waiting: int = Field(ge=0, description="Changes that the collector has not confirmed")
+    confirmed: int = Field(ge=0, description="The last position that it has confirmed")
+    given_up: int = Field(
+        ge=0, description="Changes given up for fleet.backlog_mb, of which it has not heard yet"
+    )
+
+
 class SensorHealth(Part):
     """State of a Bluetooth sensor."""
 
@@ -200,6 +211,7 @@ class HealthPayload(Payload):
                             }
                         ],
                     },
+                    "fleet": None,
                     "sensors": [
                         {
                             "source": "ble:A0:9E:1A:00:00:01",
@@ -237,6 +249,9 @@ class HealthPayload(Payload):
     recorder: RecorderHealth
     copies: CopiesHealth
     mqtt: MqttHealth
+    fleet: FleetHealth | None = Field(
+        default=None, description="null: nothing is sent to a collector ([fleet] enabled)"
+    )
     sensors: list[SensorHealth] = Field(
         description="Bluetooth straps and cuffs that are configured"
     )

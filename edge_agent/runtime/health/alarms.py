@@ -9,8 +9,10 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.sensors import SensorState
 from edge_agent.core.texts import N_, Message, as_message, joined
 from edge_agent.mqtt.outbox_interface import SeqHole
+from edge_agent.runtime.health.fleet_alarms import fleet_alarms
 from edge_agent.runtime.health.throttling import Throttling
 from edge_agent.store.upkeep.copy_report import Standing
+from edge_agent.store.write.replication.standing import ReplicationStanding
 
 _WELL = frozenset({"connected", "disabled", "stopped"})
 
@@ -53,6 +55,7 @@ class AgentFigures:
         duplicates: readings that were stored already.
         readings_taken, readings_refused: readings received over MQTT.
         sensors: state of the Bluetooth sensors.
+        fleet: the stream to the collector; ``None``: nothing is sent to one.
     """
 
     fps: float | None = None
@@ -89,6 +92,7 @@ class AgentFigures:
     readings_taken: int = 0
     readings_refused: int = 0
     sensors: tuple[SensorState, ...] = ()
+    fleet: ReplicationStanding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +197,7 @@ def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
         texts
         | _database_alarms(figures, limits)
         | _broker_alarms(figures, limits)
+        | fleet_alarms(figures.fleet, limits.broker_away_s)
         | _upkeep_alarms(figures)
         | _sensor_alarms(figures, limits)
     )

@@ -174,6 +174,13 @@ def _thread_tables(figures: AgentFigures) -> dict[str, Any]:
                 for hole in figures.holes
             ],
         },
+        "fleet": figures.fleet
+        and {
+            "state": figures.fleet.state,
+            "waiting": figures.fleet.waiting,
+            "confirmed": figures.fleet.confirmed,
+            "given_up": figures.fleet.given_up,
+        },
         "sensors": [
             {
                 "source": sensor.source,

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,22 +127,36 @@ class SimulatedDevice:
     name: str
     path: Path
     sender: FleetSender
+    options: SenderOptions
     written_s: int = 0
 
     @classmethod
-    def make(cls, folder: Path, name: str, port: int) -> SimulatedDevice:
-        """Make one with some rows of before the stream began."""
+    def make(
+        cls, folder: Path, name: str, port: int, backlog_bytes: int = 200_000_000
+    ) -> SimulatedDevice:
+        """Make one whose sender has not been started."""
         folder.mkdir()
         path = folder / "affect-edge.db"
         migrate(path)
         options = SenderOptions(
             Broker(port=port),
             name,
+            backlog_bytes=backlog_bytes,
             backoff=Backoff(first_s=0.2, longest_s=1.0, refused_s=1.0, settle_s=0.1),
             resend_s=4.0,
             forget_s=1.0,
         )
-        return cls(name, path, FleetSender(options, ChangeLog(path)))
+        return cls(name, path, FleetSender(options, ChangeLog(path)), options)
+
+    def restart(self) -> None:
+        """Start another sender in the place of one that was stopped."""
+        self.sender = FleetSender(self.options, ChangeLog(self.path))
+        self.sender.start()
+
+    @property
+    def epoch(self) -> str:
+        """Of the stream."""
+        return str(query(self.path, "SELECT epoch FROM fleet_state")[0][0])
 
     def record(self, seconds: int) -> None:
         """Write a batch."""
@@ -184,10 +198,17 @@ class Recorders:
 class CollectorProcess:
     """``python -m collector`` as its own process, that can be killed and started again."""
 
-    def __init__(self, name: str, address: str, port: int, log: Path) -> None:
-        self._words = ["--database", address, "--port", str(port), "--name", name]
+    def __init__(
+        self, name: str, address: str, port: int, log: Path, more: Sequence[str] = ()
+    ) -> None:
+        self._words = ["--database", address, "--port", str(port), "--name", name, *more]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process; ``None`` while it does not run."""
+        return self._process.pid if self._process else None
 
     def start(self) -> None:
         """Start it."""

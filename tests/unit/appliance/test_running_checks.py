@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.appliance import running_checks
 from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.appliance.running_checks import check_running
 from edge_agent.config import load_settings
@@ -192,3 +193,19 @@ def program(file: Path, says: str) -> None:
     """A program that prints a text."""
     file.write_text(f"#!/bin/sh\ncat <<'END'\n{says.lstrip()}END\n", encoding="utf-8")
     file.chmod(file.stat().st_mode | stat.S_IXUSR)
+
+
+def test_the_stream_to_a_collector_is_told_and_a_missing_library_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "fleet" not in look()
+    on = {"fleet": {"enabled": True}, "mqtt": {"port": free_port()}}
+    monkeypatch.setattr(running_checks, "find_spec", lambda _name: None)
+    missing = look(None, **on)["fleet"]
+    assert missing.verdict is Verdict.PROBLEM
+    assert "--with fleet" in missing.cure
+    monkeypatch.setattr(running_checks, "find_spec", lambda _name: "there")
+    assert look(None, **on)["fleet"].found == "the timeline is sent while the agent runs"
+    stream = {"state": "connected", "waiting": 7}
+    health = {"uptime_seconds": 5.0, "alarms": [], "fleet": stream}
+    assert look(health, **on)["fleet"].found == "7 changes wait for the collector (connected)"

@@ -27,6 +27,7 @@ const TILES = [
   [_("Rows lost"), (h) => known(h.recorder?.rows_dropped, (v) => thousands(v))],
   [_("Last good copy"), (h) => known(h.copies, ({ last_good_age_seconds: age }) => (age === null ? _("none") : _("{span} ago", { span: duration(age) })))],
   ["MQTT", (h, now) => known((now?.broker ?? h.mqtt)?.state, (v) => brokerState(v)[0])],
+  [_("Waiting for the collector"), (h) => known(h.fleet?.waiting, (v) => thousands(v))],
   [_("Power supply"), (h) => known(h.throttling, (t) => (t.under_voltage ? _("too low") : t.under_voltage_since_start ? _("was too low") : _("good")))],
   [_("Clock"), (h) => known(h.clock_synchronised, (v) => (v ? _("set by network") : _("not in sync")))],
 ];

@@ -126,6 +126,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "This browser cannot show the picture itself.": "Dieser Browser kann das Bild selbst nicht zeigen.",
 "This browser could not scale the picture down. Do it in another program.": "Dieser Browser konnte das Bild nicht verkleinern. Tun Sie es in einem anderen Programm.",
 "Trends, with the mouse": "Verläufe, mit der Maus",
+"Waiting for the collector": "Wartet auf den Sammler",
 "Waits for the dashboard: {what}, {time}": "Wartet auf das Dashboard: {what}, {time}",
 "What is read in such a face is often wrong, however sure the model is.": "Was in einem solchen Gesicht gelesen wird, ist oft falsch, so sicher das Modell auch ist.",
 "Your login has ended. Reload this page and log in.": "Ihre Anmeldung ist beendet. Laden Sie diese Seite neu und melden Sie sich an.",

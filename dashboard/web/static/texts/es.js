@@ -126,6 +126,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "This browser cannot show the picture itself.": "Este navegador no puede mostrar la imagen.",
 "This browser could not scale the picture down. Do it in another program.": "Este navegador no pudo reducir la imagen. Hágalo en otro programa.",
 "Trends, with the mouse": "Tendencias, con el ratón",
+"Waiting for the collector": "En espera del recolector",
 "Waits for the dashboard: {what}, {time}": "Espera al panel: {what}, {time}",
 "What is read in such a face is often wrong, however sure the model is.": "Lo que se lee en un rostro así suele ser erróneo, por seguro que esté el modelo.",
 "Your login has ended. Reload this page and log in.": "Su acceso ha terminado. Recargue esta página y entre de nuevo.",

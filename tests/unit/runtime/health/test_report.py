@@ -19,6 +19,7 @@ from edge_agent.runtime.health.throttling import ThrottlingProbe
 from edge_agent.runtime.health.watchdog import is_fresh
 from edge_agent.store.upkeep.copy_report import Standing
 from edge_agent.store.write.outbox_losses import Hole
+from edge_agent.store.write.replication.standing import ReplicationStanding
 from tests.support.firmware import POWER_GOOD, answer_of, firmware
 
 AT = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
@@ -285,6 +286,24 @@ def test_what_a_thread_lacks_is_named_with_its_cure(
 ) -> None:
     assert names(figures) == [name]
     assert said in alarms(figures, COOL, AlarmLimits())[name]
+
+
+def test_a_stream_to_a_collector_that_is_broken_is_an_alarm_after_a_while() -> None:
+    stream = ReplicationStanding("unreachable", 12, 40, "pi:1883: refused.", 5.0)
+    assert names(replace(WELL, fleet=stream)) == []
+    figures = replace(WELL, fleet=replace(stream, error_s=61.0, given_up=3))
+    said = alarms(figures, COOL, AlarmLimits())
+    assert said["fleet"] == ("12 changes of the timeline wait for the collector: pi:1883: refused.")
+    assert said["fleet_backlog_full"].startswith("3 changes will not reach the collector")
+
+
+def test_the_stream_stands_in_the_report_and_is_null_without_one(tmp_path: Path) -> None:
+    monitor = HealthMonitor(tmp_path, "pi", "1")
+    assert monitor.report(WELL, AT)["fleet"] is None
+    figures = replace(WELL, fleet=ReplicationStanding("connected", 2, 40))
+    report = json.loads(json.dumps(monitor.report(figures, AT)))
+    assert report["fleet"] == {"state": "connected", "waiting": 2, "confirmed": 40, "given_up": 0}
+    HealthPayload.model_validate(report)
 
 
 def test_a_broker_away_for_a_moment_is_no_alarm() -> None:

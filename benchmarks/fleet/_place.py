@@ -1,0 +1,138 @@
+"""A broker, PostgreSQL and collectors, and what they use of the processor."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from benchmarks.fleet._day import HASHES, Kept
+from benchmarks.fleet._load import Load
+from tests.support.broker import Mosquitto, wait_until
+from tests.support.fleet.devices import CollectorProcess
+from tests.support.fleet.postgres import Postgres, running_postgres
+
+
+@dataclass
+class Place:
+    """What runs."""
+
+    broker: Mosquitto
+    postgres: Postgres
+    collectors: list[CollectorProcess]
+    folder: Path
+
+    def cpu_s(self) -> tuple[float, float]:
+        """Return the seconds of the processor: of the collectors, and of PostgreSQL."""
+        collectors = sum(_used(psutil.Process(each.pid)) for each in self.collectors if each.pid)
+        main = psutil.Process(
+            int((self.postgres.folder / "data/postmaster.pid").read_text().split()[0])
+        )
+        return collectors, _used(main) + sum(_used(child) for child in main.children())
+
+    def add(self) -> CollectorProcess:
+        """Start one more collector."""
+        number = len(self.collectors)
+        log = self.folder / f"collector-{number}.log"
+        one = CollectorProcess(f"c{number}", self.postgres.address, self.broker.port, log)
+        one.start()
+        log_file = self.broker.folder / "mosquitto.log"
+        wait_until(lambda: f" as c{number} (" in log_file.read_text(), "a collector", 60)
+        time.sleep(0.5)  # it subscribes as soon as it is let in
+        self.collectors.append(one)
+        return one
+
+    def end(self) -> None:
+        """End the collectors."""
+        for each in self.collectors:
+            each.kill()
+
+    def ask(self, question: str) -> list[tuple[object, ...]]:
+        """Ask PostgreSQL."""
+        with psycopg.connect(self.postgres.address) as connection:
+            return connection.execute(question.encode()).fetchall()
+
+    def has(self, positions: dict[str, int]) -> bool:
+        """Tell whether the devices' streams are applied up to these positions."""
+        try:
+            rows = self.ask("SELECT device, applied FROM fleet.stream")
+        except psycopg.errors.UndefinedTable:  # a collector makes it with its first message
+            return False
+        applied = {str(name): int(str(position)) for name, position in rows}
+        return all(applied.get(name, 0) >= position for name, position in positions.items())
+
+    def kept(self) -> dict[str, Kept]:
+        """Return the number of rows and the sum of their hashes, by device."""
+        rows = self.ask(HASHES)
+        return {str(name): (int(str(count)), int(str(total))) for name, count, total in rows}
+
+
+def _used(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return times.user + times.system + times.children_user + times.children_system
+
+
+@contextmanager
+def running(folder: Path, collectors: int) -> Iterator[Place]:
+    """Start everything; stop it at the end."""
+    limits = {"max_queued_messages": 0, "max_inflight_messages": 0}
+    with ExitStack() as stack:
+        postgres = stack.enter_context(running_postgres())
+        broker = stack.enter_context(Mosquitto(folder / "broker", limits=limits))
+        place = Place(broker, postgres, [], folder)
+        stack.callback(place.end)
+        for _ in range(collectors):
+            place.add()
+        yield place
+
+
+class Lags:
+    """Watches how far PostgreSQL is, and how long each batch took to be committed there."""
+
+    def __init__(self, place: Place, load: Load) -> None:
+        self._place = place
+        self._load = load
+        self.seconds: list[float] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Lags:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with psycopg.connect(self._place.postgres.address, autocommit=True) as connection:
+            while not self._stop.wait(0.2):
+                rows = connection.execute(
+                    "SELECT device, applied FROM fleet.stream WHERE heard > now() - interval '20 s'"
+                ).fetchall()
+                now_s = time.monotonic()
+                for name, applied in rows:
+                    self._note(name, applied, now_s)
+
+    def _note(self, name: str, applied: int, now_s: float) -> None:
+        device = self._load.devices.get(name)
+        if device is None:
+            return
+        for position in [one for one in tuple(device.made_s) if one <= applied]:
+            made_s = device.made_s.pop(position)
+            if made_s > device.away_until_s:
+                self.seconds.append(now_s - made_s)
+
+    def share(self, part: float) -> float:
+        """Return the lag that this part of the batches does not exceed."""
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0

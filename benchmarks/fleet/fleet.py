@@ -1,0 +1,282 @@
+"""Many devices, one broker, collectors, PostgreSQL: what arrives, how late, and what it costs.
+
+    python -m benchmarks.fleet.fleet [--long] [--devices N] [--seconds N] [--json]
+
+Devices are played from a recording, all in one process, with the real sender's packing and rules:
+a batch of ten rows every ten seconds, jittered; some are away for a while, some send twice or out
+of order, some have a wrong clock, some erase a participant. Broker, PostgreSQL and collectors are
+real, on free ports, in a temporary folder. The short form takes some minutes; the long one plays
+10,000 devices for ten minutes, and again with failures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import threading
+import time
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.fleet._day import ROWS, Change, record_day
+from benchmarks.fleet._load import Load
+from benchmarks.fleet._place import Lags, Place, running
+
+BARS = Path(__file__).parents[1] / "bars.toml"
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How much is tried.
+
+    Attributes:
+        batches: that each size of the fleet sends at once, in all.
+        devices: that play in real time.
+        seconds: for how long they do.
+        failures: how often a collector is killed and PostgreSQL stopped.
+        away_s: how long PostgreSQL is stopped.
+        patience_s: how long is waited for what is not confirmed.
+    """
+
+    batches: int
+    devices: int
+    seconds: float
+    failures: int
+    away_s: float
+    patience_s: float
+
+
+SHORT = Form(10_000, 1_000, 20.0, 1, 5.0, 90.0)
+LONG = Form(100_000, 10_000, 600.0, 10, 60.0, 600.0)
+SIZES = (100, 1_000, 10_000)
+
+
+@dataclass(slots=True)
+class Wrong:
+    """What a comparison of the devices' rows with those in PostgreSQL found."""
+
+    lost: int = 0
+    double: int = 0
+    devices: int = 0
+
+    def add(self, load: Load, place: Place) -> None:
+        """Compare the rows of each device: their number, and the sum of their hashes."""
+        there = place.kept()
+        for device in load.devices.values():
+            expected = device.player.expected(device.made)
+            kept = there.get(device.player.name, (0, 0))
+            self.lost += max(0, expected[0] - kept[0])
+            self.double += max(0, kept[0] - expected[0])
+            self.devices += expected != kept
+
+
+class Benchmark:
+    """Tries one form.
+
+    Args:
+        form: how much.
+        folder: for temporary files.
+    """
+
+    def __init__(self, form: Form, folder: Path) -> None:
+        self._form = form
+        self._folder = folder
+        (folder / "day").mkdir()
+        self._day: list[list[Change]] = record_day(folder / "day")
+        self._wrong = Wrong()
+        self._next = 0
+        self.figures: Figures = {}
+
+    def run(self) -> Figures:
+        """Return all figures."""
+        with running(self._folder, 1) as place:
+            self._grow(place)
+            self._second_collector(place)
+            self._real_time(place)
+            self._failures(place)
+        for name in ("lost", "double", "devices"):
+            self.figures[f"fleet_{name}"] = getattr(self._wrong, name)
+        return self.figures
+
+    def _load(self, place: Place, count: int) -> Load:
+        load = Load(place.broker.port, self._day, count, self._next)
+        self._next += count
+        return load
+
+    def _drain(self, place: Place, count: int, batches: int) -> tuple[float, float, float]:
+        """Return rows per second, and microseconds a row of collectors and of PostgreSQL."""
+        load = self._load(place, count)
+        load.begin()
+        self._committed(load, place)
+        collectors, postgres = place.cpu_s()
+        start_s = time.monotonic()
+        load.backlog(batches // count)
+        seconds = self._committed(load, place) - start_s
+        collectors_after, postgres_after = place.cpu_s()
+        load.close()
+        self._wrong.add(load, place)
+        rows = batches * ROWS
+        collector_us = 1e6 * (collectors_after - collectors) / rows
+        postgres_us = 1e6 * (postgres_after - postgres) / rows
+        self.figures["fleet_bytes_a_message"] = round(load.bytes / load.published)
+        return rows / seconds, collector_us, postgres_us
+
+    def _committed(self, load: Load, place: Place) -> float:
+        """Go on until PostgreSQL has everything of these devices; return when that was."""
+        positions = {name: device.last_position for name, device in load.devices.items()}
+        end_s = time.monotonic() + self._form.patience_s
+        looked_s = 0.0
+        while time.monotonic() < end_s:
+            load.step()
+            if time.monotonic() - looked_s > 2.0:
+                load.look()
+                looked_s = time.monotonic()
+            if place.has(positions):
+                return time.monotonic()
+            time.sleep(0.1)
+        say(f"not everything is committed after {self._form.patience_s:.0f} s")
+        return time.monotonic()
+
+    def _finish(self, load: Load) -> None:
+        if not load.finish(self._form.patience_s):
+            say(f"{load.unconfirmed} devices are not confirmed after {self._form.patience_s:.0f} s")
+
+    def _grow(self, place: Place) -> None:
+        costs = []
+        say("warming up …")
+        self._drain(place, 100, 1_000)
+        for count in SIZES:
+            say(f"{self._form.batches} batches of {count} devices …")
+            speed, collector, postgres = self._drain(place, count, self._form.batches)
+            costs.append(collector + postgres)
+            self.figures[f"fleet_{count}_collector_us_a_row"] = round(collector, 1)
+            self.figures[f"fleet_{count}_postgres_us_a_row"] = round(postgres, 1)
+            if count == 1_000:
+                # in real time a device has a row a second
+                self.figures["fleet_backlog_times_real_time"] = round(speed / count, 1)
+                self.figures["fleet_rows_a_second"] = round(speed)
+        self.figures["fleet_cost_growth"] = round(max(costs) / min(costs), 2)
+        self._size(place)
+
+    def _size(self, place: Place) -> None:
+        """Note what a row takes on the disk, with indexes and rollups."""
+        ((size, rows),) = place.ask(
+            "SELECT sum(pg_total_relation_size(oid)), (SELECT count(*) FROM fleet.expression) + "
+            "(SELECT count(*) FROM fleet.vital) FROM pg_class WHERE relkind = 'r' AND "
+            "relnamespace = 'fleet'::regnamespace AND relname ~ '^(expression|vital)(_20.._..)?$'"
+        )
+        ((rollups,),) = place.ask(
+            "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND "
+            "relnamespace = 'fleet'::regnamespace AND relname ~ '_(minute|hour|day)'"
+        )
+        ((minutes,),) = place.ask(
+            "SELECT (SELECT count(*) FROM fleet.expression_minute) + "
+            "(SELECT count(*) FROM fleet.vital_minute)"
+        )
+        self.figures["fleet_disk_bytes_a_row"] = round(float(str(size)) / float(str(rows)))
+        self.figures["fleet_disk_bytes_a_minute_of_rollups"] = round(
+            float(str(rollups)) / max(1.0, float(str(minutes)))
+        )
+
+    def _second_collector(self, place: Place) -> None:
+        say("a second collector …")
+        place.add()
+        speed, collector, postgres = self._drain(place, 1_000, self._form.batches)
+        one = self.figures["fleet_1000_collector_us_a_row"]
+        one += self.figures["fleet_1000_postgres_us_a_row"]
+        self.figures["fleet_two_times_the_rows"] = round(
+            speed / self.figures["fleet_rows_a_second"], 2
+        )
+        self.figures["fleet_two_times_the_cost"] = round((collector + postgres) / one, 2)
+
+    def _real_time(self, place: Place) -> None:
+        say(f"{self._form.devices} devices in real time …")
+        load = self._load(place, self._form.devices)
+        load.begin()
+        self._committed(load, place)
+        with Lags(place, load) as lags:
+            load.play(self._form.seconds)
+            self._finish(load)
+        load.close()
+        self.figures["fleet_lag_p50_s"] = round(lags.share(0.5), 2)
+        self.figures["fleet_lag_p99_s"] = round(lags.share(0.99), 2)
+        self._wrong.add(load, place)
+
+    def _failures(self, place: Place) -> None:
+        say("the same, with collectors killed and PostgreSQL stopped …")
+        load = self._load(place, self._form.devices)
+        load.begin()
+        breaking = threading.Thread(target=self._break, args=(place,))
+        breaking.start()
+        load.play(self._form.seconds)
+        breaking.join()
+        self._finish(load)
+        load.close()
+        self._wrong.add(load, place)
+        ((waiting,),) = place.ask("SELECT count(*) FROM fleet.waiting")
+        ((refused,),) = place.ask("SELECT count(*) FROM fleet.dead_letter")
+        self.figures["fleet_waiting"] = int(str(waiting))
+        self.figures["fleet_refused"] = int(str(refused))
+
+    def _break(self, place: Place) -> None:
+        """Kill collectors and stop PostgreSQL while devices report."""
+        pause_s = self._form.seconds / (2 * self._form.failures + 1)
+        for number in range(self._form.failures):
+            time.sleep(pause_s)
+            victim = place.collectors[number % len(place.collectors)]
+            victim.kill()
+            victim.start()
+            time.sleep(pause_s)
+            place.postgres.stop("immediate")
+            time.sleep(self._form.away_s)
+            place.postgres.start()
+
+
+def say(text: str) -> None:
+    """Tell who waits what is being done."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def report(figures: Figures) -> None:
+    """Print each figure, beside its bar."""
+    bars = tomllib.loads(BARS.read_text(encoding="utf-8"))
+    compare = {"<=": lambda one, bar: one <= bar, ">=": lambda one, bar: one >= bar}
+    for name, figure in figures.items():
+        bar = bars.get(name)
+        verdict = ""
+        if bar is not None:
+            is_reached = compare[bar[0]](figure, bar[1])
+            verdict = f"{bar[0]} {bar[1]}  {'reached' if is_reached else 'MISSED'}"
+        print(f"{name:42} {figure:>12g}  {verdict}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--long", action="store_true", help="10,000 devices for ten minutes")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser.add_argument("--devices", type=int, help="that play in real time")
+    parser.add_argument("--seconds", type=float, help="for how long they do, each time")
+    options = parser.parse_args()
+    form = LONG if options.long else SHORT
+    form = replace(
+        form,
+        devices=options.devices or form.devices,
+        seconds=options.seconds or form.seconds,
+    )
+    start_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="ae-fleet-") as folder:
+        figures = Benchmark(form, Path(folder)).run()
+    if options.json:
+        print(json.dumps(figures))
+        return
+    report(figures)
+    print(f"in {time.monotonic() - start_s:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The way from a bare appliance to rows in PostgreSQL, as docs/fleet.md shows it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
+pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+
+import psycopg
+
+from tests.docs.pages import text_of
+from tests.support.appliance import Appliance
+from tests.support.broker import Mosquitto, wait_until
+from tests.support.fleet.devices import CollectorProcess
+from tests.support.fleet.postgres import INSTALL, postgres_programs, running_postgres
+
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.skipif(postgres_programs() is None, reason=INSTALL),
+]
+PAGE = text_of("docs/fleet.md")
+
+
+def documented_rules(folder: Path) -> str:
+    """Run the documented line that writes the rules of access."""
+    (line,) = re.findall(r"^    (printf .* >rules)$", PAGE, re.MULTILINE)
+    subprocess.run(["bash", "-c", line], cwd=folder, check=True)
+    return (folder / "rules").read_text()
+
+
+def documented_settings() -> dict[str, Any]:
+    """Return the documented configuration."""
+    found = re.search(r"^    \[device\]\n(    .*\n)+", PAGE, re.MULTILINE)
+    assert found is not None
+    return tomllib.loads(found[0].replace("    ", ""))
+
+
+@pytest.mark.timeout(180)
+def test_the_documented_accounts_rules_and_settings_bring_rows_into_the_database(
+    tmp_path: Path,
+) -> None:
+    users = {"collector": "one", "room-1": "two"}
+    for name, password in users.items():
+        (tmp_path / f"{name}.password").write_text(f"{password}\n")
+    lines = "(printf 'collector:'; cat collector.password; printf 'room-1:'; cat room-1.password)"
+    assert f"{lines} >accounts" in PAGE
+    settings = documented_settings()
+    settings["camera"] = {"source": "demo"}
+    settings["record"] = {"batch_seconds": 0.5}
+    settings["mqtt"]["host"] = "127.0.0.1"
+    settings["mqtt"]["password_file"] = str(tmp_path / "room-1.password")
+    with (
+        running_postgres() as postgres,
+        Mosquitto(tmp_path / "broker", users=users, acl=documented_rules(tmp_path)) as broker,
+    ):
+        settings["mqtt"]["port"] = broker.port
+        account = (
+            "--username",
+            "collector",
+            "--password-file",
+            str(tmp_path / "collector.password"),
+        )
+        collector = CollectorProcess(
+            "one", postgres.address, broker.port, tmp_path / "log", account
+        )
+        collector.start()
+        try:
+            with Appliance(tmp_path / "pi", settings) as agent:
+                wait_until(lambda: rows_there(postgres.address) > 3, "rows in PostgreSQL", 90)
+                assert agent.stop() == 0, agent.said
+        finally:
+            collector.kill()
+
+
+def rows_there(address: str) -> int:
+    with psycopg.connect(address) as connection:
+        if connection.execute("SELECT to_regclass('fleet.expression')").fetchone() == (None,):
+            return 0
+        row = connection.execute(
+            "SELECT count(*) FROM fleet.expression JOIN fleet.stream ON stream.id = stream "
+            "WHERE device = 'room-1'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
