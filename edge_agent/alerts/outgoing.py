@@ -18,7 +18,8 @@ from edge_agent.core.texts.kept import unpacked
 
 MISSING = (
     "the package apprise is not installed; say `sudo ./install.sh --with alerts`, or in "
-    "a checkout `.venv/bin/pip install -e '.[alerts]'`"
+    "a checkout `.venv/bin/pip install -e '.[alerts]'`, or with pipx "
+    "`pipx inject affect-edge apprise`"
 )
 NO_ADDRESS = "is no address that Apprise knows; see docs/alerts.md"
 

@@ -123,6 +123,7 @@ def table_format(name: str) -> TableFormat:
         raise click.UsageError(
             "--format parquet needs the library pyarrow, which is not installed. On an appliance: "
             "sudo ./install.sh --with parquet. In a checkout: .venv/bin/pip install -e "
-            "'.[parquet]'. Or use --format csv. Nothing was read."
+            "'.[parquet]'. With pipx: pipx inject affect-edge pyarrow. Or use --format csv. "
+            "Nothing was read."
         )
     return TABLES[name]

@@ -103,7 +103,8 @@ def _needs_bleak() -> Iterator[None]:
         raise VitalsError(
             VitalsReason.BLEAK_MISSING,
             "The library for Bluetooth, bleak, is not installed.",
-            "Install it where affect-edge is installed: pip install bleak.",
+            "With pipx: pipx inject affect-edge bleak. Otherwise, where affect-edge is installed: "
+            "pip install bleak.",
         ) from error
 
 

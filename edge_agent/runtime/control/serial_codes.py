@@ -123,6 +123,7 @@ def _load_pyserial() -> Any:
     except ImportError as error:
         raise ServerError(
             "Serial port: the library pyserial is not installed. On an appliance: "
-            "sudo ./install.sh --with serial. In a checkout: .venv/bin/pip install -e '.[serial]'."
+            "sudo ./install.sh --with serial. In a checkout: .venv/bin/pip install -e '.[serial]'. "
+            "With pipx: pipx inject affect-edge pyserial."
         ) from error
     return serial

@@ -30,7 +30,8 @@ def load_pylsl() -> Any:
     except ImportError as error:
         raise ServerError(
             "Lab Streaming Layer: the library pylsl is not installed. On an appliance: "
-            "sudo ./install.sh --with lsl. In a checkout: .venv/bin/pip install -e '.[lsl]'."
+            "sudo ./install.sh --with lsl. In a checkout: .venv/bin/pip install -e '.[lsl]'. "
+            "With pipx: pipx inject affect-edge pylsl."
         ) from error
     except (RuntimeError, OSError) as error:
         # pylsl is there, but finds no liblsl for this processor

@@ -60,6 +60,7 @@ class ExportFormat(ABC):
         downloadable: whether the dashboard offers it.
         library: the Python library that it needs beyond those of the agent; empty for none.
         extra: the extra of the distribution that installs this library.
+        packages: what that extra installs, where it is more than the library.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ExportFormat(ABC):
     downloadable: bool = True
     library: str = ""
     extra: str = ""
+    packages: str = ""
 
     def export(
         self,
@@ -134,9 +136,10 @@ class ExportFormat(ABC):
                     N_(
                         "{label} needs the library {library}, which is not installed. On an "
                         "appliance: sudo ./install.sh --with {extra}. In a checkout: "
-                        ".venv/bin/pip install -e '.[{extra}]'. Or use --format csv. Nothing was "
-                        "exported."
+                        ".venv/bin/pip install -e '.[{extra}]'. With pipx: pipx inject affect-edge "
+                        "{packages}. Or use --format csv. Nothing was exported."
                     ),
+                    packages=self.packages or self.library,
                     label=self.label,
                     library=self.library,
                     extra=self.extra,

@@ -121,7 +121,8 @@ def _translated(name: str) -> Iterator[None]:
     except ImportError as error:
         raise DataFileError(
             f"{name}: reading FIT files needs the library fitdecode. On an appliance: sudo "
-            "./install.sh --with fit. In a checkout: .venv/bin/pip install -e '.[fit]'."
+            "./install.sh --with fit. In a checkout: .venv/bin/pip install -e '.[fit]'. "
+            "With pipx: pipx inject affect-edge fitdecode."
         ) from error
     try:
         yield

@@ -82,5 +82,6 @@ FORMAT = FolderFormat(
     position=55,
     library="pyreadstat",
     extra="sav",
+    packages="pandas pyreadstat",
     write_table=_write_table,
 )

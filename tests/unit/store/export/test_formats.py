@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.fhir.observations import quantity
+from edge_agent.store.export.formats import all_formats
 from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.export.formats.fhir import FORMAT as FHIR
 from edge_agent.store.export.formats.json import FORMAT as JSON
@@ -266,10 +268,21 @@ def test_without_pyarrow_the_cure_is_said(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(
         StoreError,
-        match=r"install.sh --with parquet.*pip install -e '.\[parquet\]'. Or use --format csv",
+        match=r"install.sh --with parquet.*pip install -e '.\[parquet\]'. With pipx: pipx inject "
+        "affect-edge pyarrow. Or use --format csv",
     ):
         PARQUET.export(path, tmp_path / "out", Choice())
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_to_be_injected_is_what_the_extra_installs() -> None:
+    root = Path(__file__).parents[4]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    formats = [one for one in all_formats() if one.extra]
+    assert {one.name for one in formats} == {"parquet", "xlsx", "sav", "edf"}
+    for one in formats:
+        wanted = [line.partition(">")[0] for line in project["optional-dependencies"][one.extra]]
+        assert (one.packages or one.library).split() == wanted
 
 
 def test_an_export_in_another_form_takes_the_place_of_the_earlier_one(
