@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gettext as catalogues
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+from dashboard.computing.computing import Computing
 from dashboard.languages import current
 from dashboard.web import routes
 from dashboard.web.pages import find_pages
@@ -19,6 +21,7 @@ from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import add_session, client_of, fill, set_up
 from tests.unit.dashboard.languages.unmarked import has_words, shown_texts
 
+_Result = TypeVar("_Result")
 MARKS = re.compile(r"([⟦⟧])")
 GERMAN = {"Accept-Language": "de"}
 DATA = re.compile(
@@ -47,6 +50,13 @@ class Bracketed(catalogues.NullTranslations):
         return self.gettext(message)
 
 
+class Here(Computing):
+    """Computes in this process, which alone has the brackets."""
+
+    def call(self, function: Callable[..., _Result], *values: Any, **_nothing: Any) -> _Result:
+        return function(*values)
+
+
 def bare_texts(page: str) -> list[str]:
     """Return what a page shows outside all brackets, which may reach over several elements."""
     bare = []
@@ -73,7 +83,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     fill(database, minutes=2, simulated=True)
     seed_example_study(database, SimulatedPerson)
     add_session(database)
-    with pytest.MonkeyPatch.context() as patch, client_of(folder) as client:
+    with pytest.MonkeyPatch.context() as patch, client_of(folder, computing=Here()) as client:
         set_up(client, folder)
         patch.setattr(current, "_texts", lambda _: Bracketed())
         yield client

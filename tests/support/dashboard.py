@@ -55,10 +55,12 @@ def shared_computing() -> Computing:
 def client_of(
     folder: Path,
     clock: Callable[[], float] = boot_seconds,
+    computing: Computing | None = None,
     **values: Any,
 ) -> TestClient:
     """Return a browser's stand-in for a dashboard over ``folder``; nobody is logged in."""
-    app = create_app(DashboardOptions(data=folder, **values), clock, shared_computing())
+    options = DashboardOptions(data=folder, **values)
+    app = create_app(options, clock, computing or shared_computing())
     return TestClient(
         app, base_url="http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False
     )

@@ -43,4 +43,4 @@ def test_it_holds_models_pages_portraits_and_no_weights_for_training(wheel: Path
     ):
         assert any(re.fullmatch(needed, name) for name in names), needed
     assert [name for name in names if name.endswith(".pt")] == []
-    assert wheel.stat().st_size <= 5_400_000
+    assert wheel.stat().st_size <= 5_500_000

@@ -114,7 +114,7 @@ def test_without_bleak_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPa
         lambda: scan_sensors(1, None),
     ):
         with pytest.raises(
-            VitalsError, match="bleak, is not installed. Install it where affect-edge is"
+            VitalsError, match="bleak, is not installed. With pipx: pipx inject affect-edge bleak"
         ) as caught:
             call()
         assert caught.value.reason is VitalsReason.BLEAK_MISSING

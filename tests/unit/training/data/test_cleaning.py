@@ -77,7 +77,7 @@ def test_a_recipe_learns_from_what_is_left_and_is_evaluated_on_both(
     pictures = np.random.default_rng(1).integers(0, 256, (n, 48, 48), dtype=np.uint8)
     usage = (np.arange(n) >= 50).astype(np.int8)
     faces = Faces(pictures, np.arange(n) % 7, votes, usage)
-    monkeypatch.setattr(fit, "load_faces", lambda *_, **__: faces)
+    monkeypatch.setattr(fit, "load_without", lambda *_, **__: faces)
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(
         tiny_recipe().replace("[network]", "[data]\ncleaned = true\nheld_back = 0.3\n[network]"),
