@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from dashboard.charts.plotly_script import TRACE_TYPES
@@ -48,5 +48,5 @@ class Chart:
                 )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the chart as JSON data for ``drawChart``."""
-        return asdict(self)
+        """Return the chart as JSON data for ``drawChart``; the figure is not copied."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}

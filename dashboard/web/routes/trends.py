@@ -168,19 +168,20 @@ def read_trends(
         kinds: vitals; ``None``: those that the chart draws.
         buckets: at most so many.
     """
-    if kinds is None:
-        recorded = reader.recorded_kinds()
-        kinds = tuple(
-            kind for kind in TREND_VITALS if kind.spec.tested_by_default or kind in recorded
+    with reader.at_one_moment():
+        if kinds is None:
+            recorded = reader.recorded_kinds()
+            kinds = tuple(
+                kind for kind in TREND_VITALS if kind.spec.tested_by_default or kind in recorded
+            )
+        return TrendData(
+            start_ms=start_ms,
+            end_ms=end_ms,
+            trend=reader.trend(start_ms, end_ms, buckets),
+            vitals={kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in kinds},
+            conditions=reader.conditions(start_ms, end_ms),
+            markers=[one for one in reader.markers(start_ms, end_ms) if one.kind in _DRAWN_MARKERS],
         )
-    return TrendData(
-        start_ms=start_ms,
-        end_ms=end_ms,
-        trend=reader.trend(start_ms, end_ms, buckets),
-        vitals={kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in kinds},
-        conditions=reader.conditions(start_ms, end_ms),
-        markers=[one for one in reader.markers(start_ms, end_ms) if one.kind in _DRAWN_MARKERS],
-    )
 
 
 def _has_anything(data: TrendData | None) -> bool:
