@@ -24,7 +24,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks._running import FPS, agent_on, write_demo_video
-from benchmarks.agent import to_yunet, watch
+from benchmarks.agent import watch
 from benchmarks.processors._masked import NEVER_ASKED, library_file
 from edge_agent.appliance.processor import this_processor
 
@@ -86,7 +86,8 @@ def measure_agent(folder: Path, seconds: float) -> dict[str, float]:
         raise SystemExit(NEVER_ASKED)
     if figures["agent_frames_per_second"] < 0.9 * FPS:
         raise SystemExit("the agent did not see 15 frames per second: the machine is too busy")
-    return {"agent_cpu_percent": figures["agent_cpu_percent"]}
+    kept = ("agent_cpu_percent", "agent_yunet_ms", "agent_to_yunet")
+    return {name: figures[name] for name in kept if name in figures}
 
 
 def main() -> None:
@@ -112,8 +113,6 @@ def main() -> None:
             prepare(folder)
             measured = measure_vision(folder, options.rounds)
             measured |= measure_agent(folder, options.seconds)
-        if (yunet := measured.get("vision_yunet_320x240_ms")) is not None:
-            measured["agent_to_yunet"] = to_yunet(measured["agent_cpu_percent"], yunet)
         figures = {f"without_dot_{name}": round(value, 3) for name, value in measured.items()}
     else:
         print(f"benchmarks.processors.without_dot_products: {reason}", file=sys.stderr)

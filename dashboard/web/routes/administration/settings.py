@@ -112,6 +112,15 @@ def settings_page(request: Request, services: ServicesDep) -> Response:
     return _form(request, present, fields_of(present), present.rules)
 
 
+@router.get(f"{PAGE}/file", include_in_schema=False)
+def file_page(request: Request, services: ServicesDep) -> Response:
+    """Show what can only be changed in the file, with its values."""
+    present = read_present(services.options.config)
+    return render(
+        request, "settings_file.html", present=present, sections=_sections(), text_of=text_of
+    )
+
+
 @router.post(PAGE, include_in_schema=False)
 def change_page(request: Request, services: ServicesDep, sent: SentDep) -> Response:
     """Show what a form would change in the file, before it is written."""
@@ -241,10 +250,6 @@ def _form(
     rules: list[dict[str, Any]],
     problem: str = "",
 ) -> Response:
-    sections: dict[str, list[Any]] = {}
-    for key in all_keys():
-        if key.name != RULES:
-            sections.setdefault(key.section, []).append(key)
     return render(
         request,
         "settings.html",
@@ -252,7 +257,7 @@ def _form(
         present=present,
         fields=fields,
         rules=rules,
-        sections=sections,
+        sections=_sections(),
         problem=problem,
         variable_of=variable_of,
         text_of=text_of,
@@ -260,6 +265,15 @@ def _form(
         whens=_WHENS,
         kinds=[kind.value for kind in VitalKind],
     )
+
+
+def _sections() -> dict[str, list[Any]]:
+    """Return all keys but the rules by section, in the order of the file."""
+    sections: dict[str, list[Any]] = {}
+    for key in all_keys():
+        if key.name != RULES:
+            sections.setdefault(key.section, []).append(key)
+    return sections
 
 
 def _review(request: Request, present: Present, change: Change) -> Response:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+pytest.importorskip("sklearn", reason="the training extra is not installed")
+
 from edge_agent.vision.align import Picture
 from tests.support.vision.portraits import serious, smiling
 from training.commands import main

@@ -55,9 +55,12 @@ def form_of(page: str) -> dict[str, str]:
 
 def test_every_setting_is_shown_with_its_source_and_no_secret(ada: TestClient, file: Path) -> None:
     page = ada.get("/settings")
+    rest = ada.get("/settings/file")
     told = ada.get("/api/v1/settings")
-    assert "very secret" not in page.text + told.text
-    assert "set, not shown" in page.text and str(file) in page.text
+    assert "very secret" not in page.text + rest.text + told.text
+    assert "set, not shown" in rest.text and str(file) in page.text
+    keys = {one["name"].partition(".")[2] for one in told.json()["settings"]}
+    assert keys - {"rule"} <= set(re.findall(r"<code>([\w.]+)</code>", page.text + rest.text))
     assert "The dashboard may not write" not in page.text
     by_name = {one["name"]: one for one in told.json()["settings"]}
     fps = by_name["camera.fps"]
