@@ -9,7 +9,7 @@ from dashboard.analysis.present.multiverse.schemas import MultiverseModel
 from dashboard.analysis.present.schemas import AnalysisModel, VariabilityModel
 
 if TYPE_CHECKING:
-    from dashboard.analysis.present.parts.test_rows import TestRow
+    from dashboard.analysis.present.parts.rows_of_tests import TestRow
 
 _WIDTH = 100
 _COLUMNS = (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dashboard.analysis.planning.preregistration import compared
 from dashboard.analysis.present.left_out_table import LeftOutTable
 from dashboard.analysis.present.multiverse.schemas import MultiverseModel
-from dashboard.analysis.present.parts.test_rows import TestGroup
+from dashboard.analysis.present.parts.rows_of_tests import TestGroup
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.present.study.forest import Forest
 from dashboard.analysis.request import AnalysisQuery, StateBy

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dashboard.analysis.present.parts.rows_of_tests import TestGroup, TestRow
 from dashboard.analysis.present.parts.sensitivity_schemas import IntervalModel
-from dashboard.analysis.present.parts.test_rows import TestGroup, TestRow
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
 from dashboard.analysis.present.study.model_text import factor_text
 from dashboard.analysis.present.text import (

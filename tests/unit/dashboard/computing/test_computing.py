@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -57,6 +58,17 @@ def wait_for(path: Path) -> int:
     return os.getpid()
 
 
+def end_of(computing: Computing, folder: Path, end: Callable[[], None]) -> str:
+    """Return what is told of a task during which something ends its process."""
+    with ThreadPoolExecutor(1) as other:
+        answer = other.submit(computing.call, wait_for, folder / "never")
+        until((folder / "never.begun").exists)
+        end()
+        with pytest.raises(ComputationEndedError) as caught:
+            answer.result(SOON_S)
+    return str(caught.value)
+
+
 def until(done: Callable[[], bool]) -> None:
     end = time.monotonic() + SOON_S
     while not done():
@@ -100,20 +112,8 @@ def test_a_process_that_ended_for_want_of_tasks_is_replaced(computing: Computing
 def test_a_process_that_is_killed_over_a_task_is_told_and_the_next_task_is_answered(
     computing: Computing, tmp_path: Path
 ) -> None:
-    errors: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            computing.call(wait_for, tmp_path / "go")
-        except ComputationEndedError as error:
-            errors.append(error)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    until((tmp_path / "go.begun").exists)
-    os.kill(computing.pids[0], signal.SIGKILL)
-    asking.join(SOON_S)
-    assert "Choose fewer sessions" in str(errors[0])
+    text = end_of(computing, tmp_path, lambda: os.kill(computing.pids[0], signal.SIGKILL))
+    assert "Choose fewer sessions" in text
     assert computing.call(where)[0] > 0
 
 
@@ -143,20 +143,7 @@ def test_a_long_task_leaves_a_place_for_a_short_one_and_a_third_waits(
 
 def test_who_waits_when_the_dashboard_stops_is_told_so(tmp_path: Path) -> None:
     computing = Computing()
-    errors: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            computing.call(wait_for, tmp_path / "never")
-        except ComputationEndedError as error:
-            errors.append(error)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    until((tmp_path / "never.begun").exists)
-    computing.close()
-    asking.join(SOON_S)
-    assert "The dashboard stops" in str(errors[0])
+    assert "The dashboard stops" in end_of(computing, tmp_path, computing.close)
     assert not computing.pids
     with pytest.raises(ComputationEndedError, match="The dashboard stops"):
         computing.call(where)
