@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.appliance.backups.archive import MANIFEST, SEAL_CHARACTERS, open_archive
@@ -32,33 +32,21 @@ from edge_agent.store.intake.options import ImportOptions
 from edge_agent.store.intake.sources import opened_study
 from edge_agent.store.intake.study_import import import_study
 from tests.support.backups.whole_appliance import whole_appliance
-from tests.support.fuzz.damage import DAMAGE, OVERWRITTEN, Damage, damaged, overwritten
+from tests.support.fuzz.damage import CHANGES, Change, changed, examples
 
 WANTED = int(os.environ.get("FUZZ_PAYLOADS", "100"))
 COSTLY = max(10, WANTED // 10)
 """Of those that write a database."""
 CPU_S = 1.0
-CHANGES = st.one_of(DAMAGE, OVERWRITTEN)
-Change = Damage | list[tuple[float, int]]
 
 pytestmark = pytest.mark.timeout(7200)
-
-
-def changed(whole: bytes, change: Change) -> bytes:
-    return overwritten(whole, change) if isinstance(change, list) else damaged(whole, change)
 
 
 def fuzz(take: Callable[[Change, int], object], wanted: int = WANTED) -> None:
     """Give damages to something that may refuse them, by an error of ours and soon."""
 
     @given(CHANGES, st.integers(0, 1000))
-    @settings(
-        max_examples=wanted,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
+    @examples(wanted)
     def run(change: Change, which: int) -> None:
         begun = time.process_time()
         with suppress(AffectEdgeError):

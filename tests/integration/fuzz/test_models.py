@@ -15,11 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from edge_agent.vision.models.card import MODELS_FOLDER
-from tests.support.fuzz.damage import DAMAGE, OVERWRITTEN, Damage, damaged, overwritten
+from tests.support.fuzz.damage import CHANGES, Change, changed, examples
 from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -87,17 +86,10 @@ def test_any_bytes_in_a_model_are_run_or_refused_and_end_no_process(
     whole = card.with_suffix(".tflite").read_bytes()
     assert loader.load(whole)[1] == ""
 
-    @given(st.one_of(DAMAGE, OVERWRITTEN))
-    @settings(
-        max_examples=WANTED,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    def take(change: Damage | list[tuple[float, int]]) -> None:
-        content = overwritten(whole, change) if isinstance(change, list) else damaged(whole, change)
-        seconds, raised = loader.load(content)
+    @given(CHANGES)
+    @examples(WANTED)
+    def take(change: Change) -> None:
+        seconds, raised = loader.load(changed(whole, change))
         assert raised in {"", "ModelError"}
         assert seconds < CPU_S
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from PIL import Image
 
 from dashboard.protocols.file import load_protocol
@@ -29,7 +29,7 @@ from edge_agent.vitals.csv_columns import guess_columns
 from edge_agent.vitals.health.formats import open_export
 from edge_agent.vitals.health.rows import RowValidator
 from edge_agent.vitals.polar import pmd
-from tests.support.fuzz.damage import DAMAGE, Damage, damaged
+from tests.support.fuzz.damage import DAMAGE, Damage, damaged, examples
 from tests.support.vitals.health_exports import (
     apple_export,
     apple_pressure,
@@ -118,13 +118,7 @@ def test_any_bytes_of_a_stranger_are_read_or_refused_within_a_second(
     read(path)  # what is whole is read
 
     @given(DAMAGE)
-    @settings(
-        max_examples=WANTED,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
+    @examples(WANTED)
     def take(damage: Damage) -> None:
         path.write_bytes(damaged(whole, damage))
         begun = time.process_time()

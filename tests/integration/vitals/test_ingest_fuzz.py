@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.given_readings import Origin
@@ -22,6 +22,7 @@ from edge_agent.store.database.schema import connect
 from edge_agent.store.write.imports import import_readings
 from edge_agent.vitals.ingest import VitalIngest
 from tests.support.dashboard import client_of
+from tests.support.fuzz.damage import examples
 from tests.support.security.tokens import make_token
 from tests.support.timeline import database, query
 from tests.support.vitals.odd_readings import PAYLOADS
@@ -29,13 +30,7 @@ from tests.support.vitals.odd_readings import PAYLOADS
 WANTED = int(os.environ.get("FUZZ_PAYLOADS", "1000"))
 IN_EACH = 50
 PAYLOAD_LISTS = st.lists(PAYLOADS, min_size=IN_EACH, max_size=IN_EACH)
-FUZZ = settings(
-    max_examples=-(-WANTED // IN_EACH),
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+FUZZ = examples(-(-WANTED // IN_EACH))
 TYPES = st.sampled_from(
     ["application/json"] * 12
     + [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 Damage = tuple[float, int, bytes, int]
@@ -9,6 +10,26 @@ DAMAGE = st.tuples(st.floats(0, 1), st.integers(0, 40), st.binary(max_size=60), 
 """Where, how many bytes go, what comes instead, and how often the rest is repeated."""
 OVERWRITTEN = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8)
 """Places of single bytes, and what stands there: everything else stays where it was."""
+
+
+Change = Damage | list[tuple[float, int]]
+CHANGES = st.one_of(DAMAGE, OVERWRITTEN)
+
+
+def examples(wanted: int) -> settings:
+    """Return the settings of a fuzz: so many examples, the same ones in every run."""
+    return settings(
+        max_examples=wanted,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def changed(whole: bytes, change: Change) -> bytes:
+    """Return a file with one change of either kind."""
+    return overwritten(whole, change) if isinstance(change, list) else damaged(whole, change)
 
 
 def damaged(whole: bytes, damage: Damage) -> bytes:
