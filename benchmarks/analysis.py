@@ -193,9 +193,9 @@ def measure(path: Path) -> dict[str, float]:
     """Return all figures; the database has intervals between beats afterwards."""
     reader = Reader(path)
     figures = {}
-    questions = {by.value: AnalysisQuery(state=by) for by in StateBy}
+    questions = {by.value: AnalysisQuery(state=by, sensitivity=False) for by in StateBy}
     questions["sensitivity"] = AnalysisQuery(state=StateBy.OBSERVED, sensitivity=True)
-    questions["beats"] = AnalysisQuery()
+    questions["beats"] = AnalysisQuery(sensitivity=False)
     for name, query in questions.items():
         if name == "beats" and VitalKind.RR_INTERVAL not in reader.recorded_kinds():
             add_beats(path)

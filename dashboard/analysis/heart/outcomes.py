@@ -8,6 +8,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from dashboard.analysis.comparison import Comparison, compare_family
 from dashboard.analysis.heart.variability import runs_of
@@ -19,8 +20,10 @@ from dashboard.statistics import (
     LOW_HZ,
     LOW_S,
     ArtefactError,
+    HeartVariability,
     NoBreathError,
     NoVariationError,
+    Spectrum,
     TooShortError,
     breaths_per_minute,
     heart_variability,
@@ -102,11 +105,11 @@ def heart_values(parts: Iterable[Beats], query: AnalysisQuery) -> HeartValues:
             grouped[part.participant, part.session, state].append(part)
     if not grouped:
         return HeartValues()
-    runs = {place: runs_of(group) for place, group in sorted(grouped.items())}
+    recordings = {place: _Recording(runs_of(group)) for place, group in sorted(grouped.items())}
     values: list[HeartValue] = []
     left_out: dict[HeartMeasure, Mapping[str, int]] = {}
     for measure in query.heart_measure:
-        own, reasons = _values(runs, measure)
+        own, reasons = _values(recordings, measure)
         values += own
         left_out[measure] = reasons
     return HeartValues(tuple(values), left_out)
@@ -137,17 +140,53 @@ def compare_heart(hearts: HeartValues, query: AnalysisQuery) -> tuple[HeartTest,
     )
 
 
+class _Recording:
+    """One state of one session; what several measures are made of is computed once."""
+
+    def __init__(self, runs: Sequence[Values]) -> None:
+        self._runs = runs
+
+    def value(self, measure: HeartMeasure) -> float:
+        match measure:
+            case HeartMeasure.LN_RMSSD:
+                return self._variability.ln_rmssd
+            case HeartMeasure.SDNN:
+                return self._variability.sdnn_ms
+            case HeartMeasure.LN_HF:
+                return _logarithm(self._short.power(HIGH_HZ))
+            case HeartMeasure.RESPIRATION:
+                return breaths_per_minute(self._short)
+        low = _logarithm(self._long.power(LOW_HZ))
+        if measure is HeartMeasure.LN_LF:
+            return low
+        return low - _logarithm(self._long.power(HIGH_HZ))
+
+    @cached_property
+    def _variability(self) -> HeartVariability:
+        return heart_variability(self._runs)
+
+    @cached_property
+    def _short(self) -> Spectrum:
+        return spectrum(self._runs, HIGH_S)
+
+    @cached_property
+    def _long(self) -> Spectrum:
+        return spectrum(self._runs, LOW_S)
+
+
 def _values(
-    runs: Mapping[tuple[str, int, str], Sequence[Values]], measure: HeartMeasure
+    recordings: Mapping[tuple[str, int, str], _Recording], measure: HeartMeasure
 ) -> tuple[list[HeartValue], Mapping[str, int]]:
     """Return what each session says of each state, and why others say nothing."""
     values = []
     left_out: Counter[str] = Counter()
-    for (participant, session, state), own in runs.items():
+    for (participant, session, state), recording in recordings.items():
         try:
-            values.append(HeartValue(measure, participant, session, state, _value(own, measure)))
+            value = recording.value(measure)
         except tuple(REASONS) as error:
             left_out[REASONS[type(error)]] += 1
+        else:
+            values.append(HeartValue(measure, participant, session, state, value))
     return values, dict(left_out)
 
 
@@ -159,23 +198,6 @@ def _visits(values: Iterable[HeartValue], measure: HeartMeasure) -> Visits:
         if one.measure is measure:
             people[one.participant][one.session][one.state] = one.value
     return {RR: {code: list(sessions.values()) for code, sessions in people.items()}}
-
-
-def _value(runs: Sequence[Values], measure: HeartMeasure) -> float:
-    match measure:
-        case HeartMeasure.LN_RMSSD:
-            return heart_variability(runs).ln_rmssd
-        case HeartMeasure.SDNN:
-            return heart_variability(runs).sdnn_ms
-        case HeartMeasure.LN_HF:
-            return _logarithm(spectrum(runs, HIGH_S).power(HIGH_HZ))
-        case HeartMeasure.RESPIRATION:
-            return breaths_per_minute(spectrum(runs, HIGH_S))
-    power = spectrum(runs, LOW_S)
-    low = _logarithm(power.power(LOW_HZ))
-    if measure is HeartMeasure.LN_LF:
-        return low
-    return low - _logarithm(power.power(HIGH_HZ))
 
 
 def _logarithm(power: float) -> float:
