@@ -42,6 +42,9 @@ PAGES |= {
 """Every page, with the places of the newest session of the example study."""
 SIZES = {"desktop": (1280, 860), "phone": (390, 844), "wide": (1440, 900), "narrow": (360, 780)}
 SIZES_OF_ALL = ("wide", "narrow")
+READ = "() => !document.querySelector('#valence-knob[hidden]')"
+"""Whether Live, where that is the page, shows somebody: the demonstration's portraits pause."""
+FACE_MS = 60_000
 README_PAGES = ("live", "trends", "analysis")
 IMAGES = ROOT / "docs" / "images"
 PARTICIPANT = "P-7K2M"
@@ -219,6 +222,7 @@ def take(
     page = context.new_page()
     page.goto(address)
     page.wait_for_timeout(SETTLE_MS)
+    page.wait_for_function(READ, timeout=FACE_MS)
     file.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=file, full_page="images" not in file.parts)
     context.close()
