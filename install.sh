@@ -130,7 +130,7 @@ version_here() {
 fingerprint_here() {
   (
     cd "$here"
-    find install.sh pyproject.toml VERSION README.md edge_agent collector dashboard training config systemd requirements wheels -type f \
+    find install.sh pyproject.toml VERSION README.md edge_agent collector dashboard config systemd requirements wheels -type f \
       ! -name '*.pyc' -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0 sha256sum
     python3 -V 2>&1
     ls -d /usr/lib/python3/dist-packages/picamera2 2>/dev/null || true
@@ -345,22 +345,21 @@ fill_venv() {
   else # built from a copy, so that nothing is left in the checkout
     local copy
     copy=$(mktemp -d)
-    cp -r "$here/edge_agent" "$here/collector" "$here/dashboard" "$here/training" "$here/pyproject.toml" "$here/README.md" "$here/LICENSE" "$copy/"
+    cp -r "$here/edge_agent" "$here/collector" "$here/dashboard" "$here/pyproject.toml" "$here/README.md" "$here/LICENSE" "$copy/"
     "$venv/bin/pip" install "${options[@]}" "$copy$resolved"
     rm -rf "$copy"
   fi
   slim "$venv"
 }
 
-# A third of the size is tests of libraries, notebooks, installers, drivers of graphics cards, weights that
-# training learns on from, and compiled files of modules that nobody imports.
+# A third of the size is tests of libraries, notebooks, installers, drivers of graphics cards, and compiled
+# files of modules that nobody imports.
 slim() {
   local packages
   packages=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   "$1/bin/pip" uninstall -q -y setuptools pip 2>/dev/null
   find "$1/share" -type f ! -name '*affect-edge*' -delete 2>/dev/null || true
-  rm -rf "$packages/training/weights" \
-    "$packages/ai_edge_litert/tools" "$packages/ai_edge_litert/vendors" "$packages/ai_edge_litert/libLiteRtWebGpuAccelerator.so"
+  rm -rf "$packages/ai_edge_litert/tools" "$packages/ai_edge_litert/vendors" "$packages/ai_edge_litert/libLiteRtWebGpuAccelerator.so"
   find "$packages" -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
   # What is imported now is compiled now: the services may not write here.
   "$1/bin/python" -W ignore - <<'PYTHON'

@@ -43,7 +43,6 @@ PACKAGES = (
     "edge_agent",
     "collector",
     "dashboard",
-    "training",
     "pyproject.toml",
     "README.md",
     "LICENSE",

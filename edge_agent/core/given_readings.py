@@ -388,8 +388,8 @@ def _flags(value: object, origin: Origin) -> frozenset[VitalFlag]:
         words = value
     try:
         if isinstance(words, list):
-            return frozenset(VitalFlag(word) for word in words)
-    except (ValueError, TypeError) as error:
+            return frozenset(VitalFlag(word.strip().lower()) for word in words)
+    except (ValueError, AttributeError) as error:
         raise _unknown_flags(value) from error
     raise _unknown_flags(value)
 

@@ -52,7 +52,7 @@ NOT_RUN = {
     "mosquitto_sub ": "listens for ever, with a program that is not part of the project",
     "mosquitto_pub ": "a program that is not part of the project; test_snippets reads its payload",
     "pipx inject ": "test_formats.py compares what is to be injected with the extras",
-    "pipx install ": "installs 435 MB; tests/integration/appliance/test_wheel.py looks into it",
+    "pipx install ": "installs 428 MB; tests/integration/appliance/test_wheel.py looks into it",
     "podman-compose ": "needs images of minutes; make test-container runs it",
     "podman ": "goes with podman-compose",
     "curl ": "test_requests sends them to a real dashboard",

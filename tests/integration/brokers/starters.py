@@ -21,7 +21,8 @@ DOORS: tuple[Door, ...] = tuple(
     (transport, kind) for transport in ("tcp", "websockets") for kind in ("plain", "tls", "mutual")
 )
 HERE = Path(__file__).parent
-_START_S = 90.0
+_START_S = 240.0
+"""Erlang takes minutes where others use the machine."""
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import QUICK
 
 pytestmark = [
+    pytest.mark.timeout(900),  # the first of each broker waits for its start
     # paho leaves the socket of a failed handshake
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

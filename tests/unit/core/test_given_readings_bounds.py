@@ -146,6 +146,7 @@ def test_flags_come_as_a_list_or_in_one_text_and_those_of_the_origin_are_added()
     both = {VitalFlag.MANUAL, VitalFlag.CUFF_LOOSE}
     assert judged(flags="manual CUFF_LOOSE").flags == both
     assert judged(flags=["manual", "cuff_loose"]).flags == both
+    assert judged(flags=["MANUAL", " Cuff_Loose "]).flags == both
     assert judged(FILE, flags=None).flags == {VitalFlag.IMPORTED}
     assert judged(FILE, flags="manual").flags == {VitalFlag.IMPORTED, VitalFlag.MANUAL}
     assert "flags: {} is not made of" in refused(flags={})

@@ -15,6 +15,7 @@ from dashboard.web.guards.tokens import REQUESTS_A_MINUTE, WRONG_TOKENS
 from edge_agent.core.clock import now
 from edge_agent.core.given_readings import MAX_BYTES
 from edge_agent.core.study import Purpose
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.study import Study
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import client_of, set_up
@@ -101,6 +102,19 @@ def test_when_every_reading_is_refused_the_request_is(
     assert answer.status_code == 422
     assert answer.json()["results"][0]["reason"] == "value: 'fast' is not a number."
     assert stored(tmp_path) == []
+
+
+def test_words_may_have_capitals_and_a_kind_that_is_none_is_told_all_that_there_are(
+    client: TestClient, secret: str, tmp_path: Path
+) -> None:
+    loud = {"kind": "HEART_RATE", "value": 72, "unit": "/MIN", "flags": ["MANUAL"]}
+    assert hand_in(client, secret, loud).json()["taken"] == 1
+    assert stored(tmp_path) == [("heart_rate", 72.0, "http:bridge", "manual")]
+    answer = hand_in(client, secret, {"kind": "HEARTRATE", "value": 72})
+    assert answer.status_code == 422
+    (result,) = answer.json()["results"]
+    assert result["field"] == "kind"
+    assert result["reason"] == f"kind: 'HEARTRATE' is not one of {', '.join(VitalKind)}."
 
 
 def test_where_only_sessions_are_recorded_readings_outside_of_them_are_refused(
