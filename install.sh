@@ -361,18 +361,21 @@ slim() {
   find "$1/share" -type f ! -name '*affect-edge*' -delete 2>/dev/null || true
   rm -rf "$packages/ai_edge_litert/tools" "$packages/ai_edge_litert/vendors" "$packages/ai_edge_litert/libLiteRtWebGpuAccelerator.so"
   find "$packages" -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
-  # What is imported now is compiled now: the services may not write here.
+  # What is imported now is compiled now: the services may not write here. What belongs to an optional part that is
+  # not installed is passed over.
   "$1/bin/python" -I -W ignore - <<'PYTHON'
 import importlib, pkgutil
 import ai_edge_litert.interpreter, bleak, cv2, scipy.stats
-for name in ("edge_agent", "dashboard"):
+ours = ("edge_agent", "dashboard")
+for name in ours:
     for module in pkgutil.walk_packages(importlib.import_module(name).__path__, name + "."):
-        if not module.name.endswith("__main__"):
-            try:
-                importlib.import_module(module.name)
-            except ModuleNotFoundError as error:  # of a part that nobody asked for
-                if error.name.split(".")[0] in ("edge_agent", "dashboard"):
-                    raise
+        if module.name.endswith("__main__"):
+            continue
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as missing:
+            if missing.name is None or missing.name.partition(".")[0] in ours:
+                raise
 PYTHON
 }
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import platform
+import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -116,3 +119,28 @@ def test_on_x86_64_the_streams_come_with_their_library() -> None:
     (pin,) = pins_in(ROOT / "requirements/linux-x86_64-py3.13-lsl.txt")
     (plain,) = pins_in(ROOT / "requirements/linux-aarch64-py3.13-lsl.txt")
     assert pin != plain
+
+
+WITHOUT_PARTS = """
+import sys
+for name in ("cbor2", "edfio", "pyarrow", "pylsl", "psycopg", "serial", "xlsxwriter"):
+    sys.modules[name] = None
+"""
+
+
+def test_every_module_is_compiled_though_no_optional_part_is_installed() -> None:
+    script = (ROOT / "install.sh").read_text(encoding="utf-8")
+    (compiles,) = re.findall(
+        r"<<'PYTHON'\n(import importlib, pkgutil\n.*?)^PYTHON$", script, re.M | re.S
+    )
+    last = "print(*(name for name in sys.modules if name.startswith('dashboard.web')))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT_PARTS + compiles + last],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "dashboard.web.app" in done.stdout.split()
