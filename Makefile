@@ -48,18 +48,18 @@ test test-unit coverage: export PYTHONDONTWRITEBYTECODE =
 # The checks of the code take one core for a minute, and the tests often wait: the checks fill the gaps, and tell at the end.
 # The import rules are among the tests.
 test: formatted
-	@./tools/system-packages mosquitto postgresql openssl openssh-client chromium chromium-driver libatomic1 dbus-daemon r-base-core gcc libc6-dev libfaketime mandoc shellcheck
+	@./tools/system-packages mosquitto postgresql openssl openssh-client age chromium chromium-driver libatomic1 dbus-daemon r-base-core gcc libc6-dev libfaketime mandoc shellcheck
 	@nice -n 5 $(MAKE) --no-print-directory checked >.checked.log 2>&1 & checks=$$!; \
 	$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS); tests=$$?; \
 	wait $$checks; checks=$$?; cat .checked.log; exit $$((tests || checks))
 
 test-unit: $(VENV)/.dev
-	@./tools/system-packages openssl openssh-client
+	@./tools/system-packages openssl openssh-client age
 	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) tests/unit $(ARGS)
 
 # From Python 3.12 on, counting lines costs nearly nothing; before, it makes the tests a third longer.
 coverage: $(VENV)/.dev
-	@./tools/system-packages mosquitto postgresql openssl openssh-client dbus-daemon r-base-core gcc libc6-dev libfaketime
+	@./tools/system-packages mosquitto postgresql openssl openssh-client age dbus-daemon r-base-core gcc libc6-dev libfaketime
 	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
 	$(BIN)/python -m pytest $(PARALLEL) $(GUARD) --cov --cov-report=term-missing:skip-covered --ignore=tests/browser $(ARGS)
 	@$(BIN)/python tools/check_coverage.py 80 edge_agent collector dashboard

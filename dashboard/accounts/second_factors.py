@@ -51,7 +51,7 @@ class SecondFactors:
         self._credentials = Credentials(path)
 
     def turn_on(self, account: Account, secret: str, code: str, token: str) -> list[str]:
-        """Give an account a second factor, and end all its logins but that of ``token``.
+        """Give an account the codes of an app, and end all its logins but that of ``token``.
 
         Args:
             account: whose password was asked for again.
@@ -70,12 +70,17 @@ class SecondFactors:
         step = _step_of(secret, code)
         if step is None:
             raise _wrong()
-        codes = _new_codes()
-        row = SecondFactorRow(secret=secret, used=(step,), recovery=_hashes(codes))
+        codes = new_recovery_codes()
         with write_transaction(self._path) as connection:
-            if _key_of(connection, account.id) is not None:
+            key = _key_of(connection, account.id)
+            before = self._credentials.second_factor(key) if key else None
+            if key is not None and (before is None or before.secret):
                 raise AccountError(N_("The second factor is on already. Reload the page."))
-            key = self._credentials.keep_second_factor(row)
+            passkeys = before.passkeys if before else ()
+            row = SecondFactorRow(
+                secret=secret, used=(step,), recovery=hashes_of(codes), passkeys=passkeys
+            )
+            key = self._credentials.keep_second_factor(row, key or "")
             connection.execute(
                 "UPDATE account SET second_factor = ? WHERE id = ?", (key, account.id)
             )
@@ -84,7 +89,9 @@ class SecondFactors:
         return codes
 
     def turn_off(self, account: Account, token: str, actor: str = "") -> bool:
-        """Take the second factor of an account away, and end all its logins but that of ``token``.
+        """Take the second factor of an account away, passkeys included.
+
+        All its logins end but that of ``token``.
 
         Args:
             account: whose.
@@ -118,10 +125,10 @@ class SecondFactors:
             AccountError: there is no second factor.
             StoreError: it cannot be written; nothing was changed.
         """
-        codes = _new_codes()
+        codes = new_recovery_codes()
         with write_transaction(self._path) as connection:
             key, row = self._row(connection, account)
-            fresh = row.model_copy(update={"recovery": _hashes(codes)})
+            fresh = row.model_copy(update={"recovery": hashes_of(codes)})
             _audit(connection, account.name, "second_factor_codes", "new recovery codes")
             self._credentials.keep_second_factor(fresh, key)
         return codes
@@ -136,6 +143,17 @@ class SecondFactors:
             key = _key_of(connection, account.id)
         row = self._credentials.second_factor(key) if key else None
         return len(row.recovery) if row else 0
+
+    def has_app(self, account: Account) -> bool:
+        """Tell whether the second factor of an account is an app, perhaps beside passkeys.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        with read_transaction(self._path) as connection:
+            key = _key_of(connection, account.id)
+        row = self._credentials.second_factor(key) if key else None
+        return row is not None and bool(row.secret)
 
     def stamp_of(self, account: Account) -> str:
         """Return what changes with the password of an account; empty: it may not log in."""
@@ -202,6 +220,8 @@ def address_for_app(secret: str, account: Account, device: str) -> str:
 
 def _step_of(secret: str, code: str) -> int | None:
     """Return the time step that a code belongs to; ``None``: to none that counts now."""
+    if not secret:  # the second factor is a passkey
+        return None
     digits = "".join(code.split())
     totp = pyotp.TOTP(secret, interval=STEP_S)
     present = _present_step()
@@ -217,11 +237,13 @@ def _present_step() -> int:
     return now().wall_ms // 1000 // STEP_S
 
 
-def _new_codes() -> list[str]:
+def new_recovery_codes() -> list[str]:
+    """Draw the codes on paper."""
     return [new_code(_GROUPS) for _ in range(RECOVERY_CODES)]
 
 
-def _hashes(codes: list[str]) -> tuple[str, ...]:
+def hashes_of(codes: list[str]) -> tuple[str, ...]:
+    """Return what is kept of them."""
     return tuple(hash_of_code(code) for code in codes)
 
 

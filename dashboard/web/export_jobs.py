@@ -30,6 +30,7 @@ from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.prepared import delete_prepared_exports, prepared_folder
 from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.sealed import SUFFIX, seal, sealed_name
 from edge_agent.vision.models.known_cards import known_cards
 
 log = logging.getLogger(__name__)
@@ -46,14 +47,20 @@ class _StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is asked for: a format, a part of the timeline, the question that goes with it, and
-    whether under every set of choices.
+    """What is asked for: a format, a part of the timeline, the question that goes with it,
+    whether under every set of choices, and whether it is locked with a passphrase.
     """
 
     format: ExportFormat
     choice: Choice
     question: Mapping[str, Any] = field(default_factory=dict)
     multiverse: bool = False
+    sealed: bool = False
+
+    @property
+    def media_type(self) -> str:
+        """Of the file that is sent."""
+        return "application/zip" if self.sealed else self.format.media_type
 
 
 @dataclass(slots=True, eq=False)
@@ -121,18 +128,26 @@ class ExportJobs:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="export")
         self.forget_all()
 
-    def prepare(self, account: int, request: ExportRequest) -> PreparedExport:
-        """Begin to prepare an export; an earlier one of this account is deleted."""
+    def prepare(self, account: int, request: ExportRequest, passphrase: str = "") -> PreparedExport:
+        """Begin to prepare an export; an earlier one of this account is deleted.
+
+        Args:
+            account: who asks.
+            request: what for.
+            passphrase: that locks it, checked before; it is forgotten when the file is written.
+        """
         name = (
             f"affect-edge-{datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC):%Y%m%d-%H%M%S}"
         )
         token = secrets.token_urlsafe(16)
         file = prepared_folder(self._data) / token / f"{name}{request.format.suffix}"
+        if request.sealed:
+            file = sealed_name(file)
         made = PreparedExport(token, account, request, file)
         with self._lock:
             self._forget(self._by_account.get(account))
             self._by_account[account] = made
-        self._worker.submit(self._make, made)
+        self._worker.submit(self._make, made, passphrase)
         return made
 
     def of_account(self, account: int) -> PreparedExport | None:
@@ -193,11 +208,11 @@ class ExportJobs:
         self.forget_all()
         self._worker.shutdown()
 
-    def _make(self, made: PreparedExport) -> None:
+    def _make(self, made: PreparedExport, passphrase: str) -> None:
         """Write the file, in the worker's thread."""
         try:
             if not made.stopped:
-                self._write(made)
+                self._write_locked(made, passphrase)
                 made.size = made.file.stat().st_size
                 made.share = 1.0
                 self._delete_in(made, KEPT_S)
@@ -213,7 +228,20 @@ class ExportJobs:
                 shutil.rmtree(made.file.parent, ignore_errors=True)
             made.done.set_result(None)
 
-    def _write(self, made: PreparedExport) -> None:
+    def _write_locked(self, made: PreparedExport, passphrase: str) -> None:
+        """Write the file, and lock it where that is asked for; the open one goes at once."""
+        if not made.request.sealed:
+            self._write(made, made.file)
+            return
+        plain = made.file.with_name(
+            f"{made.file.name.removesuffix(SUFFIX)}{made.request.format.suffix}"
+        )
+        self._write(made, plain)
+        self._check_space()
+        seal(plain, made.file, passphrase)
+        plain.unlink()
+
+    def _write(self, made: PreparedExport, file: Path) -> None:
         device, settings, models = self._about
         prepared_folder(self._data).mkdir(mode=0o700, exist_ok=True)
         made.file.parent.mkdir(mode=0o700)
@@ -238,14 +266,14 @@ class ExportJobs:
                 )
         about = Appliance(device, settings, known_cards(models), question, tables)
         if not wanted.is_folder:
-            wanted.export(self._database, made.file, choice, about, on_progress)
+            wanted.export(self._database, file, choice, about, on_progress)
             return
         folder = made.file.parent / wanted.name
         files = wanted.export(self._database, folder, choice, about, on_progress)
-        with zipfile.ZipFile(made.file, "w", zipfile.ZIP_STORED) as archive:
-            for file in files:
-                archive.write(file, file.relative_to(folder))
-                file.unlink()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for one in files:
+                archive.write(one, one.relative_to(folder))
+                one.unlink()
 
     def _check_space(self) -> None:
         free = shutil.disk_usage(self._data).free

@@ -81,6 +81,14 @@ class FormatOption(click.Option):
     cls=FormatOption,
     type=FormatChoice(),
 )
+@click.option(
+    "--passphrase", is_flag=True, help="Ask for a passphrase, and lock the export with it (age)."
+)
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="File whose first line is the passphrase; - is standard input.",
+)
 def export(
     config: Path | None,
     data: Path | None,
@@ -91,6 +99,8 @@ def export(
     start: datetime | None,
     end: datetime | None,
     form: str | None,
+    passphrase: bool,
+    passphrase_file: Path | None,
 ) -> None:
     """Export the timeline: expressions, vitals, episodes, markers, self-reports and sessions."""
     log_to_stderr(logging.WARNING)
@@ -98,6 +108,7 @@ def export(
     from edge_agent.store.database.schema import DATABASE_NAME
     from edge_agent.store.export.formats import format_named
     from edge_agent.store.export.rows.selection import Choice
+    from edge_agent.store.export.sealed_export import Work, export_sealed
 
     start_ms = epoch_ms(start)
     end_ms = epoch_ms(end)
@@ -112,6 +123,7 @@ def export(
         raise click.UsageError(
             f"--format {chosen.name} takes sessions only: name at least one with --session."
         )
+    word = _passphrase(passphrase_file, ask=passphrase)
     choice = Choice(sessions or None, start_ms, end_ms)
     about = _appliance(settings)
     if chosen.name == "bundle":
@@ -122,9 +134,31 @@ def export(
             more = {"multiverse.csv": _multiverse(told_question, sessions, config, folder)}
             about = replace(about, tables={**about.tables, **more})
     with _progress_bar() as on_progress:
-        files = chosen.export(folder / DATABASE_NAME, out, choice, about, on_progress)
+        if word is None:
+            files = chosen.export(folder / DATABASE_NAME, out, choice, about, on_progress)
+        else:
+            work = Work(folder / DATABASE_NAME, chosen, choice, about)
+            files = [export_sealed(work, out, word, on_progress)]
     for file in files:
         click.echo(file)
+
+
+def _passphrase(file: Path | None, *, ask: bool) -> str | None:
+    """Return the passphrase that locks the export; ``None``: none does.
+
+    Raises:
+        StoreError: it is weak.
+    """
+    from edge_agent.cli.backup import read_passphrase
+    from edge_agent.store.export.sealed import check_passphrase
+
+    if file == Path("-"):
+        word: str | None = sys.stdin.readline().rstrip("\r\n")
+    else:
+        word = read_passphrase(file, ask=ask)
+    if word is not None:
+        check_passphrase(word)
+    return word
 
 
 def _default_format(out: Path) -> str:

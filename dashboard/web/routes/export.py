@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import BaseModel, Field, SecretStr, StrictBool
 from starlette.types import Message, Receive, Scope, Send
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.request import AnalysisQuery, QuestionInJson
 from dashboard.json_numbers import OF_JSON, WholeNumber
 from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
 from dashboard.languages.written import said
 from dashboard.web.api.description import file_answer, may_refuse
 from dashboard.web.export_jobs import ExportJobs, ExportRequest, PreparedExport
@@ -28,6 +29,7 @@ from edge_agent.core.texts import N_
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.sealed import LONGEST, check_passphrase
 
 router = APIRouter(tags=["export"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
@@ -87,6 +89,12 @@ class NewExport(ApiModel):
         description="Whether the bundle also tells the question under every set of defensible "
         "choices (multiverse.csv), which can take minutes",
     )
+    passphrase: SecretStr | None = Field(
+        None,
+        max_length=LONGEST,
+        description="Locks the file (a zip that `age` opens, docs/export.md); kept nowhere. Left "
+        "out: it is not locked",
+    )
 
 
 class ExportModel(ApiModel):
@@ -130,7 +138,7 @@ class _Sent(FileResponse):
         *,
         in_parts: bool = True,
     ) -> None:
-        media_type = _ANY_FILE if accept == _ANY_FILE else prepared.request.format.media_type
+        media_type = _ANY_FILE if accept == _ANY_FILE else prepared.request.media_type
         super().__init__(prepared.file, media_type=media_type, filename=prepared.file.name)
         self._exports = exports
         self._prepared = prepared
@@ -195,6 +203,7 @@ class ExportForm(BaseModel):
     start: EpochMs | None = None
     end: EpochMs | None = None
     multiverse: bool = False
+    passphrase: Annotated[SecretStr, Field(max_length=LONGEST)] = SecretStr("")
 
 
 @router.post("/export", include_in_schema=False)
@@ -208,6 +217,7 @@ def prepare_from_page(
         start=form.start,
         end=form.end,
         multiverse=form.multiverse,
+        passphrase=form.passphrase if form.passphrase.get_secret_value() else None,
     )
     _prepare(services, account, new)
     return RedirectResponse("/export", 303)
@@ -300,9 +310,20 @@ def download(
 
 def _prepare(services: ServicesDep, account: AccountDep, new: NewExport) -> PreparedExport:
     request = _request_of(services, new)
+    passphrase = ""
+    if new.passphrase is not None:
+        passphrase = new.passphrase.get_secret_value()
+        _refuse_weak(passphrase)
     which = f"sessions={new.sessions or 'all'} start={new.start} end={new.end} format={new.format}"
-    services.accounts.record(account.name, "export", which)
-    return services.exports.prepare(account.id, request)
+    services.accounts.record(account.name, "export", which + " sealed" * request.sealed)
+    return services.exports.prepare(account.id, request, passphrase)
+
+
+def _refuse_weak(passphrase: str) -> None:
+    try:
+        check_passphrase(passphrase)
+    except StoreError as error:
+        raise HTTPException(422, said_of(error)) from error
 
 
 def _request_of(services: ServicesDep, new: NewExport) -> ExportRequest:
@@ -347,7 +368,9 @@ def _request_of(services: ServicesDep, new: NewExport) -> ExportRequest:
         )
     sessions = tuple(sorted(set(new.sessions))) if new.sessions else None
     question = (new.question or AnalysisQuery()).model_dump(mode="json")
-    return ExportRequest(wanted, Choice(sessions, start, end), question, new.multiverse)
+    choice = Choice(sessions, start, end)
+    is_sealed = new.passphrase is not None
+    return ExportRequest(wanted, choice, question, new.multiverse, is_sealed)
 
 
 def _prepared_export(services: ServicesDep, account: AccountDep, token: str) -> PreparedExport:

@@ -28,11 +28,13 @@ from dashboard.web.guards.cookies import (
 from dashboard.web.guards.languages import keep_choice
 from dashboard.web.guards.login_gate import Asker, HeldUpError
 from dashboard.web.guards.permissions import needs
+from dashboard.web.guards.relying_party import relying_party
 from dashboard.web.guards.short_lived import HALF_LOGIN_S, HalfLogin
 from dashboard.web.login_guard import account_of, login_token
 from dashboard.web.rendering import render
 from dashboard.web.security import safe_next
 from dashboard.web.services import Services, ServicesDep
+from dashboard.web.services import services as services_of
 
 log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])
@@ -65,7 +67,7 @@ def _login_page(request: Request, services: Services, target: str) -> Response:
         return RedirectResponse(safe_next(target, HOME), 303)
     if services.accounts.needs_setup():
         return RedirectResponse("/setup", 303)
-    return _form(request, target)
+    return login_form(request, target)
 
 
 @router.post("/login")
@@ -94,7 +96,7 @@ async def log_in(
         status = 401
         wait = 0
         problem = said_of(error)
-    return await run_in_threadpool(_form, request, target, name, problem, status, wait)
+    return await run_in_threadpool(login_form, request, target, name, problem, status, wait)
 
 
 @router.get("/setup")
@@ -201,7 +203,7 @@ def came_from(request: Request) -> CameFrom:
     return CameFrom(address_of(request), browser_name(agent))
 
 
-def _form(
+def login_form(
     request: Request,
     target: str,
     name: str = "",
@@ -209,8 +211,15 @@ def _form(
     status: int = 200,
     wait: int = 0,
 ) -> Response:
+    """Return the page that asks for name and password, or a passkey where browsers know them."""
     response = render(
-        request, "login.html", status, target=safe_next(target, ""), name=name, problem=problem
+        request,
+        "login.html",
+        status,
+        target=safe_next(target, ""),
+        name=name,
+        problem=problem,
+        offers_passkeys=relying_party(request, services_of(request).options) is not None,
     )
     return with_wait(response, wait)
 

@@ -89,6 +89,39 @@ def test_an_export_is_prepared_and_sent_and_put_on_record(ada: TestClient, datab
     ]
 
 
+WORDS = "harbour violin seventeen mossy kettle"
+
+
+@pytest.mark.parametrize("form", ["bundle", "json"])
+def test_an_export_is_locked_with_a_passphrase_that_is_kept_nowhere(
+    ada: TestClient, database: Path, caplog: pytest.LogCaptureFixture, form: str
+) -> None:
+    address = prepare(ada, sessions=[1], format=form, passphrase=WORDS)
+    (file,) = waiting(database.parent)
+    assert file.name.endswith(".sealed.zip"), "the open file is gone"
+    answer = ada.get(f"{address}/file")
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.namelist()[:2] == ["HOW-TO-OPEN.txt", "key.age"]
+        assert b"P-01" not in archive.read(archive.namelist()[2])
+    (detail,) = query(database, "SELECT detail FROM audit WHERE action = 'export'")
+    assert str(detail[0]).endswith("sealed")
+    kept = [one.read_bytes() for one in database.parent.glob("*") if one.is_file()]
+    assert not any(WORDS.encode() in content for content in kept)
+    assert WORDS not in caplog.text
+
+
+def test_a_weak_passphrase_prepares_nothing(ada: TestClient, database: Path) -> None:
+    for weak, why in (("", "one has 0"), ("password1234", "easy to guess"), ("x" * 1001, "")):
+        answer = ada.post("/api/v1/exports", json={"passphrase": weak})
+        assert answer.status_code == 422 and why in answer.text
+        assert not weak or weak not in answer.text
+    answer = ada.post("/export", data={"passphrase": "password1234"})
+    assert answer.status_code == 422 and "easy to guess" in answer.text
+    assert not waiting(database.parent)
+    assert ada.post("/export", data={"passphrase": "", "format": "json"}).status_code == 303
+
+
 def test_who_withdraws_is_in_no_export_that_waits(ada: TestClient, database: Path) -> None:
     address = prepare(ada)
     assert waiting(database.parent)

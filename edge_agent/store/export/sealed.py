@@ -1,0 +1,101 @@
+"""Exports that only a passphrase opens: a zip of the export, locked by `age`, of the key, locked by
+the passphrase, and of a text that says how to open both.
+
+A random key locks the export (ChaCha20-Poly1305), which passes through in pieces, and the
+passphrase locks the key (scrypt). Archives of ``affect-edge backup`` are locked the same way, so
+one program opens both: `age` (age-encryption.org/v1).
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from edge_agent.core.errors import StoreError
+from edge_agent.core.texts import N_, Message
+from edge_agent.store.export.files import new_file
+
+SUFFIX = ".sealed.zip"
+KEY = "key.age"
+HOW_TO_OPEN = "HOW-TO-OPEN.txt"
+SHORTEST = 10
+LONGEST = 1000
+LEAST_SCORE = 3
+"""Of 0 to 4 in zxcvbn: 3 means that a program needs 100 million guesses or more."""
+_LOOKED_AT = 72
+"""Characters; what follows makes no passphrase worse, and judging takes time."""
+_TEXT = """\
+This export is locked with a passphrase. Without it nobody can open it.
+
+Unpack this zip, get the program age (https://age-encryption.org), and in that folder run:
+
+    age --decrypt --identity key.age --output "{name}" "{name}.age"
+
+It asks for the passphrase.
+"""
+
+
+def check_passphrase(passphrase: str) -> None:
+    """Refuse a passphrase that somebody would guess soon: who has the file can try without end.
+
+    Raises:
+        StoreError: it is empty, too short, too long, or easy to guess; its text does not hold it.
+    """
+    if not SHORTEST <= len(passphrase) <= LONGEST:
+        raise StoreError(
+            Message(
+                N_(
+                    "A passphrase has {shortest} to {longest} characters, better five words; this "
+                    "one has {n}. Nothing was exported."
+                ),
+                shortest=SHORTEST,
+                longest=LONGEST,
+                n=len(passphrase),
+            )
+        )
+    from zxcvbn import zxcvbn
+
+    if zxcvbn(passphrase[:_LOOKED_AT])["score"] < LEAST_SCORE:
+        raise StoreError(
+            N_(
+                "This passphrase is easy to guess, and who has the file can try without end. Take "
+                "five words that do not belong together. Nothing was exported."
+            )
+        )
+
+
+def seal(plain: Path, out: Path, passphrase: str) -> None:
+    """Lock a file; memory does not grow with it.
+
+    Args:
+        plain: the file, which stays as it is.
+        out: the new zip; it appears under its name when it is complete.
+        passphrase: that opens it.
+
+    Raises:
+        StoreError: the passphrase is weak, there is something at ``out``, or it cannot be written.
+    """
+    check_passphrase(passphrase)
+    import pyrage
+    from pyrage import x25519
+
+    from edge_agent.store.export.locked_key import lock_key
+
+    identity = x25519.Identity.generate()
+    with new_file(out) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(HOW_TO_OPEN, _TEXT.format(name=plain.name))
+        archive.writestr(KEY, lock_key(f"{identity}\n".encode("ascii"), passphrase))
+        with (
+            plain.open("rb") as source,
+            archive.open(f"{plain.name}.age", "w", force_zip64=True) as target,
+        ):
+            pyrage.encrypt_io(source, target, [identity.to_public()])
+
+
+def sealed_name(file: Path) -> Path:
+    """Return what a file is called when it is locked.
+
+    >>> sealed_name(Path("affect-edge-20260105-080000.zip")).name
+    'affect-edge-20260105-080000.sealed.zip'
+    """
+    return file.with_name(f"{file.name.removesuffix('.zip')}{SUFFIX}")

@@ -1,0 +1,190 @@
+"""Exports that only a passphrase opens: opened again by `age`, and refused where weak."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edge_agent.cli.app import cli
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.export import sealed
+from edge_agent.store.export.locked_key import LARGEST, lock_key
+from edge_agent.store.export.sealed import KEY, check_passphrase, seal
+from tests.support.dashboard import add_session, fill
+
+WORDS = "harbour violin seventeen mossy kettle"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with a session."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    fill(folder / DATABASE_NAME, minutes=2)
+    add_session(folder / DATABASE_NAME, minutes_ago=1)
+    return folder
+
+
+def opened(file: Path, passphrase: str, folder: Path) -> bytes:
+    """What is in a sealed file, by the library that others use, too."""
+    import pyrage
+    from pyrage import passphrase as locked
+    from pyrage import x25519
+
+    with zipfile.ZipFile(file) as archive:
+        (name,) = (one for one in archive.namelist() if one.endswith(".age") and one != KEY)
+        key = locked.decrypt(archive.read(KEY), passphrase).decode().strip()
+        return bytes(pyrage.decrypt(archive.read(name), [x25519.Identity.from_str(key)]))
+
+
+def export(data: Path, out: Path, *words: str, given: str = "") -> Result:
+    arguments = ["export", "--data", str(data), "--out", str(out), *words]
+    return CliRunner().invoke(cli, arguments, input=given)
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "why"),
+    [
+        ("", "10 to 1000 characters"),
+        ("short", "10 to 1000 characters"),
+        ("x" * 1001, "10 to 1000 characters"),
+        ("password1234", "easy to guess"),
+        ("aaaaaaaaaaaaaaaa", "easy to guess"),
+        ("1234567890", "easy to guess"),
+    ],
+)
+def test_a_weak_passphrase_is_refused_and_not_repeated(
+    data: Path, tmp_path: Path, passphrase: str, why: str
+) -> None:
+    with pytest.raises(StoreError, match=why) as caught:
+        check_passphrase(passphrase)
+    assert not passphrase or passphrase not in str(caught.value)
+    done = export(data, tmp_path / "out.zip", "--passphrase-file", "-", given=f"{passphrase}\n")
+    assert done.exit_code == 1
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_the_command_takes_a_passphrase_from_standard_input_or_a_file_and_nothing_lies_open(
+    data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "stick" / "study.zip"
+    done = export(data, out, "--passphrase-file", "-", given=f"{WORDS}\n")
+    assert done.exit_code == 0, done.output
+    assert WORDS not in done.output
+    bundle = zipfile.ZipFile(io.BytesIO(opened(out, WORDS, tmp_path)))
+    assert b"P-01" in bundle.read("session.csv")
+    assert b"P-01" not in out.read_bytes()
+    assert [one.name for one in out.parent.iterdir()] == ["study.zip"]
+    assert not list((data / "exports").iterdir()), "the open file is gone"
+    word = tmp_path / "word"
+    word.write_text(f"{WORDS}\nmore\n", encoding="utf-8")
+    table = tmp_path / "table.zip"
+    done = export(data, table, "--format", "csv", "--passphrase-file", str(word))
+    assert done.exit_code == 0, done.output
+    assert b"session.csv" in opened(table, WORDS, tmp_path)
+    again = export(data, table, "--passphrase-file", str(word))
+    assert again.exit_code == 1 and "is there already" in str(again.exception)
+
+
+def test_a_format_of_one_file_is_locked_too(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "rows.sealed.zip"
+    done = export(data, out, "--format", "json", "--passphrase-file", "-", given=f"{WORDS}\n")
+    assert done.exit_code == 0, done.output
+    assert opened(out, WORDS, tmp_path).startswith(b"{")
+
+
+def test_what_cannot_be_written_leaves_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pyrage.encrypt_io", fails)
+    done = export(data, tmp_path / "out.zip", "--passphrase-file", "-", given=f"{WORDS}\n")
+    assert done.exit_code == 1 and "the disk is full" in str(done.exception)
+    assert not (tmp_path / "out.zip").exists() and not list((data / "exports").iterdir())
+
+
+def test_a_large_file_passes_through_in_pieces(tmp_path: Path) -> None:
+    plain = tmp_path / "large.bin"
+    with plain.open("wb") as file:
+        for _ in range(200):
+            file.write(os.urandom(1 << 20))
+    program = (
+        "import resource, sys; from pathlib import Path; from edge_agent.store.export.sealed import"
+        " seal; seal(Path(sys.argv[1]), Path(sys.argv[2]), sys.stdin.readline().strip()); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    small = tmp_path / "small.bin"
+    small.write_bytes(b"x")
+    peaks = []
+    for one in (small, plain):
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(one), str(tmp_path / f"{one.name}.zip")],
+            input=WORDS,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        peaks.append(int(done.stdout))
+    assert peaks[1] - peaks[0] < 30_000, peaks  # kB, of 200 MB
+
+
+def test_only_one_piece_is_locked_as_a_key() -> None:
+    with pytest.raises(ValueError, match="more than one piece"):
+        lock_key(bytes(LARGEST + 1), WORDS)
+
+
+def test_age_opens_it_as_the_text_inside_says(tmp_path: Path) -> None:
+    if shutil.which("age") is None:
+        pytest.skip("age is missing; on Debian: apt install age")
+    plain = tmp_path / "study.zip"
+    plain.write_bytes(b"health data" * 10_000)
+    out = sealed.sealed_name(plain)
+    seal(plain, out, WORDS)
+    place = tmp_path / "unpacked"
+    _unpack(out, place)
+    told = (place / "HOW-TO-OPEN.txt").read_text(encoding="utf-8")
+    assert 'age --decrypt --identity key.age --output "study.zip" "study.zip.age"' in told
+    words = ["age", "--decrypt", "--identity", "key.age", "--output", "study.zip", "study.zip.age"]
+    assert _with_terminal(words, place, f"{WORDS}\n") == 0
+    assert (place / "study.zip").read_bytes() == plain.read_bytes()
+    (place / "study.zip").unlink()
+    assert _with_terminal(words, place, "another passphrase\n") != 0
+    assert not (place / "study.zip").exists()
+
+
+def _unpack(file: Path, place: Path) -> None:
+    """Unpack a zip by 7-Zip where it is installed, as people do."""
+    seven = shutil.which("7z") or shutil.which("7zz")
+    if seven is None:
+        zipfile.ZipFile(file).extractall(place)
+        return
+    subprocess.run([seven, "x", f"-o{place}", str(file)], check=True, capture_output=True)
+
+
+def _with_terminal(words: list[str], folder: Path, typed: str) -> int:
+    """Run a program that asks on its terminal; return its exit status."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(folder)
+        os.execvp(words[0], words)
+    os.write(terminal, typed.encode())
+    try:
+        while os.read(terminal, 1024):
+            pass
+    except OSError:  # the other end is closed
+        pass
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status)
