@@ -138,7 +138,11 @@ class Intake:
                     writer.flush()
                     self._special(writer, state, position, what, values)
         writer.flush()
-        roll_up(self._connection, writer.touched)
+        for state in states:
+            if state.overtaken and state.id in writer.replaced:
+                # perhaps with older values than those that have overtaken it
+                state.done.forget_beyond()
+        roll_up(self._connection, writer.touched, writer.emptied)
 
     def _special(
         self,
@@ -162,16 +166,21 @@ class Intake:
                     [(start, end) for start, end in values["spans"]],
                 )
                 writer.touched |= touched
+                writer.emptied |= touched
                 self._connection.execute(
                     f"INSERT INTO {SCHEMA}.erasure (stream, position, rows) VALUES (%s, %s, %s) "
                     "ON CONFLICT DO NOTHING",
                     (state.id, position, deleted),
                 )
             case "copied":
-                writer.touched |= self._copied(state, values)
+                touched = self._copied(state, values)
+                writer.touched |= touched
+                writer.emptied |= touched
 
     def _close_older(self, state: StreamState, follows: str | None) -> None:
         """A device has begun a new stream: what still comes of older ones is not taken."""
+        if follows is None and state.is_only:
+            return
         if follows is not None:
             self._connection.execute(
                 f"INSERT INTO {SCHEMA}.stream (device, epoch) VALUES (%s, %s) "

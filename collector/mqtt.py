@@ -24,6 +24,9 @@ from edge_agent.mqtt.topics import Topics
 CONNECT_S = 10.0
 SESSION_S = 3600
 """How long the broker keeps messages for a collector that is away."""
+GATHER_S = 0.2
+"""How long is waited for more after the first message: a transaction costs as much as hundreds of
+rows."""
 MOST_AT_ONCE = 100
 """Packets that are read before it is looked how many messages they were."""
 _GROUP = "collectors"
@@ -108,16 +111,23 @@ class MqttTransport:
     def receive(self, most: int, timeout_s: float) -> list[Delivery]:
         """Return what has come, at most ``most``; wait ``timeout_s`` for the first.
 
-        All that lies there is taken: many messages in one transaction cost little more than one.
+        After the first, others are waited for: many messages in one transaction cost little more
+        than one.
         """
         end = time.monotonic() + timeout_s
         self._pump(0)
         while not self._received and time.monotonic() < end:
             self._pump(max(0.0, end - time.monotonic()))
-        before = -1
-        while before < len(self._received) < most:
+        end = time.monotonic() + GATHER_S if self._received else 0.0
+        while len(self._received) < most:
             before = len(self._received)
             self._read(MOST_AT_ONCE)
+            if len(self._received) > before:
+                continue
+            left_s = end - time.monotonic()
+            if left_s <= 0:
+                break
+            self._pump(left_s)
         count = min(most, len(self._received))
         return [self._received.popleft() for _ in range(count)]
 

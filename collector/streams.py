@@ -4,18 +4,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import psycopg
 
 from collector.database.tables import SCHEMA
+from collector.positions import Positions, from_sql
 from edge_agent.fleet.message import TimelineMessage, decode
+from edge_agent.fleet.tables import TIMELINE
 
 Name = tuple[str, str]
 """Device and epoch."""
+MOST_RANGES = 256
+"""Of a stream beyond its mark; what would make another one waits."""
+_TIMELINE = frozenset(table.name for table in TIMELINE)
 
 
 @dataclass(slots=True)
@@ -26,35 +32,68 @@ class StreamState:
         id: its number.
         device: whose it is.
         epoch: of which database.
-        applied: the last position that is applied.
+        done: which of its positions are applied; ``arrange_one`` adds what is due.
         closed: whether a newer stream of the device has begun: nothing of this one is taken.
-        due: messages that are applied now, in order.
+        due: messages that are applied now, in order, without what they repeat.
         early: messages that wait for others, with their payloads.
         used: messages that waited, and do not any more: first and last position.
+        overtaken: whether a message is due after which others were applied already.
+        is_only: whether it is the only stream that the device has here.
     """
 
     id: int
     device: str
     epoch: str
-    applied: int
+    done: Positions
     closed: bool
     due: list[TimelineMessage] = field(default_factory=list)
     early: list[tuple[TimelineMessage, bytes]] = field(default_factory=list)
     used: list[tuple[int, int]] = field(default_factory=list)
+    overtaken: bool = False
+    is_only: bool = False
 
     def changes(self) -> Iterable[list[Any]]:
-        """Yield what is new in the messages that are due; what they repeat is left out."""
-        done = self.applied
-        for message in self.due:
-            for change in message.changes:
-                if change[0] > done:
-                    yield change
-            done = max(done, message.last)
+        """Yield what is new in the messages that are due."""
+        return chain.from_iterable(message.changes for message in self.due)
 
     @property
     def goes_to(self) -> int:
-        """The last position once the due messages are applied."""
-        return max((message.last for message in self.due), default=self.applied)
+        """The last position before the first hole, once the due messages are applied."""
+        return self.done.upto
+
+    def may_take(self, message: TimelineMessage) -> bool:
+        """Tell whether a message may be applied now.
+
+        It may where everything before it is. One that only has rows of the timeline may overtake
+        what is missing: such rows are written once, and the few that are not are found out.
+        """
+        if message.first <= self.done.upto + 1:
+            return True
+        return len(self.done.beyond) < MOST_RANGES and all(
+            change[2] == "row" and change[1] in _TIMELINE for change in message.changes
+        )
+
+    def take(self, message: TimelineMessage) -> None:
+        """Let a message be due.
+
+        Where it takes rows away, what has overtaken it is forgotten: it may have written the same
+        rows, and its device sends it again.
+        """
+        if self.done.is_overtaken(message.first):
+            if any(_takes_away(change) for change in message.changes):
+                self.done.forget_beyond()
+            else:
+                self.overtaken = True
+        if message.first <= self.done.upto or self.overtaken:
+            changes = tuple(one for one in message.changes if not self.done.has(one[0]))
+            self.due.append(replace(message, changes=changes))
+        else:
+            self.due.append(message)
+        self.done.add(message.first, message.last)
+
+
+def _takes_away(change: list[Any]) -> bool:
+    return change[2] == "erase" or (change[2] == "gone" and change[1] in _TIMELINE)
 
 
 def locked_streams(
@@ -79,11 +118,17 @@ def locked_streams(
 
 def _locked(connection: psycopg.Connection, devices: list[str]) -> dict[Name, StreamState]:
     rows = connection.execute(
-        f"SELECT id, device, epoch, applied, closed FROM {SCHEMA}.stream "
+        f"SELECT id, device, epoch, applied, ahead, closed FROM {SCHEMA}.stream "
         "WHERE device = ANY(%s) ORDER BY id FOR UPDATE",
         (devices,),
     ).fetchall()
-    return {(row[1], row[2]): StreamState(*row) for row in rows}
+    streams = Counter(row[1] for row in rows)
+    states = {}
+    for number, device, epoch, applied, ahead, closed in rows:
+        done = from_sql(applied, ((one.lower, one.upper) for one in ahead))
+        state = StreamState(number, device, epoch, done, closed, is_only=streams[device] == 1)
+        states[device, epoch] = state
+    return states
 
 
 def arrange(
@@ -113,16 +158,17 @@ def arrange_one(
     """Sort the messages of one stream: those that arrived, and those that waited."""
     known = {(message.first, message.last) for message, _ in waited}
     every = {(m.first, m.last): (m, payload) for m, payload in (*arrived, *waited)}
-    at = state.applied
+    is_waiting = False
     for span in sorted(every):
         message, payload = every[span]
-        if not state.closed and message.first > at + 1:
-            if span not in known:
-                state.early.append((message, payload))
-            continue
-        if not state.closed and message.last > at:
-            state.due.append(message)
-            at = message.last
+        if not state.closed and not state.done.covers(*span):
+            # nothing overtakes a message that waits: it may take rows away
+            if (is_waiting and message.first > state.done.upto + 1) or not state.may_take(message):
+                is_waiting = True
+                if span not in known:
+                    state.early.append((message, payload))
+                continue
+            state.take(message)
         if span in known:
             state.used.append(span)
 
@@ -143,21 +189,28 @@ def store(connection: psycopg.Connection, states: Iterable[StreamState]) -> None
             early,
         )
     if used:
-        cursor.executemany(
-            f"DELETE FROM {SCHEMA}.waiting WHERE stream = %s AND first = %s AND last = %s", used
+        cursor.execute(
+            f"DELETE FROM {SCHEMA}.waiting AS old USING unnest(%s::int8[], %s::int8[], %s::int8[]) "
+            "AS used (stream, first, last) WHERE old.stream = used.stream AND "
+            "old.first = used.first AND old.last = used.last",
+            [list(column) for column in zip(*used, strict=True)],
         )
     news = [
-        (state.id, state.goes_to, sum(message.absent for message in state.due), *_clock(state))
+        (
+            *(state.id, state.goes_to, state.done.to_sql()),
+            *(sum(message.absent for message in state.due), *_clock(state)),
+        )
         for state in states
     ]
     columns = [list(column) for column in zip(*news, strict=True)]
     cursor.execute(
-        f"UPDATE {SCHEMA}.stream SET applied = new.applied, absent = stream.absent + new.absent, "
+        f"UPDATE {SCHEMA}.stream SET applied = new.applied, ahead = new.ahead::int8multirange, "
+        "absent = stream.absent + new.absent, "
         "clock_ahead_ms = coalesce(new.sent - "
         "(extract(epoch FROM clock_timestamp()) * 1000)::int8, clock_ahead_ms), "
         "synchronised = coalesce(new.synchronised, stream.synchronised), heard = now() "
-        "FROM unnest(%s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::boolean[]) "
-        "AS new (id, applied, absent, sent, synchronised) WHERE stream.id = new.id",
+        "FROM unnest(%s::int8[], %s::int8[], %s::text[], %s::int8[], %s::int8[], %s::boolean[]) "
+        "AS new (id, applied, ahead, absent, sent, synchronised) WHERE stream.id = new.id",
         columns,
     )
 

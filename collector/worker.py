@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -115,11 +116,13 @@ class Collector:
             log.info("the collector goes on")
             self._said = ""
         self._transport.acknowledge(deliveries)
+        taken = Counter(delivery.device for delivery in deliveries)
         for each in told:
             owed = self._owed.get(each.device)
             count = owed.messages if owed else 0
             since_s = owed.since_s if owed else time.monotonic()
-            self._owed[each.device] = _Owed(each.confirmation, count + 1, since_s)
+            messages = count + max(1, taken[each.device])
+            self._owed[each.device] = _Owed(each.confirmation, messages, since_s)
 
     def _take_each(
         self, intake: Intake, deliveries: Sequence[Delivery], error: psycopg.Error

@@ -47,7 +47,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"__main__"}),
     ),
     "collector": (
-        frozenset({"errors", "transport"}),
+        frozenset({"errors", "transport", "positions"}),
         frozenset({"database", "mqtt"}),
         frozenset({"checked_values", "streams"}),
         frozenset({"intake"}),

@@ -34,7 +34,7 @@ class Form:
     """How much is tried.
 
     Attributes:
-        batches: that each size of the fleet sends at once, in all.
+        batches: that each size of the fleet sends at once, in all; at least one a device.
         devices: that play in real time.
         seconds: for how long they do.
         failures: how often a collector is killed and PostgreSQL stopped.
@@ -50,7 +50,7 @@ class Form:
     patience_s: float
 
 
-SHORT = Form(10_000, 1_000, 20.0, 1, 5.0, 90.0)
+SHORT = Form(5_000, 1_000, 20.0, 1, 5.0, 90.0)
 LONG = Form(100_000, 10_000, 600.0, 10, 60.0, 600.0)
 SIZES = (100, 1_000, 10_000)
 
@@ -150,8 +150,9 @@ class Benchmark:
         say("warming up …")
         self._drain(place, 100, 1_000)
         for count in SIZES:
-            say(f"{self._form.batches} batches of {count} devices …")
-            speed, collector, postgres = self._drain(place, count, self._form.batches)
+            batches = max(count, self._form.batches)
+            say(f"{batches} batches of {count} devices …")
+            speed, collector, postgres = self._drain(place, count, batches)
             costs.append(collector + postgres)
             self.figures[f"fleet_{count}_collector_us_a_row"] = round(collector, 1)
             self.figures[f"fleet_{count}_postgres_us_a_row"] = round(postgres, 1)

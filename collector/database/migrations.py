@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from collector.database.tables import FIRST, SCHEMA
+from collector.database.tables import AHEAD, FIRST, SCHEMA
 from collector.errors import CollectorError
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,10 @@ class Migration:
     statements: tuple[str, ...]
 
 
-MIGRATIONS = (Migration("first version", FIRST),)
+MIGRATIONS = (
+    Migration("first version", FIRST),
+    Migration("positions beyond the mark", AHEAD),
+)
 
 
 def migrate(connection: psycopg.Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:

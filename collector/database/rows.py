@@ -27,7 +27,7 @@ def prepare(connection: psycopg.Connection) -> None:
     for table in TIMELINE:
         connection.execute(
             f"CREATE TEMP TABLE IF NOT EXISTS new_{table.name} "
-            f"(LIKE {SCHEMA}.{table.name}) ON COMMIT DELETE ROWS".encode()
+            f"(LIKE {SCHEMA}.{table.name})".encode()
         )
 
 
@@ -43,6 +43,10 @@ class RowWriter:
         self._rows: dict[str, dict[Key, list[Any] | None]] = defaultdict(dict)
         self.touched: set[Place] = set()
         """Streams and times at which rows of a rollup came or went."""
+        self.emptied: set[Place] = set()
+        """Those of them at which a rollup may have no row any more."""
+        self.replaced: set[int] = set()
+        """Streams of which a row took the place of another one."""
 
     def add(self, stream: int, table: str, what: str, values: list[Any]) -> None:
         """Note that a row is there, or that it is gone."""
@@ -72,31 +76,57 @@ class RowWriter:
         key = _KEYS[table.name]
         gone = [key for key, values in rows.items() if values is None]
         if gone:
+            self.emptied.update((key[0], key[1]) for key in gone)
             condition = " AND ".join(f"{column} = %s" for column in ("stream", *key))
             self._connection.cursor().executemany(
                 f"DELETE FROM {SCHEMA}.{table.name} WHERE {condition}".encode(), gone
             )
         new = [(key[0], *values) for key, values in rows.items() if values is not None]
-        if not new:
-            return
+        if new and not self._add(table, new):
+            self.emptied.update((key[0], key[1]) for key in rows)
+            self._replace(table, new)
+
+    def _add(self, table: SentTable, new: list[Key]) -> bool:
+        """Write rows into their place; return whether none of them was there before."""
+        try:
+            with self._connection.transaction():
+                self._copy(f"{SCHEMA}.{table.name}", table, new)
+        except psycopg.errors.UniqueViolation:
+            return False
+        return True
+
+    def _replace(self, table: SentTable, new: list[Key]) -> None:
+        """Write rows of which some are there already."""
         beside = f"new_{table.name}"
-        self._connection.execute(f"DELETE FROM {beside}".encode())
-        types = ["int8", *(column_type(column) for column in table.columns)]
-        columns = ", ".join(("stream", *table.columns))
-        with self._connection.cursor().copy(
-            f"COPY {beside} ({columns}) FROM STDIN (FORMAT BINARY)".encode()
-        ) as copy:
-            copy.set_types(types)
-            for values in new:
-                copy.write_row(values)
+        self._copy(beside, table, new)
+        key = _KEYS[table.name]
         changed = [column for column in table.columns if column not in key]
         sets = ", ".join(f"{column} = excluded.{column}" for column in changed)
-        self._connection.execute(
-            f"INSERT INTO {SCHEMA}.{table.name} AS old ({columns}) SELECT {columns} FROM {beside} "
-            f"ON CONFLICT ({', '.join(('stream', *key))}) DO UPDATE SET {sets} WHERE "
+        columns = ", ".join(("stream", *table.columns))
+        same = " AND ".join(f"old.{column} = new.{column}" for column in ("stream", *key))
+        differs = (
             f"({', '.join(f'old.{column}' for column in changed)}) IS DISTINCT FROM "
-            f"({', '.join(f'excluded.{column}' for column in changed)})".encode()
+            f"({', '.join(f'new.{column}' for column in changed)})"
         )
+        replaced = self._connection.execute(
+            f"SELECT DISTINCT new.stream FROM {beside} AS new CROSS JOIN LATERAL (SELECT * FROM "
+            f"{SCHEMA}.{table.name} AS old WHERE {same} OFFSET 0) AS old WHERE {differs}".encode()
+        ).fetchall()
+        self.replaced.update(row[0] for row in replaced)
+        self._connection.execute(
+            f"INSERT INTO {SCHEMA}.{table.name} ({columns}) SELECT {columns} FROM {beside} "
+            f"ON CONFLICT ({', '.join(('stream', *key))}) DO UPDATE SET {sets}".encode()
+        )
+        self._connection.execute(f"TRUNCATE {beside}".encode())
+
+    def _copy(self, place: str, table: SentTable, new: list[Key]) -> None:
+        columns = ", ".join(("stream", *table.columns))
+        with self._connection.cursor().copy(
+            f"COPY {place} ({columns}) FROM STDIN (FORMAT BINARY)".encode()
+        ) as copy:
+            copy.set_types(["int8", *(column_type(column) for column in table.columns)])
+            for values in new:
+                copy.write_row(values)
 
     def _write_study(self, kind: str, rows: dict[Key, list[Any] | None]) -> None:
         columns = BY_NAME[kind].columns[1:]

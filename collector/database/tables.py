@@ -159,4 +159,14 @@ FIRST = (
         for name in PARTITIONED
     ),
 )
+AHEAD = (
+    # what is applied beyond the mark, with holes before it
+    f"ALTER TABLE {SCHEMA}.stream ADD COLUMN ahead int8multirange NOT NULL DEFAULT '{{}}'",
+    # these rows are written again and again: room beside them keeps their indexes small
+    *(
+        f"ALTER TABLE {SCHEMA}.{kind}_{resolution} SET (fillfactor = 70)"
+        for kind in ("expression", "vital")
+        for resolution in ("hour", "day")
+    ),
+)
 assert {EXPRESSION, REJECTED, VITAL, GAP} == set(TIMELINE)

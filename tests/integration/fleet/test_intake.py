@@ -14,7 +14,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
-from collector.database.migrations import Migration, migrate
+from collector.database.migrations import MIGRATIONS, Migration, migrate
 from collector.errors import CollectorError
 from collector.intake import Intake
 from collector.transport import Delivery
@@ -90,6 +90,57 @@ def test_messages_in_any_order_and_twice_make_the_same_rows(there: Any, here: Pa
     assert rows_there(there, "room") == rows_here(here)
     assert rollups_there(there, "room") == rollups_here(here)
     assert there.execute("SELECT count(*) FROM fleet.waiting").fetchone() == (0,)
+
+
+def one_by_one(intake: Intake, payloads: list[bytes]) -> None:
+    """Let each message come in a transaction of its own, as from several collectors."""
+    for payload in payloads:
+        take(intake, [payload])
+
+
+def test_rows_that_overtake_what_is_missing_are_there_at_once(there: Any, here: Path) -> None:
+    intake = Intake(there)
+    done = send(intake, here)
+    record(here, 300, 900)
+    first, *others = [packed(message) for message in messages_of(here, "room", done)]
+    assert len(others) > 2
+    one_by_one(intake, others[::-1])
+    assert there.execute("SELECT count(*) FROM fleet.waiting").fetchone() == (0,)
+    assert there.execute("SELECT applied FROM fleet.stream").fetchone() == (done,)
+    one_by_one(intake, [first])
+    assert rows_there(there, "room") == rows_here(here)
+    assert rollups_there(there, "room") == rollups_here(here)
+    assert there.execute("SELECT isempty(ahead) FROM fleet.stream").fetchone() == (True,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE vital SET value = value + 1 WHERE at % 3000 = 0",
+        "UPDATE expression SET is_primary = 0 WHERE id % 3 = 0",
+        "DELETE FROM vital WHERE at % 3000 = 0",
+    ],
+)
+def test_an_old_value_that_comes_last_gives_way_to_the_newer_one(
+    there: Any, here: Path, statement: str
+) -> None:
+    intake = Intake(there)
+    done = send(intake, here)
+    record(here, 300, 700)
+    old = [packed(message) for message in messages_of(here, "room", done)]
+    before = query(here, "SELECT max(seq) FROM fleet_change")[0][0]
+    with write_transaction(here) as connection:
+        connection.execute(statement)
+    new = [packed(message) for message in messages_of(here, "room", before)]
+    one_by_one(intake, new + old)
+    # what was not confirmed is sent again
+    applied = there.execute("SELECT applied FROM fleet.stream").fetchone()[0]
+    send(intake, here, applied)
+    assert rows_there(there, "room") == rows_here(here)
+    intake.take([Delivery("hall", packed(one), 0) for one in messages_of(here, "hall")])
+    assert rollups_there(there, "room") == rollups_there(there, "hall")
+    newest = query(here, "SELECT max(seq) FROM fleet_change")[0][0]
+    assert there.execute("SELECT applied FROM fleet.stream").fetchone() == (newest,)
 
 
 def test_what_is_changed_and_removed_on_the_device_is_so_there(there: Any, here: Path) -> None:
@@ -204,9 +255,10 @@ def test_a_time_that_no_month_has_is_kept(there: Any, here: Path) -> None:
 
 
 def test_a_newer_database_is_refused_and_nothing_is_changed(there: Any) -> None:
-    steps = (Migration("first version", ()), Migration("a newer one", ()))
-    migrate(there, steps)
-    with pytest.raises(CollectorError, match="has the schema 2, this collector knows 1"):
+    migrate(there, (*MIGRATIONS, Migration("a newer one", ())))
+    known = len(MIGRATIONS)
+    said = f"has the schema {known + 1}, this collector knows {known}"
+    with pytest.raises(CollectorError, match=said):
         migrate(there)
 
 

@@ -19,7 +19,8 @@ import psycopg
 from collector.checked_values import check_values
 from collector.database.tables import FIRST
 from collector.errors import TransportError
-from collector.streams import StreamState, arrange_one
+from collector.positions import Positions, from_sql
+from collector.streams import MOST_RANGES, StreamState, arrange_one
 from collector.transport import Delivery
 from collector.worker import Collector
 from edge_agent.fleet.message import MessageError, TimelineMessage
@@ -33,16 +34,78 @@ def message(first: int, last: int, *changes: list[Any]) -> TimelineMessage:
 
 
 def state(applied: int = 0, *, closed: bool = False) -> StreamState:
-    return StreamState(1, "lab", EPOCH, applied, closed)
+    return StreamState(1, "lab", EPOCH, Positions(applied), closed)
 
 
-def test_what_comes_in_order_is_due_and_what_comes_too_early_waits() -> None:
+def row(position: int) -> list[Any]:
+    return [position, "vital", "row", [position, "heart_rate", "strap", 70.0, "", None, None, None]]
+
+
+def gone(position: int) -> list[Any]:
+    return [position, "vital", "gone", [1, "heart_rate", "strap"]]
+
+
+def test_rows_overtake_what_is_missing_and_are_known_when_they_come_again() -> None:
     stream = state(4)
-    messages = [(message(8, 9), b"c"), (message(5, 6), b"a"), (message(3, 4), b"old")]
-    arrange_one(stream, messages, [])
-    assert [each.first for each in stream.due] == [5]
-    assert [payload for _, payload in stream.early] == [b"c"]
+    arrange_one(stream, [(message(8, 9, row(8), row(9)), b"c"), (message(5, 6), b"a")], [])
+    assert [each.first for each in stream.due] == [5, 8]
+    assert stream.done == Positions(6, [(8, 9)])
     assert stream.goes_to == 6
+    again = StreamState(1, "lab", EPOCH, from_sql(6, [(8, 10)]), False)
+    repeated = message(7, 9, row(7), row(8), row(9))
+    arrange_one(again, [(repeated, b"d"), (message(9, 9, row(9)), b"e")], [])
+    assert [change[0] for change in again.changes()] == [7]
+    assert again.overtaken
+    assert again.goes_to == 9
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        gone(8),
+        [8, "session", "row", []],
+        [8, "", "erase", {"participant": 1, "epoch": EPOCH, "spans": []}],
+        [8, "", "copied", {}],
+    ],
+)
+def test_what_takes_rows_away_or_is_of_the_study_waits_and_holds_up_what_follows(
+    change: list[Any],
+) -> None:
+    stream = state(4)
+    arrange_one(stream, [(message(10, 10, row(10)), b"d"), (message(8, 8, change), b"c")], [])
+    assert stream.due == []
+    assert [payload for _, payload in stream.early] == [b"c", b"d"]
+
+
+@pytest.mark.parametrize("what", ["gone", "erase"])
+def test_before_rows_are_taken_away_what_has_overtaken_it_is_forgotten(what: str) -> None:
+    stream = StreamState(1, "lab", EPOCH, Positions(4, [(8, 9)]), False)
+    taken_away = gone(5) if what == "gone" else [5, "", "erase", {}]
+    arrange_one(stream, [(message(5, 7, taken_away), b"a")], [])
+    assert stream.done == Positions(7)
+    assert not stream.overtaken
+
+
+def test_beyond_many_holes_messages_wait() -> None:
+    stream = StreamState(
+        1, "lab", EPOCH, Positions(0, [(2 * n, 2 * n) for n in range(1, MOST_RANGES + 1)]), False
+    )
+    arrange_one(stream, [(message(2000, 2000, row(2000)), b"z")], [])
+    assert [payload for _, payload in stream.early] == [b"z"]
+
+
+def test_positions_close_up_when_a_hole_is_filled() -> None:
+    done = Positions(2)
+    for first, last in ((9, 10), (5, 6), (7, 7), (12, 12)):
+        done.add(first, last)
+    assert done == Positions(2, [(5, 7), (9, 10), (12, 12)])
+    assert done.to_sql() == "{[5,7],[9,10],[12,12]}"
+    done.add(3, 8)
+    assert done == Positions(10, [(12, 12)])
+    assert [done.has(position) for position in (1, 10, 11, 12, 13)] == [
+        *(True, True, False, True, False)
+    ]
+    assert not done.covers(9, 12)
 
 
 def test_what_waited_is_due_when_the_missing_one_comes() -> None:
