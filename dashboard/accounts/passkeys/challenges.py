@@ -35,7 +35,7 @@ class Challenges:
 
     Example:
         >>> challenge = challenges.new(LOGIN, seconds=300)
-        >>> challenges.spend(challenge, LOGIN)
+        >>> challenges.use_up(challenge, LOGIN)
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -54,7 +54,7 @@ class Challenges:
         head = secrets.token_bytes(_NONCE_BYTES) + _END.pack(self._clock() + seconds)
         return head + self._mac(head, purpose)
 
-    def spend(self, challenge: bytes, purpose: str) -> None:
+    def use_up(self, challenge: bytes, purpose: str) -> None:
         """Take a challenge, which is good for nothing afterwards, whatever becomes of the answer.
 
         Raises:

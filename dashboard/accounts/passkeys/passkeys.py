@@ -170,7 +170,7 @@ class Passkeys:
                 not log in.
             StoreError: that it was used cannot be written; then it must not count.
         """
-        challenges.spend(answer.challenge, LOGIN)
+        challenges.use_up(answer.challenge, LOGIN)
         with write_transaction(self._path) as connection:
             owner = self._owner(connection, answer.id)
             if owner is None:

@@ -130,7 +130,7 @@ def _added(
     name: str,
 ) -> list[str]:
     read = Answer.read(answer)
-    services.challenges.spend(read.challenge, _purpose(request, account))
+    services.challenges.use_up(read.challenge, _purpose(request, account))
     return services.passkeys.add(account, read, party, name, login_token(request))
 
 
