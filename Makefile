@@ -31,7 +31,7 @@ help:
 	@echo "make style         how the code is built, beside the bars; ARGS=--list names the places"
 	@echo "make bench         what this machine does, beside the bars"
 	@echo "make fleet         many devices, a broker, collectors and PostgreSQL, beside the bars"
-	@echo "make security      a crowd at the dashboard's door for three minutes, and who works on meanwhile, beside the bars"
+	@echo "make security      a crowd at the dashboard's door for three minutes, and who works on meanwhile, beside the bars; what systemd says of the units"
 	@echo "make api           about 4,000 requests a role to the API, right and wrong ones, beside its description; ARGS='--examples 5 --role viewer'"
 	@echo "make screenshots   the pictures of the README, from the running demo"
 	@echo "make docs          the documentation as a site, in build/site; ARGS=serve shows it while it is written"
@@ -140,6 +140,8 @@ fleet: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.fleet.fleet $(ARGS)
 
 security: $(VENV)/.dev
+	@! command -v systemd-analyze >/dev/null || for unit in systemd/*.service image/*.service; do \
+	systemd-analyze security --offline=true --no-pager $$unit 2>/dev/null | tail -n 1; done
 	@$(BIN)/python -m benchmarks crowd $(ARGS)
 
 # Requests of every shape to every operation of the API, by schemathesis, for each role.

@@ -25,7 +25,7 @@ keeps configuration and data.
   --offline WHEELS   take Python packages from this folder instead of the network
   --unpinned         where this release pins no packages for this machine and Python: take the newest that fit, unchecked
   --uninstall        remove services and program; configuration and data stay
-  --purge            with --uninstall: remove configuration, data, the user and the packages that came with it, too
+  --purge            with --uninstall: remove configuration, data, the users and the packages that came with it, too
 
 Parts of an installation, which `affect-edge update` and `rollback` use:
   --build            only build the release below /opt/affect-edge/releases, and print its folder
@@ -38,6 +38,7 @@ TEXT
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=/opt/affect-edge settings=/etc/affect-edge data=/var/lib/affect-edge command=/usr/local/bin/affect-edge share=/usr/local/share
 config=$settings/affect-edge.toml
+web_user=affect-edge-dashboard # the agent's is affect-edge, as is the group of both
 services=(affect-edge-agent.service affect-edge-dashboard.service)
 units=("${services[@]}" affect-edge-maintenance.service affect-edge-maintenance.timer)
 # What man and the shells read: below share of a release, and as links below $share.
@@ -206,7 +207,7 @@ camera_found() {
 plan() {
   echo "This will"
   if [ ${#missing[@]} -gt 0 ]; then say "install the packages ${missing[*]}"; else say "install no packages: all are there"; fi
-  say "install Affect Edge $(version_here) below $program, run by the user affect-edge, with the command affect-edge"
+  say "install Affect Edge $(version_here) below $program, run by the users affect-edge and $web_user, with the command affect-edge"
   if [ -n "$parts" ]; then
     say "add the optional parts ${parts//,/, }"
   elif [ -s "$settings/parts" ]; then
@@ -280,19 +281,62 @@ install_packages() {
   apt-get install "${options[@]}" "${missing[@]}" >/dev/null || fail "these packages could not be installed: ${missing[*]}"
 }
 
-make_user() {
-  step="making the user"
-  if ! id affect-edge >/dev/null 2>&1; then
-    # Written down before it is made, so that a purge after a power cut knows whose user it is.
-    [ -d "$settings" ] || { install -d -m 750 "$settings"; undo+=("rmdir '$settings'"); }
-    echo affect-edge >"$settings/user"
-    undo+=("rm -f '$settings/user'")
-    useradd --system --home-dir "$data" --shell /usr/sbin/nologin affect-edge
-    undo+=("userdel affect-edge")
-  fi
-  # Who may talk to Bluetooth sensors; the group comes with bluez.
-  if getent group bluetooth >/dev/null; then usermod --append --groups bluetooth affect-edge; fi
+make_users() {
+  step="making the users"
+  local group
+  make_user affect-edge user
+  make_user "$web_user" web-user --no-user-group --gid affect-edge
+  # Cameras, and who may talk to Bluetooth sensors; the last group comes with bluez.
+  for group in video render bluetooth; do
+    if getent group "$group" >/dev/null; then usermod --append --groups "$group" affect-edge; fi
+  done
   if [[ ",$parts," == *,serial,* ]]; then usermod --append --groups dialout affect-edge; fi
+}
+
+# make_user NAME RECORD [OPTION…]
+make_user() {
+  local name=$1 record=$settings/$2
+  shift 2
+  if id "$name" >/dev/null 2>&1; then return 0; fi
+  # Written down before it is made, so that a purge after a power cut knows whose user it is.
+  [ -d "$settings" ] || { install -d -m 750 "$settings"; undo+=("rmdir '$settings'"); }
+  echo "$name" >"$record"
+  undo+=("rm -f '$record'")
+  useradd --system --home-dir "$data" --shell /usr/sbin/nologin "$@" "$name"
+  undo+=("userdel '$name'")
+}
+
+# share_files RELEASE: gives the files of agent and dashboard to the users that the units of a release run them as. What
+# both write is the group's; the sticky bit of the folder keeps each from the files of the other.
+share_files() {
+  local web mode=1770 file
+  web=$(sed -n 's/^User=//p' "$1/systemd/affect-edge-dashboard.service")
+  [ "$web" = "$web_user" ] || mode=750 # a release with one user for both
+  [ -d "$data" ] || return 0
+  chown affect-edge:affect-edge "$data"
+  chmod "$mode" "$data"
+  # The timeline is the agent's, though the dashboard writes it: who owns a file could put another one in its place.
+  if [ ! -e "$data/affect-edge.db" ] && [ ! -e "$data/affect-edge.db-wal" ]; then
+    install -m 660 -o affect-edge -g affect-edge /dev/null "$data/affect-edge.db"
+  fi
+  for file in "$data"/affect-edge.db* "$data"/affect-edge*.lock; do
+    if [ -f "$file" ] && [ ! -L "$file" ]; then chown -h affect-edge:affect-edge "$file" && chmod 660 "$file"; fi
+  done
+  if [ -d "$data/tls" ]; then
+    chown -R --no-dereference affect-edge:affect-edge "$data/tls"
+    chmod 770 "$data/tls"
+    for file in "$data"/tls/*.pem; do if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 640 "$file"; fi; done
+  fi
+  if [ "$web" = "$web_user" ] && [ ! -e "$data/credentials.json" ]; then
+    install -m 600 -o "$web" -g affect-edge /dev/stdin "$data/credentials.json" <<<'{}'
+  fi
+  for file in "$data/credentials.json" "$data/exports"; do
+    [ ! -e "$file" ] || chown -R --no-dereference "$web:affect-edge" "$file"
+  done
+  if [ -e "$settings/mqtt-password" ]; then
+    chown affect-edge:affect-edge "$settings/mqtt-password"
+    chmod 400 "$settings/mqtt-password"
+  fi
 }
 
 # Prints the folder of the release; builds it unless it is there with the same content.
@@ -398,7 +442,7 @@ set_key() {
 configure() {
   step="writing the configuration"
   [ -d "$data" ] || undo+=("rm -rf '$data'")
-  install -d -m 750 -o affect-edge -g affect-edge "$data"
+  [ -d "$data" ] || install -d -m 1770 -o affect-edge -g affect-edge "$data"
   if [ -e "$config" ]; then
     cp -p "$config" "$config.before"
     undo+=("mv '$config.before' '$config'")
@@ -458,7 +502,7 @@ set_up_broker() {
   fi
   undo+=("rm -f ${broker_files[*]} '$settings/mqtt-password'; systemctl try-restart mosquitto.service")
   password=$(openssl rand -hex 16)
-  install -m 640 -g affect-edge /dev/stdin "$settings/mqtt-password" <<<"$password"
+  install -m 400 -o affect-edge -g affect-edge /dev/stdin "$settings/mqtt-password" <<<"$password"
   install -m 600 -o mosquitto -g mosquitto /dev/stdin "${broker_files[1]}" <<<$'user affect-edge\ntopic readwrite affect-edge/#'
   # By a file, not as a word of the command, which every user of the machine could read.
   install -m 600 /dev/stdin "${broker_files[2]}" <<<"affect-edge:$password"
@@ -493,7 +537,7 @@ activate() {
   fi
   say "$step"
   if [ -n "$before" ] && [ -x "$before/install.sh" ] && [ "$before" != "$release" ]; then
-    undo+=("'$before/install.sh' --activate --yes")
+    undo+=("systemctl stop ${services[*]}; share_files '$before'; '$before/install.sh' --activate --yes")
     ln -sfn "$before" "$program/previous"
   elif [ -z "$before" ]; then
     undo+=("systemctl disable --now ${units[*]}; rm -f '$command' '$program/current' ${units[*]/#//etc/systemd/system/}; unlink_shared; systemctl daemon-reload")
@@ -504,6 +548,11 @@ activate() {
   link_shared
   for unit in "${units[@]}"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
   systemctl daemon-reload
+  make_users # an update comes here by itself, from a release that may have known one user
+  step="starting the services"
+  systemctl stop "${services[@]}" 2>/dev/null || true
+  share_files "$release"
+  install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
   systemctl restart affect-edge-maintenance.timer
   for unit in affect-edge-dashboard affect-edge-agent; do
@@ -595,15 +644,17 @@ uninstall() {
   if [ "$purge" = yes ]; then purge_packages; fi
   rm -rf "$program"
   if [ "$purge" = yes ]; then
-    local user_is_ours=no
-    if [ -e "$settings/user" ]; then user_is_ours=yes; fi
+    local ours=()
+    [ ! -e "$settings/web-user" ] || ours+=("$web_user")
+    [ ! -e "$settings/user" ] || ours+=(affect-edge)
     rm -rf "$settings" "$data"
-    if id affect-edge >/dev/null 2>&1; then
-      if [ "$user_is_ours" = yes ]; then userdel affect-edge; else say "the user affect-edge was there before, and stays"; fi
-    fi
+    for name in "$web_user" affect-edge; do # the group goes with the last
+      id "$name" >/dev/null 2>&1 || continue
+      if [[ " ${ours[*]} " == *" $name "* ]]; then userdel "$name"; else say "the user $name was there before, and stays"; fi
+    done
   else
     rm -f "$settings/mqtt-password"
-    say "configuration stays in $settings, data in $data, both of the user affect-edge"
+    say "configuration stays in $settings, data in $data, both of the users affect-edge and $web_user"
   fi
   systemctl daemon-reload # once more: an older systemd may still know the names of units that are gone
   say "removed"
@@ -656,7 +707,7 @@ main() {
   trap 'finish_badly $?' EXIT
   trap 'exit 130' INT TERM HUP
   install_packages
-  make_user
+  make_users
   build
   if [ "$action" = build ]; then echo "$release"; return; fi
   local config_before

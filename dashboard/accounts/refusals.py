@@ -7,7 +7,8 @@ from edge_agent.core.texts import N_
 WRONG = N_("Name or password is wrong.")
 LOST = N_(
     "The passwords of this device are not on it any more (credentials.json is missing, or belongs "
-    "to another database). On the device, run: sudo -u affect-edge affect-edge password NAME"
+    "to another database). On the device, run: sudo -u affect-edge-dashboard affect-edge "
+    "password NAME"
 )
 DISABLED = N_("This account is disabled. An administrator can enable it again.")
 WRONG_PRESENT = N_("The present password is wrong.")

@@ -199,8 +199,8 @@ class SecondFactors:
                 Message(
                     N_(
                         "The secret of this second factor is not on this device any more, so no "
-                        "code can be checked. On the device, run: sudo -u affect-edge affect-edge "
-                        "account second-factor off {name}"
+                        "code can be checked. On the device, run: sudo -u affect-edge-dashboard "
+                        "affect-edge account second-factor off {name}"
                     ),
                     name=account.name,
                 )

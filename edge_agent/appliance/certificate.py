@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from edge_agent.core.errors import CertificateError
+from edge_agent.store.database.shared.rights import is_shared
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ def keep_certificate(folder: Path, name: str | None = None) -> bool:
 
     Args:
         folder: for ``cert.pem`` and ``key.pem``; made if needed. The key can be read by its owner
-            only.
+            only, or by the group too where that may write the folder or the one above a new one:
+            the dashboard serves it, and the nightly maintenance, another user, renews it.
         name: of the machine; ``None`` asks the system.
 
     Returns:
@@ -94,7 +96,10 @@ def _make(folder: Path, name: str) -> None:
     fresh_certificate = folder / f"{CERTIFICATE}.new"
     fresh_key = folder / f"{KEY}.new"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        if not folder.exists():
+            folder.mkdir(parents=True, mode=0o750)
+            if is_shared(folder.parent):
+                folder.chmod(0o770)
         fresh_key.unlink(missing_ok=True)
         fresh_key.touch(mode=0o600)
         words = [
@@ -115,6 +120,9 @@ def _make(folder: Path, name: str) -> None:
         ]
         words += ["-addext", "basicConstraints=critical,CA:FALSE"]
         _openssl(*words, "-keyout", str(fresh_key), "-out", str(fresh_certificate))
+        if is_shared(folder):
+            fresh_key.chmod(0o640)
+            fresh_certificate.chmod(0o640)
         # The dashboard looks at the certificate's time: the key is there when it does.
         fresh_key.replace(folder / KEY)
         fresh_certificate.replace(folder / CERTIFICATE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -76,14 +77,19 @@ def _newest_row(path: Path) -> Finding:
 
 def _passwords(path: Path) -> Finding:
     from edge_agent.appliance.backups.passwords import accounts_without_password
+    from edge_agent.store.write.accounts.credentials import credentials_file
 
+    kept = credentials_file(path)
+    if kept.exists() and not os.access(kept, os.R_OK):
+        told = "not looked at: only the dashboard's user and root may read them"
+        return Finding("passwords", Verdict.OK, told)
     names = accounts_without_password(path)
     if not names:
         return Finding("passwords", Verdict.OK, "each account that has one can log in")
     lost = f"credentials.json does not have those of {', '.join(names)}"
     cure = (
         "Put the file back from an archive (affect-edge backup), or set new ones: sudo -u "
-        "affect-edge affect-edge password NAME."
+        "affect-edge-dashboard affect-edge password NAME."
     )
     return Finding("passwords", Verdict.PROBLEM, lost, cure)
 

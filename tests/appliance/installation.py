@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import random
 import re
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 from tests.appliance.machine import ROOT, Done, Machine, copy_checkout
 from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE
+from tools.build_image_layer import INSIDE, build_image_layer
 from tools.build_release import build_release, make_key, sign
 
 CHECKOUT = "/root/affect-edge"
@@ -66,12 +69,55 @@ def build_releases(machine: Machine, out: Path) -> None:
             )
         archive = build_release(tree, out, [f"linux-{platform.machine()}-py{python}"])
         assert archive.name == name
-        sign(archive, key_of(machine))
+        sign(archive, owner_key_of(machine) if name == GOOD else key_of(machine))
 
 
 def key_of(machine: Machine) -> Path:
     """Return the temporary key that this machine's release trusts."""
     return machine.root.parent / "release-key"
+
+
+def owner_key_of(machine: Machine) -> Path:
+    """Return a temporary key that no release knows, and that the machine's owner may trust."""
+    key = machine.root.parent / "owner-key"
+    if not key.exists():
+        make_key(key, machine.root.parent / "signers-of-nobody", passphrase="")
+    return key
+
+
+def update_before_and_after_trust(machine: Machine, archive: str) -> tuple[Done, Done, Done]:
+    """Update, let the owner trust the key that signed the archive, and update again."""
+    shutil.copy(owner_key_of(machine).with_suffix(".pub"), machine.root / "var/cache/owner.pub")
+    update = ("affect-edge", "update", "--yes")
+    refused = machine.run(*update, archive, within_s=PLENTY_S)
+    trusted = machine.run(*update, "--trust", "/var/cache/owner.pub")
+    return refused, trusted, machine.run(*update, archive, within_s=PLENTY_S)
+
+
+def first_start_of_an_image(machine: Machine, folder: Path) -> float:
+    """Copy the layer of an image onto the machine, start it without a network.
+
+    Return after how many seconds the services ran and the installation was gone.
+    """
+    python = machine.shell("python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
+    platform_here = f"linux-{platform.machine()}-py{python}"
+    layer = build_image_layer(machine.root / "root/affect-edge", folder / "layer", platform_here)
+    stage = layer / "stage-affect-edge/00-affect-edge"
+    # Debian has no such package
+    wanted = set((stage / "00-packages-nr").read_text().split()) - {"python3-picamera2"}
+    machine.shell(
+        f"apt-get install -y -qq --no-install-recommends {' '.join(wanted)}", within_s=PLENTY_S
+    )
+    subprocess.run(
+        ["./01-run.sh"], cwd=stage, env={**os.environ, "ROOTFS_DIR": str(machine.root)}, check=True
+    )
+    machine.power_off()
+    machine.boot(network=False)
+    start = time.monotonic()
+    machine.wait_for(
+        f"systemctl is-active {AGENT} {DASHBOARD} mosquitto && [ ! -e /{INSIDE} ]", PLENTY_S
+    )
+    return time.monotonic() - start
 
 
 def versions(machine: Machine) -> list[str]:
@@ -85,7 +131,7 @@ def give_checkout(machine: Machine) -> None:
     make_key(
         key_of(machine), machine.root / "root/affect-edge/config/release-signers", passphrase=""
     )
-    pictures = machine.root / "var/cache/pictures"
+    pictures = machine.root / "srv/pictures"
     pictures.mkdir()
     for portrait in (SMILING_FILE, SERIOUS_FILE):
         shutil.copy(portrait, pictures)
@@ -151,10 +197,10 @@ def seconds_to_first_row(machine: Machine) -> float:
     return (at - started_ms) / 1000
 
 
-def writable_paths(machine: Machine, unit: str) -> list[str]:
+def writable_paths(machine: Machine, unit: str, user: str = "affect-edge") -> list[str]:
     """Return all paths that the process of a unit may write, as its user and in its mounts."""
     inside = (
-        f"nsenter -t {pid_of(machine, unit)} -m setpriv --reuid=affect-edge "
+        f"nsenter -t {pid_of(machine, unit)} -m setpriv --reuid={user} "
         "--regid=affect-edge --init-groups"
     )
     find = (
@@ -184,7 +230,7 @@ def cut_an_installation_short(machine: Machine, chance: random.Random, longest_s
         seconds = chance.uniform(0.5, longest_s)
         script = (
             f"cd {CHECKOUT} && timeout -s KILL {seconds:.1f} ./install.sh --yes --camera "
-            "/var/cache/pictures || exit $?"
+            "/srv/pictures || exit $?"
         )
         start = time.monotonic()
         code = machine.run("bash", "-c", script, within_s=PLENTY_S).code
@@ -214,7 +260,8 @@ def purge(machine: Machine, before: str, packages: str) -> None:
     gone = sorted(was - after)
     assert not left, f"purging left {left}"
     assert not gone, f"purging took {gone}"
-    assert machine.run("id", "affect-edge").code != 0
+    for user in ("affect-edge", "affect-edge-dashboard"):
+        assert machine.run("id", user).code != 0
     # systemd forgets them in its own time
-    machine.wait_for("! systemctl list-units --all --no-legend 'affect-edge*' | grep -q .", 10)
+    machine.wait_for("! systemctl list-units --all --no-legend 'affect-edge*' | grep -q .", 60)
     assert registered(machine) == packages

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import random
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.appliance import kept_apart
 from tests.appliance.installation import (
     AGENT,
     BAD,
@@ -31,6 +30,7 @@ from tests.appliance.installation import (
     build_releases,
     change_one_bit,
     cut_an_installation_short,
+    first_start_of_an_image,
     give_checkout,
     install,
     listing,
@@ -39,11 +39,11 @@ from tests.appliance.installation import (
     registered,
     seconds_to_first_row,
     stranger,
+    update_before_and_after_trust,
     versions,
-    writable_paths,
 )
 from tests.appliance.machine import Machine
-from tools.build_image_layer import INSIDE, UNIT, build_image_layer
+from tools.build_image_layer import UNIT
 
 SUITE = os.environ.get("SUITE", "trixie")
 INSTALL_SECONDS = 240.0
@@ -112,7 +112,7 @@ def test_wrong_use_is_refused_before_anything_is_changed(machine: Machine, befor
 def test_one_command_installs_it_without_a_question(machine: Machine, before: str) -> None:
     machine.shell("apt-get update -qq", within_s=120)
     start = time.monotonic()
-    done = install(machine, "--yes", "--camera /var/cache/pictures", "--with lsl")
+    done = install(machine, "--yes", "--camera /srv/pictures", "--with lsl")
     seconds = time.monotonic() - start
     assert done.code == 0, done.output[-4000:]
     measured["install"] = seconds
@@ -131,11 +131,10 @@ def test_the_services_and_the_timer_are_active_and_nothing_failed(machine: Machi
 
 
 def test_each_unit_is_locked_down(machine: Machine) -> None:
-    for unit in (AGENT, DASHBOARD, "affect-edge-maintenance.service"):
-        said = machine.shell(f"systemd-analyze security --no-pager {unit} | tail -n 1")
-        exposure = float(re.findall(r"\d+\.\d", said)[0])
-        figures[f"exposure of {unit}"] = f"{exposure} (bar 1.5)"
-        assert exposure <= 1.5, said
+    bars = {**kept_apart.EXPOSURE, "first boot": kept_apart.FIRST_BOOT_EXPOSURE}
+    for unit, exposure in kept_apart.exposures(machine).items():
+        figures[f"exposure of {unit}"] = f"{exposure} (bar {bars[unit]})"
+        assert exposure <= bars[unit]
 
 
 def test_faces_before_the_camera_become_rows(machine: Machine) -> None:
@@ -154,24 +153,13 @@ def test_the_dashboard_answers_by_https_and_the_setup_code_works_once(machine: M
 
 
 def test_the_broker_refuses_strangers_foreign_topics_and_other_machines(machine: Machine) -> None:
-    password = machine.shell("head -n 1 /etc/affect-edge/mqtt-password")
-    topic = "affect-edge/affect-edge/test"
-    foreign = "homeassistant/switch/door/set"
-    assert stranger(machine, "mqtt", "127.0.0.1", "1883", topic) == "Not authorized"
-    assert (
-        stranger(machine, "mqtt", "127.0.0.1", "1883", topic, "affect-edge", "guess")
-        == "Not authorized"
-    )
-    assert "Success" in stranger(
-        machine, "mqtt", "127.0.0.1", "1883", topic, "affect-edge", password
-    )
-    assert (
-        stranger(machine, "mqtt", "127.0.0.1", "1883", foreign, "affect-edge", password)
-        == "Success, Not authorized"
-    )
-    assert (
-        stranger(machine, "mqtt", "10.0.2.100", "1883", topic, "affect-edge", password) == "closed"
-    )
+    assert kept_apart.answers_of_the_broker(machine) == {
+        "nobody": "Not authorized",
+        "a guess": "Not authorized",
+        "the account": "Success",
+        "a foreign topic": "Success, Not authorized",
+        "another machine": "closed",
+    }
     machine.wait_for("journalctl -b -o cat -u affect-edge-agent | grep -q 'mqtt: connected'", 30)
 
 
@@ -182,10 +170,31 @@ def test_no_port_is_open_but_the_documented_ones(machine: Machine) -> None:
 
 def test_the_services_can_write_nothing_outside_their_folder(machine: Machine) -> None:
     for unit in (AGENT, DASHBOARD):
-        paths = writable_paths(machine, unit)
-        own = ("/var/lib/affect-edge", "/tmp", "/var/tmp", "/run/lock", "/run/systemd", "/run/dbus")
-        assert [path for path in paths if not path.startswith(own)] == []
-        assert "/var/lib/affect-edge" in paths
+        assert kept_apart.written_by(machine, unit) == []
+
+
+def test_a_hole_in_the_dashboard_reads_no_secret_and_replaces_no_file_of_the_agent(
+    machine: Machine,
+) -> None:
+    assert kept_apart.refused_to_the_dashboard(machine) == []
+
+
+def test_the_analysis_answers_under_the_filters_of_the_unit(machine: Machine) -> None:
+    kept_apart.make_study(machine)
+    assert kept_apart.analysis(machine) == (200, 3), machine.journal()
+    processes = kept_apart.processes(machine, DASHBOARD)
+    assert any("dashboard.computing" in line for line in processes)
+    figures["dashboard and what computes"] = f"{sum(processes.values())} MiB at most (bar 512)"
+    assert sum(processes.values()) < 512
+
+
+def test_a_thousand_idle_connections_shut_nobody_out_under_the_limits_of_the_unit(
+    machine: Machine,
+) -> None:
+    opened, slowest, failures = kept_apart.idle_crowd(machine)
+    figures[f"slowest answer beside {opened} idle connections"] = f"{slowest} ms (bar 1000)"
+    assert opened >= 1000 and not failures
+    assert kept_apart.limits(machine, DASHBOARD) == (4096, "0")
 
 
 def test_it_is_small(machine: Machine) -> None:
@@ -210,6 +219,10 @@ def test_a_night_leaves_a_checked_copy(machine: Machine) -> None:
     assert "certificate: good" in said
     assert re.search(r"copy: affect-edge.db.backup-[\d-]{10}, sound", said)
     machine.shell("systemctl list-timers | grep -q affect-edge-maintenance")
+
+
+def test_the_dashboards_user_erases_from_copies_that_are_not_its_own(machine: Machine) -> None:
+    assert "Copies rewritten: affect-edge.db.backup-" in kept_apart.erase_as_dashboard(machine)
 
 
 def test_the_doctor_complains_of_nothing_but_a_missing_time_service(machine: Machine) -> None:
@@ -287,13 +300,17 @@ def test_a_tampered_archive_is_refused(machine: Machine, releases: Path) -> None
     assert pid_of(machine, AGENT) == agent and versions(machine) == ["0"]
 
 
-def test_a_newer_release_is_taken_without_a_network(machine: Machine, releases: Path) -> None:
+def test_a_newer_release_is_taken_without_a_network_once_its_owner_trusts_its_key(
+    machine: Machine, releases: Path
+) -> None:
     machine.disconnect()
     for name in (GOOD, f"{GOOD}.sig", BAD, f"{BAD}.sig"):
         shutil.copy(releases / name, machine.root / "var/cache")
     rows = int(ask(machine, "SELECT count(*) FROM expression"))
     start = time.monotonic()
-    done = machine.run("affect-edge", "update", "--yes", f"/var/cache/{GOOD}", within_s=PLENTY_S)
+    refused, trusted, done = update_before_and_after_trust(machine, f"/var/cache/{GOOD}")
+    assert refused.code == 1 and "not trusted" in refused.output
+    assert trusted.code == 0 and "SHA256:" in trusted.output
     figures["update"] = f"{time.monotonic() - start:.0f} s, a minute of watching included"
     assert done.code == 0, done.output[-4000:]
     assert machine.shell("affect-edge --version").endswith("99.0.0")
@@ -336,7 +353,7 @@ def test_uninstalling_keeps_what_was_recorded(machine: Machine) -> None:
 
 
 def test_installing_again_finds_what_was_recorded(machine: Machine) -> None:
-    done = install(machine, "--yes", "--camera /var/cache/pictures")
+    done = install(machine, "--yes", "--camera /srv/pictures")
     assert done.code == 0, done.output[-4000:]
     machine.shell(f"systemctl is-active {AGENT} && systemctl is-active {DASHBOARD}")
     assert int(ask(machine, "SELECT count(*) FROM expression")) > 0
@@ -363,7 +380,7 @@ def test_an_installation_cut_short_is_completed_by_the_next_or_cleaned_by_purgin
             flush=True,
         )
         if turn % 2 == 0:
-            done = install(machine, "--yes", "--camera /var/cache/pictures")
+            done = install(machine, "--yes", "--camera /srv/pictures")
             assert done.code == 0, f"after {cuts[-1]:.1f} s: {done.output[-4000:]}"
             machine.shell(f"systemctl is-active {AGENT} && systemctl is-active {DASHBOARD}")
         purge(machine, before, packages)
@@ -375,25 +392,8 @@ def test_an_installation_cut_short_is_completed_by_the_next_or_cleaned_by_purgin
 def test_an_image_with_the_layer_installs_it_at_its_first_start_without_a_network(
     machine: Machine, tmp_path: Path
 ) -> None:
-    python = machine.shell("python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
-    platform_here = f"linux-{platform.machine()}-py{python}"
-    layer = build_image_layer(machine.root / "root/affect-edge", tmp_path / "layer", platform_here)
-    stage = layer / "stage-affect-edge/00-affect-edge"
-    # Debian has no such package
-    wanted = set((stage / "00-packages-nr").read_text().split()) - {"python3-picamera2"}
-    machine.shell(
-        f"apt-get install -y -qq --no-install-recommends {' '.join(wanted)}", within_s=PLENTY_S
-    )
-    subprocess.run(
-        ["./01-run.sh"], cwd=stage, env={**os.environ, "ROOTFS_DIR": str(machine.root)}, check=True
-    )
-    machine.power_off()
-    machine.boot(network=False)
-    start = time.monotonic()
-    machine.wait_for(
-        f"systemctl is-active {AGENT} {DASHBOARD} mosquitto && [ ! -e /{INSIDE} ]", PLENTY_S
-    )
-    figures["first start of an image"] = f"{time.monotonic() - start:.0f} s until the services ran"
+    seconds = first_start_of_an_image(machine, tmp_path)
+    figures["first start of an image"] = f"{seconds:.0f} s until the services ran"
     assert re.search(r"setup code [A-Z2-9]{4}-", machine.shell(f"journalctl -b -o cat -u {UNIT}"))
     assert machine.run("systemctl", "cat", UNIT).code != 0, "the service has removed itself"
     machine.wait_for("journalctl -b -o cat -u affect-edge-agent | grep -q 'mqtt: connected'", 60)

@@ -6,14 +6,23 @@ python -m tests.appliance.stranger mqtt HOST PORT TOPIC [USER PASSWORD]      wha
 connect and publish
 python -m tests.appliance.stranger setup ADDRESS CERTIFICATE CODE            statuses of: health,
 setup twice, login
+python -m tests.appliance.stranger analysis ADDRESS CERTIFICATE              status of the page
+Analysis, how many tests it is made of
+python -m tests.appliance.stranger idle ADDRESS CERTIFICATE SECONDS          connections that were
+opened, slowest sign of life in ms, failures
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import json
+import resource
+import socket
 import ssl
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -23,6 +32,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 PASSWORD = "a long enough password"
 PATIENCE_S = 10.0
+IDLE = 1100
+"""Connections from one address that say nothing."""
+FILES = 8192
 
 
 def ask_broker(host: str, port: int, topic: str, account: list[str]) -> str:
@@ -86,6 +98,64 @@ def set_up(address: str, certificate: Path, code: str) -> str:
     return " ".join(map(str, statuses))
 
 
+def analyse(address: str, certificate: Path) -> str:
+    """Log in; return the status of the page Analysis, and how many tests of heart rates it has."""
+    target = urlsplit(address)
+    context = ssl.create_default_context(cafile=str(certificate))
+    connection = http.client.HTTPSConnection(
+        target.hostname or "", target.port, context=context, timeout=60
+    )
+    form = urlencode({"name": "ada", "password": PASSWORD})
+    connection.request(
+        "POST", "/login", form, {"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    answer = connection.getresponse()
+    answer.read()
+    cookie = (answer.headers["Set-Cookie"] or "").partition(";")[0]
+    connection.request("GET", "/analysis", headers={"Cookie": cookie})
+    page = connection.getresponse()
+    page.read()
+    connection.request("GET", "/api/v1/analysis", headers={"Cookie": cookie})
+    answer = json.loads(connection.getresponse().read())
+    tests = sum(one["vital"] == "heart_rate" for one in answer["comparisons"])
+    return f"{page.status} {tests}"
+
+
+def stay_idle(address: str, certificate: Path, seconds: float) -> str:
+    """Open many connections that say nothing, from one address, and ask from another how it is."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, most), most))
+    target = urlsplit(address)
+    context = ssl.create_default_context(cafile=str(certificate))
+    slowest = 0.0
+    failures = 0
+    opened = 0
+    with contextlib.ExitStack() as all_of_them:
+        for _ in range(IDLE):
+            with contextlib.suppress(OSError):
+                connection = all_of_them.enter_context(socket.socket())
+                connection.settimeout(1)
+                connection.bind(("127.0.7.1", 0))
+                connection.connect(("127.0.0.1", target.port))
+                opened += 1
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            begun = time.monotonic()
+            asking = http.client.HTTPSConnection(
+                target.hostname or "", target.port, context=context, timeout=PATIENCE_S
+            )
+            try:
+                asking.request("GET", "/healthz")
+                failures += asking.getresponse().status != 200
+            except OSError:
+                failures += 1
+            finally:
+                asking.close()
+            slowest = max(slowest, time.monotonic() - begun)
+            time.sleep(0.2)
+    return f"{opened} {slowest * 1000:.0f} {failures}"
+
+
 def main() -> None:
     """Do what the words say."""
     match sys.argv[1:]:
@@ -93,6 +163,10 @@ def main() -> None:
             print(ask_broker(host, int(port), topic, account))
         case ["setup", address, certificate, code]:
             print(set_up(address, Path(certificate), code))
+        case ["analysis", address, certificate]:
+            print(analyse(address, Path(certificate)))
+        case ["idle", address, certificate, seconds]:
+            print(stay_idle(address, Path(certificate), float(seconds)))
         case _:
             sys.exit(__doc__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,15 +57,19 @@ def form_of(mqtt: MqttSettings) -> BrokerForm:
     return BrokerForm(mqtt.host, str(mqtt.port), mqtt.username or "", "", mqtt.tls)
 
 
-def try_broker(mqtt: MqttSettings, form: BrokerForm, file: Path | None) -> BrokerAnswer:
+def try_broker(
+    mqtt: MqttSettings, form: BrokerForm, file: Path | None, live_socket: Path
+) -> BrokerAnswer:
     """Log in at the broker and leave again; takes seconds where nobody answers.
 
-    The configured password and certificate go to no other address than the configured one.
+    The configured password and certificate go to no other address than the configured one. Where
+    only the agent may read the password, the agent tells how it stands with the broker.
 
     Args:
         mqtt: as configured.
         form: what was typed.
         file: the configuration file, for the command; ``None``: there is none.
+        live_socket: where the agent answers.
     """
     # the MQTT library is loaded by whoever asks for it, and not by every dashboard
     from edge_agent.appliance.findings import Verdict, guarded
@@ -77,9 +82,32 @@ def try_broker(mqtt: MqttSettings, form: BrokerForm, file: Path | None) -> Broke
             wanted = _typed(mqtt, form)
     except ValidationError as error:
         return BrokerAnswer(problem="; ".join(_refusal(one) for one in error.errors()))
+    if not changed and not form.password and _is_the_agents(mqtt.password_file):
+        return _as_agent_says(mqtt, live_socket)
     result = guarded("broker", partial(check_broker, wanted))
     command = command_for(file, changed) if file is not None and changed else ""
     return BrokerAnswer(result.found, result.cure, result.verdict is Verdict.OK, command=command)
+
+
+def _is_the_agents(password_file: Path | None) -> bool:
+    """Tell whether the password is there, and not for the dashboard to read."""
+    return password_file is not None and not os.access(password_file, os.R_OK)
+
+
+def _as_agent_says(mqtt: MqttSettings, live_socket: Path) -> BrokerAnswer:
+    from edge_agent.appliance.running_checks import agent_health
+
+    health = agent_health(live_socket)
+    if health is None:
+        cure = "Type the password here, or start the agent: sudo systemctl start affect-edge-agent"
+        return BrokerAnswer(
+            "Only the agent may read the configured password, and it does not answer.", cure
+        )
+    state = health["mqtt"]["state"]
+    if state == "connected":
+        return BrokerAnswer(f"{mqtt.host}:{mqtt.port} lets the agent in", is_well=True)
+    cure = "Why, says the agent's log: journalctl -u affect-edge-agent -n 50"
+    return BrokerAnswer(f"The agent is not connected to {mqtt.host}:{mqtt.port} ({state})", cure)
 
 
 def _typed(mqtt: MqttSettings, form: BrokerForm) -> MqttSettings:

@@ -30,6 +30,6 @@ def notes_on_passwords(database: Path) -> list[str]:
         return []
     told = (
         f"{FILE_NAME} with the passwords of {', '.join(names)} was not in what was restored, and "
-        "is not here: set new ones with `sudo -u affect-edge affect-edge password NAME`"
+        "is not here: set new ones with `sudo -u affect-edge-dashboard affect-edge password NAME`"
     )
     return [told]

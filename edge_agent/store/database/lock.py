@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.shared.rights import share
 from edge_agent.store.database.sqlite_errors import translate_errors
 
 
@@ -124,6 +125,7 @@ def _open(file_name: Path) -> int:
     if os.geteuid() == 0:  # agent and dashboard open it as those whose folder it is
         owner = file_name.parent.stat()
         os.fchown(file, owner.st_uid, owner.st_gid)
+    share(file_name)
     return file
 
 

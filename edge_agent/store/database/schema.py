@@ -21,6 +21,7 @@ from edge_agent.store.database.outbox_tables import OUTBOX_STREAM
 from edge_agent.store.database.protocol_tables import ATTRIBUTES, PREREGISTRATIONS, PROTOCOLS
 from edge_agent.store.database.replacement import LOGS, refuse_half_replaced
 from edge_agent.store.database.set_aside_files import refuse_unfinished
+from edge_agent.store.database.shared.rights import share
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.views import VIEWS
 from edge_agent.store.database.vital_changes import VITAL_CHANGES
@@ -196,6 +197,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         refuse_unfinished(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+        share(path)
         with closing(_open(path, "rw", BUSY_SECONDS)) as connection:
             version = _check_ours(path, connection, len(migrations))
             if version == len(migrations):
@@ -214,10 +216,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
 
 
 def copy_database(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy the whole database, its write-ahead log included.
-
-    ``target`` is there wholly or not at all.
-    """
+    """Copy the whole database, its log included; ``target`` is there wholly or not at all."""
     unfinished = target.with_name(target.name + ".part")
     unfinished.unlink(missing_ok=True)
     os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
@@ -225,6 +224,7 @@ def copy_database(connection: sqlite3.Connection, target: Path) -> None:
         if os.geteuid() == 0:  # root copies for those whose folder it is
             owner = target.parent.stat()
             os.chown(unfinished, owner.st_uid, owner.st_gid)
+        share(unfinished)
         with closing(sqlite3.connect(unfinished)) as copy:
             connection.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")  # a copy is one file
@@ -236,10 +236,7 @@ def copy_database(connection: sqlite3.Connection, target: Path) -> None:
 
 
 def copies_beside(path: Path) -> list[Path]:
-    """Return the copies beside a database.
-
-    Daily ones, those made before upgrades, and what a restore has set aside.
-    """
+    """Return the copies beside a database: daily, before upgrades, set aside by a restore."""
     copies = {
         copy
         for place in {path, path.resolve()}  # a link to another disk: restored there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -82,3 +83,15 @@ def test_a_machine_always_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, kept in (("Pi_4.lan", "Pi-4"), ("...", "affect-edge")):
         monkeypatch.setattr("socket.gethostname", lambda given=given: given)
         assert host_name() == kept
+
+
+def test_beside_files_of_two_users_both_may_read_and_renew_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1770)
+    before = os.umask(0o077)
+    try:
+        assert keep_certificate(tmp_path / "tls", "pi-kitchen")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "tls").stat().st_mode) == 0o770
+    for name in ("cert.pem", "key.pem"):
+        assert stat.S_IMODE((tmp_path / "tls" / name).stat().st_mode) == 0o640

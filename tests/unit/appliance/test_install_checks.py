@@ -96,20 +96,21 @@ def test_a_user_that_was_there_before_outlives_a_purge(tmp_path: Path, there: bo
     settings = tmp_path / "etc"
     place = f"data={tmp_path}/data program={tmp_path}/opt command={tmp_path}/bin"
     known = f"id() {{ {'true' if there else f'[ -e {tmp_path}/made ]'}; }}"
-    lines = [USERS, known, place, "make_user", f"touch {tmp_path}/made"]
+    lines = [USERS, known, place, "make_users", f"touch {tmp_path}/made"]
     if there:
         lines.append(f"mkdir {settings}")
     done = run(settings, *lines, "purge=yes yes=yes units=() services=()", "uninstall")
     assert done.returncode == 0, done.stderr
-    assert ("userdel affect-edge" in done.stdout) is not there
-    assert ("the user affect-edge was there before, and stays" in done.stdout) is there
+    for user in ("affect-edge-dashboard", "affect-edge"):
+        assert (f"userdel {user}\n" in done.stdout) is not there
+        assert (f"the user {user} was there before, and stays" in done.stdout) is there
     assert not settings.exists()
 
 
 def test_a_user_of_an_installation_that_was_cut_short_is_known_as_ours(tmp_path: Path) -> None:
     settings = tmp_path / "etc"
     cut = "useradd() { exit 9; }"
-    done = run(settings, USERS, "id() { false; }", f"data={tmp_path}/data", cut, "make_user")
+    done = run(settings, USERS, "id() { false; }", f"data={tmp_path}/data", cut, "make_users")
     assert done.returncode == 9
     assert (settings / "user").read_text() == "affect-edge\n"
 

@@ -270,8 +270,9 @@ class Credentials:
             fresh.unlink(missing_ok=True)
             handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                if os.geteuid() == 0:  # root writes for those whose folder it is
-                    owner = self._file.parent.stat()
+                if os.geteuid() == 0:  # root writes for those whose file or folder it is
+                    there = self._file if self._file.exists() else self._file.parent
+                    owner = there.stat()
                     os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
                 # What is not used is not written: a release of before, which a rollback brings
                 # back, refuses what it does not know.

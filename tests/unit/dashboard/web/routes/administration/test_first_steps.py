@@ -79,18 +79,40 @@ def test_the_configured_password_goes_to_no_other_broker(tmp_path: Path) -> None
     configured = MqttSettings.model_validate(
         {"host": "127.0.0.1", "port": broker.port, "enabled": False} | password
     )
-    assert try_broker(configured, form_of(configured), None).is_well
+    assert try_broker(configured, form_of(configured), None, tmp_path / "live.sock").is_well
     elsewhere = MqttSettings.model_validate({"host": "localhost", "port": free_port()} | password)
     moved = BrokerForm("127.0.0.1", str(broker.port), "edge")
-    answer = try_broker(elsewhere, moved, tmp_path / "affect-edge.toml")
+    answer = try_broker(elsewhere, moved, tmp_path / "affect-edge.toml", tmp_path / "live.sock")
     broker.stop()
     assert not answer.is_well
     assert "mqtt.port" in answer.command
     assert "wonderland" not in answer.command + answer.text + answer.problem
 
 
-def test_a_port_that_is_none_is_refused_before_anybody_is_asked() -> None:
+@pytest.mark.parametrize(
+    ("state", "is_well", "told"),
+    [
+        ("connected", True, "lets the agent in"),
+        ("refused", False, "not connected to 127.0.0.1:1883 (refused)"),
+        (None, False, "does not answer"),
+    ],
+)
+def test_where_only_the_agent_may_read_the_password_it_tells_how_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str | None, is_well: bool, told: str
+) -> None:
+    health = None if state is None else {"mqtt": {"state": state}}
+    monkeypatch.setattr("edge_agent.appliance.running_checks.agent_health", lambda _socket: health)
+    configured = MqttSettings.model_validate(
+        {"username": "edge", "password_file": tmp_path / "not-for-the-dashboard"}
+    )
+    answer = try_broker(configured, form_of(configured), None, tmp_path / "live.sock")
+    assert answer.is_well is is_well
+    assert told in answer.text
+    assert is_well or answer.advice
+
+
+def test_a_port_that_is_none_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
     form = BrokerForm("127.0.0.1", "70000", password="wonderland")
-    answer = try_broker(MqttSettings.model_validate({}), form, None)
+    answer = try_broker(MqttSettings.model_validate({}), form, None, tmp_path / "live.sock")
     assert answer.problem.startswith("mqtt.")
     assert "wonderland" not in answer.problem

@@ -1,0 +1,53 @@
+"""What systemd says of the units, without a booted machine: the bars of docs/security.md."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.appliance.kept_apart import EXPOSURE, FIRST_BOOT_EXPOSURE
+from tools.build_release import ROOT
+
+BARS = {ROOT / "systemd" / unit: bar for unit, bar in EXPOSURE.items()}
+BARS[ROOT / "image/affect-edge-first-boot.service"] = FIRST_BOOT_EXPOSURE
+PAGE = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")
+@pytest.mark.parametrize("file", BARS, ids=[file.stem for file in BARS])
+def test_the_units_keep_to_their_bars(file: Path) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r"Overall exposure level for \S+: (\d+\.\d)", done.stdout)
+    assert found, done.stdout + done.stderr
+    assert float(found[1]) <= BARS[file]
+
+
+def test_agent_and_dashboard_are_two_users_of_one_group() -> None:
+    users = {}
+    for name in ("agent", "dashboard", "maintenance"):
+        text = (ROOT / f"systemd/affect-edge-{name}.service").read_text(encoding="utf-8")
+        users[name] = dict(re.findall(r"^(User|Group)=(.*)$", text, re.MULTILINE))
+    assert users["agent"] == users["maintenance"] == {"User": "affect-edge", "Group": "affect-edge"}
+    assert users["dashboard"] == {"User": "affect-edge-dashboard", "Group": "affect-edge"}
+
+
+def test_the_dashboards_unit_does_not_take_the_data_folder_for_its_own() -> None:
+    """With StateDirectory, systemd gives all files below to the unit's user."""
+    text = (ROOT / "systemd/affect-edge-dashboard.service").read_text(encoding="utf-8")
+    assert "\nStateDirectory" not in text
+
+
+def test_the_page_shows_the_bars_that_are_held() -> None:
+    rows = {"agent": 1.2, "dashboard": 1.0, "nightly maintenance": 0.7}
+    for (name, bar), held in zip(rows.items(), EXPOSURE.values(), strict=True):
+        assert bar == held
+        assert f"| {name} | {bar} | {bar} |" in PAGE
