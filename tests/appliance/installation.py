@@ -34,6 +34,7 @@ CHANGING = [
     "/var/tmp",
     "/var/log",
     "/var/cache",
+    "/var/backups",
     "/root",
     "/var/lib/apt",
 ]
