@@ -39,7 +39,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "dashboard": (
         frozenset({"languages", "json_numbers"}),
-        frozenset({"statistics", "charts", "accounts", "protocols", "picture"}),
+        frozenset({"statistics", "charts", "accounts", "protocols", "picture", "fleet"}),
         frozenset({"analysis"}),
         frozenset({"computing"}),
         frozenset({"web"}),

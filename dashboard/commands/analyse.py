@@ -27,6 +27,7 @@ from dashboard.analysis.request import (
 from dashboard.analysis.states import Design
 from dashboard.commands.analyse_text import report
 from dashboard.commands.exit_codes import run_command
+from dashboard.fleet.source import study_source
 from edge_agent.core.vitals import TESTED
 
 if TYPE_CHECKING:
@@ -242,6 +243,12 @@ _DEFAULTS = AnalysisQuery()
     help="Only what lies between two times, in milliseconds since 1970 (UTC).",
 )
 @click.option(
+    "--source",
+    help="Read the study from the PostgreSQL of a collector, such as "
+    "postgresql://reader@db.example/fleet.",
+)
+@click.option("--device", help="With --source: whose study, by device.name.")
+@click.option(
     "--print-question",
     is_flag=True,
     help="Only print the question as JSON, for `export --question FILE`.",
@@ -262,21 +269,24 @@ def analyse_command(
     span = options.pop("span")
     of_choices = options.pop("of_choices")
     print_multiverse = options.pop("print_multiverse")
+    address, device = options.pop("source"), options.pop("device")
     query = _query_of(options) if file is None else _read_question(file)
     if print_question:
         click.echo(query.model_dump_json(indent=2), color=False)
         return
-    if of_choices or print_multiverse:
-        click.echo(_of_choices(_options(config_file, data), query, as_json, print_multiverse))
-        return
     dashboard = _options(config_file, data)
-    analysis = _analysis(dashboard, query, span)
-    if print_tables:
-        from dashboard.analysis.present.study.bundle_tables import bundle_tables
+    with study_source(address, dashboard.database, device).database() as database:
+        if of_choices or print_multiverse:
+            text = _of_choices(dashboard, database, query, as_json, print_multiverse)
+            click.echo(text)
+            return
+        analysis = _analysis(dashboard, database, query, span)
+        if print_tables:
+            from dashboard.analysis.present.study.bundle_tables import bundle_tables
 
-        click.echo(json.dumps(bundle_tables(analysis)), color=False)
-        return
-    response = _response(dashboard, analysis)
+            click.echo(json.dumps(bundle_tables(analysis)), color=False)
+            return
+        response = _response(database, analysis)
     if print_flow:
         from dashboard.analysis.present.study.flow_text import flow_csv
 
@@ -329,7 +339,7 @@ def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
 
 
 def _of_choices(
-    options: DashboardOptions, query: AnalysisQuery, as_json: bool, as_csv: bool
+    options: DashboardOptions, database: Path, query: AnalysisQuery, as_json: bool, as_csv: bool
 ) -> str:
     """Return the multiverse of a question, however long it takes."""
     from dashboard.analysis.multiverse.multiverse import Budget, multiverse
@@ -338,10 +348,10 @@ def _of_choices(
     from dashboard.computing.face_reading import face_reading
     from edge_agent.store.read.reader import Reader
 
-    face = face_reading(options.database, options.models)
+    face = face_reading(database, options.models)
     answer = multiverse_model(
         multiverse(
-            Reader(options.database),
+            Reader(database),
             query,
             face,
             options.prefer_sources,
@@ -363,20 +373,20 @@ def _say_progress(done: int, planned: int) -> None:
 
 
 def _analysis(
-    options: DashboardOptions, query: AnalysisQuery, span: tuple[int, int] | None
+    options: DashboardOptions, database: Path, query: AnalysisQuery, span: tuple[int, int] | None
 ) -> Analysis:
     from dashboard.analysis.analyse import analyse
     from dashboard.computing.face_reading import face_reading
     from edge_agent.store.read.reader import RangeReader, Reader
 
-    reader = Reader(options.database) if span is None else RangeReader(options.database, *span)
-    face = face_reading(options.database, options.models)
+    reader = Reader(database) if span is None else RangeReader(database, *span)
+    face = face_reading(database, options.models)
     return analyse(reader, query, face, options.prefer_sources)
 
 
-def _response(options: DashboardOptions, analysis: Analysis) -> AnalysisModel:
+def _response(database: Path, analysis: Analysis) -> AnalysisModel:
     from dashboard.analysis.planning.preregistration import compared
     from dashboard.analysis.present.response import response_of
 
-    preregistered = compared(options.database, analysis.query, len(analysis.participants))
+    preregistered = compared(database, analysis.query, len(analysis.participants))
     return response_of(analysis, preregistered)

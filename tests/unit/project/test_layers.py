@@ -35,6 +35,7 @@ DASHBOARD_MAY = (
     "edge_agent.appliance.running_checks",
     "edge_agent.core",
     "edge_agent.config",
+    "edge_agent.fleet.tables",
     "edge_agent.store",
     "edge_agent.vision",
     "edge_agent.alerts",
