@@ -103,10 +103,7 @@ def _upsert(name: str, columns: tuple[str, ...], select: str) -> str:
 
 
 def _statements() -> list[str]:
-    """Return the statements: minutes from rows, hours from minutes, days from hours.
-
-    Each groups all places at once: one plan for each of them took twice the time.
-    """
+    """Return the statements: minutes from rows, hours from minutes, days from hours."""
     place = "touched.stream, touched.at"
     vitals = ("kind", *VITAL_SUMS)
     readings = (
