@@ -607,10 +607,11 @@ tidy() {
 
 say_next() {
   step="saying what comes next"
-  local scheme=http host=localhost at code
+  local scheme=http host=localhost at code start
   at=$(sed -n '/^\[dashboard\]/,$ s/^port = \([0-9]*\).*/\1/p' "$config")
   if grep -q '^certificate = ' "$config"; then scheme=https host=$(hostname).local; fi
-  code=$(journalctl -b -o cat -u affect-edge-dashboard.service 2>/dev/null | sed -n 's/^Setup code: \([A-Z0-9-]*\).*/\1/p' | tail -n 1)
+  start=$(systemctl show -p InvocationID --value affect-edge-dashboard.service) # codes of earlier starts are void
+  code=$(journalctl -b -o cat _SYSTEMD_INVOCATION_ID="$start" 2>/dev/null | sed -n 's/^Setup code: \([A-Z0-9-]*\).*/\1/p' | tail -n 1)
   echo
   echo "Affect Edge $(cat "$release/VERSION") runs."
   echo "  1. Open $scheme://$host:$at in a browser$([ "$host" = localhost ] || echo " of this network; or $scheme://$(own_address):$at")."
