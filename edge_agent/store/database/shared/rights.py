@@ -8,6 +8,7 @@ is emptied then. Everything else that a service writes there is its own.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -62,6 +63,9 @@ def put_in_place(fresh: Path, file: Path) -> None:
     try:
         fresh.replace(file)
     except PermissionError:
-        file.write_bytes(fresh.read_bytes())
+        with fresh.open("rb") as source, file.open("wb") as target:
+            shutil.copyfileobj(source, target)
+            target.flush()
+            os.fsync(target.fileno())  # the fresh one stays until this one is on the disk
         with suppress(OSError):
             fresh.unlink()
