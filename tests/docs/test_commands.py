@@ -24,6 +24,7 @@ COMMANDS = documented_commands()
 FACES_MODULES = "needs YuNet's file and archives of photographs, which are not part of the project"
 NOT_RUN = {
     "affect-edge collect": "needs a broker and PostgreSQL; tests/integration/fleet starts both",
+    "affect-edge analyse --source ": "needs PostgreSQL; test_study_at_the_collector starts it",
     "sudo apt install postgresql ": "needs root",
     "sudo -u postgres createuser": "creates an account for a person; test_fleet_way has its own",
     "(printf 'collector:'": "test_fleet_way has the same accounts",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import stat
@@ -22,6 +21,7 @@ from edge_agent.appliance.backups.passphrase import new_lock, open_lock
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.schema import connect
 from tests.support.backups.killed import killed_at
+from tests.support.backups.terminal import run_on_terminal
 from tests.support.backups.whole_appliance import PASSPHRASE, WholeAppliance, whole_appliance
 from tests.support.timeline import query
 
@@ -203,18 +203,11 @@ def test_a_machine_that_is_too_slow_does_not_blame_the_passphrase() -> None:
 def test_age_itself_opens_a_locked_archive(
     appliance: WholeAppliance, tmp_path: Path, passphrase: Path
 ) -> None:
-    import pty
-
     file = backed_up(appliance, tmp_path / "locked.zip", "--passphrase-file", passphrase)
     with zipfile.ZipFile(file) as opened:
         opened.extractall(tmp_path / "out")
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(tmp_path / "out")
-        os.execvp("age", ["age", "-d", "-i", "key.age", "-o", "x.db", "data/affect-edge.db.age"])
-    os.write(terminal, f"{PASSPHRASE}\n".encode())
-    assert os.waitpid(child, 0)[1] == 0
-    os.close(terminal)
+    words = ["age", "-d", "-i", "key.age", "-o", "x.db", "data/affect-edge.db.age"]
+    assert run_on_terminal(words, tmp_path / "out", f"{PASSPHRASE}\n") == 0
     assert query(tmp_path / "out" / "x.db", "SELECT count(*) FROM session") == [(3,)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export import sealed
 from edge_agent.store.export.locked_key import LARGEST, lock_key
 from edge_agent.store.export.sealed import KEY, check_passphrase, seal
+from tests.support.backups.terminal import run_on_terminal
 from tests.support.dashboard import add_session, fill
 
 WORDS = "harbour violin seventeen mossy kettle"
@@ -157,10 +157,10 @@ def test_age_opens_it_as_the_text_inside_says(tmp_path: Path) -> None:
     told = (place / "HOW-TO-OPEN.txt").read_text(encoding="utf-8")
     assert 'age --decrypt --identity key.age --output "study.zip" "study.zip.age"' in told
     words = ["age", "--decrypt", "--identity", "key.age", "--output", "study.zip", "study.zip.age"]
-    assert _with_terminal(words, place, f"{WORDS}\n") == 0
+    assert run_on_terminal(words, place, f"{WORDS}\n") == 0
     assert (place / "study.zip").read_bytes() == plain.read_bytes()
     (place / "study.zip").unlink()
-    assert _with_terminal(words, place, "another passphrase\n") != 0
+    assert run_on_terminal(words, place, "another passphrase\n") != 0
     assert not (place / "study.zip").exists()
 
 
@@ -171,20 +171,3 @@ def _unpack(file: Path, place: Path) -> None:
         zipfile.ZipFile(file).extractall(place)
         return
     subprocess.run([seven, "x", f"-o{place}", str(file)], check=True, capture_output=True)
-
-
-def _with_terminal(words: list[str], folder: Path, typed: str) -> int:
-    """Run a program that asks on its terminal; return its exit status."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(folder)
-        os.execvp(words[0], words)
-    os.write(terminal, typed.encode())
-    try:
-        while os.read(terminal, 1024):
-            pass
-    except OSError:  # the other end is closed
-        pass
-    _, status = os.waitpid(child, 0)
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,14 +30,8 @@ def shared(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _as_under_systemd() -> None:
-    os.umask(0o077)
-
-
-@pytest.fixture(autouse=True)
-def _umask_of_before() -> object:
-    before = os.umask(0o022)
-    os.umask(before)
+def _as_under_systemd() -> Iterator[None]:
+    before = os.umask(0o077)
     yield
     os.umask(before)
 
