@@ -607,11 +607,13 @@ tidy() {
 
 say_next() {
   step="saying what comes next"
-  local scheme=http host=localhost at code start
+  local scheme=http host=localhost at code=
   at=$(sed -n '/^\[dashboard\]/,$ s/^port = \([0-9]*\).*/\1/p' "$config")
   if grep -q '^certificate = ' "$config"; then scheme=https host=$(hostname).local; fi
-  start=$(systemctl show -p InvocationID --value affect-edge-dashboard.service) # codes of earlier starts are void
-  code=$(journalctl -b -o cat _SYSTEMD_INVOCATION_ID="$start" 2>/dev/null | sed -n 's/^Setup code: \([A-Z0-9-]*\).*/\1/p' | tail -n 1)
+  # A code is for the first account alone; the journal also holds those of before.
+  if [ -z "$(runuser -u "$web_user" -- env HOME="$data" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" account list --config "$config" --data "$data" 2>/dev/null)" ]; then
+    code=$(journalctl -b -o cat -u affect-edge-dashboard.service 2>/dev/null | sed -n 's/^Setup code: \([A-Z0-9-]*\).*/\1/p' | tail -n 1)
+  fi
   echo
   echo "Affect Edge $(cat "$release/VERSION") runs."
   echo "  1. Open $scheme://$host:$at in a browser$([ "$host" = localhost ] || echo " of this network; or $scheme://$(own_address):$at")."

@@ -96,7 +96,8 @@ def written_by(machine: Machine, unit: str) -> list[str]:
     own = (DATA, "/tmp", "/var/tmp", "/run/lock", "/run/systemd", "/run/dbus")
     paths = writable_paths(machine, unit, user)
     assert DATABASE in paths
-    return [path for path in paths if not path.startswith(own)]
+    # systemd 252 lets a unit with a root of its own write its /run, which is empty and its alone.
+    return [path for path in paths if path != "/run" and not path.startswith(own)]
 
 
 def make_study(machine: Machine) -> None:

@@ -239,6 +239,7 @@ def test_installing_again_changes_nothing(machine: Machine) -> None:
     assert done.code == 0, done.output
     assert listing(machine, data) == earlier
     assert pid_of(machine, AGENT) == agent, "the agent went on without a restart"
+    assert "Log in with your account" in done.output, "and names no code that is void"
 
 
 def test_a_killed_service_returns(machine: Machine) -> None:

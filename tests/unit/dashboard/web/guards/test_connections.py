@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -224,3 +225,18 @@ def test_a_line_that_strangers_cause_is_written_once_a_minute_and_our_errors_alw
     assert [line(*ours), line(*ours)] == [True, True]
     clock.now += 60
     assert line(*odd)
+
+
+class Held:
+    """What a closed connection under TLS is: nobody needs it, but it holds itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_closed_connections_held_is_freed_while_a_crowd_comes(place: Place) -> None:
+    held = weakref.ref(Held())
+    for _ in range(64):
+        assert held() is not None
+        place.guard.left(place.listener, ("192.0.2.1", 1))
+    assert held() is None
