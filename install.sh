@@ -610,9 +610,10 @@ say_next() {
   local scheme=http host=localhost at code=
   at=$(sed -n '/^\[dashboard\]/,$ s/^port = \([0-9]*\).*/\1/p' "$config")
   if grep -q '^certificate = ' "$config"; then scheme=https host=$(hostname).local; fi
-  # A code is for the first account alone; the journal also holds those of before.
+  # A code is for the first account alone; the journal also holds those of before, and the last one counts. No -b: in a
+  # container, who has a /proc of its own sees another boot than the journal's.
   if [ -z "$(runuser -u "$web_user" -- env HOME="$data" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" account list --config "$config" --data "$data" 2>/dev/null)" ]; then
-    code=$(journalctl -b -o cat -u affect-edge-dashboard.service 2>/dev/null | sed -n 's/^Setup code: \([A-Z0-9-]*\).*/\1/p' | tail -n 1)
+    code=$(journalctl -o cat -u affect-edge-dashboard.service 2>/dev/null | sed -n 's/^Setup code: \([A-Z0-9-]*\).*/\1/p' | tail -n 1)
   fi
   echo
   echo "Affect Edge $(cat "$release/VERSION") runs."
