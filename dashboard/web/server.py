@@ -148,7 +148,7 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
         lock_for_reading(options.database),
     ):
         server = make_server(options)
-        gc.freeze()  # what the start made stays; the collector need not look at it
+        gc.freeze()  # what the start made stays, and the collector passes over it
         _greet(options, with_login_link)
         # Searching a large database takes a minute on a card; nobody has to wait for it.
         Thread(target=_scrub, args=(options.database,), name="scrub", daemon=True).start()
