@@ -75,8 +75,9 @@ def new_lock(passphrase: str) -> tuple[Lock, bytes]:
     Raises:
         BackupError: the passphrase is too short.
     """
-    from pyrage import passphrase as locked
     from pyrage import x25519
+
+    from edge_agent.store.export.locked_key import lock_key
 
     if len(passphrase) < SHORTEST:
         raise BackupError(
@@ -84,7 +85,7 @@ def new_lock(passphrase: str) -> tuple[Lock, bytes]:
             "five words. Without it nobody can open the archive, you included."
         )
     key = str(x25519.Identity.generate())
-    return Lock(key), locked.encrypt(f"{key}\n".encode("ascii"), passphrase)
+    return Lock(key), lock_key(f"{key}\n".encode("ascii"), passphrase)
 
 
 def open_lock(locked_key: bytes, passphrase: str) -> Lock:
