@@ -66,6 +66,11 @@ def copy_study(address: str, device: str | None, path: Path) -> None:
     except psycopg.Error as error:
         raise StoreError(f"PostgreSQL: {_first_line(error)}") from error
     except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise StoreError(
+                f"{path.parent}: no space is left for the copy of the study. Free some, or name "
+                "another folder with TMPDIR=/FOLDER."
+            ) from error
         raise StoreError(
             f"The study does not fit this version of affect-edge ({error}). Its device may be of a "
             "newer one: update this machine."
