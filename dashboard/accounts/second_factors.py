@@ -72,7 +72,7 @@ class SecondFactors:
             raise _wrong()
         codes = new_recovery_codes()
         with write_transaction(self._path) as connection:
-            key = _key_of(connection, account.id)
+            key = key_of(connection, account.id)
             before = self._credentials.second_factor(key) if key else None
             if key is not None and (before is None or before.secret):
                 raise AccountError(N_("The second factor is on already. Reload the page."))
@@ -84,7 +84,7 @@ class SecondFactors:
             connection.execute(
                 "UPDATE account SET second_factor = ? WHERE id = ?", (key, account.id)
             )
-            _end_others(connection, account.id, token)
+            end_others(connection, account.id, token)
             _audit(connection, account.name, "second_factor_on", "")
         return codes
 
@@ -105,13 +105,13 @@ class SecondFactors:
             StoreError: it cannot be written; nothing was changed.
         """
         with write_transaction(self._path) as connection:
-            key = _key_of(connection, account.id)
+            key = key_of(connection, account.id)
             if key is None:
                 return False
             connection.execute(
                 "UPDATE account SET second_factor = NULL WHERE id = ?", (account.id,)
             )
-            _end_others(connection, account.id, token)
+            end_others(connection, account.id, token)
             told = account.name if actor else ""
             _audit(connection, actor or account.name, "second_factor_off", told)
         with write_transaction(self._path):
@@ -139,9 +139,7 @@ class SecondFactors:
         Raises:
             StoreError: the file cannot be read.
         """
-        with read_transaction(self._path) as connection:
-            key = _key_of(connection, account.id)
-        row = self._credentials.second_factor(key) if key else None
+        row = self._read(account)
         return len(row.recovery) if row else 0
 
     def has_app(self, account: Account) -> bool:
@@ -150,9 +148,7 @@ class SecondFactors:
         Raises:
             StoreError: the file cannot be read.
         """
-        with read_transaction(self._path) as connection:
-            key = _key_of(connection, account.id)
-        row = self._credentials.second_factor(key) if key else None
+        row = self._read(account)
         return row is not None and bool(row.secret)
 
     def stamp_of(self, account: Account) -> str:
@@ -189,8 +185,13 @@ class SecondFactors:
                 raise _wrong()
             self._credentials.keep_second_factor(fresh, key)
 
+    def _read(self, account: Account) -> SecondFactorRow | None:
+        with read_transaction(self._path) as connection:
+            key = key_of(connection, account.id)
+        return self._credentials.second_factor(key) if key else None
+
     def _row(self, connection: sqlite3.Connection, account: Account) -> tuple[str, SecondFactorRow]:
-        key = _key_of(connection, account.id)
+        key = key_of(connection, account.id)
         if key is None:
             raise AccountError(N_("This account has no second factor. Log in again."))
         row = self._credentials.second_factor(key)
@@ -259,12 +260,14 @@ def _wrong() -> AccountError:
     )
 
 
-def _key_of(connection: sqlite3.Connection, number: int) -> str | None:
+def key_of(connection: sqlite3.Connection, number: int) -> str | None:
+    """Return where the file of credentials keeps the second factor of an account, if it has one."""
     row = connection.execute("SELECT second_factor FROM account WHERE id = ?", (number,)).fetchone()
     return None if row is None else row[0]
 
 
-def _end_others(connection: sqlite3.Connection, number: int, token: str) -> None:
+def end_others(connection: sqlite3.Connection, number: int, token: str) -> None:
+    """End all logins of an account but that of ``token``."""
     connection.execute(
         "DELETE FROM login WHERE account = ? AND token_hash <> ?",
         (number, _sha256(token)),

@@ -13,7 +13,6 @@ import logging
 import secrets
 import shutil
 import threading
-import zipfile
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.store.export.appliance import Appliance
+from edge_agent.store.export.files import move_into_zip
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.prepared import delete_prepared_exports, prepared_folder
 from edge_agent.store.export.rows.selection import Choice
@@ -270,10 +270,7 @@ class ExportJobs:
             return
         folder = made.file.parent / wanted.name
         files = wanted.export(self._database, folder, choice, about, on_progress)
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for one in files:
-                archive.write(one, one.relative_to(folder))
-                one.unlink()
+        move_into_zip(files, folder, file)
 
     def _check_space(self) -> None:
         free = shutil.disk_usage(self._data).free

@@ -8,7 +8,6 @@ passkey alone does: it is held by somebody, and it asks them for a finger, a fac
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from pathlib import Path
 
@@ -23,7 +22,12 @@ from dashboard.accounts.passkeys.ceremonies import (
 )
 from dashboard.accounts.passkeys.challenges import LOGIN, Challenges
 from dashboard.accounts.passwords import AccountError
-from dashboard.accounts.second_factors import hashes_of, new_recovery_codes
+from dashboard.accounts.second_factors import (
+    end_others,
+    hashes_of,
+    key_of,
+    new_recovery_codes,
+)
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import read_transaction, write_transaction
@@ -52,7 +56,7 @@ class Passkeys:
             StoreError: the file cannot be read.
         """
         with read_transaction(self._path) as connection:
-            key = _key_of(connection, account)
+            key = key_of(connection, account.id)
         row = self._credentials.second_factor(key) if key else None
         return list(row.passkeys) if row else []
 
@@ -82,7 +86,7 @@ class Passkeys:
         with write_transaction(self._path) as connection:
             if self._owner(connection, passkey.id) is not None:
                 raise AccountError(N_("This passkey is known already. Nothing was changed."))
-            key = _key_of(connection, account)
+            key = key_of(connection, account.id)
             row = self._credentials.second_factor(key) if key else None
             if row is None:  # also where the file of credentials was lost
                 codes = new_recovery_codes()
@@ -95,12 +99,12 @@ class Passkeys:
                     )
                 )
             fresh = row.model_copy(update={"passkeys": (*row.passkeys, passkey)})
+            end_others(connection, account.id, token)
+            _audit(connection, account.name, "passkey_add", f"{passkey.name}, for {passkey.host}")
             key = self._credentials.keep_second_factor(fresh, key or "")
             connection.execute(
                 "UPDATE account SET second_factor = ? WHERE id = ?", (key, account.id)
             )
-            _end_others(connection, account, token)
-            _audit(connection, account.name, "passkey_add", f"{passkey.name}, for {passkey.host}")
         return codes
 
     def rename(self, account: Account, number: str, name: str) -> None:
@@ -119,8 +123,8 @@ class Passkeys:
         with write_transaction(self._path) as connection:
             key, row = self._row(connection, account)
             before = _named(row, number)
-            self._keep(key, row, before, before.model_copy(update={"name": name}))
             _audit(connection, account.name, "passkey_rename", f"{before.name} to {name}")
+            self._keep(key, row, before, before.model_copy(update={"name": name}))
 
     def remove(self, account: Account, number: str, token: str) -> bool:
         """Remove a passkey, and end all logins but that of ``token``.
@@ -143,6 +147,8 @@ class Passkeys:
             gone = _named(row, number)
             left = tuple(one for one in row.passkeys if one.id != number)
             goes_on = bool(left or row.secret)
+            end_others(connection, account.id, token)
+            _audit(connection, account.name, "passkey_remove", gone.name)
             if goes_on:
                 fresh = row.model_copy(update={"passkeys": left})
                 self._credentials.keep_second_factor(fresh, key)
@@ -150,8 +156,6 @@ class Passkeys:
                 connection.execute(
                     "UPDATE account SET second_factor = NULL WHERE id = ?", (account.id,)
                 )
-            _end_others(connection, account, token)
-            _audit(connection, account.name, "passkey_remove", gone.name)
         if not goes_on:
             with write_transaction(self._path):
                 self._credentials.drop(key)
@@ -180,8 +184,8 @@ class Passkeys:
             count = new_sign_count(answer, party, passkey)
             _refuse_closed(connection, account)
             used = {"sign_count": count, "used_ms": now().wall_ms}
-            self._keep(key, row, passkey, passkey.model_copy(update=used))
             _audit(connection, account.name, "passkey_used", passkey.name)
+            self._keep(key, row, passkey, passkey.model_copy(update=used))
         return account
 
     def owner_of(self, number: str) -> Account | None:
@@ -209,7 +213,7 @@ class Passkeys:
         return None
 
     def _row(self, connection: sqlite3.Connection, account: Account) -> tuple[str, SecondFactorRow]:
-        key = _key_of(connection, account)
+        key = key_of(connection, account.id)
         row = self._credentials.second_factor(key) if key else None
         if key is None or row is None:
             raise AccountError(_GONE)
@@ -261,20 +265,6 @@ def _refuse_closed(connection: sqlite3.Connection, account: Account) -> None:
         raise AccountError(
             N_("An administrator reset this account. Choose a password with the link first.")
         )
-
-
-def _key_of(connection: sqlite3.Connection, account: Account) -> str | None:
-    row = connection.execute(
-        "SELECT second_factor FROM account WHERE id = ?", (account.id,)
-    ).fetchone()
-    return None if row is None else row[0]
-
-
-def _end_others(connection: sqlite3.Connection, account: Account, token: str) -> None:
-    connection.execute(
-        "DELETE FROM login WHERE account = ? AND token_hash <> ?",
-        (account.id, hashlib.sha256(token.encode()).hexdigest()),
-    )
 
 
 def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:

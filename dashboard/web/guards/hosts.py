@@ -81,7 +81,7 @@ class HostCheck:
     def is_right(self, host: str) -> bool:
         """Tell whether a name or an address may be asked for."""
         name = host.rstrip(".")
-        if not name or _is_address(name) or self._knows(name):
+        if not name or is_address(name) or self._knows(name):
             return True
         if self._clock() - self._read_at < AGAIN_SECONDS:
             return False
@@ -112,7 +112,8 @@ def _search_domains() -> list[str]:
     return [domain.strip(".") for line in lines for domain in line.split()]
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Tell whether a host is told by its address, not by a name."""
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

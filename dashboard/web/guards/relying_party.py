@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from fastapi import Request
 
 from dashboard.accounts.passkeys.ceremonies import RelyingParty
-from dashboard.web.guards.hosts import host_of
+from dashboard.web.guards.hosts import host_of, is_address
 from dashboard.web.settings import DashboardOptions
 
 _LOCAL = "localhost"
@@ -21,17 +19,9 @@ def relying_party(request: Request, options: DashboardOptions) -> RelyingParty |
     """
     asked = request.headers.get("host", "").lower()
     host = host_of(asked)
-    if not host or host.endswith(".") or _is_address(host):
+    if not host or host.endswith(".") or is_address(host):
         return None
     if not options.is_secure and host != _LOCAL:
         return None
     scheme = "https" if options.is_secure else "http"
     return RelyingParty(host, f"{scheme}://{asked}")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,9 +31,7 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         StoreError: there is something at ``path``, or it cannot be written, or the disk is full.
     """
-    if path.exists():
-        what = "is a folder" if path.is_dir() else "is there already"
-        raise StoreError(f"{path}: {what}. Name a new file for the export.")
+    check_new(path)
     with saying_why(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
@@ -46,6 +45,17 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise
+
+
+def check_new(path: Path) -> None:
+    """Refuse a name that is taken.
+
+    Raises:
+        StoreError: there is something at ``path``.
+    """
+    if path.exists():
+        what = "is a folder" if path.is_dir() else "is there already"
+        raise StoreError(f"{path}: {what}. Name a new file for the export.")
 
 
 @contextmanager
@@ -119,6 +129,14 @@ def new_folder(target: Path) -> Iterator[Path]:
                 (target / earlier).unlink(missing_ok=True)
             for file in staged.iterdir():
                 file.replace(target / file.name)
+
+
+def move_into_zip(files: Iterable[Path], folder: Path, out: Path) -> None:
+    """Put the files of a folder into a new zip as they are; each is deleted when it is in."""
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for file in files:
+            archive.write(file, file.relative_to(folder))
+            file.unlink()
 
 
 def write_blocks(file: IO[bytes], blocks: Iterable[Block]) -> tuple[int, str, int]:

@@ -5,13 +5,11 @@ such as on a stick.
 from __future__ import annotations
 
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.core.errors import StoreError
 from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.files import saying_why
+from edge_agent.store.export.files import check_new, move_into_zip, saying_why
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.prepared import prepared_folder
 from edge_agent.store.export.progress import OnProgress
@@ -55,9 +53,7 @@ def export_sealed(
         StudyError: there is no such session, or sessions must be named.
     """
     check_passphrase(passphrase)
-    if out.exists():
-        what = "is a folder" if out.is_dir() else "is there already"
-        raise StoreError(f"{out}: {what}. Name a new file for the export.")
+    check_new(out)
     folder = prepared_folder(work.database.parent)
     with saying_why(folder):
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -77,8 +73,5 @@ def _plain(work: Work, out: Path, folder: Path, on_progress: OnProgress | None) 
         return plain
     place = folder / wanted.name
     files = wanted.export(work.database, place, work.choice, work.appliance, on_progress)
-    with zipfile.ZipFile(plain, "w", zipfile.ZIP_STORED) as archive:
-        for file in files:
-            archive.write(file, file.relative_to(place))
-            file.unlink()
+    move_into_zip(files, place, plain)
     return plain
