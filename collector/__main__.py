@@ -10,18 +10,28 @@ from pathlib import Path
 
 import click
 
+from collector.transport import Transport
 from edge_agent.cli.fleet.options import collect_options
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.mqtt.broker import Broker, read_password
 from edge_agent.mqtt.connecting.encryption import encryption
+
+PORTS = {
+    ("mqtt", False): 1883,
+    ("mqtt", True): 8883,
+    ("amqp", False): 5672,
+    ("amqp", True): 5671,
+}
+"""Of a broker, by protocol and whether the line is encrypted."""
 
 
 @click.command()
 @collect_options
 def collect(
     database: str,
-    host: str,
-    port: int,
+    protocol: str,
+    hosts: tuple[str, ...],
+    port: int | None,
     username: str | None,
     password_file: Path | None,
     tls: bool,
@@ -33,22 +43,37 @@ def collect(
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     import psycopg
 
-    from collector.mqtt import MqttTransport, SharedSubscription
     from collector.worker import Collector
 
     password = read_password(password_file) if password_file is not None else None
-    broker = Broker(host, port, username, password, tls=tls, ca_file=ca_file)
-    options = SharedSubscription(broker, root, name or f"collector-{socket.gethostname()}")
+    port = port or PORTS[protocol, tls]
+    brokers = tuple(
+        Broker(host, port, username, password, tls=tls, ca_file=ca_file) for host in hosts
+    )
+    own_name = name or f"collector-{socket.gethostname()}"
 
     def connect() -> psycopg.Connection:
         return psycopg.connect(
-            database, autocommit=True, connect_timeout=5, application_name=options.name
+            database, autocommit=True, connect_timeout=5, application_name=own_name
         )
 
-    collector = Collector(MqttTransport(options, encryption(broker)), connect)
+    collector = Collector(_transport(protocol, brokers, root, own_name), connect)
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: collector.stop())
     collector.run()
+
+
+def _transport(protocol: str, brokers: tuple[Broker, ...], root: str, name: str) -> Transport:
+    context = encryption(brokers[0])
+    if protocol == "amqp":
+        from collector.amqp import AmqpTransport, QuorumQueue
+
+        return AmqpTransport(QuorumQueue(brokers, root, name), context)
+    from collector.mqtt import MqttTransport, SharedSubscription
+
+    if len(brokers) > 1:
+        raise click.UsageError("Several --host need --protocol amqp; with MQTT give one.")
+    return MqttTransport(SharedSubscription(brokers[0], root, name), context)
 
 
 def main() -> None:
@@ -57,7 +82,8 @@ def main() -> None:
         collect(prog_name="affect-edge collect", auto_envvar_prefix="AFFECT_EDGE_COLLECT")
     except ImportError as error:
         click.echo(
-            f"affect-edge: the collector needs psycopg and cbor2 ({error}). On an installed "
+            "affect-edge: the collector needs psycopg, cbor2 and, for AMQP, pika "
+            f"({error}). On an installed "
             "machine: sudo ./install.sh --with fleet. In a checkout: .venv/bin/pip install -e "
             "'.[fleet]'.",
             err=True,

@@ -10,6 +10,9 @@ from edge_agent.fleet.message import MessageError, TimelineMessage
 from edge_agent.fleet.tables import BY_NAME, TIMELINE, SentTable
 
 _RANGES = {"int2": 2**15, "int8": 2**63}
+_TIMES = ("at", "started", "ended")
+_BOUNDS = {"frames": 2**31, **dict.fromkeys(_TIMES, 2**53)}
+"""What is added up, or gets a minute added, stays far from the end of its type."""
 _LARGEST = 2**1000
 _Limits = tuple[bool, bool, bool, int, int]
 """Of a column: is it text, is it real, may it be empty, the least number, and the end of them."""
@@ -29,11 +32,12 @@ def check_values(message: TimelineMessage) -> None:
         elif not _is_well(values, _LIMITS[name]):
             for column, value in zip(table.columns, values, strict=True):
                 _check(f"{name}.{column}", column_type(column), value, nullable=is_nullable(column))
+                _check_bound(f"{name}.{column}", value, _BOUNDS.get(column))
 
 
 def _limits(column: str) -> _Limits:
     kind = column_type(column)
-    most = 0 if kind == "text" else _RANGES.get(kind, _LARGEST)
+    most = 0 if kind == "text" else _BOUNDS.get(column, _RANGES.get(kind, _LARGEST))
     return kind == "text", kind == "float8", is_nullable(column), -most, most
 
 
@@ -67,6 +71,11 @@ def _check(where: str, kind: str, value: Any, *, nullable: bool = False) -> None
         fits = fits and -_RANGES[kind] <= value < _RANGES[kind]
     if not fits:
         raise MessageError(f"has {where} = {value!r:.80}, which is no {kind}")
+
+
+def _check_bound(where: str, value: Any, bound: int | None) -> None:
+    if bound is not None and value is not None and not -bound <= value < bound:
+        raise MessageError(f"has {where} = {value!r:.80}, which cannot be")
 
 
 def _is_unicode(text: str) -> bool:

@@ -21,6 +21,7 @@ from collector.database.partitions import Partitions
 from collector.database.rollups import roll_up
 from collector.database.rows import RowWriter
 from collector.database.tables import SCHEMA
+from collector.open_minutes import close_minutes, put_off
 from collector.streams import StreamState, arrange, locked_streams, store
 from collector.transport import Delivery
 from edge_agent.fleet.message import MessageError, TimelineMessage, decode, encode
@@ -100,6 +101,10 @@ class Intake:
             store(self._connection, states.values())
             return self._told(states.values())
 
+    def close_minutes(self, silent_s: float) -> int:
+        """Roll up the last minutes of devices that are silent; return how many, 1,000 at most."""
+        return close_minutes(self._connection, silent_s)
+
     def refuse(self, delivery: Delivery, reason: str) -> list[Told]:
         """Keep a message that the database does not take, and let its stream go on after it."""
         refused = [_Refused(delivery, reason)]
@@ -141,8 +146,9 @@ class Intake:
         for state in states:
             if state.overtaken and state.id in writer.replaced:
                 # perhaps with older values than those that have overtaken it
-                state.done.forget_beyond()
-        roll_up(self._connection, writer.touched, writer.emptied)
+                state.forget_beyond()
+        due = put_off(states, writer.touched, writer.emptied)
+        roll_up(self._connection, due, writer.emptied)
 
     def _special(
         self,
@@ -233,6 +239,7 @@ class Intake:
                 epoch=state.epoch,
                 position=state.goes_to,
                 closed=state.closed,
+                again=state.is_to_send_again,
                 erased=tuple(receipts[state.id][:_ERASURES_TOLD]),
             )
             told.append(Told(state.device, confirmation))

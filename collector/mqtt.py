@@ -17,16 +17,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from collector.errors import TransportError
-from collector.transport import Delivery
+from collector.transport import GATHER_S, Delivery
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.topics import Topics
 
 CONNECT_S = 10.0
 SESSION_S = 3600
 """How long the broker keeps messages for a collector that is away."""
-GATHER_S = 0.2
-"""How long is waited for more after the first message: a transaction costs as much as hundreds of
-rows."""
 MOST_AT_ONCE = 100
 """Packets that are read before it is looked how many messages they were."""
 _GROUP = "collectors"

@@ -59,9 +59,11 @@ class Positions:
         while self.beyond and self.beyond[0][0] <= self.upto + 1:
             self.upto = max(self.upto, self.beyond.pop(0)[1])
 
-    def forget_beyond(self) -> None:
-        """Count nothing beyond the mark as applied: devices send it again."""
+    def forget_beyond(self) -> bool:
+        """Count nothing beyond the mark as applied; return whether something was."""
+        was_there = bool(self.beyond)
         self.beyond = []
+        return was_there
 
     def to_sql(self) -> str:
         """Return what is beyond the mark as an ``int8multirange``."""

@@ -39,6 +39,8 @@ class StreamState:
         used: messages that waited, and do not any more: first and last position.
         overtaken: whether a message is due after which others were applied already.
         is_only: whether it is the only stream that the device has here.
+        is_to_send_again: whether something that was applied counts as not received any more.
+        open_minute: the minute to which rows came last: it is rolled up when the next one begins.
     """
 
     id: int
@@ -51,6 +53,8 @@ class StreamState:
     used: list[tuple[int, int]] = field(default_factory=list)
     overtaken: bool = False
     is_only: bool = False
+    is_to_send_again: bool = False
+    open_minute: int | None = None
 
     def changes(self) -> Iterable[list[Any]]:
         """Yield what is new in the messages that are due."""
@@ -73,6 +77,10 @@ class StreamState:
             change[2] == "row" and change[1] in _TIMELINE for change in message.changes
         )
 
+    def forget_beyond(self) -> None:
+        """Count what is beyond the first hole as not received: the device is asked for it."""
+        self.is_to_send_again |= self.done.forget_beyond()
+
     def take(self, message: TimelineMessage) -> None:
         """Let a message be due.
 
@@ -81,7 +89,7 @@ class StreamState:
         """
         if self.done.is_overtaken(message.first):
             if any(_takes_away(change) for change in message.changes):
-                self.done.forget_beyond()
+                self.forget_beyond()
             else:
                 self.overtaken = True
         if message.first <= self.done.upto or self.overtaken:
@@ -118,15 +126,18 @@ def locked_streams(
 
 def _locked(connection: psycopg.Connection, devices: list[str]) -> dict[Name, StreamState]:
     rows = connection.execute(
-        f"SELECT id, device, epoch, applied, ahead, closed FROM {SCHEMA}.stream "
+        f"SELECT id, device, epoch, applied, ahead, closed, open_minute FROM {SCHEMA}.stream "
         "WHERE device = ANY(%s) ORDER BY id FOR UPDATE",
         (devices,),
     ).fetchall()
     streams = Counter(row[1] for row in rows)
     states = {}
-    for number, device, epoch, applied, ahead, closed in rows:
+    for number, device, epoch, applied, ahead, closed, open_minute in rows:
         done = from_sql(applied, ((one.lower, one.upper) for one in ahead))
-        state = StreamState(number, device, epoch, done, closed, is_only=streams[device] == 1)
+        is_only = streams[device] == 1
+        state = StreamState(
+            number, device, epoch, done, closed, is_only=is_only, open_minute=open_minute
+        )
         states[device, epoch] = state
     return states
 
@@ -197,7 +208,7 @@ def store(connection: psycopg.Connection, states: Iterable[StreamState]) -> None
         )
     news = [
         (
-            *(state.id, state.goes_to, state.done.to_sql()),
+            *(state.id, state.goes_to, state.done.to_sql(), state.open_minute),
             *(sum(message.absent for message in state.due), *_clock(state)),
         )
         for state in states
@@ -205,12 +216,13 @@ def store(connection: psycopg.Connection, states: Iterable[StreamState]) -> None
     columns = [list(column) for column in zip(*news, strict=True)]
     cursor.execute(
         f"UPDATE {SCHEMA}.stream SET applied = new.applied, ahead = new.ahead::int8multirange, "
-        "absent = stream.absent + new.absent, "
+        "open_minute = new.open_minute, absent = stream.absent + new.absent, "
         "clock_ahead_ms = coalesce(new.sent - "
         "(extract(epoch FROM clock_timestamp()) * 1000)::int8, clock_ahead_ms), "
         "synchronised = coalesce(new.synchronised, stream.synchronised), heard = now() "
-        "FROM unnest(%s::int8[], %s::int8[], %s::text[], %s::int8[], %s::int8[], %s::boolean[]) "
-        "AS new (id, applied, ahead, absent, sent, synchronised) WHERE stream.id = new.id",
+        "FROM unnest(%s::int8[], %s::int8[], %s::text[], %s::int8[], %s::int8[], %s::int8[], "
+        "%s::boolean[]) AS new (id, applied, ahead, open_minute, absent, sent, synchronised) "
+        "WHERE stream.id = new.id",
         columns,
     )
 

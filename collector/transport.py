@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+GATHER_S = 0.2
+"""How long is waited for more after the first message: a transaction costs as much as hundreds of
+rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -40,7 +44,7 @@ class Transport(Protocol):
         """Tell the broker that messages are done with."""
 
     def confirm(self, device: str, payload: bytes) -> None:
-        """Tell a device what is committed; the broker keeps the newest for when it comes back."""
+        """Tell a device what is committed; a broker that can keeps it for when it comes back."""
 
     def close(self) -> None:
         """Leave; may be called twice."""

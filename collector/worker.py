@@ -14,6 +14,7 @@ import psycopg
 from collector.database.migrations import migrate
 from collector.errors import TransportError
 from collector.intake import Intake, Told
+from collector.open_minutes import MOST_CLOSED
 from collector.transport import Delivery, Transport
 from edge_agent.mqtt.payloads.timeline import Confirmation
 
@@ -25,6 +26,10 @@ RECEIVE_S = 0.5
 CONFIRM_S = 10.0
 """How long a device may wait for its confirmation; a device has 64 messages until it needs it."""
 CONFIRM_MESSAGES = 8
+SILENT_S = 20.0
+"""How long a device is silent until its last minute counts as over."""
+CLOSE_S = 5.0
+"""How often it is looked for such devices."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 
@@ -59,6 +64,7 @@ class Collector:
         self._is_open = False
         self._pause_s = FIRST_PAUSE_S
         self._said = ""
+        self._closes_s = time.monotonic() + CLOSE_S
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -92,6 +98,7 @@ class Collector:
             if self._pending:
                 self._take()
             self._confirm()
+            self._close_minutes()
         except TransportError as error:
             self._is_open = False
             self._pending = []  # not acknowledged: they come again
@@ -146,10 +153,17 @@ class Collector:
         now_s = time.monotonic()
         for device, owed in list(self._owed.items()):
             due = owed.messages >= CONFIRM_MESSAGES or now_s - owed.since_s >= CONFIRM_S
-            if everything or due or owed.confirmation.erased or owed.confirmation.closed:
-                payload = owed.confirmation.model_dump_json(by_alias=True).encode()
+            told = owed.confirmation
+            if everything or due or told.erased or told.closed or told.again:
+                payload = told.model_dump_json(by_alias=True).encode()
                 self._transport.confirm(device, payload)
                 del self._owed[device]
+
+    def _close_minutes(self) -> None:
+        """Now and then, roll up what no later message will."""
+        if self._intake is not None and time.monotonic() >= self._closes_s:
+            are_more = self._intake.close_minutes(SILENT_S) >= MOST_CLOSED
+            self._closes_s = time.monotonic() + (0.0 if are_more else CLOSE_S)
 
     def _ready(self) -> Intake:
         """Return what writes; connect and upgrade the database where needed."""

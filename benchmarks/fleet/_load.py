@@ -60,7 +60,7 @@ class Load:
         }
         self._port = port
         self._client: paho.Client | None = None
-        self._confirmed: deque[tuple[str, int]] = deque()
+        self._confirmed: deque[tuple[str, int, bool]] = deque()
         self.published = self.bytes = 0
         self._connect()
 
@@ -77,7 +77,8 @@ class Load:
 
     def _hear(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         told = json.loads(message.payload)
-        self._confirmed.append((message.topic.split("/")[1], int(told["position"])))
+        name = message.topic.split("/")[1]
+        self._confirmed.append((name, int(told["position"]), bool(told["again"])))
 
     def close(self) -> None:
         """Leave the broker."""
@@ -93,11 +94,12 @@ class Load:
             device.made_s.clear()  # no batch
             self._send(device)
 
-    def backlog(self, batches: int) -> None:
-        """Let each device have so many batches, and send as fast as it may."""
-        for device in self.devices.values():
+    def backlog(self, batches: int, part: slice = slice(None)) -> None:
+        """Let each device, or each of a part, have so many batches, and send as fast as it may."""
+        for device in list(self.devices.values())[part]:
             for _ in range(batches):
                 self._make(device)
+            self._send(device)
 
     def play(self, seconds: float) -> float:
         """Let each device make a batch every ten seconds; return the seconds that it took."""
@@ -125,9 +127,13 @@ class Load:
         now_s = time.monotonic()
         confirmed = set()
         while self._confirmed:
-            name, position = self._confirmed.popleft()
+            name, position, again = self._confirmed.popleft()
             device = self.devices.get(name)
-            if device is not None and device.flight.note_confirmed(position, now_s):
+            if device is None:
+                continue
+            if device.flight.note_confirmed(position, now_s):
+                confirmed.add(name)
+            if again and device.flight.send_again(position, now_s):
                 confirmed.add(name)
         for name in confirmed:
             self._send(self.devices[name])

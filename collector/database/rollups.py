@@ -21,7 +21,7 @@ def _is_flagged(flag: VitalFlag) -> str:
 
 
 _UNUSABLE = " OR ".join(_is_flagged(flag) for flag in sorted(UNUSABLE))
-_MINUTE = RESOLUTIONS["minute"]
+MINUTE_MS = RESOLUTIONS["minute"]
 _ROWS = ", ".join(
     (
         "count(*) AS rows",
@@ -62,14 +62,14 @@ def roll_up(
         places: where a row came or went.
         emptied: those of them where perhaps nothing is left.
     """
-    minutes = _begins(places, _MINUTE)
+    minutes = begins(places, MINUTE_MS)
     if not minutes:
         return
-    gone = _begins(emptied, _MINUTE)
+    gone = begins(emptied, MINUTE_MS)
     with connection.cursor().copy("COPY touched (stream, at, step, emptied) FROM STDIN") as copy:
         for step in RESOLUTIONS.values():
-            perhaps_nothing = _begins(gone, step)
-            for place in _begins(minutes, step):
+            perhaps_nothing = begins(gone, step)
+            for place in begins(minutes, step):
                 copy.write_row((*place, step, place in perhaps_nothing))
     if gone:
         for statement in _DELETIONS:
@@ -79,8 +79,8 @@ def roll_up(
     connection.execute("DELETE FROM touched")
 
 
-def _begins(places: Iterable[Place], step: int) -> set[Place]:
-    """Return the beginnings of the minutes, hours or days in which places lie."""
+def begins(places: Iterable[Place], step: int) -> set[Place]:
+    """Return the beginnings of the minutes, hours or days, of ``step`` ms, in which places lie."""
     return {(stream, at // step * step) for stream, at in places}
 
 
@@ -108,14 +108,14 @@ def _statements() -> list[str]:
     vitals = ("kind", *VITAL_SUMS)
     readings = (
         f"SELECT {place}, kind, value, flags, flags = '' OR NOT ({_UNUSABLE}) AS usable "
-        f"{_rows_of('vital', _MINUTE)} ORDER BY {place}, source.at"
+        f"{_rows_of('vital', MINUTE_MS)} ORDER BY {place}, source.at"
     )
     statements = [
         _upsert(
             "expression_minute",
             ADDED,
-            f"SELECT {place}, {_ROWS} {_rows_of('expression', _MINUTE)} AND source.is_primary = 1 "
-            f"GROUP BY {place}",
+            f"SELECT {place}, {_ROWS} {_rows_of('expression', MINUTE_MS)} AND "
+            f"source.is_primary = 1 GROUP BY {place}",
         ),
         _upsert(
             "vital_minute",

@@ -169,4 +169,8 @@ AHEAD = (
         for resolution in ("hour", "day")
     ),
 )
+OPEN_MINUTE = (
+    # the newest minute of a stream, whose rollup is not computed before it is over
+    f"ALTER TABLE {SCHEMA}.stream ADD COLUMN open_minute int8",
+)
 assert {EXPRESSION, REJECTED, VITAL, GAP} == set(TIMELINE)

@@ -78,6 +78,18 @@ class Flight:
         self._resend_s = self._first_s
         return True
 
+    def send_again(self, position: int, now_s: float) -> bool:
+        """Send everything after the confirmed ``position`` again, as the collector asks.
+
+        Returns whether there is anything; what an older confirmation asks for is not sent.
+        """
+        if position != self.confirmed or not self._messages:
+            return False
+        self._messages.clear()
+        self.sent = self.confirmed
+        self._progress_s = now_s
+        return True
+
     def connection_ended(self) -> None:
         """Send again, over the next connection, what the broker may not have."""
         while self._messages and not all(message.at_broker for message in self._messages):

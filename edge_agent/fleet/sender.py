@@ -262,6 +262,10 @@ class FleetSender(Worker):
         if self._flight.note_confirmed(confirmation.position, clock.boot_seconds()):
             self._look = True
             self._troubles.end(Trouble.PUBLISH, Trouble.SILENCE)
+        if confirmation.again and self._flight.send_again(
+            confirmation.position, clock.boot_seconds()
+        ):
+            self._look = True
 
     def _send(self, connection: Connection) -> float:
         """Send the next message where it may be; return how long to wait for the next look."""

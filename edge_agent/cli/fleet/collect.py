@@ -17,7 +17,9 @@ def collect(**options: object) -> None:
     words = []
     for name, value in options.items():
         word = f"--{name.replace('_', '-')}"
-        if value is True:
+        if isinstance(value, tuple):
+            words += [part for host in value for part in ("--host", str(host))]
+        elif value is True:
             words.append(word)
         elif value not in (None, False):
             words += [word, str(value)]

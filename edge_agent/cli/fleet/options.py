@@ -15,8 +15,27 @@ _OPTIONS = (
         help="Where PostgreSQL is, such as postgresql://collector@db.example/fleet; its password "
         "is best in a pgpass file.",
     ),
-    click.option("--host", default="127.0.0.1", show_default=True, help="Broker."),
-    click.option("--port", default=1883, show_default=True, type=click.IntRange(1, 65535)),
+    click.option(
+        "--protocol",
+        type=click.Choice(["mqtt", "amqp"]),
+        default="mqtt",
+        show_default=True,
+        help="How to ask the broker: MQTT 5 (mosquitto, EMQX, HiveMQ), or AMQP for a quorum queue "
+        "of RabbitMQ.",
+    ),
+    click.option(
+        "--host",
+        "hosts",
+        multiple=True,
+        default=["127.0.0.1"],
+        show_default=True,
+        help="Broker; with AMQP several times: the nodes of a cluster.",
+    ),
+    click.option(
+        "--port",
+        type=click.IntRange(1, 65535),
+        help="Left out: 1883 for MQTT, 5672 for AMQP; with --tls 8883 and 5671.",
+    ),
     click.option("--username", help="Account at the broker."),
     click.option(
         "--password-file",

@@ -75,6 +75,7 @@ class Confirmation(BaseModel):
                     "epoch": EPOCH,
                     "position": 48_211,
                     "closed": False,
+                    "again": False,
                     "erased": [{"position": 47_003, "rows": 3_629}],
                 }
             ]
@@ -86,5 +87,8 @@ class Confirmation(BaseModel):
     position: int = Field(ge=0, description="Everything up to here is committed")
     closed: bool = Field(
         False, description="Whether a newer stream of this device has begun: this one is not taken"
+    )
+    again: bool = Field(
+        False, description="Whether everything after this position is wanted again, at once"
     )
     erased: tuple[Erased, ...] = Field((), max_length=100, description="The newest erasures")

@@ -20,6 +20,7 @@ from collector.intake import Intake
 from collector.transport import Delivery
 from edge_agent.fleet.log import ChangeLog
 from edge_agent.fleet.message import decode, encode
+from edge_agent.fleet.tables import BY_NAME
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.database.stream_epoch import renew_stream_epoch
 from edge_agent.store.upkeep.erasure import erase_participant
@@ -228,6 +229,76 @@ def test_what_no_table_takes_is_set_aside_and_the_stream_goes_on(there: Any, her
     assert any("expression.at = 'yesterday'" in reason for reason in reasons)
     lost = there.execute("SELECT first, last, reason FROM fleet.lost").fetchall()
     assert lost == [(messages[place].first, messages[place].last, "refused")]
+
+
+@pytest.mark.parametrize(("column", "value"), [("frames", 2**40), ("at", 2**60)])
+def test_a_number_that_no_sum_can_hold_is_refused_and_not_found_out_by_later_messages(
+    there: Any, here: Path, column: str, value: int
+) -> None:
+    intake = Intake(there)
+    messages = messages_of(here, "room")
+    wrong = next(m for m in messages if any(c[1] == "expression" for c in m.changes))
+    change = next(one for one in wrong.changes if one[1] == "expression")
+    change[3][BY_NAME["expression"].columns.index(column)] = value
+    take(intake, [packed(message) for message in messages])
+    assert there.execute("SELECT reason FROM fleet.dead_letter").fetchone() == (
+        f"has expression.{column} = {value}, which cannot be",
+    )
+    while intake.close_minutes(0.0):
+        pass
+
+
+def minutes(there: Any, kind: str = "expression") -> list[int]:
+    return [row[0] for row in there.execute(f"SELECT at FROM fleet.{kind}_minute ORDER BY at")]
+
+
+def test_a_minute_is_rolled_up_when_the_next_one_begins_or_the_device_is_silent(
+    there: Any, here: Path
+) -> None:
+    path = database(here.parent / "empty")
+    intake = Intake(there)
+    record(path, 0, 70)
+    done = send(intake, path)
+    first = START_MS // 60_000 * 60_000
+    assert minutes(there) == minutes(there, "vital") == [first]
+    assert there.execute("SELECT open_minute FROM fleet.stream").fetchone() == (first + 60_000,)
+    assert intake.close_minutes(20.0) == 0
+    record(path, 70, 125)
+    done = send(intake, path, done)
+    assert minutes(there) == minutes(there, "vital") == [first, first + 60_000]
+    assert [intake.close_minutes(0.0) for _ in range(2)] == [1, 0]
+    assert minutes(there)[-1] == first + 120_000
+    record(path, 125, 130)  # a minute that was closed is computed anew
+    send(intake, path, done)
+    assert rollups_there(there, "room") == rollups_here(path)
+
+
+def test_a_collector_leaves_minutes_to_the_one_that_holds_their_stream(
+    postgres: Postgres, there: Any, here: Path
+) -> None:
+    intake = Intake(there)
+    send(intake, here)
+    with psycopg.connect(postgres.address) as other:
+        other.execute("SELECT 1 FROM fleet.stream FOR UPDATE")
+        assert intake.close_minutes(0.0) == 0
+    assert intake.close_minutes(0.0) == 1
+
+
+def test_nothing_of_an_erased_participant_is_left_to_a_minute_that_is_open(
+    there: Any, here: Path
+) -> None:
+    intake = Intake(there)
+    first, last = query(here, "SELECT min(started), max(ended) FROM session")[0]
+    done = send(intake, here)
+    there.execute("UPDATE fleet.stream SET open_minute = %s", (first // 60_000 * 60_000,))
+    erase_participant(here, "P01", actor="ada")
+    erase_participant(here, "P02", actor="ada")
+    send(intake, here, done)
+    while intake.close_minutes(0.0):
+        pass
+    gone = range(first // 60_000 * 60_000 + 60_000, last // 60_000 * 60_000, 60_000)
+    assert not set(minutes(there, "vital")) & set(gone)
+    assert rollups_there(there, "room") == rollups_here(here)
 
 
 def test_a_gap_of_the_device_is_told_and_the_stream_goes_on(there: Any, here: Path) -> None:

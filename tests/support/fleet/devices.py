@@ -17,6 +17,8 @@ from typing import Any
 
 import psycopg
 
+from collector.database import rollups
+from collector.open_minutes import close_minutes
 from edge_agent.core import clock
 from edge_agent.fleet.chunks import Chunk
 from edge_agent.fleet.log import ChangeLog
@@ -83,7 +85,10 @@ def rows_there(connection: psycopg.Connection, device: str) -> dict[str, str]:
 
 
 def rollups_there(connection: psycopg.Connection, device: str) -> dict[str, str]:
-    """Return the same of the minutes and hours at the collector."""
+    """Return the same of the minutes and hours at the collector, those that still fill too."""
+    rollups.prepare(connection)
+    while close_minutes(connection, 0.0):
+        pass
     found = {}
     for name in ("expression_minute", "expression_hour", "vital_minute", "vital_hour"):
         cursor = connection.execute(
@@ -239,11 +244,13 @@ class CollectorProcess:
 
 @contextmanager
 def collecting(
-    folder: Path, address: str, port: int, count: int
+    folder: Path, address: str, port: int, count: int, more: Sequence[str] = ()
 ) -> Iterator[list[CollectorProcess]]:
     """Several collectors for the length of a ``with`` block."""
     collectors = [
-        CollectorProcess(f"collector-{number}", address, port, folder / f"collector-{number}.log")
+        CollectorProcess(
+            f"collector-{number}", address, port, folder / f"collector-{number}.log", more
+        )
         for number in range(count)
     ]
     for each in collectors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ import psycopg
 from collector import worker
 from collector.errors import TransportError
 from collector.intake import Told
+from collector.open_minutes import MOST_CLOSED
 from collector.transport import Delivery
 from collector.worker import Collector
 from edge_agent.mqtt.payloads.timeline import Confirmation
@@ -64,6 +65,7 @@ class PlayedIntake:
     """Takes all but what is ``bad``, which no transaction may hold."""
 
     transactions: list[int]
+    closed: list[int]
 
     def __init__(self, connection: object) -> None:
         self.connection = connection
@@ -75,6 +77,11 @@ class PlayedIntake:
         if any(one.payload == b"bad" for one in deliveries):
             raise psycopg.DataError("no such value")
         return [Told(one.device, Confirmation(epoch=EPOCH, position=one.tag)) for one in deliveries]
+
+    def close_minutes(self, silent_s: float) -> int:
+        assert silent_s == worker.SILENT_S
+        self.closed.append(MOST_CLOSED if len(self.closed) < 2 else 3)
+        return self.closed[-1]
 
     def refuse(self, delivery: Delivery, reason: str) -> list[Told]:
         assert reason == "the database refuses it: no such value"
@@ -93,6 +100,7 @@ def transactions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many messages each transaction held."""
     made: list[int] = []
     monkeypatch.setattr(PlayedIntake, "transactions", made, raising=False)
+    monkeypatch.setattr(PlayedIntake, "closed", [], raising=False)
     monkeypatch.setattr(worker, "Intake", PlayedIntake)
     monkeypatch.setattr(worker, "migrate", lambda _: None)
     return made
@@ -161,3 +169,17 @@ def test_a_connection_that_is_over_is_opened_again(
     assert collect(broker) == ["open", "open", "acknowledge 1", "confirm lab 1", "close"]
     assert "the broker is away" in caplog.text
     assert transactions == [1]
+
+
+def test_open_minutes_are_closed_now_and_then_and_again_at_once_while_there_are_more(
+    transactions: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = [deliveries(b"a") for _ in range(5)]
+    collect(PlayedBroker(*batches))
+    assert PlayedIntake.closed == []
+    broker = PlayedBroker(*batches)
+    monkeypatch.setattr(worker, "CLOSE_S", 0.0)
+    broker.collector = Collector(broker, lambda: cast("Any", Connection()))
+    monkeypatch.setattr(worker, "CLOSE_S", 3600.0)
+    broker.collector.run()
+    assert PlayedIntake.closed == [MOST_CLOSED, MOST_CLOSED, 3]

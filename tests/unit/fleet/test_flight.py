@@ -60,3 +60,16 @@ def test_a_confirmation_of_more_than_was_sent_counts() -> None:
     flight = Flight(0, 0.0)
     assert flight.note_confirmed(50, 0.0)
     assert flight.sent == 50
+
+
+def test_what_the_collector_asks_for_again_is_sent_at_once_and_only_once() -> None:
+    flight = Flight(0, 0.0)
+    assert not flight.send_again(0, 0.0)
+    for mid, last in enumerate((10, 20, 30)):
+        flight.note_sent(last, mid, 0.0)
+    flight.note_confirmed(10, 1.0)
+    assert not flight.send_again(0, 1.0)  # an older confirmation
+    assert flight.send_again(10, 1.0)
+    assert flight.sent == 10
+    assert not flight.send_again(10, 1.0)
+    assert not flight.look(60.0)

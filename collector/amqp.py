@@ -1,0 +1,206 @@
+"""AMQP 0-9-1 with a quorum queue: RabbitMQ, whose appliances speak MQTT to its plugin.
+
+The plugin gives each MQTT message to the exchange ``amq.topic``, with dots for the slashes of its
+topic. A quorum queue takes those of all appliances, is kept by several nodes of a cluster, and
+gives each message to one collector.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import pika
+from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import AMQPError, ChannelClosedByBroker, ProbableAuthenticationError
+
+from collector.errors import TransportError
+from collector.transport import GATHER_S, Delivery
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.topics import Topics
+
+CONNECT_S = 10.0
+EXCHANGE = "amq.topic"
+"""Where the MQTT plugin puts messages; another one is a setting of RabbitMQ."""
+_TAGS = 2**48
+"""Of a connection: what it delivers is numbered from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumQueue:
+    """What a collector asks a cluster for.
+
+    Attributes:
+        brokers: its nodes; the first that answers is taken.
+        root: first part of the topics; the queue is called ``<root>.timeline``.
+        name: of this collector, as RabbitMQ shows it.
+        most_underway: messages that may be delivered before the first is acknowledged: the most
+            that this collector ever holds.
+    """
+
+    brokers: tuple[Broker, ...]
+    root: str
+    name: str
+    most_underway: int = 1000
+
+    @property
+    def queue(self) -> str:
+        """Name of the queue, made where it is missing."""
+        return f"{self.root}.{Topics.TIMELINE}".replace("/", ".")
+
+    @property
+    def where(self) -> str:
+        """The nodes, as people write them."""
+        return ", ".join(broker.where for broker in self.brokers)
+
+
+class AmqpTransport:
+    """A consumer of a quorum queue; messages are acknowledged after they are committed.
+
+    Args:
+        options: what to ask for.
+        context: for TLS; ``None`` without.
+    """
+
+    def __init__(self, options: QuorumQueue, context: ssl.SSLContext | None = None) -> None:
+        self._options = options
+        self._context = context
+        self._connection: pika.BlockingConnection | None = None
+        self._channel: BlockingChannel | None = None
+        self._received: deque[Delivery] = deque()
+        self._generation = 0
+
+    def open(self) -> None:
+        """Connect to one of the nodes, log in, make the queue where it is missing, and consume.
+
+        Raises:
+            TransportError: no node is reachable, or it refuses.
+        """
+        self.close()
+        options = self._options
+        self._received.clear()  # unacknowledged: they come again
+        self._generation += 1
+        try:
+            nodes = [self._parameters(broker) for broker in options.brokers]
+            self._connection = pika.BlockingConnection(nodes)
+            self._channel = channel = self._connection.channel()
+            channel.queue_declare(options.queue, durable=True, arguments={"x-queue-type": "quorum"})
+            channel.queue_bind(options.queue, EXCHANGE, _key("*", options.root, Topics.TIMELINE))
+            channel.basic_qos(prefetch_count=options.most_underway)
+            channel.basic_consume(options.queue, self._on_message)
+        except (AMQPError, OSError, UnicodeError) as error:
+            self._fail(error)
+
+    def receive(self, most: int, timeout_s: float) -> list[Delivery]:
+        """Return what has come, at most ``most``; wait ``timeout_s`` for the first.
+
+        After the first, others are waited for: many messages in one transaction cost little more
+        than one.
+        """
+        end = time.monotonic() + timeout_s
+        self._pump(0)
+        while not self._received and time.monotonic() < end:
+            self._pump(max(0.0, end - time.monotonic()))
+        end = time.monotonic() + GATHER_S if self._received else 0.0
+        while len(self._received) < most and time.monotonic() < end:
+            self._pump(max(0.0, end - time.monotonic()))
+        count = min(most, len(self._received))
+        return [self._received.popleft() for _ in range(count)]
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """Acknowledge what came over this connection: the newest of it and all before."""
+        own = [
+            delivery.tag % _TAGS
+            for delivery in deliveries
+            if delivery.tag // _TAGS == self._generation
+        ]
+        if own:
+            channel = self._opened()
+            try:
+                channel.basic_ack(max(own), multiple=True)
+            except (AMQPError, OSError) as error:
+                self._fail(error)
+        self._pump(0)
+
+    def confirm(self, device: str, payload: bytes) -> None:
+        """Publish a confirmation; RabbitMQ keeps none for an appliance that is away.
+
+        It sends again what was not confirmed, and is told then.
+        """
+        channel = self._opened()
+        key = _key(device, self._options.root, Topics.TIMELINE_CONFIRMED)
+        try:
+            channel.basic_publish(EXCHANGE, key, payload)
+        except (AMQPError, OSError) as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """Leave; the queue keeps what is not acknowledged."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None and connection.is_open:
+            try:
+                connection.close()
+            except (AMQPError, OSError):
+                return  # it is over, which is what was wanted
+
+    def _parameters(self, broker: Broker) -> pika.ConnectionParameters:
+        more: dict[str, Any] = {}
+        if broker.username is not None:
+            more["credentials"] = pika.PlainCredentials(broker.username, broker.password or "")
+        if self._context is not None:
+            more["ssl_options"] = pika.SSLOptions(self._context, broker.host)
+        return pika.ConnectionParameters(
+            broker.host,
+            broker.port,
+            heartbeat=broker.keepalive,
+            socket_timeout=CONNECT_S,
+            stack_timeout=2 * CONNECT_S,
+            blocked_connection_timeout=CONNECT_S,
+            client_properties={"connection_name": self._options.name},
+            **more,
+        )
+
+    def _opened(self) -> BlockingChannel:
+        if self._channel is None:
+            raise TransportError(f"{self._options.where}: there is no connection")
+        return self._channel
+
+    def _pump(self, timeout_s: float) -> None:
+        channel = self._opened()
+        try:
+            channel.connection.process_data_events(timeout_s)
+        except (AMQPError, OSError) as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> NoReturn:
+        self.close()
+        raise TransportError(f"{self._options.where}: {_cause(error)}") from error
+
+    def _on_message(
+        self, _channel: object, method: Any, _properties: object, payload: bytes
+    ) -> None:
+        # <root>.<device>.timeline; a device has no dot in its name
+        device = method.routing_key.split(".")[-2]
+        tag = self._generation * _TAGS + method.delivery_tag
+        self._received.append(Delivery(device, bytes(payload), tag))
+
+
+def _key(device: str, root: str, suffix: str) -> str:
+    """Return the routing key of a topic."""
+    return Topics(root, device).full(suffix).replace("/", ".")
+
+
+def _cause(error: Exception) -> str:
+    """Return why a connection is over, as a person can use it."""
+    if isinstance(error, ProbableAuthenticationError):
+        return "refuses the account or its password; see --username and --password-file"
+    if isinstance(error, ChannelClosedByBroker):
+        return f"refuses ({error.reply_text})"
+    if isinstance(error, socket.gaierror | OSError):
+        return f"cannot be reached ({error})"
+    return f"the connection has ended ({str(error) or type(error).__name__})"

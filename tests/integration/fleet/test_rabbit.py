@@ -1,0 +1,74 @@
+"""A cluster of RabbitMQ between devices that speak MQTT and collectors that speak AMQP."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
+pytest.importorskip("pika", reason="pip install -e '.[fleet]'")
+
+import psycopg
+
+from tests.support.broker import wait_until
+from tests.support.fleet import rabbit
+from tests.support.fleet.devices import (
+    Recorders,
+    SimulatedDevice,
+    collecting,
+    reporting,
+    rollups_here,
+    rollups_there,
+    rows_here,
+    rows_there,
+    wait_for_all,
+)
+from tests.support.fleet.postgres import INSTALL, postgres_programs, running_postgres
+
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.skipif(postgres_programs() is None, reason=INSTALL),
+    pytest.mark.skipif(not rabbit.is_installed(), reason=rabbit.INSTALL),
+]
+DEVICES = 6
+
+
+@pytest.mark.timeout(900)
+def test_every_row_arrives_once_though_each_node_of_the_cluster_is_killed(tmp_path: Path) -> None:
+    with (
+        running_postgres() as postgres,
+        rabbit.running_rabbit(tmp_path / "rabbit", 3) as cluster,
+        reporting(tmp_path, cluster.mqtt_port, DEVICES) as devices,
+        collecting(
+            *(tmp_path, postgres.address, cluster.amqp_port, 2),
+            more=["--protocol", "amqp", *(f"--host={host}" for host in cluster.hosts)],
+        ) as collectors,
+    ):
+        recorders = Recorders(devices, pause_s=0.05)
+        wait_until(lambda: all(each.sender.confirmed > 0 for each in devices), "a start", 120)
+        for node in reversed(cluster.nodes):  # the devices are connected to the first
+            node.kill()
+            before = sum(each.sender.confirmed for each in devices)
+            if node is not cluster.nodes[0]:
+                wait_until(partial(_has_grown, devices, before), "two nodes to go on", 120)
+            node.start()
+            node.wait()
+        collectors[0].kill()
+        before = sum(each.sender.confirmed for each in devices)
+        wait_until(partial(_has_grown, devices, before), "the other collector to go on", 120)
+        collectors[0].start()
+        recorders.stop()
+        wait_for_all(devices, 240)
+        with psycopg.connect(postgres.address, autocommit=True) as there:
+            for device in devices:
+                assert rows_there(there, device.name) == rows_here(device.path)
+                assert rollups_there(there, device.name) == rollups_here(device.path)
+            refused = there.execute("SELECT count(*) FROM fleet.dead_letter").fetchone()
+        assert refused == (0,)
+        assert collectors[0].stop() == 0
+
+
+def _has_grown(devices: list[SimulatedDevice], before: int) -> bool:
+    return sum(each.sender.confirmed for each in devices) > before

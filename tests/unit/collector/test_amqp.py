@@ -1,0 +1,188 @@
+"""The AMQP transport over a played pika: what it asks for, gives on, and says when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pika", reason="pip install -e '.[fleet]'")
+pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+
+import pika
+from pika.exceptions import (
+    AMQPConnectionError,
+    ChannelClosedByBroker,
+    ConnectionClosedByBroker,
+    ProbableAuthenticationError,
+)
+
+from collector.amqp import AmqpTransport, QuorumQueue
+from collector.errors import TransportError
+from edge_agent.mqtt.broker import Broker, tls_context
+
+BROKERS = (Broker("127.0.0.1", 5672, "ada", "secret"), Broker("127.0.0.2", 5672, "ada", "secret"))
+
+
+class PlayedRabbit:
+    """Connection and channel in one; ``coming`` is what the next calls deliver or raise."""
+
+    def __init__(self) -> None:
+        self.done: list[Any] = []
+        self.coming: list[list[tuple[str, int, bytes]] | Exception] = []
+        self.fails: Exception | None = None
+        self.is_open = True
+        self.connection = self
+        self.give: Callable[..., None] = lambda *_: None
+
+    def __call__(self, nodes: list[pika.ConnectionParameters]) -> PlayedRabbit:
+        self.done.append(("connect", [(node.host, node.credentials.username) for node in nodes]))
+        if self.fails is not None:
+            raise self.fails
+        return self
+
+    def channel(self) -> PlayedRabbit:
+        return self
+
+    def queue_declare(self, queue: str, **options: Any) -> None:
+        self.done.append(("declare", queue, options["arguments"]))
+
+    def queue_bind(self, queue: str, exchange: str, key: str) -> None:
+        self.done.append(("bind", queue, exchange, key))
+
+    def basic_qos(self, prefetch_count: int) -> None:
+        self.done.append(("most", prefetch_count))
+
+    def basic_consume(self, _queue: str, give: Callable[..., None]) -> None:
+        self.give = give
+
+    def process_data_events(self, _timeout_s: float) -> None:
+        batch = self.coming.pop(0) if self.coming else []
+        if isinstance(batch, Exception):
+            raise batch
+        for key, tag, payload in batch:
+            self.give(self, SimpleNamespace(routing_key=key, delivery_tag=tag), None, payload)
+
+    def basic_ack(self, tag: int, *, multiple: bool) -> None:
+        self.done.append(("ack", tag, multiple))
+        if self.fails is not None:
+            raise self.fails
+
+    def basic_publish(self, exchange: str, key: str, payload: bytes) -> None:
+        self.done.append(("publish", exchange, key, payload))
+        if self.fails is not None:
+            raise self.fails
+
+    def close(self) -> None:
+        self.done.append("close")
+        if self.fails is not None:
+            raise self.fails
+
+
+@pytest.fixture
+def rabbit(monkeypatch: pytest.MonkeyPatch) -> PlayedRabbit:
+    played = PlayedRabbit()
+    monkeypatch.setattr(pika, "BlockingConnection", played)
+    return played
+
+
+def opened(rabbit: PlayedRabbit) -> AmqpTransport:
+    transport = AmqpTransport(QuorumQueue(BROKERS, "lab/west", "c0", 200))
+    transport.open()
+    return transport
+
+
+def test_one_quorum_queue_takes_the_timelines_of_all_devices(rabbit: PlayedRabbit) -> None:
+    opened(rabbit)
+    assert rabbit.done == [
+        ("connect", [("127.0.0.1", "ada"), ("127.0.0.2", "ada")]),
+        ("declare", "lab.west.timeline", {"x-queue-type": "quorum"}),
+        ("bind", "lab.west.timeline", "amq.topic", "lab.west.*.timeline"),
+        ("most", 200),
+    ]
+
+
+def test_what_is_committed_is_acknowledged_up_to_the_newest_and_confirmed_to_its_device(
+    rabbit: PlayedRabbit,
+) -> None:
+    transport = opened(rabbit)
+    rabbit.coming = [[], [("lab.west.ward.timeline", 1, b"a"), ("lab.west.room.timeline", 2, b"b")]]
+    taken = transport.receive(10, 5.0)
+    assert [(each.device, each.payload) for each in taken] == [("ward", b"a"), ("room", b"b")]
+    transport.acknowledge(taken)
+    transport.confirm("room", b"{}")
+    assert rabbit.done[-2:] == [
+        ("ack", 2, True),
+        ("publish", "amq.topic", "lab.west.room.timeline.confirmed", b"{}"),
+    ]
+
+
+def test_no_more_is_given_than_asked_for(rabbit: PlayedRabbit) -> None:
+    transport = opened(rabbit)
+    rabbit.coming = [[("lab.west.ward.timeline", n, b"a") for n in (1, 2, 3)]]
+    assert [len(transport.receive(2, 0.0)) for _ in range(3)] == [2, 1, 0]
+    assert transport.receive(0, 0.0) == []
+
+
+def test_what_came_over_an_earlier_connection_is_not_acknowledged_over_the_next(
+    rabbit: PlayedRabbit,
+) -> None:
+    transport = opened(rabbit)
+    rabbit.coming = [[("lab.west.ward.timeline", 7, b"a")]]
+    taken = transport.receive(10, 0.0)
+    transport.open()
+    rabbit.done.clear()
+    transport.acknowledge(taken)
+    assert rabbit.done == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ProbableAuthenticationError("x"), "refuses the account or its password; see --username"),
+        (AMQPConnectionError("nobody answers"), "nobody answers"),
+        (OSError(111, "Connection refused"), "cannot be reached"),
+        (ChannelClosedByBroker(406, "inequivalent arg"), r"refuses \(inequivalent arg\)"),
+        (AMQPConnectionError(), "AMQPConnectionError"),
+    ],
+)
+def test_why_a_connection_cannot_be_had_is_said_with_all_nodes(
+    rabbit: PlayedRabbit, error: Exception, said: str
+) -> None:
+    rabbit.fails = error
+    with pytest.raises(TransportError, match=rf"127.0.0.1:5672, 127.0.0.2:5672: .*{said}"):
+        opened(rabbit)
+
+
+def test_a_connection_that_ends_is_told_whatever_was_asked_and_can_be_opened_again(
+    rabbit: PlayedRabbit,
+) -> None:
+    transport = opened(rabbit)
+    rabbit.coming = [ConnectionClosedByBroker(320, "node goes down")]
+    with pytest.raises(TransportError, match="node goes down"):
+        transport.receive(1, 0.0)
+    for call in (lambda: transport.receive(1, 0.0), lambda: transport.confirm("a", b"")):
+        with pytest.raises(TransportError, match="there is no connection"):
+            call()
+    transport.open()
+    rabbit.coming = [[("lab.west.ward.timeline", 1, b"a")]]
+    taken = transport.receive(1, 0.0)
+    rabbit.fails = ConnectionClosedByBroker(320, "again")
+    with pytest.raises(TransportError, match="again"):
+        transport.acknowledge(taken)
+    rabbit.fails = None
+    transport.open()
+    rabbit.fails = ConnectionClosedByBroker(320, "and again")
+    with pytest.raises(TransportError, match="and again"):
+        transport.confirm("ward", b"{}")
+    transport.close()
+
+
+def test_an_encrypted_line_checks_the_name_of_each_node() -> None:
+    context = tls_context(None)
+    transport = AmqpTransport(QuorumQueue(BROKERS, "lab", "c0"), context)
+    parameters = [transport._parameters(broker) for broker in BROKERS]
+    assert [one.ssl_options.server_hostname for one in parameters] == ["127.0.0.1", "127.0.0.2"]
+    assert parameters[0].ssl_options.context is context
