@@ -48,8 +48,9 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     ),
     "collector": (
         frozenset({"errors", "transport", "positions"}),
-        frozenset({"database", "mqtt"}),
+        frozenset({"database", "mqtt", "amqp"}),
         frozenset({"checked_values", "streams"}),
+        frozenset({"open_minutes"}),
         frozenset({"intake"}),
         frozenset({"worker"}),
         frozenset({"__main__"}),
