@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from collector.database.tables import AHEAD, FIRST, SCHEMA
+from collector.database.tables import AHEAD, DEVICES, FIRST, SCHEMA
 from collector.errors import CollectorError
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ class Migration:
 MIGRATIONS = (
     Migration("first version", FIRST),
     Migration("positions beyond the mark", AHEAD),
+    Migration("what devices say of themselves", DEVICES),
 )
 
 
