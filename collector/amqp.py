@@ -19,6 +19,7 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosedByBroker, ProbableAuthenticationError
 
+from collector.device_state import SUFFIXES, StateMessage
 from collector.errors import TransportError
 from collector.transport import GATHER_S, Delivery
 from edge_agent.mqtt.broker import Broker
@@ -27,6 +28,8 @@ from edge_agent.mqtt.topics import Topics
 CONNECT_S = 10.0
 EXCHANGE = "amq.topic"
 """Where the MQTT plugin puts messages; another one is a setting of RabbitMQ."""
+MOST_STATES = 10_000
+"""That wait for a collector which is busy; older ones go."""
 _TAGS = 2**48
 """Of a connection: what it delivers is numbered from 1."""
 
@@ -73,6 +76,7 @@ class AmqpTransport:
         self._connection: pika.BlockingConnection | None = None
         self._channel: BlockingChannel | None = None
         self._received: deque[Delivery] = deque()
+        self._states: dict[tuple[str, str], StateMessage] = {}
         self._generation = 0
 
     def open(self) -> None:
@@ -93,8 +97,24 @@ class AmqpTransport:
             channel.queue_bind(options.queue, EXCHANGE, _key("*", options.root, Topics.TIMELINE))
             channel.basic_qos(prefetch_count=options.most_underway)
             channel.basic_consume(options.queue, self._on_message)
+            self._hear_states(channel)
         except (AMQPError, OSError, UnicodeError) as error:
             self._fail(error)
+
+    def _hear_states(self, channel: BlockingChannel) -> None:
+        """Hear what devices say of themselves from now on; nothing of it waits in a cluster."""
+        own = channel.queue_declare(
+            "", exclusive=True, auto_delete=True, arguments={"x-max-length": MOST_STATES}
+        ).method.queue
+        for suffix in SUFFIXES:
+            channel.queue_bind(own, EXCHANGE, _key("*", self._options.root, suffix))
+        channel.basic_consume(own, self._on_state, auto_ack=True)
+
+    def states(self) -> list[StateMessage]:
+        """Return what devices have said of themselves since the last call."""
+        states = list(self._states.values())
+        self._states = {}
+        return states
 
     def receive(self, most: int, timeout_s: float) -> list[Delivery]:
         """Return what has come, at most ``most``; wait ``timeout_s`` for the first.
@@ -184,10 +204,20 @@ class AmqpTransport:
     def _on_message(
         self, _channel: object, method: Any, _properties: object, payload: bytes
     ) -> None:
-        # <root>.<device>.timeline; a device has no dot in its name
-        device = method.routing_key.split(".")[-2]
         tag = self._generation * _TAGS + method.delivery_tag
-        self._received.append(Delivery(device, bytes(payload), tag))
+        self._received.append(Delivery(_device(method.routing_key), bytes(payload), tag))
+
+    def _on_state(self, _channel: object, method: Any, _properties: object, payload: bytes) -> None:
+        device = _device(method.routing_key)
+        suffix = method.routing_key.rsplit(".", 1)[-1]
+        self._states[device, suffix] = StateMessage(
+            device, suffix, bytes(payload), False, time.monotonic()
+        )
+
+
+def _device(key: str) -> str:
+    """Return the device of a routing key, ``<root>.<device>.<suffix>``: its name has no dot."""
+    return key.split(".")[-2]
 
 
 def _key(device: str, root: str, suffix: str) -> str:

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +14,7 @@ import psycopg
 
 from collector.checked_values import check_values
 from collector.database import rollups, rows
+from collector.database.dead_letters import keep
 from collector.database.erasing import erase, replace_older
 from collector.database.partitions import Partitions
 from collector.database.rollups import roll_up
@@ -28,11 +27,7 @@ from edge_agent.fleet.message import MessageError, TimelineMessage, decode, enco
 from edge_agent.fleet.tables import BY_NAME
 from edge_agent.mqtt.payloads.timeline import Confirmation, Erased
 
-log = logging.getLogger(__name__)
-
 _ERASURES_TOLD = 20
-_SMALLEST_KEPT = 1_000_000
-"""Bytes of a refused message that are kept at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +113,7 @@ class Intake:
 
     def _keep(self, refused: Iterable[_Refused]) -> None:
         for each in refused:
-            log.warning("a message of %s %s", each.delivery.device or "nobody", each.reason)
-            payload = each.delivery.payload
-            self._connection.execute(
-                f"INSERT INTO {SCHEMA}.dead_letter (digest, device, reason, payload) "
-                "VALUES (%s, %s, %s, %s) ON CONFLICT (digest) DO UPDATE SET "
-                "times = dead_letter.times + 1, last_seen = now()",
-                (
-                    hashlib.sha256(payload).digest(),
-                    each.delivery.device.replace("\0", ""),
-                    each.reason.replace("\0", ""),
-                    payload[:_SMALLEST_KEPT],
-                ),
-            )
+            keep(self._connection, each.delivery.device, each.reason, each.delivery.payload)
 
     def _apply(self, states: list[StreamState]) -> None:
         """Apply what is due: the rows of all streams together, up to something special of one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import time
 from collections import deque
@@ -16,16 +17,21 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from collector.device_state import SUFFIXES, StateMessage
 from collector.errors import TransportError
 from collector.transport import GATHER_S, Delivery
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.topics import Topics
+
+log = logging.getLogger(__name__)
 
 CONNECT_S = 10.0
 SESSION_S = 3600
 """How long the broker keeps messages for a collector that is away."""
 MOST_AT_ONCE = 100
 """Packets that are read before it is looked how many messages they were."""
+MOST_STATES = 50_000
+"""Messages of devices about themselves that are held at the most; others come within a minute."""
 _GROUP = "collectors"
 
 
@@ -60,9 +66,11 @@ class MqttTransport:
         self._context = context
         self._client: paho.Client | None = None
         self._received: deque[Delivery] = deque()
+        self._states: dict[tuple[str, str], StateMessage] = {}
         self._connack: ReasonCode | None = None
         self._granted: ReasonCode | None = None
         self._generation = 0
+        self._heard = 0
 
     def open(self) -> None:
         """Connect, log in and subscribe.
@@ -101,8 +109,11 @@ class MqttTransport:
             raise TransportError(f"{broker.where}: cannot be reached ({error})") from error
         self._client = client
         self._wait_for(lambda: self._connack, "did not answer")
-        topic = f"$share/{_GROUP}/{Topics(self._options.root, '+').full(Topics.TIMELINE)}"
-        client.subscribe(topic, options=SubscribeOptions(qos=1))
+        every = Topics(self._options.root, "+")
+        topic = f"$share/{_GROUP}/{every.full(Topics.TIMELINE)}"
+        # At QoS 0 nothing waits at the broker: what is heard is of now, or marked as kept there.
+        states = [(every.full(suffix), SubscribeOptions(qos=0)) for suffix in SUFFIXES]
+        client.subscribe([(topic, SubscribeOptions(qos=1)), *states])
         self._wait_for(lambda: self._granted, f"did not answer to the subscription {topic}")
 
     def receive(self, most: int, timeout_s: float) -> list[Delivery]:
@@ -127,6 +138,12 @@ class MqttTransport:
             self._pump(left_s)
         count = min(most, len(self._received))
         return [self._received.popleft() for _ in range(count)]
+
+    def states(self) -> list[StateMessage]:
+        """Return what devices have said of themselves since the last call."""
+        states = list(self._states.values())
+        self._states = {}
+        return states
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge what came over this connection."""
@@ -160,11 +177,11 @@ class MqttTransport:
         """Read packets that have come; paho itself reads one at a time."""
         client = self._opened()
         for _ in range(packets):
-            before = len(self._received)
+            before = self._heard
             code = client.loop_read()
             if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._fail(code)
-            if len(self._received) == before:
+            if self._heard == before:
                 return
 
     def _pump(self, timeout_s: float) -> None:
@@ -218,10 +235,31 @@ class MqttTransport:
         _properties: Properties | None,
     ) -> None:
         self._granted = reasons[0]
+        if any(reason.is_failure for reason in reasons[1:]):
+            log.warning(
+                "the broker does not let this account read %s: the states of devices stay unknown",
+                " and ".join(Topics(self._options.root, "+").full(one) for one in SUFFIXES),
+            )
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        self._heard += 1
         before = self._options.root.count("/") + 1
         parts = message.topic.split("/")
         device = parts[before] if len(parts) > before else ""
+        suffix = "/".join(parts[before + 1 :])
+        if suffix in SUFFIXES:
+            self._hear(device, suffix, message)
+            return
         tag = self._generation * 65_536 + message.mid
         self._received.append(Delivery(device, bytes(message.payload), tag))
+
+    def _hear(self, device: str, suffix: str, message: paho.MQTTMessage) -> None:
+        """Keep the newest that a device has said of itself."""
+        name = device, suffix
+        if not message.payload:
+            return  # only takes away what the broker has kept
+        if len(self._states) >= MOST_STATES and name not in self._states:
+            return
+        self._states[name] = StateMessage(
+            device, suffix, bytes(message.payload), message.retain, time.monotonic()
+        )

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from collector.device_state import StateMessage
+
 GATHER_S = 0.2
 """How long is waited for more after the first message: a transaction costs as much as hundreds of
 rows."""
@@ -39,6 +41,13 @@ class Transport(Protocol):
 
     def receive(self, most: int, timeout_s: float) -> list[Delivery]:
         """Return at most so many messages; wait for the first one."""
+
+    def states(self) -> list[StateMessage]:
+        """Return what devices have said of themselves since the last call.
+
+        Of each device at most one message of each kind, the newest: ``receive`` gathers them. They
+        are not acknowledged; when a connection is opened, the newest that the broker has come.
+        """
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Tell the broker that messages are done with."""

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import psycopg
 
+from collector.database.devices import note_states, refuse_state
 from collector.database.migrations import migrate
+from collector.device_state import StateMessage
 from collector.errors import TransportError
 from collector.intake import Intake, Told
 from collector.open_minutes import MOST_CLOSED
@@ -30,6 +32,8 @@ SILENT_S = 20.0
 """How long a device is silent until its last minute counts as over."""
 CLOSE_S = 5.0
 """How often it is looked for such devices."""
+STATES_S = 2.0
+"""How often what devices say of themselves is written, the newest of each."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 
@@ -61,6 +65,8 @@ class Collector:
         self._intake: Intake | None = None
         self._pending: list[Delivery] = []
         self._owed: dict[str, _Owed] = {}
+        self._states: dict[tuple[str, str], StateMessage] = {}
+        self._noted_s = -STATES_S
         self._is_open = False
         self._pause_s = FIRST_PAUSE_S
         self._said = ""
@@ -97,6 +103,7 @@ class Collector:
                 self._pending = self._transport.receive(BATCH, RECEIVE_S)
             if self._pending:
                 self._take()
+            self._note_states()
             self._confirm()
             self._close_minutes()
         except TransportError as error:
@@ -130,6 +137,34 @@ class Collector:
             since_s = owed.since_s if owed else time.monotonic()
             messages = count + max(1, taken[each.device])
             self._owed[each.device] = _Owed(each.confirmation, messages, since_s)
+
+    def _note_states(self) -> None:
+        """Write what devices say of themselves, now and then."""
+        for message in self._transport.states():
+            self._states[message.device, message.suffix] = message
+        now_s = time.monotonic()
+        if not self._states or now_s - self._noted_s < STATES_S:
+            return
+        self._ready()
+        assert self._connection is not None
+        messages = list(self._states.values())
+        try:
+            note_states(self._connection, messages)
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error:
+            for message in messages:  # one of them is what the database does not take
+                self._note_one(self._connection, message)
+        self._states = {}
+        self._noted_s = now_s
+
+    def _note_one(self, connection: psycopg.Connection, message: StateMessage) -> None:
+        try:
+            note_states(connection, [message])
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            refuse_state(connection, message, f"the database refuses it: {error}")
 
     def _take_each(
         self, intake: Intake, deliveries: Sequence[Delivery], error: psycopg.Error

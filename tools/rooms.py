@@ -47,7 +47,8 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"__main__"}),
     ),
     "collector": (
-        frozenset({"errors", "transport", "positions"}),
+        frozenset({"errors", "positions", "device_state"}),
+        frozenset({"transport"}),
         frozenset({"database", "mqtt", "amqp"}),
         frozenset({"checked_values", "streams"}),
         frozenset({"open_minutes"}),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from collector.database.tables import AHEAD, FIRST, OPEN_MINUTE, SCHEMA
+from collector.database.tables import AHEAD, DEVICES, FIRST, OPEN_MINUTE, SCHEMA
 from collector.errors import CollectorError
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ MIGRATIONS = (
     Migration("first version", FIRST),
     Migration("positions beyond the mark", AHEAD),
     Migration("minutes that are not over", OPEN_MINUTE),
+    Migration("what devices say of themselves", DEVICES),
 )
 
 

@@ -173,4 +173,22 @@ OPEN_MINUTE = (
     # the newest minute of a stream, whose rollup is not computed before it is over
     f"ALTER TABLE {SCHEMA}.stream ADD COLUMN open_minute int8",
 )
+DEVICES = (
+    # what a device says of itself; "at" is the time by its own clock, "heard" when it came here
+    f"""CREATE TABLE {SCHEMA}.device (
+        name text PRIMARY KEY,
+        state text CHECK (state IN ('online', 'offline')),
+        state_at int8,
+        state_heard timestamptz,
+        since timestamptz,
+        version text,
+        health jsonb,
+        health_at int8,
+        health_heard timestamptz,
+        health_kept boolean,
+        heard timestamptz
+    )""",
+    # written again and again: room beside each row, so that its index stays as it is
+    f"ALTER TABLE {SCHEMA}.device SET (fillfactor = 50)",
+)
 assert {EXPRESSION, REJECTED, VITAL, GAP} == set(TIMELINE)

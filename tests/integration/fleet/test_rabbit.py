@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,8 @@ pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("pika", reason="pip install -e '.[fleet]'")
 
 import psycopg
+from paho.mqtt import publish
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from tests.support.broker import wait_until
 from tests.support.fleet import rabbit
@@ -25,6 +28,7 @@ from tests.support.fleet.devices import (
     rows_there,
     wait_for_all,
 )
+from tests.support.fleet.health_example import health_example
 from tests.support.fleet.postgres import INSTALL, postgres_programs, running_postgres
 
 pytestmark = [
@@ -48,6 +52,13 @@ def test_every_row_arrives_once_though_each_node_of_the_cluster_is_killed(tmp_pa
     ):
         recorders = Recorders(devices, pause_s=0.05)
         wait_until(lambda: all(each.sender.confirmed > 0 for each in devices), "a start", 120)
+        publish.single(
+            "affect-edge/room-0/health",
+            json.dumps({**health_example(), "device": "room-0"}),
+            hostname="127.0.0.1",
+            port=cluster.mqtt_port,
+            protocol=MQTTProtocolVersion.MQTTv311,
+        )
         for node in reversed(cluster.nodes):  # the devices are connected to the first
             node.kill()
             before = sum(each.sender.confirmed for each in devices)
@@ -66,7 +77,8 @@ def test_every_row_arrives_once_though_each_node_of_the_cluster_is_killed(tmp_pa
                 assert rows_there(there, device.name) == rows_here(device.path)
                 assert rollups_there(there, device.name) == rollups_here(device.path)
             refused = there.execute("SELECT count(*) FROM fleet.dead_letter").fetchone()
-        assert refused == (0,)
+            known = there.execute("SELECT name FROM fleet.device").fetchall()
+        assert (refused, known) == ((0,), [("room-0",)])
         assert collectors[0].stop() == 0
 
 

@@ -35,7 +35,8 @@ class PlayedRabbit:
         self.fails: Exception | None = None
         self.is_open = True
         self.connection = self
-        self.give: Callable[..., None] = lambda *_: None
+        self.give: Callable[..., None] = self.nobody
+        self.give_state: Callable[..., None] = self.nobody
 
     def __call__(self, nodes: list[pika.ConnectionParameters]) -> PlayedRabbit:
         self.done.append(("connect", [(node.host, node.credentials.username) for node in nodes]))
@@ -43,11 +44,15 @@ class PlayedRabbit:
             raise self.fails
         return self
 
+    def nobody(self, *_: object) -> None:
+        raise AssertionError("nobody consumes")
+
     def channel(self) -> PlayedRabbit:
         return self
 
-    def queue_declare(self, queue: str, **options: Any) -> None:
+    def queue_declare(self, queue: str, **options: Any) -> SimpleNamespace:
         self.done.append(("declare", queue, options["arguments"]))
+        return SimpleNamespace(method=SimpleNamespace(queue=queue or "own"))
 
     def queue_bind(self, queue: str, exchange: str, key: str) -> None:
         self.done.append(("bind", queue, exchange, key))
@@ -55,8 +60,14 @@ class PlayedRabbit:
     def basic_qos(self, prefetch_count: int) -> None:
         self.done.append(("most", prefetch_count))
 
-    def basic_consume(self, _queue: str, give: Callable[..., None]) -> None:
-        self.give = give
+    def basic_consume(
+        self, queue: str, give: Callable[..., None], *, auto_ack: bool = False
+    ) -> None:
+        assert auto_ack == (queue == "own")
+        if queue == "own":
+            self.give_state = give
+        else:
+            self.give = give
 
     def process_data_events(self, _timeout_s: float) -> None:
         batch = self.coming.pop(0) if self.coming else []
@@ -101,7 +112,21 @@ def test_one_quorum_queue_takes_the_timelines_of_all_devices(rabbit: PlayedRabbi
         ("declare", "lab.west.timeline", {"x-queue-type": "quorum"}),
         ("bind", "lab.west.timeline", "amq.topic", "lab.west.*.timeline"),
         ("most", 200),
+        ("declare", "", {"x-max-length": 10_000}),
+        ("bind", "own", "amq.topic", "lab.west.*.status"),
+        ("bind", "own", "amq.topic", "lab.west.*.health"),
     ]
+
+
+def test_the_newest_that_each_device_says_of_itself_is_told_once(rabbit: PlayedRabbit) -> None:
+    transport = opened(rabbit)
+    said = (("room", "health", b"1"), ("room", "status", b"2"), ("room", "health", b"3"))
+    for device, suffix, payload in said:
+        method = SimpleNamespace(routing_key=f"lab.west.{device}.{suffix}", delivery_tag=1)
+        rabbit.give_state(rabbit, method, None, payload)
+    told = [(one.device, one.suffix, one.payload, one.kept) for one in transport.states()]
+    assert told == [("room", "health", b"3", False), ("room", "status", b"2", False)]
+    assert transport.states() == []
 
 
 def test_what_is_committed_is_acknowledged_up_to_the_newest_and_confirmed_to_its_device(

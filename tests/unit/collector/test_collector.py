@@ -18,6 +18,7 @@ import psycopg
 
 from collector.checked_values import check_values
 from collector.database.tables import FIRST
+from collector.device_state import StateMessage
 from collector.errors import TransportError
 from collector.positions import Positions, from_sql
 from collector.streams import MOST_RANGES, StreamState, arrange_one
@@ -191,6 +192,9 @@ class BrokenTransport:
             self.opened += 1
             raise TransportError("the connection has ended")
         return [Delivery("lab", b"", 1)][:most]
+
+    def states(self) -> list[StateMessage]:
+        return []
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self.acknowledged += deliveries

@@ -13,6 +13,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 
 from collector import worker
+from collector.device_state import StateMessage
 from collector.errors import TransportError
 from collector.intake import Told
 from collector.open_minutes import MOST_CLOSED
@@ -33,6 +34,7 @@ class PlayedBroker:
     def __init__(self, *batches: list[Delivery] | TransportError) -> None:
         self.batches = list(batches)
         self.done: list[str] = []
+        self.said: list[StateMessage] = []
         self.collector: Collector
 
     def open(self) -> None:
@@ -49,6 +51,10 @@ class PlayedBroker:
         if isinstance(batch, TransportError):
             raise batch
         return batch
+
+    def states(self) -> list[StateMessage]:
+        said, self.said = self.said, []
+        return said
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self.done.append(f"acknowledge {len(deliveries)}")
@@ -113,6 +119,58 @@ def collect(broker: PlayedBroker) -> list[str]:
     broker.collector = Collector(broker, connect)
     broker.collector.run()
     return broker.done
+
+
+def said(device: str, payload: bytes = b"") -> StateMessage:
+    return StateMessage(device, "health", payload, False, 0.0)
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Of which devices states were written together; what is ``bad`` no database takes."""
+    written: list[list[str]] = []
+
+    def note_states(_connection: object, messages: Sequence[StateMessage]) -> None:
+        if any(one.payload == b"bad" for one in messages):
+            raise psycopg.DataError("no such value")
+        if any(one.payload == b"away" for one in messages) and not written:
+            written.append([])
+            raise psycopg.OperationalError("the server is away")
+        written.append([one.device for one in messages])
+
+    def refuse_state(_connection: object, message: StateMessage, reason: str) -> None:
+        written.append([message.device, reason])
+
+    monkeypatch.setattr(worker, "note_states", note_states)
+    monkeypatch.setattr(worker, "refuse_state", refuse_state)
+    return written
+
+
+def test_of_what_devices_say_of_themselves_the_newest_is_written(
+    transactions: list[int], noted: list[list[str]]
+) -> None:
+    broker = PlayedBroker(deliveries(b"a"))
+    broker.said = [said("lab"), said("ward"), said("lab")]
+    assert collect(broker) == ["open", "acknowledge 1", "confirm lab 1", "close"]
+    assert noted == [["lab", "ward"]]
+
+
+def test_a_state_that_the_database_refuses_keeps_no_other_from_being_written(
+    transactions: list[int], noted: list[list[str]]
+) -> None:
+    broker = PlayedBroker(deliveries(b"a"))
+    broker.said = [said("lab"), said("ward", b"bad"), said("hall")]
+    collect(broker)
+    assert noted == [["lab"], ["ward", "the database refuses it: no such value"], ["hall"]]
+
+
+def test_what_devices_have_said_is_written_when_the_database_is_back(
+    transactions: list[int], noted: list[list[str]]
+) -> None:
+    broker = PlayedBroker([], deliveries(b"a"))
+    broker.said = [said("lab", b"away")]
+    collect(broker)
+    assert noted == [[], ["lab"]]
 
 
 def deliveries(*payloads: bytes, device: str = "lab") -> list[Delivery]:
