@@ -1,7 +1,8 @@
 """The containers of docs/containers.md, really run: ``make test-container``.
 
 It needs podman and podman-compose (Debian: ``apt install podman podman-compose``), and builds the
-images unless they are there. Instead of a camera there is the demonstration.
+images of this tree. The pictures are the demonstration's; the camera's device is one that stands in
+for a camera's, with the rights of one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import shutil
 import signal
 import ssl
+import stat
 import subprocess
 import time
 import urllib.parse
@@ -21,14 +23,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.appliance.engine import build_words, engine_settings
 from tests.support.broker import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "affect-edge-test"
 PORT = free_port()
 PARTS = ("broker", "agent", "dashboard")
+VIDEO_GROUP = 4444
+"""A group that nobody in the images is in."""
 SETTINGS = {
-    "AFFECT_EDGE_CAMERA": "/dev/null",
+    "AFFECT_EDGE_VIDEO_GROUP": str(VIDEO_GROUP),
     "AFFECT_EDGE_CAMERA__SOURCE": "demo",
     "AFFECT_EDGE_VITALS__SIMULATED__ENABLED": "true",
     "AFFECT_EDGE_PORT": str(PORT),
@@ -93,16 +98,26 @@ def rows() -> int:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def composition() -> Iterator[None]:
-    """The containers, up; afterwards nothing of them is left."""
-    for image in ("affect-edge", "affect-edge-broker"):
-        if run("podman", "images", "--quiet", f"localhost/{image}", check=False) == "":
-            run("make", "container")
+def composition(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The containers, built and up; afterwards nothing of them is left."""
+    folder = tmp_path_factory.mktemp("engine")
+    SETTINGS.update(engine_settings(folder))
+    SETTINGS["AFFECT_EDGE_CAMERA"] = str(camera_device(folder))
+    run("make", "container", f"ARGS={build_words(folder)}")
     compose("up", "--detach", "--no-build")
     try:
         yield
     finally:
         compose("down", "--volumes")
+
+
+def camera_device(folder: Path) -> Path:
+    """Make a device with the rights of a camera's, of which one reads nothing but zeros."""
+    device = folder / "camera"
+    os.mknod(device, stat.S_IFCHR | 0o660, os.makedev(1, 5))
+    os.chown(device, 0, VIDEO_GROUP)
+    device.chmod(0o660)
+    return device
 
 
 def test_every_part_becomes_healthy() -> None:
@@ -114,6 +129,16 @@ def test_nobody_is_root_and_the_program_cannot_be_written(part: str) -> None:
     assert inside(part, "id", "--user").strip() == "990"
     assert about(part, "HostConfig.ReadonlyRootfs") == "true"
     assert inside(part, "sh", "-c", "touch /opt/x 2>&1 || true").endswith("file system\n")
+
+
+def test_only_the_agent_gets_the_camera_by_its_device_and_group() -> None:
+    read = ("head", "--bytes", "4", "/dev/video0")
+    assert inside("agent", *read) == "\0" * 4
+    assert str(VIDEO_GROUP) in inside("agent", "id", "--groups").split()
+    mine = container("agent")
+    without = run("podman", "exec", "--user", "990:990", mine, *read, check=False)
+    assert without == "", "the rights come from the group alone"
+    assert inside("dashboard", "sh", "-c", "ls /dev/video0 2>/dev/null || true") == ""
 
 
 def test_the_broker_lets_nobody_in_without_the_password_that_was_made_here() -> None:
@@ -143,7 +168,7 @@ def test_the_dashboard_takes_its_first_account_by_https() -> None:
     )
     sent = urllib.parse.urlencode(form).encode()
     with browser.open(f"https://127.0.0.1:{PORT}/setup", sent, timeout=20) as answer:
-        assert answer.url.endswith("/live")
+        assert answer.url.endswith("/first-steps")
 
 
 def test_an_agent_that_is_killed_comes_back_and_goes_on() -> None:

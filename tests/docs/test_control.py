@@ -1,26 +1,60 @@
-"""The client of docs/control.md runs a session on a real dashboard, with the token of the page."""
+"""The programs of docs/control.md run sessions: over HTTP on a real dashboard with the token of the
+page, and over a stream of markers as PsychoPy sends it.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from dashboard.accounts.roles import Role
 from dashboard.accounts.scopes import Scope
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.runtime.control.marker_stream import MarkerStream
+from edge_agent.runtime.control.orders import OrderWorker
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.study import Study
 from tests.docs.pages import ROOT, blocks_of
 from tests.support.dashboard import DashboardProcess
 from tests.support.security.tokens import make_token
-from tests.support.timeline import query
+from tests.support.timeline import query, wait_for
+
+BLOCKS = [block.text for block in blocks_of("docs/control.md") if block.kind == "python"]
+(CLIENT,) = [text for text in BLOCKS if "urllib" in text]
+(PSYCHOPY,) = [text for text in BLOCKS if "psychopy" in text]
+STAND_IN = ROOT / "tests/support/laboratory/stand_in"
+"""Window, text and waiting of PsychoPy as far as the page uses them, where it is not installed."""
+MARKERS = [("stimulus_start", "anger"), ("stimulus_end", "anger")]
+
+
+def consenting(database: Path) -> Study:
+    """A study with the participant of the page."""
+    study = Study(database)
+    study.create_participant("P01")
+    study.give_consent("P01", "3")
+    return study
+
+
+def run(program: str, **surroundings: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env=os.environ | surroundings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_client_of_the_page_runs_a_session(tmp_path: Path) -> None:
-    (client,) = [block for block in blocks_of("docs/control.md") if block.kind == "python"]
     page = (ROOT / "docs/control.md").read_text(encoding="utf-8")
     (made,) = re.findall(r"account token make (.*)", page)
     words = shlex.split(made)
@@ -28,20 +62,34 @@ def test_the_client_of_the_page_runs_a_session(tmp_path: Path) -> None:
     role = Role(words[words.index("--role") + 1])
     database = tmp_path / DATABASE_NAME
     with DashboardProcess(tmp_path) as dashboard:
-        study = Study(database)
-        study.create_participant("P01")
-        study.give_consent("P01", "3")
+        consenting(database)
         secret = make_token(database, words[0], frozenset(scopes), role)
-        program = client.text.replace("http://127.0.0.1:8080", dashboard.address)
-        program = program.replace("affect-edge-…", secret)
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", program],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
-        assert done.returncode == 0, done.stderr
+        program = CLIENT.replace("http://127.0.0.1:8080", dashboard.address)
+        run(program.replace("affect-edge-…", secret))
     assert query(database, "SELECT name, ended IS NOT NULL FROM session") == [("films", 1)]
-    markers = query(database, "SELECT kind, label FROM marker ORDER BY id")
-    assert markers == [("stimulus_start", "anger"), ("stimulus_end", "anger")]
+    assert query(database, "SELECT kind, label FROM marker ORDER BY id") == MARKERS
+
+
+@pytest.mark.timeout(180)
+def test_the_lines_for_psychopy_run_a_session(tmp_path: Path) -> None:
+    pytest.importorskip("pylsl", reason="pylsl is not installed", exc_type=ImportError)
+    database = tmp_path / DATABASE_NAME
+    migrate(database)
+    orders = OrderWorker(consenting(database))
+    name = f"PsychoPy {tmp_path.stat().st_ino}"  # no other test in this network has it
+    listening = MarkerStream(name, orders, {})
+    orders.start()
+    listening.start()
+    try:
+        beside = {} if find_spec("psychopy") else {"PYTHONPATH": str(STAND_IN)}
+        run(PSYCHOPY.replace('"PsychoPy"', repr(name)), **beside)
+        ended = "SELECT count(*) FROM session WHERE ended IS NOT NULL"
+        wait_for(lambda: query(database, ended) == [(1,)], 20)
+    finally:
+        for worker in (listening, orders):
+            worker.stop()
+            assert worker.join(10)
+    assert query(database, "SELECT name FROM session") == [("films",)]
+    assert query(database, "SELECT kind, label FROM marker ORDER BY id") == MARKERS
+    start, end = (row[0] for row in query(database, "SELECT boot_ms FROM marker ORDER BY id"))
+    assert 950 <= end - start < 5_000

@@ -86,6 +86,37 @@ def test_the_panels_of_grafana_are_whole() -> None:
         assert place["x"] + place["w"] <= 24 and panel["title"] and panel["targets"]
 
 
+def lost(given: Any, kept: Any, place: str = "") -> list[str]:
+    """Return where Grafana's own types have nothing for what a file says, or say it otherwise."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        return [
+            one
+            for name, value in given.items()
+            for one in lost(value, kept.get(name, "nothing"), f"{place}/{name}")
+        ]
+    if isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+        pairs = enumerate(zip(given, kept, strict=True))
+        return [one for at, (old, new) in pairs for one in lost(old, new, f"{place}/{at}")]
+    return [] if given == kept else [place]
+
+
+def read_by_grafana(content: dict[str, Any]) -> Any:
+    """Read a dashboard into the types that Grafana Labs publish, and write it again."""
+    pytest.importorskip("grafana_foundation_sdk", reason="the dev extra is not installed")
+    from grafana_foundation_sdk.cog import encoder, plugins
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+    plugins.register_default_plugins()
+    return json.loads(encoder.JSONEncoder().encode(Dashboard.from_json(content)))
+
+
+def test_grafanas_own_types_know_everything_in_the_dashboard() -> None:
+    dashboard = json.loads(GRAFANA.read_text())
+    assert lost(dashboard, read_by_grafana(dashboard)) == []
+    dashboard["panels"][0]["gridPos"]["width"] = 4
+    assert lost(dashboard, read_by_grafana(dashboard)) == ["/panels/0/gridPos/width"]
+
+
 def test_promtool_accepts_the_rules() -> None:
     promtool = prometheus_program("promtool")
     done = subprocess.run(

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from paho.mqtt import client as paho
@@ -17,11 +18,15 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connecting.states import MqttState
-from edge_agent.mqtt.discovery.device import Device
+from edge_agent.mqtt.discovery.device import Device, discovery_payload
 from edge_agent.mqtt.options import MqttOptions
 from tests.support.broker import Mosquitto, subscribed, wait_until
+from tests.support.home.rules import APPLIANCE, HOME_ASSISTANT, documented_rules
 from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import QUICK, wait_for_state
+
+if TYPE_CHECKING:
+    from paho.mqtt.publish import AuthParameter
 
 pytestmark = pytest.mark.broker
 
@@ -63,13 +68,17 @@ def end(client: MqttClient) -> None:
 
 
 class Ears:
-    """Hears what is published below the discovery prefix."""
+    """Hears what is published below the discovery prefix, or on other topics."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(
+        self, port: int, topics: str = f"{PREFIX}/#", account: tuple[str, str] | None = None
+    ) -> None:
         self.messages: list[tuple[str, bytes, bool]] = []
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        if account is not None:
+            self._client.username_pw_set(*account)
         subscribed = threading.Event()
-        self._client.on_connect = lambda client, *_: client.subscribe(f"{PREFIX}/#", qos=1)
+        self._client.on_connect = lambda client, *_: client.subscribe(topics, qos=1)
         self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.on_message = lambda _client, _data, message: self.messages.append(
             (message.topic, bytes(message.payload), message.retain)
@@ -90,8 +99,10 @@ class Ears:
 
 
 @contextmanager
-def ears(port: int) -> Iterator[Ears]:
-    hearing = Ears(port)
+def ears(
+    port: int, topics: str = f"{PREFIX}/#", account: tuple[str, str] | None = None
+) -> Iterator[Ears]:
+    hearing = Ears(port, topics, account)
     try:
         yield hearing
     finally:
@@ -185,3 +196,27 @@ def test_a_broker_that_refuses_it_gets_everything_else(
         reader.wait_for("summary")
         assert client.state is MqttState.CONNECTED
     assert f"write {topic_of('pi')}" in caplog.text
+
+
+def test_the_documented_accounts_may_do_what_both_need(
+    tmp_path: Path, start_home: StartHome
+) -> None:
+    users = {APPLIANCE: "a", HOME_ASSISTANT: "b"}
+    asks = (HOME_ASSISTANT, "b")
+    told: AuthParameter = {"username": HOME_ASSISTANT, "password": "b"}
+    device = Device("lab", root="affect-edge", prefix="homeassistant", version="1.0", commands=True)
+    button = discovery_payload(device).components["mark_baseline"]
+    assert button.command_topic is not None
+    with (
+        Mosquitto(tmp_path / "strict", users=users, acl=documented_rules("lab")) as strict,
+        ears(strict.port, "homeassistant/#", asks) as discovered,
+        ears(strict.port, "affect-edge/lab/status", asks) as available,
+        ears(strict.port, button.command_topic, (APPLIANCE, "a")) as commanded,
+    ):
+        start_home(strict.port, device, username=APPLIANCE, password="a")
+        wait_until(lambda: len(discovered.discoveries()) == 1, "an announcement")
+        wait_until(lambda: bool(available.messages), "whether it is there")
+        publish.single("homeassistant/status", "online", port=strict.port, auth=told, qos=1)
+        wait_until(lambda: len(discovered.discoveries()) == 2, "one at the birth")
+        publish.single(button.command_topic, button.payload_press, port=strict.port, auth=told)
+        wait_until(lambda: bool(commanded.messages), "the button's command")

@@ -49,6 +49,32 @@ def validated(validator: Path, dataset: Path) -> tuple[set[str], set[str]]:
     return errors, {one["key"] for one in issues["warnings"]}
 
 
+def judged_by_schema(dataset: Path) -> dict[str, set[str]]:
+    """The codes of what the validator of today finds, by ``error`` and ``warning``.
+
+    It reads the rules from the specification's own schema, which it brings along, so it needs no
+    network. Skips where it is not installed.
+    """
+    package = pytest.importorskip(
+        "bids_validator_deno", reason="the dev extra is not installed, or not for this processor"
+    )
+    deno = pytest.importorskip("deno", reason="deno is not there for this processor")
+    program = Path(package.__file__).with_name("bids-validator.js")
+    words = ["run", "--no-prompt", "--allow-read", "--allow-env", str(program)]
+    done = subprocess.run(
+        [deno.find_deno_bin(), *words, "--format", "json", str(dataset)],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    found: dict[str, set[str]] = {"error": set(), "warning": set()}
+    for one in json.loads(done.stdout)["issues"]["issues"]:
+        code = ": ".join(filter(None, (one["code"], one.get("subCode"))))
+        found[one["severity"]].add(code)
+    return found
+
+
 def write_dataset(folder: Path, files: Mapping[str, Any]) -> Path:
     """A data set of another laboratory: paths → text, JSON, or samples that are packed."""
     described = {"Name": "Films", "BIDSVersion": "1.8.0"}

@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-USER = "home"
+from tests.support.home.rules import APPLIANCE
+
+USER = APPLIANCE
+DEVICE = "lab"
 PASSWORD = "a"
 WINDOW_S = 2.0
 KEEPALIVE_S = 30
 """What ``mqtt.keepalive`` is when nobody sets it."""
 CONFIG = """
 [device]
-name = "lab"
+name = "{device}"
 [camera]
 source = "demo"
 [summary]
@@ -56,6 +59,7 @@ def agent(
         port=port,
         on=str(on).lower(),
         user=USER,
+        device=DEVICE,
         password=PASSWORD,
         window=WINDOW_S,
         interval=interval_s,

@@ -58,6 +58,11 @@ def test_both_images_run_as_somebody_who_is_not_root_and_say_how_they_are() -> N
         assert stage.index("\nUSER") > stage.rindex("\nRUN") if "\nRUN" in stage else True
 
 
+def test_the_camera_is_reached_by_a_first_group_for_not_every_composer_knows_further_ones() -> None:
+    assert re.fullmatch(r"990:\$\{AFFECT_EDGE_VIDEO_GROUP:-\d+\}", SERVICES["agent"]["user"])
+    assert not any("group_add" in service for service in SERVICES.values())
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_may_no_more_than_it_needs(name: str) -> None:
     service = SERVICES[name]

@@ -36,6 +36,7 @@ BIDS_VERSION = "1.9.0"
 _ONSET = Column("onset", "number", "When, from the start of the session", "s")
 _DURATION = Column("duration", "number", "How long", "s")
 _ACQ_TIME = Column("acq_time", "datetime", "Start of the session, UTC: onsets count from here")
+_TASK_DESCRIPTION = "What was shown or asked stands in the labels of the events."
 _FOREVER_MS = 2**62
 
 
@@ -75,11 +76,11 @@ class _DataSet:
         ):
             self._person(labels[code], list(of_person))
         self._events()
-        self._dictionaries()
         for table in ("self_report", "expression", "unfit"):
             self._beh(table)
         self._vitals()
         self._gaps()
+        self._dictionaries()
 
     def _describe(self, sessions: int, participants: int) -> None:
         """Write what the data set is, for people and programs."""
@@ -160,10 +161,13 @@ class _DataSet:
                     file.write(_event(event, session.start_ms))
 
     def _dictionaries(self) -> None:
-        """Write the data dictionaries, which hold for all sessions."""
-        task = {"TaskName": TASK}
-        write_json(self._root / f"task-{TASK}_events.json", described(COLUMNS))
+        """Write the data dictionaries of the tables that there are; they hold for all sessions."""
+        task = {"TaskName": TASK, "TaskDescription": _TASK_DESCRIPTION}
+        if self._sessions:
+            write_json(self._root / f"task-{TASK}_events.json", described(COLUMNS))
         for table, label in BEH_TABLES.items():
+            if not any(self._root.glob(f"sub-*/ses-*/beh/*_acq-{label}_beh.tsv")):
+                continue
             columns = _columns(table)
             content: dict[str, Any] = task | described(columns)
             if table == "expression":

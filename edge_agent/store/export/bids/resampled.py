@@ -7,6 +7,7 @@ that read evenly sampled recordings, and its sidecar says how it was made.
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -98,7 +99,12 @@ def resampled(path: Path, channels: Sequence[Channel], start_ms: int) -> Iterato
     if not channels:
         yield None
         return
-    with gzip.open(path, "wt", encoding="utf-8", newline="", compresslevel=2) as file:
+    with (
+        path.open("wb") as raw,
+        # neither name nor time of the file in its head, where some look for what is private
+        gzip.GzipFile("", "wb", compresslevel=2, fileobj=raw, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="") as file,
+    ):
         yield Resampled(file, channels, start_ms)
     write_json(path.with_name(path.name.removesuffix(".tsv.gz") + ".json"), _sidecar(channels))
 
@@ -108,6 +114,7 @@ def _sidecar(channels: Sequence[Channel]) -> dict[str, Any]:
     how = _HOW.format(held=HELD_S, flags=", ".join(sorted(UNUSABLE)))
     content: dict[str, Any] = {
         "TaskName": TASK,
+        "PhysioType": "generic",
         "SamplingFrequency": 1000 / _STEP_MS,
         "StartTime": 0,
         "Columns": names,

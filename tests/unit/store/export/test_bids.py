@@ -20,7 +20,7 @@ from edge_agent.store.export.bids.names import seconds, subject_labels
 from edge_agent.store.export.formats import format_named
 from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.study.study import Study
-from tests.support.datasets.bids import downloaded_validator, validated
+from tests.support.datasets.bids import downloaded_validator, judged_by_schema, validated
 from tests.support.timeline import database, instant, reading, row
 
 BEH = "sub-P01/ses-1/beh/sub-P01_ses-1_task-affect"
@@ -97,6 +97,31 @@ def test_the_official_validator_has_nothing_but_the_missing_authors(
         assert validated(validator, dataset)[0], "a wrong name is noticed, so the validator looks"
     finally:
         (dataset / BEH).with_name("wrong_name.tsv").unlink()
+
+
+OF_PEOPLE = {"JSON_KEY_RECOMMENDED", "NO_AUTHORS", "SIDECAR_KEY_RECOMMENDED", "TOO_FEW_AUTHORS"}
+"""Warnings of what only the people who ran the study can add: authors, licence, institution …"""
+A_GAP_IS_NO_EVENT = "BEH_ONSET_DURATION"
+"""The validator takes the table of gaps, which have an onset and last, for one of events."""
+
+
+@pytest.mark.timeout(400)
+def test_the_validator_by_the_schema_of_the_specification_finds_no_error(
+    recorded: Path, dataset: Path, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone"  # nothing but readings: no table of faces, gaps or self-reports
+    format_named("bids").export(recorded, alone, Choice(None, instant(60).wall_ms, None))
+    for made in (dataset, alone):
+        found = judged_by_schema(made)
+        assert found["error"] == set()
+        left = {code.partition(": ")[0] for code in found["warning"]} - OF_PEOPLE
+        assert left <= {A_GAP_IS_NO_EVENT}
+    broken = dataset / "task-affect_acq-nothing_beh.json"
+    broken.write_text("{}")
+    try:
+        assert judged_by_schema(dataset)["error"] == {"SIDECAR_WITHOUT_DATAFILE"}
+    finally:
+        broken.unlink()
 
 
 def test_people_with_sessions_stand_in_the_table_of_participants_and_others_do_not(
