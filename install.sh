@@ -30,6 +30,7 @@ keeps configuration and data.
 Parts of an installation, which `affect-edge update` and `rollback` use:
   --build            only build the release below /opt/affect-edge/releases, and print its folder
   --activate         run inside such a folder: make it the one that runs
+  --arrange-feed     run inside such a folder: the daily look for newer releases, as updates.feed of the configuration says
 
 Program in /opt/affect-edge, configuration in /etc/affect-edge, data in /var/lib/affect-edge.
 TEXT
@@ -41,6 +42,7 @@ config=$settings/affect-edge.toml
 web_user=affect-edge-dashboard # the agent's is affect-edge, as is the group of both
 services=(affect-edge-agent.service affect-edge-dashboard.service)
 units=("${services[@]}" affect-edge-maintenance.service affect-edge-maintenance.timer)
+feed_units=(affect-edge-updates.service affect-edge-updates.timer) # there only where updates.feed is set
 # What man and the shells read: below share of a release, and as links below $share.
 shared=(man/man1/affect-edge.1 bash-completion/completions/affect-edge zsh/site-functions/_affect-edge fish/vendor_completions.d/affect-edge.fish)
 broker_files=(/etc/mosquitto/conf.d/affect-edge.conf /etc/mosquitto/affect-edge.acl /etc/mosquitto/affect-edge.passwd)
@@ -77,6 +79,7 @@ parse() {
       --purge) purge=yes ;;
       --build) action=build ;;
       --activate) action=activate ;;
+      --arrange-feed) action=arrange-feed ;;
       -h | --help) usage; exit 0 ;;
       *) wrong "unknown option $1" ;;
     esac
@@ -492,7 +495,7 @@ as_user() { runuser -u affect-edge -- env HOME="$data" PYTHONDONTWRITEBYTECODE=1
 # mosquitto answers on this machine only, to the one account, for the one prefix.
 set_up_broker() {
   step="setting up the broker"
-  local password
+  local password others=""
   if [ -e "${broker_files[2]}" ] && [ -e "$settings/mqtt-password" ]; then
     if grep -qs '^# Written by the installer of Affect Edge' "${broker_files[0]}" && ! grep -q '^autosave_interval' "${broker_files[0]}"; then
       printf '%s\n' "# What an erasure clears leaves the broker's own file at the next time it is saved." 'autosave_interval 300' >>"${broker_files[0]}"
@@ -500,16 +503,23 @@ set_up_broker() {
     fi
     return 0
   fi
-  undo+=("rm -f ${broker_files[*]} '$settings/mqtt-password'; systemctl try-restart mosquitto.service")
+  if [ -e "${broker_files[1]}" ] && [ -e "${broker_files[2]}" ]; then # accounts of before an --uninstall stay
+    others=$(grep -v '^affect-edge:' "${broker_files[2]}" || true)
+    undo+=("rm -f '${broker_files[0]}' '$settings/mqtt-password'; systemctl try-restart mosquitto.service")
+  else
+    undo+=("rm -f ${broker_files[*]} '$settings/mqtt-password'; systemctl try-restart mosquitto.service")
+  fi
   password=$(openssl rand -hex 16)
   install -m 400 -o affect-edge -g affect-edge /dev/stdin "$settings/mqtt-password" <<<"$password"
-  install -m 600 -o mosquitto -g mosquitto /dev/stdin "${broker_files[1]}" <<<$'user affect-edge\ntopic readwrite affect-edge/#'
+  [ -e "${broker_files[1]}" ] ||
+    install -m 600 -o mosquitto -g mosquitto /dev/stdin "${broker_files[1]}" <<<$'user affect-edge\ntopic readwrite affect-edge/#'
   # By a file, not as a word of the command, which every user of the machine could read.
   install -m 600 /dev/stdin "${broker_files[2]}" <<<"affect-edge:$password"
   mosquitto_passwd -U "${broker_files[2]}" 2>/dev/null
+  [ -z "$others" ] || cat >>"${broker_files[2]}" <<<"$others"
   chown mosquitto:mosquitto "${broker_files[2]}"
   cat >"${broker_files[0]}" <<TEXT
-# Written by the installer of Affect Edge: this machine only, one account, one prefix. docs/install.md tells how to open it.
+# Written by the installer of Affect Edge: this machine only, one prefix. More accounts: affect-edge mqtt-user.
 listener 1883 127.0.0.1
 allow_anonymous false
 password_file ${broker_files[2]}
@@ -532,6 +542,7 @@ activate() {
   before=$(readlink "$program/current" || true)
   if [ "$before" = "$release" ] && [ "$(units_differ)" = no ] && all_run; then
     [ "${changed_config:-no}" = no ] || systemctl restart "${services[@]}"
+    arrange_feed
     say "the services run"
     return 0
   fi
@@ -555,10 +566,34 @@ activate() {
   install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
   systemctl restart affect-edge-maintenance.timer
+  arrange_feed
   for unit in affect-edge-dashboard affect-edge-agent; do
     systemctl restart "$unit.service" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
 $(journalctl -u "$unit.service" -n 8 -o cat --no-pager | sed 's/^/  /')"
   done
+}
+
+feed_is_set() {
+  awk '/^\[/ { inside = ($0 == "[updates]") } inside && /^feed = "./ { found = 1 } END { exit !found }' "$config" 2>/dev/null
+}
+
+# The units of the daily look for newer releases: there where the owner says where to look, else not.
+arrange_feed() {
+  local unit
+  if feed_is_set && [ -e "$release/systemd/${feed_units[1]}" ]; then
+    for unit in "${feed_units[@]}"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
+    systemctl daemon-reload
+    systemctl enable --quiet --now affect-edge-updates.timer
+  elif [ -e "/etc/systemd/system/${feed_units[1]}" ]; then
+    remove_feed
+    systemctl daemon-reload
+  fi
+}
+
+remove_feed() {
+  systemctl disable --now "${feed_units[@]}" 2>/dev/null || true
+  rm -f "${feed_units[@]/#//etc/systemd/system/}" /var/lib/systemd/timers/stamp-affect-edge-updates.timer
+  rm -rf "$data/updates" # what the page shows of the last look
 }
 
 # The manual page and the completions of shells. Folders that were not there are written down, and go with the links.
@@ -637,15 +672,19 @@ uninstall() {
   confirm
   step=uninstalling
   systemctl disable --now "${units[@]}" 2>/dev/null || true
+  remove_feed
   unlink_shared
   rm -f "${units[@]/#//etc/systemd/system/}" "$command" /var/lib/systemd/timers/stamp-affect-edge-maintenance.timer
   systemctl daemon-reload
-  systemctl reset-failed "${units[@]}" 2>/dev/null || true
+  systemctl reset-failed "${units[@]}" "${feed_units[@]}" 2>/dev/null || true
   if [ -e "${broker_files[0]}" ]; then
-    rm -f "${broker_files[@]}"
+    rm -f "${broker_files[0]}"
     systemctl try-restart mosquitto.service 2>/dev/null || true
   fi
-  if [ "$purge" = yes ]; then purge_packages; fi
+  if [ "$purge" = yes ]; then
+    rm -f "${broker_files[@]}" # accounts and their rules
+    purge_packages
+  fi
   rm -rf "$program"
   if [ "$purge" = yes ]; then
     local ours=()
@@ -658,7 +697,7 @@ uninstall() {
     done
   else
     rm -f "$settings/mqtt-password"
-    say "configuration stays in $settings, data in $data, both of the users affect-edge and $web_user"
+    say "configuration stays in $settings, data in $data, both of the users affect-edge and $web_user; accounts at the broker stay, too"
   fi
   systemctl daemon-reload # once more: an older systemd may still know the names of units that are gone
   say "removed"
@@ -694,11 +733,11 @@ purge_packages() {
 main() {
   parse "$@"
   if [ "$action" = uninstall ]; then uninstall; return; fi
-  if [ "$action" = activate ]; then
-    [ -e "$here/.complete" ] || fail "$here: is no complete release; give --activate to the install.sh inside one"
-    need_root --activate
+  if [ "$action" = activate ] || [ "$action" = arrange-feed ]; then
+    [ -e "$here/.complete" ] || fail "$here: is no complete release; give --$action to the install.sh inside one"
+    need_root "--$action"
     release=$here
-    activate
+    if [ "$action" = activate ]; then activate; else arrange_feed; fi
     return
   fi
   check

@@ -1,7 +1,7 @@
 """Build the signed archive of `affect-edge update`: program, units, wheels of each platform.
 
     python -m tools.build_release --key FILE           dist/affect-edge-VERSION.tar and its .sig,
-    from what is committed
+    from what is committed, and index.json with its .sig, which tells appliances of it
     python -m tools.build_release --make-key FILE      a new key; its public part goes into
     config/release-signers
 
@@ -11,16 +11,19 @@ The archive is made of wheels alone, so that an appliance without a network can 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edge_agent.appliance.feed.index import INDEX_NAME, ReleaseIndex
 from edge_agent.appliance.trust import NAMESPACE, PURPOSE, Trust, read_key_file
 from edge_agent.core.errors import UpdateError
 from edge_agent.core.support import Support, read_support
@@ -202,6 +205,24 @@ def sign(archive: Path, key: Path) -> Path:
     return signature
 
 
+def write_index(archive: Path, version: str, now: int) -> Path:
+    """Write the list of releases beside an archive: what `affect-edge update --check` reads.
+
+    Args:
+        archive: the newest release.
+        version: its version.
+        now: seconds since 1970; a list is believed after all that are older, never before.
+    """
+    with archive.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    index = ReleaseIndex(
+        number=now, version=version, file=archive.name, sha256=digest, size=archive.stat().st_size
+    )
+    file = archive.with_name(INDEX_NAME)
+    file.write_text(f"{index.model_dump_json(indent=2)}\n", encoding="utf-8")
+    return file
+
+
 def require_key(source: Path, key: Path | None) -> None:
     """End the program where appliances would refuse what this key signs.
 
@@ -286,8 +307,10 @@ def main() -> None:
         archive = build_release(tree, words.out, words.platform or PLATFORMS)
         signature = sign(archive, words.key)
         Trust(tree, tree / "nobody").check(archive, signature)
+        index = write_index(archive, version_of(tree), int(time.time()))
+        listed = sign(index, words.key)
     print(f"{archive} ({archive.stat().st_size / 1e6:.0f} MB)")
-    print(signature)
+    print(f"{signature}\n{index}\n{listed}")
 
 
 if __name__ == "__main__":

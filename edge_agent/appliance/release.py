@@ -8,17 +8,13 @@ from __future__ import annotations
 import re
 import shutil
 import tarfile
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
+from edge_agent.appliance.feed.fetching import LARGEST_BYTES, Bounds, fetch_file
 from edge_agent.core.errors import UpdateError
 
-LARGEST_BYTES = 2 * 10**9
-_FETCH_TIMEOUT_S = 60.0
-_CHUNK = 1 << 20
+LARGEST_SIGNATURE = 16_000
+FETCH_SECONDS = 3600.0
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -54,40 +50,12 @@ def fetch(source: str, folder: Path) -> tuple[Path, Path]:
         raise UpdateError(f"{source}: only https:// addresses and files are taken.")
     archive = folder / "release.tar"
     signature = folder / "release.tar.sig"
-    for place, target in ((source, archive), (f"{source}.sig", signature)):
-        try:
-            with _opened(place) as stream, target.open("wb") as file:
-                _copy_bounded(stream, file, place)
-        except (OSError, ValueError) as error:
-            if place.endswith(".sig"):
-                hint = " The signature lies beside the archive."
-            else:
-                hint = ""
-            raise UpdateError(
-                f"{place}: cannot be read ({getattr(error, 'reason', None) or error}).{hint}"
-            ) from error
+    fetch_file(source, archive, Bounds(LARGEST_BYTES, FETCH_SECONDS))
+    try:
+        fetch_file(f"{source}.sig", signature, Bounds(LARGEST_SIGNATURE, FETCH_SECONDS))
+    except UpdateError as error:
+        raise UpdateError(f"{error} The signature lies beside the archive.") from error
     return archive, signature
-
-
-@contextmanager
-def _opened(place: str) -> Iterator[BinaryIO]:
-    if place.startswith("https://"):
-        with urllib.request.urlopen(place, timeout=_FETCH_TIMEOUT_S) as answer:  # noqa: S310 - https, checked before
-            yield answer
-    else:
-        with Path(place).open("rb") as file:
-            yield file
-
-
-def _copy_bounded(stream: BinaryIO, file: BinaryIO, place: str) -> None:
-    taken = 0
-    while chunk := stream.read(_CHUNK):
-        taken += len(chunk)
-        if taken > LARGEST_BYTES:
-            raise UpdateError(
-                f"{place}: is larger than {LARGEST_BYTES / 1e9:.0f} GB, so it is no release."
-            )
-        file.write(chunk)
 
 
 def unpack(archive: Path, folder: Path) -> Path:

@@ -126,8 +126,13 @@ class Trust:
         (self.owner / key.file_name).unlink(missing_ok=True)
         return file
 
-    def check(self, archive: Path, signature: Path) -> str:
+    def check(self, archive: Path, signature: Path, what: str = "archive") -> str:
         """Make sure that a trusted key has signed the archive; return its fingerprint.
+
+        Args:
+            archive: the file.
+            signature: of ``ssh-keygen -Y sign``.
+            what: the file is, for messages.
 
         Raises:
             UpdateError: nobody is trusted, or the signature is not theirs, or not of this archive,
@@ -145,7 +150,7 @@ class Trust:
                 if not known.returncode:
                     reason = f"the key that signed it was revoked: {_fingerprint(known)}"
                 raise UpdateError(
-                    f"The archive is not trusted, and nothing of it was used: {reason}."
+                    f"The {what} is not trusted, and nothing of it was used: {reason}."
                 )
         return _fingerprint(done)
 

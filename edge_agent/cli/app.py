@@ -15,9 +15,10 @@ import click
 
 from edge_agent import __version__
 from edge_agent.cli.alerts import alerts
-from edge_agent.cli.appliance import certificate, maintenance, rollback, update
+from edge_agent.cli.appliance import certificate, maintenance
 from edge_agent.cli.backup import backup, restore
 from edge_agent.cli.bench import bench
+from edge_agent.cli.broker.users import mqtt_user
 from edge_agent.cli.config import config_group
 from edge_agent.cli.doctor import doctor, health
 from edge_agent.cli.export import export
@@ -33,6 +34,7 @@ from edge_agent.cli.studies.importing import import_study
 from edge_agent.cli.studies.past import import_markers
 from edge_agent.cli.studies.sql import sql
 from edge_agent.cli.studies.study import participant, session
+from edge_agent.cli.updates.commands import rollback, update
 from edge_agent.cli.videos import analyse_video
 from edge_agent.cli.vitals import vitals
 from edge_agent.core.errors import AffectEdgeError, ConfigError
@@ -125,6 +127,7 @@ for _command in (
     health,
     lsl,
     model,
+    mqtt_user,
     import_vitals,
     import_markers,
     import_study,

@@ -161,6 +161,10 @@ class MqttError(AffectEdgeError):
     """
 
 
+class BrokerAccountError(AffectEdgeError):
+    """An account at the broker of this machine cannot be made, changed or removed."""
+
+
 class ServerError(AffectEdgeError):
     """The dashboard or the live feed cannot listen: port taken, no permission."""
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+from pathlib import Path
+from typing import Any
 
 from tests.appliance.installation import (
     AGENT,
     CHECKOUT,
     DASHBOARD,
     DATABASE,
+    key_of,
     pid_of,
     stranger,
     writable_paths,
 )
 from tests.appliance.machine import Machine
+from tools.build_release import sign, write_index
 
 DATA = "/var/lib/affect-edge"
 WEB_USER = "affect-edge-dashboard"
 ADDRESS = "https://localhost:8080"
 MAINTENANCE = "affect-edge-maintenance.service"
-EXPOSURE = {AGENT: 1.2, DASHBOARD: 1.0, MAINTENANCE: 0.7}
+UPDATES = "affect-edge-updates.service"
+EXPOSURE = {AGENT: 1.2, DASHBOARD: 1.0, MAINTENANCE: 0.7, UPDATES: 1.0}
 """The most that `systemd-analyze security` may say; docs/security.md tells what is left."""
 FIRST_BOOT_EXPOSURE = 3.0
 IDLE_SECONDS = 20.0
@@ -36,13 +43,17 @@ def exposures(machine: Machine) -> dict[str, float]:
     """Return what systemd says of each unit of the machine, and of that of an image."""
     said = {
         unit: machine.shell(f"systemd-analyze security --no-pager {unit} | tail -n 1")
-        for unit in EXPOSURE
+        for unit in (AGENT, DASHBOARD, MAINTENANCE)
     }
-    file = "image/affect-edge-first-boot.service"
-    said["first boot"] = machine.shell(
-        f"systemd-analyze security --offline=true --no-pager {CHECKOUT}/{file} 2>/dev/null "
-        "| tail -n 1"
-    )
+    not_here = {
+        "first boot": "image/affect-edge-first-boot.service",
+        UPDATES: f"systemd/{UPDATES}",  # only where a feed is set
+    }
+    for name, file in not_here.items():
+        said[name] = machine.shell(
+            f"systemd-analyze security --offline=true --no-pager {CHECKOUT}/{file} 2>/dev/null "
+            "| tail -n 1"
+        )
     return {unit: float(re.findall(r"\d+\.\d", text)[0]) for unit, text in said.items()}
 
 
@@ -63,6 +74,61 @@ def answers_of_the_broker(machine: Machine) -> dict[str, str]:
     }
     taken = ("Success, Success", "Success, No matching subscribers")
     return {who: "Success" if answer in taken else answer for who, answer in said.items()}
+
+
+def life_of_an_account(machine: Machine) -> list[str]:
+    """Return what the broker says to an account for readings: to them, else, and once it is gone.
+
+    Another account, `display`, stays.
+    """
+    topic = "affect-edge/affect-edge/ingest/vitals"
+
+    def added(name: str, right: str) -> str:
+        said = machine.shell(f"affect-edge mqtt-user add {name} --may {right}")
+        return said.splitlines()[-1].split()[-1]
+
+    def answer(topic: str) -> str:
+        said = stranger(machine, "mqtt", "127.0.0.1", "1883", topic, "watch", password)
+        return said.replace("No matching subscribers", "Success")
+
+    added("display", "read")
+    password = added("watch", "readings")
+    said = [answer(topic), answer(topic.replace("ingest/vitals", "command/session"))]
+    machine.shell("affect-edge mqtt-user remove watch --yes")
+    return [*said, answer(topic)]
+
+
+def megabytes(machine: Machine) -> tuple[int, int]:
+    """Return what program and settings take on disk, and all services in memory."""
+    size = "du -sm /opt/affect-edge /etc/affect-edge | awk '{sum += $1} END {print sum}'"
+    units = (AGENT, DASHBOARD, "mosquitto.service")
+    files = " ".join(f"/proc/{pid_of(machine, unit)}/status" for unit in units)
+    resident = machine.shell(f"cat {files} | awk '/^VmRSS/ {{sum += $2}} END {{print sum}}'")
+    return int(machine.shell(size)), int(resident) // 1024
+
+
+def daily_look(machine: Machine, archive: Path) -> dict[str, Any]:
+    """Publish an archive in a folder, let the unit look for it, and return what the page knows."""
+    index = write_index(archive, "99.0.1", 1_795_000_000)
+    sign(index, key_of(machine))
+    target = machine.root / "srv/releases"
+    target.mkdir()
+    for file in (index, index.with_name(f"{index.name}.sig")):
+        shutil.copy(file, target)
+    machine.shell("affect-edge update --feed /srv/releases")
+    machine.shell("systemctl is-active affect-edge-updates.timer")
+    machine.shell("systemctl start affect-edge-updates.service", within_s=120)
+    read = "runuser -u affect-edge-dashboard -- cat /var/lib/affect-edge/updates/found.json"
+    found: dict[str, Any] = json.loads(machine.shell(read))
+    machine.shell("affect-edge update --feed none && ! ls /etc/systemd/system/*-updates.*")
+    shutil.rmtree(target)
+    return found
+
+
+def wait_until_back(machine: Machine, unit: str, old: str, within_s: float) -> float:
+    """Wait until a service runs as another process; return the seconds that it took."""
+    script = f'p=$(systemctl show -P MainPID {unit}); [ "$p" != 0 ] && [ "$p" != {old} ]'
+    return machine.wait_for(f"{script} && systemctl is-active {unit}", within_s)
 
 
 def certificate(machine: Machine) -> str:

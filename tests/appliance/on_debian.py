@@ -163,6 +163,13 @@ def test_the_broker_refuses_strangers_foreign_topics_and_other_machines(machine:
     machine.wait_for("journalctl -b -o cat -u affect-edge-agent | grep -q 'mqtt: connected'", 30)
 
 
+def test_an_account_at_the_broker_is_made_and_removed_while_it_runs(machine: Machine) -> None:
+    agent = pid_of(machine, AGENT)
+    readings, commands, removed = kept_apart.life_of_an_account(machine)
+    assert (readings, commands) == ("Success, Success", "Success, Not authorized")
+    assert removed == "Not authorized" and pid_of(machine, AGENT) == agent
+
+
 def test_no_port_is_open_but_the_documented_ones(machine: Machine) -> None:
     lines = machine.shell("ss -Hltn; ss -Hlun").splitlines()
     assert sorted(line.split()[3] for line in lines) == ["0.0.0.0:8080", "127.0.0.1:1883"]
@@ -198,16 +205,7 @@ def test_a_thousand_idle_connections_shut_nobody_out_under_the_limits_of_the_uni
 
 
 def test_it_is_small(machine: Machine) -> None:
-    size = int(
-        machine.shell(
-            "du -sm /opt/affect-edge /etc/affect-edge | awk '{sum += $1} END {print sum}'"
-        )
-    )
-    resident = sum(
-        int(machine.shell(f"awk '/^VmRSS/ {{print $2}}' /proc/{pid_of(machine, unit)}/status"))
-        // 1024
-        for unit in (AGENT, DASHBOARD, "mosquitto.service")
-    )
+    size, resident = kept_apart.megabytes(machine)
     figures["on disk"] = f"{size} MB (bar {FOOTPRINT_MB})"
     figures["resident"] = f"{resident} MB (bar {RESIDENT_MB})"
     assert size <= FOOTPRINT_MB and resident <= RESIDENT_MB
@@ -246,11 +244,7 @@ def test_a_killed_service_returns(machine: Machine) -> None:
     for unit in (AGENT, DASHBOARD):
         old = pid_of(machine, unit)
         machine.shell(f"kill -9 {old}")
-        waited = machine.wait_for(
-            f'p=$(systemctl show -P MainPID {unit}); [ "$p" != 0 ] && [ "$p" != {old} ] && '
-            f"systemctl is-active {unit}",
-            40,
-        )
+        waited = kept_apart.wait_until_back(machine, unit, old, 40)
         figures[f"{unit} back after kill -9"] = f"{waited:.0f} s"
     assert seconds_to_first_row(machine) < 60
 
@@ -259,11 +253,7 @@ def test_a_frozen_service_is_killed_by_the_watchdog_and_returns(machine: Machine
     old = {unit: pid_of(machine, unit) for unit in (AGENT, DASHBOARD)}
     machine.shell(f"kill -STOP {' '.join(old.values())}")
     for unit, pid in old.items():
-        waited = machine.wait_for(
-            f'p=$(systemctl show -P MainPID {unit}); [ "$p" != 0 ] && [ "$p" != {pid} ] && '
-            f"systemctl is-active {unit}",
-            150,
-        )
+        waited = kept_apart.wait_until_back(machine, unit, pid, 150)
         figures[f"{unit} back after freezing"] = f"{waited:.0f} s"
     assert (
         "watchdog timeout"
@@ -320,6 +310,14 @@ def test_a_newer_release_is_taken_without_a_network_once_its_owner_trusts_its_ke
     machine.shell("/opt/affect-edge/current/venv/bin/python -c 'import pylsl'")
 
 
+def test_the_daily_look_finds_the_newer_release_and_installs_nothing(
+    machine: Machine, releases: Path
+) -> None:
+    found = kept_apart.daily_look(machine, releases / BAD)
+    assert found["version"] == "99.0.1" and not found["problem"], found
+    assert versions(machine) == ["0", "99"]
+
+
 def test_a_release_that_dies_within_a_minute_is_taken_back_by_itself(machine: Machine) -> None:
     done = machine.run("affect-edge", "update", "--yes", f"/var/cache/{BAD}", within_s=PLENTY_S)
     assert done.code == 1 and "99.0.1 was not well, 99.0.0 runs again" in done.output, done.output[
@@ -358,6 +356,7 @@ def test_installing_again_finds_what_was_recorded(machine: Machine) -> None:
     assert done.code == 0, done.output[-4000:]
     machine.shell(f"systemctl is-active {AGENT} && systemctl is-active {DASHBOARD}")
     assert int(ask(machine, "SELECT count(*) FROM expression")) > 0
+    assert "display: read" in machine.shell("affect-edge mqtt-user list")
 
 
 def test_purging_leaves_no_file_unit_user_or_package_behind(

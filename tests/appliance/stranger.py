@@ -68,6 +68,7 @@ def ask_broker(host: str, port: int, topic: str, account: list[str]) -> str:
         return "closed"
     client.loop_start()
     done.wait(PATIENCE_S)
+    client.disconnect()
     client.loop_stop()
     return ", ".join(answers) or "closed"
 

@@ -40,7 +40,6 @@ NOT_RUN = {
     "ssh -L ": "needs another machine with an account",
     "sudo mosquitto_passwd ": "needs root and the files of an installed appliance",
     "sudo cat ": "needs root and the files of an installed appliance",
-    "printf 'user watcher": "needs root and the files of an installed appliance",
     "printf 'listener 8883": "needs root and the files of an installed appliance",
     "sudo systemctl ": "needs root and an installed broker",
     "sudo journalctl ": "needs root and a machine that a ready image made; make test-appliance",

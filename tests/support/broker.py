@@ -60,10 +60,7 @@ class Certificates:
 
     @classmethod
     def make(cls, folder: Path, name: str) -> Certificates:
-        """Make both with openssl.
-
-        ``name`` is what the certificate is for, such as ``DNS:localhost``.
-        """
+        """Make both with openssl, the certificate for ``name``, such as ``DNS:localhost``."""
         folder.mkdir(parents=True)
         ca = folder / "ca.pem"
         ca_key = folder / "ca.key"
@@ -170,15 +167,19 @@ class Mosquitto:
     def change_rules(self, acl: str) -> None:
         """Put other access rules into force."""
         self._rules(acl)
+        self.reload()
+
+    def reload(self) -> bool:
+        """Make it read its files of accounts again."""
         assert self._process is not None
         self._process.send_signal(signal.SIGHUP)
+        return True
 
     def change_password(self, user: str, password: str) -> None:
         """Give ``user`` another password; holds for connections from now on."""
         self.users[user] = password
         self._passwords()
-        assert self._process is not None
-        self._process.send_signal(signal.SIGHUP)
+        self.reload()
 
     def start(self) -> None:
         """Start it, always on the same port, and wait until it listens."""

@@ -1,0 +1,11 @@
+"""Whether a newer release was published where the owner looks for them.
+
+What is published there is a small signed list, ``index.json`` with ``index.json.sig``, that names
+the newest archive beside it. Nothing is ever installed because it is listed.
+
+Example:
+    Look, and say what there is::
+
+        found = look(feed, trust, state, now)
+        print(found.version)
+"""

@@ -1,0 +1,140 @@
+"""Fetching from strangers: https alone, so many bytes, so many seconds, and not an address more."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from edge_agent.core.errors import UpdateError
+
+LARGEST_BYTES = 2 * 10**9
+"""The most that an archive may have."""
+_SILENCE_S = 15.0
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most that is taken from a place.
+
+    Attributes:
+        size: bytes.
+        seconds: from the first word to the last byte.
+    """
+
+    size: int
+    seconds: float
+
+
+def fetch_file(place: str, target: Path, bounds: Bounds) -> None:
+    """Copy a file, or what an https address gives, into a new file.
+
+    Raises:
+        UpdateError: it is not there, too large or too slow, or leads away from https.
+    """
+    if "://" in place and not place.startswith("https://"):
+        raise UpdateError(f"{place}: only https:// addresses and files are taken.")
+    end = time.monotonic() + bounds.seconds
+    try:
+        with _opened(place, bounds) as stream, target.open("wb") as file:
+            _copy(stream, file, place, bounds)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        if time.monotonic() >= end:
+            raise _too_slow(place, bounds) from error
+        reason = getattr(error, "reason", None) or error
+        raise UpdateError(f"{place}: cannot be read ({reason}).") from error
+    if time.monotonic() >= end:
+        raise _too_slow(place, bounds)
+
+
+def _copy(stream: Any, file: IO[bytes], place: str, bounds: Bounds) -> None:
+    taken = 0
+    while chunk := stream.read(_CHUNK):
+        taken += len(chunk)
+        if taken > bounds.size:
+            raise UpdateError(
+                f"{place}: is larger than the {bounds.size:,} bytes that it may have. Nothing of "
+                "it was used."
+            )
+        file.write(chunk)
+
+
+def _too_slow(place: str, bounds: Bounds) -> UpdateError:
+    return UpdateError(
+        f"{place}: did not arrive within {bounds.seconds:g} s. Nothing of it was used."
+    )
+
+
+@contextmanager
+def _opened(place: str, bounds: Bounds) -> Iterator[Any]:
+    if not place.startswith("https://"):
+        if Path(place).exists() and not Path(place).is_file():
+            raise UpdateError(f"{place}: is no file.")
+        with Path(place).open("rb") as file:
+            yield file
+        return
+    sockets: list[socket.socket] = []
+    opener = urllib.request.build_opener(_Connections(sockets), _HttpsRedirects())
+    # A server that sends a byte now and then is never silent, and would hold us up for ever.
+    alarm = threading.Timer(bounds.seconds, _hang_up, [sockets])
+    alarm.daemon = True
+    alarm.start()
+    try:
+        with opener.open(place, timeout=min(_SILENCE_S, bounds.seconds)) as answer:
+            yield answer
+    finally:
+        alarm.cancel()
+
+
+def _hang_up(sockets: list[socket.socket]) -> None:
+    for one in list(sockets):
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
+class _Connections(urllib.request.HTTPSHandler):
+    """Opens connections with the system's authorities, and remembers them."""
+
+    def __init__(self, sockets: list[socket.socket]) -> None:
+        super().__init__()
+        self._sockets = sockets
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """Open a connection that can be ended from outside."""
+        sockets = self._sockets
+
+        class Connection(http.client.HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                sockets.append(self.sock)
+
+        return self.do_open(Connection, req, context=ssl.create_default_context())
+
+
+class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows where an address has moved to, as long as that is https."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        """Refuse to go on without encryption."""
+        if not newurl.startswith("https://"):
+            raise UpdateError(
+                f"{req.full_url}: leads to {newurl[:200]}, which is not https. Nothing was fetched."
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -1,0 +1,76 @@
+"""What was found where releases are published, kept for the page and for the next look."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge_agent.core.errors import UpdateError
+
+STATE_NAME = "found.json"
+PAGE_FOLDER = "updates"
+"""Below the data folder: what the dashboard shows, written by the daily look."""
+_LARGEST = 64_000
+
+
+class Found(BaseModel):
+    """The last look.
+
+    Attributes:
+        feed: where.
+        checked_ms: when, in epoch milliseconds.
+        number: of the newest list that was ever believed; 0: none.
+        version: the newest release that it names; empty: none.
+        problem: why the last look found nothing out; empty: it did.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    feed: str
+    checked_ms: int = Field(ge=0)
+    number: int = Field(0, ge=0)
+    version: str = ""
+    problem: str = ""
+
+    def is_newer_than(self, version: str) -> bool:
+        """Tell whether a newer release than this one is known."""
+        return bool(self.version) and _order(self.version) > _order(version)
+
+
+def read_found(file: Path) -> Found | None:
+    """Return the last look; ``None``: there was none, or what is kept of it cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            return Found.model_validate_json(stream.read(_LARGEST))
+    except (OSError, ValidationError):
+        return None
+
+
+def write_found(file: Path, found: Found) -> None:
+    """Keep the last look, whole or not at all.
+
+    Raises:
+        UpdateError: it cannot be written.
+    """
+    new = None
+    try:
+        file.parent.mkdir(mode=0o755, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as stream:
+            new = Path(stream.name)
+            stream.write(found.model_dump_json())
+        new.chmod(0o644)
+        new.replace(file)
+    except OSError as error:
+        if new is not None:
+            with suppress(OSError):
+                new.unlink()
+        raise UpdateError(f"{file}: cannot be written ({error.strerror}).") from error
+
+
+def _order(version: str) -> tuple[int, ...]:
+    with suppress(ValueError):
+        return tuple(int(part) for part in version.split("."))
+    return ()

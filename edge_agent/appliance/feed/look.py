@@ -1,0 +1,112 @@
+"""Looking for a newer release, and fetching its archive: each lie of the other side is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge_agent.appliance.feed.fetching import Bounds, fetch_file
+from edge_agent.appliance.feed.found import Found, read_found, write_found
+from edge_agent.appliance.feed.index import INDEX_NAME, ReleaseIndex, read_index
+from edge_agent.appliance.trust import Trust
+from edge_agent.core.errors import UpdateError
+
+INDEX_BOUNDS = Bounds(64_000, 60.0)
+SIGNATURE_BOUNDS = Bounds(16_000, 60.0)
+ARCHIVE_SECONDS = 3600.0
+DAY_MS = 20 * 3_600_000
+"""A look is due again after so long: a timer that runs a little early each day is no second one."""
+
+
+def is_due(state: Path, feed: str, now_ms: int) -> bool:
+    """Tell whether the last look at this place is a day ago, or in the future."""
+    last = read_found(state)
+    return last is None or last.feed != feed or not 0 <= now_ms - last.checked_ms < DAY_MS
+
+
+def look(feed: str, trust: Trust, state: Path, now_ms: int, index: Bounds = INDEX_BOUNDS) -> Found:
+    """Look for the newest release, and keep what was found out.
+
+    Args:
+        feed: an https address, or a folder.
+        trust: whose signatures count.
+        state: where it is kept; the list that was believed last is in it, too.
+        now_ms: the time, in epoch milliseconds.
+        index: the most that the list may have.
+
+    Raises:
+        UpdateError: the list cannot be fetched, is not trusted, is older than one that was seen
+            before, or is none. This is kept, too.
+    """
+    last = read_found(state)
+    if last is None or last.feed != feed:
+        last = Found(feed=feed, checked_ms=0)
+    try:
+        newest = fetch_index(feed, trust, index)
+        _refuse_older(feed, newest, last, state)
+    except UpdateError as error:
+        kept = {"checked_ms": now_ms, "problem": str(error)}
+        write_found(state, last.model_copy(update=kept))
+        raise
+    found = Found(feed=feed, checked_ms=now_ms, number=newest.number, version=newest.version)
+    write_found(state, found)
+    return found
+
+
+def fetch_index(feed: str, trust: Trust, bounds: Bounds = INDEX_BOUNDS) -> ReleaseIndex:
+    """Return the list of releases, once a trusted key has signed it.
+
+    Raises:
+        UpdateError: it cannot be fetched, is not trusted, or is no list.
+    """
+    place = _beside(feed, INDEX_NAME)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / INDEX_NAME
+        signature = Path(folder) / f"{INDEX_NAME}.sig"
+        fetch_file(place, file, bounds)
+        fetch_file(f"{place}.sig", signature, SIGNATURE_BOUNDS)
+        trust.check(file, signature, what="list of releases")
+        return read_index(file, place)
+
+
+def fetch_archive(feed: str, newest: ReleaseIndex, folder: Path) -> Path:
+    """Fetch the archive that a list names, with its signature beside it; return it.
+
+    Raises:
+        UpdateError: it cannot be fetched, or is not the one that the list names.
+    """
+    place = _beside(feed, newest.file)
+    archive = folder / newest.file
+    fetch_file(place, archive, Bounds(newest.size, ARCHIVE_SECONDS))
+    fetch_file(f"{place}.sig", folder / f"{newest.file}.sig", SIGNATURE_BOUNDS)
+    with archive.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != newest.sha256:
+        raise UpdateError(
+            f"{place}: is not the archive that the signed list names (SHA-256 {digest[:16]}…, not "
+            f"{newest.sha256[:16]}…). Nothing of it was used."
+        )
+    return archive
+
+
+def _refuse_older(feed: str, newest: ReleaseIndex, last: Found, state: Path) -> None:
+    if newest.number < last.number:
+        raise UpdateError(
+            f"{feed}: its list of releases is of {_day(newest.number)}, and one of "
+            f"{_day(last.number)} was seen there before. An old list can hide a release that "
+            "mends a hole, so it was not believed. If its publisher says that this is right, "
+            f"remove {state}."
+        )
+
+
+def _day(number: int) -> str:
+    try:
+        return datetime.fromtimestamp(number, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (OverflowError, OSError, ValueError):
+        return f"number {number}"
+
+
+def _beside(feed: str, name: str) -> str:
+    return f"{feed.rstrip('/')}/{name}"

@@ -1,0 +1,1 @@
+"""The commands about the MQTT broker of this machine."""

@@ -1,0 +1,161 @@
+"""``affect-edge update`` and ``rollback``: newer releases, and whose are taken."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_agent.cli.options import log_to_stderr
+from edge_agent.core.errors import UpdateError
+
+if TYPE_CHECKING:
+    from edge_agent.appliance.update import Place
+
+
+@click.command()
+@click.argument("source", metavar="[FILE|URL|CHECKOUT]", required=False)
+@click.option(
+    "--trust",
+    type=click.Path(path_type=Path),
+    metavar="KEYFILE",
+    help="Take releases that this public key (.pub) signs, too.",
+)
+@click.option(
+    "--revoke",
+    type=click.Path(path_type=Path),
+    metavar="KEYFILE",
+    help="Never again take what this public key (.pub) signs.",
+)
+@click.option("--keys", is_flag=True, help="Show the keys whose releases are taken.")
+@click.option(
+    "--feed",
+    metavar="ADDRESS|FOLDER|none",
+    help="Look there once a day whether a newer release was published; none: nowhere.",
+)
+@click.option("--check", is_flag=True, help="Look now, and install nothing.")
+@click.option("--if-due", is_flag=True, help="With --check: not if the last look is of today.")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+def update(source: str | None, yes: bool, if_due: bool, **asked: object) -> None:
+    """Install a newer, signed release; the present one comes back by itself if it is not well.
+
+    Without FILE, URL or CHECKOUT the newest of where you look for them (--feed) is taken. A git
+    checkout is taken where it stands at a signed tag. --trust, --revoke and --keys say whose
+    signatures count.
+    """
+    log_to_stderr(logging.WARNING)
+    wanted = [name for name, value in asked.items() if value not in (None, False)]
+    if len(wanted) + (source is not None) > 1 or (if_due and wanted != ["check"]):
+        raise click.UsageError(
+            "Give one of: FILE, URL or CHECKOUT, --trust, --revoke, --keys, --feed, --check."
+        )
+    from edge_agent.cli.updates.feed import check_feed, set_feed, update_from_feed
+
+    if asked["check"]:
+        check_feed(if_due=if_due)
+        return
+    place = installed_place()
+    if source is not None:
+        update_from(place, source, yes)
+    elif isinstance(asked["trust"], Path):
+        trust_key(place, asked["trust"], yes)
+    elif isinstance(asked["revoke"], Path):
+        revoke_key(place, asked["revoke"], yes)
+    elif asked["keys"]:
+        show_keys(place)
+    elif isinstance(asked["feed"], str):
+        set_feed(place, asked["feed"])
+    else:
+        update_from_feed(place, yes)
+
+
+def update_from(place: Place, source: str, yes: bool) -> None:
+    """Install the release of an archive."""
+    from edge_agent.appliance import update as room
+    from edge_agent.appliance.release import version_of
+
+    click.echo(
+        f"Affect Edge {version_of(place.current())} is installed. Recording stops for some seconds."
+    )
+    if not yes:
+        click.confirm("Update now?", abort=True)
+    version = room.update(place, source, lambda sentence: click.echo(f"• {sentence}"))
+    click.echo(f"Affect Edge {version} runs. `affect-edge rollback` goes back to the one before.")
+
+
+def trust_key(place: Place, file: Path, yes: bool) -> None:
+    """Take the releases that a key signs, once its fingerprint was compared."""
+    from edge_agent.appliance.trust import read_key_file
+
+    trust = place.trust()
+    key = read_key_file(file)
+    if any(
+        one.key.fingerprint == key.fingerprint and not one.revoked for one in trust.trusted_keys()
+    ):
+        click.echo(f"{key.fingerprint} is trusted already.")
+        return
+    click.echo(f"Fingerprint: {key.fingerprint}")
+    click.echo("Whoever holds this key can then change the program on this machine as root.")
+    click.echo("Compare the fingerprint with the one that the publisher of the releases tells.")
+    if not yes:
+        click.confirm("Trust it?", abort=True)
+    click.echo(f"Trusted from now on ({trust.add(key)}).")
+
+
+def revoke_key(place: Place, file: Path, yes: bool) -> None:
+    """Never again take what a key signs."""
+    from edge_agent.appliance.trust import read_key_file
+
+    trust = place.trust()
+    key = read_key_file(file)
+    click.echo(f"Nothing that {key.fingerprint} signs will be taken any more, whoever trusts it.")
+    if not yes:
+        click.confirm("Revoke it?", abort=True)
+    click.echo(f"Revoked ({trust.revoke(key)}).")
+    if all(one.revoked for one in trust.trusted_keys()):
+        click.echo("Now no key is trusted: trust another one before the next update (--trust).")
+
+
+def show_keys(place: Place) -> None:
+    """Say whose releases are taken."""
+    trusted = place.trust().trusted_keys()
+    if not trusted:
+        click.echo("No key is trusted to sign releases. `affect-edge update --trust KEYFILE` does.")
+    for one in trusted:
+        note = ", revoked: nothing that it signs is taken" * one.revoked
+        click.echo(f"{one.key.fingerprint} ({one.source}{note})")
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+def rollback(yes: bool) -> None:
+    """Go back to the release that ran before the last update."""
+    log_to_stderr(logging.WARNING)
+    from edge_agent.appliance import update as room
+    from edge_agent.appliance.release import version_of
+
+    place = installed_place()
+    old = place.previous()
+    lost = (
+        " What was recorded since the update goes, for the older program cannot read it."
+        * room.loses_rows(place, old)
+    )
+    click.echo(f"{version_of(place.current())} makes room for {version_of(old)}.{lost}")
+    if not yes:
+        click.confirm("Go back now?", abort=True)
+    version = room.roll_back(place, lambda sentence: click.echo(f"• {sentence}"))
+    click.echo(f"Affect Edge {version} runs.")
+
+
+def installed_place() -> Place:
+    """Return where the appliance is installed, for root, who alone may change it."""
+    from edge_agent.appliance.update import Place
+
+    if os.geteuid() != 0:
+        raise UpdateError(
+            "Only root can change the installed program; put sudo before the command."
+        )
+    return Place()
