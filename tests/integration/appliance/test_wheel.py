@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -43,3 +44,13 @@ def test_it_holds_models_pages_and_portraits_and_nothing_of_the_training(wheel: 
         assert any(re.fullmatch(needed, name) for name in names), needed
     assert [name for name in names if name.startswith("training/") or name.endswith(".pt")] == []
     assert wheel.stat().st_size <= 5_200_000
+
+
+def test_nothing_lies_in_it_twice(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        digests = [
+            hashlib.sha256(archive.read(one)).digest()
+            for one in archive.infolist()
+            if one.file_size > 500
+        ]
+    assert len(digests) == len(set(digests)) > 500
