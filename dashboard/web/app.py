@@ -21,6 +21,7 @@ from dashboard.accounts.passkeys.passkeys import Passkeys
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
+from dashboard.fleet.opening import open_fleet
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
@@ -156,6 +157,7 @@ def _services(
         first_steps=Progress(options.database),
         alerts=DashboardAlerts(options.alerts, options.database, options.live_socket),
         once=Once(),
+        fleet=open_fleet(options.source),
         started_s=boot_seconds(),
         stopping=stopping,
     )

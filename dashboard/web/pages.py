@@ -15,6 +15,7 @@ import pkgutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Literal
 
 from fastapi import APIRouter
 
@@ -28,12 +29,14 @@ class NavigationEntry:
         path: where it leads.
         position: entries stand in this order; leave gaps for pages that come later.
         icon: the ``d`` of an SVG path on a grid of 24 by 24, drawn as a line.
+        of: which dashboards show it: that of an ``appliance``, of a ``fleet``, or ``both``.
     """
 
     title: str
     path: str
     position: int
     icon: str
+    of: Literal["appliance", "fleet", "both"] = "both"
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,10 +128,11 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
     needed: dict[str, Permission] = request.app.state.permissions
     templates: Jinja2Templates = request.app.state.templates
     entries = cast("tuple[NavigationEntry, ...]", templates.env.globals["navigation"])
+    of = {"both", "fleet" if services(request).fleet is not None else "appliance"}
     shared = {
         "account": account,
         "may": may,
-        "navigation": [entry for entry in entries if needed[entry.path] in may],
+        "navigation": [entry for entry in entries if entry.of in of and needed[entry.path] in may],
         "device": services(request).options.device,
         "path": request.url.path,
         "language": language(),

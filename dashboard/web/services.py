@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
@@ -34,6 +34,9 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core.control.sender_clock import SenderClocks
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
+
+if TYPE_CHECKING:
+    from dashboard.fleet.connections import FleetDatabase
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Services:
         alerts: those that stand, and the watch over the agent.
         once: does what is handed in twice once.
         sender_clocks: how the clocks of programs that set markers stand.
+        fleet: what collectors write to; ``None`` without ``dashboard.source``.
         started_s: when the dashboard was started, in seconds since the machine was.
         stopping: set when the dashboard should end, so that open event streams close.
     """
@@ -98,6 +102,7 @@ class Services:
     first_steps: Progress
     alerts: DashboardAlerts
     once: Once
+    fleet: FleetDatabase | None
     started_s: float
     stopping: asyncio.Event
     sender_clocks: SenderClocks = field(default_factory=SenderClocks)

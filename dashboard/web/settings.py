@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dashboard.fleet.address import FleetAddress
 from dashboard.languages.choice import AUTO
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.alerts.options import NO_ALERTS, AlertOptions, alert_options
@@ -51,6 +52,7 @@ class DashboardOptions:
         vision: how single pictures are read.
         alerts: what is watched and who is told.
         preview: whether an administrator may see the camera's picture.
+        source: where many devices are shown from; ``None``: this is the dashboard of one appliance.
         config: the configuration file; ``None``: there is none, and the defaults hold.
     """
 
@@ -75,6 +77,7 @@ class DashboardOptions:
     vision: VisionOptions = DEFAULT_OPTIONS
     alerts: AlertOptions = NO_ALERTS
     preview: bool = False
+    source: FleetAddress | None = None
     config: Path | None = None
 
     @property
@@ -133,8 +136,15 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         vision=vision_options(settings),
         alerts=alert_options(settings),
         preview=settings.capture.preview == "allowed",
+        source=_source(section.source, section.source_password_file),
         config=settings.file,
     )
+
+
+def _source(address: str | None, password_file: Path | None) -> FleetAddress | None:
+    if address is None:
+        return None
+    return FleetAddress(address, at_home(password_file) if password_file else None)
 
 
 def is_loopback(host: str) -> bool:

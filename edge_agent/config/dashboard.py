@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from edge_agent.config.section import HomePath, Section
 from edge_agent.core.study import Purpose
+
+_SCHEMES = ("postgresql", "postgres")
 
 
 class DashboardSettings(Section):
@@ -54,6 +57,47 @@ class DashboardSettings(Section):
     protocols: HomePath | None = Field(
         None, description="Folder of protocol files; left out: the shipped examples"
     )
+
+    source: str | None = Field(
+        None,
+        min_length=1,
+        description="Show many devices from the PostgreSQL that affect-edge collect writes to, "
+        "such as postgresql://reader@db.example/fleet; left out: this appliance",
+    )
+    source_password_file: HomePath | None = Field(
+        None,
+        description="File whose first line is the password of that account; left out: from "
+        "PGPASSWORD or a .pgpass, or none",
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _is_postgresql(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            has_password = parts.password is not None or "password" in parse_qs(parts.query)
+            _ = parts.port
+        except ValueError as error:
+            raise ValueError(f"source is no address ({error})") from error
+        if has_password:  # not named: it would reach logs and screens
+            raise ValueError(
+                "source holds a password. Write it on the first line of a file and name that with "
+                "source_password_file, or give it as PGPASSWORD"
+            )
+        if parts.scheme not in _SCHEMES:
+            raise ValueError(
+                f"source = {value!r:.80} is no address of PostgreSQL, such as "
+                "postgresql://reader@db.example/fleet"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _password_of_a_source(self) -> DashboardSettings:
+        if self.source is None and self.source_password_file is not None:
+            raise ValueError("source_password_file needs source, the address of PostgreSQL")
+        return self
 
     @model_validator(mode="after")
     def _certificate_with_key(self) -> DashboardSettings:

@@ -1,0 +1,110 @@
+"""A device of a fleet, and what says that it needs attention; nothing here needs PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edge_agent.core.texts import N_
+
+SILENT_S = 180
+"""A device tells its health every minute: after three it is silent, whatever its state was."""
+BEHIND_CHANGES = 1_000
+"""Changes that wait on a device; one face and one strap make one or two a second."""
+BEHIND_S = 300
+CLOCK_MS = 5_000
+DISK_PERCENT = 10.0
+PAGE_DEVICES = 50
+Shown = Literal["all", "attention", "online", "silent", "offline"]
+
+BAD: Mapping[str, str] = {
+    "offline": N_("offline"),
+    "silent": N_("not heard for three minutes"),
+    "alarms": N_("alarm"),
+    "lost": N_("changes are lost"),
+}
+"""Reasons that come first, and what a page says of each."""
+WORTH_A_LOOK: Mapping[str, str] = {
+    "not_copied": N_("not all was sent yet"),
+    "behind": N_("lags behind"),
+    "holes": N_("messages are missing"),
+    "clock": N_("clock is wrong"),
+    "disk": N_("little room on disk"),
+    "sensors": N_("a sensor is not connected"),
+    "camera": N_("the camera gives no picture"),
+    "health_old": N_("its health is old"),
+}
+SHOWN: Mapping[Shown, str] = {
+    "all": N_("All devices"),
+    "attention": N_("Need attention"),
+    "online": N_("Online"),
+    "silent": N_("Silent"),
+    "offline": N_("Offline"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FleetDevice:
+    """A device as far as the collector knows it; ages are by the clock of PostgreSQL.
+
+    Attributes:
+        name: ``device.name``.
+        state: ``online``, ``silent`` (not heard for three minutes), or ``offline`` (it said so, or
+            the broker did).
+        since_ms: when the state began, UTC; ``None``: not known.
+        heard_s: seconds since it was last heard; ``None``: never.
+        reasons: why it needs attention, of ``BAD`` and ``WORTH_A_LOOK``.
+        version: of its program.
+        health: its newest health; empty: none was heard.
+        health_s: age of the health, seconds.
+        health_by_device: whether that age is by the device's own clock: the broker had kept it.
+        applied: position up to which everything is there; ``None``: it sends no timeline.
+        copied: whether all that it held at the start of its stream is there.
+        holes: whether messages are missing between others.
+        waiting: changes on the device that are not confirmed; ``None``: not known.
+        lost: changes that will not come.
+        clock_ahead_ms: how far its clock was ahead, with the time on the way.
+        timeline_s: seconds since its timeline was last heard.
+    """
+
+    name: str
+    state: Literal["online", "silent", "offline"]
+    since_ms: int | None
+    heard_s: float | None
+    reasons: tuple[str, ...]
+    version: str | None
+    health: Mapping[str, Any]
+    health_s: float | None
+    health_by_device: bool
+    applied: int | None
+    copied: bool | None
+    holes: bool
+    waiting: int | None
+    lost: int
+    clock_ahead_ms: int | None
+    timeline_s: float | None
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether something is wrong, not only worth a look."""
+        return any(reason in BAD for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPage:
+    """A page of devices, those that need attention first.
+
+    Attributes:
+        devices: those of this page.
+        matching: how many match what was asked for.
+        total: all devices there are.
+        online: how many of all are online.
+        attention: how many of all need attention.
+    """
+
+    devices: tuple[FleetDevice, ...]
+    matching: int
+    total: int
+    online: int
+    attention: int

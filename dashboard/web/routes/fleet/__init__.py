@@ -1,0 +1,1 @@
+"""Pages of a dashboard that shows many devices."""

@@ -1,0 +1,210 @@
+"""The page Fleet over a real PostgreSQL: what a collector wrote, judged and sorted."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
+pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+
+import psycopg
+from starlette.testclient import TestClient
+
+from collector.database.devices import note_states
+from collector.database.migrations import migrate
+from collector.device_state import StateMessage
+from dashboard.fleet.address import FleetAddress
+from dashboard.fleet.connections import FleetDatabase
+from dashboard.fleet.device_reader import device_names, read_devices
+from dashboard.fleet.fleet_devices import PAGE_DEVICES
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StoreError
+from tests.support.dashboard import client_of, set_up
+from tests.support.fleet.health_example import health_example
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+
+pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def there(postgres: Postgres) -> Iterator[Any]:
+    """A connection to a database of the present schema, with nothing in it."""
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS fleet CASCADE")
+        migrate(connection)
+        yield connection
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[FleetDatabase]:
+    one = FleetDatabase(FleetAddress(postgres.address))
+    yield one
+    one.close()
+
+
+def tell(there: Any, name: str, *, ago_s: float = 5.0, **more: object) -> None:
+    """Let a device greet and tell its health, without alarms unless they are given."""
+    at = time.time_ns() // 1_000_000 - round(ago_s * 1000)
+    health = health_example() | {"device": name, "at": iso_utc(at), "alarms": []} | more
+    greeting = {"schema": 1, "state": "online", "at": iso_utc(at)}
+    said = (("status", greeting), ("health", health))
+    heard_s = time.monotonic() - ago_s
+    note_states(
+        there,
+        [StateMessage(name, kind, json.dumps(one).encode(), False, heard_s) for kind, one in said],
+    )
+
+
+def vanish(there: Any, name: str) -> None:
+    """Let the broker send the last will of a device."""
+    will = json.dumps({"schema": 1, "state": "offline", "at": None}).encode()
+    note_states(there, [StateMessage(name, "status", will, False, time.monotonic())])
+
+
+def stream(there: Any, name: str, **values: object) -> int:
+    """Add a stream of a device; returns its number."""
+    columns = {"device": name, "epoch": "5f2c9a0d1e3b4c67", "copied": True} | values
+    row = there.execute(
+        f"INSERT INTO fleet.stream ({', '.join(columns)}) VALUES "
+        f"({', '.join(['%s'] * len(columns))}) RETURNING id",
+        tuple(columns.values()),
+    ).fetchone()
+    return int(row[0])
+
+
+def test_each_device_has_its_state_and_what_is_wrong_with_it(
+    there: Any, database: FleetDatabase
+) -> None:
+    tell(there, "good")
+    stream(there, "good", applied=70)
+    tell(there, "silent", ago_s=400)
+    tell(there, "gone")
+    vanish(there, "gone")
+    tell(there, "hot", alarms=[{"name": "hot", "text": "The processor has 79 °C."}])
+    tell(there, "full", disk={"free_bytes": 5, "free_percent": 3.5})
+    unplugged = [{"source": "strap", "connected": False}]
+    tell(there, "late", fleet={"waiting": 5000, "given_up": 0}, sensors=unplugged)
+    lossy = stream(there, "lossy", clock_ahead_ms=-9000, copied=False)
+    there.execute("INSERT INTO fleet.lost VALUES (%s, 5, 9, 'backlog_full')", (lossy,))
+    page = read_devices(database)
+    assert {one.name: (one.state, one.reasons) for one in page.devices} == {
+        "good": ("online", ()),
+        "silent": ("silent", ("silent",)),
+        "gone": ("offline", ("offline",)),
+        "hot": ("online", ("alarms",)),
+        "full": ("online", ("disk",)),
+        "late": ("online", ("behind", "sensors")),
+        "lossy": ("online", ("lost", "not_copied", "clock")),
+    }
+    assert [one.name for one in page.devices] == [
+        *("lossy", "gone", "hot", "silent", "late", "full", "good"),
+    ]
+    assert (page.matching, page.total, page.online, page.attention) == (7, 7, 5, 6)
+    good = page.devices[-1]
+    assert good.heard_s is not None and good.heard_s < 60
+    assert (good.applied, good.version, good.health_by_device) == (70, "0.1.0", False)
+    assert page.devices[0].lost == 5
+
+
+def test_a_device_that_spoke_after_its_last_will_is_there_again(
+    there: Any, database: FleetDatabase
+) -> None:
+    tell(there, "room", ago_s=90)
+    vanish(there, "room")
+    assert read_devices(database).devices[0].state == "offline"
+    tell(there, "room", ago_s=0)
+    assert read_devices(database).devices[0].state == "online"
+
+
+def test_a_thousand_devices_come_in_pages_and_are_found_by_name(
+    there: Any, database: FleetDatabase
+) -> None:
+    there.execute(
+        "INSERT INTO fleet.device (name, state, state_heard, heard) SELECT 'Room_' || n, "
+        "'online', now(), now() - (10 + n % 2 * 900) * interval '1 s' "
+        "FROM generate_series(1, 1000) AS n"
+    )
+    page = read_devices(database)
+    assert (page.total, page.online, len(page.devices)) == (1000, 500, PAGE_DEVICES)
+    names = {
+        one.name for number in range(1, 21) for one in read_devices(database, page=number).devices
+    }
+    assert len(names) == 1000
+    assert read_devices(database, page=21).devices == ()
+    assert read_devices(database, "room_99").matching == 11
+    assert read_devices(database, "%").matching == 0
+    assert read_devices(database, shown="silent").matching == 500
+    assert read_devices(database, "room_1", shown="online").matching == 56
+
+
+def test_only_streams_that_go_on_have_a_timeline(there: Any, database: FleetDatabase) -> None:
+    stream(there, "room", epoch="old", closed=True)
+    stream(there, "room", applied=3)
+    stream(there, "attic", closed=True)
+    assert device_names(database) == ["room"]
+
+
+@pytest.fixture
+def client(tmp_path: Path, postgres: Postgres) -> Iterator[TestClient]:
+    with client_of(tmp_path, source=FleetAddress(postgres.address)) as one:
+        yield set_up(one, tmp_path)
+        app: Any = one.app
+        app.state.services.fleet.close()
+
+
+def test_page_and_api_show_the_fleet(there: Any, client: TestClient) -> None:
+    tell(there, "good")
+    tell(there, "<b>hall</b>", alarms=[{"name": "hot", "text": "The <processor> is hot."}])
+    page = client.get("/fleet?name=&shown=all")
+    assert page.status_code == 200, page.text
+    assert "&lt;b&gt;hall&lt;/b&gt;" in page.text and "The &lt;processor&gt; is hot." in page.text
+    answer = client.get("/api/v1/fleet", params={"shown": "attention"}).json()
+    assert [one["name"] for one in answer["devices"]] == ["<b>hall</b>"]
+    assert (answer["total"], answer["matching"], answer["pages"]) == (2, 1, 1)
+
+
+def test_a_server_that_comes_back_is_asked_again(
+    there: Any, database: FleetDatabase, postgres: Postgres
+) -> None:
+    assert read_devices(database).total == 0
+    there.close()
+    postgres.stop("fast")
+    try:
+        with pytest.raises(StoreError, match="PostgreSQL: connection"):
+            read_devices(database)
+    finally:
+        postgres.start()
+    assert read_devices(database).total == 0
+
+
+def test_an_account_without_rights_and_a_database_without_tables_are_told(
+    there: Any, postgres: Postgres
+) -> None:
+    there.execute("DROP ROLE IF EXISTS nothing")
+    there.execute("CREATE ROLE nothing LOGIN")
+    poor = FleetDatabase(FleetAddress(postgres.address.replace("//fleet@", "//nothing@")))
+    with pytest.raises(StoreError, match="GRANT USAGE ON SCHEMA fleet"):
+        read_devices(poor)
+    empty = FleetDatabase(FleetAddress(postgres.address.replace("/postgres?", "/template1?")))
+    with pytest.raises(StoreError, match="lacks tables of a fleet"):
+        read_devices(empty)
+
+
+def test_the_page_cannot_write(there: Any, database: FleetDatabase) -> None:
+    with (
+        pytest.raises(StoreError, match="read-only transaction"),
+        database.connection() as connection,
+    ):
+        connection.execute("DELETE FROM fleet.device")
