@@ -49,9 +49,17 @@ class Load:
         day: what ``record_day`` returned.
         count: of devices; their numbers start with ``first``.
         first: number of the first device.
+        version: of MQTT.
     """
 
-    def __init__(self, port: int, day: list[list[Change]], count: int, first: int) -> None:
+    def __init__(
+        self,
+        port: int,
+        day: list[list[Change]],
+        count: int,
+        first: int,
+        version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
+    ) -> None:
         now_s = time.monotonic()
         self._chance = random.Random(first)
         self.devices = {
@@ -59,6 +67,7 @@ class Load:
             for player in (Player(day, number) for number in range(first, first + count))
         }
         self._port = port
+        self._version = version
         self._client: paho.Client | None = None
         self._confirmed: deque[tuple[str, int, bool]] = deque()
         self.published = self.bytes = 0
@@ -66,7 +75,7 @@ class Load:
 
     def _connect(self) -> None:
         client = paho.Client(
-            CallbackAPIVersion.VERSION2, f"load-{id(self)}", protocol=MQTTProtocolVersion.MQTTv5
+            CallbackAPIVersion.VERSION2, f"load-{id(self)}", protocol=self._version
         )
         client.on_message = self._hear
         client.max_inflight_messages_set(2_000)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -19,13 +20,26 @@ from collector.open_minutes import close_minutes
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import CollectorProcess
 from tests.support.fleet.postgres import Postgres, running_postgres
+from tests.support.fleet.rabbit import RabbitNode, running_rabbit
 
 
 @dataclass
 class Place:
-    """What runs."""
+    """What runs.
 
-    broker: Mosquitto
+    Attributes:
+        port: of the broker, for devices.
+        collector_port: of the broker, for collectors.
+        words: what collectors need to be told besides.
+        has_heard: whether the broker has let a collector of this name in.
+        nodes: of the broker, where they can be killed.
+    """
+
+    port: int
+    collector_port: int
+    words: list[str]
+    has_heard: Callable[[str], bool]
+    nodes: list[RabbitNode]
     postgres: Postgres
     collectors: list[CollectorProcess]
     folder: Path
@@ -42,10 +56,10 @@ class Place:
         """Start one more collector."""
         number = len(self.collectors)
         log = self.folder / f"collector-{number}.log"
-        one = CollectorProcess(f"c{number}", self.postgres.address, self.broker.port, log)
+        name = f"c{number}"
+        one = CollectorProcess(name, self.postgres.address, self.collector_port, log, self.words)
         one.start()
-        log_file = self.broker.folder / "mosquitto.log"
-        wait_until(lambda: f" as c{number} (" in log_file.read_text(), "a collector", 60)
+        wait_until(lambda: self.has_heard(name), "a collector", 60)
         time.sleep(0.5)  # it subscribes as soon as it is let in
         self.collectors.append(one)
         return one
@@ -97,17 +111,35 @@ def _used(process: psutil.Process) -> float:
 
 
 @contextmanager
-def running(folder: Path, collectors: int) -> Iterator[Place]:
-    """Start everything; stop it at the end."""
+def running(folder: Path, collectors: int, nodes: int = 0) -> Iterator[Place]:
+    """Start everything; stop it at the end.
+
+    Args:
+        folder: for files.
+        collectors: how many.
+        nodes: of a cluster of RabbitMQ; without any the broker is one mosquitto.
+    """
     limits = {"max_queued_messages": 0, "max_inflight_messages": 0}
     with ExitStack() as stack:
         postgres = stack.enter_context(running_postgres())
-        broker = stack.enter_context(Mosquitto(folder / "broker", limits=limits))
-        place = Place(broker, postgres, [], folder)
+        if nodes:
+            cluster = stack.enter_context(running_rabbit(folder / "broker", nodes))
+            hosts = [f"--host={host}" for host in cluster.hosts]
+            entrance = (cluster.mqtt_port, cluster.amqp_port, ["--protocol=amqp", *hosts])
+            place = Place(*entrance, cluster.consumes, cluster.nodes, postgres, [], folder)
+        else:
+            broker = stack.enter_context(Mosquitto(folder / "broker", limits=limits))
+            log = broker.folder / "mosquitto.log"
+            heard = partial(_is_in, log)
+            place = Place(broker.port, broker.port, [], heard, [], postgres, [], folder)
         stack.callback(place.end)
         for _ in range(collectors):
             place.add()
         yield place
+
+
+def _is_in(log: Path, name: str) -> bool:
+    return f" as {name} (" in log.read_text(encoding="utf-8")
 
 
 class Lags:

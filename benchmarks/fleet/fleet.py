@@ -1,6 +1,6 @@
 """Many devices, one broker, collectors, PostgreSQL: what arrives, how late, and what it costs.
 
-    python -m benchmarks.fleet.fleet [--long] [--devices N] [--seconds N] [--json]
+    python -m benchmarks.fleet.fleet [--long] [--rabbitmq] [--devices N] [--seconds N] [--json]
 
 Devices are played from a recording, all in one process, with the real sender's packing and rules:
 a batch of ten rows every ten seconds, jittered; some are away for a while, some send twice or out
@@ -21,6 +21,8 @@ import time
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from benchmarks.fleet._day import ROWS, Change, record_day
 from benchmarks.fleet._load import Load
@@ -45,6 +47,7 @@ class Form:
         failures: how often a collector is killed and PostgreSQL stopped.
         away_s: how long PostgreSQL is stopped.
         patience_s: how long is waited for what is not confirmed.
+        nodes: of a cluster of RabbitMQ, each killed in turn; none: one mosquitto.
     """
 
     batches: int
@@ -53,6 +56,7 @@ class Form:
     failures: int
     away_s: float
     patience_s: float
+    nodes: int = 0
 
 
 SHORT = Form(5_000, 1_000, 20.0, 1, 5.0, 90.0)
@@ -104,10 +108,13 @@ class Benchmark:
 
     def run(self) -> Figures:
         """Return all figures."""
-        with running(self._folder, 1) as place:
-            self._backlog(place)
-            self._grow(place)
-            self._second_collector(place)
+        with running(self._folder, 1, self._form.nodes) as place:
+            if self._form.nodes:
+                place.add()
+            else:
+                self._backlog(place)
+                self._grow(place)
+                self._second_collector(place)
             self._real_time(place)
             self._failures(place)
         for name in ("lost", "double", "devices"):
@@ -115,7 +122,9 @@ class Benchmark:
         return self.figures
 
     def _load(self, place: Place, count: int) -> Load:
-        load = Load(place.broker.port, self._day, count, self._next)
+        # the plugin of RabbitMQ before 3.13 knows no MQTT 5
+        version = MQTTProtocolVersion.MQTTv311 if place.nodes else MQTTProtocolVersion.MQTTv5
+        load = Load(place.port, self._day, count, self._next, version)
         self._next += count
         return load
 
@@ -233,7 +242,7 @@ class Benchmark:
         self._wrong.add(load, place)
 
     def _failures(self, place: Place) -> None:
-        say("the same, with collectors killed and PostgreSQL stopped …")
+        say("the same, with collectors and nodes killed and PostgreSQL stopped …")
         load = self._load(place, self._form.devices)
         load.begin()
         breaking = threading.Thread(target=self._break, args=(place,))
@@ -249,7 +258,7 @@ class Benchmark:
         self.figures["fleet_refused"] = int(str(refused))
 
     def _break(self, place: Place) -> None:
-        """Kill collectors and stop PostgreSQL while devices report."""
+        """Kill collectors, and nodes of the broker, and stop PostgreSQL while devices report."""
         pause_s = self._form.seconds / (2 * self._form.failures + 1)
         for number in range(self._form.failures):
             time.sleep(pause_s)
@@ -260,6 +269,12 @@ class Benchmark:
             place.postgres.stop("immediate")
             time.sleep(self._form.away_s)
             place.postgres.start()
+            if place.nodes:
+                node = place.nodes[-1 - number % len(place.nodes)]  # devices are at the first
+                node.kill()
+                time.sleep(self._form.away_s)
+                node.start()
+                node.wait()
 
 
 def say(text: str) -> None:
@@ -292,8 +307,13 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
     parser.add_argument("--devices", type=int, help="that play in real time")
     parser.add_argument("--seconds", type=float, help="for how long they do, each time")
+    parser.add_argument(
+        "--rabbitmq", action="store_true", help="3,000 devices through a cluster of three nodes"
+    )
     options = parser.parse_args()
     form = LONG if options.long else SHORT
+    if options.rabbitmq:
+        form = replace(form, nodes=3, failures=max(3, form.failures), devices=3_000)
     form = replace(
         form,
         devices=options.devices or form.devices,

@@ -33,7 +33,7 @@ def test_what_played_devices_sent_is_there_once(tmp_path: Path) -> None:
     (tmp_path / "day").mkdir()
     day = record_day(tmp_path / "day")
     with running(tmp_path, 2) as place:
-        load = Load(place.broker.port, day, 4, 0)
+        load = Load(place.port, day, 4, 0)
         try:
             load.begin()
             assert load.finish(60)

@@ -144,6 +144,17 @@ class RabbitCluster:
         """Where the nodes are."""
         return [node.host for node in self.nodes]
 
+    def consumes(self, name: str) -> bool:
+        """Tell whether a client of this name is connected."""
+        done = subprocess.run(
+            ["/usr/lib/rabbitmq/bin/rabbitmqctl", "-q", "list_connections", "client_properties"],
+            env={**os.environ, **self._environment, "RABBITMQ_NODENAME": "node1@localhost"},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        return f'"{name}"' in done.stdout
+
     def end(self) -> None:
         """End all nodes, and Erlang's server of names with them."""
         for node in self.nodes:
