@@ -17,6 +17,7 @@ import pytest
 
 from dashboard.accounts.roles import Role
 from dashboard.accounts.scopes import Scope
+from edge_agent.appliance.certificate import keep_certificate
 from edge_agent.runtime.control.marker_stream import MarkerStream
 from edge_agent.runtime.control.orders import OrderWorker
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
@@ -54,18 +55,29 @@ def run(program: str, **surroundings: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_client_of_the_page_runs_a_session(tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_certificate", [False, True], ids=["demonstration", "installed"])
+def test_the_client_of_the_page_runs_a_session(tmp_path: Path, with_certificate: bool) -> None:
     page = (ROOT / "docs/control.md").read_text(encoding="utf-8")
     (made,) = re.findall(r"account token make (.*)", page)
     words = shlex.split(made)
     scopes = {Scope(after) for word, after in pairwise(words) if word == "--scope"}
     role = Role(words[words.index("--role") + 1])
     database = tmp_path / DATABASE_NAME
-    with DashboardProcess(tmp_path) as dashboard:
+    options: tuple[str, ...] = ()
+    surroundings = {}
+    certificate = None
+    if with_certificate:
+        keep_certificate(tmp_path / "tls")
+        certificate, key = tmp_path / "tls/cert.pem", tmp_path / "tls/key.pem"
+        options = ("--certificate", str(certificate), "--key", str(key))
+        assert "`SSL_CERT_FILE=cert.pem python3 PROGRAM.py`" in page
+        surroundings["SSL_CERT_FILE"] = str(certificate)
+    with DashboardProcess(tmp_path, *options, trusted=certificate) as dashboard:
+        assert dashboard.address.startswith("https:") == with_certificate
         consenting(database)
         secret = make_token(database, words[0], frozenset(scopes), role)
         program = CLIENT.replace("http://127.0.0.1:8080", dashboard.address)
-        run(program.replace("affect-edge-…", secret))
+        run(program.replace("affect-edge-…", secret), **surroundings)
     assert query(database, "SELECT name, ended IS NOT NULL FROM session") == [("films", 1)]
     assert query(database, "SELECT kind, label FROM marker ORDER BY id") == MARKERS
 
