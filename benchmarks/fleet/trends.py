@@ -78,7 +78,8 @@ class Asked:
         for process in (self._main, *self._main.children()):
             with suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
-                total += times.user + times.system
+                total += times.user + times.system  # those that ended are their parent's
+                total += times.children_user + times.children_system
         return total
 
 
