@@ -5,7 +5,7 @@ else lists the pages: the application, its tests and the browser's walk ask ``fi
 
     >>> from dashboard.web import routes
     >>> [entry.title for entry in navigation_of(find_pages(routes))][:3]
-    ['Live', 'Trends', 'Study']
+    ['Live', 'Fleet', 'Trends']
 """
 
 from __future__ import annotations

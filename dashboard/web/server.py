@@ -66,7 +66,8 @@ class DashboardServer(uvicorn.Server):
         guard = self.services.connections
         guarded: list[socket.socket] = [GuardedListener(one, guard) for one in sockets or []]
         await super().startup(guarded)
-        self.services.alerts.start()
+        if self.services.fleet is None:  # there is no agent here to watch
+            self.services.alerts.start()
         self._notifier.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -155,7 +156,8 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
         try:
             server.run(sockets=[listener])
         finally:
-            server.services.alerts.close()
+            if server.services.fleet is None:
+                server.services.alerts.close()
             server.services.protocol_runner.close()
             server.services.computing.close()
             server.services.exports.close()

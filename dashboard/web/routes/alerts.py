@@ -28,6 +28,7 @@ NAVIGATION = NavigationEntry(
     path="/alerts",
     position=68,
     icon="M6 16V10a6 6 0 0112 0v6l2 2H4zM10 21h4",
+    of="appliance",
 )
 PAGE_ROWS = 50
 _LAST_PAGE = 1_000_000

@@ -38,6 +38,7 @@ NAVIGATION = NavigationEntry(
     path="/analysis",
     position=50,
     icon="M4 20V11M10 20V5M16 20v-6M21 20H3M16 5v5M13.5 7.5h5",
+    of="appliance",
 )
 
 

@@ -37,6 +37,7 @@ NAVIGATION = NavigationEntry(
     path="/export",
     position=60,
     icon="M12 3v12M7.5 11L12 15.5 16.5 11M4 18v3h16v-3",
+    of="appliance",
 )
 
 if TYPE_CHECKING:

@@ -31,6 +31,7 @@ NAVIGATION = NavigationEntry(
     path="/health",
     position=70,
     icon="M12 20s-8-5-8-11a4.5 4.5 0 018-2.8A4.5 4.5 0 0120 9c0 6-8 11-8 11z",
+    of="appliance",
 )
 
 

@@ -52,6 +52,7 @@ NAVIGATION = NavigationEntry(
     path="/live",
     position=10,
     icon="M3 12h4l2.5-6 4.5 12 2.5-6H21",
+    of="appliance",
 )
 
 STRIP_MS = 120_000
@@ -71,7 +72,9 @@ def home() -> Response:
 def live_page(
     request: Request, services: ServicesDep, study: StudyDep, reader: ReaderDep
 ) -> Response:
-    """Show what the camera and the sensors see now."""
+    """Show what the camera and the sensors see now; a fleet has its own first page."""
+    if services.fleet is not None:
+        return RedirectResponse("/fleet", 303)
     recent = _last_minutes(reader)
     start = {
         "session": session_state(study).model_dump(mode="json"),

@@ -38,6 +38,7 @@ NAVIGATION = NavigationEntry(
     path="/models",
     position=65,
     icon="M12 3l8 4.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9",
+    of="appliance",
 )
 
 

@@ -25,6 +25,7 @@ NAVIGATION = NavigationEntry(
     path="/picture",
     position=55,
     icon="M4 7h3l1.5-2.5h7L17 7h3v12H4zM12 16.5a3.5 3.5 0 100-7 3.5 3.5 0 000 7z",
+    of="appliance",
 )
 FLAWS = {
     RejectReason.CUT_OFF: N_("cut off by the edge of the picture"),

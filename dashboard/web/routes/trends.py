@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 
 from dashboard.accounts.roles import Permission
@@ -13,12 +13,13 @@ from dashboard.charts.chart import Chart
 from dashboard.charts.trend_comparison import compared_rows, steps_from
 from dashboard.charts.trend_data import TREND_VITALS, TrendData
 from dashboard.charts.trends import trend_chart
+from dashboard.fleet.trend_reader import TrendReader
 from dashboard.languages.current import gettext
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ChartModel, EpochMs, ExpressionTrend, TrendsModel, VitalTrendModel
-from dashboard.web.services import ReaderDep
+from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.texts import N_
@@ -64,6 +65,34 @@ Length = Annotated[int, Query(ge=1, le=_LONGEST_MS, description="Milliseconds")]
 Buckets = Annotated[int, Query(ge=1, le=2000, description="About how many buckets")]
 
 
+Device = Annotated[
+    str,
+    Query(
+        max_length=200,
+        description="With dashboard.source: whose timeline; empty: all devices together",
+    ),
+]
+
+
+def _timeline(services: ServicesDep, device: Device = "") -> TrendReader:
+    """Return who answers: the file of this appliance, or the database of a fleet."""
+    if services.fleet is None:
+        if device:
+            text = gettext("device = {device}: this dashboard shows one appliance. Leave it out.")
+            raise HTTPException(404, text.format(device=device))
+        return services.reader
+    from dashboard.fleet.timeline import FleetTimeline  # psycopg: only with dashboard.source
+
+    timeline = FleetTimeline(services.fleet, device or None)
+    if not timeline.is_known():
+        text = gettext("device = {device}: no such device has sent a timeline. See the page Fleet.")
+        raise HTTPException(404, text.format(device=device))
+    return timeline
+
+
+TimelineDep = Annotated[TrendReader, Depends(_timeline)]
+
+
 def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> RangeChoice:
     """Return the range to begin with: an hour while something is recorded, less for a recorder that
     has just begun.
@@ -80,7 +109,9 @@ def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> Ra
 @router.get("/trends", include_in_schema=False)
 def trends_page(
     request: Request,
-    reader: ReaderDep,
+    services: ServicesDep,
+    reader: TimelineDep,
+    device: Device = "",
     key: Annotated[str | None, Query(alias="range", max_length=10)] = None,
     start: Annotated[EpochMs | None, Query()] = None,
     end: Annotated[EpochMs | None, Query()] = None,
@@ -94,7 +125,10 @@ def trends_page(
     now_ms = clock.now().wall_ms
     last = end if end is not None else now_ms
     span = reader.span()
-    choice = RANGES_BY_KEY.get(key or "") or usual_range(reader, span, last)
+    choice = RANGES_BY_KEY.get(key or "")
+    if choice is None:
+        is_fleet = services.fleet is not None
+        choice = RANGES_BY_KEY["24h"] if is_fleet else usual_range(services.reader, span, last)
     first = start if start is not None else last - choice.length_ms
     problem = _problem_of(first, last)
     data = None if problem else read_trends(reader, first, last)
@@ -117,12 +151,14 @@ def trends_page(
         simulated=bool(data and _is_simulated(data)),
         is_empty=not _has_anything(data),
         span=span,
+        devices=_device_names(services),
+        chosen_device=device,
     )
 
 
 @router.get("/api/v1/trends", operation_id="get_trends")
 def get_trends(
-    reader: ReaderDep, start: Start, end: End, buckets: Buckets = _BUCKETS
+    reader: TimelineDep, start: Start, end: End, buckets: Buckets = _BUCKETS
 ) -> TrendsModel:
     """Return shares of expressions, and mean, least and most of the vital signs, from ``start`` to
     ``end``.
@@ -139,21 +175,21 @@ def get_trends(
 
 
 @router.get("/api/v1/trends/chart", operation_id="get_trends_chart")
-def get_trends_chart(reader: ReaderDep, start: Start, end: End) -> ChartModel:
+def get_trends_chart(reader: TimelineDep, start: Start, end: End) -> ChartModel:
     """Return the same as the chart that the trends page draws."""
     chart = trend_chart(read_trends(reader, *_checked(start, end)))
     return ChartModel.model_validate(chart.as_dict() | {"rows": [list(row) for row in chart.rows]})
 
 
 @router.get("/api/v1/trends/chart/now", operation_id="get_trends_chart_now")
-def get_trends_chart_now(reader: ReaderDep, length: Length) -> ChartModel:
+def get_trends_chart_now(reader: TimelineDep, length: Length) -> ChartModel:
     """Return the chart of a range that ends now, by the clock of this machine."""
     end_ms = clock.now().wall_ms
     return get_trends_chart(reader, end_ms - length, end_ms)
 
 
 def read_trends(
-    reader: Reader,
+    reader: TrendReader,
     start_ms: int,
     end_ms: int,
     kinds: tuple[VitalKind, ...] | None = None,
@@ -184,13 +220,22 @@ def read_trends(
         )
 
 
+def _device_names(services: Services) -> list[str] | None:
+    """Return the devices to choose from; ``None`` on an appliance."""
+    if services.fleet is None:
+        return None
+    from dashboard.fleet.device_reader import device_names  # psycopg: only with dashboard.source
+
+    return device_names(services.fleet)
+
+
 def _has_anything(data: TrendData | None) -> bool:
     if data is None:
         return False
     return any(data.trend.rows) or any(any(vital.n) for vital in data.vitals.values())
 
 
-def _read_beside(reader: Reader, start_ms: int | None, length_ms: int) -> TrendData | None:
+def _read_beside(reader: TrendReader, start_ms: int | None, length_ms: int) -> TrendData | None:
     """Read the range to compare with; ``None`` without one, or where nothing was recorded in it."""
     if start_ms is None:
         return None

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import UNUSABLE
@@ -50,6 +52,13 @@ _OF_VITAL_ROLLUP = (
     "sum(n) AS n, sum(total) AS total, min(least) AS least, max(most) AS most, sum(flagged) AS "
     "flagged, sum(simulated) AS simulated"
 )
+
+
+class Sums(Protocol):
+    """A row of sums, by the names of their columns."""
+
+    def __getitem__(self, column: str, /) -> Any:
+        """Return the value of a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +116,30 @@ def read_trend(connection: sqlite3.Connection, start_ms: int, end_ms: int, at_mo
     if buckets.resolution == "row":
         columns = _OF_ROWS
         source = "expression WHERE is_primary = 1 AND"
-    row_of = _sums(connection, columns, source, _range(buckets))
+    resolution = EXPRESSIONS.resolution_read(connection, buckets.resolution, _range(buckets))
+    return trend_of(buckets, resolution, _sums(connection, columns, source, _range(buckets)))
+
+
+def trend_of(buckets: Buckets, resolution: str, row_of: Mapping[int, Sums]) -> Trend:
+    """Return the expressions of buckets.
+
+    Args:
+        buckets: of the range.
+        resolution: what was read.
+        row_of: the sums of each bucket that holds anything, by its start.
+    """
     rows = [row_of.get(start) for start in buckets.starts]
     return Trend(
         start_ms=buckets.start_ms,
         end_ms=buckets.end_ms,
         bucket_ms=buckets.length_ms,
-        resolution=EXPRESSIONS.resolution_read(connection, buckets.resolution, _range(buckets)),
+        resolution=resolution,
         starts=buckets.starts,
         shares={e: tuple(_ratio(row, f"count_{e}", 1) for row in rows) for e in EMOTIONS},
         uncertain=tuple(_ratio(row, "uncertain", 1) for row in rows),
         means={e: tuple(_ratio(row, f"sum_{e}", 1000) for row in rows) for e in EMOTIONS},
-        rows=tuple(row["rows"] if row else 0 for row in rows),
-        frames=tuple(row["frames"] if row else 0 for row in rows),
+        rows=tuple(int(row["rows"]) if row else 0 for row in rows),
+        frames=tuple(int(row["frames"]) if row else 0 for row in rows),
         simulated=any(row["simulated"] for row in rows if row),
     )
 
@@ -135,20 +155,28 @@ def read_vital_trend(
     if buckets.resolution == "row":
         columns = _OF_READINGS
         source = f"{_USABLE} WHERE {recorded.which}"
+    resolution = recorded.resolution_read(connection, buckets.resolution, _range(buckets))
     row_of = _sums(connection, columns, source, _range(buckets))
+    return vital_trend_of(kind, buckets, resolution, row_of)
+
+
+def vital_trend_of(
+    kind: VitalKind, buckets: Buckets, resolution: str, row_of: Mapping[int, Sums]
+) -> VitalTrend:
+    """Return the readings of buckets, as ``trend_of`` does."""
     rows = [row_of.get(start) for start in buckets.starts]
     return VitalTrend(
         kind=kind,
         start_ms=buckets.start_ms,
         end_ms=buckets.end_ms,
         bucket_ms=buckets.length_ms,
-        resolution=recorded.resolution_read(connection, buckets.resolution, _range(buckets)),
+        resolution=resolution,
         starts=buckets.starts,
         mean=tuple(row["total"] / row["n"] if row and row["n"] else None for row in rows),
         least=tuple(row["least"] if row else None for row in rows),
         most=tuple(row["most"] if row else None for row in rows),
-        n=tuple(row["n"] if row else 0 for row in rows),
-        flagged=tuple(row["flagged"] if row else 0 for row in rows),
+        n=tuple(int(row["n"]) if row else 0 for row in rows),
+        flagged=tuple(int(row["flagged"]) if row else 0 for row in rows),
         simulated=any(row["simulated"] for row in rows if row),
     )
 
@@ -187,7 +215,7 @@ def _range(buckets: Buckets) -> dict[str, int]:
     return {"length": buckets.length_ms, "start": buckets.start_ms, "end": buckets.end_ms}
 
 
-def _ratio(row: sqlite3.Row | None, column: str, unit: int) -> float | None:
-    if row is None:
+def _ratio(row: Sums | None, column: str, unit: int) -> float | None:
+    if row is None or row[column] is None:
         return None
     return float(row[column] / (row["rows"] * unit))

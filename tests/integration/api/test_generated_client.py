@@ -105,7 +105,7 @@ CALLS = (
     Call("acknowledge_alert", {"number": 4711}, 409),
     Call("get_health", _NOTHING),
     Call("get_health_history", _NOTHING),
-    Call("get_fleet", {"name": "room", "shown": "attention", "page": 2}, 404),
+    Call("get_fleet", {"name": "room", "page": 2}, 404),
     Call("list_models_in_use", _NOTHING),
     Call("list_model_cards", _NOTHING),
     Call("read_picture", {"body": PORTRAIT}),

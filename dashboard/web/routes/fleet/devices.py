@@ -37,7 +37,7 @@ router = APIRouter(tags=["fleet"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
     title=N_("Fleet"),
     path="/fleet",
-    position=5,
+    position=15,
     icon="M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h6v6h-6z",
     of="fleet",
 )

@@ -47,6 +47,7 @@ NAVIGATION = NavigationEntry(
     path="/readings",
     position=40,
     icon="M12 21a6 6 0 006-6c0-4-6-11-6-11S6 11 6 15a6 6 0 006 6zM12 12v6M9 15h6",
+    of="appliance",
 )
 PAGE = "/readings"
 BY_HAND = tuple(kind for kind in VitalKind if kind.spec.by_hand)

@@ -37,6 +37,7 @@ NAVIGATION = NavigationEntry(
     path="/study",
     position=30,
     icon="M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5",
+    of="appliance",
 )
 _STUDY = "/study"
 # of templates/_consent_text.html; records name the version that was agreed to

@@ -2,13 +2,16 @@
 
 import { deviceNow } from "./page.js";
 
+const device = new URLSearchParams(window.location.search).get("device");
+const ofDevice = device ? `&device=${encodeURIComponent(device)}` : "";
+
 for (const link of document.querySelectorAll("a[data-day]")) {
   const day = new Date(deviceNow());
   day.setHours(0, 0, 0, 0);
   day.setDate(day.getDate() + Number(link.dataset.day));
   const start = day.getTime();
   day.setDate(day.getDate() + 1); // a day of 23 or 25 hours where the clocks change
-  link.href = `/trends?start=${start}&end=${day.getTime()}`;
+  link.href = `/trends?start=${start}&end=${day.getTime()}${ofDevice}`;
   link.hidden = false;
   if (new URL(link.href).search === window.location.search) link.setAttribute("aria-current", "true");
 }

@@ -121,6 +121,12 @@ def test_an_appliance_has_no_such_page(tmp_path: Path) -> None:
         assert "dashboard.source" in answer.json()["detail"]
 
 
-def test_a_dashboard_of_a_fleet_has_it_first(client: TestClient) -> None:
+def test_a_dashboard_of_a_fleet_offers_only_what_works_without_an_agent(
+    client: TestClient,
+) -> None:
     page = client.get("/fleet").text
-    assert 'href="/fleet"' in page
+    for path in ("/fleet", "/trends", "/plan", "/accounts", "/audit"):
+        assert f'<li><a href="{path}"' in page, path
+    for path in ("/live", "/picture", "/health", "/study", "/analysis", "/export", "/readings"):
+        assert f'<li><a href="{path}"' not in page, path
+    assert client.get("/live").headers["location"] == "/fleet"

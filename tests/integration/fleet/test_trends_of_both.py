@@ -1,0 +1,201 @@
+"""Trends from the file of a device and from PostgreSQL: the same questions, the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
+pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+
+import psycopg
+
+from collector.database.migrations import migrate
+from collector.intake import Intake
+from collector.transport import Delivery
+from dashboard.fleet.address import FleetAddress
+from dashboard.fleet.connections import FleetDatabase
+from dashboard.fleet.timeline import FleetTimeline
+from dashboard.fleet.trend_reader import TrendReader
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.tables import DAY_MS, HOUR_MS, MINUTE_MS
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.results import Trend, VitalTrend
+from tests.support.dashboard import client_of, set_up
+from tests.support.erasure import record
+from tests.support.fleet.devices import messages_of, packed
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.studies import add_session, heart
+from tests.support.timeline import START_MS, database
+
+pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
+RANGES = {
+    "rows": (START_MS, START_MS + 10 * MINUTE_MS, 60),
+    "minutes": (START_MS - HOUR_MS, START_MS + 20 * HOUR_MS, 200),
+    "hours": (START_MS - DAY_MS, START_MS + 10 * DAY_MS, 200),
+    "days": (START_MS - DAY_MS, START_MS + 80 * DAY_MS, 30),
+    "nothing": (START_MS - 9 * DAY_MS, START_MS - 8 * DAY_MS, 50),
+}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A device's database: two sessions, and stretches of recording over two months."""
+    path = database(tmp_path_factory.mktemp("device"))
+    add_session(path, "P01", heart(anger=90.5, neutral=70.25))
+    add_session(path, "P02", heart(anger=85.1, neutral=72.3))
+    for start_s in (0, 4_000, 30_000, 90_000, 500_000, 5_000_000):
+        record(path, start_s, start_s + 150)
+    return path
+
+
+@pytest.fixture(scope="module")
+def postgres(here: Path) -> Iterator[Postgres]:
+    """PostgreSQL with the rows of that device, and of another one."""
+    with running_postgres() as server:
+        other = database(here.parent / "other")
+        record(other, 60, 260)
+        with psycopg.connect(server.address, autocommit=True) as connection:
+            migrate(connection)
+            intake = Intake(connection)
+            for name, path in (("room", here), ("hall", other)):
+                intake.take([Delivery(name, packed(one), 0) for one in messages_of(path, name)])
+        yield server
+
+
+@pytest.fixture(scope="module")
+def fleet(postgres: Postgres) -> Iterator[FleetDatabase]:
+    one = FleetDatabase(FleetAddress(postgres.address))
+    yield one
+    one.close()
+
+
+@pytest.fixture(params=["file", "postgresql"])
+def reader(request: pytest.FixtureRequest, here: Path, fleet: FleetDatabase) -> TrendReader:
+    """Whoever answers."""
+    return Reader(here) if request.param == "file" else FleetTimeline(fleet, "room")
+
+
+def numbers(trend: Trend | VitalTrend) -> dict[str, Any]:
+    """Return what a trend says, without from which rollup it was read."""
+    names = [name for name in trend.__dataclass_fields__ if name != "resolution"]
+    return {name: getattr(trend, name) for name in names}
+
+
+def close(values: Any) -> list[Any]:
+    """Compare sums that were added in another order."""
+    return [value if value is None else pytest.approx(value, rel=1e-12) for value in values]
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_expressions_are_equal(name: str, here: Path, fleet: FleetDatabase) -> None:
+    own = numbers(Reader(here).trend(*RANGES[name]))
+    assert numbers(FleetTimeline(fleet, "room").trend(*RANGES[name])) == own
+    assert (name == "nothing") != any(own["rows"])
+
+
+@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize("kind", [VitalKind.HEART_RATE, VitalKind.SYSTOLIC])
+def test_readings_are_equal(name: str, kind: VitalKind, here: Path, fleet: FleetDatabase) -> None:
+    own = numbers(Reader(here).vital_trend(kind, *RANGES[name]))
+    found = numbers(FleetTimeline(fleet, "room").vital_trend(kind, *RANGES[name]))
+    assert list(found.pop("mean")) == close(own.pop("mean"))
+    assert found == own
+
+
+def test_sessions_kinds_and_span_are_equal(here: Path, fleet: FleetDatabase) -> None:
+    own, there = Reader(here), FleetTimeline(fleet, "room")
+    around = (START_MS - DAY_MS, START_MS + DAY_MS)
+    assert there.markers(*around) == own.markers(*around) != []
+    assert there.conditions(*around) == own.conditions(*around) != []
+    assert there.markers() == own.markers()
+    assert there.span() == own.span()
+    assert there.recorded_kinds() == own.recorded_kinds()
+
+
+def test_a_range_has_as_many_steps_as_were_asked_for(reader: TrendReader) -> None:
+    with reader.at_one_moment():
+        trend = reader.trend(START_MS, START_MS + DAY_MS, 24)
+        vital = reader.vital_trend(VitalKind.HEART_RATE, START_MS, START_MS + DAY_MS, 24)
+    assert len(trend.starts) in (24, 25)
+    assert trend.starts == vital.starts
+    assert trend.bucket_ms == HOUR_MS
+    assert trend.start_ms <= START_MS < trend.end_ms
+
+
+def test_shares_and_what_is_uncertain_make_one(reader: TrendReader) -> None:
+    trend = reader.trend(*RANGES["minutes"])
+    for index, rows in enumerate(trend.rows):
+        shares = [values[index] for values in (*trend.shares.values(), trend.uncertain)]
+        if rows:
+            assert sum(share or 0.0 for share in shares) == pytest.approx(1.0)
+        else:
+            assert shares == [None] * len(shares)
+
+
+def test_readings_in_doubt_are_counted_and_not_averaged(reader: TrendReader) -> None:
+    vital = reader.vital_trend(VitalKind.HEART_RATE, *RANGES["hours"])
+    assert sum(vital.flagged) > 0 and sum(vital.n) > 0
+    for mean, least, most in zip(vital.mean, vital.least, vital.most, strict=True):
+        assert mean is None or (least is not None and most is not None and least <= mean <= most)
+
+
+def test_an_empty_range_is_refused(reader: TrendReader) -> None:
+    with pytest.raises(ValueError, match="a trend needs an end"):
+        reader.trend(START_MS, START_MS, 10)
+
+
+def test_all_devices_together_are_the_sum(here: Path, fleet: FleetDatabase) -> None:
+    every = FleetTimeline(fleet, None)
+    for name in ("rows", "minutes", "hours", "days"):
+        start_ms, end_ms, _ = RANGES[name]
+        rows = [sum(one.trend(start_ms, end_ms, 20).rows) for one in _each(fleet)]
+        trend = every.trend(start_ms, end_ms, 20)
+        assert sum(trend.rows) == sum(rows) > max(rows)
+        vitals = [
+            one.vital_trend(VitalKind.HEART_RATE, start_ms, end_ms, 20) for one in _each(fleet)
+        ]
+        assert sum(every.vital_trend(VitalKind.HEART_RATE, start_ms, end_ms, 20).n) == sum(
+            sum(one.n) for one in vitals
+        )
+    assert every.trend(*RANGES["minutes"]).bucket_ms == HOUR_MS
+    assert every.trend(*RANGES["days"]).bucket_ms % DAY_MS == 0
+    assert (every.markers(), every.conditions(0, 2**50)) == ([], [])
+    span = every.span()
+    assert span is not None and span[0] <= START_MS < span[1]
+
+
+def _each(fleet: FleetDatabase) -> list[FleetTimeline]:
+    return [FleetTimeline(fleet, "room"), FleetTimeline(fleet, "hall")]
+
+
+def test_the_page_has_a_chooser_and_programs_name_the_device(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    source = FleetAddress(postgres.address)
+    with client_of(tmp_path, source=source) as client:
+        set_up(client, tmp_path)
+        span = f"start={START_MS}&end={START_MS + 1_200_000}"
+        page = client.get(f"/trends?{span}&device=room")
+        assert page.status_code == 200, page.text
+        assert '<option value="room" selected>' in page.text
+        assert "&amp;device=room" in page.text
+        assert client.get("/trends").status_code == 200
+        every = client.get(f"/api/v1/trends?{span}").json()
+        one = client.get(f"/api/v1/trends?{span}&device=hall").json()
+        assert sum(every["expression"]["rows"]) > sum(one["expression"]["rows"]) > 0
+        refusal = client.get(f"/api/v1/trends?{span}&device=attic")
+        assert refusal.status_code == 404
+        assert "attic" in refusal.json()["detail"]
+        app: Any = client.app
+        app.state.services.fleet.close()
+
+
+def test_an_appliance_has_no_other_device(tmp_path: Path) -> None:
+    with client_of(tmp_path) as client:
+        set_up(client, tmp_path)
+        assert client.get("/api/v1/trends?start=0&end=9&device=hall").status_code == 404
+        assert 'id="device"' not in client.get("/trends").text

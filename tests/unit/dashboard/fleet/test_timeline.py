@@ -1,0 +1,147 @@
+"""Which tables a trend over many devices is read from, over a database that is played."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
+
+from dashboard.fleet.timeline import FleetTimeline
+from edge_agent.core.expression import Emotion
+from edge_agent.core.study import MarkerKind
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.tables import ADDED, DAY_MS, HOUR_MS
+
+DAY = 20_000 * DAY_MS
+
+
+class Played:
+    """A database whose streams are given, and that answers anything else with ``rows``."""
+
+    def __init__(self, streams: list[tuple[int, bool]], rows: list[Any]) -> None:
+        self._streams = streams
+        self._rows = rows
+        self.asked: list[tuple[str, Any]] = []
+        self.opened = 0
+        self._answer: list[Any] = []
+
+    @contextmanager
+    def connection(self) -> Iterator[Played]:
+        self.opened += 1
+        yield self
+
+    def cursor(self, **_options: object) -> Played:
+        return self
+
+    def execute(self, statement: str | bytes, values: Any = None) -> Played:
+        text = statement.decode() if isinstance(statement, bytes) else statement
+        self._answer = self._streams if "AS counts" in text else self._rows
+        if self._answer is self._rows:
+            self.asked.append((text, values))
+        return self
+
+    def fetchall(self) -> list[Any]:
+        return self._answer
+
+    def fetchone(self) -> Any:
+        return self._answer[0] if self._answer else None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._answer)
+
+
+def timeline(
+    device: str | None, rows: list[Any], *streams: tuple[int, bool]
+) -> tuple[FleetTimeline, Played]:
+    played = Played(list(streams) or [(1, True), (2, False)], rows)
+    database: Any = played
+    return FleetTimeline(database, device), played
+
+
+@pytest.mark.parametrize(
+    ("device", "length_ms", "buckets", "table"),
+    [
+        ("room", HOUR_MS, 200, "fleet.expression WHERE"),
+        ("room", DAY_MS, 200, "fleet.expression_minute WHERE"),
+        ("room", 30 * DAY_MS, 200, "fleet.expression_hour WHERE"),
+        ("room", 365 * DAY_MS, 200, "fleet.expression_day WHERE"),
+        (None, HOUR_MS, 200, "fleet.expression_minute WHERE"),
+        (None, DAY_MS, 200, "fleet.expression_hour WHERE"),
+        (None, 30 * DAY_MS, 200, "fleet.expression_day WHERE"),
+    ],
+)
+def test_long_ranges_and_many_devices_are_read_from_coarser_rollups(
+    device: str | None, length_ms: int, buckets: int, table: str
+) -> None:
+    reader, played = timeline(device, [])
+    trend = reader.trend(DAY, DAY + length_ms, buckets)
+    reader.vital_trend(VitalKind.HEART_RATE, DAY, DAY + length_ms, buckets)
+    assert not any(trend.rows)
+    assert table in played.asked[0][0]
+    assert table.replace("expression", "vital") in played.asked[1][0]
+
+
+def test_of_one_device_its_streams_are_asked_and_of_all_those_left_out_that_do_not_count() -> None:
+    reader, played = timeline("room", [])
+    reader.trend(DAY, DAY + DAY_MS, 24)
+    assert played.asked[0][1]["streams"] == [1]
+    every, played = timeline(None, [])
+    every.trend(DAY, DAY + DAY_MS, 24)
+    assert "stream <> ALL" in played.asked[0][0] and played.asked[0][1]["streams"] == [2]
+    every, played = timeline(None, [], (1, True))
+    every.trend(DAY, DAY + DAY_MS, 24)
+    assert "WHERE true AND" in played.asked[0][0]
+
+
+def test_sums_become_shares_and_means() -> None:
+    sums: dict[str, Any] = dict.fromkeys(ADDED, 0) | {"start": DAY, "rows": 4.0, "frames": 40.0}
+    sums |= {"count_anger": 1.0, "uncertain": 3.0, "sum_anger": None}
+    reader, _ = timeline(None, [sums])
+    trend = reader.trend(DAY, DAY + HOUR_MS, 1)
+    assert (trend.rows, trend.frames) == ((4,), (40,))
+    assert trend.shares[Emotion.ANGER] == (0.25,)
+    assert trend.means[Emotion.ANGER] == (None,)
+    row = {"start": DAY, "n": 2.0, "total": 150.0, "least": 70.0, "most": 80.0}
+    reader, _ = timeline("room", [row | {"flagged": 1.0, "simulated": 0.0}])
+    vital = reader.vital_trend(VitalKind.HEART_RATE, DAY, DAY + HOUR_MS, 1)
+    assert (vital.mean, vital.n, vital.flagged) == ((75.0,), (2,), (1,))
+
+
+def test_span_and_kinds_come_from_rollups() -> None:
+    reader, played = timeline(None, [(5, 9)])
+    assert reader.span() == (5, 9)
+    assert len(played.asked) == 2
+    assert reader.recorded_kinds() == frozenset(VitalKind)
+    nothing, _ = timeline("room", [])
+    assert nothing.span() is None
+    assert nothing.recorded_kinds() == frozenset()
+
+
+def test_sessions_are_those_of_one_device() -> None:
+    marker = {"id": 3, "session": 1, "at": 9, "boot_ms": None, "kind": "note", "label": "tea"}
+    reader, played = timeline("room", [marker])
+    assert [(one.kind, one.label) for one in reader.markers()] == [(MarkerKind.NOTE, "tea")]
+    condition = {"session": 1, "participant": "P1", "label": "a", "start_ms": 1, "end_ms": None}
+    reader, played = timeline("room", [condition])
+    assert reader.conditions(0, 9)[0].participant == "P1"
+    assert played.asked[0][1] == {"streams": [1], "start": 0, "end": 9}
+    every, played = timeline(None, [marker])
+    assert (every.markers(), every.conditions(0, 9)) == ([], [])
+    assert played.asked == []
+
+
+def test_within_one_moment_one_connection_answers() -> None:
+    reader, played = timeline("room", [])
+    with reader.at_one_moment():
+        reader.span()
+        assert reader.is_known()
+    assert played.opened == 1
+    reader.span()
+    assert played.opened == 2
+    unknown, played = timeline("attic", [])
+    played._streams = []
+    assert not unknown.is_known()
