@@ -14,7 +14,7 @@ from dashboard.fleet.address import FleetAddress
 from dashboard.languages.choice import AUTO
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.alerts.options import NO_ALERTS, AlertOptions, alert_options
-from edge_agent.config import Settings, at_home
+from edge_agent.config import Settings, at_home, data_folder
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose
 from edge_agent.runtime.live_feed import SOCKET_NAME
@@ -115,7 +115,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
     """
     section = settings.dashboard
     return DashboardOptions(
-        data=at_home(data or settings.data.folder),
+        data=data_folder(data or settings.data.folder),
         device=settings.device.name,
         host=section.host,
         port=section.port,

@@ -21,6 +21,7 @@ from edge_agent.cli.bench import bench
 from edge_agent.cli.broker.users import mqtt_user
 from edge_agent.cli.config import config_group
 from edge_agent.cli.doctor import doctor, health
+from edge_agent.cli.encryption.commands import encrypt_data, unlock
 from edge_agent.cli.export import export
 from edge_agent.cli.fleet.collect import collect
 from edge_agent.cli.lsl import lsl
@@ -123,6 +124,7 @@ for _command in (
     collect,
     config_group,
     doctor,
+    encrypt_data,
     export,
     health,
     lsl,
@@ -139,6 +141,7 @@ for _command in (
     restore,
     certificate,
     update,
+    unlock,
     rollback,
     sql,
 ):

@@ -229,6 +229,10 @@ def test_the_doctor_complains_of_nothing_but_a_missing_time_service(machine: Mac
     assert not [f for f in findings if f["verdict"] != "ok" and f["check"] != "clock"]
 
 
+def test_locked_data_keep_the_services_from_starting_and_from_writing(machine: Machine) -> None:
+    assert kept_apart.started_over_locked_data(machine) == {"locked": [], "unlocked": [0, 0]}
+
+
 def test_installing_again_changes_nothing(machine: Machine) -> None:
     data = "/var/lib/affect-edge"
     earlier = listing(machine, data)
@@ -270,9 +274,7 @@ def test_data_outlive_a_power_cut_and_recording_starts_without_a_network(machine
         " && ".join(f"systemctl is-active {unit}" for unit in (AGENT, DASHBOARD, "mosquitto")), 60
     )
     seconds = seconds_to_first_row(machine)
-    figures["first row after the start, without network"] = (
-        f"{seconds:.1f} s (bar {FIRST_ROW_SECONDS:.0f} s)"
-    )
+    figures["first row without network"] = f"{seconds:.1f} s (bar {FIRST_ROW_SECONDS:.0f} s)"
     assert seconds <= FIRST_ROW_SECONDS
     assert int(ask(machine, "SELECT count(*) FROM expression")) > rows
     assert "Setup code" not in machine.shell(f"journalctl -b -o cat -u {DASHBOARD}"), (
@@ -342,11 +344,8 @@ def test_uninstalling_keeps_what_was_recorded(machine: Machine) -> None:
     done = install(machine, "--uninstall", "--yes")
     assert done.code == 0, done.output
     assert machine.shell(f"ls {DATABASE}") == DATABASE
-    gone = machine.run(
-        "bash",
-        "-c",
-        "ls -d /opt/affect-edge /usr/local/bin/affect-edge /etc/systemd/system/affect-edge*",
-    )
+    program = "/opt/affect-edge /usr/local/bin/affect-edge /etc/systemd/system/affect-edge*"
+    gone = machine.run("bash", "-c", f"ls -d {program}")
     assert gone.output.count("No such file") == 3
     assert machine.shell("ss -Hltn | grep -c 8080 || true") == "0"
 

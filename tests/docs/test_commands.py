@@ -26,6 +26,7 @@ NOT_RUN = {
     "affect-edge collect": "needs a broker and PostgreSQL; tests/integration/fleet starts both",
     "affect-edge analyse --source ": "needs PostgreSQL; test_study_at_the_collector starts it",
     "sudo apt install postgresql ": "needs root",
+    "sudo apt install cryptsetup": "needs root",
     "sudo -u postgres createuser": "creates an account for a person; test_fleet_way has its own",
     "(printf 'collector:'": "test_fleet_way has the same accounts",
     "printf 'user collector": "test_fleet_way runs it",

@@ -22,6 +22,7 @@ from dashboard.accounts.account_rows import DEMO, Account
 from dashboard.accounts.roles import MAY, Permission, Role, who_may
 from dashboard.accounts.scopes import Scope
 from dashboard.languages.current import gettext
+from dashboard.web.guards.refusal_log import RefusalLog
 from dashboard.web.guards.tokens import check_token, token_of
 from dashboard.web.settings import DashboardOptions
 
@@ -49,6 +50,7 @@ class Needs:
     def __init__(self, permission: Permission, scope: Scope | None = None) -> None:
         self.permission = permission
         self.scope = scope
+        self._refusals = RefusalLog()
 
     async def __call__(self, request: Request) -> None:
         """Check who asks; the login guard, which comes first, has looked up who that is.
@@ -67,13 +69,22 @@ class Needs:
             raise PasswordChangeNeededError
         token = token_of(request)
         if token is not None:
-            check_token(token, self.permission, scope_of(request.scope["route"]))
+            try:
+                check_token(token, self.permission, scope_of(request.scope["route"]))
+            except HTTPException:
+                self._note(request, f"the token {token.name}")
+                raise
             return
         options: DashboardOptions = request.app.state.services.options
         if self.permission is not Permission.OWN and lacks_second_factor(account, options):
             raise SecondFactorNeededError
         if self.permission not in MAY[account.role]:
+            self._note(request, f"{account.name} ({account.role})")
             raise HTTPException(403, refusal(account, self.permission))
+
+    def _note(self, request: Request, who: str) -> None:
+        path = getattr(request.scope["route"], "path", "")
+        self._refusals.note(who, request.method, path, self.permission)
 
 
 def lacks_second_factor(account: Account, options: DashboardOptions) -> bool:

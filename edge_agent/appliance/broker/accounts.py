@@ -187,7 +187,8 @@ def reload_broker() -> bool:
     """
     if _systemctl("is-active", "--quiet", UNIT).returncode:
         return False
-    done = _systemctl("reload", UNIT)
+    # Not `reload`: Debian's unit does it with /bin/kill, which a small system does not have.
+    done = _systemctl("kill", "--signal=SIGHUP", UNIT)
     if done.returncode:
         raise BrokerAccountError(
             f"{UNIT} did not read its files of accounts again "

@@ -144,13 +144,13 @@ def without_rules(access: str, name: str) -> str:
 
 def _with_users(access: str) -> list[tuple[str | None, str]]:
     """Return the lines, each with the account that it belongs to."""
-    found: list[tuple[str | None, str]] = []
+    pairs: list[tuple[str | None, str]] = []
     user = None
     for line in (line.strip() for line in access.splitlines()):
         if line.split()[:1] == ["user"]:
             user = line.removeprefix("user").strip()
-        found.append((user, line))
-    return found
+        pairs.append((user, line))
+    return pairs
 
 
 def _joined(lines: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ class Right(StrEnum):
     READ = "read"
     """Read what the appliance publishes about people and itself."""
     READINGS = "readings"
-    """Hand in readings, and read which were refused."""
+    """Send readings, and read which were refused."""
     COMMANDS = "commands"
     """Start and end sessions, set markers, and read which commands were refused."""
     HOME_ASSISTANT = "home-assistant"
@@ -32,7 +32,7 @@ PUBLISHED = (
     Topics.STATE,
     Topics.SESSION,
 )
-"""What READ opens. Not among them: what others hand in, and the timeline for a collector."""
+"""What READ opens. Not among them: what others send, and the timeline for a collector."""
 
 
 def rules_for(rights: Iterable[Right], device: Device) -> tuple[str, ...]:

@@ -6,6 +6,6 @@ the newest archive beside it. Nothing is ever installed because it is listed.
 Example:
     Look, and say what there is::
 
-        found = look(feed, trust, state, now)
-        print(found.version)
+        answer = look(feed, trust, state, now)
+        print(answer.version)
 """

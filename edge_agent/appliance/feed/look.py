@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_agent.appliance.feed.fetching import Bounds, fetch_file
-from edge_agent.appliance.feed.found import Found, read_found, write_found
 from edge_agent.appliance.feed.index import INDEX_NAME, ReleaseIndex, read_index
+from edge_agent.appliance.feed.last_look import LastLook, read_look, write_look
 from edge_agent.appliance.trust import Trust
 from edge_agent.core.errors import UpdateError
 
@@ -22,11 +22,13 @@ DAY_MS = 20 * 3_600_000
 
 def is_due(state: Path, feed: str, now_ms: int) -> bool:
     """Tell whether the last look at this place is a day ago, or in the future."""
-    last = read_found(state)
+    last = read_look(state)
     return last is None or last.feed != feed or not 0 <= now_ms - last.checked_ms < DAY_MS
 
 
-def look(feed: str, trust: Trust, state: Path, now_ms: int, index: Bounds = INDEX_BOUNDS) -> Found:
+def look(
+    feed: str, trust: Trust, state: Path, now_ms: int, index: Bounds = INDEX_BOUNDS
+) -> LastLook:
     """Look for the newest release, and keep what was found out.
 
     Args:
@@ -40,19 +42,19 @@ def look(feed: str, trust: Trust, state: Path, now_ms: int, index: Bounds = INDE
         UpdateError: the list cannot be fetched, is not trusted, is older than one that was seen
             before, or is none. This is kept, too.
     """
-    last = read_found(state)
+    last = read_look(state)
     if last is None or last.feed != feed:
-        last = Found(feed=feed, checked_ms=0)
+        last = LastLook(feed=feed, checked_ms=0)
     try:
         newest = fetch_index(feed, trust, index)
         _refuse_older(feed, newest, last, state)
     except UpdateError as error:
         kept = {"checked_ms": now_ms, "problem": str(error)}
-        write_found(state, last.model_copy(update=kept))
+        write_look(state, last.model_copy(update=kept))
         raise
-    found = Found(feed=feed, checked_ms=now_ms, number=newest.number, version=newest.version)
-    write_found(state, found)
-    return found
+    answer = LastLook(feed=feed, checked_ms=now_ms, number=newest.number, version=newest.version)
+    write_look(state, answer)
+    return answer
 
 
 def fetch_index(feed: str, trust: Trust, bounds: Bounds = INDEX_BOUNDS) -> ReleaseIndex:
@@ -91,7 +93,7 @@ def fetch_archive(feed: str, newest: ReleaseIndex, folder: Path) -> Path:
     return archive
 
 
-def _refuse_older(feed: str, newest: ReleaseIndex, last: Found, state: Path) -> None:
+def _refuse_older(feed: str, newest: ReleaseIndex, last: LastLook, state: Path) -> None:
     if newest.number < last.number:
         raise UpdateError(
             f"{feed}: its list of releases is of {_day(newest.number)}, and one of "

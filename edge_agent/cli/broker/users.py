@@ -43,7 +43,7 @@ def may_option(*, required: bool) -> Callable[[Callable[P, None]], Callable[P, N
 def mqtt_user() -> None:
     """Accounts at the MQTT broker of this machine, each with its own rights.
 
-    read: what the appliance publishes. readings: hand in readings. commands: start and end
+    read: what the appliance publishes. readings: send readings. commands: start and end
     sessions, set markers. home-assistant: be Home Assistant (its buttons need commands, too).
     """
 
@@ -66,11 +66,11 @@ def add(name: str, names: tuple[str, ...], config: Path | None) -> None:
 @config_option
 def list_accounts(as_json: bool, config: Path | None) -> None:
     """Show the accounts and what they may do."""
-    found = _accounts(config).all()
+    accounts = _accounts(config).all()
     if as_json:
-        click.echo(json.dumps([_as_dict(account) for account in found]))
+        click.echo(json.dumps([_as_dict(account) for account in accounts]))
         return
-    for account in found:
+    for account in accounts:
         click.echo(f"{account.name}: {_in_words(account)}")
 
 

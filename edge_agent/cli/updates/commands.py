@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Look now, and install nothing.")
 @click.option("--if-due", is_flag=True, help="With --check: not if the last look is of today.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
-def update(source: str | None, yes: bool, if_due: bool, **asked: object) -> None:
+def update(source: str | None, yes: bool, if_due: bool, **options: object) -> None:
     """Install a newer, signed release; the present one comes back by itself if it is not well.
 
     Without FILE, URL or CHECKOUT the newest of where you look for them (--feed) is taken. A git
@@ -47,27 +47,27 @@ def update(source: str | None, yes: bool, if_due: bool, **asked: object) -> None
     signatures count.
     """
     log_to_stderr(logging.WARNING)
-    wanted = [name for name, value in asked.items() if value not in (None, False)]
+    wanted = [name for name, value in options.items() if value not in (None, False)]
     if len(wanted) + (source is not None) > 1 or (if_due and wanted != ["check"]):
         raise click.UsageError(
             "Give one of: FILE, URL or CHECKOUT, --trust, --revoke, --keys, --feed, --check."
         )
     from edge_agent.cli.updates.feed import check_feed, set_feed, update_from_feed
 
-    if asked["check"]:
+    if options["check"]:
         check_feed(if_due=if_due)
         return
     place = installed_place()
     if source is not None:
         update_from(place, source, yes)
-    elif isinstance(asked["trust"], Path):
-        trust_key(place, asked["trust"], yes)
-    elif isinstance(asked["revoke"], Path):
-        revoke_key(place, asked["revoke"], yes)
-    elif asked["keys"]:
+    elif isinstance(options["trust"], Path):
+        trust_key(place, options["trust"], yes)
+    elif isinstance(options["revoke"], Path):
+        revoke_key(place, options["revoke"], yes)
+    elif options["keys"]:
         show_keys(place)
-    elif isinstance(asked["feed"], str):
-        set_feed(place, asked["feed"])
+    elif isinstance(options["feed"], str):
+        set_feed(place, options["feed"])
     else:
         update_from_feed(place, yes)
 

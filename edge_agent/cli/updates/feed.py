@@ -35,10 +35,10 @@ def check_feed(*, if_due: bool) -> None:
         click.echo("The last look was less than a day ago.")
         return
     present = version_of(place.current())
-    found = look(feed, place.trust(), state, now_ms)
-    if found.is_newer_than(present):
+    answer = look(feed, place.trust(), state, now_ms)
+    if answer.is_newer_than(present):
         click.echo(
-            f"Affect Edge {found.version} is there, {present} is installed. To install it: sudo "
+            f"Affect Edge {answer.version} is there, {present} is installed. To install it: sudo "
             "affect-edge update"
         )
     else:
@@ -54,12 +54,12 @@ def update_from_feed(place: Place, yes: bool) -> None:
     feed = _feed_of(place)
     present = version_of(place.current())
     trust = place.trust()
-    found = look(feed, trust, _state(place), now().wall_ms)
-    if not found.is_newer_than(present):
+    answer = look(feed, trust, _state(place), now().wall_ms)
+    if not answer.is_newer_than(present):
         click.echo(f"Affect Edge {present} is the newest that is published at {feed}.")
         return
     newest = fetch_index(feed, trust)
-    if (newest.number, newest.version) != (found.number, found.version):
+    if (newest.number, newest.version) != (answer.number, answer.version):
         raise UpdateError(f"{feed}: changed its list of releases just now. Try it again.")
     click.echo(f"{present} is installed; {newest.version} is there ({newest.size / 1e6:.0f} MB).")
     click.echo("Recording stops for some seconds.")
@@ -116,7 +116,7 @@ def _feed_of(place: Place) -> str:
 
 def _state(place: Place) -> Path:
     """Return where the last look is kept: root's own, or that of the page."""
-    from edge_agent.appliance.feed.found import PAGE_FOLDER, STATE_NAME
+    from edge_agent.appliance.feed.last_look import PAGE_FOLDER, STATE_NAME
 
     if os.geteuid() == 0:
         return place.program / ROOTS_STATE

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_agent.appliance import update as room
-from edge_agent.appliance.feed.found import PAGE_FOLDER, STATE_NAME, read_found
+from edge_agent.appliance.feed.last_look import PAGE_FOLDER, STATE_NAME, read_look
 from edge_agent.appliance.trust import NAMESPACE
 from edge_agent.appliance.update import Place
 from edge_agent.cli import cli
@@ -106,7 +106,7 @@ def test_what_a_service_finds_lies_where_the_page_reads_it(
     run("--feed", feed(place))
     monkeypatch.setattr("os.geteuid", lambda: 990)
     assert run("--check", "--if-due").exit_code == 0
-    found = read_found(place.data / PAGE_FOLDER / STATE_NAME)
+    found = read_look(place.data / PAGE_FOLDER / STATE_NAME)
     assert found is not None and found.version == "2.0.0"
 
 

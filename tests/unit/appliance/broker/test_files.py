@@ -27,7 +27,7 @@ BY_HAND = """# ours
 user affect-edge
 topic readwrite affect-edge/#
 
-# the old laptop, by hand
+# the old laptop, by Ada
 user laptop
 topic  read   affect-edge/#
 pattern read clients/%c/#
@@ -76,7 +76,7 @@ def test_rules_of_one_account_are_told_from_those_of_others() -> None:
     assert rules_in(BY_HAND, "laptop") == ("topic read affect-edge/#",)
     without = without_rules(BY_HAND, "laptop")
     assert "laptop\n" not in without.replace("# the old laptop", "")
-    assert "pattern read clients/%c/#" in without and "# the old laptop, by hand" in without
+    assert "pattern read clients/%c/#" in without and "# the old laptop, by Ada" in without
     assert rules_in(with_rules(without, "laptop", ["topic read x"]), "laptop") == ("topic read x",)
 
 

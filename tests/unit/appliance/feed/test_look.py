@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.appliance.feed.fetching import Bounds, fetch_file
-from edge_agent.appliance.feed.found import Found, read_found, write_found
+from edge_agent.appliance.feed.last_look import LastLook, read_look, write_look
 from edge_agent.appliance.feed.look import fetch_archive, fetch_index, is_due, look
 from edge_agent.appliance.trust import NAMESPACE, Trust
 from edge_agent.core.errors import UpdateError
@@ -116,7 +116,7 @@ def place(
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    return tmp_path / "state/found.json"
+    return tmp_path / "state/last-look.json"
 
 
 def test_a_newer_release_is_found_and_fetched(
@@ -125,7 +125,7 @@ def test_a_newer_release_is_found_and_fetched(
     place.publish("2.0.0")
     found = look(place.address, trust, state, NOW_MS)
     assert found.is_newer_than("1.9.9") and not found.is_newer_than("2.0.0")
-    assert read_found(state) == found
+    assert read_look(state) == found
     archive = fetch_archive(place.address, fetch_index(place.address, trust), tmp_path)
     assert archive.read_bytes() == b"program"
     trust.check(archive, archive.with_name(f"{archive.name}.sig"))
@@ -143,7 +143,7 @@ def test_a_list_that_somebody_else_signed_is_refused(
     sign(place.folder / "index.json", make_key(tmp_path / "other"))
     with pytest.raises(UpdateError, match="The list of releases is not trusted, and nothing of it"):
         look(place.address, trust, state, NOW_MS)
-    kept = read_found(state)
+    kept = read_look(state)
     assert kept is not None and "not trusted" in kept.problem and not kept.version
 
 
@@ -167,7 +167,7 @@ def test_an_older_list_is_refused_and_the_newer_is_remembered(
     for _ in range(2):
         with pytest.raises(UpdateError, match="An old list can hide a release that mends a hole"):
             look(place.address, trust, state, NOW_MS)
-    kept = read_found(state)
+    kept = read_look(state)
     assert kept is not None and (kept.number, kept.version) == (NUMBER + 1, "2.0.0")
 
 
@@ -300,7 +300,7 @@ def test_a_place_that_is_away_is_told_and_what_was_known_stays(
     (place.folder / "index.json").unlink()
     with pytest.raises(UpdateError, match=r"index\.json: cannot be read \(.*No such file"):
         look(str(place.folder), trust, state, NOW_MS + 1)
-    kept = read_found(state)
+    kept = read_look(state)
     assert kept is not None and kept.version == "2.0.0" and "No such file" in kept.problem
 
 
@@ -314,7 +314,7 @@ def test_nobody_that_is_trusted_is_said(place: Place, state: Path, tmp_path: Pat
 
 def test_a_look_is_due_once_a_day(state: Path) -> None:
     assert is_due(state, "/srv", NOW_MS), "there was none"
-    write_found(state, Found(feed="/srv", checked_ms=NOW_MS))
+    write_look(state, LastLook(feed="/srv", checked_ms=NOW_MS))
     hour = 3_600_000
     assert not is_due(state, "/srv", NOW_MS + 19 * hour)
     assert is_due(state, "/srv", NOW_MS + 21 * hour)
@@ -326,13 +326,13 @@ def test_what_was_kept_and_cannot_be_read_counts_for_nothing(state: Path) -> Non
     state.parent.mkdir()
     for content in (b"", b"{", b'{"feed": 1}', b"\xff" * 100):
         state.write_bytes(content)
-        assert read_found(state) is None
+        assert read_look(state) is None
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UpdateError, match="cannot be written"):
-        write_found(tmp_path / "file/found.json", Found(feed="/srv", checked_ms=1))
+        write_look(tmp_path / "file/last-look.json", LastLook(feed="/srv", checked_ms=1))
 
 
 def test_only_https_and_files_are_fetched(tmp_path: Path) -> None:
@@ -344,4 +344,4 @@ def test_only_https_and_files_are_fetched(tmp_path: Path) -> None:
 
 
 def test_an_odd_version_is_newer_than_none() -> None:
-    assert not Found(feed="/srv", checked_ms=1, version="nonsense").is_newer_than("1.0.0")
+    assert not LastLook(feed="/srv", checked_ms=1, version="nonsense").is_newer_than("1.0.0")

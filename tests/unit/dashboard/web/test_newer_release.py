@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from edge_agent import __version__
-from edge_agent.appliance.feed.found import PAGE_FOLDER, STATE_NAME, Found, write_found
+from edge_agent.appliance.feed.last_look import PAGE_FOLDER, STATE_NAME, LastLook, write_look
 from tests.support.dashboard import client_of, set_up
 
 AT_MS = 1_795_400_000_000
@@ -21,7 +21,7 @@ def ada(tmp_path: Path) -> TestClient:
 
 def keep(folder: Path, **found: str) -> None:
     state = folder / PAGE_FOLDER / STATE_NAME
-    write_found(state, Found(feed="/srv", checked_ms=AT_MS, **found))
+    write_look(state, LastLook(feed="/srv", checked_ms=AT_MS, **found))  # type: ignore[arg-type]
 
 
 def test_the_health_page_tells_of_a_newer_release(ada: TestClient, tmp_path: Path) -> None:

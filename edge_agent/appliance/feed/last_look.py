@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_agent.core.errors import UpdateError
 
-STATE_NAME = "found.json"
+STATE_NAME = "last-look.json"
 PAGE_FOLDER = "updates"
 """Below the data folder: what the dashboard shows, written by the daily look."""
 _LARGEST = 64_000
 
 
-class Found(BaseModel):
+class LastLook(BaseModel):
     """The last look.
 
     Attributes:
@@ -40,16 +40,16 @@ class Found(BaseModel):
         return bool(self.version) and _order(self.version) > _order(version)
 
 
-def read_found(file: Path) -> Found | None:
+def read_look(file: Path) -> LastLook | None:
     """Return the last look; ``None``: there was none, or what is kept of it cannot be read."""
     try:
         with file.open("rb") as stream:
-            return Found.model_validate_json(stream.read(_LARGEST))
+            return LastLook.model_validate_json(stream.read(_LARGEST))
     except (OSError, ValidationError):
         return None
 
 
-def write_found(file: Path, found: Found) -> None:
+def write_look(file: Path, answer: LastLook) -> None:
     """Keep the last look, whole or not at all.
 
     Raises:
@@ -60,7 +60,7 @@ def write_found(file: Path, found: Found) -> None:
         file.parent.mkdir(mode=0o755, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as stream:
             new = Path(stream.name)
-            stream.write(found.model_dump_json())
+            stream.write(answer.model_dump_json())
         new.chmod(0o644)
         new.replace(file)
     except OSError as error:

@@ -1,0 +1,148 @@
+"""Promises of docs/security/asvs.md that no other test holds."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.accounts.roles import Role
+from dashboard.accounts.scopes import Scope
+from dashboard.accounts.second_factors import new_recovery_codes, new_secret
+from dashboard.web.guards.refusal_log import QUIET_S, RefusalLog
+from tests.support.dashboard import client_of, log_in_as, set_up
+from tests.support.security.tokens import bearer, make_token
+
+ROOT = Path(__file__).resolve().parents[5]
+SOURCES = [
+    path
+    for product in ("edge_agent", "dashboard", "collector")
+    for path in (ROOT / product).rglob("*.py")
+]
+TEMPLATES = sorted((ROOT / "dashboard/web/templates").rglob("*.html"))
+SCRIPTS = sorted((ROOT / "dashboard/web/static").rglob("*.js"))
+PAGES = ("/", "/login", "/health", "/api/v1/health", "/healthz", "/static/css/base.css")
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> TestClient:
+    return set_up(client_of(tmp_path), tmp_path)
+
+
+def calls_in(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {
+        node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute)
+    }
+
+
+def test_no_text_is_run_as_code_or_as_a_template() -> None:
+    by_name = {path: calls_in(path) for path in SOURCES}
+    assert len(by_name) > 300
+    assert [path for path, names in by_name.items() if "from_string" in names] == []
+    builtin = re.compile(r"(?<![\w.])(eval|exec)\(")
+    assert [path for path in SOURCES if builtin.search(path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_answer_lets_other_origins_read_it(ada: TestClient, path: str) -> None:
+    for origin in ("https://evil.example", "null"):
+        answer = ada.get(path, headers={"origin": origin})
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_request_is_traced(ada: TestClient, path: str) -> None:
+    answer = ada.request("TRACE", path, headers={"x-secret": "a cookie"})
+    assert answer.status_code in {403, 404, 405} and "a cookie" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/.git/config",
+        "/static/.git/config",
+        "/static/../../pyproject.toml",
+        "/static/..%2f..%2f..%2fpyproject.toml",
+        "/static/%2e%2e/%2e%2e/web/app.py",
+        "/static/",
+        "/static/js",
+        "/static/js/",
+    ],
+)
+def test_no_folder_and_nothing_of_the_source_is_served(ada: TestClient, path: str) -> None:
+    answer = ada.get(path)
+    assert answer.status_code in {400, 404, 405}, answer.text[:200]
+
+
+def test_passwords_are_hidden_while_they_are_typed_and_managers_may_fill_them_in() -> None:
+    fields = [
+        (path.name, field)
+        for path in TEMPLATES
+        for field in re.findall(r"<input[^>]*>", path.read_text(encoding="utf-8"))
+        if re.search(r'name="[^"]*password', field)
+    ]
+    assert fields
+    for page, field in fields:
+        assert 'type="password"' in field and "onpaste" not in field, field
+        if page != "first_steps.html":  # that of the broker, which no browser needs to keep
+            assert re.search('autocomplete="(current|new)-password"', field), field
+    # the page Picture takes pictures that are pasted; it has no password
+    pasted = re.compile(r"""addEventListener\(\s*["']paste["']""")
+    scripts = [path for path in SCRIPTS if pasted.search(path.read_text(encoding="utf-8"))]
+    assert [path.name for path in scripts] == ["picture.js"]
+
+
+def test_codes_of_a_second_factor_are_drawn_with_bits_enough() -> None:
+    secrets = {new_secret() for _ in range(50)}
+    assert len(secrets) == 50 and all(len(base64.b32decode(one)) >= 20 for one in secrets)
+    codes = [code for _ in range(20) for code in new_recovery_codes()]
+    assert len(set(codes)) == len(codes)
+    assert all(len(code.replace("-", "")) * 5 >= 80 for code in codes)
+
+
+def test_who_is_refused_stands_in_the_log_once_and_without_what_they_asked_about(
+    ada: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "dashboard.web.guards")
+    bob = log_in_as(ada, Role.VIEWER)
+    for _ in range(3):
+        assert bob.get("/study/participants/P-SECRET/attributes").status_code == 403
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 1 and "(viewer) may not GET /study" in lines[0]
+    assert "P-SECRET" not in lines[0]
+
+
+def test_a_refusal_is_told_again_after_a_while(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("dashboard.web.guards.refusal_log.boot_seconds", lambda: now)
+    refusals = RefusalLog()
+    for _ in range(2):
+        refusals.note("ada", "GET", "/x", "study")
+    now += QUIET_S
+    refusals.note("ada", "GET", "/x", "study")
+    for number in range(600):
+        refusals.note(f"guest {number}", "GET", "/x", "study")
+    assert len([one for one in caplog.records if "ada" in one.getMessage()]) == 2
+    assert len(refusals._noted) <= 500
+
+
+def test_a_token_that_asks_too_much_stands_in_the_log(
+    ada: TestClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "dashboard.web.guards")
+    scopes = frozenset({Scope.READ})
+    secret = make_token(tmp_path / "affect-edge.db", "robot", scopes, Role.VIEWER)
+    answer = ada.post("/api/v1/participants", json={"code": "P-7"}, headers=bearer(secret))
+    assert answer.status_code == 403
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("refused: the token robot may not POST /api/v1/participants")
