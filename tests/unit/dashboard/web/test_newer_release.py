@@ -21,7 +21,7 @@ def ada(tmp_path: Path) -> TestClient:
 
 def keep(folder: Path, **found: str) -> None:
     state = folder / PAGE_FOLDER / STATE_NAME
-    write_look(state, LastLook(feed="/srv", checked_ms=AT_MS, **found))  # type: ignore[arg-type]
+    write_look(state, LastLook(feed="/srv", checked_ms=AT_MS, **found))
 
 
 def test_the_health_page_tells_of_a_newer_release(ada: TestClient, tmp_path: Path) -> None:
