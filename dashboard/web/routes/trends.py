@@ -99,10 +99,12 @@ class DeviceChoice:
 
     Attributes:
         services: of this dashboard.
+        reader: who answers about it.
         device: the one that is shown; empty: this appliance, or all together.
     """
 
     services: Services
+    reader: TrendReader
     device: str
 
     @property
@@ -121,8 +123,8 @@ class DeviceChoice:
         return usual_range(self.services.reader, span, now_ms)
 
 
-def _chosen_device(services: ServicesDep, device: Device = "") -> DeviceChoice:
-    return DeviceChoice(services, device)
+def _chosen_device(services: ServicesDep, reader: TimelineDep, device: Device = "") -> DeviceChoice:
+    return DeviceChoice(services, reader, device)
 
 
 DeviceChoiceDep = Annotated[DeviceChoice, Depends(_chosen_device)]
@@ -144,7 +146,6 @@ def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> Ra
 @router.get("/trends", include_in_schema=False)
 def trends_page(
     request: Request,
-    reader: TimelineDep,
     of: DeviceChoiceDep,
     key: Annotated[str | None, Query(alias="range", max_length=10)] = None,
     start: Annotated[EpochMs | None, Query()] = None,
@@ -158,6 +159,7 @@ def trends_page(
     """
     now_ms = clock.now().wall_ms
     last = end if end is not None else now_ms
+    reader = of.reader
     span = reader.span()
     choice = RANGES_BY_KEY.get(key or "") or of.usual_range(span, last)
     first = start if start is not None else last - choice.length_ms
