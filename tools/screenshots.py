@@ -30,7 +30,11 @@ from dashboard.web.pages import find_pages, navigation_of
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 FLAGS += " --disable-component-update --disable-sync"
-PAGES = {entry.path.strip("/") or "live": entry.path for entry in navigation_of(find_pages(routes))}
+PAGES = {
+    entry.path.strip("/") or "live": entry.path
+    for entry in navigation_of(find_pages(routes))
+    if entry.of != "fleet"
+}
 PAGES |= {
     "participant": "/study/participants/{participant}",
     "session": "/study/sessions/{session}",

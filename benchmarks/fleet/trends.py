@@ -109,14 +109,14 @@ def main() -> None:
         week = (START_MS + 100 * DAY_MS, START_MS + 107 * DAY_MS, 200)
         assert sum(every.trend(*year).rows) == devices * DAYS * 1800
         heart = VitalKind.HEART_RATE
-        asked = Asked(postgres)
-        asked.ask("fleet_trend_year", lambda: every.trend(*year))
-        asked.ask("fleet_vital_trend_year", lambda: every.vital_trend(heart, *year))
-        asked.ask("fleet_trend_week", lambda: every.trend(*week))
-        asked.ask("fleet_vital_trend_week", lambda: every.vital_trend(heart, *week))
-        asked.ask("fleet_trend_year_one_device", lambda: one.trend(*year))
+        measured = Asked(postgres)
+        measured.ask("fleet_trend_year", lambda: every.trend(*year))
+        measured.ask("fleet_vital_trend_year", lambda: every.vital_trend(heart, *year))
+        measured.ask("fleet_trend_week", lambda: every.trend(*week))
+        measured.ask("fleet_vital_trend_week", lambda: every.vital_trend(heart, *week))
+        measured.ask("fleet_trend_year_one_device", lambda: one.trend(*year))
         database.close()
-    report(asked.figures)
+    report(measured.figures)
 
 
 if __name__ == "__main__":

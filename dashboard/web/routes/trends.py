@@ -93,6 +93,43 @@ def _timeline(services: ServicesDep, device: Device = "") -> TrendReader:
 TimelineDep = Annotated[TrendReader, Depends(_timeline)]
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceChoice:
+    """What the page knows of devices.
+
+    Attributes:
+        services: of this dashboard.
+        reader: who answers about it.
+        device: the one that is shown; empty: this appliance, or all together.
+    """
+
+    services: Services
+    reader: TrendReader
+    device: str
+
+    @property
+    def names(self) -> list[str] | None:
+        """The devices to choose from; ``None`` on an appliance."""
+        if self.services.fleet is None:
+            return None
+        from dashboard.fleet.device_reader import device_names  # psycopg: with dashboard.source
+
+        return device_names(self.services.fleet)
+
+    def usual_range(self, span: tuple[int, int] | None, now_ms: int) -> RangeChoice:
+        """Return the range to begin with."""
+        if self.services.fleet is not None:
+            return RANGES_BY_KEY["24h"]
+        return usual_range(self.services.reader, span, now_ms)
+
+
+def _chosen_device(services: ServicesDep, reader: TimelineDep, device: Device = "") -> DeviceChoice:
+    return DeviceChoice(services, reader, device)
+
+
+DeviceChoiceDep = Annotated[DeviceChoice, Depends(_chosen_device)]
+
+
 def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> RangeChoice:
     """Return the range to begin with: an hour while something is recorded, less for a recorder that
     has just begun.
@@ -109,9 +146,7 @@ def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> Ra
 @router.get("/trends", include_in_schema=False)
 def trends_page(
     request: Request,
-    services: ServicesDep,
-    reader: TimelineDep,
-    device: Device = "",
+    of: DeviceChoiceDep,
     key: Annotated[str | None, Query(alias="range", max_length=10)] = None,
     start: Annotated[EpochMs | None, Query()] = None,
     end: Annotated[EpochMs | None, Query()] = None,
@@ -124,11 +159,9 @@ def trends_page(
     """
     now_ms = clock.now().wall_ms
     last = end if end is not None else now_ms
+    reader = of.reader
     span = reader.span()
-    choice = RANGES_BY_KEY.get(key or "")
-    if choice is None:
-        is_fleet = services.fleet is not None
-        choice = RANGES_BY_KEY["24h"] if is_fleet else usual_range(services.reader, span, last)
+    choice = RANGES_BY_KEY.get(key or "") or of.usual_range(span, last)
     first = start if start is not None else last - choice.length_ms
     problem = _problem_of(first, last)
     data = None if problem else read_trends(reader, first, last)
@@ -151,8 +184,8 @@ def trends_page(
         simulated=bool(data and _is_simulated(data)),
         is_empty=not _has_anything(data),
         span=span,
-        devices=_device_names(services),
-        chosen_device=device,
+        devices=of.names,
+        chosen_device=of.device,
     )
 
 
@@ -218,15 +251,6 @@ def read_trends(
             conditions=reader.conditions(start_ms, end_ms),
             markers=[one for one in reader.markers(start_ms, end_ms) if one.kind in _DRAWN_MARKERS],
         )
-
-
-def _device_names(services: Services) -> list[str] | None:
-    """Return the devices to choose from; ``None`` on an appliance."""
-    if services.fleet is None:
-        return None
-    from dashboard.fleet.device_reader import device_names  # psycopg: only with dashboard.source
-
-    return device_names(services.fleet)
 
 
 def _has_anything(data: TrendData | None) -> bool:

@@ -172,7 +172,7 @@ def _each(fleet: FleetDatabase) -> list[FleetTimeline]:
     return [FleetTimeline(fleet, "room"), FleetTimeline(fleet, "hall")]
 
 
-def test_the_page_has_a_chooser_and_programs_name_the_device(
+def test_the_page_has_a_list_of_devices_and_programs_name_the_device(
     tmp_path: Path, postgres: Postgres
 ) -> None:
     source = FleetAddress(postgres.address)

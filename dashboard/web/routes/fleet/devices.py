@@ -120,20 +120,20 @@ def fleet_page(
 ) -> Response:
     """Show the devices, those that need attention first."""
     database = fleet_of(services)
-    found = _read(database, name, shown, page)
+    answer = _read(database, name, shown, page)
     chosen = {key: value for key, value in (("name", name), ("shown", shown)) if value}
     return render(
         request,
         "fleet.html",
-        found=found,
-        devices=[_model(device) for device in found.devices],
+        answer=answer,
+        devices=[_model(device) for device in answer.devices],
         bad=BAD,
         reasons={**BAD, **WORTH_A_LOOK},
         choices=SHOWN,
         name=name,
         shown=shown,
         page=page,
-        pages=_pages(found),
+        pages=_pages(answer),
         chosen=urlencode(chosen),
         source=database.source.shown,
         at_ms=clock.now().wall_ms,
@@ -146,16 +146,16 @@ def get_fleet(
 ) -> FleetModel:
     """Tell fifty devices of the fleet: their states, and who needs attention."""
     database = fleet_of(services)
-    found = _read(database, name, shown, page)
+    answer = _read(database, name, shown, page)
     return FleetModel(
         source=database.source.shown,
-        matching=found.matching,
-        total=found.total,
-        online=found.online,
-        attention=found.attention,
+        matching=answer.matching,
+        total=answer.total,
+        online=answer.online,
+        attention=answer.attention,
         page=page,
-        pages=_pages(found),
-        devices=[_model(device) for device in found.devices],
+        pages=_pages(answer),
+        devices=[_model(device) for device in answer.devices],
     )
 
 
@@ -178,8 +178,8 @@ def _read(database: FleetDatabase, name: str, shown: Shown, page: int) -> FleetP
     return read_devices(database, name.strip(), shown, page)
 
 
-def _pages(found: FleetPage) -> int:
-    return max(1, -(-found.matching // PAGE_DEVICES))
+def _pages(answer: FleetPage) -> int:
+    return max(1, -(-answer.matching // PAGE_DEVICES))
 
 
 def _model(device: FleetDevice) -> FleetDeviceModel:
