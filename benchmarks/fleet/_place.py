@@ -130,8 +130,8 @@ def running(folder: Path, collectors: int, nodes: int = 0) -> Iterator[Place]:
         else:
             broker = stack.enter_context(Mosquitto(folder / "broker", limits=limits))
             log = broker.folder / "mosquitto.log"
-            heard = partial(_is_in, log)
-            place = Place(broker.port, broker.port, [], heard, [], postgres, [], folder)
+            has_heard = partial(_is_in, log)
+            place = Place(broker.port, broker.port, [], has_heard, [], postgres, [], folder)
         stack.callback(place.end)
         for _ in range(collectors):
             place.add()
