@@ -15,6 +15,7 @@ from dashboard.charts.trend_data import TREND_VITALS, TrendData
 from dashboard.charts.trends import trend_chart
 from dashboard.fleet.trend_reader import TrendReader
 from dashboard.languages.current import gettext
+from dashboard.web.api.description import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
@@ -189,7 +190,7 @@ def trends_page(
     )
 
 
-@router.get("/api/v1/trends", operation_id="get_trends")
+@router.get("/api/v1/trends", operation_id="get_trends", responses=may_refuse(404))
 def get_trends(
     reader: TimelineDep, start: Start, end: End, buckets: Buckets = _BUCKETS
 ) -> TrendsModel:
@@ -207,14 +208,16 @@ def get_trends(
     )
 
 
-@router.get("/api/v1/trends/chart", operation_id="get_trends_chart")
+@router.get("/api/v1/trends/chart", operation_id="get_trends_chart", responses=may_refuse(404))
 def get_trends_chart(reader: TimelineDep, start: Start, end: End) -> ChartModel:
     """Return the same as the chart that the trends page draws."""
     chart = trend_chart(read_trends(reader, *_checked(start, end)))
     return ChartModel.model_validate(chart.as_dict() | {"rows": [list(row) for row in chart.rows]})
 
 
-@router.get("/api/v1/trends/chart/now", operation_id="get_trends_chart_now")
+@router.get(
+    "/api/v1/trends/chart/now", operation_id="get_trends_chart_now", responses=may_refuse(404)
+)
 def get_trends_chart_now(reader: TimelineDep, length: Length) -> ChartModel:
     """Return the chart of a range that ends now, by the clock of this machine."""
     end_ms = clock.now().wall_ms

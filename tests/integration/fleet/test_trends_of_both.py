@@ -63,6 +63,7 @@ def postgres(here: Path) -> Iterator[Postgres]:
             intake = Intake(connection)
             for name, path in (("room", here), ("hall", other)):
                 intake.take([Delivery(name, packed(one), 0) for one in messages_of(path, name)])
+            intake.close_minutes(0.0)
         yield server
 
 
