@@ -78,6 +78,8 @@ class Certificates:
             str(ca),
             "-subj",
             "/CN=test authority",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",  # Python 3.13 trusts no authority without it
         )
         _openssl("req", *ec, "-keyout", str(key), "-out", str(request), "-subj", "/CN=broker")
         extensions = folder / "extensions"
