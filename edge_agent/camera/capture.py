@@ -31,6 +31,8 @@ class CaptureWorker(Worker):
         on_gap: called with each interval without frames, once it is over.
         on_end: called when a file or folder has come to its end.
         may_capture: whether the camera may be read now; while it says no, the camera is closed.
+        gap_reason: why nothing may be captured though it was to be recorded, which makes a gap;
+            ``None``: nothing was.
 
     Attributes:
         frames: how many were read.
@@ -53,6 +55,7 @@ class CaptureWorker(Worker):
         on_gap: Callable[[Gap], None],
         on_end: Callable[[], None],
         may_capture: Callable[[], bool],
+        gap_reason: Callable[[], str | None] = lambda: None,
     ) -> None:
         super().__init__("capture")
         self._open_camera = open_camera
@@ -60,9 +63,10 @@ class CaptureWorker(Worker):
         self._on_gap = on_gap
         self._on_end = on_end
         self._may_capture = may_capture
+        self._reason_to_pause = gap_reason
         self._camera: Camera | None = None
         self._gap_start: clock.Instant | None = None
-        self._gap_reason = ""
+        self._gap_reason: str | None = None
         self._pause_s = FIRST_PAUSE_S
         self.frames = 0
         self.failure: CameraError | None = None
@@ -91,10 +95,10 @@ class CaptureWorker(Worker):
         """Open, read and reopen until stopped or until a file ends."""
         while not self.stopping.is_set() and not self.ended:
             if not self._may_capture():
-                self._forget_failure()
-                self._silent_since_s = clock.boot_seconds()
-                self.stopping.wait(CLOSED_POLL_S)
+                self._pause()
                 continue
+            if self.failure is None:
+                self._close_gap()  # one in which the camera was switched off
             try:
                 self.begun_s = clock.boot_seconds()
                 with self._open_camera() as camera:
@@ -107,6 +111,16 @@ class CaptureWorker(Worker):
                 if not self.stopping.is_set():
                     self._failed(error)
         self._close_gap()
+
+    def _pause(self) -> None:
+        """Wait while nothing may be captured; a gap where it was to be recorded."""
+        reason = self._reason_to_pause()
+        if self.failure is not None or reason != self._gap_reason:
+            self._forget_failure()
+        if reason is not None and self._gap_start is None:
+            self._begin_gap(reason)
+        self._silent_since_s = clock.boot_seconds()
+        self.stopping.wait(CLOSED_POLL_S)
 
     def _read(self, camera: Camera) -> None:
         while not self.stopping.is_set() and self._may_capture():
@@ -126,8 +140,7 @@ class CaptureWorker(Worker):
             log.error("no frames: %s", error)
         self.failure = error
         if self._gap_start is None:
-            self._gap_start = clock.now()
-            self._gap_reason = error.reason.value
+            self._begin_gap(error.reason.value)
         self._wait(self._pause_s)
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 
@@ -144,10 +157,14 @@ class CaptureWorker(Worker):
         self.failure = None
         self._close_gap()
 
+    def _begin_gap(self, reason: str) -> None:
+        self._gap_start = clock.now()
+        self._gap_reason = reason
+
     def _close_gap(self) -> None:
-        if self._gap_start is None:
+        if self._gap_start is None or self._gap_reason is None:
             return
         gap = Gap("camera", self._gap_start, clock.now(), self._gap_reason)
-        self._gap_start = None
+        self._gap_start = self._gap_reason = None
         log.info("no frames came for %.1f s (%s)", gap.end.seconds_since(gap.start), gap.reason)
         self._on_gap(gap)

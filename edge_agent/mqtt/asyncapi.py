@@ -21,6 +21,7 @@ from edge_agent.mqtt.payloads.alerts import AlertsPayload
 from edge_agent.mqtt.payloads.events import EmotionPayload, StatusPayload, VitalPayload
 from edge_agent.mqtt.payloads.health import HealthPayload
 from edge_agent.mqtt.payloads.incoming import (
+    CaptureCommand,
     CommandRejectedPayload,
     MarkerCommand,
     RejectedPayload,
@@ -147,7 +148,8 @@ CHANNELS: tuple[Channel, ...] = (
         CommandRejectedPayload,
         qos=0,
         retain=False,
-        when="When a command on `command/session` or `command/marker` was refused.",
+        when="When a command on `command/session`, `command/marker` or "
+        "`command/capture` was refused.",
     ),
     _channel_of(
         Topics.SESSION,
@@ -197,6 +199,14 @@ COMMANDS = (
         qos=1,
         retain=False,
         when="Sets a marker in the open session; only where `mqtt.commands` is set.",
+        action="receive",
+    ),
+    _channel_of(
+        Topics.COMMAND_CAPTURE,
+        CaptureCommand,
+        qos=1,
+        retain=False,
+        when="Turns the camera on or off; only where `mqtt.commands` is set.",
         action="receive",
     ),
 )

@@ -1,4 +1,4 @@
-"""Commands over MQTT that open and close sessions and set markers; refusals are reported."""
+"""Commands over MQTT: sessions, markers, the camera; refusals are reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.control.sender_clock import ClockOffset, SenderClocks
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
-from edge_agent.mqtt.payloads.incoming import CommandRejectedPayload, MarkerCommand, SessionCommand
+from edge_agent.mqtt.payloads.incoming import (
+    CaptureCommand,
+    CommandRejectedPayload,
+    MarkerCommand,
+    SessionCommand,
+)
 from edge_agent.mqtt.topics import Topics
 
 COMMAND_BYTES = 4096
@@ -30,6 +35,7 @@ class Commands:
         start: opens a session, given participant, purpose, name and setting.
         end: closes the open one.
         mark: sets a marker in it, at an instant; ``None`` is now.
+        turn: turns the camera on (true) or off.
         on_clock: is told how a sender's clock stands, when it is news.
     """
 
@@ -38,11 +44,13 @@ class Commands:
         start: Callable[[str, Purpose, str, SessionSetting], object],
         end: Callable[[], object],
         mark: Callable[[MarkerKind, str, Instant | None], object],
+        turn: Callable[[bool], object],
         on_clock: Callable[[str, ClockOffset], None] = lambda _sender, _offset: None,
     ) -> None:
         self._start = start
         self._end = end
         self._mark = mark
+        self._turn = turn
         self._on_clock = on_clock
         self._clocks = SenderClocks()
 
@@ -53,6 +61,13 @@ class Commands:
     def marker(self, payload: bytes, retained: bool) -> CommandRejectedPayload | None:
         """Set a marker; return the report of a refusal, or ``None``."""
         return _obey(Topics.COMMAND_MARKER, MarkerCommand, payload, retained, self._do_marker)
+
+    def capture(self, payload: bytes, retained: bool) -> CommandRejectedPayload | None:
+        """Turn the camera on or off; return the report of a refusal, or ``None``."""
+        return _obey(Topics.COMMAND_CAPTURE, CaptureCommand, payload, retained, self._do_capture)
+
+    def _do_capture(self, command: CaptureCommand) -> None:
+        self._turn(command.action == "on")
 
     def _do_session(self, command: SessionCommand) -> None:
         if command.action == "end":

@@ -30,6 +30,7 @@ class Topics:
     REJECTED = "ingest/rejected"
     COMMAND_SESSION = "command/session"
     COMMAND_MARKER = "command/marker"
+    COMMAND_CAPTURE = "command/capture"
     COMMAND_REJECTED = "command/rejected"
     TIMELINE = "timeline"
     TIMELINE_CONFIRMED = "timeline/confirmed"

@@ -25,6 +25,7 @@ from edge_agent.core.timers import Every
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.topics import Topics
+from edge_agent.runtime.control.permission import CapturePermission
 from edge_agent.runtime.control.setup import configured_control, configured_streams
 from edge_agent.runtime.dispatcher import EventDispatcher
 from edge_agent.runtime.factories import (
@@ -50,6 +51,7 @@ from edge_agent.store.database.replacement import finish_replacement
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
+from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.copy_report import Standing, standing
@@ -114,7 +116,6 @@ class Agent:
         self._settings = settings
         self._stop = StopRequest()
         self._dead: Worker | None = None
-        self._session_open = False
         self._home: HomeState | None = None
         self._alarms: list[str] | None = None
         self._space: Space | None = None
@@ -152,10 +153,14 @@ class Agent:
             outbox_rows=settings.mqtt.outbox_rows,
         )
         ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
-        client = configured_client(settings, self._database, self._study, ingest, self._rescue)
+        self._permission = CapturePermission(settings.capture.mode, CaptureSwitch(self._database))
+        client = configured_client(
+            settings, self._database, self._study, self._permission, ingest, self._rescue
+        )
         if settings.mqtt.home_assistant and client is not None:
             self._home = HomeState(simulated=self._is_simulated, window_s=settings.summary.window)
-            client.publish_state(self._home.now(NOTHING_YET, clock.now()))
+            unknown = replace(NOTHING_YET, capture=self._permission.off is None)
+            client.publish_state(self._home.now(unknown, clock.now()))
         live = LiveServer(data / SOCKET_NAME, simulated=self._is_simulated)
         recorder = self._make_recorder(client)
         self._dispatcher = EventDispatcher(
@@ -223,7 +228,8 @@ class Agent:
             latest_frame,
             recorder.submit,
             self._end_of_file,
-            self._may_capture,
+            self._permission.is_given,
+            self._permission.gap_reason,
         )
 
     def _make_vision(
@@ -284,6 +290,7 @@ class Agent:
             self._look_for_session()
         if self._clock_timer.due():
             self._check_clock(clock.now())
+            self._permission.look()
         if self._window_timer.due():
             self._dispatcher.close_window(clock.now())
         if self._state_timer.due():
@@ -306,10 +313,10 @@ class Agent:
 
     def _tell_state(self, at: clock.Instant) -> None:
         """Tell the dashboard's pages, and Home Assistant, what is known now."""
-        state = live_state(self._threads, at, frame_period_s(self._settings))
+        state = live_state(self._threads, at, frame_period_s(self._settings), self._permission.off)
         self._threads.live.publish(state)
         if self._home is not None:
-            session = None if self._read_error else self._session_open
+            session = None if self._read_error else self._permission.session_open
             tell_home(self._home, self._threads, state["camera"], session, at)
 
     def _check_clock(self, at: clock.Instant) -> None:
@@ -320,7 +327,7 @@ class Agent:
     def _look_for_session(self) -> None:
         """Ask whether a session is open; while the database cannot be read, what was holds."""
         try:
-            self._session_open = self._study.open_session() is not None
+            self._permission.session_open = self._study.open_session() is not None
         except StoreError as error:
             self._could_not_read(error)
         else:
@@ -383,9 +390,6 @@ class Agent:
     def _end_of_file(self) -> None:
         log.info("the file or folder is at its end; the agent stops")
         self._stop.set()
-
-    def _may_capture(self) -> bool:
-        return self._settings.capture.mode == "continuous" or self._session_open
 
     def _shut_down(self) -> None:
         """End the sources, write what they left, then say goodbye to the broker.

@@ -24,6 +24,7 @@ from edge_agent.mqtt.options import MqttOptions, Subscription
 from edge_agent.mqtt.payloads.alerts import AlertsPayload
 from edge_agent.mqtt.payloads.incoming import RejectedPayload, rejected_payload
 from edge_agent.mqtt.topics import Topics
+from edge_agent.runtime.control.permission import CapturePermission
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.store.alert_log.entries import AlertEntry
 from edge_agent.store.database.schema import read_transaction
@@ -40,7 +41,12 @@ ANNOUNCED_NAME = "home-assistant-topics"
 
 
 def configured_client(
-    settings: Settings, database: Path, study: Study, ingest: VitalIngest, rescue: Rescue
+    settings: Settings,
+    database: Path,
+    study: Study,
+    permission: CapturePermission,
+    ingest: VitalIngest,
+    rescue: Rescue,
 ) -> MqttClient | None:
     """Return the client of the configured broker; ``None`` where MQTT is off.
 
@@ -50,6 +56,7 @@ def configured_client(
         settings: the configuration.
         database: holds the outbox.
         study: carries out commands.
+        permission: turns the camera on and off.
         ingest: takes readings.
         rescue: is told when the outbox finds the database damaged.
 
@@ -66,7 +73,7 @@ def configured_client(
         root=settings.mqtt.root,
         off=tuple(settings.mqtt.topics_off),
         window_s=settings.summary.window,
-        subscriptions=(*_readings(settings, ingest), *_commands(settings, study)),
+        subscriptions=(*_readings(settings, ingest), *_commands(settings, study, permission)),
         home_assistant=_home_assistant(settings),
         announced=database.parent / ANNOUNCED_NAME,
         durable_subscribers=tuple(settings.mqtt.durable_subscribers),
@@ -224,7 +231,9 @@ def _note_clock(study: Study, sender: str, offset: ClockOffset) -> None:
         log.warning("control: the clock of %s is not in the audit trail: %s", sender, error)
 
 
-def _commands(settings: Settings, study: Study) -> list[Subscription]:
+def _commands(
+    settings: Settings, study: Study, permission: CapturePermission
+) -> list[Subscription]:
     """Return the subscriptions to commands, where the configuration allows them."""
     if not settings.mqtt.commands:
         return []
@@ -234,9 +243,11 @@ def _commands(settings: Settings, study: Study) -> list[Subscription]:
         ),
         study.end_session,
         study.add_marker,
+        lambda on: permission.turn(on=on, by="mqtt"),
         partial(_note_clock, study),
     )
     return [
         Subscription(Topics.COMMAND_SESSION, commands.session, Topics.COMMAND_REJECTED),
         Subscription(Topics.COMMAND_MARKER, commands.marker, Topics.COMMAND_REJECTED),
+        Subscription(Topics.COMMAND_CAPTURE, commands.capture, Topics.COMMAND_REJECTED),
     ]

@@ -68,6 +68,7 @@ def _rules_of(right: Right, device: Device) -> tuple[str, ...]:
             return (
                 f"topic write {full(Topics.COMMAND_SESSION)}",
                 f"topic write {full(Topics.COMMAND_MARKER)}",
+                f"topic write {full(Topics.COMMAND_CAPTURE)}",
                 f"topic read {full(Topics.COMMAND_REJECTED)}",
             )
         case Right.HOME_ASSISTANT:

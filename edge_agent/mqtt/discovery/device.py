@@ -32,7 +32,7 @@ class Device:
         prefix: of Home Assistant's discovery topics (``discovery_prefix`` there).
         version: of the agent.
         window_s: seconds of a summary window: so often ``state`` is sent at least.
-        commands: whether the appliance takes commands: only then there are buttons.
+        commands: whether the appliance takes commands: only then there are buttons and a switch.
     """
 
     name: str
@@ -64,11 +64,11 @@ class Device:
 
 
 def discovery_payload(device: Device) -> DiscoveryPayload:
-    """Return the device with its entities: sensors, binary sensors and, with commands, buttons."""
+    """Return the device with its entities: sensors and, with commands, buttons and a switch."""
     make = _ComponentMaker(device)
     components = _expression(make) | _vitals(make) | _appliance(make)
     if device.commands:
-        components |= _buttons(make)
+        components |= _buttons(make) | {"capture": make.capture_switch()}
     return DiscoveryPayload(
         device=DeviceEntry(
             identifiers=[device.id],
@@ -116,6 +116,24 @@ class _ComponentMaker:
             availability=[self._status, session],
             command_topic=self._device.topics.full(suffix),
             payload_press=json.dumps(command),
+            qos=1,
+        )
+
+    def capture_switch(self) -> Component:
+        """Return the switch of the camera; its state is what the appliance does, not a guess."""
+        return Component(
+            platform="switch",
+            name="Capture",
+            unique_id=f"{self._device.id}-capture",
+            availability=[self._status],
+            icon="mdi:camera",
+            state_topic=self._state,
+            value_template="{{ value_json.capture }}",
+            state_on="True",
+            state_off="False",
+            command_topic=self._device.topics.full(Topics.COMMAND_CAPTURE),
+            payload_on=json.dumps({"action": "on"}),
+            payload_off=json.dumps({"action": "off"}),
             qos=1,
         )
 

@@ -40,7 +40,7 @@ class Availability(Part):
 class Component(Part):
     """One entity. What does not apply to it is left out of the message."""
 
-    platform: Literal["sensor", "binary_sensor", "button"]
+    platform: Literal["sensor", "binary_sensor", "button", "switch"]
     name: str
     unique_id: str
     availability: list[Availability]
@@ -63,6 +63,8 @@ class Component(Part):
     json_attributes_template: str | None = None
     payload_on: str | None = None
     payload_off: str | None = None
+    state_on: str | None = Field(None, description="What `value_template` gives of a switch on")
+    state_off: str | None = None
     command_topic: str | None = None
     payload_press: str | None = None
     qos: int | None = Field(None, ge=0, le=1)

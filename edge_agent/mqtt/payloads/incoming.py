@@ -116,6 +116,14 @@ class MarkerCommand(Part):
     )
 
 
+class CaptureCommand(Part):
+    """Turns the camera on or off; it stays so after a restart."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"action": "off"}]})
+
+    action: Literal["on", "off"]
+
+
 class CommandRejectedPayload(Payload):
     """A command that was refused."""
 
@@ -134,7 +142,7 @@ class CommandRejectedPayload(Payload):
     )
 
     at: Time
-    topic: str = Field(description="command/session or command/marker")
+    topic: str = Field(description="command/session, command/marker or command/capture")
     digest: str = Field(description="First 16 hexadecimal digits of the SHA-256 of the message")
     reason: str = Field(description="Why, and what to do")
 

@@ -53,6 +53,7 @@ class StatePayload(Payload):
                         },
                         "systolic": None,
                     },
+                    "capture": True,
                     "camera": True,
                     "recording": True,
                     "session": False,
@@ -81,6 +82,7 @@ class StatePayload(Payload):
         description="The newest reading of each kind; null: none is recent enough, or it was in "
         "doubt. A strap's is recent for ten seconds, one of a single measurement for an hour"
     )
+    capture: bool = Field(description="Whether the camera is switched on, by `command/capture`")
     camera: bool = Field(description="Whether the camera gives pictures")
     recording: bool = Field(description="Whether what is seen is written to the timeline")
     session: bool | None = Field(description="Whether a session is open; null: not known")

@@ -18,7 +18,7 @@ STREAM_S = 10.0
 """A reading of a sensor that speaks all the time is of now for so long."""
 SINGLE_S = 3600.0
 """One of a cuff is of now for so long; a monitor worn for a day measures twice an hour."""
-AT_ONCE = ("emotion", "camera", "recording", "session", "alarms")
+AT_ONCE = ("emotion", "capture", "camera", "recording", "session", "alarms")
 """A change of one of these is published at once, all else with the summary window."""
 
 
@@ -27,19 +27,21 @@ class Conditions:
     """How the agent is at one moment, besides what was seen and read.
 
     Attributes:
+        capture: whether the camera is switched on.
         camera: whether the camera gives pictures.
         late_s: age from which its newest picture is not of now.
         recording: whether what is seen is written.
         session: whether a session is open; ``None``: not known.
     """
 
+    capture: bool
     camera: bool
     late_s: float
     recording: bool
     session: bool | None
 
 
-NOTHING_YET = Conditions(camera=False, late_s=0.0, recording=False, session=None)
+NOTHING_YET = Conditions(capture=True, camera=False, late_s=0.0, recording=False, session=None)
 """How an agent is that has just started."""
 
 
@@ -117,6 +119,7 @@ class HomeState:
                 if shares is None
                 else {label: round(100 * share, 2) for label, share in shares.items()},
                 "vitals": {kind: _vital(readings.get(kind), at) for kind in SPECS},
+                "capture": conditions.capture,
                 "camera": conditions.camera,
                 "recording": conditions.recording,
                 "session": conditions.session,
@@ -175,6 +178,7 @@ def tell_home(
     """
     gives_pictures = camera["state"] == "open"
     conditions = Conditions(
+        capture=camera["switched_off"] is None,
         camera=gives_pictures,
         late_s=camera["late_after_seconds"],
         recording=gives_pictures and threads.recorder.last_error is None,

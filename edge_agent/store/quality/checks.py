@@ -139,7 +139,8 @@ def _cure_of_face(measures: Measures) -> str:
     )
     for gap in measures.gaps:
         if gap.source == "camera":
-            lost["no_face" if gap.reason == "no_face" else "stalled"] += round(gap.seconds)
+            known = gap.reason in {"no_face", "switched_off"}
+            lost[gap.reason if known else "stalled"] += round(gap.seconds)
         elif gap.reason in {"agent_stopped", "not_written"}:
             lost[gap.reason] += round(gap.seconds)
     worst = lost.most_common(1)

@@ -32,6 +32,9 @@ CURES_OF_FACE = {
     "stalled": N_(
         "Most was lost because the camera stopped: see the health page, and `affect-edge doctor`."
     ),
+    "switched_off": N_(
+        "Most was lost because the camera was switched off: turn it on before the session."
+    ),
     "agent_stopped": N_(
         "Most was lost because the agent did not run: look for a loose plug or a weak "
         "power supply, and update or restart between sessions only."

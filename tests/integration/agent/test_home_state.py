@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from paho.mqtt import publish
 
 from tests.support.agent import Tables, running_agent
 from tests.support.broker import Mosquitto, subscribed
@@ -42,3 +44,43 @@ def test_what_is_known_is_said_and_the_device_is_taken_back_when_it_is_turned_of
             run.wait_for_rows("expression")
         assert len(reader.on("state")) == told
     assert not (tmp_path / "data" / "home-assistant-topics").exists()
+
+
+def test_the_camera_obeys_a_command_says_so_at_once_and_knows_no_expression_of_before(
+    tmp_path: Path,
+) -> None:
+    who = ("lab", "secret")
+    with (
+        Mosquitto(tmp_path / "mosquitto", users=dict([who])) as mosquitto,
+        subscribed(mosquitto.port, *who) as reader,
+    ):
+        account = {"port": mosquitto.port, "username": who[0], "password": who[1]}
+        tables: Tables = {
+            "device": {"name": "pi"},
+            "mqtt": account | {"home_assistant": True, "commands": True},
+            "summary": {"window": 60.0},  # what is said before is said because it changed
+        }
+
+        def command(action: str) -> None:
+            content = json.dumps({"action": action})
+            topic = "affect-edge/pi/command/capture"
+            auth = {"username": who[0], "password": who[1]}
+            publish.single(topic, content, qos=1, port=mosquitto.port, auth=auth)  # type: ignore[arg-type]
+
+        with running_agent(tmp_path / "data", tables):
+            reader.wait_for("state", lambda said: said["capture"] and said["emotion"] is not None)
+            command("off")
+            closed = reader.wait_for(
+                "state", lambda said: not said["capture"] and not said["camera"]
+            ).payload
+            assert (closed["emotion"], closed["recording"]) == (None, False)
+            command("perhaps")
+            refused = reader.wait_for("rejected").payload
+            assert (refused["topic"], refused["reason"][:7]) == ("command/capture", "action:")
+        reader.messages.clear()
+        with running_agent(tmp_path / "data", tables):
+            # what was known before is said before the agent listens to commands
+            reader.wait_for("state", lambda said: said["session"] is not None)
+            assert not any(message.payload["capture"] for message in reader.on("state"))
+            command("on")
+            reader.wait_for("state", lambda said: said["capture"] and said["emotion"] is not None)

@@ -78,6 +78,8 @@ CALLS = (
     Call("send_readings", {"body": {"kind": "heart_rate", "value": 72}}),
     Call("send_readings", {"body": {"kind": "heart_rate", "value": 72, "at": "soon"}}, 422),
     Call("get_latest_vitals", _NOTHING),
+    Call("switch_capture", {"body": {"on": False}}),
+    Call("get_capture", _NOTHING),
     Call("get_recent_seconds", _NOTHING),
     Call("get_participant_attributes", {"code": "P-02"}),
     Call(

@@ -55,6 +55,7 @@ def test_the_device_comes_with_all_its_entities_and_goes_when_it_is_turned_off(
         assert last["binary_sensor.session"] == "off"
         assert last["button.mark_baseline"] == "unavailable"
         press_buttons(home, study)
+        turn_the_camera(home)
         running.kill()
         wait_until(lambda: all_gone(home), "unavailable", AT_ONCE_S)
     with agent(tmp_path, mosquitto.port):
@@ -156,6 +157,18 @@ def all_gone(home: HomeAssistant) -> bool:
     """Whether every entity is unavailable."""
     states = dict(values(home.states("lab")))
     return bool(states) and set(states.values()) == {"unavailable"}
+
+
+def turn_the_camera(home: HomeAssistant) -> None:
+    """Turn the camera off and on from Home Assistant; nothing of before is shown meanwhile."""
+    assert state_of(home, "switch.capture") == "on"
+    home.ask("call", "switch", "turn_off", "switch.lab_capture")
+    wait_until(lambda: state_of(home, "switch.capture") == "off", "the switch", 20)
+    wait_until(lambda: state_of(home, "binary_sensor.camera") == "off", "a closed camera", 20)
+    wait_until(lambda: state_of(home, "sensor.expression") == "unknown", "no expression", 20)
+    home.ask("call", "switch", "turn_on", "switch.lab_capture")
+    wait_until(lambda: state_of(home, "switch.capture") == "on", "the switch again", 20)
+    wait_until(lambda: state_of(home, "binary_sensor.camera") == "on", "an open camera", 20)
 
 
 def press_buttons(home: HomeAssistant, study: Study) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
@@ -62,7 +63,10 @@ class Scene:
     """A capture worker over a script, and what came of it."""
 
     def __init__(
-        self, script: list[CameraError | None], may_capture: Callable[[], bool] = lambda: True
+        self,
+        script: list[CameraError | None],
+        may_capture: Callable[[], bool] = lambda: True,
+        gap_reason: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.latest_frame: LatestValue[Frame] = LatestValue()
         self.gaps: list[Gap] = []
@@ -71,7 +75,12 @@ class Scene:
         self.ended = threading.Event()
         self._script = iter(script)
         self.worker = CaptureWorker(
-            self._open, self.latest_frame, self.gaps.append, self.ended.set, may_capture
+            self._open,
+            self.latest_frame,
+            self.gaps.append,
+            self.ended.set,
+            may_capture,
+            gap_reason,
         )
 
     def _open(self) -> ScriptedCamera:
@@ -175,6 +184,56 @@ def test_the_camera_stays_closed_while_it_may_not_be_read(monkeypatch: pytest.Mo
     assert scene.ended.wait(10)
     assert scene.worker.join(5)
     assert scene.worker.frames == 1
+
+
+def until(met: Callable[[], bool]) -> None:
+    deadline = clock.boot_seconds() + 10
+    while not met():
+        assert clock.boot_seconds() < deadline
+        time.sleep(0.005)
+
+
+def test_the_time_in_which_the_camera_is_switched_off_is_a_gap_of_its_own() -> None:
+    off = threading.Event()
+    off.set()
+    scene = Scene(
+        [NOT_FOUND, STALLED, None],
+        may_capture=lambda: not off.is_set(),
+        gap_reason=lambda: "switched_off" if off.is_set() else None,
+    )
+    scene.worker.start()
+    time.sleep(0.05)
+    assert (scene.opened, scene.gaps) == (0, [])
+    off.clear()
+    assert scene.ended.wait(10)
+    assert scene.worker.join(5)
+    assert [gap.reason for gap in scene.gaps] == ["switched_off", "not_found"]
+    first, second = scene.gaps
+    assert first.end.seconds_since(first.start) >= 0.04
+    assert second.start.seconds_since(first.end) >= 0
+
+
+def test_a_failure_that_somebody_switches_off_is_two_gaps_and_one_may_end_with_the_session() -> (
+    None
+):
+    reason: list[str | None] = [None]
+    allowed = threading.Event()
+    allowed.set()
+    scene = Scene([NOT_FOUND] * 1000, may_capture=allowed.is_set, gap_reason=lambda: reason[0])
+    scene.worker.start()
+    until(lambda: scene.worker.failure is not None)
+    reason[0] = "switched_off"
+    allowed.clear()
+    until(lambda: len(scene.gaps) == 1)
+    assert scene.worker.failure is None
+    time.sleep(0.03)
+    assert [gap.reason for gap in scene.gaps] == ["not_found"]
+    reason[0] = None  # nothing is to be recorded any more
+    until(lambda: len(scene.gaps) == 2)
+    assert scene.gaps[1].reason == "switched_off"
+    scene.worker.stop()
+    assert scene.worker.join(5)
+    assert len(scene.gaps) == 2
 
 
 def test_the_pauses_grow_to_half_a_minute_and_are_short_again_after_a_frame(

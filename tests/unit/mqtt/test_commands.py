@@ -24,7 +24,11 @@ class Done:
         self.times: list[Instant | None] = []
         self.clocks: list[str] = []
         self.commands = Commands(
-            self.start, self.end, self.mark, lambda sender, _offset: self.clocks.append(sender)
+            self.start,
+            self.end,
+            self.mark,
+            lambda on: self.calls.append(("turn", on)),
+            lambda sender, _offset: self.clocks.append(sender),
         )
 
     def start(self, participant: str, purpose: Purpose, name: str, setting: SessionSetting) -> None:
@@ -55,6 +59,21 @@ def test_sessions_and_markers_are_commanded() -> None:
         ("mark", MarkerKind.STIMULUS_START, "anger"),
         ("mark", MarkerKind.STIMULUS_END, ""),
     ]
+
+
+def test_the_camera_is_turned_off_and_on() -> None:
+    done = Done()
+    assert done.commands.capture(b'{"action": "off"}', False) is None
+    assert done.commands.capture(b'{"action": "on"}', False) is None
+    assert done.calls == [("turn", False), ("turn", True)]
+    for payload in (b"", b"ON", b'{"action": "maybe"}', b'{"action": "on", "for": 3}'):
+        refused = done.commands.capture(payload, False)
+        assert refused is not None
+        assert refused.topic == "command/capture"
+    kept = done.commands.capture(b'{"action": "on"}', True)
+    assert kept is not None
+    assert "retained command is not obeyed" in kept.reason
+    assert len(done.calls) == 2
 
 
 def test_markers_are_as_far_apart_as_the_senders_clock_says() -> None:

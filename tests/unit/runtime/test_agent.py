@@ -34,6 +34,7 @@ from edge_agent.store.database.lock import lock
 from edge_agent.store.database.schema import PAGE_BYTES, write_transaction
 from edge_agent.store.salvage.noted_damage import noted_damage
 from edge_agent.store.salvage.rescue import Rescue
+from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from edge_agent.vitals.simulated import SimulatedPerson
@@ -219,6 +220,33 @@ def test_outside_sessions_nothing_is_recorded_where_only_sessions_are_asked_for(
     assert query(run.database, "SELECT min(at) FROM expression")[0][0] >= begun
     ended = query(run.database, "SELECT ended FROM session")[0][0]
     assert query(run.database, "SELECT max(at) FROM expression")[0][0] <= ended
+
+
+def test_a_camera_that_is_switched_off_sees_nothing_also_after_a_restart_and_the_gap_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CLOCK_POLL_S", 0.05)
+    monkeypatch.setattr(module, "LIVE_STATE_S", 0.1)
+    with running_agent(tmp_path, {"record": AT_ONCE}) as run:
+        run.wait_for_rows("expression")
+        CaptureSwitch(run.database).turn(on=False, by="ada")  # as the dashboard does it
+        said = run.hear(
+            lambda said: said["type"] == "state" and said["camera"]["state"] == "closed"
+        )
+        assert said["camera"]["switched_off"]["by"] == "ada"
+    with running_agent(tmp_path, {"record": AT_ONCE}) as run:
+        said = run.hear(lambda said: said["type"] == "state")
+        assert said["camera"]["state"] == "closed"
+        CaptureSwitch(run.database).turn(on=True, by="ada")
+        said = run.hear(lambda said: said["type"] == "state" and said["camera"]["state"] == "open")
+        assert said["camera"]["switched_off"] is None
+        run.wait_for_rows(
+            "gap", "source = 'camera' AND reason = 'switched_off' HAVING count(*) = 2"
+        )
+    ended = query(run.database, "SELECT max(ended) FROM gap WHERE reason = 'switched_off'")[0][0]
+    began = query(run.database, "SELECT min(started) FROM gap WHERE reason = 'switched_off'")[0][0]
+    between = "SELECT count(*) FROM expression WHERE at > ? + 1000 AND at + interval_ms < ?"
+    assert query(run.database, between, began, ended) == [(0,)]
 
 
 def test_rows_that_are_too_old_go_when_it_starts(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ const BAD = "badge-bad";
 function camera(standing) {
   const state = standing.message?.camera.state;
   if (standing.feed !== "online" || state === undefined) return [standing.reason || _("not known yet"), CARE];
+  if (standing.off) return [_("switched off"), BAD];
   if (state === "closed") return [_("closed: opens with the session"), ""];
   return standing.reason ? [standing.reason, BAD] : [_("gives pictures"), GOOD];
 }

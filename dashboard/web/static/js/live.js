@@ -1,5 +1,6 @@
 // The live page: the present expression, vital signs, and the open session.
 
+import { showCapture } from "./capture.js";
 import { showChecklist } from "./checklist.js";
 import { followFeed } from "./feed.js";
 import { showFraming, zoneOf } from "./framing.js";
@@ -146,6 +147,7 @@ function show() {
   showChecklist(byId("checklist"), { standing, face: faceNow(reason), latest: vitals.latest, health });
   byId("live").classList.toggle("is-offline", reason !== "");
   standing.show(byId("standing"));
+  showCapture(standing);
   session.showRecording(reason);
   vitals.show(standing.feed === "online" ? "" : standing.reason);
   if (reason) {

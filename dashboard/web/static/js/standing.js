@@ -14,6 +14,7 @@ const CAMERA = {
   silent: [_("camera gives no picture"), "badge-bad"],
   failed: [_("camera failed"), "badge-bad"],
   closed: [_("camera closed: no session"), ""],
+  off: [_("camera switched off"), "badge-warn"],
   ended: [_("camera: the file has ended"), ""],
 };
 const BROKER = {
@@ -46,10 +47,16 @@ export class Standing {
     return 1000 * (this.message?.camera.late_after_seconds ?? 2);
   }
 
+  /** Since when and by whom the camera is switched off; null: it is on, or nobody knows. */
+  get off() {
+    return this.feed === "online" ? (this.message?.camera.switched_off ?? null) : null;
+  }
+
   /** Why nothing is seen now; empty when pictures come. */
   get reason() {
     if (this.feed !== "online") return FEED[this.feed];
     const camera = this.message?.camera;
+    if (this.off) return _("Camera switched off");
     if (!camera || camera.state === "open") return "";
     if (camera.state === "closed") return _("Camera closed: no session");
     if (camera.state === "ended") return _("The file of the camera has ended");
@@ -61,7 +68,7 @@ export class Standing {
   show(list) {
     const { camera, broker } = this.feed === "online" && this.message ? this.message : {};
     const entries = [
-      camera ? CAMERA[camera.state] : [_("camera not known"), "badge-warn"],
+      camera ? CAMERA[this.off ? "off" : camera.state] : [_("camera not known"), "badge-warn"],
       broker ? brokerState(broker.state) : [_("broker not known"), "badge-warn"],
     ];
     const text = JSON.stringify(entries);

@@ -63,8 +63,11 @@ def put_in_place(fresh: Path, file: Path) -> None:
     try:
         fresh.replace(file)
     except PermissionError:
-        with fresh.open("rb") as source, file.open("wb") as target:
+        # not "wb": where fs.protected_regular is 2, as systemd sets it, a file of somebody else in
+        # such a folder cannot be opened so that it would be made if it were missing
+        with fresh.open("rb") as source, file.open("r+b") as target:
             shutil.copyfileobj(source, target)
+            target.truncate()
             target.flush()
             os.fsync(target.fileno())  # the fresh one stays until this one is on the disk
         with suppress(OSError):

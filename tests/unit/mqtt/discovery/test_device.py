@@ -12,6 +12,7 @@ from edge_agent.core.expression import FACE_STATES
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.discovery.device import Device, discovery_payload
 from edge_agent.mqtt.discovery.payload import Component
+from edge_agent.mqtt.payloads.incoming import CaptureCommand
 from edge_agent.mqtt.payloads.state import StatePayload
 
 # From Home Assistant 2025.1.4: DEVICE_CLASS_UNITS and DEVICE_CLASS_STATE_CLASSES in
@@ -48,8 +49,13 @@ KEYS = {
         *("platform", "name", "unique_id", "availability", "availability_mode", "icon"),
         *("entity_category", "command_topic", "payload_press", "qos"),
     },
+    "switch": {
+        *("platform", "name", "unique_id", "availability", "availability_mode", "icon"),
+        *("entity_category", "state_topic", "value_template", "state_on", "state_off"),
+        *("command_topic", "payload_on", "payload_off", "qos", "device_class"),
+    },
 }
-"""Of the schemas in homeassistant/components/mqtt/{sensor,binary_sensor,button,schemas}.py."""
+"""Of homeassistant/components/mqtt/{sensor,binary_sensor,button,switch,schemas}.py."""
 
 LAB = Device("lab", root="home/affect", prefix="ha", version="1.2", commands=True)
 COMPONENTS = discovery_payload(LAB).components
@@ -143,6 +149,8 @@ def test_what_is_known_has_the_form_that_its_class_wants(key: str) -> None:
     text = state_of(component, full_state())
     if component.platform == "binary_sensor":
         assert text in {component.payload_on, component.payload_off}
+    elif component.platform == "switch":
+        assert text in {component.state_on, component.state_off}
     elif component.options is not None:
         assert text in component.options
     else:
@@ -159,6 +167,16 @@ def test_attributes_are_objects(state: dict[str, Any]) -> None:
     assert len(templates) == len(VitalKind) + 1
     for template in templates:
         assert isinstance(json.loads(render(template, state)), dict)
+
+
+def test_the_switch_is_there_only_with_commands_and_sends_what_the_agent_obeys() -> None:
+    silent = discovery_payload(Device("lab", root="a", prefix="ha", version="1"))
+    assert "switch" not in {one.platform for one in silent.components.values()}
+    switch = COMPONENTS["capture"]
+    assert switch.command_topic == "home/affect/lab/command/capture"
+    for payload, action in ((switch.payload_on, "on"), (switch.payload_off, "off")):
+        assert payload is not None
+        assert CaptureCommand.model_validate_json(payload).action == action
 
 
 def test_buttons_are_there_only_with_commands_and_usable_only_in_a_session() -> None:

@@ -20,7 +20,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.runtime.states.home_state import SINGLE_S, STREAM_S, Conditions, HomeState
 
 START = Instant(boot_ms=100_000, wall_ms=1_795_162_320_250)
-GOOD = Conditions(camera=True, late_s=2.0, recording=True, session=False)
+GOOD = Conditions(capture=True, camera=True, late_s=2.0, recording=True, session=False)
 
 
 def seen(emotion: Emotion | None, at: Instant = START, held: str | None = None) -> Recognition:
@@ -64,7 +64,7 @@ def test_without_a_face_valence_is_not_known(home: HomeState) -> None:
 
 def test_a_camera_that_gives_no_pictures_shows_nothing(home: HomeState) -> None:
     home.see(seen(Emotion.HAPPINESS))
-    off = Conditions(camera=False, late_s=2.0, recording=False, session=None)
+    off = Conditions(capture=True, camera=False, late_s=2.0, recording=False, session=None)
     state = home.now(off, START)
     assert (state.emotion, state.camera, state.recording, state.session) == (
         None,

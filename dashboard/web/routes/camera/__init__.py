@@ -1,0 +1,1 @@
+"""The camera for people: its switch, and its picture for an administrator."""

@@ -1,0 +1,135 @@
+"""Whether the camera may be read at all: a switch that people and programs turn.
+
+It lies in a file of its own beside the database: a copy that is restored, or a database that is set
+aside as damaged, must not turn a camera on that somebody has turned off.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.errors import StoreError
+from edge_agent.core.texts import N_, Message
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.shared.rights import put_in_place, share
+from edge_agent.store.study.study_rows import insert_audit
+
+log = logging.getLogger(__name__)
+
+FILE = "capture.json"
+"""Name of the file, in the data folder; without it, the camera is on."""
+_MOST_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchedOff:
+    """Since when the camera is off, and by whom.
+
+    Attributes:
+        since_ms: UTC milliseconds since 1970; ``None``: not known.
+        by: an account of the dashboard, or ``mqtt``; empty: not known.
+    """
+
+    since_ms: int | None = None
+    by: str = ""
+
+
+class CaptureSwitch:
+    """Turns the camera on and off, and remembers it.
+
+    A file that cannot be read means off: who turned the camera off relies on it.
+
+    Args:
+        database: the database; the file lies beside it, and its audit trail says who turned it.
+
+    Example:
+        >>> switch = CaptureSwitch(path)
+        >>> switch.turn(on=False, by="mqtt")
+        >>> switch.off().by
+        'mqtt'
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._file = database.parent / FILE
+
+    def off(self) -> SwitchedOff | None:
+        """Return since when and by whom the camera is off; ``None``: it is on."""
+        try:
+            with self._file.open("rb") as stream:
+                return _off_in(stream.read(_MOST_BYTES))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            log.warning("%s cannot be read, so the camera is off: %s", self._file, error)
+            return SwitchedOff()
+
+    def turn(self, *, on: bool, by: str) -> None:
+        """Turn the camera on or off, from now on and after each start.
+
+        Args:
+            on: what it is to be.
+            by: who turns it, for the audit trail.
+
+        Raises:
+            StoreError: the file cannot be written; all stays as it was.
+        """
+        if on == (self.off() is None):
+            return
+        try:
+            self._write({"on": on, "since_ms": clock.now().wall_ms, "by": by})
+        except OSError as error:
+            raise StoreError(
+                Message(
+                    N_("{file} cannot be written: {error}. The camera stays as it was."),
+                    file=self._file,
+                    error=error,
+                )
+            ) from error
+        log.info("the camera was switched %s by %s", "on" if on else "off", by)
+        self._note("capture_on" if on else "capture_off", by)
+
+    def _write(self, content: dict[str, object]) -> None:
+        fresh = self._file.with_name(f"{FILE}.{os.getpid()}")
+        try:
+            with fresh.open("w", encoding="utf-8") as stream:
+                json.dump(content, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            share(fresh)
+            put_in_place(fresh, self._file)
+        except OSError:
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise
+
+    def _note(self, action: str, by: str) -> None:
+        """Write a line of the audit trail; the camera obeys without it."""
+        try:
+            with write_transaction(self._database) as connection:
+                insert_audit(connection, by, action, "", clock.now())
+        except StoreError as error:
+            log.warning("%s by %s is not in the audit trail: %s", action, by, error)
+
+
+def _off_in(content: bytes) -> SwitchedOff | None:
+    """Return what the content of the file says."""
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError):
+        return SwitchedOff()
+    if not isinstance(said, dict):
+        return SwitchedOff()
+    if said.get("on") is True:
+        return None
+    since_ms = said.get("since_ms")
+    by = said.get("by")
+    return SwitchedOff(
+        since_ms if type(since_ms) is int else None, by if isinstance(by, str) else ""
+    )
