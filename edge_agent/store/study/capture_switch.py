@@ -121,15 +121,15 @@ class CaptureSwitch:
 def _off_in(content: bytes) -> SwitchedOff | None:
     """Return what the content of the file says."""
     try:
-        said = json.loads(content)
+        state = json.loads(content)
     except (ValueError, RecursionError):
         return SwitchedOff()
-    if not isinstance(said, dict):
+    if not isinstance(state, dict):
         return SwitchedOff()
-    if said.get("on") is True:
+    if state.get("on") is True:
         return None
-    since_ms = said.get("since_ms")
-    by = said.get("by")
+    since_ms = state.get("since_ms")
+    by = state.get("by")
     return SwitchedOff(
         since_ms if type(since_ms) is int else None, by if isinstance(by, str) else ""
     )

@@ -172,6 +172,25 @@ def test_a_camera_that_closes_freezes_or_sees_too_little_says_so(
         expect(page.get_by_role("heading", level=1)).to_have_text("films")
 
 
+def test_a_camera_that_somebody_switches_off_says_so_with_who_and_comes_back(
+    browser: Browser, stand: Stand, state: str
+) -> None:
+    with live_page(browser, stand, state) as page:
+        button = page.locator("#capture-turn")
+        expect(button).to_have_text("Turn the camera off")
+        said_in_time(page, button.click, "Camera switched off")
+        expect(page.locator("#capture-notice")).to_have_text(
+            re.compile("has been switched off since .*, by demo. Nothing is seen or recorded")
+        )
+        expect(page.locator("#standing")).to_contain_text("camera switched off")
+        page.reload()
+        expect(page.locator("#now-detail")).to_have_text("Camera switched off", timeout=5000)
+        button.click()
+        expect(page.locator("#now-label")).to_have_text("happiness")
+        expect(page.locator("#capture-notice")).to_be_hidden()
+        expect(page.locator("#session-recording")).to_have_text("recording")
+
+
 def test_an_agent_that_freezes_is_said_not_to_answer_to_who_looks_on_and_who_comes(
     browser: Browser, stand: Stand, state: str
 ) -> None:
