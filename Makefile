@@ -10,7 +10,7 @@ PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-
 # the worker is not started again, for the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-home-assistant test-brokers test-container test-appliance test-appliance-arm faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container clean
+.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-home-assistant test-psychopy test-brokers test-container test-appliance test-appliance-arm faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          what lint does, and every test beside it (real broker, real browser, real models)"
@@ -21,6 +21,7 @@ help:
 	@echo "make mutants       breaks the code in 120 places, one at a time; 90 % must be noticed; ARGS='--seed 2 --number 200'"
 	@echo "make test-fresh    make test of HEAD on a bare Debian 13 (root or sudo, minutes); SUITE=bookworm: Debian 12"
 	@echo "make test-home-assistant  the agent beside the real Home Assistant for ten minutes (Python 3.12; installs 540 MB once, in ~/.cache)"
+	@echo "make test-psychopy  the lines of docs/control.md in the real PsychoPy (installs 2 GB once, in ~/.cache)"
 	@echo "make test-brokers  the agent beside mosquitto, RabbitMQ, NATS and aedes, through every kind of door (minutes)"
 	@echo "make test-container  builds and runs the containers, updates and ends them (root or podman for users; minutes)"
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
@@ -80,6 +81,11 @@ mutants: $(VENV)/.mutants
 test-home-assistant: $(VENV)/.dev
 	@./tools/system-packages mosquitto
 	@$(BIN)/python -m pytest -s -p no:cacheprovider tests/integration/home_assistant/with_core.py $(ARGS)
+
+# PsychoPy, too, with a window that nobody sees.
+test-psychopy: $(VENV)/.dev
+	@./tools/system-packages xvfb xauth
+	@$(BIN)/python -m pytest -s -p no:cacheprovider tests/integration/laboratory/with_psychopy.py $(ARGS)
 
 # Brokers of others, too large for `make test`: versions × transports × encryption, and the words where a setting is wrong.
 test-brokers: $(VENV)/.dev

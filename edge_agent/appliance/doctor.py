@@ -21,6 +21,8 @@ from edge_agent.appliance.findings import Finding, Verdict, guarded
 from edge_agent.appliance.running_checks import agent_health, check_running
 from edge_agent.config import Settings
 from edge_agent.core import clock
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.study.capture_switch import CaptureSwitch, SwitchedOff
 
 FREE_WANTED_MB = 500
 _CONTAINER = Path("/run/systemd/container")
@@ -46,7 +48,11 @@ def diagnose(settings: Settings, data: Path, *, deep: bool = False) -> Iterator[
     model = vision.expression_model
     yield guarded(f"model {model}", partial(_expression_model, model))
     health = agent_health(data / SOCKET_NAME)
-    yield guarded("camera", partial(_camera, settings, health))
+    off = CaptureSwitch(data / DATABASE_NAME).off()
+    if off is None:
+        yield guarded("camera", partial(_camera, settings, health))
+    else:
+        yield _switched_off(off)
     if settings.vitals.bluetooth.devices:
         yield guarded("bluetooth", partial(_bluetooth, settings))
     yield from check_running(settings, health)
@@ -130,6 +136,8 @@ def _expression_model(name: str) -> Finding:
 def _camera(settings: Settings, health: Mapping[str, Any] | None) -> Finding:
     if health is not None:  # a camera has one user; what is wrong with it is an alarm
         fps = health["camera"]["fps"]
+        if fps is None:
+            return Finding("camera", Verdict.OK, "closed by the agent until it is needed")
         return Finding("camera", Verdict.OK, f"in use by the agent, {fps} frames/s")
     from edge_agent.runtime.factories import camera_factory
 
@@ -140,6 +148,17 @@ def _camera(settings: Settings, health: Mapping[str, Any] | None) -> Finding:
         if camera.view:
             text += f", {camera.view}"
         return Finding("camera", Verdict.OK, text)
+
+
+def _switched_off(off: SwitchedOff) -> Finding:
+    """Return that the camera is off; it is not opened, whoever turned it off relies on that."""
+    description = "switched off"
+    if off.since_ms is not None:
+        description += f" since {clock.iso_utc(off.since_ms)}"
+    if off.by:
+        description += f", by {off.by}"
+    cure = "Turn it on on the page Live, if nothing else keeps it off; the doctor did not open it."
+    return Finding("camera", Verdict.WARNING, description, cure)
 
 
 def _bluetooth(settings: Settings) -> Finding:

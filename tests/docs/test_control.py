@@ -4,12 +4,9 @@ page, and over a stream of markers as PsychoPy sends it.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
 import sys
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,41 +15,17 @@ import pytest
 from dashboard.accounts.roles import Role
 from dashboard.accounts.scopes import Scope
 from edge_agent.appliance.certificate import keep_certificate
-from edge_agent.runtime.control.marker_stream import MarkerStream
-from edge_agent.runtime.control.orders import OrderWorker
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
-from edge_agent.store.study.study import Study
+from edge_agent.store.database.schema import DATABASE_NAME
 from tests.docs.pages import ROOT, blocks_of
 from tests.support.dashboard import DashboardProcess
+from tests.support.laboratory.psychopy_lines import MARKERS, consenting, run_lines, run_program
 from tests.support.security.tokens import make_token
-from tests.support.timeline import query, wait_for
+from tests.support.timeline import query
 
 BLOCKS = [block.text for block in blocks_of("docs/control.md") if block.kind == "python"]
 (CLIENT,) = [text for text in BLOCKS if "urllib" in text]
-(PSYCHOPY,) = [text for text in BLOCKS if "psychopy" in text]
 STAND_IN = ROOT / "tests/support/laboratory/stand_in"
-"""Window, text and waiting of PsychoPy as far as the page uses them, where it is not installed."""
-MARKERS = [("stimulus_start", "anger"), ("stimulus_end", "anger")]
-
-
-def consenting(database: Path) -> Study:
-    """A study with the participant of the page."""
-    study = Study(database)
-    study.create_participant("P01")
-    study.give_consent("P01", "3")
-    return study
-
-
-def run(program: str, **surroundings: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        env=os.environ | surroundings,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=90,
-    )
-    assert done.returncode == 0, done.stderr
+"""Window, text and waiting of PsychoPy as far as the page uses them: see `make test-psychopy`."""
 
 
 @pytest.mark.parametrize("with_certificate", [False, True], ids=["demonstration", "installed"])
@@ -77,7 +50,8 @@ def test_the_client_of_the_page_runs_a_session(tmp_path: Path, with_certificate:
         consenting(database)
         secret = make_token(database, words[0], frozenset(scopes), role)
         program = CLIENT.replace("http://127.0.0.1:8080", dashboard.address)
-        run(program.replace("affect-edge-…", secret), **surroundings)
+        program = program.replace("affect-edge-…", secret)
+        run_program([sys.executable, "-W", "error"], program, surroundings)
     assert query(database, "SELECT name, ended IS NOT NULL FROM session") == [("films", 1)]
     assert query(database, "SELECT kind, label FROM marker ORDER BY id") == MARKERS
 
@@ -85,23 +59,5 @@ def test_the_client_of_the_page_runs_a_session(tmp_path: Path, with_certificate:
 @pytest.mark.timeout(180)
 def test_the_lines_for_psychopy_run_a_session(tmp_path: Path) -> None:
     pytest.importorskip("pylsl", reason="pylsl is not installed", exc_type=ImportError)
-    database = tmp_path / DATABASE_NAME
-    migrate(database)
-    orders = OrderWorker(consenting(database))
-    name = f"PsychoPy {tmp_path.stat().st_ino}"  # no other test in this network has it
-    listening = MarkerStream(name, orders, {})
-    orders.start()
-    listening.start()
-    try:
-        beside = {} if find_spec("psychopy") else {"PYTHONPATH": str(STAND_IN)}
-        run(PSYCHOPY.replace('"PsychoPy"', repr(name)), **beside)
-        ended = "SELECT count(*) FROM session WHERE ended IS NOT NULL"
-        wait_for(lambda: query(database, ended) == [(1,)], 20)
-    finally:
-        for worker in (listening, orders):
-            worker.stop()
-            assert worker.join(10)
-    assert query(database, "SELECT name FROM session") == [("films",)]
-    assert query(database, "SELECT kind, label FROM marker ORDER BY id") == MARKERS
-    start, end = (row[0] for row in query(database, "SELECT boot_ms FROM marker ORDER BY id"))
-    assert 950 <= end - start < 5_000
+    python = [sys.executable, "-W", "error"]
+    assert 0.95 <= run_lines(tmp_path, python, {"PYTHONPATH": str(STAND_IN)}) < 5

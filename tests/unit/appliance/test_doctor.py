@@ -16,6 +16,7 @@ from edge_agent.appliance.doctor import diagnose, exit_code
 from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.config import Settings, load_settings
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
+from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.upkeep.backup import make_daily_copy
 from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.upkeep.copy_report import Standing
@@ -52,6 +53,16 @@ def test_every_finding_that_is_not_well_has_a_cure(tmp_path: Path) -> None:
     broken = {"source": "opencv", "device": str(tmp_path / "absent.mp4")}
     for finding in examine(tmp_path / "new", camera=broken).values():
         assert bool(finding.cure) == (finding.verdict is not Verdict.OK), finding
+
+
+def test_a_camera_that_somebody_has_switched_off_is_not_opened(tmp_path: Path) -> None:
+    migrate(tmp_path / DATABASE_NAME)
+    CaptureSwitch(tmp_path / DATABASE_NAME).turn(on=False, by="ada")
+    absent = {"source": "opencv", "device": str(tmp_path / "absent.mp4")}
+    finding = examine(tmp_path, camera=absent)["camera"]
+    assert finding.verdict is Verdict.WARNING
+    assert finding.found.startswith("switched off since 20")
+    assert finding.found.endswith("Z, by ada")
 
 
 def test_a_missing_camera_and_a_missing_model_are_both_found(tmp_path: Path) -> None:
