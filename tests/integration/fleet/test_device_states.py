@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from collector.database.devices import note_states
-from collector.database.migrations import migrate
 from collector.device_state import StateMessage
 from collector.transport import Delivery
 from collector.worker import Collector
@@ -27,26 +26,11 @@ from edge_agent.mqtt.payloads.events import status_payload
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import collecting
 from tests.support.fleet.health_example import health_example
-from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 NOON_MS = 1_795_176_000_000
 EXAMPLE = health_example()
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def there(postgres: Postgres) -> Iterator[Any]:
-    """A connection to an empty database of the present schema."""
-    with psycopg.connect(postgres.address, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS fleet CASCADE")
-        migrate(connection)
-        yield connection
 
 
 def status(

@@ -13,11 +13,9 @@ import pytest
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
-import psycopg
 from starlette.testclient import TestClient
 
 from collector.database.devices import note_states
-from collector.database.migrations import migrate
 from collector.device_state import StateMessage
 from dashboard.fleet.address import FleetAddress
 from dashboard.fleet.connections import FleetDatabase
@@ -27,24 +25,9 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from tests.support.dashboard import client_of, set_up
 from tests.support.fleet.health_example import health_example
-from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def there(postgres: Postgres) -> Iterator[Any]:
-    """A connection to a database of the present schema, with nothing in it."""
-    with psycopg.connect(postgres.address, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS fleet CASCADE")
-        migrate(connection)
-        yield connection
 
 
 @pytest.fixture

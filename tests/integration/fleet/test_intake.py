@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,27 +33,12 @@ from tests.support.fleet.devices import (
     rows_here,
     rows_there,
 )
-from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.studies import add_session, heart
 from tests.support.timeline import START_MS, database, query
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 DAY_MS = 86_400_000
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def there(postgres: Postgres) -> Iterator[Any]:
-    """A connection to an empty database of the present schema."""
-    with psycopg.connect(postgres.address, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS fleet CASCADE")
-        migrate(connection)
-        yield connection
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import psycopg
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import (
     Recorders,
-    SimulatedDevice,
     collecting,
+    has_grown,
     reporting,
     rollups_here,
     rollups_there,
@@ -48,7 +48,7 @@ def test_every_row_of_every_device_arrives_once_whatever_goes_down(tmp_path: Pat
             collectors[number].kill()
             before = sum(each.sender.confirmed for each in devices)
             wait_until(
-                partial(_has_grown, devices, before),
+                partial(has_grown, devices, before),
                 "the other collector to go on",
                 60,
             )
@@ -78,7 +78,3 @@ def test_every_row_of_every_device_arrives_once_whatever_goes_down(tmp_path: Pat
         assert rows is not None
         print(f"{rows[0] + rows[1]} rows of {DEVICES} devices, 0 lost, 0 double")
         assert collectors[0].stop() == 0
-
-
-def _has_grown(devices: list[SimulatedDevice], before: int) -> bool:
-    return sum(each.sender.confirmed for each in devices) > before

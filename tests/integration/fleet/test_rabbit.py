@@ -19,8 +19,8 @@ from tests.support.broker import wait_until
 from tests.support.fleet import rabbit
 from tests.support.fleet.devices import (
     Recorders,
-    SimulatedDevice,
     collecting,
+    has_grown,
     reporting,
     rollups_here,
     rollups_there,
@@ -63,12 +63,12 @@ def test_every_row_arrives_once_though_each_node_of_the_cluster_is_killed(tmp_pa
             node.kill()
             before = sum(each.sender.confirmed for each in devices)
             if node is not cluster.nodes[0]:
-                wait_until(partial(_has_grown, devices, before), "two nodes to go on", 120)
+                wait_until(partial(has_grown, devices, before), "two nodes to go on", 120)
             node.start()
             node.wait()
         collectors[0].kill()
         before = sum(each.sender.confirmed for each in devices)
-        wait_until(partial(_has_grown, devices, before), "the other collector to go on", 120)
+        wait_until(partial(has_grown, devices, before), "the other collector to go on", 120)
         collectors[0].start()
         recorders.stop()
         wait_for_all(devices, 240)
@@ -80,7 +80,3 @@ def test_every_row_arrives_once_though_each_node_of_the_cluster_is_killed(tmp_pa
             known = there.execute("SELECT name FROM fleet.device").fetchall()
         assert (refused, known) == ((0,), [("room-0",)])
         assert collectors[0].stop() == 0
-
-
-def _has_grown(devices: list[SimulatedDevice], before: int) -> bool:
-    return sum(each.sender.confirmed for each in devices) > before

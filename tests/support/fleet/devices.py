@@ -281,6 +281,11 @@ def reporting(folder: Path, port: int, count: int) -> Iterator[list[SimulatedDev
             device.sender.join(10)
 
 
+def has_grown(devices: Sequence[SimulatedDevice], before: int) -> bool:
+    """Tell whether more changes of devices are confirmed than there were before."""
+    return sum(each.sender.confirmed for each in devices) > before
+
+
 def wait_for_all(devices: list[SimulatedDevice], seconds: float = 120.0) -> None:
     """Wait until the collector has confirmed everything of every device."""
     wait_until(

@@ -1,0 +1,31 @@
+"""What the tests of a fleet share: a PostgreSQL for a module, and an empty database in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.fleet.postgres import Postgres, running_postgres
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A running server."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def there(postgres: Postgres) -> Iterator[Any]:
+    """A connection to a database of the present schema, with nothing in it."""
+    # here, for the other files of this folder are collected without the extra too
+    import psycopg
+
+    from collector.database.migrations import migrate
+
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS fleet CASCADE")
+        migrate(connection)
+        yield connection
