@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import socket
 import sys
@@ -45,6 +46,7 @@ def collect(
 
     from collector.worker import Collector
 
+    _check(database, protocol, hosts)
     password = read_password(password_file) if password_file is not None else None
     port = port or PORTS[protocol, tls]
     brokers = tuple(
@@ -63,6 +65,31 @@ def collect(
     collector.run()
 
 
+def _check(database: str, protocol: str, hosts: tuple[str, ...]) -> None:
+    """Refuse what can never work, before anything is waited for."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(database)
+    except ProgrammingError as error:
+        raise click.BadParameter(
+            f"{_without_password(database)!r} is no address of PostgreSQL "
+            f"({_without_password(str(error)).strip()}). Write it as "
+            "postgresql://collector@db.example/fleet.",
+            param_hint="--database",
+        ) from error
+    if not all(host.strip() for host in hosts):
+        raise click.BadParameter("Give the name or address of the broker.", param_hint="--host")
+    if len(hosts) > 1 and protocol != "amqp":
+        raise click.UsageError("Several --host need --protocol amqp; with MQTT give one.")
+
+
+def _without_password(text: str) -> str:
+    """Return a text without what stands between ``:`` and ``@``, or after ``password=``."""
+    return re.sub(r"(:)[^:@\s]*@|(password\s*=\s*)\S+", r"\1\2…", text)
+
+
 def _transport(protocol: str, brokers: tuple[Broker, ...], root: str, name: str) -> Transport:
     context = encryption(brokers[0])
     if protocol == "amqp":
@@ -71,8 +98,6 @@ def _transport(protocol: str, brokers: tuple[Broker, ...], root: str, name: str)
         return AmqpTransport(QuorumQueue(brokers, root, name), context)
     from collector.mqtt import MqttTransport, SharedSubscription
 
-    if len(brokers) > 1:
-        raise click.UsageError("Several --host need --protocol amqp; with MQTT give one.")
     return MqttTransport(SharedSubscription(brokers[0], root, name), context)
 
 

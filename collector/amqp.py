@@ -7,7 +7,7 @@ gives each message to one collector.
 
 from __future__ import annotations
 
-import socket
+import logging
 import ssl
 import time
 from collections import deque
@@ -17,7 +17,17 @@ from typing import Any, NoReturn
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPError, ChannelClosedByBroker, ProbableAuthenticationError
+from pika.adapters.utils.connection_workflow import (
+    AMQPConnectorException,
+    AMQPConnectorSocketConnectError,
+    AMQPConnectorStackTimeout,
+)
+from pika.exceptions import (
+    AMQPError,
+    ChannelClosedByBroker,
+    IncompatibleProtocolError,
+    ProbableAuthenticationError,
+)
 
 from collector.device_state import SUFFIXES, StateMessage
 from collector.errors import TransportError
@@ -25,7 +35,21 @@ from collector.transport import GATHER_S, Delivery
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.topics import Topics
 
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # what matters of it is told by this module
 CONNECT_S = 10.0
+_PRECONDITION_FAILED = 406
+_OTHER_QUEUE = (
+    ". A queue of this name is there, made otherwise: take out what is in it, and delete it; it is "
+    "made anew"
+)
+_PORTS = "Look at --port (5672, with --tls 5671)"
+_CAUSES: dict[type[Exception], str] = {
+    ProbableAuthenticationError: "refuses the account or its password; see --username and "
+    "--password-file",
+    IncompatibleProtocolError: f"does not speak AMQP. {_PORTS}; for a broker of MQTT leave "
+    "--protocol out",
+    AMQPConnectorStackTimeout: f"does not answer in AMQP. {_PORTS}, and whether both sides encrypt",
+}
 EXCHANGE = "amq.topic"
 """Where the MQTT plugin puts messages; another one is a setting of RabbitMQ."""
 MOST_STATES = 10_000
@@ -98,7 +122,7 @@ class AmqpTransport:
             channel.basic_qos(prefetch_count=options.most_underway)
             channel.basic_consume(options.queue, self._on_message)
             self._hear_states(channel)
-        except (AMQPError, OSError, UnicodeError) as error:
+        except (AMQPError, AMQPConnectorException, OSError, UnicodeError) as error:
             self._fail(error)
 
     def _hear_states(self, channel: BlockingChannel) -> None:
@@ -227,10 +251,15 @@ def _key(device: str, root: str, suffix: str) -> str:
 
 def _cause(error: Exception) -> str:
     """Return why a connection is over, as a person can use it."""
-    if isinstance(error, ProbableAuthenticationError):
-        return "refuses the account or its password; see --username and --password-file"
+    for kind, text in _CAUSES.items():
+        if isinstance(error, kind):
+            return text
     if isinstance(error, ChannelClosedByBroker):
-        return f"refuses ({error.reply_text})"
-    if isinstance(error, socket.gaierror | OSError):
+        advice = _OTHER_QUEUE if error.reply_code == _PRECONDITION_FAILED else ""
+        return f"refuses ({error.reply_text}){advice}"
+    first = error.args[0] if error.args else None
+    if isinstance(first, AMQPConnectorSocketConnectError):
+        return f"cannot be reached ({first.exception})"
+    if isinstance(error, OSError):
         return f"cannot be reached ({error})"
     return f"the connection has ended ({str(error) or type(error).__name__})"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +15,7 @@ pytest.importorskip("pika", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import pika
+from pika.adapters.utils.connection_workflow import AMQPConnectorSocketConnectError
 from pika.exceptions import (
     AMQPConnectionError,
     ChannelClosedByBroker,
@@ -169,8 +173,13 @@ def test_what_came_over_an_earlier_connection_is_not_acknowledged_over_the_next(
         (ProbableAuthenticationError("x"), "refuses the account or its password; see --username"),
         (AMQPConnectionError("nobody answers"), "nobody answers"),
         (OSError(111, "Connection refused"), "cannot be reached"),
-        (ChannelClosedByBroker(406, "inequivalent arg"), r"refuses \(inequivalent arg\)"),
+        (ChannelClosedByBroker(403, "no access"), r"refuses \(no access\)"),
+        (ChannelClosedByBroker(406, "inequivalent arg"), r"inequivalent arg\)\. A queue of this"),
         (AMQPConnectionError(), "AMQPConnectionError"),
+        (
+            AMQPConnectionError(AMQPConnectorSocketConnectError(ConnectionRefusedError("no"))),
+            r"cannot be reached \(no\)",
+        ),
     ],
 )
 def test_why_a_connection_cannot_be_had_is_said_with_all_nodes(
@@ -179,6 +188,42 @@ def test_why_a_connection_cannot_be_had_is_said_with_all_nodes(
     rabbit.fails = error
     with pytest.raises(TransportError, match=rf"127.0.0.1:5672, 127.0.0.2:5672: .*{said}"):
         opened(rabbit)
+
+
+@contextmanager
+def server(answer: bytes | None) -> Iterator[int]:
+    """A server that answers so and hangs up, or that says nothing at all."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(100)
+                if answer is not None:
+                    connection.sendall(answer)
+
+        if answer is not None:
+            threading.Thread(target=serve, daemon=True).start()
+        yield int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (b"", r"does not speak AMQP\. Look at --port"),
+        (b" \x02\x00\x01", r"does not speak AMQP\. Look at --port"),  # mosquitto's refusal
+        (None, r"does not answer in AMQP\. Look at --port"),
+    ],
+    ids=["hangs up", "MQTT", "silent"],
+)
+def test_a_server_that_speaks_otherwise_is_said_to_with_what_to_look_at(
+    answer: bytes | None, cause: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.amqp.CONNECT_S", 0.5)
+    with server(answer) as port:
+        transport = AmqpTransport(QuorumQueue((Broker("127.0.0.1", port),), "lab", "c0"))
+        with pytest.raises(TransportError, match=rf"127.0.0.1:{port}: {cause}"):
+            transport.open()
 
 
 def test_a_connection_that_ends_is_told_whatever_was_asked_and_can_be_opened_again(

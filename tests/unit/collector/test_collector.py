@@ -225,7 +225,15 @@ def test_while_the_database_is_away_nothing_is_acknowledged() -> None:
 
 
 def test_it_says_what_it_needs() -> None:
-    for words, text in ((["--help"], "into PostgreSQL"), ([], "Missing option '--database'")):
+    database = ["--database", "postgresql:///fleet"]
+    wrong = ["--database", "postgres//ada:hush@db.example password=hush"]
+    for words, text in (
+        (["--help"], "into PostgreSQL"),
+        ([], "Missing option '--database'"),
+        (wrong, "is no address of PostgreSQL"),
+        ([*database, "--host", ""], "Give the name or address of the broker."),
+        ([*database, "--host", "a", "--host", "b"], "Several --host need --protocol amqp"),
+    ):
         run = subprocess.run(
             [sys.executable, "-m", "edge_agent", "collect", *words],
             capture_output=True,
@@ -235,3 +243,4 @@ def test_it_says_what_it_needs() -> None:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         assert text in run.stdout + run.stderr
+        assert "hush" not in run.stderr
