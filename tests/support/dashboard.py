@@ -74,13 +74,14 @@ def set_up(client: TestClient, folder: Path) -> TestClient:
     return client
 
 
-def log_in_as(client: TestClient, role: Role) -> TestClient:
+def log_in_as(client: TestClient, role: Role, name: str | None = None) -> TestClient:
     """Make an account of a role, if there is none yet, and log it in beside whoever is in."""
+    called = name or role.value
     app = cast("FastAPI", client.app)
     services: Services = app.state.services
-    if role.value not in {member.name for member in services.members.all()}:
-        services.members.add_with_link(role.value, role, NAME)
-    member = services.members.named(role.value)
+    if called not in {member.name for member in services.members.all()}:
+        services.members.add_with_link(called, role, NAME)
+    member = services.members.named(called)
     token = services.accounts.log_in(Account(member.id, member.name, member.role))
     other = TestClient(
         app, base_url="http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False

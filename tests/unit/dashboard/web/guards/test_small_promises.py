@@ -112,7 +112,7 @@ def test_who_is_refused_stands_in_the_log_once_and_without_what_they_asked_about
     ada: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "dashboard.web.guards")
-    bob = log_in_as(ada, Role.VIEWER)
+    bob = log_in_as(ada, Role.VIEWER, "curious")  # nobody of this name was refused before
     for _ in range(3):
         assert bob.get("/study/participants/P-SECRET/attributes").status_code == 403
     lines = [record.getMessage() for record in caplog.records]
@@ -141,8 +141,8 @@ def test_a_token_that_asks_too_much_stands_in_the_log(
 ) -> None:
     caplog.set_level(logging.WARNING, "dashboard.web.guards")
     scopes = frozenset({Scope.READ})
-    secret = make_token(tmp_path / "affect-edge.db", "robot", scopes, Role.VIEWER)
+    secret = make_token(tmp_path / "affect-edge.db", "curious robot", scopes, Role.VIEWER)
     answer = ada.post("/api/v1/participants", json={"code": "P-7"}, headers=bearer(secret))
     assert answer.status_code == 403
     (line,) = [record.getMessage() for record in caplog.records]
-    assert line.startswith("refused: the token robot may not POST /api/v1/participants")
+    assert line.startswith("refused: the token curious robot may not POST /api/v1/participants")
