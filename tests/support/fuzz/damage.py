@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
+
+SEED = os.environ.get("FUZZ_SEED")
+"""Of another share of inputs; without it every run gives the same ones."""
+CPU_S = 1.0
+"""Longest time of the processor that one input may take."""
 
 Damage = tuple[float, int, bytes, int]
 DAMAGE = st.tuples(st.floats(0, 1), st.integers(0, 40), st.binary(max_size=60), st.integers(1, 3))
@@ -16,15 +27,44 @@ Change = Damage | list[tuple[float, int]]
 CHANGES = st.one_of(DAMAGE, OVERWRITTEN)
 
 
-def examples(wanted: int) -> settings:
-    """Return the settings of a fuzz: so many examples, the same ones in every run."""
-    return settings(
+def examples(wanted: int) -> Callable[[Any], Any]:
+    """Return a decorator that gives a fuzz so many examples: the same ones in every run, or those
+    of a seed.
+    """
+    limits = settings(
         max_examples=wanted,
         deadline=None,
         database=None,
-        derandomize=True,
+        derandomize=SEED is None,
         suppress_health_check=list(HealthCheck),
     )
+
+    def decorate(test: Any) -> Any:
+        return limits(test) if SEED is None else seed(int(SEED))(limits(test))
+
+    return decorate
+
+
+@dataclass(slots=True)
+class Costs:
+    """How many inputs there were, and the slowest one's seconds of the processor."""
+
+    inputs: int = 0
+    slowest_s: float = 0.0
+
+    def count(self, begun_s: float) -> None:
+        """Note the end of an input that began at ``begun_s``, of ``time.process_time``."""
+        self.add(time.process_time() - begun_s)
+
+    def add(self, seconds: float) -> None:
+        """Note an input, and refuse one that took too long."""
+        self.inputs += 1
+        self.slowest_s = max(self.slowest_s, seconds)
+        assert seconds < CPU_S, f"{seconds:.2f} s of the processor"
+
+    def tell(self, name: str) -> None:
+        """Print them, for who runs pytest with ``-s``."""
+        print(f"\nfuzz {name}: {self.inputs} inputs, the slowest {1000 * self.slowest_s:.0f} ms")
 
 
 def changed(whole: bytes, change: Change) -> bytes:
