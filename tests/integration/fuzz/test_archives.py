@@ -18,8 +18,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edge_agent.appliance.backups.archive import MANIFEST, SEAL_CHARACTERS, open_archive
 from edge_agent.appliance.backups.manifest import DATABASE
@@ -32,7 +30,7 @@ from edge_agent.store.intake.options import ImportOptions
 from edge_agent.store.intake.sources import opened_study
 from edge_agent.store.intake.study_import import import_study
 from tests.support.backups.whole_appliance import whole_appliance
-from tests.support.fuzz.damage import CHANGES, Change, Costs, changed, examples
+from tests.support.fuzz.damage import Change, Costs, changed, give_changes
 
 WANTED = int(os.environ.get("FUZZ_PAYLOADS", "100"))
 COSTLY = max(10, WANTED // 10)
@@ -45,15 +43,13 @@ def fuzz(name: str, take: Callable[[Change, int], object], wanted: int = WANTED)
     """Give damages to something that may refuse them, by an error of ours and soon."""
     costs = Costs()
 
-    @given(CHANGES, st.integers(0, 1000))
-    @examples(wanted)
     def run(change: Change, which: int) -> None:
         begun = time.process_time()
         with suppress(AffectEdgeError):
             take(change, which)
         costs.count(begun)
 
-    run()
+    give_changes(run, wanted)
     costs.tell(name)
 
 

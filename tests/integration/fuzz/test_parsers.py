@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
 from PIL import Image
 
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
@@ -45,7 +44,7 @@ from edge_agent.vitals.health.rows import RowValidator
 from edge_agent.vitals.ingest import VitalIngest
 from edge_agent.vitals.polar import pmd
 from tests.support.fleet.health_example import health_example
-from tests.support.fuzz.damage import CHANGES, Change, Costs, changed, examples
+from tests.support.fuzz.damage import Change, Costs, changed, give_changes
 from tests.support.vitals.health_exports import (
     apple_export,
     apple_pressure,
@@ -189,16 +188,14 @@ def test_any_bytes_of_a_stranger_are_read_or_refused_within_a_second(
     read(path)  # what is whole is read
     costs = Costs()
 
-    @given(CHANGES)
-    @examples(WANTED)
-    def take(change: Change) -> None:
+    def take(change: Change, _: int) -> None:
         path.write_bytes(changed(whole, change))
         begun = time.process_time()
         outcome = list(problems_of(read, path))
         costs.count(begun)
         assert all(isinstance(problem, AffectEdgeError) for problem in outcome), outcome
 
-    take()
+    give_changes(take, WANTED)
     costs.tell(name)
 
 
