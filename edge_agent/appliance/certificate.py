@@ -78,10 +78,10 @@ def make_place(folder: Path) -> None:
 def is_given(certificate: Path) -> bool:
     """Tell whether somebody else has made a certificate; ``False`` where it cannot be read."""
     try:
-        said = _openssl("x509", "-in", str(certificate), "-noout", "-subject", "-issuer")
+        lines = _openssl("x509", "-in", str(certificate), "-noout", "-subject", "-issuer")
     except CertificateError:
         return False
-    subject, issuer = (line.partition("=")[2].strip() for line in said.splitlines()[:2])
+    subject, issuer = (line.partition("=")[2].strip() for line in lines.splitlines()[:2])
     return subject != issuer or not re.match(rf"O ?= ?{_MAKER}\b", subject)
 
 

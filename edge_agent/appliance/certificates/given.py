@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge_agent.core.errors import CertificateError
 
@@ -168,7 +169,7 @@ def _check_use(file: Path, own: x509.Certificate) -> None:
         return
     except ValueError as error:
         raise CertificateError(f"{file}: has a damaged extension ({error}).") from error
-    if x509.ExtendedKeyUsageOID.SERVER_AUTH not in allowed:
+    if ExtendedKeyUsageOID.SERVER_AUTH not in allowed:
         raise CertificateError(
             f"{file}: is not for servers (extended key usage without serverAuth). Have another "
             "one signed."
@@ -188,19 +189,17 @@ def _check_chain(file: Path, chain: Sequence[x509.Certificate]) -> None:
 
 def _names(file: Path, own: x509.Certificate) -> tuple[str, ...]:
     try:
-        names = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        listed = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
-        names = x509.SubjectAlternativeName([])
-    found = (
-        *names.get_values_for_type(x509.DNSName),
-        *map(str, names.get_values_for_type(x509.IPAddress)),
-    )
-    if not found:
+        listed = x509.SubjectAlternativeName([])
+    addresses = map(str, listed.get_values_for_type(x509.IPAddress))
+    names = (*listed.get_values_for_type(x509.DNSName), *addresses)
+    if not names:
         raise CertificateError(
             f"{file}: names no host (subjectAltName), and browsers look nowhere else. Have one "
             "signed for the name by which the dashboard is opened."
         )
-    return found
+    return names
 
 
 def _called(name: x509.Name) -> str:

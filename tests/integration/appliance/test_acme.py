@@ -18,6 +18,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ class Pebble:
             until.callback(process.wait, 10)
             until.callback(process.kill)
         for port in ("acme", "manage", "tell"):
-            wait_until(lambda port=port: listens(self.ports[port]), f"{port} of Pebble")
+            wait_until(partial(listens, self.ports[port]), f"{port} of Pebble")
 
     def root(self) -> str:
         """Return the authority that signs, as a device would have to trust it."""

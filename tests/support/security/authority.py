@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-SERVER = x509.ExtendedKeyUsageOID.SERVER_AUTH
+SERVER = ExtendedKeyUsageOID.SERVER_AUTH
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:

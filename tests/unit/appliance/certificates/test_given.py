@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge_agent.appliance.certificates.given import read_given
 from edge_agent.core.errors import CertificateError
@@ -105,7 +106,7 @@ def in_der(authority: Authority, folder: Path) -> tuple[Path, Path]:
         (lambda a, f: a.pair(f, days=(-9, -1)), r"'CN=pi.lan' ended on 20\d\d-\d\d-\d\d"),
         (lambda a, f: a.pair(f, days=(1, 9)), r"begins on 20\d\d-.* only, and here it is 20"),
         (lambda a, f: a.pair(f, names=()), "names no host"),
-        (lambda a, f: a.pair(f, use=x509.ExtendedKeyUsageOID.CLIENT_AUTH), "is not for servers"),
+        (lambda a, f: a.pair(f, use=ExtendedKeyUsageOID.CLIENT_AUTH), "is not for servers"),
         (locked, "locked by a passphrase.*openssl pkey -in"),
         (in_der, "no certificate in PEM form.*openssl x509 -inform der"),
         (with_key(ed25519.Ed25519PrivateKey.generate), "Ed25519PrivateKey, which browsers do not"),
