@@ -26,7 +26,7 @@ OVERWRITTEN = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size
 
 Change = Damage | list[tuple[float, int]]
 CHANGES = st.one_of(DAMAGE, OVERWRITTEN)
-SHRUNK = 1000
+SHRUNK = 200
 """How many changes Hypothesis draws, which makes a change that finds something smaller but takes
 longer than most parsers; what is wanted beyond is drawn without it.
 """
