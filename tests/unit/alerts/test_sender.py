@@ -72,6 +72,20 @@ def test_ntfy_webhook_and_mail_are_told_that_it_began_and_that_it_is_over(tmp_pa
     assert set(mail.recipients) == {"ward@example.org"}
 
 
+def test_no_line_break_gets_into_the_head_of_a_mail(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    alert_log = AlertLog(path)
+    with MailSink.running() as mail:
+        post = f"mailto://127.0.0.1:{mail.port}?from=edge@example.org&to=ward@example.org"
+        name = "lab\r\nBcc: eve@example.org\r\nSubject: another"
+        options = AlertOptions((RULE,), name, notify_after_s=0, addresses=(post,))
+        begin(alert_log)
+        with sending(alert_log, options):
+            wait_until(lambda: len(query(path, SENT)) == 1, "a message", 60)
+    assert set(mail.recipients) <= {"ward@example.org"}
+    assert all("\n" not in subject and subject != "another" for subject, _ in mail.mails)
+
+
 def test_messages_are_in_the_language_of_the_configuration(tmp_path: Path) -> None:
     path = database(tmp_path)
     alert_log = AlertLog(path)
