@@ -10,16 +10,17 @@ PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-
 # the worker is not started again, for the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-home-assistant test-psychopy test-brokers test-container test-appliance test-appliance-arm faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container clean
+.PHONY: help demo test test-unit coverage fuzz mutants test-acme test-fresh test-home-assistant test-psychopy test-brokers test-container test-appliance test-appliance-arm faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          what lint does, and every test beside it (real broker, real browser, real models)"
 	@echo "make test-unit     the unit tests alone, quick"
 	@echo "make coverage      all tests but those in a browser, with the lines that they run; every module has a bar of 80 %"
-	@echo "make fuzz          10,000 odd payloads to each decoder, parser of files and endpoint (make test sends 100 to 1,000)"
+	@echo "make fuzz          10,000 odd payloads to each decoder, parser of files and endpoint (make test sends 100 to 1,000); FUZZ_SEED=N: others"
 	@echo "make faults        about 1,000 faults on purpose, for 20 minutes, and what they cost; ARGS='--only power --minutes 5'"
 	@echo "make mutants       breaks the code in 120 places, one at a time; 90 % must be noticed; ARGS='--seed 2 --number 200'"
 	@echo "make test-fresh    make test of HEAD on a bare Debian 13 (root or sudo, minutes); SUITE=bookworm: Debian 12"
+	@echo "make test-acme     certbot and lego get certificates from Pebble, and the dashboard takes them (Debian's packages; a minute)"
 	@echo "make test-home-assistant  the agent beside the real Home Assistant for ten minutes (Python 3.12; installs 540 MB once, in ~/.cache)"
 	@echo "make test-psychopy  the lines of docs/control.md in the real PsychoPy (installs 2 GB once, in ~/.cache)"
 	@echo "make test-brokers  the agent beside mosquitto, RabbitMQ, NATS and aedes, through every kind of door (minutes)"
@@ -76,6 +77,11 @@ faults: $(VENV)/.dev
 mutants: $(VENV)/.mutants
 	@./tools/system-packages mosquitto
 	@nice -n 10 $(BIN)/python -m tools.mutants $(ARGS)
+
+# From an authority by ACME: clients and test server of Debian, which `make test` does not install.
+test-acme: $(VENV)/.dev
+	@./tools/system-packages pebble certbot lego curl
+	@$(BIN)/python -m pytest tests/integration/appliance/test_acme.py $(ARGS)
 
 # Home Assistant is too large for `make test`, which judges the message for it by its own lists instead.
 test-home-assistant: $(VENV)/.dev

@@ -104,10 +104,8 @@ class DashboardServer(uvicorn.Server):
         self._certificate = written
         try:
             # Tried apart first: a pair that does not fit must not spoil what is in use.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-                options.certificate, options.key
-            )
-            self.config.ssl.load_cert_chain(options.certificate, options.key)
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.config.ssl):
+                context.load_cert_chain(options.certificate, options.key, password=_no_passphrase)
         except (ssl.SSLError, OSError) as error:
             log.warning(
                 "%s: cannot be used (%s); the certificate of before stays",
@@ -220,6 +218,11 @@ def _written(file: Path | None) -> int | None:
         return file.stat().st_mtime_ns
     except OSError:
         return None
+
+
+def _no_passphrase() -> str:
+    """OpenSSL would ask at the terminal, and everybody would wait for it."""
+    return ""
 
 
 def listen(host: str, port: int) -> socket.socket:

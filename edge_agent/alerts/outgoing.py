@@ -39,7 +39,9 @@ def send(given: dict[str, Any]) -> str:
     logger.handlers = [logging.StreamHandler(warnings)]
     logger.propagate = False
     logger.setLevel(logging.WARNING)
-    service = Apprise(asset=AppriseAsset(app_id="Affect Edge", storage_mode="memory"))
+    # Who takes a message may not lead it elsewhere: it would go where the owner did not send it.
+    asset = AppriseAsset(app_id="Affect Edge", storage_mode="memory", http_redirects=False)
+    service = Apprise(asset=asset)
     if not service.add(given["address"]):
         return NO_ADDRESS
     if service.notify(body=given["body"], title=given["title"], notify_type=given["kind"]):

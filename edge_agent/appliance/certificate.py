@@ -9,9 +9,12 @@ import socket
 import ssl
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 
+from edge_agent.appliance.certificates.pair import finish_replacement, fits, replace_pair
+from edge_agent.appliance.ownership import make_folder
 from edge_agent.core.errors import CertificateError
 from edge_agent.store.database.shared.rights import is_shared
 
@@ -26,10 +29,14 @@ VALID_DAYS = 800
 RENEW_DAYS = 30
 _DAY_SECONDS = 86_400
 _TIMEOUT_S = 60.0
+_MAKER = "Affect Edge"
+"""Organization in the certificates that the appliance makes."""
 
 
 def keep_certificate(folder: Path, name: str | None = None) -> bool:
     """Make the certificate, if there is none, it ends soon, or the machine was renamed.
+
+    One that the owner has installed stays, for as long as it and its key can be used.
 
     Args:
         folder: for ``cert.pem`` and ``key.pem``; made if needed. The key can be read by its owner
@@ -47,11 +54,35 @@ def keep_certificate(folder: Path, name: str | None = None) -> bool:
     name = host_name() if name is None else name
     certificate = folder / CERTIFICATE
     key = folder / KEY
-    if certificate.exists() and key.exists() and _is_good(certificate, name):
+    if certificate.exists() or key.exists():
+        finish_replacement(certificate, key)
+    if fits(certificate, key) and (is_given(certificate) or _is_good(certificate, name)):
         return False
     _make(folder, name)
     log.info("made a certificate for %s, valid for %d days: %s", name, VALID_DAYS, certificate)
     return True
+
+
+def make_place(folder: Path) -> None:
+    """Make the folder of certificate and key, if needed, for those whose folder the one above is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not folder.exists():
+        make_folder(folder)
+        if is_shared(folder.parent):
+            folder.chmod(0o770)
+
+
+def is_given(certificate: Path) -> bool:
+    """Tell whether somebody else has made a certificate; ``False`` where it cannot be read."""
+    try:
+        lines = _openssl("x509", "-in", str(certificate), "-noout", "-subject", "-issuer")
+    except CertificateError:
+        return False
+    subject, issuer = (line.partition("=")[2].strip() for line in lines.splitlines()[:2])
+    return subject != issuer or not re.match(rf"O ?= ?{_MAKER}\b", subject)
 
 
 def host_name() -> str:
@@ -93,44 +124,23 @@ def _is_good(certificate: Path, name: str) -> bool:
 
 
 def _make(folder: Path, name: str) -> None:
-    fresh_certificate = folder / f"{CERTIFICATE}.new"
-    fresh_key = folder / f"{KEY}.new"
+    words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    words += ["-days", str(VALID_DAYS), "-subj", f"/O={_MAKER}/CN={name}"]
+    words += ["-addext", f"subjectAltName={','.join(_names(name))}"]
+    words += ["-addext", "extendedKeyUsage=serverAuth"]
+    words += ["-addext", "basicConstraints=critical,CA:FALSE"]
     try:
-        if not folder.exists():
-            folder.mkdir(parents=True, mode=0o750)
-            if is_shared(folder.parent):
-                folder.chmod(0o770)
-        fresh_key.unlink(missing_ok=True)
-        fresh_key.touch(mode=0o600)
-        words = [
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-        ]
-        words += ["-days", str(VALID_DAYS), "-subj", f"/O=Affect Edge/CN={name}"]
-        words += [
-            "-addext",
-            f"subjectAltName={','.join(_names(name))}",
-            "-addext",
-            "extendedKeyUsage=serverAuth",
-        ]
-        words += ["-addext", "basicConstraints=critical,CA:FALSE"]
-        _openssl(*words, "-keyout", str(fresh_key), "-out", str(fresh_certificate))
-        if is_shared(folder):
-            fresh_key.chmod(0o640)
-            fresh_certificate.chmod(0o640)
-        # The dashboard looks at the certificate's time: the key is there when it does.
-        fresh_key.replace(folder / KEY)
-        fresh_certificate.replace(folder / CERTIFICATE)
+        make_place(folder)
+        with TemporaryDirectory() as place:
+            key, certificate = Path(place) / KEY, Path(place) / CERTIFICATE
+            _openssl(*words, "-keyout", str(key), "-out", str(certificate))
+            content, secret = certificate.read_bytes(), key.read_bytes()
     except OSError as error:
         raise CertificateError(
             f"{folder}: the certificate cannot be written ({error.strerror}). Run as the user that "
             "owns the folder."
         ) from error
+    replace_pair(folder / CERTIFICATE, folder / KEY, content, secret)
 
 
 def _names(name: str) -> list[str]:

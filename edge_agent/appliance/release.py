@@ -78,7 +78,7 @@ def unpack(archive: Path, folder: Path) -> Path:
                         "below its folder."
                     )
                 _unpack_member(tar, member, folder / path)
-    except (tarfile.TarError, OSError) as error:
+    except (tarfile.TarError, OSError, ValueError) as error:  # ValueError: a name with a NUL
         raise UpdateError(f"The archive cannot be unpacked: {error}.") from error
     tops = list(folder.iterdir()) if folder.exists() else []
     if len(tops) != 1 or not (tops[0] / "install.sh").is_file():

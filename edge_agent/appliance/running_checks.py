@@ -170,8 +170,8 @@ def _certificate(file: Path) -> Finding:
 
     days = (ends_at(file) - time.time()) / _DAY_S
     cure = (
-        "Run `affect-edge maintenance`, which renews the appliance's own, or put a newer one in "
-        "its place; then restart the dashboard."
+        "Run `affect-edge maintenance`, which renews the appliance's own; a newer one of yours is "
+        "taken by `affect-edge certificate install`."
     )
     if days < 0:
         ended = f"{file} ended {-days:.0f} days ago"

@@ -15,10 +15,11 @@ import click
 
 from edge_agent import __version__
 from edge_agent.cli.alerts import alerts
-from edge_agent.cli.appliance import certificate, maintenance
+from edge_agent.cli.appliance import maintenance
 from edge_agent.cli.backup import backup, restore
 from edge_agent.cli.bench import bench
 from edge_agent.cli.broker.users import mqtt_user
+from edge_agent.cli.certificates.commands import certificate
 from edge_agent.cli.config import config_group
 from edge_agent.cli.doctor import doctor, health
 from edge_agent.cli.encryption.commands import encrypt_data, unlock

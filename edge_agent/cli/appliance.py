@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_agent.cli.options import common_options, load, log_to_stderr
-from edge_agent.core.errors import AffectEdgeError, StoreError
+from edge_agent.core.errors import AffectEdgeError, CertificateError, StoreError
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
@@ -22,6 +23,10 @@ configuration.
 """
 LOOK_WITHIN_S = 300.0
 """Seconds for a look through the whole database, on nights on which a step has failed."""
+GIVEN_DAYS = 14
+"""A certificate of the owner's that ends earlier was not renewed when it should have been: ACME
+clients begin 30 days before, or after two thirds of a shorter life.
+"""
 FOLD_WITHIN_S = 30.0
 """Seconds a night for folding rollups; what years have gathered before takes some nights."""
 
@@ -62,15 +67,33 @@ def maintenance(config: Path | None, data: Path | None, clock_is_right: bool) ->
 
 
 def certificate_step(settings: Settings, folder: Path) -> str:
-    """Renew the appliance's own certificate when it ends soon."""
-    from edge_agent.appliance.certificate import CERTIFICATE, keep_certificate
+    """Renew the appliance's own certificate when it ends soon.
+
+    Raises:
+        CertificateError: it cannot be made; or one of the owner's ends soon, and nobody else can
+            renew it.
+    """
+    from edge_agent.appliance.certificate import CERTIFICATE, ends_at, is_given, keep_certificate
 
     own = folder / TLS_FOLDER
-    if settings.dashboard.certificate != own / CERTIFICATE:
+    file = own / CERTIFICATE
+    if settings.dashboard.certificate != file:
         return "none of its own is used"
     if keep_certificate(own):
         return "renewed"
-    return "good"
+    if not is_given(file):
+        return "good"
+    days = (ends_at(file) - time.time()) / 86_400
+    if days < GIVEN_DAYS:
+        raise CertificateError(
+            f"{file}, which you have installed, {_ending(days)}. Renew it where it comes from, "
+            "then: affect-edge certificate install"
+        )
+    return f"installed by you, valid for {days:.0f} more days"
+
+
+def _ending(days: float) -> str:
+    return f"ends in {days:.0f} days" if days > 0 else f"ended {-days:.0f} days ago"
 
 
 def clock_step(database: Path, is_right: bool) -> str:
@@ -206,23 +229,3 @@ def attempt(name: str, step: Callable[[], str]) -> bool:
         click.echo(f"{name}: {error}", err=True)
         return False
     return True
-
-
-@click.command()
-@common_options
-@click.option(
-    "--if-used", is_flag=True, help="Do nothing where the dashboard uses another, or none."
-)
-def certificate(config: Path | None, data: Path | None, if_used: bool) -> None:
-    """Make the dashboard's own certificate, or renew it, and show its fingerprint."""
-    log_to_stderr(logging.WARNING)
-    settings, folder = load(config, data)
-    from edge_agent.appliance.certificate import CERTIFICATE, fingerprint, keep_certificate
-
-    if if_used and settings.dashboard.certificate != folder / TLS_FOLDER / CERTIFICATE:
-        return
-    made = keep_certificate(folder / TLS_FOLDER)
-    click.echo(
-        f"{folder / TLS_FOLDER / CERTIFICATE}: {'made' if made else 'good'}, SHA-256 fingerprint"
-    )
-    click.echo(f"  {fingerprint(folder / TLS_FOLDER / CERTIFICATE)}")

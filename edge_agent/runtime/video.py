@@ -22,6 +22,7 @@ from edge_agent.vision.recognizer import Recognizer
 _FROM_1904_S = 2_082_844_800
 """Seconds from the first of January 1904, from which the format MP4 counts, to that of 1970."""
 _EARLIEST_MS = 946_684_800_000  # the year 2000
+_LATEST_MS = 4_102_444_800_000  # the year 2100
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def creation_ms(path: Path) -> int | None:
         size, code = (8, ">Q") if version == 1 else (4, ">I")
         (seconds,) = struct.unpack(code, file.read(size))
         made_ms = int((seconds - _FROM_1904_S) * 1000)
-        return made_ms if header and made_ms >= _EARLIEST_MS else None
+        return made_ms if header and _EARLIEST_MS <= made_ms < _LATEST_MS else None
     return None
 
 
@@ -122,8 +123,8 @@ def _box(file: BinaryIO, kind: bytes, end: int) -> int | None:
         elif size == 0:
             size = end - start
         if name == kind:
-            return int(start + size)
-        if size < 8:
+            return min(int(start + size), end)
+        if not 8 <= size <= end - start:
             return None
         file.seek(start + size)
     return None

@@ -133,7 +133,9 @@ def _walk(group: click.Command, words: list[str]) -> str:
     while isinstance(command, click.Group):
         name = rest.pop(0) if rest else ""
         if name.startswith("-"):
-            break
+            return _unknown_options(command, [name, *rest])
+        if not name and command.invoke_without_command:
+            return ""
         found = PASSED_ON.get(name) if command is cli else None
         found = found or command.commands.get(name)
         if found is None:

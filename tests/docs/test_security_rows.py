@@ -1,4 +1,6 @@
-"""The security page of OWASP ASVS: no requirement lacks a verdict, and each named test is there."""
+"""The security pages of OWASP ASVS and of the newer EN 303 645: no requirement lacks a verdict, and
+each named test is there.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +65,11 @@ def test_every_row_has_a_verdict_with_a_test_that_is_there_or_a_reason(
 ) -> None:
     _, _, _, verdict, proof = row
     assert verdict in VERDICTS
+    check_proof(verdict, proof)
+
+
+def check_proof(verdict: str, proof: str) -> None:
+    """Refuse a verdict without its test or reason."""
     named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", proof)
     assert bool(named) == (verdict == "met"), "a test for what is met, a reason for the rest"
     for file, name in named:
@@ -85,4 +92,40 @@ def test_the_security_page_says_the_same_figures() -> None:
         f"all {len(ROWS)} requirements by its numbers | {counted['met']} met by a test, "
         f"{counted['met, no test']} without one, {counted['not met']} not met, "
         f"{counted['not applicable']} not applicable |"
+    ) in text_of("docs/security.md")
+
+
+NEWER = "docs/security/en-303-645-v3.md"
+ADDED = re.findall(
+    r"^\| ((?:5\.\d+|6)-\d+[AB]?) \| ([MR]) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$",
+    text_of(NEWER),
+    re.MULTILINE,
+)
+ONLY_IN_THE_NEWER = (
+    *("5.0-1", "5.1-2A", "5.3-4A", "5.3-4B", "5.3-6A", "5.3-6B", "5.3-15A", "5.3-15B"),
+    *("5.6-4A", "5.6-4B", "5.13-1A", "5.13-1B", "6-3A", "6-3B", "6-6", "6-7", "6-8"),
+)
+"""Numbers of table B.1 of V3.1.3 that V2.1.1 does not have."""
+
+
+def test_each_number_that_only_the_newer_version_has_has_its_row_in_order() -> None:
+    assert tuple(number for number, *_ in ADDED) == ONLY_IN_THE_NEWER
+
+
+@pytest.mark.parametrize("row", ADDED, ids=[number for number, *_ in ADDED])
+def test_every_row_of_the_newer_version_has_a_verdict_with_a_test_or_a_reason(
+    row: tuple[str, str, str, str, str],
+) -> None:
+    *_, verdict, proof = row
+    assert verdict in VERDICTS
+    check_proof(verdict, proof)
+
+
+def test_the_verdicts_of_the_newer_version_are_counted() -> None:
+    counted = Counter(verdict for *_, verdict, _ in ADDED)
+    for verdict, number in counted.items():
+        assert f"| {verdict} | {number} |" in text_of(NEWER)
+    assert (
+        f"the {len(ADDED)} provisions that only it has | {counted['met']} met by a test, "
+        f"{counted['not met']} not met, {counted['not applicable']} not applicable;"
     ) in text_of("docs/security.md")

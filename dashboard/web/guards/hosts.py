@@ -68,6 +68,7 @@ class HostCheck:
         self._clock = clock
         self._names = names_here(options)
         self._read_at = clock()
+        self._certificate = _written(options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 421."""
@@ -83,15 +84,28 @@ class HostCheck:
         name = host.rstrip(".")
         if not name or is_address(name) or self._knows(name):
             return True
-        if self._clock() - self._read_at < AGAIN_SECONDS:
+        certificate = _written(self._options)
+        is_new = certificate != self._certificate
+        if not is_new and self._clock() - self._read_at < AGAIN_SECONDS:
             return False
         # The machine may have been renamed, or have a new certificate.
         self._names = names_here(self._options)
         self._read_at = self._clock()
+        self._certificate = certificate
         return self._knows(name)
 
     def _knows(self, name: str) -> bool:
         return name in self._names or f"*.{name.partition('.')[2]}" in self._names
+
+
+def _written(options: DashboardOptions) -> int | None:
+    """Return when the certificate was written last."""
+    if options.certificate is None:
+        return None
+    try:
+        return options.certificate.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _refusal(host: str) -> PlainTextResponse:

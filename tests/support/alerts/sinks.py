@@ -25,12 +25,14 @@ class WebSink:
         port: where it listens.
         posts: path and document of each, in order.
         refusing: whether it answers 503 from now on.
+        leads_to: an address to which it sends everybody on; empty: it takes messages itself.
     """
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.posts: list[tuple[str, dict[str, Any]]] = []
         self.refusing = False
+        self.leads_to = ""
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,7 +40,11 @@ class WebSink:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if not sink.refusing:
                     sink.posts.append((self.path, json.loads(body)))
-                self.send_response(503 if sink.refusing else 200)
+                if sink.leads_to:
+                    self.send_response(307)
+                    self.send_header("Location", sink.leads_to)
+                else:
+                    self.send_response(503 if sink.refusing else 200)
                 self.end_headers()
 
             def log_message(self, *_words: object) -> None:

@@ -22,13 +22,19 @@ from edge_agent.vision.models.model import load_model
 from edge_agent.vision.models.trial import MEMORY_BYTES
 
 
-def tried(card_path: Path, content: bytes) -> str:
-    """Return what loading and running a damaged model raised."""
+def write_damaged(card_path: Path, content: bytes) -> None:
+    """Write a damaged model, and the card that fits it."""
     card = read_card(card_path)
     fields = json.loads(card_path.read_text(encoding="utf-8"))
     fields["sha256"] = hashlib.sha256(content).hexdigest()
     card_path.write_text(json.dumps(fields), encoding="utf-8")
     card_path.with_name(card.file).write_bytes(content)
+
+
+def tried(card_path: Path, content: bytes) -> str:
+    """Return what loading and running a damaged model raised."""
+    write_damaged(card_path, content)
+    card = read_card(card_path)
     try:
         model = load_model(card_path, kind=card.kind)
         model.run(np.zeros(model.card.input.shape[1:], np.uint8))

@@ -72,6 +72,36 @@ def test_ntfy_webhook_and_mail_are_told_that_it_began_and_that_it_is_over(tmp_pa
     assert set(mail.recipients) == {"ward@example.org"}
 
 
+def test_a_receiver_cannot_lead_a_message_elsewhere(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    alert_log = AlertLog(path)
+    with WebSink.running() as receiver, WebSink.running() as other:
+        receiver.leads_to = f"http://127.0.0.1:{other.port}/hook"
+        hook = f"json://127.0.0.1:{receiver.port}/hook"
+        options = AlertOptions((RULE,), "lab", notify_after_s=0, addresses=(hook,))
+        begin(alert_log)
+        with sending(alert_log, options):
+            wait_until(lambda: len(receiver.posts) >= 2, "two attempts", 60)
+    assert other.posts == []
+    reason = "Failed to send JSON POST notification: error=307."
+    told = [(event, sent, error) for event, _, sent, error in query(path, SENT)]
+    assert told == [("raised", 0, reason)], "it did not arrive, and is tried again"
+
+
+def test_no_line_break_gets_into_the_head_of_a_mail(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    alert_log = AlertLog(path)
+    with MailSink.running() as mail:
+        post = f"mailto://127.0.0.1:{mail.port}?from=edge@example.org&to=ward@example.org"
+        name = "lab\r\nBcc: eve@example.org\r\nSubject: another"
+        options = AlertOptions((RULE,), name, notify_after_s=0, addresses=(post,))
+        begin(alert_log)
+        with sending(alert_log, options):
+            wait_until(lambda: len(query(path, SENT)) == 1, "a message", 60)
+    assert set(mail.recipients) <= {"ward@example.org"}
+    assert all("\n" not in subject and subject != "another" for subject, _ in mail.mails)
+
+
 def test_messages_are_in_the_language_of_the_configuration(tmp_path: Path) -> None:
     path = database(tmp_path)
     alert_log = AlertLog(path)

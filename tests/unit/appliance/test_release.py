@@ -97,6 +97,12 @@ def test_links_and_other_things_are_not_unpacked(tmp_path: Path) -> None:
         unpack(archive, tmp_path / "out")
 
 
+def test_a_name_with_a_nul_is_refused(tmp_path: Path) -> None:
+    archive = archive_of(tmp_path, (f"{TOP}/{'long/' * 30}a\0b", b"x"))
+    with pytest.raises(UpdateError, match="cannot be unpacked: embedded null byte"):
+        unpack(archive, tmp_path / "out")
+
+
 def test_what_is_no_release_is_refused(tmp_path: Path) -> None:
     other = archive_of(tmp_path, ("holiday/picture.jpg", b"x"))
     with pytest.raises(UpdateError, match="no folder with an install.sh"):

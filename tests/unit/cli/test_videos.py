@@ -207,7 +207,15 @@ def test_the_time_that_a_file_names_is_read(tmp_path: Path, version: int) -> Non
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"RIFF", box(b"moov", b""), box(b"moov", box(b"mvhd", bytes(20))), bytes(40)],
+    [
+        b"",
+        b"RIFF",
+        box(b"moov", b""),
+        box(b"moov", box(b"mvhd", bytes(20))),
+        bytes(40),
+        struct.pack(">I4sQ", 1, b"free", 2**64 - 1) + box(b"moov", b""),
+        box(b"moov", box(b"mvhd", b"\1\0\0\0" + struct.pack(">QQ", 0, 2**63))),
+    ],
 )
 def test_a_file_that_names_no_time_has_none(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "a.mp4"

@@ -103,6 +103,33 @@ def test_a_running_server_answers_and_ends_in_order(tmp_path: Path) -> None:
     assert server.services.stopping.is_set()
 
 
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        b"Content-Length: 4\r\nContent-Length: 40",
+        b"Content-Length: 4, 40",
+        b"Content-Length: -4",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: chunked, identity",
+    ],
+)
+def test_a_message_that_can_be_taken_to_end_in_two_places_is_refused(
+    tmp_path: Path, lengths: bytes
+) -> None:
+    listener = listen("127.0.0.1", 0)
+    server = make_server(DashboardOptions(data=tmp_path))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    wait_until(lambda: server.started, "the server starts")
+    with socket.create_connection(listener.getsockname(), timeout=5) as sender:
+        sender.sendall(b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\n" + lengths + b"\r\n\r\nname")
+        answer = sender.recv(4096)
+    server.handle_exit(signal.SIGTERM, None)
+    thread.join(5)
+    assert answer.split()[1] in {b"400", b"501"}, answer
+    assert b"Connection: close" in answer or b"connection: close" in answer
+
+
 def test_a_certificate_is_used_and_a_broken_one_named(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
     assert make_server(DashboardOptions(data=tmp_path, certificate=cert, key=key)).config.is_ssl

@@ -146,3 +146,56 @@ def test_a_token_that_asks_too_much_stands_in_the_log(
     assert answer.status_code == 403
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith("refused: the token curious robot may not POST /api/v1/participants")
+
+
+def values_in_patterns(path: Path) -> set[str]:
+    """Return what stands in regular expressions that are put together, but for what is escaped."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    patterns = [
+        call.args[0]
+        for call in calls
+        if ast.unparse(call.func).startswith("re.") and call.args
+        if isinstance(call.args[0], ast.JoinedStr)
+    ]
+    values = [value for text in patterns for value in text.values]
+    shown = {ast.unparse(one.value) for one in values if isinstance(one, ast.FormattedValue)}
+    return {text for text in shown if not text.startswith("re.escape(") and not text.isupper()}
+
+
+def test_what_goes_into_a_regular_expression_is_escaped_or_a_constant() -> None:
+    raw = {path.name: values_in_patterns(path) for path in SOURCES}
+    assert {name: values for name, values in raw.items() if values} == {
+        "config_text.py": {"section", "name"},  # of a key that our own code names
+        "support_bundle.py": {"choice"},  # of escaped words
+    }
+
+
+def test_the_dashboard_sends_no_requests_that_a_request_could_lead_elsewhere() -> None:
+    clients = re.compile(
+        r"^\s*(from|import) (urllib\.request|http\.client|httpx|requests|aiohttp)", re.M
+    )
+    pages = [path for path in SOURCES if path.is_relative_to(ROOT / "dashboard")]
+    assert len(pages) > 100
+    assert [path for path in pages if clients.search(path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize(
+    ("files", "pattern"),
+    [
+        (TEMPLATES, r"<(object|embed|applet|frame|frameset)\b"),
+        (SCRIPTS, r"__proto__|setPrototypeOf|Object\.assign|\.prototype\b"),
+    ],
+    ids=["plug-ins", "merged objects"],
+)
+def test_pages_and_scripts_use_nothing_outdated_and_merge_no_objects(
+    files: list[Path], pattern: str
+) -> None:
+    assert len(files) > 10
+    ours = [path for path in files if "vendor" not in path.parts]
+    assert [path for path in ours if re.search(pattern, path.read_text(encoding="utf-8"))] == []
+
+
+def test_how_soon_a_weakness_is_fixed_is_written_down() -> None:
+    text = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
+    assert "answer within seven days and a plan within thirty" in text
+    assert "can be used over the network are fixed within thirty days" in text
