@@ -76,6 +76,7 @@ _REASONS = ", ".join(
             "health_old",
             f"state = 'online' AND health_heard < now() - interval '{SILENT_S} s'",
         ),
+        _reason("profile", "health->'profile'->>'state' = 'taken_back'"),
     )
 )
 _JUDGED = f"""

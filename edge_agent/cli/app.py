@@ -24,6 +24,7 @@ from edge_agent.cli.doctor import doctor, health
 from edge_agent.cli.encryption.commands import encrypt_data, unlock
 from edge_agent.cli.export import export
 from edge_agent.cli.fleet.collect import collect
+from edge_agent.cli.fleet.profiles import fleet_profile
 from edge_agent.cli.lsl import lsl
 from edge_agent.cli.models.commands import model
 from edge_agent.cli.options import common_options, load, log_to_stderr
@@ -126,6 +127,7 @@ for _command in (
     doctor,
     encrypt_data,
     export,
+    fleet_profile,
     health,
     lsl,
     model,

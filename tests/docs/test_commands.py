@@ -38,6 +38,8 @@ NOT_RUN = {
     "openapi-python-client generate": "tests/integration/api generates a client and calls it",
     "git clone ": "the address of the repository stands in no file; needs a network",
     "cd affect-edge": "goes with the line before it",
+    "ssh-keygen -t ed25519 ": "asks for a passphrase; tests/unit/appliance/profiles makes keys",
+    "affect-edge fleet-profile ": "needs a key or an installed appliance; test_fleet_profile runs it",
     "ssh -L ": "needs another machine with an account",
     "sudo mosquitto_passwd ": "needs root and the files of an installed appliance",
     "sudo cat ": "needs root and the files of an installed appliance",
