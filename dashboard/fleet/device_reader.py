@@ -135,6 +135,18 @@ def read_devices(
     return FleetPage(tuple(_device(row) for row in rows), *numbers)
 
 
+def all_devices(database: FleetDatabase) -> tuple[FleetDevice, ...]:
+    """Return all devices, those that need attention first.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    wanted = {"name": "", "shown": "all", "most": None, "after": 0}
+    with database.connection() as connection:
+        rows = connection.cursor(row_factory=dict_row).execute(_PAGE.encode(), wanted).fetchall()
+    return tuple(_device(row) for row in rows)
+
+
 def device_names(database: FleetDatabase) -> list[str]:
     """Return the names of all devices that have sent a timeline, in order.
 

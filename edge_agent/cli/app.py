@@ -110,6 +110,7 @@ PASSED_ON = {
     "analyse": "Run the dashboard's t-tests in the terminal",
     "compare-sensors": "Say how far two sources of a vital agree",
     "plan-study": "Say how many people a study needs",
+    "fleet-rollout": "Give a profile to more devices while none is worse with it",
 }
 """Commands that the dashboard knows."""
 for _name, _what in PASSED_ON.items():

@@ -69,8 +69,9 @@ class ProfileApplier:
         again: whether what was taken back before is tried once more.
 
     Example:
-        >>> ProfileApplier(place, "room-1", service_watch(place), print).run()
-        'summer 3 is applied.'
+        Apply what was fetched, on an installed appliance::
+
+            print(ProfileApplier(place, "room-1", service_watch(place), print).run())
     """
 
     place: ProfilePlace
