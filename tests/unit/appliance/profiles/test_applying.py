@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.appliance.profiles import applying
-from edge_agent.appliance.profiles.place import INCOMING
+from edge_agent.appliance.profiles.place import INCOMING, write_state
 from edge_agent.config import load_settings
 from edge_agent.core.errors import AffectEdgeError, UpdateError
 from edge_agent.core.study import Purpose
@@ -230,7 +230,7 @@ def test_the_power_goes_at_each_step_and_the_way_back_is_known(
 ) -> None:
     fleet.publish("[camera]\nfps = 8.0\n")
     fleet.fetch()
-    real = applying.write_state
+    real = write_state
     ended = False
     for step in range(1, 12):
         count = 0

@@ -74,7 +74,7 @@ def test_alarms_of_before_are_no_reason(watch: Watch, agent: Agent) -> None:
     agent.alarms = ["hot"]
     time.sleep(0.3)  # until it is told
     before = watch.alarms()
-    assert before == {"hot"}
+    assert before == frozenset({"hot"})
     assert watch.worse(before) is None
 
 
