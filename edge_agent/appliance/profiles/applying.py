@@ -171,10 +171,15 @@ class ProfileApplier:
         config = self.place.appliance.config
         keys = {*values, *self._state.values, *KEYS.values()}
         undo = current_values(config, keys)
+        # a value that is not the profile's any more was changed by the owner since, and is theirs
+        base = {
+            key: self._state.base.get(key) if undo[key] == value else undo[key]
+            for key, value in self._state.values.items()
+        }
         trial = Trial(digest=index.digest, undo=undo, attempts=self._attempt(index))
         self._remember(trial=trial, standing=_standing(index, "trying"))
         try:
-            written = self._write(index, values, folder)
+            written = self._write(index, {**base, **values}, set(values), folder)
             changed = {
                 key: value
                 for key, value in current_values(config, keys).items()
@@ -187,7 +192,6 @@ class ProfileApplier:
             worse = str(error)
         if worse is not None:
             self._take_back(index, worse)
-        base = self._state.base
         kept = {key: base[key] if key in base else undo[key] for key in written}
         self._remember(
             trial=None,
@@ -198,16 +202,21 @@ class ProfileApplier:
         )
 
     def _write(
-        self, index: ProfileIndex, values: Mapping[str, Any], folder: Path
+        self, index: ProfileIndex, changes: Mapping[str, Any], own: set[str], folder: Path
     ) -> dict[str, Any]:
-        """Write the profile; return what the configuration says for its keys."""
+        """Write the profile; return what the configuration says for its keys.
+
+        Args:
+            index: the profile.
+            changes: value by key; with those of before that are the owner's again.
+            own: the keys that this profile sets.
+            folder: where its models lie.
+        """
         config = self.place.appliance.config
-        # what the profile of before had set, and this one does not, is the owner's again
-        changes = {**self._state.base, **values}
         change_config(config, changes)
         models = ModelPlace(config, self.place.appliance.data)
         keys = [install_model(models, [str(folder / one.card.name)]).key for one in index.models]
-        return current_values(config, {*values, *keys})
+        return current_values(config, {*own, *keys})
 
     def _take_back(self, index: ProfileIndex, why: str) -> None:
         self.say(f"{why} Taking {index.title} back.")

@@ -131,7 +131,8 @@ def show() -> None:
         words = f"{title}: {standing.state.replace('_', ' ')} since {iso_utc(standing.since_ms)}"
         click.echo(f"{words} {standing.problem}".rstrip())
     for key, value in state.values.items():
-        click.echo(f"{key} = {value} (before: {state.base.get(key, 'the default')})")
+        before = state.base.get(key)
+        click.echo(f"{key} = {value} (before: {'the default' if before is None else before})")
     look = read_look(place.incoming / STATE_NAME)
     if look is not None:
         click.echo(f"looked at {look.feed} {iso_utc(look.checked_ms)}: {look.problem or 'good'}")

@@ -68,6 +68,20 @@ def test_what_the_owner_changed_since_stays_when_he_leaves(fleet: Fleet) -> None
     assert "max_faces" not in fleet.config.read_text()
 
 
+def test_what_the_owner_changed_since_is_theirs_in_the_next_version_too(fleet: Fleet) -> None:
+    fleet.publish("[vision]\nmax_faces = 3\n[camera]\nfps = 8.0\n")
+    fleet.pull()
+    text = fleet.config.read_text().replace("fps = 8.0", "fps = 9.0")
+    fleet.config.write_text(text.replace("max_faces = 3", "max_faces = 5"))
+    fleet.publish("[vision]\nmax_faces = 4\n", version="2")
+    fleet.pull()
+    settings = load_settings(fleet.config)
+    assert (settings.camera.fps, settings.vision.max_faces) == (9.0, 4)
+    fleet.applier().leave()
+    settings = load_settings(fleet.config)
+    assert (settings.camera.fps, settings.vision.max_faces) == (9.0, 5)
+
+
 @pytest.mark.parametrize("why", ["A service ended within minutes of its start.", "hot"])
 def test_a_device_that_is_worse_takes_it_back_and_does_not_try_again(
     fleet: Fleet, why: str
