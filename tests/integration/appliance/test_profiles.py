@@ -35,7 +35,7 @@ fps = 12.0
 enabled = false
 """
 SYSTEMCTL = """#!/bin/sh
-# The agent as systemd starts it; with seven frames a second it dies soon.
+# The agent as systemd starts it; at 7 frames per second it dies soon.
 case "$1" in
   show) cat TOP/pid; echo; echo 42 ;;
   restart)
