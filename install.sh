@@ -30,7 +30,8 @@ keeps configuration and data.
 Parts of an installation, which `affect-edge update` and `rollback` use:
   --build            only build the release below /opt/affect-edge/releases, and print its folder
   --activate         run inside such a folder: make it the one that runs
-  --arrange-feed     run inside such a folder: the daily look for newer releases, as updates.feed of the configuration says
+  --arrange-feed     run inside such a folder: the daily look for newer releases, as updates.feed of the configuration says,
+                     and the hourly one for profiles, as fleet.profiles says
 
 Program in /opt/affect-edge, configuration in /etc/affect-edge, data in /var/lib/affect-edge.
 TEXT
@@ -43,6 +44,7 @@ web_user=affect-edge-dashboard # the agent's is affect-edge, as is the group of 
 services=(affect-edge-agent.service affect-edge-dashboard.service)
 units=("${services[@]}" affect-edge-maintenance.service affect-edge-maintenance.timer)
 feed_units=(affect-edge-updates.service affect-edge-updates.timer) # there only where updates.feed is set
+profile_units=(affect-edge-profile-fetch.service affect-edge-profile.service affect-edge-profile.timer) # only with fleet.profiles
 # What man and the shells read: below share of a release, and as links below $share.
 shared=(man/man1/affect-edge.1 bash-completion/completions/affect-edge zsh/site-functions/_affect-edge fish/vendor_completions.d/affect-edge.fish)
 broker_files=(/etc/mosquitto/conf.d/affect-edge.conf /etc/mosquitto/affect-edge.acl /etc/mosquitto/affect-edge.passwd)
@@ -574,12 +576,20 @@ $(journalctl -u "$unit.service" -n 8 -o cat --no-pager | sed 's/^/  /')"
   done
 }
 
-feed_is_set() {
-  awk '/^\[/ { inside = ($0 == "[updates]") } inside && /^feed = "./ { found = 1 } END { exit !found }' "$config" 2>/dev/null
+feed_is_set() { text_is_set updates feed; }
+profiles_are_set() { text_is_set fleet profiles; }
+
+# text_is_set SECTION KEY: whether the configuration has a text there.
+text_is_set() {
+  awk -v section="[$1]" -v key="$2" '
+    /^\[/ { inside = ($0 == section) }
+    inside && index($0, key " = \"") == 1 && substr($0, length(key) + 5, 1) !~ /^("|)$/ { found = 1 }
+    END { exit !found }' "$config" 2>/dev/null
 }
 
-# The units of the daily look for newer releases: there where the owner says where to look, else not.
+# The units of the looks for newer releases and for profiles: there where the owner says where to look, else not.
 arrange_feed() {
+  arrange_profiles
   local unit
   if feed_is_set && [ -e "$release/systemd/${feed_units[1]}" ]; then
     for unit in "${feed_units[@]}"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
@@ -589,6 +599,24 @@ arrange_feed() {
     remove_feed
     systemctl daemon-reload
   fi
+}
+
+arrange_profiles() {
+  local unit
+  if profiles_are_set && [ -e "$release/systemd/${profile_units[2]}" ]; then
+    for unit in "${profile_units[@]}"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
+    systemctl daemon-reload
+    systemctl enable --quiet --now affect-edge-profile.timer
+  elif [ -e "/etc/systemd/system/${profile_units[2]}" ]; then
+    remove_profiles
+    systemctl daemon-reload
+  fi
+}
+
+remove_profiles() {
+  systemctl disable --now affect-edge-profile.timer 2>/dev/null || true
+  rm -f "${profile_units[@]/#//etc/systemd/system/}"
+  rm -rf "$data/profile" # what was fetched
 }
 
 remove_feed() {
@@ -674,10 +702,11 @@ uninstall() {
   step=uninstalling
   systemctl disable --now "${units[@]}" 2>/dev/null || true
   remove_feed
+  remove_profiles
   unlink_shared
   rm -f "${units[@]/#//etc/systemd/system/}" "$command" /var/lib/systemd/timers/stamp-affect-edge-maintenance.timer
   systemctl daemon-reload
-  systemctl reset-failed "${units[@]}" "${feed_units[@]}" 2>/dev/null || true
+  systemctl reset-failed "${units[@]}" "${feed_units[@]}" "${profile_units[@]}" 2>/dev/null || true
   if [ -e "${broker_files[0]}" ]; then
     rm -f "${broker_files[0]}"
     systemctl try-restart mosquitto.service 2>/dev/null || true

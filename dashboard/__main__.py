@@ -23,6 +23,7 @@ _COMMANDS = {
     "protocol": "dashboard.commands.protocol",
     "password": "dashboard.commands.password",
     "account": "dashboard.commands.account",
+    "fleet-rollout": "dashboard.commands.fleet_rollout",
 }
 """The module of each word that does something else than serve; its ``main`` takes the rest."""
 

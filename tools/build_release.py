@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_agent.appliance.feed.index import INDEX_NAME, ReleaseIndex
+from edge_agent.appliance.feed.signing import sign_file
 from edge_agent.appliance.trust import NAMESPACE, PURPOSE, Trust, read_key_file
 from edge_agent.core.errors import UpdateError
 from edge_agent.core.support import Support, read_support
@@ -196,13 +197,7 @@ def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def sign(archive: Path, key: Path) -> Path:
     """Sign an archive; return the signature, which lies beside it."""
-    signature = archive.with_name(f"{archive.name}.sig")
-    signature.unlink(missing_ok=True)
-    subprocess.run(
-        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(archive)],
-        check=True,
-    )
-    return signature
+    return sign_file(archive, key, NAMESPACE)
 
 
 def write_index(archive: Path, version: str, now: int) -> Path:
@@ -237,10 +232,10 @@ def require_key(source: Path, key: Path | None) -> None:
         )
     try:
         own = read_key_file(key.with_name(f"{key.name}.pub"))
-        trusted = Trust(source, source / "nobody").trusted_keys()
+        trusted = Trust(source, source / "nobody").trusts(own)
     except UpdateError as error:
         raise SystemExit(str(error)) from error
-    if not any(one.key.fingerprint == own.fingerprint and not one.revoked for one in trusted):
+    if not trusted:
         raise SystemExit(
             f"{key}: what {own.fingerprint} signs would be refused, for the committed "
             "config/release-signers does not name it, or config/release-revoked does. Commit the "

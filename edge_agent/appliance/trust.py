@@ -1,6 +1,8 @@
 """Whose releases are taken: the keys that came with the installed release, and the owner's.
 
-All of them are keys of OpenSSH. A revoked key signs nothing that is taken, whoever trusts it.
+Configuration profiles have keys of their own, which the owner alone names: who may change a number
+in the configuration of many appliances may not change their program. All of them are keys of
+OpenSSH. A revoked key signs nothing that is taken, whoever trusts it.
 """
 
 from __future__ import annotations
@@ -18,10 +20,44 @@ SIGNER = "release"
 NAMESPACE = "affect-edge-release"
 TAG_NAMESPACE = "git"
 REVOKED_NAME = "revoked"
-PURPOSE = f'{SIGNER} namespaces="{NAMESPACE},{TAG_NAMESPACE}"'
-"""What begins a line of ALLOWED SIGNERS: archives, and tags of the repository."""
+PROFILE_NAMESPACE = "affect-edge-profile"
 _KINDS = ("ssh-ed25519", "sk-ssh-ed25519@openssh.com", "ecdsa-sha2-", "sk-ecdsa-sha2-", "ssh-rsa")
 _LEAST_RSA_BITS = 3072
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a key is trusted for.
+
+    Attributes:
+        signer: the name of those who hold such keys, in ALLOWED SIGNERS.
+        namespaces: what they may sign, as ssh-keygen names it; files are of the first.
+        what: they sign, for messages.
+        command: trusts a key.
+    """
+
+    signer: str
+    namespaces: tuple[str, ...]
+    what: str
+    command: str
+
+    @property
+    def line_start(self) -> str:
+        """What begins a line of ALLOWED SIGNERS."""
+        return f'{self.signer} namespaces="{",".join(self.namespaces)}"'
+
+
+RELEASES = Purpose(
+    SIGNER, (NAMESPACE, TAG_NAMESPACE), "releases", "sudo affect-edge update --trust KEYFILE"
+)
+"""Archives, and tags of the repository."""
+PROFILES = Purpose(
+    "profile",
+    (PROFILE_NAMESPACE,),
+    "configuration profiles",
+    "sudo affect-edge fleet-profile trust KEYFILE",
+)
+PURPOSE = RELEASES.line_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +99,9 @@ class Trust:
 
     Attributes:
         release: folder of a release, with ``config/release-signers``, and the revoked keys in
-            ``config/release-revoked``.
+            ``config/release-revoked``; ``None``: the owner alone says whom to trust.
         owner: the owner's folder, with a file for each key and ``revoked``.
+        purpose: what the keys are for.
 
     Example:
         >>> trust = Trust(Path("/opt/affect-edge/current"), Path("/etc/affect-edge/signers.d"))
@@ -72,16 +109,22 @@ class Trust:
         ['release-signers']
     """
 
-    release: Path
+    release: Path | None
     owner: Path
+    purpose: Purpose = RELEASES
 
     def signer_files(self) -> list[Path]:
         """Return the files that name trusted keys."""
-        return [self.release / "config/release-signers", *sorted(self.owner.glob("*.signers"))]
+        files = sorted(self.owner.glob("*.signers"))
+        if self.release is not None:
+            files.insert(0, self.release / "config/release-signers")
+        return files
 
     def revoked_files(self) -> list[Path]:
         """Return the files that name revoked keys and exist."""
-        files = [self.release / "config/release-revoked", self.owner / REVOKED_NAME]
+        files = [self.owner / REVOKED_NAME]
+        if self.release is not None:
+            files.insert(0, self.release / "config/release-revoked")
         return [file for file in files if file.exists()]
 
     def trusted_keys(self) -> list[TrustedKey]:
@@ -98,6 +141,17 @@ class Trust:
                 trusted.append(TrustedKey(key, file, key.fingerprint in revoked))
         return trusted
 
+    def trusts(self, key: Key) -> bool:
+        """Return whether what a key signs is taken.
+
+        Raises:
+            UpdateError: a file cannot be read, or names what is no key.
+        """
+        return any(
+            one.key.fingerprint == key.fingerprint and not one.revoked
+            for one in self.trusted_keys()
+        )
+
     def add(self, key: Key) -> Path:
         """Trust a key from now on; return the file that says so.
 
@@ -110,7 +164,7 @@ class Trust:
                 "trusted. Trust the key that its owner uses now."
             )
         file = self.owner / key.file_name
-        _write(file, f"{PURPOSE} {key.line}\n")
+        _write(file, f"{self.purpose.line_start} {key.line}\n")
         return file
 
     def revoke(self, key: Key) -> Path:
@@ -140,7 +194,8 @@ class Trust:
         """
         self.require_keys()
         with tempfile.TemporaryDirectory() as folder:
-            words = ["-I", SIGNER, "-n", NAMESPACE, "-s", str(signature)]
+            words = ["-I", self.purpose.signer, "-n", self.purpose.namespaces[0]]
+            words += ["-s", str(signature)]
             files = self.merged(Path(folder))
             done = _verify(archive, [*files, *words])
             if done.returncode:
@@ -162,11 +217,15 @@ class Trust:
         """
         if all(one.revoked for one in self.trusted_keys()):
             raise UpdateError(
-                f"No key is trusted to sign releases ({self.release / 'release-signers'} and "
-                f"{self.owner} name none that was not revoked). Get the public key of who "
-                "publishes them from a place that you trust, then: sudo affect-edge update --trust "
-                "KEYFILE"
+                f"No key is trusted to sign {self.purpose.what} ({self._places()} none that was "
+                "not revoked). Get the public key of who publishes them from a place that you "
+                f"trust, then: {self.purpose.command}"
             )
+
+    def _places(self) -> str:
+        if self.release is None:
+            return f"{self.owner} names"
+        return f"{self.release / 'release-signers'} and {self.owner} name"
 
     def _revoked(self) -> dict[str, Path]:
         """Return the fingerprints of revoked keys, and the file that names each."""

@@ -216,7 +216,7 @@ def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -
     older = before.readlink() if before.is_symlink() else None
     say("stopping, copying the database, switching")
     try:
-        _systemctl("stop", *SERVICES)
+        systemctl("stop", *SERVICES)
         _copy_database(place, version_of(old))
         _activate(new)
         say(f"watching it for {well_seconds:g} s")
@@ -250,7 +250,7 @@ def _forget(before: Path, older: Path | None, new: Path) -> None:
 
 
 def _take_back(place: Place, old: Path, say: Say) -> None:
-    _systemctl("stop", *SERVICES)
+    systemctl("stop", *SERVICES)
     if loses_rows(place, old):
         restore_copy(place.database, place.copy_for(version_of(old)))
         say("the database of before the update is back; what was recorded since is gone")
@@ -291,11 +291,11 @@ def _stay_well(place: Place, seconds: float) -> None:
     Raises:
         UpdateError: one of them ended, or the dashboard does not answer.
     """
-    pids = _systemctl("show", "-P", "MainPID", *SERVICES)
+    pids = systemctl("show", "-P", "MainPID", *SERVICES)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(min(LOOK_SECONDS, seconds))
-        if _systemctl("show", "-P", "MainPID", *SERVICES) != pids or "0" in pids.split():
+        if systemctl("show", "-P", "MainPID", *SERVICES) != pids or "0" in pids.split():
             raise UpdateError(
                 "A service ended within a minute of its start; see: journalctl -u "
                 "'affect-edge-*' -n 50."
@@ -320,7 +320,12 @@ def _schema(database: Path) -> int:
         return version
 
 
-def _systemctl(*words: str) -> str:
+def systemctl(*words: str) -> str:
+    """Run systemctl; return what it says.
+
+    Raises:
+        UpdateError: it fails.
+    """
     done = _run(["systemctl", *words], 120.0)
     if done.returncode:
         raise UpdateError(f"systemctl {' '.join(words)} failed. {_last(done)}")

@@ -25,6 +25,7 @@ from edge_agent.cli.doctor import doctor, health
 from edge_agent.cli.encryption.commands import encrypt_data, unlock
 from edge_agent.cli.export import export
 from edge_agent.cli.fleet.collect import collect
+from edge_agent.cli.fleet.profiles import fleet_profile
 from edge_agent.cli.lsl import lsl
 from edge_agent.cli.models.commands import model
 from edge_agent.cli.options import common_options, load, log_to_stderr
@@ -110,6 +111,7 @@ PASSED_ON = {
     "analyse": "Run the dashboard's t-tests in the terminal",
     "compare-sensors": "Say how far two sources of a vital agree",
     "plan-study": "Say how many people a study needs",
+    "fleet-rollout": "Give a profile to more devices while none is worse with it",
 }
 """Commands that the dashboard knows."""
 for _name, _what in PASSED_ON.items():
@@ -127,6 +129,7 @@ for _command in (
     doctor,
     encrypt_data,
     export,
+    fleet_profile,
     health,
     lsl,
     model,

@@ -63,14 +63,33 @@ def fetch_index(feed: str, trust: Trust, bounds: Bounds = INDEX_BOUNDS) -> Relea
     Raises:
         UpdateError: it cannot be fetched, is not trusted, or is no list.
     """
-    place = _beside(feed, INDEX_NAME)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / INDEX_NAME
-        signature = Path(folder) / f"{INDEX_NAME}.sig"
-        fetch_file(place, file, bounds)
-        fetch_file(f"{place}.sig", signature, SIGNATURE_BOUNDS)
-        trust.check(file, signature, what="list of releases")
-        return read_index(file, place)
+        file = fetch_signed(feed, Path(folder), trust, "list of releases", bounds)
+        return read_index(file, beside(feed, INDEX_NAME))
+
+
+def fetch_signed(
+    feed: str, folder: Path, trust: Trust, what: str, bounds: Bounds = INDEX_BOUNDS
+) -> Path:
+    """Fetch an index with its signature into a folder; return it, once a trusted key signed it.
+
+    Args:
+        feed: an https address, or a folder.
+        folder: where both go.
+        trust: whose signatures count.
+        what: it is, for messages.
+        bounds: the most that it may have.
+
+    Raises:
+        UpdateError: it cannot be fetched, or is not trusted.
+    """
+    place = beside(feed, INDEX_NAME)
+    file = folder / INDEX_NAME
+    signature = folder / f"{INDEX_NAME}.sig"
+    fetch_file(place, file, bounds)
+    fetch_file(f"{place}.sig", signature, SIGNATURE_BOUNDS)
+    trust.check(file, signature, what=what)
+    return file
 
 
 def fetch_archive(feed: str, newest: ReleaseIndex, folder: Path) -> Path:
@@ -79,36 +98,54 @@ def fetch_archive(feed: str, newest: ReleaseIndex, folder: Path) -> Path:
     Raises:
         UpdateError: it cannot be fetched, or is not the one that the list names.
     """
-    place = _beside(feed, newest.file)
+    place = beside(feed, newest.file)
     archive = folder / newest.file
-    fetch_file(place, archive, Bounds(newest.size, ARCHIVE_SECONDS))
+    fetch_checked(place, archive, newest.size, newest.sha256, "archive")
     fetch_file(f"{place}.sig", folder / f"{newest.file}.sig", SIGNATURE_BOUNDS)
-    with archive.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if digest != newest.sha256:
-        raise UpdateError(
-            f"{place}: is not the archive that the signed list names (SHA-256 {digest[:16]}…, not "
-            f"{newest.sha256[:16]}…). Nothing of it was used."
-        )
     return archive
+
+
+def fetch_checked(place: str, target: Path, size: int, sha256: str, what: str) -> None:
+    """Fetch a file that a signed list names into a new file.
+
+    Args:
+        place: an https address, or a path.
+        target: the new file.
+        size: bytes, of the list.
+        sha256: of the list.
+        what: it is, for messages.
+
+    Raises:
+        UpdateError: it cannot be fetched, or is not the one that the list names.
+    """
+    fetch_file(place, target, Bounds(size, ARCHIVE_SECONDS))
+    with target.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != sha256:
+        raise UpdateError(
+            f"{place}: is not the {what} that the signed list names (SHA-256 {digest[:16]}…, not "
+            f"{sha256[:16]}…). Nothing of it was used."
+        )
 
 
 def _refuse_older(feed: str, newest: ReleaseIndex, last: LastLook, state: Path) -> None:
     if newest.number < last.number:
         raise UpdateError(
-            f"{feed}: its list of releases is of {_day(newest.number)}, and one of "
-            f"{_day(last.number)} was seen there before. An old list can hide a release that "
+            f"{feed}: its list of releases is of {day_of(newest.number)}, and one of "
+            f"{day_of(last.number)} was seen there before. An old list can hide a release that "
             "mends a hole, so it was not believed. If its publisher says that this is right, "
             f"remove {state}."
         )
 
 
-def _day(number: int) -> str:
+def day_of(number: int) -> str:
+    """Return when a list of this number was signed, for people."""
     try:
         return datetime.fromtimestamp(number, UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (OverflowError, OSError, ValueError):
         return f"number {number}"
 
 
-def _beside(feed: str, name: str) -> str:
+def beside(feed: str, name: str) -> str:
+    """Return where a file of this name is published."""
     return f"{feed.rstrip('/')}/{name}"

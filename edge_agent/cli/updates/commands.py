@@ -92,9 +92,7 @@ def trust_key(place: Place, file: Path, yes: bool) -> None:
 
     trust = place.trust()
     key = read_key_file(file)
-    if any(
-        one.key.fingerprint == key.fingerprint and not one.revoked for one in trust.trusted_keys()
-    ):
+    if trust.trusts(key):
         click.echo(f"{key.fingerprint} is trusted already.")
         return
     click.echo(f"Fingerprint: {key.fingerprint}")

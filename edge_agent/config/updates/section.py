@@ -9,21 +9,25 @@ from pydantic import AfterValidator, Field
 from edge_agent.config.section import Section
 
 
-def _place(text: str) -> str:
+def _checked(text: str) -> str:
     """Refuse what is neither an address of https nor an absolute folder."""
     written = all("!" <= sign <= "~" for sign in text)
     if not (text.startswith("/") or (text.startswith("https://") and written and len(text) > 8)):
         raise ValueError(
-            f"{text!r} is neither an https:// address nor a folder that begins with /. Releases "
-            "are published in one or the other"
+            f"{text!r} is neither an https:// address nor a folder that begins with /; what is "
+            "signed is published in one or the other"
         )
     return text
+
+
+Published = Annotated[str, AfterValidator(_checked)]
+"""Where signed files are published."""
 
 
 class UpdatesSettings(Section):
     """Where newer releases are looked for: nowhere, unless the owner names a place."""
 
-    feed: Annotated[str, AfterValidator(_place)] | None = Field(
+    feed: Published | None = Field(
         None,
         min_length=1,
         max_length=500,

@@ -1,0 +1,71 @@
+"""Whether an appliance is worse than before: its services ended, or alarms that were not there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from edge_agent.appliance.profiles.applying import Watch
+from edge_agent.appliance.profiles.place import ProfilePlace
+from edge_agent.appliance.running_checks import agent_health
+from edge_agent.appliance.update import SERVICES, systemctl
+from edge_agent.config.editing.keys import restarts
+from edge_agent.core.errors import UpdateError
+from edge_agent.runtime.live_feed import SOCKET_NAME
+
+WATCH_SECONDS = 300.0
+LOOK_SECONDS = 10.0
+LOOKS = 3
+"""An alarm counts that stands in each of the last looks: one may begin and end with a restart."""
+
+
+def service_watch(
+    place: ProfilePlace, seconds: float = WATCH_SECONDS, look_seconds: float = LOOK_SECONDS
+) -> Watch:
+    """Return what watches over the services of an appliance.
+
+    Args:
+        place: the appliance.
+        seconds: how long it is watched.
+        look_seconds: between two looks.
+    """
+
+    def alarms() -> frozenset[str] | None:
+        health = agent_health(place.appliance.data / SOCKET_NAME)
+        if health is None:
+            return None
+        return frozenset(str(alarm["name"]) for alarm in health["alarms"])
+
+    def restart(keys: Mapping[str, Any]) -> None:
+        if units := restarts(keys):
+            systemctl("restart", *(f"{unit}.service" for unit in units))
+
+    def worse(before: frozenset[str]) -> str | None:
+        pids = _pids()
+        end = time.monotonic() + seconds
+        looks: list[frozenset[str] | None] = []
+        while time.monotonic() < end or len(looks) < LOOKS:
+            time.sleep(look_seconds)
+            if _pids() != pids or "0" in pids:
+                return "A service ended within minutes of its start."
+            looks = [*looks, alarms()][-LOOKS:]
+        return _judged(looks, before)
+
+    return Watch(alarms, restart, worse)
+
+
+def _judged(looks: list[frozenset[str] | None], before: frozenset[str]) -> str | None:
+    told = [look for look in looks if look is not None]
+    if not told:
+        return "The agent does not answer any more."
+    if new := frozenset.intersection(*told) - before:
+        return f"There are alarms that were not there before: {', '.join(sorted(new))}."
+    return None
+
+
+def _pids() -> list[str]:
+    try:
+        return systemctl("show", "-P", "MainPID", *SERVICES).split()
+    except UpdateError:
+        return ["0"]
