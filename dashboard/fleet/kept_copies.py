@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 FOLDER = "studies"
 KEPT_S = 300.0
 """How long a copy stays that nobody asks."""
-MOST_COPIES = 8
+MOST_COPIES = 32
 SPARE_BYTES = 500_000_000
 """Space that copies must leave."""
 WATCH_S = 2.0

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from dashboard.fleet.source import Sites
 from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import N_, Message
 from edge_agent.fleet.tables import STUDY, TIMELINE, SentTable
@@ -89,34 +90,43 @@ class StudyStream:
             )
 
 
-def copy_study(address: str, device: str | None, path: Path) -> None:
-    """Write a new file with the study of a device and the timeline of its sessions.
+def copy_studies(
+    address: str, devices: Collection[str], folder: Path, *, every: bool = False
+) -> Sites:
+    """Write for each device a new file with its study and the timeline of its sessions.
 
-    Of one moment of PostgreSQL. Only the device's present stream is read: what a restored database
-    does not know any more is not part of its study.
+    All of one moment of PostgreSQL. Only a device's present stream is read: what a restored
+    database does not know any more is not part of its study.
 
     Args:
         address: ``postgresql://…``, of a database that a collector writes to.
-        device: which one; ``None``: the only one there is.
-        path: of the file, which is not there yet.
+        devices: which; empty: the only one there is.
+        folder: where to write.
+        every: all devices there are that have sent a timeline.
 
     Raises:
         StoreError: PostgreSQL cannot be reached or refuses, there is no such device, or what it
             has sent has not all arrived.
     """
+    sites = []
     try:
         with psycopg.connect(address, connect_timeout=10) as there:
             there.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             there.read_only = True
-            stream = _chosen(streams_of(there), device)
-            stream.refuse_part()
-            write_copy(there, stream, path)
+            chosen = _chosen(streams_of(there), devices, every)
+            for stream in chosen:
+                stream.refuse_part()
+            for number, stream in enumerate(chosen):
+                path = folder / f"{number}.db"
+                write_copy(there, stream, path)
+                sites.append((stream.device, path))
     except psycopg.errors.UndefinedTable as error:
         raise StoreError(
             "This database of PostgreSQL has no tables of a fleet: no collector has written to it."
         ) from error
     except psycopg.Error as error:
         raise StoreError(f"PostgreSQL: {_first_line(error)}") from error
+    return tuple(sites)
 
 
 def write_copy(
@@ -168,13 +178,22 @@ def streams_of(
     return [StudyStream(*row) for row in rows]
 
 
-def _chosen(streams: list[StudyStream], device: str | None) -> StudyStream:
-    chosen = [one for one in streams if device is None or one.device == device]
-    if len(chosen) == 1:
-        return chosen[0]
+def _chosen(streams: list[StudyStream], devices: Collection[str], every: bool) -> list[StudyStream]:
+    """Return the streams of devices; refuse a name that nobody has, or no name where it takes one.
+
+    An unknown name is said with those there are.
+    """
+    known = {one.device: one for one in streams}
+    if every and streams:
+        return streams
+    if not devices and len(streams) == 1:
+        return streams
+    unknown = [name for name in devices if name not in known]
+    if devices and not unknown:
+        return [known[name] for name in sorted(devices)]
     names = ", ".join(one.device for one in streams[:20]) or "none"
     more = ", …" if len(streams) > 20 else ""
-    what = "Name one with --device" if device is None else f"There is no device {device!r}"
+    what = f"There is no device {unknown[0]!r}" if unknown else "Name one with --device"
     raise StoreError(f"{what}. Devices there: {names}{more}.")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,7 +18,7 @@ from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
 from dashboard.picture.reader import BusyError
 from dashboard.web.api.problems import KINDS, problem_response
-from dashboard.web.chosen_study import ChosenStudy, DeviceNeededError
+from dashboard.web.chosen_study import DeviceNeededError
 from dashboard.web.guards.languages import language_of
 from dashboard.web.guards.permissions import PasswordChangeNeededError, SecondFactorNeededError
 from dashboard.web.guards.tokens import is_for_programs
@@ -66,7 +65,7 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
 
     @app.exception_handler(DeviceNeededError)
     def device_needed(request: Request, error: DeviceNeededError) -> Response:
-        names = ", ".join(error.devices[:20]) or gettext("none")
+        names = ", ".join((error.offered.devices or ())[:20]) or gettext("none")
         if is_for_programs(request.url.path):
             text = error.problem or gettext("device: name one of {names}.").format(names=names)
             return problem_response(request, error.status if error.problem else 422, text)
@@ -74,7 +73,7 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
             request,
             "choose_device.html",
             error.status,
-            chosen_study=ChosenStudy(Path(), error.device, error.devices),
+            chosen_study=error.offered,
             problem=error.problem,
         )
 

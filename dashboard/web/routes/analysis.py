@@ -24,8 +24,8 @@ from dashboard.languages.names import said_of
 from dashboard.web.api.description import may_refuse
 from dashboard.web.chosen_study import (
     PARAMETER,
+    ChosenStudiesDep,
     ChosenStudy,
-    ChosenStudyDep,
     QuestionOfDevice,
 )
 from dashboard.web.delivery.kept_pages import keep_page
@@ -51,7 +51,7 @@ NAVIGATION = NavigationEntry(
 
 @router.get("/analysis", include_in_schema=False)
 def analysis_page(
-    request: Request, study: ChosenStudyDep, options: OptionsDep, computing: ComputingDep
+    request: Request, study: ChosenStudiesDep, options: OptionsDep, computing: ComputingDep
 ) -> Response:
     """Show form, results and effect sizes; folded parts and pictures only with ``whole=yes``.
 
@@ -109,7 +109,7 @@ def statistics_page(request: Request) -> Response:
 def get_analysis(
     computing: ComputingDep,
     options: OptionsDep,
-    study: ChosenStudyDep,
+    study: ChosenStudiesDep,
     query: Annotated[QuestionOfDevice, Query()],
 ) -> AnalysisModel:
     """Return the family of tests with every number unrounded, the values tested, and the result in
@@ -141,4 +141,4 @@ def _shown(sheet: Sheet | None) -> dict[str, object]:
 
 
 def _asked(options: DashboardOptions, study: ChosenStudy, query: AnalysisQuery) -> Inquiry:
-    return Inquiry(study.database, query, options.models, options.prefer_sources)
+    return Inquiry(study.sites, query, options.models, options.prefer_sources)

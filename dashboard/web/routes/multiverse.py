@@ -18,8 +18,8 @@ from dashboard.languages.names import said_of
 from dashboard.web.api.description import may_refuse
 from dashboard.web.chosen_study import (
     PARAMETER,
+    ChosenStudiesDep,
     ChosenStudy,
-    ChosenStudyDep,
     QuestionOfDevice,
 )
 from dashboard.web.guards.permissions import needs
@@ -38,7 +38,7 @@ _TEST = "test"
 
 @router.get("/analysis/multiverse", include_in_schema=False)
 def multiverse_page(
-    request: Request, computing: ComputingDep, options: OptionsDep, study: ChosenStudyDep
+    request: Request, computing: ComputingDep, options: OptionsDep, study: ChosenStudiesDep
 ) -> Response:
     """Explain, and once a test is named compute: the curve of this test, and what all come to."""
     fields = [(name, value) for name, value in request.query_params.multi_items() if name != _TEST]
@@ -71,7 +71,7 @@ def multiverse_page(
 def get_multiverse(
     computing: ComputingDep,
     options: OptionsDep,
-    study: ChosenStudyDep,
+    study: ChosenStudiesDep,
     query: Annotated[QuestionOfDevice, Query()],
 ) -> MultiverseModel:
     """Return the family of tests under every set of defensible choices, as far as they can be
@@ -84,7 +84,7 @@ def get_multiverse(
 def _multiverse(
     computing: Computing, options: DashboardOptions, study: ChosenStudy, query: AnalysisQuery
 ) -> MultiverseModel:
-    inquiry = Inquiry(study.database, query, options.models, options.prefer_sources)
+    inquiry = Inquiry(study.sites, query, options.models, options.prefer_sources)
     return computing.call(multiverse_of, inquiry)
 
 

@@ -274,7 +274,7 @@ def _page(
     of_study: ChosenStudy | None = None,
 ) -> Response:
     question = question or StudyQuestion()
-    of_study = of_study or ChosenStudy(services.options.database)
+    of_study = of_study or ChosenStudy((("", services.options.database),))
     is_read_only = of_study.devices is not None
     study = of_study.study
     sessions = study.sessions()

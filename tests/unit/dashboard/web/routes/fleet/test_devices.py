@@ -125,7 +125,16 @@ def test_a_dashboard_of_a_fleet_offers_only_what_works_without_an_agent(
     client: TestClient,
 ) -> None:
     page = client.get("/fleet").text
-    offered = ("/fleet", "/trends", "/plan", "/study", "/analysis", "/export", "/accounts", "/audit")
+    offered = (
+        "/fleet",
+        "/trends",
+        "/plan",
+        "/study",
+        "/analysis",
+        "/export",
+        "/accounts",
+        "/audit",
+    )
     for path in offered:
         assert f'<li><a href="{path}"' in page, path
     for path in ("/live", "/picture", "/health", "/models", "/alerts", "/readings"):
