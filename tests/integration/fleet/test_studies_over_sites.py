@@ -23,18 +23,24 @@ from dashboard.fleet.address import FleetAddress
 from dashboard.statistics import mixed_model
 from dashboard.web.chosen_study import MOST_DEVICES
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from tests.support.dashboard import client_of, set_up
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
-from tests.support.fleet.sites import CRITERION, EFFECTS, ROWS, VARIANCES, first_sessions
+from tests.support.fleet.sites import (
+    CRITERION,
+    EFFECTS,
+    FIRST_EFFECTS,
+    FIRST_VARIANCES,
+    ROWS,
+    VARIANCES,
+    first_sessions,
+)
 from tests.support.fleet.studies_there import collect, studied_device
 from tests.support.studies import add_session, heart
 from tests.support.timeline import database
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
-# of nlme for the first sessions, as tests/support/fleet/sites.py says
-FIRST_SITES = {"hall": (2.36439776290, 5.72320179908), "room": (7.67594976650, 5.51253368843)}
-FIRST_VARIANCES = (68.9594577464, 7.64936048788)
 
 
 @pytest.fixture(scope="module")
@@ -103,17 +109,24 @@ def test_several_devices_are_one_study(
     assert answer(capsys, *folder, *named, *words) == every
     pooled = json.loads(every)
     assert pooled["readings"] == alone["readings"] == 36
-    assert len(pooled["participants"]) == 15
-    assert {"cabin/P00", "hall/P00", "room/P00"} <= set(pooled["participants"])
+    assert pooled["participants"] == alone["participants"] == 15
+    assert {"cabin/P00", "hall/P00", "room/P00"} <= {
+        mean["participant"] for mean in pooled["means"]
+    }
     for mine, theirs in zip(pooled["comparisons"], alone["comparisons"], strict=True):
-        for name in ("difference", "p", "holm_p", "t", "df", "n_first", "hedges_g", "interval"):
+        for name in ("difference", "p", "holm_p", "t", "df", "n_first", "g", "interval"):
             assert mine[name] == theirs[name], name
     assert pooled["flow"]["stages"] == alone["flow"]["stages"]
     (model,) = pooled["models"]
     assert model["first_site"] == "cabin" and "Site is a factor of it" in model["sentence"]
     for site in model["sites"]:
-        known = FIRST_SITES[site["site"]]
-        assert (site["difference"], site["error"]) == pytest.approx(known, rel=1e-7)
+        known = FIRST_EFFECTS[site["site"]]
+        assert (site["difference"], site["error"]) == pytest.approx(known, rel=1e-6)
+    assert model["minute"] == pytest.approx(FIRST_EFFECTS["minute"][0], rel=1e-6)
+    by_model = {(one["first"], one["second"]): one["by_model"] for one in pooled["comparisons"]}
+    for state in ("anger", "happiness"):
+        test = by_model[state, "neutral"]
+        assert (test["difference"], test["error"]) == pytest.approx(FIRST_EFFECTS[state], rel=1e-6)
     variances = (model["participant_variance"], model["residual_variance"])
     assert variances == pytest.approx(FIRST_VARIANCES, rel=1e-6)
     assert any("People of 3 sites are pooled: cabin, hall, room" in one for one in pooled["method"])
@@ -125,7 +138,7 @@ def test_sites_are_groups_of_people_too(
 ) -> None:
     words = ("--source", postgres.address, "--all-devices", "--group", "site", "--json")
     groups = json.loads(answer(capsys, *words))["groups"]
-    assert set(groups[0]["groups"]) == {"cabin", "hall", "room"}
+    assert set(groups[0]["sizes"]) == {"cabin", "hall", "room"}
 
 
 def test_devices_that_do_not_exist_or_are_named_twice_over_are_told(
@@ -142,7 +155,13 @@ def test_devices_that_do_not_exist_or_are_named_twice_over_are_told(
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     """The study of a device, with faces, self-reports and intervals between beats."""
-    return Reader(studied_device(tmp_path_factory.mktemp("own")))
+    path = studied_device(tmp_path_factory.mktemp("own"))
+    with write_transaction(path) as connection:
+        connection.execute(
+            "INSERT INTO marker (session, at, boot_ms, kind, label, boot) SELECT id, started + 1, "
+            "boot_ms, 'baseline', '', boot FROM session"
+        )
+    return Reader(path)
 
 
 @pytest.mark.parametrize("state", StateBy)
