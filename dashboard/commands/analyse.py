@@ -27,7 +27,8 @@ from dashboard.analysis.request import (
 from dashboard.analysis.states import Design
 from dashboard.commands.analyse_text import report
 from dashboard.commands.exit_codes import run_command
-from dashboard.fleet.source import Sites, study_source
+from dashboard.fleet.sites import Sites
+from dashboard.fleet.source import study_source
 from edge_agent.core.vitals import TESTED
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from dashboard.analysis.request import AnalysisQuery, StateBy
 from dashboard.analysis.sites.pooled_reader import reader_of
 from dashboard.charts.chart import Chart
 from dashboard.computing.face_reading import face_reading, face_reading_of
-from dashboard.fleet.source import Sites
+from dashboard.fleet.sites import Sites
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows.selection import Choice

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboard.fleet.source import Sites
+from dashboard.fleet.sites import Sites
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.store.read.overview import models_in_use
 from edge_agent.vision.models.card import ModelCard

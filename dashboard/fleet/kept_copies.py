@@ -159,7 +159,7 @@ class KeptCopies:
                     )
                 stream = streams[0]
                 stream.refuse_part()
-                copy = self._found(stream)
+                copy = self._kept(stream)
                 if copy is None:
                     copy = _Copy(stream, self._new_folder(), used_s=self._clock())
                     try:
@@ -176,7 +176,7 @@ class KeptCopies:
             self._watch()
         return copy
 
-    def _found(self, stream: StudyStream) -> _Copy | None:
+    def _kept(self, stream: StudyStream) -> _Copy | None:
         """Return the copy of this position; delete others of the device that nobody reads."""
         with self._lock:
             self._drop_old()

@@ -13,11 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from dashboard.fleet.sites import Sites
 from edge_agent.core.errors import StoreError
 
 PREFIXES = ("postgresql://", "postgres://")
-Sites = tuple[tuple[str, Path], ...]
-"""Name and database of each site; one without a name is an appliance's own."""
 
 
 class StudySource(Protocol):

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from dashboard.fleet.source import Sites
+from dashboard.fleet.sites import Sites
 from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import N_, Message
 from edge_agent.fleet.tables import STUDY, TIMELINE, SentTable

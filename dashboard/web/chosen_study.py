@@ -15,7 +15,7 @@ from pydantic import Field
 
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.sites.pooled_reader import reader_of
-from dashboard.fleet.source import Sites
+from dashboard.fleet.sites import Sites
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.services import Services, services

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dashboard.fleet.source import Sites
+from dashboard.fleet.sites import Sites
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
@@ -118,11 +118,11 @@ class PooledReader(Reader):
 
     def face_labels(self, sessions: Iterable[Session]) -> dict[int, FaceLabels]:
         """Return the labels of the participant's face in each session, by its number."""
-        found: dict[int, FaceLabels] = {}
+        by_number: dict[int, FaceLabels] = {}
         for place, own in self._sessions_in(sessions).items():
             for number, labels in self._readers[place].face_labels(own).items():
-                found[self._number(place, number)] = labels
-        return found
+                by_number[self._number(place, number)] = labels
+        return by_number
 
     def observed_sums(
         self,
@@ -135,7 +135,7 @@ class PooledReader(Reader):
         together = [ObservedSums((), MatchCounts(0, 0, 0)) for _ in matchings]
         for place, own in self._sessions_in(sessions).items():
             labels = {one.id: shown[self._number(place, one.id)] for one in own}
-            found = self._readers[place].observed_sums(own, labels, kinds, matchings)
+            own_sums = self._readers[place].observed_sums(own, labels, kinds, matchings)
             together = [
                 ObservedSums(
                     (
@@ -144,7 +144,7 @@ class PooledReader(Reader):
                     ),
                     _added(before.counts, of_site.counts),
                 )
-                for before, of_site in zip(together, found, strict=True)
+                for before, of_site in zip(together, own_sums, strict=True)
             ]
         return together
 
@@ -204,12 +204,12 @@ class PooledReader(Reader):
 
     def attributes(self) -> dict[str, dict[str, str]]:
         """Return the attributes that may be used, and of everybody the site."""
-        found = {label: {SITE: name} for label, name in self.sites().items()}
+        of_people = {label: {SITE: name} for label, name in self.sites().items()}
         for place, reader in enumerate(self._readers):
             for code, own in reader.attributes().items():
                 label = self._label(place, code)
-                found[label] = own | found[label]
-        return found
+                of_people[label] = own | of_people[label]
+        return of_people
 
     def reading_counts(
         self, spans: Collection[Span], kinds: Collection[VitalKind]
@@ -252,16 +252,16 @@ class PooledReader(Reader):
 
     def _places(self, numbers: Iterable[int]) -> list[tuple[int, list[int]]]:
         """Return for each site which of the sessions are its own, by their order here."""
-        found: defaultdict[int, list[int]] = defaultdict(list)
+        places: defaultdict[int, list[int]] = defaultdict(list)
         for at, number in enumerate(numbers):
-            found[number % len(self._readers)].append(at)
-        return sorted(found.items())
+            places[number % len(self._readers)].append(at)
+        return sorted(places.items())
 
     def _sessions_in(self, sessions: Iterable[Session]) -> dict[int, list[Session]]:
-        found: defaultdict[int, list[Session]] = defaultdict(list)
+        by_place: defaultdict[int, list[Session]] = defaultdict(list)
         for one in sessions:
-            found[one.id % len(self._readers)].append(self._session_in(one))
-        return dict(sorted(found.items()))
+            by_place[one.id % len(self._readers)].append(self._session_in(one))
+        return dict(sorted(by_place.items()))
 
     def _session_in(self, session: Session) -> Session:
         return replace(session, id=session.id // len(self._readers), participant=_code(session))

@@ -14,7 +14,7 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.protocols.file import ProtocolError
 from dashboard.web.api.description import may_refuse
-from dashboard.web.chosen_study import APPLIANCE_ONLY, ChosenStudy, ChosenStudyDep
+from dashboard.web.chosen_study import APPLIANCE_ONLY, ChosenStudyDep, study_shown
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
@@ -90,7 +90,7 @@ QuestionDep = Annotated[StudyQuestion, Depends(_question)]
 def study_page(
     request: Request,
     services: ServicesDep,
-    study: ChosenStudyDep,
+    study: ChosenStudyDep,  # noqa: ARG001 - lent for the request, in which the page looks for it
     question: QuestionDep,
     participant: Annotated[str, Query(max_length=100)] = "",
     ended: Annotated[int | None, Query(ge=0)] = None,
@@ -99,9 +99,7 @@ def study_page(
 
     A participant that the address names is the one chosen for the next session; nobody else is.
     """
-    return _page(
-        request, services, chosen=participant, ended=ended, question=question, of_study=study
-    )
+    return _page(request, services, chosen=participant, ended=ended, question=question)
 
 
 @router.post(
@@ -271,10 +269,9 @@ def _page(
     chosen: str = "",
     ended: int | None = None,
     question: StudyQuestion | None = None,
-    of_study: ChosenStudy | None = None,
 ) -> Response:
     question = question or StudyQuestion()
-    of_study = of_study or ChosenStudy((("", services.options.database),))
+    of_study = study_shown(request)
     is_read_only = of_study.devices is not None
     study = of_study.study
     sessions = study.sessions()
