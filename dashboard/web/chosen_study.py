@@ -78,15 +78,20 @@ class ChosenStudy:
 
     def address(self, path: str) -> str:
         """Return an address of this dashboard with the device, where there is one."""
-        if not self.chosen:
-            return path
-        before, mark, part = path.partition("#")
-        joined = "&" if "?" in before else "?"
-        return f"{before}{joined}{urlencode({PARAMETER: self.chosen}, doseq=True)}{mark}{part}"
+        return with_devices(path, self.chosen)
 
     def named(self, what: str) -> str:
         """Return what the audit trail calls something of this study."""
         return f"{self.device}: {what}" if self.device else what
+
+
+def with_devices(path: str, devices: Sequence[str]) -> str:
+    """Return an address of this dashboard with the devices that it is about."""
+    if not devices:
+        return path
+    before, mark, part = path.partition("#")
+    joined = "&" if "?" in before else "?"
+    return f"{before}{joined}{urlencode({PARAMETER: devices}, doseq=True)}{mark}{part}"
 
 
 class QuestionOfDevice(AnalysisQuery):

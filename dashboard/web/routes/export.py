@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
@@ -20,7 +19,7 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.languages.written import said
 from dashboard.web.api.description import file_answer, may_refuse
-from dashboard.web.chosen_study import PARAMETER, ChosenStudy, ChosenStudyDep, Device
+from dashboard.web.chosen_study import ChosenStudy, ChosenStudyDep, Device, with_devices
 from dashboard.web.export_jobs import ExportJobs, ExportRequest, PreparedExport
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
@@ -241,8 +240,7 @@ def delete_from_page(
     prepared = services.exports.find(account.id, token)
     if prepared is not None:
         services.exports.drop(prepared)
-    of_device = f"?{urlencode({PARAMETER: device})}" if device else ""
-    return RedirectResponse(f"/export{of_device}", 303)
+    return RedirectResponse(with_devices("/export", (device,) if device else ()), 303)
 
 
 @router.post(
@@ -336,9 +334,7 @@ def _prepare(
     services.accounts.record(
         account.name, "export", study.named(which + " sealed" * request.sealed)
     )
-    lent = None
-    if services.copies is not None:
-        lent = partial(services.copies.lend, study.device)
+    lent = partial(services.copies.lend, study.device) if services.copies else None
     return services.exports.prepare(account.id, request, passphrase, lent)
 
 
