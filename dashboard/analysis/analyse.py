@@ -57,6 +57,7 @@ from dashboard.analysis.sensitivity import (
     settling_choices,
     settlings_of,
 )
+from dashboard.analysis.sites.pooled_reader import sites_of
 from dashboard.analysis.states import emotions_of
 from dashboard.analysis.study.evidence import evidence_of
 from dashboard.analysis.study.flow import flow_of, recorded_of
@@ -215,7 +216,8 @@ def _analysis_of(
     drifts = tuple(drift_of(kind, means) for kind in query.vital)
     compared = compare_visits(visits, query)
     family = _family(compared, readings, query)
-    models = models_of(of_sessions, compared, query)
+    sites = sites_of(reader)
+    models = models_of(of_sessions, compared, query, sites)
     judged = _with_models(_with_faces(family, query, face, choices.mixture), models)
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings)
@@ -266,6 +268,7 @@ def _analysis_of(
         baselines=choices.baselines,
         without_baseline=choices.without_baseline,
         groups=_groups(reader, visits, query),
+        sites=sites,
     )
 
 

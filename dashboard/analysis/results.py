@@ -142,6 +142,7 @@ class Analysis:
         heart_values: what the tests of the beats compare.
         session_means: of each session and state, which models and tests start from.
         baselines: mean at rest, where a change is asked for.
+        sites: where each participant was measured; empty where that is one site.
     """
 
     query: AnalysisQuery
@@ -179,6 +180,7 @@ class Analysis:
     heart_values: tuple[HeartValue, ...] = ()
     session_means: tuple[SessionMean, ...] = ()
     baselines: Mapping[Place, float] = field(default_factory=dict)
+    sites: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def participants(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from dashboard.analysis.request import (
 from dashboard.analysis.states import Design
 from dashboard.commands.analyse_text import report
 from dashboard.commands.exit_codes import run_command
+from dashboard.fleet.sites import Sites
 from dashboard.fleet.source import study_source
 from edge_agent.core.vitals import TESTED
 
@@ -247,7 +248,12 @@ _DEFAULTS = AnalysisQuery()
     help="Read the study from the PostgreSQL of a collector, such as "
     "postgresql://reader@db.example/fleet.",
 )
-@click.option("--device", help="With --source: whose study, by device.name.")
+@click.option(
+    "--device",
+    multiple=True,
+    help="With --source: whose study, by device.name; repeated, devices are sites of one study.",
+)
+@click.option("--all-devices", is_flag=True, help="With --source: all devices, as sites.")
 @click.option(
     "--print-question",
     is_flag=True,
@@ -269,24 +275,26 @@ def analyse_command(
     span = options.pop("span")
     of_choices = options.pop("of_choices")
     print_multiverse = options.pop("print_multiverse")
-    address, device = options.pop("source"), options.pop("device")
+    address, devices = options.pop("source"), options.pop("device")
+    every = options.pop("all_devices")
     query = _query_of(options) if file is None else _read_question(file)
     if print_question:
         click.echo(query.model_dump_json(indent=2), color=False)
         return
     dashboard = _options(config_file, data)
-    with study_source(address, dashboard.database, device).database() as database:
+    source = study_source(address, dashboard.database, devices, every=every)
+    with source.databases() as sites:
         if of_choices or print_multiverse:
-            text = _of_choices(dashboard, database, query, as_json, print_multiverse)
+            text = _of_choices(dashboard, sites, query, as_json, print_multiverse)
             click.echo(text)
             return
-        analysis = _analysis(dashboard, database, query, span)
+        analysis = _analysis(dashboard, sites, query, span)
         if print_tables:
             from dashboard.analysis.present.study.bundle_tables import bundle_tables
 
             click.echo(json.dumps(bundle_tables(analysis)), color=False)
             return
-        response = _response(database, analysis)
+        response = _response(sites, analysis)
     if print_flow:
         from dashboard.analysis.present.study.flow_text import flow_csv
 
@@ -339,19 +347,19 @@ def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
 
 
 def _of_choices(
-    options: DashboardOptions, database: Path, query: AnalysisQuery, as_json: bool, as_csv: bool
+    options: DashboardOptions, sites: Sites, query: AnalysisQuery, as_json: bool, as_csv: bool
 ) -> str:
     """Return the multiverse of a question, however long it takes."""
     from dashboard.analysis.multiverse.multiverse import Budget, multiverse
     from dashboard.analysis.present.multiverse.text import multiverse_csv, multiverse_model
+    from dashboard.analysis.sites.pooled_reader import reader_of
     from dashboard.commands.analyse_text import multiverse_report
-    from dashboard.computing.face_reading import face_reading
-    from edge_agent.store.read.reader import Reader
+    from dashboard.computing.face_reading import face_reading_of
 
-    face = face_reading(database, options.models)
+    face = face_reading_of(sites, options.models)
     answer = multiverse_model(
         multiverse(
-            Reader(database),
+            reader_of(sites),
             query,
             face,
             options.prefer_sources,
@@ -373,20 +381,18 @@ def _say_progress(done: int, planned: int) -> None:
 
 
 def _analysis(
-    options: DashboardOptions, database: Path, query: AnalysisQuery, span: tuple[int, int] | None
+    options: DashboardOptions, sites: Sites, query: AnalysisQuery, span: tuple[int, int] | None
 ) -> Analysis:
     from dashboard.analysis.analyse import analyse
-    from dashboard.computing.face_reading import face_reading
-    from edge_agent.store.read.reader import RangeReader, Reader
+    from dashboard.analysis.sites.pooled_reader import reader_of
+    from dashboard.computing.face_reading import face_reading_of
 
-    reader = Reader(database) if span is None else RangeReader(database, *span)
-    face = face_reading(database, options.models)
-    return analyse(reader, query, face, options.prefer_sources)
+    face = face_reading_of(sites, options.models)
+    return analyse(reader_of(sites, span), query, face, options.prefer_sources)
 
 
-def _response(database: Path, analysis: Analysis) -> AnalysisModel:
-    from dashboard.analysis.planning.preregistration import compared
+def _response(sites: Sites, analysis: Analysis) -> AnalysisModel:
     from dashboard.analysis.present.response import response_of
+    from dashboard.computing.answers import preregistered
 
-    preregistered = compared(database, analysis.query, len(analysis.participants))
-    return response_of(analysis, preregistered)
+    return response_of(analysis, preregistered(sites, analysis))

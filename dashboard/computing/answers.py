@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.analysis.planning.preregistration import compared
+from dashboard.analysis.planning.preregistration import PreregisteredModel, compared
 from dashboard.analysis.present.left_out_table import LeftOutTable
 from dashboard.analysis.present.multiverse.schemas import MultiverseModel
 from dashboard.analysis.present.parts.rows_of_tests import TestGroup
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.present.study.forest import Forest
 from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.analysis.sites.pooled_reader import reader_of
 from dashboard.charts.chart import Chart
-from dashboard.computing.face_reading import face_reading
+from dashboard.computing.face_reading import face_reading, face_reading_of
+from dashboard.fleet.sites import Sites
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows.selection import Choice
@@ -35,13 +37,13 @@ class Inquiry:
     """A question to a timeline.
 
     Attributes:
-        database: the timeline.
+        sites: name and timeline of each site; one without a name is this appliance's own.
         query: the question.
         models: names or paths of the configured models, whose cards say how faces are misread.
         prefer_sources: which source counts where several measured the same, the best first.
     """
 
-    database: Path
+    sites: Sites
     query: AnalysisQuery
     models: tuple[str, ...]
     prefer_sources: tuple[str, ...]
@@ -50,7 +52,11 @@ class Inquiry:
         """Return how often each state is read rightly, where the question needs it."""
         if self.query.state is not StateBy.OBSERVED:
             return None
-        return face_reading(self.database, self.models)
+        return face_reading_of(self.sites, self.models)
+
+    def reader(self) -> Reader:
+        """Return what reads the timelines."""
+        return reader_of(self.sites)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,19 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
     )
 
 
+def preregistered(sites: Sites, analysis: Analysis) -> PreregisteredModel | None:
+    """Return how a question stands to the newest preregistration.
+
+    ``None`` without one, and with several sites: each froze what is its own.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    if len(sites) > 1:
+        return None
+    return compared(sites[0][1], analysis.query, len(analysis.participants))
+
+
 def multiverse_of(inquiry: Inquiry) -> MultiverseModel:
     """Return the family under every set of defensible choices that 20 s suffice for.
 
@@ -132,9 +151,8 @@ def multiverse_of(inquiry: Inquiry) -> MultiverseModel:
     from dashboard.analysis.multiverse.multiverse import multiverse
     from dashboard.analysis.present.multiverse.text import multiverse_model
 
-    reader = Reader(inquiry.database)
     return multiverse_model(
-        multiverse(reader, inquiry.query, inquiry.face(), inquiry.prefer_sources)
+        multiverse(inquiry.reader(), inquiry.query, inquiry.face(), inquiry.prefer_sources)
     )
 
 
@@ -207,11 +225,10 @@ def _question_of(fields: Mapping[str, Any], choice: Choice) -> AnalysisQuery:
 def _analysis(inquiry: Inquiry) -> Analysis:
     from dashboard.analysis.analyse import analyse
 
-    return analyse(Reader(inquiry.database), inquiry.query, inquiry.face(), inquiry.prefer_sources)
+    return analyse(inquiry.reader(), inquiry.query, inquiry.face(), inquiry.prefer_sources)
 
 
 def _response(inquiry: Inquiry, analysis: Analysis) -> AnalysisModel:
     from dashboard.analysis.present.response import response_of
 
-    preregistered = compared(inquiry.database, analysis.query, len(analysis.participants))
-    return response_of(analysis, preregistered)
+    return response_of(analysis, preregistered(inquiry.sites, analysis))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dashboard.fleet.sites import Sites
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.store.read.overview import models_in_use
 from edge_agent.vision.models.card import ModelCard
@@ -40,6 +41,17 @@ def face_reading(database: Path, models: Iterable[str]) -> FaceReading | None:
     recalls = {emotion: _recall(card, emotion) for emotion in EMOTIONS}
     known = {emotion: recall for emotion, recall in recalls.items() if recall is not None}
     return FaceReading(f"{card.name} {card.version}", known)
+
+
+def face_reading_of(sites: Sites, models: Iterable[str]) -> FaceReading | None:
+    """Return the same of several sites; ``None`` where they do not all use the same model.
+
+    Raises:
+        StoreError: a database cannot be read.
+    """
+    configured = tuple(models)
+    every = [face_reading(database, configured) for _, database in sites]
+    return every[0] if all(one == every[0] for one in every) else None
 
 
 def _recall(card: ModelCard, emotion: Emotion) -> Recall | None:

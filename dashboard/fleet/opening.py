@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dashboard.fleet.address import FleetAddress
@@ -9,6 +11,7 @@ from edge_agent.core.errors import StoreError
 
 if TYPE_CHECKING:
     from dashboard.fleet.connections import FleetDatabase
+    from dashboard.fleet.kept_copies import KeptCopies
 
 
 def open_fleet(source: FleetAddress | None) -> FleetDatabase | None:
@@ -30,3 +33,23 @@ def open_fleet(source: FleetAddress | None) -> FleetDatabase | None:
         ) from error
     source.password()  # a file that cannot be read is told at the start
     return FleetDatabase(source)
+
+
+def open_copies(
+    fleet: FleetDatabase | None, data: Path, on_erasure: Callable[[], None]
+) -> KeptCopies | None:
+    """Return what lends copies of the studies of a fleet; ``None`` without a fleet.
+
+    Args:
+        fleet: what collectors write to.
+        data: the dashboard's own folder.
+        on_erasure: called after somebody was erased whose study was asked for lately.
+
+    Raises:
+        StoreError: a copy that a crash has left cannot be deleted.
+    """
+    if fleet is None:
+        return None
+    from dashboard.fleet.kept_copies import KeptCopies
+
+    return KeptCopies(fleet, data, on_erasure)

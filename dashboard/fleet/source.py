@@ -13,24 +13,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from dashboard.fleet.sites import Sites
 from edge_agent.core.errors import StoreError
 
 PREFIXES = ("postgresql://", "postgres://")
 
 
 class StudySource(Protocol):
-    """Gives the database of a study.
+    """Gives the databases of a study.
 
     Example:
-        >>> with study_source(None, Path("affect-edge.db"), None).database() as path:
-        ...     reader = Reader(path)
+        >>> with study_source(None, Path("affect-edge.db"), ()).databases() as sites:
+        ...     reader = reader_of(sites)
     """
 
-    def database(self) -> AbstractContextManager[Path]:
-        """Return a file that holds the study for the length of a ``with`` block.
+    def databases(self) -> AbstractContextManager[Sites]:
+        """Return name and database of each site for the length of a ``with`` block.
 
         Raises:
-            StoreError: it cannot be read, or is not there as a whole.
+            StoreError: one cannot be read, or is not there as a whole.
         """
 
 
@@ -44,61 +45,67 @@ class OwnStudy:
 
     path: Path
 
-    def database(self) -> AbstractContextManager[Path]:
+    def databases(self) -> AbstractContextManager[Sites]:
         """Return the file itself."""
-        return nullcontext(self.path)
+        return nullcontext((("", self.path),))
 
 
 @dataclass(frozen=True, slots=True)
 class FleetStudy:
-    """The study of one appliance as a collector has written it to PostgreSQL.
+    """The study of appliances as a collector has written it to PostgreSQL.
 
     Attributes:
         address: of the database, ``postgresql://…``.
-        device: which appliance; ``None``: the only one there is.
+        devices: which appliances; empty: the only one there is.
+        every: all that there are.
     """
 
     address: str
-    device: str | None = None
+    devices: tuple[str, ...] = ()
+    every: bool = False
 
     @contextmanager
-    def database(self) -> Iterator[Path]:
-        """Return a copy that is deleted at the end: the study, and the rows of its sessions.
+    def databases(self) -> Iterator[Sites]:
+        """Return copies that are deleted at the end: the study, and the rows of its sessions.
 
-        The copy is of one moment, lies in a folder that only this user can read, and holds what
+        The copies are of one moment, lie in a folder that only this user can read, and hold what
         is personal as the appliance's own file does.
         """
         try:
-            from dashboard.fleet.study_copy import copy_study
+            from dashboard.fleet.study_copy import copy_studies
         except ImportError as error:
             raise StoreError(
                 f"Reading PostgreSQL needs psycopg ({error}). On an installed machine: sudo "
                 "./install.sh --with fleet. In a checkout: .venv/bin/pip install -e '.[fleet]'."
             ) from error
         with TemporaryDirectory(prefix="affect-edge-study-") as folder:
-            path = Path(folder) / "affect-edge.db"
-            copy_study(self.address, self.device, path)
-            yield path
+            yield copy_studies(self.address, self.devices, Path(folder), every=self.every)
 
 
-def study_source(address: str | None, own: Path, device: str | None) -> StudySource:
+def study_source(
+    address: str | None, own: Path, devices: tuple[str, ...], *, every: bool = False
+) -> StudySource:
     """Return where the study lies.
 
     Args:
         address: of PostgreSQL; ``None``: the study is this appliance's own.
         own: the appliance's database.
-        device: whose study is meant at PostgreSQL.
+        devices: whose study is meant at PostgreSQL; several are sites of one study.
+        every: all devices there are, instead of ``devices``.
 
     Raises:
         StoreError: it is no address of PostgreSQL, or a device is named without one.
     """
+    if devices and every:
+        raise StoreError("Give --device or --all-devices, not both.")
     if address is None:
-        if device is not None:
-            raise StoreError(f"A device ({device}) can be chosen with --source only.")
+        if devices or every:
+            named = ", ".join(devices) or "--all-devices"
+            raise StoreError(f"A device ({named}) can be chosen with --source only.")
         return OwnStudy(own)
     if not address.startswith(PREFIXES):
         raise StoreError(
             f"--source {address!r:.80} is no address of PostgreSQL, such as "
             "postgresql://reader@db.example/fleet."
         )
-    return FleetStudy(address, device)
+    return FleetStudy(address, tuple(dict.fromkeys(devices)), every)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,11 @@ from typing import Any
 
 import psycopg
 
+from dashboard.fleet.sites import Sites
 from edge_agent.core.errors import StoreError
+from edge_agent.core.texts import N_, Message
 from edge_agent.fleet.tables import STUDY, TIMELINE, SentTable
-from edge_agent.store.database.schema import connect, migrate, transaction
+from edge_agent.store.database.schema import PAGE_BYTES, connect, migrate, transaction
 
 Span = tuple[int, int]
 
@@ -28,48 +30,132 @@ _NOT_SENT = {"vital_change": {"actor": ""}}
 
 
 @dataclass(frozen=True, slots=True)
-class _Stream:
+class StudyStream:
+    """The present stream of a device, and how far it is; equal as long as nothing came.
+
+    Attributes:
+        number: in ``fleet.stream``.
+        device: whose.
+        applied: position up to which everything is there.
+        erasures: how many were carried out in it.
+        copied: whether all that the device held at its start is there.
+        lost: stretches of changes that will not come.
+        has_holes: whether messages are missing between others.
+    """
+
     number: int
     device: str
+    applied: int
+    erasures: int
     copied: bool
     lost: int
     has_holes: bool
 
+    def refuse_part(self) -> None:
+        """Raise where not everything is there: statistics would not be the study's.
 
-def copy_study(address: str, device: str | None, path: Path) -> None:
-    """Write a new file with the study of a device and the timeline of its sessions.
+        Raises:
+            StoreError: with what is missing.
+        """
+        if not self.copied:
+            raise StoreError(
+                Message(
+                    N_(
+                        "{device} has not yet sent all that it holds. Wait until its stream is "
+                        "whole: fleet.stream says copied."
+                    ),
+                    device=self.device,
+                )
+            )
+        if self.lost:
+            raise StoreError(
+                Message(
+                    N_(
+                        "Changes of {device} are lost (stretches: {lost}; fleet.lost says which "
+                        "and why), so statistics could be wrong. Compute them on the device."
+                    ),
+                    device=self.device,
+                    lost=self.lost,
+                )
+            )
+        if self.has_holes:
+            raise StoreError(
+                Message(
+                    N_(
+                        "Of {device} some messages are missing between others. They are sent "
+                        "again: try again in two minutes."
+                    ),
+                    device=self.device,
+                )
+            )
 
-    Of one moment of PostgreSQL. Only the device's present stream is read: what a restored database
-    does not know any more is not part of its study.
+
+def copy_studies(
+    address: str, devices: Collection[str], folder: Path, *, every: bool = False
+) -> Sites:
+    """Write for each device a new file with its study and the timeline of its sessions.
+
+    All of one moment of PostgreSQL. Only a device's present stream is read: what a restored
+    database does not know any more is not part of its study.
 
     Args:
         address: ``postgresql://…``, of a database that a collector writes to.
-        device: which one; ``None``: the only one there is.
-        path: of the file, which is not there yet.
+        devices: which; empty: the only one there is.
+        folder: where to write.
+        every: all devices there are that have sent a timeline.
 
     Raises:
         StoreError: PostgreSQL cannot be reached or refuses, there is no such device, or what it
             has sent has not all arrived.
     """
-    migrate(path)
+    sites = []
     try:
         with psycopg.connect(address, connect_timeout=10) as there:
             there.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             there.read_only = True
-            stream = _stream_of(there, device)
-            with closing(connect(path, readonly=False)) as here, transaction(here):
-                _copy(there, stream.number, here)
+            chosen = _chosen(streams_of(there), devices, every)
+            for stream in chosen:
+                stream.refuse_part()
+            for number, stream in enumerate(chosen):
+                path = folder / f"{number}.db"
+                write_copy(there, stream, path)
+                sites.append((stream.device, path))
     except psycopg.errors.UndefinedTable as error:
         raise StoreError(
             "This database of PostgreSQL has no tables of a fleet: no collector has written to it."
         ) from error
     except psycopg.Error as error:
         raise StoreError(f"PostgreSQL: {_first_line(error)}") from error
+    return tuple(sites)
+
+
+def write_copy(
+    there: psycopg.Connection, stream: StudyStream, path: Path, most_bytes: int | None = None
+) -> None:
+    """Write a new file with the study of a stream and the timeline of its sessions.
+
+    Args:
+        there: within a transaction that sees one moment.
+        stream: as this transaction sees it.
+        path: of the file, which is not there yet.
+        most_bytes: how large the file may become; ``None``: as large as the disk allows.
+
+    Raises:
+        StoreError: there is no space, or the rows do not fit this version.
+        psycopg.Error: PostgreSQL refuses.
+    """
+    migrate(path)
+    try:
+        with closing(connect(path, readonly=False)) as here:
+            if most_bytes is not None:
+                here.execute(f"PRAGMA max_page_count = {max(1, most_bytes // PAGE_BYTES)}")
+            with transaction(here):
+                _copy(there, stream.number, here)
     except sqlite3.Error as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             raise StoreError(
                 f"{path.parent}: no space is left for the copy of the study. Free some, or name "
-                "another folder with TMPDIR=/FOLDER."
+                "another folder: TMPDIR=/FOLDER for a command, data.folder for a dashboard."
             ) from error
         raise StoreError(
             f"The study does not fit this version of affect-edge ({error}). Its device may be of a "
@@ -77,43 +163,38 @@ def copy_study(address: str, device: str | None, path: Path) -> None:
         ) from error
 
 
-def _stream_of(there: psycopg.Connection, device: str | None) -> _Stream:
-    """Return the stream to read; refuse one that has holes."""
-    streams = [
-        _Stream(*row)
-        for row in there.execute(
-            "SELECT id, device, copied, (SELECT count(*) FROM fleet.lost WHERE lost.stream = "
-            "stream.id), NOT isempty(ahead) OR EXISTS (SELECT 1 FROM fleet.waiting WHERE "
-            "waiting.stream = stream.id) FROM fleet.stream WHERE NOT closed ORDER BY device"
-        ).fetchall()
-    ]
-    chosen = [one for one in streams if device is None or one.device == device]
-    if len(chosen) != 1:
-        names = ", ".join(one.device for one in streams[:20]) or "none"
-        more = ", …" if len(streams) > 20 else ""
-        what = "Name one with --device" if device is None else f"There is no device {device!r}"
-        raise StoreError(f"{what}. Devices there: {names}{more}.")
-    _refuse_part(chosen[0])
-    return chosen[0]
+def streams_of(
+    there: psycopg.Connection, devices: Collection[str] | None = None
+) -> list[StudyStream]:
+    """Return the present streams of devices, by name; ``None``: of all."""
+    rows = there.execute(
+        "SELECT id, device, applied, (SELECT count(*) FROM fleet.erasure WHERE erasure.stream = "
+        "stream.id), copied, (SELECT count(*) FROM fleet.lost WHERE lost.stream = stream.id), "
+        "NOT isempty(ahead) OR EXISTS (SELECT 1 FROM fleet.waiting WHERE waiting.stream = "
+        "stream.id) FROM fleet.stream WHERE NOT closed AND (%(devices)s::text[] IS NULL OR device "
+        "= ANY(%(devices)s)) ORDER BY device, id DESC",
+        {"devices": None if devices is None else list(devices)},
+    ).fetchall()
+    return [StudyStream(*row) for row in rows]
 
 
-def _refuse_part(stream: _Stream) -> None:
-    """Raise where not everything of a stream is there: statistics would not be the study's."""
-    if not stream.copied:
-        raise StoreError(
-            f"{stream.device} has not yet sent all that it holds. Wait until its stream is whole: "
-            "fleet.stream says copied."
-        )
-    if stream.lost:
-        raise StoreError(
-            f"Changes of {stream.device} are lost (stretches: {stream.lost}; fleet.lost says which "
-            "and why), so statistics could be wrong. Compute them on the device."
-        )
-    if stream.has_holes:
-        raise StoreError(
-            f"Of {stream.device} some messages are missing between others. They are sent again: "
-            "try again in two minutes."
-        )
+def _chosen(streams: list[StudyStream], devices: Collection[str], every: bool) -> list[StudyStream]:
+    """Return the streams of devices; refuse a name that nobody has, or no name where it takes one.
+
+    An unknown name is said with those there are.
+    """
+    known = {one.device: one for one in streams}
+    if every and streams:
+        return streams
+    if not devices and len(streams) == 1:
+        return streams
+    unknown = [name for name in devices if name not in known]
+    if devices and not unknown:
+        return [known[name] for name in sorted(devices)]
+    names = ", ".join(one.device for one in streams[:20]) or "none"
+    more = ", …" if len(streams) > 20 else ""
+    what = f"There is no device {unknown[0]!r}" if unknown else "Name one with --device"
+    raise StoreError(f"{what}. Devices there: {names}{more}.")
 
 
 def _copy(there: psycopg.Connection, stream: int, here: sqlite3.Connection) -> None:

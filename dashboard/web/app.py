@@ -21,7 +21,7 @@ from dashboard.accounts.passkeys.passkeys import Passkeys
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
-from dashboard.fleet.opening import open_fleet
+from dashboard.fleet.opening import open_copies, open_fleet
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
@@ -127,6 +127,8 @@ def _services(
     protocol_runner = ProtocolRunner(ProtocolRuns(options.database, options.outbox_rows), study)
     protocol_runner.resume_saved()
     stopping = asyncio.Event()
+    exports = ExportJobs(options.database, options.device, options.told, options.models, computing)
+    fleet = open_fleet(options.source)
     accounts = Accounts(options.database, options.session_hours, options.idle_minutes)
     return Services(
         options=options,
@@ -147,9 +149,7 @@ def _services(
         ingest=IngestState(clock),
         study=study,
         protocol_runner=protocol_runner,
-        exports=ExportJobs(
-            options.database, options.device, options.told, options.models, computing
-        ),
+        exports=exports,
         pictures=PictureReader(options.vision),
         computing=computing,
         live=LiveFanOut(options.live_socket, stopping),
@@ -157,7 +157,8 @@ def _services(
         first_steps=Progress(options.database),
         alerts=DashboardAlerts(options.alerts, options.database, options.live_socket),
         once=Once(),
-        fleet=open_fleet(options.source),
+        fleet=fleet,
+        copies=open_copies(fleet, options.data, exports.forget_all),
         started_s=boot_seconds(),
         stopping=stopping,
     )

@@ -13,8 +13,9 @@ import logging
 import secrets
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,10 @@ SPARE_BYTES = 500_000_000
 """Space that an export must leave: the recording on the same disk needs it."""
 
 
+LentStudy = Callable[[], AbstractContextManager[Path]]
+"""Lends the database of a study for the length of a ``with`` block."""
+
+
 class _StoppedError(Exception):
     """Nobody wants the export any more."""
 
@@ -48,7 +53,8 @@ class _StoppedError(Exception):
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
     """What is asked for: a format, a part of the timeline, the question that goes with it,
-    whether under every set of choices, and whether it is locked with a passphrase.
+    whether under every set of choices, whether it is locked with a passphrase, and of which device
+    of a fleet it is (empty: of this appliance).
     """
 
     format: ExportFormat
@@ -56,6 +62,7 @@ class ExportRequest:
     question: Mapping[str, Any] = field(default_factory=dict)
     multiverse: bool = False
     sealed: bool = False
+    device: str = ""
 
     @property
     def media_type(self) -> str:
@@ -128,13 +135,20 @@ class ExportJobs:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="export")
         self.forget_all()
 
-    def prepare(self, account: int, request: ExportRequest, passphrase: str = "") -> PreparedExport:
+    def prepare(
+        self,
+        account: int,
+        request: ExportRequest,
+        passphrase: str = "",
+        study: LentStudy | None = None,
+    ) -> PreparedExport:
         """Begin to prepare an export; an earlier one of this account is deleted.
 
         Args:
             account: who asks.
             request: what for.
             passphrase: that locks it, checked before; it is forgotten when the file is written.
+            study: lends the database that is exported; ``None``: this appliance's own.
         """
         name = (
             f"affect-edge-{datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC):%Y%m%d-%H%M%S}"
@@ -147,7 +161,8 @@ class ExportJobs:
         with self._lock:
             self._forget(self._by_account.get(account))
             self._by_account[account] = made
-        self._worker.submit(self._make, made, passphrase)
+        lent: LentStudy = study or (lambda: nullcontext(self._database))
+        self._worker.submit(self._make, made, passphrase, lent)
         return made
 
     def of_account(self, account: int) -> PreparedExport | None:
@@ -208,11 +223,12 @@ class ExportJobs:
         self.forget_all()
         self._worker.shutdown()
 
-    def _make(self, made: PreparedExport, passphrase: str) -> None:
+    def _make(self, made: PreparedExport, passphrase: str, study: LentStudy) -> None:
         """Write the file, in the worker's thread."""
         try:
             if not made.stopped:
-                self._write_locked(made, passphrase)
+                with study() as database:
+                    self._write_locked(made, passphrase, database)
                 made.size = made.file.stat().st_size
                 made.share = 1.0
                 self._delete_in(made, KEPT_S)
@@ -228,21 +244,23 @@ class ExportJobs:
                 shutil.rmtree(made.file.parent, ignore_errors=True)
             made.done.set_result(None)
 
-    def _write_locked(self, made: PreparedExport, passphrase: str) -> None:
+    def _write_locked(self, made: PreparedExport, passphrase: str, database: Path) -> None:
         """Write the file, and lock it where that is asked for; the open one goes at once."""
         if not made.request.sealed:
-            self._write(made, made.file)
+            self._write(made, made.file, database)
             return
         plain = made.file.with_name(
             f"{made.file.name.removesuffix(SUFFIX)}{made.request.format.suffix}"
         )
-        self._write(made, plain)
+        self._write(made, plain, database)
         self._check_space()
         seal(plain, made.file, passphrase)
         plain.unlink()
 
-    def _write(self, made: PreparedExport, file: Path) -> None:
+    def _write(self, made: PreparedExport, file: Path, database: Path) -> None:
         device, settings, models = self._about
+        if made.request.device:  # the settings here are not those that its rows came about by
+            device, settings = made.request.device, {}
         prepared_folder(self._data).mkdir(mode=0o700, exist_ok=True)
         made.file.parent.mkdir(mode=0o700)
 
@@ -259,17 +277,17 @@ class ExportJobs:
         choice = made.request.choice
         tables = {}
         if wanted.name == "bundle":
-            tables = self._computing.call(analysis_tables, self._database, question, choice, models)
+            tables = self._computing.call(analysis_tables, database, question, choice, models)
             if made.request.multiverse:
                 tables["multiverse.csv"] = self._computing.call(
-                    multiverse_table, self._database, question, choice
+                    multiverse_table, database, question, choice
                 )
         about = Appliance(device, settings, known_cards(models), question, tables)
         if not wanted.is_folder:
-            wanted.export(self._database, file, choice, about, on_progress)
+            wanted.export(database, file, choice, about, on_progress)
             return
         folder = made.file.parent / wanted.name
-        files = wanted.export(self._database, folder, choice, about, on_progress)
+        files = wanted.export(database, folder, choice, about, on_progress)
         move_into_zip(files, folder, file)
 
     def _check_space(self) -> None:

@@ -29,6 +29,7 @@ class NavigationEntry:
         path: where it leads.
         position: entries stand in this order; leave gaps for pages that come later.
         icon: the ``d`` of an SVG path on a grid of 24 by 24, drawn as a line.
+        by_device: whether a fleet has the page for one device; the device goes along.
         of: which dashboards show it: that of an ``appliance``, of a ``fleet``, or ``both``.
     """
 
@@ -36,6 +37,7 @@ class NavigationEntry:
     path: str
     position: int
     icon: str
+    by_device: bool = False
     of: Literal["appliance", "fleet", "both"] = "both"
 
 

@@ -28,6 +28,7 @@ from dashboard.languages.written import (
     with_and,
     words,
 )
+from dashboard.web.chosen_study import study_shown
 from dashboard.web.delivery.static_files import NamedAddresses
 from dashboard.web.login_guard import account_of
 from dashboard.web.pages import NavigationEntry
@@ -117,8 +118,8 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
 
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
     """Return a page; ``account``, what they ``may``, ``device``, ``path``, ``language``,
-    ``now_ms``, ``agent_is_away()``, ``alerts`` and the navigation, as far as they may open it, are
-    there in every template.
+    ``now_ms``, ``agent_is_away()``, ``alerts``, ``chosen_study``, ``of_device(address)`` and the
+    navigation, as far as they may open it, are there in every template.
     """
     try:
         account = account_of(request)
@@ -128,6 +129,7 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
     needed: dict[str, Permission] = request.app.state.permissions
     templates: Jinja2Templates = request.app.state.templates
     entries = cast("tuple[NavigationEntry, ...]", templates.env.globals["navigation"])
+    study = study_shown(request)
     of = {"both", "fleet" if services(request).fleet is not None else "appliance"}
     shared = {
         "account": account,
@@ -139,5 +141,7 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
         "now_ms": clock.now().wall_ms,
         "agent_is_away": services(request).live.is_agent_away,
         "alerts": services(request).alerts,
+        "chosen_study": study,
+        "of_device": study.address,
     }
     return templates.TemplateResponse(request, template, shared | context, status_code=status_code)

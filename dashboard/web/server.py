@@ -160,6 +160,8 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
             server.services.computing.close()
             server.services.exports.close()
             server.services.pictures.close()
+            if server.services.copies is not None:
+                server.services.copies.close()
             if server.services.fleet is not None:
                 server.services.fleet.close()
 

@@ -37,6 +37,7 @@ from edge_agent.store.study.study import Study
 
 if TYPE_CHECKING:
     from dashboard.fleet.connections import FleetDatabase
+    from dashboard.fleet.kept_copies import KeptCopies
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Services:
         once: does what is handed in twice once.
         sender_clocks: how the clocks of programs that set markers stand.
         fleet: what collectors write to; ``None`` without ``dashboard.source``.
+        copies: lends the studies of its devices; ``None`` without ``dashboard.source``.
         started_s: when the dashboard was started, in seconds since the machine was.
         stopping: set when the dashboard should end, so that open event streams close.
     """
@@ -103,6 +105,7 @@ class Services:
     alerts: DashboardAlerts
     once: Once
     fleet: FleetDatabase | None
+    copies: KeptCopies | None
     started_s: float
     stopping: asyncio.Event
     sender_clocks: SenderClocks = field(default_factory=SenderClocks)

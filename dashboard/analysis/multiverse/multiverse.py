@@ -175,7 +175,7 @@ def _results(
             groups = _of_first_sessions(list(groups), order, declared.query.states)
         means = session_means(groups, declared.query.states)
         for way in plan.ways:
-            estimates = _estimates(way, means, compared, declared.query)
+            estimates = _estimates(way, means, compared, declared)
             yield Result(Specification(data, way), estimates)
 
 
@@ -192,13 +192,14 @@ def _of_first_sessions(
 
 
 def _estimates(
-    way: Way, means: Sequence[SessionMean], compared: Sequence[Compared], query: AnalysisQuery
+    way: Way, means: Sequence[SessionMean], compared: Sequence[Compared], declared: Analysis
 ) -> tuple[Estimate, ...]:
     """Compare the means in one way."""
+    query = declared.query
     visits = visits_of(means)
     sides = [sides_of(visits, *names) for names in compared]
     if way is Way.MIXED_MODEL:
-        return _by_model(means, compared, sides, query)
+        return _by_model(means, compared, sides, declared)
     decisions = decide_family(
         ((one.first, one.second) for one in sides), query.design, query.families
     )
@@ -255,10 +256,10 @@ def _by_model(
     means: Sequence[SessionMean],
     compared: Sequence[Compared],
     sides: Sequence[Sides],
-    query: AnalysisQuery,
+    declared: Analysis,
 ) -> tuple[Estimate, ...]:
     blank = [_blank(len(one.first.keys() & one.second.keys())) for one in sides]
-    models = models_of(means, blank, query)
+    models = models_of(means, blank, declared.query, declared.sites)
     tests = {
         (test.kind, test.first, test.second): _of_model(test, one.design.participants)
         for one in models

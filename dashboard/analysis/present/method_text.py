@@ -30,11 +30,27 @@ def method_of(analysis: Analysis) -> tuple[str, ...]:
         gettext(_EFFECT_RULE),
         gettext(_SUPPLEMENT_RULE),
         model_rule(analysis.query.correction),
+        *_site_rule(analysis),
         _equivalence_rule(analysis),
         gettext(_ALL_STATES_RULE).format(count=how_many(len(analysis.query.states))),
         gettext(_AGREEMENT_RULE),
         *((gettext(_VARIABILITY_RULE),) if analysis.variability else ()),
     )
+
+
+def _site_rule(analysis: Analysis) -> tuple[str, ...]:
+    """Say what several sites mean; nothing where there is one."""
+    if not analysis.sites:
+        return ()
+    text = gettext(
+        "People of {n} sites are pooled: {sites}. The same code at two sites is two people, for a "
+        "code says who somebody is at one site only. The mixed model has the site as a fixed "
+        "effect; the t-tests do not know it: paired ones compare each person with themselves, and "
+        "in tests of independent groups a difference between sites may be taken for one between "
+        "states."
+    )
+    names = sorted(set(analysis.sites.values()))
+    return (text.format(n=len(names), sites=", ".join(names)),)
 
 
 def assumptions_of(analysis: Analysis) -> tuple[str, ...]:

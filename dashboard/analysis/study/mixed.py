@@ -85,6 +85,8 @@ class VitalModel:
         time: the effect of a minute in the session; ``None`` where all met the states at nearly the
             same times, so that time and state cannot be told apart.
         tests: of each pair of states that enough people have in one session.
+        sites: where people were measured at several sites, how each but the first lies from that.
+        first_site: the one that the others are compared with; empty where there is one only.
     """
 
     kind: VitalKind
@@ -93,10 +95,15 @@ class VitalModel:
     reason: str
     time: FixedEffect | None = None
     tests: tuple[ModelTest, ...] = ()
+    sites: tuple[FixedEffect, ...] = ()
+    first_site: str = ""
 
 
 def models_of(
-    means: Sequence[SessionMean], family: Sequence[Comparison], query: AnalysisQuery
+    means: Sequence[SessionMean],
+    family: Sequence[Comparison],
+    query: AnalysisQuery,
+    sites: Mapping[str, str] | None = None,
 ) -> tuple[VitalModel, ...]:
     """Fit the model of each vital asked for, with p adjusted over the tests of each family.
 
@@ -105,6 +112,7 @@ def models_of(
         family: the t-tests, in order of the vitals asked for and the pairs of states; a pair that
             fewer than three people have in one session gets no test here either.
         query: the question.
+        sites: of each participant, where there are several: a fixed effect of the model then.
     """
     of_kind: defaultdict[VitalKind, list[SessionMean]] = defaultdict(list)
     for mean in means:
@@ -116,6 +124,7 @@ def models_of(
             of_kind[kind],
             [next(tested).n_both >= MINIMUM for _ in query.pairs],
             query.states,
+            sites or {},
         )
         for kind in query.vital
     ]
@@ -168,7 +177,11 @@ def design_of(means: Sequence[SessionMean], states: Sequence[str] = TESTED_STATE
 
 
 def _model_of(
-    kind: VitalKind, means: Sequence[SessionMean], wanted: Sequence[bool], every: Sequence[str]
+    kind: VitalKind,
+    means: Sequence[SessionMean],
+    wanted: Sequence[bool],
+    every: Sequence[str],
+    sites: Mapping[str, str],
 ) -> VitalModel:
     blank = VitalModel(kind, design_of(means, every), None, "")
     if not any(wanted):
@@ -182,10 +195,12 @@ def _model_of(
     states = [state for state in every if any(mean.state == state for mean in means)]
     effects = {str(state): [float(mean.state == state) for mean in means] for state in states[1:]}
     timed = _time_of(means, effects)
+    first_site, *other_sites = _sites_of(means, sites)
+    sited = {f"site {name}": _at(means, sites, name) for name in other_sites}
     try:
         model = mixed_model(
             [mean.mean for mean in means],
-            effects | timed,
+            effects | timed | sited,
             [mean.participant for mean in means],
             [mean.session for mean in means],
             _reactions(means),
@@ -198,7 +213,23 @@ def _model_of(
         )
     except StatisticsError as error:
         return replace(blank, reason=text_of(error))
-    return replace(blank, model=model, time=time, tests=tests)
+    return replace(
+        blank,
+        model=model,
+        time=time,
+        tests=tests,
+        sites=tuple(replace(model.effect(f"site {name}"), name=name) for name in other_sites),
+        first_site=first_site if other_sites else "",
+    )
+
+
+def _sites_of(means: Sequence[SessionMean], sites: Mapping[str, str]) -> list[str]:
+    """Return the sites that these means come from, by name; one without a name without sites."""
+    return sorted({sites.get(mean.participant, "") for mean in means})
+
+
+def _at(means: Sequence[SessionMean], sites: Mapping[str, str], name: str) -> list[float]:
+    return [float(sites[mean.participant] == name) for mean in means]
 
 
 def _time_of(

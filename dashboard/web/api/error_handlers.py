@@ -18,6 +18,7 @@ from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
 from dashboard.picture.reader import BusyError
 from dashboard.web.api.problems import KINDS, problem_response
+from dashboard.web.chosen_study import DeviceNeededError
 from dashboard.web.guards.languages import language_of
 from dashboard.web.guards.permissions import PasswordChangeNeededError, SecondFactorNeededError
 from dashboard.web.guards.tokens import is_for_programs
@@ -61,6 +62,20 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
             text = gettext("Your role needs a second factor. Turn it on, on the page Account.")
             return problem_response(request, 403, text)
         return RedirectResponse("/account", 303)
+
+    @app.exception_handler(DeviceNeededError)
+    def device_needed(request: Request, error: DeviceNeededError) -> Response:
+        names = ", ".join((error.offered.devices or ())[:20]) or gettext("none")
+        if is_for_programs(request.url.path):
+            text = error.problem or gettext("device: name one of {names}.").format(names=names)
+            return problem_response(request, error.status if error.problem else 422, text)
+        return render(
+            request,
+            "choose_device.html",
+            error.status,
+            chosen_study=error.offered,
+            problem=error.problem,
+        )
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:

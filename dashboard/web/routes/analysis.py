@@ -21,11 +21,18 @@ from dashboard.analysis.states import same_label
 from dashboard.computing.answers import Inquiry, Sheet, analysis_of, sheet_of
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
+from dashboard.web.api.description import may_refuse
+from dashboard.web.chosen_study import (
+    PARAMETER,
+    ChosenStudiesDep,
+    ChosenStudy,
+    QuestionOfDevice,
+)
 from dashboard.web.delivery.kept_pages import keep_page
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
-from dashboard.web.services import ComputingDep, OptionsDep, ReaderDep
+from dashboard.web.services import ComputingDep, OptionsDep
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
@@ -38,13 +45,13 @@ NAVIGATION = NavigationEntry(
     path="/analysis",
     position=50,
     icon="M4 20V11M10 20V5M16 20v-6M21 20H3M16 5v5M13.5 7.5h5",
-    of="appliance",
+    by_device=True,
 )
 
 
 @router.get("/analysis", include_in_schema=False)
 def analysis_page(
-    request: Request, reader: ReaderDep, options: OptionsDep, computing: ComputingDep
+    request: Request, study: ChosenStudiesDep, options: OptionsDep, computing: ComputingDep
 ) -> Response:
     """Show form, results and effect sizes; folded parts and pictures only with ``whole=yes``.
 
@@ -56,10 +63,11 @@ def analysis_page(
     query = AnalysisQuery()
     sheet = None
     given = request.query_params.multi_items()
+    reader = study.reader
     address_query = urlencode([field for field in given if field[0] != "whole"])
     try:
-        query = query_of(field for field in given if field[0] != "whole")
-        sheet = computing.call(sheet_of, _asked(options, query))
+        query = query_of(field for field in given if field[0] not in {"whole", PARAMETER})
+        sheet = computing.call(sheet_of, _asked(options, study, query))
     except ValidationError as error:
         problem = " ".join(describe(error))
     except StatisticsError as error:
@@ -97,14 +105,17 @@ def statistics_page(request: Request) -> Response:
     return keep_page(request, render(request, "statistics.html", now_ms=None))
 
 
-@router.get("/api/v1/analysis", operation_id="get_analysis")
+@router.get("/api/v1/analysis", operation_id="get_analysis", responses=may_refuse(404))
 def get_analysis(
-    computing: ComputingDep, options: OptionsDep, query: Annotated[AnalysisQuery, Query()]
+    computing: ComputingDep,
+    options: OptionsDep,
+    study: ChosenStudiesDep,
+    query: Annotated[QuestionOfDevice, Query()],
 ) -> AnalysisModel:
     """Return the family of tests with every number unrounded, the values tested, and the result in
     words.
     """
-    return computing.call(analysis_of, _asked(options, query))
+    return computing.call(analysis_of, _asked(options, study, query.question()))
 
 
 def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[VitalKind]:
@@ -129,5 +140,5 @@ def _shown(sheet: Sheet | None) -> dict[str, object]:
     return {one.name: getattr(sheet, one.name, None) for one in fields(Sheet)}
 
 
-def _asked(options: DashboardOptions, query: AnalysisQuery) -> Inquiry:
-    return Inquiry(options.database, query, options.models, options.prefer_sources)
+def _asked(options: DashboardOptions, study: ChosenStudy, query: AnalysisQuery) -> Inquiry:
+    return Inquiry(study.sites, query, options.models, options.prefer_sources)

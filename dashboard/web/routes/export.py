@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
@@ -10,6 +11,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field, SecretStr, StrictBool
 from starlette.types import Message, Receive, Scope, Send
 
+from dashboard.accounts.account_rows import Account
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.request import AnalysisQuery, QuestionInJson
 from dashboard.json_numbers import OF_JSON, WholeNumber
@@ -17,13 +19,14 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.languages.written import said
 from dashboard.web.api.description import file_answer, may_refuse
+from dashboard.web.chosen_study import ChosenStudy, ChosenStudyDep, Device, with_devices
 from dashboard.web.export_jobs import ExportJobs, ExportRequest, PreparedExport
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, EpochMs
-from dashboard.web.services import ServicesDep
+from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import N_
 from edge_agent.store.export.format import ExportFormat
@@ -37,7 +40,7 @@ NAVIGATION = NavigationEntry(
     path="/export",
     position=60,
     icon="M12 3v12M7.5 11L12 15.5 16.5 11M4 18v3h16v-3",
-    of="appliance",
+    by_device=True,
 )
 
 if TYPE_CHECKING:
@@ -182,15 +185,17 @@ NewExportDep = Annotated[NewExport, Depends(_export_query)]
 
 
 @router.get("/export", include_in_schema=False)
-def export_page(request: Request, services: ServicesDep, account: AccountDep) -> Response:
+def export_page(
+    request: Request, services: ServicesDep, account: AccountDep, study: ChosenStudyDep
+) -> Response:
     """Offer what can be taken along, explain its columns, and show how the account's export
     stands.
     """
     return render(
         request,
         "export.html",
-        sessions=services.reader.session_list(),
-        span=services.reader.span(),
+        sessions=study.reader.session_list(),
+        span=study.reader.span(),
         formats=_downloadable(),
         prepared=services.exports.of_account(account.id),
     )
@@ -209,7 +214,10 @@ class ExportForm(BaseModel):
 
 @router.post("/export", include_in_schema=False)
 def prepare_from_page(
-    services: ServicesDep, account: AccountDep, form: Annotated[ExportForm, Form()]
+    services: ServicesDep,
+    account: AccountDep,
+    study: ChosenStudyDep,
+    form: Annotated[ExportForm, Form()],
 ) -> Response:
     """Begin to prepare an export and show the page, which tells how it goes."""
     new = NewExport(
@@ -220,25 +228,29 @@ def prepare_from_page(
         multiverse=form.multiverse,
         passphrase=form.passphrase if form.passphrase.get_secret_value() else None,
     )
-    _prepare(services, account, new)
-    return RedirectResponse("/export", 303)
+    _prepare(services, account, study, new)
+    return RedirectResponse(study.address("/export"), 303)
 
 
 @router.post("/export/prepared/{token}/delete", include_in_schema=False)
-def delete_from_page(services: ServicesDep, account: AccountDep, token: str) -> Response:
+def delete_from_page(
+    services: ServicesDep, account: AccountDep, token: str, device: Device = ""
+) -> Response:
     """Delete a prepared export."""
     prepared = services.exports.find(account.id, token)
     if prepared is not None:
         services.exports.drop(prepared)
-    return RedirectResponse("/export", 303)
+    return RedirectResponse(with_devices("/export", (device,) if device else ()), 303)
 
 
 @router.post(
     "/api/v1/exports", operation_id="prepare_export", responses=may_refuse(404), status_code=202
 )
-def prepare(services: ServicesDep, account: AccountDep, new: NewExport) -> ExportModel:
+def prepare(
+    services: ServicesDep, account: AccountDep, study: ChosenStudyDep, new: NewExport
+) -> ExportModel:
     """Begin to prepare an export; the one before it is deleted. Each account has one at a time."""
-    return ExportModel.of(_prepare(services, account, new))
+    return ExportModel.of(_prepare(services, account, study, new))
 
 
 @router.get("/api/v1/exports/{token}", operation_id="get_export", responses=may_refuse(404))
@@ -288,6 +300,7 @@ def download(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
+    study: ChosenStudyDep,
     new: NewExportDep,
 ) -> Response:
     """Prepare an export and send it, in one request.
@@ -299,25 +312,30 @@ def download(
     goes_on = (
         prepared is not None
         and prepared.state == "ready"
-        and prepared.request == _request_of(services, new)
+        and prepared.request == _request_of(study, new)
     )
     if prepared is None or not goes_on:
-        prepared = _prepare(services, account, new)
+        prepared = _prepare(services, account, study, new)
         prepared.done.result()
     if prepared.problem:
         raise StoreError(prepared.problem)
     return _Sent(services.exports, prepared, request.headers.get("accept"), in_parts=goes_on)
 
 
-def _prepare(services: ServicesDep, account: AccountDep, new: NewExport) -> PreparedExport:
-    request = _request_of(services, new)
+def _prepare(
+    services: Services, account: Account, study: ChosenStudy, new: NewExport
+) -> PreparedExport:
+    request = _request_of(study, new)
     passphrase = ""
     if new.passphrase is not None:
         passphrase = new.passphrase.get_secret_value()
         _refuse_weak(passphrase)
     which = f"sessions={new.sessions or 'all'} start={new.start} end={new.end} format={new.format}"
-    services.accounts.record(account.name, "export", which + " sealed" * request.sealed)
-    return services.exports.prepare(account.id, request, passphrase)
+    services.accounts.record(
+        account.name, "export", study.named(which + " sealed" * request.sealed)
+    )
+    lent = partial(services.copies.lend, study.device) if services.copies else None
+    return services.exports.prepare(account.id, request, passphrase, lent)
 
 
 def _refuse_weak(passphrase: str) -> None:
@@ -327,7 +345,7 @@ def _refuse_weak(passphrase: str) -> None:
         raise HTTPException(422, said_of(error)) from error
 
 
-def _request_of(services: ServicesDep, new: NewExport) -> ExportRequest:
+def _request_of(study: ChosenStudy, new: NewExport) -> ExportRequest:
     """Return what is asked for after checking that it can be had."""
     start = new.start
     end = new.end
@@ -362,7 +380,7 @@ def _request_of(services: ServicesDep, new: NewExport) -> ExportRequest:
                 name=wanted.name
             ),
         )
-    unknown = set(new.sessions or ()) - {known.id for known in services.reader.session_list()}
+    unknown = set(new.sessions or ()) - {known.id for known in study.reader.session_list()}
     if unknown:
         raise HTTPException(
             404, gettext("session = {min}: there is no such session.").format(min=min(unknown))
@@ -371,7 +389,7 @@ def _request_of(services: ServicesDep, new: NewExport) -> ExportRequest:
     question = (new.question or AnalysisQuery()).model_dump(mode="json")
     choice = Choice(sessions, start, end)
     is_sealed = new.passphrase is not None
-    return ExportRequest(wanted, choice, question, new.multiverse, is_sealed)
+    return ExportRequest(wanted, choice, question, new.multiverse, is_sealed, study.device)
 
 
 def _prepared_export(services: ServicesDep, account: AccountDep, token: str) -> PreparedExport:

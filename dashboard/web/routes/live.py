@@ -16,6 +16,7 @@ from dashboard.accounts.roles import Permission
 from dashboard.accounts.scopes import Scope
 from dashboard.protocols.file import find_protocol, list_protocols
 from dashboard.web.api.description import event_answer, may_refuse
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep, key_of, still_holds
 from dashboard.web.once import new_key
@@ -146,7 +147,7 @@ def get_latest_vitals(reader: ReaderDep) -> list[VitalModel]:
     operation_id="start_session",
     status_code=201,
     responses=may_refuse(400, 409),
-    dependencies=[needs(Permission.RUN)],
+    dependencies=[needs(Permission.RUN), APPLIANCE_ONLY],
 )
 def start_session(
     new: NewSession, study: StudyDep, account: AccountDep, services: ServicesDep
@@ -163,7 +164,7 @@ def start_session(
     "/api/v1/session/end",
     operation_id="end_session",
     responses=may_refuse(409),
-    dependencies=[needs(Permission.RUN)],
+    dependencies=[needs(Permission.RUN), APPLIANCE_ONLY],
 )
 def end_session(
     study: StudyDep, account: AccountDep, services: ServicesDep, which: EndedSession | None = None
@@ -178,7 +179,7 @@ def end_session(
     operation_id="add_marker",
     status_code=201,
     responses=may_refuse(409),
-    dependencies=[needs(Permission.RUN, Scope.MARKERS)],
+    dependencies=[needs(Permission.RUN, Scope.MARKERS), APPLIANCE_ONLY],
 )
 def add_marker(
     new: NewMarker, study: StudyDep, account: AccountDep, services: ServicesDep

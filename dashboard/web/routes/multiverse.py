@@ -15,6 +15,13 @@ from dashboard.analysis.request import AnalysisQuery
 from dashboard.computing.answers import Inquiry, multiverse_of
 from dashboard.computing.computing import Computing
 from dashboard.languages.names import said_of
+from dashboard.web.api.description import may_refuse
+from dashboard.web.chosen_study import (
+    PARAMETER,
+    ChosenStudiesDep,
+    ChosenStudy,
+    QuestionOfDevice,
+)
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
 from dashboard.web.services import ComputingDep, OptionsDep
@@ -30,7 +37,9 @@ _TEST = "test"
 
 
 @router.get("/analysis/multiverse", include_in_schema=False)
-def multiverse_page(request: Request, computing: ComputingDep, options: OptionsDep) -> Response:
+def multiverse_page(
+    request: Request, computing: ComputingDep, options: OptionsDep, study: ChosenStudiesDep
+) -> Response:
     """Explain, and once a test is named compute: the curve of this test, and what all come to."""
     fields = [(name, value) for name, value in request.query_params.multi_items() if name != _TEST]
     chosen = request.query_params.get(_TEST)
@@ -38,9 +47,9 @@ def multiverse_page(request: Request, computing: ComputingDep, options: OptionsD
     answer: MultiverseModel | None = None
     place = 0
     try:
-        query = query_of(fields)
+        query = query_of(field for field in fields if field[0] != PARAMETER)
         if chosen is not None:
-            answer = _multiverse(computing, options, query)
+            answer = _multiverse(computing, options, study, query)
             place = _place(chosen, len(answer.comparisons))
     except ValidationError as error:
         problem = " ".join(describe(error))
@@ -58,21 +67,24 @@ def multiverse_page(request: Request, computing: ComputingDep, options: OptionsD
     )
 
 
-@router.get("/api/v1/analysis/multiverse", operation_id="get_multiverse")
+@router.get("/api/v1/analysis/multiverse", operation_id="get_multiverse", responses=may_refuse(404))
 def get_multiverse(
-    computing: ComputingDep, options: OptionsDep, query: Annotated[AnalysisQuery, Query()]
+    computing: ComputingDep,
+    options: OptionsDep,
+    study: ChosenStudiesDep,
+    query: Annotated[QuestionOfDevice, Query()],
 ) -> MultiverseModel:
     """Return the family of tests under every set of defensible choices, as far as they can be
     computed in 20 s: with or without readings in doubt, other windows and lags or settling times,
     the first sessions alone, at equal times in the session, by the mixed model.
     """
-    return _multiverse(computing, options, query)
+    return _multiverse(computing, options, study, query.question())
 
 
 def _multiverse(
-    computing: Computing, options: DashboardOptions, query: AnalysisQuery
+    computing: Computing, options: DashboardOptions, study: ChosenStudy, query: AnalysisQuery
 ) -> MultiverseModel:
-    inquiry = Inquiry(options.database, query, options.models, options.prefer_sources)
+    inquiry = Inquiry(study.sites, query, options.models, options.prefer_sources)
     return computing.call(multiverse_of, inquiry)
 
 

@@ -34,6 +34,7 @@ NAVIGATION = NavigationEntry(
     path="/trends",
     position=20,
     icon="M3 18l5-7 4 3 4.5-7L21 11M3 21h18",
+    by_device=True,
 )
 
 _HOUR_MS = 3_600_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,9 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
-from collector.database.migrations import migrate as migrate_there
-from collector.intake import Intake
-from collector.transport import Delivery
 from dashboard.commands.analyse import main
-from edge_agent.core.attributes import AttributeUse
-from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.simulated import SimulatedPerson
-from tests.support.erasure import record
-from tests.support.fleet.devices import messages_of, packed
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
-from tests.support.studies import add_session, heart
-from tests.support.timeline import database, instant
+from tests.support.fleet.studies_there import collect, other_device, studied_device
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 QUESTIONS = {
@@ -49,37 +38,14 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A device's database: an example study, six people measured, and a day of nobody."""
-    path = database(tmp_path_factory.mktemp("device"))
-    seed_example_study(path, SimulatedPerson, now=instant(0))
-    for number in range(6):
-        rates = heart(
-            anger=88.1 + number / 3, happiness=75.7 + number**1.5, neutral=70.3 + number / 7
-        )
-        add_session(path, f"P0{number}", rates)
-    with write_transaction(path) as connection:
-        connection.execute("UPDATE consent SET attributes = ?", (AttributeUse.HERE,))
-        connection.execute(
-            "INSERT INTO participant_attribute (participant, name, value) SELECT id, 'sex', "
-            "CASE WHEN id % 2 THEN 'female' ELSE 'male' END FROM participant"
-        )
-    record(path, 0, 300)
-    return path
+    return studied_device(tmp_path_factory.mktemp("device"))
 
 
 @pytest.fixture(scope="module")
 def there(postgres: Postgres, here: Path) -> Iterator[Any]:
     """PostgreSQL with that study, and with another device that measured at the same time."""
     with psycopg.connect(postgres.address, autocommit=True) as connection:
-        migrate_there(connection)
-        intake = Intake(connection)
-        other = database(here.parent / "other")
-        add_session(other, "P00", heart(anger=160.0, happiness=150.0, neutral=140.0))
-        for name, path in (("room", here), ("hall", other)):
-            messages = [packed(message) for message in messages_of(path, name)]
-            random.Random(1).shuffle(messages)
-            for start in range(0, len(messages), 7):
-                intake.take([Delivery(name, one, 0) for one in messages[start : start + 7]])
+        collect(connection, {"room": here, "hall": other_device(here.parent / "other")})
         yield connection
 
 

@@ -42,8 +42,22 @@ class ModelTestModel(Model):
     apa: str = Field(description="A sentence for a report, in the style of the APA")
 
 
+class SiteModel(Model):
+    """How a site lies from the first one, by the mixed model."""
+
+    site: str
+    difference: float = Field(description="This site minus the first one")
+    interval: IntervalModel = Field(description="95 %")
+    error: float = Field(description="Standard error")
+    t: float
+    df: float
+    p: float = Field(description="Two-sided, unadjusted")
+
+
 class VitalModelModel(Model):
-    """The mixed model of one vital: value ~ state + minutes + (1 | participant / session)."""
+    """The mixed model of one vital: value ~ state + minutes + site + (1 | participant / session),
+    site where people were measured at several.
+    """
 
     vital: VitalKind = Field(description="What was measured")
     participants: int = Field(description="Participants with a mean in one of the states")
@@ -64,6 +78,8 @@ class VitalModelModel(Model):
     )
     residual_variance: float | None = Field(description="Within sessions")
     singular: bool | None = Field(description="Whether a variance was estimated as 0")
+    first_site: str = Field("", description="With which sites are compared; empty: there is one")
+    sites: tuple[SiteModel, ...] = Field((), description="The others")
     reason: str = Field(description="Why there is no model; empty where there is one")
     sentence: str = Field(description="In words: what went into it")
 

@@ -98,9 +98,28 @@ def model_sentence(model: VitalModel) -> str:
         ),
         _minute(model),
     ]
+    if model.sites:
+        texts.append(_site_text(model))
     if fit.singular:
         texts.append(gettext("A variance was estimated as 0, so this is the fit without it."))
     return " ".join(texts)
+
+
+def _site_text(model: VitalModel) -> str:
+    """Say how the sites differ."""
+    differences = [
+        gettext("{site} {difference} {unit} (95 % CI {interval}, p {p})").format(
+            site=site.name,
+            difference=number(site.estimate, 1),
+            unit=unit_of(model.kind),
+            interval=interval_text(site.interval.low, site.interval.high),
+            p=p_equals(site.p),
+        )
+        for site in model.sites
+    ]
+    return gettext("Site is a factor of it; compared with {first}: {differences}.").format(
+        first=model.first_site, differences="; ".join(differences)
+    )
 
 
 def _minute(model: VitalModel) -> str:

@@ -8,6 +8,7 @@ from dashboard.analysis.present.parts.sensitivity_schemas import IntervalModel
 from dashboard.analysis.present.parts.study_schemas import (
     BayesFactorModel,
     ModelTestModel,
+    SiteModel,
     VitalModelModel,
 )
 from dashboard.analysis.present.study.apa import apa_of_model
@@ -74,6 +75,19 @@ def vital_model(one: VitalModel) -> VitalModelModel:
         reaction_variance=fit and fit.reaction_variance,
         residual_variance=fit and fit.residual_variance,
         singular=fit and fit.singular,
+        first_site=one.first_site,
+        sites=tuple(
+            SiteModel(
+                site=site.name,
+                difference=site.estimate,
+                interval=IntervalModel.model_validate(site.interval),
+                error=site.error,
+                t=site.t,
+                df=site.df,
+                p=site.p,
+            )
+            for site in one.sites
+        ),
         reason=said(one.reason),
         sentence=model_sentence(one),
     )

@@ -17,6 +17,7 @@ from dashboard.protocols.file import list_protocols
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.protocols.running import ProtocolView
 from dashboard.web.api.description import event_answer, may_refuse
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.delivery.qr_codes import qr_code
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep, key_of
@@ -33,7 +34,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import N_
 
-router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN)])
+router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 
 SIGN_OF_LIFE_S = 5.0
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}

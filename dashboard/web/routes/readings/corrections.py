@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.written import said
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.routes.readings.manual import (
@@ -26,7 +27,7 @@ from edge_agent.core.given_readings import Origin, reading_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
 
-router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN)])
+router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 _LIST = "recent-title"
 
 Text = Annotated[str, Form(max_length=TEXT_LENGTH)]

@@ -20,6 +20,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
@@ -40,7 +41,7 @@ from edge_agent.vitals.csv_columns import (
     zone_named,
 )
 
-router = APIRouter(tags=["readings"], dependencies=[needs(Permission.STUDY)])
+router = APIRouter(tags=["readings"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 PATH = f"{PAGE}/import"
 PREVIEW_ROWS = 10
 DATES: Mapping[DateOrder, str] = {

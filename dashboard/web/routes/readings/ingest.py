@@ -15,6 +15,7 @@ from dashboard.accounts.tokens import Token
 from dashboard.languages.current import gettext
 from dashboard.web.api.description import may_refuse
 from dashboard.web.api.problems import problem_response
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.guards.permissions import needs
 from dashboard.web.guards.tokens import token_of
 from dashboard.web.schemas import ApiModel, Problem
@@ -34,7 +35,9 @@ from edge_agent.store.write.clocks.boots import stamp
 from edge_agent.store.write.imports import import_each
 from edge_agent.store.write.pending_rows import rows_in_sessions
 
-router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN, Scope.READINGS)])
+router = APIRouter(
+    tags=["readings"], dependencies=[needs(Permission.RUN, Scope.READINGS), APPLIANCE_ONLY]
+)
 PATH = "/api/v1/vitals"
 
 

@@ -13,6 +13,7 @@ from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import vital_label
 from dashboard.languages.written import said
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.once import new_key
@@ -41,7 +42,7 @@ from edge_agent.store.study.placement import Nearest, outside_sentence
 from edge_agent.store.write.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 
-router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN)])
+router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 NAVIGATION = NavigationEntry(
     title=N_("Readings"),
     path="/readings",

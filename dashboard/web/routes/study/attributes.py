@@ -14,6 +14,7 @@ from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.api.description import may_refuse
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
@@ -36,7 +37,7 @@ from edge_agent.store.study.attributes import (
     attributes_of,
 )
 
-router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 _KNOWN = (AGE_BAND, SEX, MEDICATION)
 
 

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
@@ -18,7 +19,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.store.read.overview import consents, session_counts
 from edge_agent.store.upkeep.erasure import erase_participant
 
-router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 
 
 @router.get("/study/participants/{code}/erase", include_in_schema=False)

@@ -10,10 +10,11 @@ from fastapi.responses import Response
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.names import said_of
+from dashboard.web.chosen_study import ChosenStudyDep
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
-from dashboard.web.services import ReaderDep, ServicesDep
+from dashboard.web.services import ServicesDep
 from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
@@ -49,15 +50,15 @@ class SessionLine:
 
 @router.get("/study/participants/{code}", include_in_schema=False)
 def participant_page(
-    request: Request, services: ServicesDep, account: AccountDep, reader: ReaderDep, code: str
+    request: Request, services: ServicesDep, account: AccountDep, study: ChosenStudyDep, code: str
 ) -> Response:
     """Show one participant: consents, attributes, and sessions over time."""
-    database = services.options.database
+    database, reader = study.database, study.reader
     try:
         person = enrolled(database, code)
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
-    services.views.note(account, "participant_view", person.code)
+    services.views.note(account, "participant_view", study.named(person.code))
     sessions = [one for one in reader.session_list() if one.participant == person.code]
     lines = _lines(reader, sessions)
     measured = {kind for line in lines if line.means for kind in line.means.vitals}

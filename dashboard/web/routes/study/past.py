@@ -11,6 +11,7 @@ from dashboard.accounts.roles import Permission
 from dashboard.accounts.scopes import Scope
 from dashboard.json_numbers import OF_JSON
 from dashboard.web.api.description import may_refuse
+from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.schemas import ApiModel, EpochMs, SessionModel
@@ -25,7 +26,7 @@ from edge_agent.store.study.past import (
     give_past_consent,
 )
 
-router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 _MOST_MARKERS = 10_000
 GivenMs = Annotated[EpochMs, OF_JSON]
 

@@ -10,9 +10,10 @@ from dashboard.analysis.sensors.minutes import has_pairs
 from dashboard.computing.answers import sensor_sentences
 from dashboard.languages.names import said_of
 from dashboard.web.api.description import may_refuse
+from dashboard.web.chosen_study import ChosenStudyDep
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
-from dashboard.web.services import ComputingDep, OptionsDep, ReaderDep
+from dashboard.web.services import ComputingDep
 from edge_agent.core.errors import StudyError
 from edge_agent.store.quality.report import SessionQuality
 from edge_agent.store.quality.session_quality import session_quality
@@ -24,16 +25,16 @@ router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 @router.get("/study/sessions/{number}/quality", include_in_schema=False)
 def quality_page(
     request: Request,
-    reader: ReaderDep,
-    options: OptionsDep,
+    study: ChosenStudyDep,
     computing: ComputingDep,
     number: int,
 ) -> Response:
     """Show the quality report of a session."""
+    reader = study.reader
     report = _report(reader, number)
     sensors = []
     if has_pairs(reader, number):
-        sensors = computing.call(sensor_sentences, options.database, number)
+        sensors = computing.call(sensor_sentences, study.database, number)
     return render(request, "quality.html", report=report, sensors=sensors)
 
 
@@ -42,11 +43,11 @@ def quality_page(
     operation_id="get_session_quality",
     responses=may_refuse(404),
 )
-def get_quality(reader: ReaderDep, number: int) -> SessionQuality:
+def get_quality(study: ChosenStudyDep, number: int) -> SessionQuality:
     """Return the quality report of a session: what was recorded, and whether it is fit for
     analysis.
     """
-    return _report(reader, number)
+    return _report(study.reader, number)
 
 
 def _report(reader: Reader, number: int) -> SessionQuality:

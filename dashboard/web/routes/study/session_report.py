@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -19,10 +20,11 @@ from dashboard.charts.session_timeline import (
 from dashboard.charts.side_by_side import description, side_by_side
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
+from dashboard.web.chosen_study import PARAMETER, ChosenStudyDep, Device
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
-from dashboard.web.services import ReaderDep, services
+from dashboard.web.services import services
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
@@ -87,7 +89,7 @@ class SessionReport:
 def session_page(
     request: Request,
     account: AccountDep,
-    reader: ReaderDep,
+    study: ChosenStudyDep,
     number: int,
     over: Annotated[int | None, Query(alias="with", ge=0)] = None,
     align: Annotated[str, Query(max_length=200)] = "",
@@ -97,22 +99,26 @@ def session_page(
     ``align`` is a condition that both have: then they lie over each other from its start in each.
     """
     views = services(request).views
+    reader = study.reader
     if over is None or over == number:
         report = _report(reader, number)
-        views.note(account, "session_view", str(number))
+        views.note(account, "session_view", study.named(str(number)))
         return _render_report(request, reader, report)
     report = _report(reader, number, _BUCKETS_OF_TWO)
     second = _report(reader, over, _BUCKETS_OF_TWO)
-    views.note(account, "session_view", f"{number} {over}")
+    views.note(account, "session_view", study.named(f"{number} {over}"))
     return _render_report(request, reader, report, second, align)
 
 
 @router.get("/study/compare", include_in_schema=False)
 def compare(
-    first: Annotated[int, Query(ge=0)], over: Annotated[int, Query(alias="with", ge=0)]
+    first: Annotated[int, Query(ge=0)],
+    over: Annotated[int, Query(alias="with", ge=0)],
+    device: Device = "",
 ) -> Response:
     """Lead to the page of two sessions, as the form of a participant's page names them."""
-    return RedirectResponse(f"/study/sessions/{first}?with={over}", 303)
+    of_device = f"&{urlencode({PARAMETER: device})}" if device else ""
+    return RedirectResponse(f"/study/sessions/{first}?with={over}{of_device}", 303)
 
 
 def _render_report(

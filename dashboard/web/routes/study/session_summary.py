@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from dashboard.accounts.roles import Permission
 from dashboard.languages.names import said_of
 from dashboard.web.api.description import may_refuse
+from dashboard.web.chosen_study import ChosenStudyDep
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
@@ -30,12 +31,13 @@ def course_page(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
+    study: ChosenStudyDep,
     number: int,
     relative: Relative = False,
 ) -> Response:
     """Show a session by condition, and the baseline that it can be measured by."""
-    course = _course(services.reader, number, relative)
-    services.views.note(account, "session_view", str(number))
+    course = _course(study.reader, number, relative)
+    services.views.note(account, "session_view", study.named(str(number)))
     kinds = list(
         dict.fromkeys(kind for condition in course.conditions for kind in condition.vitals)
     )
@@ -48,11 +50,15 @@ def course_page(
     responses=may_refuse(404),
 )
 def get_course(
-    services: ServicesDep, account: AccountDep, number: int, relative: Relative = False
+    services: ServicesDep,
+    account: AccountDep,
+    study: ChosenStudyDep,
+    number: int,
+    relative: Relative = False,
 ) -> SessionSummary:
     """Return a session by condition, as recorded or relative to the participant's own baseline."""
-    course = _course(services.reader, number, relative)
-    services.views.note(account, "session_view", str(number))
+    course = _course(study.reader, number, relative)
+    services.views.note(account, "session_view", study.named(str(number)))
     return course
 
 

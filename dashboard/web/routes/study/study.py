@@ -13,13 +13,15 @@ from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.protocols.file import ProtocolError
+from dashboard.web.api.description import may_refuse
+from dashboard.web.chosen_study import APPLIANCE_ONLY, ChosenStudyDep, study_shown
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.routes.live import close_session, open_session, session_choices
 from dashboard.web.schemas import SessionModel
-from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep
+from dashboard.web.services import Services, ServicesDep, StudyDep
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose, SessionSetting
 from edge_agent.core.texts import N_, Message
@@ -37,7 +39,7 @@ NAVIGATION = NavigationEntry(
     path="/study",
     position=30,
     icon="M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5",
-    of="appliance",
+    by_device=True,
 )
 _STUDY = "/study"
 # of templates/_consent_text.html; records name the version that was agreed to
@@ -88,6 +90,7 @@ QuestionDep = Annotated[StudyQuestion, Depends(_question)]
 def study_page(
     request: Request,
     services: ServicesDep,
+    study: ChosenStudyDep,  # noqa: ARG001 - lent for the request, in which the page looks for it
     question: QuestionDep,
     participant: Annotated[str, Query(max_length=100)] = "",
     ended: Annotated[int | None, Query(ge=0)] = None,
@@ -99,7 +102,11 @@ def study_page(
     return _page(request, services, chosen=participant, ended=ended, question=question)
 
 
-@router.post("/study/participants", include_in_schema=False, dependencies=[needs(Permission.STUDY)])
+@router.post(
+    "/study/participants",
+    include_in_schema=False,
+    dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY],
+)
 def create_participant(
     request: Request,
     services: ServicesDep,
@@ -123,7 +130,7 @@ def create_participant(
 @router.get(
     "/study/participants/{code}/consent",
     include_in_schema=False,
-    dependencies=[needs(Permission.STUDY)],
+    dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY],
 )
 def consent_page(request: Request, study: StudyDep, code: str) -> Response:
     """Show the text that a participant agrees to."""
@@ -133,7 +140,7 @@ def consent_page(request: Request, study: StudyDep, code: str) -> Response:
 @router.post(
     "/study/participants/{code}/consent",
     include_in_schema=False,
-    dependencies=[needs(Permission.STUDY)],
+    dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY],
 )
 def give_consent(
     request: Request,
@@ -157,7 +164,7 @@ def give_consent(
 @router.post(
     "/study/participants/{code}/withdraw",
     include_in_schema=False,
-    dependencies=[needs(Permission.STUDY)],
+    dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY],
 )
 def withdraw_consent(
     request: Request, services: ServicesDep, account: AccountDep, code: str
@@ -200,7 +207,7 @@ def _session_form(
 SessionFormDep = Annotated[SessionForm, Depends(_session_form)]
 
 
-@router.post("/study/sessions", include_in_schema=False)
+@router.post("/study/sessions", include_in_schema=False, dependencies=[APPLIANCE_ONLY])
 def start_session(
     request: Request,
     services: ServicesDep,
@@ -231,7 +238,7 @@ def start_session(
         return _page(request, services, said_of(error), chosen=form.participant)
 
 
-@router.post("/study/sessions/end", include_in_schema=False)
+@router.post("/study/sessions/end", include_in_schema=False, dependencies=[APPLIANCE_ONLY])
 def end_session(
     request: Request,
     services: ServicesDep,
@@ -248,10 +255,10 @@ def end_session(
     return RedirectResponse(f"{_STUDY}?ended={number}", 303)
 
 
-@router.get("/api/v1/sessions", operation_id="list_sessions")
-def get_sessions(reader: ReaderDep) -> list[SessionModel]:
+@router.get("/api/v1/sessions", operation_id="list_sessions", responses=may_refuse(404))
+def get_sessions(study: ChosenStudyDep) -> list[SessionModel]:
     """List all sessions, newest first."""
-    return [SessionModel.model_validate(session) for session in reader.session_list()]
+    return [SessionModel.model_validate(session) for session in study.reader.session_list()]
 
 
 def _page(
@@ -264,14 +271,16 @@ def _page(
     question: StudyQuestion | None = None,
 ) -> Response:
     question = question or StudyQuestion()
-    study = services.study
+    of_study = study_shown(request)
+    is_read_only = of_study.devices is not None
+    study = of_study.study
     sessions = study.sessions()
     pages = max(1, -(-len(sessions) // _SESSION_ROWS))
     session_page = min(question.session_page, pages)
     first = (session_page - 1) * _SESSION_ROWS
     shown = sessions[first : first + _SESSION_ROWS]
-    database = services.options.database
-    running = services.protocol_runner.view()
+    database = of_study.database
+    running = None if is_read_only else services.protocol_runner.view()
     roster = read_roster(database, question.participants)
     return render(
         request,
@@ -280,17 +289,18 @@ def _page(
         problem=problem,
         question=question.participants,
         roster=roster,
-        roster_address=lambda page: question.address(page=page),
-        choices=session_choices(services),
+        roster_address=lambda page: of_study.address(question.address(page=page)),
+        choices=None if is_read_only else session_choices(services),
         chosen=chosen,
         sessions=shown,
         session_count=len(sessions),
         session_page=session_page,
         session_pages=pages,
-        session_address=lambda page: question.address(session_page=page),
+        session_address=lambda page: of_study.address(question.address(session_page=page)),
         ended=next((one for one in sessions if one.id == ended and one.end_ms), None),
         counts=session_counts(database, [one.id for one in shown]),
         open_session=study.open_session(),
+        read_only=is_read_only,
         running=running is not None and not running.is_over,
     )
 

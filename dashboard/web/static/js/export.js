@@ -36,7 +36,7 @@ if (preparing) {
       bar.value = found.share;
       text.textContent = _("{share} % done. This page shows when it is ready; you can leave it and come back.", { share: Math.floor(100 * found.share) });
     } else if (found || answer?.status === 404) {
-      location.replace("/export");
+      location.replace(`/export${location.search}`);
       return;
     }
     setTimeout(follow, 1000);

@@ -13,23 +13,23 @@ OWN = Path("affect-edge.db")
 
 
 def test_without_an_address_it_is_the_file_of_this_appliance() -> None:
-    source = study_source(None, OWN, None)
+    source = study_source(None, OWN, ())
     assert source == OwnStudy(OWN)
-    with source.database() as path:
-        assert path == OWN
+    with source.databases() as sites:
+        assert sites == (("", OWN),)
 
 
 def test_with_an_address_it_lies_at_the_collector() -> None:
-    assert study_source("postgres://db/fleet", OWN, "room") == FleetStudy(
-        "postgres://db/fleet", "room"
+    assert study_source("postgres://db/fleet", OWN, ("room", "hall", "room")) == FleetStudy(
+        "postgres://db/fleet", ("room", "hall")
     )
 
 
 def test_what_is_no_address_or_needs_one_is_refused() -> None:
     with pytest.raises(StoreError, match="--source 'mysql://db' is no address of PostgreSQL"):
-        study_source("mysql://db", OWN, None)
+        study_source("mysql://db", OWN, ())
     with pytest.raises(StoreError, match=r"A device \(room\) can be chosen with --source only"):
-        study_source(None, OWN, "room")
+        study_source(None, OWN, ("room",))
 
 
 def test_times_around_sessions_that_touch_are_read_once() -> None:

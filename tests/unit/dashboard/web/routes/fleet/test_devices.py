@@ -125,8 +125,8 @@ def test_a_dashboard_of_a_fleet_offers_only_what_works_without_an_agent(
     client: TestClient,
 ) -> None:
     page = client.get("/fleet").text
-    for path in ("/fleet", "/trends", "/plan", "/accounts", "/audit"):
+    for path in ("/fleet", "/trends", "/plan", "/study", "/analysis", "/export", "/audit"):
         assert f'<li><a href="{path}"' in page, path
-    for path in ("/live", "/picture", "/health", "/study", "/analysis", "/export", "/readings"):
+    for path in ("/live", "/picture", "/health", "/alerts", "/readings"):
         assert f'<li><a href="{path}"' not in page, path
     assert client.get("/live").headers["location"] == "/fleet"

@@ -1,0 +1,1 @@
+"""Studies over several sites: one reader over the databases of all."""

@@ -1,0 +1,279 @@
+"""Copies of studies that are kept for the next question, and go at once when anybody is erased.
+
+A page asks several questions about one study, and people go from page to page. So a copy stays for
+some minutes after its last question, and is made anew as soon as PostgreSQL has more of its device.
+A copy is as personal as the device's own file: it lies in a folder that only this user can read. No
+more than a few lie there, 500 MB of the disk stay free, and all are deleted at the end and at the
+start, which is for those that a crash has left.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from dashboard.fleet.connections import FleetDatabase
+from dashboard.fleet.study_copy import StudyStream, streams_of, write_copy
+from edge_agent.core.errors import AffectEdgeError, StoreError
+from edge_agent.core.texts import N_, Message
+
+log = logging.getLogger(__name__)
+
+FOLDER = "studies"
+KEPT_S = 300.0
+"""How long a copy stays that nobody asks."""
+MOST_COPIES = 32
+SPARE_BYTES = 500_000_000
+"""Space that copies must leave."""
+WATCH_S = 2.0
+"""How often erasures are looked for."""
+WATCHED_S = 2 * 3600.0
+"""How long a device is watched after its last question: exports made from a copy lie that long."""
+
+
+@dataclass(slots=True, eq=False)
+class _Copy:
+    """A copy of one study.
+
+    Attributes:
+        stream: how far its device was.
+        folder: which holds nothing else.
+        users: how many read it just now.
+        used_s: when somebody read it last.
+        erased: somebody in it was erased since.
+    """
+
+    stream: StudyStream
+    folder: Path
+    users: int = 0
+    used_s: float = 0.0
+    erased: bool = False
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "affect-edge.db"
+
+
+class KeptCopies:
+    """Lends copies of studies; safe to share between threads.
+
+    Args:
+        database: that collectors write to.
+        data: the dashboard's own folder; copies lie below it.
+        on_erasure: called after somebody of a device was erased whose study was asked for lately:
+            what was made of its copies must go too.
+        clock: seconds, never going back.
+
+    Raises:
+        StoreError: a copy that a crash has left cannot be deleted.
+
+    Example:
+        >>> copies = KeptCopies(database, Path("/var/lib/affect-edge"), lambda: None)
+        >>> with copies.lend("room-1") as path:
+        ...     sessions = Reader(path).session_list()
+    """
+
+    def __init__(
+        self,
+        database: FleetDatabase,
+        data: Path,
+        on_erasure: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._folder = data / FOLDER
+        self._on_erasure = on_erasure
+        self._clock = clock
+        self._copies: list[_Copy] = []
+        self._watched: dict[str, tuple[tuple[int, int], float]] = {}
+        self._lock = threading.Lock()
+        self._copying = threading.Lock()
+        self._ended = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._delete_left()
+
+    @contextmanager
+    def lend(self, device: str) -> Iterator[Path]:
+        """Lend a copy of a device's study, as far as PostgreSQL has it now.
+
+        Raises:
+            StoreError: there is no such device, its study is not all there, PostgreSQL cannot be
+                read, there is no space, or somebody was erased while the copy was read.
+        """
+        copy = self._taken(device)
+        try:
+            yield copy.path
+        except AffectEdgeError as error:
+            if copy.erased:
+                raise StoreError(
+                    Message(
+                        N_("Somebody was erased on {device} just now. Try again."), device=device
+                    )
+                ) from error
+            raise
+        finally:
+            self._give_back(copy)
+
+    def close(self) -> None:
+        """Delete all copies; nobody may read one any more."""
+        self._ended.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        self._copies.clear()
+        self._delete_left()
+
+    def look(self) -> None:
+        """Delete what is old, and what holds somebody who was erased; the watcher calls this."""
+        with self._lock:
+            self._drop_old()
+            watched = dict(self._watched)
+        if not watched:
+            return
+        try:
+            now = {one.device: one for one in self._streams(watched)}
+        except StoreError as error:
+            # Nobody can say now whether somebody was erased: what nobody reads is not kept.
+            log.warning("copies of studies are deleted: %s", error)
+            with self._lock:
+                self._drop(one for one in list(self._copies) if not one.users)
+            return
+        gone = [name for name, (known, _) in watched.items() if _marks(now.get(name)) != known]
+        if gone:
+            self._forget(gone)
+
+    def _taken(self, device: str) -> _Copy:
+        """Return a copy of the present position; it counts as read from now on."""
+        with self._copying:  # one at a time: each may take all of the space that is allowed
+            with self._database.connection() as there:
+                streams = streams_of(there, [device])
+                if not streams:
+                    raise StoreError(
+                        Message(N_("There is no device {device}. See Fleet."), device=device)
+                    )
+                stream = streams[0]
+                stream.refuse_part()
+                copy = self._kept(stream)
+                if copy is None:
+                    copy = _Copy(stream, self._new_folder(), used_s=self._clock())
+                    try:
+                        write_copy(there, stream, copy.path, self._most_bytes())
+                    except BaseException:
+                        shutil.rmtree(copy.folder, ignore_errors=True)
+                        raise
+            with self._lock:
+                if copy not in self._copies:
+                    self._copies.append(copy)
+                copy.users += 1
+                known = self._watched.get(device, (_marks(stream), 0.0))[0]
+                self._watched[device] = (known, self._clock())
+            self._watch()
+        return copy
+
+    def _kept(self, stream: StudyStream) -> _Copy | None:
+        """Return the copy of this position; delete others of the device that nobody reads."""
+        with self._lock:
+            self._drop_old()
+            for one in self._copies:
+                if one.stream == stream and not one.erased:
+                    return one
+            self._drop(
+                one
+                for one in list(self._copies)
+                if one.stream.device == stream.device and not one.users
+            )
+            unused = sorted((one for one in self._copies if not one.users), key=_used)
+            self._drop(unused[: max(0, len(self._copies) - MOST_COPIES + 1)])
+            if len(self._copies) >= MOST_COPIES:
+                raise StoreError(
+                    Message(
+                        N_("{number} studies are being read just now. Try again in a minute."),
+                        number=len(self._copies),
+                    )
+                )
+        return None
+
+    def _give_back(self, copy: _Copy) -> None:
+        with self._lock:
+            copy.users -= 1
+            copy.used_s = self._clock()
+            if copy.erased and not copy.users:
+                self._drop([copy])
+
+    def _forget(self, devices: Collection[str]) -> None:
+        """Delete what is of devices on which somebody was erased, also what is being read."""
+        with self._lock:
+            for one in self._copies:
+                if one.stream.device in devices:
+                    one.erased = True
+                    shutil.rmtree(one.folder, ignore_errors=True)
+            self._drop(one for one in list(self._copies) if one.erased and not one.users)
+            for device in devices:
+                del self._watched[device]
+        log.info("somebody was erased on %s: its copies are deleted", ", ".join(sorted(devices)))
+        self._on_erasure()
+
+    def _drop_old(self) -> None:
+        """Delete what nobody has asked for a while; the lock is held."""
+        now = self._clock()
+        self._drop(one for one in list(self._copies) if not one.users and now - one.used_s > KEPT_S)
+        for device in [one for one, (_, at) in self._watched.items() if now - at > WATCHED_S]:
+            del self._watched[device]
+
+    def _drop(self, copies: Collection[_Copy] | Iterator[_Copy]) -> None:
+        """Delete copies that nobody reads; the lock is held."""
+        for one in copies:
+            self._copies.remove(one)
+            shutil.rmtree(one.folder, ignore_errors=True)
+
+    def _watch(self) -> None:
+        if self._watcher is None:
+            self._watcher = threading.Thread(target=self._keep_watch, name="studies", daemon=True)
+            self._watcher.start()
+
+    def _keep_watch(self) -> None:
+        while not self._ended.wait(WATCH_S):
+            try:
+                self.look()
+            except Exception:
+                log.exception("looking for erasures failed")
+
+    def _streams(self, devices: Collection[str]) -> list[StudyStream]:
+        with self._database.connection() as there:
+            return streams_of(there, devices)
+
+    def _new_folder(self) -> Path:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=self._folder))
+
+    def _most_bytes(self) -> int:
+        """Return how large a copy may become: it is written twice, to the log and to the file."""
+        return max(0, shutil.disk_usage(self._folder).free - SPARE_BYTES) // 2
+
+    def _delete_left(self) -> None:
+        try:
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self._folder)
+        except OSError as error:
+            raise StoreError(
+                Message(
+                    N_("{folder}: an earlier copy cannot be deleted ({strerror}). Delete it."),
+                    folder=self._folder,
+                    strerror=error.strerror or "",
+                )
+            ) from error
+
+
+def _marks(stream: StudyStream | None) -> tuple[int, int]:
+    """Return what changes when somebody was erased, or the device's database was replaced."""
+    return (0, 0) if stream is None else (stream.number, stream.erasures)
+
+
+def _used(copy: _Copy) -> float:
+    return copy.used_s

@@ -1,0 +1,240 @@
+"""Studies over several devices: people by site and code, and the site in the mixed model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
+pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+
+import psycopg
+from starlette.testclient import TestClient
+
+from dashboard.analysis.analyse import analyse
+from dashboard.analysis.request import AnalysisQuery, Outcome, Sample, StateBy
+from dashboard.analysis.sites.pooled_reader import PooledReader
+from dashboard.commands.analyse import main
+from dashboard.fleet.address import FleetAddress
+from dashboard.statistics import mixed_model
+from dashboard.web.chosen_study import MOST_DEVICES
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.read.reader import Reader
+from tests.support.dashboard import client_of, set_up
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.fleet.sites import (
+    CRITERION,
+    EFFECTS,
+    FIRST_EFFECTS,
+    FIRST_VARIANCES,
+    ROWS,
+    VARIANCES,
+    first_sessions,
+)
+from tests.support.fleet.studies_there import collect, studied_device
+from tests.support.studies import add_session, heart
+from tests.support.timeline import database
+
+pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The databases of three devices, which measured at the same times."""
+    folder = tmp_path_factory.mktemp("sites")
+    found = {}
+    for site, people in first_sessions().items():
+        found[site] = database(folder / site)
+        for code, states in people.items():
+            add_session(found[site], code, heart(**states))
+    return found
+
+
+@pytest.fixture(scope="module")
+def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of one device that measured all of them, one after the other."""
+    path = database(tmp_path_factory.mktemp("one"))
+    for site, people in first_sessions().items():
+        for code, states in people.items():
+            add_session(path, f"{site}-{code}", heart(**states))
+    return path
+
+
+@pytest.fixture(scope="module")
+def there(postgres: Postgres, sites: dict[str, Path]) -> Iterator[Any]:
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        collect(connection, sites)
+        yield connection
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Return what the command prints."""
+    code = main(list(words))
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    return printed.out
+
+
+def test_the_site_in_the_model_is_that_of_r() -> None:
+    effects = {name: [float(row[3] == name) for row in ROWS] for name in ("happiness", "anger")}
+    effects |= {f"site {one}": [float(row[0] == one) for row in ROWS] for one in ("hall", "room")}
+    people = [f"{row[0]}/{row[1]}" for row in ROWS]
+    model = mixed_model([row[4] for row in ROWS], effects, people, [row[2] for row in ROWS])
+    for effect in model.effects:
+        assert (effect.estimate, effect.error) == pytest.approx(EFFECTS[effect.name], rel=1e-7)
+    variances = (model.participant_variance, model.session_variance, model.residual_variance)
+    assert variances == pytest.approx(VARIANCES, rel=1e-6)
+    assert model.criterion == pytest.approx(CRITERION, rel=1e-10)
+
+
+def test_several_devices_are_one_study(
+    one_file: Path, there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--json", "--vital", "heart_rate")
+    alone = json.loads(answer(capsys, "--data", str(one_file.parent), *words))
+    folder = ("--data", str(one_file.parent), "--source", postgres.address)
+    every = answer(capsys, *folder, "--all-devices", *words)
+    named = [word for one in ("room", "cabin", "hall") for word in ("--device", one)]
+    assert answer(capsys, *folder, *named, *words) == every
+    pooled = json.loads(every)
+    assert pooled["readings"] == alone["readings"] == 36
+    assert pooled["participants"] == alone["participants"] == 15
+    assert {"cabin/P00", "hall/P00", "room/P00"} <= {
+        mean["participant"] for mean in pooled["means"]
+    }
+    for mine, theirs in zip(pooled["comparisons"], alone["comparisons"], strict=True):
+        for name in ("difference", "p", "holm_p", "t", "df", "n_first", "g", "interval"):
+            assert mine[name] == theirs[name], name
+    assert pooled["flow"]["stages"] == alone["flow"]["stages"]
+    (model,) = pooled["models"]
+    assert model["first_site"] == "cabin" and "Site is a factor of it" in model["sentence"]
+    for site in model["sites"]:
+        known = FIRST_EFFECTS[site["site"]]
+        assert (site["difference"], site["error"]) == pytest.approx(known, rel=1e-6)
+    assert model["minute"] == pytest.approx(FIRST_EFFECTS["minute"][0], rel=1e-6)
+    by_model = {(one["first"], one["second"]): one["by_model"] for one in pooled["comparisons"]}
+    for state in ("anger", "happiness"):
+        test = by_model[state, "neutral"]
+        assert (test["difference"], test["error"]) == pytest.approx(FIRST_EFFECTS[state], rel=1e-6)
+    variances = (model["participant_variance"], model["residual_variance"])
+    assert variances == pytest.approx(FIRST_VARIANCES, rel=1e-6)
+    assert any("People of 3 sites are pooled: cabin, hall, room" in one for one in pooled["method"])
+    assert alone["models"][0]["sites"] == [] and not alone["models"][0]["first_site"]
+
+
+def test_sites_are_groups_of_people_too(
+    there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--source", postgres.address, "--all-devices", "--group", "site", "--json")
+    groups = json.loads(answer(capsys, *words))["groups"]
+    assert set(groups[0]["sizes"]) == {"cabin", "hall", "room"}
+
+
+def test_devices_that_do_not_exist_or_are_named_twice_over_are_told(
+    there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, reason in (
+        (("--device", "room", "--device", "attic"), "There is no device 'attic'"),
+        (("--device", "room", "--all-devices"), "Give --device or --all-devices, not both."),
+    ):
+        assert main(["--source", postgres.address, *words]) == 1
+        assert reason in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """The study of a device, with faces, self-reports and intervals between beats."""
+    path = studied_device(tmp_path_factory.mktemp("own"))
+    with write_transaction(path) as connection:
+        connection.execute(
+            "INSERT INTO marker (session, at, boot_ms, kind, label, boot) SELECT id, started + 1, "
+            "boot_ms, 'baseline', '', boot FROM session"
+        )
+    return Reader(path)
+
+
+@pytest.mark.parametrize("state", StateBy)
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_pool_of_equal_sites_has_all_of_them_twice(
+    state: StateBy, outcome: Outcome, own: Reader
+) -> None:
+    query = AnalysisQuery(sample=Sample.EXAMPLE, state=state, outcome=outcome)
+    one = analyse(own, query)
+    two = analyse(PooledReader({"a": own, "b": own}), query)
+    assert one.readings > 100
+    for name in ("readings", "simulated_readings", "flagged", "unreported", "without_baseline"):
+        assert getattr(two, name) == 2 * getattr(one, name), name
+    assert len(two.participants) == 2 * len(one.participants)
+    assert len(two.heart_values) == 2 * len(one.heart_values)
+    assert len(two.variability) == 2 * len(one.variability)
+    by_person = {(mean.participant, mean.kind, mean.state): mean for mean in two.means}
+    for mean in one.means:
+        for site in "ab":
+            own_mean = by_person[f"{site}/{mean.participant}", mean.kind, mean.state]
+            assert own_mean.mean == mean.mean
+    if one.matching is not None:
+        assert two.matching is not None
+        assert two.matching.matched == 2 * one.matching.matched
+        assert two.matching.ambiguous == 2 * one.matching.ambiguous
+
+
+def test_a_pool_says_who_is_where_and_refuses_what_no_analysis_asks(own: Reader) -> None:
+    pool = PooledReader({"a": own, "b": own})
+    sessions = own.session_list()
+    assert {one.participant for one in pool.session_list()} == {
+        f"{site}/{one.participant}" for site in "ab" for one in sessions
+    }
+    assert len({one.id for one in pool.session_list()}) == 2 * len(sessions)
+    assert {one["site"] for one in pool.attributes().values()} == {"a", "b"}
+    assert {len(one) for one in pool.attributes().values()} == {2}, "sex and site"
+    with pytest.raises(StoreError, match="one device only"):
+        pool.connect()
+
+
+@pytest.fixture(scope="module")
+def client(
+    there: Any, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
+    folder = tmp_path_factory.mktemp("fleet")
+    with client_of(folder, source=FleetAddress(postgres.address)) as one:
+        yield set_up(one, folder)
+        app: Any = one.app
+        app.state.services.exports.close()
+        app.state.services.copies.close()
+        app.state.services.fleet.close()
+
+
+def test_the_page_takes_several_devices(
+    client: TestClient, there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = "device=hall&device=room&device=cabin&vital=heart_rate"
+    mine = client.get(f"/api/v1/analysis?{question}")
+    assert mine.status_code == 200, mine.text
+    words = ("--source", postgres.address, "--all-devices", "--json", "--vital", "heart_rate")
+    assert mine.json() == json.loads(answer(capsys, *words))
+    page = client.get(f"/analysis?{question}&whole=yes")
+    assert page.status_code == 200, page.text
+    assert "Site is a factor of it; compared with cabin" in page.text
+    assert page.text.count('<input type="hidden" name="device"') == 3
+    assert "the same code at two sites is two people" in page.text
+    chosen = client.get("/analysis")
+    assert '<input type="checkbox" name="device" value="cabin">' in chosen.text
+    several = client.get(f"/api/v1/analysis/multiverse?{question}")
+    assert several.status_code == 200, several.text
+
+
+def test_a_page_takes_so_many_devices_and_no_more(client: TestClient) -> None:
+    question = "&".join(f"device=d{one}" for one in range(MOST_DEVICES + 1))
+    assert client.get(f"/api/v1/analysis?{question}").status_code == 422
+    assert client.get("/api/v1/analysis?device=hall&device=attic").status_code == 404

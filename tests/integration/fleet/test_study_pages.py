@@ -1,0 +1,357 @@
+"""Study, Analysis and Export over PostgreSQL: the answers of the device's own dashboard."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
+pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+
+import psycopg
+from starlette.testclient import TestClient
+
+from collector.intake import Intake
+from collector.transport import Delivery
+from dashboard.accounts.roles import Role
+from dashboard.fleet.address import FleetAddress
+from dashboard.fleet.kept_copies import FOLDER, KEPT_S, KeptCopies
+from dashboard.web.services import Services
+from edge_agent.core.errors import StoreError
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.upkeep.erasure import erase_participant
+from tests.support.broker import wait_until
+from tests.support.dashboard import client_of, log_in_as, set_up
+from tests.support.fleet.devices import messages_of, packed
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.fleet.studies_there import collect, other_device, studied_device
+
+pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
+QUESTIONS = (
+    "",
+    "sample=example",
+    "sample=example&state=observed",
+    "sample=example&state=reported",
+    "group=sex&sensitivity=false",
+    "sample=selected&session=1&session=2&session=3",
+)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def devices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("devices")
+    return {"room": studied_device(folder), "hall": other_device(folder / "other")}
+
+
+@pytest.fixture(scope="module")
+def there(postgres: Postgres, devices: dict[str, Path]) -> Iterator[Any]:
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        collect(connection, devices)
+        yield connection
+
+
+def services_of(client: TestClient) -> Services:
+    app: Any = client.app
+    services: Services = app.state.services
+    return services
+
+
+@pytest.fixture(scope="module")
+def fleet(
+    there: Any, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
+    """The dashboard of the fleet."""
+    folder = tmp_path_factory.mktemp("fleet")
+    with client_of(folder, source=FleetAddress(postgres.address)) as one:
+        yield set_up(one, folder)
+        services = services_of(one)
+        services.exports.close()
+        assert services.copies is not None and services.fleet is not None
+        services.copies.close()
+        services.fleet.close()
+        assert not (folder / FOLDER).exists()
+
+
+@pytest.fixture(scope="module")
+def own(devices: dict[str, Path]) -> Iterator[TestClient]:
+    """The device's own dashboard."""
+    folder = devices["room"].parent
+    with client_of(folder, device="room") as one:
+        yield set_up(one, folder)
+        services_of(one).exports.close()
+
+
+def copies_of(client: TestClient) -> KeptCopies:
+    copies = services_of(client).copies
+    assert copies is not None
+    return copies
+
+
+def joined(address: str, question: str) -> str:
+    return f"{address}?{question}" if question else address
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_statistics_are_equal_to_the_last_digit(
+    question: str, fleet: TestClient, own: TestClient
+) -> None:
+    mine = own.get(joined("/api/v1/analysis", question))
+    theirs = fleet.get(joined("/api/v1/analysis", f"device=room&{question}"))
+    assert mine.status_code == 200, mine.text
+    assert theirs.text == mine.text
+    assert json.loads(mine.text)["readings"] > 5
+
+
+def test_the_multiverse_and_the_sessions_are_equal(fleet: TestClient, own: TestClient) -> None:
+    for address in (
+        "/api/v1/analysis/multiverse?vital=heart_rate",
+        "/api/v1/sessions",
+        "/api/v1/sessions/1/quality",
+        "/api/v1/sessions/1/course",
+    ):
+        mark = "&" if "?" in address else "?"
+        mine = own.get(address)
+        assert mine.status_code == 200, mine.text
+        assert fleet.get(f"{address}{mark}device=room").text == mine.text
+
+
+def exported(client: TestClient, name: str, device: str) -> bytes:
+    sessions = [one["id"] for one in client.get(f"/api/v1/sessions?{device}").json()]
+    answer = client.get(f"/api/v1/export?{device}", params=None)
+    assert sessions and answer.status_code == 200
+    chosen = {"format": name, "sessions": sessions}
+    made = client.post(f"/api/v1/exports?{device}", json=chosen)
+    assert made.status_code == 202, made.text
+    address = f"/api/v1/exports/{made.json()['id']}"
+    wait_until(lambda: client.get(address).json()["state"] != "preparing", "the export", 120)
+    answer = client.get(f"{address}/file")
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def members(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {one: archive.read(one) for one in archive.namelist()}
+
+
+def without_times(files: dict[str, bytes]) -> dict[str, Any]:
+    """Leave out when an export was made, and the hashes of what says so."""
+    kept: dict[str, Any] = dict(files)
+    for name in ("README.md", "codebook.html", "datapackage.json"):
+        del kept[name]
+    return kept
+
+
+def test_a_bundle_is_equal_byte_for_byte(fleet: TestClient, own: TestClient) -> None:
+    mine = members(exported(own, "bundle", ""))
+    theirs = members(exported(fleet, "bundle", "device=room"))
+    assert theirs.keys() == mine.keys()
+    assert without_times(theirs) == without_times(mine)
+    assert b"room" in theirs["README.md"]
+    assert mine["vital.csv"].count(b"\n") > 100
+
+
+@pytest.mark.parametrize("name", ["json", "fhir", "edf"])
+def test_other_formats_are_equal(name: str, fleet: TestClient, own: TestClient) -> None:
+    mine = exported(own, name, "")
+    theirs = exported(fleet, name, "device=room")
+    of_making = re.compile(rb'"(timestamp|created|lastUpdated)": ?"[^"]*"')
+    one, other = (
+        members(content) if content.startswith(b"PK") else {"": content}
+        for content in (mine, theirs)
+    )
+    assert one.keys() == other.keys()
+    for file, content in one.items():
+        assert of_making.sub(b"", other[file]) == of_making.sub(b"", content)
+
+
+def test_pages_are_for_reading_only(fleet: TestClient) -> None:
+    for address in (
+        "/study",
+        "/study/participants/P00",
+        "/study/sessions/1",
+        "/study/sessions/1?with=2",
+        "/study/sessions/1/quality",
+        "/study/sessions/1/course",
+        "/analysis",
+        "/analysis?whole=yes",
+        "/analysis/multiverse",
+        "/export",
+    ):
+        mark = "&" if "?" in address else "?"
+        page = fleet.get(f"{address}{mark}device=room")
+        assert page.status_code == 200, (address, page.text)
+        assert 'name="device"' in page.text, address
+        if address.startswith("/study"):
+            assert 'method="post"' not in page.text.replace('method="post" action="/logout"', "")
+            for wording in ("Withdraw", "/erase", "Start a session", "/attributes"):
+                assert wording not in page.text, (address, wording)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/study/participants",
+        "/study/participants/P00/consent",
+        "/study/participants/P00/withdraw",
+        "/study/participants/P00/erase",
+        "/study/participants/P00/attributes",
+        "/study/sessions",
+        "/study/sessions/end",
+        "/api/v1/session",
+        "/api/v1/session/end",
+        "/api/v1/session/markers",
+        "/api/v1/vitals",
+    ],
+)
+def test_what_writes_refuses(address: str, fleet: TestClient) -> None:
+    answer = fleet.post(f"{address}?device=room", json={}, headers={"origin": "http://127.0.0.1"})
+    assert answer.status_code == 409, answer.text
+    assert "changes nothing on them" in answer.text
+
+
+def test_a_device_must_be_named_and_known(fleet: TestClient, own: TestClient) -> None:
+    unnamed = fleet.get("/api/v1/analysis")
+    assert unnamed.status_code == 422
+    assert unnamed.json()["detail"] == "device: name one of hall, room."
+    unknown = fleet.get("/api/v1/analysis?device=attic")
+    assert unknown.status_code == 404
+    assert "device = attic: no such device" in unknown.json()["detail"]
+    page = fleet.get("/analysis")
+    assert page.status_code == 200
+    assert 'name="device" value="hall"' in page.text
+    assert '<option value="hall">' in fleet.get("/study").text
+    assert fleet.get("/study?device=attic").status_code == 404
+    assert own.get("/api/v1/analysis?device=room").status_code == 404
+
+
+def test_roles_hold_here_too(fleet: TestClient) -> None:
+    guest = log_in_as(fleet, Role.VIEWER)
+    for address in ("/analysis", "/export", "/study", "/api/v1/analysis", "/api/v1/sessions"):
+        assert guest.get(f"{address}?device=room").status_code == 403, address
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("UPDATE fleet.stream SET copied = false", "room has not yet sent all that it holds"),
+        (
+            "INSERT INTO fleet.lost SELECT id, 1, 2, 'refused' FROM fleet.stream",
+            "Changes of room are lost (stretches: 1",
+        ),
+        (
+            "UPDATE fleet.stream SET ahead = '{[1000000,1000001]}'",
+            "Of room some messages are missing between others",
+        ),
+    ],
+)
+def test_a_study_that_is_not_all_there_is_refused(
+    statement: str, reason: str, fleet: TestClient, there: Any
+) -> None:
+    before = there.execute("SELECT id, copied, ahead FROM fleet.stream").fetchall()
+    assert fleet.get("/api/v1/analysis?device=room").status_code == 200
+    there.execute(statement)
+    try:
+        for address in ("/api/v1/analysis", "/analysis", "/study", "/api/v1/export"):
+            answer = fleet.get(f"{address}?device=room")
+            assert answer.status_code == 503, address
+            assert reason in answer.text
+    finally:
+        there.execute("DELETE FROM fleet.lost")
+        there.cursor().executemany(
+            "UPDATE fleet.stream SET copied = %s, ahead = %s WHERE id = %s",
+            [(copied, ahead, number) for number, copied, ahead in before],
+        )
+
+
+def test_a_copy_is_kept_privately_and_made_anew_when_more_has_come(
+    fleet: TestClient, there: Any
+) -> None:
+    copies = copies_of(fleet)
+    with copies.lend("room") as first, copies.lend("room") as again:
+        assert first == again
+        for part in (first.parent, first.parent.parent):
+            assert stat.S_IMODE(part.stat().st_mode) == 0o700
+    with copies.lend("room") as kept:
+        assert kept == first
+    there.execute("UPDATE fleet.stream SET applied = applied + 1 WHERE device = 'room'")
+    with copies.lend("room") as newer:
+        assert newer != first
+        assert not first.exists()
+    there.execute("UPDATE fleet.stream SET applied = applied - 1 WHERE device = 'room'")
+
+
+def test_what_nobody_asks_for_is_deleted(fleet: TestClient, there: Any, tmp_path: Path) -> None:
+    database = services_of(fleet).fleet
+    assert database is not None
+    time = [0.0]
+    copies = KeptCopies(database, tmp_path, lambda: None, lambda: time[0])
+    with copies.lend("hall") as path:
+        time[0] += KEPT_S + 1
+        copies.look()
+        assert path.exists()
+    copies.look()
+    assert path.exists()
+    time[0] += KEPT_S + 1
+    copies.look()
+    assert not path.exists()
+    left = tmp_path / FOLDER / "of-a-crash"
+    left.mkdir()
+    (left / "affect-edge.db").write_bytes(b"x")
+    copies.close()
+    KeptCopies(database, tmp_path, lambda: None).close()
+    assert not left.exists()
+
+
+def test_without_space_it_says_so(
+    fleet: TestClient, there: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = services_of(fleet).fleet
+    assert database is not None
+    copies = KeptCopies(database, tmp_path, lambda: None)
+    monkeypatch.setattr(copies, "_most_bytes", lambda: 300_000)
+    with pytest.raises(StoreError, match="no space is left"), copies.lend("room"):
+        pass
+    assert not list((tmp_path / FOLDER).iterdir())
+    copies.close()
+
+
+def test_an_erasure_on_the_device_takes_copies_and_exports_at_once(
+    fleet: TestClient, there: Any, devices: dict[str, Path]
+) -> None:
+    """The last test of this module: the device changes."""
+    made = fleet.post("/api/v1/exports?device=room", json={"format": "json"}).json()
+    address = f"/api/v1/exports/{made['id']}"
+    wait_until(lambda: fleet.get(address).json()["state"] == "ready", "the export", 60)
+    copies = copies_of(fleet)
+    row = there.execute("SELECT applied FROM fleet.stream WHERE device = 'room'").fetchone()
+
+    def read_while_somebody_is_erased() -> None:
+        with copies.lend("room") as path:
+            assert "P03" in {one.participant for one in Reader(path).session_list()}
+            erase_participant(devices["room"], "P03", actor="ada")
+            messages = messages_of(devices["room"], "room", row[0])
+            Intake(there).take([Delivery("room", packed(one), 0) for one in messages])
+            wait_until(lambda: not path.exists(), "the copy goes", 10)
+            Reader(path).session_list()
+
+    with pytest.raises(StoreError, match="Somebody was erased on room just now"):
+        read_while_somebody_is_erased()
+    wait_until(lambda: fleet.get(address).status_code == 404, "the export goes", 10)
+    answer = fleet.get("/api/v1/sessions?device=room")
+    assert answer.status_code == 200, answer.text
+    assert "P03" not in {one["participant"] for one in answer.json()}

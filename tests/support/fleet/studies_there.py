@@ -1,0 +1,58 @@
+"""A study in the database of a device, and what a collector makes of it in PostgreSQL."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from collector.database.migrations import migrate
+from collector.intake import Intake
+from collector.transport import Delivery
+from edge_agent.core.attributes import AttributeUse
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.erasure import record
+from tests.support.fleet.devices import messages_of, packed
+from tests.support.studies import add_session, heart
+from tests.support.timeline import database, instant
+
+
+def studied_device(folder: Path) -> Path:
+    """Return a device's database: an example study, six people measured, and a day of nobody."""
+    path = database(folder)
+    seed_example_study(path, SimulatedPerson, now=instant(0))
+    for number in range(6):
+        rates = heart(
+            anger=88.1 + number / 3, happiness=75.7 + number**1.5, neutral=70.3 + number / 7
+        )
+        add_session(path, f"P0{number}", rates)
+    with write_transaction(path) as connection:
+        connection.execute("UPDATE consent SET attributes = ?", (AttributeUse.HERE,))
+        connection.execute(
+            "INSERT INTO participant_attribute (participant, name, value) SELECT id, 'sex', "
+            "CASE WHEN id % 2 THEN 'female' ELSE 'male' END FROM participant"
+        )
+    record(path, 0, 300)
+    return path
+
+
+def other_device(folder: Path) -> Path:
+    """Return the database of a device that measured somebody else with the same code then."""
+    path = database(folder)
+    add_session(path, "P00", heart(anger=160.0, happiness=150.0, neutral=140.0))
+    return path
+
+
+def collect(connection: Any, devices: Mapping[str, Path]) -> None:
+    """Make the tables of a fleet anew, and send each device's database to them, out of order."""
+    connection.execute("DROP SCHEMA IF EXISTS fleet CASCADE")
+    migrate(connection)
+    intake = Intake(connection)
+    for name, path in devices.items():
+        messages = [packed(message) for message in messages_of(path, name)]
+        random.Random(1).shuffle(messages)
+        for start in range(0, len(messages), 7):
+            intake.take([Delivery(name, one, 0) for one in messages[start : start + 7]])
