@@ -24,6 +24,8 @@ COMMANDS = documented_commands()
 FACES_MODULES = "needs YuNet's file and archives of photographs, which are not part of the project"
 NOT_RUN = {
     "affect-edge collect": "needs a broker and PostgreSQL; tests/integration/fleet starts both",
+    "kubectl ": "needs a cluster; test_kubernetes checks what is applied",
+    "for name in admin collector reader": "passwords for a cluster",
     "affect-edge analyse --source ": "needs PostgreSQL; test_study_at_the_collector starts it",
     "sudo apt install postgresql ": "needs root",
     "sudo apt install cryptsetup": "needs root",

@@ -28,6 +28,7 @@ from tests.support.security.tokens import bearer, make_token
 DOCS = Path(__file__).parents[2] / "docs"
 RULES = DOCS / "monitoring/affect-edge.rules.yml"
 GRAFANA = DOCS / "monitoring/grafana-dashboard.json"
+GRAFANA_FLEET = DOCS / "monitoring/grafana-fleet.json"
 NAME = re.compile(r"\baffect_edge_\w+")
 
 
@@ -77,8 +78,9 @@ def test_the_page_names_every_metric(exported: set[str]) -> None:
     assert exported <= set(NAME.findall((DOCS / "monitoring.md").read_text()))
 
 
-def test_the_panels_of_grafana_are_whole() -> None:
-    dashboard = json.loads(GRAFANA.read_text())
+@pytest.mark.parametrize("file", [GRAFANA, GRAFANA_FLEET])
+def test_the_panels_of_grafana_are_whole(file: Path) -> None:
+    dashboard = json.loads(file.read_text())
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids)) > 10
     for panel in dashboard["panels"]:
@@ -110,8 +112,9 @@ def read_by_grafana(content: dict[str, Any]) -> Any:
     return json.loads(encoder.JSONEncoder().encode(Dashboard.from_json(content)))
 
 
-def test_grafanas_own_types_know_everything_in_the_dashboard() -> None:
-    dashboard = json.loads(GRAFANA.read_text())
+@pytest.mark.parametrize("file", [GRAFANA, GRAFANA_FLEET])
+def test_grafanas_own_types_know_everything_in_the_dashboard(file: Path) -> None:
+    dashboard = json.loads(file.read_text())
     assert lost(dashboard, read_by_grafana(dashboard)) == []
     dashboard["panels"][0]["gridPos"]["width"] = 4
     assert lost(dashboard, read_by_grafana(dashboard)) == ["/panels/0/gridPos/width"]

@@ -1,0 +1,157 @@
+"""Each query of Grafana's dashboard of a fleet, asked of a PostgreSQL that a collector filled."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
+pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+
+import psycopg
+from psycopg.rows import dict_row
+
+from collector.database.devices import note_states
+from collector.database.migrations import migrate
+from collector.device_state import StateMessage
+from collector.intake import Intake
+from collector.transport import Delivery
+from dashboard.fleet.address import FleetAddress
+from dashboard.fleet.connections import FleetDatabase
+from dashboard.fleet.device_reader import read_devices
+from edge_agent.core.clock import iso_utc, now
+from tests.support.erasure import record
+from tests.support.fleet.devices import messages_of, packed
+from tests.support.fleet.health_example import health_example
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.timeline import START_MS, database, query
+
+pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
+FILE = Path(__file__).parents[3] / "docs/monitoring/grafana-fleet.json"
+DASHBOARD = json.loads(FILE.read_text())
+PANELS = {panel["title"]: panel for panel in DASHBOARD["panels"]}
+END_MS = now().wall_ms + 60_000
+DEVICE = "room o'one"
+"""A quote in the name: Grafana's own format has to keep it apart from the SQL."""
+
+
+def expanded(sql: str, device: str = DEVICE) -> bytes:
+    """Put in what Grafana puts in for its macros and variables, with minutes as intervals."""
+    sql = re.sub(
+        r"\$__timeFilter\((\w+)\)",
+        rf"\1 BETWEEN '{iso_utc(START_MS - 60_000)}' AND '{iso_utc(END_MS)}'",
+        sql,
+    )
+    quoted = "'" + device.replace("'", "''") + "'"
+    values = {
+        "$__interval_ms": "60000",
+        "$__from": str(START_MS - 60_000),
+        "$__to": str(END_MS),
+        "${device:sqlstring}": quoted,
+    }
+    for name, value in values.items():
+        sql = sql.replace(name, value)
+    assert "$" not in sql, sql
+    return sql.encode()
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a device."""
+    path = database(tmp_path_factory.mktemp("device"))
+    record(path, 0, 400)
+    return path
+
+
+@pytest.fixture(scope="module")
+def postgres(here: Path) -> Iterator[Postgres]:
+    """PostgreSQL with that timeline, a dead letter, and devices in each state."""
+    with running_postgres() as server:
+        with psycopg.connect(server.address, autocommit=True) as connection:
+            migrate(connection)
+            intake = Intake(connection)
+            messages = [packed(one) for one in messages_of(here, DEVICE)]
+            intake.take([Delivery(DEVICE, one, 0) for one in messages])
+            intake.take([Delivery("strange", b"no timeline", 0)])
+            while intake.close_minutes(0.0):
+                pass
+            for name, ago_s, will in (("cellar", 400.0, False), ("attic", 5.0, True)):
+                note_states(connection, told(name, ago_s, will=will))
+        yield server
+
+
+def told(name: str, ago_s: float, *, will: bool) -> list[StateMessage]:
+    """Return what a device says of itself: 70 changes wait, and perhaps it is gone."""
+    at = iso_utc(now().wall_ms - round(ago_s * 1000))
+    health = health_example() | {"device": name, "at": at}
+    health["fleet"] = {"waiting": 70, "given_up": 0}
+    state = {"schema": 1, "state": "offline" if will else "online", "at": None if will else at}
+    messages = (("health", health), ("status", state))
+    heard_s = time.monotonic() - ago_s  # a last will comes after what the device said itself
+    return [
+        StateMessage(name, kind, json.dumps(one).encode(), False, heard_s + (kind == "status"))
+        for kind, one in messages
+    ]
+
+
+def answer(postgres: Postgres, title: str) -> list[dict[str, Any]]:
+    """Return what the database answers to the query of a panel."""
+    (target,) = PANELS[title]["targets"]
+    with psycopg.connect(postgres.address, row_factory=dict_row) as connection:
+        return connection.execute(expanded(target["rawSql"])).fetchall()
+
+
+@pytest.mark.parametrize("title", PANELS)
+def test_each_query_is_answered_with_rows(title: str, postgres: Postgres) -> None:
+    rows = answer(postgres, title)
+    assert rows
+    if PANELS[title]["targets"][0]["format"] == "time_series":
+        assert all(row["time"] is not None and len(row) > 1 for row in rows)
+        assert rows == sorted(rows, key=lambda row: row["time"])
+
+
+def test_states_are_those_of_the_page_fleet(postgres: Postgres) -> None:
+    database = FleetDatabase(FleetAddress(postgres.address))
+    states = {one.name: one.state for one in read_devices(database).devices}
+    database.close()
+    shown = {row["device"]: row["state"] for row in answer(postgres, "Devices")}
+    assert shown == states == {DEVICE: "online", "cellar": "silent", "attic": "offline"}
+    for state in ("online", "silent", "offline"):
+        assert answer(postgres, state.capitalize())[0]["devices"] == 1
+
+
+def test_backlog_and_dead_letters_are_counted(postgres: Postgres) -> None:
+    assert answer(postgres, "Waiting on devices")[0]["changes"] == 140
+    devices = answer(postgres, "Backlog of devices")
+    assert {row["device"]: row["waiting"] for row in devices} == {"cellar": 70, "attic": 70}
+    assert answer(postgres, "Dead letters")[0]["messages"] == 1
+    assert [row["device"] for row in answer(postgres, "Newest dead letters")] == ["strange"]
+
+
+def test_the_heart_rate_is_that_of_the_device(postgres: Postgres, here: Path) -> None:
+    own = query(
+        here,
+        "SELECT at, total / n FROM vital_minute WHERE kind = 'heart_rate' AND n > 0 ORDER BY at",
+    )
+    rows = answer(postgres, "Heart rate of ${device}")
+    there = [(round(row["time"].timestamp() * 1000), row["heart_rate"]) for row in rows]
+    assert [at for at, _ in there] == [at for at, _ in own]
+    assert [mean for _, mean in there] == pytest.approx([mean for _, mean in own])
+
+
+def test_the_shares_of_each_minute_make_one(postgres: Postgres) -> None:
+    for row in answer(postgres, "Expressions of ${device}"):
+        del row["time"]
+        assert sum(row.values()) == pytest.approx(1.0)
+
+
+def test_devices_to_choose_are_those_with_a_timeline(postgres: Postgres) -> None:
+    (variable,) = [one for one in DASHBOARD["templating"]["list"] if one["name"] == "device"]
+    with psycopg.connect(postgres.address) as connection:
+        assert connection.execute(variable["query"]).fetchall() == [(DEVICE,)]
