@@ -24,14 +24,14 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.timers import Every
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.topics import Topics
-from edge_agent.runtime.control.permission import CapturePermission
+from edge_agent.runtime.control.permission import capture_permission
 from edge_agent.runtime.control.setup import configured_control, configured_streams
 from edge_agent.runtime.dispatcher import EventDispatcher
 from edge_agent.runtime.factories import (
     camera_factory,
     configured_preview,
     configured_recognizer,
+    configured_window,
     frame_period_s,
 )
 from edge_agent.runtime.health.alarms import AgentFigures
@@ -40,9 +40,8 @@ from edge_agent.runtime.health.watchdog import is_fresh
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
 from edge_agent.runtime.mqtt_setup import configured_client, configured_publishers
 from edge_agent.runtime.signals import StopRequest
-from edge_agent.runtime.states.home_state import NOTHING_YET, HomeState, tell_home
+from edge_agent.runtime.states.home_state import HomeState, begin_home, tell_home
 from edge_agent.runtime.states.live_state import live_state
-from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.runtime.systemd import SystemdNotifier
 from edge_agent.runtime.threads import AgentThreads, FigureReader
 from edge_agent.runtime.vital_sources import configured_pulse, configured_sources
@@ -51,14 +50,12 @@ from edge_agent.store.database.replacement import finish_replacement
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.copy_report import Standing, standing
 from edge_agent.store.upkeep.counted_time import clock_doubt
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.clocks.boots import ClockCheck
-from edge_agent.store.write.outbox import last_seq
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vision.governor import Governor
@@ -153,18 +150,22 @@ class Agent:
             outbox_rows=settings.mqtt.outbox_rows,
         )
         ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
-        self._permission = CapturePermission(settings.capture.mode, CaptureSwitch(self._database))
+        self._permission = capture_permission(settings.capture.mode, self._database)
         client = configured_client(
             settings, self._database, self._study, self._permission, ingest, self._rescue
         )
         if settings.mqtt.home_assistant and client is not None:
-            self._home = HomeState(simulated=self._is_simulated, window_s=settings.summary.window)
-            unknown = replace(NOTHING_YET, capture=self._permission.off is None)
-            client.publish_state(self._home.now(unknown, clock.now()))
+            self._home = begin_home(
+                client,
+                simulated=self._is_simulated,
+                window_s=settings.summary.window,
+                capture=self._permission.off is None,
+            )
         live = LiveServer(data / SOCKET_NAME, simulated=self._is_simulated)
         recorder = self._make_recorder(client)
+        window = configured_window(settings, self._database)
         self._dispatcher = EventDispatcher(
-            recorder, self._make_window(), live, client, self._is_simulated, self._home
+            recorder, window, live, client, self._is_simulated, self._home
         )
         self._pulse = configured_pulse(settings, self._dispatcher.vital, recorder.submit)
         preview = configured_preview(settings, data, live)
@@ -196,14 +197,6 @@ class Agent:
     def _is_simulated(self) -> bool:
         """Whether the camera is a demonstration, and every row and message must say so."""
         return self._settings.camera.source == "demo"
-
-    def _make_window(self) -> SummaryWindow:
-        return SummaryWindow(
-            self._settings.device.name,
-            clock.now(),
-            simulated=self._is_simulated,
-            last_seq=last_seq(self._database, Topics.SUMMARY),
-        )
 
     def _make_recorder(self, client: MqttClient | None) -> Recorder:
         record = self._settings.record

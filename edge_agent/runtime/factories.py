@@ -10,10 +10,14 @@ from pathlib import Path
 from edge_agent.camera import Camera, open_camera
 from edge_agent.camera.options import CameraOptions
 from edge_agent.config import Settings
+from edge_agent.core import clock
+from edge_agent.mqtt.topics import Topics
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.preview.messages import SOCKET_NAME as PREVIEW_SOCKET
 from edge_agent.runtime.preview.server import PreviewServer
+from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.runtime.vision_options import vision_options
+from edge_agent.store.write.outbox import last_seq
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.trial import try_apart
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
@@ -62,3 +66,13 @@ def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recog
     if options.detector != "yunet":
         try_apart(find_model(options.detector_model))
     return open_recognizer(replace(options, by_need=by_need))
+
+
+def configured_window(settings: Settings, database: Path) -> SummaryWindow:
+    """Return the first window of the summaries; its number follows the last one sent."""
+    return SummaryWindow(
+        settings.device.name,
+        clock.now(),
+        simulated=settings.camera.source == "demo",
+        last_seq=last_seq(database, Topics.SUMMARY),
+    )

@@ -156,12 +156,11 @@ def show() -> None:
 @key_option
 def make(
     folder: Path,
-    name: str,
-    version: str,
     file: Path | None,
     models: tuple[Path, ...],
     percent: float,
     key: Path,
+    **title: str,
 ) -> None:
     """Write a signed profile and its models into FOLDER, from which devices pull them."""
     from edge_agent.appliance.profiles.index import profile_of
@@ -173,8 +172,8 @@ def make(
         raise UpdateError(f"{file}: cannot be read as text ({error}).") from error
     profile = profile_of(
         number=int(time.time()),
-        name=name,
-        version=version,
+        name=title["name"],
+        version=title["version"],
         stage=round(10 * percent),
         settings=settings,
     )

@@ -44,7 +44,9 @@ def processor_temperature(sensors: Mapping[str, Sequence[TemperatureReading]]) -
 def health_monitor(database: Path, device: str) -> HealthMonitor:
     """Return the monitor of an agent over its database, which keeps a report a minute."""
     history = HealthHistory(database)
-    return HealthMonitor(database.parent, device, __version__, history=history, profile=STATE_FILE)
+    monitor = HealthMonitor(database.parent, device, __version__, history=history)
+    monitor.profile = STATE_FILE
+    return monitor
 
 
 class HealthMonitor:
@@ -57,6 +59,8 @@ class HealthMonitor:
         limits: of the alarms; ``None``: the usual ones.
         throttling: asks the firmware about power and heat; ``None``: through ``vcgencmd``.
         history: keeps a report of each minute; ``None``: none is kept.
+
+    Attributes:
         profile: what is remembered of a fleet's profiles, if any; ``None``: it is not told.
 
     Example:
@@ -76,7 +80,6 @@ class HealthMonitor:
         limits: AlarmLimits | None = None,
         throttling: ThrottlingProbe | None = None,
         history: HealthHistory | None = None,
-        profile: Path | None = None,
     ) -> None:
         self._data = data
         self._device = device
@@ -84,7 +87,7 @@ class HealthMonitor:
         self._limits = limits or AlarmLimits()
         self._throttling = throttling or ThrottlingProbe()
         self._history = history
-        self._profile = profile
+        self.profile: Path | None = None
         self._process = psutil.Process()
         self._process.cpu_percent()
         self._started_s = clock.boot_seconds()
@@ -118,7 +121,7 @@ class HealthMonitor:
             },
             **_thread_tables(figures),
             "clock_synchronised": machine.clock_synchronised,
-            "profile": profile_told(self._profile),
+            "profile": profile_told(self.profile),
             "alarms": [
                 {"name": name, "text": text}
                 for name, text in alarms(figures, machine, self._limits).items()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import UNUSABLE, VitalReading
 from edge_agent.core.vitals import SPECS, VitalKind
+from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.payloads.state import StatePayload
 from edge_agent.runtime.threads import AgentThreads
 
@@ -158,6 +160,20 @@ def _vital(reading: VitalReading | None, at: Instant) -> dict[str, Any] | None:
         "source": reading.source,
         "flags": sorted(reading.flags),
     }
+
+
+def begin_home(client: MqttClient, *, simulated: bool, window_s: float, capture: bool) -> HomeState:
+    """Publish that nothing is known yet, and return what gathers what is known from now on.
+
+    Args:
+        client: publishes it.
+        simulated: whether the camera is a demonstration.
+        window_s: seconds after which it is published though nothing changed.
+        capture: whether the camera is switched on.
+    """
+    home = HomeState(simulated=simulated, window_s=window_s)
+    client.publish_state(home.now(replace(NOTHING_YET, capture=capture), clock.now()))
+    return home
 
 
 def tell_home(

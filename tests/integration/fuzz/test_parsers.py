@@ -98,7 +98,7 @@ def video_header() -> bytes:
     return struct.pack(">I4s", 16, b"ftyp") + bytes(8) + struct.pack(">I4s", 36, b"moov") + header
 
 
-COMMANDS = Commands(lambda *_: None, lambda: None, lambda *_: None)
+COMMANDS = Commands(lambda *_: None, lambda: None, lambda *_: None, lambda _on: None)
 INGEST = VitalIngest(lambda _: None, Origin("mqtt", prefix="mqtt:"))
 VITAL = [7, "vital", "row", [1_789_000_000_000, "heart_rate", "strap", 61.5, "", 9, 1, None]]
 LOST = [8, "", "gap", {"first": 8}]
@@ -147,6 +147,10 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
     "marker.command": (
         decoded(lambda payload: COMMANDS.marker(payload, False)),
         b'{"kind": "stimulus_start", "label": "anger", "sent_ms": 12.5, "sender": "stimuli"}',
+    ),
+    "capture.command": (
+        decoded(lambda payload: COMMANDS.capture(payload, False)),
+        b'{"action": "off"}',
     ),
     "reading.mqtt": (
         decoded(lambda payload: INGEST.take(payload, retained=False)),

@@ -49,6 +49,12 @@ def trust(tmp_path: Path, key: Path) -> Trust:
     return Trust(release, tmp_path / "etc/release-signers.d")
 
 
+def release_of(trust: Trust) -> Path:
+    """The folder of the installed release, which every trust here has."""
+    assert trust.release is not None
+    return trust.release
+
+
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     file = tmp_path / "affect-edge-1.2.3.tar"
@@ -86,10 +92,10 @@ def test_only_those_who_release_are_believed(
 
 def test_where_nobody_is_trusted_nothing_is(trust: Trust, archive: Path, key: Path) -> None:
     signature = sign(archive, key)
-    (trust.release / "config/release-signers").write_text("# nobody yet\n\n")
+    (release_of(trust) / "config/release-signers").write_text("# nobody yet\n\n")
     with pytest.raises(UpdateError, match=r"No key is trusted.*update --trust KEYFILE"):
         trust.check(archive, signature)
-    (trust.release / "config/release-signers").unlink()
+    (release_of(trust) / "config/release-signers").unlink()
     with pytest.raises(UpdateError, match="cannot be read"):
         trust.check(archive, signature)
 
@@ -106,7 +112,7 @@ def test_a_key_that_the_owner_trusts_counts_as_those_of_the_release(
     assert file.parent == trust.owner and file.stat().st_mode & 0o777 == 0o644
     assert trust.check(archive, signature) == given.fingerprint
     assert [one.source for one in trust.trusted_keys()] == [
-        trust.release / "config/release-signers",
+        release_of(trust) / "config/release-signers",
         file,
     ]
 
@@ -121,7 +127,7 @@ def test_what_a_revoked_key_signs_is_refused_whoever_trusts_it(
     if whose == "the owner":
         trust.revoke(read_key_file(public(key)))
     else:
-        revoked = trust.release / "config/release-revoked"
+        revoked = release_of(trust) / "config/release-revoked"
         revoked.write_text(f"# lost in a train\n{public(key).read_text()}")
     with pytest.raises(UpdateError, match="the key that signed it was revoked"):
         trust.check(archive, signature)
@@ -201,21 +207,21 @@ def test_no_release_is_signed_with_a_key_that_appliances_would_refuse(
     tmp_path: Path, trust: Trust, key: Path
 ) -> None:
     with pytest.raises(SystemExit, match="No key was given"):
-        require_key(trust.release, None)
+        require_key(release_of(trust), None)
     other = make_key(tmp_path / "other")
     with pytest.raises(SystemExit, match="would be refused"):
-        require_key(trust.release, other)
+        require_key(release_of(trust), other)
     with pytest.raises(SystemExit, match=r"lost.pub: cannot be read"):
-        require_key(trust.release, tmp_path / "lost")
-    require_key(trust.release, key)
-    (trust.release / "config/release-revoked").write_text(public(key).read_text())
+        require_key(release_of(trust), tmp_path / "lost")
+    require_key(release_of(trust), key)
+    (release_of(trust) / "config/release-revoked").write_text(public(key).read_text())
     with pytest.raises(SystemExit, match="release-revoked does"):
-        require_key(trust.release, key)
+        require_key(release_of(trust), key)
 
 
 def affect_edge(trust: Trust, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
-    place = Place(trust.release.parent, trust.release.parent, trust.owner.parent / "a.toml")
-    monkeypatch.setattr(Place, "current", lambda _: trust.release)
+    place = Place(release_of(trust).parent, release_of(trust).parent, trust.owner.parent / "a.toml")
+    monkeypatch.setattr(Place, "current", lambda _: release_of(trust))
     monkeypatch.setattr(commands, "installed_place", lambda: place)
     return CliRunner().invoke(commands.update, words)
 

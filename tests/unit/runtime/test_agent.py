@@ -21,7 +21,6 @@ from edge_agent.config import MqttSettings, load_settings
 from edge_agent.core import clock
 from edge_agent.core.errors import MqttError, StoreError
 from edge_agent.core.expression import Emotion
-from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.mqtt.broker import Broker
 from edge_agent.runtime import agent as module
 from edge_agent.runtime.agent import Agent
@@ -34,7 +33,6 @@ from edge_agent.store.database.lock import lock
 from edge_agent.store.database.schema import PAGE_BYTES, write_transaction
 from edge_agent.store.salvage.noted_damage import noted_damage
 from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from edge_agent.vitals.simulated import SimulatedPerson
@@ -190,63 +188,6 @@ def test_sensors_stand_in_the_health_with_what_is_wrong_with_them(
     assert [(one["source"], one["kind"], one["connected"]) for one in health["sensors"]] == [
         ("ble:A0:9E:1A:00:00:01", "blood_pressure", False)
     ]
-
-
-def test_outside_sessions_nothing_is_recorded_where_only_sessions_are_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "SESSION_POLL_S", 0.05)
-    monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
-    capture = {"mode": "sessions"}
-    with running_agent(tmp_path, {"record": AT_ONCE, "capture": capture}) as run:
-        health = run.hear(lambda said: said["type"] == "health")
-        assert health["camera"]["fps"] is None
-        assert health["camera"]["frame_age_seconds"] is None
-        state = run.hear(lambda said: said["type"] == "state")
-        assert state["camera"]["state"] == "closed"
-        assert state["broker"] == {"state": "disabled", "reason": None}
-        assert abs(state["at"] - clock.now().wall_ms) < 10_000
-        study = Study(run.database)
-        study.create_participant("P-1")
-        study.give_consent("P-1", "1")
-        begun = clock.now().wall_ms
-        study.start_session("P-1", Purpose.RESEARCH, "")
-        study.add_marker(MarkerKind.STIMULUS_START, "anger")
-        run.wait_for_rows("expression")
-        run.hear(lambda said: said["type"] == "state" and said["camera"]["state"] == "open")
-        study.end_session()
-        run.hear(lambda said: said["type"] == "state" and said["camera"]["state"] == "closed")
-        run.hear(lambda said: said["type"] == "health" and said["camera"]["fps"] is None)
-    assert query(run.database, "SELECT min(at) FROM expression")[0][0] >= begun
-    ended = query(run.database, "SELECT ended FROM session")[0][0]
-    assert query(run.database, "SELECT max(at) FROM expression")[0][0] <= ended
-
-
-def test_a_camera_that_is_switched_off_sees_nothing_also_after_a_restart_and_the_gap_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CLOCK_POLL_S", 0.05)
-    monkeypatch.setattr(module, "LIVE_STATE_S", 0.1)
-    with running_agent(tmp_path, {"record": AT_ONCE}) as run:
-        run.wait_for_rows("expression")
-        CaptureSwitch(run.database).turn(on=False, by="ada")  # as the dashboard does it
-        said = run.hear(
-            lambda said: said["type"] == "state" and said["camera"]["state"] == "closed"
-        )
-        assert said["camera"]["switched_off"]["by"] == "ada"
-    with running_agent(tmp_path, {"record": AT_ONCE}) as run:
-        said = run.hear(lambda said: said["type"] == "state")
-        assert said["camera"]["state"] == "closed"
-        CaptureSwitch(run.database).turn(on=True, by="ada")
-        said = run.hear(lambda said: said["type"] == "state" and said["camera"]["state"] == "open")
-        assert said["camera"]["switched_off"] is None
-        run.wait_for_rows(
-            "gap", "source = 'camera' AND reason = 'switched_off' HAVING count(*) = 2"
-        )
-    ended = query(run.database, "SELECT max(ended) FROM gap WHERE reason = 'switched_off'")[0][0]
-    began = query(run.database, "SELECT min(started) FROM gap WHERE reason = 'switched_off'")[0][0]
-    between = "SELECT count(*) FROM expression WHERE at > ? + 1000 AND at + interval_ms < ?"
-    assert query(run.database, between, began, ended) == [(0,)]
 
 
 def test_rows_that_are_too_old_go_when_it_starts(tmp_path: Path) -> None:
