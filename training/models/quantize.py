@@ -21,7 +21,9 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer import quantizer
 from ai_edge_quantizer import recipe as quantizer_recipe
+from ai_edge_quantizer.algorithm_manager import AlgorithmName
 from ai_edge_quantizer.calibrator import Calibrator
+from ai_edge_quantizer.qtyping import TFLOperationName
 from ai_edge_quantizer.recipe_manager import RecipeManager
 from ai_edge_quantizer.utils.qsv_utils import min_max_update
 from numpy.typing import NDArray
@@ -154,7 +156,7 @@ def quantize(
             outputs,
             [pixels.real(picture[None]) for picture in calibration[:_CHECKED]],
         )
-        recipe = quantizer_recipe.static_wi8_ai8()
+        recipe = _recipe(module)
         ranges = _calibrate(str(floating), recipe, list(_samples(pixels, calibration)))
         result = quantizer.Quantizer(str(floating), recipe).quantize(ranges)
     if result.quantized_model is None:
@@ -162,6 +164,21 @@ def quantize(
     content = bytes(result.quantized_model)
     log.info("int8 model: %d bytes, calibrated on %d pictures", len(content), len(calibration))
     return content
+
+
+def _recipe(module: nn.Module) -> list[dict[str, Any]]:
+    """Everything in int8, but for the operators that a part of the network keeps in float.
+
+    A part names them in ``float_operators``: TFLite's names, such as ``DIV``.
+    """
+    manager = RecipeManager()
+    manager.load_quantization_recipe(quantizer_recipe.static_wi8_ai8())
+    kept = {name for part in module.modules() for name in getattr(part, "float_operators", ())}
+    for name in sorted(kept):
+        manager.add_quantization_config(
+            ".*", TFLOperationName[name], algorithm_key=AlgorithmName.NO_QUANTIZE
+        )
+    return manager.get_quantization_recipe()
 
 
 def _calibrate(

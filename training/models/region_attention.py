@@ -48,6 +48,12 @@ class RegionAttentionNet(ExpressionNetwork):
         weights.shape   # 2 × 7
     """
 
+    float_operators = ("DIV", "LOGISTIC", "MUL", "SUM")
+    """Of the weights: seven small numbers, whose sum in int8 may be 0, by which nothing is divided.
+
+    What they weigh are some hundred numbers, so it costs nothing.
+    """
+
     def __init__(
         self,
         backbone: SmallResNet,

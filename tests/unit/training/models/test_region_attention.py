@@ -4,8 +4,12 @@ import pytest
 
 pytest.importorskip("torch", reason="the training extra is not installed")
 
+import numpy as np
 import torch
+from ai_edge_litert.interpreter import Interpreter
+from torch import nn
 
+from training.models.quantize import PixelInput, quantize
 from training.models.region_attention import (
     REGIONS,
     RegionAttentionNet,
@@ -61,3 +65,28 @@ def test_the_bias_is_nothing_once_a_region_weighs_more_by_the_margin() -> None:
     assert region_bias(weights[:1], 0.02).item() == 0
     assert region_bias(weights[1:], 0.02).item() == pytest.approx(0.12)
     assert region_bias(weights, 0.02).item() == pytest.approx(0.06)
+
+
+def test_an_int8_file_divides_by_no_weights_that_sum_to_nothing() -> None:
+    """A trained network may find every region of some pictures nearly worthless."""
+    net = network().eval()
+    for attention in net.attention.values():
+        assert isinstance(attention, nn.Linear)
+        attention.weight.data.mul_(40.0)
+        attention.bias.data.fill_(-9.0)
+    pixels = PixelInput(48, 48, 1, 1 / 64, -2.0)
+    pictures = np.random.default_rng(1).integers(0, 256, (60, 48, 48), dtype=np.uint8)
+    pictures[::3] //= 6  # dark ones, in which little is seen
+
+    content = quantize(net, pixels, ("expression",), pictures)
+
+    runner = Interpreter(model_content=content).get_signature_runner("serving_default")
+    scale, zero = runner.get_input_details()["args_0"]["quantization"]
+    out_scale, out_zero = runner.get_output_details()["expression"]["quantization"]
+    for picture in pictures:
+        sample = pixels.real(picture[None])
+        with torch.no_grad():
+            (wanted,) = net(torch.from_numpy(sample).permute(0, 3, 1, 2))
+        levels = np.clip(np.round(sample / scale + zero), -128, 127).astype(np.int8)
+        given = (runner(args_0=levels)["expression"] - float(out_zero)) * out_scale
+        assert np.abs(given - wanted.numpy()).max() < 0.1
