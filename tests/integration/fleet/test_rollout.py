@@ -20,17 +20,11 @@ from dashboard.commands.fleet_rollout import main, record_file
 from edge_agent.appliance.profiles.index import place_of, profile_of
 from edge_agent.appliance.profiles.publishing import make_profile, published_profile
 from tests.integration.fleet.test_fleet_page import tell, vanish
-from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 DEVICES = [f"room-{n}" for n in range(40)]
 FIRST = sorted(DEVICES, key=lambda name: place_of(name, "summer", "1"))
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with running_postgres() as server:
-        yield server
 
 
 @dataclass

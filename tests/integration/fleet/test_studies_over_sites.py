@@ -26,7 +26,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from tests.support.dashboard import client_of, set_up
-from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.fleet.sites import (
     CRITERION,
     EFFECTS,
@@ -41,12 +41,6 @@ from tests.support.studies import add_session, heart
 from tests.support.timeline import database
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with running_postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

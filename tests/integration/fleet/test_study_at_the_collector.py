@@ -15,7 +15,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 
 from dashboard.commands.analyse import main
-from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.fleet.studies_there import collect, other_device, studied_device
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
@@ -28,12 +28,6 @@ QUESTIONS = {
     "flow": ("--print-flow", "--sample", "example"),
     "tables": ("--print-tables", "--sample", "example"),
 }
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with running_postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.broker import wait_until
 from tests.support.dashboard import client_of, log_in_as, set_up
 from tests.support.fleet.devices import messages_of, packed
-from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.fleet.studies_there import collect, other_device, studied_device
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
@@ -43,12 +43,6 @@ QUESTIONS = (
     "group=sex&sensitivity=false",
     "sample=selected&session=1&session=2&session=3",
 )
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with running_postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
