@@ -36,23 +36,23 @@ pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 FILE = Path(__file__).parents[3] / "docs/monitoring/grafana-fleet.json"
 DASHBOARD = json.loads(FILE.read_text())
 PANELS = {panel["title"]: panel for panel in DASHBOARD["panels"]}
-END_MS = now().wall_ms + 60_000
 DEVICE = "room o'one"
 """A quote in the name: Grafana's own format has to keep it apart from the SQL."""
 
 
 def expanded(sql: str, device: str = DEVICE) -> bytes:
     """Put in what Grafana puts in for its macros and variables, with minutes as intervals."""
+    end_ms = now().wall_ms + 60_000
     sql = re.sub(
         r"\$__timeFilter\((\w+)\)",
-        rf"\1 BETWEEN '{iso_utc(START_MS - 60_000)}' AND '{iso_utc(END_MS)}'",
+        rf"\1 BETWEEN '{iso_utc(START_MS - 60_000)}' AND '{iso_utc(end_ms)}'",
         sql,
     )
     quoted = "'" + device.replace("'", "''") + "'"
     values = {
         "$__interval_ms": "60000",
         "$__from": str(START_MS - 60_000),
-        "$__to": str(END_MS),
+        "$__to": str(end_ms),
         "${device:sqlstring}": quoted,
     }
     for name, value in values.items():

@@ -190,7 +190,9 @@ def test_what_an_ear_thermometer_says_is_in_the_database_and_nothing_that_is_no_
         for special in nothing:  # NaN, NRes, the infinities, reserved
             await ear.say(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex(f"00 {special}"))
         await heard.says(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("00 72 01 00 ff"), 1)  # 37.0
+        await asyncio.sleep(0.002)  # two of one sensor in one millisecond would be one
         await heard.says(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("01 f9 03 00 ff"), 1)  # °F
+        await asyncio.sleep(0.002)
         await heard.says(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("00 ae 01 00 ff 00"), 1)
 
     recorder.start()

@@ -113,5 +113,5 @@ def test_health_says_which_part_does_not_answer(tmp_path: Path) -> None:
 def test_the_version_of_python_is_the_one_of_the_base() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["requires-python"] == ">=3.11"
-    assert instructions("ARG") == ["BASE=debian:trixie-slim"]
+    assert "BASE=debian:trixie-slim" in instructions("ARG")
     assert "-py3.13.txt" in CONTAINERFILE
