@@ -178,7 +178,8 @@ def _recipe(module: nn.Module) -> list[dict[str, Any]]:
         manager.add_quantization_config(
             ".*", TFLOperationName[name], algorithm_key=AlgorithmName.NO_QUANTIZE
         )
-    return manager.get_quantization_recipe()
+    recipe: list[dict[str, Any]] = manager.get_quantization_recipe()
+    return recipe
 
 
 def _calibrate(
