@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edge_agent.appliance.feed.whole_file import write_whole
 from edge_agent.core.errors import UpdateError
 
 STATE_NAME = "last-look.json"
@@ -55,19 +55,11 @@ def write_look(file: Path, answer: LastLook) -> None:
     Raises:
         UpdateError: it cannot be written.
     """
-    new = None
     try:
         file.parent.mkdir(mode=0o755, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as stream:
-            new = Path(stream.name)
-            stream.write(answer.model_dump_json())
-        new.chmod(0o644)
-        new.replace(file)
     except OSError as error:
-        if new is not None:
-            with suppress(OSError):
-                new.unlink()
         raise UpdateError(f"{file}: cannot be written ({error.strerror}).") from error
+    write_whole(file, answer.model_dump_json())
 
 
 def _order(version: str) -> tuple[int, ...]:

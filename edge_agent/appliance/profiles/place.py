@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edge_agent.appliance.feed.whole_file import write_whole
 from edge_agent.appliance.trust import PROFILES, Trust
 from edge_agent.appliance.update import Place
 from edge_agent.core.errors import UpdateError
@@ -120,17 +118,4 @@ def write_state(file: Path, state: ProfileState) -> None:
     Raises:
         UpdateError: it cannot be written.
     """
-    new = None
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as stream:
-            new = Path(stream.name)
-            stream.write(state.model_dump_json(indent=2))
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.chmod(0o644)
-        new.replace(file)
-    except OSError as error:
-        if new is not None:
-            with suppress(OSError):
-                new.unlink()
-        raise UpdateError(f"{file}: cannot be written ({error.strerror}).") from error
+    write_whole(file, state.model_dump_json(indent=2))
