@@ -118,6 +118,7 @@ class CaptureWorker(Worker):
         if self.failure is not None or reason != self._gap_reason:
             self._forget_failure()
         if reason is not None and self._gap_start is None:
+            log.info("the camera is closed (%s)", reason)
             self._begin_gap(reason)
         self._silent_since_s = clock.boot_seconds()
         self.stopping.wait(CLOSED_POLL_S)

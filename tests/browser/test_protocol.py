@@ -297,7 +297,7 @@ def test_a_protocol_outlives_a_closed_page_and_a_killed_dashboard(
         picture = np.frombuffer(operator.page.locator(".qr-code").screenshot(), np.uint8)
         drawn = cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE)
         assert drawn is not None
-        seen = cv2.QRCodeDetector().detectAndDecode(drawn)[0]
+        seen = cv2.QRCodeDetectorAruco().detectAndDecode(drawn)[0]
         assert seen == operator.page.locator("#participant-address").text_content()
         participant = opened_page(operator)
         participant.press("Space")

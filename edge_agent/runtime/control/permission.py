@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Literal
 
 from edge_agent.store.study.capture_switch import CaptureSwitch, SwitchedOff
+
+log = logging.getLogger(__name__)
 
 GAP_REASON = "switched_off"
 """Reason of a gap in which somebody had turned the camera off."""
@@ -36,6 +39,10 @@ class CapturePermission:
         self._switch = switch
         self.session_open = False
         self.off: SwitchedOff | None = switch.off()
+        if self.off is not None:
+            log.warning(
+                "the camera is switched off; the page Live, or command/capture, turns it on"
+            )
 
     def is_given(self) -> bool:
         """Tell whether the camera may be read now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from edge_agent.runtime import agent as module
 from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.study import Study
 from tests.support.agent import running_agent
+from tests.support.broker import wait_until
 from tests.support.timeline import query
 
 AT_ONCE = {"interval": 0.0, "batch_rows": 1}
+CLOSED = "the camera is closed (switched_off)"
 
 
 def test_outside_sessions_nothing_is_recorded_where_only_sessions_are_asked_for(
@@ -48,10 +51,11 @@ def test_outside_sessions_nothing_is_recorded_where_only_sessions_are_asked_for(
 
 
 def test_a_camera_that_is_switched_off_sees_nothing_also_after_a_restart_and_the_gap_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "CLOCK_POLL_S", 0.05)
     monkeypatch.setattr(module, "LIVE_STATE_S", 0.1)
+    caplog.set_level(logging.INFO)
     with running_agent(tmp_path, {"record": AT_ONCE}) as run:
         run.wait_for_rows("expression")
         CaptureSwitch(run.database).turn(on=False, by="ada")  # as the dashboard does it
@@ -59,9 +63,13 @@ def test_a_camera_that_is_switched_off_sees_nothing_also_after_a_restart_and_the
             lambda said: said["type"] == "state" and said["camera"]["state"] == "closed"
         )
         assert said["camera"]["switched_off"]["by"] == "ada"
+        wait_until(lambda: CLOSED in caplog.text, "the end of the last frame")
+    caplog.clear()
     with running_agent(tmp_path, {"record": AT_ONCE}) as run:
         said = run.hear(lambda said: said["type"] == "state")
         assert said["camera"]["state"] == "closed"
+        assert "the camera is switched off; the page Live" in caplog.text
+        wait_until(lambda: CLOSED in caplog.text, "the beginning of the second gap")
         CaptureSwitch(run.database).turn(on=True, by="ada")
         said = run.hear(lambda said: said["type"] == "state" and said["camera"]["state"] == "open")
         assert said["camera"]["switched_off"] is None
