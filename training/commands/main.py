@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edge_agent.core.errors import AffectEdgeError
+from training.commands.ablation import ablate
 from training.commands.card import card
 from training.commands.chain import chain
 from training.commands.faces import faces_evaluate, faces_groups, faces_scores
@@ -108,7 +109,19 @@ def quantize(options: RunOptions) -> None:
 
 
 for _command in (
-    *(label, data_problems, card, train_own, evaluate, compare, folds, report, chain, explain),
+    *(
+        label,
+        data_problems,
+        card,
+        train_own,
+        evaluate,
+        compare,
+        folds,
+        ablate,
+        report,
+        chain,
+        explain,
+    ),
     *(crop_faces, cover_faces, ck_plus, faces_evaluate, faces_groups, faces_scores),
 ):
     app.add_command(_command)
