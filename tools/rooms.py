@@ -36,6 +36,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"quality", "export"}),
         frozenset({"upkeep"}),
         frozenset({"intake"}),
+        frozenset({"gatekeeper"}),
     ),
     "dashboard": (
         frozenset({"languages", "json_numbers"}),

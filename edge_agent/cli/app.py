@@ -21,6 +21,7 @@ from edge_agent.cli.bench import bench
 from edge_agent.cli.broker.users import mqtt_user
 from edge_agent.cli.certificates.commands import certificate
 from edge_agent.cli.config import config_group
+from edge_agent.cli.database.gate import database_gate
 from edge_agent.cli.doctor import doctor, health
 from edge_agent.cli.encryption.commands import encrypt_data, unlock
 from edge_agent.cli.export import export
@@ -126,6 +127,7 @@ for _command in (
     classify,
     collect,
     config_group,
+    database_gate,
     doctor,
     encrypt_data,
     export,

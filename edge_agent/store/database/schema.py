@@ -17,6 +17,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database import tables
 from edge_agent.store.database.clock_columns import CLOCK_COLUMNS
+from edge_agent.store.database.gate.client import GateConnection, gate_of
 from edge_agent.store.database.outbox_tables import OUTBOX_STREAM
 from edge_agent.store.database.protocol_tables import ATTRIBUTES, PREREGISTRATIONS, PROTOCOLS
 from edge_agent.store.database.replacement import LOGS, refuse_half_replaced
@@ -277,12 +278,14 @@ def write_transaction(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         StoreError: as ``connect``; disk full.
     """
-    with (
-        translate_errors(path),
-        closing(connect(path, readonly=False)) as connection,
-        transaction(connection),
-    ):
+    with translate_errors(path), closing(_writer(path)) as connection, transaction(connection):
         yield connection
+
+
+def _writer(path: Path) -> sqlite3.Connection:
+    """Open the database for writing: its file, or the gate of whoever may not write that."""
+    gate = gate_of(path)
+    return connect(path, readonly=False) if gate is None else GateConnection(gate, path)
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def seed_example_study(
             insert_reports(connection, session.id, _reports(answering, plan, start))
             close_session(connection, start.shifted(_SESSION_S))
             readings = _measure(person(1000 * seed + number), plan, start)
-            write_vitals(connection, ((reading, None) for reading in readings))
+            write_vitals(connection, [(reading, None) for reading in readings])
             write_expressions(
                 connection, [(row, None) for row in _watch(rng, plan, start)], 1000, simulated=True
             )

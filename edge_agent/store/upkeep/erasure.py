@@ -13,6 +13,7 @@ from typing import ClassVar
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_, Message
+from edge_agent.store.database.gate.trusted import trusted
 from edge_agent.store.database.replacement import LOGS
 from edge_agent.store.database.salvage_state import Salvage, read_salvages
 from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
@@ -129,6 +130,7 @@ class Erasure:
         )
 
 
+@trusted
 def erase_participant(
     path: Path, code: str, *, actor: str, outbox_rows: int = 50_000, patience_s: float = PATIENCE_S
 ) -> Erasure:

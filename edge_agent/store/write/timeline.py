@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
+from edge_agent.store.database.gate.trusted import trusted
 from edge_agent.store.database.tables import NAMES, SMOOTHED
 from edge_agent.store.write.clocks.boots import stamp
 from edge_agent.store.write.rollups import per_mille, roll_up_expressions, roll_up_vitals
@@ -93,8 +94,9 @@ def write_rejected_frames(
     )
 
 
+@trusted
 def write_vitals(
-    connection: sqlite3.Connection, readings: Iterable[tuple[VitalReading, int | None]]
+    connection: sqlite3.Connection, readings: Sequence[tuple[VitalReading, int | None]]
 ) -> tuple[int, int]:
     """Insert readings with the id of their boot row, and roll up the new ones.
 
