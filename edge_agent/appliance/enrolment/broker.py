@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,7 @@ ANNOUNCER = "affect-edge-enrol"
 RESERVED = (COLLECTOR, ANNOUNCER)
 ROOT = "affect-edge"
 """First part of the topics."""
+_START_S = 10.0
 _MARK = "# Below: one rule for each device, written by affect-edge fleet-enrol."
 FIRST_RULES = f"""# Written by affect-edge fleet-enrol; rules of yours go above the devices.
 user {COLLECTOR}
@@ -91,6 +93,7 @@ def reload(place: FleetPlace) -> bool:
         program = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
         if program != "mosquitto":
             return False  # the file is of a broker that has ended
+        _wait_for_start(pid)
         os.kill(pid, signal.SIGHUP)
     except (FileNotFoundError, ProcessLookupError, ValueError):
         return False
@@ -100,6 +103,17 @@ def reload(place: FleetPlace) -> bool:
             "before. A restart makes it: sudo systemctl restart mosquitto"
         ) from error
     return True
+
+
+def _wait_for_start(pid: int) -> None:
+    """Wait until a broker that is just starting can be told something: before, it would end."""
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+        if int(caught.split()[1], 16) >> (signal.SIGHUP - 1) & 1:
+            return
+        time.sleep(0.05)
 
 
 def _write(file: Path, text: str) -> None:

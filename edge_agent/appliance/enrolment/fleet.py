@@ -293,7 +293,7 @@ class FleetEnrolment:
 
 
 def announce_revoked(place: FleetPlace, name: str, password: str) -> bool:
-    """Publish, where its status is kept, that a device is revoked; return whether it was taken.
+    """Publish, where its status is kept, that a revoked device is away; return whether it was taken.
 
     Twice: the broker sends the last will of a device that it cuts off, at a time of its own.
     """
@@ -305,7 +305,7 @@ def announce_revoked(place: FleetPlace, name: str, password: str) -> bool:
     with Register(place.register).changing() as change:
         port = int(change.setting("local_port"))
     at = iso_utc(clock.now().wall_ms)
-    payload = f'{{"schema": 1, "state": "revoked", "at": "{at}"}}'
+    payload = f'{{"schema": 1, "state": "offline", "at": "{at}"}}'
     try:
         for pause_s in (0.5, 0.0):
             single(
@@ -319,7 +319,7 @@ def announce_revoked(place: FleetPlace, name: str, password: str) -> bool:
             )
             time.sleep(pause_s)
     except (OSError, ssl.SSLError, MQTTException) as error:
-        log.warning("%s: the fleet was not told that it is revoked (%s)", name, error)
+        log.warning("%s: the fleet was not told that it is away (%s)", name, error)
         return False
     return True
 

@@ -21,9 +21,10 @@ from typing import Any
 
 from edge_agent.appliance.enrolment.asking import JoinServer
 from edge_agent.appliance.enrolment.authority import key_text, new_key, request_text
+from edge_agent.appliance.enrolment.broker import ROOT
 from edge_agent.appliance.enrolment.code import JoinCode
 from edge_agent.appliance.enrolment.messages import JoinAnswer
-from edge_agent.appliance.profiles.written import change_config, current_values
+from edge_agent.appliance.profiles.written import change_config
 from edge_agent.config import Settings
 from edge_agent.config.editing.document import (
     ConfigFile,
@@ -32,6 +33,7 @@ from edge_agent.config.editing.document import (
     read_file,
     with_changes,
 )
+from edge_agent.config.editing.saving import save
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import AffectEdgeError, EnrolmentError
@@ -93,7 +95,7 @@ class FleetJoin:
                 as it was, and the code can be used again unless the text says otherwise.
             AffectEdgeError: the configuration cannot be read or written.
         """
-        checked(read_file(self.config))
+        settings = checked(read_file(self.config))
         if find_spec("cbor2") is None:
             raise EnrolmentError(
                 "The library cbor2 is not installed, without which no timeline is sent. From the "
@@ -106,7 +108,7 @@ class FleetJoin:
         _check_clock(answer.at_ms)
         folder = self.config.parent.resolve() / f"fleet-{secrets.token_hex(4)}"
         try:
-            changes = _write_credentials(folder, answer, key_text(key))
+            changes = _write_credentials(folder, answer, key_text(key), settings)
             after, lines = self._with(changes)
             self.say(f"Logging in at the broker {answer.host}:{answer.port}")
             _prove(after)
@@ -128,12 +130,13 @@ class FleetJoin:
 
     def _write(self, changes: Mapping[str, Any], token: str) -> None:
         """Write the configuration and tell the server; if that fails, the one of before is back."""
-        undo = current_values(self.config, changes)
+        before = read_file(self.config)
         change_config(self.config, changes)
+        written = read_file(self.config)
         try:
             self._confirm(token)
         except BaseException:
-            change_config(self.config, undo)
+            save(written, before.text)
             raise
 
     def _confirm(self, token: str) -> None:
@@ -172,7 +175,9 @@ def _check_clock(server_ms: int) -> None:
         )
 
 
-def _write_credentials(folder: Path, answer: JoinAnswer, key: str) -> dict[str, Any]:
+def _write_credentials(
+    folder: Path, answer: JoinAnswer, key: str, before: Settings
+) -> dict[str, Any]:
     """Write what the device was given; return the changes of the configuration."""
     files = {"password": f"{answer.password}\n", "authority.pem": answer.authority}
     changes: dict[str, Any] = {
@@ -187,12 +192,12 @@ def _write_credentials(folder: Path, answer: JoinAnswer, key: str) -> dict[str, 
         "mqtt.ca_file": str(folder / "authority.pem"),
         "mqtt.client_certificate": None,
         "mqtt.client_key": None,
-        # where the broker of before was reached otherwise; the account writes below its name only
-        "mqtt.transport": None,
-        "mqtt.root": None,
-        "mqtt.home_assistant": None,
         "fleet.enabled": True,
     }
+    # Where the broker of before was reached otherwise; the account writes below its name only.
+    for name, value in (("transport", "tcp"), ("root", ROOT), ("home_assistant", False)):
+        if getattr(before.mqtt, name) != value:
+            changes[f"mqtt.{name}"] = value
     if answer.certificate is not None:
         files |= {"device.pem": answer.certificate, "device.key": key}
         changes["mqtt.client_certificate"] = str(folder / "device.pem")
