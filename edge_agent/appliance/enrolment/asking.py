@@ -54,8 +54,8 @@ class JoinServer:
         Raises:
             EnrolmentError: the server cannot be reached, is another one, or refuses.
         """
-        asked = JoinRequest(id=code.id, secret=code.secret, request=request)
-        return self._ask("/join", asked, code.pin, JoinAnswer)
+        request = JoinRequest(id=code.id, secret=code.secret, request=request)
+        return self._ask("/join", request, code.pin, JoinAnswer)
 
     def confirm(self, code: JoinCode, token: str) -> None:
         """Say that the account works.
@@ -63,14 +63,14 @@ class JoinServer:
         Raises:
             EnrolmentError: as ``join``.
         """
-        asked = ConfirmRequest(id=code.id, secret=code.secret, token=token)
-        self._ask("/confirm", asked, code.pin, _Nothing)
+        request = ConfirmRequest(id=code.id, secret=code.secret, token=token)
+        self._ask("/confirm", request, code.pin, _Nothing)
 
-    def _ask(self, path: str, asked: BaseModel, pin: str, kind: type[T]) -> T:
+    def _ask(self, path: str, request: BaseModel, pin: str, kind: type[T]) -> T:
         try:
             with closing(self._connected(pin)) as connection:
                 head = {"Content-Type": "application/json"}
-                connection.request("POST", path, asked.model_dump_json(), head)
+                connection.request("POST", path, request.model_dump_json(), head)
                 response = connection.getresponse()
                 content = response.read(LARGEST_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:

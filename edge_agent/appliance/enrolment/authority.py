@@ -82,9 +82,9 @@ class Authority:
             EnrolmentError: it is no request, or of another kind of key.
         """
         try:
-            asked = x509.load_pem_x509_csr(request.encode())
-            public = asked.public_key()
-            right = asked.is_signature_valid
+            request = x509.load_pem_x509_csr(request.encode())
+            public = request.public_key()
+            right = request.is_signature_valid
         except (ValueError, UnsupportedAlgorithm, InvalidSignature) as error:
             raise EnrolmentError("This is no request for a certificate.", "bad_request") from error
         if (

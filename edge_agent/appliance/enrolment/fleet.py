@@ -47,7 +47,7 @@ class FleetEnrolment:
     """The devices of a fleet, where its broker runs.
 
     Everything is decided in the register first, in one transaction; then the broker's files are
-    made to say the same. Whatever is interrupted between the two is finished by ``settle``.
+    made to say the same. Whatever is interrupted between the two is finished by ``finish_changes``.
 
     Args:
         place: the fleet.
@@ -91,7 +91,7 @@ class FleetEnrolment:
         Raises:
             EnrolmentError: the name cannot be one, or is taken.
         """
-        self.settle()
+        self.finish_changes()
         if not _NAME.fullmatch(name):
             raise EnrolmentError(
                 f"{name!r}: cannot be the name of a device. Up to 40 of the letters A-Z and a-z, "
@@ -118,7 +118,7 @@ class FleetEnrolment:
             change.revoke_certificates(name)
             change.set_code(name, code.id, code.secret, ends_ms)
             change.note("code made", name)
-        self.settle()
+        self.finish_changes()
         return code
 
     def join(self, request: JoinRequest, address: str) -> JoinAnswer:
@@ -149,7 +149,7 @@ class FleetEnrolment:
                 )
                 change.note("account made", device.name, address)
                 host, port = change.setting("host"), int(change.setting("port"))
-            self._settle(told=True)
+            self._finish_changes(told=True)
         return JoinAnswer(
             device=device.name,
             account=device.name,
@@ -207,11 +207,11 @@ class FleetEnrolment:
                     code_hash=None,
                 )
                 change.note("revoked", name)
-            self._settle(told=True)
+            self._finish_changes(told=True)
 
     def devices(self) -> list[Device]:
-        """Return all devices, in the order of their names, after ``settle``."""
-        self.settle()
+        """Return all devices, in the order of their names, after ``finish_changes``."""
+        self.finish_changes()
         with self._register.changing() as change:
             return change.devices()
 
@@ -220,22 +220,22 @@ class FleetEnrolment:
         with self._register.changing() as change:
             return change.audit(most)
 
-    def settle(self) -> None:
+    def finish_changes(self) -> None:
         """End what has expired, and make the broker's files say what the register says."""
         with self._alone:
-            self._settle(told=True)
+            self._finish_changes(told=True)
 
     def tick(self) -> None:
         """End what has expired; the broker is told only if something changed."""
         with self._alone:
-            self._settle(told=False)
+            self._finish_changes(told=False)
 
     def note(self, event: str, address: str) -> None:
         """Write down that something came over the network."""
         with self._register.changing() as change:
             change.note(event, "", address)
 
-    def _settle(self, *, told: bool) -> None:
+    def _finish_changes(self, *, told: bool) -> None:
         # Within the transaction: nobody else writes these files from an older register meanwhile.
         with self._register.changing() as change:
             expired = _expire(change)
@@ -293,7 +293,7 @@ class FleetEnrolment:
 
 
 def announce_revoked(place: FleetPlace, name: str, password: str) -> bool:
-    """Publish, where its status is kept, that a revoked device is away; return whether it was taken.
+    """Publish, where its status is kept, that a revoked device is away; tell whether it was taken.
 
     Twice: the broker sends the last will of a device that it cuts off, at a time of its own.
     """

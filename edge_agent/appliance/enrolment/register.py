@@ -178,10 +178,10 @@ class RegisterChange:
     def setting(self, name: str) -> str:
         """Return a setting; raises ``EnrolmentError`` where it is missing."""
         row = self._connection.execute("SELECT value FROM setting WHERE name = ?", (name,))
-        found: tuple[str] | None = row.fetchone()
-        if found is None:
+        value_row: tuple[str] | None = row.fetchone()
+        if value_row is None:
             raise EnrolmentError(f"The register of devices has no {name}. Run setup again.")
-        return found[0]
+        return value_row[0]
 
     def keep(self, name: str, value: str) -> None:
         """Keep a setting."""

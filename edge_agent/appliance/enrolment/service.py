@@ -127,8 +127,8 @@ class JoinService:
             text = f"Too many codes from {address} were refused. Try again in {wait_s:.0f} s."
             return _refused(429, "too_many", text)
         try:
-            asked = kind.model_validate_json(await _body(request))
-            answer = await run_in_threadpool(do, asked, address)
+            message = kind.model_validate_json(await _body(request))
+            answer = await run_in_threadpool(do, message, address)
         except ClientDisconnect:
             return Response(status_code=400)
         except (ValidationError, OverflowError):
@@ -208,7 +208,7 @@ class JoinListener:
         """
         with self._listener:
             _give_up_rights(self._place)
-            self._fleet.settle()
+            self._fleet.finish_changes()
             asyncio.run(self._run())
 
     def stop(self) -> None:

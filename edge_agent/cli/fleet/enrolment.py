@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -74,22 +74,14 @@ def fleet_enrol(context: click.Context, folder: Path, pid_file: Path) -> None:
 )
 @click.option("--user", default="mosquitto", show_default=True, help="That the broker runs as.")
 @click.pass_obj
-def setup(
-    place: FleetPlace,
-    host: str,
-    certificates: bool,
-    port: int,
-    local_port: int,
-    service_port: int,
-    user: str,
-) -> None:
+def setup(place: FleetPlace, /, host: str, **options: Any) -> None:
     """Make authority, certificate and accounts of a fleet, and mosquitto's file for them.
 
     HOST is the name or address by which devices reach this machine.
     """
     from edge_agent.appliance.enrolment.setup import FleetOptions, set_up
 
-    set_up(place, FleetOptions(host, port, local_port, service_port, certificates, user))
+    set_up(place, FleetOptions(host, **options))
     click.echo(f"Written: {place.settings} and {place.folder}")
     click.echo(f"The collector's account is collector, its password in {place.collector_password}")
     click.echo("Now: sudo systemctl restart mosquitto")

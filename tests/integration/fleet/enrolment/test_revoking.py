@@ -206,7 +206,7 @@ def test_a_revoked_device_is_told_away_when_the_broker_is_back(tmp_path: Path) -
         assert not here.fleet.in_force
         here.broker.start()
         assert not is_let_in(first)
-        here.fleet.settle()
+        here.fleet.finish_changes()
         assert kept_status(here, "room-1") == "offline"
 
 
