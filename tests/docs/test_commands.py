@@ -36,6 +36,8 @@ NOT_RUN = {
     "sudo -u postgres createuser": "creates an account for a person; test_fleet_way has its own",
     "(printf 'collector:'": "test_fleet_way has the same accounts",
     "printf 'user collector": "test_fleet_way runs it",
+    "sudo .venv/bin/affect-edge fleet-enrol": "tests/integration/fleet/enrolment runs it",
+    "sudo affect-edge fleet-join": "tests/integration/fleet/enrolment joins one",
     "printf 'listener 1883": "needs root; test_fleet_way starts a broker of its own",
     "sudo install -o mosquitto": "needs root, and the broker of the system",
     "python3 -m venv .venv && .venv/bin/pip install '.[fleet]'": "needs a network",
