@@ -64,7 +64,8 @@ def test_a_run_that_prepares_nothing_is_refused(tmp_path: Path) -> None:
 def test_pictures_are_spoilt_alike_each_time_and_stay_pictures(kind: str) -> None:
     pictures = stripe_faces(5).pictures
     bad = spoilt(pictures, kind)
-    assert (bad.shape, bad.dtype) == (pictures.shape, np.uint8)
+    assert bad.shape == pictures.shape
+    assert bad.dtype == np.uint8
     assert np.array_equal(bad, spoilt(pictures, kind))
     changed = np.abs(bad.astype(int) - pictures).mean()
     assert 0.5 < changed < 80, f"{kind} changes a pixel by {changed:.1f} grey levels"
