@@ -229,12 +229,14 @@ def test_a_statement_without_end_is_ended_and_the_recorder_writes_meanwhile_agai
 
 
 _AS_ANOTHER_USER = """
-import sqlite3, sys
+import os, sqlite3, sys
 from pathlib import Path
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.gate import client
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.study import Study
+os.setgroups([])
+os.setuid(65534)  # after the imports: where Python is installed for root alone, nobody else has it
 client.SOCKET = Path(sys.argv[2])
 database = Path(sys.argv[1])
 try:
@@ -274,10 +276,9 @@ def test_another_user_reads_the_file_and_writes_through_the_gate_beside_a_record
     try:
         with running_gate(home) as other:
             other.address.parent.chmod(0o755)
-            command = ["setpriv", "--reuid=65534", "--regid=0", "--clear-groups", sys.executable]
             arguments = ["-c", _AS_ANOTHER_USER, str(other.database), str(other.address)]
             done = subprocess.Popen(
-                [*command, *arguments],
+                [sys.executable, *arguments],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,11 @@ def ended_sessions(database: Path, number: int) -> Callable[[], bool]:
     return lambda: bool(query(database, ended)[0][0] >= number)
 
 
+def begun_session(database: Path, name: str) -> Callable[[], bool]:
+    begun = f"SELECT count(*) FROM session WHERE name = '{name}'"
+    return lambda: query(database, begun) == [(1,)]
+
+
 def sender(name: str, source_id: str) -> Any:
     """An outlet of a program that runs an experiment."""
     info = pylsl.StreamInfo(name, "Markers", 1, pylsl.IRREGULAR_RATE, pylsl.cf_string, source_id)
@@ -123,6 +129,16 @@ def test_a_stream_of_markers_runs_a_session_with_its_own_times(
     assert clocks[0][0].startswith(f"lsl:{name}: ")
 
 
+def send_until(outlet: Any, order: str, condition: Callable[[], bool]) -> None:
+    """Send an order once a second until it has worked."""
+    until = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < until, f"{order!r} was not heard"
+        outlet.push_sample([order])
+        with suppress(AssertionError):
+            wait_for(condition, 1)
+
+
 def test_a_stream_that_goes_and_comes_again_is_heard_again(
     database: Path, orders: OrderWorker, tmp_path: Path
 ) -> None:
@@ -131,9 +147,10 @@ def test_a_stream_that_goes_and_comes_again_is_heard_again(
         for turn in range(2):
             outlet = sender(name, f"psychopy-{name}")
             listening(outlet)
-            outlet.push_sample([f"session_start/P01/research//run {turn}"])
-            outlet.push_sample(["session_end"])
-            wait_for(ended_sessions(database, turn + 1), 20)
+            # what is sent while the stream is being found again may be lost: it is sent until heard
+            order = f"session_start/P01/research//run {turn}"
+            send_until(outlet, order, begun_session(database, f"run {turn}"))
+            send_until(outlet, "session_end", ended_sessions(database, turn + 1))
             del outlet
     assert [row[0] for row in query(database, "SELECT name FROM session")] == ["run 0", "run 1"]
 
