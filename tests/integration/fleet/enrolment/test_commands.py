@@ -1,0 +1,89 @@
+"""The way of a device into a fleet and out of it, by the commands that people type."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
+
+from tests.support.broker import wait_until
+from tests.support.fleet.enrolment import (
+    ROOT,
+    FleetHere,
+    JoiningDevice,
+    fleet_here,
+    is_root,
+)
+
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.skipif(not is_root(), reason="only root may run these commands"),
+]
+
+
+def answers(here: FleetHere) -> bool:
+    with closing(socket.socket()) as tried:
+        return tried.connect_ex(("127.0.0.1", here.options.service_port)) == 0
+
+
+def fleet_join(
+    here: FleetHere, device: JoiningDevice, code: str, *words: str
+) -> subprocess.CompletedProcess[str]:
+    address = f"https://127.0.0.1:{here.options.service_port}"
+    command = [sys.executable, "-m", "edge_agent", "fleet-join", address, "--code-file", "-"]
+    return subprocess.run(
+        [*command, "--no-restart", "--config", str(device.config), *words],
+        input=code,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=60,
+    )
+
+
+def test_a_device_comes_and_goes_by_the_documented_commands(tmp_path: Path) -> None:
+    device = JoiningDevice(tmp_path / "device")
+    with fleet_here(tmp_path / "server") as here:
+        ports = (
+            *("--port", str(here.options.port), "--local-port", str(here.options.local_port)),
+            *("--service-port", str(here.options.service_port), "--user", "root"),
+        )
+        again = here.run("setup", "127.0.0.1", *ports)
+        assert "The collector's account is collector" in again.stdout, again.stderr
+        drawn = here.run("code", "room-1", "--hours", "1")
+        code = re.search(r"^  (\S{5}(-\S{5}){6})$", drawn.stdout, re.MULTILINE)
+        assert code is not None, drawn.stdout + drawn.stderr
+        service = subprocess.Popen(here.words("serve", "--address", "127.0.0.1"), cwd=ROOT)
+        try:
+            wait_until(lambda: answers(here), "the service", 30)
+            declined = fleet_join(here, device, code[1])
+            assert declined.returncode != 0
+            assert "Give --yes where nobody can be asked." in declined.stderr
+            assert "the code can be used again" in declined.stderr
+            done = fleet_join(here, device, code[1], "--yes")
+            assert done.returncode == 0, done.stderr
+            assert "This device has joined as room-1." in done.stdout
+            assert "sudo systemctl restart affect-edge-agent" in done.stdout
+        finally:
+            service.terminate()
+            assert service.wait(20) in {0, -signal.SIGTERM}
+        assert device.settings.fleet.enabled
+        assert here.run("list").stdout.startswith("room-1: joined, ")
+        (listed,) = json.loads(here.run("list", "--json").stdout)
+        assert (listed["name"], listed["state"]) == ("room-1", "joined")
+        assert here.run("revoke", "room-1", "--yes").stdout == "room-1 is revoked.\n"
+        assert here.run("list").stdout.startswith("room-1: revoked, ")
+        audit = here.run("audit").stdout
+        assert "127.0.0.1" in audit and "room-1" in audit
+        unknown = here.run("revoke", "room-9", "--yes")
+        assert unknown.returncode != 0 and "room-9" in unknown.stderr
