@@ -41,7 +41,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=/opt/affect-edge settings=/etc/affect-edge data=/var/lib/affect-edge command=/usr/local/bin/affect-edge share=/usr/local/share
 config=$settings/affect-edge.toml
 web_user=affect-edge-dashboard # the agent's is affect-edge, as is the group of both
-services=(affect-edge-agent.service affect-edge-dashboard.service)
+services=(affect-edge-agent.service affect-edge-database.service affect-edge-dashboard.service)
 units=("${services[@]}" affect-edge-maintenance.service affect-edge-maintenance.timer)
 feed_units=(affect-edge-updates.service affect-edge-updates.timer) # there only where updates.feed is set
 profile_units=(affect-edge-profile-fetch.service affect-edge-profile.service affect-edge-profile.timer) # only with fleet.profiles
@@ -312,33 +312,36 @@ make_user() {
   undo+=("userdel '$name'")
 }
 
-# share_files RELEASE: gives the files of agent and dashboard to the users that the units of a release run them as. What
-# both write is the group's; the sticky bit of the folder keeps each from the files of the other.
+# share_files RELEASE: the data folder is the agent's, and the dashboard reads it. What the dashboard writes lies in a folder
+# of its own; the database it writes through the gate. A release of before finds the credentials by a link, and changes
+# back, by its own installer, what it wants otherwise.
 share_files() {
-  local web mode=1770 file
+  local web own=$data/dashboard file
   web=$(sed -n 's/^User=//p' "$1/systemd/affect-edge-dashboard.service")
-  [ "$web" = "$web_user" ] || mode=750 # a release with one user for both
   [ -d "$data" ] || return 0
+  [ -e "$1/systemd/affect-edge-database.service" ] || return 0 # its own installer knows better
   chown affect-edge:affect-edge "$data"
-  chmod "$mode" "$data"
-  # The timeline is the agent's, though the dashboard writes it: who owns a file could put another one in its place.
-  if [ ! -e "$data/affect-edge.db" ] && [ ! -e "$data/affect-edge.db-wal" ]; then
-    install -m 660 -o affect-edge -g affect-edge /dev/null "$data/affect-edge.db"
-  fi
-  for file in "$data"/affect-edge.db* "$data"/affect-edge*.lock; do
-    if [ -f "$file" ] && [ ! -L "$file" ]; then chown -h affect-edge:affect-edge "$file" && chmod 660 "$file"; fi
+  chmod 750 "$data"
+  for file in "$data"/affect-edge.db* "$data"/affect-edge*.lock "$data"/capture.json; do
+    if [ -f "$file" ] && [ ! -L "$file" ]; then chown -h affect-edge:affect-edge "$file" && chmod 640 "$file"; fi
   done
   if [ -d "$data/tls" ]; then
     chown -R --no-dereference affect-edge:affect-edge "$data/tls"
     chmod 770 "$data/tls"
     for file in "$data"/tls/*.pem; do if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 640 "$file"; fi; done
   fi
-  if [ "$web" = "$web_user" ] && [ ! -e "$data/credentials.json" ]; then
-    install -m 600 -o "$web" -g affect-edge /dev/stdin "$data/credentials.json" <<<'{}'
-  fi
-  for file in "$data/credentials.json" "$data/exports"; do
-    [ ! -e "$file" ] || chown -R --no-dereference "$web:affect-edge" "$file"
-  done
+  [ -d "$own" ] || install -d -m 750 "$own"
+  # written by a release of before, which knew no folder of the dashboard: it is the newer one
+  if [ -f "$data/credentials.json" ] && [ ! -L "$data/credentials.json" ]; then mv "$data/credentials.json" "$own/"; fi
+  [ -e "$own/credentials.json" ] || install -m 600 /dev/stdin "$own/credentials.json" <<<'{}'
+  ln -sfn dashboard/credentials.json "$data/credentials.json"
+  if [ -d "$data/exports" ]; then rm -rf "$data/exports"; fi # prepared ones, which nobody can fetch any more
+  [ -d "$own/exports" ] || install -d "$own/exports"
+  chown -R --no-dereference "$web:affect-edge" "$own"
+  chmod 750 "$own"
+  chmod 770 "$own/exports" # who erases deletes what lies there
+  [ ! -s "$data/affect-edge.db" ] || "$1/venv/bin/affect-edge" account tidy --config "$config" --data "$data" >/dev/null ||
+    echo "install.sh: old hashes of passwords may be left in the database (affect-edge account tidy)" >&2
   if [ -e "$settings/mqtt-password" ]; then
     chown affect-edge:affect-edge "$settings/mqtt-password"
     chmod 400 "$settings/mqtt-password"
@@ -448,7 +451,7 @@ set_key() {
 configure() {
   step="writing the configuration"
   [ -d "$data" ] || undo+=("rm -rf '$data'")
-  [ -d "$data" ] || install -d -m 1770 -o affect-edge -g affect-edge "$data"
+  [ -d "$data" ] || install -d -m 750 -o affect-edge -g affect-edge "$data"
   if [ -e "$config" ]; then
     cp -p "$config" "$config.before"
     undo+=("mv '$config.before' '$config'")
@@ -570,7 +573,7 @@ activate() {
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
   systemctl restart affect-edge-maintenance.timer
   arrange_feed
-  for unit in affect-edge-dashboard affect-edge-agent; do
+  for unit in affect-edge-database affect-edge-dashboard affect-edge-agent; do
     systemctl restart "$unit.service" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
 $(journalctl -u "$unit.service" -n 8 -o cat --no-pager | sed 's/^/  /')"
   done

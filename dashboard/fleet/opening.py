@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dashboard.fleet.address import FleetAddress
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.gate.own_folder import own_folder
 
 if TYPE_CHECKING:
     from dashboard.fleet.connections import FleetDatabase
@@ -42,7 +43,7 @@ def open_copies(
 
     Args:
         fleet: what collectors write to.
-        data: the dashboard's own folder.
+        data: the data folder.
         on_erasure: called after somebody was erased whose study was asked for lately.
 
     Raises:
@@ -52,4 +53,4 @@ def open_copies(
         return None
     from dashboard.fleet.kept_copies import KeptCopies
 
-    return KeptCopies(fleet, data, on_erasure)
+    return KeptCopies(fleet, own_folder(data), on_erasure)

@@ -58,6 +58,7 @@ from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import (
     StoreError,
 )
+from edge_agent.store.database.gate.client import gate_of
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import ProtocolRuns
@@ -89,7 +90,8 @@ def create_app(
             f"{options.data}: the data folder cannot be made ({error.strerror}). Choose another "
             "with --data."
         ) from error
-    migrate(options.database)
+    if gate_of(options.database) is None:  # else the gate has done it, before it answered
+        migrate(options.database)
     try:
         move_credentials(options.database)
     except StoreError as error:  # a full disk must not keep out who could make room

@@ -29,7 +29,11 @@ from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.files import move_into_zip
 from edge_agent.store.export.format import ExportFormat
-from edge_agent.store.export.prepared import delete_prepared_exports, prepared_folder
+from edge_agent.store.export.prepared import (
+    delete_prepared_exports,
+    make_prepared_folder,
+    prepared_folder,
+)
 from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.export.sealed import SUFFIX, seal, sealed_name
 from edge_agent.vision.models.known_cards import known_cards
@@ -261,8 +265,7 @@ class ExportJobs:
         device, settings, models = self._about
         if made.request.device:  # the settings here are not those that its rows came about by
             device, settings = made.request.device, {}
-        prepared_folder(self._data).mkdir(mode=0o700, exist_ok=True)
-        made.file.parent.mkdir(mode=0o700)
+        make_prepared_folder(self._data, made.file.parent.name)
 
         def on_progress(share: float) -> None:
             if made.stopped:

@@ -25,6 +25,7 @@ from dashboard.web.settings import DashboardOptions, check_exposure
 from edge_agent.core.errors import ConfigError, ServerError, StoreError
 from edge_agent.runtime.memory import give_back_after_start, share_one_heap
 from edge_agent.runtime.systemd import SystemdNotifier
+from edge_agent.store.database.gate.client import gate_of
 from edge_agent.store.database.lock import lock_for_reading
 from edge_agent.store.upkeep.traces.moved_credentials import scrub_credentials
 
@@ -167,7 +168,12 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
 
 
 def _scrub(database: Path) -> None:
-    """Remove what moved credentials have left; if it is killed, the next start does it."""
+    """Remove what moved credentials have left; if it is killed, the next start does it.
+
+    Who may only read the database cannot: there the installer does it (``account tidy``).
+    """
+    if gate_of(database) is not None:
+        return
     try:
         scrub_credentials(database)
     except StoreError as error:

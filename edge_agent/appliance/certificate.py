@@ -16,7 +16,7 @@ import psutil
 from edge_agent.appliance.certificates.pair import finish_replacement, fits, replace_pair
 from edge_agent.appliance.ownership import make_folder
 from edge_agent.core.errors import CertificateError
-from edge_agent.store.database.shared.rights import is_shared
+from edge_agent.store.database.gate.own_folder import has_own_folder
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def make_place(folder: Path) -> None:
     """
     if not folder.exists():
         make_folder(folder)
-        if is_shared(folder.parent):
+        if has_own_folder(folder.parent):  # two users renew it
             folder.chmod(0o770)
 
 

@@ -20,6 +20,7 @@ from edge_agent.config import MqttSettings, Settings
 
 UNITS = (
     "affect-edge-agent.service",
+    "affect-edge-database.service",
     "affect-edge-dashboard.service",
     "affect-edge-maintenance.timer",
     "affect-edge-maintenance.service",

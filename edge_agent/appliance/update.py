@@ -26,6 +26,7 @@ from edge_agent.appliance.release import fetch, order_of, unpack, version_of
 from edge_agent.appliance.trust import Trust
 from edge_agent.config import load_settings
 from edge_agent.core.errors import StoreError, UpdateError
+from edge_agent.store.database.gate.own_folder import has_own_folder, own_folder
 from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.export.prepared import prepared_folder
@@ -35,6 +36,7 @@ from edge_agent.store.write.accounts.credentials import credentials_file
 log = logging.getLogger(__name__)
 
 SERVICES = ("affect-edge-agent.service", "affect-edge-dashboard.service")
+GATE = "affect-edge-database.service"
 SIGNERS_FOLDER = "release-signers.d"
 """Beside the configuration: the keys that the owner trusts."""
 WELL_SECONDS = 60.0
@@ -216,7 +218,7 @@ def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -
     older = before.readlink() if before.is_symlink() else None
     say("stopping, copying the database, switching")
     try:
-        systemctl("stop", *SERVICES)
+        systemctl("stop", *SERVICES, GATE)
         _copy_database(place, version_of(old))
         _activate(new)
         say(f"watching it for {well_seconds:g} s")
@@ -250,7 +252,7 @@ def _forget(before: Path, older: Path | None, new: Path) -> None:
 
 
 def _take_back(place: Place, old: Path, say: Say) -> None:
-    systemctl("stop", *SERVICES)
+    systemctl("stop", *SERVICES, GATE)
     if loses_rows(place, old):
         restore_copy(place.database, place.copy_for(version_of(old)))
         say("the database of before the update is back; what was recorded since is gone")
@@ -274,7 +276,8 @@ def hand_over(place: Place, release: Path) -> None:
     except KeyError:
         return  # its installer makes the user, and gives it the files
     exports = prepared_folder(place.data)
-    for file in (credentials_file(place.database), exports, *exports.rglob("*")):
+    own = [own_folder(place.data)] if has_own_folder(place.data) else []
+    for file in (*own, credentials_file(place.database), exports, *exports.rglob("*")):
         if os.path.lexists(file):
             os.chown(file, number, -1, follow_symlinks=False)
 

@@ -122,7 +122,7 @@ def test_one_command_installs_it_without_a_question(machine: Machine, before: st
 
 
 def test_the_services_and_the_timer_are_active_and_nothing_failed(machine: Machine) -> None:
-    for unit in (AGENT, DASHBOARD, "affect-edge-maintenance.timer", "mosquitto"):
+    for unit in (AGENT, DASHBOARD, kept_apart.GATE, "affect-edge-maintenance.timer", "mosquitto"):
         assert machine.shell(f"systemctl is-active {unit}") == "active"
     machine.shell(
         f"systemctl is-enabled {AGENT} {DASHBOARD} affect-edge-maintenance.timer mosquitto"
@@ -176,7 +176,7 @@ def test_no_port_is_open_but_the_documented_ones(machine: Machine) -> None:
 
 
 def test_the_services_can_write_nothing_outside_their_folder(machine: Machine) -> None:
-    for unit in (AGENT, DASHBOARD):
+    for unit in (AGENT, DASHBOARD, kept_apart.GATE):
         assert kept_apart.written_by(machine, unit) == []
 
 
@@ -245,7 +245,7 @@ def test_installing_again_changes_nothing(machine: Machine) -> None:
 
 
 def test_a_killed_service_returns(machine: Machine) -> None:
-    for unit in (AGENT, DASHBOARD):
+    for unit in (AGENT, kept_apart.GATE, DASHBOARD):
         old = pid_of(machine, unit)
         machine.shell(f"kill -9 {old}")
         waited = kept_apart.wait_until_back(machine, unit, old, 40)

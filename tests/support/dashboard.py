@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -44,6 +44,7 @@ from tests.support.timeline import mostly
 NAME = "ada"
 PASSWORD = "correct horse battery"
 START_SECONDS = 30.0
+DASHBOARD: Sequence[str] = (sys.executable, "-m", "dashboard")
 
 
 @cache
@@ -144,18 +145,22 @@ class DashboardProcess:
         words: further options.
         port: to listen on; ``None`` takes a free one.
         trusted: certificate of a dashboard that serves HTTPS; ``None``: it serves HTTP.
+        program: what is run, before its options.
     """
 
     def __init__(
-        self, folder: Path, *words: str, port: int | None = None, trusted: Path | None = None
+        self,
+        folder: Path,
+        *words: str,
+        port: int | None = None,
+        trusted: Path | None = None,
+        program: Sequence[str] = DASHBOARD,
     ) -> None:
         self.port = port or free_port()
         self.address = f"{'https' if trusted else 'http'}://127.0.0.1:{self.port}"
         self.context = ssl.create_default_context(cafile=trusted) if trusted else None
         command = [
-            sys.executable,
-            "-m",
-            "dashboard",
+            *program,
             "--data",
             str(folder),
             "--port",

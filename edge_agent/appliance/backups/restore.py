@@ -45,7 +45,6 @@ from edge_agent.store.database.schema import (
     migrate,
     transaction,
 )
-from edge_agent.store.database.shared.rights import share
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.stream_epoch import renew_stream_epoch
 from edge_agent.store.upkeep.copies import forget_mark
@@ -326,7 +325,6 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
             append(connection, AuditLine(clock.now().wall_ms, "appliance", "restore", told))
     contents = read_inventory(database)
     give_owner(database, places.database_file, 0o640)
-    share(database)
     with database.open("rb") as file:
         os.fsync(file.fileno())
     stamp = free_stamp(plan.targets, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")

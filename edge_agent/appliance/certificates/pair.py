@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_agent.core.errors import CertificateError
-from edge_agent.store.database.shared.rights import is_shared
 
 LOCK_S = 10.0
 """Longest wait for another command that replaces the pair."""
@@ -95,7 +94,7 @@ def _prepare(file: Path, content: bytes) -> None:
     is_there = file.is_file()
     model = file.stat() if is_there else file.parent.stat()
     mode = stat.S_IMODE(model.st_mode) if is_there else 0o600
-    if is_shared(file.parent):
+    if file.parent.stat().st_mode & stat.S_IWGRP:  # two users renew it
         mode |= 0o040
     new = _new(file)
     new.unlink(missing_ok=True)

@@ -7,7 +7,11 @@ from pathlib import Path
 
 NAME = "affect-edge-data"
 """What the opened container is called below ``/dev/mapper``."""
-SERVICES = ("affect-edge-agent.service", "affect-edge-dashboard.service")
+SERVICES = (
+    "affect-edge-agent.service",
+    "affect-edge-database.service",
+    "affect-edge-dashboard.service",
+)
 TIMER = "affect-edge-maintenance.timer"
 LOCKED_UNITS = (*SERVICES, "affect-edge-maintenance.service")
 DROP_IN = "10-encrypted-data.conf"

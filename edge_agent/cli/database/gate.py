@@ -28,13 +28,14 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     _, folder = load(config, data)
     from edge_agent.runtime.signals import StopSignals
     from edge_agent.runtime.systemd import SystemdNotifier
+    from edge_agent.store.database.lock import lock_for_reading
     from edge_agent.store.database.schema import DATABASE_NAME, migrate
     from edge_agent.store.gatekeeper.keeper import Gatekeeper
 
     signals = StopSignals()
     database = folder / DATABASE_NAME
     migrate(database)
-    with Gatekeeper(database, address) as keeper:
+    with lock_for_reading(database), Gatekeeper(database, address) as keeper:
         # from a thread of its own: who serves cannot wait for its own end
         signals.call(lambda: threading.Thread(target=keeper.stop).start())
         notifier = SystemdNotifier.from_environment(os.environ)

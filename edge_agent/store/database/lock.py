@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.shared.rights import share
 from edge_agent.store.database.sqlite_errors import translate_errors
 
 
@@ -62,12 +61,15 @@ def lock(path: Path) -> DatabaseLock:
 def lock_for_reading(path: Path) -> DatabaseLock:
     """Become one of the dashboards of the database at ``path``: nobody may replace it meanwhile.
 
+    Who may not write the folder takes the lock of a file that the agent's user has made.
+
     Raises:
         StoreError: it is being replaced just now, or the folder cannot be written.
     """
     file_name = _dashboard_file(path)
     with translate_errors(file_name):
-        file = _open(file_name)
+        may_write = not file_name.exists() or os.access(file_name, os.W_OK)
+        file = _open(file_name) if may_write else os.open(file_name, os.O_RDONLY | os.O_CLOEXEC)
         if not _take(file, fcntl.LOCK_SH):
             os.close(file)
             raise StoreError(
@@ -97,7 +99,7 @@ def lock_alone(path: Path) -> Iterator[None]:
 
 _STOP = (
     "Stop agent and dashboard first: sudo systemctl stop affect-edge-agent affect-edge-dashboard "
-    "(or end the programs that you started by hand)."
+    "affect-edge-database (or end the programs that you started by hand)."
 )
 
 
@@ -125,7 +127,6 @@ def _open(file_name: Path) -> int:
     if os.geteuid() == 0:  # agent and dashboard open it as those whose folder it is
         owner = file_name.parent.stat()
         os.fchown(file, owner.st_uid, owner.st_gid)
-    share(file_name)
     return file
 
 

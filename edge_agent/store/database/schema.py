@@ -22,7 +22,6 @@ from edge_agent.store.database.outbox_tables import OUTBOX_STREAM
 from edge_agent.store.database.protocol_tables import ATTRIBUTES, PREREGISTRATIONS, PROTOCOLS
 from edge_agent.store.database.replacement import LOGS, refuse_half_replaced
 from edge_agent.store.database.set_aside_files import refuse_unfinished
-from edge_agent.store.database.shared.rights import share
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.views import VIEWS
 from edge_agent.store.database.vital_changes import VITAL_CHANGES
@@ -198,7 +197,6 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         refuse_unfinished(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
-        share(path)
         with closing(_open(path, "rw", BUSY_SECONDS)) as connection:
             version = _check_ours(path, connection, len(migrations))
             if version == len(migrations):
@@ -225,7 +223,6 @@ def copy_database(connection: sqlite3.Connection, target: Path) -> None:
         if os.geteuid() == 0:  # root copies for those whose folder it is
             owner = target.parent.stat()
             os.chown(unfinished, owner.st_uid, owner.st_gid)
-        share(unfinished)
         with closing(sqlite3.connect(unfinished)) as copy:
             connection.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")  # a copy is one file

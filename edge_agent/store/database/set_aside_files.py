@@ -7,7 +7,6 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
-from edge_agent.store.database.shared.rights import remove
 
 PARTS = ("-wal", "-shm", "")
 """Endings of the files that make a database; the file itself is the last that is moved."""
@@ -48,7 +47,7 @@ def set_aside_beside(path: Path) -> list[Path]:
 def delete_set_aside(path: Path) -> None:
     """Delete a database that was set aside, with its log."""
     for part in PARTS:
-        remove(part_of(path, part))
+        part_of(path, part).unlink(missing_ok=True)
 
 
 def refuse_unfinished(path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.files import check_new, move_into_zip, saying_why
 from edge_agent.store.export.format import ExportFormat
-from edge_agent.store.export.prepared import prepared_folder
+from edge_agent.store.export.prepared import make_prepared_folder, prepared_folder
 from edge_agent.store.export.progress import OnProgress
 from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.export.sealed import SUFFIX, check_passphrase, seal
@@ -56,7 +56,7 @@ def export_sealed(
     check_new(out)
     folder = prepared_folder(work.database.parent)
     with saying_why(folder):
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_prepared_folder(work.database.parent)
         with tempfile.TemporaryDirectory(dir=folder) as name:
             plain = _plain(work, out, Path(name), on_progress)
             seal(plain, out, passphrase)

@@ -20,6 +20,7 @@ from edge_agent.store.database.gate.trusted import TRUSTED
 from edge_agent.store.database.schema import connect
 from edge_agent.store.gatekeeper.authority import authorise
 from edge_agent.store.intake import corrections as _corrections  # noqa: F401 - marks its functions
+from edge_agent.store.study import capture_switch as _switch  # noqa: F401
 from edge_agent.store.upkeep import erasure as _erasure  # noqa: F401
 from edge_agent.store.write import timeline as _timeline  # noqa: F401
 

@@ -18,7 +18,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError
 from edge_agent.store.database.schema import connect, migrate, transaction
 from edge_agent.store.database.sqlite_errors import translate_errors
-from edge_agent.store.export.prepared import prepared_folder
+from edge_agent.store.export.prepared import make_prepared_folder, prepared_folder
 from edge_agent.store.intake.merge import check, merge
 from edge_agent.store.intake.options import ImportOptions, StudyImport
 from edge_agent.store.intake.people import People
@@ -78,7 +78,7 @@ def _staging(path: Path) -> Iterator[Path]:
     """Make an empty database of our form for the time of an import."""
     folder = prepared_folder(path.parent)
     with translate_errors(path):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_prepared_folder(path.parent)
         with tempfile.TemporaryDirectory(
             prefix="study-", dir=folder, ignore_cleanup_errors=True
         ) as name:

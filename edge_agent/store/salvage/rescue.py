@@ -25,7 +25,6 @@ from edge_agent.store.database.set_aside_files import (
     part_of,
     unfinished_mark,
 )
-from edge_agent.store.database.shared.rights import share
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.stream_epoch import renew_stream_epoch
 from edge_agent.store.salvage.copying import Copying
@@ -254,7 +253,6 @@ class Rescue:
             file = part_of(self._path, part)
             if not part and not file.exists():
                 part_of(name, part).touch(0o640)
-                share(part_of(name, part))
             elif file.exists():
                 file.replace(part_of(name, part))
 
@@ -336,4 +334,3 @@ def _copy_out(way_in: Path, name: Path) -> None:
     """Write the content of a file that has no name any more into one that has."""
     with way_in.open("rb") as old, name.open("xb") as kept:
         shutil.copyfileobj(old, kept, 1 << 20)
-    share(name)

@@ -16,8 +16,8 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import N_, Message
+from edge_agent.store.database.gate.trusted import trusted
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.database.shared.rights import put_in_place, share
 from edge_agent.store.study.study_rows import insert_audit
 
 log = logging.getLogger(__name__)
@@ -80,42 +80,53 @@ class CaptureSwitch:
         Raises:
             StoreError: the file cannot be written; all stays as it was.
         """
-        if on == (self.off() is None):
-            return
-        try:
-            self._write({"on": on, "since_ms": clock.now().wall_ms, "by": by})
-        except OSError as error:
-            raise StoreError(
-                Message(
-                    N_("{file} cannot be written: {error}. The camera stays as it was."),
-                    file=self._file,
-                    error=error,
-                )
-            ) from error
-        log.info("the camera was switched %s by %s", "on" if on else "off", by)
-        self._note("capture_on" if on else "capture_off", by)
+        if on != (self.off() is None):
+            switch_camera(self._database, on=on, by=by)
 
-    def _write(self, content: dict[str, object]) -> None:
-        fresh = self._file.with_name(f"{FILE}.{os.getpid()}")
-        try:
-            with fresh.open("w", encoding="utf-8") as stream:
-                json.dump(content, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            share(fresh)
-            put_in_place(fresh, self._file)
-        except OSError:
-            with suppress(OSError):
-                fresh.unlink(missing_ok=True)
-            raise
 
-    def _note(self, action: str, by: str) -> None:
-        """Write a line of the audit trail; the camera obeys without it."""
-        try:
-            with write_transaction(self._database) as connection:
-                insert_audit(connection, by, action, "", clock.now())
-        except StoreError as error:
-            log.warning("%s by %s is not in the audit trail: %s", action, by, error)
+@trusted
+def switch_camera(path: Path, *, on: bool, by: str) -> None:
+    """Write the file of the switch, and a line of the audit trail.
+
+    Args:
+        path: the database that the file lies beside.
+        on: what the camera is to be.
+        by: who turns it.
+
+    Raises:
+        StoreError: the file cannot be written; all stays as it was.
+    """
+    file = path.parent / FILE
+    try:
+        _write(file, {"on": on, "since_ms": clock.now().wall_ms, "by": by})
+    except OSError as error:
+        raise StoreError(
+            Message(
+                N_("{file} cannot be written: {error}. The camera stays as it was."),
+                file=str(file),
+                error=str(error),
+            )
+        ) from error
+    log.info("the camera was switched %s by %s", "on" if on else "off", by)
+    try:
+        with write_transaction(path) as connection:
+            insert_audit(connection, by, "capture_on" if on else "capture_off", "", clock.now())
+    except StoreError as error:  # the camera obeys without it
+        log.warning("who switched the camera (%s) is not in the audit trail: %s", by, error)
+
+
+def _write(file: Path, content: dict[str, object]) -> None:
+    fresh = file.with_name(f"{FILE}.{os.getpid()}")
+    try:
+        with fresh.open("w", encoding="utf-8") as stream:
+            json.dump(content, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(file)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
 
 
 def _off_in(content: bytes) -> SwitchedOff | None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import read_transaction
-from edge_agent.store.database.shared.rights import put_in_place, share
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.upkeep.copies import daily_copies, verified
 from edge_agent.store.upkeep.counted_time import DAY_MS
@@ -136,8 +135,7 @@ def write_report(path: Path, report: Report) -> None:
         if os.geteuid() == 0:  # as root, for those whose folder it is
             owner = file.parent.stat()
             os.chown(fresh, owner.st_uid, owner.st_gid)
-        share(fresh)
-        put_in_place(fresh, file)
+        fresh.replace(file)
 
 
 def _file(path: Path) -> Path:

@@ -18,7 +18,6 @@ from edge_agent.store.database.replacement import LOGS
 from edge_agent.store.database.salvage_state import Salvage, read_salvages
 from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
 from edge_agent.store.database.set_aside_files import delete_set_aside, set_aside_beside
-from edge_agent.store.database.shared.rights import remove
 from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 from edge_agent.store.export.prepared import delete_prepared_exports
 from edge_agent.store.study.study_rows import insert_audit
@@ -249,7 +248,7 @@ def _erase_copies(
 def _delete_copy(copy: Path) -> None:
     """Delete a copy; one that a restore set aside has its log beside it."""
     for end in ("", *LOGS):
-        remove(copy.with_name(copy.name + end))
+        copy.with_name(copy.name + end).unlink(missing_ok=True)
 
 
 def _erase_second_places(

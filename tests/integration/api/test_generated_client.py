@@ -14,6 +14,7 @@ import types
 import typing
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,11 @@ pytest.importorskip("openapi_python_client", reason="the dev extra is not instal
 from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
+from edge_agent.store.database.gate.own_folder import own_folder
 from tests.docs.pages import blocks_of, text_of
-from tests.support.dashboard import DashboardProcess, add_session, fill
+from tests.support.dashboard import DASHBOARD, DashboardProcess, add_session, fill
 from tests.support.security.tokens import EVERYTHING, bearer, make_token
+from tests.support.security.two_users import folder_of_two_users, gate_for_nobody
 from tests.support.timeline import wait_for
 
 PORTRAIT = Path(__file__).parents[3] / "edge_agent/camera/portraits/astronaut.jpg"
@@ -188,18 +191,29 @@ def _built(hint: Any, value: Any) -> Any:
     return value
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DashboardProcess, str]]:
-    """A dashboard over a small study, and the secret of a token that may everything."""
-    folder = tmp_path_factory.mktemp("data")
-    database = DashboardOptions(data=folder).database
-    fill(database, minutes=30)
-    add_session(database)
-    secret = make_token(database, "client", EVERYTHING, Role.ADMINISTRATOR)
-    config = folder / "affect-edge.toml"
-    config.write_text("[camera]\nfps = 15\n")
-    with DashboardProcess(folder, "--config", str(config)) as process:
-        yield process, secret
+@pytest.fixture(scope="module", params=["one user", "two users"])
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[DashboardProcess, str]]:
+    """A dashboard over a small study, and the secret of a token that may everything.
+
+    Once by the user of the agent, and once by another one, who writes through the gate.
+    """
+    with ExitStack() as opened:
+        apart = request.param == "two users"
+        make = tmp_path_factory.mktemp
+        folder = opened.enter_context(folder_of_two_users()) if apart else make("data")
+        database = DashboardOptions(data=folder).database
+        fill(database, minutes=30)
+        add_session(database)
+        secret = make_token(database, "client", EVERYTHING, Role.ADMINISTRATOR)
+        config = own_folder(folder) / "affect-edge.toml"
+        config.write_text("[camera]\nfps = 15\n")
+        program = DASHBOARD
+        if apart:
+            program = opened.enter_context(gate_for_nobody(folder))
+        process = DashboardProcess(folder, "--config", str(config), program=program)
+        yield opened.enter_context(process), secret
 
 
 @pytest.fixture(scope="module")

@@ -33,10 +33,11 @@ def test_the_units_keep_to_their_bars(file: Path) -> None:
 
 def test_agent_and_dashboard_are_two_users_of_one_group() -> None:
     users = {}
-    for name in ("agent", "dashboard", "maintenance"):
+    for name in ("agent", "dashboard", "maintenance", "database"):
         text = (ROOT / f"systemd/affect-edge-{name}.service").read_text(encoding="utf-8")
         users[name] = dict(re.findall(r"^(User|Group)=(.*)$", text, re.MULTILINE))
-    assert users["agent"] == users["maintenance"] == {"User": "affect-edge", "Group": "affect-edge"}
+    for name in ("agent", "maintenance", "database"):
+        assert users[name] == {"User": "affect-edge", "Group": "affect-edge"}
     assert users["dashboard"] == {"User": "affect-edge-dashboard", "Group": "affect-edge"}
 
 

@@ -57,7 +57,7 @@ def test_unlocking_asks_through_systemd(
     run("unlock")
     ((_, start, opening, mount, *services),) = asked
     assert start == "start" and opening.startswith("systemd-cryptsetup@")
-    assert mount.endswith(".mount") and len(services) == 2
+    assert mount.endswith(".mount") and len(services) == 3
 
 
 @pytest.mark.parametrize("command", ["encrypt-data", "unlock"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -56,7 +57,8 @@ def gate_of(path: Path) -> Path | None:
     """
     if path in _given:
         return _given[path]
-    if not SOCKET.exists() or not os.access(path, os.R_OK) or os.access(path, os.W_OK):
+    # the folder stays while the gate is started anew, and tells that this machine has one
+    if os.access(path, os.W_OK) or not os.access(path, os.R_OK) or not SOCKET.parent.is_dir():
         return None
     return SOCKET
 
@@ -133,13 +135,11 @@ class GateConnection(sqlite3.Connection):
     """
 
     def __init__(self, gate: Path, path: Path) -> None:
+        self._socket = _connected(gate, path)
         super().__init__(":memory:", isolation_level=None)
         self._path = path
-        self._socket = socket.socket(socket.AF_UNIX)
         self._in_transaction = False
         try:
-            self._socket.settimeout(_CONNECT_S)
-            self._socket.connect(str(gate))
             self._socket.settimeout(_ANSWER_S)
             file = path.stat()
             self._ask({"database": [file.st_dev, file.st_ino]})
@@ -211,6 +211,24 @@ def call_on(gate: Path, path: Path, name: str, arguments: Mapping[str, Any]) -> 
             return connection.call(name, arguments)
         except sqlite3.OperationalError as error:
             raise _unanswered(path, gate, error) from error
+
+
+def _connected(gate: Path, path: Path) -> socket.socket:
+    """Return a connection to the gate; one that is being started anew is waited for."""
+    until_s = time.monotonic() + _CONNECT_S
+    while True:
+        found = socket.socket(socket.AF_UNIX)
+        found.settimeout(_CONNECT_S)
+        try:
+            found.connect(str(gate))
+        except OSError as error:
+            found.close()
+            comes_back = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+            if not comes_back or time.monotonic() > until_s:
+                raise _unanswered(path, gate, error) from error
+            time.sleep(0.1)
+        else:
+            return found
 
 
 def _unanswered(path: Path, gate: Path, error: Exception) -> StoreError:

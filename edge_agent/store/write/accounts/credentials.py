@@ -19,6 +19,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.gate.own_folder import own_folder
 from edge_agent.store.database.replacement import sync_folder
 from edge_agent.store.database.sqlite_errors import translate_errors
 
@@ -284,8 +285,10 @@ class Credentials:
 
 
 def credentials_file(database: Path) -> Path:
-    """Return where the credentials of a database lie: beside the file itself."""
-    return database.resolve().with_name(FILE_NAME)
+    """Return where the credentials of a database lie: beside the file itself, or in the folder of
+    the dashboard there.
+    """
+    return own_folder(database.resolve().parent) / FILE_NAME
 
 
 def is_key(text: str) -> bool:

@@ -1,1 +1,0 @@
-"""Rights of the files that agent and dashboard, which run as two users, both work with."""

@@ -1,0 +1,41 @@
+"""A dashboard as on an appliance: another user, who reads the data folder and writes the gate."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dashboard.accounts.roles import Role
+from edge_agent.store.database.gate.own_folder import NAME
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.export.prepared import delete_prepared_exports, make_prepared_folder
+from edge_agent.store.study.capture_switch import CaptureSwitch
+from edge_agent.store.write.accounts.credentials import credentials_file
+from tests.support.dashboard import add_session, fill
+from tests.support.security.tokens import EVERYTHING, make_token
+
+
+def test_files_of_the_dashboard_lie_in_its_own_folder_where_there_is_one(tmp_path: Path) -> None:
+    database = tmp_path / DATABASE_NAME
+    assert credentials_file(database) == tmp_path / "credentials.json"
+    assert make_prepared_folder(tmp_path) == tmp_path / "exports"
+    (tmp_path / NAME).mkdir()
+    assert credentials_file(database) == tmp_path / NAME / "credentials.json"
+    export = make_prepared_folder(tmp_path, "one")
+    assert export == tmp_path / NAME / "exports/one"
+    assert {oct(one.stat().st_mode & 0o777) for one in (export, export.parent)} == {"0o770"}
+
+
+def test_exports_are_deleted_and_their_folder_stays(tmp_path: Path) -> None:
+    folder = make_prepared_folder(tmp_path)
+    (make_prepared_folder(tmp_path, "one") / "study.zip").touch()
+    (folder / "left.tmp").touch()
+    delete_prepared_exports(tmp_path)
+    assert list(folder.iterdir()) == []
