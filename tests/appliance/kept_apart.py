@@ -152,8 +152,8 @@ def started_over_locked_data(machine: Machine) -> dict[str, list[int]]:
         target.parent.mkdir(parents=True)
         target.write_text(text)
     machine.shell(
-        f"systemctl stop {AGENT} {DASHBOARD} {GATE} && systemctl daemon-reload && mv {DATA} {DATA}.away "
-        f"&& mkdir {DATA} && touch {DATA}/LOCKED && chmod 555 {DATA}"
+        f"systemctl stop {AGENT} {DASHBOARD} {GATE} && systemctl daemon-reload "
+        f"&& mv {DATA} {DATA}.away && mkdir {DATA} && touch {DATA}/LOCKED && chmod 555 {DATA}"
     )
     units = (AGENT, GATE, DASHBOARD, MAINTENANCE)
     ended = [machine.run("systemctl", "start", unit).code for unit in units]
@@ -163,8 +163,8 @@ def started_over_locked_data(machine: Machine) -> dict[str, list[int]]:
     machine.shell(f"mount --bind {DATA}.away {DATA}")
     unlocked = [machine.run("systemctl", "start", unit).code for unit in (AGENT, DASHBOARD)]
     machine.shell(
-        f"systemctl stop {AGENT} {DASHBOARD} {GATE} && umount {DATA} && rm {DATA}/LOCKED && rmdir {DATA} "
-        f"&& mv {DATA}.away {DATA}"
+        f"systemctl stop {AGENT} {DASHBOARD} {GATE} && umount {DATA} && rm {DATA}/LOCKED "
+        f"&& rmdir {DATA} && mv {DATA}.away {DATA}"
     )
     for file in places.drop_ins:
         shutil.rmtree((machine.root / file.relative_to("/")).parent)
@@ -209,7 +209,8 @@ def refused_to_the_dashboard(machine: Machine) -> list[str]:
 
 def written_by(machine: Machine, unit: str) -> list[str]:
     """Return what the process of a unit may write outside its folder and those of everybody."""
-    user, mine = "affect-edge", (DATA, "/run/affect-edge")
+    user = "affect-edge"
+    mine: tuple[str, ...] = (DATA, "/run/affect-edge")
     if unit == DASHBOARD:
         user, mine = WEB_USER, (f"{DATA}/dashboard", f"{DATA}/tls", f"{DATA}/live.sock", SOCKET)
     own = (*mine, "/tmp", "/var/tmp", "/run/lock", "/run/systemd", "/run/dbus")

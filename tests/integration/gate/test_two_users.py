@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from dashboard.accounts.roles import Role
 from edge_agent.store.database.gate.own_folder import NAME
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export.prepared import delete_prepared_exports, make_prepared_folder
-from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.write.accounts.credentials import credentials_file
-from tests.support.dashboard import add_session, fill
-from tests.support.security.tokens import EVERYTHING, make_token
 
 
 def test_files_of_the_dashboard_lie_in_its_own_folder_where_there_is_one(tmp_path: Path) -> None:
