@@ -11,6 +11,8 @@ from collections.abc import Callable
 from threading import Lock
 
 from cryptography import x509
+from paho.mqtt import MQTTException
+from paho.mqtt.publish import single
 
 from edge_agent.appliance.broker.files import names_in, read, with_password
 from edge_agent.appliance.enrolment import broker
@@ -28,6 +30,7 @@ from edge_agent.appliance.enrolment.register import (
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import BrokerAccountError, EnrolmentError
+from edge_agent.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
@@ -297,11 +300,6 @@ def announce_revoked(place: FleetPlace, name: str, password: str) -> bool:
 
     Twice: the broker sends the last will of a device that it cuts off, at a time of its own.
     """
-    from paho.mqtt import MQTTException
-    from paho.mqtt.publish import single
-
-    from edge_agent.mqtt.topics import Topics
-
     with Register(place.register).changing() as change:
         port = int(change.setting("local_port"))
     at = iso_utc(clock.now().wall_ms)

@@ -207,6 +207,8 @@ class JoinListener:
             EnrolmentError: the fleet's files cannot be read or written.
         """
         with self._listener:
+            # Loads what a thread needs: afterwards the program may be closed to this user.
+            asyncio.run(run_in_threadpool(os.getpid))
             _give_up_rights(self._place)
             self._fleet.finish_changes()
             asyncio.run(self._run())

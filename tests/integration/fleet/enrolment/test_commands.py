@@ -29,6 +29,21 @@ pytestmark = [
     pytest.mark.skipif(not is_root(), reason="only root may run these commands"),
 ]
 
+SERVE_AND_TELL = """
+import atexit, pathlib, sys
+from edge_agent.appliance.enrolment import service
+told = pathlib.Path(sys.argv.pop())
+give_up = service._give_up_rights
+def watched(place):
+    give_up(place)
+    before = set(sys.modules)
+    atexit.register(lambda: told.write_text("\\n".join(sorted(set(sys.modules) - before))))
+service._give_up_rights = watched
+from edge_agent.cli import main
+main()
+"""
+"""Serves as the command does, and writes which modules were loaded after rights were given up."""
+
 
 def answers(here: FleetHere) -> bool:
     with closing(socket.socket()) as tried:
@@ -87,3 +102,21 @@ def test_a_device_comes_and_goes_by_the_documented_commands(tmp_path: Path) -> N
         assert "127.0.0.1" in audit and "room-1" in audit
         unknown = here.run("revoke", "room-9", "--yes")
         assert unknown.returncode != 0 and "room-9" in unknown.stderr
+
+
+def test_the_service_loads_nothing_once_it_has_given_up_its_rights(tmp_path: Path) -> None:
+    told = tmp_path / "loaded"
+    with fleet_here(tmp_path / "server") as here:
+        code = here.run("code", "room-1").stdout.split("\n")[1].strip()
+        words = here.words("serve", "--address", "127.0.0.1")[3:]
+        command = [sys.executable, "-c", SERVE_AND_TELL, *words, str(told)]
+        service = subprocess.Popen(command, cwd=ROOT)
+        try:
+            wait_until(lambda: answers(here), "the service", 30)
+            done = fleet_join(here, JoiningDevice(tmp_path / "device"), code, "--yes")
+            assert done.returncode == 0, done.stderr
+            assert here.run("revoke", "room-1", "--yes").returncode == 0
+        finally:
+            service.send_signal(signal.SIGINT)
+            service.wait(20)
+    assert told.read_text(encoding="utf-8") == ""
