@@ -26,6 +26,8 @@ UNITS = (
     "affect-edge-maintenance.service",
 )
 CERTIFICATE_DAYS = 14
+BROKER_CERTIFICATE_DAYS = 60
+"""Nothing renews these: somebody has to make new ones, perhaps on another machine."""
 _DAY_S = 86_400
 _ANSWER_S = 3.0
 
@@ -43,6 +45,7 @@ def check_running(settings: Settings, health: Mapping[str, Any] | None) -> Itera
             yield guarded(unit, partial(_service, unit, services[unit]))
     yield from _alarms(health)
     yield guarded("broker", partial(check_broker, settings.mqtt))
+    yield from _certificates_for_the_broker(settings.mqtt)
     if settings.fleet.enabled:
         yield _fleet(health)
     if settings.dashboard.certificate is not None:
@@ -148,6 +151,31 @@ def check_broker(mqtt: MqttSettings) -> Finding:
         return Finding("broker", Verdict.WARNING, remark, "See the sentence before.")
     who = f"as {mqtt.username!r}" if mqtt.username else "without a name"
     return Finding("broker", Verdict.OK, f"{mqtt.host}:{mqtt.port} lets us in {who}")
+
+
+def _certificates_for_the_broker(mqtt: MqttSettings) -> Iterator[Finding]:
+    """Tell when what the broker and this device show each other ends; they do not connect then."""
+    files = {"mqtt.client_certificate": mqtt.client_certificate, "mqtt.ca_file": mqtt.ca_file}
+    for setting, file in files.items():
+        if mqtt.enabled and mqtt.tls and file is not None:
+            yield guarded(setting, partial(_broker_certificate, setting, file))
+
+
+def _broker_certificate(setting: str, file: Path) -> Finding:
+    from edge_agent.appliance.certificate import ends_at
+
+    days = (ends_at(file) - time.time()) / _DAY_S
+    cure = (
+        "Have a new one made and name it there; a device of a fleet joins again by a new code "
+        "(affect-edge fleet-join)."
+    )
+    if days < 0:
+        told = f"{file} ended {-days:.0f} days ago, and the broker cannot be used"
+        return Finding(setting, Verdict.PROBLEM, told, cure)
+    told = f"{file} is valid for {days:.0f} more days"
+    if days < BROKER_CERTIFICATE_DAYS:
+        return Finding(setting, Verdict.WARNING, told, cure)
+    return Finding(setting, Verdict.OK, told)
 
 
 def _fleet(health: Mapping[str, Any] | None) -> Finding:

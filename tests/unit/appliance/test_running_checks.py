@@ -90,6 +90,26 @@ def test_the_days_of_the_certificate_are_counted(
     assert (finding.verdict, told in finding.found) == (verdict, True), finding
 
 
+@pytest.mark.parametrize(
+    ("days", "verdict", "told"),
+    [
+        (100, Verdict.OK, "valid for"),
+        (59, Verdict.WARNING, "more days"),
+        (-3, Verdict.PROBLEM, "the broker cannot be used"),
+    ],
+)
+def test_the_end_of_what_is_shown_to_the_broker_is_told_two_months_before(
+    tmp_path: Path, days: int, verdict: Verdict, told: str
+) -> None:
+    file = make_certificate(tmp_path, days)
+    mqtt = {"enabled": True, "port": free_port(), "tls": True, "ca_file": file}
+    mqtt |= {"client_certificate": file, "client_key": tmp_path / "key.pem"}
+    found = look(mqtt=mqtt)
+    for setting in ("mqtt.client_certificate", "mqtt.ca_file"):
+        assert found[setting].verdict is verdict and told in found[setting].found
+    assert "fleet-join" in found["mqtt.ca_file"].cure or verdict is Verdict.OK
+
+
 def make_certificate(folder: Path, days: int) -> Path:
     """A certificate that ends in so many days, also in the past."""
     file = folder / "cert.pem"
