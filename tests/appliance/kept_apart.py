@@ -34,7 +34,7 @@ PROFILE = "affect-edge-profile.service"
 EXPOSURE = {
     AGENT: 1.2,
     DASHBOARD: 1.0,
-    GATE: 0.3,
+    GATE: 0.2,
     MAINTENANCE: 0.7,
     UPDATES: 1.0,
     PROFILE_FETCH: 1.0,
