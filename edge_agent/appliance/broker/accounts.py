@@ -188,7 +188,8 @@ def reload_broker() -> bool:
     if _systemctl("is-active", "--quiet", UNIT).returncode:
         return False
     # Not `reload`: Debian's unit does it with /bin/kill, which a small system does not have.
-    done = _systemctl("kill", "--signal=SIGHUP", UNIT)
+    # its own process alone: an older systemd may fail over others, which there are none of
+    done = _systemctl("kill", "--kill-whom=main", "--signal=SIGHUP", UNIT)
     if done.returncode:
         raise BrokerAccountError(
             f"{UNIT} did not read its files of accounts again "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,12 @@ def fleet_here(folder: Path, **how: Any) -> Iterator[FleetHere]:
     with here.broker:
         wait_until(here.pid_file.exists, "the broker's number")
         yield here
+
+
+def answers(here: FleetHere) -> bool:
+    """Tell whether somebody listens where devices join."""
+    with closing(socket.socket()) as tried:
+        return tried.connect_ex(("127.0.0.1", here.options.service_port)) == 0
 
 
 def is_root() -> bool:

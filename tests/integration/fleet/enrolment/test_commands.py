@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from tests.support.fleet.enrolment import (
     ROOT,
     FleetHere,
     JoiningDevice,
+    answers,
     fleet_here,
     is_root,
 )
@@ -43,11 +42,6 @@ from edge_agent.cli import main
 main()
 """
 """Serves as the command does, and writes which modules were loaded after rights were given up."""
-
-
-def answers(here: FleetHere) -> bool:
-    with closing(socket.socket()) as tried:
-        return tried.connect_ex(("127.0.0.1", here.options.service_port)) == 0
 
 
 def fleet_join(
