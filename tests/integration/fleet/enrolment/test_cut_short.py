@@ -98,15 +98,16 @@ owner = {"fleet": fleet.FleetEnrolment, "broker": broker}[place]
 step = getattr(owner, name)
 
 def killed(*args, **named):
-    # the service looks now and then by itself, before anybody came
-    concerned = named.get("told") if name == "_finish_changes" else "room-1:" in args[1]
-    if not concerned:
+    # the service looks by itself, too, before anybody came
+    if not came or (name == "_write" and "room-1:" not in args[1]):
         return step(*args, **named)
     if when == "after":
         step(*args, **named)
     os.kill(os.getpid(), signal.SIGKILL)
 
-# from when it listens on: the start writes what is missing, too
+came = []
+join = fleet.FleetEnrolment.join
+fleet.FleetEnrolment.join = lambda *args: (came.append(args), join(*args))[1]
 listen = service.JoinListener.run
 service.JoinListener.run = lambda self: (setattr(owner, name, killed), listen(self))[1]
 sys.argv[1:] = words
