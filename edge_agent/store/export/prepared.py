@@ -51,8 +51,8 @@ def delete_prepared_exports(data: Path) -> None:
     """
     folder = prepared_folder(data)
     # an export that goes on may have made a file meanwhile
-    while folder.exists() and (found := list(folder.iterdir())):
-        for one in found:
+    while folder.exists() and (exports := list(folder.iterdir())):
+        for one in exports:
             with suppress(FileNotFoundError):
                 shutil.rmtree(one) if one.is_dir() else one.unlink()
 

@@ -217,18 +217,18 @@ def _connected(gate: Path, path: Path) -> socket.socket:
     """Return a connection to the gate; one that is being started anew is waited for."""
     until_s = time.monotonic() + _CONNECT_S
     while True:
-        found = socket.socket(socket.AF_UNIX)
-        found.settimeout(_CONNECT_S)
+        line = socket.socket(socket.AF_UNIX)
+        line.settimeout(_CONNECT_S)
         try:
-            found.connect(str(gate))
+            line.connect(str(gate))
         except OSError as error:
-            found.close()
+            line.close()
             comes_back = isinstance(error, FileNotFoundError | ConnectionRefusedError)
             if not comes_back or time.monotonic() > until_s:
                 raise _unanswered(path, gate, error) from error
             time.sleep(0.1)
         else:
-            return found
+            return line
 
 
 def _unanswered(path: Path, gate: Path, error: Exception) -> StoreError:
