@@ -13,7 +13,7 @@ import click
 
 from collector.transport import Transport
 from edge_agent.cli.fleet.options import collect_options
-from edge_agent.core.errors import AffectEdgeError
+from edge_agent.core.errors import AffectEdgeError, MqttError
 from edge_agent.mqtt.broker import Broker, read_password
 from edge_agent.mqtt.connecting.encryption import encryption
 
@@ -30,6 +30,7 @@ PORTS = {
 @collect_options
 def collect(
     database: str,
+    database_password_file: Path | None,
     protocol: str,
     hosts: tuple[str, ...],
     port: int | None,
@@ -37,6 +38,8 @@ def collect(
     password_file: Path | None,
     tls: bool,
     ca_file: Path | None,
+    client_certificate: Path | None,
+    client_key: Path | None,
     root: str,
     name: str | None,
 ) -> None:
@@ -47,16 +50,36 @@ def collect(
     from collector.worker import Collector
 
     _check(database, protocol, hosts)
-    password = read_password(password_file) if password_file is not None else None
+    _check_files(database, database_password_file, tls, client_certificate, client_key)
+    password = _password(password_file, "--password-file")
+    _password(database_password_file, "--database-password-file")  # before anything is waited for
     port = port or PORTS[protocol, tls]
     brokers = tuple(
-        Broker(host, port, username, password, tls=tls, ca_file=ca_file) for host in hosts
+        Broker(
+            host,
+            port,
+            username,
+            password,
+            tls=tls,
+            ca_file=ca_file,
+            client_certificate=client_certificate,
+            client_key=client_key,
+        )
+        for host in hosts
     )
     own_name = name or f"collector-{socket.gethostname()}"
 
     def connect() -> psycopg.Connection:
+        try:  # anew: it may have been changed
+            secret = _password(database_password_file, "--database-password-file")
+        except MqttError as error:  # tried again, as a database that is away
+            raise psycopg.OperationalError(str(error)) from error
         return psycopg.connect(
-            database, autocommit=True, connect_timeout=5, application_name=own_name
+            database,
+            password=secret,
+            autocommit=True,
+            connect_timeout=5,
+            application_name=own_name,
         )
 
     collector = Collector(_transport(protocol, brokers, root, own_name), connect)
@@ -83,6 +106,31 @@ def _check(database: str, protocol: str, hosts: tuple[str, ...]) -> None:
         raise click.BadParameter("Give the name or address of the broker.", param_hint="--host")
     if len(hosts) > 1 and protocol != "amqp":
         raise click.UsageError("Several --host need --protocol amqp; with MQTT give one.")
+
+
+def _check_files(
+    database: str,
+    password_file: Path | None,
+    tls: bool,
+    certificate: Path | None,
+    key: Path | None,
+) -> None:
+    """Refuse files that contradict the other options."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    if password_file is not None and conninfo_to_dict(database).get("password"):
+        raise click.UsageError(
+            "Give the password of the database once: in --database-password-file, and not in the "
+            "address."
+        )
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--client-certificate and --client-key go together: give both.")
+    if certificate is not None and not tls:
+        raise click.UsageError("--client-certificate needs --tls.")
+
+
+def _password(file: Path | None, option: str) -> str | None:
+    return read_password(file, option) if file is not None else None
 
 
 def _without_password(text: str) -> str:

@@ -53,8 +53,12 @@ class Broker:
         return f"{self.host}:{self.port}"
 
 
-def read_password(path: Path) -> str:
+def read_password(path: Path, setting: str = "mqtt.password_file") -> str:
     """Return the first line of a password file.
+
+    Args:
+        path: the file.
+        setting: what names it, for errors.
 
     Raises:
         MqttError: the file cannot be read or its first line is empty.
@@ -63,18 +67,15 @@ def read_password(path: Path) -> str:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise MqttError(
-            f"mqtt.password_file {path}: cannot be read ({error.strerror}). "
-            "Write the broker's password on its first line and let the agent's user read it."
+            f"{setting} {path}: cannot be read ({error.strerror}). Write the password on its first "
+            "line, and let the user read it who runs this."
         ) from error
     except UnicodeDecodeError as error:
         raise MqttError(
-            f"mqtt.password_file {path}: is not UTF-8 text. Write the password on its first line."
+            f"{setting} {path}: is not UTF-8 text. Write the password on its first line."
         ) from error
     if not lines or not lines[0]:
-        raise MqttError(
-            f"mqtt.password_file {path}: its first line is empty. Write the broker's "
-            "password there."
-        )
+        raise MqttError(f"{setting} {path}: its first line is empty. Write the password there.")
     return lines[0]
 
 

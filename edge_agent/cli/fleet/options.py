@@ -12,8 +12,14 @@ _OPTIONS = (
     click.option(
         "--database",
         required=True,
-        help="Where PostgreSQL is, such as postgresql://collector@db.example/fleet; its password "
-        "is best in a pgpass file.",
+        help="Where PostgreSQL is, such as postgresql://collector@db.example/fleet, without a "
+        "password.",
+    ),
+    click.option(
+        "--database-password-file",
+        type=click.Path(path_type=Path),
+        help="File whose first line is the password of the account of the database; left out: "
+        "libpq finds it (.pgpass), or none is needed.",
     ),
     click.option(
         "--protocol",
@@ -47,6 +53,14 @@ _OPTIONS = (
         "--ca-file",
         type=click.Path(path_type=Path),
         help="Certificate authority of the broker (PEM); left out: the system's.",
+    ),
+    click.option(
+        "--client-certificate",
+        type=click.Path(path_type=Path),
+        help="Shown to a broker that asks for one (PEM); with --client-key.",
+    ),
+    click.option(
+        "--client-key", type=click.Path(path_type=Path), help="Private key of that (PEM)."
     ),
     click.option(
         "--root", default="affect-edge", show_default=True, help="First part of the topics."

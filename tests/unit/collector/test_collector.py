@@ -231,6 +231,16 @@ def test_it_says_what_it_needs() -> None:
         (["--help"], "into PostgreSQL"),
         ([], "Missing option '--database'"),
         (wrong, "is no address of PostgreSQL"),
+        (
+            ["--database", "postgresql://ada:hush@db/fleet", "--database-password-file", "/x"],
+            "Give the password of the database once",
+        ),
+        ([*database, "--database-password-file", "/x"], "--database-password-file /x: cannot"),
+        ([*database, "--client-key", "/x"], "--client-certificate and --client-key go together"),
+        (
+            [*database, "--client-certificate", "/x", "--client-key", "/x"],
+            "--client-certificate needs --tls",
+        ),
         ([*database, "--host", ""], "Give the name or address of the broker."),
         ([*database, "--host", "a", "--host", "b"], "Several --host need --protocol amqp"),
     ):
