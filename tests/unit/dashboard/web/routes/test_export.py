@@ -255,12 +255,12 @@ def test_nothing_is_left_when_the_dashboard_starts_or_ends(tmp_path: Path, datab
     (tmp_path / "exports" / "old").mkdir(parents=True)
     (tmp_path / "exports" / "old" / "export.zip").write_bytes(b"health data")
     prepared = ExportJobs(database, "pi", {}, (), Computing())
-    assert not (tmp_path / "exports").exists()
+    assert not list((tmp_path / "exports").iterdir())
     fill(database, minutes=1)
     prepared.prepare(1, ExportRequest(BUNDLE, Choice())).done.result()
     assert len(waiting(tmp_path)) == 1
     prepared.close()
-    assert not (tmp_path / "exports").exists()
+    assert not list((tmp_path / "exports").iterdir())
 
 
 def test_an_erased_participant_is_in_no_export_that_waits(
