@@ -330,6 +330,9 @@ share_files() {
     chmod 770 "$data/tls"
     for file in "$data"/tls/*.pem; do if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 640 "$file"; fi; done
   fi
+  for file in "$own" "$own/exports" "$own/credentials.json"; do # root follows no link of theirs
+    if [ -L "$file" ]; then rm -f "$file"; fi
+  done
   [ -d "$own" ] || install -d -m 750 "$own"
   # written by a release of before, which knew no folder of the dashboard: it is the newer one
   if [ -f "$data/credentials.json" ] && [ ! -L "$data/credentials.json" ]; then mv "$data/credentials.json" "$own/"; fi
