@@ -10,7 +10,7 @@ PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-
 # the worker is not started again, for the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-unit coverage fuzz mutants test-acme test-fresh test-home-assistant test-psychopy test-brokers test-container test-appliance test-appliance-arm faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container clean
+.PHONY: help demo test test-unit coverage fuzz mutants test-acme test-fresh test-home-assistant test-psychopy test-brokers test-pipx test-container test-container-arm test-appliance test-appliance-fleet test-appliance-arm test-encryption faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container fleet-containers clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          what lint does, and every test beside it (real broker, real browser, real models)"
@@ -24,19 +24,24 @@ help:
 	@echo "make test-home-assistant  the agent beside the real Home Assistant for ten minutes (Python 3.12; installs 540 MB once, in ~/.cache)"
 	@echo "make test-psychopy  the lines of docs/control.md in the real PsychoPy (installs 2 GB once, in ~/.cache)"
 	@echo "make test-brokers  the agent beside mosquitto, RabbitMQ, NATS and aedes, through every kind of door (minutes)"
+	@echo "make test-pipx     pipx install, as docs/install.md says it, up to a face on the page Live (twice 450 MB; minutes)"
 	@echo "make test-container  builds and runs the containers, updates and ends them (root or podman for users; minutes)"
+	@echo "make test-container-arm  builds the image for 64-bit ARM and runs it, emulated (root, a quarter of an hour)"
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
+	@echo "make test-appliance-fleet  a fleet's server on a booted Debian: PostgreSQL, mosquitto, its units, a device that joins (root, minutes)"
 	@echo "make test-appliance-arm  the release on the Pi's processor, emulated; its models' answers beside x86-64's (root, minutes)"
+	@echo "make test-encryption  the installed appliance under a kernel of Debian, emulated: data encrypted, limits in force (root, minutes); SUITE=bookworm"
 	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"
 	@echo "make image-layer   what pi-gen or rpi-image-gen copy into a ready image; SUITE=bookworm: for Raspberry Pi OS 12"
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules, the words"
 	@echo "make style         how the code is built, beside the bars; ARGS=--list names the places"
 	@echo "make bench         what this machine does, beside the bars"
 	@echo "make fleet         many devices, a broker, collectors and PostgreSQL, beside the bars"
-	@echo "make security      a crowd at the dashboard's door for three minutes, and who works on meanwhile, beside the bars; what systemd says of the units"
+	@echo "make security      the bars of security: units, routes, requests of every shape, damaged inputs, a crowd at the dashboard's door; a quarter of an hour"
 	@echo "make api           about 4,000 requests a role to the API, right and wrong ones, beside its description; ARGS='--examples 5 --role viewer'"
 	@echo "make screenshots   the pictures of the README, from the running demo"
 	@echo "make docs          the documentation as a site, in build/site; ARGS=serve shows it while it is written"
+	@echo "make fleet-containers  the images of a fleet's server (docs/fleet.md); ARGS as for make container"
 	@echo "make container     the images of docs/containers.md, by podman; ARGS='--build-arg BASE=IMAGE' builds on another Debian 13"
 	@echo "make clean         removes the virtual environment and caches"
 
@@ -50,7 +55,8 @@ test test-unit coverage: export PYTHONDONTWRITEBYTECODE =
 # The checks of the code take one core for a minute, and the tests often wait: the checks fill the gaps, and tell at the end.
 # The import rules are among the tests.
 test: formatted
-	@./tools/system-packages mosquitto postgresql openssl openssh-client age chromium chromium-driver libatomic1 dbus-daemon r-base-core gcc libc6-dev libfaketime mandoc shellcheck
+	@./tools/system-packages mosquitto postgresql openssl openssh-client age nginx-light cryptsetup-bin chromium chromium-driver libatomic1 dbus-daemon r-base-core gcc libc6-dev libfaketime mandoc shellcheck
+	@./tools/system-packages curl zsh fish mono-mcs mono-runtime libmono-system-net-http4.0-cil || echo "The tests of what is missing are skipped." >&2
 	@nice -n 5 $(MAKE) --no-print-directory checked >.checked.log 2>&1 & checks=$$!; \
 	$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS); tests=$$?; \
 	wait $$checks; checks=$$?; cat .checked.log; exit $$((tests || checks))
@@ -61,7 +67,7 @@ test-unit: $(VENV)/.dev
 
 # From Python 3.12 on, counting lines costs nearly nothing; before, it makes the tests a third longer.
 coverage: $(VENV)/.dev
-	@./tools/system-packages mosquitto postgresql openssl openssh-client age dbus-daemon r-base-core gcc libc6-dev libfaketime
+	@./tools/system-packages mosquitto postgresql openssl openssh-client age nginx-light cryptsetup-bin dbus-daemon r-base-core gcc libc6-dev libfaketime
 	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
 	$(BIN)/python -m pytest $(PARALLEL) $(GUARD) --cov --cov-report=term-missing:skip-covered --ignore=tests/browser $(ARGS)
 	@$(BIN)/python tools/check_coverage.py 80 edge_agent collector dashboard
@@ -98,10 +104,19 @@ test-brokers: $(VENV)/.dev
 	@./tools/system-packages mosquitto openssl rabbitmq-server nats-server nodejs npm
 	@$(BIN)/python -m pytest -s -p no:cacheprovider tests/integration/brokers/with_brokers.py $(ARGS)
 
+# The program as pipx installs it, twice, with the packages that pip finds: too long for `make test`, which looks into the wheel.
+test-pipx: $(VENV)/.dev
+	@./tools/system-packages chromium chromium-driver libatomic1
+	@$(BIN)/python -m pytest -s -p no:cacheprovider tests/appliance/with_pipx.py $(ARGS)
+
 SUITE ?= trixie
 test-appliance: $(VENV)/.dev
 	@./tools/system-packages systemd-container debootstrap slirp4netns openssl openssh-client
 	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_debian.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
+
+test-appliance-fleet: $(VENV)/.dev
+	@./tools/system-packages systemd-container debootstrap slirp4netns openssl openssh-client
+	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/fleet_on_debian.py -vv -s -x -p no:cacheprovider -o timeout=1800 $(ARGS)
 
 test-fresh: | $(VENV)/bin/python
 	@./tools/system-packages git systemd-container debootstrap slirp4netns
@@ -110,6 +125,10 @@ test-fresh: | $(VENV)/bin/python
 test-appliance-arm: $(VENV)/.dev
 	@./tools/system-packages systemd-container debootstrap qemu-user-static
 	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_arm.py -vv -s -p no:cacheprovider -o timeout=3600 $(ARGS)
+
+test-encryption: $(VENV)/.dev
+	@./tools/system-packages systemd-container debootstrap slirp4netns openssl openssh-client qemu-system-x86 e2fsprogs
+	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_kernel.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
 
 release: $(VENV)/.dev
 	@$(if $(KEY),./tools/system-packages openssh-client)
@@ -135,7 +154,7 @@ checked: $(VENV)/.dev
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then $(BIN)/mypy; \
 	else echo "PyTorch is missing: what training takes from it is not checked"; \
 	$(BIN)/mypy --ignore-missing-imports --allow-subclassing-any --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any; fi
-	@shellcheck install.sh .ci/run tools/system-packages container/start-broker image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
+	@shellcheck install.sh .ci/run tools/system-packages container/start-broker container/fleet/start-database container/fleet/fleet-secrets image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
 	@$(BIN)/python -m tools.words
 
 style: $(VENV)/.dev
@@ -152,9 +171,7 @@ fleet: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.fleet.fleet $(ARGS)
 
 security: $(VENV)/.dev
-	@! command -v systemd-analyze >/dev/null || for unit in systemd/*.service image/*.service; do \
-	systemd-analyze security --offline=true --no-pager $$unit 2>/dev/null | tail -n 1; done
-	@$(BIN)/python -m benchmarks crowd $(ARGS)
+	@$(BIN)/python -m benchmarks security crowd $(ARGS)
 
 # Requests of every shape to every operation of the API, by schemathesis, for each role.
 api: $(VENV)/.dev
@@ -174,8 +191,18 @@ container:
 	@podman build --format docker --file container/Containerfile --target program --tag localhost/affect-edge $(ARGS) .
 	@podman build --format docker --file container/Containerfile --target broker --tag localhost/affect-edge-broker $(ARGS) .
 
+fleet-containers:
+	@command -v podman >/dev/null || { echo "podman is missing; on Debian: sudo apt install podman" >&2; exit 1; }
+	@podman build --format docker --file container/Containerfile --target program --build-arg PARTS=fleet --tag localhost/affect-edge-fleet $(ARGS) .
+	@podman build --format docker --file container/Containerfile --target broker --tag localhost/affect-edge-broker $(ARGS) .
+	@podman build --format docker --file container/Containerfile --target database --tag localhost/affect-edge-database $(ARGS) .
+
 test-container: $(VENV)/.dev
-	@$(BIN)/python -m pytest tests/appliance/in_containers.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
+	@$(BIN)/python -m pytest tests/appliance/in_containers.py tests/appliance/fleet_in_containers.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
+
+test-container-arm: $(VENV)/.dev
+	@./tools/system-packages debootstrap qemu-user-static
+	@$(BIN)/python -m pytest tests/appliance/arm_container.py -vv -s -p no:cacheprovider $(ARGS)
 
 $(VENV)/bin/python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed and was not found; on Debian: apt install python3 python3-venv" >&2; exit 1; }

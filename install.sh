@@ -551,7 +551,7 @@ activate() {
   before=$(readlink "$program/current" || true)
   if [ "$before" = "$release" ] && [ "$(units_differ)" = no ] && all_run; then
     [ "${changed_config:-no}" = no ] || systemctl restart "${services[@]}"
-    arrange_feed
+    arrange_looks
     say "the services run"
     return 0
   fi
@@ -575,7 +575,7 @@ activate() {
   install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
   systemctl restart affect-edge-maintenance.timer
-  arrange_feed
+  arrange_looks
   for unit in affect-edge-database affect-edge-dashboard affect-edge-agent; do
     systemctl restart "$unit.service" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
 $(journalctl -u "$unit.service" -n 8 -o cat --no-pager | sed 's/^/  /')"
@@ -594,27 +594,21 @@ text_is_set() {
 }
 
 # The units of the looks for newer releases and for profiles: there where the owner says where to look, else not.
-arrange_feed() {
-  arrange_profiles
-  local unit
-  if feed_is_set && [ -e "$release/systemd/${feed_units[1]}" ]; then
-    for unit in "${feed_units[@]}"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
-    systemctl daemon-reload
-    systemctl enable --quiet --now affect-edge-updates.timer
-  elif [ -e "/etc/systemd/system/${feed_units[1]}" ]; then
-    remove_feed
-    systemctl daemon-reload
-  fi
+arrange_looks() {
+  arrange feed_is_set affect-edge-updates.timer remove_feed "${feed_units[@]}"
+  arrange profiles_are_set affect-edge-profile.timer remove_profiles "${profile_units[@]}"
 }
 
-arrange_profiles() {
-  local unit
-  if profiles_are_set && [ -e "$release/systemd/${profile_units[2]}" ]; then
-    for unit in "${profile_units[@]}"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
+# arrange ASKED TIMER REMOVE UNIT…: the units of a timer are there where ASKED says so, else REMOVE takes them away.
+arrange() {
+  local asked=$1 timer=$2 remove=$3 unit
+  shift 3
+  if "$asked" && [ -e "$release/systemd/$timer" ]; then
+    for unit in "$@"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
     systemctl daemon-reload
-    systemctl enable --quiet --now affect-edge-profile.timer
-  elif [ -e "/etc/systemd/system/${profile_units[2]}" ]; then
-    remove_profiles
+    systemctl enable --quiet --now "$timer"
+  elif [ -e "/etc/systemd/system/$timer" ]; then
+    "$remove"
     systemctl daemon-reload
   fi
 }
@@ -790,7 +784,7 @@ main() {
     [ -e "$here/.complete" ] || fail "$here: is no complete release; give --$action to the install.sh inside one"
     need_root "--$action"
     release=$here
-    if [ "$action" = activate ]; then activate; else arrange_feed; fi
+    if [ "$action" = activate ]; then activate; else arrange_looks; fi
     return
   fi
   check

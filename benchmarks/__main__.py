@@ -48,6 +48,7 @@ LONG = frozenset(
         "outbox",
         "pages",
         "precision",
+        "security",
         "soak",
         "study",
         "ten_years",

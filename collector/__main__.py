@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import signal
 import socket
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import click
 
+from collector.health import HealthReport
 from collector.transport import Transport
 from edge_agent.cli.fleet.options import collect_options
 from edge_agent.core.errors import AffectEdgeError, MqttError
 from edge_agent.mqtt.broker import Broker, read_password
 from edge_agent.mqtt.connecting.encryption import encryption
+from edge_agent.runtime.systemd import SystemdNotifier
 
 PORTS = {
     ("mqtt", False): 1883,
@@ -41,6 +44,7 @@ def collect(
     client_certificate: Path | None,
     client_key: Path | None,
     root: str,
+    health_file: Path | None,
     name: str | None,
 ) -> None:
     """Take the timelines of many appliances from a broker into PostgreSQL, until stopped."""
@@ -82,7 +86,9 @@ def collect(
             application_name=own_name,
         )
 
-    collector = Collector(_transport(protocol, brokers, root, own_name), connect)
+    collector = Collector(
+        _transport(protocol, brokers, root, own_name), connect, _health(health_file)
+    )
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: collector.stop())
     collector.run()
@@ -131,6 +137,14 @@ def _check_files(
 
 def _password(file: Path | None, option: str) -> str | None:
     return read_password(file, option) if file is not None else None
+
+
+def _health(file: Path | None) -> HealthReport | None:
+    """Return where to say how the collector stands; ``None`` where nobody wants to know."""
+    systemd = SystemdNotifier.from_environment(os.environ)
+    if file is None and "NOTIFY_SOCKET" not in os.environ:
+        return None
+    return HealthReport(file, systemd)
 
 
 def _without_password(text: str) -> str:

@@ -33,7 +33,7 @@ from collector.device_state import SUFFIXES, StateMessage
 from collector.errors import TransportError
 from collector.transport import GATHER_S, Delivery
 from edge_agent.mqtt.broker import Broker
-from edge_agent.mqtt.topics import Topics
+from edge_agent.mqtt.topics import Topics, enrolment_topic
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # what matters of it is told by this module
 CONNECT_S = 10.0
@@ -132,6 +132,9 @@ class AmqpTransport:
         ).method.queue
         for suffix in SUFFIXES:
             channel.queue_bind(own, EXCHANGE, _key("*", self._options.root, suffix))
+        channel.queue_bind(
+            own, EXCHANGE, enrolment_topic(self._options.root, "*").replace("/", ".")
+        )
         channel.basic_consume(own, self._on_state, auto_ack=True)
 
     def states(self) -> list[StateMessage]:
@@ -155,6 +158,14 @@ class AmqpTransport:
             self._pump(max(0.0, end - time.monotonic()))
         count = min(most, len(self._received))
         return [self._received.popleft() for _ in range(count)]
+
+    def check(self) -> None:
+        """Say once more how much may be underway: the broker answers to that."""
+        channel = self._opened()
+        try:
+            channel.basic_qos(prefetch_count=self._options.most_underway)
+        except (AMQPError, OSError) as error:
+            self._fail(error)
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge what came over this connection: the newest of it and all before."""

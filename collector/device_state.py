@@ -1,7 +1,8 @@
-"""What an appliance says of itself: whether it is connected, and its health; checked."""
+"""What is said of an appliance: by itself, and by who lets it into the fleet; checked."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
@@ -12,6 +13,7 @@ from edge_agent.fleet.message import MessageError
 from edge_agent.mqtt.topics import Topics
 
 SUFFIXES = (Topics.STATUS, Topics.HEALTH)
+"""Of what a device says of itself, below its own name."""
 LARGEST_BYTES = 65_536
 """Of a message; a health has some 2,000."""
 _LONGEST_NAME = 200
@@ -24,7 +26,7 @@ class StateMessage:
 
     Attributes:
         device: whose it is, from the topic.
-        suffix: last part of the topic, one of ``SUFFIXES``.
+        suffix: last part of the topic, one of ``SUFFIXES`` or ``Topics.ENROLMENT``.
         payload: its bytes, unchecked.
         kept: whether the broker had kept it (a retained message): it may be old.
         received_s: when it came, by the monotonic clock of this machine.
@@ -54,6 +56,17 @@ class Health:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """Whether a device belongs to the fleet, and since when, by the server that lets it in."""
+
+    state: Literal["joined", "revoked"]
+    since_ms: int
+
+
+Said = Status | Health | Enrolment
+
+
 def _is_time(text: str) -> str:
     _ms(text)
     return text
@@ -77,6 +90,12 @@ class _Status(_Part):
     schema_version: Literal[1] = Field(alias="schema")
     state: Literal["online", "offline"]
     at: _Time | None
+
+
+class _Enrolment(_Part):
+    schema_version: Literal[1] = Field(alias="schema")
+    state: Literal["joined", "revoked"]
+    since: _Time
 
 
 class _Disk(_Part):
@@ -144,15 +163,31 @@ def read_health(message: StateMessage) -> Health:
     return Health(_ms(health.at), health.version, text)
 
 
-def read_state(message: StateMessage) -> Status | Health:
+def read_enrolment(message: StateMessage) -> Enrolment:
+    """Return what the server of the fleet says of a device.
+
+    Raises:
+        MessageError: it is nothing of the kind; the text is the same for the same mistake.
+    """
+    enrolment = _Enrolment.model_validate_json(_text(message))
+    return Enrolment(enrolment.state, _ms(enrolment.since))
+
+
+_READERS: dict[str, Callable[[StateMessage], Said]] = {
+    Topics.STATUS: read_status,
+    Topics.HEALTH: read_health,
+    Topics.ENROLMENT: read_enrolment,
+}
+
+
+def read_state(message: StateMessage) -> Said:
     """Return what a message says of its device.
 
     Raises:
         MessageError: nothing that can be written; the text is the same for the same mistake.
     """
-    read = read_status if message.suffix == Topics.STATUS else read_health
     try:
-        return read(message)
+        return _READERS[message.suffix](message)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from collector.checked_values import check_values
+from collector.clocks import Clocks
 from collector.database import rollups, rows
 from collector.database.dead_letters import keep
 from collector.database.erasing import erase, replace_older
@@ -54,6 +55,7 @@ class Intake:
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
         self._partitions = Partitions()
+        self._clocks = Clocks(connection)
         # every question here names its rows by their keys; a plan that reads whole tables, made
         # for lists that are thought to be long, would take minutes in a large database
         for setting in ("jit", "enable_hashjoin", "enable_mergejoin", "enable_seqscan"):
@@ -94,6 +96,7 @@ class Intake:
             arrange(self._connection, states, messages)
             self._apply(sorted(states.values(), key=attrgetter("id")))
             store(self._connection, states.values())
+            self._clocks.note(states.values())
             return self._told(states.values())
 
     def close_minutes(self, silent_s: float) -> int:

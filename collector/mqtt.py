@@ -6,7 +6,7 @@ import logging
 import ssl
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -21,7 +21,7 @@ from collector.device_state import SUFFIXES, StateMessage
 from collector.errors import TransportError
 from collector.transport import GATHER_S, Delivery
 from edge_agent.mqtt.broker import Broker
-from edge_agent.mqtt.topics import Topics
+from edge_agent.mqtt.topics import Topics, enrolment_topic
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,7 @@ class MqttTransport:
         self._states: dict[tuple[str, str], StateMessage] = {}
         self._connack: ReasonCode | None = None
         self._granted: ReasonCode | None = None
+        self._answer: list[ReasonCode] | None = None
         self._generation = 0
         self._heard = 0
 
@@ -93,6 +94,7 @@ class MqttTransport:
             client.tls_set_context(self._context)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
         client.on_message = self._on_message
         client.max_queued_messages_set(0)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -112,7 +114,9 @@ class MqttTransport:
         every = Topics(self._options.root, "+")
         topic = f"$share/{_GROUP}/{every.full(Topics.TIMELINE)}"
         # At QoS 0 nothing waits at the broker: what is heard is of now, or marked as kept there.
-        states = [(every.full(suffix), SubscribeOptions(qos=0)) for suffix in SUFFIXES]
+        topics = [every.full(suffix) for suffix in SUFFIXES]
+        topics.append(enrolment_topic(self._options.root, "+"))
+        states = [(one, SubscribeOptions(qos=0)) for one in topics]
         client.subscribe([(topic, SubscribeOptions(qos=1)), *states])
         self._wait_for(lambda: self._granted, f"did not answer to the subscription {topic}")
 
@@ -144,6 +148,12 @@ class MqttTransport:
         states = list(self._states.values())
         self._states = {}
         return states
+
+    def check(self) -> None:
+        """Take back a subscription that there is not: every broker answers, and lets anybody."""
+        self._answer = None
+        self._opened().unsubscribe(Topics(self._options.root, _GROUP).full("check"))
+        self._pump_until(lambda: self._answer is not None, "did not answer")
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge what came over this connection."""
@@ -198,22 +208,25 @@ class MqttTransport:
             f"{self._options.broker.where}: the connection has ended ({paho.error_string(code)})"
         )
 
-    def _wait_for(self, answer: object, what: str) -> None:
-        """Pump until the broker has answered; raise for a refusal."""
-        assert callable(answer)
-        where = self._options.broker.where
+    def _pump_until(self, has_answered: Callable[[], bool], what: str) -> None:
+        """Pump until the broker has answered; raise if it does not in time."""
         end = time.monotonic() + CONNECT_S
-        while answer() is None:
+        while not has_answered():
             if time.monotonic() >= end:
                 self.close()
+                where = self._options.broker.where
                 raise TransportError(f"{where}: {what} within {CONNECT_S:.0f} s")
             self._pump(0.1)
+
+    def _wait_for(self, answer: Callable[[], ReasonCode | None], what: str) -> None:
+        """Pump until the broker has answered; raise for a refusal."""
+        self._pump_until(lambda: answer() is not None, what)
         reason = answer()
-        if reason.is_failure:
+        if reason is not None and reason.is_failure:
             self.close()
             raise TransportError(
-                f"{where}: the broker refuses ({reason}). Let this account read the timelines, "
-                "with MQTT 5 and shared subscriptions."
+                f"{self._options.broker.where}: the broker refuses ({reason}). Let this account "
+                "read the timelines, with MQTT 5 and shared subscriptions."
             )
 
     def _on_connect(
@@ -235,11 +248,27 @@ class MqttTransport:
         _properties: Properties | None,
     ) -> None:
         self._granted = reasons[0]
-        if any(reason.is_failure for reason in reasons[1:]):
+        if reasons[-1].is_failure:
+            log.warning(
+                "the broker does not let this account read %s: which devices are revoked stays "
+                "unknown",
+                enrolment_topic(self._options.root, "+"),
+            )
+        if any(reason.is_failure for reason in reasons[1:-1]):
             log.warning(
                 "the broker does not let this account read %s: the states of devices stay unknown",
                 " and ".join(Topics(self._options.root, "+").full(one) for one in SUFFIXES),
             )
+
+    def _on_unsubscribe(
+        self,
+        _client: paho.Client,
+        _data: object,
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        self._answer = reasons
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         self._heard += 1
@@ -247,14 +276,15 @@ class MqttTransport:
         parts = message.topic.split("/")
         device = parts[before] if len(parts) > before else ""
         suffix = "/".join(parts[before + 1 :])
-        if suffix in SUFFIXES:
+        is_enrolment = message.topic == enrolment_topic(self._options.root, device)
+        if suffix in SUFFIXES or is_enrolment:
             self._hear(device, suffix, message)
             return
         tag = self._generation * 65_536 + message.mid
         self._received.append(Delivery(device, bytes(message.payload), tag))
 
     def _hear(self, device: str, suffix: str, message: paho.MQTTMessage) -> None:
-        """Keep the newest that a device has said of itself."""
+        """Keep the newest that was said of a device."""
         name = device, suffix
         if not message.payload:
             return  # only takes away what the broker has kept

@@ -21,6 +21,8 @@ Name = tuple[str, str]
 """Device and epoch."""
 MOST_RANGES = 256
 """Of a stream beyond its mark; what would make another one waits."""
+LAST_MS = 253_402_300_800_000
+"""The year 10000, ms since 1970: no clock of a device shows it."""
 _TIMELINE = frozenset(table.name for table in TIMELINE)
 
 
@@ -41,6 +43,7 @@ class StreamState:
         is_only: whether it is the only stream that the device has here.
         is_to_send_again: whether something that was applied counts as not received any more.
         open_minute: the minute to which rows came last: it is rolled up when the next one begins.
+        heard_ms: when its messages came, by the clock of PostgreSQL.
     """
 
     id: int
@@ -55,6 +58,7 @@ class StreamState:
     is_only: bool = False
     is_to_send_again: bool = False
     open_minute: int | None = None
+    heard_ms: int = 0
 
     def changes(self) -> Iterable[list[Any]]:
         """Yield what is new in the messages that are due."""
@@ -126,17 +130,25 @@ def locked_streams(
 
 def _locked(connection: psycopg.Connection, devices: list[str]) -> dict[Name, StreamState]:
     rows = connection.execute(
-        f"SELECT id, device, epoch, applied, ahead, closed, open_minute FROM {SCHEMA}.stream "
+        "SELECT id, device, epoch, applied, ahead, closed, open_minute, "
+        f"(extract(epoch FROM clock_timestamp()) * 1000)::int8 FROM {SCHEMA}.stream "
         "WHERE device = ANY(%s) ORDER BY id FOR UPDATE",
         (devices,),
     ).fetchall()
     streams = Counter(row[1] for row in rows)
     states = {}
-    for number, device, epoch, applied, ahead, closed, open_minute in rows:
+    for number, device, epoch, applied, ahead, closed, open_minute, heard_ms in rows:
         done = from_sql(applied, ((one.lower, one.upper) for one in ahead))
         is_only = streams[device] == 1
         state = StreamState(
-            number, device, epoch, done, closed, is_only=is_only, open_minute=open_minute
+            number,
+            device,
+            epoch,
+            done,
+            closed,
+            is_only=is_only,
+            open_minute=open_minute,
+            heard_ms=heard_ms,
         )
         states[device, epoch] = state
     return states
@@ -231,4 +243,6 @@ def _clock(state: StreamState) -> tuple[int | None, bool | None]:
     if not state.due:
         return None, None
     newest = state.due[-1]
-    return newest.sent, newest.synchronised
+    # what no clock can show is not reckoned with: the difference would not fit its column
+    sent = newest.sent if 0 <= newest.sent < LAST_MS else None
+    return sent, newest.synchronised

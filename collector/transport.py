@@ -43,11 +43,14 @@ class Transport(Protocol):
         """Return at most so many messages; wait for the first one."""
 
     def states(self) -> list[StateMessage]:
-        """Return what devices have said of themselves since the last call.
+        """Return what was said of devices, mostly by themselves, since the last call.
 
         Of each device at most one message of each kind, the newest: ``receive`` gathers them. They
         are not acknowledged; when a connection is opened, the newest that the broker has come.
         """
+
+    def check(self) -> None:
+        """Ask the broker something, and wait for its answer."""
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Tell the broker that messages are done with."""

@@ -15,6 +15,7 @@ from collector.database.devices import note_states, refuse_state
 from collector.database.migrations import migrate
 from collector.device_state import StateMessage
 from collector.errors import TransportError
+from collector.health import HealthReport
 from collector.intake import Intake, Told
 from collector.open_minutes import MOST_CLOSED
 from collector.transport import Delivery, Transport
@@ -36,6 +37,8 @@ STATES_S = 2.0
 """How often what devices say of themselves is written, the newest of each."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
+LARGE = 50
+"""Messages whose transaction may take longer than an answer."""
 
 
 @dataclass(slots=True)
@@ -56,11 +59,19 @@ class Collector:
     Args:
         transport: where messages come from.
         connect: opens a connection to the database, in autocommit mode.
+        health: where to say how it stands; with one, broker and database are asked every two
+            seconds, whether something comes or not.
     """
 
-    def __init__(self, transport: Transport, connect: Callable[[], psycopg.Connection]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        connect: Callable[[], psycopg.Connection],
+        health: HealthReport | None = None,
+    ) -> None:
         self._transport = transport
         self._connect = connect
+        self._health = health
         self._connection: psycopg.Connection | None = None
         self._intake: Intake | None = None
         self._pending: list[Delivery] = []
@@ -81,9 +92,12 @@ class Collector:
         """Work until ``stop`` is called.
 
         Raises:
-            CollectorError: the database is too old or too new.
+            CollectorError: the database is too old or too new, or the file of the health cannot be
+                written.
         """
         try:
+            if self._health is not None:
+                self._health.start()
             while not self._stopping.is_set():
                 self._step()
             if self._is_open:
@@ -93,6 +107,8 @@ class Collector:
         finally:
             self._transport.close()
             self._disconnect()
+            if self._health is not None:
+                self._health.end()
 
     def _step(self) -> None:
         try:
@@ -106,6 +122,7 @@ class Collector:
             self._note_states()
             self._confirm()
             self._close_minutes()
+            self._ask()
         except TransportError as error:
             self._is_open = False
             self._pending = []  # not acknowledged: they come again
@@ -118,6 +135,8 @@ class Collector:
         """Commit what was received; only then acknowledge it."""
         intake = self._ready()
         deliveries = self._pending
+        if self._health is not None and len(deliveries) >= LARGE:
+            self._health.expect(len(deliveries))
         try:
             told = intake.take(deliveries)
         except psycopg.OperationalError:
@@ -125,10 +144,7 @@ class Collector:
         except psycopg.Error as error:
             told = self._take_each(intake, deliveries, error)
         self._pending = []
-        self._pause_s = FIRST_PAUSE_S
-        if self._said:
-            log.info("the collector goes on")
-            self._said = ""
+        self._go_on()
         self._transport.acknowledge(deliveries)
         taken = Counter(delivery.device for delivery in deliveries)
         for each in told:
@@ -137,6 +153,24 @@ class Collector:
             since_s = owed.since_s if owed else time.monotonic()
             messages = count + max(1, taken[each.device])
             self._owed[each.device] = _Owed(each.confirmation, messages, since_s)
+
+    def _go_on(self) -> None:
+        """Say that nothing is away any more."""
+        self._pause_s = FIRST_PAUSE_S
+        if self._said:
+            log.info("the collector goes on")
+            self._said = ""
+
+    def _ask(self) -> None:
+        """Now and then, find out whether broker and database answer, and tell those who watch."""
+        if self._health is None or not self._health.is_due:
+            return
+        self._transport.check()
+        self._ready()
+        assert self._connection is not None
+        self._connection.execute("SELECT 1")
+        self._go_on()
+        self._health.tell("")
 
     def _note_states(self) -> None:
         """Write what devices say of themselves, now and then."""
@@ -219,10 +253,14 @@ class Collector:
         if text != self._said:
             log.warning("%s", text)
         self._said = text
+        if self._health is not None:
+            self._health.tell(text)
         until_s = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         while not self._stopping.is_set() and time.monotonic() < until_s:
             left_s = min(0.5, max(0.0, until_s - time.monotonic()))
+            if self._health is not None:
+                self._health.tell(text)
             if not self._is_open:
                 self._stopping.wait(left_s)
                 continue

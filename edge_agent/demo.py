@@ -128,7 +128,7 @@ class Dashboard:
     def __init__(self, config: Path | None, data: Path, port: int, agent: Agent) -> None:
         options = ["--data", str(data), "--port", str(port), "--login-link"]
         options += ["--config", str(config)] if config else []
-        self._command = [sys.executable, "-m", "dashboard", *options]
+        self._command = [sys.executable, "-P", "-m", "dashboard", *options]
         self._agent = agent
         self._stopping = False
         self._process: subprocess.Popen[str] | None = None

@@ -119,7 +119,13 @@ class Player:
         first, last = self.span(message)
         changes = tuple(self.changes(message))
         sent = sent_ms + self.clock_error_ms
-        return encode(TimelineMessage(self.name, self.epoch, first, last, sent, True, 0, changes))
+        return encode(
+            TimelineMessage(
+                *(self.name, self.epoch, first, last, sent, True, 0, changes),
+                boot=f"{self.number:08x}",
+                boot_ms=sent_ms - START_MS,
+            )
+        )
 
     def changes(self, message: int) -> Iterator[Change]:
         """Yield what a message says."""

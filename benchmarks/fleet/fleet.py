@@ -5,34 +5,32 @@
 Devices are played from a recording, all in one process, with the real sender's packing and rules:
 a batch of ten rows every ten seconds, jittered; some are away for a while, some send twice or out
 of order, some have a wrong clock, some erase a participant. Broker, PostgreSQL and collectors are
-real, on free ports, in a temporary folder. The short form takes some minutes; the long one plays
-10,000 devices for ten minutes, and again with failures.
+real, on free ports, in a temporary folder. The short form takes some minutes and tries every bar:
+through mosquitto, through a cluster of RabbitMQ, trends of a year, and the statistics of a study.
+The long one plays 10,000 devices for ten minutes, and again with failures.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 import tempfile
 import threading
 import time
-import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from benchmarks.fleet._day import ROWS, Change, record_day
 from benchmarks.fleet._load import Load
 from benchmarks.fleet._place import Lags, Place, running
-
-BARS = Path(__file__).parents[1] / "bars.toml"
-Figures = dict[str, float]
-TWO = "fleet_two_times_the_rows"
-CORES_FOR_TWO = 6
-"""Devices, broker, PostgreSQL with two connections, two collectors."""
+from benchmarks.fleet._report import TWO, Figures, report, say
+from benchmarks.fleet._study import compare_studies
+from benchmarks.fleet.trends import measure_trends
+from tests.support.fleet import rabbit
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +57,11 @@ class Form:
     nodes: int = 0
 
 
-SHORT = Form(5_000, 1_000, 20.0, 1, 5.0, 90.0)
+SHORT = Form(5_000, 1_000, 20.0, 1, 5.0, 600.0)
+SHORT_CLUSTER = Form(0, 300, 20.0, 3, 5.0, 600.0, 3)
 LONG = Form(100_000, 10_000, 600.0, 10, 60.0, 600.0)
+DAYS_OF_HOURS = 14
+"""A trend of a year is read from days, whatever hours there are: the short form fills a few."""
 SIZES = (100, 1_000, 10_000)
 AT_ONCE = 1_000
 """Devices that have a backlog at the same time: what waits longer than a device is patient would be
@@ -140,10 +141,14 @@ class Benchmark:
         self._committed(load, place)
         collectors, postgres = place.cpu_s()
         start_s = time.monotonic()
-        for start in tuple(range(0, count, AT_ONCE)) * times:
+        committed_s = start_s
+        turns = tuple(range(0, count, AT_ONCE)) * times
+        for number, start in enumerate(turns, start=1):
             part = slice(start, start + AT_ONCE)
             load.backlog(each, part)
-            committed_s = self._committed(load, place, part)
+            # as many batches are underway in a small fleet as in a large one
+            if number % max(1, AT_ONCE // count) == 0 or number == len(turns):
+                committed_s = self._committed(load, place, part)
         seconds = committed_s - start_s
         place.close_minutes()
         collectors_after, postgres_after = place.cpu_s()
@@ -219,14 +224,35 @@ class Benchmark:
         )
 
     def _second_collector(self, place: Place) -> None:
-        say("a second collector …")
+        """Compare two collectors with one: the same load one after the other, in one database.
+
+        Once each device has a batch at a time, as while nothing is away, and once eight. Of
+        eight a transaction of one collector holds all, and of two each holds a half, so a device's
+        rollups are written twice: that costs more whatever the processor.
+        """
+        say("the same load six times, and with a second collector six times …")
+        times = max(1, self._form.batches // AT_ONCE)
+        loads = {1: times, BURST: max(1, times // BURST)}
+        one = {each: self._typical(place, each, count) for each, count in loads.items()}
         place.add()
-        speed, collector, postgres = self._drain(place, 1_000, self._form.batches // 1_000)
-        one = self.figures["fleet_backlog_us_a_row"]
-        self.figures["fleet_two_times_the_rows"] = round(
-            speed / self.figures["fleet_rows_a_second"], 2
+        two = {each: self._typical(place, each, count) for each, count in loads.items()}
+        self.figures[TWO] = round(two[BURST][0] / one[BURST][0], 2)
+        self.figures["fleet_two_times_the_cost"] = round(two[1][1] / one[1][1], 2)
+        self.figures["fleet_two_times_the_cost_of_a_backlog"] = round(
+            two[BURST][1] / one[BURST][1], 2
         )
-        self.figures["fleet_two_times_the_cost"] = round((collector + postgres) / one, 2)
+
+    def _typical(self, place: Place, each: int, times: int) -> tuple[float, float]:
+        """Return rows a second and processor time a row in µs of 1,000 devices, medians of three.
+
+        Each device has ``each`` batches at once, ``times`` times.
+        """
+        speeds, costs = [], []
+        for _ in range(3):
+            speed, collector, postgres = self._drain(place, 1_000, each, times)
+            speeds.append(speed)
+            costs.append(collector + postgres)
+        return median(speeds), median(costs)
 
     def _real_time(self, place: Place) -> None:
         say(f"{self._form.devices} devices in real time …")
@@ -277,27 +303,27 @@ class Benchmark:
                 node.wait()
 
 
-def say(text: str) -> None:
-    """Tell who waits what is being done."""
-    print(text, file=sys.stderr, flush=True)
+def everything(form: Form, folder: Path) -> Figures:
+    """Try every bar: one mosquitto, a cluster of RabbitMQ, trends of a year, a study's answers."""
+    figures: Figures = {}
+    parts: list[tuple[str, Callable[[Path], Figures]]] = [
+        ("mosquitto", lambda where: Benchmark(form, where).run()),
+        ("rabbitmq", _through_rabbitmq),
+        ("study", compare_studies),
+    ]
+    if not rabbit.is_installed():
+        say(f"{rabbit.INSTALL}. The figures of a cluster are missing.")
+        del parts[1]
+    for name, run in parts:
+        (folder / name).mkdir()
+        figures |= run(folder / name)
+    return figures | measure_trends(1_000, DAYS_OF_HOURS)
 
 
-def report(figures: Figures) -> None:
-    """Print each figure, beside its bar."""
-    bars = tomllib.loads(BARS.read_text(encoding="utf-8"))
-    compare = {"<=": lambda one, bar: one <= bar, ">=": lambda one, bar: one >= bar}
-    for name, figure in figures.items():
-        bar = bars.get(name)
-        if name == TWO and len(os.sched_getaffinity(0)) < CORES_FOR_TWO:
-            print(
-                f"{name:42} {figure:>12g}  no bar with fewer than {CORES_FOR_TWO} cores: see cost"
-            )
-            continue
-        verdict = ""
-        if bar is not None:
-            is_reached = compare[bar[0]](figure, bar[1])
-            verdict = f"{bar[0]} {bar[1]}  {'reached' if is_reached else 'MISSED'}"
-        print(f"{name:42} {figure:>12g}  {verdict}")
+def _through_rabbitmq(folder: Path) -> Figures:
+    say("a cluster of three nodes of RabbitMQ …")
+    figures = Benchmark(SHORT_CLUSTER, folder).run()
+    return {name.replace("fleet_", "fleet_rabbitmq_", 1): one for name, one in figures.items()}
 
 
 def main() -> None:
@@ -319,9 +345,11 @@ def main() -> None:
         devices=options.devices or form.devices,
         seconds=options.seconds or form.seconds,
     )
+    is_one_part = options.long or options.rabbitmq
     start_s = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="ae-fleet-") as folder:
-        figures = Benchmark(form, Path(folder)).run()
+    with tempfile.TemporaryDirectory(prefix="ae-fleet-") as name:
+        folder = Path(name)
+        figures = Benchmark(form, folder).run() if is_one_part else everything(form, folder)
     if options.json:
         print(json.dumps(figures))
         return

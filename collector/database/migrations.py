@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 import psycopg
 
-from collector.database.tables import AHEAD, DEVICES, FIRST, OPEN_MINUTE, SCHEMA
+from collector.database.tables import (
+    AHEAD,
+    CLOCKS,
+    DEVICES,
+    ENROLMENT,
+    FIRST,
+    OPEN_MINUTE,
+    SCHEMA,
+)
 from collector.errors import CollectorError
 
 log = logging.getLogger(__name__)
@@ -32,6 +40,8 @@ MIGRATIONS = (
     Migration("positions beyond the mark", AHEAD),
     Migration("minutes that are not over", OPEN_MINUTE),
     Migration("what devices say of themselves", DEVICES),
+    Migration("which devices are revoked", ENROLMENT),
+    Migration("how far clocks of devices are ahead", CLOCKS),
 )
 
 

@@ -201,4 +201,33 @@ DEVICES = (
         )
     ),
 )
+ENROLMENT = (
+    # what the server says that lets devices in: by its clock, and when that was heard first
+    f"""ALTER TABLE {SCHEMA}.device
+        ADD enrolment text CHECK (enrolment IN ('joined', 'revoked')),
+        ADD enrolment_since timestamptz,
+        ADD enrolment_heard timestamptz""",
+)
+CLOCKS = (
+    # how far the clock of a device was ahead, from when on; "since" to "until" by the clock of
+    # PostgreSQL, "boot_ms" by the boot clock of the device
+    f"""CREATE TABLE {SCHEMA}.clock (
+        device text NOT NULL,
+        since timestamptz NOT NULL,
+        until timestamptz NOT NULL,
+        reached timestamptz NOT NULL,
+        boot text NOT NULL,
+        boot_ms int8 NOT NULL,
+        wall_minus_boot_ms int8 NOT NULL,
+        ahead_ms int8 NOT NULL,
+        doubt_ms int8 CHECK (doubt_ms > 0),
+        synchronised boolean NOT NULL,
+        PRIMARY KEY (device, since)
+    )""",
+    # written now and then: room beside each row, so that its indexes stay as they are
+    f"ALTER TABLE {SCHEMA}.clock SET (fillfactor = 80)",
+    # who is to be looked at when times of several devices are put together: few
+    f"""CREATE INDEX clock_is_off ON {SCHEMA}.clock (device)
+        WHERE doubt_ms IS NOT NULL AND NOT synchronised AND abs(ahead_ms) >= 30000""",
+)
 assert {EXPRESSION, REJECTED, VITAL, GAP} == set(TIMELINE)

@@ -43,6 +43,7 @@ from dashboard.accounts.passwords import (
 from dashboard.accounts.roles import Role
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
+from edge_agent.core.texts import Message
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.study_rows import insert_audit
 
@@ -120,14 +121,33 @@ class Accounts:
         if self._kept.are_lost(named):
             raise AccountError(refusals.LOST)
         try:
-            # An unknown name costs the same time as a wrong password, so that names cannot be found
-            # out.
-            kept = self._kept.hash_of(row["password_hash"]) if row else None
+            # Costs the same time without an account or its password: no name can be found out.
+            has_password = row is not None and row["password_hash"] not in {NO_PASSWORD, WAITING}
+            kept = self._kept.hash_of(row["password_hash"]) if has_password else None
             self._hasher.verify(kept or self._absent, password[: PASSWORD_MAX + 1])
         except (VerificationError, InvalidHashError) as error:
             raise AccountError(refusals.WRONG) from error
-        if row is None:  # pragma: no cover - the random password of the absent account was guessed
+        if kept is None:  # pragma: no cover - the random password of the absent account was guessed
             raise AccountError(refusals.WRONG)
+        if row["disabled"] is not None:
+            raise AccountError(refusals.DISABLED)
+        return account_of(row)
+
+    def named_by_proxy(self, name: str) -> Account:
+        """Return the account of somebody whom a trusted proxy has logged in.
+
+        It needs no password of ours.
+
+        Raises:
+            AccountError: there is none of that name, or it is disabled.
+        """
+        with read_transaction(self._path) as connection:
+            row = connection.execute(
+                f"SELECT {COLUMNS}, disabled FROM account WHERE name = ? AND password_hash <> ?",
+                (name, NO_PASSWORD),
+            ).fetchone()
+        if row is None:
+            raise AccountError(Message(refusals.NO_ACCOUNT_HERE, name=name))
         if row["disabled"] is not None:
             raise AccountError(refusals.DISABLED)
         return account_of(row)

@@ -64,6 +64,10 @@ class KeptAttempts:
                     ages.setdefault(who, []).append(age)
         return ages
 
+    def ages_of(self, who: str) -> list[float]:
+        """Return how many seconds ago the attempts of one hash were made, the oldest first."""
+        return self.ages().get(who, [])
+
     def add(self, who: str) -> None:
         """Keep an attempt that is made now; forget those that are too old to count.
 
@@ -76,10 +80,15 @@ class KeptAttempts:
             connection.execute("UPDATE attempt SET at = ? WHERE at > ?", (at, at))
             connection.execute("INSERT INTO attempt (who, at) VALUES (?, ?)", (who, at))
 
-    def forget(self, who: str) -> None:
-        """Forget the attempts of one hash."""
+    def forget(self, who: str, newest: int | None = None) -> None:
+        """Forget the attempts of one hash: the ``newest`` so many, or all."""
+        count = -1 if newest is None else newest
         with write_transaction(self._path) as connection:
-            connection.execute("DELETE FROM attempt WHERE who = ?", (who,))
+            connection.execute(
+                "DELETE FROM attempt WHERE id IN "
+                "(SELECT id FROM attempt WHERE who = ? ORDER BY at DESC, id DESC LIMIT ?)",
+                (who, count),
+            )
 
 
 class KnownDevices:

@@ -11,6 +11,10 @@ LOST = N_(
     "password NAME"
 )
 DISABLED = N_("This account is disabled. An administrator can enable it again.")
+NO_ACCOUNT_HERE = N_(
+    "The proxy says that you are {name!r}, and no account here has that name. An administrator "
+    "can make one."
+)
 WRONG_PRESENT = N_("The present password is wrong.")
 SAME = N_("The new password is the present one. Choose another.")
 LINK_SPENT = N_(

@@ -5,6 +5,7 @@ needs no SciPy to be read.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,12 +21,12 @@ from dashboard.analysis.present.study.forest import Forest
 from dashboard.analysis.request import AnalysisQuery, StateBy
 from dashboard.analysis.sites.pooled_reader import reader_of
 from dashboard.charts.chart import Chart
-from dashboard.computing.face_reading import face_reading, face_reading_of
+from dashboard.computing.face_reading import face_reading_of
 from dashboard.fleet.sites import Sites
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows.selection import Choice
-from edge_agent.store.read.reader import RangeReader, Reader
+from edge_agent.store.read.reader import Reader
 
 if TYPE_CHECKING:  # these load SciPy
     from dashboard.analysis.misreading import FaceReading
@@ -175,7 +176,7 @@ def sensor_sentences(database: Path, session: int) -> list[str]:
 
 
 def analysis_tables(
-    database: Path, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
+    sites: Sites, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
 ) -> dict[str, str]:
     """Return what the analysis adds to a bundle: text by the name of the file.
 
@@ -185,35 +186,62 @@ def analysis_tables(
     Raises:
         StoreError: the database cannot be read.
     """
-    if not question:
-        return {}
-    from dashboard.analysis.analyse import analyse
     from dashboard.analysis.present.study.bundle_tables import bundle_tables
 
-    reader: Reader = Reader(database)
-    if choice.start_ms is not None or choice.end_ms is not None:
-        reader = RangeReader(database, choice.start_ms, choice.end_ms)
-    face = face_reading(database, models)
-    query = _question_of(dict(question) | {"sensitivity": False}, choice)
-    try:
-        return bundle_tables(analyse(reader, query, face))
-    except StatisticsError:  # what cannot be analysed has no such tables; the others are there
+    analysis = _asked(sites, dict(question) | {"sensitivity": False}, choice, models)
+    return {} if analysis is None else bundle_tables(analysis)
+
+
+def tables_over_sites(
+    sites: Sites, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
+) -> dict[str, str]:
+    """Return the same about several sites together, and all that the analysis says, as JSON.
+
+    Raises:
+        StoreError: a database cannot be read.
+    """
+    from dashboard.analysis.present.response import response_of
+    from dashboard.analysis.present.study.bundle_tables import bundle_tables
+
+    analysis = _asked(sites, question, choice, models)
+    if analysis is None:
         return {}
+    response = response_of(analysis, preregistered(sites, analysis))
+    return bundle_tables(analysis) | {
+        "question.json": json.dumps(dict(question), indent=2, ensure_ascii=False) + "\n",
+        "analysis.json": response.model_dump_json(indent=2) + "\n",
+    }
 
 
-def multiverse_table(database: Path, question: Mapping[str, Any], choice: Choice) -> str:
+def _asked(
+    sites: Sites, question: Mapping[str, Any], choice: Choice, models: tuple[str, ...]
+) -> Analysis | None:
+    """Return the analysis of what is exported; ``None`` where there can be none."""
+    if not question:
+        return None
+    from dashboard.analysis.analyse import analyse
+
+    is_part = choice.start_ms is not None or choice.end_ms is not None
+    reader = reader_of(sites, (choice.start_ms, choice.end_ms) if is_part else None)
+    try:
+        return analyse(reader, _question_of(question, choice), face_reading_of(sites, models))
+    except StatisticsError:  # what cannot be analysed has no such tables; the others are there
+        return None
+
+
+def multiverse_table(sites: Sites, question: Mapping[str, Any], choice: Choice) -> str:
     """Return the question under every set of choices for a bundle, as CSV, however long it takes.
 
     Raises:
         StatisticsError: it cannot be analysed.
-        StoreError: the database cannot be read.
+        StoreError: a database cannot be read.
     """
     from dashboard.analysis.multiverse.multiverse import Budget, multiverse
     from dashboard.analysis.present.multiverse.text import multiverse_csv, multiverse_model
 
     query = _question_of(question, choice)
     return multiverse_csv(
-        multiverse_model(multiverse(Reader(database), query, budget=Budget(math.inf)))
+        multiverse_model(multiverse(reader_of(sites), query, budget=Budget(math.inf)))
     )
 
 

@@ -54,10 +54,10 @@ class FleetDatabase:
                 connection.close()
                 raise
             self._give_back(connection)
-        except psycopg.errors.UndefinedTable as error:
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise StoreError(
-                f"{self.source.shown} lacks tables of a fleet. Start affect-edge collect of this "
-                "version once with that database: it makes them."
+                f"{self.source.shown} lacks tables of a fleet, or columns. Start affect-edge "
+                "collect of this version once with that database: it makes them."
             ) from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise StoreError(

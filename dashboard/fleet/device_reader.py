@@ -20,6 +20,7 @@ from dashboard.fleet.fleet_devices import (
     CLOCK_MS,
     DISK_PERCENT,
     PAGE_DEVICES,
+    REVOKED_S,
     SILENT_S,
     FleetDevice,
     FleetPage,
@@ -32,24 +33,40 @@ def _reason(name: str, condition: str) -> str:
 
 
 _STREAMS = """
-    SELECT DISTINCT ON (device) stream.device, applied, copied, clock_ahead_ms,
+    SELECT DISTINCT ON (device) stream.device, applied, copied, clock.doubt_ms AS clock_doubt_ms,
+        CASE WHEN clock.doubt_ms IS NULL THEN clock_ahead_ms ELSE clock.ahead_ms
+            END AS clock_ahead_ms,
         stream.heard, coalesce(lost.changes, 0)::int8 AS lost,
         NOT isempty(ahead) OR EXISTS (
             SELECT 1 FROM fleet.waiting WHERE waiting.stream = stream.id) AS holes
     FROM fleet.stream LEFT JOIN (
         SELECT stream, sum(last - first + 1) AS changes FROM fleet.lost GROUP BY stream
     ) AS lost ON lost.stream = stream.id
+    LEFT JOIN LATERAL (
+        SELECT ahead_ms, doubt_ms FROM fleet.clock WHERE clock.device = stream.device
+        ORDER BY since DESC LIMIT 1
+    ) AS clock ON true
     WHERE NOT closed ORDER BY device, id DESC
 """
+_IS_REVOKED = "coalesce(one.enrolment = 'revoked', false)"
+_IS_HEARD = (
+    f"({_IS_REVOKED} AND "
+    f"coalesce(one.heard > one.enrolment_heard + interval '{REVOKED_S} s', false))"
+)
+_IS_OUT = f"({_IS_REVOKED} AND NOT {_IS_HEARD})"
 _KNOWN = f"""
-    SELECT coalesce(one.name, stream.device) AS name, one.since, one.version, one.health,
+    SELECT coalesce(one.name, stream.device) AS name,
+        CASE WHEN {_IS_OUT} THEN one.enrolment_since ELSE one.since END AS since,
+        {_IS_HEARD} AS revoked_heard, one.version, one.health,
         one.health_kept, stream.applied, stream.copied, coalesce(stream.holes, false) AS holes,
         coalesce(stream.lost, 0) AS lost, stream.clock_ahead_ms,
-        stream.heard AS timeline_heard, (one.health->'fleet'->>'waiting')::int8 AS waiting,
+        stream.clock_doubt_ms, stream.heard AS timeline_heard,
+        (one.health->'fleet'->>'waiting')::int8 AS waiting,
         greatest(one.heard, stream.heard) AS heard,
         CASE WHEN one.health_kept THEN to_timestamp(one.health_at / 1000.0)
             ELSE one.health_heard END AS health_heard,
         CASE
+            WHEN {_IS_OUT} THEN 'revoked'
             WHEN one.state = 'offline' AND one.state_heard >= coalesce(one.heard, '-infinity')
                 THEN 'offline'
             WHEN greatest(one.heard, stream.heard) > now() - interval '{SILENT_S} s' THEN 'online'
@@ -65,6 +82,7 @@ _REASONS = ", ".join(
         _reason("silent", "state = 'silent'"),
         _reason("alarms", "jsonb_array_length(coalesce(health->'alarms', '[]')) > 0"),
         _reason("lost", "lost > 0"),
+        _reason("revoked_heard", "revoked_heard"),
         _reason("not_copied", "NOT copied"),
         _reason("behind", _WAITS),
         _reason("holes", f"holes AND timeline_heard < now() - interval '{BEHIND_S} s'"),
@@ -81,7 +99,8 @@ _REASONS = ", ".join(
 )
 _JUDGED = f"""
     WITH known AS ({_KNOWN}), judged AS (
-        SELECT *, array_remove(ARRAY[{_REASONS}], NULL) AS reasons FROM known
+        SELECT *, CASE WHEN state = 'revoked' THEN '{{}}'::text[]
+            ELSE array_remove(ARRAY[{_REASONS}], NULL) END AS reasons FROM known
     )
 """
 _MATCHES = (
@@ -94,7 +113,7 @@ _ORDER = f"""
 """
 _PAGE = f"""
     {_JUDGED} SELECT name, state, reasons, version, health, health_kept, applied, copied, holes,
-        waiting, lost, clock_ahead_ms,
+        waiting, lost, clock_ahead_ms, clock_doubt_ms,
         (extract(epoch FROM since) * 1000)::int8 AS since_ms,
         extract(epoch FROM now() - heard)::float8 AS heard_s,
         extract(epoch FROM now() - health_heard)::float8 AS health_s,

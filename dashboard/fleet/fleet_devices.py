@@ -15,14 +15,17 @@ BEHIND_CHANGES = 1_000
 BEHIND_S = 300
 CLOCK_MS = 5_000
 DISK_PERCENT = 10.0
+REVOKED_S = 60
+"""A device is cut off at once; what it says later than that after it was revoked is no delay."""
 PAGE_DEVICES = 50
-Shown = Literal["all", "attention", "online", "silent", "offline"]
+Shown = Literal["all", "attention", "online", "silent", "offline", "revoked"]
 
 BAD: Mapping[str, str] = {
     "offline": N_("offline"),
     "silent": N_("not heard for three minutes"),
     "alarms": N_("alarm"),
     "lost": N_("changes are lost"),
+    "revoked_heard": N_("was revoked and is still heard"),
 }
 """Reasons that come first, and what a page says of each."""
 WORTH_A_LOOK: Mapping[str, str] = {
@@ -42,6 +45,7 @@ SHOWN: Mapping[Shown, str] = {
     "online": N_("Online"),
     "silent": N_("Silent"),
     "offline": N_("Offline"),
+    "revoked": N_("Revoked"),
 }
 
 
@@ -51,8 +55,8 @@ class FleetDevice:
 
     Attributes:
         name: ``device.name``.
-        state: ``online``, ``silent`` (not heard for three minutes), or ``offline`` (it said so, or
-            the broker did).
+        state: ``online``, ``silent`` (not heard for three minutes), ``offline`` (it said so, or
+            the broker did), or ``revoked`` (the server put it out of the fleet).
         since_ms: when the state began, UTC; ``None``: not known.
         heard_s: seconds since it was last heard; ``None``: never.
         reasons: why it needs attention, of ``BAD`` and ``WORTH_A_LOOK``.
@@ -65,12 +69,14 @@ class FleetDevice:
         holes: whether messages are missing between others.
         waiting: changes on the device that are not confirmed; ``None``: not known.
         lost: changes that will not come.
-        clock_ahead_ms: how far its clock was ahead, with the time on the way.
+        clock_ahead_ms: how far its clock was ahead, at least, by its quickest message; where
+            nothing agrees with that, by its newest.
+        clock_doubt_ms: how closely another message agrees; ``None``: none does.
         timeline_s: seconds since its timeline was last heard.
     """
 
     name: str
-    state: Literal["online", "silent", "offline"]
+    state: Literal["online", "silent", "offline", "revoked"]
     since_ms: int | None
     heard_s: float | None
     reasons: tuple[str, ...]
@@ -84,6 +90,7 @@ class FleetDevice:
     waiting: int | None
     lost: int
     clock_ahead_ms: int | None
+    clock_doubt_ms: int | None
     timeline_s: float | None
 
     @property

@@ -14,12 +14,13 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dashboard.fleet.connections import FleetDatabase
+from dashboard.fleet.sites import Sites
 from dashboard.fleet.study_copy import StudyStream, streams_of, write_copy
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import N_, Message
@@ -120,6 +121,16 @@ class KeptCopies:
             raise
         finally:
             self._give_back(copy)
+
+    @contextmanager
+    def lend_all(self, devices: Sequence[str]) -> Iterator[Sites]:
+        """Lend the copies of several devices, each as far as PostgreSQL has it now.
+
+        Raises:
+            StoreError: as ``lend``.
+        """
+        with ExitStack() as lent:
+            yield tuple((name, lent.enter_context(self.lend(name))) for name in devices)
 
     def close(self) -> None:
         """Delete all copies; nobody may read one any more."""

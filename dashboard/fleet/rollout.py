@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from dashboard.fleet.fleet_devices import FleetDevice
+from edge_agent.appliance.profiles.allowed import NOT_BY_A_PROFILE
 from edge_agent.appliance.profiles.index import ALL, ProfileIndex, place_of
 
 STEPS = (10, 100, ALL)
@@ -77,8 +78,13 @@ def before_of(device: FleetDevice) -> Before:
 
 
 def followers(devices: Sequence[FleetDevice]) -> list[FleetDevice]:
-    """Return the devices whose owners take profiles: their health tells of one."""
-    return [device for device in devices if device.health.get("profile")]
+    """Return the devices whose owners take profiles: their health tells of one.
+
+    A revoked device gets none, and is not waited for.
+    """
+    return [
+        device for device in devices if device.health.get("profile") and device.state != "revoked"
+    ]
 
 
 def decide(
@@ -167,4 +173,5 @@ def _standing(profile: ProfileIndex, device: FleetDevice) -> str:
 
 
 def _alarms(device: FleetDevice) -> frozenset[str]:
-    return frozenset(str(alarm.get("name")) for alarm in device.health.get("alarms") or ())
+    names = frozenset(str(alarm.get("name")) for alarm in device.health.get("alarms") or ())
+    return names - NOT_BY_A_PROFILE

@@ -10,7 +10,7 @@ thousand rows.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -18,6 +18,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 from dashboard.fleet.connections import FleetDatabase
+from dashboard.fleet.moved_rows import MovedRows, Table, read_stretches
+from dashboard.fleet.wrong_clocks import FOREVER_MS, ClockOff, Span
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Marker, MarkerKind
@@ -41,16 +43,24 @@ _OF_ALL = ", ".join(
     for column in ADDED
 )
 """Of all devices together: without the mean probabilities, which take half of the time."""
-_OF_ROWS = ", ".join(
-    (
-        "count(*) AS rows",
-        "sum(frames) AS frames",
-        "count(*) FILTER (WHERE emotion IS NULL) AS uncertain",
-        "sum(simulated) AS simulated",
-        *(f"sum({name}) AS sum_{name}" for name in NAMES),
-        *(f"count(*) FILTER (WHERE emotion = '{name}') AS count_{name}" for name in NAMES),
+
+
+def _of_rows(*, with_means: bool) -> str:
+    means = (
+        f"sum({name}) AS sum_{name}" if with_means else f"NULL AS sum_{name}" for name in NAMES
     )
-)
+    return ", ".join(
+        (
+            "count(*) AS rows",
+            "sum(frames)::float8 AS frames",
+            "count(*) FILTER (WHERE emotion IS NULL) AS uncertain",
+            "sum(simulated) AS simulated",
+            *means,
+            *(f"count(*) FILTER (WHERE emotion = '{name}') AS count_{name}" for name in NAMES),
+        )
+    )
+
+
 _OF_VITAL_ROLLUP = (
     "sum(n::float8) AS n, sum(total) AS total, min(least) AS least, max(most) AS most, "
     "sum(flagged::float8) AS flagged, sum(simulated::float8) AS simulated"
@@ -62,6 +72,7 @@ _OF_READINGS = (
     f"count(*) FILTER (WHERE NOT ({_USABLE})) AS flagged, "
     "count(*) FILTER (WHERE strpos(' ' || flags || ' ', ' simulated ') > 0) AS simulated"
 )
+_FACES = Table("expression", _OF_ALL, _of_rows(with_means=False), which_rows=" AND is_primary = 1")
 _STREAMS = """
     SELECT id, NOT closed OR EXISTS (
         SELECT 1 FROM fleet.stream AS newer WHERE newer.device = stream.device
@@ -97,7 +108,8 @@ class FleetTimeline:
     """Answers what the Trends page asks, from what collectors wrote; for one thread at a time.
 
     What a device sent before its database was restored counts as far as the newer stream does not
-    cover it. Sessions are those of one device; of all together there are none.
+    cover it. Sessions are those of one device; of all together there are none. One device is shown
+    by its own clock; where all are together, those whose clocks are off are moved.
 
     Args:
         database: that collectors write to.
@@ -115,10 +127,12 @@ class FleetTimeline:
         with self._connection() as connection:
             before = self._shared()
             self._of_thread.connection = connection
+            self._of_thread.moved = {}
             try:
                 yield
             finally:
                 self._of_thread.connection = before
+                self._of_thread.moved = None
 
     def is_known(self) -> bool:
         """Tell whether the device has ever sent its timeline."""
@@ -131,13 +145,16 @@ class FleetTimeline:
         if self._device is not None:
             tables += ["expression", "vital"]
         with self._connection() as connection:
-            which, values = self._which(connection)
+            moved = self._moved(connection, (0, FOREVER_MS), HOUR_MS)
+            which, values = self._which(connection, moved.streams if moved else ())
             ends = [
                 connection.execute(
                     f"SELECT min(at), max(at) FROM fleet.{table} WHERE {which}".encode(), values
                 ).fetchone()
                 for table in tables
             ]
+            if moved:
+                ends.append(moved.span(connection, tables))
         known = [at for row in ends if row is not None for at in row if at is not None]
         return (min(known), max(known)) if known else None
 
@@ -148,8 +165,8 @@ class FleetTimeline:
         columns = _OF_ALL if self._device is None else _OF_ROLLUP
         table, more = f"expression_{resolution}", ""
         if resolution == "row":
-            columns, table, more = _OF_ROWS, "expression", " AND is_primary = 1"
-        rows = self._sums(columns, table, more, chosen)
+            columns, table, more = _of_rows(with_means=True), "expression", " AND is_primary = 1"
+        rows = self._sums(columns, table, more, chosen, _FACES)
         return trend_of(chosen, resolution, rows)
 
     def vital_trend(self, kind: VitalKind, start_ms: int, end_ms: int, buckets: int) -> VitalTrend:
@@ -159,8 +176,20 @@ class FleetTimeline:
         columns, table = _OF_VITAL_ROLLUP, f"vital_{resolution}"
         if resolution == "row":
             columns, table = _OF_READINGS, "vital"
-        rows = self._sums(columns, table, f" AND kind = '{kind}'", chosen)
+        which = f" AND kind = '{kind}'"
+        readings = Table("vital", _OF_VITAL_ROLLUP, _OF_READINGS, which)
+        rows = self._sums(columns, table, which, chosen, readings)
         return vital_trend_of(kind, chosen, resolution, rows)
+
+    def clocks_off(self, start_ms: int, end_ms: int, buckets: int) -> tuple[ClockOff, ...]:
+        """Return the devices whose times are moved in a range, for their clocks are off.
+
+        Of one device none is: its timeline is by its own clock.
+        """
+        with self._connection() as connection:
+            chosen = self._buckets(start_ms, end_ms, buckets)
+            moved = self._moved(connection, (chosen.start_ms, chosen.end_ms), chosen.length_ms)
+        return moved.clocks if moved else ()
 
     def recorded_kinds(self) -> frozenset[VitalKind]:
         """Return the kinds of reading of which there is any."""
@@ -202,17 +231,44 @@ class FleetTimeline:
             shortest_ms = DAY_MS if length_ms > HOURS_OF_ALL_MS else shortest_ms
         return buckets_for(start_ms, end_ms, at_most, shortest_ms)
 
-    def _sums(self, columns: str, table: str, more: str, buckets: Buckets) -> dict[int, _Row]:
+    def _sums(
+        self, columns: str, table: str, more: str, buckets: Buckets, moved_table: Table
+    ) -> dict[int, dict[str, Any]]:
         """Return the sums of the buckets that hold anything, by their start."""
         length = buckets.length_ms
         with self._connection() as connection:
-            which, values = self._which(connection)
+            moved = self._moved(connection, (buckets.start_ms, buckets.end_ms), length)
+            which, values = self._which(connection, moved.streams if moved else ())
             rows = connection.cursor(row_factory=dict_row).execute(
                 f"SELECT at / {length} * {length} AS start, {columns} FROM fleet.{table} WHERE "
                 f"{which}{more} AND at >= %(start)s AND at < %(end)s GROUP BY 1".encode(),
                 values | {"start": buckets.start_ms, "end": buckets.end_ms},
             )
-            return {row["start"]: row for row in rows}
+            sums = {row["start"]: row for row in rows}
+            if moved:
+                moved.add_to(sums, connection, moved_table)
+            return sums
+
+    def _moved(
+        self, connection: psycopg.Connection, span: Span, length_ms: int
+    ) -> MovedRows | None:
+        """Return what clocks that are off make of a range; ``None`` where nothing is moved."""
+        if self._device is not None:
+            return None
+        known = getattr(self._of_thread, "moved", None)  # of this moment, of any question in it
+        if known is None:
+            return self._read_moved(connection, span, length_ms)
+        if (span, length_ms) not in known:
+            known[span, length_ms] = self._read_moved(connection, span, length_ms)
+        moved: MovedRows | None = known[span, length_ms]
+        return moved
+
+    def _read_moved(
+        self, connection: psycopg.Connection, span: Span, length_ms: int
+    ) -> MovedRows | None:
+        streams = {number for number, counts in self._streams(connection).items() if counts}
+        stretches = read_stretches(connection, span[0], streams)
+        return MovedRows(stretches, span, length_ms) if stretches else None
 
     def _of_study(self, query: str, start_ms: int | None, end_ms: int | None) -> list[_Row]:
         if self._device is None:
@@ -223,13 +279,18 @@ class FleetTimeline:
             cursor = connection.cursor(row_factory=dict_row)
             return list(cursor.execute(query.encode(), values).fetchall())
 
-    def _which(self, connection: psycopg.Connection) -> tuple[str, dict[str, Any]]:
-        """Return the SQL condition for the streams that count, and its values."""
+    def _which(
+        self, connection: psycopg.Connection, but: Sequence[int] = ()
+    ) -> tuple[str, dict[str, Any]]:
+        """Return the SQL condition for the streams that count, and its values.
+
+        Of all devices together without the streams of ``but``.
+        """
         streams = self._streams(connection)
         if self._device is not None:
             wanted = [number for number, counts in streams.items() if counts]
             return "stream = ANY(%(streams)s)", {"streams": wanted}
-        left_out = [number for number, counts in streams.items() if not counts]
+        left_out = [number for number, counts in streams.items() if not counts or number in but]
         if left_out:
             return "stream <> ALL(%(streams)s)", {"streams": left_out}
         return "true", {}

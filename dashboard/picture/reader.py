@@ -134,7 +134,7 @@ class PictureReader:
                 return self._process
             self._forget(self._process)
         process = subprocess.Popen(
-            [sys.executable, "-m", "dashboard.picture.worker"],
+            [sys.executable, "-P", "-m", "dashboard.picture.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},

@@ -21,6 +21,7 @@ from dashboard.accounts.passkeys.passkeys import Passkeys
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
+from dashboard.exports.jobs import ExportJobs
 from dashboard.fleet.opening import open_copies, open_fleet
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
@@ -29,7 +30,6 @@ from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
 from dashboard.web.api.description import describe
 from dashboard.web.api.error_handlers import handle_errors
 from dashboard.web.delivery.static_files import STATIC, KeptFiles, PageCompression
-from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.first_steps.progress import Progress
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
 from dashboard.web.guards.hosts import HostCheck

@@ -13,6 +13,7 @@ import math
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from fastapi import Request
 from starlette.responses import Response
@@ -26,17 +27,29 @@ FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 300.0
 
 
+class Attempt(NamedTuple):
+    """One attempt that counts.
+
+    Attributes:
+        at_s: when it was made, by the limiter's clock.
+        name: what it was tried at; empty: not told, or made before a restart.
+    """
+
+    at_s: float
+    name: str = ""
+
+
 class AttemptLimiter:
     """Counts attempts per network address, so that passwords and codes cannot be guessed.
 
     An attempt is counted before it is checked: several at once cannot slip past. IPv6 addresses
     count per /64, which is what one machine gets. Bounded; in memory, and where ``kept`` is given
-    in the database too, so that a restart forgives nothing.
+    in the database too, so that neither a restart nor a flood of other addresses forgives anything.
 
     Args:
         limit: attempts in a window.
         window_s: length of the window in seconds.
-        addresses: most addresses remembered; the oldest is forgotten.
+        addresses: most addresses in memory; the oldest goes.
         clock: seconds, never going back.
         kept: where the attempts outlive a restart.
     """
@@ -54,32 +67,34 @@ class AttemptLimiter:
         self._addresses = addresses
         self._clock = clock
         self._kept = kept
-        self._seen: OrderedDict[str, deque[float]] = OrderedDict()
+        self._seen: OrderedDict[str, deque[Attempt]] = OrderedDict()
+        self._are_all_in_memory = True
         self._lock = threading.Lock()
         if kept is not None:
             at = clock()
             for who, ages in kept.ages().items():
-                self._seen[who] = deque(at - age for age in ages)
+                self._seen[who] = deque(Attempt(at - age) for age in ages)
 
-    def attempt(self, address: str) -> int:
-        """Count an attempt; return 0 when it may go on, else the seconds to wait (such an attempt
-        is not counted).
+    def attempt(self, address: str, name: str = "") -> int:
+        """Count an attempt at a name; return 0 when it may go on, else the seconds to wait.
+
+        An attempt that has to wait is not counted.
 
         Raises:
             StoreError: the attempt cannot be kept; it must not go on.
         """
         who = self._who(address)
         with self._lock:
-            times = self._counting(who)
-            wait = self._wait(times)
-            if wait:
-                self._seen.move_to_end(who)
-                return wait
-            times.append(self._clock())
-            self._seen[who] = times
+            counting = self._counting(who)
+            self._seen[who] = counting
             self._seen.move_to_end(who)
             while len(self._seen) > self._addresses:
                 self._seen.popitem(last=False)
+                self._are_all_in_memory = False
+            wait = self._wait(counting)
+            if wait:
+                return wait
+            counting.append(Attempt(self._clock(), name))
         if self._kept is not None:
             self._kept.add(who)
         return 0
@@ -94,13 +109,23 @@ class AttemptLimiter:
         with self._lock:
             return len(self._counting(self._who(address)))
 
-    def forgive(self, address: str) -> None:
-        """Forget the attempts of an address, after a right one."""
+    def forgive(self, address: str, name: str = "") -> None:
+        """Forget the attempts of an address at a name, after a right one.
+
+        Its attempts at other names go on counting: your own account forgives no guesses at
+        those of others.
+        """
         who = self._who(address)
         with self._lock:
-            known = self._seen.pop(who, None)
-        if known and self._kept is not None:
-            self._kept.forget(who)
+            counting = self._counting(who)
+            others = deque(attempt for attempt in counting if attempt.name != name)
+            if others:
+                self._seen[who] = others
+            else:
+                self._seen.pop(who, None)
+        forgiven = len(counting) - len(others)
+        if forgiven and self._kept is not None:
+            self._kept.forget(who, forgiven if others else None)
 
     def _who(self, address: str) -> str:
         group = group_of(address)
@@ -108,18 +133,23 @@ class AttemptLimiter:
             return group
         return self._kept.hash_of(group)
 
-    def _counting(self, who: str) -> deque[float]:
-        """Return when the attempts were made that still count."""
-        times = self._seen.get(who, deque())
-        now = self._clock()
-        while times and now - times[0] >= self._window_s:
-            times.popleft()
-        return times
+    def _counting(self, who: str) -> deque[Attempt]:
+        """Return the attempts that still count, the oldest first."""
+        counting = self._seen.get(who)
+        now_s = self._clock()
+        if counting is None:
+            ages = []
+            if self._kept is not None and not self._are_all_in_memory:
+                ages = self._kept.ages_of(who)
+            counting = deque(Attempt(now_s - age) for age in ages)
+        while counting and now_s - counting[0].at_s >= self._window_s:
+            counting.popleft()
+        return counting
 
-    def _wait(self, times: deque[float]) -> int:
-        if len(times) < self._limit:
+    def _wait(self, counting: deque[Attempt]) -> int:
+        if len(counting) < self._limit:
             return 0
-        return max(1, round(self._window_s - (self._clock() - times[0])))
+        return max(1, round(self._window_s - (self._clock() - counting[0].at_s)))
 
 
 class BackOff(AttemptLimiter):
@@ -139,12 +169,12 @@ class BackOff(AttemptLimiter):
     ) -> None:
         super().__init__(FREE_GUESSES, KEPT_SECONDS, clock=clock, kept=kept)
 
-    def _wait(self, times: deque[float]) -> int:
-        beyond = len(times) - FREE_GUESSES
+    def _wait(self, counting: deque[Attempt]) -> int:
+        beyond = len(counting) - FREE_GUESSES
         if beyond < 0:
             return 0
         pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(beyond, 16))
-        return max(0, math.ceil(times[-1] + pause - self._clock()))
+        return max(0, math.ceil(counting[-1].at_s + pause - self._clock()))
 
 
 def address_of(request: Request) -> str:

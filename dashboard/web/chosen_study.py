@@ -162,7 +162,7 @@ def _study_of(
         text = gettext("device = {device}: no such device has sent a timeline. See the page Fleet.")
         raise DeviceNeededError(offered, text.format(device=unknown), HTTPStatus.NOT_FOUND)
     try:
-        sites = tuple((name, until_answered.enter_context(copies.lend(name))) for name in wanted)
+        sites = until_answered.enter_context(copies.lend_all(wanted))
     except StoreError as error:
         raise DeviceNeededError(offered, said_of(error), HTTPStatus.SERVICE_UNAVAILABLE) from error
     return ChosenStudy(sites, names, several)

@@ -15,6 +15,7 @@ from dashboard.accounts.account_rows import Account
 from dashboard.accounts.members import LINK_PATH
 from dashboard.accounts.tokens import PREFIX
 from dashboard.web.guards.cookies import LOGIN_COOKIE, cookie_of
+from dashboard.web.guards.proxied import name_from_proxy
 from dashboard.web.guards.tokens import account_for, secret_in
 from dashboard.web.services import Services, services
 
@@ -76,13 +77,19 @@ def account_of(request: Request) -> Account | None:
         request.state.account = None
         secret = secret_in(request)
         if secret is None:
-            token = login_token(request)
-            request.state.account = services(request).accounts.of_token(token) if token else None
+            request.state.account = _of_login(request, login_token(request))
         else:
             address = request.client.host if request.client else ""
             request.state.token = services(request).tokens.admit(secret, address)
             request.state.account = account_for(request.state.token)
     return cast("Account | None", request.state.account)
+
+
+def _of_login(request: Request, token: str) -> Account | None:
+    """Return whose login it is; nobody's, if a trusted proxy says that somebody else asks."""
+    account = services(request).accounts.of_token(token) if token else None
+    named = name_from_proxy(request, services(request).options.proxy)
+    return None if account is not None and named not in {"", account.name} else account
 
 
 def is_public(path: str) -> bool:

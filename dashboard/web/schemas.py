@@ -223,6 +223,16 @@ class VitalTrendModel(ApiModel):
     simulated: bool
 
 
+class ClockOffModel(ApiModel):
+    """A device whose times are moved, for its clock is off and no server of time has set it."""
+
+    device: str
+    ahead_ms: int = Field(
+        description="How far its clock was ahead of the collector's, at least; below 0: behind"
+    )
+    doubt_ms: int = Field(description="How closely two messages agree on that")
+
+
 class TrendsModel(ApiModel):
     """A range of the timeline in buckets."""
 
@@ -230,6 +240,10 @@ class TrendsModel(ApiModel):
     end: EpochMs
     expression: ExpressionTrend
     vitals: dict[str, VitalTrendModel] = Field(description="By kind")
+    clocks_off: list[ClockOffModel] = Field(
+        description="With dashboard.source, of all devices together: whose times are moved here to "
+        "where they belong, by whole minutes, hours or days, by what the range is read from"
+    )
 
 
 class ChartModel(ApiModel):

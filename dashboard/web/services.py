@@ -16,10 +16,10 @@ from dashboard.accounts.passkeys.challenges import Challenges
 from dashboard.accounts.passkeys.passkeys import Passkeys
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
+from dashboard.exports.jobs import ExportJobs
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
-from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.first_steps.progress import Progress
 from dashboard.web.guards.connections import ConnectionGuard
 from dashboard.web.guards.login_gate import LoginGate

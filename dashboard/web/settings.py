@@ -13,8 +13,10 @@ from typing import Any
 from dashboard.fleet.address import FleetAddress
 from dashboard.languages.choice import AUTO
 from dashboard.protocols.file import EXAMPLES
+from dashboard.web.proxy import TrustedProxy, check_proxy
 from edge_agent.alerts.options import NO_ALERTS, AlertOptions, alert_options
 from edge_agent.config import Settings, at_home, data_folder
+from edge_agent.config.dashboard import DashboardSettings
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose
 from edge_agent.runtime.live_feed import SOCKET_NAME
@@ -52,6 +54,7 @@ class DashboardOptions:
         vision: how single pictures are read.
         alerts: what is watched and who is told.
         preview: whether an administrator may see the camera's picture.
+        proxy: whose word about who asks is taken; ``None``: everybody logs in here.
         source: where many devices are shown from; ``None``: this is the dashboard of one appliance.
         config: the configuration file; ``None``: there is none, and the defaults hold.
     """
@@ -77,6 +80,7 @@ class DashboardOptions:
     vision: VisionOptions = DEFAULT_OPTIONS
     alerts: AlertOptions = NO_ALERTS
     preview: bool = False
+    proxy: TrustedProxy | None = None
     source: FleetAddress | None = None
     config: Path | None = None
 
@@ -136,6 +140,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         vision=vision_options(settings),
         alerts=alert_options(settings),
         preview=settings.capture.preview == "allowed",
+        proxy=_proxy(section),
         source=_source(section.source, section.source_password_file),
         config=settings.file,
     )
@@ -145,6 +150,13 @@ def _source(address: str | None, password_file: Path | None) -> FleetAddress | N
     if address is None:
         return None
     return FleetAddress(address, at_home(password_file) if password_file else None)
+
+
+def _proxy(section: DashboardSettings) -> TrustedProxy | None:
+    if section.proxy_header is None or section.proxy_secret_file is None:
+        return None
+    file = at_home(section.proxy_secret_file)
+    return TrustedProxy(section.proxy_header, section.proxy_addresses, file)
 
 
 def is_loopback(host: str) -> bool:
@@ -162,8 +174,10 @@ def check_exposure(options: DashboardOptions) -> None:
 
     Raises:
         ConfigError: the address is reachable from other machines and no certificate is given, or a
-            file of it is missing.
+            file of it is missing; or the secret of a trusted proxy is missing or short.
     """
+    if options.proxy is not None:
+        check_proxy(options.proxy)
     for name, file in (("certificate", options.certificate), ("key", options.key)):
         if file is not None and not file.is_file():
             raise ConfigError(

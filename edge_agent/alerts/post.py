@@ -56,7 +56,7 @@ def post(
     """
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", *_program(language)],
+            [sys.executable, "-P", "-m", *_program(language)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ before comes back, with the database of before where the new one had changed its
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import pwd
@@ -16,8 +17,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +125,12 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
             release of before runs.
         StoreError: the database cannot be copied; the release of before runs.
     """
+    place.current()
+    with alone(place):
+        return _update(place, source, say, well_seconds)
+
+
+def _update(place: Place, source: str, say: Say, well_seconds: float) -> str:
     old = place.current()
     (place.program / "incoming").mkdir(mode=0o700, exist_ok=True)
     try:
@@ -150,15 +157,39 @@ def roll_back(place: Place, say: Say) -> str:
         UpdateError: there is none, or it does not start.
         StoreError: the database cannot be put back.
     """
-    old = place.previous()
-    new = place.current()
+    place.previous()
+    with alone(place):
+        old = place.previous()
+        new = place.current()
+        try:
+            _take_back(place, old, say)
+        except UpdateError:
+            say(f"{version_of(old)} does not start; {version_of(new)} comes back")
+            _activate(new)
+            raise
+        return version_of(old)
+
+
+@contextmanager
+def alone(place: Place) -> Iterator[None]:
+    """Let nobody else update the appliance, or try a profile on it, meanwhile.
+
+    Both restart services and judge by them: each would take the other's restart for its own fault.
+
+    Raises:
+        UpdateError: somebody does.
+    """
+    handle = os.open(place.program, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _take_back(place, old, say)
-    except UpdateError:
-        say(f"{version_of(old)} does not start; {version_of(new)} comes back")
-        _activate(new)
-        raise
-    return version_of(old)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UpdateError(
+                "An update or a profile is being applied right now. Try it again in some minutes."
+            ) from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def loses_rows(place: Place, old: Path) -> bool:

@@ -90,7 +90,7 @@ def dashboard(login_link: bool, **options: object) -> None:
     for name, value in options.items():
         if value is not None:
             words += [f"--{name}", str(value)]
-    os.execv(sys.executable, [sys.executable, "-m", "dashboard", *words])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "dashboard", *words])
 
 
 @cli.command()

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -69,11 +70,20 @@ def doctor(
 @click.command()
 @common_options
 @click.argument("part", required=False, type=click.Choice(["agent", "dashboard"]))
-def health(config: Path | None, data: Path | None, part: str | None) -> None:
+@click.option(
+    "--collector",
+    type=click.Path(path_type=Path),
+    help="Ask about a collector instead: the file that it was told by --health-file.",
+)
+def health(
+    config: Path | None, data: Path | None, part: str | None, collector: Path | None
+) -> None:
     """Say whether the agent and the dashboard of this data folder answer, or only PART.
 
     For programs that watch them: ends with 0 if all that was asked for answers, with 1 if not.
     """
+    if collector is not None:
+        _collector_health(collector, part)
     log_to_stderr(logging.CRITICAL)
     settings, folder = load(config, data)
     from edge_agent.appliance.signs_of_life import agent_answers, dashboard_answers
@@ -86,3 +96,14 @@ def health(config: Path | None, data: Path | None, part: str | None) -> None:
     for name, answered in answers.items():
         click.echo(f"{name}: {'answers' if answered else 'does not answer'}")
     sys.exit(int(not all(answers.values())))
+
+
+def _collector_health(file: Path, part: str | None) -> NoReturn:
+    """Say what is wrong with a collector, if anything."""
+    if part is not None:
+        raise click.UsageError(f"Ask about {part} or about a collector, not about both.")
+    from edge_agent.fleet.collector_health import read_problem
+
+    problem = read_problem(file)
+    click.echo(f"collector: {problem or 'works'}")
+    sys.exit(int(bool(problem)))

@@ -1,4 +1,4 @@
-"""The command that takes the timeline along."""
+"""The command that takes the timeline along: of this appliance, or of devices of a fleet."""
 
 from __future__ import annotations
 
@@ -89,6 +89,18 @@ class FormatOption(click.Option):
     type=click.Path(path_type=Path, allow_dash=True),
     help="File whose first line is the passphrase; - is standard input.",
 )
+@click.option(
+    "--source",
+    help="Export studies from the PostgreSQL of a collector, such as "
+    "postgresql://reader@db.example/fleet: one zip, with a folder for each device.",
+)
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    help="With --source: whose study, by device.name; may be repeated.",
+)
+@click.option("--all-devices", is_flag=True, help="With --source: of all devices.")
 def export(
     config: Path | None,
     data: Path | None,
@@ -101,6 +113,9 @@ def export(
     form: str | None,
     passphrase: bool,
     passphrase_file: Path | None,
+    source: str | None,
+    devices: tuple[str, ...],
+    all_devices: bool,
 ) -> None:
     """Export the timeline: expressions, vitals, episodes, markers, self-reports and sessions."""
     log_to_stderr(logging.WARNING)
@@ -118,7 +133,26 @@ def export(
         )
     if multiverse and (start or end):
         raise click.UsageError("--multiverse is about sessions: leave out --from and --to.")
+    if source is None and (devices or all_devices):
+        raise click.UsageError("--device and --all-devices choose devices of --source.")
     chosen = format_named(form or _default_format(out))
+    if source is not None:
+        wanted = {
+            "source": source,
+            "devices": devices,
+            "every": all_devices,
+            "out": str(out),
+            "format": chosen.name,
+            "sessions": sessions or None,
+            "start_ms": start_ms,
+            "end_ms": end_ms,
+            "question": None if question is None else _question(question),
+            "multiverse": multiverse,
+            "models": (settings.vision.expression_model, settings.vision.detector_model),
+            "passphrase": _passphrase(passphrase_file, ask=passphrase),
+        }
+        _export_sites(wanted)
+        return
     if chosen.needs_sessions and not sessions:
         raise click.UsageError(
             f"--format {chosen.name} takes sessions only: name at least one with --session."
@@ -141,6 +175,18 @@ def export(
             files = [export_sealed(work, out, word, on_progress)]
     for file in files:
         click.echo(file)
+
+
+def _export_sites(wanted: Mapping[str, Any]) -> None:
+    """Let the dashboard export studies of several devices: it knows the database of a fleet.
+
+    Raises:
+        click.exceptions.Exit: it could not; it has said why.
+    """
+    command = [sys.executable, "-P", "-m", "dashboard", "export-sites"]
+    done = subprocess.run(command, input=json.dumps(wanted), text=True, check=False)
+    if done.returncode:
+        raise click.exceptions.Exit(done.returncode)
 
 
 def _passphrase(file: Path | None, *, ask: bool) -> str | None:
@@ -175,7 +221,7 @@ def _question(file: Path | None) -> dict[str, Any]:
         DataFileError: the file is not there, or holds no question.
     """
     if file is None:
-        command = [sys.executable, "-m", "dashboard", "analyse", "--print-question"]
+        command = [sys.executable, "-P", "-m", "dashboard", "analyse", "--print-question"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
     try:
@@ -200,7 +246,16 @@ def _tables(
     question = question | {"sensitivity": False}
     if choice.sessions:
         question |= {"sample": "selected", "session": choice.sessions}
-    command = [sys.executable, "-m", "dashboard", "analyse", "--print-tables", "--data", str(data)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "dashboard",
+        "analyse",
+        "--print-tables",
+        "--data",
+        str(data),
+    ]
     if choice.start_ms is not None or choice.end_ms is not None:
         command += ["--range", *map(str, choice.span)]
     if config is not None:
@@ -224,7 +279,7 @@ def _multiverse(
     fields = dict(question)
     if sessions:
         fields |= {"sample": "selected", "session": sessions}
-    command = [sys.executable, "-m", "dashboard", "analyse", "--print-multiverse"]
+    command = [sys.executable, "-P", "-m", "dashboard", "analyse", "--print-multiverse"]
     command += ["--data", str(data)]
     if config is not None:
         command += ["--config", str(config)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +14,8 @@ from edge_agent.config.section import HomePath, Section
 from edge_agent.core.study import Purpose
 
 _SCHEMES = ("postgresql", "postgres")
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,60}")
+_HEADERS_OF_OTHERS = frozenset({"authorization", "cookie", "host", "origin", "affect-edge-proxy"})
 
 
 class DashboardSettings(Section):
@@ -58,6 +62,19 @@ class DashboardSettings(Section):
         None, description="Folder of protocol files; left out: the shipped examples"
     )
 
+    proxy_header: str | None = Field(
+        None,
+        description="Header in which a proxy names the account of who it has logged in, such as "
+        "X-Remote-User; left out: everybody logs in here",
+    )
+    proxy_addresses: tuple[str, ...] = Field(
+        (), max_length=20, description="Addresses from which that proxy comes, such as 127.0.0.1"
+    )
+    proxy_secret_file: HomePath | None = Field(
+        None,
+        description="File whose first line, of 32 characters or more, that proxy sends in the "
+        "header Affect-Edge-Proxy",
+    )
     source: str | None = Field(
         None,
         min_length=1,
@@ -92,6 +109,39 @@ class DashboardSettings(Section):
                 "postgresql://reader@db.example/fleet"
             )
         return value
+
+    @field_validator("proxy_header")
+    @classmethod
+    def _is_a_header(cls, value: str | None) -> str | None:
+        if value is not None and (
+            not _HEADER.fullmatch(value) or value.lower() in _HEADERS_OF_OTHERS
+        ):
+            raise ValueError(
+                f"proxy_header = {value!r:.80} is no name of a header that a proxy may use, such "
+                "as X-Remote-User"
+            )
+        return value
+
+    @field_validator("proxy_addresses")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            try:
+                ipaddress.ip_address(one)
+            except ValueError as error:
+                raise ValueError(
+                    f"proxy_addresses: {one!r:.80} is no network address, such as 127.0.0.1"
+                ) from error
+        return value
+
+    @model_validator(mode="after")
+    def _proxy_is_whole(self) -> Self:
+        given = (self.proxy_header, self.proxy_secret_file, self.proxy_addresses or None)
+        if any(given) and not all(given):
+            raise ValueError(
+                "proxy_header, proxy_addresses and proxy_secret_file go together: give all or none"
+            )
+        return self
 
     @model_validator(mode="after")
     def _password_of_a_source(self) -> DashboardSettings:

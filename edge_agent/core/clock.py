@@ -16,6 +16,8 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
 CLOCK_JUMP_MS = 2_000
 """A wall clock that moves by more against the boot clock was set."""
+UNKNOWN_BOOT = "unknown"
+"""Instead of the kernel's name of a start of the machine, where there is none."""
 _TRIES = 5
 _PAUSE_NS = 100_000_000
 
@@ -100,12 +102,12 @@ def thread_cpu_seconds() -> float:
 def boot_id() -> str:
     """Return the kernel's identifier (a UUID) of this start of the machine.
 
-    ``unknown`` where there is none.
+    ``UNKNOWN_BOOT`` where there is none.
     """
     try:
         return _BOOT_ID.read_text(encoding="utf-8").strip()
     except OSError:
-        return "unknown"
+        return UNKNOWN_BOOT
 
 
 def is_synchronised(flag: Path = _SYNCHRONIZED) -> bool:

@@ -4,10 +4,11 @@ The map inside has these keys:
 
 ``schema``: 1. ``device``: who sends. ``epoch``: which stream, 16 hexadecimal digits.
 ``first``, ``last``: the positions that it covers. ``sent``: when, in ms since 1970, by the device's
-clock, and ``synchronised`` whether that clock was set. ``absent``: rows that were gone before they
-were sent. ``changes``: a list of ``[position, table, "row", values]`` with the columns of
-``edge_agent.fleet.tables``; ``[position, table, "gone", key]``; and with an empty table ``begin``,
-``copied``, ``erase`` and ``gap`` with a map.
+clock, and ``synchronised`` whether that clock was set. ``boot``: how the kernel's name of this
+start of the machine begins, and ``boot_ms`` the ms since then; messages of older versions have
+neither. ``absent``: rows that were gone before they were sent. ``changes``: a list of ``[position,
+table, "row", values]`` with the columns of ``edge_agent.fleet.tables``; ``[position, table, "gone",
+key]``; and with an empty table ``begin``, ``copied``, ``erase`` and ``gap`` with a map.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 import cbor2
 
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.fleet.tables import BY_NAME, SCHEMA
+from edge_agent.fleet.tables import BOOT_CHARACTERS, BY_NAME, SCHEMA
 
 LARGEST_BYTES = 16 * 1024 * 1024
 """Of a message that is unpacked; a larger one is refused: nobody can fill a collector's memory."""
@@ -44,6 +45,8 @@ class TimelineMessage:
     synchronised: bool
     absent: int
     changes: tuple[list[Any], ...]
+    boot: str = ""
+    boot_ms: int = 0
 
 
 def encode(message: TimelineMessage) -> bytes:
@@ -59,6 +62,8 @@ def encode(message: TimelineMessage) -> bytes:
         "absent": message.absent,
         "changes": list(message.changes),
     }
+    if message.boot:
+        content |= {"boot": message.boot, "boot_ms": message.boot_ms}
     return zlib.compress(cbor2.dumps(content), level=6)
 
 
@@ -106,7 +111,22 @@ def _checked(content: dict[Any, Any]) -> TimelineMessage:
         _check_change(change, at, last)
         at = change[0]
     synchronised = content.get("synchronised") is True
-    return TimelineMessage(device, epoch, first, last, sent, synchronised, absent, tuple(changes))
+    start = _start_of_machine(content)
+    return TimelineMessage(
+        device, epoch, first, last, sent, synchronised, absent, tuple(changes), *start
+    )
+
+
+def _start_of_machine(content: dict[Any, Any]) -> tuple[str, int]:
+    """Return which start and how long ago; nothing where that is no answer.
+
+    It only serves to measure the clock: no row is refused for it.
+    """
+    boot, boot_ms = content.get("boot"), content.get("boot_ms")
+    is_name = isinstance(boot, str) and 0 < len(boot) <= BOOT_CHARACTERS and boot.isprintable()
+    if not is_name or isinstance(boot_ms, bool) or not isinstance(boot_ms, int):
+        return "", 0
+    return str(boot), boot_ms
 
 
 _NUMBERS = ("first", "last", "sent", "absent")

@@ -15,6 +15,7 @@ from edge_agent.fleet.confirmation import read_confirmation
 from edge_agent.fleet.flight import RESEND_S, Flight
 from edge_agent.fleet.log import ChangeLog, Stream
 from edge_agent.fleet.message import MessageError, TimelineMessage, encode
+from edge_agent.fleet.tables import BOOT_CHARACTERS
 from edge_agent.fleet.troubles import Trouble, Troubles
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.connecting.connection import Connection
@@ -365,7 +366,16 @@ class FleetSender(Worker):
 
 def timeline_message(device: str, epoch: str, chunk: Chunk) -> TimelineMessage:
     """Return a chunk as it is sent now."""
-    at_ms = clock.now().wall_ms
-    synchronised = clock.is_synchronised()
-    span = (chunk.first, chunk.last)
-    return TimelineMessage(device, epoch, *span, at_ms, synchronised, chunk.absent, chunk.changes)
+    at = clock.now()
+    return TimelineMessage(
+        device,
+        epoch,
+        chunk.first,
+        chunk.last,
+        at.wall_ms,
+        clock.is_synchronised(),
+        chunk.absent,
+        chunk.changes,
+        clock.boot_id()[:BOOT_CHARACTERS],
+        at.boot_ms,
+    )

@@ -12,6 +12,9 @@ from edge_agent.store.database.tables import NAMES, SMOOTHED
 
 SCHEMA = 1
 """Version of the stream."""
+BOOT_CHARACTERS = 8
+"""Of the kernel's name of a start: enough to tell the starts of one machine apart. All 36 would
+make a message of ten rows an eighth longer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def engine_settings(folder: Path) -> dict[str, str]:
     return {"CONTAINERS_CONF": str(file)}
 
 
-def build_words(folder: Path) -> str:
+def build_words(folder: Path, architecture: str = "") -> str:
     """Return the words for ``make container ARGS=…`` with which a build succeeds on this machine.
 
     Where a proxy has an authority of its own, that pip here is told to trust (``PIP_CERT``), pip
@@ -48,27 +48,33 @@ def build_words(folder: Path) -> str:
 
     Args:
         folder: for what is made on the way.
+        architecture: by Debian's name, such as arm64; left out: this machine's.
     """
-    words = []
+    platform = [f"--platform=linux/{architecture}"] if architecture else []
+    words = [*platform]
     trusted = os.environ.get("PIP_CERT")
     if trusted:
         settings = folder / "pip.conf"
         settings.write_text("[global]\ncert = /run/authorities.pem\n", encoding="utf-8")
         words += [f"--volume {trusted}:/run/authorities.pem:ro"]
         words += [f"--volume {settings}:/etc/pip.conf:ro"]
-    if not _succeeds("podman", "pull", "--quiet", "docker.io/library/debian:trixie-slim"):
-        if not _succeeds("podman", "image", "exists", BASE):
-            _make_base(folder / "debian")
-        words += [f"--build-arg BASE={BASE}"]
+    debian = "docker.io/library/debian:trixie-slim"
+    if not _succeeds("podman", "pull", "--quiet", *platform, debian):
+        base = f"{BASE}-{architecture}" if architecture else BASE
+        if not _succeeds("podman", "image", "exists", base):
+            _make_base(folder / "debian", base, architecture)
+        words += [f"--build-arg BASE={base}"]
     return " ".join(words)
 
 
-def _make_base(root: Path) -> None:
+def _make_base(root: Path, name: str, architecture: str) -> None:
     """Make an image of a minimal Debian 13 with the newest packages."""
-    made = ["debootstrap", "--variant=minbase", "trixie", str(root)]
-    subprocess.run(made, check=True, capture_output=True, timeout=1500)
+    chosen = [f"--arch={architecture}"] if architecture else []
+    made = ["debootstrap", "--variant=minbase", *chosen, "trixie", str(root)]
+    subprocess.run(made, check=True, capture_output=True, timeout=3000)
+    described = [f"--arch={architecture}", "--os=linux"] if architecture else []
     with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as packed:
-        subprocess.run(["podman", "import", "-", BASE], stdin=packed.stdout, check=True)
+        subprocess.run(["podman", "import", *described, "-", name], stdin=packed.stdout, check=True)
     shutil.rmtree(root)
 
 

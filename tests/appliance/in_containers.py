@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import ssl
 import stat
-import subprocess
 import time
 import urllib.parse
 import urllib.request
@@ -23,10 +21,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.appliance.composition import Composition, needs_podman
 from tests.appliance.engine import build_words, engine_settings
 from tests.support.broker import free_port, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 NAME = "affect-edge-test"
 PORT = free_port()
 PARTS = ("broker", "agent", "dashboard")
@@ -39,56 +37,14 @@ SETTINGS = {
     "AFFECT_EDGE_PORT": str(PORT),
 }
 STOP_S = 5.0
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("podman") and shutil.which("podman-compose")),
-    reason="podman and podman-compose are not installed (apt install podman podman-compose)",
-)
-
-
-def run(*words: str, check: bool = True, version: str = "latest") -> str:
-    """Run a command with the settings of the composition; return what it prints."""
-    done = subprocess.run(
-        words,
-        cwd=ROOT,
-        env={**os.environ, **SETTINGS, "AFFECT_EDGE_VERSION": version},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=1500,
-    )
-    assert not check or done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def compose(*words: str, version: str = "latest") -> None:
-    """Run podman-compose on the project's file."""
-    file = ("-f", "container/compose.yaml")
-    run("podman-compose", "-p", NAME, *file, *words, version=version)
-
-
-def container(part: str) -> str:
-    return f"{NAME}_{part}_1"
-
-
-def inside(part: str, *words: str, check: bool = True) -> str:
-    """Run a command in the container of a part."""
-    return run("podman", "exec", container(part), *words, check=check)
-
-
-def about(part: str, what: str) -> str:
-    """Return what podman knows of a container."""
-    return run("podman", "inspect", container(part), "--format", f"{{{{.{what}}}}}").strip()
-
-
-def is_healthy(part: str) -> bool:
-    """Ask by the health check of the image; without systemd, podman does not do it by itself."""
-    words = ["podman", "healthcheck", "run", container(part)]
-    return subprocess.run(words, capture_output=True, check=False, timeout=60).returncode == 0
+pytestmark = needs_podman
+COMPOSITION = Composition(NAME, "container/compose.yaml", SETTINGS)
+run, compose, container = COMPOSITION.run, COMPOSITION.compose, COMPOSITION.container
+inside, about, is_healthy = COMPOSITION.inside, COMPOSITION.about, COMPOSITION.is_healthy
 
 
 def wait_until_healthy() -> None:
-    for part in PARTS:
-        wait_until(lambda part=part: is_healthy(part), f"{part} healthy", 90)  # type: ignore[misc]
+    COMPOSITION.wait_until_healthy(*PARTS)
 
 
 def rows() -> int:
@@ -151,6 +107,8 @@ def test_the_broker_lets_nobody_in_without_the_password_that_was_made_here() -> 
 
 
 def test_summaries_reach_the_broker() -> None:
+    found = inside("agent", "getent", "hosts", "broker", check=False)
+    assert found, "containers do not find each other by name: docs/containers.md says what to do"
     words = ["mosquitto_sub", "-C", "1", "-W", "30", "-t", "affect-edge/affect-edge/summary"]
     summary = json.loads(inside("broker", *words))
     assert summary["simulated"] is True

@@ -24,6 +24,7 @@ AGENT = "affect-edge-agent.service"
 DASHBOARD = "affect-edge-dashboard.service"
 DATABASE = "/var/lib/affect-edge/affect-edge.db"
 KILLED = 128 + 9
+UNITS_GONE_S = 60.0
 PLENTY_S = 1200.0
 CHANGING = [
     "/proc",
@@ -132,6 +133,11 @@ def give_checkout(machine: Machine) -> None:
     make_key(
         key_of(machine), machine.root / "root/affect-edge/config/release-signers", passphrase=""
     )
+    give_pictures(machine)
+
+
+def give_pictures(machine: Machine) -> None:
+    """Put a folder of portraits onto the machine, which a camera can be made of."""
     pictures = machine.root / "srv/pictures"
     pictures.mkdir()
     for portrait in (SMILING_FILE, SERIOUS_FILE):
@@ -198,11 +204,13 @@ def seconds_to_first_row(machine: Machine) -> float:
     return (at - started_ms) / 1000
 
 
-def writable_paths(machine: Machine, unit: str, user: str = "affect-edge") -> list[str]:
+def writable_paths(
+    machine: Machine, unit: str, user: str = "affect-edge", group: str = "affect-edge"
+) -> list[str]:
     """Return all paths that the process of a unit may write, as its user and in its mounts."""
     inside = (
         f"nsenter -t {pid_of(machine, unit)} -m setpriv --reuid={user} "
-        "--regid=affect-edge --init-groups"
+        f"--regid={group} --init-groups"
     )
     find = (
         r"find / \( -path /proc -o -path /sys -o -path /dev \) -prune "
@@ -264,5 +272,21 @@ def purge(machine: Machine, before: str, packages: str) -> None:
     for user in ("affect-edge", "affect-edge-dashboard"):
         assert machine.run("id", user).code != 0
     # systemd forgets them in its own time
-    machine.wait_for("! systemctl list-units --all --no-legend 'affect-edge*' | grep -q .", 60)
+    start = time.monotonic()
+    while units := machine.shell("systemctl list-units --all --no-legend 'affect-edge*'"):
+        assert time.monotonic() - start < UNITS_GONE_S, (
+            f"systemd still knows\n{units}\n{_why_known(machine)}"
+        )
+        time.sleep(0.5)
     assert registered(machine) == packages
+
+
+def _why_known(machine: Machine) -> str:
+    """Return what keeps systemd from forgetting our units: who refers to them, who still runs."""
+    script = (
+        "systemctl show -p Id -p ActiveState -p Job -p ControlGroup -p ReferencedBy -p TriggeredBy "
+        "-p RequiredBy -p WantedBy -p Before -p After 'affect-edge*'; "
+        "for procs in $(find /sys/fs/cgroup -path '*affect-edge*' -name cgroup.procs); do "
+        "echo $procs $(cat $procs); done; ps -eo pid,stat,wchan,args"
+    )
+    return machine.run("bash", "-c", script).output

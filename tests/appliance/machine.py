@@ -20,11 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tests.appliance.control_group import ControlGroup
+
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".appliance"
 PACKAGES = "systemd,systemd-sysv,dbus,udev,libpam-systemd,python3,ca-certificates,iproute2,adduser"
 BOOT_SECONDS = 120.0
 HOST_NAME = "pi-test"
+WRITABLE = ("/var/lib/affect-edge", "/var/lib/mosquitto")
+"""What stays writable where the root is read-only; docs/install.md says so."""
+FORGETFUL = ("/var/log", "/var/tmp:mode=1777")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -66,6 +71,7 @@ class Machine:
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._network: subprocess.Popen[bytes] | None = None
         self._leader = 0
+        self._group = ControlGroup(self._folder.name)
 
     def __enter__(self) -> Self:
         lay_over(bare_root(self._suite, PACKAGES), self._folder)
@@ -86,10 +92,17 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         self.power_off()
+        self._group.remove()
         take_away(self._folder)
 
-    def boot(self, *, network: bool = True) -> None:
-        """Switch it on; returns once systemd says that all has started."""
+    def boot(self, *, network: bool = True, read_only: bool = False) -> None:
+        """Switch it on; returns once systemd says that all has started.
+
+        Args:
+            network: whether it has a way into the network.
+            read_only: whether its root cannot be written. Its services then have copies of their
+                data, which go with its logs and temporary files when it is switched off.
+        """
         pip = CACHE / "pip"
         apt = CACHE / f"apt-{self._suite}"
         for folder in (pip, apt / "partial"):
@@ -109,11 +122,14 @@ class Machine:
             f"--bind={apt}:/var/cache/apt/archives",
             *_shared_with_pip(),
         ]
+        if read_only:
+            words += ["--read-only", *(f"--tmpfs={place}" for place in FORGETFUL)]
+            words += [f"--bind={self._copied(place)}:{place}" for place in WRITABLE]
         with (self._folder / "boot.log").open("wb") as log:
             # /tmp is what that Debian makes of it, not a small part of this machine's memory
             environment = os.environ | {"SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
             self._nspawn = subprocess.Popen(
-                words,
+                self._group.words(*words),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -127,8 +143,15 @@ class Machine:
                     f"{(self._folder / 'boot.log').read_text(errors='replace')[-2000:]}"
                 )
             time.sleep(0.5)
+        assert self._group.holds(self._leader), "another machine may be in its control groups"
         if network:
             self.connect()
+
+    def _copied(self, place: str) -> Path:
+        """Copy one of its folders onto a file system that is not read-only with the root."""
+        copy = Path(tempfile.mkdtemp(dir=self._folder)) / "copy"
+        host("cp", "--archive", f"{self.root}{place}", str(copy))
+        return copy
 
     def connect(self) -> None:
         """Give it a way into the network.

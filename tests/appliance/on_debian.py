@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.appliance import kept_apart
+from tests.appliance import fleet_profiles, kept_apart
 from tests.appliance.installation import (
     AGENT,
     BAD,
@@ -283,6 +283,26 @@ def test_data_outlive_a_power_cut_and_recording_starts_without_a_network(machine
     machine.connect()
 
 
+def test_a_root_that_is_read_only_is_enough(machine: Machine) -> None:
+    machine.power_off()
+    machine.boot(network=False, read_only=True)
+    for place in ("/opt/affect-edge/new", "/etc/new", "/var/lib/new"):
+        assert machine.run("touch", place).code != 0
+    units = (AGENT, kept_apart.GATE, DASHBOARD, "mosquitto")
+    machine.wait_for(" && ".join(f"systemctl is-active {unit}" for unit in units), 60)
+    assert seconds_to_first_row(machine) < 60
+    assert kept_apart.analysis(machine) == (200, 3), machine.journal()
+    machine.shell("systemctl start affect-edge-maintenance.service", within_s=120)
+    assert machine.shell("systemctl --failed --no-legend") == ""
+    machine.power_off()
+    machine.boot()
+
+
+@pytest.mark.timeout(1_200)
+def test_a_profile_of_a_fleet_is_tried_taken_back_and_kept(machine: Machine) -> None:
+    fleet_profiles.tried_taken_back_and_kept(machine)
+
+
 def test_a_tampered_archive_is_refused(machine: Machine, releases: Path) -> None:
     shutil.copy(releases / GOOD, machine.root / "var/cache")
     shutil.copy(releases / f"{GOOD}.sig", machine.root / "var/cache")
@@ -322,9 +342,8 @@ def test_the_daily_look_finds_the_newer_release_and_installs_nothing(
 
 def test_a_release_that_dies_within_a_minute_is_taken_back_by_itself(machine: Machine) -> None:
     done = machine.run("affect-edge", "update", "--yes", f"/var/cache/{BAD}", within_s=PLENTY_S)
-    assert done.code == 1 and "99.0.1 was not well, 99.0.0 runs again" in done.output, done.output[
-        -4000:
-    ]
+    said = done.output[-4000:]
+    assert done.code == 1 and "99.0.1 was not well, 99.0.0 runs again" in said, said
     assert machine.shell("affect-edge --version").endswith("99.0.0")
     machine.shell(f"systemctl is-active {AGENT} && systemctl is-active {DASHBOARD}")
     assert versions(machine) == ["0", "99"]
@@ -372,12 +391,7 @@ def test_an_installation_cut_short_is_completed_by_the_next_or_cleaned_by_purgin
     cuts = []
     for turn in range(INTERRUPTIONS):
         cuts.append(cut_an_installation_short(machine, chance, measured["install"]))
-        print(
-            f"\n  cut {turn + 1} after {cuts[-1]:.1f} s, {'cleaned' if turn % 2 else 'completed'} "
-            "…",
-            end="",
-            flush=True,
-        )
+        print(f"\n  cut {turn + 1} after {cuts[-1]:.1f} s …", end="", flush=True)
         if turn % 2 == 0:
             done = install(machine, "--yes", "--camera /srv/pictures")
             assert done.code == 0, f"after {cuts[-1]:.1f} s: {done.output[-4000:]}"

@@ -10,6 +10,8 @@ python -m tests.appliance.stranger analysis ADDRESS CERTIFICATE              sta
 Analysis, how many tests it is made of
 python -m tests.appliance.stranger idle ADDRESS CERTIFICATE SECONDS          connections that were
 opened, slowest sign of life in ms, failures
+python -m tests.appliance.stranger crowd ADDRESS CERTIFICATE SECONDS         the same, while 100
+guess passwords from 20 addresses; and how many guesses were checked and found wrong
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ PATIENCE_S = 10.0
 IDLE = 1100
 """Connections from one address that say nothing."""
 FILES = 8192
+GUESSERS = 100
+ADDRESSES = 20
 
 
 def ask_broker(host: str, port: int, topic: str, account: list[str]) -> str:
@@ -157,6 +161,44 @@ def stay_idle(address: str, certificate: Path, seconds: float) -> str:
     return f"{opened} {slowest * 1000:.0f} {failures}"
 
 
+def crowd(address: str, certificate: Path, seconds: float) -> str:
+    """Let a hundred guess passwords without a pause, beside those who say nothing."""
+    target = urlsplit(address)
+    context = ssl.create_default_context(cafile=str(certificate))
+    form = urlencode({"name": "eve", "password": "a wrong guess"})
+    head = {"Content-Type": "application/x-www-form-urlencoded"}
+    over = threading.Event()
+    checked: list[int] = []
+
+    def guess(source: str) -> None:
+        while not over.is_set():
+            asking = http.client.HTTPSConnection(
+                target.hostname or "",
+                target.port,
+                context=context,
+                timeout=PATIENCE_S,
+                source_address=(source, 0),
+            )
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                asking.request("POST", "/login", form, head)
+                status = asking.getresponse().status
+                if status == http.HTTPStatus.UNAUTHORIZED:
+                    checked.append(status)
+            asking.close()
+
+    guessers = [
+        threading.Thread(target=guess, args=(f"127.0.8.{1 + number % ADDRESSES}",))
+        for number in range(GUESSERS)
+    ]
+    for one in guessers:
+        one.start()
+    said = stay_idle(address, certificate, seconds)
+    over.set()
+    for one in guessers:
+        one.join()
+    return f"{said} {len(checked)}"
+
+
 def main() -> None:
     """Do what the words say."""
     match sys.argv[1:]:
@@ -168,6 +210,8 @@ def main() -> None:
             print(analyse(address, Path(certificate)))
         case ["idle", address, certificate, seconds]:
             print(stay_idle(address, Path(certificate), float(seconds)))
+        case ["crowd", address, certificate, seconds]:
+            print(crowd(address, Path(certificate), float(seconds)))
         case _:
             sys.exit(__doc__)
 

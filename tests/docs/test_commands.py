@@ -23,10 +23,16 @@ from tests.support.broker import free_port
 COMMANDS = documented_commands()
 FACES_MODULES = "needs YuNet's file and archives of photographs, which are not part of the project"
 NOT_RUN = {
+    "sudo sh -c 'umask 077; openssl rand -hex 32 >/etc/affect-edge/proxy-secret'": (
+        "writes into /etc; test_proxy_login brings the secret to both sides"
+    ),
+    "sudo chown affect-edge-dashboard /etc/affect-edge/proxy-secret": "needs the installed user",
     "affect-edge collect": "needs a broker and PostgreSQL; tests/integration/fleet starts both",
     "kubectl ": "needs a cluster; test_kubernetes checks what is applied",
     "for name in admin collector reader": "passwords for a cluster",
+    "mkdir container/fleet/secrets && podman run": "needs podman; make test-container runs it",
     "affect-edge analyse --source ": "needs PostgreSQL; test_study_at_the_collector starts it",
+    "affect-edge export --source ": "needs PostgreSQL; test_exports_over_sites starts it",
     "sudo apt install postgresql ": "needs root",
     "sudo apt install cryptsetup": "needs root",
     "sudo apt install certbot": "needs root",
@@ -63,8 +69,8 @@ NOT_RUN = {
     "bluetoothctl ": "needs a radio and a cuff",
     "mosquitto_sub ": "listens for ever, with a program that is not part of the project",
     "mosquitto_pub ": "a program that is not part of the project; test_snippets reads its payload",
-    "pipx inject ": "test_formats.py compares what is to be injected with the extras",
-    "pipx install ": "installs 428 MB; tests/integration/appliance/test_wheel.py looks into it",
+    "pipx inject ": "make test-pipx does one; test_formats.py compares them with the extras",
+    "pipx install ": "installs 440 MB; make test-pipx does it",
     "podman-compose ": "needs images of minutes; make test-container runs it",
     "curl ": "test_requests sends them to a real dashboard",
     "python -m tools.languages ": "tests/unit/dashboard/languages does it in a folder of its own",

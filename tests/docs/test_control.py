@@ -1,11 +1,13 @@
 """The programs of docs/control.md run sessions: over HTTP on a real dashboard with the token of the
-page, and over a stream of markers as PsychoPy sends it.
+page, in Python and in C#, and over a stream of markers as PsychoPy sends it.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +26,7 @@ from tests.support.timeline import query
 
 BLOCKS = [block.text for block in blocks_of("docs/control.md") if block.kind == "python"]
 (CLIENT,) = [text for text in BLOCKS if "urllib" in text]
+(CSHARP,) = [block.text for block in blocks_of("docs/control.md") if block.kind == "csharp"]
 STAND_IN = ROOT / "tests/support/laboratory/stand_in"
 """Window, text and waiting of PsychoPy as far as the page uses them: see `make test-psychopy`."""
 
@@ -52,6 +55,36 @@ def test_the_client_of_the_page_runs_a_session(tmp_path: Path, with_certificate:
         program = CLIENT.replace("http://127.0.0.1:8080", dashboard.address)
         program = program.replace("affect-edge-…", secret)
         run_program([sys.executable, "-W", "error"], program, surroundings)
+    assert query(database, "SELECT name, ended IS NOT NULL FROM session") == [("films", 1)]
+    assert query(database, "SELECT kind, label FROM marker ORDER BY id") == MARKERS
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(shutil.which("mcs") is None, reason="apt install mono-mcs mono-runtime")
+def test_the_class_for_unity_runs_a_session(tmp_path: Path) -> None:
+    page = (ROOT / "docs/control.md").read_text(encoding="utf-8")
+    calls = re.findall(r"`(await Appliance\..*?;)`", page)
+    assert len(calls) == 4
+    scopes = frozenset({Scope.CONTROL, Scope.MARKERS})
+    with DashboardProcess(tmp_path) as dashboard:
+        consenting(tmp_path / DATABASE_NAME)
+        secret = make_token(tmp_path / DATABASE_NAME, "unity", scopes, Role.OPERATOR)
+        text = CSHARP.replace("http://127.0.0.1:8080", dashboard.address)
+        (tmp_path / "Appliance.cs").write_text(text.replace("affect-edge-…", secret), "utf-8")
+        body = "\n".join(calls)
+        (tmp_path / "Program.cs").write_text(
+            "using System.Threading.Tasks;\nclass Program {\n"
+            f"static async Task Run() {{\n{body}\n}}\n"
+            "static void Main() { Run().GetAwaiter().GetResult(); }\n}\n",
+            encoding="utf-8",
+        )
+        made = "mcs -warnaserror -r:System.Net.Http.dll -out:program.exe Appliance.cs Program.cs"
+        for command in (made, "mono program.exe"):
+            done = subprocess.run(
+                command.split(), cwd=tmp_path, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+    database = tmp_path / DATABASE_NAME
     assert query(database, "SELECT name, ended IS NOT NULL FROM session") == [("films", 1)]
     assert query(database, "SELECT kind, label FROM marker ORDER BY id") == MARKERS
 

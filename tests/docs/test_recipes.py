@@ -80,7 +80,7 @@ def run(command: str, folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
 
@@ -97,7 +97,7 @@ def ask_duckdb(folder: Path, *queries: str) -> list[Any]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     answers: list[Any] = json.loads(done.stdout)
@@ -162,7 +162,7 @@ def shown_by_datasette(line: str, world: Path) -> Iterator[str]:
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        wait_for(lambda: running.poll() is not None or answers(address), 60)
+        wait_for(lambda: running.poll() is not None or answers(address), 120)
         assert running.poll() is None, (world / "datasette.log").read_text(encoding="utf-8")
         yield address
     finally:

@@ -37,11 +37,13 @@ CLOSED = {
     "appliance ─► log of changes": "a drawing",
     "pattern write affect-edge/%u/timeline": "mosquitto's access file",
     "user affect-edge": "mosquitto's access file; the tests of the broker use the like",
+    "location / {": "of nginx; test_proxy_login serves it",
+    "LABEL=data": "of fstab, on a disk that is not here",
     "rule_files: [affect-edge.rules.yml]": "of Prometheus; test_monitoring reads its rules",
     "action: mqtt.publish": "an action of Home Assistant, which is not here",
 }
 """How a block begins that nothing here can take → why."""
-LANGUAGES = {"json", "yaml", "text", "console", "python"}
+LANGUAGES = {"json", "yaml", "text", "console", "python", "csharp"}
 
 
 def first_line(block: Block) -> str:
@@ -50,7 +52,8 @@ def first_line(block: Block) -> str:
 
 def kind_of(block: Block) -> str:
     """Return what a block is; empty where nobody has decided it."""
-    if block.page in {"docs/control.md", "docs/api.md"} and block.kind == "python":
+    programs = {"python", "csharp"}
+    if block.page in {"docs/control.md", "docs/api.md"} and block.kind in programs:
         return "client"  # test_control and test_generated_client send what they send
     if block.kind in {"json", "text", "console", "python"}:
         return block.kind

@@ -154,7 +154,7 @@ def http(place: Place) -> Shape:
 
 
 def _operation(operation: Mapping[str, Any], definitions: Mapping[str, Any]) -> Shape:
-    """Return what is asked for with its bounds, and what is answered with its types alone."""
+    """Return name and scope, what is asked for with its bounds, and the types of the answers."""
     asked = Schemas(definitions)
     answered = Schemas(definitions, with_bounds=False)
     request: dict[str, Shape] = {}
@@ -167,7 +167,9 @@ def _operation(operation: Mapping[str, Any], definitions: Mapping[str, Any]) -> 
         request[optional("body", not body.get("required"))] = _contents(body, asked)
     answers = operation["responses"].items()
     shapes = {code: _contents(answer, answered) for code, answer in answers}
-    return {"request": request, "answers": shapes} if request else {"answers": shapes}
+    found = {"operation": operation["operationId"], "security": operation["security"]}
+    found |= {"request": request} if request else {}
+    return found | {"answers": shapes}
 
 
 def _contents(holder: Mapping[str, Any], schemas: Schemas) -> Shape:

@@ -132,14 +132,14 @@ class Mosquitto:
         self.users = users or {}
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
+        settings = {"user": pwd.getpwuid(os.getuid()).pw_name, **(limits or {})}
         lines = [
             f"listener {self.port} 127.0.0.1",
-            f"user {pwd.getpwuid(os.getuid()).pw_name}",
             "persistence true",
             f"persistence_location {folder}/",
             "autosave_interval 0",
             f"allow_anonymous {'false' if users else 'true'}",
-            *(f"{name} {value}" for name, value in (limits or {}).items()),
+            *(f"{name} {value}" for name, value in settings.items()),
         ]
         if users:
             lines.append(f"password_file {self._passwords()}")

@@ -16,6 +16,7 @@ from training.commands.folds import folds
 from training.commands.label import label
 from training.commands.measure import compare, evaluate, report
 from training.commands.options import (
+    FILE,
     NEEDED_TO_TRAIN,
     RunOptions,
     learning_options,
@@ -39,6 +40,13 @@ class FindLrOptions(RunOptions):
     least: float
     most: float
     steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizeOptions(RunOptions):
+    """Options of ``quantize``: those of a run, and weights in the place of its checkpoint."""
+
+    published: Path | None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -97,13 +105,23 @@ def find_lr(options: FindLrOptions) -> None:
 @app.command()
 @run_options
 @watts_option
-@options_as(RunOptions)
-def quantize(options: RunOptions) -> None:
+@click.option(
+    "--from",
+    "published",
+    type=FILE,
+    help="Folder with weights alone, such as training/weights/expression-fast, in the place of a "
+    "checkpoint in --out.",
+)
+@options_as(QuantizeOptions)
+def quantize(options: QuantizeOptions) -> None:
     """Write the int8 model of a finished run again, from its last checkpoint."""
     require(NEEDED_TO_TRAIN)
-    from training.learning.run import train
+    from training.learning.run import quantize_weights, train
 
     request = options.request()
+    if options.published is not None:
+        click.echo(quantize_weights(request, options.published))
+        return
     _refuse_unfinished(request.out / "checkpoint.pt", request.recipe)
     click.echo(train(replace(request, resume=True)))
 

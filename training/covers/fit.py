@@ -24,7 +24,7 @@ from training.learning.checkpoint import averaged_weights, save_weights
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.learning.loop import Fitted
 from training.learning.recipe import load_recipe
-from training.models.quantize import PixelInput, write_model
+from training.models.quantize import PixelInput, in_few_steps, write_model
 
 log = logging.getLogger(__name__)
 
@@ -180,11 +180,13 @@ def _write(fitted: Fitted, recipe: CoverRecipe, request: FitRequest, learn: Crop
         "metrics": {},
         "limits": recipe.limits,
     }
+    pixels = pixel_input(recipe)
+    seen = learn.pixels[order]
     return write_model(
-        fitted.module,
-        pixel_input(recipe),
+        in_few_steps(fitted.module, pixels, seen, recipe.filter_step),
+        pixels,
         {"cover": COVER_LABELS},
-        calibration=learn.pixels[order],
+        calibration=seen,
         card=card,
         folder=request.out,
     )

@@ -44,11 +44,13 @@ from training.measuring.evaluate import enlarged, evaluate_logits, run_model
 from training.measuring.temperature import best_temperature, bias_corrected_temperature
 from training.models.evidence import EVIDENCE, WithEvidence
 from training.models.expression_network import ExpressionNetwork, RegionNetwork
-from training.models.quantize import PixelInput, write_model
+from training.models.quantize import PixelInput, in_few_steps, write_model
 
 log = logging.getLogger(__name__)
 
 CALIBRATION_PICTURES = 400
+FILTER_PICTURES = 2000
+"""For filters in few steps; of 36 regions each, four hundred are too few for wide filters."""
 HELD_BACK = "held-back"
 TESTED = "tested"
 """As a card calls the pictures that fitted nothing and chose nothing."""
@@ -67,6 +69,8 @@ def plan_expression(request: FitRequest) -> Plan:
     faces = load_without(request.data, request.votes, request.cache, request.without)
     if request.small:
         recipe, faces = _small(recipe, faces)
+    if request.finished:
+        recipe = recipe.model_copy(update={"start": None, "distillation": None})
     others = _other_splits(faces)
     if request.fold is not None:
         faces, others = divide(faces, request.fold)
@@ -96,7 +100,9 @@ def plan_expression(request: FitRequest) -> Plan:
         splits = {HELD_BACK: held_back, **others}
         align_heads(fitted.module, _to_calibrate_on(splits), recipe)
         save_weights(fitted.module, request.out)
-        card = _write(fitted, fitted.module, recipe, request, learn)
+        seen = _to_quantize_with(recipe, learn)
+        network = _coarse(fitted.module, recipe, seen, _to_calibrate_on(splits))
+        card = _write(fitted, network, recipe, request, seen[:CALIBRATION_PICTURES])
         return finish_card(card, fitted.module, recipe, splits)
 
     task = ExpressionTask(
@@ -258,15 +264,32 @@ def align_heads(network: ExpressionNetwork, faces: Faces, recipe: ExpressionReci
     log.info("the FER2013 head: logits scaled by %.3f, biases corrected by %s", shared / own, shown)
 
 
+def _coarse(
+    network: ExpressionNetwork,
+    recipe: ExpressionRecipe,
+    seen: NDArray[np.uint8],
+    to_align_on: Faces,
+) -> ExpressionNetwork:
+    """The network with filters in few steps and its second head calibrated again.
+
+    The same network where the recipe names no ``filter_step``.
+    """
+    if recipe.filter_step is None:
+        return network
+    coarse = in_few_steps(network, pixel_input(recipe), seen, recipe.filter_step)
+    assert isinstance(coarse, ExpressionNetwork)  # a copy
+    align_heads(coarse, to_align_on, recipe)
+    return coarse
+
+
 def _write(
     fitted: Fitted,
     network: ExpressionNetwork,
     recipe: ExpressionRecipe,
     request: FitRequest,
-    learn: Faces,
+    calibration: NDArray[np.uint8],
 ) -> Path:
     """Quantize the trained network and write the model with its card; returns the card's path."""
-    order = np.random.default_rng(recipe.seed).permutation(len(learn))[:CALIBRATION_PICTURES]
     outputs = {"expression": EXPRESSIONS, "fer2013": FER2013}
     module: nn.Module = network
     if isinstance(network, RegionNetwork):
@@ -278,10 +301,16 @@ def _write(
         module,
         pixel_input(recipe),
         outputs,
-        calibration=enlarged(learn.pictures[order], recipe.network.edge),
+        calibration=calibration,
         card=_card(fitted, recipe, request),
         folder=request.out,
     )
+
+
+def _to_quantize_with(recipe: ExpressionRecipe, learn: Faces) -> NDArray[np.uint8]:
+    """Some thousand pictures as the network sees them, in an order by chance."""
+    order = np.random.default_rng(recipe.seed).permutation(len(learn))[:FILTER_PICTURES]
+    return enlarged(learn.pictures[order], recipe.network.edge)
 
 
 def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict[str, object]:

@@ -25,7 +25,7 @@ from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Pl
 from training.learning.loop import Fitted
 from training.learning.recipe import load_recipe
 from training.models.face_detector import OUTPUTS
-from training.models.quantize import PixelInput, write_model
+from training.models.quantize import PixelInput, in_few_steps, write_model
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,9 @@ def plan_detector(request: FitRequest) -> Plan:
             card, fitted, recipe, {part: parts[part] for part in parts if part != "train"}
         )
 
-    start = None if recipe.start is None else averaged_weights(request.run_folder(recipe.start))
+    start = None
+    if recipe.start is not None and not request.finished:
+        start = averaged_weights(request.run_folder(recipe.start))
     return Plan(
         DetectorTask(recipe, parts["train"], parts["valid"], start),
         recipe.schedule,
@@ -154,11 +156,13 @@ def _write(fitted: Fitted, recipe: DetectorRecipe, request: FitRequest, learn: P
         "metrics": {},
         "limits": recipe.limits,
     }
+    pixels = pixel_input(recipe.network)
+    seen = calibration_pictures(learn, recipe)
     return write_model(
-        fitted.module,
-        pixel_input(recipe.network),
+        in_few_steps(fitted.module, pixels, seen, recipe.filter_step),
+        pixels,
         dict.fromkeys(OUTPUTS, ()),
-        calibration=calibration_pictures(learn, recipe),
+        calibration=seen,
         card=card,
         folder=request.out,
     )

@@ -80,6 +80,8 @@ class FitRequest:
         watts: what the machine is taken to draw while it learns; the card estimates the energy with
             it.
         fold: the part of Training that is evaluated and not learnt; None: the data's own split.
+        finished: nothing is to be learnt: what only learning needs (teachers, the run that it began
+            from) may be missing.
     """
 
     recipe: Path
@@ -94,6 +96,7 @@ class FitRequest:
     device: str = "cpu"
     watts: float | None = None
     fold: Fold | None = None
+    finished: bool = False
 
     def run_folder(self, name: str) -> Path:
         """Another run's folder: it lies beside this run's, or is that of a published model.

@@ -126,6 +126,15 @@ class Recipe(Section):
     description: Annotated[str, Field(min_length=1, description="one sentence for the model card")]
     limits: Annotated[list[str], Field(description="plain sentences for the model card")]
     seed: Annotated[int, Field(ge=0, lt=2**31, description="of every random choice")]
+    filter_step: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=4,
+            description="step of the largest filters in the int8 file, as a share of the root of "
+            "their mean square: fewer bits a weight when it is packed; none: all 255 values",
+        ),
+    ] = None
     schedule: Schedule
 
 

@@ -1,13 +1,15 @@
 """A run: from a request to a published model, in a folder that holds everything about it."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+from edge_agent.vision.models.card import read_card, shipped_models
 from training.errors import RecipeError
-from training.learning.checkpoint import CHECKPOINT
+from training.learning.checkpoint import CHECKPOINT, WEIGHTS, averaged_weights
 from training.learning.find_lr import RateRange, find_lr, write_range_test
-from training.learning.kinds import FitRequest, plan
-from training.learning.loop import fit
+from training.learning.kinds import PUBLISHED, FitRequest, plan
+from training.learning.loop import Fitted, fit
 from training.learning.processes import device_of
 from training.learning.recipe import RECIPE
 
@@ -45,6 +47,45 @@ def train(request: FitRequest) -> Path:
     if resumes:  # only now is it certain that the checkpoint belongs to this recipe
         _keep_recipe(request)
     return prepared.publish(fitted)
+
+
+def quantize_weights(request: FitRequest, weights: Path) -> Path:
+    """Write model and card of weights that have no checkpoint, as the published ones.
+
+    How published weights were learnt the card takes from the shipped card of the same name; its
+    figures are measured anew.
+
+    Args:
+        request: ``out`` is a folder without a run.
+        weights: folder with ``weights.pt``.
+
+    Returns:
+        the path of the card.
+
+    Raises:
+        RecipeError: the recipe or the weights cannot be used, or belong to different networks; the
+            folder holds a run.
+        DataError: when the data cannot be used.
+    """
+    refuse_to_write_over(request)
+    if not (weights / WEIGHTS).is_file():
+        raise RecipeError(f"--from {weights}: there is no {WEIGHTS}; name the folder that holds it")
+    prepared = plan(replace(request, finished=True))
+    module = prepared.task.module
+    try:
+        module.load_state_dict(averaged_weights(weights))
+    except RuntimeError as error:
+        raise RecipeError(
+            f"{weights}: its weights belong to another network than {request.recipe} describes"
+        ) from error
+    _keep_recipe(request)
+    path = prepared.publish(Fitted(module.eval(), {}, prepared.schedule.epochs, 0.0))
+    card = read_card(path)
+    shipped = shipped_models().get(card.name)
+    if shipped is not None and weights.resolve().parent == PUBLISHED.resolve():
+        card = card.model_copy(update={"training": read_card(shipped).training})
+        path.write_text(card.to_json(), encoding="utf-8")
+    return path
 
 
 def refuse_to_write_over(request: FitRequest) -> None:

@@ -26,6 +26,13 @@ from ai_edge_quantizer.calibrator import Calibrator
 from ai_edge_quantizer.qtyping import TFLOperationName
 from ai_edge_quantizer.recipe_manager import RecipeManager
 from ai_edge_quantizer.utils.qsv_utils import min_max_update
+from ai_edge_quantizer.utils.tfl_flatbuffer_utils import (
+    get_op_name_by_index,
+    get_tensor_data,
+    get_tensor_name,
+    parse_fc_bmm_conv_tensors,
+    read_model,
+)
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
@@ -33,6 +40,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.preparation import Step, prepare
 from training.errors import DataError
+from training.models.coarse_filters import coarse_filters, filter_bounds
 from training.models.cost import multiply_adds, parameters
 
 log = logging.getLogger(__name__)
@@ -141,6 +149,19 @@ def write_model(
     return path
 
 
+def in_few_steps(
+    module: nn.Module, pixels: PixelInput, calibration: NDArray[np.uint8], step: float | None
+) -> nn.Module:
+    """The network with the filters of a recipe's ``filter_step``; itself if there is none.
+
+    ``calibration`` as for :func:`write_model`.
+    """
+    if step is None:
+        return module
+    seen = torch.from_numpy(pixels.real(calibration)).permute(0, 3, 1, 2).contiguous()
+    return coarse_filters(module, seen, step)
+
+
 def quantize(
     module: nn.Module, pixels: PixelInput, outputs: Sequence[str], calibration: NDArray[np.uint8]
 ) -> bytes:
@@ -158,6 +179,7 @@ def quantize(
         )
         recipe = _recipe(module)
         ranges = _calibrate(str(floating), recipe, list(_samples(pixels, calibration)))
+        ranges |= _filter_ranges(floating)
         result = quantizer.Quantizer(str(floating), recipe).quantize(ranges)
     if result.quantized_model is None:
         raise DataError("the quantizer returned no model")
@@ -197,6 +219,23 @@ def _calibrate(
     with redirect_stderr(StringIO()):  # its progress bar; a fault is an exception
         measured.calibrate({_SIGNATURE: samples}, manager)
     return measured.get_model_qsvs()
+
+
+def _filter_ranges(floating: Path) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """What int8 is to span of each filter, so that filters of few steps keep just those.
+
+    Depthwise convolutions, whose filters belong to channels, keep what the quantizer gives.
+    """
+    model = read_model(floating)
+    ranges = {}
+    for number, part in enumerate(model.subgraphs):
+        for place, operator in enumerate(part.operators):
+            if get_op_name_by_index(model, number, place) != TFLOperationName.CONV_2D:
+                continue
+            _, filters, _, _ = parse_fc_bmm_conv_tensors(operator, part.tensors)
+            bounds = filter_bounds(get_tensor_data(filters, model.buffers))
+            ranges[get_tensor_name(filters)] = {"min": -bounds, "max": bounds}
+    return ranges
 
 
 @contextmanager

@@ -58,6 +58,34 @@ def sites_of(reader: Reader) -> dict[str, str]:
     return reader.sites() if isinstance(reader, PooledReader) else {}
 
 
+def pooled_number(names: Collection[str], site: str, own: int) -> int:
+    """Return the number that a session of a site has in a study over several.
+
+    Args:
+        names: of all sites; the number depends on which they are, and on nothing else.
+        site: whose session it is.
+        own: its number there.
+    """
+    return own * len(names) + sorted(names).index(site)
+
+
+def sessions_by_site(
+    names: Collection[str], numbers: Collection[int]
+) -> dict[str, tuple[int, ...]]:
+    """Return of each site which of these sessions are its own, by their numbers there.
+
+    Args:
+        names: of all sites, at least one.
+        numbers: in the study over all of them.
+    """
+    sessions: dict[str, tuple[int, ...]] = dict.fromkeys(sorted(names), ())
+    ordered = list(sessions)
+    for number in numbers:
+        own, place = divmod(number, len(ordered))
+        sessions[ordered[place]] += (own,)
+    return sessions
+
+
 class PooledReader(Reader):
     """Answers what an analysis asks, of several sites together.
 
@@ -102,6 +130,13 @@ class PooledReader(Reader):
             for session in reader.session_list()
         ]
         return sorted(sessions, key=lambda one: (one.start_ms, one.id), reverse=True)
+
+    def span(self) -> tuple[int, int] | None:
+        """Return from when to when there is anything at any site, each by its own clock."""
+        spans = [one for one in (reader.span() for reader in self._readers) if one is not None]
+        if not spans:
+            return None
+        return min(first for first, _ in spans), max(last for _, last in spans)
 
     def stimuli(self, session_ids: Collection[int]) -> list[Stimulus]:
         """Return the stimuli of sessions, in order of session and time."""

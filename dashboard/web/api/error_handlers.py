@@ -44,38 +44,7 @@ _PAGE_TITLES = {404: N_("Page not found")}
 def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
     """Turn every error into a page for people or JSON for programs, never a traceback."""
 
-    @app.exception_handler(LoginNeededError)
-    def login_needed(request: Request, error: LoginNeededError) -> Response:
-        if is_for_programs(request.url.path):
-            return _login_needed(request)
-        return RedirectResponse(error.location, 303)
-
-    @app.exception_handler(PasswordChangeNeededError)
-    def password_needed(request: Request, error: PasswordChangeNeededError) -> Response:  # noqa: ARG001 - says it all
-        if is_for_programs(request.url.path):
-            return problem_response(request, 403, gettext("Choose a password of your own first."))
-        return RedirectResponse("/account", 303)
-
-    @app.exception_handler(SecondFactorNeededError)
-    def second_factor_needed(request: Request, error: SecondFactorNeededError) -> Response:  # noqa: ARG001 - says it all
-        if is_for_programs(request.url.path):
-            text = gettext("Your role needs a second factor. Turn it on, on the page Account.")
-            return problem_response(request, 403, text)
-        return RedirectResponse("/account", 303)
-
-    @app.exception_handler(DeviceNeededError)
-    def device_needed(request: Request, error: DeviceNeededError) -> Response:
-        names = ", ".join((error.offered.devices or ())[:20]) or gettext("none")
-        if is_for_programs(request.url.path):
-            text = error.problem or gettext("device: name one of {names}.").format(names=names)
-            return problem_response(request, error.status if error.problem else 422, text)
-        return render(
-            request,
-            "choose_device.html",
-            error.status,
-            chosen_study=error.offered,
-            problem=error.problem,
-        )
+    _handle_what_is_needed(app)
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
@@ -115,6 +84,43 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
             )
         response.headers.update(HEADERS)
         return response
+
+
+def _handle_what_is_needed(app: FastAPI) -> None:
+    """Lead people to the page where they log in or choose; tell programs what is missing."""
+
+    @app.exception_handler(LoginNeededError)
+    def login_needed(request: Request, error: LoginNeededError) -> Response:
+        if is_for_programs(request.url.path):
+            return _login_needed(request)
+        return RedirectResponse(error.location, 303)
+
+    @app.exception_handler(PasswordChangeNeededError)
+    def password_needed(request: Request, error: PasswordChangeNeededError) -> Response:  # noqa: ARG001 - says it all
+        if is_for_programs(request.url.path):
+            return problem_response(request, 403, gettext("Choose a password of your own first."))
+        return RedirectResponse("/account", 303)
+
+    @app.exception_handler(SecondFactorNeededError)
+    def second_factor_needed(request: Request, error: SecondFactorNeededError) -> Response:  # noqa: ARG001 - says it all
+        if is_for_programs(request.url.path):
+            text = gettext("Your role needs a second factor. Turn it on, on the page Account.")
+            return problem_response(request, 403, text)
+        return RedirectResponse("/account", 303)
+
+    @app.exception_handler(DeviceNeededError)
+    def device_needed(request: Request, error: DeviceNeededError) -> Response:
+        names = ", ".join((error.offered.devices or ())[:20]) or gettext("none")
+        if is_for_programs(request.url.path):
+            text = error.problem or gettext("device: name one of {names}.").format(names=names)
+            return problem_response(request, error.status if error.problem else 422, text)
+        return render(
+            request,
+            "choose_device.html",
+            error.status,
+            chosen_study=error.offered,
+            problem=error.problem,
+        )
 
 
 def _methods_at(known: Iterable[BaseRoute], request: Request) -> list[str]:

@@ -78,7 +78,7 @@ class LoginGate:
     async def checked(self, asker: Asker, check: Callable[[], Result]) -> Result:
         """Return what ``check`` returns, which runs in a thread when its turn has come.
 
-        An attempt that ends without an error is forgiven.
+        An attempt that ends without an error is forgiven, with those before it at the same name.
 
         Raises:
             HeldUpError: it was not its turn; nothing was checked.
@@ -96,11 +96,11 @@ class LoginGate:
             self._refuse(self._accounts.wait_of(guessed), too_many_guesses)
 
         def count_and_check() -> Result:
-            self._refuse(self._addresses.attempt(who), too_many)
+            self._refuse(self._addresses.attempt(who, guessed), too_many)
             if is_stranger:
                 self._refuse(self._accounts.attempt(guessed), too_many_guesses)
             result = check()
-            self._addresses.forgive(who)
+            self._addresses.forgive(who, guessed)
             if is_stranger:
                 self._accounts.forgive(guessed)
             return result

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field, SecretStr, StrictBool
-from starlette.types import Message, Receive, Scope, Send
 
 from dashboard.accounts.account_rows import Account
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.request import AnalysisQuery, QuestionInJson
+from dashboard.exports.jobs import ExportRequest, PreparedExport
 from dashboard.json_numbers import OF_JSON, WholeNumber
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.languages.written import said
 from dashboard.web.api.description import file_answer, may_refuse
-from dashboard.web.chosen_study import ChosenStudy, ChosenStudyDep, Device, with_devices
-from dashboard.web.export_jobs import ExportJobs, ExportRequest, PreparedExport
+from dashboard.web.chosen_study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
+from dashboard.web.delivery.sent_export import ANY_FILE, SentExport
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
@@ -53,8 +53,6 @@ else:
     Format.__doc__ = "The name of an export format."
 
 BUNDLE = Format("bundle")
-_ANY_FILE = "application/octet-stream"
-"""What a program may ask for that does not care about the type of a file."""
 
 
 def _downloadable() -> list[ExportFormat]:
@@ -127,49 +125,8 @@ class ExportModel(ApiModel):
 
 
 _FILE_ANSWER = file_answer(
-    _ANY_FILE, *sorted({each.media_type for each in all_formats() if each.downloadable})
+    ANY_FILE, *sorted({each.media_type for each in all_formats() if each.downloadable})
 )
-
-
-class _Sent(FileResponse):
-    """A prepared file, which knows when its last byte has gone."""
-
-    def __init__(
-        self,
-        exports: ExportJobs,
-        prepared: PreparedExport,
-        accept: str | None,
-        *,
-        in_parts: bool = True,
-    ) -> None:
-        media_type = _ANY_FILE if accept == _ANY_FILE else prepared.request.media_type
-        super().__init__(prepared.file, media_type=media_type, filename=prepared.file.name)
-        self._exports = exports
-        self._prepared = prepared
-        self._in_parts = in_parts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, or the part that was new for."""
-        if not self._in_parts:
-            scope = {
-                **scope,
-                "headers": [(name, value) for name, value in scope["headers"] if name != b"range"],
-            }
-        arrived = False
-
-        async def watch(message: Message) -> None:
-            nonlocal arrived
-            if message["type"] == "http.response.body" and not message.get("more_body"):
-                arrived = not await Request(scope, receive).is_disconnected()
-            await send(message)
-
-        await super().__call__(scope, receive, watch)
-        part = self.headers.get("content-range", "")
-        if arrived and (
-            not part
-            or part.partition("-")[2].partition("/")[0] == str((self._prepared.size or 0) - 1)
-        ):
-            self._exports.sent(self._prepared)
 
 
 def _export_query(
@@ -186,7 +143,7 @@ NewExportDep = Annotated[NewExport, Depends(_export_query)]
 
 @router.get("/export", include_in_schema=False)
 def export_page(
-    request: Request, services: ServicesDep, account: AccountDep, study: ChosenStudyDep
+    request: Request, services: ServicesDep, account: AccountDep, study: ChosenStudiesDep
 ) -> Response:
     """Offer what can be taken along, explain its columns, and show how the account's export
     stands.
@@ -216,7 +173,7 @@ class ExportForm(BaseModel):
 def prepare_from_page(
     services: ServicesDep,
     account: AccountDep,
-    study: ChosenStudyDep,
+    study: ChosenStudiesDep,
     form: Annotated[ExportForm, Form()],
 ) -> Response:
     """Begin to prepare an export and show the page, which tells how it goes."""
@@ -234,20 +191,23 @@ def prepare_from_page(
 
 @router.post("/export/prepared/{token}/delete", include_in_schema=False)
 def delete_from_page(
-    services: ServicesDep, account: AccountDep, token: str, device: Device = ""
+    services: ServicesDep,
+    account: AccountDep,
+    token: str,
+    device: Devices = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Delete a prepared export."""
     prepared = services.exports.find(account.id, token)
     if prepared is not None:
         services.exports.drop(prepared)
-    return RedirectResponse(with_devices("/export", (device,) if device else ()), 303)
+    return RedirectResponse(with_devices("/export", device), 303)
 
 
 @router.post(
     "/api/v1/exports", operation_id="prepare_export", responses=may_refuse(404), status_code=202
 )
 def prepare(
-    services: ServicesDep, account: AccountDep, study: ChosenStudyDep, new: NewExport
+    services: ServicesDep, account: AccountDep, study: ChosenStudiesDep, new: NewExport
 ) -> ExportModel:
     """Begin to prepare an export; the one before it is deleted. Each account has one at a time."""
     return ExportModel.of(_prepare(services, account, study, new))
@@ -275,7 +235,7 @@ def file(services: ServicesDep, account: AccountDep, token: str, request: Reques
         raise HTTPException(
             409, said(prepared.problem) or gettext("The export is still being prepared.")
         )
-    return _Sent(services.exports, prepared, request.headers.get("accept"))
+    return SentExport(services.exports, prepared, request.headers.get("accept"))
 
 
 @router.delete(
@@ -300,7 +260,7 @@ def download(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
-    study: ChosenStudyDep,
+    study: ChosenStudiesDep,
     new: NewExportDep,
 ) -> Response:
     """Prepare an export and send it, in one request.
@@ -319,7 +279,7 @@ def download(
         prepared.done.result()
     if prepared.problem:
         raise StoreError(prepared.problem)
-    return _Sent(services.exports, prepared, request.headers.get("accept"), in_parts=goes_on)
+    return SentExport(services.exports, prepared, request.headers.get("accept"), in_parts=goes_on)
 
 
 def _prepare(
@@ -334,7 +294,7 @@ def _prepare(
     services.accounts.record(
         account.name, "export", study.named(which + " sealed" * request.sealed)
     )
-    lent = partial(services.copies.lend, study.device) if services.copies else None
+    lent = partial(services.copies.lend_all, study.chosen) if services.copies else None
     return services.exports.prepare(account.id, request, passphrase, lent)
 
 
@@ -389,7 +349,7 @@ def _request_of(study: ChosenStudy, new: NewExport) -> ExportRequest:
     question = (new.question or AnalysisQuery()).model_dump(mode="json")
     choice = Choice(sessions, start, end)
     is_sealed = new.passphrase is not None
-    return ExportRequest(wanted, choice, question, new.multiverse, is_sealed, study.device)
+    return ExportRequest(wanted, choice, question, new.multiverse, is_sealed, study.chosen)
 
 
 def _prepared_export(services: ServicesDep, account: AccountDep, token: str) -> PreparedExport:

@@ -28,6 +28,7 @@ from dashboard.web.guards.cookies import (
 from dashboard.web.guards.languages import keep_choice
 from dashboard.web.guards.login_gate import Asker, HeldUpError
 from dashboard.web.guards.permissions import needs
+from dashboard.web.guards.proxied import name_from_proxy
 from dashboard.web.guards.relying_party import relying_party
 from dashboard.web.guards.short_lived import HALF_LOGIN_S, HalfLogin
 from dashboard.web.login_guard import account_of, login_token
@@ -52,22 +53,31 @@ async def login_page(
     services: ServicesDep,
     target: Annotated[str, Query(alias="next", max_length=2000)] = "",
     link: Annotated[str | None, Query(max_length=200)] = None,
+    left: bool = False,
 ) -> Response:
     """Show the login form; with ``link`` log in the first visitor of the demo.
 
-    Before setup lead there.
+    Before setup lead there. Whom a trusted proxy names is logged in without the form, except just
+    after they have logged out (``left``).
     """
     if link is not None:
         return await _follow_link(request, services, link)
-    return await run_in_threadpool(_login_page, request, services, target)
+    return await run_in_threadpool(_login_page, request, services, target, left)
 
 
-def _login_page(request: Request, services: Services, target: str) -> Response:
+def _login_page(request: Request, services: Services, target: str, has_left: bool) -> Response:
     if account_of(request) is not None:
         return RedirectResponse(safe_next(target, HOME), 303)
     if services.accounts.needs_setup():
         return RedirectResponse("/setup", 303)
-    return login_form(request, target)
+    named = name_from_proxy(request, services.options.proxy)
+    if not named or has_left:
+        return login_form(request, target, proxied=named)
+    try:
+        account = services.accounts.named_by_proxy(named)
+    except AccountError as error:
+        return login_form(request, target, problem=said_of(error), status=403)
+    return go_on(request, services, account, safe_next(target, HOME))
 
 
 @router.post("/login")
@@ -142,7 +152,7 @@ def log_out(request: Request, services: ServicesDep) -> Response:
     token = login_token(request)
     if token:
         services.accounts.log_out(token)
-    response = RedirectResponse("/login", 303)
+    response = RedirectResponse("/login?left=true" if services.options.proxy else "/login", 303)
     drop_cookie(response, LOGIN_COOKIE, services.options)
     keep_choice(request, response, "", services.options)
     return response
@@ -200,7 +210,10 @@ def enter(request: Request, services: Services, account: Account, target: str) -
 def came_from(request: Request) -> CameFrom:
     """Return where a request comes from, as it is kept with a login."""
     agent = request.headers.get("user-agent", "")
-    return CameFrom(address_of(request), browser_name(agent))
+    address = address_of(request)
+    if name_from_proxy(request, services_of(request).options.proxy):
+        address = f"the proxy at {address}"
+    return CameFrom(address, browser_name(agent))
 
 
 def login_form(
@@ -210,6 +223,7 @@ def login_form(
     problem: str = "",
     status: int = 200,
     wait: int = 0,
+    proxied: str = "",
 ) -> Response:
     """Return the page that asks for name and password, or a passkey where browsers know them."""
     response = render(
@@ -219,6 +233,7 @@ def login_form(
         target=safe_next(target, ""),
         name=name,
         problem=problem,
+        proxied=proxied,
         offers_passkeys=relying_party(request, services_of(request).options) is not None,
     )
     return with_wait(response, wait)

@@ -14,12 +14,20 @@ from dashboard.charts.trend_comparison import compared_rows, steps_from
 from dashboard.charts.trend_data import TREND_VITALS, TrendData
 from dashboard.charts.trends import trend_chart
 from dashboard.fleet.trend_reader import TrendReader
+from dashboard.fleet.wrong_clocks import ClockOff
 from dashboard.languages.current import gettext
 from dashboard.web.api.description import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
-from dashboard.web.schemas import ChartModel, EpochMs, ExpressionTrend, TrendsModel, VitalTrendModel
+from dashboard.web.schemas import (
+    ChartModel,
+    ClockOffModel,
+    EpochMs,
+    ExpressionTrend,
+    TrendsModel,
+    VitalTrendModel,
+)
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.study import MarkerKind
@@ -118,6 +126,17 @@ class DeviceChoice:
 
         return device_names(self.services.fleet)
 
+    def clocks_off(
+        self, start_ms: int, end_ms: int, buckets: int = _BUCKETS
+    ) -> tuple[ClockOff, ...]:
+        """Return the devices whose times are moved in a range; only of all together there are."""
+        if self.services.fleet is None:
+            return ()
+        from dashboard.fleet.timeline import FleetTimeline  # psycopg: with dashboard.source
+
+        assert isinstance(self.reader, FleetTimeline)
+        return self.reader.clocks_off(start_ms, end_ms, buckets)
+
     def usual_range(self, span: tuple[int, int] | None, now_ms: int) -> RangeChoice:
         """Return the range to begin with."""
         if self.services.fleet is not None:
@@ -187,18 +206,19 @@ def trends_page(
         is_empty=not _has_anything(data),
         span=span,
         devices=of.names,
+        clocks_off=() if problem else of.clocks_off(first, last),
         chosen_device=of.device,
     )
 
 
 @router.get("/api/v1/trends", operation_id="get_trends", responses=may_refuse(404))
 def get_trends(
-    reader: TimelineDep, start: Start, end: End, buckets: Buckets = _BUCKETS
+    of: DeviceChoiceDep, start: Start, end: End, buckets: Buckets = _BUCKETS
 ) -> TrendsModel:
     """Return shares of expressions, and mean, least and most of the vital signs, from ``start`` to
     ``end``.
     """
-    data = read_trends(reader, *_checked(start, end), tuple(VitalKind), buckets)
+    data = read_trends(of.reader, *_checked(start, end), tuple(VitalKind), buckets)
     return TrendsModel(
         start=start,
         end=end,
@@ -206,6 +226,9 @@ def get_trends(
         vitals={
             kind.value: VitalTrendModel.model_validate(vital) for kind, vital in data.vitals.items()
         },
+        clocks_off=[
+            ClockOffModel.model_validate(one) for one in of.clocks_off(start, end, buckets)
+        ],
     )
 
 

@@ -18,8 +18,15 @@ LEAST_PASSPHRASE = 12
 LEAST_SPARE = 300 * 10**6
 """Bytes that stay free on the disk, and in the container."""
 _HEADER = 16 * 2**20
-_KDF_KIB = 128 * 1024
-"""Memory of each try of a passphrase: what the smallest machine has to spare."""
+STRENGTH = (
+    *("--pbkdf", "argon2id", "--pbkdf-memory", str(128 * 1024)),
+    *("--pbkdf-parallel", "4", "--pbkdf-force-iterations", "6"),
+)
+"""What each try of a passphrase costs: 128 MiB, which the smallest machine has to spare, six times.
+
+Said outright, for `cryptsetup` measures how quick the machine is, and takes less memory where it is
+slow or busy just then.
+"""
 _TOOL_S = 6 * 3600.0
 _LOCKED_TEXT = """The data of Affect Edge are encrypted, and locked now. To unlock them:
 sudo affect-edge unlock
@@ -34,8 +41,14 @@ def check(places: Places, size: int) -> None:
     Raises:
         EncryptionError: something speaks against it; the text names it and what to do.
     """
-    if places.container.exists() or (places.data / LOCKED_NAME).exists():
+    is_told = any(_has_line(file, line) for file, line in places.tables.items())
+    if is_told or (places.data / LOCKED_NAME).exists():
         raise EncryptionError(f"{places.data}: is encrypted already ({places.container}).")
+    if places.container.exists():
+        raise EncryptionError(
+            f"{places.container}: is left from a try that did not come to its end, and nothing "
+            f"uses it; the data are in {places.data}. Delete it, then try again."
+        )
     if places.before.exists():
         raise EncryptionError(
             f"{places.before}: is left from an earlier try. Look what is in it and in "
@@ -50,7 +63,8 @@ def check(places: Places, size: int) -> None:
     if missing or not any(file.exists() for file in places.cryptsetup):
         raise EncryptionError(
             f"{', '.join(missing) or 'systemd-cryptsetup'}: is missing. On Debian 12: sudo apt "
-            "install cryptsetup; on Debian 13: sudo apt install cryptsetup systemd-cryptsetup"
+            "install cryptsetup e2fsprogs; on Debian 13: sudo apt install cryptsetup "
+            "systemd-cryptsetup e2fsprogs"
         )
     if not (places.mapper / "control").exists():
         raise EncryptionError(
@@ -109,14 +123,18 @@ def encrypt(places: Places, passphrase: str, size: int, say: Say) -> int:
     return compared
 
 
+def luks_format(container: Path) -> tuple[str, ...]:
+    """Return the words that make a file a container; the passphrase comes by standard input."""
+    kind = ("--batch-mode", "--type", "luks2", *STRENGTH)
+    return ("cryptsetup", "luksFormat", *kind, "--key-file", "-", str(container))
+
+
 def _make_container(places: Places, passphrase: str, size: int, undo: ExitStack) -> None:
     container = str(places.container)
     undo.callback(places.container.unlink, missing_ok=True)
     places.container.touch(mode=0o600, exist_ok=False)
     _tool("fallocate", "--length", str(size), container)
-    strength = ("--pbkdf", "argon2id", "--pbkdf-memory", str(_KDF_KIB))
-    words = ("--batch-mode", "--type", "luks2", *strength, "--key-file", "-", container)
-    _tool("cryptsetup", "luksFormat", *words, given=passphrase)
+    _tool(*luks_format(places.container), given=passphrase)
     undo.callback(_try, "cryptsetup", "close", NAME)
     _tool("cryptsetup", "open", "--key-file", "-", container, NAME, given=passphrase)
     _tool("mkfs.ext4", "-q", "-m", "0", "-L", "affect-edge", str(places.opened))
@@ -174,6 +192,10 @@ def _remove_bare(folder: Path) -> None:
     folder.chmod(0o755)
     (folder / LOCKED_NAME).unlink(missing_ok=True)
     folder.rmdir()
+
+
+def _has_line(file: Path, line: str) -> bool:
+    return file.exists() and line in file.read_text(encoding="utf-8").splitlines()
 
 
 def _put_back(file: Path, old: str | None) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 from cryptography import x509
@@ -14,14 +16,17 @@ from edge_agent.appliance.broker.files import read, write
 from edge_agent.appliance.enrolment.authority import Authority
 from edge_agent.appliance.enrolment.place import FleetPlace
 from edge_agent.core.errors import EnrolmentError
+from edge_agent.mqtt.topics import enrolment_topic
 
 COLLECTOR = "collector"
 ANNOUNCER = "affect-edge-enrol"
-"""Tells the fleet that a device is revoked."""
+"""Tells the fleet that a device is revoked, or has joined."""
 RESERVED = (COLLECTOR, ANNOUNCER)
 ROOT = "affect-edge"
 """First part of the topics."""
 _START_S = 10.0
+_ANSWER_S = 5.0
+ENROLMENT = enrolment_topic(ROOT, "+")
 _MARK = "# Below: one rule for each device, written by affect-edge fleet-enrol."
 FIRST_RULES = f"""# Written by affect-edge fleet-enrol; rules of yours go above the devices.
 user {COLLECTOR}
@@ -35,6 +40,12 @@ topic write {ROOT}/+/status
 
 {_MARK}
 """
+_FLEET_RULES = f"""user {ANNOUNCER}
+topic write {ENROLMENT}
+user {COLLECTOR}
+topic read {ENROLMENT}
+"""
+"""Below the mark, where they come to fleets that were set up before there was such a topic."""
 
 
 def write_accounts(place: FleetPlace, devices: Mapping[str, str | None]) -> None:
@@ -51,7 +62,7 @@ def write_accounts(place: FleetPlace, devices: Mapping[str, str | None]) -> None
     # Rules first: whoever gets in has them.
     head, _, _ = read(place.rules).partition(_MARK)
     rules = "".join(f"user {name}\ntopic readwrite {ROOT}/{name}/#\n" for name in sorted(allowed))
-    _write(place.rules, f"{head}{_MARK}\n{rules}")
+    _write(place.rules, f"{head}{_MARK}\n{_FLEET_RULES}{rules}")
     others = [
         line
         for line in read(place.passwords).splitlines(keepends=True)
@@ -80,14 +91,21 @@ def revoked_serials(file: Path) -> set[int] | None:
         return None
 
 
-def reload(place: FleetPlace) -> bool:
+def reload(place: FleetPlace, port: int) -> bool:
     """Make the broker read its files again; return whether it runs.
 
     It cuts off who has no account any more, and nobody else.
 
+    Args:
+        place: the fleet.
+        port: of the broker on this machine.
+
     Raises:
-        EnrolmentError: it runs, and this process may not tell it.
+        EnrolmentError: it runs, and this process may not tell it or does not know which one it is.
     """
+    if not place.pid_file.exists():
+        _require_silence(place, port)
+        return False
     try:
         pid = int(place.pid_file.read_text(encoding="ascii"))
         program = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
@@ -103,6 +121,18 @@ def reload(place: FleetPlace) -> bool:
             "before. A restart makes it: sudo systemctl restart mosquitto"
         ) from error
     return True
+
+
+def _require_silence(place: FleetPlace, port: int) -> None:
+    """Make sure that no broker runs that nobody knows the process of."""
+    with closing(socket.socket()) as tried:
+        tried.settimeout(_ANSWER_S)
+        if tried.connect_ex(("127.0.0.1", port)) == 0:
+            raise EnrolmentError(
+                f"The broker runs, but {place.pid_file} is missing, so it was not told and goes by "
+                "its files of before. Now: sudo affect-edge fleet-enrol setup HOST, and then: sudo "
+                "systemctl restart mosquitto"
+            )
 
 
 def _wait_for_start(pid: int) -> None:

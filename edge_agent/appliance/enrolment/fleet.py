@@ -5,14 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-import ssl
-import time
 from collections.abc import Callable
 from threading import Lock
 
 from cryptography import x509
-from paho.mqtt import MQTTException
-from paho.mqtt.publish import single
 
 from edge_agent.appliance.broker.files import names_in, read, with_password
 from edge_agent.appliance.enrolment import broker
@@ -30,7 +26,6 @@ from edge_agent.appliance.enrolment.register import (
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import BrokerAccountError, EnrolmentError
-from edge_agent.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +49,8 @@ class FleetEnrolment:
 
     Args:
         place: the fleet.
-        announce: told of devices that are revoked; returns whether the broker took it.
+        announce: told of devices that are revoked or have joined; returns whether the broker
+            took it.
 
     Example::
 
@@ -63,7 +59,7 @@ class FleetEnrolment:
     """
 
     def __init__(
-        self, place: FleetPlace, announce: Callable[[FleetPlace, str, str], bool] | None = None
+        self, place: FleetPlace, announce: Callable[[FleetPlace, Device], bool] | None = None
     ) -> None:
         place.require()
         self._place = place
@@ -73,11 +69,18 @@ class FleetEnrolment:
         self._alone = Lock()
         self.in_force = True
         """Whether the broker runs, and so has read the last change."""
+        self.untold: tuple[str, ...] = ()
+        """Devices of which the fleet does not know yet that they are revoked, or have joined."""
 
     @property
     def service_port(self) -> int:
         """Where devices join."""
         return int(self._setting("service_port"))
+
+    @property
+    def local_port(self) -> int:
+        """Of the broker, for programs on this machine."""
+        return int(self._setting("local_port"))
 
     @property
     def host(self) -> str:
@@ -183,7 +186,7 @@ class FleetEnrolment:
             if device.state is DeviceState.JOINED:
                 return
             with self._register.changing() as change:
-                change.put(device.name, state=DeviceState.JOINED)
+                change.put(device.name, state=DeviceState.JOINED, announced=0)
                 change.note("joined", device.name, address)
 
     def revoke(self, name: str) -> None:
@@ -242,23 +245,29 @@ class FleetEnrolment:
         # Within the transaction: nobody else writes these files from an older register meanwhile.
         with self._register.changing() as change:
             expired = _expire(change)
+            change.tell_once_of_revoked()
             devices = change.devices()
             broker.write_accounts(self._place, {one.name: one.password_hash for one in devices})
             if change.setting("certificates") == "yes":
                 serials = change.revoked_serials()
                 broker.write_revocations(self._place, self._authority, serials)
-        if told or expired:
-            self.in_force = broker.reload(self._place)
-        self._tell_of_revoked([one for one in devices if not one.announced])
+        untold = [one for one in devices if not one.announced]
+        if told or expired or untold:
+            self.in_force = broker.reload(self._place, self.local_port)
+        self._tell(untold)
 
-    def _tell_of_revoked(self, devices: list[Device]) -> None:
-        if self._announce is None or not self.in_force:
+    def _tell(self, devices: list[Device]) -> None:
+        """Tell the fleet; what the broker does not take is tried again by whoever comes next."""
+        if self._announce is None:
             return
+        untold = []
         for device in devices:
-            if not self._announce(self._place, device.name, self._setting("announcer")):
+            if not self.in_force or not self._announce(self._place, device):
+                untold.append(device.name)
                 continue
             with self._register.changing() as change:
-                change.put(device.name, announced=1)
+                change.put_told(device)
+        self.untold = tuple(untold)
 
     def _checked(self, code_id: str, secret: str, address: str) -> Device:
         """Return the device of a code whose secret is right, and that has not ended."""
@@ -293,33 +302,6 @@ class FleetEnrolment:
     def _setting(self, name: str) -> str:
         with self._register.changing() as change:
             return change.setting(name)
-
-
-def announce_revoked(place: FleetPlace, name: str, password: str) -> bool:
-    """Publish, where its status is kept, that a revoked device is away; tell whether it was taken.
-
-    Twice: the broker sends the last will of a device that it cuts off, at a time of its own.
-    """
-    with Register(place.register).changing() as change:
-        port = int(change.setting("local_port"))
-    at = iso_utc(clock.now().wall_ms)
-    payload = f'{{"schema": 1, "state": "offline", "at": "{at}"}}'
-    try:
-        for pause_s in (0.5, 0.0):
-            single(
-                f"{broker.ROOT}/{name}/{Topics.STATUS}",
-                payload,
-                qos=1,
-                retain=True,
-                hostname="127.0.0.1",
-                port=port,
-                auth={"username": broker.ANNOUNCER, "password": password},
-            )
-            time.sleep(pause_s)
-    except (OSError, ssl.SSLError, MQTTException) as error:
-        log.warning("%s: the fleet was not told that it is away (%s)", name, error)
-        return False
-    return True
 
 
 def _expire(change: RegisterChange) -> bool:

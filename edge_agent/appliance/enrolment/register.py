@@ -78,7 +78,7 @@ class Device:
         since_ms: when that began, UTC.
         password_hash: as mosquitto keeps it; ``None``: it has no account.
         token: of its newest attempt to join.
-        announced: whether the fleet was told that it is revoked.
+        announced: whether the fleet was told that it is revoked, or has joined.
         code_id: of its newest code.
         code_salt, code_hash: of the secret of the code.
         code_ends_ms: until when the code is good, UTC.
@@ -230,10 +230,31 @@ class RegisterChange:
             code_hash=_hashed(secret, salt),
             code_ends_ms=ends_ms,
             code_wrong=0,
-            announced=1,
             password_hash=None,
             token=None,
         )
+
+    def tell_once_of_revoked(self) -> None:
+        """Let the fleet be told of devices that were revoked before it was told why."""
+        row = ("told_why", "yes")
+        if self._connection.execute("INSERT OR IGNORE INTO setting VALUES (?, ?)", row).rowcount:
+            self._connection.execute(
+                "UPDATE device SET announced = 0 WHERE state = ?", (DeviceState.REVOKED,)
+            )
+
+    def put_told(self, device: Device) -> None:
+        """Note that the fleet was told of a device, unless it has changed meanwhile."""
+        self._connection.execute(
+            "UPDATE device SET announced = 1 WHERE name = ? AND state = ? AND since_ms = ?",
+            (device.name, device.state, device.since_ms),
+        )
+
+    def revoked_ms(self, name: str) -> int | None:
+        """Return when a device was revoked last, UTC; ``None``: the trail does not say."""
+        row = self._connection.execute(
+            "SELECT max(at_ms) FROM audit WHERE device = ? AND event = 'revoked'", (name,)
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
 
     def add_certificate(self, name: str, serial: int) -> None:
         """Note that a device got a certificate; those that it had are revoked."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -53,6 +57,34 @@ class FleetOptions:
     user: str = "mosquitto"
 
 
+def options_of(place: FleetPlace, host: str, given: Mapping[str, Any]) -> FleetOptions:
+    """Return how a fleet is reached: as given, else as it was set up before, else as usual.
+
+    Args:
+        place: the fleet.
+        host: name or address of this machine.
+        given: fields of ``FleetOptions``; those that are ``None`` are not given.
+    """
+    known: dict[str, Any] = {}
+    if place.register.exists():
+        with Register(place.register).changing() as change:
+            for name in given:
+                with suppress(EnrolmentError):  # a setup that was cut short
+                    known[name] = _READ[name](change.setting(name))
+    return FleetOptions(
+        host, **known | {name: value for name, value in given.items() if value is not None}
+    )
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "port": int,
+    "local_port": int,
+    "service_port": int,
+    "certificates": lambda text: text == "yes",
+    "user": str,
+}
+
+
 def set_up(place: FleetPlace, options: FleetOptions) -> None:
     """Set a fleet up, or change one; devices, accounts and the authority stay.
 
@@ -93,14 +125,28 @@ def _check_broker(place: FleetPlace) -> None:
         raise EnrolmentError(
             f"{place.broker}: is missing. Install the broker first: sudo apt install mosquitto"
         )
-    for file in sorted(place.broker.glob("*.conf")):
-        words = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line]
-        if file != place.settings and {"password_file", "per_listener_settings"} & set(words):
+    for file, settings in _settings_of_others(place):
+        if {"password_file", "per_listener_settings"} & set(settings):
             raise EnrolmentError(
                 f"{file}: gives this broker accounts already, and it knows one file of them. Set "
                 "the fleet up on another machine, or move that file away; docs/fleet.md says how "
                 "devices are added by hand."
             )
+        pid_file = settings.get("pid_file", str(place.pid_file))
+        if Path(pid_file) != place.pid_file:
+            raise EnrolmentError(
+                f"{file}: the broker writes its process number to {pid_file}. Name that file: "
+                f"sudo affect-edge fleet-enrol --pid-file {shlex.quote(pid_file)} setup HOST"
+            )
+
+
+def _settings_of_others(place: FleetPlace) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Yield each file of the broker's configuration that is not the fleet's, and what it sets."""
+    for file in (place.broker.parent / "mosquitto.conf", *sorted(place.broker.glob("*.conf"))):
+        if file != place.settings and file.exists():
+            lines = file.read_text(encoding="utf-8").splitlines()
+            words = [line.split(maxsplit=1) for line in lines if line.strip()]
+            yield file, {name: "".join(value).strip() for name, *value in words}
 
 
 def _user(name: str) -> pwd.struct_passwd | None:
@@ -149,6 +195,7 @@ def _keep_settings(
         change.keep("local_port", str(options.local_port))
         change.keep("service_port", str(options.service_port))
         change.keep("certificates", "yes" if options.certificates else "no")
+        change.keep("user", options.user)
         change.keep("announcer", announcer)
         change.note("set up")
     if not place.collector_password.exists():
@@ -164,8 +211,11 @@ def _keep_settings(
 
 
 def _settings_text(place: FleetPlace, options: FleetOptions) -> str:
-    lines = [
-        "# Written by affect-edge fleet-enrol setup.",
+    lines = ["# Written by affect-edge fleet-enrol setup."]
+    # Debian 12 has this line in mosquitto.conf, Debian 13 has not, and the broker refuses a second
+    if not any("pid_file" in settings for _, settings in _settings_of_others(place)):
+        lines.append(f"pid_file {place.pid_file}")
+    lines += [
         "allow_anonymous false",
         f"password_file {place.passwords}",
         f"acl_file {place.rules}",

@@ -16,6 +16,20 @@ from typing import Any
 from edge_agent.config.editing.document import ConfigFile, checked
 from edge_agent.core.errors import ConfigError, UpdateError
 
+NOT_BY_A_PROFILE = frozenset(
+    {
+        "bluetooth",
+        "clock_not_believed",
+        "clock_not_synchronised",
+        "copy_also_failed",
+        "copy_failed",
+        "copy_old",
+        "copy_smaller",
+        "sensor_battery",
+    }
+)
+"""Alarms that no key of ``ALLOWED`` can bring about. Each may begin while a profile is tried: an
+agent that starts again tells of the clock after some minutes only."""
 ALLOWED = frozenset(
     {
         "camera.fps",

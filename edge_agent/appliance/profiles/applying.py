@@ -7,11 +7,9 @@ way back.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +27,7 @@ from edge_agent.appliance.profiles.place import (
     write_state,
 )
 from edge_agent.appliance.profiles.written import change_config, current_values, owners_again
-from edge_agent.appliance.update import Say
+from edge_agent.appliance.update import Say, alone
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, UpdateError
 from edge_agent.runtime.health.profile_standing import ProfileStanding
@@ -88,7 +86,7 @@ class ProfileApplier:
             UpdateError: it is not trusted, old, or no profile; or it was tried and taken back.
             AffectEdgeError: the configuration cannot be read or written.
         """
-        with self._alone():
+        with alone(self.place.appliance):
             return self._run()
 
     def _run(self) -> str:
@@ -109,7 +107,7 @@ class ProfileApplier:
     def leave(self) -> None:
         """Give the owner's values back where they still are what the profile wrote."""
         config = self.place.appliance.config
-        with self._alone():
+        with alone(self.place.appliance):
             self._state = read_state(self.place.state)
             self._end_interrupted()
             changes = owners_again(config, self._state.values, self._state.base)
@@ -117,18 +115,6 @@ class ProfileApplier:
                 change_config(config, changes)
                 self.watch.restart(changes)
             self.place.state.unlink(missing_ok=True)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Let nobody else apply a profile meanwhile."""
-        handle = os.open(self.place.appliance.program, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError as error:
-            raise UpdateError("A profile is being applied right now. Try it later.") from error
-        finally:
-            os.close(handle)
 
     def _not_now(self, index: ProfileIndex) -> str | None:
         state = self._state

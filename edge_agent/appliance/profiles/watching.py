@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from edge_agent.appliance.profiles.allowed import NOT_BY_A_PROFILE
 from edge_agent.appliance.profiles.applying import Watch
 from edge_agent.appliance.profiles.place import ProfilePlace
 from edge_agent.appliance.running_checks import agent_health
@@ -16,12 +17,17 @@ from edge_agent.runtime.live_feed import SOCKET_NAME
 
 WATCH_SECONDS = 300.0
 LOOK_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
+"""An agent that has just started tells its health within some seconds."""
 LOOKS = 3
 """An alarm counts that stands in each of the last looks: one may begin and end with a restart."""
 
 
 def service_watch(
-    place: ProfilePlace, seconds: float = WATCH_SECONDS, look_seconds: float = LOOK_SECONDS
+    place: ProfilePlace,
+    seconds: float = WATCH_SECONDS,
+    look_seconds: float = LOOK_SECONDS,
+    answer_seconds: float = ANSWER_SECONDS,
 ) -> Watch:
     """Return what watches over the services of an appliance.
 
@@ -29,12 +35,15 @@ def service_watch(
         place: the appliance.
         seconds: how long it is watched.
         look_seconds: between two looks.
+        answer_seconds: how long an agent is waited for that does not answer.
     """
 
     def alarms() -> frozenset[str] | None:
-        health = agent_health(place.appliance.data / SOCKET_NAME)
-        if health is None:
-            return None
+        end = time.monotonic() + answer_seconds
+        while (health := agent_health(place.appliance.data / SOCKET_NAME)) is None:
+            if time.monotonic() >= end:
+                return None
+            time.sleep(min(1.0, answer_seconds))
         return frozenset(str(alarm["name"]) for alarm in health["alarms"])
 
     def restart(keys: Mapping[str, Any]) -> None:
@@ -59,7 +68,7 @@ def _judged(looks: list[frozenset[str] | None], before: frozenset[str]) -> str |
     told = [look for look in looks if look is not None]
     if not told:
         return "The agent does not answer any more."
-    if new := frozenset.intersection(*told) - before:
+    if new := frozenset.intersection(*told) - before - NOT_BY_A_PROFILE:
         return f"There are alarms that were not there before: {', '.join(sorted(new))}."
     return None
 

@@ -23,4 +23,4 @@ def collect(**options: object) -> None:
             words.append(word)
         elif value not in (None, False):
             words += [word, str(value)]
-    os.execv(sys.executable, [sys.executable, "-m", "collector", *words])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "collector", *words])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,35 +54,30 @@ def fleet_enrol(context: click.Context, folder: Path, pid_file: Path) -> None:
 @fleet_enrol.command("setup")
 @click.argument("host")
 @click.option(
-    "--certificates", is_flag=True, help="The broker wants a certificate of each device, too."
+    "--certificates/--no-certificates",
+    default=None,
+    help="The broker wants a certificate of each device, too.",
 )
-@click.option(
-    "--port", type=click.IntRange(1, 65535), default=8883, show_default=True, help="Of the broker."
-)
+@click.option("--port", type=click.IntRange(1, 65535), help="Of the broker: 8883 at first.")
 @click.option(
     "--local-port",
     type=click.IntRange(1, 65535),
-    default=1883,
-    show_default=True,
-    help="Of the broker, for programs on this machine.",
+    help="Of the broker, for programs on this machine: 1883 at first.",
 )
 @click.option(
-    "--service-port",
-    type=click.IntRange(1, 65535),
-    default=8443,
-    show_default=True,
-    help="Where devices join.",
+    "--service-port", type=click.IntRange(1, 65535), help="Where devices join: 8443 at first."
 )
-@click.option("--user", default="mosquitto", show_default=True, help="That the broker runs as.")
+@click.option("--user", help="That the broker runs as: mosquitto at first.")
 @click.pass_obj
 def setup(place: FleetPlace, /, host: str, **options: Any) -> None:
     """Make authority, certificate and accounts of a fleet, and mosquitto's file for them.
 
-    HOST is the name or address by which devices reach this machine.
+    HOST is the name or address by which devices reach this machine. Where a fleet is set up again,
+    what is not given stays as it is.
     """
-    from edge_agent.appliance.enrolment.setup import FleetOptions, set_up
+    from edge_agent.appliance.enrolment.setup import options_of, set_up
 
-    set_up(place, FleetOptions(host, **options))
+    set_up(place, options_of(place, host, options))
     click.echo(f"Written: {place.settings} and {place.folder}")
     click.echo(f"The collector's account is collector, its password in {place.collector_password}")
     click.echo("Now: sudo systemctl restart mosquitto")
@@ -125,6 +121,49 @@ def serve(place: FleetPlace, address: str, port: int | None) -> None:
     listener.run()
 
 
+@fleet_enrol.command("unit")
+@click.argument("which", type=click.Choice(["enrol", "collector"]))
+@click.option("--user", envvar="SUDO_USER", help="Of the collector; left out: who said sudo.")
+@click.option(
+    "--database",
+    default="postgresql:///fleet",
+    show_default=True,
+    help="Of the collector, without a password.",
+)
+@click.pass_obj
+def unit(place: FleetPlace, which: str, user: str | None, database: str) -> None:
+    """Print a unit of systemd: enrol, that lets devices join, or collector.
+
+    It goes to /etc/systemd/system/affect-edge-enrol.service or affect-edge-collector.service.
+    """
+    from edge_agent.appliance.enrolment.units import collector_unit, enrol_unit
+
+    fleet = _fleet(place)  # first: without a fleet there is nothing to run
+    if which == "enrol":
+        click.echo(enrol_unit(place), nl=False)
+        return
+    _check_unit_values(user, database)
+    assert user is not None
+    click.echo(collector_unit(place, user, database, fleet.local_port), nl=False)
+
+
+def _check_unit_values(user: str | None, database: str) -> None:
+    """Refuse what would make another line of a unit, or a unit that cannot start."""
+    if not user:
+        raise click.UsageError("Give --user: the user of this system that the collector runs as.")
+    try:
+        pwd.getpwnam(user)
+    except (KeyError, ValueError) as error:
+        raise click.BadParameter(
+            f"{user!r}: there is no such user of this system.", param_hint="--user"
+        ) from error
+    if not database.isprintable():
+        raise click.BadParameter(
+            f"{database!r} is no address of PostgreSQL: it has a sign that cannot be printed.",
+            param_hint="--database",
+        )
+
+
 @fleet_enrol.command("revoke")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
@@ -138,6 +177,12 @@ def revoke(place: FleetPlace, name: str, yes: bool) -> None:
     click.echo(f"{name} is revoked.")
     if not fleet.in_force:
         click.echo("The broker does not run; this holds from its next start.", err=True)
+    if name in fleet.untold:
+        click.echo(
+            "The page Fleet does not know it yet. It is told by the next command, such as: sudo "
+            "affect-edge fleet-enrol list",
+            err=True,
+        )
 
 
 @fleet_enrol.command("list")
@@ -170,9 +215,10 @@ def audit(place: FleetPlace, most: int) -> None:
 
 
 def _fleet(place: FleetPlace) -> FleetEnrolment:
-    from edge_agent.appliance.enrolment.fleet import FleetEnrolment, announce_revoked
+    from edge_agent.appliance.enrolment.announcing import announce
+    from edge_agent.appliance.enrolment.fleet import FleetEnrolment
 
-    return FleetEnrolment(place, announce_revoked)
+    return FleetEnrolment(place, announce)
 
 
 def _bracketed(host: str) -> str:

@@ -66,6 +66,11 @@ _OPTIONS = (
         "--root", default="affect-edge", show_default=True, help="First part of the topics."
     ),
     click.option(
+        "--health-file",
+        type=click.Path(path_type=Path),
+        help="File that says every two seconds how it stands, for affect-edge health --collector.",
+    ),
+    click.option(
         "--name",
         help="Of this collector at the broker, another one for each; left out: from the host.",
     ),

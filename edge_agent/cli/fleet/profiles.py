@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent.cli.options import log_to_stderr
+from edge_agent.cli.options import common_options, load, log_to_stderr
 from edge_agent.core.clock import iso_utc, now
 from edge_agent.core.errors import UpdateError
 
@@ -90,13 +91,13 @@ def revoke_key(file: Path) -> None:
 
 
 @fleet_profile.command("fetch")
-def fetch() -> None:
+@common_options
+def fetch(config: Path | None, data: Path | None) -> None:
     """Fetch the profile that is published, and apply nothing; a service without rights does it."""
     from edge_agent.appliance.profiles.fetching import fetch_profile
-    from edge_agent.appliance.profiles.place import ProfilePlace
     from edge_agent.config import load_settings
 
-    place = ProfilePlace()
+    place = _named_place(config, data)
     settings = load_settings(place.appliance.config)
     if settings.fleet.profiles is None:
         raise UpdateError(
@@ -116,12 +117,13 @@ def apply(again: bool) -> None:
 
 
 @fleet_profile.command("show")
-def show() -> None:
+@common_options
+def show(config: Path | None, data: Path | None) -> None:
     """Say which profile is applied, and what was seen last."""
     from edge_agent.appliance.feed.last_look import STATE_NAME, read_look
-    from edge_agent.appliance.profiles.place import ProfilePlace, read_state
+    from edge_agent.appliance.profiles.place import read_state
 
-    place = ProfilePlace()
+    place = _named_place(config, data)
     state = read_state(place.state)
     standing = state.standing
     if standing is None:
@@ -191,6 +193,24 @@ def stage(folder: Path, percent: float, key: Path) -> None:
 
     profile = restage_profile(folder, round(10 * percent), key, int(time.time()))
     click.echo(f"{profile.title} is published for {profile.stage / 10:g} % of the devices.")
+
+
+def _named_place(config: Path | None, data: Path | None) -> ProfilePlace:
+    """Return where profiles are kept, for who only fetches or looks.
+
+    Args:
+        config: configuration file; the keys that count lie beside it. ``None``: the usual one.
+        data: data folder. ``None``: that of ``config`` where it is given, else the usual one.
+    """
+    from edge_agent.appliance.profiles.place import ProfilePlace
+    from edge_agent.config import data_folder
+
+    place = ProfilePlace().appliance
+    if config is not None:
+        place = replace(place, config=config, data=load(config, data)[1])
+    elif data is not None:
+        place = replace(place, data=data_folder(data))
+    return ProfilePlace(place)
 
 
 def _place() -> ProfilePlace:

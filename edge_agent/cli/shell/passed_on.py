@@ -33,7 +33,7 @@ class PassedOnCommand(click.Command):
 
     def __init__(self, name: str, what: str) -> None:
         def hand_on(arguments: tuple[str, ...]) -> None:
-            os.execv(sys.executable, [sys.executable, "-m", "dashboard", name, *arguments])
+            os.execv(sys.executable, [sys.executable, "-P", "-m", "dashboard", name, *arguments])
 
         def complete(
             context: click.Context, _argument: click.Parameter, incomplete: str

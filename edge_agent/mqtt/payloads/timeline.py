@@ -25,6 +25,8 @@ class TimelinePayload(BaseModel):
                     "last": 48_211,
                     "sent": 1_790_000_412_000,
                     "synchronised": True,
+                    "boot": "0f6c1b9e",
+                    "boot_ms": 86_412_000,
                     "absent": 0,
                     "changes": [
                         [48_210, "participant", "row", [3, "P03", 1_790_000_400_000, 0, 7]],
@@ -46,6 +48,12 @@ class TimelinePayload(BaseModel):
     last: int = Field(ge=1, description="The last one; the next message begins after it")
     sent: int = Field(description="When it was sent, ms since 1970, by the device's clock")
     synchronised: bool = Field(description="Whether that clock was set by a server of time")
+    boot: str = Field(
+        "",
+        max_length=8,
+        description="Start of the machine: how the kernel's name of it begins; empty: not known",
+    )
+    boot_ms: int = Field(0, ge=0, description="When it was sent, ms since that start")
     absent: int = Field(ge=0, description="Rows that were gone before they could be sent")
     changes: list[list[Any]] = Field(
         description="Each [position, table, what, values], in order: row with the columns and gone "

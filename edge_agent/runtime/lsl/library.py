@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from edge_agent.core import clock
@@ -17,6 +18,8 @@ _LOOK_S = 10.0
 _TRIES = 5
 _MOVED_S = 0.000_5
 _JUMPED_S = 0.005
+_ROUNDED_MS = 2
+"""Wall and boot clock are each cut to milliseconds: their difference may be one more, or less."""
 
 
 def load_pylsl() -> Any:
@@ -63,6 +66,7 @@ class StreamClock:
     def __init__(self, local_clock: Callable[[], float]) -> None:
         self._local_clock = local_clock
         self._difference_s = self._measure()
+        self._wall_ms = 0
         self._timer = Every(_LOOK_S)
 
     def stamp_of(self, at: Instant) -> float:
@@ -71,10 +75,16 @@ class StreamClock:
         return at.boot_ms / 1000 + self._difference_s
 
     def instant_of(self, stamp_s: float) -> Instant:
-        """Return a time of the Lab Streaming Layer's clock on this machine as an instant."""
+        """Return a time of the Lab Streaming Layer's clock on this machine as an instant.
+
+        Of two times the later one is never the earlier instant, unless the wall clock was set.
+        """
         self._look()
         present = clock.now()
-        return present.shifted(stamp_s - self._difference_s - present.boot_ms / 1000)
+        at = present.shifted(stamp_s - self._difference_s - present.boot_ms / 1000)
+        if abs(at.wall_ms - at.boot_ms - self._wall_ms) > _ROUNDED_MS:
+            self._wall_ms = at.wall_ms - at.boot_ms
+        return replace(at, wall_ms=at.boot_ms + self._wall_ms)
 
     def _look(self) -> None:
         if not self._timer.due():

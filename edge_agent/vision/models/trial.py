@@ -34,7 +34,7 @@ def try_apart(card_path: Path) -> None:
     """
     if card_path.resolve().parent == MODELS_FOLDER.resolve():
         return
-    words = [sys.executable, "-m", __name__, str(card_path.absolute())]
+    words = [sys.executable, "-P", "-m", __name__, str(card_path.absolute())]
     try:
         done = subprocess.run(words, capture_output=True, timeout=WAIT_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:

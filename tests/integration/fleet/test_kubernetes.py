@@ -63,6 +63,18 @@ def test_nobody_is_root_or_may_more_than_it_needs(name: str) -> None:
         assert {"memory"} == set(container["resources"]["limits"])
 
 
+def test_a_collector_is_asked_by_the_file_that_it_writes() -> None:
+    (collector,) = PODS["collector"]["containers"]
+    command = collector["readinessProbe"]["exec"]["command"]
+    file = collector["args"][collector["args"].index("--health-file") + 1]
+    assert command == ["affect-edge", "health", "--collector", file]
+    files = [one["value"] for one in collector["env"] if one["name"].endswith("_FILE")]
+    files.append(collector["args"][collector["args"].index("--password-file") + 1])
+    (secrets,) = [one for one in PODS["collector"]["volumes"] if one["name"] == "secrets"]
+    items = [item for one in secrets["projected"]["sources"] for item in one["secret"]["items"]]
+    assert set(files) == {f"/secrets/{item['path']}" for item in items}
+
+
 def test_two_collectors_and_each_volume_is_there() -> None:
     (collector,) = [one for one in OBJECTS if name_of(one) == "Deployment/collector"]
     assert collector["spec"]["replicas"] == 2

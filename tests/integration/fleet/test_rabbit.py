@@ -80,3 +80,41 @@ def test_every_row_arrives_once_though_each_node_of_the_cluster_is_killed(tmp_pa
             known = there.execute("SELECT name FROM fleet.device").fetchall()
         assert (refused, known) == ((0,), [("room-0",)])
         assert collectors[0].stop() == 0
+
+
+@pytest.mark.timeout(400)
+def test_that_a_device_is_revoked_is_heard_below_the_servers_root_alone(tmp_path: Path) -> None:
+    def say(topic: str, state: str) -> None:
+        said = {"schema": 1, "state": state, "since": "2026-11-20T08:12:10.250Z"}
+        publish.single(
+            topic,
+            json.dumps(said),
+            qos=1,
+            hostname="127.0.0.1",
+            port=cluster.mqtt_port,
+            protocol=MQTTProtocolVersion.MQTTv311,
+        )
+
+    with (
+        running_postgres() as postgres,
+        rabbit.running_rabbit(tmp_path / "rabbit", 1) as cluster,
+        collecting(
+            *(tmp_path, postgres.address, cluster.amqp_port, 1),
+            more=["--protocol", "amqp", *(f"--host={host}" for host in cluster.hosts)],
+        ),
+        psycopg.connect(postgres.address, autocommit=True) as there,
+    ):
+
+        def known() -> dict[str, str]:
+            # said until it is heard: RabbitMQ keeps nothing for a collector that just begins
+            say("affect-edge/room-1/enrolment", "revoked")
+            say("affect-edge-fleet/room-1/more/enrolment", "revoked")
+            say("affect-edge-fleet/room-1/enrolment", "joined")
+            say("affect-edge-fleet/room-2/enrolment", "revoked")
+            is_made = there.execute("SELECT to_regclass('fleet.device') IS NOT NULL").fetchone()
+            if is_made != (True,):
+                return {}
+            return dict(there.execute("SELECT name, enrolment FROM fleet.device").fetchall())
+
+        wait_until(lambda: len(known()) == 2, "the collector to hear it", 60)
+        assert known() == {"room-1": "joined", "room-2": "revoked"}

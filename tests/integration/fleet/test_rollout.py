@@ -19,7 +19,7 @@ from collector.database.migrations import migrate
 from dashboard.commands.fleet_rollout import main, record_file
 from edge_agent.appliance.profiles.index import place_of, profile_of
 from edge_agent.appliance.profiles.publishing import make_profile, published_profile
-from tests.integration.fleet.test_fleet_page import tell, vanish
+from tests.integration.fleet.test_fleet_page import revoke, tell, vanish
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
@@ -130,6 +130,23 @@ def test_a_device_that_is_worse_stops_it(
     assert care.stage == 0
     care.publish("2")
     assert care.look() == 0, "another version begins anew"
+
+
+def test_a_revoked_device_is_not_waited_for_and_stops_nothing(
+    care: Care, capsys: pytest.CaptureFixture[str]
+) -> None:
+    care.look()
+    for name in care.turn():
+        vanish(care.there, name)
+        revoke(care.there, name)
+    assert care.look() == 0
+    assert care.look() == 0, "another device is the first now"
+    others = [name for name in care.turn() if name not in FIRST[:1]]
+    assert others
+    for name in others:
+        care.tell(name, "applied")
+    assert care.look() == 0
+    assert "is worse" in capsys.readouterr().out
 
 
 def test_what_was_wrong_before_stops_nothing(care: Care) -> None:

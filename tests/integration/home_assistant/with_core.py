@@ -1,7 +1,8 @@
 """The real Home Assistant with the real agent over a real broker: ``make test-home-assistant``.
 
 Every change of its sensors over ten minutes is compared with the database, while the agent is
-killed twice; then it is frozen. In another test the device appears, is used, and is removed.
+killed twice; then it is frozen. In another test the device appears, is used, and is removed. In a
+third one Home Assistant starts after the agent, and the device gets another name.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ import json
 import os
 import signal
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from paho.mqtt import publish
 
 from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
+from tests.integration.home_assistant.conftest import ASKS
 from tests.support.broker import Mosquitto, subscribed, wait_until
 from tests.support.home.beside_database import Away, Beside
 from tests.support.home.home_assistant import Change, HomeAssistant, values
-from tests.support.home.running_agent import KEEPALIVE_S, PASSWORD, USER, agent
+from tests.support.home.rules import HOME_ASSISTANT, documented_rules
+from tests.support.home.running_agent import DEVICE, KEEPALIVE_S, PASSWORD, USER, agent
 from tests.support.timeline import database, query
 
 SECONDS = float(os.environ.get("HOME_ASSISTANT_SECONDS", "600"))
@@ -27,10 +32,11 @@ SECONDS = float(os.environ.get("HOME_ASSISTANT_SECONDS", "600"))
 KILLS = 2
 AT_ONCE_S = 2.0
 """The broker sees the connection of a killed process end, and says so."""
+OTHER_NAME = "den"
 
 
-def state_of(home: HomeAssistant, entity: str) -> str | None:
-    return dict(values(home.states("lab"))).get(entity)
+def state_of(home: HomeAssistant, entity: str, device: str = DEVICE) -> str | None:
+    return dict(values(home.states(device))).get(entity)
 
 
 @pytest.mark.timeout(900)  # the first run downloads Home Assistant
@@ -68,6 +74,46 @@ def test_the_device_comes_with_all_its_entities_and_goes_when_it_is_turned_off(
     assert complaints == []
 
 
+@pytest.mark.timeout(900)
+def test_a_home_assistant_that_starts_later_is_told_and_a_new_name_replaces_the_device(
+    tmp_path: Path,
+) -> None:
+    database(tmp_path / "data")
+    users = {USER: PASSWORD, HOME_ASSISTANT: ASKS}
+    rules = documented_rules(DEVICE) + documented_rules(OTHER_NAME)
+    with (
+        Mosquitto(tmp_path / "mosquitto", users=users, acl=rules) as broker,
+        ExitStack() as later,
+    ):
+        with agent(tmp_path, broker.port), subscribed(broker.port, USER, PASSWORD) as reader:
+            reader.wait_for("state")
+            forget_the_device(broker)
+            home = later.enter_context(
+                HomeAssistant(tmp_path / "home", broker.port, HOME_ASSISTANT, ASKS)
+            )
+            # it can know of the device only by what the agent says at its birth
+            wait_until(lambda: home.ask("devices") == [DEVICE], "the device", 60)
+            wait_until(lambda: live(home), "readings", 60)
+        with agent(tmp_path, broker.port, device=OTHER_NAME):
+            wait_until(lambda: home.ask("devices") == [OTHER_NAME], "the other name alone", 60)
+            wait_until(lambda: live(home, OTHER_NAME), "readings under the other name", 60)
+            assert home.states(DEVICE) == {}
+        complaints = [line for line in home.log().splitlines() if "components.mqtt" in line]
+        assert complaints == []
+
+
+def forget_the_device(broker: Mosquitto) -> None:
+    """Take away what the broker keeps of the announcement, as one that lost its memory would."""
+    publish.single(
+        f"homeassistant/device/affect-edge-{DEVICE}/config",
+        None,
+        qos=1,
+        retain=True,
+        port=broker.port,
+        auth={"username": HOME_ASSISTANT, "password": ASKS},
+    )
+
+
 def consenting(path: Path) -> Study:
     """A study with a participant who has consented."""
     study = Study(path)
@@ -76,9 +122,10 @@ def consenting(path: Path) -> Study:
     return study
 
 
-def live(home: HomeAssistant) -> bool:
+def live(home: HomeAssistant, device: str = DEVICE) -> bool:
     """Whether a strap and a cuff are known."""
-    shown = [state_of(home, f"sensor.{name}") for name in ("heart_rate", "systolic_pressure")]
+    kinds = ("heart_rate", "systolic_pressure")
+    shown = [state_of(home, f"sensor.{kind}", device) for kind in kinds]
     return not {None, "unknown", "unavailable"} & set(shown)
 
 

@@ -102,7 +102,7 @@ def record(folder: Path, device: str, database: Path) -> None:
             wait_until(lambda: rows("vital") > 10 and rows("expression") > 20, "rows", 60)
             kinds = select(database, "SELECT DISTINCT kind, source FROM vital")
             # expressions, markers and sessions have one each
-            wait_until(lambda: recording.opened() >= len(kinds) + 3, "the recorder", 30)
+            wait_until(lambda: recording.opened() >= len(kinds) + 3, "the recorder", 90)
             # somebody who opens a stream and never reads holds nobody up
             (found,) = pylsl.resolve_byprop(
                 "source_id", f"affect-edge/{device}/expression (simulated)", timeout=10

@@ -142,7 +142,8 @@ def test_a_marker_set_in_another_process_reaches_the_broker_at_once(
             reader.wait_for("session", partial(_is_marker, label))
             delays.append(now().seconds_since(pressed))
         agent.stop()
-    # 0.2 s is promised; a test machine that does other things besides may take longer
+    # a test machine that does other things besides may take longer with some
+    assert sorted(delays)[2] < 0.2, delays
     assert statistics.median(delays) < 0.5, delays
 
 

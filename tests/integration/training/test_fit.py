@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zlib import compress
 
 import cv2
 import numpy as np
@@ -175,6 +176,34 @@ def test_quantize_writes_the_same_model_again_from_the_checkpoint(run: Run, tmp_
     after = json.loads((tmp_path / "fast-m.json").read_text(encoding="utf-8"))
     assert after["sha256"] == before["sha256"]
     assert after["metrics"] == before["metrics"]
+
+
+def test_quantize_writes_a_model_of_weights_alone_and_refuses_those_of_another_network(
+    run: Run, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "weights.pt").write_bytes((run.folder / "weights.pt").read_bytes())
+    coarse = recipe_in(tmp_path, ("seed = 1", "seed = 1\nfilter_step = 0.7"))
+    options = run.options(coarse, tmp_path / "again")
+
+    done = training_here("quantize", *options, "--from", weights)
+
+    assert done.returncode == 0, done.stderr
+    written = tmp_path / "again" / "fast-m.tflite"
+    load_model(written.with_suffix(".json"), kind="expression")
+    assert len(compress(written.read_bytes())) < 0.8 * len(compress(run.model.read_bytes()))
+
+    other = recipe_in(tmp_path, ("widths = [24", "widths = [20"))
+    refused = training_here("quantize", *run.options(other, tmp_path / "other"), "--from", weights)
+    assert refused.returncode == 2
+    assert "its weights belong to another network" in refused.stderr
+    missing = training_here(
+        "quantize", *run.options(coarse, tmp_path / "other"), "--from", tmp_path / "nowhere"
+    )
+    assert missing.returncode == 2
+    assert "nowhere: there is no weights.pt; name the folder" in missing.stderr
+    assert not (tmp_path / "other" / "fast-m.tflite").exists()
 
 
 def test_a_student_learns_on_from_a_run_which_its_card_names_as_its_teacher(

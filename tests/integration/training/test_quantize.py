@@ -1,13 +1,16 @@
 """From a network to an int8 file that says the same."""
 
 from pathlib import Path
+from zlib import compress
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("torch", reason="the training extra is not installed")
 
 import torch
+from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
@@ -15,7 +18,14 @@ from edge_agent.vision.models.model import load_model
 from tests.support.vision.training_runs import NEEDS_TRAINING
 from training.errors import DataError
 from training.models.evidence import EVIDENCE, WithEvidence
-from training.models.quantize import PixelInput, check_conversion, convert, quantize, write_model
+from training.models.quantize import (
+    PixelInput,
+    check_conversion,
+    convert,
+    in_few_steps,
+    quantize,
+    write_model,
+)
 from training.models.small_resnet import RegionAttention, SmallResNet
 
 pytestmark = NEEDS_TRAINING
@@ -127,6 +137,54 @@ def test_the_int8_file_gives_each_regions_part_in_a_category_and_its_answers_sta
         first = before.run(picture)
         second = after.run(picture)
         assert all(np.array_equal(first[name], second[name]) for name in OUTPUTS)
+
+
+def test_a_file_of_coarse_filters_packs_smaller_and_says_what_its_network_says(
+    tmp_path: Path,
+) -> None:
+    seen = pictures(40)
+    fine = network()
+    coarse = in_few_steps(fine, PIXELS, seen, 0.5)
+
+    cards = {
+        name: write_model(
+            module, PIXELS, LABELS, calibration=seen, card=CARD, folder=tmp_path / name
+        )
+        for name, module in (("fine", fine), ("coarse", coarse))
+    }
+
+    filters = {
+        name: filters_of(card.with_suffix(".tflite").read_bytes()) for name, card in cards.items()
+    }
+    assert len(np.unique(max(filters["coarse"], key=np.size))) < 25
+    assert max(len(np.unique(one)) for one in filters["coarse"]) < 50
+    packed = {
+        name: sum(len(compress(one.tobytes())) for one in found) for name, found in filters.items()
+    }
+    assert packed["coarse"] < 0.65 * packed["fine"]
+    model = load_model(cards["coarse"], kind="expression")
+    with torch.no_grad():
+        wanted = coarse(torch.from_numpy(PIXELS.real(seen)).permute(0, 3, 1, 2))
+    for name, expected in zip(OUTPUTS, wanted, strict=True):
+        said = np.concatenate([model.run(picture)[name] for picture in seen])
+        assert np.corrcoef(said.ravel(), expected.numpy().ravel())[0, 1] > 0.99
+
+
+def filters_of(content: bytes) -> list[NDArray[np.int8]]:
+    """The int8 values of the filters that join channels."""
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    return [
+        interpreter.get_tensor(tensor["index"])
+        for tensor in interpreter.get_tensor_details()
+        if len(tensor["shape"]) == 4 and tensor["shape"][0] > 1
+    ]
+
+
+def test_without_a_step_the_network_is_the_same_one() -> None:
+    module = network()
+
+    assert in_few_steps(module, PIXELS, pictures(2), None) is module
 
 
 def test_a_file_that_is_not_of_this_network_is_refused(tmp_path: Path) -> None:

@@ -137,14 +137,18 @@ class SimulatedDevice:
 
     @classmethod
     def make(
-        cls, folder: Path, name: str, port: int, backlog_bytes: int = 200_000_000
+        cls,
+        folder: Path,
+        name: str,
+        broker: int | Broker,
+        backlog_bytes: int = 200_000_000,
     ) -> SimulatedDevice:
-        """Make one whose sender has not been started."""
+        """Make one whose sender has not been started; of a broker without accounts, the port."""
         folder.mkdir()
         path = folder / "affect-edge.db"
         migrate(path)
         options = SenderOptions(
-            Broker(port=port),
+            Broker(port=broker) if isinstance(broker, int) else broker,
             name,
             backlog_bytes=backlog_bytes,
             backoff=Backoff(first_s=0.2, longest_s=1.0, refused_s=1.0, settle_s=0.1),

@@ -13,9 +13,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from edge_agent.appliance.enrolment.announcing import announce
 from edge_agent.appliance.enrolment.asking import JoinServer
 from edge_agent.appliance.enrolment.code import JoinCode
-from edge_agent.appliance.enrolment.fleet import FleetEnrolment, announce_revoked
+from edge_agent.appliance.enrolment.fleet import FleetEnrolment
 from edge_agent.appliance.enrolment.joining import FleetJoin, Joined
 from edge_agent.appliance.enrolment.place import FleetPlace
 from edge_agent.appliance.enrolment.service import Guessers, JoinListener
@@ -45,13 +46,23 @@ class FleetHere:
         folder: where its files go.
         certificates: whether the broker wants a certificate of each device.
         more: settings of mosquitto, below those that were set up.
+        user: that the broker runs as; left out: who runs the tests.
+        tells_number: whether mosquitto.conf says by itself where the process number goes, as
+            Debian 12's does, and Debian 13's does not.
     """
 
     def __init__(
-        self, folder: Path, *, certificates: bool = False, more: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        certificates: bool = False,
+        more: Sequence[str] = (),
+        user: str = "",
+        tells_number: bool = False,
     ) -> None:
+        user = user or getpass.getuser()
         etc = folder / "etc"
-        (etc / "conf.d").mkdir(parents=True)
+        (etc / "conf.d").mkdir(parents=True, exist_ok=True)
         self.etc = etc
         self.pid_file = folder / "mosquitto.pid"
         self.place = FleetPlace(etc / "affect-edge-fleet", etc / "conf.d", self.pid_file)
@@ -61,15 +72,18 @@ class FleetHere:
             local_port=free_port(),
             service_port=free_port(),
             certificates=certificates,
-            user=getpass.getuser(),
+            user=user,
         )
+        limits: dict[str, object] = {"user": user, "include_dir": etc / "conf.d"}
+        if tells_number:
+            limits["pid_file"] = self.pid_file
+            (etc / "mosquitto.conf").write_text(f"\n pid_file {self.pid_file}\n", encoding="utf-8")
         set_up(self.place, self.options)
         if more:
             with self.place.settings.open("a", encoding="utf-8") as settings:
                 settings.writelines(f"{line}\n" for line in more)
-        limits = {"pid_file": self.pid_file, "include_dir": etc / "conf.d"}
         self.broker = Mosquitto(folder / "broker", limits=limits)
-        self.fleet = FleetEnrolment(self.place, announce_revoked)
+        self.fleet = FleetEnrolment(self.place, announce)
 
     @property
     def server(self) -> JoinServer:

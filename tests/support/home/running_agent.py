@@ -44,7 +44,7 @@ purposes = ["research"]
 
 @contextmanager
 def agent(
-    folder: Path, port: int, *, on: bool = True, interval_s: float = 1.0
+    folder: Path, port: int, *, on: bool = True, interval_s: float = 1.0, device: str = DEVICE
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The agent as a process, ended in an orderly way if it still runs.
 
@@ -53,13 +53,14 @@ def agent(
         port: of the broker.
         on: whether it tells Home Assistant of itself.
         interval_s: seconds of one row; 0: every frame is a row.
+        device: its name.
     """
     config = folder / "affect-edge.toml"
     text = CONFIG.format(
         port=port,
         on=str(on).lower(),
         user=USER,
-        device=DEVICE,
+        device=device,
         password=PASSWORD,
         window=WINDOW_S,
         interval=interval_s,

@@ -47,14 +47,15 @@ def test_the_packages_are_those_that_are_pinned_for_both_processors() -> None:
     assert {"--require-hashes", "--no-deps", "--only-binary=:all:"} <= set(install.split())
 
 
-def test_both_images_run_as_somebody_who_is_not_root_and_say_how_they_are() -> None:
+def test_every_image_runs_as_somebody_who_is_not_root_and_say_how_they_are() -> None:
     stages = CONTAINERFILE.split("\nFROM ")[1:]
-    images = [stage for stage in stages if re.search(r" AS (program|broker)\n", stage)]
-    assert len(images) == 2
+    images = [stage for stage in stages if re.search(r" AS (program|broker|database)\n", stage)]
+    assert len(images) == 3
     for stage in images:
         assert "\nUSER 990:990\n" in stage
         assert "\nHEALTHCHECK " in stage
-        assert "\nSTOPSIGNAL SIGTERM\n" in stage
+        how = "INT" if " AS database\n" in stage else "TERM"  # PostgreSQL waits for all after TERM
+        assert f"\nSTOPSIGNAL SIG{how}\n" in stage
         assert stage.index("\nUSER") > stage.rindex("\nRUN") if "\nRUN" in stage else True
 
 

@@ -20,7 +20,7 @@ from tests.unit.appliance.test_running_checks import program
 
 SETTINGS = {
     "mqtt": {"username": "edge-user", "password": "hunter2"},
-    "camera": {"source": "opencv", "device": "rtsp://ada:secret@10.0.0.9/live"},
+    "camera": {"source": "opencv", "device": "rtsp://ada:lantern@10.0.0.9/live"},
 }
 
 
@@ -46,7 +46,7 @@ def test_no_code_name_note_password_or_address_is_in_the_archive(
     write_bundle(file, load_settings(None, SETTINGS), tmp_path, [finding])
     parts = parts_of(file)
     text = "\n".join(parts.values())
-    for word in (CODE, NAME, NOTE, "hunter2", "edge-user", "secret", "A0:9E:1A"):
+    for word in (CODE, NAME, NOTE, "hunter2", "edge-user", "lantern", "A0:9E:1A"):
         assert word.lower() not in text.lower(), word
     assert "session of (taken out) began" in parts["affect-edge-agent.service.log"]
     assert json.loads(parts["doctor.json"])[0]["found"] == "the session of (taken out) is open"

@@ -6,153 +6,23 @@ The real thing, with systemd, wheels and services, is in tests/appliance.
 
 from __future__ import annotations
 
-import http.server
 import os
 import pwd
-import shutil
 import sqlite3
 import subprocess
-import tarfile
-import threading
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.trust import NAMESPACE, PURPOSE, read_key_file
+from edge_agent.appliance.profiles.applying import ProfileApplier, Watch
+from edge_agent.appliance.profiles.place import ProfilePlace
+from edge_agent.appliance.trust import PURPOSE, read_key_file
 from edge_agent.appliance.update import Place, hand_over, loses_rows, roll_back, update
 from edge_agent.core.errors import UpdateError
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.broker import free_port
-
-INSTALL = """#!/usr/bin/env bash
-# The two verbs that updates use of the real install.sh, on links alone.
-set -eu
-here=$(cd "$(dirname "$0")" && pwd)
-case "$1" in
-  --build)
-    [ ! -e "$here/unbuildable" ] || { echo "no space left" >&2; exit 1; }
-    folder=PROGRAM/releases/$(cat "$here/VERSION")
-    cp -r "$here" "$folder"; touch "$folder/.complete"
-    echo "building"; echo "$folder" ;;
-  --activate)
-    before=$(readlink PROGRAM/current)
-    [ "$before" = "$here" ] || ln -sfn "$before" PROGRAM/previous
-    ln -sfn "$here" PROGRAM/current
-    [ ! -e "$here/migrates" ] || \
-      python3 -c 'import sqlite3 as s; s.connect("DATABASE").execute("PRAGMA user_version = 999")'
-    [ ! -e "$here/unstartable" ] || { echo "the agent did not start" >&2; exit 1; } ;;
-esac
-"""
-SYSTEMCTL = """#!/usr/bin/env bash
-# Two services that run as long as the current release is well; one that restarts has another
-# process each time.
-echo "$*" >> CALLS
-[ "$1" = show ] || exit 0
-if [ -e PROGRAM/current/restarts ]; then echo "$RANDOM"; else echo 41; fi
-echo; echo 42
-"""
-
-
-@dataclass
-class Appliance:
-    """A small appliance in a folder."""
-
-    place: Place
-    folder: Path
-    key: Path
-    said: list[str]
-
-    def release(self, version: str, *traits: str) -> Path:
-        """Make the archive of a release, signed."""
-        top = self.folder / "made" / f"affect-edge-{version}"
-        shutil.rmtree(top, ignore_errors=True)
-        fill(top, self, version, *traits)
-        archive = self.folder / f"{version}.tar"
-        with tarfile.open(archive, "w") as tar:
-            tar.add(top, top.name)
-        archive.with_name(f"{archive.name}.sig").unlink(missing_ok=True)
-        subprocess.run(
-            ["ssh-keygen", "-q", "-Y", "sign", "-f", self.key, "-n", NAMESPACE, archive], check=True
-        )
-        return archive
-
-    def update(self, archive: Path) -> str:
-        """Install a release."""
-        return update(self.place, str(archive), self.said.append, well_seconds=0.3)
-
-    def runs(self) -> str:
-        """Return the version that runs."""
-        return (self.place.current() / "VERSION").read_text().strip()
-
-    def releases(self) -> list[str]:
-        """Return the releases that are there."""
-        return sorted(folder.name for folder in (self.place.program / "releases").iterdir())
-
-
-def fill(top: Path, appliance: Appliance, version: str, *traits: str) -> None:
-    """Make the folder of a release."""
-    (top / "venv/bin").mkdir(parents=True)
-    (top / "config").mkdir()
-    (top / "VERSION").write_text(f"{version}\n")
-    script = INSTALL.replace("PROGRAM", str(appliance.place.program)).replace(
-        "DATABASE", str(appliance.place.database)
-    )
-    public = appliance.key.with_suffix(".pub").read_text()
-    (top / "config/release-signers").write_text(f'release namespaces="{NAMESPACE}" {public}')
-    check = "exit 1" if "picky" in traits else "exit 0"
-    for file, text in (
-        (top / "install.sh", script),
-        (top / "venv/bin/affect-edge", f"#!/bin/sh\n{check}\n"),
-    ):
-        file.write_text(text)
-        file.chmod(0o755)
-    for trait in traits:
-        (top / trait).touch()
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    """Where something answers as the dashboard does."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/healthz" else 404)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def appliance(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Appliance:
-    """An appliance with release 1.0.0 and a database."""
-    place = Place(tmp_path / "opt", tmp_path / "data", tmp_path / "affect-edge.toml")
-    key = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    made = Appliance(place, tmp_path, key, [])
-    place.config.write_text(f"[dashboard]\nport = {port}\n")
-    fill(place.program / "releases/1.0.0", made, "1.0.0", ".complete")
-    (place.program / "current").symlink_to(place.program / "releases/1.0.0")
-    migrate(place.database)
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    text = SYSTEMCTL.replace("PROGRAM", str(place.program)).replace(
-        "CALLS", str(tmp_path / "calls")
-    )
-    (tools / "systemctl").write_text(text)
-    (tools / "systemctl").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
-    return made
+from tests.unit.appliance.conftest import Appliance, fill
 
 
 def schema(database: Path) -> int:
@@ -167,6 +37,35 @@ def test_a_newer_release_runs_after_a_copy_of_the_database(appliance: Appliance)
     assert appliance.place.previous().name == "1.0.0"
     assert not (appliance.place.program / "incoming").exists()
     assert (appliance.folder / "calls").read_text().startswith("stop affect-edge-agent.service")
+
+
+@pytest.mark.parametrize("way", ["update", "rollback"])
+def test_no_profile_is_tried_meanwhile(way: str, appliance: Appliance) -> None:
+    appliance.update(appliance.release("1.1.0"))
+    refused: list[str] = []
+
+    def restart(_: object) -> None:
+        raise AssertionError("a profile restarted services under an update")
+
+    def say(_: str) -> None:
+        watch = Watch(frozenset, restart, lambda _: None)
+        for again in (False, True):
+            profile = ProfileApplier(ProfilePlace(appliance.place), "room-1", watch, print, again)
+            with pytest.raises(UpdateError, match="being applied right now"):
+                profile.run()
+        with pytest.raises(UpdateError, match="being applied right now"):
+            profile.leave()
+        refused.append(way)
+
+    if way == "update":
+        archive = appliance.release("1.2.0")
+        assert update(appliance.place, str(archive), say, well_seconds=0.1) == "1.2.0"
+        assert len(refused) == 4
+        return
+    with closing(sqlite3.connect(appliance.place.database)) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    assert roll_back(appliance.place, say) == "1.0.0"
+    assert len(refused) == 1
 
 
 def test_only_two_releases_and_one_copy_stay(appliance: Appliance) -> None:

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from edge_agent.appliance.profiles import place as room
 from edge_agent.appliance.profiles import watching
 from edge_agent.appliance.profiles.applying import Watch
+from edge_agent.appliance.profiles.place import INCOMING, SIGNERS_FOLDER
 from edge_agent.appliance.update import Place
 from edge_agent.cli import cli
 from edge_agent.cli.updates import commands
@@ -80,6 +81,36 @@ def test_from_the_key_to_a_device_that_applies_and_leaves(place: Place, tmp_path
     assert "the settings of before are back" in done.output
     assert "fps = 12.0" in place.config.read_text() and "profiles" not in place.config.read_text()
     assert "No profile was applied" in run("show").output
+
+
+def test_fetching_and_showing_work_with_another_configuration_and_folder(
+    place: Place, tmp_path: Path
+) -> None:
+    other = tmp_path / "other/edge.toml"
+    other.parent.mkdir()
+    other.write_text(
+        f'[data]\nfolder = "{tmp_path / "kept"}"\n[fleet]\nprofiles = "{tmp_path / "published"}"\n'
+    )
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "named").mkdir()
+    make(tmp_path, "--settings", tmp_path / "summer.toml")
+    run("trust", tmp_path / "key.pub", "--yes")
+    # the keys that count lie beside the configuration that is named
+    assert "No key is trusted" in str(run("fetch", "--config", other).exception)
+    signers = place.config.parent / SIGNERS_FOLDER
+    signers.rename(other.parent / SIGNERS_FOLDER)
+    for folder, words in (
+        (tmp_path / "kept", ("--config", other)),
+        (tmp_path / "named", ("--config", other, "--data", tmp_path / "named")),
+    ):
+        done = run("fetch", *words)
+        assert "summer 1 is published for 1 % of the devices." in done.output, done.exception
+        assert (folder / INCOMING).is_dir()
+        assert f"looked at {tmp_path / 'published'}" in run("show", "--data", folder).output
+        assert f"looked at {tmp_path / 'published'}" in run("show", *words).output
+    assert not (place.data / INCOMING).exists()
+    assert "looked at" not in run("show").output
+    assert "no such file" in str(run("show", "--config", tmp_path / "none.toml").exception)
 
 
 def test_a_revoked_key_is_not_taken(place: Place, tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ class PlayedRabbit:
 
     def basic_qos(self, prefetch_count: int) -> None:
         self.done.append(("most", prefetch_count))
+        if self.fails is not None:
+            raise self.fails
 
     def basic_consume(
         self, queue: str, give: Callable[..., None], *, auto_ack: bool = False
@@ -119,6 +121,7 @@ def test_one_quorum_queue_takes_the_timelines_of_all_devices(rabbit: PlayedRabbi
         ("declare", "", {"x-max-length": 10_000}),
         ("bind", "own", "amq.topic", "lab.west.*.status"),
         ("bind", "own", "amq.topic", "lab.west.*.health"),
+        ("bind", "own", "amq.topic", "lab.west-fleet.*.enrolment"),
     ]
 
 
@@ -146,6 +149,15 @@ def test_what_is_committed_is_acknowledged_up_to_the_newest_and_confirmed_to_its
         ("ack", 2, True),
         ("publish", "amq.topic", "lab.west.room.timeline.confirmed", b"{}"),
     ]
+
+
+def test_who_wants_to_know_whether_the_broker_answers_asks_it(rabbit: PlayedRabbit) -> None:
+    transport = opened(rabbit)
+    transport.check()
+    assert rabbit.done[-1] == ("most", 200)
+    rabbit.fails = ConnectionClosedByBroker(320, "node goes down")
+    with pytest.raises(TransportError, match="node goes down"):
+        transport.check()
 
 
 def test_no_more_is_given_than_asked_for(rabbit: PlayedRabbit) -> None:

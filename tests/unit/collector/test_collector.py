@@ -196,6 +196,9 @@ class BrokenTransport:
     def states(self) -> list[StateMessage]:
         return []
 
+    def check(self) -> None:
+        """Answer at once."""
+
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self.acknowledged += deliveries
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,11 @@ import cbor2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.core import clock
+from edge_agent.fleet.chunks import Chunk
 from edge_agent.fleet.confirmation import read_confirmation
 from edge_agent.fleet.message import LARGEST_BYTES, MessageError, TimelineMessage, decode, encode
+from edge_agent.fleet.sender import timeline_message
 
 GOOD: dict[str, Any] = {
     "schema": 1,
@@ -37,6 +41,36 @@ def test_a_message_comes_back_as_it_was() -> None:
     message = TimelineMessage("lab", "5f2c9a0d1e3b4c67", 1, 1, 9, False, 3, ([1, "", "gap", {}],))
     assert decode(encode(message)) == message
     assert decode(packed()).changes[0][3] == [1, 2, "hand", "left"]
+    told = replace(message, boot="0f6c1b9e", boot_ms=86_412_000)
+    assert decode(encode(told)) == told
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        {},
+        {"boot": "a"},
+        {"boot": 5, "boot_ms": 5},
+        {"boot": "", "boot_ms": 5},
+        {"boot": "a" * 9, "boot_ms": 5},
+        {"boot": "a\x00", "boot_ms": 5},
+        {"boot": "a", "boot_ms": True},
+        {"boot": "a", "boot_ms": 5.5},
+        {"boot": "a", "boot_ms": "soon"},
+    ],
+)
+def test_a_start_of_the_machine_that_is_no_answer_costs_no_row(start: dict[str, Any]) -> None:
+    message = decode(packed(**start))
+    assert (message.boot, message.boot_ms) == ("", 0)
+    assert len(message.changes) == 2
+
+
+def test_the_sender_says_when_by_both_clocks() -> None:
+    message = timeline_message("lab", "5f2c9a0d1e3b4c67", Chunk(1, 1, ([1, "", "begin", {}],), 0))
+    at = clock.now()
+    assert (message.boot, message.synchronised) == (clock.boot_id()[:8], clock.is_synchronised())
+    assert 0 <= at.boot_ms - message.boot_ms < 60_000
+    assert abs((at.wall_ms - at.boot_ms) - (message.sent - message.boot_ms)) <= 1_000
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_the_command_hands_its_options_over_to_the_collector(
     done = CliRunner().invoke(collect, [*words, "--port", "8883"])
     assert done.exit_code == 0, done.output
     (program,) = programs
-    assert program[:3] == [sys.executable, "-m", "collector"]
+    assert program[:4] == [sys.executable, "-P", "-m", "collector"]
     assert "--tls" in program
     for option, value in (("--host", "broker.example"), ("--port", "8883")):
         assert program[program.index(option) + 1] == value

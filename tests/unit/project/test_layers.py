@@ -33,6 +33,7 @@ HARDWARE_ROOMS = ("camera", "vision", "vitals", "mqtt")
 DASHBOARD_MAY = (
     "edge_agent.appliance.feed.last_look",
     "edge_agent.appliance.findings",
+    "edge_agent.appliance.profiles.allowed",
     "edge_agent.appliance.profiles.index",
     "edge_agent.appliance.profiles.publishing",
     "edge_agent.appliance.running_checks",
@@ -55,12 +56,14 @@ DASHBOARD_MAY = (
 COLLECTOR_MAY = (
     "edge_agent.cli.fleet.options",
     "edge_agent.core",
+    "edge_agent.fleet.collector_health",
     "edge_agent.fleet.message",
     "edge_agent.fleet.tables",
     "edge_agent.mqtt.broker",
     "edge_agent.mqtt.connecting.encryption",
     "edge_agent.mqtt.payloads.timeline",
     "edge_agent.mqtt.topics",
+    "edge_agent.runtime.systemd",
     "edge_agent.store.database.tables",
 )
 TRAINING_MAY = ("edge_agent.appliance.processor", "edge_agent.core", "edge_agent.vision")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from dashboard.accounts.roles import Permission
 from dashboard.web.guards.permissions import needs
@@ -31,7 +31,7 @@ class CaptureState(ApiModel):
 class NewCapture(ApiModel):
     """What the camera is to be."""
 
-    on: bool
+    on: StrictBool
 
 
 @router.get(PATH, operation_id="get_capture")

@@ -75,7 +75,10 @@ class FleetDeviceModel(ApiModel):
     """A device of the fleet as far as the collector knows it."""
 
     name: str
-    state: str = Field(description="online, silent (not heard for three minutes) or offline")
+    state: str = Field(
+        description="online, silent (not heard for three minutes), offline, or revoked: put out of "
+        "the fleet"
+    )
     since: EpochMs | None = Field(description="When that state began; null: not known")
     heard_seconds: float | None = Field(description="Since it was last heard; null: never")
     reasons: list[str] = Field(description="Why it needs attention; empty: it does not")
@@ -102,7 +105,10 @@ class FleetDeviceModel(ApiModel):
     )
     holes: bool = Field(description="Whether messages are missing between others")
     clock_ahead_ms: int | None = Field(
-        description="How far its clock was ahead, with the time on the way"
+        description="How far its clock was ahead, less the time on the way of its quickest message"
+    )
+    clock_doubt_ms: int | None = Field(
+        description="How closely another message agrees; null: none does, and the newest one counts"
     )
     timeline_seconds: float | None = Field(description="Since its timeline was last heard")
     profile: ProfileModel | None = Field(description="null: it takes no profiles")
@@ -220,6 +226,7 @@ def _model(device: FleetDevice) -> FleetDeviceModel:
         copied=device.copied,
         holes=device.holes,
         clock_ahead_ms=device.clock_ahead_ms,
+        clock_doubt_ms=device.clock_doubt_ms,
         timeline_seconds=device.timeline_s,
         profile=_profile(health),
     )

@@ -14,7 +14,12 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.protocols.file import ProtocolError
 from dashboard.web.api.description import may_refuse
-from dashboard.web.chosen_study import APPLIANCE_ONLY, ChosenStudyDep, study_shown
+from dashboard.web.chosen_study import (
+    APPLIANCE_ONLY,
+    ChosenStudiesDep,
+    ChosenStudyDep,
+    study_shown,
+)
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
@@ -256,8 +261,8 @@ def end_session(
 
 
 @router.get("/api/v1/sessions", operation_id="list_sessions", responses=may_refuse(404))
-def get_sessions(study: ChosenStudyDep) -> list[SessionModel]:
-    """List all sessions, newest first."""
+def get_sessions(study: ChosenStudiesDep) -> list[SessionModel]:
+    """List all sessions, newest first; of several devices with the numbers that they have there."""
     return [SessionModel.model_validate(session) for session in study.reader.session_list()]
 
 

@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 
 from edge_agent.core import clock
-from edge_agent.core.clock import CLOCK_JUMP_MS, Instant
+from edge_agent.core.clock import CLOCK_JUMP_MS, UNKNOWN_BOOT, Instant
 
 DRIFT_PPM = 100
 """A cheap clock runs fast or slow by this much: a step that is no larger is no wrong clock."""
 _LATE_MS = 60_000  # a step is noticed up to so long after it, and a row may end so much later
-_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ class BootRows:
         network had set, nobody knows until the network has spoken again, or the machine has ended.
         """
         right = self._right()
-        if right is None or self._boot_id == _UNKNOWN:
+        if right is None or self._boot_id == UNKNOWN_BOOT:
             return None
         for row, following in reversed(list(zip_longest(self._rows, self._rows[1:]))):
             if not row.synchronised and row.id != right.id and not _is_drift(row, right):

@@ -98,6 +98,37 @@ def test_a_device_comes_and_goes_by_the_documented_commands(tmp_path: Path) -> N
         assert unknown.returncode != 0 and "room-9" in unknown.stderr
 
 
+def test_revoking_says_that_the_page_is_told_later_and_the_next_command_tells_it(
+    tmp_path: Path,
+) -> None:
+    with fleet_here(tmp_path / "server") as here:
+        here.run("code", "room-1")
+        here.broker.stop()
+        revoked = here.run("revoke", "room-1", "--yes")
+        assert revoked.returncode == 0
+        assert "this holds from its next start" in revoked.stderr
+        assert "The page Fleet does not know it yet" in revoked.stderr
+        here.broker.start()
+        assert here.run("list").stderr == ""
+        here.fleet.finish_changes()
+        assert not here.fleet.untold
+
+
+def test_units_are_printed_for_a_fleet_that_is_there(tmp_path: Path) -> None:
+    with fleet_here(tmp_path / "server") as here:
+        enrol = here.run("unit", "enrol")
+        assert f"ReadWritePaths={here.place.folder}\n" in enrol.stdout, enrol.stderr
+        assert f"--pid-file {here.pid_file} serve\n" in enrol.stdout
+        collector = here.run("unit", "collector", "--user", "daemon")
+        assert f" --port {here.options.local_port} --username collector " in collector.stdout
+        assert "\nUser=daemon\n" in collector.stdout
+        nobody = here.run("unit", "collector", "--user", "no\nbody")
+        assert nobody.returncode == 2 and "there is no such user" in nobody.stderr
+        broken = here.run("unit", "collector", "--user", "daemon", "--database", "a\nUser=root")
+        assert broken.returncode == 2 and "no address of PostgreSQL" in broken.stderr
+        assert broken.stdout == nobody.stdout == ""
+
+
 def test_the_service_loads_nothing_once_it_has_given_up_its_rights(tmp_path: Path) -> None:
     told = tmp_path / "loaded"
     with fleet_here(tmp_path / "server") as here:

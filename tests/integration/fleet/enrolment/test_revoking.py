@@ -19,11 +19,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.appliance.enrolment.broker import revoked_serials
 from edge_agent.core.errors import EnrolmentError
-from edge_agent.fleet.log import ChangeLog
-from edge_agent.fleet.sender import FleetSender, SenderOptions
 from edge_agent.mqtt.connecting.log_in import log_in
 from edge_agent.mqtt.connecting.states import ConnectionEndedError
-from edge_agent.mqtt.options import Backoff
 from edge_agent.runtime.mqtt_setup import configured_broker
 from tests.support.broker import DEADLINE_S, wait_until
 from tests.support.fleet.devices import SimulatedDevice, collecting, rows_here, rows_there
@@ -36,7 +33,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-QUICK = Backoff(first_s=0.2, longest_s=1.0, refused_s=1.0, settle_s=0.1)
 
 
 class Client:
@@ -219,12 +215,8 @@ def test_the_collector_gets_the_rows_of_a_joined_device_and_hears_that_it_is_awa
         password = tmp_path / "collector.password"
         password.write_text(here.collector_password, encoding="ascii")
         more = ["--username", "collector", "--password-file", str(password)]
-        device = SimulatedDevice.make(tmp_path / "data", "room-1", 1)
-        options = SenderOptions(
-            configured_broker(room.settings.mqtt), "room-1", backoff=QUICK, resend_s=2.0
-        )
-        device.options = options
-        device.sender = FleetSender(options, ChangeLog(device.path))
+        broker = configured_broker(room.settings.mqtt)
+        device = SimulatedDevice.make(tmp_path / "data", "room-1", broker)
         device.record(30)
         port = here.options.local_port
         with collecting(tmp_path, postgres.address, port, 1, more):

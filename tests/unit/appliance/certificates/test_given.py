@@ -31,7 +31,7 @@ def test_a_certificate_with_its_chain_is_taken_and_nothing_else_of_the_file(
     assert given.authority == "'CN=Root of the house'" and not given.has_root
     assert 89 < given.days < 91
     assert given.content.count(b"BEGIN CERTIFICATE") == 2
-    assert b"Bag" not in given.content and b"PRIVATE" not in given.content
+    assert b"Bag Attributes" not in given.content and b"PRIVATE" not in given.content
 
 
 def test_a_file_that_ends_with_its_root_is_taken(authority: Authority, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The data folder moves into a container whole, or nothing has changed.
 
 Real containers need a kernel with a device mapper, and programs that root alone may run: these are
-played. What they are asked, where files go, and what systemd is told are real.
+played, and real in `make test-encryption`. What they are asked, where files go, and what systemd is
+told are real.
 """
 
 from __future__ import annotations
@@ -184,7 +185,9 @@ def test_what_speaks_against_it_is_said_before_anything_is_changed(machine: Play
     with pytest.raises(EncryptionError, match="no device mapper .*modprobe dm-crypt"):
         check(places, SIZE)
     (machine.top / "bin/cryptsetup").unlink()
-    with pytest.raises(EncryptionError, match="sudo apt install cryptsetup; on Debian 13"):
+    with pytest.raises(
+        EncryptionError, match="sudo apt install cryptsetup e2fsprogs; on Debian 13"
+    ):
         check(places, SIZE)
     places.before.mkdir()
     with pytest.raises(EncryptionError, match="left from an earlier try"):
@@ -194,6 +197,21 @@ def test_what_speaks_against_it_is_said_before_anything_is_changed(machine: Play
     places.data.symlink_to(machine.top / "elsewhere")
     with pytest.raises(EncryptionError, match="is no plain folder"):
         check(places, SIZE)
+
+
+def test_a_container_that_a_power_cut_left_is_named_and_nothing_is_said_to_be_encrypted(
+    machine: PlayedMachine,
+) -> None:
+    machine.places.container.write_bytes(b"half")
+    with pytest.raises(EncryptionError, match=r"data\.luks: is left from a try .* Delete it"):
+        check(machine.places, SIZE)
+    assert machine.places.container.read_bytes() == b"half", "deleting is its owner's"
+    machine.places.container.unlink()
+    move(machine)
+    subprocess.run(["umount", str(machine.places.data)], check=True)
+    (machine.places.data / LOCKED_NAME).chmod(0o600)
+    with pytest.raises(EncryptionError, match="is encrypted already"):
+        check(machine.places, SIZE)
 
 
 def test_sockets_are_left_out_of_the_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

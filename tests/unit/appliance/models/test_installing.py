@@ -246,7 +246,7 @@ def test_the_commands_say_what_changed_and_how_to_use_it(place: ModelPlace, tmp_
     again = run(place, "model", "install", "tiny")
     assert "it is configured already" in again.output
     back = run(place, "model", "back")
-    assert "expression-accurate 1.3.0 is configured again" in back.output
+    assert "expression-accurate 1.4.0 is configured again" in back.output
 
 
 def test_a_configured_model_that_is_not_there_is_listed_with_its_problem(place: ModelPlace) -> None:

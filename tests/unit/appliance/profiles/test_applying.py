@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 from edge_agent.appliance.profiles import applying
 from edge_agent.appliance.profiles.place import INCOMING, write_state
+from edge_agent.appliance.update import roll_back, update
 from edge_agent.config import load_settings
 from edge_agent.core.errors import AffectEdgeError, UpdateError
 from edge_agent.core.study import Purpose
@@ -292,16 +291,38 @@ def test_a_profile_that_ends_the_machine_each_time_is_given_up(fleet: Fleet) -> 
     assert told is not None and told["state"] == "taken_back"
 
 
-def test_two_at_once_are_refused(fleet: Fleet) -> None:
+def test_while_one_is_tried_neither_another_nor_an_update_begins(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    release = fleet.place.appliance.program / "releases/1.0.0"
+    for number in ("1.0.0", "0.9.0"):
+        (release.with_name(number)).mkdir(parents=True)
+        (release.with_name(number) / "VERSION").write_text(number)
+        (release.with_name(number) / ".complete").touch()
+    (release.parents[1] / "current").symlink_to(release)
+    (release.parents[1] / "previous").symlink_to(release.with_name("0.9.0"))
+    refused = []
+
+    def meanwhile(_: frozenset[str]) -> None:
+        for begin in (
+            lambda: fleet.applier().run(),
+            lambda: fleet.applier().leave(),
+            lambda: update(fleet.place.appliance, str(tmp_path / "none.tar"), fleet.said.append),
+            lambda: roll_back(fleet.place.appliance, fleet.said.append),
+        ):
+            with pytest.raises(UpdateError, match="being applied right now"):
+                begin()
+            refused.append(fleet.services.restarts.copy())
+
     fleet.publish()
     fleet.fetch()
-    handle = os.open(fleet.place.appliance.program, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        with pytest.raises(UpdateError, match="being applied right now"):
-            fleet.applier().run()
-    finally:
-        os.close(handle)
+    applier = fleet.applier()
+    applier.watch = replace(applier.watch, worse=meanwhile)
+    assert applier.run() == "summer 1 is applied."
+    assert refused == [[["vision.max_faces"]]] * 4
+    assert not (fleet.place.appliance.program / "incoming").exists()
+    with pytest.raises(UpdateError, match=r"none\.tar"):
+        update(fleet.place.appliance, str(tmp_path / "none.tar"), fleet.said.append)
 
 
 def test_a_state_that_cannot_be_read_is_said(fleet: Fleet) -> None:

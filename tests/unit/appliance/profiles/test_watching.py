@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.appliance.profiles.allowed import NOT_BY_A_PROFILE
 from edge_agent.appliance.profiles.applying import Watch
 from edge_agent.appliance.profiles.watching import service_watch
+from edge_agent.runtime.health import alarms
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
 from tests.unit.appliance.profiles.conftest import Fleet
 
@@ -67,7 +69,7 @@ def agent(fleet: Fleet) -> Iterator[Agent]:
 @pytest.fixture
 def watch(fleet: Fleet, folder: Path) -> Watch:
     assert folder.exists()
-    return service_watch(fleet.place, seconds=0.5, look_seconds=0.05)
+    return service_watch(fleet.place, seconds=0.5, look_seconds=0.05, answer_seconds=0.0)
 
 
 def test_alarms_of_before_are_no_reason(watch: Watch, agent: Agent) -> None:
@@ -81,6 +83,29 @@ def test_alarms_of_before_are_no_reason(watch: Watch, agent: Agent) -> None:
 def test_an_alarm_that_stays_is_a_reason(watch: Watch, agent: Agent) -> None:
     agent.alarms = ["hot", "camera"]
     assert watch.worse(frozenset({"hot"})) == "There are alarms that were not there before: camera."
+
+
+def test_an_alarm_that_no_profile_can_bring_about_is_none(watch: Watch, agent: Agent) -> None:
+    agent.alarms = ["clock_not_synchronised", "sensor_battery"]
+    assert watch.worse(frozenset()) is None
+
+
+def test_the_alarms_that_no_profile_can_bring_about_exist() -> None:
+    source = Path(alarms.__file__).read_text(encoding="utf-8")
+    assert all(f'texts["{name}"]' in source for name in NOT_BY_A_PROFILE)
+
+
+def test_an_agent_that_has_just_started_is_waited_for(fleet: Fleet, folder: Path) -> None:
+    assert folder.exists()
+    later: list[Agent] = []
+    timer = threading.Timer(1.0, lambda: later.append(Agent(fleet.place.appliance.data)))
+    timer.start()
+    try:
+        assert service_watch(fleet.place).alarms() == frozenset()
+    finally:
+        timer.join()
+        for one in later:
+            one.stop()
 
 
 def test_without_an_agent_nothing_is_known(watch: Watch) -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
@@ -184,6 +185,26 @@ def test_a_reset_takes_the_password_away(path: Path) -> None:
         accounts.check_password("vic", NEW)
     members.redeem(link, PASSWORD)
     assert accounts.check_password("vic", PASSWORD).must_change is False
+
+
+@pytest.mark.parametrize("name", [NAME, "nobody", "vic", "demo"])
+def test_no_name_is_told_apart_by_how_long_a_wrong_password_takes(
+    path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is compared with a hash: vic has a link and no password yet, demo never has one."""
+    Members(path).add_with_link("vic", Role.VIEWER, NAME)
+    Accounts(path).follow_link(create_login_link(path).removeprefix("/login?link="))
+    compared = []
+    right = PasswordHasher.verify
+
+    def verify(hasher: PasswordHasher, kept: str, password: str) -> bool:
+        compared.append(kept)
+        return right(hasher, kept, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", verify)
+    with pytest.raises(AccountError, match="Name or password is wrong"):
+        Accounts(path).check_password(name, "wrong")
+    assert len(compared) == 1 and compared[0].startswith("$argon2id$")
 
 
 def test_the_number_of_a_removed_account_is_never_given_again(path: Path) -> None:

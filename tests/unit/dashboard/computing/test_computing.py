@@ -25,7 +25,14 @@ from dashboard.languages.current import language, speaking
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import Message, text_of
 
+ROOT = Path(__file__).parents[4]
 SOON_S = 30.0
+
+
+@pytest.fixture(autouse=True)
+def tasks_of_this_file_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes look for packages nowhere in the current folder."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def test_devices_and_names_are_read(database: FleetDatabase, made: list[Played])
     row: dict[str, Any] = dict.fromkeys(
         (
             *("name", "state", "since_ms", "heard_s", "version", "health_s", "applied", "copied"),
-            *("holes", "waiting", "lost", "clock_ahead_ms", "timeline_s"),
+            *("holes", "waiting", "lost", "clock_ahead_ms", "clock_doubt_ms", "timeline_s"),
         )
     )
     row |= {"name": "room", "health": None, "health_kept": None, "reasons": ["silent"]}

@@ -27,6 +27,8 @@ class Played:
         self._rows = rows
         self.asked: list[tuple[str, Any]] = []
         self.opened = 0
+        self.clocks: list[Any] = []
+        self.clocks_read = 0
         self._answer: list[Any] = []
 
     @contextmanager
@@ -40,7 +42,10 @@ class Played:
     def execute(self, statement: str | bytes, values: Any = None) -> Played:
         text = statement.decode() if isinstance(statement, bytes) else statement
         self._answer = self._streams if "AS counts" in text else self._rows
-        if self._answer is self._rows:
+        if "fleet.clock" in text:
+            self.clocks_read += 1
+            self._answer = self.clocks
+        elif self._answer is self._rows:
             self.asked.append((text, values))
         return self
 
@@ -132,6 +137,21 @@ def test_sessions_are_those_of_one_device() -> None:
     every, played = timeline(None, [marker])
     assert (every.markers(), every.conditions(0, 9)) == ([], [])
     assert played.asked == []
+
+
+def test_within_one_moment_clocks_are_read_once() -> None:
+    every, played = timeline(None, [])
+    for _ in range(2):
+        with every.at_one_moment():
+            every.trend(DAY, DAY + DAY_MS, 24)
+            every.vital_trend(VitalKind.HEART_RATE, DAY, DAY + DAY_MS, 24)
+            assert every.clocks_off(DAY, DAY + DAY_MS, 24) == ()
+    assert played.clocks_read == 2
+    every.trend(DAY, DAY + DAY_MS, 24)
+    assert played.clocks_read == 3
+    one, played = timeline("room", [])
+    one.trend(DAY, DAY + DAY_MS, 24)
+    assert played.clocks_read == 0
 
 
 def test_within_one_moment_one_connection_answers() -> None:

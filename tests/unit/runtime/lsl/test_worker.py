@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Recognition
-from edge_agent.core.readings import VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.sensors import ECG_HZ, EcgBlock
 from edge_agent.core.vitals import VitalKind
 from edge_agent.runtime.lsl import worker as module
@@ -21,6 +22,8 @@ from tests.support.timeline import database
 pylsl: Any = pytest.importorskip("pylsl", reason="pylsl is not installed", exc_type=ImportError)
 
 FOUND_S = 20.0
+MORE_THAN_THERE_ARE = 99
+"""So that all that answer within the time are returned."""
 
 
 def reading(value: float) -> VitalReading:
@@ -53,6 +56,42 @@ def test_readings_and_frames_arrive_with_their_times(tmp_path: Path) -> None:
         assert feeding.join(10.0)
     assert feeding.error is None
     assert feeding.dropped == 0
+
+
+def offered(options: StreamOptions, path: Path) -> set[str]:
+    """Return the streams that others find once sensors of each nature have spoken."""
+    feeding = StreamWorker(options, database(path))
+    feeding.start()
+    natures = {VitalFlag.SIMULATED, VitalFlag.ESTIMATED, VitalFlag.REPLAYED}
+    try:
+        for flag in natures:
+            feeding.take(replace(reading(60), source=flag.name.lower(), flags=frozenset({flag})))
+        feeding.take(reading(71))  # the last, so that all others were decided before
+        query = f"contains(source_id, '/{options.device}/')"
+        own = f"{query} and contains(name, 'heart_rate strap')"
+        assert pylsl.resolve_bypred(own, 1, FOUND_S)
+        return {
+            found.name().removeprefix("AffectEdge ")
+            for found in pylsl.resolve_bypred(query, MORE_THAN_THERE_ARE, 4.0)
+        }
+    finally:
+        feeding.stop()
+        assert feeding.join(10.0)
+
+
+def test_simulated_and_estimated_sensors_are_offered_only_when_asked_for_and_named_so(
+    tmp_path: Path,
+) -> None:
+    device = f"natures-{tmp_path.stat().st_ino}"
+    (tmp_path / "all").mkdir()
+    asked = StreamOptions(f"{device}-all", simulated=True, estimated=True)
+    always = {"heart_rate strap", "expression", "markers", "sessions"}
+    assert offered(StreamOptions(device), tmp_path) - always == set()
+    assert offered(asked, tmp_path / "all") - always == {
+        "heart_rate simulated (simulated)",
+        "heart_rate estimated (estimated)",
+        "heart_rate replayed (replayed)",
+    }
 
 
 def test_every_sample_of_an_ecg_arrives_at_its_time(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_seconds_have_all_their_digits(ms: int, text: str) -> None:
 
 def test_the_dashboard_sends_it_as_a_zip_with_its_folders(recorded: Path, tmp_path: Path) -> None:
     from dashboard.computing.computing import Computing
-    from dashboard.web.export_jobs import ExportJobs, ExportRequest
+    from dashboard.exports.jobs import ExportJobs, ExportRequest
 
     jobs = ExportJobs(recorded, "pi", {}, (), Computing())
     try:

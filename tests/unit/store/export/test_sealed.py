@@ -18,11 +18,10 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export import sealed
 from edge_agent.store.export.locked_key import LARGEST, lock_key
-from edge_agent.store.export.sealed import KEY, check_passphrase, seal
+from edge_agent.store.export.sealed import check_passphrase, seal
 from tests.support.backups.terminal import run_on_terminal
 from tests.support.dashboard import add_session, fill
-
-WORDS = "harbour violin seventeen mossy kettle"
+from tests.support.exports.sealed import WORDS, opened
 
 
 @pytest.fixture
@@ -33,18 +32,6 @@ def data(tmp_path: Path) -> Path:
     fill(folder / DATABASE_NAME, minutes=2)
     add_session(folder / DATABASE_NAME, minutes_ago=1)
     return folder
-
-
-def opened(file: Path, passphrase: str, folder: Path) -> bytes:
-    """What is in a sealed file, by the library that others use, too."""
-    import pyrage
-    from pyrage import passphrase as locked
-    from pyrage import x25519
-
-    with zipfile.ZipFile(file) as archive:
-        (name,) = (one for one in archive.namelist() if one.endswith(".age") and one != KEY)
-        key = locked.decrypt(archive.read(KEY), passphrase).decode().strip()
-        return bytes(pyrage.decrypt(archive.read(name), [x25519.Identity.from_str(key)]))
 
 
 def export(data: Path, out: Path, *words: str, given: str = "") -> Result:
@@ -81,7 +68,7 @@ def test_the_command_takes_a_passphrase_from_standard_input_or_a_file_and_nothin
     done = export(data, out, "--passphrase-file", "-", given=f"{WORDS}\n")
     assert done.exit_code == 0, done.output
     assert WORDS not in done.output
-    bundle = zipfile.ZipFile(io.BytesIO(opened(out, WORDS, tmp_path)))
+    bundle = zipfile.ZipFile(io.BytesIO(opened(out, WORDS)))
     assert b"P-01" in bundle.read("session.csv")
     assert b"P-01" not in out.read_bytes()
     assert [one.name for one in out.parent.iterdir()] == ["study.zip"]
@@ -91,7 +78,7 @@ def test_the_command_takes_a_passphrase_from_standard_input_or_a_file_and_nothin
     table = tmp_path / "table.zip"
     done = export(data, table, "--format", "csv", "--passphrase-file", str(word))
     assert done.exit_code == 0, done.output
-    assert b"session.csv" in opened(table, WORDS, tmp_path)
+    assert b"session.csv" in opened(table, WORDS)
     again = export(data, table, "--passphrase-file", str(word))
     assert again.exit_code == 1 and "is there already" in str(again.exception)
 
@@ -100,7 +87,7 @@ def test_a_format_of_one_file_is_locked_too(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "rows.sealed.zip"
     done = export(data, out, "--format", "json", "--passphrase-file", "-", given=f"{WORDS}\n")
     assert done.exit_code == 0, done.output
-    assert opened(out, WORDS, tmp_path).startswith(b"{")
+    assert opened(out, WORDS).startswith(b"{")
 
 
 def test_what_cannot_be_written_leaves_nothing(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.accounts.passwords import AccountError
+from dashboard.web.attempt_limiter import AttemptLimiter
 from dashboard.web.guards.login_gate import Asker, HeldUpError, LoginGate
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import migrate
@@ -58,6 +59,34 @@ def test_a_right_attempt_is_forgiven_for_good(path: Path) -> None:
         tries(gate, stranger(1))
     assert tries(gate, stranger(1), right=True) == 0
     assert [tries(LoginGate(path, Seconds()), stranger(1)) for _ in range(5)] == [0] * 5
+
+
+def test_an_account_of_ones_own_forgives_no_guesses_at_those_of_others(path: Path) -> None:
+    gate = LoginGate(path, Seconds())
+    for number in range(4):
+        assert tries(gate, stranger(1, f"victim {number}")) == 0
+    assert tries(gate, stranger(1, "mallory"), right=True) == 0
+    assert tries(gate, stranger(1, "victim 4")) == 0
+    assert tries(gate, stranger(1, "victim 5")) == 300
+    assert tries(gate, stranger(1, "mallory"), right=True) == 300
+    assert tries(LoginGate(path, Seconds()), stranger(1, "victim 6")) > 290, "nor after a restart"
+
+
+def test_a_flood_of_other_names_and_addresses_forgives_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AttemptLimiter.__init__, "__defaults__", (5, 300.0, 20, Seconds(), None))
+    gate = LoginGate(path, Seconds())
+    for number in range(10):
+        assert tries(gate, stranger(number)) == 0
+    for number in range(10, 60):
+        assert tries(gate, stranger(number, f"nobody {number}")) == 0
+    assert tries(gate, stranger(200)) > 0, "ten guesses at ada still count"
+    for _ in range(5):
+        tries(gate, stranger(70, ""))
+    for number in range(80, 110):
+        tries(gate, stranger(number, ""))
+    assert tries(gate, stranger(70, "")) > 290
 
 
 def test_guesses_from_everywhere_at_one_account_wait_longer_and_longer(path: Path) -> None:

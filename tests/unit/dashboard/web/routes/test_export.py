@@ -16,8 +16,8 @@ from starlette.testclient import TestClient
 
 from dashboard.computing.answers import analysis_tables
 from dashboard.computing.computing import Computing
-from dashboard.web import export_jobs
-from dashboard.web.export_jobs import ExportJobs, ExportRequest
+from dashboard.exports import jobs as export_jobs
+from dashboard.exports.jobs import ExportJobs, ExportRequest
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config import load_settings
@@ -138,7 +138,7 @@ def test_a_bundle_of_a_range_follows_the_people_and_readings_of_the_range(
     question = {"vital": ["heart_rate"]}
     flows = []
     for end_ms in (None, middle):
-        asked = analysis_tables(database, question, Choice(None, None, end_ms), ())
+        asked = analysis_tables((("", database),), question, Choice(None, None, end_ms), ())
         rows = csv.DictReader(io.StringIO(asked["flow.csv"]))
         flows.append(
             {row["step"]: row for row in rows if row["step"] in {"in_sessions", "measured"}}
@@ -147,9 +147,8 @@ def test_a_bundle_of_a_range_follows_the_people_and_readings_of_the_range(
     assert whole["in_sessions"]["sessions"] == part["in_sessions"]["sessions"] == "1"
     assert 0 < int(part["measured"]["readings"]) < int(whole["measured"]["readings"])
     before = Choice(None, 0, session.start_ms)
-    assert (
-        "\nin_sessions,,,,,,0,0,\n" in analysis_tables(database, question, before, ())["flow.csv"]
-    )
+    tables = analysis_tables((("", database),), question, before, ())
+    assert "\nin_sessions,,,,,,0,0,\n" in tables["flow.csv"]
 
 
 def test_a_broken_download_is_taken_up_where_it_ended(ada: TestClient) -> None:

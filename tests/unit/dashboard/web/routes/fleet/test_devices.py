@@ -38,6 +38,7 @@ def device(name: str, **values: Any) -> FleetDevice:
         "waiting": 3,
         "lost": 0,
         "clock_ahead_ms": -120,
+        "clock_doubt_ms": 1000,
         "timeline_s": 3.0,
     }
     return FleetDevice(name, **given | values)
@@ -45,7 +46,7 @@ def device(name: str, **values: Any) -> FleetDevice:
 
 UNKNOWN: dict[str, Any] = {
     **dict.fromkeys(("since_ms", "heard_s", "version", "health_s", "applied", "copied")),
-    **dict.fromkeys(("waiting", "clock_ahead_ms", "timeline_s")),
+    **dict.fromkeys(("waiting", "clock_ahead_ms", "clock_doubt_ms", "timeline_s")),
     "health": {},
     "state": "offline",
     "reasons": ("offline", "lost"),

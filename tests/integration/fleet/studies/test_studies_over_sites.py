@@ -127,6 +127,23 @@ def test_several_devices_are_one_study(
     assert alone["models"][0]["sites"] == [] and not alone["models"][0]["first_site"]
 
 
+def test_a_wrong_clock_of_a_site_changes_nothing(
+    there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sessions, conditions and readings of a site are all by the clock of its own device."""
+    words = ("--source", postgres.address, "--all-devices", "--json")
+    before = answer(capsys, *words)
+    there.execute(
+        "INSERT INTO fleet.clock (device, since, until, reached, boot, boot_ms, "
+        "wall_minus_boot_ms, ahead_ms, doubt_ms, synchronised) SELECT 'room', now(), now(), now(), "
+        "'a', 1, 1, 7200000, 1000, false"
+    )
+    try:
+        assert answer(capsys, *words) == before
+    finally:
+        there.execute("DELETE FROM fleet.clock")
+
+
 def test_sites_are_groups_of_people_too(
     there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
 ) -> None:

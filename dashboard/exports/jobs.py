@@ -23,6 +23,9 @@ from typing import Any
 
 from dashboard.computing.answers import analysis_tables, multiverse_table
 from dashboard.computing.computing import Computing
+from dashboard.exports.sites import SUFFIX as SITES_SUFFIX
+from dashboard.exports.sites import StudyExport, export_sites
+from dashboard.fleet.sites import Sites
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import N_, Message, text_of
@@ -34,6 +37,7 @@ from edge_agent.store.export.prepared import (
     make_prepared_folder,
     prepared_folder,
 )
+from edge_agent.store.export.progress import OnProgress
 from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.export.sealed import SUFFIX, seal, sealed_name
 from edge_agent.vision.models.known_cards import known_cards
@@ -46,8 +50,8 @@ SPARE_BYTES = 500_000_000
 """Space that an export must leave: the recording on the same disk needs it."""
 
 
-LentStudy = Callable[[], AbstractContextManager[Path]]
-"""Lends the database of a study for the length of a ``with`` block."""
+LentStudy = Callable[[], AbstractContextManager[Sites]]
+"""Lends the databases of a study for the length of a ``with`` block."""
 
 
 class _StoppedError(Exception):
@@ -57,7 +61,7 @@ class _StoppedError(Exception):
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
     """What is asked for: a format, a part of the timeline, the question that goes with it,
-    whether under every set of choices, whether it is locked with a passphrase, and of which device
+    whether under every set of choices, whether it is locked with a passphrase, and of which devices
     of a fleet it is (empty: of this appliance).
     """
 
@@ -66,12 +70,23 @@ class ExportRequest:
     question: Mapping[str, Any] = field(default_factory=dict)
     multiverse: bool = False
     sealed: bool = False
-    device: str = ""
+    devices: tuple[str, ...] = ()
+
+    @property
+    def over_sites(self) -> bool:
+        """Whether it is of several devices, each with a folder of its own in a zip."""
+        return len(self.devices) > 1
+
+    @property
+    def suffix(self) -> str:
+        """How the name of the file ends that is not locked."""
+        return SITES_SUFFIX if self.over_sites else self.format.suffix
 
     @property
     def media_type(self) -> str:
         """Of the file that is sent."""
-        return "application/zip" if self.sealed else self.format.media_type
+        is_zip = self.sealed or self.over_sites
+        return "application/zip" if is_zip else self.format.media_type
 
 
 @dataclass(slots=True, eq=False)
@@ -152,20 +167,20 @@ class ExportJobs:
             account: who asks.
             request: what for.
             passphrase: that locks it, checked before; it is forgotten when the file is written.
-            study: lends the database that is exported; ``None``: this appliance's own.
+            study: lends the databases that are exported; ``None``: this appliance's own.
         """
         name = (
             f"affect-edge-{datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC):%Y%m%d-%H%M%S}"
         )
         token = secrets.token_urlsafe(16)
-        file = prepared_folder(self._data) / token / f"{name}{request.format.suffix}"
+        file = prepared_folder(self._data) / token / f"{name}{request.suffix}"
         if request.sealed:
             file = sealed_name(file)
         made = PreparedExport(token, account, request, file)
         with self._lock:
             self._forget(self._by_account.get(account))
             self._by_account[account] = made
-        lent: LentStudy = study or (lambda: nullcontext(self._database))
+        lent: LentStudy = study or (lambda: nullcontext((("", self._database),)))
         self._worker.submit(self._make, made, passphrase, lent)
         return made
 
@@ -231,8 +246,8 @@ class ExportJobs:
         """Write the file, in the worker's thread."""
         try:
             if not made.stopped:
-                with study() as database:
-                    self._write_locked(made, passphrase, database)
+                with study() as sites:
+                    self._write_locked(made, passphrase, sites)
                 made.size = made.file.stat().st_size
                 made.share = 1.0
                 self._delete_in(made, KEPT_S)
@@ -248,23 +263,19 @@ class ExportJobs:
                 shutil.rmtree(made.file.parent, ignore_errors=True)
             made.done.set_result(None)
 
-    def _write_locked(self, made: PreparedExport, passphrase: str, database: Path) -> None:
+    def _write_locked(self, made: PreparedExport, passphrase: str, sites: Sites) -> None:
         """Write the file, and lock it where that is asked for; the open one goes at once."""
         if not made.request.sealed:
-            self._write(made, made.file, database)
+            self._write(made, made.file, sites)
             return
-        plain = made.file.with_name(
-            f"{made.file.name.removesuffix(SUFFIX)}{made.request.format.suffix}"
-        )
-        self._write(made, plain, database)
+        plain = made.file.with_name(f"{made.file.name.removesuffix(SUFFIX)}{made.request.suffix}")
+        self._write(made, plain, sites)
         self._check_space()
         seal(plain, made.file, passphrase)
         plain.unlink()
 
-    def _write(self, made: PreparedExport, file: Path, database: Path) -> None:
-        device, settings, models = self._about
-        if made.request.device:  # the settings here are not those that its rows came about by
-            device, settings = made.request.device, {}
+    def _write(self, made: PreparedExport, file: Path, sites: Sites) -> None:
+        request = made.request
         make_prepared_folder(self._data, made.file.parent.name)
 
         def on_progress(share: float) -> None:
@@ -275,21 +286,36 @@ class ExportJobs:
                 self._check_space()
 
         self._check_space()
-        question = made.request.question
-        wanted = made.request.format
-        choice = made.request.choice
+        if not request.over_sites:
+            self._write_one(request, file, sites, on_progress)
+            return
+        wanted = StudyExport(
+            request.format, request.choice, request.question, request.multiverse, self._about[2]
+        )
+        export_sites(sites, wanted, file, self._computing.call, on_progress)
+
+    def _write_one(
+        self, request: ExportRequest, file: Path, sites: Sites, on_progress: OnProgress
+    ) -> None:
+        device, settings, models = self._about
+        if request.devices:  # the settings here are not those that its rows came about by
+            device, settings = request.devices[0], {}
+        question = request.question
+        wanted = request.format
+        choice = request.choice
         tables = {}
         if wanted.name == "bundle":
-            tables = self._computing.call(analysis_tables, database, question, choice, models)
-            if made.request.multiverse:
+            tables = self._computing.call(analysis_tables, sites, question, choice, models)
+            if request.multiverse:
                 tables["multiverse.csv"] = self._computing.call(
-                    multiverse_table, database, question, choice
+                    multiverse_table, sites, question, choice
                 )
         about = Appliance(device, settings, known_cards(models), question, tables)
+        database = sites[0][1]
         if not wanted.is_folder:
             wanted.export(database, file, choice, about, on_progress)
             return
-        folder = made.file.parent / wanted.name
+        folder = file.parent / wanted.name
         files = wanted.export(database, folder, choice, about, on_progress)
         move_into_zip(files, folder, file)
 

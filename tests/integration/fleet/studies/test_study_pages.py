@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import stat
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,14 +20,14 @@ from starlette.testclient import TestClient
 from collector.intake import Intake
 from collector.transport import Delivery
 from dashboard.accounts.roles import Role
-from dashboard.fleet.address import FleetAddress
 from dashboard.fleet.kept_copies import FOLDER, KEPT_S, KeptCopies
-from dashboard.web.services import Services
 from edge_agent.core.errors import StoreError
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.broker import wait_until
 from tests.support.dashboard import client_of, log_in_as, set_up
+from tests.support.exports.over_http import exported, members, without_times
+from tests.support.fleet.dashboards import fleet_dashboard, services_of
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.fleet.studies_there import collect, other_device, studied_device
@@ -58,26 +56,13 @@ def there(postgres: Postgres, devices: dict[str, Path]) -> Iterator[Any]:
         yield connection
 
 
-def services_of(client: TestClient) -> Services:
-    app: Any = client.app
-    services: Services = app.state.services
-    return services
-
-
 @pytest.fixture(scope="module")
 def fleet(
     there: Any, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TestClient]:
     """The dashboard of the fleet."""
-    folder = tmp_path_factory.mktemp("fleet")
-    with client_of(folder, source=FleetAddress(postgres.address)) as one:
-        yield set_up(one, folder)
-        services = services_of(one)
-        services.exports.close()
-        assert services.copies is not None and services.fleet is not None
-        services.copies.close()
-        services.fleet.close()
-        assert not (folder / FOLDER).exists()
+    with fleet_dashboard(tmp_path_factory.mktemp("fleet"), postgres) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -123,33 +108,6 @@ def test_the_multiverse_and_the_sessions_are_equal(fleet: TestClient, own: TestC
         assert fleet.get(f"{address}{mark}device=room").text == mine.text
 
 
-def exported(client: TestClient, name: str, device: str) -> bytes:
-    sessions = [one["id"] for one in client.get(f"/api/v1/sessions?{device}").json()]
-    answer = client.get(f"/api/v1/export?{device}", params=None)
-    assert sessions and answer.status_code == 200
-    chosen = {"format": name, "sessions": sessions}
-    made = client.post(f"/api/v1/exports?{device}", json=chosen)
-    assert made.status_code == 202, made.text
-    address = f"/api/v1/exports/{made.json()['id']}"
-    wait_until(lambda: client.get(address).json()["state"] != "preparing", "the export", 120)
-    answer = client.get(f"{address}/file")
-    assert answer.status_code == 200, answer.text
-    return answer.content
-
-
-def members(content: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return {one: archive.read(one) for one in archive.namelist()}
-
-
-def without_times(files: dict[str, bytes]) -> dict[str, Any]:
-    """Leave out when an export was made, and the hashes of what says so."""
-    kept: dict[str, Any] = dict(files)
-    for name in ("README.md", "codebook.html", "datapackage.json"):
-        del kept[name]
-    return kept
-
-
 def test_a_bundle_is_equal_byte_for_byte(fleet: TestClient, own: TestClient) -> None:
     mine = members(exported(own, "bundle", ""))
     theirs = members(exported(fleet, "bundle", "device=room"))
@@ -171,6 +129,14 @@ def test_other_formats_are_equal(name: str, fleet: TestClient, own: TestClient) 
     assert one.keys() == other.keys()
     for file, content in one.items():
         assert of_making.sub(b"", other[file]) == of_making.sub(b"", content)
+
+
+def test_the_page_export_says_how_much_of_the_timeline_there_is(
+    fleet: TestClient, own: TestClient
+) -> None:
+    said = "there are the sessions and an hour around each"
+    assert said in fleet.get("/export?device=room").text
+    assert said not in own.get("/export").text
 
 
 def test_pages_are_for_reading_only(fleet: TestClient) -> None:

@@ -1,0 +1,233 @@
+"""A fleet's server in containers, really run: ``make test-container``.
+
+It needs what tests/appliance/in_containers.py needs. Appliances are databases and senders of this
+machine, which reach the broker by its published port, as appliances elsewhere do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from edge_agent.mqtt.broker import Broker
+from tests.appliance.composition import ROOT, Composition, needs_podman
+from tests.appliance.engine import build_words, engine_settings
+from tests.support.broker import free_port, wait_until
+from tests.support.fleet.devices import SimulatedDevice, rows_here, rows_there
+
+PORT = free_port()
+BROKER_PORT = free_port()
+PARTS = ("broker", "database", "collector-1", "collector-2", "dashboard")
+SETTINGS = {
+    "AFFECT_EDGE_PORT": str(PORT),
+    "AFFECT_EDGE_BROKER_PORT": str(BROKER_PORT),
+    "AFFECT_EDGE_BROKER_ADDRESS": "127.0.0.1",
+}
+FLEET = Composition("affect-edge-fleet-test", "container/fleet/compose.yaml", SETTINGS)
+NO_NAMES = (
+    "containers do not find each other by name here (Debian 12: apt install "
+    "golang-github-containernetworking-plugin-dnsname; elsewhere netavark and aardvark-dns)"
+)
+pytestmark = needs_podman
+
+
+@pytest.fixture(scope="module", autouse=True)
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The containers, built and up, and the folder of their secrets; nothing of them is left."""
+    folder = tmp_path_factory.mktemp("engine")
+    secrets = folder / "secrets"
+    secrets.mkdir()
+    SETTINGS.update(engine_settings(folder), AFFECT_EDGE_SECRETS=str(secrets))
+    FLEET.run("make", "fleet-containers", f"ARGS={build_words(folder)}")
+    make_secrets(secrets, "room-1")
+    try:
+        FLEET.compose("up", "--detach", "--no-build")
+        network = f"{FLEET.name}_default"
+        if not json.loads(FLEET.run("podman", "network", "inspect", network))[0]["dns_enabled"]:
+            pytest.skip(NO_NAMES)
+        FLEET.wait_until_healthy(*PARTS)
+        yield secrets
+    finally:
+        FLEET.compose("down", "--volumes")
+        FLEET.run("podman", "network", "rm", f"{FLEET.name}_default", check=False)
+
+
+def make_secrets(folder: Path, *devices: str) -> None:
+    """Run the documented command."""
+    made = ("fleet-secrets", "localhost", *devices)
+    start = ("podman", "run", "--rm", "--network", "none", "--user", "0")
+    FLEET.run(*start, "--volume", f"{folder}:/out:z", "localhost/affect-edge-broker", *made)
+
+
+@contextmanager
+def appliance(folder: Path, secrets: Path, name: str) -> Iterator[SimulatedDevice]:
+    """One that reports with the account and the authority that were made for it."""
+    password = (secrets / f"appliances/{name}.password").read_text().strip()
+    broker = Broker("localhost", BROKER_PORT, name, password, tls=True, ca_file=secrets / "ca.pem")
+    device = SimulatedDevice.make(folder / name, name, broker)
+    device.record(30)
+    device.sender.start()
+    try:
+        yield device
+    finally:
+        device.sender.stop()
+        device.sender.join(10)
+
+
+@contextmanager
+def database(secrets: Path, account: str = "reader") -> Iterator[psycopg.Connection]:
+    """A connection from this machine; the port of the database is open to nobody elsewhere."""
+    password = (secrets / f"{account}.database").read_text().strip()
+    with psycopg.connect(
+        host=address_of_database(), dbname="fleet", user=account, password=password, autocommit=True
+    ) as connection:
+        yield connection
+
+
+def address_of_database() -> str:
+    """Return its address in the network of the composition."""
+    addresses = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+    asked = ("podman", "inspect", FLEET.container("database"), "--format", addresses)
+    return FLEET.run(*asked).split()[0]
+
+
+def wait_for_rows(device: SimulatedDevice, secrets: Path) -> None:
+    """Wait until all is confirmed, and compare what is there with what is here."""
+    wait_until(lambda: device.is_confirmed, f"the rows of {device.name}", 90)
+    with database(secrets) as connection:
+        assert rows_there(connection, device.name) == rows_here(device.path)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_nobody_is_root_and_no_program_can_be_written(part: str) -> None:
+    assert FLEET.inside(part, "id", "--user").strip() == "990"
+    assert FLEET.about(part, "HostConfig.ReadonlyRootfs") == "true"
+    assert FLEET.inside(part, "sh", "-c", "touch /opt/x 2>&1 || true").endswith("file system\n")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_secret_stands_in_a_command_or_in_the_environment(part: str, secrets: Path) -> None:
+    known = FLEET.run("podman", "inspect", FLEET.container(part)) + FLEET.log(part)
+    files = [*secrets.glob("*.database"), *secrets.rglob("*.password")]
+    assert len(files) == 4
+    for file in files:
+        assert file.read_text().strip() not in known
+
+
+def test_the_broker_lets_nobody_in_without_account_or_below_another_name(secrets: Path) -> None:
+    common = ["-h", "localhost", "-p", str(BROKER_PORT), "--cafile", str(secrets / "ca.pem")]
+
+    def publish(topic: str, *words: str) -> str:
+        sent = ["mosquitto_pub", *common, "-V", "5", "-q", "1", "-t", topic, "-m", "x", *words]
+        done = subprocess.run(sent, capture_output=True, text=True, check=False, timeout=30)
+        return done.stderr
+
+    password = (secrets / "appliances/room-1.password").read_text().strip()
+    mine = ("-u", "room-1", "-P", password)
+    assert "not authori" in publish("affect-edge/room-1/timeline").lower()
+    assert "not authori" in publish("affect-edge/room-1/timeline", "-u", "room-1").lower()
+    assert "not authori" in publish("affect-edge/room-2/timeline", *mine).lower()
+    assert publish("affect-edge/room-1/elsewhere", *mine) == ""
+
+
+def test_what_an_appliance_records_lies_in_postgresql_row_for_row(
+    secrets: Path, tmp_path: Path
+) -> None:
+    with appliance(tmp_path, secrets, "room-1") as device:
+        device.record(20)
+        wait_for_rows(device, secrets)
+
+
+def test_the_reader_reads_and_nothing_else_and_nobody_comes_in_without_a_password(
+    secrets: Path,
+) -> None:
+    with database(secrets) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM fleet.device")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("CREATE TABLE fleet.mine (n integer)")
+    address = address_of_database()
+    for user, password in (("affect-edge", "x"), ("reader", "x"), ("postgres", "")):
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(host=address, dbname="fleet", user=user, password=password)
+
+
+def test_the_rows_can_be_copied_as_documented() -> None:
+    command = "podman-compose --file container/fleet/compose.yaml exec database "
+    page = (ROOT / "docs/fleet.md").read_text()
+    (words,) = re.findall(rf"`{re.escape(command)}([^`]*)`", page)
+    copy = FLEET.inside("database", *words.split())
+    assert "CREATE TABLE fleet.stream " in copy
+    assert "room-1" in copy
+
+
+def test_the_dashboard_shows_the_appliance(secrets: Path) -> None:
+    code = re.search(r"Setup code: (\S+)", FLEET.log("dashboard"))
+    assert code
+    form = {"code": code[1], "name": "somebody", "password": "three words of a song"}
+    context = ssl._create_unverified_context()
+    browser = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=context), urllib.request.HTTPCookieProcessor()
+    )
+    where = f"https://127.0.0.1:{PORT}"
+    browser.open(f"{where}/setup", urllib.parse.urlencode(form).encode(), timeout=20).close()
+    with browser.open(f"{where}/api/v1/fleet", timeout=20) as answer:
+        assert "room-1" in {device["name"] for device in json.load(answer)["devices"]}
+    with browser.open(f"{where}/fleet", timeout=20) as answer:
+        assert "room-1" in answer.read().decode()
+
+
+@pytest.mark.parametrize("away", ["database", "broker"])
+def test_what_is_away_makes_collectors_unhealthy_and_loses_nothing(
+    away: str, secrets: Path, tmp_path: Path
+) -> None:
+    with appliance(tmp_path, secrets, "room-1") as device:
+        wait_for_rows(device, secrets)
+        FLEET.run("podman", "stop", "--time", "30", FLEET.container(away))
+        assert FLEET.about(away, "State.ExitCode") == "0"
+        for part in ("collector-1", "collector-2"):
+            is_ill = partial(lambda one: not FLEET.is_healthy(one), part)
+            wait_until(is_ill, f"{part} to say that {away} is away", 30)
+        device.record(20)
+        FLEET.run("podman", "start", FLEET.container(away))
+        FLEET.wait_until_healthy(*PARTS)
+        wait_for_rows(device, secrets)
+
+
+def test_another_appliance_is_let_in_after_the_broker_has_started_again(
+    secrets: Path, tmp_path: Path
+) -> None:
+    before = (secrets / "appliances/room-1.password").read_text()
+    make_secrets(secrets, "room-2")
+    assert (secrets / "appliances/room-1.password").read_text() == before
+    FLEET.compose("restart", "broker")
+    with appliance(tmp_path, secrets, "room-2") as device:
+        wait_for_rows(device, secrets)
+
+
+def test_a_killed_collector_comes_back_and_containers_made_anew_keep_all(
+    secrets: Path, tmp_path: Path
+) -> None:
+    with appliance(tmp_path, secrets, "room-1") as device:
+        for part in ("collector-1", "collector-2"):
+            with suppress(ProcessLookupError):
+                os.kill(int(FLEET.about(part, "State.Pid")), 9)
+        wait_until(lambda: FLEET.about("collector-1", "RestartCount") == "1", "it again", 60)
+        wait_for_rows(device, secrets)
+        FLEET.compose("up", "--detach", "--no-build", "--force-recreate")
+        FLEET.wait_until_healthy(*PARTS)
+        device.record(20)
+        wait_for_rows(device, secrets)
+    assert "Setup code" not in FLEET.log("dashboard")

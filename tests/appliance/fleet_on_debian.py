@@ -1,0 +1,258 @@
+"""A fleet's server on a booted Debian, by the commands of its page: `make test-appliance-fleet`.
+
+PostgreSQL and mosquitto are Debian's. An appliance is installed beside them; it joins by a code.
+The tests are the life of one machine and run in the order in which they stand. `SUITE=bookworm`
+takes Debian 12.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agent.appliance.enrolment.units import COLLECTOR, ENROL
+from tests.appliance.installation import AGENT, PLENTY_S, ask, give_pictures, pid_of, writable_paths
+from tests.appliance.kept_apart import wait_until_back
+from tests.appliance.machine import HOST_NAME, ROOT, Machine, copy_checkout
+from tests.docs.shell import documented_commands
+from tests.unit.appliance.test_fleet_units import BARS
+
+SUITE = os.environ.get("SUITE", "trixie")
+PAGE = "docs/fleet.md"
+KEEPER = "keeper"
+"""Who looks after the server: no root, but may say sudo."""
+HOME = f"/home/{KEEPER}"
+CHECKOUT = f"{HOME}/affect-edge"
+FLEET_FOLDER = "/etc/mosquitto/affect-edge-fleet"
+EVERYBODYS = ("/tmp", "/var/tmp", "/run/lock", "/run/systemd", "/run/dbus", "/run/postgresql/.s.")
+"""What any process of Debian may write or connect to."""
+ROWS_S = 240.0
+FROZEN_S = 30
+CUT_S = 10.0
+CONNECTED = "ss -Htn state established '( dport = :8883 )' | grep -q ."
+"""Whether the appliance is connected to the broker; both are on this machine."""
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    """A Debian with a checkout, and somebody who may say sudo."""
+    with Machine(SUITE) as booted:
+        booted.shell("apt-get update -qq && apt-get install -y -qq sudo", within_s=PLENTY_S)
+        # nobody is there to answer
+        booted.shell("echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/90yes")
+        booted.shell(
+            f"useradd --create-home --shell /bin/bash {KEEPER} && chmod 700 {HOME} && "
+            f"echo '{KEEPER} ALL = (ALL) NOPASSWD: SETENV: ALL' >/etc/sudoers.d/{KEEPER}"
+        )
+        copy_checkout(booted.root / CHECKOUT.lstrip("/"))
+        booted.shell(f"chown -R {KEEPER}: {CHECKOUT}")
+        give_pictures(booted)
+        yield booted
+
+
+def as_keeper(machine: Machine, command: str, *more: str) -> str:
+    """Run a line in the checkout as who looks after the server; it must succeed."""
+    person = f"runuser -u {KEEPER} -- env USER={KEEPER} HOME={HOME} bash -c"
+    line = command.replace("server.example", HOST_NAME) + "".join(f" {word}" for word in more)
+    # sudo keeps nothing of the environment by itself, and apt must ask nobody
+    line = line.replace("sudo ", "sudo --preserve-env=DEBIAN_FRONTEND ")
+    return machine.shell(
+        f"cd {CHECKOUT} && DEBIAN_FRONTEND=noninteractive {person} {_quoted(line)}",
+        within_s=PLENTY_S,
+    )
+
+
+def _quoted(line: str) -> str:
+    return "'" + line.replace("'", "'\\''") + "'"
+
+
+def documented(beginning: str) -> str:
+    """Return the one command of the page that begins so."""
+    found = [command.text for command in documented_commands() if command.page == PAGE]
+    (line,) = {text for text in found if text.startswith(beginning)}
+    return line
+
+
+def documented_in_text(command: str) -> str:
+    """Return a command that stands within a sentence of the page."""
+    assert f"`{command}`" in Path(ROOT / PAGE).read_text(encoding="utf-8")
+    return command
+
+
+def join(machine: Machine, name: str) -> str:
+    """Draw a code and let the appliance join by it, by the documented commands."""
+    drawn = as_keeper(machine, documented("sudo .venv/bin/affect-edge fleet-enrol code "))
+    code = re.search(r"^  (\S{5}(-\S{5}){6})$", drawn, re.MULTILINE)
+    assert code is not None and f"Code for {name}," in drawn, drawn
+    command = documented("sudo affect-edge fleet-join ").removeprefix("sudo ")
+    command = command.replace("server.example", HOST_NAME)
+    return machine.shell(f"echo {code[1]} | {command} --code-file - --yes", within_s=120)
+
+
+def psql(machine: Machine, statement: str) -> str:
+    """Ask the fleet's database as its owner."""
+    return as_keeper(machine, f'psql fleet --no-align --tuples-only -c "{statement}"')
+
+
+def wait_for_rows(machine: Machine) -> int:
+    """Wait until what the appliance has now is in PostgreSQL, and compare it; return how much.
+
+    What the broker took and lost is sent again after a minute.
+    """
+    last = int(ask(machine, "SELECT max(id) FROM expression"))
+    newest = "(SELECT max(seq) FROM fleet_change), (SELECT confirmed FROM fleet_state)"
+    position = int(ask(machine, f"SELECT coalesce({newest})"))
+    applied = "psql fleet -At -c 'SELECT max(applied) FROM fleet.stream WHERE NOT closed'"
+    machine.wait_for(f'[ "$(runuser -u {KEEPER} -- {applied})" -ge {position} ]', ROWS_S)
+    figures = "count(*) || ' ' || sum(frames) || ' ' || min(at) || ' ' || max(at)"
+    statement = f"SELECT {figures} FROM {{}}expression WHERE id BETWEEN 1 AND {last}"
+    answer = machine.shell(f'affect-edge sql --format csv "{statement.format("")}"')
+    assert psql(machine, statement.format("fleet.")) == answer.splitlines()[-1]
+    return last
+
+
+def uid_and_rights(machine: Machine, unit: str) -> tuple[str, int]:
+    """Return whose the process of a unit is, and the rights of root that it has."""
+    status = machine.shell(f"cat /proc/{pid_of(machine, unit)}/status")
+    found = dict(re.findall(r"^(\w+):\s+(\w+)", status, re.MULTILINE))
+    return machine.shell(f"id -nu {found['Uid']}"), int(found["CapEff"], 16)
+
+
+def test_the_server_is_set_up_by_the_commands_of_the_page(machine: Machine) -> None:
+    for beginning in (
+        "sudo apt install postgresql mosquitto ",
+        "sudo -u postgres createuser ",
+        "python3 -m venv .venv && .venv/bin/pip install '.[fleet]'",
+        "sudo .venv/bin/affect-edge fleet-enrol setup ",
+        "sudo systemctl restart mosquitto",
+    ):
+        as_keeper(machine, documented(beginning))
+    machine.wait_for("ss -Hltn | grep -q ':8883 '", 30)
+
+
+def test_the_units_are_printed_and_start(machine: Machine) -> None:
+    for beginning in (
+        "sudo .venv/bin/affect-edge fleet-enrol unit enrol ",
+        "sudo .venv/bin/affect-edge fleet-enrol unit collector ",
+        "sudo systemctl daemon-reload && sudo systemctl enable --now affect-edge-collector",
+        "sudo systemctl start affect-edge-enrol",
+    ):
+        as_keeper(machine, documented(beginning))
+    machine.wait_for("ss -Hltn | grep -q ':8443 '", 30)
+    # it is "active" only once it has said so itself
+    assert machine.shell(f"systemctl is-active {COLLECTOR}") == "active"
+    assert machine.shell(f"systemctl show -P StatusText {COLLECTOR}") != ""
+    assert machine.shell("systemctl --failed --no-legend") == ""
+
+
+@pytest.mark.parametrize("unit", [ENROL, COLLECTOR])
+def test_each_unit_keeps_to_its_bar(machine: Machine, unit: str) -> None:
+    said = machine.shell(f"systemd-analyze security --no-pager {unit} | tail -n 1")
+    assert float(re.findall(r"\d+\.\d", said)[0]) <= BARS[unit], said
+
+
+def test_neither_has_a_right_of_root(machine: Machine) -> None:
+    assert uid_and_rights(machine, ENROL) == ("mosquitto", 0)
+    assert uid_and_rights(machine, COLLECTOR) == (KEEPER, 0)
+
+
+def test_they_can_write_nothing_outside_their_folders(machine: Machine) -> None:
+    own = {
+        ENROL: ("mosquitto", FLEET_FOLDER, "/run/mosquitto"),
+        COLLECTOR: (KEEPER, "/run/affect-edge-collector"),
+    }
+    for unit, (user, folder, *more) in own.items():
+        paths = writable_paths(machine, unit, user, user)
+        assert folder in paths
+        folders = (folder, *more, *EVERYBODYS)
+        assert [path for path in paths if not path.startswith(folders)] == []
+
+
+def test_an_installed_appliance_joins_by_a_code_and_its_rows_reach_postgresql(
+    machine: Machine,
+) -> None:
+    command = documented_in_text("sudo ./install.sh --no-broker --with fleet")
+    as_keeper(machine, command, "--yes", "--camera /srv/pictures")
+    assert "This device has joined as room-1." in join(machine, "room-1")
+    machine.wait_for(CONNECTED, 60)
+    assert wait_for_rows(machine) > 0
+    look = documented_in_text("psql fleet -c 'SELECT device, applied FROM fleet.stream'")
+    assert "room-1" in as_keeper(machine, look)
+
+
+def test_killed_services_come_back_and_nothing_is_lost(machine: Machine) -> None:
+    for unit in (COLLECTOR, ENROL):
+        old = pid_of(machine, unit)
+        machine.shell(f"kill -9 {old}")
+        wait_until_back(machine, unit, old, 40)
+    wait_for_rows(machine)
+
+
+def test_a_collector_that_hangs_is_killed_by_the_watchdog_and_nothing_is_lost(
+    machine: Machine,
+) -> None:
+    """Within half a minute here; by the unit within five."""
+    assert machine.shell(f"systemctl show -P WatchdogUSec {COLLECTOR}") == "5min"
+    folder = f"/run/systemd/system/{COLLECTOR}.d"
+    machine.shell(
+        f"mkdir {folder} && printf '[Service]\\nWatchdogSec={FROZEN_S}\\n' >{folder}/test.conf && "
+        f"systemctl daemon-reload && systemctl restart {COLLECTOR}",
+        within_s=120,
+    )
+    old = pid_of(machine, COLLECTOR)
+    machine.shell(f"kill -STOP {old}")
+    wait_until_back(machine, COLLECTOR, old, FROZEN_S + 120)
+    wait_for_rows(machine)
+    machine.shell(f"rm -r {folder} && systemctl daemon-reload")
+    machine.shell(f"systemctl restart {COLLECTOR}", within_s=120)
+
+
+def test_postgresql_and_the_broker_start_again_and_nothing_is_lost(machine: Machine) -> None:
+    machine.shell("systemctl stop postgresql mosquitto", within_s=120)
+    machine.wait_for(f"journalctl -b -o cat -u {COLLECTOR} | grep -qi postgresql", 30)
+    machine.shell("systemctl start postgresql mosquitto", within_s=120)
+    wait_for_rows(machine)
+    assert machine.shell(f"systemctl is-active {COLLECTOR}") == "active"
+
+
+def test_all_is_there_again_after_a_power_cut(machine: Machine) -> None:
+    rows = wait_for_rows(machine)
+    machine.pull_the_plug()
+    machine.boot()
+    machine.wait_for(f"systemctl is-active {COLLECTOR} {AGENT} mosquitto", 120)
+    machine.wait_for(CONNECTED, 120)
+    assert wait_for_rows(machine) > rows
+    assert machine.run("systemctl", "is-active", ENROL).output.strip() == "inactive", (
+        "devices join only while somebody lets them"
+    )
+
+
+def test_a_revoked_appliance_is_cut_off_at_once(machine: Machine) -> None:
+    wait_for_rows(machine)
+    broker = pid_of(machine, "mosquitto.service")
+    revoke = documented_in_text("sudo affect-edge fleet-enrol revoke room-1")
+    revoke = revoke.replace("affect-edge", ".venv/bin/affect-edge", 1)
+    assert as_keeper(machine, revoke, "--yes") == "room-1 is revoked."
+    machine.wait_for(f"! {CONNECTED}", CUT_S)
+    assert pid_of(machine, "mosquitto.service") == broker
+    there = psql(machine, "SELECT max(id) FROM fleet.expression")
+    last = int(ask(machine, "SELECT max(id) FROM expression"))
+    newer = f"SELECT id FROM expression WHERE id > {last + 5} LIMIT 1"
+    machine.wait_for(f"affect-edge sql --format jsonl '{newer}' | grep -q id", 60)
+    assert psql(machine, "SELECT max(id) FROM fleet.expression") == there
+    assert psql(machine, "SELECT enrolment FROM fleet.device WHERE name = 'room-1'") == "revoked"
+    machine.wait_for("affect-edge doctor 2>&1 | grep -qi 'refuses'", 90)
+
+
+def test_it_comes_back_by_another_code_with_what_it_recorded_meanwhile(machine: Machine) -> None:
+    last = int(ask(machine, "SELECT max(id) FROM expression"))
+    as_keeper(machine, documented("sudo systemctl start affect-edge-enrol"))
+    machine.wait_for("ss -Hltn | grep -q ':8443 '", 30)
+    join(machine, "room-1")
+    assert wait_for_rows(machine) > last
+    assert psql(machine, "SELECT enrolment FROM fleet.device WHERE name = 'room-1'") == "joined"
+    assert psql(machine, "SELECT count(*) FROM fleet.dead_letter") == "0"

@@ -1,0 +1,159 @@
+"""Every route of the dashboard, tried as somebody and from somewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fastapi.routing import APIRoute
+from starlette.testclient import TestClient
+
+from dashboard.accounts.roles import MAY, Permission, Role
+from dashboard.web import routes as pages
+from dashboard.web.guards.permissions import permission_of
+from dashboard.web.pages import find_pages
+from tests.support.dashboard import log_in_as
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+FROM_ELSEWHERE: tuple[Mapping[str, str], ...] = (
+    {"sec-fetch-site": "cross-site", "origin": "https://evil.example"},
+    {"sec-fetch-site": "same-site"},
+    {"origin": "https://evil.example"},
+    {"origin": "null"},
+)
+BODIES: Mapping[str, bytes] = {
+    "application/x-www-form-urlencoded": b"code=P-01&name=%ff&n=1&n=2",
+    "multipart/form-data; boundary=x": b'--x\r\nContent-Disposition: form-data; name="file"',
+    "multipart/form-data": b"--x--",
+    "text/plain": b'{"code": "P-01"}',
+    "application/json": b'[{"code": null}]',
+    "application/json; charset=utf-16": b"\xff\xfe{\x00",
+    "application/xml": b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>",
+    "nothing": b"\x00\xff",
+}
+
+
+UNREADABLE = frozenset({"multipart/form-data", "application/json; charset=utf-16"})
+
+
+@dataclass(slots=True)
+class Tried:
+    """What came of many requests.
+
+    Attributes:
+        requests: how many were made.
+        wrong: the answers that should have been others.
+    """
+
+    requests: int = 0
+    wrong: list[tuple[object, ...]] = field(default_factory=list)
+
+    def note(self, is_right: bool, *what: object) -> None:
+        """Count a request, and keep what was asked where the answer is wrong."""
+        self.requests += 1
+        if not is_right:
+            self.wrong.append(what)
+
+
+def declared() -> dict[tuple[str, str], Permission]:
+    """Method and address of every route of every page, and what it declares."""
+    permissions: dict[tuple[str, str], Permission] = {}
+    for page in find_pages(pages):
+        for route in page.router.routes:
+            assert isinstance(route, APIRoute)
+            permission = permission_of(route)
+            assert permission is not None, route.path
+            permissions |= {(method, route.path): permission for method in route.methods or ()}
+    return permissions
+
+
+def path_of(template: str) -> str:
+    """Return an address of a route: each parameter is 1."""
+    return re.sub(r"\{\w+(:\w+)?\}", "1", template)
+
+
+def is_refused_by_role(answer_status: int, text: str) -> bool:
+    """Tell whether an answer says that the role may not."""
+    return answer_status == 403 and "This needs the role" in text
+
+
+def try_roles(ada: TestClient, role: Role) -> Tried:
+    """Ask every route that is not open, with each of its methods, as a role."""
+    tried = Tried()
+    for (method, template), permission in declared().items():
+        if permission is Permission.OPEN:
+            continue
+        answer = log_in_as(ada, role).request(method, path_of(template))
+        is_refused = is_refused_by_role(answer.status_code, answer.text)
+        is_right = answer.status_code < 500 and is_refused != (permission in MAY[role])
+        tried.note(is_right, method, template, permission, answer.status_code)
+    return tried
+
+
+def try_strangers(stranger: TestClient) -> Tried:
+    """Ask every route that is not open, with each of its methods, without a login."""
+    tried = Tried()
+    for (method, template), permission in declared().items():
+        if permission is Permission.OPEN:
+            continue
+        answer = stranger.request(method, path_of(template), follow_redirects=False)
+        target = answer.headers.get("location", "")
+        is_refused = answer.status_code == 401 or (
+            answer.status_code == 303 and target.startswith("/login")
+        )
+        tried.note(is_refused, method, template, answer.status_code, target)
+    return tried
+
+
+def try_methods(ada: TestClient) -> Tried:
+    """Ask every address with the methods that it does not have, as an administrator."""
+    tried = Tried()
+    have: dict[str, set[str]] = {}
+    for method, template in declared():
+        have.setdefault(path_of(template), set()).add(method)
+    for path, methods in have.items():
+        for method in (*METHODS, "BREW"):
+            if method in methods or (method == "HEAD" and "GET" in methods):
+                continue
+            answer = log_in_as(ada, Role.ADMINISTRATOR).request(method, path)
+            tried.note(answer.status_code in {403, 404, 405, 422}, method, path, answer.status_code)
+    return tried
+
+
+def try_other_sites(ada: TestClient) -> Tried:
+    """Ask whatever changes something as a page of another site would, with each kind of body."""
+    tried = Tried()
+    for method, template in declared():
+        if method not in UNSAFE:
+            continue
+        client = log_in_as(ada, Role.ADMINISTRATOR)
+        for headers in FROM_ELSEWHERE:
+            for kind, body in BODIES.items():
+                answer = client.request(
+                    method,
+                    path_of(template),
+                    content=body,
+                    headers={**headers, "content-type": kind},
+                )
+                # what cannot be read is refused before it is asked where it comes from
+                refusals = {400, 403, 422} if kind in UNREADABLE else {403}
+                is_refused = answer.status_code in refusals
+                tried.note(is_refused, method, template, headers, kind)
+    return tried
+
+
+def try_bodies(ada: TestClient) -> Tried:
+    """Give whatever changes something each kind of body, as an administrator."""
+    tried = Tried()
+    for method, template in declared():
+        if method not in UNSAFE:
+            continue
+        for kind, body in BODIES.items():
+            client = log_in_as(ada, Role.ADMINISTRATOR)
+            answer = client.request(
+                method, path_of(template), content=body, headers={"content-type": kind}
+            )
+            tried.note(answer.status_code < 500, method, template, kind, answer.status_code)
+    return tried

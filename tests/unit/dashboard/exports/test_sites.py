@@ -1,0 +1,93 @@
+"""What lies in an export of several sites, whatever their devices are called."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from dashboard.analysis.sites.pooled_reader import pooled_number, sessions_by_site
+from dashboard.exports.sites import StudyExport, export_sites
+from edge_agent.core.errors import StoreError
+from edge_agent.store.export.formats import format_named
+from edge_agent.store.export.rows.selection import Choice
+from tests.support.studies import add_session, heart
+from tests.support.timeline import database
+
+_Result = TypeVar("_Result")
+
+
+def compute(function: Callable[..., _Result], *values: Any) -> _Result:
+    return function(*values)
+
+
+def wanted(form: str = "csv", sessions: tuple[int, ...] | None = None) -> StudyExport:
+    return StudyExport(format_named(form), Choice(sessions), {}, False, ())
+
+
+def nothing(share: float) -> None:
+    assert 0 <= share <= 1
+
+
+def test_no_name_of_a_device_leaves_its_folder_or_meets_another(tmp_path: Path) -> None:
+    """A device may call itself as it likes; whoever unpacks the zip must not pay for it."""
+    names = ["../../etc", "a/b", "A-B", "a-b", "=cmd()", "..", "\u202e", "x" * 300]
+    sites = tuple((name, database(tmp_path / str(place))) for place, name in enumerate(names))
+    for _, path in sites:
+        add_session(path, "P01", heart(neutral=60.0))
+    out = tmp_path / "out.zip"
+    export_sites(sites, wanted(), out, compute, nothing)
+    with zipfile.ZipFile(out) as archive:
+        found = [Path(name) for name in archive.namelist()]
+        table = list(csv.reader(io.StringIO(archive.read("sites.csv").decode())))
+    assert all(".." not in one.parts and not one.is_absolute() for one in found)
+    folders = {one.parts[1] for one in found if one.parts[0] == "sites" and len(one.parts) == 3}
+    assert len({one.lower() for one in folders}) == len(names)
+    assert all(len(one) < 70 for one in folders)
+    assert {f"sites/{one}" for one in folders} == {row[1] for row in table[1:]}
+    assert "'=cmd()" in {row[0] for row in table}
+
+
+def test_numbers_of_sessions_go_there_and_back() -> None:
+    names = ["room", "hall", "cabin"]
+    numbers = [pooled_number(names, site, own) for site in names for own in (1, 2, 40)]
+    assert len(set(numbers)) == 9
+    assert sessions_by_site(names, numbers) == dict.fromkeys(sorted(names), (1, 2, 40))
+    assert sessions_by_site(names, []) == {"cabin": (), "hall": (), "room": ()}
+
+
+def test_without_an_answer_there_is_a_bundle_all_the_same(tmp_path: Path) -> None:
+    """Two sites where nobody was measured: nothing to analyse, everything to export."""
+    sites = tuple((name, database(tmp_path / name)) for name in ("a", "b"))
+    out = tmp_path / "out.zip"
+    question = {"vital": ["heart_rate"]}
+    study = StudyExport(format_named("bundle"), Choice(), question, False, ())
+    export_sites(sites, study, out, compute, nothing)
+    with zipfile.ZipFile(out) as archive:
+        names = archive.namelist()
+        answer = json.loads(archive.read("analysis.json")) if "analysis.json" in names else {}
+    assert {"sites/a/vital.csv", "sites/b/vital.csv", "README.md"} <= set(names)
+    assert answer.get("readings", 0) == 0
+
+
+def test_what_ends_it_leaves_nothing(tmp_path: Path) -> None:
+    sites = tuple((name, database(tmp_path / "data" / name)) for name in ("a", "b"))
+    target = tmp_path / "target"
+
+    def ends(share: float) -> None:
+        if share >= 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_sites(sites, wanted(), target / "out.zip", compute, ends)
+    assert list(target.iterdir()) == []
+    (tmp_path / "data" / "b" / "affect-edge.db").write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError):
+        export_sites(sites, wanted(), target / "out.zip", compute, nothing)
+    assert list(target.iterdir()) == []
