@@ -79,7 +79,7 @@ coverage: servers
 	$(BIN)/python -m pytest $(PARALLEL) $(GUARD) --cov --cov-report=term-missing:skip-covered --ignore=tests/browser $(ARGS)
 
 fuzz: $(VENV)/.dev
-	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -k "payload or odd_messages or odd_requests or any_bytes or any_list or any_part" \
+	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -m "deep or not deep" -k "payload or odd_messages or odd_requests or any_bytes or any_list or any_part" \
 	tests/integration/vitals/test_ingest_fuzz.py tests/integration/fuzz tests/unit/vitals $(ARGS)
 
 faults: $(VENV)/.dev
