@@ -25,7 +25,7 @@ from training.errors import DataError
 from training.learning.kinds import FitRequest
 from training.learning.recipe import load_recipe
 
-pytestmark = NEEDS_TRAINING
+pytestmark = [*NEEDS_TRAINING, pytest.mark.deep]
 
 RECIPE = Path(__file__).resolve().parents[3] / "training" / "recipes" / "face-cover.toml"
 

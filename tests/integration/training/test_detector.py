@@ -27,7 +27,7 @@ from training.faces.task import learn_on
 from training.learning.kinds import FitRequest
 from training.models.face_detector import FaceDetectorNet
 
-pytestmark = NEEDS_TRAINING
+pytestmark = [*NEEDS_TRAINING, pytest.mark.deep]
 
 ROOT = Path(__file__).resolve().parents[3]
 RECIPE = ROOT / "training" / "recipes" / "face-detector.toml"

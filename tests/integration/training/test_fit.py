@@ -178,6 +178,7 @@ def test_quantize_writes_the_same_model_again_from_the_checkpoint(run: Run, tmp_
     assert after["metrics"] == before["metrics"]
 
 
+@pytest.mark.deep
 def test_quantize_writes_a_model_of_weights_alone_and_refuses_those_of_another_network(
     run: Run, tmp_path: Path
 ) -> None:
@@ -206,6 +207,7 @@ def test_quantize_writes_a_model_of_weights_alone_and_refuses_those_of_another_n
     assert not (tmp_path / "other" / "fast-m.tflite").exists()
 
 
+@pytest.mark.deep
 def test_a_student_learns_on_from_a_run_which_its_card_names_as_its_teacher(
     run: Run, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import serious, smiling
 from tests.support.vision.training_runs import NEEDS_TRAINING, ROOT, training_here
 
-pytestmark = NEEDS_TRAINING
+pytestmark = [*NEEDS_TRAINING, pytest.mark.deep]
 
 RECIPE = ROOT / "training" / "recipes" / "own-faces.toml"
 

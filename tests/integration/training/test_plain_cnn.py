@@ -16,7 +16,7 @@ from training.data.datasets import Faces, load_faces
 from training.expression.distillation import load_run
 from training.expression.task import predict
 
-pytestmark = NEEDS_TRAINING
+pytestmark = [*NEEDS_TRAINING, pytest.mark.deep]
 
 RECIPES = ROOT / "training" / "recipes"
 

@@ -102,6 +102,7 @@ def test_the_int8_file_says_what_the_network_says_even_if_it_lies_channels_last(
         assert np.corrcoef(found.ravel(), expected.numpy().ravel())[0, 1] > 0.99
 
 
+@pytest.mark.deep
 def test_the_int8_file_gives_each_regions_part_in_a_category_and_its_answers_stay_as_they_were(
     tmp_path: Path,
 ) -> None:
@@ -139,6 +140,7 @@ def test_the_int8_file_gives_each_regions_part_in_a_category_and_its_answers_sta
         assert all(np.array_equal(first[name], second[name]) for name in OUTPUTS)
 
 
+@pytest.mark.deep
 def test_a_file_of_coarse_filters_packs_smaller_and_says_what_its_network_says(
     tmp_path: Path,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.vision.training_runs import (
     NEEDS_TRAINING,
     RECIPE,
@@ -10,7 +12,7 @@ from tests.support.vision.training_runs import (
     write_data,
 )
 
-pytestmark = NEEDS_TRAINING
+pytestmark = [*NEEDS_TRAINING, pytest.mark.deep]
 
 
 def test_two_processes_learn_one_model(tmp_path: Path) -> None:

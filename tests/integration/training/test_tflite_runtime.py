@@ -121,6 +121,7 @@ def crops(size: int) -> npt.NDArray[np.uint8]:
     return np.stack([np.asarray(picture, np.uint8) for picture in made])
 
 
+@pytest.mark.deep
 @pytest.mark.timeout(900)  # the first run downloads the environment
 def test_the_committed_classifier_finds_the_same_labels_under_tflite_runtime(
     old_python: str, tmp_path: Path

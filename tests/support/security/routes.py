@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fastapi.routing import APIRoute
@@ -122,15 +122,19 @@ def try_methods(ada: TestClient) -> Tried:
     return tried
 
 
-def try_other_sites(ada: TestClient) -> Tried:
-    """Ask whatever changes something as a page of another site would, with each kind of body."""
+def try_other_sites(
+    ada: TestClient,
+    origins: Sequence[Mapping[str, str]] = FROM_ELSEWHERE,
+    bodies: Mapping[str, bytes] = BODIES,
+) -> Tried:
+    """Ask each route that changes something as pages of other sites would, with each body."""
     tried = Tried()
     for method, template in declared():
         if method not in UNSAFE:
             continue
         client = log_in_as(ada, Role.ADMINISTRATOR)
-        for headers in FROM_ELSEWHERE:
-            for kind, body in BODIES.items():
+        for headers in origins:
+            for kind, body in bodies.items():
                 answer = client.request(
                     method,
                     path_of(template),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tools.build_release import ROOT, write_sbom
 from tools.pin_requirements import pins_in
 
 
+@pytest.mark.deep
 def test_the_bill_of_materials_names_every_pinned_package_with_its_hash(tmp_path: Path) -> None:
     # They load for seconds, which every worker would do while it looks for tests.
     from cyclonedx.schema import SchemaVersion

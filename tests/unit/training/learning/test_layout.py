@@ -75,6 +75,7 @@ def test_a_thin_point_convolution_with_a_stride_is_learnt_channels_first(
     assert memory_format(nn.Sequential(nn.ReLU(), nn.Sequential(convolution))) == expected
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_a_thin_network_learns_without_a_crash(threads: str) -> None:
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": threads}

@@ -67,6 +67,7 @@ def test_the_bias_is_nothing_once_a_region_weighs_more_by_the_margin() -> None:
     assert region_bias(weights, 0.02).item() == pytest.approx(0.06)
 
 
+@pytest.mark.deep
 def test_an_int8_file_divides_by_no_weights_that_sum_to_nothing() -> None:
     """A trained network may find every region of some pictures nearly worthless."""
     net = network().eval()

@@ -45,6 +45,7 @@ def train(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     return 0
 
 
+@pytest.mark.deep
 def test_classes_of_ones_own_become_a_model_that_the_appliance_refuses_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -12,6 +12,8 @@ from starlette.testclient import TestClient
 from dashboard.accounts.roles import Role
 from tests.support.dashboard import client_of, log_in_as, set_up
 from tests.support.security.routes import (
+    BODIES,
+    FROM_ELSEWHERE,
     try_bodies,
     try_methods,
     try_other_sites,
@@ -35,12 +37,20 @@ def test_no_route_that_needs_a_login_opens_without_one(ada: TestClient) -> None:
     assert tried.requests > 90
 
 
+@pytest.mark.deep
 def test_no_address_takes_a_method_that_it_does_not_name(ada: TestClient) -> None:
     tried = try_methods(ada)
     assert not tried.wrong
     assert tried.requests > 500
 
 
+def test_no_page_of_another_site_changes_anything(ada: TestClient) -> None:
+    tried = try_other_sites(ada, FROM_ELSEWHERE[1:2], {"text/plain": BODIES["text/plain"]})
+    assert not tried.wrong
+    assert tried.requests > 60
+
+
+@pytest.mark.deep
 def test_no_page_of_another_site_changes_anything_whatever_it_sends(
     ada: TestClient, tmp_path: Path
 ) -> None:
@@ -54,6 +64,7 @@ def test_no_page_of_another_site_changes_anything_whatever_it_sends(
     assert query(tmp_path / "affect-edge.db", others) == before
 
 
+@pytest.mark.deep
 def test_no_kind_of_body_brings_about_an_error_of_ours(ada: TestClient) -> None:
     tried = try_bodies(ada)
     assert not tried.wrong
