@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
@@ -57,7 +57,7 @@ class PendingBatch:
         since = self._since
         if since is None:
             return 0.0
-        return max(0.0, time.monotonic() - since)
+        return max(0.0, clock.boot_seconds() - since)
 
     def add(self, row: Row) -> None:
         """Add a row, or count it as lost when memory is full."""
@@ -69,10 +69,10 @@ class PendingBatch:
         # the clock was just set, what people see has a wrong time.
         self._urgent = self._urgent or isinstance(row, OutboxMessage | ClockCheck)
         if self._since is None:
-            self._since = time.monotonic()
+            self._since = clock.boot_seconds()
 
     def commit_at(self) -> float | None:
-        """Return the monotonic time at which to commit; ``None`` while no row waits."""
+        """Return the time of the boot clock at which to commit; ``None`` while no row waits."""
         if self._since is None:
             return None
         full = self._urgent or len(self._rows) >= self._options.batch_rows
@@ -85,7 +85,7 @@ class PendingBatch:
     def is_due(self) -> bool:
         """Tell whether it is time to commit."""
         commit_at = self.commit_at()
-        return commit_at is not None and time.monotonic() >= commit_at
+        return commit_at is not None and clock.boot_seconds() >= commit_at
 
     def portion(self) -> list[Row]:
         """Return the oldest rows, for one transaction.
@@ -97,7 +97,7 @@ class PendingBatch:
 
     def retry_later(self) -> None:
         """Keep all rows for another attempt after a failed one."""
-        self._next_try = time.monotonic() + self._options.retry_seconds
+        self._next_try = clock.boot_seconds() + self._options.retry_seconds
 
     def committed(self, count: int) -> None:
         """Remove the ``count`` oldest rows, which are in the database now.

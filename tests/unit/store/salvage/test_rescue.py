@@ -11,10 +11,10 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database.salvage_state import Salvage, read_salvages, write_salvages
 from edge_agent.store.database.schema import PAGE_BYTES, migrate, write_transaction
@@ -212,8 +212,7 @@ def test_on_a_busy_machine_portions_do_not_become_smaller(
     rescue = Rescue(path)
     rescue.replace("a test")
     seconds = itertools.count(step=60)  # every look at the clock comes a minute after the last
-    clocks = SimpleNamespace(monotonic=lambda: next(seconds), thread_time=time.thread_time)
-    monkeypatch.setattr("edge_agent.store.salvage.carrier.time", clocks)
+    monkeypatch.setattr(clock, "boot_seconds", lambda: float(next(seconds)))
     changes: list[list[Salvage]] = []
 
     def write_and_count(connection: sqlite3.Connection, salvages: list[Salvage]) -> None:
