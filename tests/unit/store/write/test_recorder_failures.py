@@ -171,10 +171,11 @@ recorder = Recorder(path, options, on_commit=lambda: os.write(1, b"commit \\n"))
 recorder.start()
 second = 0
 while True:
+    while recorder.queue_depth > 20:  # no more than a batch waits, however slow the disk is
+        time.sleep(0.001)
     recorder.submit(recognition(second, observation()))
     os.write(1, b"frame %d\\n" % second)
     second += 1
-    time.sleep(0.001)
 """
 
 
