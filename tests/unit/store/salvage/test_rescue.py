@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -36,6 +35,7 @@ from tests.faults.damage import (
     make_database,
     study_rows,
 )
+from tests.support.clocks.simulated_time import Seconds
 from tests.support.timeline import START_MS, add, query, row, wait_for
 
 
@@ -175,17 +175,20 @@ def test_a_disk_that_refuses_to_read_for_a_moment_costs_no_study_row(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = study_rows(path)
-    works_from_s = time.monotonic() + 0.5
+    seconds = Seconds()
+    monkeypatch.setattr(clock, "boot_seconds", seconds)
+    monkeypatch.setattr(clock, "sleep", seconds.wait)
+    works_from_s = seconds.now + 0.5
     read = os.pread
 
     def refusing(file: int, size: int, at: int) -> bytes:
-        if size > 100 and time.monotonic() < works_from_s:
+        if size > 100 and seconds.now < works_from_s:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return read(file, size, at)
 
     monkeypatch.setattr(os, "pread", refusing)
     Rescue(path).replace("a test")
-    assert time.monotonic() > works_from_s
+    assert seconds.now > works_from_s
     after = study_rows(path)
     lost = {table for table in before if set(before[table]) - set(after[table])}
     assert lost <= {"setting"}  # the epoch of the stream is renewed
