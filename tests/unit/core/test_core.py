@@ -142,7 +142,7 @@ def test_a_worker_ends_when_asked() -> None:
     worker.start()
     assert worker.is_alive
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(60)
     assert worker.error is None
     assert not worker.dead.is_set()
 
@@ -153,8 +153,8 @@ def test_a_worker_that_dies_tells_its_supervisor_and_the_log(
     worker = Counting(fail=True)
     with caplog.at_level(logging.CRITICAL):
         worker.start()
-        assert worker.dead.wait(5)
-        assert worker.join(5)
+        assert worker.dead.wait(60)
+        assert worker.join(60)
     assert str(worker.error) == "the wheel came off"
     assert "worker counting died" in caplog.text
 
@@ -170,7 +170,7 @@ def test_a_worker_runs_in_a_thread_of_its_name_that_holds_no_process_up() -> Non
     worker = Looking(fail=False)
     assert worker.join(0), "one that was never started has ended"
     worker.start()
-    assert worker.join(5)
+    assert worker.join(60)
     assert found == [("counting", True)]
 
 
@@ -184,7 +184,7 @@ def test_a_worker_that_dies_of_what_we_foresaw_says_so_without_a_traceback(
     worker = Foreseen(fail=True)
     with caplog.at_level(logging.CRITICAL):
         worker.start()
-        assert worker.dead.wait(5)
+        assert worker.dead.wait(60)
     assert [(r.getMessage(), bool(r.exc_info)) for r in caplog.records] == [
         ("worker counting died: the.db: is damaged.", False)
     ]

@@ -55,7 +55,7 @@ def serve() -> Iterator[Callable[[Path], LiveServer]]:
     yield start
     for server in started:
         server.stop()
-        assert server.join(5)
+        assert server.join(60)
         assert server.error is None
 
 
@@ -298,7 +298,7 @@ def test_a_peer_that_speaks_nonsense_counts_as_offline(
                 assert await anext(messages) == {"type": "agent", "state": "offline"}
 
         run(listen())
-        speaker.join(5)
+        speaker.join(60)
     assert "live:" in caplog.text
 
 
@@ -307,7 +307,7 @@ def test_the_socket_is_for_user_and_group_and_goes_with_the_server(path: Path) -
     server.start()
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
     server.stop()
-    assert server.join(5)
+    assert server.join(60)
     assert not path.exists()
     server.publish({"type": "health"})
 
@@ -316,7 +316,7 @@ def test_a_server_that_is_stopped_at_once_ends(path: Path) -> None:
     server = LiveServer(path)
     server.start()
     server.stop()
-    assert server.join(5)
+    assert server.join(60)
     assert server.error is None
 
 
@@ -326,7 +326,7 @@ def test_readers_that_come_while_it_stops_are_hung_up_on(path: Path) -> None:
         server.start()
         callers = [Caller(path) for _ in range(3)]
         server.stop()
-        assert server.join(5)
+        assert server.join(60)
         assert server.error is None
         for caller in callers:
             with contextlib.suppress(ConnectionResetError):

@@ -15,7 +15,7 @@ from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def test_readings_and_frames_arrive_with_their_times(tmp_path: Path) -> None:
         assert abs(stamp - float(pylsl.local_clock())) < 5
     finally:
         feeding.stop()
-        assert feeding.join(10.0)
+        assert feeding.join(60)
     assert feeding.error is None
     assert feeding.dropped == 0
 
@@ -76,7 +76,7 @@ def offered(options: StreamOptions, path: Path) -> set[str]:
         }
     finally:
         feeding.stop()
-        assert feeding.join(10.0)
+        assert feeding.join(60)
 
 
 def test_simulated_and_estimated_sensors_are_offered_only_when_asked_for_and_named_so(
@@ -111,7 +111,7 @@ def test_every_sample_of_an_ecg_arrives_at_its_time(tmp_path: Path) -> None:
         pulled = [inlet.pull_sample(FOUND_S) for _ in range(260)]
     finally:
         feeding.stop()
-        assert feeding.join(10.0)
+        assert feeding.join(60)
     assert [sample for sample, _ in pulled] == [[value] for value in range(260)]
     expected = [ended_s - (259 - number) / ECG_HZ for number in range(260)]
     assert [stamp for _, stamp in pulled] == pytest.approx(expected, abs=0.005)
@@ -140,6 +140,6 @@ def test_a_database_that_is_away_is_told_once_and_the_samples_go_on(
         (tmp_path / "away.db").rename(file)
     finally:
         feeding.stop()
-        assert feeding.join(10.0)
+        assert feeding.join(60)
     assert caplog.text.count("markers and sessions wait") == 1
     assert feeding.error is None

@@ -59,7 +59,7 @@ def carried(path: Path, rescue: Rescue) -> str:
         wait_for(lambda: "still being" not in (carrier.sentence() or "still being"), 120)
     finally:
         carrier.stop()
-        assert carrier.join(10)
+        assert carrier.join(60)
     assert carrier.error is None
     return carrier.sentence() or ""
 
@@ -204,7 +204,7 @@ def test_a_carrier_goes_on_where_it_was(path: Path, sound: Path) -> None:
     first.start()
     wait_for(lambda: query(path, "SELECT count(*) FROM expression_hour")[0][0] > 0)
     first.stop()
-    assert first.join(10)
+    assert first.join(60)
     carried(path, rescue)
     assert sizes_of(path) == sizes_of(sound)
 

@@ -177,7 +177,7 @@ def test_what_finds_no_room_in_the_queue_is_a_gap(
     assert recorder.dropped == 7
     recorder.start()
     recorder.stop()
-    assert recorder.join(10)
+    assert recorder.join(60)
     assert query(
         path, "SELECT source, started - ?, ended - ?, reason FROM gap", START_MS, START_MS
     ) == [("recorder", 3_000, 9_000, "not_written")]

@@ -143,7 +143,7 @@ def test_a_missing_database_ends_the_recorder_loudly(
         tmp_path / "affect-edge.db", on_death=lambda worker, error: deaths.append(error)
     )
     recorder.start()
-    assert recorder.join(10)
+    assert recorder.join(60)
     assert [type(error) for error in deaths] == [StoreError]
     assert "recorder died" in caplog.text
 

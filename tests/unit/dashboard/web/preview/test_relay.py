@@ -16,7 +16,7 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.runtime.preview.messages import Ended, Part, read_part
 from tests.unit.runtime.preview.test_server import Stand
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
