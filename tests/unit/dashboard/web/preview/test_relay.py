@@ -122,7 +122,6 @@ def test_an_agent_that_is_away_or_freezes_is_said(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = Account()
-    monkeypatch.setattr(relay, "SILENT_S", 0.5)
 
     async def frozen() -> str:
         async def speak(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
@@ -138,6 +137,7 @@ def test_an_agent_that_is_away_or_freezes_is_said(
             await Previews(tmp_path / "nobody.sock", asyncio.Event()).start(account.onlooker())
         assert str(away.value) == AWAY
         preview = await Previews(path, asyncio.Event()).start(account.onlooker())
+        monkeypatch.setattr(relay, "SILENT_S", 0.5)
         why = await end_of(preview)
         server.close()
         await closed()
