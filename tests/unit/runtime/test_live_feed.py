@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import pytest
@@ -39,6 +39,13 @@ DEADLINE_S = 60.0
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "live.sock"
+
+
+@pytest.fixture(autouse=True)
+def _no_caller_stays() -> Iterator[None]:
+    yield
+    while Caller.made:
+        Caller.made.pop().close()
 
 
 @pytest.fixture
@@ -83,11 +90,14 @@ async def until(messages: AsyncIterator[dict[str, Any]], **wanted: object) -> di
 class Caller:
     """A reader made of a bare socket."""
 
+    made: ClassVar[list[Caller]] = []
+
     def __init__(self, path: Path) -> None:
+        self.made.append(self)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(DEADLINE_S)
-        self.socket.connect(str(path))
         self.lines = self.socket.makefile("rb")
+        self.socket.connect(str(path))
 
     def next(self) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(self.lines.readline())
@@ -135,7 +145,6 @@ def test_who_comes_late_gets_the_newest_of_each_type_and_kind(
     server.publish({"type": "health", "alarms": []})
     caller = Caller(path)
     messages = [caller.next() for _ in range(4)]
-    caller.close()
     assert messages == [
         {"type": "agent", "state": "online"},
         {
@@ -169,7 +178,6 @@ def test_faces_are_given_relative_to_the_frame_with_raw_and_smoothed_probabiliti
     caller = Caller(path)
     assert caller.next()["type"] == "agent"
     message = caller.next()
-    caller.close()
     assert (message["at"], message["simulated"]) == (1_000_500, False)
     assert message["frame"] == {"width": 640, "height": 480, "number": 7}
     happy, unsure = message["faces"]
@@ -192,7 +200,6 @@ def test_expressions_are_sent_at_most_five_times_a_second(
         server.publish_recognition(recognition(10_000 + frame * 33))
     server.publish({"type": "end"})
     kinds = [caller.next()["type"] for _ in range(6)]
-    caller.close()
     assert kinds == ["expression"] * 5 + ["end"]
 
 
@@ -219,8 +226,6 @@ def test_a_reader_that_never_reads_costs_a_bounded_amount_of_memory_and_holds_no
         assert numbers == sorted(numbers)
         assert numbers[-1] == 4_999
         assert len(numbers) < 1_000
-        sleeper.close()
-    awake.close()
 
 
 def test_readers_beyond_the_most_allowed_are_turned_away(
@@ -237,8 +242,6 @@ def test_readers_beyond_the_most_allowed_are_turned_away(
         third = Caller(path)
         assert third.lines.readline() == b""
     assert "turned away" in caplog.text
-    for caller in (*callers, third):
-        caller.close()
 
 
 def test_a_reader_that_hangs_up_makes_room(
@@ -332,7 +335,6 @@ def test_readers_that_come_while_it_stops_are_hung_up_on(path: Path) -> None:
             with contextlib.suppress(ConnectionResetError):
                 while caller.lines.readline():
                     pass
-            caller.close()
 
 
 def test_a_socket_that_a_dead_agent_left_is_taken_over(
@@ -344,7 +346,6 @@ def test_a_socket_that_a_dead_agent_left_is_taken_over(
     serve(path)
     caller = Caller(path)
     assert caller.next()["state"] == "online"
-    caller.close()
 
 
 def test_a_second_agent_on_one_socket_is_refused_and_the_first_goes_on(
@@ -355,7 +356,6 @@ def test_a_second_agent_on_one_socket_is_refused_and_the_first_goes_on(
         LiveServer(path).start()
     caller = Caller(path)
     assert caller.next()["state"] == "online"
-    caller.close()
 
 
 def test_a_file_in_the_way_is_named_and_left_alone(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -156,11 +157,10 @@ def test_a_gap_whose_transaction_was_taken_back_is_written_by_the_next(
     again = Writing(path, machine)
     again.start()
     machine.network_sets_clock()
-    connection = connect(path, readonly=False)
-    connection.execute("BEGIN IMMEDIATE")
-    again.writer.write(connection, [ClockCheck(machine.now())])
-    connection.execute("ROLLBACK")
-    connection.close()
+    with closing(connect(path, readonly=False)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        again.writer.write(connection, [ClockCheck(machine.now())])
+        connection.execute("ROLLBACK")
     again.writer.forget()
     assert gaps(path) == []
     again.check_clock()
