@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from pika.exceptions import (
 from collector.device_state import SUFFIXES, StateMessage
 from collector.errors import TransportError
 from collector.transport import GATHER_S, Delivery
+from edge_agent.core import clock
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.topics import Topics, enrolment_topic
 
@@ -149,13 +149,13 @@ class AmqpTransport:
         After the first, others are waited for: many messages in one transaction cost little more
         than one.
         """
-        end = time.monotonic() + timeout_s
+        end = clock.boot_seconds() + timeout_s
         self._pump(0)
-        while not self._received and time.monotonic() < end:
-            self._pump(max(0.0, end - time.monotonic()))
-        end = time.monotonic() + GATHER_S if self._received else 0.0
-        while len(self._received) < most and time.monotonic() < end:
-            self._pump(max(0.0, end - time.monotonic()))
+        while not self._received and clock.boot_seconds() < end:
+            self._pump(max(0.0, end - clock.boot_seconds()))
+        end = clock.boot_seconds() + GATHER_S if self._received else 0.0
+        while len(self._received) < most and clock.boot_seconds() < end:
+            self._pump(max(0.0, end - clock.boot_seconds()))
         count = min(most, len(self._received))
         return [self._received.popleft() for _ in range(count)]
 
@@ -246,7 +246,7 @@ class AmqpTransport:
         device = _device(method.routing_key)
         suffix = method.routing_key.rsplit(".", 1)[-1]
         self._states[device, suffix] = StateMessage(
-            device, suffix, bytes(payload), False, time.monotonic()
+            device, suffix, bytes(payload), False, clock.boot_seconds()
         )
 
 

@@ -29,7 +29,7 @@ class StateMessage:
         suffix: last part of the topic, one of ``SUFFIXES`` or ``Topics.ENROLMENT``.
         payload: its bytes, unchecked.
         kept: whether the broker had kept it (a retained message): it may be old.
-        received_s: when it came, by the monotonic clock of this machine.
+        received_s: when it came, by the boot clock of this machine.
     """
 
     device: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 
 from collector.errors import CollectorError
+from edge_agent.core import clock
 from edge_agent.core.clock import boot_id, now
 from edge_agent.fleet.collector_health import HOLDS_S, CollectorHealth
 from edge_agent.runtime.systemd import SystemdNotifier
@@ -57,7 +57,7 @@ class HealthReport:
     @property
     def is_due(self) -> bool:
         """Whether it is time to ask broker and database again."""
-        return time.monotonic() >= self._next_s
+        return clock.boot_seconds() >= self._next_s
 
     def tell(self, problem: str, holds_s: float = HOLDS_S) -> None:
         """Say how it stands: where that has changed, or the last word is too old.
@@ -74,7 +74,7 @@ class HealthReport:
         if problem != self._problem:
             self._systemd.status(problem or "broker and PostgreSQL answer")
         self._problem, self._holds_s = problem, holds_s
-        self._next_s = time.monotonic() + EVERY_S
+        self._next_s = clock.boot_seconds() + EVERY_S
         self._systemd.watchdog()
         self._write(CollectorHealth(boot_id(), at.boot_ms, holds_s, problem, self._since_ms))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from collector.device_state import SUFFIXES, StateMessage
 from collector.errors import TransportError
 from collector.transport import GATHER_S, Delivery
+from edge_agent.core import clock
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.topics import Topics, enrolment_topic
 
@@ -126,17 +126,17 @@ class MqttTransport:
         After the first, others are waited for: many messages in one transaction cost little more
         than one.
         """
-        end = time.monotonic() + timeout_s
+        end = clock.boot_seconds() + timeout_s
         self._pump(0)
-        while not self._received and time.monotonic() < end:
-            self._pump(max(0.0, end - time.monotonic()))
-        end = time.monotonic() + GATHER_S if self._received else 0.0
+        while not self._received and clock.boot_seconds() < end:
+            self._pump(max(0.0, end - clock.boot_seconds()))
+        end = clock.boot_seconds() + GATHER_S if self._received else 0.0
         while len(self._received) < most:
             before = len(self._received)
             self._read(MOST_AT_ONCE)
             if len(self._received) > before:
                 continue
-            left_s = end - time.monotonic()
+            left_s = end - clock.boot_seconds()
             if left_s <= 0:
                 break
             self._pump(left_s)
@@ -210,9 +210,9 @@ class MqttTransport:
 
     def _pump_until(self, has_answered: Callable[[], bool], what: str) -> None:
         """Pump until the broker has answered; raise if it does not in time."""
-        end = time.monotonic() + CONNECT_S
+        end = clock.boot_seconds() + CONNECT_S
         while not has_answered():
-            if time.monotonic() >= end:
+            if clock.boot_seconds() >= end:
                 self.close()
                 where = self._options.broker.where
                 raise TransportError(f"{where}: {what} within {CONNECT_S:.0f} s")
@@ -291,5 +291,5 @@ class MqttTransport:
         if len(self._states) >= MOST_STATES and name not in self._states:
             return
         self._states[name] = StateMessage(
-            device, suffix, bytes(message.payload), message.retain, time.monotonic()
+            device, suffix, bytes(message.payload), message.retain, clock.boot_seconds()
         )

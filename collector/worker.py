@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from collector.health import HealthReport
 from collector.intake import Intake, Told
 from collector.open_minutes import MOST_CLOSED
 from collector.transport import Delivery, Transport
+from edge_agent.core import clock
 from edge_agent.mqtt.payloads.timeline import Confirmation
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Collector:
         self._is_open = False
         self._pause_s = FIRST_PAUSE_S
         self._said = ""
-        self._closes_s = time.monotonic() + CLOSE_S
+        self._closes_s = clock.boot_seconds() + CLOSE_S
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -150,7 +150,7 @@ class Collector:
         for each in told:
             owed = self._owed.get(each.device)
             count = owed.messages if owed else 0
-            since_s = owed.since_s if owed else time.monotonic()
+            since_s = owed.since_s if owed else clock.boot_seconds()
             messages = count + max(1, taken[each.device])
             self._owed[each.device] = _Owed(each.confirmation, messages, since_s)
 
@@ -176,7 +176,7 @@ class Collector:
         """Write what devices say of themselves, now and then."""
         for message in self._transport.states():
             self._states[message.device, message.suffix] = message
-        now_s = time.monotonic()
+        now_s = clock.boot_seconds()
         if not self._states or now_s - self._noted_s < STATES_S:
             return
         self._ready()
@@ -219,7 +219,7 @@ class Collector:
 
     def _confirm(self, *, everything: bool = False) -> None:
         """Tell devices what is committed, not each message on its own."""
-        now_s = time.monotonic()
+        now_s = clock.boot_seconds()
         for device, owed in list(self._owed.items()):
             due = owed.messages >= CONFIRM_MESSAGES or now_s - owed.since_s >= CONFIRM_S
             told = owed.confirmation
@@ -230,9 +230,9 @@ class Collector:
 
     def _close_minutes(self) -> None:
         """Now and then, roll up what no later message will."""
-        if self._intake is not None and time.monotonic() >= self._closes_s:
+        if self._intake is not None and clock.boot_seconds() >= self._closes_s:
             are_more = self._intake.close_minutes(SILENT_S) >= MOST_CLOSED
-            self._closes_s = time.monotonic() + (0.0 if are_more else CLOSE_S)
+            self._closes_s = clock.boot_seconds() + (0.0 if are_more else CLOSE_S)
 
     def _ready(self) -> Intake:
         """Return what writes; connect and upgrade the database where needed."""
@@ -255,10 +255,10 @@ class Collector:
         self._said = text
         if self._health is not None:
             self._health.tell(text)
-        until_s = time.monotonic() + self._pause_s
+        until_s = clock.boot_seconds() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        while not self._stopping.is_set() and time.monotonic() < until_s:
-            left_s = min(0.5, max(0.0, until_s - time.monotonic()))
+        while not self._stopping.is_set() and clock.boot_seconds() < until_s:
+            left_s = min(0.5, max(0.0, until_s - clock.boot_seconds()))
             if self._health is not None:
                 self._health.tell(text)
             if not self._is_open:

@@ -8,7 +8,6 @@ broker had kept may be old, so the time in it counts too.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import psycopg
 from collector.database.dead_letters import keep
 from collector.database.tables import SCHEMA
 from collector.device_state import Enrolment, Said, StateMessage, Status, read_state
+from edge_agent.core import clock
 from edge_agent.fleet.message import MessageError
 
 _HEARD = "clock_timestamp() - new.ago_s * interval '1 s'"
@@ -112,7 +112,7 @@ def note_states(connection: psycopg.Connection, messages: Iterable[StateMessage]
             read.append((message, read_state(message)))
         except MessageError as error:
             refuse_state(connection, message, str(error))
-    now_s = time.monotonic()
+    now_s = clock.boot_seconds()
     for kept in (True, False):
         statuses, healths, enrolments = [], [], []
         for message, said in read:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from dashboard.commands.exit_codes import run_command
 from dashboard.fleet.address import FleetAddress
 from dashboard.fleet.rollout import Decision, Rollout, before_of, decide, followers
 from edge_agent.appliance.profiles.index import ProfileIndex
+from edge_agent.core import clock
 from edge_agent.core.errors import UpdateError
 
 HOUR_MS = 3_600_000
@@ -84,7 +84,7 @@ def look_once(folder: Path, source: FleetAddress, key: Path | None, hours: float
         devices = followers(all_devices(database))
     finally:
         database.close()
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = clock.now().wall_ms
     file = record_file(folder)
     record = _record(file, profile, now_ms)
     for device in devices:
@@ -114,7 +114,7 @@ def _publish(
     if decision.stage != profile.stage and key is None:
         text += f"\naffect-edge fleet-profile stage {folder} {decision.stage / 10:g} --key KEY"
     elif decision.stage != profile.stage and key is not None:
-        now_s = time.time_ns() // 10**9
+        now_s = clock.now().wall_ms // 1000
         restage_profile(folder, decision.stage, key, now_s)
         record.stage, record.since_ms = decision.stage, now_s * 1000
         text += f"\n{profile.title} is published for {decision.stage / 10:g} % of the devices."

@@ -13,7 +13,6 @@ import logging
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from dashboard.fleet.connections import FleetDatabase
 from dashboard.fleet.sites import Sites
 from dashboard.fleet.study_copy import StudyStream, streams_of, write_copy
+from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import N_, Message
 
@@ -86,7 +86,7 @@ class KeptCopies:
         database: FleetDatabase,
         data: Path,
         on_erasure: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = boot_seconds,
     ) -> None:
         self._database = database
         self._folder = data / FOLDER

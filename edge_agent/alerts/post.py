@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event
 
 from edge_agent.alerts.addresses import Target
+from edge_agent.core import clock
 from edge_agent.core.texts.kept import packed
 
 ENGLISH = "en"
@@ -81,9 +81,9 @@ def _program(language: str) -> list[str]:
 def _talk(process: subprocess.Popen[str], posts: Sequence[Post], stopping: Event | None) -> str:
     """Give the process its messages; return what it has answered when it ends or must end."""
     given: str | None = "".join(f"{_line_of(one)}\n" for one in posts)
-    end_s = time.monotonic() + START_S + EACH_S * len(posts)
+    end_s = clock.boot_seconds() + START_S + EACH_S * len(posts)
     with process:
-        while time.monotonic() < end_s and not (stopping is not None and stopping.is_set()):
+        while clock.boot_seconds() < end_s and not (stopping is not None and stopping.is_set()):
             try:
                 return process.communicate(given, timeout=_LOOK_S)[0]
             except subprocess.TimeoutExpired:

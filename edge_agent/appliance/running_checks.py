@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any
 from edge_agent.appliance.findings import Finding, Verdict, guarded
 from edge_agent.appliance.signs_of_life import dashboard_answers
 from edge_agent.config import MqttSettings, Settings
+from edge_agent.core import clock
 
 UNITS = (
     "affect-edge-agent.service",
@@ -164,7 +164,7 @@ def _certificates_for_the_broker(mqtt: MqttSettings) -> Iterator[Finding]:
 def _broker_certificate(setting: str, file: Path) -> Finding:
     from edge_agent.appliance.certificate import ends_at
 
-    days = (ends_at(file) - time.time()) / _DAY_S
+    days = (ends_at(file) - clock.now().wall_ms / 1000) / _DAY_S
     cure = (
         "Have a new one made and name it there; a device of a fleet joins again by a new code "
         "(affect-edge fleet-join)."
@@ -197,7 +197,7 @@ def _fleet(health: Mapping[str, Any] | None) -> Finding:
 def _certificate(file: Path) -> Finding:
     from edge_agent.appliance.certificate import ends_at
 
-    days = (ends_at(file) - time.time()) / _DAY_S
+    days = (ends_at(file) - clock.now().wall_ms / 1000) / _DAY_S
     cure = (
         "Run `affect-edge maintenance`, which renews the appliance's own; a newer one of yours is "
         "taken by `affect-edge certificate install`."

@@ -14,7 +14,6 @@ import shutil
 import ssl
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from edge_agent.appliance.checkout import is_checkout, take_tag
 from edge_agent.appliance.release import fetch, order_of, unpack, version_of
 from edge_agent.appliance.trust import Trust
 from edge_agent.config import load_settings
+from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, UpdateError
 from edge_agent.store.database.gate.own_folder import has_own_folder, own_folder
 from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database
@@ -326,9 +326,9 @@ def _stay_well(place: Place, seconds: float) -> None:
         UpdateError: one of them ended, or the dashboard does not answer.
     """
     pids = systemctl("show", "-P", "MainPID", *SERVICES)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(min(LOOK_SECONDS, seconds))
+    end = clock.boot_seconds() + seconds
+    while clock.boot_seconds() < end:
+        clock.sleep(min(LOOK_SECONDS, seconds))
         if systemctl("show", "-P", "MainPID", *SERVICES) != pids or "0" in pids.split():
             raise UpdateError(
                 "A service ended within a minute of its start; see: journalctl -u "

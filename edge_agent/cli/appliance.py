@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_agent.cli.options import common_options, load, log_to_stderr
+from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, CertificateError, StoreError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def certificate_step(settings: Settings, folder: Path) -> str:
         return "renewed"
     if not is_given(file):
         return "good"
-    days = (ends_at(file) - time.time()) / 86_400
+    days = (ends_at(file) - clock.now().wall_ms / 1000) / 86_400
     if days < GIVEN_DAYS:
         raise CertificateError(
             f"{file}, which you have installed, {_ending(days)}. Renew it where it comes from, "

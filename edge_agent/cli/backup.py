@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, BackupError, ConfigError
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ def list_copies(settings: Settings, places: Places, *, as_json: bool) -> None:
 def written(file: Path) -> str:
     """Return when a file was written, and how long ago that is."""
     at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-    hours = (datetime.now(UTC) - at).total_seconds() / 3600
+    hours = (clock.utc_now() - at).total_seconds() / 3600
     ago = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours"
     return f"{at:%Y-%m-%d %H:%M} UTC, {ago} ago"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from edge_agent.cli.options import common_options, json_option, load, log_to_std
 from edge_agent.cli.studies.study import ACTOR, data_of, named
 from edge_agent.cli.times import instant_ms, timezone_option
 from edge_agent.cli.video_tables import TABLES, TableFormat, table_format
+from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def _frames(video: Path, settings: Settings, start_ms: int | None, result: Resul
     from edge_agent.runtime.factories import configured_recognizer
     from edge_agent.runtime.video import VideoReader
 
-    began = time.monotonic()
+    began = clock.boot_seconds()
     shown = 0.0
     lasts = 0.0
     recognizer = configured_recognizer(settings)
@@ -243,7 +243,7 @@ def _frames(video: Path, settings: Settings, start_ms: int | None, result: Resul
             yield frame
         result.seconds = shown + lasts
         result.damaged = reader.damaged
-    result.took_s = time.monotonic() - began
+    result.took_s = clock.boot_seconds() - began
 
 
 def _start_of(video: Path) -> int | None:

@@ -73,6 +73,11 @@ def now() -> Instant:
     return Instant(boot_ms=boot // 1_000_000, wall_ms=wall // 1_000_000)
 
 
+def utc_now() -> datetime:
+    """Return the present time in UTC, to the millisecond."""
+    return datetime.fromtimestamp(now().wall_ms / 1000, UTC)
+
+
 def iso_utc(wall_ms: int) -> str:
     """Return UTC milliseconds since 1970 as ISO 8601 text, such as ``2026-11-20T08:12:00.250Z``."""
     text = datetime.fromtimestamp(wall_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
@@ -87,6 +92,14 @@ def boot_ns() -> int:
 def boot_seconds() -> float:
     """Return seconds since the machine started; for durations and deadlines."""
     return boot_ns() / 1e9
+
+
+def sleep(seconds: float) -> None:
+    """Let the calling thread wait.
+
+    To be used where nothing can end the wait early; else wait for a ``threading.Event``.
+    """
+    time.sleep(seconds)
 
 
 def process_cpu_seconds() -> float:

@@ -19,7 +19,7 @@ def firmware(folder: Path, script: str) -> Path:
 
 
 def answer_of(probe: ThrottlingProbe) -> Throttling | None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (answer := probe.latest()) is None and time.monotonic() < deadline:
         time.sleep(0.01)
     return answer

@@ -11,7 +11,6 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from scipy.optimize import linear_sum_assignment
 
+from edge_agent.core import clock
 from edge_agent.core.errors import ModelError
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.card import ModelCard
@@ -289,7 +289,7 @@ def _card(
                     "seed": 0,
                     "epochs": 0,
                     "data": (wishes.learnt_from,),
-                    "date": datetime.now(UTC).date().isoformat(),
+                    "date": clock.utc_now().date().isoformat(),
                 },
                 "metrics": {},
                 "limits": ("Made elsewhere: how it was trained is what somebody said of it.",),

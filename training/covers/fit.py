@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.core import clock
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.cover import CoverDetector
 from edge_agent.vision.models.card import COVER_LABELS
@@ -173,7 +173,7 @@ def _write(fitted: Fitted, recipe: CoverRecipe, request: FitRequest, learn: Crop
             "seed": recipe.seed,
             "epochs": fitted.epochs,
             "data": recipe.data.names,
-            "date": datetime.now(UTC).date().isoformat(),
+            "date": clock.utc_now().date().isoformat(),
             "hours": round(fitted.seconds / 3600, 2),
             "watts": request.watts,
         },

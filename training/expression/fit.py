@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edge_agent.core import clock
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.model import load_model
 from training.data.cleaning import cleaned
@@ -347,7 +347,7 @@ def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict
             "seed": recipe.seed,
             "epochs": fitted.epochs,
             "data": data,
-            "date": datetime.now(UTC).date().isoformat(),
+            "date": clock.utc_now().date().isoformat(),
             "teacher": ", ".join(teachers) or None,
             "hours": round((fitted.seconds + first_stage_seconds(request.out)) / 3600, 2),
             "teacher_hours": _hours([seconds_spent(request.run_folder(name)) for name in teachers]),

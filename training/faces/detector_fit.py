@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.core import clock
 from edge_agent.vision.faces.detector import Candidates, decode, letterbox, merge
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.errors import DataError
@@ -150,7 +150,7 @@ def _write(fitted: Fitted, recipe: DetectorRecipe, request: FitRequest, learn: P
             "seed": recipe.seed,
             "epochs": fitted.epochs,
             "data": recipe.data.names,
-            "date": datetime.now(UTC).date().isoformat(),
+            "date": clock.utc_now().date().isoformat(),
             "teacher": recipe.teacher,
         },
         "metrics": {},

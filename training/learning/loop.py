@@ -10,7 +10,6 @@ import itertools
 import logging
 import math
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
+from edge_agent.core import clock
 from training.errors import DataError, RecipeError
 from training.learning.checkpoint import CHECKPOINT, State, load_checkpoint, save_checkpoint
 from training.learning.curves import write_curves
@@ -268,15 +268,15 @@ class _Learner:
 
     def epoch(self, epoch: int, seed: int) -> dict[str, float]:
         """Learn for an epoch, check the averaged network, and return the row of the curves."""
-        started = time.monotonic()
+        started = clock.boot_seconds()
         figures = self._train(epoch, _epoch_generator(seed, epoch))
-        trained = time.monotonic() - started
+        trained = clock.boot_seconds() - started
         rate = max(self.state.cycle.get_last_lr())  # of the part that learns fastest
         row: dict[str, float] = {"epoch": epoch + 1, "lr": float(rate)}
         row |= {f"train_{name}": value for name, value in figures.items()}
         row |= {f"valid_{name}": value for name, value in self._check().items()}
         row["pictures_per_second"] = self.task.steps_per_epoch * self.schedule.batch / trained
-        row["seconds"] = time.monotonic() - started
+        row["seconds"] = clock.boot_seconds() - started
         return row
 
     def _train(self, epoch: int, generator: torch.Generator) -> dict[str, float]:

@@ -11,7 +11,6 @@ agent refuses. Any other program can run it, on faces as ``crop-faces`` cuts the
 import hashlib
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
+from edge_agent.core import clock
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.model import load_model
 from training.data.datasets import (
@@ -206,7 +206,7 @@ def _card(classes: tuple[str, ...], faces: int) -> dict[str, object]:
             "seed": 0,
             "epochs": 0,
             "data": (f"{faces} faces of your own", f"weights of {BASE}"),
-            "date": datetime.now(UTC).date().isoformat(),
+            "date": clock.utc_now().date().isoformat(),
         },
         "metrics": {},
         "limits": (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +32,7 @@ from dashboard.analysis.sensitivity import Conclusion, conclude
 from dashboard.analysis.states import tested_state
 from dashboard.analysis.study.mixed import ModelTest, models_of, takes_for_independent
 from dashboard.statistics import Interval, Method
+from edge_agent.core.clock import boot_seconds
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 
@@ -105,7 +105,7 @@ class Budget:
     """
 
     seconds: float = BUDGET_S
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = boot_seconds
 
 
 def multiverse(

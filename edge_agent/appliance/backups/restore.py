@@ -14,7 +14,6 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from edge_agent.appliance.backups.archive import Archive
@@ -327,7 +326,7 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
     give_owner(database, places.database_file, 0o640)
     with database.open("rb") as file:
         os.fsync(file.fileno())
-    stamp = free_stamp(plan.targets, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    stamp = free_stamp(plan.targets, f"{clock.utc_now():%Y%m%dT%H%M%SZ}")
     replace_files(places.database, plan.targets, stamp)
     replaced = list(set_aside(plan.targets, stamp))
     notes = [*plan.notes, *notes_on_passwords(places.database_file)]

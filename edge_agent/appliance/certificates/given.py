@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from edge_agent.core import clock
 from edge_agent.core.errors import CertificateError
 
 LARGEST_BYTES = 1_000_000
@@ -56,7 +57,7 @@ class GivenCertificate:
     @property
     def days(self) -> float:
         """Days until it ends."""
-        return (self.ends - datetime.now(UTC)).total_seconds() / 86_400
+        return (self.ends - clock.utc_now()).total_seconds() / 86_400
 
 
 def read_given(certificate: Path, key: Path) -> GivenCertificate:
@@ -147,7 +148,7 @@ def _public(key: object) -> bytes:
 
 
 def _check_time(file: Path, chain: Sequence[x509.Certificate]) -> None:
-    now = datetime.now(UTC)
+    now = clock.utc_now()
     for one in chain:
         if one.not_valid_after_utc <= now:
             raise CertificateError(

@@ -6,11 +6,11 @@ import fcntl
 import os
 import ssl
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edge_agent.core import clock
 from edge_agent.core.errors import CertificateError
 
 LOCK_S = 10.0
@@ -121,16 +121,16 @@ def _alone(folder: Path) -> Iterator[None]:
     """Keep other commands from replacing the pair of a folder."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        until = time.monotonic() + LOCK_S
+        until = clock.boot_seconds() + LOCK_S
         while True:
             with suppress(BlockingIOError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            if time.monotonic() > until:
+            if clock.boot_seconds() > until:
                 raise CertificateError(
                     f"{folder}: another command is replacing the certificate. Try again."
                 )
-            time.sleep(0.05)
+            clock.sleep(0.05)
         yield
     finally:
         os.close(handle)

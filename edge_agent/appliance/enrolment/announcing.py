@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -48,7 +47,7 @@ def announce(place: FleetPlace, device: Device) -> bool:
             topic = Topics(broker.ROOT, device.name).full(Topics.STATUS)
             messages[topic] = json.dumps(status)
             _publish(port, password, messages)
-            time.sleep(_WILL_S)
+            clock.sleep(_WILL_S)
         _publish(port, password, messages)
     except OSError as error:
         log.warning(
@@ -69,14 +68,14 @@ def _publish(port: int, password: str, messages: dict[str, str]) -> None:
         OSError: it is away, does not answer, or refuses one; the rules of now may not be read yet,
             so that it is tried again for some seconds.
     """
-    until_s = time.monotonic() + _RULES_S
+    until_s = clock.boot_seconds() + _RULES_S
     while True:
         try:
             _publish_once(port, password, messages)
         except PermissionError:
-            if time.monotonic() >= until_s:
+            if clock.boot_seconds() >= until_s:
                 raise
-            time.sleep(0.2)
+            clock.sleep(0.2)
         else:
             return
 
@@ -91,12 +90,12 @@ def _publish_once(port: int, password: str, messages: dict[str, str]) -> None:
     try:
         for topic, payload in messages.items():
             client.publish(topic, payload, qos=1, retain=True)
-        until_s = time.monotonic() + _ANSWER_S
+        until_s = clock.boot_seconds() + _ANSWER_S
         while len(reasons) < len(messages):
             code = client.loop(0.2)
             if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 raise ConnectionError(f"the broker ended the connection: {paho.error_string(code)}")
-            if time.monotonic() >= until_s:
+            if clock.boot_seconds() >= until_s:
                 raise TimeoutError(f"the broker did not answer within {_ANSWER_S:.0f} s")
     finally:
         client.disconnect()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from edge_agent.core import clock
 from edge_agent.core.errors import EnrolmentError
 
 AUTHORITY_DAYS = 9_131
@@ -100,7 +101,7 @@ class Authority:
 
     def revocations(self, serials: Iterable[int]) -> str:
         """Return the list (PEM) of the certificates that are not good any more."""
-        at = datetime.now(UTC)
+        at = clock.utc_now()
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.certificate.subject)
@@ -186,7 +187,7 @@ def read_key(text: str) -> ec.EllipticCurvePrivateKey:
 
 
 def _builder(name: str, public: ec.EllipticCurvePublicKey, days: int) -> x509.CertificateBuilder:
-    at = datetime.now(UTC)
+    at = clock.utc_now()
     return (
         x509.CertificateBuilder()
         .subject_name(_name(name))

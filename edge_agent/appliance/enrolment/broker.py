@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +14,7 @@ from cryptography import x509
 from edge_agent.appliance.broker.files import read, write
 from edge_agent.appliance.enrolment.authority import Authority
 from edge_agent.appliance.enrolment.place import FleetPlace
+from edge_agent.core import clock
 from edge_agent.core.errors import EnrolmentError
 from edge_agent.mqtt.topics import enrolment_topic
 
@@ -137,13 +137,13 @@ def _require_silence(place: FleetPlace, port: int) -> None:
 
 def _wait_for_start(pid: int) -> None:
     """Wait until a broker that is just starting can be told something: before, it would end."""
-    until = time.monotonic() + _START_S
-    while time.monotonic() < until:
+    until = clock.boot_seconds() + _START_S
+    while clock.boot_seconds() < until:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
         caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
         if int(caught.split()[1], 16) >> (signal.SIGHUP - 1) & 1:
             return
-        time.sleep(0.05)
+        clock.sleep(0.05)
 
 
 def _write(file: Path, text: str) -> None:

@@ -11,7 +11,6 @@ import pwd
 import re
 import secrets
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -147,7 +146,7 @@ class FleetJoin:
                 if error.refusal not in {"unreachable", "failed"} or not pause_s:
                     raise
                 self.say(f"{error} Trying again.")
-                time.sleep(pause_s)
+                clock.sleep(pause_s)
             else:
                 return
 
@@ -232,14 +231,14 @@ def _prove(settings: Settings) -> None:
 
     The broker may not have read its files yet, so it is asked for some seconds.
     """
-    until = time.monotonic() + PROOF_S
+    until = clock.boot_seconds() + PROOF_S
     while True:
         try:
             log_in(configured_broker(settings.mqtt), f"{settings.device.name}-join")
         except ConnectionEndedError as error:
             refused = error.state is MqttState.UNAUTHORISED
-            if refused and time.monotonic() < until:
-                time.sleep(0.5)
+            if refused and clock.boot_seconds() < until:
+                clock.sleep(0.5)
                 continue
             raise EnrolmentError(
                 f"The account was fetched, but the broker does not let this device in. "

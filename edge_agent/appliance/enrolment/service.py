@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import socket
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -29,6 +28,7 @@ from edge_agent.appliance.enrolment.messages import (
     Refusal,
 )
 from edge_agent.appliance.enrolment.place import FleetPlace
+from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import AffectEdgeError, EnrolmentError, ServerError
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Guessers:
         (600.0, 0.0)
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = boot_seconds) -> None:
         self._clock = clock
         self._refusals: OrderedDict[str, tuple[int, float]] = OrderedDict()
 

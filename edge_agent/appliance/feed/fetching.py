@@ -6,7 +6,6 @@ import http.client
 import socket
 import ssl
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from edge_agent.core import clock
 from edge_agent.core.errors import UpdateError
 
 LARGEST_BYTES = 2 * 10**9
@@ -43,16 +43,16 @@ def fetch_file(place: str, target: Path, bounds: Bounds) -> None:
     """
     if "://" in place and not place.startswith("https://"):
         raise UpdateError(f"{place}: only https:// addresses and files are taken.")
-    end = time.monotonic() + bounds.seconds
+    end = clock.boot_seconds() + bounds.seconds
     try:
         with _opened(place, bounds) as stream, target.open("wb") as file:
             _copy(stream, file, place, bounds)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        if time.monotonic() >= end:
+        if clock.boot_seconds() >= end:
             raise _too_slow(place, bounds) from error
         reason = getattr(error, "reason", None) or error
         raise UpdateError(f"{place}: cannot be read ({reason}).") from error
-    if time.monotonic() >= end:
+    if clock.boot_seconds() >= end:
         raise _too_slow(place, bounds)
 
 

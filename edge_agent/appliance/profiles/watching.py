@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from edge_agent.appliance.profiles.place import ProfilePlace
 from edge_agent.appliance.running_checks import agent_health
 from edge_agent.appliance.update import SERVICES, systemctl
 from edge_agent.config.editing.keys import restarts
+from edge_agent.core import clock
 from edge_agent.core.errors import UpdateError
 from edge_agent.runtime.live_feed import SOCKET_NAME
 
@@ -39,11 +39,11 @@ def service_watch(
     """
 
     def alarms() -> frozenset[str] | None:
-        end = time.monotonic() + answer_seconds
+        end = clock.boot_seconds() + answer_seconds
         while (health := agent_health(place.appliance.data / SOCKET_NAME)) is None:
-            if time.monotonic() >= end:
+            if clock.boot_seconds() >= end:
                 return None
-            time.sleep(min(1.0, answer_seconds))
+            clock.sleep(min(1.0, answer_seconds))
         return frozenset(str(alarm["name"]) for alarm in health["alarms"])
 
     def restart(keys: Mapping[str, Any]) -> None:
@@ -52,10 +52,10 @@ def service_watch(
 
     def worse(before: frozenset[str]) -> str | None:
         pids = _pids()
-        end = time.monotonic() + seconds
+        end = clock.boot_seconds() + seconds
         looks: list[frozenset[str] | None] = []
-        while time.monotonic() < end or len(looks) < LOOKS:
-            time.sleep(look_seconds)
+        while clock.boot_seconds() < end or len(looks) < LOOKS:
+            clock.sleep(look_seconds)
             if _pids() != pids or "0" in pids:
                 return "A service ended within minutes of its start."
             looks = [*looks, alarms()][-LOOKS:]

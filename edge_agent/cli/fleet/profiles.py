@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_agent.cli.options import common_options, load, log_to_stderr
+from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc, now
 from edge_agent.core.errors import UpdateError
 
@@ -173,7 +173,7 @@ def make(
     except (OSError, UnicodeDecodeError) as error:
         raise UpdateError(f"{file}: cannot be read as text ({error}).") from error
     profile = profile_of(
-        number=int(time.time()),
+        number=clock.now().wall_ms // 1000,
         name=title["name"],
         version=title["version"],
         stage=round(10 * percent),
@@ -191,7 +191,7 @@ def stage(folder: Path, percent: float, key: Path) -> None:
     """Give the profile in FOLDER to PERCENT of the devices; 0: to no further one."""
     from edge_agent.appliance.profiles.publishing import restage_profile
 
-    profile = restage_profile(folder, round(10 * percent), key, int(time.time()))
+    profile = restage_profile(folder, round(10 * percent), key, clock.now().wall_ms // 1000)
     click.echo(f"{profile.title} is published for {profile.stage / 10:g} % of the devices.")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.core import clock
+from edge_agent.core.clock import boot_seconds
 
 THROTTLING_SECONDS = 30.0
 """Pause between two questions: each starts a process."""
@@ -51,6 +52,7 @@ class ThrottlingProbe:
 
     Args:
         program: the command to ask with; ``None``: ``vcgencmd``, where it is installed.
+        clock: counts the seconds between two questions.
 
     Example:
         >>> probe = ThrottlingProbe()
@@ -59,16 +61,19 @@ class ThrottlingProbe:
         >>> probe.close()
     """
 
-    def __init__(self, program: Path | None = None) -> None:
+    def __init__(
+        self, program: Path | None = None, clock: Callable[[], float] = boot_seconds
+    ) -> None:
         command = str(program) if program else shutil.which("vcgencmd")
         self._command = [command, "get_throttled"] if command else None
+        self._clock = clock
         self._running: subprocess.Popen[str] | None = None
         self._asked_s: float | None = None
         self._latest: Throttling | None = None
 
     def latest(self) -> Throttling | None:
         """Return the newest answer, and ask again when it is half a minute old."""
-        now_s = clock.boot_seconds()
+        now_s = self._clock()
         if self._running is not None:
             self._collect(now_s)
         elif self._asked_s is None or now_s - self._asked_s >= THROTTLING_SECONDS:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import queue
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import VitalReading
@@ -94,7 +94,7 @@ class StreamWorker(Worker):
             self._send(timeout_s=0)
         self._send_events()
         self._streams.look()
-        time.sleep(_LAST_S)
+        clock.sleep(_LAST_S)
 
     def _send(self, timeout_s: float) -> None:
         try:

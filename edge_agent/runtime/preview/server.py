@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.core import clock
+from edge_agent.core.clock import boot_seconds, now
 from edge_agent.core.expression import Frame
 from edge_agent.core.latest_value import LatestValue
 from edge_agent.core.worker import Worker
@@ -39,6 +39,8 @@ LATE_S = 3.0
 """Without a frame for this long the preview ends, unless the camera is slower."""
 _TAKE_S = 0.1
 _LOOK_S = 0.5
+_MOST_TURNED_AWAY = 4
+"""Connections that are kept open after the answer that somebody looks already."""
 
 
 class SharedFrames(LatestValue[Frame]):
@@ -71,19 +73,25 @@ class PreviewServer(Worker):
         path: of the socket; readable and writable for user and group.
         tell: is given a message of the live feed whenever a preview begins or ends.
         frame_period_s: seconds from one frame of the camera to the next.
+        clock: counts the seconds of a preview.
 
     Attributes:
         frames: where the camera's thread puts the newest frame, for vision.
     """
 
     def __init__(
-        self, path: Path, tell: Callable[[Mapping[str, Any]], None], frame_period_s: float
+        self,
+        path: Path,
+        tell: Callable[[Mapping[str, Any]], None],
+        frame_period_s: float,
+        clock: Callable[[], float] = boot_seconds,
     ) -> None:
         super().__init__("preview")
         self.frames = SharedFrames()
         self._path = path
         self._tell = tell
         self._late_s = max(LATE_S, 2 * frame_period_s + 1)
+        self._clock = clock
         self._listener: socket.socket | None = None
 
     def start(self) -> None:
@@ -117,7 +125,7 @@ class PreviewServer(Worker):
             return
         connection.settimeout(SEND_S)
         listener.setblocking(False)
-        show = _Show(connection, listener, self._late_s)
+        show = _Show(connection, listener, self._late_s, self._clock)
         self.frames.onlooker = show.frames
         log.info("preview: begins, for %s", by)
         self._announce(by, show.until_ms)
@@ -128,34 +136,44 @@ class PreviewServer(Worker):
             connection.sendall(Part(ended=ended).encoded())
         finally:
             self.frames.onlooker = None
+            show.close()
             log.info("preview: ended (%s) after %d pictures", ended, show.pictures)
             self._announce(None, None)
 
     def _announce(self, by: str | None, until_ms: int | None) -> None:
-        at = clock.now().wall_ms
+        at = now().wall_ms
         self._tell({"type": "preview", "at": at, "by": by, "until": until_ms})
 
 
 class _Show:
     """One preview, from its first picture to its end."""
 
-    def __init__(self, connection: socket.socket, listener: socket.socket, late_s: float) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        listener: socket.socket,
+        late_s: float,
+        clock: Callable[[], float],
+    ) -> None:
         self.frames: LatestValue[Frame] = LatestValue()
         self.pictures = 0
         self.on_more: Callable[[], None] = lambda: None
         self._connection = connection
         self._listener = listener
         self._late_s = late_s
+        self._clock = clock
+        self._turned_away: list[socket.socket] = []
+        self._begun_s = clock()
         self._end_s = 0.0
         self.until_ms = 0
         self._prolong()
 
     def run(self, is_stopping: Callable[[], bool]) -> Ended:
         """Send pictures until there is a reason to end; return it."""
-        began_s = seen_s = signed_s = clock.boot_seconds()
+        began_s = seen_s = signed_s = self._begun_s
         while True:
             reason = self._heard()
-            present_s = clock.boot_seconds()
+            present_s = self._clock()
             if is_stopping():
                 reason = Ended.AGENT
             elif reason is None and present_s >= self._end_s:
@@ -170,11 +188,11 @@ class _Show:
             else:
                 frame = self.frames.take(_TAKE_S)
             if frame is not None:
-                began_s = seen_s = signed_s = clock.boot_seconds()
+                began_s = seen_s = signed_s = self._clock()
                 self._send(jpeg_of(frame.image))
                 self.pictures += 1
-            elif clock.boot_seconds() - signed_s >= SIGN_S:
-                signed_s = clock.boot_seconds()
+            elif self._clock() - signed_s >= SIGN_S:
+                signed_s = self._clock()
                 self._send(b"")
 
     def _is_said(self, within_s: float) -> bool:
@@ -190,9 +208,7 @@ class _Show:
         """Take what the reader says, and turn others away; return why to end, if it has left."""
         with contextlib.suppress(BlockingIOError):
             other, _ = self._listener.accept()
-            with other, contextlib.suppress(OSError):
-                other.settimeout(SEND_S)
-                other.sendall(Part(ended=Ended.BUSY).encoded())
+            self._turn_away(other)
         if not self._is_said(within_s=0):
             return None
         request = self._connection.recv(LONGEST_LINE)
@@ -203,9 +219,28 @@ class _Show:
             self.on_more()
         return None
 
+    def _turn_away(self, other: socket.socket) -> None:
+        """Tell another reader that somebody looks already.
+
+        The connection stays open for now: on a closed one the reader could not send who it is, and
+        would take the failure for an agent that is away.
+        """
+        self._turned_away.append(other)
+        with contextlib.suppress(OSError):
+            other.settimeout(SEND_S)
+            other.sendall(Part(ended=Ended.BUSY).encoded())
+            other.shutdown(socket.SHUT_WR)
+        if len(self._turned_away) > _MOST_TURNED_AWAY:
+            self._turned_away.pop(0).close()
+
+    def close(self) -> None:
+        """Close the connections of those who were turned away."""
+        for other in self._turned_away:
+            other.close()
+
     def _prolong(self) -> None:
-        self._end_s = clock.boot_seconds() + LEASE_S
-        self.until_ms = clock.now().shifted(LEASE_S).wall_ms
+        self._end_s = self._clock() + LEASE_S
+        self.until_ms = now().shifted(LEASE_S).wall_ms
 
 
 def jpeg_of(image: Image) -> bytes:

@@ -9,12 +9,12 @@ the agent's log growing.
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import connect
 from edge_agent.store.database.sqlite_errors import DAMAGED, store_error
@@ -72,7 +72,7 @@ class AdHocReader:
     def __init__(self, path: Path, seconds: float = 60.0) -> None:
         self._path = path
         self._seconds = seconds
-        self._ends_s = time.monotonic() + seconds
+        self._ends_s = clock.boot_seconds() + seconds
         self._connection = connect(path, readonly=True)
         self._connection.row_factory = None
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
@@ -96,7 +96,7 @@ class AdHocReader:
             QueryError: wrong SQL, something other than reading, or it takes too long.
             StoreError: the database cannot be read.
         """
-        self._ends_s = time.monotonic() + self._seconds
+        self._ends_s = clock.boot_seconds() + self._seconds
         try:
             cursor = self._connection.execute(query, values or {})
         except (sqlite3.Error, sqlite3.Warning) as error:
@@ -128,7 +128,7 @@ class AdHocReader:
             raise self._told(error) from error
 
     def _is_over(self) -> bool:
-        return time.monotonic() > self._ends_s
+        return clock.boot_seconds() > self._ends_s
 
     def _told(self, error: Exception) -> StoreError:
         """Return an error in words that say what to do."""

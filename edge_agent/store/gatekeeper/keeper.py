@@ -7,12 +7,12 @@ import socket
 import socketserver
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import Message, parts_of, text_of
 from edge_agent.store.database.gate.frames import receive, send
@@ -75,7 +75,7 @@ class _Session(socketserver.BaseRequestHandler):
             raise ValueError("name the database first")
         if "call" in question:
             return {"result": self._call(question["call"], question.get("arguments") or {})}
-        self._until_s = time.monotonic() + STATEMENT_S
+        self._until_s = clock.boot_seconds() + STATEMENT_S
         if "each" in question:
             cursor = self._connection.executemany(question["sql"], question["each"])
         else:
@@ -129,7 +129,7 @@ class _Session(socketserver.BaseRequestHandler):
         return answer
 
     def _is_late(self) -> bool:
-        return time.monotonic() > self._until_s
+        return clock.boot_seconds() > self._until_s
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -146,8 +146,8 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     def service_actions(self) -> None:
         """Say that it is alive, as often as is asked for; called ten times a second."""
-        if self.interval_s is not None and time.monotonic() >= self._next_s:
-            self._next_s = time.monotonic() + self.interval_s
+        if self.interval_s is not None and clock.boot_seconds() >= self._next_s:
+            self._next_s = clock.boot_seconds() + self.interval_s
             self.alive()
 
     def process_request(self, request: Any, client_address: Any) -> None:

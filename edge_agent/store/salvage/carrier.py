@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 
+from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.worker import Worker
@@ -184,14 +184,14 @@ def _place_of(salvage: Salvage, stored: Sequence[Salvage]) -> int:
 
 def _copy_pages(copying: Copying, name: str, numbers: Iterator[int], salvage: Salvage) -> bool:
     """Carry over pages for one transaction; return whether there may be more."""
-    begun_s = time.monotonic()
-    used_s = time.thread_time()
+    begun_s = clock.boot_seconds()
+    used_s = clock.thread_cpu_seconds()
     for count, number in enumerate(numbers, start=1):
         salvage.pages_done += 1
         if number != salvage.newest.get(name):
             copying.page(name, number)
-        is_long = count >= FEWEST_PAGES and time.monotonic() - begun_s >= LONGEST_S
-        if is_long or time.thread_time() - used_s >= PORTION_S:
+        is_long = count >= FEWEST_PAGES and clock.boot_seconds() - begun_s >= LONGEST_S
+        if is_long or clock.thread_cpu_seconds() - used_s >= PORTION_S:
             return True
     return False
 

@@ -7,7 +7,6 @@ import logging
 import shutil
 import sqlite3
 import threading
-import time
 from contextlib import closing
 from dataclasses import replace
 from itertools import count
@@ -82,7 +81,7 @@ class Rescue:
         """Note an error that a reader met; the recorder looks at it where it means damage."""
         if not isinstance(error, DamageError):
             return
-        just_now = self._times and time.monotonic() - self._times[-1] < _SETTLE_S
+        just_now = self._times and clock.boot_seconds() - self._times[-1] < _SETTLE_S
         # An error of the old file may be told after the new one is in its place.
         if not just_now or self.look() is not None:
             self._reported = str(error)
@@ -157,7 +156,7 @@ class Rescue:
         return self._path.exists()
 
     def _not_too_often(self, cause: str) -> None:
-        now_s = time.monotonic()
+        now_s = clock.boot_seconds()
         self._times = [at for at in self._times if now_s - at < _HOUR_S]
         if len(self._times) >= MOST_IN_AN_HOUR:
             raise StoreError(
@@ -167,7 +166,7 @@ class Rescue:
 
     def _settle(self) -> None:
         """Count a rescue, now that it is done: one that a full disk refuses costs no space."""
-        self._times.append(time.monotonic())
+        self._times.append(clock.boot_seconds())
         self._reported = None
 
     def _finish_what_was_begun(self) -> None:
@@ -262,15 +261,15 @@ class Rescue:
     def _make_anew(self, salvage: Salvage, source: Path, old_log: Path | None) -> None:
         """Make a new database with all but the timeline, and put it in the place."""
         fresh = new_database(self._path)
-        until_s = time.monotonic() + _DISK_PATIENCE_S
+        until_s = clock.boot_seconds() + _DISK_PATIENCE_S
         for attempt in count(1):
             before = _stamps(source)
             for part in PARTS:
                 part_of(fresh, part).unlink(missing_ok=True)
             migrate(fresh)
             refused = self._carry_study(replace(salvage), source, old_log, fresh)
-            if refused and (attempt == 1 or time.monotonic() < until_s):
-                time.sleep(_DISK_PAUSE_S)
+            if refused and (attempt == 1 or clock.boot_seconds() < until_s):
+                clock.sleep(_DISK_PAUSE_S)
             elif _stamps(source) == before or attempt >= _ATTEMPTS:
                 break  # else somebody who had it open wrote to it
         for part in ("-wal", "-shm"):

@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 import shutil
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -122,7 +121,7 @@ def keep_to_budget(
     if within_s is None:
         until_s = math.inf
     else:
-        until_s = time.monotonic() + within_s
+        until_s = clock.boot_seconds() + within_s
     with translate_errors(path), closing(connect(path, readonly=False)) as connection:
         size = path.stat().st_size
         counted = count_time(connection) if now_ms is None else None
@@ -199,7 +198,7 @@ def _delete_oldest(
     if _used(connection) <= share:
         return cut_ms
     for start, end in _hours_outside_sessions(connection, newest):
-        if _used(connection) <= _AIM * share or time.monotonic() >= until_s:
+        if _used(connection) <= _AIM * share or clock.boot_seconds() >= until_s:
             break
         for table in _TABLES:
             deletions.delete_between(table, start, end)
@@ -300,7 +299,7 @@ def _give_back(connection: sqlite3.Connection, share: int, until_s: float) -> No
     if not excess:
         return
     portion = _PORTION_BYTES // _pragma(connection, "page_size")
-    while excess > 0 and time.monotonic() < until_s:
+    while excess > 0 and clock.boot_seconds() < until_s:
         # As a script, for `execute` steps once, and each step frees one page.
         connection.executescript(
             f"BEGIN IMMEDIATE; PRAGMA incremental_vacuum({min(excess, portion)}); COMMIT"

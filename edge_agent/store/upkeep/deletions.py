@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import math
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Collection
 
+from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.store.database.schema import transaction
 from edge_agent.store.upkeep.verification import ROWS_DELETED
@@ -58,7 +58,7 @@ class Deletions:
     def delete_between(self, table: str, start: int, end: int, until_s: float = math.inf) -> None:
         """Delete the rows of a table from ``start`` to before ``end``.
 
-        Ends after the portion that passes ``until_s``, seconds of ``time.monotonic``.
+        Ends after the portion that passes ``until_s``, seconds of the boot clock.
         """
         key = _KEYS[table]
         statement = (
@@ -74,7 +74,7 @@ class Deletions:
                 if portion:
                     self._rows[table] += portion
                     self._write_down(table, portion, end)
-            if portion < _PORTION_ROWS or time.monotonic() >= until_s:
+            if portion < _PORTION_ROWS or clock.boot_seconds() >= until_s:
                 return
 
     def _write_down(self, table: str, portion: int, before_ms: int) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import sqlite3
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +91,7 @@ def fold_rollups(
             f"minutes are kept for {keep_minutes_days} days, hours for {keep_hours_days}: 1 day at "
             "least, and hours for as long as minutes at least"
         )
-    until_s = time.monotonic() + within_s
+    until_s = clock.boot_seconds() + within_s
     with translate_errors(path), closing(connect(path, readonly=False)) as connection:
         present = _present(connection, now_ms)
         minutes = _fold_all(connection, _MINUTES, present - keep_minutes_days * DAY_MS, until_s)
@@ -115,7 +114,7 @@ def _fold_all(connection: sqlite3.Connection, step: _Step, before: int, until_s:
     before = before // DAY_MS * DAY_MS  # whole days: the hours of one are moved into it together
     folded = 0
     first = _first(connection, step.fine, before)
-    while first is not None and time.monotonic() < until_s:
+    while first is not None and clock.boot_seconds() < until_s:
         start = first // DAY_MS * DAY_MS
         with transaction(connection):
             folded += _fold(connection, step, (start, min(before, start + step.portion_ms)))

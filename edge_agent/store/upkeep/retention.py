@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def prune(
     """
     if keep_days < 1:
         raise ValueError(f"keep_days {keep_days} must be at least 1")
-    until_s = time.monotonic() + within_s
+    until_s = clock.boot_seconds() + within_s
     with translate_errors(path), closing(connect(path, readonly=False)) as connection:
         counted = count_time(connection) if now_ms is None else None
         present = counted.present_ms if counted else int(now_ms or 0)

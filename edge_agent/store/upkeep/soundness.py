@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
+
+from edge_agent.core import clock
 
 _STEPS = 10_000  # of SQLite's machine between two looks at the time: some milliseconds
 _MOST_FAULTS = 10
@@ -39,7 +40,7 @@ def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
         deep: compare each index with its table and each reference with its row as well.
         within_s: seconds after which the look ends; what it has found until then does not count.
     """
-    until_s = time.monotonic() + within_s
+    until_s = clock.boot_seconds() + within_s
     questions = ["PRAGMA quick_check"]
     if deep:
         questions = ["PRAGMA integrity_check", _REFERENCES]
@@ -50,7 +51,7 @@ def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
             # SQLite's words may quote what is damaged, which need not be text any more.
             connection.text_factory = partial(str, encoding="utf-8", errors="replace")
             connection.execute(f"PRAGMA cache_size={-_CACHE_KB}")
-            connection.set_progress_handler(lambda: time.monotonic() >= until_s, _STEPS)
+            connection.set_progress_handler(lambda: clock.boot_seconds() >= until_s, _STEPS)
             for question in questions:
                 for row in connection.execute(question):
                     faults += _fault(row)

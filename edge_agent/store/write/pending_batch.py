@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
+from collections.abc import Callable
 
-from edge_agent.core.clock import Instant
+from edge_agent.core.clock import Instant, boot_seconds
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
@@ -24,6 +24,7 @@ class PendingBatch:
 
     Args:
         options: how many rows, how long, and how much memory.
+        clock: counts the seconds that rows wait.
 
     Example:
         >>> batch = PendingBatch(RecorderOptions(batch_rows=60))
@@ -33,8 +34,9 @@ class PendingBatch:
         ...     batch.committed(len(rows))
     """
 
-    def __init__(self, options: RecorderOptions) -> None:
+    def __init__(self, options: RecorderOptions, clock: Callable[[], float] = boot_seconds) -> None:
         self._options = options
+        self._clock = clock
         self._rows: list[Row] = []
         self._since: float | None = None  # when the oldest row came
         self._urgent = False
@@ -57,7 +59,7 @@ class PendingBatch:
         since = self._since
         if since is None:
             return 0.0
-        return max(0.0, time.monotonic() - since)
+        return max(0.0, self._clock() - since)
 
     def add(self, row: Row) -> None:
         """Add a row, or count it as lost when memory is full."""
@@ -69,10 +71,10 @@ class PendingBatch:
         # the clock was just set, what people see has a wrong time.
         self._urgent = self._urgent or isinstance(row, OutboxMessage | ClockCheck)
         if self._since is None:
-            self._since = time.monotonic()
+            self._since = self._clock()
 
     def commit_at(self) -> float | None:
-        """Return the monotonic time at which to commit; ``None`` while no row waits."""
+        """Return the time by the clock at which to commit; ``None`` while no row waits."""
         if self._since is None:
             return None
         full = self._urgent or len(self._rows) >= self._options.batch_rows
@@ -85,7 +87,7 @@ class PendingBatch:
     def is_due(self) -> bool:
         """Tell whether it is time to commit."""
         commit_at = self.commit_at()
-        return commit_at is not None and time.monotonic() >= commit_at
+        return commit_at is not None and self._clock() >= commit_at
 
     def portion(self) -> list[Row]:
         """Return the oldest rows, for one transaction.
@@ -97,7 +99,7 @@ class PendingBatch:
 
     def retry_later(self) -> None:
         """Keep all rows for another attempt after a failed one."""
-        self._next_try = time.monotonic() + self._options.retry_seconds
+        self._next_try = self._clock() + self._options.retry_seconds
 
     def committed(self, count: int) -> None:
         """Remove the ``count`` oldest rows, which are in the database now.

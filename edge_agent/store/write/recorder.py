@@ -6,7 +6,6 @@ import logging
 import math
 import queue
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -88,7 +87,7 @@ class Recorder(Worker):
         self._on_commit = on_commit
         self._connection: sqlite3.Connection | None = None
         self._file: OpenFile | None = None
-        self._next_look = time.monotonic() + WATCH_S
+        self._next_look = clock.boot_seconds() + WATCH_S
         self._set_aside = 0
 
         self._queue: queue.Queue[Item | None] = queue.Queue(_QUEUE_ITEMS)
@@ -197,7 +196,7 @@ class Recorder(Worker):
         times = [at for at in wanted if at is not None]
         timeout = None
         if times:
-            timeout = max(0.0, min(times) - time.monotonic())
+            timeout = max(0.0, min(times) - clock.boot_seconds())
         try:
             return self._queue.get(timeout=timeout)
         except queue.Empty:
@@ -210,7 +209,7 @@ class Recorder(Worker):
             if not self._intervals.is_open:
                 self._opened = None
             elif rows or self._opened is None:
-                self._opened = time.monotonic()
+                self._opened = clock.boot_seconds()
             for row in rows:
                 self._batch.add(row)
         elif isinstance(item, VitalReading) and not math.isfinite(item.value):
@@ -231,16 +230,16 @@ class Recorder(Worker):
 
     def _end_stale_interval(self) -> None:
         stale_at = self._stale_at()
-        if stale_at is not None and time.monotonic() >= stale_at:
+        if stale_at is not None and clock.boot_seconds() >= stale_at:
             self._opened = None
             for row in self._intervals.close():
                 self._batch.add(row)
 
     def _watch(self) -> None:
         """Look now and then whether the database is still the file at the path, and sound."""
-        if self._safe is None or time.monotonic() < self._next_look:
+        if self._safe is None or clock.boot_seconds() < self._next_look:
             return
-        self._next_look = time.monotonic() + WATCH_S
+        self._next_look = clock.boot_seconds() + WATCH_S
         try:
             if self._file is not None and not self._in_place:
                 self._follow()

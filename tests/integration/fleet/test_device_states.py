@@ -21,7 +21,7 @@ from collector.database.devices import note_states
 from collector.device_state import StateMessage
 from collector.transport import Delivery
 from collector.worker import Collector
-from edge_agent.core.clock import iso_utc
+from edge_agent.core.clock import boot_seconds, iso_utc
 from edge_agent.mqtt.payloads.events import status_payload
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import collecting
@@ -39,13 +39,13 @@ def status(
     payload = json.dumps(
         {"schema": 1, "state": state, "at": None if at_ms is None else iso_utc(at_ms)}
     )
-    return StateMessage("room", "status", payload.encode(), kept, time.monotonic() - ago_s)
+    return StateMessage("room", "status", payload.encode(), kept, boot_seconds() - ago_s)
 
 
 def health(at_ms: int, *, kept: bool = False, ago_s: float = 0.0, **more: object) -> StateMessage:
     content = EXAMPLE | {"device": "room", "at": iso_utc(at_ms)} | more
     return StateMessage(
-        "room", "health", json.dumps(content).encode(), kept, time.monotonic() - ago_s
+        "room", "health", json.dumps(content).encode(), kept, boot_seconds() - ago_s
     )
 
 
@@ -230,7 +230,7 @@ def test_over_a_real_broker_two_collectors_know_who_is_there(
 
 def enrolment(state: str, since_ms: int, *, kept: bool = False, ago_s: float = 0.0) -> StateMessage:
     payload = json.dumps({"schema": 1, "state": state, "since": iso_utc(since_ms)})
-    return StateMessage("room", "enrolment", payload.encode(), kept, time.monotonic() - ago_s)
+    return StateMessage("room", "enrolment", payload.encode(), kept, boot_seconds() - ago_s)
 
 
 def test_an_older_word_of_the_server_does_not_replace_a_newer_one(there: Any) -> None:

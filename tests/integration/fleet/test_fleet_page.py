@@ -21,7 +21,7 @@ from dashboard.fleet.address import FleetAddress
 from dashboard.fleet.connections import FleetDatabase
 from dashboard.fleet.device_reader import device_names, read_devices
 from dashboard.fleet.fleet_devices import PAGE_DEVICES
-from edge_agent.core.clock import iso_utc
+from edge_agent.core.clock import boot_seconds, iso_utc
 from edge_agent.core.errors import StoreError
 from tests.support.dashboard import client_of, set_up
 from tests.support.fleet.health_example import health_example
@@ -43,7 +43,7 @@ def tell(there: Any, name: str, *, ago_s: float = 5.0, **more: object) -> None:
     health = health_example() | {"device": name, "at": iso_utc(at), "alarms": []} | more
     greeting = {"schema": 1, "state": "online", "at": iso_utc(at)}
     said = (("status", greeting), ("health", health))
-    heard_s = time.monotonic() - ago_s
+    heard_s = boot_seconds() - ago_s
     note_states(
         there,
         [StateMessage(name, kind, json.dumps(one).encode(), False, heard_s) for kind, one in said],
@@ -53,14 +53,14 @@ def tell(there: Any, name: str, *, ago_s: float = 5.0, **more: object) -> None:
 def vanish(there: Any, name: str) -> None:
     """Let the broker send the last will of a device."""
     will = json.dumps({"schema": 1, "state": "offline", "at": None}).encode()
-    note_states(there, [StateMessage(name, "status", will, False, time.monotonic())])
+    note_states(there, [StateMessage(name, "status", will, False, boot_seconds())])
 
 
 def revoke(there: Any, name: str, *, ago_s: float = 0.0) -> None:
     """Let the server of the fleet say that a device is revoked."""
     since = iso_utc(time.time_ns() // 1_000_000 - round(ago_s * 1000))
     said = json.dumps({"schema": 1, "state": "revoked", "since": since}).encode()
-    note_states(there, [StateMessage(name, "enrolment", said, False, time.monotonic() - ago_s)])
+    note_states(there, [StateMessage(name, "enrolment", said, False, boot_seconds() - ago_s)])
 
 
 def stream(there: Any, name: str, **values: object) -> int:

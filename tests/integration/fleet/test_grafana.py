@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from collector.transport import Delivery
 from dashboard.fleet.address import FleetAddress
 from dashboard.fleet.connections import FleetDatabase
 from dashboard.fleet.device_reader import read_devices
-from edge_agent.core.clock import iso_utc, now
+from edge_agent.core.clock import boot_seconds, iso_utc, now
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.fleet.health_example import health_example
@@ -93,7 +92,7 @@ def told(name: str, ago_s: float, *, will: bool) -> list[StateMessage]:
     health["fleet"] = {"waiting": 70, "given_up": 0}
     state = {"schema": 1, "state": "offline" if will else "online", "at": None if will else at}
     messages = (("health", health), ("status", state))
-    heard_s = time.monotonic() - ago_s  # a last will comes after what the device said itself
+    heard_s = boot_seconds() - ago_s  # a last will comes after what the device said itself
     return [
         StateMessage(name, kind, json.dumps(one).encode(), False, heard_s + (kind == "status"))
         for kind, one in messages

@@ -38,7 +38,7 @@ def sending(alert_log: AlertLog, options: AlertOptions) -> Iterator[AlertSender]
         yield sender
     finally:
         sender.stop()
-        assert sender.join(5)
+        assert sender.join(60)
 
 
 def test_ntfy_webhook_and_mail_are_told_that_it_began_and_that_it_is_over(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ import pytest
 
 from edge_agent.appliance.trust import NAMESPACE
 from edge_agent.appliance.update import Place, update
+from edge_agent.core import clock
 from edge_agent.store.database.schema import migrate
+from tests.support.clocks.simulated_time import Seconds
 
 INSTALL = """#!/usr/bin/env bash
 # The two verbs that updates use of the real install.sh, on links alone.
@@ -72,7 +74,7 @@ class Appliance:
 
     def update(self, archive: Path) -> str:
         """Install a release."""
-        return update(self.place, str(archive), self.said.append, well_seconds=0.3)
+        return update(self.place, str(archive), self.said.append)
 
     def runs(self) -> str:
         """Return the version that runs."""
@@ -126,7 +128,10 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def appliance(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Appliance:
-    """An appliance with release 1.0.0 and a database."""
+    """An appliance with release 1.0.0 and a database, on which a minute passes at once."""
+    seconds = Seconds()
+    monkeypatch.setattr(clock, "boot_seconds", seconds)
+    monkeypatch.setattr(clock, "sleep", seconds.wait)
     place = Place(tmp_path / "opt", tmp_path / "data", tmp_path / "affect-edge.toml")
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)

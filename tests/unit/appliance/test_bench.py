@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from edge_agent.appliance.bench import STAGES, Laps, percentile
 from edge_agent.appliance.bench_frames import file_frames
 from edge_agent.cli.app import cli
+from edge_agent.core import clock
 from tests.support.vision.cameras import damage_frames, write_video
 from tests.support.vision.portraits import smiling
 
@@ -53,11 +54,6 @@ def test_a_picture_gives_every_stage_with_median_and_95th_percentile(
     assert list(found["stages"]) == list(STAGES)
     for times in found["stages"].values():
         assert 0 <= times["median_ms"] <= times["p95_ms"]
-    parts = sum(
-        found["stages"][stage]["median_ms"]
-        for stage in ("find", "follow", "cut", "read", "judge", "steady")
-    )
-    assert parts <= 1.5 * found["stages"]["frame"]["median_ms"]
     assert found["cpu_percent"] == pytest.approx(
         found["processor_ms"] * found["fps"] / 10, abs=0.02
     )
@@ -167,14 +163,20 @@ def test_what_cannot_be_measured_is_refused_with_its_name(
     assert said in str(done.exception)
 
 
-def test_stages_that_come_more_than_once_in_a_frame_are_summed() -> None:
+def test_stages_that_come_more_than_once_in_a_frame_are_summed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    present_ns = [0]
+    monkeypatch.setattr(clock, "boot_ns", lambda: present_ns[0])
     laps = Laps()
     laps.begin()
-    for stage in ("find", "cut", "cut"):
+    for stage, ms in (("find", 5), ("cut", 1), ("cut", 2)):
+        present_ns[0] += 1_000_000 * ms
         laps.lap(stage)
     laps.begin()
+    present_ns[0] += 4_000_000
     laps.lap("find")
-    assert [sorted(frame) for frame in laps.frames] == [["cut", "find"], ["find"]]
+    assert laps.frames == [{"find": 5.0, "cut": 3.0}, {"find": 4.0}]
 
 
 def test_percentiles_are_interpolated() -> None:

@@ -159,7 +159,7 @@ def web_server(answer: bytes) -> Iterator[int]:
             yield int(server.server_address[1])
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(60)
 
 
 def test_a_port_that_the_dashboard_has_is_well_and_one_of_another_program_is_not() -> None:

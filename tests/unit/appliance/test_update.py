@@ -59,7 +59,7 @@ def test_no_profile_is_tried_meanwhile(way: str, appliance: Appliance) -> None:
 
     if way == "update":
         archive = appliance.release("1.2.0")
-        assert update(appliance.place, str(archive), say, well_seconds=0.1) == "1.2.0"
+        assert update(appliance.place, str(archive), say) == "1.2.0"
         assert len(refused) == 4
         return
     with closing(sqlite3.connect(appliance.place.database)) as connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,7 +65,6 @@ def test_frames_are_counted_stamped_and_contiguous() -> None:
     assert [frame.number for frame in frames] == [0, 1, 2]
     assert all(frame.image.flags.c_contiguous for frame in frames)
     assert before <= frames[0].at <= frames[2].at <= clock.now()
-    assert frames[0].at.wall_ms == pytest.approx(time.time() * 1000, abs=60_000)
 
 
 def test_a_closed_camera_says_so_and_closes_only_once() -> None:
@@ -112,9 +110,7 @@ def test_closing_ends_the_wait_for_a_slow_tick() -> None:
     pace = Pace(0.001, closed)
     assert pace.wait()
     threading.Timer(0.05, closed.set).start()
-    begun = clock.boot_seconds()
     assert not pace.wait()
-    assert clock.boot_seconds() - begun < 10
 
 
 def test_the_helper_returns_results_and_raises_errors_in_the_caller() -> None:

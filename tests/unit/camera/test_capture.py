@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pytest
@@ -19,6 +18,8 @@ from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
 from edge_agent.core.gaps import Gap
 from edge_agent.core.latest_value import LatestValue
+from tests.support.broker import wait_until
+from tests.support.clocks.simulated_time import START, Seconds
 
 STALLED = CameraError(CameraReason.STALLED, "No frame came.", "Check the cable.")
 NOT_FOUND = CameraError(CameraReason.NOT_FOUND, "There is no camera.", "Plug one in.")
@@ -62,6 +63,8 @@ class ScriptedCamera:
 class Scene:
     """A capture worker over a script, and what came of it."""
 
+    made: ClassVar[list[Scene]] = []
+
     def __init__(
         self,
         script: list[CameraError | None],
@@ -82,6 +85,7 @@ class Scene:
             may_capture,
             gap_reason,
         )
+        self.made.append(self)
 
     def _open(self) -> ScriptedCamera:
         self.opened += 1
@@ -89,8 +93,17 @@ class Scene:
 
     def play(self) -> None:
         self.worker.start()
-        assert self.ended.wait(10)
-        assert self.worker.join(5)
+        assert self.ended.wait(60)
+        assert self.worker.join(60)
+
+
+@pytest.fixture(autouse=True)
+def _no_worker_stays() -> Iterator[None]:
+    yield
+    while Scene.made:
+        worker = Scene.made.pop().worker
+        worker.stop()
+        assert worker.join(60)
 
 
 @pytest.fixture(autouse=True)
@@ -147,11 +160,9 @@ def test_a_camera_that_fails_is_reopened_and_its_silence_is_one_gap(
 def test_a_gap_that_is_open_when_the_agent_stops_is_recorded() -> None:
     scene = Scene([NOT_FOUND] * 1000)
     scene.worker.start()
-    deadline = clock.boot_seconds() + 5
-    while scene.worker.failure is None and clock.boot_seconds() < deadline:
-        scene.ended.wait(0.01)
+    wait_until(lambda: scene.worker.failure is not None, "a failure", 60)
     scene.worker.stop()
-    assert scene.worker.join(5)
+    assert scene.worker.join(60)
     assert [g.reason for g in scene.gaps] == ["not_found"]
 
 
@@ -159,14 +170,12 @@ def test_a_gap_ends_where_nothing_may_be_captured_and_the_failure_with_it() -> N
     resumed = threading.Event()
     scene = Scene([NOT_FOUND, None], may_capture=lambda: not scene.closed or resumed.is_set())
     scene.worker.start()
-    deadline = clock.boot_seconds() + 5
-    while not scene.gaps and clock.boot_seconds() < deadline:
-        scene.ended.wait(0.01)
+    wait_until(lambda: bool(scene.gaps), "a gap", 60)
     assert [gap.reason for gap in scene.gaps] == ["not_found"]
     assert scene.worker.failure is None
     resumed.set()
-    assert scene.ended.wait(10)
-    assert scene.worker.join(5)
+    assert scene.ended.wait(60)
+    assert scene.worker.join(60)
     assert len(scene.gaps) == 1
     assert scene.worker.frames == 1
 
@@ -181,35 +190,35 @@ def test_the_camera_stays_closed_while_it_may_not_be_read(monkeypatch: pytest.Mo
     assert not scene.ended.wait(0.1)
     assert scene.opened == 0
     allowed.set()
-    assert scene.ended.wait(10)
-    assert scene.worker.join(5)
+    assert scene.ended.wait(60)
+    assert scene.worker.join(60)
     assert scene.worker.frames == 1
 
 
-def until(met: Callable[[], bool]) -> None:
-    deadline = clock.boot_seconds() + 10
-    while not met():
-        assert clock.boot_seconds() < deadline
-        time.sleep(0.005)
-
-
-def test_the_time_in_which_the_camera_is_switched_off_is_a_gap_of_its_own() -> None:
+def test_the_time_in_which_the_camera_is_switched_off_is_a_gap_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = Seconds()
+    monkeypatch.setattr(clock, "now", lambda: START.shifted(seconds.now))
     off = threading.Event()
     off.set()
-    scene = Scene(
-        [NOT_FOUND, STALLED, None],
-        may_capture=lambda: not off.is_set(),
-        gap_reason=lambda: "switched_off" if off.is_set() else None,
-    )
+    asked: list[bool] = []
+
+    def reason() -> str | None:
+        asked.append(True)
+        return "switched_off" if off.is_set() else None
+
+    scene = Scene([NOT_FOUND, STALLED, None], lambda: not off.is_set(), reason)
     scene.worker.start()
-    time.sleep(0.05)
+    wait_until(lambda: len(asked) > 1, "the gap to begin", 60)
     assert (scene.opened, scene.gaps) == (0, [])
+    seconds.now += 60
     off.clear()
-    assert scene.ended.wait(10)
-    assert scene.worker.join(5)
+    assert scene.ended.wait(60)
+    assert scene.worker.join(60)
     assert [gap.reason for gap in scene.gaps] == ["switched_off", "not_found"]
     first, second = scene.gaps
-    assert first.end.seconds_since(first.start) >= 0.04
+    assert first.end.seconds_since(first.start) == 60
     assert second.start.seconds_since(first.end) >= 0
 
 
@@ -217,22 +226,28 @@ def test_a_failure_that_somebody_switches_off_is_two_gaps_and_one_may_end_with_t
     None
 ):
     reason: list[str | None] = [None]
+    asked: list[str | None] = []
+
+    def gap_reason() -> str | None:
+        asked.append(reason[0])
+        return reason[0]
+
     allowed = threading.Event()
     allowed.set()
-    scene = Scene([NOT_FOUND] * 1000, may_capture=allowed.is_set, gap_reason=lambda: reason[0])
+    scene = Scene([NOT_FOUND] * 1000, may_capture=allowed.is_set, gap_reason=gap_reason)
     scene.worker.start()
-    until(lambda: scene.worker.failure is not None)
+    wait_until(lambda: scene.worker.failure is not None, "a failure", 60)
     reason[0] = "switched_off"
     allowed.clear()
-    until(lambda: len(scene.gaps) == 1)
+    wait_until(lambda: len(scene.gaps) == 1, "the end of the failure", 60)
     assert scene.worker.failure is None
-    time.sleep(0.03)
+    wait_until(lambda: len(asked) > 2, "the reason to be asked for again", 60)
     assert [gap.reason for gap in scene.gaps] == ["not_found"]
     reason[0] = None  # nothing is to be recorded any more
-    until(lambda: len(scene.gaps) == 2)
+    wait_until(lambda: len(scene.gaps) == 2, "the end of what was switched off", 60)
     assert scene.gaps[1].reason == "switched_off"
     scene.worker.stop()
-    assert scene.worker.join(5)
+    assert scene.worker.join(60)
     assert len(scene.gaps) == 2
 
 
@@ -270,7 +285,7 @@ def test_a_read_that_waits_for_a_frame_ends_with_the_worker() -> None:
     box: LatestValue[Frame] = LatestValue()
     worker = CaptureWorker(lambda: camera, box, gaps.append, lambda: None, lambda: True)
     worker.start()
-    assert camera.read_on.wait(10)
+    assert camera.read_on.wait(60)
     worker.stop()
-    assert worker.join(5)
+    assert worker.join(60)
     assert (worker.failure, gaps, worker.name) == (None, [], "capture")

@@ -179,6 +179,7 @@ class Webcam:
         self.asked: dict[int, float] = {}
         self.frames: float = math.inf
         self.hangs: threading.Event | None = None
+        self.waits = threading.Event()
         self.released = False
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
@@ -190,7 +191,8 @@ class Webcam:
 
     def grab(self) -> bool:
         if self.hangs:
-            self.hangs.wait(30)
+            self.waits.set()
+            self.hangs.wait(60)
         self.frames -= 1
         return self.frames >= 0
 
@@ -202,7 +204,7 @@ class Webcam:
 
 
 @pytest.fixture
-def webcam(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, list[Webcam]]:
+def webcam(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[Path, list[Webcam]]]:
     """The node of a camera, and the captures that were opened on it."""
     captures: list[Webcam] = []
 
@@ -217,7 +219,10 @@ def webcam(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, list[
     )
     monkeypatch.setattr(cv2, "VideoCapture", capture)
     monkeypatch.setenv("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
-    return node, captures
+    yield node, captures
+    for one in captures:
+        if one.hangs is not None:
+            one.hangs.set()
 
 
 def test_a_webcam_is_asked_for_size_rate_and_its_newest_frame(
@@ -258,17 +263,16 @@ def test_a_webcam_that_gives_no_more_frames_has_stalled_or_was_unplugged(
 def test_a_webcam_whose_driver_hangs_cannot_hang_the_agent(
     webcam: tuple[Path, list[Webcam]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "GRACE_S", 0.05)
-    monkeypatch.setattr(live, "CLOSE_S", 0.05)
     node, captures = webcam
     camera = DeviceCamera(node, width=640, height=480, fps=100, stall_seconds=0.05)
     camera.read()
     captures[0].hangs = threading.Event()
+    monkeypatch.setattr(live, "GRACE_S", 0.05)
+    monkeypatch.setattr(live, "CLOSE_S", 0.05)
     with pytest.raises(DriverStuckError, match="has not come back"):
         camera.read()
     with pytest.raises(DriverStuckError):
         camera.close()
-    captures[0].hangs.set()
 
 
 def test_closing_ends_a_read_that_waits_for_a_webcam(webcam: tuple[Path, list[Webcam]]) -> None:
@@ -276,10 +280,17 @@ def test_closing_ends_a_read_that_waits_for_a_webcam(webcam: tuple[Path, list[We
     camera = DeviceCamera(node, width=640, height=480, fps=25)
     camera.read()
     hangs = captures[0].hangs = threading.Event()
-    threading.Timer(0.05, camera.close).start()
-    threading.Timer(0.1, hangs.set).start()
+
+    def close() -> None:
+        assert captures[0].waits.wait(60)
+        threading.Timer(0.1, hangs.set).start()
+        camera.close()
+
+    closing = threading.Thread(target=close)
+    closing.start()
     with pytest.raises(CameraError, match="the camera was closed"):
         camera.read()
+    closing.join(60)
 
 
 def test_nodes_are_listed_by_number(tmp_path: Path) -> None:

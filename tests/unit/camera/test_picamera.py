@@ -275,22 +275,24 @@ def test_a_slow_camera_is_given_two_frames_of_time() -> None:
     assert timeouts == [4.0]
 
 
+@pytest.mark.parametrize(
+    ("call", "patience"), [("at_open", "OPEN_S"), ("at_wait", "GRACE_S"), ("at_close", "CLOSE_S")]
+)
 def test_a_driver_that_hangs_is_told_from_a_camera_that_stalls(
-    monkeypatch: pytest.MonkeyPatch,
+    call: str, patience: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picamera, "GRACE_S", 0.05)
-    monkeypatch.setattr(picamera, "OPEN_S", 0.05)
-    monkeypatch.setattr(picamera, "CLOSE_S", 0.05)
+    monkeypatch.setattr(picamera, patience, 0.05)
     hung = threading.Event()
-    for call in ("at_open", "at_wait", "at_close"):
-        module, _device = double(**{call: lambda *_: hung.wait(30)})
+    module, _device = double(**{call: lambda *_: hung.wait(60)})
+    try:
         with pytest.raises(DriverStuckError, match="has not come back") as caught:  # noqa: PT012 - any of the three
             camera = opened(module, stall_seconds=0.05, fps=100.0)
             camera.read()
             camera.close()
-        assert caught.value.reason is CameraReason.STALLED
-        assert "Restart the agent" in caught.value.cure
-    hung.set()
+    finally:
+        hung.set()
+    assert caught.value.reason is CameraReason.STALLED
+    assert "Restart the agent" in caught.value.cure
 
 
 def test_an_error_while_capturing_is_translated_and_one_while_closing_is_only_logged(

@@ -6,7 +6,6 @@ import csv
 import gc
 import io
 import json
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -121,12 +120,10 @@ def test_what_is_not_reading_or_not_sql_is_refused_and_nothing_changes(
 
 
 def test_a_question_without_end_is_interrupted(folder: Path) -> None:
-    began = time.monotonic()
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     done = sql(folder, endless, "--seconds", "0.2")
     assert done.exit_code == 2
     assert "took longer than 0.2 s" in done.output
-    assert time.monotonic() - began < 10
     rows = sql(folder, endless.replace("max(i)", "i"), "--seconds", "0.2", "--format", "jsonl")
     assert "took longer than 0.2 s" in rows.output
 

@@ -231,7 +231,8 @@ def server(answer: bytes | None) -> Iterator[int]:
 def test_a_server_that_speaks_otherwise_is_said_to_with_what_to_look_at(
     answer: bytes | None, cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("collector.amqp.CONNECT_S", 0.5)
+    if answer is None:
+        monkeypatch.setattr("collector.amqp.CONNECT_S", 0.5)
     with server(answer) as port:
         transport = AmqpTransport(QuorumQueue((Broker("127.0.0.1", port),), "lab", "c0"))
         with pytest.raises(TransportError, match=rf"127.0.0.1:{port}: {cause}"):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
+
+from edge_agent.core.clock import boot_seconds
 
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
@@ -23,12 +24,12 @@ HEALTH = health_example()
 
 def status(content: object, *, kept: bool = False, device: str = "lab") -> StateMessage:
     payload = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return StateMessage(device, "status", payload, kept, time.monotonic())
+    return StateMessage(device, "status", payload, kept, boot_seconds())
 
 
 def health(device: str = "affect-edge", *, kept: bool = False, **more: object) -> StateMessage:
     payload = json.dumps(HEALTH | {"device": device} | more).encode()
-    return StateMessage(device, "health", payload, kept, time.monotonic())
+    return StateMessage(device, "health", payload, kept, boot_seconds())
 
 
 def test_a_status_and_a_last_will_are_read() -> None:

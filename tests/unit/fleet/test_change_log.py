@@ -169,16 +169,15 @@ def test_rows_that_are_too_old_to_be_kept_go_without_a_word(log: ChangeLog, path
 
 def test_an_erasure_is_one_change_and_takes_its_keys_out_of_the_log(tmp_path: Path) -> None:
     path = database(tmp_path)
-    log = ChangeLog(path)
-    log.begin()
-    add_session(path, "SECRET-7", heart(anger=91.0), source="wristband-x")
-    record(path, 0, 60)
-    erase_participant(path, "SECRET-7", actor="ada")
-    log.close()
-    said = changes(log)
+    with closing(ChangeLog(path)) as log:
+        log.begin()
+        add_session(path, "SECRET-7", heart(anger=91.0), source="wristband-x")
+        record(path, 0, 60)
+        erase_participant(path, "SECRET-7", actor="ada")
+        log.close()
+        said = changes(log)
     assert said.count(("", "erase")) == 1
     assert not {table for table, _ in said} & {"participant", "session", "marker", "vital"}
-    log.close()
     left = bytes_of(tmp_path)
     assert b"secret-7" not in left
     assert b"wristband-x" not in left
@@ -186,28 +185,26 @@ def test_an_erasure_is_one_change_and_takes_its_keys_out_of_the_log(tmp_path: Pa
 
 def test_the_audit_says_what_the_collector_has_erased(tmp_path: Path) -> None:
     path = database(tmp_path)
-    log = ChangeLog(path)
-    log.begin()
-    add_session(path, "P01", heart(anger=91.0))
-    erase_participant(path, "P01", actor="ada")
-    log.confirm(newest(path), {newest(path): 17})
-    log.confirm(newest(path), {newest(path): 17})
-    log.close()
+    with closing(ChangeLog(path)) as log:
+        log.begin()
+        add_session(path, "P01", heart(anger=91.0))
+        erase_participant(path, "P01", actor="ada")
+        log.confirm(newest(path), {newest(path): 17})
+        log.confirm(newest(path), {newest(path): 17})
     said = query(path, "SELECT detail FROM audit WHERE action = 'fleet_erased'")
     assert said == [("the collector has erased with 17 rows",)]
 
 
 def test_an_erasure_that_waits_goes_over_into_another_stream(tmp_path: Path) -> None:
     path = database(tmp_path)
-    log = ChangeLog(path)
-    log.begin()
-    add_session(path, "P01", heart(anger=91.0))
-    erase_participant(path, "P01", actor="ada")
-    with write_transaction(path) as connection:
-        renew_stream_epoch(connection)
-    log.begin()
-    assert changes(log)[:2] == [("", "begin"), ("", "erase")]
-    log.close()
+    with closing(ChangeLog(path)) as log:
+        log.begin()
+        add_session(path, "P01", heart(anger=91.0))
+        erase_participant(path, "P01", actor="ada")
+        with write_transaction(path) as connection:
+            renew_stream_epoch(connection)
+        log.begin()
+        assert changes(log)[:2] == [("", "begin"), ("", "erase")]
 
 
 def test_beyond_its_bound_the_oldest_go_and_a_gap_says_which(log: ChangeLog, path: Path) -> None:

@@ -32,7 +32,7 @@ def test_changes_are_logged_from_the_start_of_a_sender_though_no_broker_is_there
         )
     finally:
         sender.stop()
-        assert sender.join(10)
+        assert sender.join(60)
     assert sender.error is None
     assert sender.confirmed == 0
 

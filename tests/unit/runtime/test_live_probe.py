@@ -12,7 +12,7 @@ from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.live_probe import AgentProbe
 from tests.support.broker import wait_until
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 LITTLE_S = 0.1
 
 

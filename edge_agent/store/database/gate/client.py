@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
+from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError, StudyError
 from edge_agent.core.texts import N_, Message, message_of
 from edge_agent.store.database.gate.frames import receive, send
@@ -215,7 +215,7 @@ def call_on(gate: Path, path: Path, name: str, arguments: Mapping[str, Any]) -> 
 
 def _connected(gate: Path, path: Path) -> socket.socket:
     """Return a connection to the gate; one that is being started anew is waited for."""
-    until_s = time.monotonic() + _CONNECT_S
+    until_s = clock.boot_seconds() + _CONNECT_S
     while True:
         line = socket.socket(socket.AF_UNIX)
         line.settimeout(_CONNECT_S)
@@ -224,9 +224,9 @@ def _connected(gate: Path, path: Path) -> socket.socket:
         except OSError as error:
             line.close()
             comes_back = isinstance(error, FileNotFoundError | ConnectionRefusedError)
-            if not comes_back or time.monotonic() > until_s:
+            if not comes_back or clock.boot_seconds() > until_s:
                 raise _unanswered(path, gate, error) from error
-            time.sleep(0.1)
+            clock.sleep(0.1)
         else:
             return line
 

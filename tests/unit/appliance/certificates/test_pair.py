@@ -111,12 +111,14 @@ def test_two_commands_do_not_mix_their_pairs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pair, "LOCK_S", 0.1)
-    holder = os.open(served[0].parent, os.O_RDONLY)
-    fcntl.flock(holder, fcntl.LOCK_EX)
     before = fingerprint(served[0])
-    with pytest.raises(CertificateError, match="another command is replacing"):
-        replace_pair(*served, *new_pair(authority, tmp_path / "new"))
-    os.close(holder)
+    holder = os.open(served[0].parent, os.O_RDONLY)
+    try:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        with pytest.raises(CertificateError, match="another command is replacing"):
+            replace_pair(*served, *new_pair(authority, tmp_path / "new"))
+    finally:
+        os.close(holder)
     assert fingerprint(served[0]) == before and fits(*served)
 
 

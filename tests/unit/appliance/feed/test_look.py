@@ -240,10 +240,8 @@ def drip_headers(handler: http.server.BaseHTTPRequestHandler) -> None:
 @pytest.mark.parametrize("slow", [drip, drip_headers])
 def test_a_server_that_drips_is_left(place: Place, trust: Trust, state: Path, slow: Answer) -> None:
     place.odd["/index.json"] = slow
-    begin = time.monotonic()
     with pytest.raises(UpdateError, match=r"did not arrive within 0\.5 s"):
         look(place.address, trust, state, NOW_MS, Bounds(64_000, 0.5))
-    assert time.monotonic() - begin < 10
 
 
 def leads_to(address: str) -> Answer:

@@ -1,20 +1,26 @@
-"""Watching over an appliance: real messages of a live feed, and what systemd says."""
+"""Watching over an appliance: what its agent answers, and what systemd says."""
 
 from __future__ import annotations
 
+import math
 import os
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from edge_agent.appliance.profiles import watching
 from edge_agent.appliance.profiles.allowed import NOT_BY_A_PROFILE
 from edge_agent.appliance.profiles.applying import Watch
-from edge_agent.appliance.profiles.watching import service_watch
+from edge_agent.appliance.profiles.watching import (
+    ANSWER_SECONDS,
+    LOOK_SECONDS,
+    WATCH_SECONDS,
+    service_watch,
+)
+from edge_agent.core import clock
 from edge_agent.runtime.health import alarms
-from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
+from tests.support.clocks.simulated_time import Seconds
 from tests.unit.appliance.profiles.conftest import Fleet
 
 SYSTEMCTL = """#!/bin/sh
@@ -37,47 +43,53 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Agent:
-    """A live feed that tells the alarms that stand, ten times a second."""
+    """What an agent answers to the question for its alarms.
 
-    def __init__(self, data: Path) -> None:
+    Attributes:
+        alarms: those that stand.
+        from_s: when it begins to answer.
+    """
+
+    def __init__(self, seconds: Seconds) -> None:
         self.alarms: list[str] = []
-        self._server = LiveServer(data / SOCKET_NAME)
-        self._server.start()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._tell)
-        self._thread.start()
+        self.from_s = 0.0
+        self._seconds = seconds
 
-    def _tell(self) -> None:
-        while not self._end.wait(0.1):
-            alarms = [{"name": name, "text": name} for name in self.alarms]
-            self._server.publish({"type": "health", "alarms": alarms})
-
-    def stop(self) -> None:
-        self._end.set()
-        self._thread.join()
-        self._server.stop()
-        self._server.join(5)
+    def health(self, _socket: Path) -> dict[str, Any] | None:
+        """Return its health; ``None``: it does not answer."""
+        if self._seconds.now < self.from_s:
+            return None
+        return {"alarms": [{"name": name, "text": name} for name in self.alarms]}
 
 
 @pytest.fixture
-def agent(fleet: Fleet) -> Iterator[Agent]:
-    one = Agent(fleet.place.appliance.data)
-    yield one
-    one.stop()
+def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
+    made = Seconds()
+    monkeypatch.setattr(clock, "boot_seconds", made)
+    monkeypatch.setattr(clock, "sleep", made.wait)
+    return made
 
 
 @pytest.fixture
-def watch(fleet: Fleet, folder: Path) -> Watch:
-    assert folder.exists()
-    return service_watch(fleet.place, seconds=0.5, look_seconds=0.05, answer_seconds=0.0)
+def agent(seconds: Seconds, monkeypatch: pytest.MonkeyPatch) -> Agent:
+    made = Agent(seconds)
+    monkeypatch.setattr(watching, "agent_health", made.health)
+    return made
 
 
-def test_alarms_of_before_are_no_reason(watch: Watch, agent: Agent) -> None:
+@pytest.fixture
+def watch(fleet: Fleet, folder: Path, agent: Agent) -> Watch:
+    assert folder.exists() and agent.alarms == []
+    return service_watch(fleet.place)
+
+
+def test_alarms_of_before_are_no_reason(watch: Watch, agent: Agent, seconds: Seconds) -> None:
     agent.alarms = ["hot"]
-    time.sleep(0.3)  # until it is told
+    begun_s = seconds.now
     before = watch.alarms()
     assert before == frozenset({"hot"})
     assert watch.worse(before) is None
+    assert seconds.now - begun_s == WATCH_SECONDS
 
 
 def test_an_alarm_that_stays_is_a_reason(watch: Watch, agent: Agent) -> None:
@@ -95,37 +107,31 @@ def test_the_alarms_that_no_profile_can_bring_about_exist() -> None:
     assert all(f'texts["{name}"]' in source for name in NOT_BY_A_PROFILE)
 
 
-def test_an_agent_that_has_just_started_is_waited_for(fleet: Fleet, folder: Path) -> None:
-    assert folder.exists()
-    later: list[Agent] = []
-    timer = threading.Timer(1.0, lambda: later.append(Agent(fleet.place.appliance.data)))
-    timer.start()
-    try:
-        assert service_watch(fleet.place).alarms() == frozenset()
-    finally:
-        timer.join()
-        for one in later:
-            one.stop()
+def test_an_agent_that_has_just_started_is_waited_for(
+    watch: Watch, agent: Agent, seconds: Seconds
+) -> None:
+    agent.from_s = seconds.now + ANSWER_SECONDS - 1
+    assert watch.alarms() == frozenset()
 
 
-def test_without_an_agent_nothing_is_known(watch: Watch) -> None:
+def test_without_an_agent_nothing_is_known(watch: Watch, agent: Agent) -> None:
+    agent.from_s = math.inf
     assert watch.alarms() is None
     assert watch.worse(frozenset()) == "The agent does not answer any more."
 
 
 @pytest.mark.parametrize("pids", ["0\n\n42\n", "77\n\n42\n", ""])
 def test_a_service_that_ends_is_a_reason_at_once(
-    watch: Watch, agent: Agent, folder: Path, pids: str
+    watch: Watch, folder: Path, seconds: Seconds, monkeypatch: pytest.MonkeyPatch, pids: str
 ) -> None:
-    assert agent.alarms == []
-
-    def change() -> None:
+    def sleep(pause_s: float) -> None:
+        seconds.wait(pause_s)
         (folder / "pids").write_text(pids)
 
-    timer = threading.Timer(0.1, change)
-    timer.start()
+    monkeypatch.setattr(clock, "sleep", sleep)
+    begun_s = seconds.now
     assert watch.worse(frozenset()) == "A service ended within minutes of its start."
-    timer.join()
+    assert seconds.now - begun_s == LOOK_SECONDS
 
 
 def test_only_the_services_that_read_a_key_start_again(watch: Watch, folder: Path) -> None:

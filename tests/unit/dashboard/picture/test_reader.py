@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from dashboard.picture import reader as module
+from dashboard.picture.frames import send_picture
 from dashboard.picture.reader import BusyError, PictureReader
 from dashboard.web.settings import options_from
 from edge_agent.config import Settings
@@ -54,56 +57,60 @@ def test_one_process_reads_one_picture_after_the_other(reader: PictureReader) ->
 
 
 def test_it_ends_when_nobody_asks_and_starts_again() -> None:
-    reader = PictureReader(VisionOptions(), idle_s=0.2)
-    assert emotions(reader, SMILING) == ["happiness"]
-    wait_until(lambda: reader.pid is None, "the idle process to end")
-    assert emotions(reader, SMILING) == ["happiness"]
-    reader.close()
+    with closing(PictureReader(VisionOptions(), idle_s=0.2)) as reader:
+        assert emotions(reader, SMILING) == ["happiness"]
+        wait_until(lambda: reader.pid is None, "the idle process to end", 60)
+        assert emotions(reader, SMILING) == ["happiness"]
 
 
-def test_a_process_that_is_killed_costs_one_picture(reader: PictureReader) -> None:
+def test_a_process_that_is_killed_costs_one_picture(
+    reader: PictureReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reader.read(SMILING)
     pid = reader.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)  # in the middle of its work
-    threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
+
+    def kill_and_send(out: IO[bytes], content: bytes) -> None:
+        monkeypatch.undo()
+        os.kill(pid, signal.SIGKILL)
+        send_picture(out, content)
+
+    monkeypatch.setattr(module, "send_picture", kill_and_send)
     with pytest.raises(PictureError, match="ended while it read this one"):
         reader.read(SMILING)
     assert emotions(reader, SMILING) == ["happiness"]
 
 
 def test_a_process_that_hangs_is_ended() -> None:
-    reader = PictureReader(VisionOptions(), answer_s=20)
-    reader.read(SMILING)
-    pid = reader.pid
-    assert pid is not None
-    hanging = PictureReader(VisionOptions(), answer_s=0.01)
-    with pytest.raises(PictureError, match=r"could not be read in 0 seconds\. Scale it down"):
-        hanging.read(SMILING)
-    assert hanging.pid is None
-    hanging.close()
-    reader.close()
-    assert not is_alive(pid)
+    with closing(PictureReader(VisionOptions(), answer_s=0.01)) as hanging:
+        with pytest.raises(PictureError, match=r"could not be read in 0 seconds\. Scale it down"):
+            hanging.read(SMILING)
+        assert hanging.pid is None
 
 
 def test_a_model_that_is_missing_is_told(tmp_path: Path) -> None:
-    reader = PictureReader(VisionOptions(expression_model=str(tmp_path / "none.json")))
-    with pytest.raises(ModelError, match=r"none\.json: no such model card"):
+    options = VisionOptions(expression_model=str(tmp_path / "none.json"))
+    with (
+        closing(PictureReader(options)) as reader,
+        pytest.raises(ModelError, match=r"none\.json: no such model card"),
+    ):
         reader.read(SMILING)
-    reader.close()
 
 
 def test_the_configured_model_reads() -> None:
     options = options_from(Settings(vision={"expression_model": "expression-fast"}))
-    reader = PictureReader(options.vision)
-    assert reader.read(SMILING)["model"]["name"] == "expression-fast"
-    reader.close()
+    with closing(PictureReader(options.vision)) as reader:
+        assert reader.read(SMILING)["model"]["name"] == "expression-fast"
 
 
 def test_after_the_end_nobody_is_admitted(reader: PictureReader) -> None:
     reader.read(SMILING)
+    pid = reader.pid
+    assert pid is not None
     reader.close()
     assert reader.pid is None
+    assert not is_alive(pid)
     with pytest.raises(BusyError), reader.place():
         pass
 
@@ -126,7 +133,7 @@ def test_the_process_ends_with_the_dashboard_that_is_killed() -> None:
     )
     assert done.returncode == -signal.SIGKILL
     pid = int(done.stdout)
-    wait_until(lambda: not is_alive(pid), "the process to end")
+    wait_until(lambda: not is_alive(pid), "the process to end", 60)
 
 
 def test_the_process_leaves_no_core_dump_and_has_a_limit_of_memory(reader: PictureReader) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -381,20 +380,3 @@ def test_a_name_that_the_model_lacks_is_refused_with_those_that_it_has() -> None
         model.contrast("x", {"third": 1.0})
     with pytest.raises(StatisticsError, match="all weights of the contrast x are 0"):
         model.contrast("x", {"second": 0.0})
-
-
-def test_a_thousand_people_with_500_readings_each_take_less_than_two_seconds() -> None:
-    rng = np.random.default_rng(1)
-    person = np.repeat(np.arange(1000), 500)
-    session = np.tile(np.repeat(np.arange(4), 125), 1000)
-    state = rng.integers(0, 3, len(person))
-    minute = 20 * rng.random(len(person))
-    level = rng.normal(0, 8, 1000)[person] + rng.normal(0, 4, 4000)[4 * person + session]
-    values = 70 + level + 2.0 * (state == 1) - 0.2 * minute + rng.normal(0, 5, len(person))
-    columns = {"anger": state == 1, "happiness": state == 2, "minute": minute}
-    effects = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
-    before = time.process_time()
-    found = mixed_model(values, effects, person.tolist(), session.tolist())
-    assert time.process_time() - before < 2.0
-    assert found.effect("minute").estimate == pytest.approx(-0.2, abs=0.01)
-    assert found.session_variance == pytest.approx(16, rel=0.1)

@@ -15,7 +15,7 @@ from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_listeners_wake_when_the_dashboard_stops_and_when_nothing_comes(tmp_path
             await heard(listener, {"type": "agent", "state": "offline"})
             assert await listener.take(0.01) == []
             stopping.set()
-            async with asyncio.timeout(2):
-                assert await listener.take(DEADLINE_S) == []
+            async with asyncio.timeout(DEADLINE_S):
+                assert await listener.take(3600.0) == []
 
     asyncio.run(listen())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -76,15 +77,15 @@ def test_the_memory_in_which_a_long_page_is_translated_is_given_back() -> None:
 def test_a_computation_that_is_ended_from_outside_is_told_and_the_pages_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = Computing()
-    app = create_app(DashboardOptions(data=tmp_path), computing=own)
-    client = set_up(TestClient(app, base_url="http://127.0.0.1", follow_redirects=False), tmp_path)
-    with monkeypatch.context() as nothing_starts:
-        nothing_starts.setattr(sys, "executable", "/bin/false")
-        page = client.get("/analysis")
-        answer = client.get("/api/v1/analysis")
-    assert (page.status_code, answer.status_code) == (503, 503)
-    assert "most likely because memory ran out" in page.text
-    assert answer.json()["detail"].startswith("The computation was ended from outside")
-    assert client.get("/api/v1/analysis").status_code == 200
-    own.close()
+    with closing(Computing()) as own:
+        app = create_app(DashboardOptions(data=tmp_path), computing=own)
+        client = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
+        set_up(client, tmp_path)
+        with monkeypatch.context() as nothing_starts:
+            nothing_starts.setattr(sys, "executable", "/bin/false")
+            page = client.get("/analysis")
+            answer = client.get("/api/v1/analysis")
+        assert (page.status_code, answer.status_code) == (503, 503)
+        assert "most likely because memory ran out" in page.text
+        assert answer.json()["detail"].startswith("The computation was ended from outside")
+        assert client.get("/api/v1/analysis").status_code == 200

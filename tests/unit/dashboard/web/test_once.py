@@ -22,7 +22,7 @@ def test_two_at_one_time_are_done_once_and_answered_alike() -> None:
         return f"/made/{len(done)}"
 
     def hand_in() -> str:
-        both.wait(10)
+        both.wait(60)
         return once.run(key, make)
 
     with ThreadPoolExecutor(2) as pool:

@@ -9,16 +9,20 @@ import ssl
 import subprocess
 import threading
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dashboard.__main__ import main
-from dashboard.web.server import listen, make_server
+from dashboard.web.server import DashboardServer, listen, make_server
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import ConfigError, ServerError
 from tests.support.broker import free_port, wait_until
 from tests.support.dashboard import DashboardProcess
+
+DEADLINE_S = 60.0
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -41,6 +45,22 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         [*words, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True
     )
     return cert, key
+
+
+@contextmanager
+def running(options: DashboardOptions) -> Iterator[tuple[DashboardServer, tuple[str, int]]]:
+    """Run a server; yield it and its address."""
+    with listen("127.0.0.1", 0) as listener:
+        server = make_server(options)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            wait_until(lambda: server.started, "the server to start", DEADLINE_S)
+            yield server, listener.getsockname()
+        finally:
+            server.handle_exit(signal.SIGTERM, None)
+            thread.join(DEADLINE_S)
+            assert not thread.is_alive()
 
 
 def test_a_taken_port_is_named_with_another_to_choose(
@@ -88,18 +108,11 @@ def test_any_other_refusal_of_the_system_is_passed_on(monkeypatch: pytest.Monkey
 
 
 def test_a_running_server_answers_and_ends_in_order(tmp_path: Path) -> None:
-    listener = listen("127.0.0.1", 0)
-    server = make_server(DashboardOptions(data=tmp_path))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    port = listener.getsockname()[1]
-    thread.start()
-    wait_until(lambda: server.started, "the server starts")
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
-        assert answer.status == 200
-        assert "server" not in answer.headers
-    server.handle_exit(signal.SIGTERM, None)
-    thread.join(5)
-    assert not thread.is_alive()
+    with running(DashboardOptions(data=tmp_path)) as (server, (host, port)):
+        address = f"http://{host}:{port}/healthz"
+        with urllib.request.urlopen(address, timeout=DEADLINE_S) as answer:
+            assert answer.status == 200
+            assert "server" not in answer.headers
     assert server.services.stopping.is_set()
 
 
@@ -116,16 +129,12 @@ def test_a_running_server_answers_and_ends_in_order(tmp_path: Path) -> None:
 def test_a_message_that_can_be_taken_to_end_in_two_places_is_refused(
     tmp_path: Path, lengths: bytes
 ) -> None:
-    listener = listen("127.0.0.1", 0)
-    server = make_server(DashboardOptions(data=tmp_path))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    wait_until(lambda: server.started, "the server starts")
-    with socket.create_connection(listener.getsockname(), timeout=5) as sender:
+    with (
+        running(DashboardOptions(data=tmp_path)) as (_, address),
+        socket.create_connection(address, timeout=DEADLINE_S) as sender,
+    ):
         sender.sendall(b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\n" + lengths + b"\r\n\r\nname")
         answer = sender.recv(4096)
-    server.handle_exit(signal.SIGTERM, None)
-    thread.join(5)
     assert answer.split()[1] in {b"400", b"501"}, answer
     assert b"Connection: close" in answer or b"connection: close" in answer
 
@@ -152,22 +161,15 @@ def test_a_renewed_certificate_is_taken_without_a_restart_and_a_broken_one_is_no
     tmp_path: Path,
 ) -> None:
     cert, key = certificate(tmp_path)
-    listener = listen("127.0.0.1", 0)
-    server = make_server(DashboardOptions(data=tmp_path, certificate=cert, key=key))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    address = listener.getsockname()
-    thread.start()
-    wait_until(lambda: server.started, "the server starts")
-    first = ssl.get_server_certificate(address)
-    certificate(tmp_path)
-    asyncio.run(server.on_tick(0))
-    second = ssl.get_server_certificate(address)
-    key.write_text("nonsense")
-    cert.touch()
-    asyncio.run(server.on_tick(0))
-    third = ssl.get_server_certificate(address)
-    server.handle_exit(signal.SIGTERM, None)
-    thread.join(5)
+    with running(DashboardOptions(data=tmp_path, certificate=cert, key=key)) as (server, address):
+        first = ssl.get_server_certificate(address)
+        certificate(tmp_path)
+        asyncio.run(server.on_tick(0))
+        second = ssl.get_server_certificate(address)
+        key.write_text("nonsense")
+        cert.touch()
+        asyncio.run(server.on_tick(0))
+        third = ssl.get_server_certificate(address)
     assert first != second and second == third
     assert second == cert.read_text()
 
@@ -177,14 +179,10 @@ def test_systemd_hears_that_the_dashboard_is_ready_and_alive(
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(10)
+        systemd.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        server = make_server(DashboardOptions(data=tmp_path))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listen("127.0.0.1", 0)]})
-        thread.start()
-        told = [systemd.recv(100).decode() for _ in range(2)]
-        server.handle_exit(signal.SIGTERM, None)
-        thread.join(5)
+        with running(DashboardOptions(data=tmp_path)):
+            told = [systemd.recv(100).decode() for _ in range(2)]
     assert told == ["READY=1", "WATCHDOG=1"]
 
 
@@ -226,10 +224,10 @@ def test_an_open_stream_does_not_hold_up_an_interrupt_and_the_exit_code_is_0(
 ) -> None:
     with DashboardProcess(tmp_path, "--login-link") as dashboard:
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        opener.open(dashboard.login_link, timeout=10).close()
-        with opener.open(f"{dashboard.address}/api/v1/live", timeout=10) as stream:
+        opener.open(dashboard.login_link, timeout=60).close()
+        with opener.open(f"{dashboard.address}/api/v1/live", timeout=60) as stream:
             assert stream.readline() == b"retry: 2000\n"
-            assert dashboard.stop(signal.SIGINT, within_s=15) == 0
+            assert dashboard.stop(signal.SIGINT, within_s=DEADLINE_S) == 0
     assert "Traceback" not in dashboard.output and "ERROR" not in dashboard.output
 
 
@@ -237,4 +235,4 @@ def test_the_first_start_prints_a_setup_code_and_sigterm_ends_it_in_order(tmp_pa
     with DashboardProcess(tmp_path / "new") as dashboard:
         assert dashboard.setup_code.count("-") == 2
         assert f"Dashboard: {dashboard.address}\n" in dashboard.output
-        assert dashboard.stop(signal.SIGTERM, within_s=15) == 0
+        assert dashboard.stop(signal.SIGTERM, within_s=DEADLINE_S) == 0

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.mqtt.payloads.health import HealthPayload
@@ -20,6 +21,7 @@ from edge_agent.runtime.health.watchdog import is_fresh
 from edge_agent.store.upkeep.copy_report import Standing
 from edge_agent.store.write.outbox_losses import Hole
 from edge_agent.store.write.replication.standing import ReplicationStanding
+from tests.support.clocks.simulated_time import Seconds
 from tests.support.firmware import POWER_GOOD, answer_of, firmware
 
 AT = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
@@ -38,8 +40,13 @@ def names(figures: AgentFigures = WELL, machine: MachineState = COOL) -> list[st
     return list(alarms(figures, machine, AlarmLimits()))
 
 
-def test_a_report_has_the_published_form_and_real_figures(tmp_path: Path) -> None:
+def test_a_report_has_the_published_form_and_real_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = Seconds()
+    monkeypatch.setattr(clock, "boot_seconds", seconds)
     monitor = HealthMonitor(tmp_path, "pi", "1.2.3")
+    seconds.now += 42
     report = json.loads(json.dumps(monitor.report(replace(WELL, outbox=7), AT)))
     payload = HealthPayload.model_validate(report)
     assert (payload.device, payload.version, payload.at) == (
@@ -52,7 +59,7 @@ def test_a_report_has_the_published_form_and_real_figures(tmp_path: Path) -> Non
     assert payload.disk.free_bytes > 0
     assert (payload.camera.fps, payload.recorder.last_commit_age_seconds) == (15.0, 3.0)
     assert (payload.mqtt.state, payload.mqtt.outbox) == ("connected", 7)
-    assert 0 <= payload.uptime_seconds < 60
+    assert payload.uptime_seconds == 42.0
     usage = psutil.disk_usage(str(tmp_path))
     assert payload.disk.free_percent == pytest.approx(100 - usage.percent, abs=0.2)
     assert payload.throttling is None

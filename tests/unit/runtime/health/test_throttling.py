@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from edge_agent.runtime.health import throttling
-from edge_agent.runtime.health.throttling import Throttling, ThrottlingProbe, parse_throttled
+from edge_agent.runtime.health.throttling import (
+    THROTTLING_GIVE_UP_SECONDS,
+    THROTTLING_SECONDS,
+    Throttling,
+    ThrottlingProbe,
+    parse_throttled,
+)
+from tests.support.broker import wait_until
+from tests.support.clocks.simulated_time import Seconds
 from tests.support.firmware import POWER_GOOD, answer_of, firmware
 
 
@@ -37,34 +43,37 @@ def test_an_answer_that_is_none_is_not_read_as_one(text: str) -> None:
 
 def test_the_firmware_is_asked_once_in_a_while_and_never_waited_for(tmp_path: Path) -> None:
     asked = tmp_path / "asked"
-    probe = ThrottlingProbe(firmware(tmp_path, f"echo x >> {asked}; echo throttled=0x1"))
+    seconds = Seconds()
+    script = f"echo x >> {asked}; echo throttled=0x1"
+    probe = ThrottlingProbe(firmware(tmp_path, script), seconds)
     assert probe.latest() is None
     assert answer_of(probe) == replace(POWER_GOOD, under_voltage=True)
+    seconds.now += THROTTLING_SECONDS - 1
     for _ in range(5):
         probe.latest()
     assert asked.read_text(encoding="ascii") == "x\n"
+    seconds.now += 1
+    probe.latest()
+    wait_until(lambda: asked.read_text(encoding="ascii") == "x\nx\n", "the next question", 60)
+    probe.close()
 
 
-def test_a_firmware_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttling, "THROTTLING_GIVE_UP_SECONDS", 0.0)
-    monkeypatch.setattr(throttling, "THROTTLING_SECONDS", 0.0)
+def test_a_firmware_that_hangs_is_given_up(tmp_path: Path) -> None:
+    seconds = Seconds()
     marker = tmp_path / "again"
     probe = ThrottlingProbe(
         firmware(
             tmp_path,
-            f"[ -e {marker} ] && {{ echo throttled=0x0; exit; }}; touch {marker}; exec sleep 60",
-        )
+            f"[ -e {marker} ] && {{ echo throttled=0x0; exit; }}; touch {marker}; exec sleep 600",
+        ),
+        seconds,
     )
-    started = time.monotonic()
     assert probe.latest() is None
-    while not marker.exists():
-        assert time.monotonic() - started < 10
-        time.sleep(0.01)
-    monkeypatch.setattr(throttling, "THROTTLING_GIVE_UP_SECONDS", -1.0)
+    wait_until(marker.exists, "the first question", 60)
+    seconds.now += THROTTLING_GIVE_UP_SECONDS + 0.1
     assert probe.latest() is None
-    monkeypatch.setattr(throttling, "THROTTLING_GIVE_UP_SECONDS", 10.0)
+    seconds.now += THROTTLING_SECONDS
     assert answer_of(probe) == POWER_GOOD
-    assert time.monotonic() - started < 30
     probe.close()
 
 

@@ -7,7 +7,6 @@ import json
 import socket
 import stat
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,22 +18,26 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.expression import Frame
 from edge_agent.runtime.preview import server as module
-from edge_agent.runtime.preview.messages import MORE, request_line
-from edge_agent.runtime.preview.server import FRAME_S, PreviewServer, jpeg_of
+from edge_agent.runtime.preview.messages import LEASE_S, MORE, request_line
+from edge_agent.runtime.preview.server import FRAME_S, LATE_S, PreviewServer, jpeg_of
 from tests.support.broker import wait_until
+from tests.support.clocks.simulated_time import Seconds
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 PICTURE = np.random.default_rng(1).integers(0, 255, (720, 1280, 3), dtype=np.uint8)
 
 
 class Reader:
     """Somebody who connects and takes what comes."""
 
-    def __init__(self, path: Path, line: bytes = request_line("ada")) -> None:
+    def __init__(self) -> None:
         self.connection = socket.socket(socket.AF_UNIX)
         self.connection.settimeout(PATIENCE_S)
-        self.connection.connect(str(path))
         self._file = self.connection.makefile("rb")
+
+    def ask(self, path: Path, line: bytes) -> None:
+        """Connect, and send the line that says who looks."""
+        self.connection.connect(str(path))
         self.connection.sendall(line)
 
     def part(self) -> tuple[dict[str, Any], bytes]:
@@ -49,12 +52,14 @@ class Reader:
             if data:
                 return data
 
-    def end(self) -> str:
-        """Take what comes until it ends; return why."""
+    def end(self) -> tuple[str, int]:
+        """Take what comes until it ends; return why, and how many pictures came before."""
+        pictures = 0
         while True:
-            head, _ = self.part()
+            head, data = self.part()
+            pictures += bool(data)
             if head["ended"]:
-                return str(head["ended"])
+                return str(head["ended"]), pictures
 
     def close(self) -> None:
         self._file.close()
@@ -64,10 +69,12 @@ class Reader:
 class Stand:
     """A server, what it told, and a camera that may be stopped."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seconds: Callable[[], float] = clock.boot_seconds) -> None:
         self.told: list[dict[str, Any]] = []
         self.path = folder / "preview.sock"
-        self.server = PreviewServer(self.path, lambda message: self.told.append(dict(message)), 0.1)
+        self.server = PreviewServer(
+            self.path, lambda message: self.told.append(dict(message)), 0.1, seconds
+        )
         self.gives = threading.Event()
         self.gives.set()
         self._stopping = threading.Event()
@@ -75,8 +82,9 @@ class Stand:
         self._readers: list[Reader] = []
 
     def read(self, line: bytes = request_line("ada")) -> Reader:
-        reader = Reader(self.path, line)
+        reader = Reader()
         self._readers.append(reader)
+        reader.ask(self.path, line)
         return reader
 
     def _film(self) -> None:
@@ -108,7 +116,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
 
 
 def told(stand: Stand, wanted: Callable[[dict[str, Any]], bool]) -> None:
-    wait_until(lambda: any(wanted(one) for one in stand.told), "what every page is told")
+    wait_until(lambda: any(map(wanted, stand.told)), "what every page is told", PATIENCE_S)
 
 
 def test_it_is_told_who_looks_before_the_first_picture_is_sent(stand: Stand) -> None:
@@ -122,14 +130,19 @@ def test_it_is_told_who_looks_before_the_first_picture_is_sent(stand: Stand) -> 
     assert shown.shape == (360, 640, 3)
 
 
-def test_pictures_come_at_most_five_times_a_second_and_vision_misses_none(stand: Stand) -> None:
-    reader = stand.read()
-    reader.picture()
-    began = time.monotonic()
-    for _ in range(4):
+def test_a_picture_comes_every_fifth_of_a_second_and_vision_misses_none(tmp_path: Path) -> None:
+    seconds = Seconds()
+    with Stand(tmp_path, seconds) as stand:
+        reader = stand.read()
+        told(stand, lambda message: message["by"] == "ada")
+        seconds.now += FRAME_S
         reader.picture()
-    assert time.monotonic() - began > 4 * FRAME_S - 0.1
-    assert stand.server.frames.take(PATIENCE_S) is not None
+        for _ in range(3):
+            seconds.now += FRAME_S
+            reader.picture()
+        assert stand.server.frames.take(PATIENCE_S) is not None
+        seconds.now += LEASE_S
+        assert reader.end() == ("time", 0)
 
 
 def test_a_frame_costs_nothing_while_nobody_looks(stand: Stand) -> None:
@@ -145,26 +158,31 @@ def test_a_frame_costs_nothing_while_nobody_looks(stand: Stand) -> None:
 def test_it_ends_by_itself_and_later_when_more_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LEASE_S", 1.0)
-    with Stand(tmp_path) as stand:
-        began = time.monotonic()
-        assert stand.read().end() == "time"
-        assert 0.9 < time.monotonic() - began < 2.5
-        told(stand, lambda message: message["by"] is None)
-        began = time.monotonic()
+    monkeypatch.setattr(module, "LEASE_S", 2.0)
+    seconds = Seconds()
+    with Stand(tmp_path, seconds) as stand:
         reader = stand.read()
+        told(stand, lambda message: message["by"] == "ada")
+        seconds.now += FRAME_S
         reader.picture()
-        reader.picture()
+        seconds.now += 1.7
         reader.picture()
         reader.connection.sendall(MORE)
-        assert reader.end() == "time"
-        assert time.monotonic() - began > 1.5
+        wait_until(lambda: len(stand.told) == 2, "word of the longer time")
+        seconds.now += 1.9
+        reader.picture()
+        seconds.now += 0.1
+        assert reader.end()[0] == "time"
+        told(stand, lambda message: message["by"] is None)
 
 
 def test_a_second_reader_is_told_that_somebody_looks_already(stand: Stand) -> None:
     first = stand.read()
     first.picture()
-    assert stand.read(request_line("bob")).end() == "busy"
+    late = stand.read(b"")
+    assert late.end() == ("busy", 0)
+    late.connection.sendall(request_line("late"))
+    assert stand.read(request_line("bob")).end() == ("busy", 0)
     first.picture()
     assert {message["by"] for message in stand.told} == {"ada"}
     first.close()
@@ -172,22 +190,26 @@ def test_a_second_reader_is_told_that_somebody_looks_already(stand: Stand) -> No
     stand.read(request_line("bob")).picture()
 
 
-def test_a_camera_that_gives_nothing_ends_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "LATE_S", 0.5)
-    with Stand(tmp_path) as stand:
+def test_a_camera_that_gives_nothing_ends_it(tmp_path: Path) -> None:
+    seconds = Seconds()
+    with Stand(tmp_path, seconds) as stand:
         reader = stand.read()
+        told(stand, lambda message: message["by"] == "ada")
+        seconds.now += FRAME_S
         reader.picture()
+        for _ in range(2):
+            seconds.now += LATE_S - 0.1
+            reader.picture()
         stand.gives.clear()
-        assert reader.end() == "camera"
+        seconds.now += LATE_S + 0.1
+        assert reader.end()[0] == "camera"
 
 
 def test_an_agent_that_ends_says_so_and_removes_its_socket(stand: Stand) -> None:
     reader = stand.read()
     reader.picture()
     stand.server.stop()
-    assert reader.end() == "agent"
+    assert reader.end()[0] == "agent"
     assert stand.server.join(PATIENCE_S)
     assert not stand.path.exists()
 

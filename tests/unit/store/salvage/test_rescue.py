@@ -8,13 +8,12 @@ import os
 import random
 import shutil
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database.salvage_state import Salvage, read_salvages, write_salvages
 from edge_agent.store.database.schema import PAGE_BYTES, migrate, write_transaction
@@ -36,6 +35,7 @@ from tests.faults.damage import (
     make_database,
     study_rows,
 )
+from tests.support.clocks.simulated_time import Seconds
 from tests.support.timeline import START_MS, add, query, row, wait_for
 
 
@@ -59,7 +59,7 @@ def carried(path: Path, rescue: Rescue) -> str:
         wait_for(lambda: "still being" not in (carrier.sentence() or "still being"), 120)
     finally:
         carrier.stop()
-        assert carrier.join(10)
+        assert carrier.join(60)
     assert carrier.error is None
     return carrier.sentence() or ""
 
@@ -175,17 +175,20 @@ def test_a_disk_that_refuses_to_read_for_a_moment_costs_no_study_row(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = study_rows(path)
-    works_from_s = time.monotonic() + 0.5
+    seconds = Seconds()
+    monkeypatch.setattr(clock, "boot_seconds", seconds)
+    monkeypatch.setattr(clock, "sleep", seconds.wait)
+    works_from_s = seconds.now + 0.5
     read = os.pread
 
     def refusing(file: int, size: int, at: int) -> bytes:
-        if size > 100 and time.monotonic() < works_from_s:
+        if size > 100 and seconds.now < works_from_s:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return read(file, size, at)
 
     monkeypatch.setattr(os, "pread", refusing)
     Rescue(path).replace("a test")
-    assert time.monotonic() > works_from_s
+    assert seconds.now > works_from_s
     after = study_rows(path)
     lost = {table for table in before if set(before[table]) - set(after[table])}
     assert lost <= {"setting"}  # the epoch of the stream is renewed
@@ -201,7 +204,7 @@ def test_a_carrier_goes_on_where_it_was(path: Path, sound: Path) -> None:
     first.start()
     wait_for(lambda: query(path, "SELECT count(*) FROM expression_hour")[0][0] > 0)
     first.stop()
-    assert first.join(10)
+    assert first.join(60)
     carried(path, rescue)
     assert sizes_of(path) == sizes_of(sound)
 
@@ -212,8 +215,7 @@ def test_on_a_busy_machine_portions_do_not_become_smaller(
     rescue = Rescue(path)
     rescue.replace("a test")
     seconds = itertools.count(step=60)  # every look at the clock comes a minute after the last
-    clocks = SimpleNamespace(monotonic=lambda: next(seconds), thread_time=time.thread_time)
-    monkeypatch.setattr("edge_agent.store.salvage.carrier.time", clocks)
+    monkeypatch.setattr(clock, "boot_seconds", lambda: float(next(seconds)))
     changes: list[list[Salvage]] = []
 
     def write_and_count(connection: sqlite3.Connection, salvages: list[Salvage]) -> None:

@@ -261,7 +261,7 @@ def test_what_an_agent_still_holds_in_memory_is_not_written_afterwards(path: Pat
     window = {"start": iso_utc(instant(85).wall_ms), "end": iso_utc(instant(95).wall_ms)}
     recorder.submit(OutboxMessage("summary", {"window": window}))
     recorder.stop()
-    assert recorder.join(10)
+    assert recorder.join(60)
     assert query(path, "SELECT source FROM vital") == [("later",)]
     assert query(path, "SELECT at - ? FROM expression", START_MS) == [(300_000,)]
     assert query(path, "SELECT count(*) FROM outbox WHERE topic = 'summary'") == [(0,)]
@@ -310,7 +310,7 @@ def test_only_sessions_are_recorded_where_that_is_asked_for_and_nothing_after_a_
     study.end_session(instant(2))
     recorder.submit(Gap("camera", instant(5), instant(9), "no_face"))
     recorder.stop()
-    assert recorder.join(10)
+    assert recorder.join(60)
     assert query(path, "SELECT at - ? FROM vital", START_MS) == [(1000,), (2000,)]
     assert query(path, "SELECT at - ? FROM expression", START_MS) == [(1000,), (2000,)]
     assert query(path, "SELECT count(*) FROM gap") == [(1,)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -156,11 +157,10 @@ def test_a_gap_whose_transaction_was_taken_back_is_written_by_the_next(
     again = Writing(path, machine)
     again.start()
     machine.network_sets_clock()
-    connection = connect(path, readonly=False)
-    connection.execute("BEGIN IMMEDIATE")
-    again.writer.write(connection, [ClockCheck(machine.now())])
-    connection.execute("ROLLBACK")
-    connection.close()
+    with closing(connect(path, readonly=False)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        again.writer.write(connection, [ClockCheck(machine.now())])
+        connection.execute("ROLLBACK")
     again.writer.forget()
     assert gaps(path) == []
     again.check_clock()
@@ -177,7 +177,7 @@ def test_what_finds_no_room_in_the_queue_is_a_gap(
     assert recorder.dropped == 7
     recorder.start()
     recorder.stop()
-    assert recorder.join(10)
+    assert recorder.join(60)
     assert query(
         path, "SELECT source, started - ?, ended - ?, reason FROM gap", START_MS, START_MS
     ) == [("recorder", 3_000, 9_000, "not_written")]

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -19,11 +14,13 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate
-from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import Outbox, OutboxMessage
+from edge_agent.store.write.pending_batch import PendingBatch
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.store.write.rollups import per_mille
+from tests.support.clocks.simulated_time import Seconds
 from tests.support.recording import Recording
 from tests.support.timeline import START_MS, instant, query, reading
 
@@ -111,64 +108,23 @@ def test_messages_beyond_the_bound_of_the_outbox_go(path: Path) -> None:
         ]
 
 
-def test_a_batch_waits_for_its_seconds_and_no_longer(path: Path) -> None:
-    recording = Recording(path, batch_seconds=0.05)
-    begun = clock.boot_seconds()
-    for second in range(6):
-        recording.submit(reading(second))
-        recording.committed()
-    assert 0.3 <= clock.boot_seconds() - begun < 5
-    recording.finish()
-
-
-KILLED = """
-import os, sys, time
-from pathlib import Path
-from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.recorder_options import RecorderOptions
-from edge_agent.store.database.schema import migrate
-from tests.support.recording import Recording
-from tests.support.timeline import observation, reading, recognition
-path = Path(sys.argv[1])
-migrate(path)
-told = lambda: os.write(1, b"commit \\n")
-options = RecorderOptions(batch_rows=20, batch_seconds=3600)
-recorder = Recorder(path, options, on_commit=told)
-recorder.start()
-second = 0
-while True:
-    recorder.submit(recognition(second, observation()))
-    os.write(1, b"frame %d\\n" % second)
-    second += 1
-    time.sleep(0.001)
-"""
-
-
-def test_a_killed_recorder_loses_one_batch_at_the_most_and_the_file_opens_clean(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "affect-edge.db"
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(path)],
-        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())},
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        commits = last = 0
-        for line in process.stdout:
-            word, _, number = line.partition(" ")
-            commits += word == "commit"
-            last = int(number) if word == "frame" else last
-            if commits >= 5 and last % 20 == 13 and process.poll() is None:
-                process.kill()
-    assert process.returncode == -signal.SIGKILL
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    rows = query(path, "SELECT count(*) FROM expression")[0][0]
-    assert rows >= 100
-    # The row of second n is complete with the frame of second n + 1; 20 rows are a batch.
-    assert last - rows <= 20 + 2
-    assert query(path, "SELECT sum(rows) FROM expression_hour") == [(rows,)]
-    assert Reader(path).counts()["expression"] == rows
+def test_a_batch_is_due_after_its_seconds_and_a_failed_one_later() -> None:
+    seconds = Seconds()
+    batch = PendingBatch(RecorderOptions(batch_seconds=2.0, retry_seconds=5.0), seconds)
+    assert (batch.commit_at(), batch.waiting_s) == (None, 0.0)
+    batch.add(reading(0))
+    seconds.now += 1.5
+    batch.add(reading(1))
+    assert (batch.is_due(), batch.waiting_s) == (False, 1.5)
+    seconds.now += 0.5
+    assert (batch.is_due(), batch.commit_at()) == (True, seconds.now)
+    batch.retry_later()
+    seconds.now += 4.5
+    assert not batch.is_due()
+    seconds.now += 0.5
+    assert batch.is_due()
+    batch.committed(2)
+    assert (batch.commit_at(), batch.waiting_s) == (None, 0.0)
 
 
 def test_probabilities_are_kept_in_per_mille_and_rounding_leads_nowhere_else() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -51,13 +52,12 @@ def path(tmp_path: Path) -> Path:
 def test_what_lasted_into_an_erased_time_belongs_to_it(
     path: Path, start: int, end: int, held: bool
 ) -> None:
-    connection = connect(path, readonly=True)
-    assert Tombstones(connection).cover(START_MS + start, START_MS + end) is held
-    assert read_tombstones(connection) == [
-        (START_MS + 10_000, START_MS + 20_000),
-        (START_MS + 40_000, START_MS + 50_000),
-    ]
-    connection.close()
+    with closing(connect(path, readonly=True)) as connection:
+        assert Tombstones(connection).cover(START_MS + start, START_MS + end) is held
+        assert read_tombstones(connection) == [
+            (START_MS + 10_000, START_MS + 20_000),
+            (START_MS + 40_000, START_MS + 50_000),
+        ]
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,8 @@ def test_a_later_session_over_it_gives_its_rows_a_place(
             "'research', '', ?, ?)",
             (START_MS + started, end),
         )
-    connection = connect(path, readonly=True)
-    assert Tombstones(connection).cover(START_MS + 15_000, START_MS + 16_000) is held
-    connection.close()
+    with closing(connect(path, readonly=True)) as connection:
+        assert Tombstones(connection).cover(START_MS + 15_000, START_MS + 16_000) is held
 
 
 def test_of_an_erased_time_neither_faces_nor_readings_are_recorded_again(path: Path) -> None:
@@ -110,9 +109,9 @@ def test_a_summary_of_an_erased_time_is_not_sent(
         "start": iso_utc(instant(start).wall_ms),
         "end": iso_utc(instant(end).wall_ms),
     }
-    connection = connect(path, readonly=True)
-    erased = Tombstones(connection)
-    assert summarises_erased_time(erased, OutboxMessage("summary", {"window": window})) is spoken
-    assert not summarises_erased_time(erased, OutboxMessage("summary", {"window": "today"}))
-    assert not summarises_erased_time(erased, OutboxMessage("session", None))
-    connection.close()
+    message = OutboxMessage("summary", {"window": window})
+    with closing(connect(path, readonly=True)) as connection:
+        erased = Tombstones(connection)
+        assert summarises_erased_time(erased, message) is spoken
+        assert not summarises_erased_time(erased, OutboxMessage("summary", {"window": "today"}))
+        assert not summarises_erased_time(erased, OutboxMessage("session", None))

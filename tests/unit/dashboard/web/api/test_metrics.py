@@ -64,20 +64,27 @@ def collect(client: TestClient, secret: str) -> Samples:
 
 
 def test_what_the_agent_says_is_told_with_its_ages(
-    stranger: TestClient, secret: str, database: Path, agent: LiveServer
+    stranger: TestClient,
+    secret: str,
+    database: Path,
+    agent: LiveServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    at = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: at)
     fill(database, minutes=2)
     health = report(
-        database, clock.now(), fps=14.5, frame_age_s=0.25, frames_dropped=7, mqtt_state="connected"
+        database, at, fps=14.5, frame_age_s=0.25, frames_dropped=7, mqtt_state="connected"
     )
-    agent.publish(expression_message(recognition(clock.now().wall_ms, observation())))
+    agent.publish(expression_message(recognition(at.wall_ms, observation())))
     agent.publish({"type": "health"} | health)
+    monkeypatch.setattr(clock, "now", lambda: at.shifted(3.0))
     found = collect(stranger, secret)
 
     def value(name: str, **labels: str) -> float:
         return found[name, tuple(sorted(labels.items()))]
 
-    assert value("agent_up") == 1 and value("agent_report_age_seconds") < 10
+    assert value("agent_up") == 1 and value("agent_report_age_seconds") == 3
     assert value("camera_fps") == 14.5 and value("camera_frame_age_seconds") == 0.25
     assert value("camera_frames_dropped_total") == 7 and value("mqtt_connected") == 1
     assert value("faces") == 1 and value("outbox_messages") == 0 and value("session_open") == 0
@@ -115,11 +122,17 @@ def test_an_agent_that_stopped_is_a_gap_and_a_growing_age(
 
 
 def test_an_agent_that_hangs_is_not_up(
-    stranger: TestClient, secret: str, database: Path, agent: LiveServer
+    stranger: TestClient,
+    secret: str,
+    database: Path,
+    agent: LiveServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    agent.publish({"type": "health"} | report(database, clock.now().shifted(-40.0), fps=14.5))
+    at = clock.now()
+    agent.publish({"type": "health"} | report(database, at, fps=14.5))
+    monkeypatch.setattr(clock, "now", lambda: at.shifted(40.0))
     found = collect(stranger, secret)
-    assert found["agent_up", ()] == 0 and 40 <= found["agent_report_age_seconds", ()] < 60
+    assert found["agent_up", ()] == 0 and found["agent_report_age_seconds", ()] == 40
     assert ("camera_fps", ()) not in found
 
 

@@ -16,7 +16,7 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.runtime.preview.messages import Ended, Part, read_part
 from tests.unit.runtime.preview.test_server import Stand
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -122,7 +122,6 @@ def test_an_agent_that_is_away_or_freezes_is_said(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = Account()
-    monkeypatch.setattr(relay, "SILENT_S", 0.5)
 
     async def frozen() -> str:
         async def speak(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
@@ -138,6 +137,7 @@ def test_an_agent_that_is_away_or_freezes_is_said(
             await Previews(tmp_path / "nobody.sock", asyncio.Event()).start(account.onlooker())
         assert str(away.value) == AWAY
         preview = await Previews(path, asyncio.Event()).start(account.onlooker())
+        monkeypatch.setattr(relay, "SILENT_S", 0.5)
         why = await end_of(preview)
         server.close()
         await closed()

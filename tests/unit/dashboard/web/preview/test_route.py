@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard.web.preview.relay import Preview
 from edge_agent.core.study import Purpose
 from edge_agent.runtime.preview.messages import Ended
 from edge_agent.store.database.schema import DATABASE_NAME
@@ -25,16 +25,22 @@ def ada(tmp_path: Path) -> Iterator[TestClient]:
 
 
 def test_pictures_are_sent_until_a_session_starts_and_then_refused(
-    tmp_path: Path, ada: TestClient
+    tmp_path: Path, ada: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = Study(tmp_path / DATABASE_NAME)
     study.create_participant("P01")
     study.give_consent("P01", "3")
+    parts = Preview.parts
+
+    async def parts_and_a_session(preview: Preview) -> AsyncIterator[bytes]:
+        async for part in parts(preview):
+            yield part
+            if b"\xff\xd8" in part and study.open_session() is None:
+                study.start_session("P01", Purpose.RESEARCH, "")
+
+    monkeypatch.setattr(Preview, "parts", parts_and_a_session)
     with Stand(tmp_path):
-        starts = threading.Timer(1.0, study.start_session, ("P01", Purpose.RESEARCH, ""))
-        starts.start()
         answer = ada.post("/api/v1/preview")
-        starts.join()
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "no-store"
         assert b"\xff\xd8" in answer.content, "a picture came"

@@ -247,7 +247,7 @@ def test_an_export_that_nobody_fetches_is_deleted(
     monkeypatch.setattr(export_jobs, "KEPT_S", 0.05)
     token = ada.post("/api/v1/exports", json={}).json()["id"]
     wait_for(lambda: ada.get(f"/api/v1/exports/{token}").status_code == 404)
-    assert waiting(tmp_path) == []
+    wait_for(lambda: waiting(tmp_path) == [])
 
 
 def test_nothing_is_left_when_the_dashboard_starts_or_ends(tmp_path: Path, database: Path) -> None:

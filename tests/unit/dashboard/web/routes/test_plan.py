@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,22 +60,21 @@ def test_what_is_preregistered_is_frozen_and_shown_to_be_printed(
     assert "after 24 people" in printed
     assert made["document"]["question"]["bound_heart_rate"] == 3
     assert made["intact"] is True
-    with sqlite3.connect(DashboardOptions(data=tmp_path).database) as connection:
+    with closing(sqlite3.connect(DashboardOptions(data=tmp_path).database)) as connection:
         for words in ("UPDATE preregistration SET document = '{}'", "DELETE FROM preregistration"):
             with pytest.raises(sqlite3.IntegrityError, match="a preregistration is never"):
                 connection.execute(words)
         [(detail,)] = connection.execute("SELECT detail FROM audit WHERE action = 'preregister'")
-    connection.close()
     assert detail == f"1 {made['sha256']}"
     assert ada.get("/plan/preregistrations/9").status_code == 404
 
 
 def test_who_changes_the_file_itself_is_found_out(ada: TestClient, tmp_path: Path) -> None:
     ada.post("/plan/preregistrations", data=FORM)
-    with sqlite3.connect(DashboardOptions(data=tmp_path).database) as connection:
+    with closing(sqlite3.connect(DashboardOptions(data=tmp_path).database)) as connection:
         connection.execute("DROP TRIGGER preregistration_is_frozen")
         connection.execute("UPDATE preregistration SET at = at - 1")
-    connection.close()
+        connection.commit()
     assert "does not fit its SHA-256" in ada.get("/plan/preregistrations/1").text
     said = ada.get("/api/v1/analysis").json()["preregistration"]
     assert any("the database was changed" in text for text in said["differences"])

