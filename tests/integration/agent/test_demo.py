@@ -59,7 +59,7 @@ def test_the_demonstration_shows_everything_and_ends_at_ctrl_c(tmp_path: Path) -
         wait_until(
             lambda: seconds_with_emotion(demo.database) >= 3, "expressions of the demonstration", 60
         )
-        assert demo.stop(signal.SIGINT, within_s=15) == 0, demo.said
+        assert demo.stop(signal.SIGINT, within_s=60) == 0, demo.said
     assert "Traceback" not in demo.said
 
 

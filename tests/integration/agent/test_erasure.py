@@ -57,11 +57,10 @@ def test_who_withdraws_and_is_erased_does_not_come_back_from_a_running_agent(
             study.withdraw_consent(CODE)
             done = erase_participant(agent.database, CODE, actor="test")
             assert done.rows["expression"] >= 3
-            wait_until(lambda: "closed" in agent.said, "the camera to be closed", 30)
+            wait_until(lambda: "closed" in agent.said, "the camera to be closed")
             wait_until(
                 lambda: not query(agent.database, "SELECT 1 FROM outbox WHERE payload = 'null'"),
                 "clearing",
-                30,
             )
             with closing(Subscriber(broker.port)) as later:
                 later.wait_for("status")

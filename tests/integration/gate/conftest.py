@@ -31,7 +31,7 @@ class Gate:
 
     def _started(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(self._command)
-        wait_until(self._answers, "the gate", 30)
+        wait_until(self._answers, "the gate")
         return process
 
     def _answers(self) -> bool:
@@ -41,7 +41,7 @@ class Gate:
     def kill(self) -> None:
         """End it as a crash does."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def start_again(self) -> None:
         """Start it where it was killed."""
@@ -57,7 +57,7 @@ def running_gate(folder: Path) -> Iterator[Gate]:
     finally:
         if gate.process.poll() is None:
             gate.process.send_signal(signal.SIGTERM)
-            assert gate.process.wait(10) == 0
+            assert gate.process.wait(60) == 0
         use_gate(gate.database, None)
 
 

@@ -234,14 +234,14 @@ class CollectorProcess:
         """End it as a power cut would."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def stop(self) -> int:
         """End it in good order; return its exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(20)
+        code = self._process.wait(60)
         self._process = None
         return code
 

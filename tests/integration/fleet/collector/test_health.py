@@ -56,7 +56,7 @@ def watched(tmp_path: Path, server: Postgres, port: int) -> Iterator[tuple[Colle
     file = tmp_path / "collector.json"
     more = ["--health-file", str(file)]
     with collecting(tmp_path, server.address, port, 1, more) as (collector,):
-        wait_until(lambda: read_problem(file) == "", "a collector that works", 30)
+        wait_until(lambda: read_problem(file) == "", "a collector that works")
         yield collector, file
 
 

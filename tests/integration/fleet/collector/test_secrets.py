@@ -84,5 +84,5 @@ def test_it_logs_in_by_files_and_takes_a_password_that_was_changed_meanwhile(
                 wait_until(lambda: has_tables(server), "its tables", 60)
             finally:
                 collector.terminate()
-                assert collector.wait(20) == 0
+                assert collector.wait(60) == 0
     assert "of now" not in log.read_text()

@@ -327,9 +327,9 @@ def test_an_erasure_ends_a_preparation_and_takes_what_is_ready(
     messages = messages_of(devices["hall"], "hall", applied[0])
     Intake(there).take([Delivery("hall", packed(one), 0) for one in messages])
     address = f"/api/v1/exports/{made['id']}"
-    wait_until(lambda: fleet.get(address).status_code == 404, "the export is given up", 10)
+    wait_until(lambda: fleet.get(address).status_code == 404, "the export is given up")
     erased.set()
-    wait_until(lambda: not any(one.is_file() for one in folder.rglob("*")), "nothing is left", 10)
+    wait_until(lambda: not any(one.is_file() for one in folder.rglob("*")), "nothing is left")
     monkeypatch.undo()
     files = members(prepared(fleet, BOTH, format="json"))
     hall, _ = rows(files["sites.csv"])

@@ -306,12 +306,12 @@ def test_an_erasure_on_the_device_takes_copies_and_exports_at_once(
             erase_participant(devices["room"], "P03", actor="ada")
             messages = messages_of(devices["room"], "room", row[0])
             Intake(there).take([Delivery("room", packed(one), 0) for one in messages])
-            wait_until(lambda: not path.exists(), "the copy goes", 10)
+            wait_until(lambda: not path.exists(), "the copy goes")
             Reader(path).session_list()
 
     with pytest.raises(StoreError, match="Somebody was erased on room just now"):
         read_while_somebody_is_erased()
-    wait_until(lambda: fleet.get(address).status_code == 404, "the export goes", 10)
+    wait_until(lambda: fleet.get(address).status_code == 404, "the export goes")
     answer = fleet.get("/api/v1/sessions?device=room")
     assert answer.status_code == 200, answer.text
     assert "P03" not in {one["participant"] for one in answer.json()}
