@@ -44,10 +44,11 @@ class RunningAgent:
             feed.settimeout(30)
             # the socket has its name a moment before it listens
             wait_until(lambda: self._answers(feed), "the live feed")
-            for line in feed.makefile("rb"):
-                message: dict[str, Any] = json.loads(line)
-                if wanted(message):
-                    return message
+            with feed.makefile("rb") as lines:
+                for line in lines:
+                    message: dict[str, Any] = json.loads(line)
+                    if wanted(message):
+                        return message
         raise AssertionError("the live feed ended")
 
     def _answers(self, feed: socket.socket) -> bool:

@@ -27,10 +27,14 @@ class Done:
 
 
 def affect_edge(*words: str) -> Done:
-    """Run ``affect-edge`` with these words in the current folder."""
+    """Run ``affect-edge`` with these words in the current folder; nothing is on its input."""
     out = io.StringIO()
     err = io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
+    with (
+        redirect_stdout(out),
+        redirect_stderr(err),
+        mock.patch.object(sys, "stdin", io.StringIO()),
+    ):
         code = _code_of(words)
     return Done(code, out.getvalue(), err.getvalue())
 
@@ -39,6 +43,8 @@ def _code_of(words: tuple[str, ...]) -> int:
     try:
         if words[0] in PASSED_ON:
             return dashboard_main(list(words))
+        if words[0] == "dashboard":
+            return dashboard_main(list(words[1:]))
         with mock.patch.object(sys, "argv", ["affect-edge", *words]):
             agent_main()
     except SystemExit as ended:
