@@ -26,6 +26,7 @@ def test_a_recording_is_played_as_messages_that_follow_each_other(tmp_path: Path
     assert len({tuple(change[3][:3]) for change in (*first.changes, *second.changes)}) == 2 * ROWS
 
 
+@pytest.mark.deep
 @pytest.mark.broker
 @pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 @pytest.mark.timeout(180)

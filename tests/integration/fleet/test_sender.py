@@ -19,7 +19,7 @@ from edge_agent.fleet.message import TimelineMessage, decode
 from edge_agent.store.database.replacement import prepared_path, replace_files
 from edge_agent.store.database.schema import connect, copy_database, write_transaction
 from edge_agent.store.database.stream_epoch import renew_stream_epoch
-from tests.support.appliance import Appliance
+from tests.support.agent import Tables, running_agent
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import SimulatedDevice
 from tests.support.timeline import query
@@ -80,9 +80,8 @@ def device(tmp_path: Path, broker: Mosquitto, listener: Listener) -> Iterator[Si
 def test_an_agent_that_is_told_to_sends_what_it_records(
     tmp_path: Path, broker: Mosquitto, listener: Listener
 ) -> None:
-    settings: dict[str, dict[str, Any]] = {
+    tables: Tables = {
         "device": {"name": "room"},
-        "camera": {"source": "demo"},
         "mqtt": {"port": broker.port},
         "record": {"batch_seconds": 0.3},
         "fleet": {"enabled": True},
@@ -95,9 +94,10 @@ def test_an_agent_that_is_told_to_sends_what_it_records(
             for change in message.changes
         )
 
-    with Appliance(tmp_path, settings) as agent:
-        wait_until(lambda: rows_of("expression") > 5, "rows of the agent's camera", 60)
-        assert agent.stop() == 0, agent.said
+    with running_agent(tmp_path, tables) as run:
+        wait_until(lambda: rows_of("expression") > 5, "rows of the agent's camera")
+        run.agent.stop()
+        assert run.end() == 0
 
 
 def test_what_is_written_while_the_broker_is_away_comes_when_it_is_back(

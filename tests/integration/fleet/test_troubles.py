@@ -120,6 +120,7 @@ def test_a_collector_that_is_silent_is_named_until_it_answers(tmp_path: Path) ->
             assert device.sender.join(60)
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> None:
     made = Certificates.make(tmp_path / "made", "DNS:localhost")

@@ -152,7 +152,7 @@ class SimulatedDevice:
             name,
             backlog_bytes=backlog_bytes,
             backoff=Backoff(first_s=0.2, longest_s=1.0, refused_s=1.0, settle_s=0.1),
-            resend_s=4.0,
+            resend_s=1.0,
             forget_s=1.0,
         )
         return cls(name, path, FleetSender(options, ChangeLog(path)), options)

@@ -24,6 +24,7 @@ from tests.support.fleet.enrolment import (
 )
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.broker,
     pytest.mark.skipif(not is_root(), reason="only root may run these commands"),
 ]

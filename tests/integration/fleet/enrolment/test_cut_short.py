@@ -22,7 +22,7 @@ from tests.support.fleet.enrolment import (
     is_root,
 )
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.deep, pytest.mark.broker]
 
 _KILLED_DEVICE = """
 import os, signal, sys

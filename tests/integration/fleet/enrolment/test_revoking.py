@@ -28,6 +28,7 @@ from tests.support.fleet.enrolment import FleetHere, JoiningDevice, fleet_here
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.broker,
     # paho leaves the socket of a failed handshake
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),

@@ -29,7 +29,7 @@ from tests.support.fleet.enrolment import (
     is_root,
 )
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.deep, pytest.mark.broker]
 OF_THE_UNIT = "--bounding-set=-all,+dac_override,+setgid,+setuid"
 """What affect-edge-enrol.service leaves to the service."""
 

@@ -31,6 +31,7 @@ from tests.support.fleet.enrolment import FleetHere, fleet_here
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.broker,
     pytest.mark.skipif(postgres_programs() is None, reason=INSTALL),
     # paho leaves the socket of a failed handshake

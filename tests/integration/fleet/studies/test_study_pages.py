@@ -35,11 +35,16 @@ from tests.support.fleet.studies_there import collect, other_device, studied_dev
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 QUESTIONS = (
     "",
-    "sample=example",
-    "sample=example&state=observed",
-    "sample=example&state=reported",
+    *(
+        pytest.param(question, marks=pytest.mark.deep)
+        for question in (
+            "sample=example",
+            "sample=example&state=observed",
+            "sample=example&state=reported",
+            "sample=selected&session=1&session=2&session=3",
+        )
+    ),
     "group=sex&sensitivity=false",
-    "sample=selected&session=1&session=2&session=3",
 )
 
 
@@ -117,7 +122,9 @@ def test_a_bundle_is_equal_byte_for_byte(fleet: TestClient, own: TestClient) -> 
     assert mine["vital.csv"].count(b"\n") > 100
 
 
-@pytest.mark.parametrize("name", ["json", "fhir", "edf"])
+@pytest.mark.parametrize(
+    "name", ["json", *(pytest.param(name, marks=pytest.mark.deep) for name in ("fhir", "edf"))]
+)
 def test_other_formats_are_equal(name: str, fleet: TestClient, own: TestClient) -> None:
     mine = exported(own, name, "")
     theirs = exported(fleet, name, "device=room")
