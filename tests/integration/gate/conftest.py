@@ -61,10 +61,24 @@ def running_gate(folder: Path) -> Iterator[Gate]:
         use_gate(gate.database, None)
 
 
+@contextmanager
+def written_through(folder: Path) -> Iterator[Gate]:
+    """A gate over a new database; this process writes through it."""
+    migrate(folder / DATABASE_NAME)
+    with running_gate(folder) as running:
+        use_gate(running.database, running.address)
+        yield running
+
+
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Gate]:
-    """A gate; this process writes through it."""
-    migrate(tmp_path / DATABASE_NAME)
-    with running_gate(tmp_path) as running:
-        use_gate(running.database, running.address)
+    """A gate of a test's own."""
+    with written_through(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """A gate of tests that leave nothing behind."""
+    with written_through(tmp_path_factory.mktemp("gate")) as running:
         yield running

@@ -104,23 +104,23 @@ def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
     assert rows(gate.database, "SELECT label FROM marker") == [("anger",)]
 
 
-@pytest.mark.parametrize("in_transaction", [True, False])
 @pytest.mark.parametrize("sql", FORBIDDEN)
 def test_no_statement_touches_the_timeline_the_trail_or_the_schema(
-    gate: Gate, sql: str, in_transaction: bool
+    shared_gate: Gate, sql: str
 ) -> None:
-    import_each(gate.database, [READING])
-    with closing(connect(gate.database, readonly=True)) as beside:
+    import_each(shared_gate.database, [READING])
+    with closing(connect(shared_gate.database, readonly=True)) as beside:
         before = "\n".join(beside.iterdump())
-    with raw(gate) as connected:
-        if in_transaction:
-            ask(connected, sql="BEGIN IMMEDIATE")
-        answer = ask(connected, sql=sql)
-        assert "error" in answer, answer
-        if in_transaction:
-            ask(connected, sql="COMMIT")
-    with closing(connect(gate.database, readonly=True)) as beside:
-        assert "\n".join(beside.iterdump()) == before
+    for in_transaction in (True, False):
+        with raw(shared_gate) as connected:
+            if in_transaction:
+                ask(connected, sql="BEGIN IMMEDIATE")
+            answer = ask(connected, sql=sql)
+            assert "error" in answer, answer
+            if in_transaction:
+                ask(connected, sql="COMMIT")
+        with closing(connect(shared_gate.database, readonly=True)) as beside:
+            assert "\n".join(beside.iterdump()) == before
     assert not Path("/tmp/copy.db").exists()
 
 
@@ -211,6 +211,7 @@ def test_a_gate_keeps_one_database_and_no_other(gate: Gate, tmp_path: Path) -> N
         GateConnection(gate.address, other)
 
 
+@pytest.mark.deep
 def test_a_statement_without_end_is_ended_and_the_recorder_writes_meanwhile_again(
     gate: Gate,
 ) -> None:
