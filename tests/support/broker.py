@@ -33,6 +33,7 @@ def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEA
         time.sleep(0.01)
 
 
+_numbers = itertools.count()
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _ports = (20_000 + _WORKER % 40 * 300 + number % 300 for number in itertools.count(os.getpid()))
 """Below those that the system gives to connections, and other ones for each process that runs
@@ -264,7 +265,7 @@ class Subscriber:
         self._subscribed = threading.Event()
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"reader-{free_port()}",
+            client_id=f"reader-{next(_numbers)}",
             clean_session=False,
             protocol=MQTTProtocolVersion.MQTTv311,
         )
