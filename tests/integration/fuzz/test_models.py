@@ -30,7 +30,7 @@ from tests.support.fuzz.model_worker import write_damaged
 from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model
 
 ROOT = Path(__file__).resolve().parents[3]
-WANTED = int(os.environ.get("FUZZ_PAYLOADS", "100"))
+WANTED = int(os.environ.get("FUZZ_PAYLOADS", "40"))
 TRIED_AGAIN = 20
 """How many of those that ended their process are given to the agent's own trial: a second each."""
 ANSWER_S = 60.0
