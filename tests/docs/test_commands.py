@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
+import shlex
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import ROOT, inline_code_of, pages
 from tests.docs.shell import Documented, documented_commands, fault_in_use
 from tests.support.broker import free_port
+from tests.support.commands import Done, affect_edge
 
 COMMANDS = documented_commands()
 FACES_MODULES = "needs YuNet's file and archives of photographs, which are not part of the project"
@@ -65,6 +65,7 @@ NOT_RUN = {
     "sudo affect-edge ": "needs root and an installed appliance; make test-appliance runs it",
     "sudo -u affect-edge ": "needs an installed appliance; make test-appliance runs it",
     "./rpi-image-gen ": "a program of Raspberry Pi's that is not here",
+    "affect-edge demo ": "test_demo runs it with these options",
     "affect-edge alerts --test": "needs an address; tests/unit/alerts/test_sender.py sends to some",
     "bluetoothctl ": "needs a radio and a cuff",
     "mosquitto_sub ": "listens for ever, with a program that is not part of the project",
@@ -116,6 +117,11 @@ def of_kind(kind: str) -> list[Documented]:
     return [command for command in COMMANDS if kind_of(command) == kind]
 
 
+def different(kind: str) -> list[Documented]:
+    """Return each command of a kind once, though it stands on several pages."""
+    return list({command.text: command for command in of_kind(kind)}.values())
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the documented commands speak of, and a data folder."""
@@ -132,21 +138,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def affect_edge(text: str, world: Path) -> subprocess.CompletedProcess[str]:
-    """Run an `affect-edge` command in the folder, by a shell, as somebody would type it."""
-    program = f"'{sys.executable}' -m edge_agent"
-    data = "" if text.startswith("affect-edge protocol") else f" --data '{world / 'data'}'"
-    line = re.sub("^affect-edge ", f"{program} ", text) + data
-    known = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(world)}
-    return subprocess.run(
-        ["bash", "-c", line],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=world,
-        env=known,
-        timeout=60,
-    )
+def run(text: str, world: Path) -> Done:
+    """Run an `affect-edge` command of a page over the data of the folder."""
+    words = shlex.split(text)[1:]
+    if words[0] != "protocol":
+        words += ["--data", str(world / "data")]
+    return affect_edge(*words)
 
 
 def test_there_are_commands_of_every_page_that_has_some() -> None:
@@ -165,12 +162,16 @@ def test_no_reason_is_left_of_a_command_that_is_gone(start: str) -> None:
 
 
 @pytest.mark.parametrize("command", of_kind("run"), ids=str)
-def test_the_command_does_what_it_says(command: Documented, world: Path) -> None:
+def test_the_command_does_what_it_says(
+    command: Documented, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the order of the pages, so that a session is started before it is marked."""
+    monkeypatch.chdir(world)
+    monkeypatch.setenv("HOME", str(world))
     # there is no camera here, and the doctor says so
     allowed = {0, 1} if command.text.startswith("affect-edge doctor") else {0}
-    done = affect_edge(command.text, world)
-    assert done.returncode in allowed, f"{command}\n{done.stdout}\n{done.stderr}"
+    done = run(command.text, world)
+    assert done.code in allowed, f"{command}\n{done.out}\n{done.err}"
 
 
 @pytest.mark.parametrize("command", of_kind("options"), ids=str)
@@ -178,14 +179,14 @@ def test_the_command_and_its_options_exist(command: Documented) -> None:
     assert fault_in_use(command.text) == ""
 
 
-@pytest.mark.parametrize("command", of_kind("make"), ids=str)
+@pytest.mark.parametrize("command", different("make"), ids=str)
 def test_make_knows_the_target(command: Documented) -> None:
     words = ["bash", "-c", command.text.replace("make ", "make --dry-run ", 1)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT, timeout=30)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", of_kind("installer"), ids=str)
+@pytest.mark.parametrize("command", different("installer"), ids=str)
 def test_the_installer_plans_it(command: Documented) -> None:
     if shutil.which("apt-get") is None:
         pytest.skip("the installer is for Debian-like systems")

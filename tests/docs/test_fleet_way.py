@@ -57,7 +57,7 @@ def test_the_documented_accounts_rules_and_settings_bring_rows_into_the_database
     settings["mqtt"]["host"] = "127.0.0.1"
     settings["mqtt"]["password_file"] = str(tmp_path / "room-1.password")
     with (
-        running_postgres() as postgres,
+        running_postgres(synced=False) as postgres,
         Mosquitto(tmp_path / "broker", users=users, acl=documented_rules(tmp_path)) as broker,
     ):
         settings["mqtt"]["port"] = broker.port

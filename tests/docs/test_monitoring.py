@@ -120,6 +120,7 @@ def test_grafanas_own_types_know_everything_in_the_dashboard(file: Path) -> None
     assert lost(dashboard, read_by_grafana(dashboard)) == ["/panels/0/gridPos/width"]
 
 
+@pytest.mark.deep
 def test_promtool_accepts_the_rules() -> None:
     promtool = prometheus_program("promtool")
     done = subprocess.run(

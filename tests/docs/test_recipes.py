@@ -167,7 +167,7 @@ def shown_by_datasette(line: str, world: Path) -> Iterator[str]:
         yield address
     finally:
         running.terminate()
-        running.wait(20)
+        running.wait(60)
 
 
 def answers(address: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.docs.pages import ROOT, blocks_of
+from tests.support.commands import affect_edge
 
 PAGE = "docs/tutorial.md"
 NOT_FOLLOWED = (
@@ -56,6 +58,15 @@ def steps() -> list[tuple[str, str]]:
 
 def run(command: str, folder: Path) -> str:
     """Run a command as somebody would type it in the folder, and return what it printed."""
+    program, *words = shlex.split(command)
+    if program == ".venv/bin/affect-edge":
+        done = affect_edge(*words)
+        assert done.code == 0, f"{command}\n{done.err}"
+        return done.out
+    return run_in_shell(command, folder)
+
+
+def run_in_shell(command: str, folder: Path) -> str:
     known = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -85,7 +96,11 @@ def test_the_marks_for_what_is_left_out_stand_for_anything_and_nothing_else_does
     assert not fits("a 2.5\n", "a 2.4\n")
 
 
-def test_the_tutorial_prints_what_it_says_from_the_first_step_to_the_last(folder: Path) -> None:
+def test_the_tutorial_prints_what_it_says_from_the_first_step_to_the_last(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(folder))
     followed = steps()
     assert len(followed) > 12
     for command, shown in followed:

@@ -87,7 +87,7 @@ class Box:
         """End the process at once."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(20)
+        self._process.wait(60)
 
     def stop(self) -> int:
         """End the process in good order; return its exit code."""

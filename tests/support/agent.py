@@ -36,18 +36,19 @@ class RunningAgent:
     def wait_for_rows(self, table: str, where: str = "true") -> None:
         """Return once the table has such rows."""
         question = f"SELECT count(*) > 0 FROM {table} WHERE {where}"
-        wait_until(lambda: query(self.database, question) == [(1,)], f"rows in {table}", 30)
+        wait_until(lambda: query(self.database, question) == [(1,)], f"rows in {table}")
 
     def hear(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Return the first message of the live feed that is wanted."""
         with socket.socket(socket.AF_UNIX) as feed:
             feed.settimeout(30)
             # the socket has its name a moment before it listens
-            wait_until(lambda: self._answers(feed), "the live feed", 30)
-            for line in feed.makefile("rb"):
-                message: dict[str, Any] = json.loads(line)
-                if wanted(message):
-                    return message
+            wait_until(lambda: self._answers(feed), "the live feed")
+            with feed.makefile("rb") as lines:
+                for line in lines:
+                    message: dict[str, Any] = json.loads(line)
+                    if wanted(message):
+                        return message
         raise AssertionError("the live feed ended")
 
     def _answers(self, feed: socket.socket) -> bool:

@@ -87,7 +87,7 @@ class Appliance:
             )
         return self
 
-    def wait_for(self, text: str, deadline_s: float = 40.0) -> None:
+    def wait_for(self, text: str, deadline_s: float = 60.0) -> None:
         """Return once it has printed ``text``."""
         wait_until(
             lambda: text in self.said or self.has_ended, f"{text!r} in what it prints", deadline_s
@@ -105,7 +105,7 @@ class Appliance:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = 8.0) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = 60.0) -> int:
         """Send a signal and return the exit code."""
         assert self._process is not None
         self.send(number)
@@ -129,4 +129,4 @@ class Appliance:
         """Kill it if it still runs."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)

@@ -22,7 +22,7 @@ from typing import Any, Self
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 
 def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
@@ -33,6 +33,7 @@ def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEA
         time.sleep(0.01)
 
 
+_numbers = itertools.count()
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _ports = (20_000 + _WORKER % 40 * 300 + number % 300 for number in itertools.count(os.getpid()))
 """Below those that the system gives to connections, and other ones for each process that runs
@@ -230,7 +231,7 @@ class Mosquitto:
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def __enter__(self) -> Self:
@@ -264,7 +265,7 @@ class Subscriber:
         self._subscribed = threading.Event()
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"reader-{free_port()}",
+            client_id=f"reader-{next(_numbers)}",
             clean_session=False,
             protocol=MQTTProtocolVersion.MQTTv311,
         )

@@ -110,7 +110,7 @@ def query(path: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         return [tuple(found) for found in connection.execute(sql, parameters)]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Return as soon as a condition holds; fail when it does not within the deadline."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -55,7 +55,7 @@ def test_a_camera_that_stops_is_told_once_across_a_kill_and_its_end_as_well(
             config.write(RULE)
         with agent:
             agent.wait_for("the agent runs", 90)
-            wait_until(lambda: retained(broker.port) == [], "the topic", 30)
+            wait_until(lambda: retained(broker.port) == [], "the topic")
             camera.freeze()
             wait_until(lambda: retained(broker.port) == ["eyes"], "the alert", 60)
         with agent:  # it was killed, and starts anew

@@ -21,13 +21,14 @@ from edge_agent.store.database.lock import lock
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from tests.support.appliance import Appliance
 from tests.support.broker import free_port, wait_until
+from tests.support.commands import affect_edge
 from tests.support.vision.portraits import SERIOUS_FILE
 
 ROOT = Path(__file__).resolve().parents[3]
 QUIET: dict[str, dict[str, Any]] = {"camera": {"source": "demo"}, "mqtt": {"enabled": False}}
 
 
-def affect_edge(
+def by_process(
     *words: object, stdout: int = subprocess.PIPE, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", **environment}
@@ -52,9 +53,8 @@ def people(database: Path) -> int:
 @pytest.mark.parametrize("command", ["doctor", "run", "analyse", "dashboard"])
 def test_the_home_of_a_user_that_there_is_not_is_named(command: str) -> None:
     done = affect_edge(command, "--data", "~nobody-of-this-name/data")
-    assert done.returncode == 2
-    assert "~nobody-of-this-name/data: there is no such home folder" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 2
+    assert "~nobody-of-this-name/data: there is no such home folder" in done.err
 
 
 def test_names_that_are_no_text_are_printed_as_json_that_every_program_reads(
@@ -62,17 +62,17 @@ def test_names_that_are_no_text_are_printed_as_json_that_every_program_reads(
 ) -> None:
     picture = tmp_path / os.fsdecode(b"caf\xe9.jpg")
     picture.write_bytes(SERIOUS_FILE.read_bytes())
-    done = affect_edge("classify", picture, tmp_path / "n\u00f6.jpg", "--json")
+    done = by_process("classify", picture, tmp_path / "n\u00f6.jpg", "--json")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     lines = [json.loads(line) for line in done.stdout.encode("ascii").splitlines()]
     assert [line["file"] for line in lines] == [str(picture), str(tmp_path / "n\u00f6.jpg")]
-    spoken = affect_edge("classify", picture)
+    spoken = by_process("classify", picture)
     assert (spoken.returncode, "caf\\udce9.jpg" in spoken.stdout) == (0, True)
 
 
 def test_a_terminal_without_our_signs_gets_others_not_a_traceback(tmp_path: Path) -> None:
-    done = affect_edge(
+    done = by_process(
         "doctor",
         "--data",
         tmp_path,
@@ -84,9 +84,9 @@ def test_a_terminal_without_our_signs_gets_others_not_a_traceback(tmp_path: Path
 
 
 def test_a_picture_that_cannot_be_looked_at_is_a_line_and_the_rest_is_read(tmp_path: Path) -> None:
-    done = affect_edge("classify", "x" * 300 + ".jpg", SERIOUS_FILE, "--json")
-    assert done.returncode == 1
-    first, second = map(json.loads, done.stdout.splitlines())
+    done = affect_edge("classify", "x" * 300 + ".jpg", str(SERIOUS_FILE), "--json")
+    assert done.code == 1
+    first, second = map(json.loads, done.out.splitlines())
     assert "File name too long" in first["error"]
     assert len(second["faces"]) == 1
 
@@ -94,7 +94,7 @@ def test_a_picture_that_cannot_be_looked_at_is_a_line_and_the_rest_is_read(tmp_p
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_output_onto_a_full_disk_is_said_in_a_sentence() -> None:
     with Path("/dev/full").open("w") as full:
-        done = affect_edge("model", "list", stdout=full.fileno())
+        done = by_process("model", "list", stdout=full.fileno())
     assert done.returncode == 1
     assert done.stderr == "affect-edge: the output cannot be written (No space left on device).\n"
 
@@ -113,24 +113,23 @@ def test_an_impossible_range_of_an_export_is_wrong_use_and_exports_nothing(
     tmp_path: Path, words: list[str], said: str
 ) -> None:
     migrate(tmp_path / DATABASE_NAME)
-    done = affect_edge("export", "--data", tmp_path, "--out", tmp_path / "out", *words)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    done = affect_edge("export", "--data", str(tmp_path), "--out", str(tmp_path / "out"), *words)
+    assert done.code == 2
+    assert said in done.err
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "0", "1e300"])
 def test_a_demonstration_of_no_sensible_length_is_refused(tmp_path: Path, seconds: str) -> None:
-    done = affect_edge("demo", "--data", tmp_path / "data", "--seconds", seconds)
-    assert done.returncode == 2
-    assert seconds in done.stderr
+    done = affect_edge("demo", "--data", str(tmp_path / "data"), "--seconds", seconds)
+    assert done.code == 2
+    assert seconds in done.err
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("host", ["there-is-no-such-host.invalid", "192.0.2.1"])
 def test_a_demonstration_that_cannot_listen_names_the_host(tmp_path: Path, host: str) -> None:
-    done = affect_edge(
+    done = by_process(
         "demo", "--data", tmp_path, "--seconds", "110", AFFECT_EDGE_DASHBOARD__HOST=host
     )
     assert done.returncode == 1
@@ -139,9 +138,13 @@ def test_a_demonstration_that_cannot_listen_names_the_host(tmp_path: Path, host:
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this system has no IPv6")
-def test_an_ipv6_address_of_the_dashboard_is_looked_at_as_such(tmp_path: Path) -> None:
-    done = affect_edge("doctor", "--data", tmp_path, AFFECT_EDGE_DASHBOARD__HOST="::1")
-    assert "Address family" not in done.stdout
+def test_an_ipv6_address_of_the_dashboard_is_looked_at_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFFECT_EDGE_DASHBOARD__HOST", "::1")
+    done = affect_edge("doctor", "--data", str(tmp_path))
+    assert "dashboard port" in done.out
+    assert "Address family" not in done.out
 
 
 def test_a_demonstration_beside_a_running_agent_puts_no_example_into_its_database(
@@ -150,7 +153,7 @@ def test_a_demonstration_beside_a_running_agent_puts_no_example_into_its_databas
     database = tmp_path / DATABASE_NAME
     migrate(database)
     with lock(database):
-        done = affect_edge("demo", "--data", tmp_path, "--seconds", "2")
+        done = by_process("demo", "--data", tmp_path, "--seconds", "2")
     assert done.returncode == 1
     assert "another agent records into this database" in done.stderr
     assert people(database) == 0
@@ -169,12 +172,12 @@ def test_a_demonstration_that_is_killed_takes_its_dashboard_along_and_can_be_sta
     with Appliance(tmp_path, QUIET, *words) as first:
         first.wait_for("login?link=")
         assert first.stop(signal.SIGKILL) == -signal.SIGKILL
-        wait_until(lambda: not listens(port), "the end of the dashboard", 10)
+        wait_until(lambda: not listens(port), "the end of the dashboard")
     with Appliance(tmp_path, QUIET, *words) as second:
         second.wait_for("login?link=")
         assert f":{port}/login" in second.said
         assert people(second.database) == 12
-        assert second.stop(signal.SIGINT, within_s=15) == 0
+        assert second.stop(signal.SIGINT, within_s=60) == 0
 
 
 def test_a_demonstration_that_is_ended_while_it_starts_leaves_nothing_behind(
@@ -185,8 +188,8 @@ def test_a_demonstration_that_is_ended_while_it_starts_leaves_nothing_behind(
     with subprocess.Popen(
         command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True
     ) as demo:
-        wait_until(lambda: list(tmp_path.iterdir()) != [], "the temporary data folder", 30)
+        wait_until(lambda: list(tmp_path.iterdir()) != [], "the temporary data folder")
         demo.send_signal(signal.SIGTERM)
-        _, said = demo.communicate(timeout=20)
+        _, said = demo.communicate(timeout=60)
     assert (demo.returncode, list(tmp_path.iterdir())) == (0, []), said
     assert "Traceback" not in said

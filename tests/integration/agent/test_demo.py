@@ -6,6 +6,7 @@ import http.cookiejar
 import json
 import re
 import signal
+import socket
 import sqlite3
 import urllib.request
 from contextlib import closing
@@ -59,14 +60,14 @@ def test_the_demonstration_shows_everything_and_ends_at_ctrl_c(tmp_path: Path) -
         wait_until(
             lambda: seconds_with_emotion(demo.database) >= 3, "expressions of the demonstration", 60
         )
-        assert demo.stop(signal.SIGINT, within_s=15) == 0, demo.said
+        assert demo.stop(signal.SIGINT, within_s=60) == 0, demo.said
     assert "Traceback" not in demo.said
 
 
 def test_the_demonstration_ends_by_itself_and_its_port_is_free_again(tmp_path: Path) -> None:
     port = free_port()
     settings = {"mqtt": {"enabled": False}}
-    with Appliance(tmp_path, settings, "demo", "--port", str(port), "--seconds", "5") as demo:
+    with Appliance(tmp_path, settings, "demo", "--port", str(port), "--seconds", "2") as demo:
         assert demo.wait(60) == 0, demo.said
     assert "the demonstration has ended" in demo.said
     with closing(sqlite3.connect(demo.database)) as connection:
@@ -75,15 +76,9 @@ def test_the_demonstration_ends_by_itself_and_its_port_is_free_again(tmp_path: P
 
 
 def test_a_port_that_is_taken_is_named_with_its_cure(tmp_path: Path) -> None:
-    port = free_port()
-    with Appliance(
-        tmp_path / "first", {"mqtt": {"enabled": False}}, "demo", "--port", str(port)
-    ) as first:
-        first.wait_for("login?link=", 60)
-        with Appliance(
-            tmp_path / "second", {"mqtt": {"enabled": False}}, "demo", "--port", str(port)
-        ) as second:
-            assert second.wait(60) == 1
-        assert str(port) in second.said
-        assert "Traceback" not in second.said
-        assert not first.has_ended
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with Appliance(tmp_path, {"mqtt": {"enabled": False}}, "demo", "--port", port) as demo:
+            assert demo.wait() == 1
+    assert port in demo.said
+    assert "Traceback" not in demo.said

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
-from tests.support.appliance import Appliance
-from tests.support.broker import Mosquitto, Subscriber, wait_until
-from tests.support.timeline import query
+from tests.support.agent import Tables, running_agent
+from tests.support.broker import Mosquitto, subscribed, wait_until
+from tests.support.timeline import database, query
 
 CODE = "Zq-Wombat7"
 NOTE = "said Xylophone-Quartz-91"
@@ -32,44 +30,40 @@ TABLES = (
 
 @pytest.mark.broker
 def test_who_withdraws_and_is_erased_does_not_come_back_from_a_running_agent(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     with Mosquitto(tmp_path / "broker") as broker:
-        settings: dict[str, dict[str, Any]] = {
-            "camera": {"source": "demo"},
+        tables: Tables = {
             "capture": {"mode": "sessions"},
-            "record": {"batch_seconds": 2.0},
-            "vitals.simulated": {"enabled": True, "heart_rate_seconds": 0.2},
+            "record": {"batch_seconds": 0.5},
+            "vitals": {"simulated": {"enabled": True, "heart_rate_seconds": 0.2}},
             "summary": {"window": 1.0},
             "mqtt": {"port": broker.port},
         }
-        with Appliance(tmp_path, settings) as agent:
-            agent.wait_for("the agent runs")
-            study = Study(agent.database)
+        path = database(tmp_path / "data")
+        with running_agent(path.parent, tables) as run:
+            run.wait_for_rows("boot")
+            study = Study(path)
             study.create_participant(CODE)
             study.give_consent(CODE, "1")
             study.start_session(CODE, Purpose.RESEARCH, NOTE)
-            wait_until(
-                lambda: query(agent.database, "SELECT count(*) FROM expression")[0][0] >= 3,
-                "rows",
-                60,
-            )
+            run.wait_for_rows("expression", "id >= 3")
             study.withdraw_consent(CODE)
-            done = erase_participant(agent.database, CODE, actor="test")
+            done = erase_participant(path, CODE, actor="test")
             assert done.rows["expression"] >= 3
-            wait_until(lambda: "closed" in agent.said, "the camera to be closed", 30)
+            wait_until(lambda: "closed" in caplog.text, "the camera to be closed")
             wait_until(
-                lambda: not query(agent.database, "SELECT 1 FROM outbox WHERE payload = 'null'"),
-                "clearing",
-                30,
+                lambda: not query(path, "SELECT 1 FROM outbox WHERE payload = 'null'"), "clearing"
             )
-            with closing(Subscriber(broker.port)) as later:
+            with subscribed(broker.port) as later:
                 later.wait_for("status")
                 assert not later.on("session")
-            assert agent.stop() == 0
-        for table in TABLES:
-            assert query(agent.database, f"SELECT count(*) FROM {table}") == [(0,)], table
-        found = b"".join(file.read_bytes() for file in agent.data.glob("affect-edge.db*")).lower()
-        assert CODE.lower().encode() not in found
-        assert NOTE.lower().encode() not in found
-        assert CODE not in agent.said
+            run.agent.stop()
+            assert run.end() == 0
+    for table in TABLES:
+        assert query(path, f"SELECT count(*) FROM {table}") == [(0,)], table
+    found = b"".join(file.read_bytes() for file in path.parent.glob("affect-edge.db*")).lower()
+    assert CODE.lower().encode() not in found
+    assert NOTE.lower().encode() not in found
+    assert CODE not in caplog.text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,6 @@ from dashboard.accounts.roles import Role
 from dashboard.accounts.scopes import LEAST_ROLE, Scope
 from dashboard.web.app import create_app
 from dashboard.web.settings import DashboardOptions
-from tests.support.broker import free_port
 from tests.support.dashboard import add_session, fill
 from tests.support.security.tokens import make_token
 from tests.support.timeline import wait_for
@@ -59,14 +59,15 @@ def served(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
     Give its address and the description of its API.
     """
-    options = DashboardOptions(data=folder, port=free_port())
+    listening = socket.create_server(("127.0.0.1", 0))
+    options = DashboardOptions(data=folder, port=listening.getsockname()[1])
     fill(options.database, minutes=5)
     add_session(options.database)
     app = create_app(options)
     app.state.services.tokens.requests._limit = _NO_LIMIT
     app.state.services.tokens.wrong_tokens._limit = _NO_LIMIT
-    server = uvicorn.Server(uvicorn.Config(app, port=options.port, log_level="critical"))
-    thread = threading.Thread(target=server.run)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+    thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
         wait_for(lambda: server.started)
@@ -74,6 +75,7 @@ def served(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     finally:
         server.should_exit = True
         thread.join()
+        listening.close()
 
 
 def examine(role: Role, examples: int, folder: Path, operations: Sequence[str] = ()) -> Outcome:

@@ -25,8 +25,13 @@ OF_A_STUDY = (
 @pytest.mark.parametrize(
     ("role", "operations", "least"),
     [
-        (Role.RESEARCHER, (*SENT_BY_PROGRAMS, *READ_BY_PROGRAMS, *OF_A_STUDY), 300),
-        (Role.VIEWER, ("add_marker", *READ_BY_PROGRAMS), 30),
+        pytest.param(
+            Role.RESEARCHER,
+            (*SENT_BY_PROGRAMS, *READ_BY_PROGRAMS, *OF_A_STUDY),
+            300,
+            marks=pytest.mark.deep,
+        ),
+        (Role.OPERATOR, ("send_readings", "add_marker", *READ_BY_PROGRAMS), 100),
     ],
 )
 def test_no_answer_deviates_from_the_description(

@@ -191,7 +191,9 @@ def _built(hint: Any, value: Any) -> Any:
     return value
 
 
-@pytest.fixture(scope="module", params=["one user", "two users"])
+@pytest.fixture(
+    scope="module", params=["one user", pytest.param("two users", marks=pytest.mark.deep)]
+)
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[DashboardProcess, str]]:

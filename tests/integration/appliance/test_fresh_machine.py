@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import urllib.parse
 import urllib.request
 from http.cookiejar import CookieJar
@@ -19,23 +17,13 @@ from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.backups.whole_appliance import WholeAppliance, whole_appliance
+from tests.support.commands import affect_edge
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, client_of, set_up
 from tests.support.timeline import query
 
 ANALYSIS = "/api/v1/analysis?sample=example"
 PROTOCOLS = "/api/v1/protocols"
 EXAMPLE = Path("dashboard/protocols/examples/three-conditions.toml")
-
-
-def command(*words: object) -> subprocess.CompletedProcess[str]:
-    """Run ``affect-edge`` as the process that people run."""
-    program = "from edge_agent.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", program, *map(str, words)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
 
 
 @pytest.fixture
@@ -70,9 +58,10 @@ def seen(data: Path, config: Path, archive: Path) -> dict[str, bytes]:
         for path in (ANALYSIS, PROTOCOLS):
             with browser.open(dashboard.address + path, timeout=60) as answer:
                 answers[path] = answer.read()
-        refused = command("restore", archive, "--yes", "--config", config, "--data", data)
-        assert refused.returncode == 1 and "a dashboard shows this database" in refused.stderr
-        assert dashboard.stop(signal.SIGTERM, 10) == 0
+        words = ("--yes", "--config", str(config), "--data", str(data))
+        refused = affect_edge("restore", str(archive), *words)
+        assert refused.code == 1 and "a dashboard shows this database" in refused.err
+        assert dashboard.stop(signal.SIGTERM, 60) == 0
     return answers
 
 
@@ -81,15 +70,16 @@ def test_a_fresh_machine_logs_in_the_account_and_analyses_to_the_same_numbers(
 ) -> None:
     archive = tmp_path / "stick" / "ward-3.zip"
     archive.parent.mkdir()
-    done = command("backup", archive, "--config", appliance.config, "--data", appliance.data)
-    assert done.returncode == 0, done.stderr
+    words = ("--config", str(appliance.config), "--data", str(appliance.data))
+    done = affect_edge("backup", str(archive), *words)
+    assert done.code == 0, done.err
     before = seen(appliance.data, appliance.config, archive)
     printed = fingerprint(appliance.data / "tls" / "cert.pem")
     shutil.rmtree(tmp_path / "old")
 
     fresh = tmp_path / "fresh"
-    done = command("restore", archive, "--yes", "--data", fresh)
-    assert done.returncode == 0, done.stderr
+    done = affect_edge("restore", str(archive), "--yes", "--data", str(fresh))
+    assert done.code == 0, done.err
     assert seen(fresh, fresh / "affect-edge.toml", archive) == before
     assert json.loads(before[ANALYSIS])["participants"] == 12
     assert b"three-conditions" in before[PROTOCOLS]

@@ -85,6 +85,9 @@ class Appliance:
         return agent_health(self.place.appliance.data / SOCKET_NAME) is not None
 
 
+pytestmark = pytest.mark.deep
+
+
 @pytest.fixture
 def appliance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Appliance]:
     place = ProfilePlace(Place(tmp_path / "opt", tmp_path / "data", tmp_path / "etc/edge.toml"))

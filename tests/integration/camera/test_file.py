@@ -25,9 +25,6 @@ from tests.support.vision.cameras import (
     write_video,
 )
 
-PATIENCE_S = 15.0
-"""A busy machine may take so long for what takes a moment."""
-
 
 def refusal(device: Path | str) -> CameraError:
     """Return why a device cannot be opened."""
@@ -65,7 +62,7 @@ def test_a_video_is_played_at_its_own_pace(tmp_path: Path) -> None:
     begun = clock.now()
     with FileCamera(video, fps=120) as camera:
         instants = [camera.read().at for _ in range(6)]
-    assert 0.24 <= instants[-1].seconds_since(begun) < PATIENCE_S
+    assert instants[-1].seconds_since(begun) >= 0.24
 
 
 def test_a_video_faster_than_asked_for_keeps_its_pace_and_leaves_frames_out(tmp_path: Path) -> None:
@@ -74,7 +71,7 @@ def test_a_video_faster_than_asked_for_keeps_its_pace_and_leaves_frames_out(tmp_
     with FileCamera(video, fps=40) as camera:
         frames = [camera.read() for _ in range(8)]
     assert [frame_number(frame.image) for frame in frames] == [0, 2, 5, 7, 10, 12, 15, 17]
-    assert 0.17 <= frames[-1].at.seconds_since(begun) < PATIENCE_S
+    assert frames[-1].at.seconds_since(begun) >= 0.17
 
 
 def test_a_truncated_video_is_played_as_far_as_it_goes(
@@ -220,7 +217,5 @@ def test_closing_ends_a_read_that_waits_for_the_pace(tmp_path: Path) -> None:
     camera = FileCamera(video, fps=0.5)
     camera.read()
     threading.Timer(0.1, camera.close).start()
-    begun = clock.boot_seconds()
     with pytest.raises(CameraError, match="the camera was closed"):
         camera.read()
-    assert clock.boot_seconds() - begun < 10

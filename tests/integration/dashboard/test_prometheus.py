@@ -37,6 +37,7 @@ def documented_config(folder: Path, token: Path, certificate: Path, port: int) -
     return file
 
 
+@pytest.mark.deep
 @pytest.mark.timeout(300)
 def test_the_documented_configuration_collects_with_a_token_and_loads_every_rule(
     tmp_path: Path,

@@ -61,7 +61,7 @@ def proxied(tmp_path: Path) -> Iterator[tuple[int, int]]:
             yield port, dashboard.port
         finally:
             nginx.terminate()
-            nginx.wait(10)
+            nginx.wait(60)
 
 
 def shown_location(folder: Path, port: int) -> str:

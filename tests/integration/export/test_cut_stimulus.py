@@ -18,7 +18,7 @@ from edge_agent.store.database.schema import migrate
 from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
 from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.read.reader import RangeReader, Reader
-from tests.integration.export.test_scripts import in_python, in_r, printed_rows, shown_by
+from tests.integration.export.test_scripts import BOTH, printed_rows, shown_by
 from tests.support.studies import HEART, add_stimuli
 
 SECONDS = 60
@@ -50,7 +50,7 @@ def analysed_from(database: Path, start_ms: int) -> Analysis:
         (SETTLING + 10, SECONDS - SETTLING - 10),  # settled long before: nothing more is left out
     ],
 )
-@pytest.mark.parametrize("run", [in_python, in_r], ids=["python", "r"])
+@pytest.mark.parametrize("run", BOTH)
 def test_it_does_not_settle_anew(run: object, cut: int, left: int, database: Path) -> None:
     first = min(Reader(database).session_list(), key=lambda session: session.start_ms)
     start = first.start_ms + 1000 * cut

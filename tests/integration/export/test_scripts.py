@@ -9,7 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,22 @@ def in_r(folder: Path, words: Sequence[str]) -> str:
     return done.stdout.decode("utf-8")
 
 
+BOTH = (
+    pytest.param(in_python, id="python"),
+    pytest.param(in_r, id="r", marks=pytest.mark.deep),
+)
+
+
+def by_name(names: Iterable[str]) -> list[Any]:
+    """Return each script with each name; R, which takes a second to start, with one of them."""
+    found = []
+    for name in names:
+        found.append(pytest.param(in_python, name, id=f"python-{name}"))
+        marks = () if name == "example" else pytest.mark.deep
+        found.append(pytest.param(in_r, name, id=f"r-{name}", marks=marks))
+    return found
+
+
 def shown_by(answer: AnalysisModel) -> list[tuple[str, ...]]:
     """The rows of the page's table of tests."""
     rows = [row for group in groups_of(answer) for row in group.rows]
@@ -113,8 +129,7 @@ def printed_rows(text: str) -> list[tuple[str, ...]]:
     return [line + ("",) * (width - len(line)) for line in lines[1:]]
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-@pytest.mark.parametrize("run", [in_python, in_r], ids=["python", "r"])
+@pytest.mark.parametrize(("run", "name"), by_name(QUESTIONS))
 def test_a_script_prints_the_table_of_the_page(
     run: Callable[[Path, Sequence[str]], str],
     name: str,
@@ -136,7 +151,7 @@ def test_a_script_prints_the_table_of_the_page(
             )
 
 
-@pytest.mark.parametrize("run", [in_python, in_r], ids=["python", "r"])
+@pytest.mark.parametrize("run", BOTH)
 def test_a_difference_that_is_the_same_in_everybody_shows_no_rounding_noise(
     run: Callable[[Path, Sequence[str]], str], bundles: Bundles
 ) -> None:
@@ -182,8 +197,7 @@ def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
     return found
 
 
-@pytest.mark.parametrize("name", FULL)
-@pytest.mark.parametrize("run", [in_python, in_r], ids=["python", "r"])
+@pytest.mark.parametrize(("run", "name"), by_name(FULL))
 def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
     run: Callable[[Path, Sequence[str]], str],
     name: str,
@@ -245,7 +259,7 @@ def with_tables(
     return found
 
 
-@pytest.mark.parametrize("run", [in_python, in_r], ids=["python", "r"])
+@pytest.mark.parametrize("run", BOTH)
 def test_by_observed_emotion_the_bounds_are_those_that_misreading_leaves(
     run: Callable[[Path, Sequence[str]], str], bundles: Bundles, tmp_path: Path
 ) -> None:
@@ -261,7 +275,7 @@ def test_by_observed_emotion_the_bounds_are_those_that_misreading_leaves(
     assert shown_by(answer) != shown_by(plain)
 
 
-@pytest.mark.parametrize("run", [in_python, in_r], ids=["python", "r"])
+@pytest.mark.parametrize("run", BOTH)
 def test_the_change_from_baseline_is_that_of_the_page(
     run: Callable[[Path, Sequence[str]], str], bundles: Bundles, tmp_path: Path
 ) -> None:
@@ -276,7 +290,7 @@ def test_the_change_from_baseline_is_that_of_the_page(
     assert printed_rows(run(folder, ("--design", "independent"))) != shown_by(answer)
 
 
-@pytest.mark.parametrize("run", [in_python, in_r], ids=["python", "r"])
+@pytest.mark.parametrize("run", BOTH)
 def test_measures_of_the_beats_are_tested_as_on_the_page(
     run: Callable[[Path, Sequence[str]], str], bundles: Bundles, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of a fleet share: a PostgreSQL for a module, and an empty database in it."""
+"""What the tests of a fleet share: a PostgreSQL, and an empty database in it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import pytest
 from tests.support.fleet.postgres import Postgres, running_postgres
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[Postgres]:
+    """The server of all modules; who changes accounts or settings starts another one."""
+    with running_postgres(synced=False) as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    """A running server."""
-    with running_postgres() as server:
-        yield server
+def postgres(server: Postgres) -> Postgres:
+    """The server without tables."""
+    server.empty()
+    return server
 
 
 @pytest.fixture

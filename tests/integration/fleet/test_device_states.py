@@ -221,10 +221,10 @@ def test_over_a_real_broker_two_collectors_know_who_is_there(
             wait_until(lambda: state("attic") == ("offline", False, "0.1.0"), "what was kept")
             room = Device("room", broker.port)
             room.tell()
-            wait_until(lambda: state("room") == ("online", True, "0.1.0"), "a device", 20)
+            wait_until(lambda: state("room") == ("online", True, "0.1.0"), "a device")
             collectors[0].kill()
             room.vanish()
-            wait_until(lambda: state("room") == ("offline", True, "0.1.0"), "the last will", 20)
+            wait_until(lambda: state("room") == ("offline", True, "0.1.0"), "the last will")
     assert there.execute("SELECT count(*) FROM fleet.dead_letter").fetchone() == (0,)
 
 

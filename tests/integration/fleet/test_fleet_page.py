@@ -77,6 +77,7 @@ def stream(there: Any, name: str, **values: object) -> int:
 def test_each_device_has_its_state_and_what_is_wrong_with_it(
     there: Any, database: FleetDatabase
 ) -> None:
+    begun_s = time.monotonic()
     tell(there, "good")
     stream(there, "good", applied=70)
     tell(there, "silent", ago_s=400)
@@ -103,7 +104,8 @@ def test_each_device_has_its_state_and_what_is_wrong_with_it(
     ]
     assert (page.matching, page.total, page.online, page.attention) == (7, 7, 5, 6)
     good = page.devices[-1]
-    assert good.heard_s is not None and good.heard_s < 60
+    assert good.heard_s is not None
+    assert good.heard_s <= time.monotonic() - begun_s + 6  # it was heard five seconds ago
     assert (good.applied, good.version, good.health_by_device) == (70, "0.1.0", False)
     assert page.devices[0].lost == 5
 
@@ -111,6 +113,7 @@ def test_each_device_has_its_state_and_what_is_wrong_with_it(
 def test_a_revoked_device_needs_no_attention_unless_it_is_still_heard(
     there: Any, database: FleetDatabase
 ) -> None:
+    begun_ms = 1000 * time.time()
     tell(there, "put-out", ago_s=320, alarms=[{"name": "hot", "text": "79 °C"}])
     vanish(there, "put-out")
     revoke(there, "put-out", ago_s=300)
@@ -129,7 +132,7 @@ def test_a_revoked_device_needs_no_attention_unless_it_is_still_heard(
     assert [one.name for one in only.devices] == ["just-now", "put-out"]
     since_ms = only.devices[1].since_ms
     assert since_ms is not None
-    assert 295 < time.time() - since_ms / 1000 < 360
+    assert begun_ms - 1 <= since_ms + 300_000 <= 1000 * time.time() + 1
 
 
 def test_a_device_that_spoke_after_its_last_will_is_there_again(

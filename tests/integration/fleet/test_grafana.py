@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from edge_agent.core.clock import boot_seconds, iso_utc, now
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.fleet.health_example import health_example
-from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.timeline import START_MS, database, query
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
@@ -69,20 +68,20 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def postgres(here: Path) -> Iterator[Postgres]:
+def postgres(server: Postgres, here: Path) -> Postgres:
     """PostgreSQL with that timeline, a dead letter, and devices in each state."""
-    with running_postgres() as server:
-        with psycopg.connect(server.address, autocommit=True) as connection:
-            migrate(connection)
-            intake = Intake(connection)
-            messages = [packed(one) for one in messages_of(here, DEVICE)]
-            intake.take([Delivery(DEVICE, one, 0) for one in messages])
-            intake.take([Delivery("strange", b"no timeline", 0)])
-            while intake.close_minutes(0.0):
-                pass
-            for name, ago_s, will in (("cellar", 400.0, False), ("attic", 5.0, True)):
-                note_states(connection, told(name, ago_s, will=will))
-        yield server
+    server.empty()
+    with psycopg.connect(server.address, autocommit=True) as connection:
+        migrate(connection)
+        intake = Intake(connection)
+        messages = [packed(one) for one in messages_of(here, DEVICE)]
+        intake.take([Delivery(DEVICE, one, 0) for one in messages])
+        intake.take([Delivery("strange", b"no timeline", 0)])
+        while intake.close_minutes(0.0):
+            pass
+        for name, ago_s, will in (("cellar", 400.0, False), ("attic", 5.0, True)):
+            note_states(connection, told(name, ago_s, will=will))
+    return server
 
 
 def told(name: str, ago_s: float, *, will: bool) -> list[StateMessage]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import shutil
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,14 +46,22 @@ pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 DAY_MS = 86_400_000
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A device's database with two participants, faces and readings."""
-    path = database(tmp_path)
+    path = database(tmp_path_factory.mktemp("made"))
     add_session(path, "P01", heart(anger=90.0, neutral=70.0))
     add_session(path, "P02", heart(anger=85.0, neutral=72.0))
     record(path, 0, 300)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return path
+
+
+@pytest.fixture
+def here(tmp_path: Path, made: Path) -> Path:
+    """A copy of that database for a test of its own."""
+    return Path(shutil.copy(made, tmp_path))
 
 
 def take(intake: Intake, payloads: list[bytes]) -> int:

@@ -24,7 +24,7 @@ PODS = {
     for one in OBJECTS
     if "template" in one.get("spec", {})
 }
-VERSIONS = ("1.31", "1.37")
+VERSIONS = (pytest.param("1.31", marks=pytest.mark.deep), "1.37")
 
 
 def name_of(one: dict[str, Any]) -> str:
@@ -97,7 +97,7 @@ def test_the_accounts_of_the_database_write_and_only_read(tmp_path: Path) -> Non
     (settings,) = [one for one in OBJECTS if name_of(one) == "ConfigMap/database"]
     script = tmp_path / "roles.sh"
     script.write_text(settings["data"]["roles.sh"])
-    with running_postgres() as server:
+    with running_postgres(synced=False) as server:
         there = {"PGHOST": str(server.folder), "PGPORT": str(server.port), "POSTGRES_USER": "fleet"}
         secrets = {"COLLECTOR_PASSWORD": "o'ne", "READER_PASSWORD": "two $x"}
         words = {**os.environ, **there, **secrets, "PGDATABASE": "postgres"}

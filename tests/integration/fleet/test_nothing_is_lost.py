@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.broker,
     pytest.mark.skipif(postgres_programs() is None, reason=INSTALL),
 ]
-DEVICES = 24
+DEVICES = 8
 
 
 @pytest.mark.timeout(600)
@@ -44,7 +44,7 @@ def test_every_row_of_every_device_arrives_once_whatever_goes_down(tmp_path: Pat
     ):
         recorders = Recorders(devices, pause_s=0.02)
         wait_until(lambda: all(each.sender.confirmed > 0 for each in devices), "a start", 60)
-        for number in (0, 1, 0):  # the other one goes on meanwhile
+        for number in (0, 1):  # the other one goes on meanwhile
             collectors[number].kill()
             before = sum(each.sender.confirmed for each in devices)
             wait_until(

@@ -32,6 +32,7 @@ from tests.support.fleet.health_example import health_example
 from tests.support.fleet.postgres import INSTALL, postgres_programs, running_postgres
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.broker,
     pytest.mark.skipif(postgres_programs() is None, reason=INSTALL),
     pytest.mark.skipif(not rabbit.is_installed(), reason=rabbit.INSTALL),

@@ -22,7 +22,10 @@ from edge_agent.appliance.profiles.publishing import make_profile, published_pro
 from tests.integration.fleet.test_fleet_page import revoke, tell, vanish
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 
-pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
+pytestmark = [
+    pytest.mark.deep,
+    pytest.mark.skipif(postgres_programs() is None, reason=INSTALL),
+]
 DEVICES = [f"room-{n}" for n in range(40)]
 FIRST = sorted(DEVICES, key=lambda name: place_of(name, "summer", "1"))
 

@@ -19,7 +19,7 @@ from edge_agent.fleet.message import TimelineMessage, decode
 from edge_agent.store.database.replacement import prepared_path, replace_files
 from edge_agent.store.database.schema import connect, copy_database, write_transaction
 from edge_agent.store.database.stream_epoch import renew_stream_epoch
-from tests.support.appliance import Appliance
+from tests.support.agent import Tables, running_agent
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import SimulatedDevice
 from tests.support.timeline import query
@@ -74,15 +74,14 @@ def device(tmp_path: Path, broker: Mosquitto, listener: Listener) -> Iterator[Si
     made.sender.start()
     yield made
     made.sender.stop()
-    assert made.sender.join(10)
+    assert made.sender.join(60)
 
 
 def test_an_agent_that_is_told_to_sends_what_it_records(
     tmp_path: Path, broker: Mosquitto, listener: Listener
 ) -> None:
-    settings: dict[str, dict[str, Any]] = {
+    tables: Tables = {
         "device": {"name": "room"},
-        "camera": {"source": "demo"},
         "mqtt": {"port": broker.port},
         "record": {"batch_seconds": 0.3},
         "fleet": {"enabled": True},
@@ -95,9 +94,10 @@ def test_an_agent_that_is_told_to_sends_what_it_records(
             for change in message.changes
         )
 
-    with Appliance(tmp_path, settings) as agent:
-        wait_until(lambda: rows_of("expression") > 5, "rows of the agent's camera", 60)
-        assert agent.stop() == 0, agent.said
+    with running_agent(tmp_path, tables) as run:
+        wait_until(lambda: rows_of("expression") > 5, "rows of the agent's camera")
+        run.agent.stop()
+        assert run.end() == 0
 
 
 def test_what_is_written_while_the_broker_is_away_comes_when_it_is_back(
@@ -107,17 +107,17 @@ def test_what_is_written_while_the_broker_is_away_comes_when_it_is_back(
     broker.stop()
     device.record(50)
     broker.start()
-    wait_until(lambda: listener.last == device.newest, "the rest", 30)
+    wait_until(lambda: listener.last == device.newest, "the rest")
     positions = {change[0] for message in listener.messages for change in message.changes}
     assert positions == set(range(1, device.newest + 1))
 
 
 def test_what_nobody_confirms_is_sent_again(listener: Listener, device: SimulatedDevice) -> None:
-    wait_until(lambda: sum(m.first == 1 for m in listener.messages) >= 2, "a repetition", 30)
+    wait_until(lambda: sum(m.first == 1 for m in listener.messages) >= 2, "a repetition")
     epoch = listener.messages[0].epoch
-    wait_until(lambda: listener.last == device.newest, "everything", 30)
+    wait_until(lambda: listener.last == device.newest, "everything")
     listener.answer(epoch=epoch, position=device.newest)
-    wait_until(lambda: query(device.path, "SELECT count(*) FROM fleet_change") == [(1,)], "it", 30)
+    wait_until(lambda: query(device.path, "SELECT count(*) FROM fleet_change") == [(1,)], "it")
 
 
 def test_a_confirmation_of_what_was_never_sent_is_not_believed(
@@ -144,6 +144,6 @@ def test_a_database_that_takes_the_place_of_another_is_sent_anew(
         renew_stream_epoch(connection)
         connection.execute("DELETE FROM vital")
     replace_files(device.path, [device.path], "before")
-    wait_until(lambda: listener.messages[-1].epoch != first, "another stream", 30)
+    wait_until(lambda: listener.messages[-1].epoch != first, "another stream")
     anew = next(message for message in listener.messages if message.epoch != first)
     assert anew.changes[0][2:] == ["begin", {"follows": first}]

@@ -27,7 +27,7 @@ from edge_agent.store.read.results import Trend, VitalTrend
 from tests.support.dashboard import client_of, set_up
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
-from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
+from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.studies import add_session, heart
 from tests.support.timeline import START_MS, database
 
@@ -53,18 +53,18 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def postgres(here: Path) -> Iterator[Postgres]:
+def postgres(server: Postgres, here: Path) -> Postgres:
     """PostgreSQL with the rows of that device, and of another one."""
-    with running_postgres() as server:
-        other = database(here.parent / "other")
-        record(other, 60, 260)
-        with psycopg.connect(server.address, autocommit=True) as connection:
-            migrate(connection)
-            intake = Intake(connection)
-            for name, path in (("room", here), ("hall", other)):
-                intake.take([Delivery(name, packed(one), 0) for one in messages_of(path, name)])
-            intake.close_minutes(0.0)
-        yield server
+    server.empty()
+    other = database(here.parent / "other")
+    record(other, 60, 260)
+    with psycopg.connect(server.address, autocommit=True) as connection:
+        migrate(connection)
+        intake = Intake(connection)
+        for name, path in (("room", here), ("hall", other)):
+            intake.take([Delivery(name, packed(one), 0) for one in messages_of(path, name)])
+        intake.close_minutes(0.0)
+    return server
 
 
 @pytest.fixture(scope="module")

@@ -92,15 +92,15 @@ def test_a_broker_that_refuses_the_timeline_is_named_until_it_lets_it_in(tmp_pat
         device = sender_of(tmp_path, broker)
         device.sender.start()
         try:
-            wait_until(lambda: "refuses the timeline" in error_of(device), "the refusal", 30)
+            wait_until(lambda: "refuses the timeline" in error_of(device), "the refusal")
             assert "affect-edge/room/timeline" in error_of(device)
             broker.change_rules(RULES)
             wait_until(lambda: device.newest > 0, "the stream")
             confirm(device, broker)
-            wait_until(lambda: device.sender.standing.error is None, "the end of it", 30)
+            wait_until(lambda: device.sender.standing.error is None, "the end of it")
         finally:
             device.sender.stop()
-            assert device.sender.join(10)
+            assert device.sender.join(60)
 
 
 def test_a_collector_that_is_silent_is_named_until_it_answers(tmp_path: Path) -> None:
@@ -108,18 +108,19 @@ def test_a_collector_that_is_silent_is_named_until_it_answers(tmp_path: Path) ->
         device = sender_of(tmp_path, broker)
         device.sender.start()
         try:
-            wait_until(lambda: "affect-edge collect" in error_of(device), "silence", 30)
+            wait_until(lambda: "affect-edge collect" in error_of(device), "silence")
             wait_until(lambda: device.sender.standing.waiting > 0, "what waits")
             confirm(device, broker, closed=True)
-            wait_until(lambda: "the same device.name" in error_of(device), "two of one name", 30)
+            wait_until(lambda: "the same device.name" in error_of(device), "two of one name")
             confirm(device, broker)
-            wait_until(lambda: device.sender.standing.error is None, "the answer", 30)
-            wait_until(lambda: device.sender.standing.waiting == 0, "nothing waits", 30)
+            wait_until(lambda: device.sender.standing.error is None, "the answer")
+            wait_until(lambda: device.sender.standing.waiting == 0, "nothing waits")
         finally:
             device.sender.stop()
-            assert device.sender.join(10)
+            assert device.sender.join(60)
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> None:
     made = Certificates.make(tmp_path / "made", "DNS:localhost")
@@ -142,12 +143,12 @@ def test_what_was_given_up_is_told_until_the_collector_knows(tmp_path: Path) -> 
         try:
             wait_until(lambda: device.newest > 0, "the stream")
             device.sender.stop()
-            assert device.sender.join(10)
+            assert device.sender.join(60)
             device.record(400)
             device.restart()
-            wait_until(lambda: device.sender.standing.given_up > 300, "the loss", 30)
+            wait_until(lambda: device.sender.standing.given_up > 300, "the loss")
             confirm(device, broker)
-            wait_until(lambda: device.sender.standing.given_up == 0, "the collector knows", 30)
+            wait_until(lambda: device.sender.standing.given_up == 0, "the collector knows")
         finally:
             device.sender.stop()
-            assert device.sender.join(10)
+            assert device.sender.join(60)

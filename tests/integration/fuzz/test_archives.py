@@ -32,7 +32,7 @@ from edge_agent.store.intake.study_import import import_study
 from tests.support.backups.whole_appliance import whole_appliance
 from tests.support.fuzz.damage import Change, Costs, changed, give_changes
 
-WANTED = int(os.environ.get("FUZZ_PAYLOADS", "100"))
+WANTED = int(os.environ.get("FUZZ_PAYLOADS", "40"))
 COSTLY = max(10, WANTED // 10)
 """Of those that write a database."""
 

@@ -30,7 +30,7 @@ from tests.support.fuzz.model_worker import write_damaged
 from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model
 
 ROOT = Path(__file__).resolve().parents[3]
-WANTED = int(os.environ.get("FUZZ_PAYLOADS", "100"))
+WANTED = int(os.environ.get("FUZZ_PAYLOADS", "40"))
 TRIED_AGAIN = 20
 """How many of those that ended their process are given to the agent's own trial: a second each."""
 ANSWER_S = 60.0
@@ -63,7 +63,7 @@ class Loader:
             assert selector.select(ANSWER_S), "it hangs"
         line = self._process.stdout.readline().decode()
         if not line:
-            code = self._process.wait(10)
+            code = self._process.wait(60)
             self.close()
             self._process = self._start()
             return 0.0, f"died of {signal.Signals(-code).name}"
@@ -72,7 +72,7 @@ class Loader:
 
     def close(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()

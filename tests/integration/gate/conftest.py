@@ -31,7 +31,7 @@ class Gate:
 
     def _started(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(self._command)
-        wait_until(self._answers, "the gate", 30)
+        wait_until(self._answers, "the gate")
         return process
 
     def _answers(self) -> bool:
@@ -41,7 +41,7 @@ class Gate:
     def kill(self) -> None:
         """End it as a crash does."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def start_again(self) -> None:
         """Start it where it was killed."""
@@ -57,14 +57,28 @@ def running_gate(folder: Path) -> Iterator[Gate]:
     finally:
         if gate.process.poll() is None:
             gate.process.send_signal(signal.SIGTERM)
-            assert gate.process.wait(10) == 0
+            assert gate.process.wait(60) == 0
         use_gate(gate.database, None)
+
+
+@contextmanager
+def written_through(folder: Path) -> Iterator[Gate]:
+    """A gate over a new database; this process writes through it."""
+    migrate(folder / DATABASE_NAME)
+    with running_gate(folder) as running:
+        use_gate(running.database, running.address)
+        yield running
 
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Gate]:
-    """A gate; this process writes through it."""
-    migrate(tmp_path / DATABASE_NAME)
-    with running_gate(tmp_path) as running:
-        use_gate(running.database, running.address)
+    """A gate of a test's own."""
+    with written_through(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """A gate of tests that leave nothing behind."""
+    with written_through(tmp_path_factory.mktemp("gate")) as running:
         yield running

@@ -57,7 +57,7 @@ def running(*workers: Worker) -> Iterator[None]:
         for worker in reversed(workers):
             worker.stop()
         for worker in reversed(workers):
-            assert worker.join(10)
+            assert worker.join(60)
             assert worker.error is None
 
 
@@ -94,7 +94,7 @@ def sender(name: str, source_id: str) -> Any:
 
 def listening(outlet: Any) -> None:
     """Return once somebody reads the stream."""
-    wait_for(outlet.have_consumers, 20)
+    wait_for(outlet.have_consumers)
 
 
 def test_a_stream_of_markers_runs_a_session_with_its_own_times(
@@ -116,7 +116,7 @@ def test_a_stream_of_markers_runs_a_session_with_its_own_times(
         ]
         for text, stamp in zip(texts, stamps, strict=True):
             outlet.push_sample([text], stamp)  # three seconds late, with their own times
-        wait_for(ended_sessions(database, 1), 20)
+        wait_for(ended_sessions(database, 1))
     assert markers(database) == [
         ("stimulus_start", "joy"),
         ("stimulus_end", "joy"),
@@ -183,16 +183,17 @@ def test_bytes_of_a_serial_port_run_a_session(
     caplog.set_level("INFO")
     device, link = line
     with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
-        wait_for(is_open(link, lambda: caplog.text), 10)
+        wait_for(is_open(link, lambda: caplog.text))
         begun_ms = clock.now().boot_ms
         # garbage, and the zeros to which a line of codes returns
         os.write(device, bytes([10, 0, 77, 255, 0, 1, 0]))
-        wait_for(marker_count(database, 1), 10)
+        wait_for(marker_count(database, 1))
+        seen_ms = clock.now().boot_ms
         os.write(device, bytes([2, 0, 11]))
-        wait_for(ended_sessions(database, 1), 10)
+        wait_for(ended_sessions(database, 1))
     assert markers(database) == [("stimulus_start", "anger"), ("stimulus_end", "anger")]
     at_ms = query(database, "SELECT boot_ms FROM marker ORDER BY id")[0][0]
-    assert 0 <= at_ms - begun_ms <= 100
+    assert begun_ms <= at_ms <= seen_ms
     assert "the byte 77 is not in [control.codes]" in caplog.text
 
 
@@ -205,12 +206,12 @@ def test_a_flood_is_cut_off_and_said(
     caplog.set_level("INFO")
     device, link = line
     with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
-        wait_for(is_open(link, lambda: caplog.text), 10)
+        wait_for(is_open(link, lambda: caplog.text))
         os.write(device, bytes([10]))
-        wait_for(lambda: bool(query(database, "SELECT 1 FROM session")), 10)
+        wait_for(lambda: bool(query(database, "SELECT 1 FROM session")))
         os.write(device, bytes([9] * 3000))
-        wait_for(marker_count(database, MOST_PER_SECOND - 1), 30)
-        wait_for(lambda: "more than 100 codes in a second" in caplog.text, 10)
+        wait_for(marker_count(database, MOST_PER_SECOND - 1))
+        wait_for(lambda: "more than 100 codes in a second" in caplog.text)
     assert MOST_PER_SECOND - 1 <= len(markers(database)) <= 3 * MOST_PER_SECOND
 
 
@@ -223,19 +224,19 @@ def test_a_port_that_is_unplugged_is_opened_again(
     caplog.set_level("INFO")
     device, link = line
     with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
-        wait_for(is_open(link, lambda: caplog.text), 10)
+        wait_for(is_open(link, lambda: caplog.text))
         os.write(device, bytes([10]))
-        wait_for(lambda: bool(query(database, "SELECT 1 FROM session")), 10)
+        wait_for(lambda: bool(query(database, "SELECT 1 FROM session")))
         os.close(device)
         link.unlink()
-        wait_for(lambda: "It is opened again when it is there" in caplog.text, 10)
+        wait_for(lambda: "It is opened again when it is there" in caplog.text)
         caplog.clear()
         other, port = os.openpty()
         tty.setraw(port)
         link.symlink_to(os.ttyname(port))
-        wait_for(is_open(link, lambda: caplog.text), 20)
+        wait_for(is_open(link, lambda: caplog.text))
         os.write(other, bytes([9]))
-        wait_for(marker_count(database, 1), 10)
+        wait_for(marker_count(database, 1))
         os.close(other)
         os.close(port)
     assert markers(database) == [("note", "button")]
@@ -247,16 +248,17 @@ def test_orders_wait_while_the_database_is_busy_and_keep_their_times(
     caplog.set_level("INFO")
     device, link = line
     with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
-        wait_for(is_open(link, lambda: caplog.text), 10)
+        wait_for(is_open(link, lambda: caplog.text))
         os.write(device, bytes([10]))
-        wait_for(lambda: bool(query(database, "SELECT 1 FROM session")), 10)
+        wait_for(lambda: bool(query(database, "SELECT 1 FROM session")))
         with write_transaction(database):
             begun_ms = clock.now().boot_ms
             os.write(device, bytes([9, 9]))
-            wait_for(lambda: "an order of serial:" in caplog.text, 20)
-        wait_for(marker_count(database, 2), 20)
+            wait_for(lambda: "an order of serial:" in caplog.text)
+            free_ms = clock.now().boot_ms
+        wait_for(marker_count(database, 2))
     times = [row[0] for row in query(database, "SELECT boot_ms FROM marker")]
-    assert all(0 <= at_ms - begun_ms <= 100 for at_ms in times)
+    assert all(begun_ms <= at_ms <= free_ms for at_ms in times)
 
 
 def test_a_program_that_writes_to_a_serial_port_marks(
@@ -267,8 +269,8 @@ def test_a_program_that_writes_to_a_serial_port_marks(
     device, link = line
     program = f"import os, sys; os.write({device}, bytes(map(int, sys.argv[1:])))"
     with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
-        wait_for(is_open(link, lambda: caplog.text), 10)
+        wait_for(is_open(link, lambda: caplog.text))
         for code in ("10", "1", "2", "11"):
             subprocess.run([sys.executable, "-c", program, code], check=True, pass_fds=[device])
-        wait_for(ended_sessions(database, 1), 10)
+        wait_for(ended_sessions(database, 1))
     assert [kind for kind, _ in markers(database)] == ["stimulus_start", "stimulus_end"]

@@ -46,5 +46,5 @@ def start(outbox: MemoryOutbox) -> Iterator[Start]:
     yield run
     for client in started:
         client.stop()
-    assert all(client.join(10) for client in started)
+    assert all(client.join(60) for client in started)
     assert not deaths

@@ -50,7 +50,7 @@ def test_it_says_online_when_it_connects_and_offline_when_it_stops(
         assert online.retained
         assert StatusPayload.model_validate(online.payload).state == "online"
         client.stop()
-        assert client.join(5)
+        assert client.join(60)
         assert client.state is MqttState.STOPPED
         reader.wait_for("status", lambda p: p["state"] == "offline" and p["at"] is not None)
     with subscribed(mosquitto.port) as later:
@@ -98,7 +98,7 @@ def test_a_line_that_goes_dead_without_being_closed_is_noticed_and_replaced(
     relay.cut()
     wait_until(lambda: outbox.deleted == [1], "the outbox to drain over a new line")
     client.stop()
-    assert client.join(5)
+    assert client.join(60)
     relay.close()
 
 
@@ -195,7 +195,7 @@ def test_a_broker_that_is_away_from_the_beginning_gets_everything_when_it_comes(
             assert client.last_error is None
             assert not reader.on("vitals")
         client.stop()
-        assert client.join(5)
+        assert client.join(60)
 
 
 def test_a_message_whose_acknowledgement_was_lost_is_sent_again_with_the_same_number(
@@ -221,7 +221,7 @@ def test_a_message_whose_acknowledgement_was_lost_is_sent_again_with_the_same_nu
         reader.wait_for("summary", lambda p: p["seq"] == 3)
         assert len(reader.on("summary")) == 5
         client.stop()
-        assert client.join(5)
+        assert client.join(60)
     relay.close()
 
 
@@ -325,7 +325,7 @@ def test_a_stop_delivers_what_was_just_committed(
         wait_for_state(client, MqttState.CONNECTED)
         outbox.add()
         client.stop()
-        assert client.join(5)
+        assert client.join(60)
         reader.wait_for("summary", lambda p: p["seq"] == 1)
         assert outbox.deleted == [1]
         assert outbox.closed
@@ -339,6 +339,6 @@ def test_changes_of_state_are_told_once(tmp_path: Path, outbox: MemoryOutbox) ->
     client.start()
     wait_until(lambda: client.state_seconds > 0.5 and bool(told), "some attempts")
     client.stop()
-    assert client.join(5)
+    assert client.join(60)
     assert told == [MqttState.UNREACHABLE, MqttState.STOPPED]
     client.wake()

@@ -59,12 +59,12 @@ def start_home(tmp_path: Path, outbox: MemoryOutbox) -> Iterator[StartHome]:
     yield run
     for client in started:
         client.stop()
-    assert all(client.join(10) for client in started)
+    assert all(client.join(60) for client in started)
 
 
 def end(client: MqttClient) -> None:
     client.stop()
-    assert client.join(10)
+    assert client.join(60)
 
 
 class Ears:
@@ -86,7 +86,7 @@ class Ears:
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert subscribed.wait(15)
+        assert subscribed.wait(60)
 
     def discoveries(self) -> list[bytes]:
         """Return the discovery messages so far, the oldest first."""

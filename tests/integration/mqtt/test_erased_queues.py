@@ -75,7 +75,7 @@ def running(database: Path, port: int, *durable: str) -> MqttClient:
 
 def stop(client: MqttClient) -> None:
     client.stop()
-    assert client.join(10)
+    assert client.join(60)
     assert client.error is None
 
 

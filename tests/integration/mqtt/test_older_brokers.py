@@ -48,7 +48,7 @@ def test_a_broker_that_refuses_mqtt_5_gets_everything_by_the_older_version(
         broker = next(finding for finding in findings if finding.check == "broker")
         assert (broker.verdict, said in broker.found) == (Verdict.WARNING, True), broker
         client.stop()
-        assert client.join(10)
+        assert client.join(60)
 
 
 def test_a_wrong_password_at_an_older_broker_is_what_is_said(tmp_path: Path, start: Start) -> None:

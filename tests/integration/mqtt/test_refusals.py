@@ -38,7 +38,7 @@ class Started:
 
     def __exit__(self, *_: object) -> None:
         self.client.stop()
-        assert self.client.join(10)
+        assert self.client.join(60)
         assert self.client.error is None
 
 

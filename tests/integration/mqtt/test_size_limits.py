@@ -38,7 +38,7 @@ def client_of(port: int, outbox: MemoryOutbox, protocol: Protocol) -> Iterator[M
         yield client
     finally:
         client.stop()
-        assert client.join(10)
+        assert client.join(60)
         assert client.error is None
 
 

@@ -36,7 +36,7 @@ def _run(database: Path, port: int, *off: str) -> MqttClient:
 
 def _stop(client: MqttClient) -> None:
     client.stop()
-    assert client.join(10)
+    assert client.join(60)
     assert client.error is None
 
 

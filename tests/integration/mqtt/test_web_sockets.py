@@ -41,7 +41,7 @@ def test_summaries_arrive_over_web_sockets(
         wait_until(lambda: len(reader.on("summary")) == 20, "all summaries")
         client.stop()
         assert reader.wait_for("status", lambda said: said["state"] == "offline")
-        assert client.join(10)
+        assert client.join(60)
     assert len(door.requests) == 1
 
 

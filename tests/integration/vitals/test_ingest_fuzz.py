@@ -27,7 +27,7 @@ from tests.support.security.tokens import make_token
 from tests.support.timeline import database, query
 from tests.support.vitals.odd_readings import PAYLOADS
 
-WANTED = int(os.environ.get("FUZZ_PAYLOADS", "1000"))
+WANTED = int(os.environ.get("FUZZ_PAYLOADS", "300"))
 IN_EACH = 50
 PAYLOAD_LISTS = st.lists(PAYLOADS, min_size=IN_EACH, max_size=IN_EACH)
 FUZZ = examples(-(-WANTED // IN_EACH))

@@ -29,7 +29,6 @@ class WebSink:
     """
 
     def __init__(self, port: int) -> None:
-        self.port = port
         self.posts: list[tuple[str, dict[str, Any]]] = []
         self.refusing = False
         self.leads_to = ""
@@ -51,13 +50,14 @@ class WebSink:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @classmethod
     @contextmanager
-    def running(cls, port: int | None = None) -> Iterator[WebSink]:
+    def running(cls, port: int = 0) -> Iterator[WebSink]:
         """Run one, on a free port where none is named."""
-        sink = cls(port or free_port())
+        sink = cls(port)
         sink._thread.start()
         try:
             yield sink

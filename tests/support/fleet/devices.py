@@ -152,7 +152,7 @@ class SimulatedDevice:
             name,
             backlog_bytes=backlog_bytes,
             backoff=Backoff(first_s=0.2, longest_s=1.0, refused_s=1.0, settle_s=0.1),
-            resend_s=4.0,
+            resend_s=1.0,
             forget_s=1.0,
         )
         return cls(name, path, FleetSender(options, ChangeLog(path)), options)
@@ -234,14 +234,14 @@ class CollectorProcess:
         """End it as a power cut would."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def stop(self) -> int:
         """End it in good order; return its exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(20)
+        code = self._process.wait(60)
         self._process = None
         return code
 

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 SEED = os.environ.get("FUZZ_SEED")
 """Of another share of inputs; without it every run gives the same ones."""
+JUDGED = "FUZZ_PAYLOADS" in os.environ
+"""``make fuzz`` judges how long an input takes, on a machine that does nothing else."""
 CPU_S = 1.0
-"""Longest time of the processor that one input may take."""
+"""Longest time of the processor that one input may take there."""
 
 Damage = tuple[float, int, bytes, int]
 DAMAGE = st.tuples(st.floats(0, 1), st.integers(0, 40), st.binary(max_size=60), st.integers(1, 3))
@@ -68,10 +70,10 @@ class Costs:
         self.add(time.process_time() - begun_s)
 
     def add(self, seconds: float) -> None:
-        """Note an input, and refuse one that took too long."""
+        """Note an input; where time is judged, refuse one that took too long."""
         self.inputs += 1
         self.slowest_s = max(self.slowest_s, seconds)
-        assert seconds < CPU_S, f"{seconds:.2f} s of the processor"
+        assert not JUDGED or seconds < CPU_S, f"{seconds:.2f} s of the processor"
 
     def tell(self, name: str) -> None:
         """Print them, for who runs pytest with ``-s``."""

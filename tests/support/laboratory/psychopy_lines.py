@@ -65,11 +65,11 @@ def run_lines(folder: Path, python: Sequence[str], surroundings: Mapping[str, st
     try:
         run_program(python, lines.replace('"PsychoPy"', repr(name)), surroundings)
         ended = "SELECT count(*) FROM session WHERE ended IS NOT NULL"
-        wait_for(lambda: query(database, ended) == [(1,)], 20)
+        wait_for(lambda: query(database, ended) == [(1,)])
     finally:
         for worker in (listening, orders):
             worker.stop()
-            assert worker.join(10)
+            assert worker.join(60)
     assert query(database, "SELECT name FROM session") == [("films",)]
     assert query(database, "SELECT kind, label FROM marker ORDER BY id") == MARKERS
     start, end = (row[0] for row in query(database, "SELECT boot_ms FROM marker ORDER BY id"))

@@ -107,7 +107,7 @@ def prometheus(folder: Path, config: Path) -> Iterator[Prometheus]:
         yield found
     finally:
         running.terminate()
-        running.wait(20)
+        running.wait(60)
 
 
 def _answers(running: Prometheus) -> bool:

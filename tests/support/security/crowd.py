@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from tests.support.dashboard import NAME, PASSWORD
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 

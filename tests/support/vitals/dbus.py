@@ -73,7 +73,7 @@ class Bus:
         trace: TracebackType | None,
     ) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
         assert self._process.stdout is not None
         self._process.stdout.close()
         shutil.rmtree(self._folder)

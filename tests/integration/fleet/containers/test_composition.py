@@ -205,7 +205,7 @@ def broker(secrets: Path, port: int) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def answer_to(client: paho.Client, port: int, topic: str) -> str:
@@ -289,7 +289,7 @@ def database(folder: Path, secrets: Path, port: int) -> Iterator[subprocess.Pope
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
-        process.wait(30)
+        process.wait(60)
 
 
 @pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
@@ -321,9 +321,9 @@ def test_a_first_start_that_is_broken_off_is_begun_again_and_has_two_accounts(
         return True
 
     with database(folder, secrets, port) as process:
-        wait_until((folder / "17.new").exists, "the beginning of a first start", 30)
+        wait_until((folder / "17.new").exists, "the beginning of a first start")
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
     assert not (folder / "17").exists()
     for _ in range(2):
         with database(folder, secrets, port):

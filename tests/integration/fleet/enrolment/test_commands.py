@@ -24,6 +24,7 @@ from tests.support.fleet.enrolment import (
 )
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.broker,
     pytest.mark.skipif(not is_root(), reason="only root may run these commands"),
 ]
@@ -74,7 +75,7 @@ def test_a_device_comes_and_goes_by_the_documented_commands(tmp_path: Path) -> N
         assert code is not None, drawn.stdout + drawn.stderr
         service = subprocess.Popen(here.words("serve", "--address", "127.0.0.1"), cwd=ROOT)
         try:
-            wait_until(lambda: answers(here), "the service", 30)
+            wait_until(lambda: answers(here), "the service")
             declined = fleet_join(here, device, code[1])
             assert declined.returncode != 0
             assert "Give --yes where nobody can be asked." in declined.stderr
@@ -85,7 +86,7 @@ def test_a_device_comes_and_goes_by_the_documented_commands(tmp_path: Path) -> N
             assert "sudo systemctl restart affect-edge-agent" in done.stdout
         finally:
             service.terminate()
-            assert service.wait(20) in {0, -signal.SIGTERM}
+            assert service.wait(60) in {0, -signal.SIGTERM}
         assert device.settings.fleet.enabled
         assert here.run("list").stdout.startswith("room-1: joined, ")
         (listed,) = json.loads(here.run("list", "--json").stdout)
@@ -137,11 +138,11 @@ def test_the_service_loads_nothing_once_it_has_given_up_its_rights(tmp_path: Pat
         command = [sys.executable, "-c", SERVE_AND_TELL, *words, str(told)]
         service = subprocess.Popen(command, cwd=ROOT)
         try:
-            wait_until(lambda: answers(here), "the service", 30)
+            wait_until(lambda: answers(here), "the service")
             done = fleet_join(here, JoiningDevice(tmp_path / "device"), code, "--yes")
             assert done.returncode == 0, done.stderr
             assert here.run("revoke", "room-1", "--yes").returncode == 0
         finally:
             service.send_signal(signal.SIGINT)
-            service.wait(20)
+            service.wait(60)
     assert told.read_text(encoding="utf-8") == ""

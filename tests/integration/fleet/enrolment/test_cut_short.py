@@ -22,7 +22,7 @@ from tests.support.fleet.enrolment import (
     is_root,
 )
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.deep, pytest.mark.broker]
 
 _KILLED_DEVICE = """
 import os, signal, sys
@@ -132,13 +132,13 @@ def test_a_service_killed_while_a_device_joins_lets_it_join_by_the_same_code(
         killed = [sys.executable, "-c", _KILLED_SERVICE, *moment, *words]
         service = subprocess.Popen(killed, cwd=ROOT)
         try:
-            wait_until(lambda: answers(here), "the service", 30)
+            wait_until(lambda: answers(here), "the service")
             with pytest.raises(EnrolmentError):
                 device.join(here, code)
-            assert service.wait(20) == -signal.SIGKILL
+            assert service.wait(60) == -signal.SIGKILL
         finally:
             service.kill()
-            service.wait(10)
+            service.wait(60)
         assert device.config.read_text(encoding="utf-8") == CONFIG and device.folders == []
         with here.serving():
             device.join(here, code)

@@ -24,7 +24,7 @@ from edge_agent.runtime.mqtt_setup import configured_broker
 from tests.support.broker import free_port
 from tests.support.fleet.enrolment import CONFIG, FleetHere, JoiningDevice, fleet_here
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.deep, pytest.mark.broker]
 
 
 @pytest.fixture(params=[False, True], ids=["accounts", "certificates"])

@@ -28,6 +28,7 @@ from tests.support.fleet.enrolment import FleetHere, JoiningDevice, fleet_here
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.broker,
     # paho leaves the socket of a failed handshake
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
@@ -226,11 +227,11 @@ def test_the_collector_gets_the_rows_of_a_joined_device_and_hears_that_it_is_awa
                 assert rows_there(there, "room-1") == rows_here(device.path)
                 here.fleet.revoke("room-1")
                 device.record(30)
-                wait_until(lambda: state_there(there) == "offline", "the state in PostgreSQL", 30)
+                wait_until(lambda: state_there(there) == "offline", "the state in PostgreSQL")
                 assert not device.is_confirmed
             finally:
                 device.sender.stop()
-                assert device.sender.join(10)
+                assert device.sender.join(60)
 
 
 def state_there(there: Any) -> str | None:

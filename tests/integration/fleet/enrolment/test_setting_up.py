@@ -29,7 +29,7 @@ from tests.support.fleet.enrolment import (
     is_root,
 )
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.deep, pytest.mark.broker]
 OF_THE_UNIT = "--bounding-set=-all,+dac_override,+setgid,+setuid"
 """What affect-edge-enrol.service leaves to the service."""
 
@@ -182,12 +182,12 @@ def serving(here: FleetHere, program: Path) -> Iterator[None]:
         [*rights, *here.words("serve", "--address", "127.0.0.1")], cwd=program
     )
     try:
-        wait_until(lambda: answers(here), "the service", 30)
-        wait_until(lambda: has_no_rights(service.pid), "its rights to be given up", 30)
+        wait_until(lambda: answers(here), "the service")
+        wait_until(lambda: has_no_rights(service.pid), "its rights to be given up")
         yield
     finally:
         service.terminate()
-        service.wait(20)
+        service.wait(60)
 
 
 @pytest.mark.skipif(not is_root(), reason="only root may become another user")

@@ -31,6 +31,7 @@ from tests.support.fleet.enrolment import FleetHere, fleet_here
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 
 pytestmark = [
+    pytest.mark.deep,
     pytest.mark.broker,
     pytest.mark.skipif(postgres_programs() is None, reason=INSTALL),
     # paho leaves the socket of a failed handshake
@@ -58,7 +59,7 @@ def enrolment_there(there: Any, name: str) -> str | None:
 
 
 def wait_for(there: Any, name: str, state: str) -> None:
-    wait_until(lambda: enrolment_there(there, name) == state, f"{name} to be {state}", 30)
+    wait_until(lambda: enrolment_there(there, name) == state, f"{name} to be {state}")
 
 
 def shown(postgres: Postgres) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -92,7 +93,7 @@ def test_it_is_revoked_and_joined_on_the_page(
         with connected(first) as device:
             here.fleet.revoke("room-1")
             assert not here.fleet.untold
-            assert device.outside.wait(10)
+            assert device.outside.wait(60)
         wait_for(there, "room-1", "revoked")
         assert shown(postgres) == {"room-1": ("revoked", ())}
         row = there.execute(

@@ -167,7 +167,9 @@ def test_a_site_without_a_chosen_session_is_left_out(fleet: TestClient) -> None:
         assert "analysis.json" not in files
 
 
-@pytest.mark.parametrize("name", ["json", "fhir", "edf"])
+@pytest.mark.parametrize(
+    "name", ["json", *(pytest.param(name, marks=pytest.mark.deep) for name in ("fhir", "edf"))]
+)
 def test_other_formats_have_a_folder_for_each_site_too(name: str, fleet: TestClient) -> None:
     of_making = re.compile(rb'"(timestamp|created|lastUpdated)": ?"[^"]*"')
     files = members(exported(fleet, name, BOTH))
@@ -277,9 +279,18 @@ def test_the_command_takes_all_sessions_where_a_format_needs_them_and_locks(
         (("--device", "attic"), "There is no device 'attic'"),
         (("--device", "hall", "--all-devices"), "not both"),
         ((), "Name one with --device"),
-        (("--device", "hall", "--session", "999"), "There is no session 999"),
-        (("--all-devices", "--passphrase-file", "-"), "10 to 1000 characters"),
-        (("--all-devices", "--question", "no.json"), "cannot be read as JSON"),
+        pytest.param(
+            *(("--device", "hall", "--session", "999"), "There is no session 999"),
+            marks=pytest.mark.deep,
+        ),
+        pytest.param(
+            *(("--all-devices", "--passphrase-file", "-"), "10 to 1000 characters"),
+            marks=pytest.mark.deep,
+        ),
+        pytest.param(
+            *(("--all-devices", "--question", "no.json"), "cannot be read as JSON"),
+            marks=pytest.mark.deep,
+        ),
     ],
 )
 def test_the_command_says_what_is_wrong_and_writes_nothing(
@@ -327,9 +338,9 @@ def test_an_erasure_ends_a_preparation_and_takes_what_is_ready(
     messages = messages_of(devices["hall"], "hall", applied[0])
     Intake(there).take([Delivery("hall", packed(one), 0) for one in messages])
     address = f"/api/v1/exports/{made['id']}"
-    wait_until(lambda: fleet.get(address).status_code == 404, "the export is given up", 10)
+    wait_until(lambda: fleet.get(address).status_code == 404, "the export is given up")
     erased.set()
-    wait_until(lambda: not any(one.is_file() for one in folder.rglob("*")), "nothing is left", 10)
+    wait_until(lambda: not any(one.is_file() for one in folder.rglob("*")), "nothing is left")
     monkeypatch.undo()
     files = members(prepared(fleet, BOTH, format="json"))
     hall, _ = rows(files["sites.csv"])

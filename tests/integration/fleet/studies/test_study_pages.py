@@ -35,11 +35,16 @@ from tests.support.fleet.studies_there import collect, other_device, studied_dev
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 QUESTIONS = (
     "",
-    "sample=example",
-    "sample=example&state=observed",
-    "sample=example&state=reported",
+    *(
+        pytest.param(question, marks=pytest.mark.deep)
+        for question in (
+            "sample=example",
+            "sample=example&state=observed",
+            "sample=example&state=reported",
+            "sample=selected&session=1&session=2&session=3",
+        )
+    ),
     "group=sex&sensitivity=false",
-    "sample=selected&session=1&session=2&session=3",
 )
 
 
@@ -117,7 +122,9 @@ def test_a_bundle_is_equal_byte_for_byte(fleet: TestClient, own: TestClient) -> 
     assert mine["vital.csv"].count(b"\n") > 100
 
 
-@pytest.mark.parametrize("name", ["json", "fhir", "edf"])
+@pytest.mark.parametrize(
+    "name", ["json", *(pytest.param(name, marks=pytest.mark.deep) for name in ("fhir", "edf"))]
+)
 def test_other_formats_are_equal(name: str, fleet: TestClient, own: TestClient) -> None:
     mine = exported(own, name, "")
     theirs = exported(fleet, name, "device=room")
@@ -306,12 +313,12 @@ def test_an_erasure_on_the_device_takes_copies_and_exports_at_once(
             erase_participant(devices["room"], "P03", actor="ada")
             messages = messages_of(devices["room"], "room", row[0])
             Intake(there).take([Delivery("room", packed(one), 0) for one in messages])
-            wait_until(lambda: not path.exists(), "the copy goes", 10)
+            wait_until(lambda: not path.exists(), "the copy goes")
             Reader(path).session_list()
 
     with pytest.raises(StoreError, match="Somebody was erased on room just now"):
         read_while_somebody_is_erased()
-    wait_until(lambda: fleet.get(address).status_code == 404, "the export goes", 10)
+    wait_until(lambda: fleet.get(address).status_code == 404, "the export goes")
     answer = fleet.get("/api/v1/sessions?device=room")
     assert answer.status_code == 200, answer.text
     assert "P03" not in {one["participant"] for one in answer.json()}

@@ -1,0 +1,52 @@
+"""Commands of ``affect-edge`` in the process of a test.
+
+To start a Python takes longer than most commands; what only a process of its own shows, such as
+signals and exit at a closed pipe, other tests judge.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from unittest import mock
+
+from dashboard.__main__ import main as dashboard_main
+from edge_agent.cli.app import PASSED_ON
+from edge_agent.cli.app import main as agent_main
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Exit code and output of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+def affect_edge(*words: str) -> Done:
+    """Run ``affect-edge`` with these words in the current folder; nothing is on its input."""
+    out = io.StringIO()
+    err = io.StringIO()
+    with (
+        redirect_stdout(out),
+        redirect_stderr(err),
+        mock.patch.object(sys, "stdin", io.StringIO()),
+    ):
+        code = _code_of(words)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def _code_of(words: tuple[str, ...]) -> int:
+    try:
+        if words[0] in PASSED_ON:
+            return dashboard_main(list(words))
+        if words[0] == "dashboard":
+            return dashboard_main(list(words[1:]))
+        with mock.patch.object(sys, "argv", ["affect-edge", *words]):
+            agent_main()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
