@@ -110,6 +110,7 @@ def test_no_page_has_a_barrier_at_any_size(
     with watched_page(browser, login, PHONE, scheme, refusals=(404,)) as page:
         page.context.add_init_script(axe)
         for path in paths[part::PARTS]:
+            page.set_viewport_size({"width": PHONE[0], "height": 900})
             open_page(page, shown.address + path)
             for width, rules in SIZES[scheme].items():
                 page.set_viewport_size({"width": width, "height": 900})
