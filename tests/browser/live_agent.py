@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ class LiveAgent:
         self._server = LiveServer(DashboardOptions(data=folder).live_socket)
         self._emotion = emotion
         self._stopping = threading.Event()
+        self._silent = threading.Event()
         self._thread = threading.Thread(target=self._speak)
 
     def __enter__(self) -> LiveAgent:
@@ -33,14 +36,25 @@ class LiveAgent:
         self._stopping.set()
         self._thread.join()
         self._server.stop()
-        assert self._server.join(5)
+        assert self._server.join(30)
 
     def say(self, message: dict[str, Any]) -> None:
         """Send a message to every page, and to those that connect later if it is the health."""
         self._server.publish(message)
 
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Say nothing meanwhile, as an agent that hangs."""
+        self._silent.set()
+        try:
+            yield
+        finally:
+            self._silent.clear()
+
     def _speak(self) -> None:
         while not self._stopping.wait(0.2):
+            if self._silent.is_set():
+                continue
             at = clock.now()
             shown = mostly(self._emotion or Emotion.NEUTRAL, 0.86 if self._emotion else 0.3)
             face = Face(Box(160, 120, 160, 200), 0.9, ((0.0, 0.0),) * 5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from collections.abc import Iterator
 
@@ -13,9 +14,11 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 from playwright.sync_api import Browser, StorageState, expect
 
+from collector.database.devices import note_states
+from collector.device_state import StateMessage
 from edge_agent.store.database.tables import HOUR_MS
+from tests.browser.served import Served
 from tests.support.browser import PHONE, has_sideways_scroll, watched_page
-from tests.support.dashboard import DashboardProcess
 from tests.support.fleet.clocked_device import RECORDED_MS, ClockedDevice
 from tests.support.fleet.postgres import INSTALL, postgres_programs, running_postgres
 from tests.support.fleet.studies_there import collect, other_device, studied_device
@@ -27,7 +30,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The dashboard of two devices."""
     folder = tmp_path_factory.mktemp("devices")
     devices = {"room-1": studied_device(folder), "hall": other_device(folder / "other")}
@@ -40,23 +43,23 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardPro
                 off.record(10)
                 off.send(connection)
                 off.speak(connection)
+            said = b'{"schema": 1, "state": "revoked", "since": "2026-11-20T08:12:10.250Z"}'
+            at = time.monotonic() - 3600
+            note_states(connection, [StateMessage("early", "enrolment", said, False, at)])
         config.write_text(f'[dashboard]\nsource = "{postgres.address}"\n', encoding="utf-8")
         own = tmp_path_factory.mktemp("fleet")
-        with DashboardProcess(own, "--config", str(config), "--login-link") as process:
-            yield process
+        with Served(own, config) as served:
+            yield served
 
 
 @pytest.fixture(scope="module")
-def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
-    """The login of the link of the first start, which is good once."""
-    with watched_page(browser) as page:
-        page.goto(dashboard.login_link)
-        expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
-        return page.context.storage_state()
+def login(dashboard: Served) -> StorageState:
+    """A login to the dashboard of the fleet."""
+    return dashboard.login()
 
 
 def test_a_researcher_goes_from_device_to_analysis_and_export(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState
+    browser: Browser, dashboard: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login, refusals=(409,)) as page:
         page.goto(dashboard.address)
@@ -98,7 +101,7 @@ def test_a_researcher_goes_from_device_to_analysis_and_export(
         expect(page.get_by_text("one zip with a folder for each")).to_be_visible()
         page.get_by_role("checkbox", name="hall/P00").check()
         page.get_by_role("button", name="Prepare the sessions").click()
-        expect(page.get_by_text("hall, room-1: affect-edge-")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("hall, room-1: affect-edge-")).to_be_visible(timeout=90_000)
         assert page.url.count("device=") == 2
         with page.expect_download() as download:
             page.get_by_role("link", name="Download").click()
@@ -117,7 +120,7 @@ def test_a_researcher_goes_from_device_to_analysis_and_export(
 
 
 def test_trends_of_all_devices_say_whose_times_are_moved(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState
+    browser: Browser, dashboard: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/trends?range=7d")
@@ -137,3 +140,19 @@ def test_trends_of_all_devices_say_whose_times_are_moved(
         expect(page.get_by_text("Times are by the clock of the device.")).to_be_visible()
         expect(page.locator(".empty")).to_have_count(0)
         expect(page.locator("#clocks-off")).to_have_count(0)
+
+
+def test_the_fleet_page_says_that_a_device_is_revoked(
+    browser: Browser, dashboard: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login, PHONE) as page:
+        page.goto(f"{dashboard.address}/fleet")
+        row = page.get_by_role("row").filter(has_text="early")
+        expect(row.get_by_text("revoked", exact=True)).to_be_visible()
+        expect(row.get_by_text("since")).to_be_visible()
+        expect(row.get_by_text("offline")).to_have_count(0)
+        assert not has_sideways_scroll(page)
+        page.get_by_label("Which").select_option("Revoked")
+        page.get_by_role("button", name="Show").click()
+        expect(page.get_by_role("rowheader", name="early")).to_be_visible()
+        expect(page.get_by_role("rowheader", name="room-1")).to_have_count(0)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.served import Served
 from tests.support.browser import watched_page
-from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, client_of, set_up
+from tests.support.dashboard import NAME, PASSWORD
 
 pytestmark = pytest.mark.browser
 
@@ -26,12 +27,8 @@ def tab_to(page: Page, role: str, name: str) -> None:
 
 
 def test_somebody_logs_in_and_out_by_the_keyboard_alone(browser: Browser, tmp_path: Path) -> None:
-    with client_of(tmp_path) as client:
-        set_up(client, tmp_path)
-    with (
-        DashboardProcess(tmp_path) as dashboard,
-        watched_page(browser, refusals=(401,)) as page,
-    ):
+    with Served(tmp_path) as dashboard, watched_page(browser, refusals=(401,)) as page:
+        dashboard.services.accounts.set_up(dashboard.setup_code, NAME, PASSWORD)
         page.goto(f"{dashboard.address}/trends?range=1h")
         expect(page.get_by_label("Name")).to_be_focused()
         page.keyboard.type(NAME)
@@ -48,4 +45,6 @@ def test_somebody_logs_in_and_out_by_the_keyboard_alone(browser: Browser, tmp_pa
         expect(page.get_by_role("heading", level=1)).to_have_text("Trends")
         tab_to(page, "BUTTON", "Log out")
         page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+        page.goto(f"{dashboard.address}/live")
         expect(page.get_by_role("heading", level=1)).to_have_text("Log in")

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, StorageState, expect
 
+from tests.browser.served import Served
 from tests.support.browser import PHONE, has_sideways_scroll, watched_page
-from tests.support.dashboard import DashboardProcess
 from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
-    """A dashboard over an empty data folder."""
-    with DashboardProcess(tmp_path_factory.mktemp("picture"), "--login-link") as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def login(browser: Browser, dashboard: DashboardProcess) -> dict[str, object]:
-    """The cookie of somebody who is logged in."""
-    with watched_page(browser) as page:
-        page.goto(dashboard.login_link)
-        return dict(page.context.storage_state())
 
 
 def pixel(page: Page, name: str, x: float, y: float) -> list[int]:
@@ -45,38 +29,38 @@ def pixel(page: Page, name: str, x: float, y: float) -> list[int]:
 
 
 def test_a_portrait_is_shown_with_its_face_and_what_spoke_for_it(
-    browser: Browser, dashboard: DashboardProcess, login: dict[str, object]
+    browser: Browser, shown: Served, login: StorageState
 ) -> None:
-    with watched_page(browser, login) as page:  # type: ignore[arg-type]
-        page.goto(f"{dashboard.address}/picture")
+    with watched_page(browser, login) as page:
+        page.goto(f"{shown.address}/picture")
         page.locator("#choose").set_input_files(SMILING_FILE)
-        shown = page.get_by_role("region", name="astronaut.png")
-        expect(shown).to_contain_text("512 × 512 pixels")
-        expect(shown.get_by_role("heading", level=3)).to_have_text("Face 1: happiness")
+        found = page.get_by_role("region", name="astronaut.png")
+        expect(found).to_contain_text("512 × 512 pixels")
+        expect(found.get_by_role("heading", level=3)).to_have_text("Face 1: happiness")
         expect(page.get_by_role("status")).to_have_text("1 picture read.")
-        bar = shown.locator("[data-emotion=happiness] [data-value]")
+        bar = found.locator("[data-emotion=happiness] [data-value]")
         expect(bar).to_have_text("100 %")
         expect(page.locator("#picture")).to_have_accessible_name(
             "astronaut.png, 512 × 512 pixels. Face 1: happiness 100 %. "
             "Read by expression-accurate 1.4.0."
         )
         assert pixel(page, "#picture", 0.9, 0.05)[3] == 255, "the picture itself is drawn"
-        evidence = shown.get_by_role("img", name="Evidence for happiness.")
+        evidence = found.get_by_role("img", name="Evidence for happiness.")
         expect(evidence).to_have_accessible_name(
             "Evidence for happiness. In this face, most for happiness: bottom centre."
         )
-        shown.get_by_label("What spoke for and against").select_option("anger")
-        expect(shown.get_by_role("img", name="Evidence for anger.")).to_be_visible()
+        found.get_by_label("What spoke for and against").select_option("anger")
+        expect(found.get_by_role("img", name="Evidence for anger.")).to_be_visible()
         expect(page.get_by_role("region", name="All pictures")).to_be_hidden()
 
 
 def test_what_cannot_be_read_is_said_and_nothing_else_is_lost(
-    browser: Browser, dashboard: DashboardProcess, login: dict[str, object], tmp_path: Path
+    browser: Browser, shown: Served, login: StorageState, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(SERIOUS_FILE.read_bytes()[:20_000])
-    with watched_page(browser, login, refusals=(422,)) as page:  # type: ignore[arg-type]
-        page.goto(f"{dashboard.address}/picture")
+    with watched_page(browser, login, refusals=(422,)) as page:
+        page.goto(f"{shown.address}/picture")
         page.locator("#choose").set_input_files(broken)
         expect(page.get_by_role("status")).to_contain_text("broken.jpg: the picture is broken or")
         page.locator("#choose").set_input_files(SERIOUS_FILE)
@@ -89,7 +73,7 @@ def test_what_cannot_be_read_is_said_and_nothing_else_is_lost(
 
 
 def test_a_folder_becomes_a_table_and_a_csv_file(
-    browser: Browser, dashboard: DashboardProcess, login: dict[str, object], tmp_path: Path
+    browser: Browser, shown: Served, login: StorageState, tmp_path: Path
 ) -> None:
     folder = tmp_path / "faces"
     folder.mkdir()
@@ -97,8 +81,8 @@ def test_a_folder_becomes_a_table_and_a_csv_file(
     (folder / "=b.jpg").write_bytes(SERIOUS_FILE.read_bytes())
     (folder / "notes.txt").write_text("no picture")
     Image.new("RGB", (300, 200), "gray").save(folder / "wall.png")
-    with watched_page(browser, login) as page:  # type: ignore[arg-type]
-        page.goto(f"{dashboard.address}/picture")
+    with watched_page(browser, login) as page:
+        page.goto(f"{shown.address}/picture")
         page.locator("#folder").set_input_files(folder)
         expect(page.get_by_role("status")).to_have_text("3 pictures read.")
         with page.expect_download() as download:
@@ -113,20 +97,20 @@ def test_a_folder_becomes_a_table_and_a_csv_file(
 
 
 def test_a_picture_that_is_too_large_is_scaled_down_by_the_browser(
-    browser: Browser, dashboard: DashboardProcess, login: dict[str, object], tmp_path: Path
+    browser: Browser, shown: Served, login: StorageState, tmp_path: Path
 ) -> None:
     large = tmp_path / "large.jpg"
     Image.open(SMILING_FILE).convert("RGB").resize((4000, 4000)).save(large)
-    with watched_page(browser, login) as page:  # type: ignore[arg-type]
-        page.goto(f"{dashboard.address}/picture")
+    with watched_page(browser, login) as page:
+        page.goto(f"{shown.address}/picture")
         page.locator("#choose").set_input_files(large)
-        shown = page.get_by_role("region", name="large.jpg")
-        expect(shown).to_contain_text("scaled down by this browser from 4000 × 4000")
-        expect(shown.get_by_role("heading", level=3)).to_have_text("Face 1: happiness")
+        found = page.get_by_role("region", name="large.jpg")
+        expect(found).to_contain_text("scaled down by this browser from 4000 × 4000")
+        expect(found.get_by_role("heading", level=3)).to_have_text("Face 1: happiness")
 
 
 def test_a_picture_is_pasted_and_dropped(
-    browser: Browser, dashboard: DashboardProcess, login: dict[str, object]
+    browser: Browser, shown: Served, login: StorageState
 ) -> None:
     give = """async ([name, kind]) => {
       const data = new DataTransfer();
@@ -136,12 +120,12 @@ def test_a_picture_is_pasted_and_dropped(
       const event = kind === "paste" ? new ClipboardEvent(kind, told) : new DragEvent(kind, told);
       document.body.dispatchEvent(event);
     }"""
-    with watched_page(browser, login, PHONE) as page:  # type: ignore[arg-type]
-        page.goto(f"{dashboard.address}/picture")
+    with watched_page(browser, login, PHONE) as page:
+        page.goto(f"{shown.address}/picture")
         page.locator("#choose").set_input_files(SMILING_FILE)
         expect(page.get_by_role("heading", name="astronaut.png")).to_be_visible()
         for kind in ("paste", "drop"):
             page.evaluate(give, [f"{kind}ed.png", kind])
-            shown = page.get_by_role("region", name=f"{kind}ed.png")
-            expect(shown.get_by_role("heading", level=3)).to_have_text("Face 1: happiness")
+            found = page.get_by_role("region", name=f"{kind}ed.png")
+            expect(found.get_by_role("heading", level=3)).to_have_text("Face 1: happiness")
         assert not has_sideways_scroll(page)

@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from dashboard.web.settings import DashboardOptions
-from edge_agent.store.database.schema import migrate
-from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.simulated import SimulatedPerson
 from tests.browser.page_paths import wait_for_charts
-from tests.support.browser import chromium, sheets, watched_page
-from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
+from tests.browser.served import Served
+from tests.support.browser import sheets, watched_page
 
 pytestmark = pytest.mark.browser
 
 
-def test_a_study_is_planned_preregistered_analysed_and_taken_home(tmp_path: Path) -> None:
-    database = DashboardOptions(data=tmp_path).database
-    migrate(database)
-    seed_example_study(database, SimulatedPerson)
-    with (
-        DashboardProcess(tmp_path) as process,
-        chromium() as browser,
-        watched_page(browser) as page,
-    ):
-        page.goto(process.address)
-        page.get_by_label("Setup code").fill(process.setup_code)
-        page.get_by_label("User name").fill(NAME)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.keyboard.press("Enter")
-        page.wait_for_url("**/first-steps")
-
+def test_a_study_is_planned_preregistered_and_analysed(browser: Browser, own: Served) -> None:
+    with watched_page(browser, own.login()) as page:
+        page.goto(f"{own.address}/study")
         page.get_by_role("link", name="Plan", exact=True).click()
         page.get_by_label("Smallest difference").fill("8")
         page.get_by_role("button", name="Plan", exact=True).click()
         people = page.get_by_label("People who will take part").input_value()
         expect(page.get_by_text(f"in 80 % of studies takes {people} people")).to_be_visible()
 
-        page.goto(f"{process.address}/analysis?sample=example")
+        page.goto(f"{own.address}/analysis?sample=example")
         expect(page.get_by_role("heading", name="Nothing was preregistered")).to_be_visible()
         page.get_by_role("link", name="Preregister this question").click()
         page.get_by_label("People who will take part").fill(people)
@@ -50,9 +29,9 @@ def test_a_study_is_planned_preregistered_analysed_and_taken_home(tmp_path: Path
         page.get_by_role("button", name="Freeze").click()
         expect(page.get_by_text(f"After {people} people.")).to_be_visible()
 
-        page.goto(f"{process.address}/analysis?sample=example")
+        page.goto(f"{own.address}/analysis?sample=example")
         expect(page.get_by_role("heading", name="As preregistered on")).to_be_visible()
-        page.goto(f"{process.address}/analysis?sample=example&bound_heart_rate=2")
+        page.goto(f"{own.address}/analysis?sample=example&bound_heart_rate=2")
         expect(page.get_by_role("heading", name="Not as preregistered on")).to_be_visible()
         expect(page.get_by_text("bound heart rate: preregistered 5, asked 2.")).to_be_visible()
 
@@ -69,13 +48,3 @@ def test_a_study_is_planned_preregistered_analysed_and_taken_home(tmp_path: Path
         expect(page.get_by_text("bound heart rate: preregistered 5, asked 2.")).to_be_visible()
         expect(page.get_by_role("button", name="Print or save as PDF")).to_be_visible()
         assert sheets(page) == 1
-
-        page.goto(f"{process.address}/export")
-        page.get_by_role("button", name="Choose all").click()
-        page.get_by_role("button", name="Prepare the sessions").click()
-        with page.expect_download() as download:
-            page.get_by_role("link", name="Download", exact=True).click()
-        download.value.save_as(tmp_path / "bundle.zip")
-    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
-        assert "datapackage.json" in archive.namelist()
-        assert json.loads(archive.read("datapackage.json"))["resources"]

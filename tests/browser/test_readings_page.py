@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
+from tests.browser.served import Served
 from tests.support.browser import PHONE, has_sideways_scroll, watched_page
-from tests.support.dashboard import DashboardProcess
 
 pytestmark = pytest.mark.browser
 CUFF = b"""Date,Time,SYS (kPa),DIA (kPa),Note
@@ -26,10 +26,10 @@ CUFF = b"""Date,Time,SYS (kPa),DIA (kPa),Note
 
 
 @pytest.fixture
-def dashboard(tmp_path: Path) -> Iterator[DashboardProcess]:
-    """A dashboard that lets in its first visitor by a link."""
-    with DashboardProcess(tmp_path, "--login-link") as process:
-        yield process
+def dashboard(tmp_path: Path) -> Iterator[Served]:
+    """A dashboard over an empty folder."""
+    with Served(tmp_path) as served:
+        yield served
 
 
 def stored(folder: Path) -> list[tuple[Any, ...]]:
@@ -49,10 +49,9 @@ def tab_to(page: Page, name: str) -> None:
 
 
 def test_a_reading_is_entered_corrected_and_stored_by_keyboard_alone(
-    browser: Browser, dashboard: DashboardProcess, tmp_path: Path
+    browser: Browser, dashboard: Served, tmp_path: Path
 ) -> None:
-    with watched_page(browser, refusals=(422,)) as page:
-        page.goto(dashboard.login_link)
+    with watched_page(browser, dashboard.login(), refusals=(422,)) as page:
         page.goto(f"{dashboard.address}/readings")
         tab_to(page, "systolic")
         page.keyboard.type("121")
@@ -72,12 +71,11 @@ def test_a_reading_is_entered_corrected_and_stored_by_keyboard_alone(
     ]
 
 
-def test_a_slip_is_asked_about_and_what_was_entered_is_seen_corrected_and_removed(
-    browser: Browser, dashboard: DashboardProcess, tmp_path: Path
+def test_a_slip_is_asked_about_and_an_entry_is_corrected_and_removed(
+    browser: Browser, dashboard: Served, tmp_path: Path
 ) -> None:
-    with watched_page(browser, size=PHONE, refusals=(422,)) as page:
+    with watched_page(browser, dashboard.login(), PHONE, refusals=(422,)) as page:
         page.on("dialog", lambda dialog: dialog.accept())
-        page.goto(dashboard.login_link)
         page.goto(f"{dashboard.address}/readings")
         page.get_by_label("Systolic").fill("1280")
         page.get_by_label("Diastolic").fill("81")
@@ -98,11 +96,10 @@ def test_a_slip_is_asked_about_and_what_was_entered_is_seen_corrected_and_remove
     assert [row[1:3] for row in stored(tmp_path)] == [("systolic", 131.0)]
 
 
-def test_a_file_is_explained_in_the_reader_s_time_zone_and_imported_on_a_phone(
-    browser: Browser, dashboard: DashboardProcess, tmp_path: Path
+def test_a_file_is_explained_in_the_readers_time_zone_and_imported(
+    browser: Browser, dashboard: Served, tmp_path: Path
 ) -> None:
-    with watched_page(browser, size=PHONE) as page:
-        page.goto(dashboard.login_link)
+    with watched_page(browser, dashboard.login(), PHONE) as page:
         page.goto(f"{dashboard.address}/readings")
         page.locator("#file").set_input_files(
             FilePayload(name="cuff.csv", mimeType="text/csv", buffer=CUFF)
@@ -123,8 +120,8 @@ def test_a_file_is_explained_in_the_reader_s_time_zone_and_imported_on_a_phone(
     )
 
 
-def test_a_token_that_is_made_in_the_page_lets_a_program_in_until_it_is_revoked(
-    browser: Browser, dashboard: DashboardProcess, tmp_path: Path
+def test_a_token_of_the_page_lets_a_program_in_until_it_is_revoked(
+    browser: Browser, dashboard: Served, tmp_path: Path
 ) -> None:
     def hand_in(secret: str) -> int:
         body = json.dumps({"kind": "heart_rate", "value": 72}).encode()
@@ -137,8 +134,7 @@ def test_a_token_that_is_made_in_the_page_lets_a_program_in_until_it_is_revoked(
             with error:
                 return error.code
 
-    with watched_page(browser) as page:
-        page.goto(dashboard.login_link)
+    with watched_page(browser, dashboard.login()) as page:
         page.goto(f"{dashboard.address}/tokens")
         page.get_by_label("Name of the program").fill("watch bridge")
         page.get_by_label("readings sends readings").check()

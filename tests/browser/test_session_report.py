@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, StorageState, expect
 
 from dashboard.web.guards.languages import LANGUAGE_COOKIE
+from tests.browser.served import Served
 from tests.support.browser import (
     BEYOND_THE_SHEET,
     PHONE,
     has_sideways_scroll,
-    logged_in,
     sheets,
     watched_page,
 )
-from tests.support.dashboard import DashboardProcess, dashboard_of_example
 
 pytestmark = pytest.mark.browser
 MOST_CLICKS = 15
@@ -25,24 +23,11 @@ SHEET = {"width": 680, "height": 1017}
 """The room between the margins of A4, at 96 dots an inch."""
 
 
-@pytest.fixture(scope="module")
-def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
-    """A dashboard over the example study, which has answers of its participants."""
-    with dashboard_of_example(tmp_path_factory.mktemp("report")) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
-    """A login by the link of the first start."""
-    return logged_in(browser, dashboard.login_link)
-
-
-def test_a_study_by_hand_has_its_report_on_paper_within_fifteen_clicks(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState
+def test_a_study_by_hand_has_its_report_within_fifteen_clicks(
+    browser: Browser, own: Served
 ) -> None:
     clicks: list[str] = []
-    with watched_page(browser, login) as page:
+    with watched_page(browser, own.login()) as page:
 
         def agree(question: object) -> None:
             clicks.append("OK")
@@ -55,7 +40,7 @@ def test_a_study_by_hand_has_its_report_on_paper_within_fifteen_clicks(
 
         page.on("dialog", agree)
         page.add_init_script("window.print = () => { window.printed = true; };")
-        page.goto(f"{dashboard.address}/live")
+        page.goto(f"{own.address}/live")
         click("link", "Study")
         click("button", "Add and ask for consent")
         click("checkbox", "has read this text")
@@ -72,17 +57,17 @@ def test_a_study_by_hand_has_its_report_on_paper_within_fifteen_clicks(
         assert page.evaluate("window.printed") is True
         clicks.append("Save")  # in the browser's own dialog
         assert len(clicks) <= MOST_CLICKS, clicks
-        print(len(clicks), "clicks")
         conditions = page.get_by_role("region", name="Means by condition of").get_by_role("row")
         expect(conditions).to_have_count(4)
         assert sheets(page) == 2
 
 
+@pytest.mark.deep
 def test_the_report_fills_two_light_sheets_and_nothing_is_cut(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState
+    browser: Browser, shown: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login, PHONE, "dark") as page:
-        page.goto(f"{dashboard.address}/study/sessions/12")
+        page.goto(f"{shown.address}/study/sessions/12")
         assert not has_sideways_scroll(page)
         assert sheets(page) == 2
         page.set_viewport_size(SHEET)  # type: ignore[arg-type]
@@ -98,15 +83,16 @@ def test_the_report_fills_two_light_sheets_and_nothing_is_cut(
         expect(page.locator(".timeline-wide")).to_be_visible()
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("language", ["de", "es"])
 def test_no_sheet_is_cut_where_words_are_longer(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState, language: str
+    browser: Browser, shown: Served, login: StorageState, language: str
 ) -> None:
     with watched_page(browser, login) as page:
         page.context.add_cookies(
-            [{"name": LANGUAGE_COOKIE, "value": language, "url": dashboard.address}]
+            [{"name": LANGUAGE_COOKIE, "value": language, "url": shown.address}]
         )
-        page.goto(f"{dashboard.address}/study/sessions/12")
+        page.goto(f"{shown.address}/study/sessions/12")
         expect(page.locator("html")).to_have_attribute("lang", language)
         assert sheets(page) == 2
         page.set_viewport_size(SHEET)  # type: ignore[arg-type]
@@ -114,11 +100,11 @@ def test_no_sheet_is_cut_where_words_are_longer(
         assert page.evaluate(BEYOND_THE_SHEET) == []
 
 
-def test_a_second_session_is_laid_over_the_first_and_leads_to_its_participant(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState
+def test_a_second_session_is_laid_over_the_first(
+    browser: Browser, shown: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login) as page:
-        page.goto(f"{dashboard.address}/study/sessions/12")
+        page.goto(f"{shown.address}/study/sessions/12")
         page.get_by_label("Lay over it").select_option("SIM-11 · Example study (simulated)")
         page.get_by_role("button", name="Compare").click()
         expect(page.locator(".timeline-wide .timeline-second").first).to_be_visible()
@@ -142,10 +128,10 @@ def test_a_second_session_is_laid_over_the_first_and_leads_to_its_participant(
 
 
 def test_the_list_of_participants_is_searched_and_sorted(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState
+    browser: Browser, shown: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login, PHONE) as page:
-        page.goto(f"{dashboard.address}/study")
+        page.goto(f"{shown.address}/study")
         page.get_by_label("Code contains").fill("sim-1")
         page.get_by_label("Sorted by").select_option("latest session")
         page.get_by_role("button", name="Show", exact=True).click()

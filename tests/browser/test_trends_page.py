@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
-from dashboard.web.settings import DashboardOptions
 from tests.browser.page_paths import wait_for_charts
+from tests.browser.served import Served
+from tests.support.broker import wait_until
 from tests.support.browser import watched_page
-from tests.support.dashboard import DashboardProcess, fill
 from tests.support.timeline import query
 
 pytestmark = pytest.mark.browser
@@ -20,29 +19,9 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
-def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
-    """A dashboard over ten minutes of recording."""
-    folder = tmp_path_factory.mktemp("trends")
-    fill(DashboardOptions(data=folder).database, minutes=10)
-    with DashboardProcess(folder, "--login-link") as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
-    """The cookie of somebody who is logged in."""
-    with watched_page(browser) as page:
-        page.goto(dashboard.login_link)
-        return page.context.storage_state()
-
-
-@pytest.fixture(scope="module")
-def newest(
-    dashboard: DashboardProcess, login: StorageState, tmp_path_factory: pytest.TempPathFactory
-) -> int:
+def newest(shown: Served) -> int:
     """When the last row was recorded."""
-    (folder,) = tmp_path_factory.getbasetemp().glob("trends0")
-    ((last,),) = query(DashboardOptions(data=folder).database, "SELECT max(at) FROM expression")
+    ((last,),) = query(shown.database, "SELECT max(at) FROM expression")
     return int(last)
 
 
@@ -52,12 +31,12 @@ def range_of(page: Page) -> tuple[int, int]:
     return int(start), int(end)
 
 
-def test_what_is_dragged_is_the_new_range_by_the_readers_clock_and_earlier_leads_back(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState, newest: int
+def test_what_is_dragged_is_the_new_range_and_earlier_leads_back(
+    browser: Browser, shown: Served, login: StorageState, newest: int
 ) -> None:
     begin = newest - 600_000
     with watched_page(browser, login) as page:
-        page.goto(f"{dashboard.address}/trends?start={begin}&end={newest}")
+        page.goto(f"{shown.address}/trends?start={begin}&end={newest}")
         wait_for_charts(page)
         area = page.locator(".nsewdrag").first.bounding_box()
         assert area is not None
@@ -78,10 +57,10 @@ def test_what_is_dragged_is_the_new_range_by_the_readers_clock_and_earlier_leads
 
 
 def test_a_colour_is_shown_alone_and_pointing_tells_every_row(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState, newest: int
+    browser: Browser, shown: Served, login: StorageState, newest: int
 ) -> None:
     with watched_page(browser, login) as page:
-        page.goto(f"{dashboard.address}/trends?start={newest - 600_000}&end={newest}")
+        page.goto(f"{shown.address}/trends?start={newest - 600_000}&end={newest}")
         wait_for_charts(page)
         area = page.locator(".nsewdrag").first.bounding_box()
         assert area is not None
@@ -101,11 +80,11 @@ def test_a_colour_is_shown_alone_and_pointing_tells_every_row(
         expect(fills).to_have_count(drawn)
 
 
-def test_the_week_the_other_range_the_picture_and_the_numbers_are_of_what_is_shown(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState, newest: int
+def test_week_other_range_picture_and_numbers_are_of_what_is_shown(
+    browser: Browser, shown: Served, login: StorageState, newest: int
 ) -> None:
     with watched_page(browser, login) as page:
-        page.goto(f"{dashboard.address}/trends?start={newest - 300_000}&end={newest}")
+        page.goto(f"{shown.address}/trends?start={newest - 300_000}&end={newest}")
         page.get_by_text("By hour and day of the week").click()
         expect(page.locator("#week-sentence")).to_contain_text("of 168")
         expect(page.locator("#week-table .is-filled").first).to_have_text(re.compile(r"^7\d$"))
@@ -116,12 +95,63 @@ def test_the_week_the_other_range_the_picture_and_the_numbers_are_of_what_is_sho
             re.compile(r"7\d\.\d.*7\d\.\d.*[+−]")
         )
         wait_for_charts(page)
-        shown = page.locator("#trend")
+        chart = page.locator("#trend")
         with page.expect_download() as picture:
-            shown.get_by_role("button", name="Picture of").click()
+            chart.get_by_role("button", name="Picture of").click()
         assert picture.value.path().read_bytes().startswith(b"\x89PNG")
         with page.expect_download() as table:
-            shown.get_by_role("button", name="CSV of").click()
+            chart.get_by_role("button", name="CSV of").click()
         lines = Path(table.value.path()).read_text(encoding="utf-8").splitlines()
         assert lines[0].startswith("from,neutral,happiness")
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z,", lines[1])
+
+
+def test_dark_and_light_have_other_colours_in_charts_too(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{shown.address}/trends?range=1h")
+        wait_for_charts(page)
+        fill_of = "getComputedStyle(document.querySelector('.js-fill')).fill"
+        light = (
+            page.evaluate(fill_of),
+            page.evaluate("getComputedStyle(document.body).backgroundColor"),
+        )
+        page.emulate_media(color_scheme="dark")
+        # Asked from here: a page under our content policy may not evaluate what a waiting function
+        # is made of.
+        wait_until(lambda: page.evaluate(fill_of) != light[0], "the chart in other colours")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light[1]
+
+
+def test_the_chart_is_described_in_words_and_as_a_table(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{shown.address}/trends?range=1h")
+        wait_for_charts(page)
+        expect(page.get_by_role("img").first).to_have_accessible_name(
+            re.compile(r"of [\d,]+ recorded rows")
+        )
+        page.get_by_text("Data as a table").click()
+        table = page.get_by_role("table")
+        expect(table.get_by_role("columnheader").first).to_have_text("from")
+        expect(table.get_by_role("row").nth(1).get_by_role("cell").first).to_have_text(
+            re.compile(r"\d{4}, \d\d:\d\d")
+        )
+        expect(page.get_by_text("contains simulated data")).to_be_visible()
+
+
+def test_a_range_of_ones_own_is_entered_in_local_time(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{shown.address}/trends")
+        page.get_by_text("Custom range").click()
+        page.get_by_label("From", exact=True).fill("2026-07-01T12:00")
+        page.get_by_label("To", exact=True).fill("2026-07-01T13:00")
+        page.get_by_role("button", name="Show").click()
+        # 10:00 and 11:00 UTC
+        expect(page).to_have_url(re.compile(r"start=1782900000000&end=1782903600000"))
+        expect(page.get_by_text("Nothing was recorded from 1 Jul 2026, 12:00")).to_be_visible()
+        expect(page.get_by_label("From", exact=True)).to_have_value("2026-07-01T12:00")

@@ -49,8 +49,10 @@ def chromium() -> Iterator[Browser]:
     expect.set_options(timeout=DEADLINE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 class Watch:
@@ -92,6 +94,9 @@ def watched_page(
     size: tuple[int, int] = DESKTOP,
     scheme: Literal["light", "dark"] = "light",
     refusals: tuple[int, ...] = (),
+    locale: str = "en-GB",
+    *,
+    scripts: bool = True,
 ) -> Iterator[Page]:
     """Open a page of its own profile; afterwards nothing may have gone wrong in it."""
     context = browser.new_context(
@@ -99,14 +104,17 @@ def watched_page(
         viewport={"width": size[0], "height": size[1]},
         color_scheme=scheme,
         timezone_id="Europe/Berlin",
-        locale="en-GB",
+        locale=locale,
+        java_script_enabled=scripts,
     )
     context.set_default_timeout(DEADLINE_MS)
     page = context.new_page()
     watch = Watch(page, refusals)
-    yield page
-    watch.check()
-    context.close()
+    try:
+        yield page
+        watch.check()
+    finally:
+        context.close()
 
 
 def has_sideways_scroll(page: Page) -> bool:

@@ -10,8 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -34,10 +33,8 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate, write_transaction
-from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_expressions, write_vitals
-from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.broker import free_port
 from tests.support.timeline import mostly
 
@@ -227,13 +224,3 @@ class DashboardProcess:
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 assert time.monotonic() < end, self.output
                 time.sleep(0.05)
-
-
-@contextmanager
-def dashboard_of_example(folder: Path) -> Iterator[DashboardProcess]:
-    """Run the dashboard over the example study, with the one-time link of the first start."""
-    database = DashboardOptions(data=folder).database
-    migrate(database)
-    seed_example_study(database, SimulatedPerson)
-    with DashboardProcess(folder, "--login-link") as process:
-        yield process

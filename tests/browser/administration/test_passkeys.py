@@ -8,21 +8,20 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
-from tests.browser.administration.test_second_factor import looks_right, set_up
-from tests.browser.test_accessibility import axe
+from tests.browser.administration.test_second_factor import set_up
+from tests.browser.barriers import looks_right
+from tests.browser.served import Served
 from tests.support.browser import PHONE, watched_page
-from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
+from tests.support.dashboard import NAME, PASSWORD
 
 pytestmark = pytest.mark.browser
-__all__ = ["axe"]
 
 
 @pytest.fixture
-def dashboard(tmp_path: Path) -> Iterator[DashboardProcess]:
+def dashboard(tmp_path: Path) -> Iterator[Served]:
     """A new dashboard over an empty folder, asked for by a name."""
-    with DashboardProcess(tmp_path) as process:
-        process.address = process.address.replace("127.0.0.1", "localhost")
-        yield process
+    with Served(tmp_path, host="localhost") as served:
+        yield served
 
 
 def authenticator(page: Page, *, verifies: bool = True) -> tuple[CDPSession, str]:
@@ -46,7 +45,7 @@ def authenticator(page: Page, *, verifies: bool = True) -> tuple[CDPSession, str
 
 
 def test_a_passkey_is_made_used_and_removed_on_a_phone(
-    browser: Browser, dashboard: DashboardProcess, axe: str
+    browser: Browser, dashboard: Served, axe: str
 ) -> None:
     with watched_page(browser, size=PHONE) as page:
         set_up(page, dashboard)
@@ -92,7 +91,7 @@ def test_a_passkey_is_made_used_and_removed_on_a_phone(
 
 
 def test_who_is_not_verified_makes_no_passkey_and_reads_why(
-    browser: Browser, dashboard: DashboardProcess
+    browser: Browser, dashboard: Served
 ) -> None:
     with watched_page(browser, size=PHONE) as page:
         set_up(page, dashboard)

@@ -9,24 +9,22 @@ import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dashboard.web.settings import DashboardOptions
-from tests.browser.test_accessibility import RUN, axe
-from tests.support.browser import PHONE, has_sideways_scroll, watched_page
-from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
+from tests.browser.barriers import looks_right
+from tests.browser.served import Served
+from tests.support.browser import PHONE, watched_page
+from tests.support.dashboard import NAME, PASSWORD
 
 pytestmark = pytest.mark.browser
-__all__ = ["axe"]
 
 
 @pytest.fixture
-def dashboard(tmp_path: Path) -> Iterator[DashboardProcess]:
+def dashboard(tmp_path: Path) -> Iterator[Served]:
     """A new dashboard over an empty folder."""
-    assert not DashboardOptions(data=tmp_path).database.exists()
-    with DashboardProcess(tmp_path) as process:
-        yield process
+    with Served(tmp_path) as served:
+        yield served
 
 
-def set_up(page: Page, dashboard: DashboardProcess) -> None:
+def set_up(page: Page, dashboard: Served) -> None:
     """Make the first account, which is logged in then."""
     page.goto(f"{dashboard.address}/setup")
     page.get_by_label("Setup code").fill(dashboard.setup_code)
@@ -36,15 +34,8 @@ def set_up(page: Page, dashboard: DashboardProcess) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("First steps")
 
 
-def looks_right(page: Page, axe: str) -> None:
-    """Nothing is cut off on a phone, and nothing keeps a screen reader out."""
-    assert not has_sideways_scroll(page)
-    page.evaluate(axe)
-    assert page.evaluate(RUN, {}) == []
-
-
 def test_a_second_factor_is_turned_on_and_asked_for_on_a_phone(
-    browser: Browser, dashboard: DashboardProcess, axe: str
+    browser: Browser, dashboard: Served, axe: str
 ) -> None:
     with watched_page(browser, size=PHONE) as page:
         set_up(page, dashboard)

@@ -1,18 +1,30 @@
-"""Live in a real browser: framing without a picture, small lines, a session from its own page."""
+"""Live in a real browser: framing without a picture, small lines, wrong clocks, lost connections, a
+session from its own page.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core.expression import Emotion
+from edge_agent.core import clock as device_clock
+from edge_agent.core.expression import Emotion, ExpressionRow
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
+from edge_agent.store.write.timeline import write_expressions
+from tests.browser.live.pages import live_page
 from tests.browser.live_agent import LiveAgent
-from tests.support.browser import PHONE, chromium, has_sideways_scroll, watched_page
-from tests.support.dashboard import DashboardProcess, fill
+from tests.browser.served import Served
+from tests.support.broker import Relay
+from tests.support.browser import PHONE, has_sideways_scroll, watched_page
+from tests.support.dashboard import fill
+from tests.support.timeline import mostly
 
 pytestmark = pytest.mark.browser
 FRAMING = """async () => {
@@ -29,15 +41,42 @@ FRAMING = """async () => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    with chromium() as started:
-        yield started
+WRONG_CLOCK = """
+const Right = Date;
+window.Date = class extends Right {
+  constructor(...given) { super(...(given.length ? given : [Date.now()])); }
+  static now() { return Right.now() + 5 * 60000; }
+};
+"""
+SLEPT_S = 60
+PAINTED = """([first, last]) => {
+  const canvas = document.getElementById("strip");
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, 1);
+  const now = Math.floor(Date.now() / 1000);
+  for (let second = first; second <= last; second++) {
+    const x = Math.floor((119.5 - (now - second)) * canvas.width / 120);
+    if (data[4 * x + 3] === 0) return false;
+  }
+  return true;
+}"""
+
+
+class Clock:
+    """The clock of the device, which somebody sets; it stands in for the module ``time``."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    def time_ns(self) -> int:
+        """Return the time of day in nanoseconds."""
+        return time.time_ns() + self.ahead_s * 1_000_000_000
 
 
 @pytest.fixture(scope="module")
-def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A dashboard over some minutes of recording, with an agent that sees a face."""
     folder = tmp_path_factory.mktemp("live")
     database = DashboardOptions(data=folder).database
@@ -45,19 +84,14 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardPro
     study = Study(database)
     study.create_participant("P-01")
     study.give_consent("P-01", "3")
-    with (
-        LiveAgent(folder, Emotion.HAPPINESS),
-        DashboardProcess(folder, "--login-link") as process,
-    ):
-        yield process
+    with LiveAgent(folder, Emotion.HAPPINESS), Served(folder) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
-def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
+def login(dashboard: Served) -> StorageState:
     """The cookie of somebody who is logged in."""
-    with watched_page(browser) as page:
-        page.goto(dashboard.login_link)
-        return page.context.storage_state()
+    return dashboard.login()
 
 
 def framing(page: Page) -> list[str]:
@@ -65,8 +99,8 @@ def framing(page: Page) -> list[str]:
     return page.locator("#framing dd").all_text_contents()
 
 
-def test_live_tells_how_the_face_stands_and_how_the_last_minutes_went(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState
+def test_live_tells_how_the_face_stands_and_the_last_minutes_went(
+    browser: Browser, dashboard: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login, size=PHONE) as page:
         page.goto(f"{dashboard.address}/live")
@@ -85,7 +119,7 @@ def test_live_tells_how_the_face_stands_and_how_the_last_minutes_went(
 
 
 def test_framing_names_what_is_wrong_and_what_was_not_judged(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState
+    browser: Browser, dashboard: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/live")
@@ -100,8 +134,8 @@ def test_framing_names_what_is_wrong_and_what_was_not_judged(
     assert dark[2:] == ["too dark: add light from the front|false", "towards the camera|true"]
 
 
-def test_the_keys_of_a_page_are_shown_but_not_while_somebody_types(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState
+def test_the_keys_of_a_page_are_shown_but_not_while_typing(
+    browser: Browser, dashboard: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/live")
@@ -118,8 +152,80 @@ def test_the_keys_of_a_page_are_shown_but_not_while_somebody_types(
         expect(sheet).to_be_visible()
 
 
-def test_a_session_starts_on_live_and_nothing_is_chosen_before_somebody_chooses(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState
+def test_a_network_that_drops_is_said_and_the_page_connects_again(
+    browser: Browser, dashboard: Served, login: StorageState
+) -> None:
+    relay = Relay(dashboard.port)
+    try:
+        with live_page(browser, f"http://127.0.0.1:{relay.port}", login) as page:
+            relay.swallow_everything()
+            expect(page.locator("#now-detail")).to_contain_text("Dashboard not reachable")
+            expect(page.locator("#now-label")).to_have_text("–")
+            assert page.locator("#place rect").count() == 0
+            relay.cut()
+            expect(page.locator("#now-label")).to_have_text("happiness")
+    finally:
+        relay.close()
+
+
+def test_a_page_that_slept_shows_what_was_recorded_meanwhile(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with (
+        LiveAgent(tmp_path, Emotion.HAPPINESS),
+        Served(tmp_path) as served,
+        live_page(browser, served.address, served.login(), has_own_clock=True) as page,
+    ):
+        at = device_clock.now()
+        shown = mostly(Emotion.HAPPINESS, 0.8)
+        recorded = [
+            ExpressionRow(at.shifted(-n), 1, 10, shown, shown, Emotion.HAPPINESS, 140.0, 0.8, True)
+            for n in range(40, 20, -1)
+        ]
+        with write_transaction(served.database) as connection:
+            write_expressions(connection, [(row, None) for row in recorded], 1000, simulated=False)
+        with page.expect_request(lambda one: one.url.endswith("/api/v1/live")):
+            page.clock.fast_forward(1000 * SLEPT_S)
+        second = at.wall_ms // 1000 + SLEPT_S  # by the clock of the browser
+        page.wait_for_function(PAINTED, arg=[second - 38, second - 22])
+        expect(page.locator("#now-label")).to_have_text("happiness")
+
+
+def test_a_browser_whose_clock_is_wrong_shows_the_device_s_times(
+    browser: Browser, dashboard: Served, login: StorageState
+) -> None:
+    with live_page(browser, dashboard.address, login, WRONG_CLOCK) as page:
+        expect(page.locator("#clock-notice")).to_contain_text("5 min ahead of the device’s")
+        expect(page.locator("#strip-text")).to_contain_text("happiness")
+        painted = """canvas => {
+          const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return data.some(value => value > 0);
+        }"""
+        assert page.locator("#strip").evaluate(painted)
+        expect(page.locator("[data-tile=heart_rate] .tile-note")).to_have_text("now")
+
+
+def test_a_clock_of_the_device_that_jumps_is_said(
+    browser: Browser, dashboard: Served, login: StorageState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(device_clock, "time", clock)
+    with live_page(browser, dashboard.address, login) as page:
+        notice = page.locator("#clock-notice")
+        expect(notice).to_be_hidden()
+        for ahead_s, where in ((300, "behind"), (-300, "ahead of")):
+            clock.ahead_s = ahead_s
+            expect(notice).to_contain_text(f"5 min {where} the device’s")
+            expect(page.locator("#now-label")).to_have_text("happiness")
+            expect(page.locator("#now-age")).to_have_text("· now")
+            expect(page.locator("[data-tile=heart_rate] .tile-note")).to_have_text("now")
+        clock.ahead_s = 0
+        expect(notice).to_be_hidden()
+        expect(page.locator("#now-label")).to_have_text("happiness")
+
+
+def test_a_session_starts_on_live_and_nothing_is_chosen_before(
+    browser: Browser, dashboard: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/live")

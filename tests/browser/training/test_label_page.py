@@ -71,7 +71,7 @@ def rows(folder: Path, name: str) -> dict[str, list[str]]:
         return {row[0]: row[1:] for row in list(csv.reader(file))[1:]}
 
 
-def test_two_people_label_by_keys_see_how_far_they_agree_and_settle_the_rest(
+def test_two_people_label_by_keys_see_how_far_they_agree_and_settle(
     page: Page, folder: Path
 ) -> None:
     watch = Watch(page)

@@ -1,0 +1,208 @@
+"""The analysis page: its first answer is small, folded parts come when somebody needs them, and on
+paper it is one sheet of A4.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState, expect
+
+from edge_agent.store.database.schema import write_transaction
+from tests.browser.page_paths import wait_for_charts
+from tests.browser.served import Served
+from tests.support.browser import (
+    BEYOND_THE_SHEET,
+    PHONE,
+    has_sideways_scroll,
+    sheets,
+    watched_page,
+)
+
+pytestmark = pytest.mark.browser
+MOST_BYTES = 8000
+ASKED = "/analysis?sample=example"
+SHEET = {"width": 695, "height": 1039}
+"""The room between the margins of A4, at 96 dots an inch."""
+
+
+def asked_later(page: Page) -> list[str]:
+    """Return the addresses of whole pages that the page asks for from now on."""
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if "whole=yes" in one.url else None)
+    return asked
+
+
+def test_all_parts_come_at_once_when_one_is_opened(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        asked = asked_later(page)
+        with page.expect_response(lambda one: "/analysis?" in one.url) as first:
+            page.goto(shown.address + ASKED)
+        sizes = first.value.request.sizes()
+        assert sizes["responseBodySize"] + sizes["responseHeadersSize"] <= MOST_BYTES
+        assert first.value.headers["cache-control"] == "no-store"
+        wait_for_charts(page)
+        assert asked == []
+        page.get_by_text("Each comparison in a sentence").click()
+        expect(page.locator(".findings")).to_contain_text("Heart rate was")
+        page.get_by_text("Sentences for a report").click()
+        page.get_by_role("button", name="Copy").first.click()
+        expect(
+            page.get_by_role("button", name="Copied").or_(
+                page.get_by_role("button", name="Selected")
+            )
+        ).to_be_visible()
+        page.get_by_role("link", name="Before concluding").click()
+        expect(page.get_by_role("heading", name="Assumptions of the tests")).to_be_in_viewport()
+        assert page.locator("figure[data-chart]").count() == 7
+        wait_for_charts(page)
+        assert len(asked) == 1
+
+
+@pytest.mark.parametrize("reason", ["scrolled", "searched", "an address", "selected"])
+def test_parts_come_for_every_reason(
+    browser: Browser, shown: Served, login: StorageState, reason: str
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(shown.address + ASKED + ("#agreement" if reason == "an address" else ""))
+        if reason == "scrolled":
+            page.locator(".later-more").scroll_into_view_if_needed()
+        if reason == "searched":
+            page.keyboard.press("Control+f")
+        if reason == "selected":
+            page.get_by_role("radio", name="Selected").check()
+            expect(page.locator("input[name=session]")).to_have_count(12)
+        expect(page.locator("[data-later]")).to_have_count(0)
+        if reason == "an address":
+            expect(page.get_by_role("heading", name="Do condition, face")).to_be_in_viewport()
+            assert page.url.endswith(f"{ASKED}#agreement")
+
+
+def test_without_scripts_a_link_shows_the_whole_page(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login, scripts=False) as page:
+        page.goto(shown.address + ASKED)
+        page.get_by_text("Every figure of every test").click()
+        page.get_by_role("link", name="Show this part").and_(page.locator(":visible")).first.click()
+        expect(page.locator("[data-later]")).to_have_count(0)
+        expect(page.get_by_role("heading", name="Do condition, face")).to_be_visible()
+
+
+def test_parts_of_other_data_are_not_mixed_in(browser: Browser, own: Served) -> None:
+    with watched_page(browser, own.login()) as page:
+        page.goto(own.address + ASKED)
+        expect(page.locator("[data-later]").first).to_be_attached()
+        with write_transaction(own.database) as connection:
+            connection.execute("UPDATE vital SET value = value + 1")
+        page.get_by_text("Each comparison in a sentence").click()
+        changed = page.get_by_role("link", name="The data have changed. Open the whole page")
+        changed.and_(page.locator(":visible")).first.click()
+        expect(page.locator(".findings-summary")).to_be_visible()
+        expect(page.locator("[data-later]")).to_have_count(0)
+
+
+def test_an_analysis_is_asked_for_by_keyboard_on_a_phone(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login, PHONE, "dark") as page:
+        page.goto(f"{shown.address}/analysis?sample=example")
+        page.get_by_text("Vital signs, design, correction, bounds").press("Enter")
+        page.get_by_role("checkbox", name="Systolic pressure").press("Space")
+        page.get_by_role("checkbox", name="Diastolic pressure").press("Space")
+        page.get_by_role("radio", name="Benjamini–Hochberg").press("Space")
+        page.get_by_label("Heart rate, ± /min").fill("9")
+        page.get_by_role("button", name="Compare").press("Enter")
+        expect(page.get_by_role("heading", name="All 3 t-tests")).to_be_visible()
+        expect(page.get_by_role("radio", name="Benjamini–Hochberg")).to_be_checked()
+        page.get_by_text("Each comparison in a sentence").press("Enter")
+        expect(
+            page.get_by_text("A difference of 9 /min or more either way is").first
+        ).to_be_visible()
+        figures = page.locator("figure[data-chart]")
+        expect(figures).to_have_count(3)
+        for figure in figures.all():
+            figure.scroll_into_view_if_needed()
+            expect(figure).to_have_attribute("data-drawn", "yes")
+            expect(figure.locator(".chart-sentence")).to_contain_text(re.compile(r"\w{3,}"))
+        page.get_by_text("Sentences for a report").press("Enter")
+        page.get_by_role("button", name="Copy").first.press("Enter")
+        expect(page.get_by_role("button", name=re.compile("Copied|Selected"))).to_have_count(1)
+        page.get_by_text("Mixed model, t-test and Bayes factor side by side").press("Enter")
+        flow = page.get_by_role("region", name="From consent to the tests")
+        expect(flow.locator(".flow-step").first).not_to_be_visible()
+        flow.locator("summary").press("Enter")
+        expect(flow.locator(".flow-step")).to_have_count(6)
+        expect(flow.locator(".flow-step").last).to_be_visible()
+        assert not has_sideways_scroll(page)
+
+
+def words_on_paper(page: Page) -> str:
+    """Return what the sheet says, as long as the browser prints it."""
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    return " ".join(page.locator("main").inner_text().split())
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    "question",
+    ["", "&state=observed", "&family=heart_rate&family=systolic,diastolic", "&group=sex"],
+)
+def test_an_analysis_is_one_sheet(
+    browser: Browser, shown: Served, login: StorageState, question: str
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{shown.address}/analysis?sample=example{question}")
+        assert sheets(page) == 1
+        expect(page.locator(".paper-fold")).not_to_have_attribute("open", "")
+
+
+def test_the_sheet_says_what_was_asked_and_what_came_out(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login, PHONE, "dark") as page:
+        page.add_init_script("window.print = () => { window.printed = true; };")
+        page.goto(f"{shown.address}/analysis?sample=example&family=heart_rate")
+        expect(page.get_by_role("region", name="The question")).to_be_hidden()
+        page.get_by_role("button", name="Print or save as PDF").click()
+        assert page.evaluate("window.printed") is True
+        page.set_viewport_size(SHEET)  # type: ignore[arg-type]
+        paper = words_on_paper(page)
+        for words in (
+            "Do heart rate and blood pressure differ between anger, happiness and neutral?",
+            "12 people, 12 sessions (example study)",
+            "Holm, within: heart_rate",
+            "All of these readings are simulated.",
+            "of 9 tests shows a difference after Holm’s adjustment within each family",
+            "Heart rate was 5.5 /min higher in anger than in neutral",
+            "Systolic pressure differed somewhere between the three states",
+            "12 people consented",
+            "No medical device.",
+        ):
+            assert words in paper
+        for words in ("Sessions to use", "Sentences for a report", "Do condition, face", "Copy"):
+            assert words not in paper
+        effects = page.get_by_role("region", name="Effect sizes").locator("svg")
+        expect(effects).to_be_visible()
+        expect(effects).to_contain_text("Heart rate: anger − neutral")
+        expect(page.locator("figure[data-chart]").first).to_be_hidden()
+        expect(page.get_by_role("navigation", name="Pages")).to_be_hidden()
+        assert page.evaluate(BEYOND_THE_SHEET) == []
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == "rgb(255, 255, 255)"
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        expect(page.locator(".paper-fold")).not_to_have_attribute("open", "")
+
+
+def test_nothing_to_print_has_no_button(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login, refusals=(422,)) as page:
+        for question in ("sample=measured", "state=nonsense"):
+            page.goto(f"{shown.address}/analysis?{question}")
+            expect(page.get_by_role("heading", level=1)).to_have_text("Analysis")
+            expect(page.get_by_role("button", name="Print or save as PDF")).to_have_count(0)

@@ -1,0 +1,120 @@
+"""Every page has a title and a place in the navigation, complains of nothing, asks no other
+machine, keeps nobody out and does not scroll sideways.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState, expect
+
+from dashboard.web import routes
+from dashboard.web.pages import find_pages, navigation_of
+from tests.browser.barriers import barriers
+from tests.browser.page_paths import page_paths, wait_for_charts
+from tests.browser.served import Served
+from tests.support.browser import DESKTOP, PHONE, has_sideways_scroll, watched_page
+
+pytestmark = pytest.mark.browser
+LINKS = {
+    entry.path: entry.title for entry in navigation_of(find_pages(routes)) if entry.of != "fleet"
+}
+COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
+SIZES = {
+    "light": {360: {}, 1024: {"runOnly": ["scrollable-region-focusable"]}, 1440: {}},
+    "dark": {360: COLOURS, 1024: COLOURS, 1280: COLOURS},
+}
+"""The rules for each width: all at the ends, in dark those that colours decide."""
+PARTS = 4
+"""Of all pages, each a test: together they take longer than a test may."""
+
+
+@pytest.fixture(scope="module")
+def paths(browser: Browser, shown: Served, login: StorageState) -> list[str]:
+    """All pages: those without parameters, and those of one session and one participant."""
+    with watched_page(browser, login) as page:
+        session = page.request.get(f"{shown.address}/api/v1/sessions").json()[0]
+        plain = page_paths(page, shown.address)
+    assert {"/live", "/trends", "/account", "/analysis/statistics"} <= set(plain)
+    code = session["participant"]
+    of_one = [f"/study/sessions/{session['id']}{part}" for part in ("", "/course", "/quality")]
+    of_one += [f"/study/participants/{code}/{part}" for part in ("consent", "erase", "attributes")]
+    range_of_it = f"/trends?start={session['start']}&end={session['end']}&beside={session['start']}"
+    return [*plain, *of_one, range_of_it, "/nothing"]
+
+
+def open_page(page: Page, address: str) -> None:
+    """Go to a page and wait until its charts are drawn."""
+    page.goto(address)
+    wait_for_charts(page)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_page_has_a_barrier_a_complaint_or_a_foreign_address(
+    browser: Browser, shown: Served, login: StorageState, paths: list[str], axe: str, part: int
+) -> None:
+    complaints: list[str] = []
+    with watched_page(browser, login, DESKTOP, refusals=(404,)) as page:
+        page.context.add_init_script(axe)
+        for path in paths[part::PARTS]:
+            open_page(page, shown.address + path)
+            expect(page.get_by_role("heading", level=1)).not_to_be_empty()
+            if not page.title().endswith(" · Affect Edge"):
+                complaints.append(f"{path}: {page.title()}")
+            here = page.locator("nav [aria-current=page]").all_inner_texts()
+            if path in LINKS and LINKS[path] not in here:
+                complaints.append(f"{path}: the navigation is at {here}")
+            if has_sideways_scroll(page):
+                complaints.append(f"{path}: sideways scroll")
+            complaints += [f"{path}: {one}" for one in barriers(page, axe)]
+    assert not complaints, "\n".join(complaints)
+
+
+def test_the_navigation_leads_to_every_page_that_it_names(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(shown.address)
+        links = page.get_by_role("navigation", name="Pages").get_by_role("link")
+        found = [(link.inner_text(), link.get_attribute("href") or "") for link in links.all()]
+    assert {urlsplit(path).path: title for title, path in found} == LINKS
+
+
+def test_on_a_dark_phone_no_page_scrolls_sideways(
+    browser: Browser, shown: Served, login: StorageState, paths: list[str]
+) -> None:
+    with watched_page(browser, login, PHONE, "dark", refusals=(404,)) as page:
+        wide = []
+        for path in paths:
+            open_page(page, shown.address + path)
+            if has_sideways_scroll(page):
+                wide.append(path)
+    assert wide == []
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_barrier_at_any_size(
+    browser: Browser,
+    shown: Served,
+    login: StorageState,
+    axe: str,
+    paths: list[str],
+    scheme: Literal["light", "dark"],
+    part: int,
+) -> None:
+    complaints: list[str] = []
+    with watched_page(browser, login, PHONE, scheme, refusals=(404,)) as page:
+        page.context.add_init_script(axe)
+        for path in paths[part::PARTS]:
+            page.set_viewport_size({"width": PHONE[0], "height": 900})
+            open_page(page, shown.address + path)
+            for width, rules in SIZES[scheme].items():
+                page.set_viewport_size({"width": width, "height": 900})
+                if has_sideways_scroll(page):
+                    complaints.append(f"{path} {width}: sideways scroll")
+                complaints += [f"{path} {width}: {one}" for one in barriers(page, axe, rules)]
+    assert not complaints, "\n".join(complaints)
