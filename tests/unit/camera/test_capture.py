@@ -272,7 +272,7 @@ class BlockingCamera(ScriptedCamera):
 
     def read(self) -> Frame:
         self.read_on.set()
-        self.shut.wait(30)
+        self.shut.wait(3600)
         raise STALLED
 
     def close(self) -> None:

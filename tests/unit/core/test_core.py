@@ -134,7 +134,7 @@ class Counting(Worker):
     def work(self) -> None:
         if self.fail:
             raise RuntimeError("the wheel came off")
-        self.stopping.wait(30)
+        self.stopping.wait(3600)
 
 
 def test_a_worker_ends_when_asked() -> None:

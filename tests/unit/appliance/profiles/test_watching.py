@@ -43,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Agent:
-    """What an agent answers to the question for its alarms.
+    """An agent that is asked for its alarms.
 
     Attributes:
         alarms: those that stand.

@@ -149,19 +149,19 @@ def test_beyond_three_pictures_the_next_is_asked_to_come_again(ada: TestClient) 
     def hold() -> None:
         with pictures.place():
             held.release()
-            free.wait(30)
+            free.wait(3600)
 
-    threads = [threading.Thread(target=hold) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-        assert held.acquire(timeout=60)
-    answer = send(ada, SMILING_FILE.read_bytes())
+    with ThreadPoolExecutor(3) as others:
+        try:
+            for _ in range(3):
+                others.submit(hold)
+                assert held.acquire(timeout=60)
+            answer = send(ada, SMILING_FILE.read_bytes())
+        finally:
+            free.set()
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "2"
     assert "Send this one again in 2 seconds" in answer.json()["detail"]
-    free.set()
-    for thread in threads:
-        thread.join()
     assert send(ada, SMILING_FILE.read_bytes()).status_code == 200
 
 
