@@ -121,6 +121,7 @@ def test_a_whole_agent_whose_database_is_damaged_goes_on(
     assert outcome.expected > 50
 
 
+@pytest.mark.deep
 @pytest.mark.skipif(bool(why_no_clock()), reason=why_no_clock())
 def test_a_clock_that_is_a_year_ahead_deletes_nothing_and_leaves_no_wrong_time(
     tmp_path: Path,

@@ -19,6 +19,11 @@ def _left_open() -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _left_open_by_module() -> Iterator[None]:
-    """Do the same after the fixtures of a module."""
+    """Do the same after the fixtures of a module.
+
+    What was there before, such as libraries, is not looked at again: that would take longer than
+    most tests.
+    """
+    gc.freeze()
     yield
     gc.collect()

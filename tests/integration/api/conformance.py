@@ -59,7 +59,9 @@ def served(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
     Give its address and the description of its API.
     """
-    listening = socket.create_server(("127.0.0.1", 0))
+    # asyncio sends at once where the protocol is named, and else waits for acknowledgements
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
     options = DashboardOptions(data=folder, port=listening.getsockname()[1])
     fill(options.database, minutes=5)
     add_session(options.database)

@@ -74,6 +74,7 @@ def without_partner(rows: list[float], stamps: list[float]) -> list[float]:
     return lonely
 
 
+@pytest.mark.deep
 def test_labrecorder_gets_every_sample_though_the_agent_was_killed(tmp_path: Path) -> None:
     device = f"rec-{tmp_path.stat().st_ino}"
     database = tmp_path / "data" / "affect-edge.db"
