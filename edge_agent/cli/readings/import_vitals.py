@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.options import ACTOR, common_options, json_option, load, log_to_stderr
 from edge_agent.cli.readings.columns import column_map, zone_of
 from edge_agent.cli.times import instant_ms, timezone_option
 from edge_agent.core.errors import DataFileError
@@ -128,7 +128,7 @@ def import_vitals(
         if options.dry_run:
             tell_plan(contents, database, as_json)
         else:
-            take_in(contents, database, as_json)
+            take_in(contents, database, as_json, file.name)
 
 
 def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) -> FileContents:
@@ -250,7 +250,7 @@ def tell_plan(contents: FileContents, database: Path, as_json: bool) -> None:
     click.echo(f"{counted(readings - there)} would be imported{more}. Nothing was changed.")
 
 
-def take_in(contents: FileContents, database: Path, as_json: bool) -> None:
+def take_in(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
     """Write the readings, and say what became of them."""
     from edge_agent.store.database.schema import migrate
     from edge_agent.store.study.placement import Placement
@@ -258,7 +258,8 @@ def take_in(contents: FileContents, database: Path, as_json: bool) -> None:
 
     migrate(database)
     placement = Placement.of_database(database)
-    written = import_readings(database, placement.watch(contents.staged))
+    readings = placement.watch(contents.staged)
+    written = import_readings(database, readings, file=name, actor=ACTOR)
     done = ImportResult(written.inserted, written.duplicates + contents.twice)
     if as_json:
         click.echo(json.dumps(import_answer(done, placement) | contents_answer(contents)))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent.cli.options import common_options, json_option
-from edge_agent.cli.studies.study import ACTOR, data_of, named, say_session, session
+from edge_agent.cli.options import ACTOR, common_options, json_option
+from edge_agent.cli.studies.study import data_of, named, say_session, session
 from edge_agent.cli.times import instant_ms, timezone_option
 from edge_agent.core.errors import DataFileError, ReadingError
 

@@ -93,6 +93,10 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     refused = _delete_set_aside(connection, real, spans)
     if refused:
         deleted["set_aside"] = refused
+    if "import" in _tables(connection):  # no older copy
+        connection.execute(
+            "UPDATE import SET file = '(erased)' WHERE instr(lower(file), lower(?))", (real,)
+        )
     with sealed_anew(connection, "participant_erase"):
         _forget_in_audit(connection, real)
     add_tombstones(connection, spans, [row["created"]])

@@ -47,6 +47,7 @@ FORBIDDEN = (
     "UPDATE audit SET actor = 'nobody'",
     "UPDATE model SET sha256 = ''",
     "DELETE FROM vital_change",
+    "UPDATE import SET undone = 1",
     "DELETE FROM fleet_change",
     "PRAGMA writable_schema = 1",
     "PRAGMA journal_mode = DELETE",

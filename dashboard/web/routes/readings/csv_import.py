@@ -128,7 +128,8 @@ def _take(
     try:
         readings = all_readings(file, choice.columns, zone_named(choice.zone))
         placement = Placement.of_database(services.options.database)
-        done = import_readings(services.options.database, placement.watch(readings))
+        watched = placement.watch(readings)
+        done = import_readings(services.options.database, watched, file=file.name, actor=who)
     except DataFileError as error:
         return _page(request, name, file, choice, said_of(error))
     services.ingest.files.drop(account, name)
