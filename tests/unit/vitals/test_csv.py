@@ -12,7 +12,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.write.imports import import_readings
-from edge_agent.vitals.csv import read_readings
+from edge_agent.vitals.csv import PROBLEMS_MOST, read_readings
 from tests.support.timeline import database, query
 
 AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
@@ -155,6 +155,14 @@ def test_many_bad_rows_are_named_together_up_to_ten(tmp_path: Path) -> None:
         f"row {number}" for number in range(2, 12)
     ]
     assert lines[10:] == ["… and 15 more.", "Nothing was imported."]
+
+
+def test_a_file_of_bad_rows_alone_is_not_read_to_its_end(tmp_path: Path) -> None:
+    broken = '"'  # a quote that nobody closes ends the reading of whoever comes so far
+    path = written(tmp_path, "at,kind,value\n" + "?\n" * PROBLEMS_MOST + broken)
+    with pytest.raises(DataFileError) as caught:
+        read_readings(path)
+    assert str(caught.value).splitlines()[10:] == ["… and 990 or more.", "Nothing was imported."]
 
 
 @pytest.mark.parametrize(
