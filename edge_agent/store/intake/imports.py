@@ -1,17 +1,76 @@
-"""The imports of readings: which there are, and taking one back."""
+"""The imports of readings: which there are, what each added, and taking one back."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
+from edge_agent.core.readings import UNUSABLE
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.study_rows import insert_audit
 from edge_agent.store.write.clocks.moved_rollups import delete_import
+
+
+@dataclass(frozen=True, slots=True)
+class TakenReadings:
+    """The readings of one kind and source that an import added.
+
+    Attributes:
+        kind, source: of which.
+        readings: how many.
+        first_ms, last_ms: times of the first and the last, UTC milliseconds.
+        outside_sessions: how many of them lie in no session and are in no test.
+        unusable: flag → how many of them have it and count in no mean.
+    """
+
+    kind: str
+    source: str
+    readings: int
+    first_ms: int
+    last_ms: int
+    outside_sessions: int
+    unusable: dict[str, int]
+
+
+def taken_readings(path: Path, number: int) -> list[TakenReadings]:
+    """Return what an import added, by kind and source.
+
+    Raises:
+        StoreError: as ``schema.connect``.
+    """
+    with read_transaction(path) as connection:
+        rows = connection.execute(
+            "SELECT kind, source, flags, count(*) AS readings, min(at) AS first, max(at) AS last, "
+            "sum(NOT EXISTS (SELECT 1 FROM session WHERE started <= vital.at AND (ended IS NULL "
+            "OR vital.at < ended))) AS outside FROM vital WHERE import = ? GROUP BY kind, source, "
+            "flags ORDER BY kind, source",
+            (number,),
+        ).fetchall()
+    taken = []
+    for (kind, source), group in groupby(rows, key=lambda row: (row["kind"], row["source"])):
+        parts = list(group)
+        unusable: Counter[str] = Counter()
+        for row in parts:
+            for flag in sorted(UNUSABLE.intersection(row["flags"].split())):
+                unusable[flag] += row["readings"]
+        taken.append(
+            TakenReadings(
+                kind,
+                source,
+                sum(row["readings"] for row in parts),
+                min(row["first"] for row in parts),
+                max(row["last"] for row in parts),
+                sum(row["outside"] for row in parts),
+                dict(unusable),
+            )
+        )
+    return taken
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,14 @@ _BATCH = 10_000
 
 
 class ImportResult(NamedTuple):
-    """How many readings were new, and how many were in the database already and left alone."""
+    """How many readings were new, and how many were in the database already and left alone.
+
+    ``number`` is that of the import; ``None``: nothing was new.
+    """
 
     inserted: int
     duplicates: int
+    number: int | None = None
 
 
 def import_each(path: Path, readings: Sequence[VitalReading]) -> list[bool]:
@@ -80,4 +84,4 @@ def import_readings(
                 "(?, ?, ?, ?, ?, ?)",
                 (number, clock.now().wall_ms, file, actor, inserted, duplicates),
             )
-    return ImportResult(inserted, duplicates)
+    return ImportResult(inserted, duplicates, number if inserted else None)
