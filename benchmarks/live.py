@@ -21,7 +21,7 @@ import psutil
 from benchmarks._running import Running, agent_on, first_message, write_demo_video
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.dashboard import DashboardProcess
-from tests.support.live_browsers import LiveBrowsers, log_in
+from tests.support.live_browsers import LiveBrowsers, log_ins
 
 SECONDS = 300
 BROWSERS = 200
@@ -52,8 +52,8 @@ def measure(agent: Running, seconds: float, browsers: int, silent: int) -> dict[
         processes = [agent.process, psutil.Process(dashboard.pid)]
         time.sleep(SETTLE_S)
         alone, alone_mb = cpu_percent(processes, seconds)
-        request = log_in(agent.data / DATABASE_NAME, dashboard.port)
-        with LiveBrowsers(dashboard.port, request, browsers - silent, silent) as pages:
+        requests = log_ins(agent.data / DATABASE_NAME, dashboard.port, browsers)
+        with LiveBrowsers(dashboard.port, requests, browsers - silent, silent) as pages:
             time.sleep(SETTLE_S)
             watched, watched_mb = cpu_percent(processes, seconds)
             return {

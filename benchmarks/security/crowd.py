@@ -168,7 +168,7 @@ def measure(folder: Path, seconds: float) -> dict[str, float]:
         forget_peak(dashboard.pid)
         # In a process of its own: the crowd must not hold up who measures.
         others = multiprocessing.get_context("spawn").Process(target=crowd_at, args=(port, seconds))
-        with LiveBrowsers(port, request, 1) as page:
+        with LiveBrowsers(port, [request], 1) as page:
             others.start()
             work = Crowd(port)
             work.again(operator.work)

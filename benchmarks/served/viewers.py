@@ -208,7 +208,7 @@ def measure(folder: Path, seconds: float) -> dict[str, float]:
         shown = pages(door)
         data = trends(clock.now().wall_ms)
         crowd = Crowd(door, shown + data)
-        with LiveBrowsers(dashboard.port, request, VIEWERS):
+        with LiveBrowsers(dashboard.port, [request], VIEWERS):
             crowd.look(seconds)
         of_pages = [one for path in shown for one in crowd.taken_ms.get(path, [])]
         of_trends = [one for path in data for one in crowd.taken_ms.get(path, [])]

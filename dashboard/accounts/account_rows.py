@@ -17,6 +17,9 @@ COLUMNS = "account.id, name, role, must_change, second_factor"
 """What ``account_of`` takes."""
 DEMO = "demo"
 """The account that a one-time link opens; it has no password."""
+_OTHER_ACTORS = frozenset({"agent", "appliance", "command line", "mqtt", "unknown"})
+"""Actors in the audit trail and at the switch of the camera that are no accounts; a program is
+``token NAME``."""
 HIGHEST_REMOVED = "account_removed"
 """Key in ``setting``: the highest number of an account that was removed."""
 
@@ -95,7 +98,18 @@ def check_name(name: str) -> None:
         raise AccountError(
             Message(N_("A name has 1 to {name_max} printable characters."), name_max=NAME_MAX)
         )
-    if name == DEMO:
+    folded = " ".join(name.casefold().split())
+    if folded in _OTHER_ACTORS or folded.startswith("token "):
+        raise AccountError(
+            Message(
+                N_(
+                    "The audit trail calls something else {name!r}, so no account may have this "
+                    "name. Choose another."
+                ),
+                name=name,
+            )
+        )
+    if folded == DEMO:
         raise AccountError(N_("The name 'demo' belongs to the demonstration. Choose another."))
 
 

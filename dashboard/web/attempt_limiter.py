@@ -49,7 +49,7 @@ class AttemptLimiter:
     Args:
         limit: attempts in a window.
         window_s: length of the window in seconds.
-        addresses: most addresses in memory; the oldest goes.
+        addresses: most addresses in memory; the oldest that has attempts left goes.
         clock: seconds, never going back.
         kept: where the attempts outlive a restart.
     """
@@ -88,9 +88,7 @@ class AttemptLimiter:
             counting = self._counting(who)
             self._seen[who] = counting
             self._seen.move_to_end(who)
-            while len(self._seen) > self._addresses:
-                self._seen.popitem(last=False)
-                self._are_all_in_memory = False
+            self._make_room(who)
             wait = self._wait(counting)
             if wait:
                 return wait
@@ -132,6 +130,23 @@ class AttemptLimiter:
         if self._kept is None:
             return group
         return self._kept.hash_of(group)
+
+    def _make_room(self, newest: str) -> None:
+        """Forget the oldest addresses that have attempts left, whatever flood comes.
+
+        There are few of the others: each has made as many attempts as are allowed.
+        """
+        while len(self._seen) > self._addresses:
+            free = (
+                who
+                for who in self._seen
+                if who != newest and len(self._counting(who)) < self._limit
+            )
+            oldest = next(free, None)
+            if oldest is None:
+                return
+            del self._seen[oldest]
+            self._are_all_in_memory = False
 
     def _counting(self, who: str) -> deque[Attempt]:
         """Return the attempts that still count, the oldest first."""

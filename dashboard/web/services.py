@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -71,6 +72,8 @@ class Services:
         first_steps: how far who set the appliance up is.
         alerts: those that stand, and the watch over the agent.
         once: does what is handed in twice once.
+        event_streams: secret of a log-in, token or participant's page → how many event streams
+            it holds.
         sender_clocks: how the clocks of programs that set markers stand.
         fleet: what collectors write to; ``None`` without ``dashboard.source``.
         copies: lends the studies of its devices; ``None`` without ``dashboard.source``.
@@ -108,6 +111,7 @@ class Services:
     copies: KeptCopies | None
     started_s: float
     stopping: asyncio.Event
+    event_streams: Counter[str] = field(default_factory=Counter)
     sender_clocks: SenderClocks = field(default_factory=SenderClocks)
 
 

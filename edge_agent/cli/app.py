@@ -37,6 +37,7 @@ from edge_agent.cli.readings.import_vitals import import_vitals
 from edge_agent.cli.shell.passed_on import PassedOnCommand
 from edge_agent.cli.studies.attributes import participant_describe
 from edge_agent.cli.studies.importing import import_study
+from edge_agent.cli.studies.imports import imports
 from edge_agent.cli.studies.past import import_markers
 from edge_agent.cli.studies.sql import sql
 from edge_agent.cli.studies.study import participant, session
@@ -143,6 +144,7 @@ for _command in (
     import_vitals,
     import_markers,
     import_study,
+    imports,
     vitals,
     participant,
     session,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+ACTOR = "command line"
+"""Who changes something, in the audit trail."""
+
 
 def common_options(command: Callable[P, None]) -> Callable[P, None]:
     """Give a command ``--config`` and ``--data``."""

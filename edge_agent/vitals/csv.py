@@ -26,7 +26,11 @@ from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.vitals.csv_columns import DERIVED, OPTIONAL, OURS, ColumnMap, own_columns
 
 PROBLEMS_SHOWN = 10
+PROBLEMS_MOST = 1000
+"""A file with so many is read no further: it is another file than was meant."""
 MAX_FILE_BYTES = 20 * 1024 * 1024
+MAX_LINE = 1024 * 1024
+"""Characters: each empty cell of a line takes eight times its length in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +160,7 @@ class CsvFile:
         return JudgedRow(number, row, tuple(flag_near_pressures(readings)), tuple(problems))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        rows = csv.reader(
-            io.StringIO(self._text, newline=""), delimiter=self._delimiter, strict=True
-        )
+        rows = csv.reader(self._lines(), delimiter=self._delimiter, strict=True)
         try:
             yield from enumerate(rows, start=1)
         except csv.Error as error:
@@ -170,6 +172,22 @@ class CsvFile:
                     error=str(error),
                 )
             ) from error
+
+    def _lines(self) -> Iterator[str]:
+        for number, line in enumerate(io.StringIO(self._text, newline=""), start=1):
+            if len(line) > MAX_LINE:
+                raise DataFileError(
+                    Message(
+                        N_(
+                            "{name}, line {line}: is longer than {most} characters. Is it a file "
+                            "of readings, one row a line?"
+                        ),
+                        name=self.name,
+                        line=number,
+                        most=MAX_LINE,
+                    )
+                )
+            yield line
 
 
 def _cell_problem(number: int, column: str, error: ReadingError) -> Message:
@@ -189,7 +207,9 @@ def _all_problems(name: str, problems: Sequence[str]) -> Message:
         for problem in problems[:PROBLEMS_SHOWN]
     ]
     lines: list[str] = [*shown]
-    if len(problems) > PROBLEMS_SHOWN:
+    if len(problems) >= PROBLEMS_MOST:
+        lines.append(Message(N_("… and {n} or more."), n=PROBLEMS_MOST - PROBLEMS_SHOWN))
+    elif len(problems) > PROBLEMS_SHOWN:
         lines.append(Message(N_("… and {n} more."), n=len(problems) - PROBLEMS_SHOWN))
     lines.append(Message(N_("Nothing was imported.")))
     places = {f"line_{number}": line for number, line in enumerate(lines)}
@@ -251,6 +271,8 @@ def all_readings(
     for row in file.judged(columns, zone, now):
         count += len(row.readings)
         problems += row.problems
+        if len(problems) >= PROBLEMS_MOST:
+            break
     if problems:
         raise DataFileError(_all_problems(file.name, problems))
     if not count:

@@ -6,12 +6,14 @@ import selectors
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from dashboard.accounts.accounts import Accounts, create_login_link
+from dashboard.web.event_streams import AT_MOST
 from dashboard.web.guards.cookies import LOGIN_COOKIE
 
 OFFLINE = b'"state":"offline"'
@@ -27,6 +29,11 @@ def log_in(database: Path, port: int) -> str:
         f"GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
         f"Cookie: {LOGIN_COOKIE}={token}\r\n\r\n"
     )
+
+
+def log_ins(database: Path, port: int, browsers: int) -> list[str]:
+    """Return requests of as many logins as so many browsers need: each holds a few streams."""
+    return [log_in(database, port) for _ in range(browsers // (AT_MOST // 2) + 1)]
 
 
 @dataclass(eq=False)
@@ -71,14 +78,18 @@ class LiveBrowsers:
 
     Args:
         port: of the dashboard.
-        request: what ``log_in`` returned.
+        requests: what ``log_in`` returned, taken in turn.
         reading: how many read what comes.
         silent: how many never read a byte.
     """
 
-    def __init__(self, port: int, request: str, reading: int, silent: int = 0) -> None:
-        self.reading = [Browser(_open(port, request, number)) for number in range(reading)]
-        self.silent = [Browser(_open(port, request, number, 4096)) for number in range(silent)]
+    def __init__(self, port: int, requests: Sequence[str], reading: int, silent: int = 0) -> None:
+        def opened(number: int, receive_bytes: int | None = None) -> Browser:
+            request = requests[number % len(requests)]
+            return Browser(_open(port, request, number, receive_bytes))
+
+        self.reading = [opened(number) for number in range(reading)]
+        self.silent = [opened(number, 4096) for number in range(silent)]
         self._selector = selectors.DefaultSelector()
         for browser in self.reading:
             self._selector.register(browser.connection, selectors.EVENT_READ, browser)

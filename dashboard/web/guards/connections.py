@@ -4,7 +4,9 @@ uvicorn takes every connection that comes, waits for its first byte for ever, an
 has no file handle for. So the listening socket counts them itself, before TLS and HTTP cost
 anything, and whoever sends or reads too slowly is cut off. Where there is no place left, the one
 gives way that has waited longest without asking for anything: a crowd from one address crowds out
-itself, and somebody who asks for a page is answered though they come from the same address.
+itself, and somebody who asks for a page is answered though they come from the same address. Event
+streams give way last: their pages open them again by themselves, and health and log-in have a place
+however many there are.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ class Phase(IntEnum):
     NEW = 0
     BETWEEN = 1
     BODY = 2
-    ANSWER = 3
+    STREAM = 3
+    ANSWER = 4
 
 
 @dataclass(eq=False, slots=True)
@@ -261,8 +264,13 @@ class RequestTimes:
                     connection.enter(Phase.ANSWER, clock(), None)
             return message
 
+        phase = Phase.ANSWER
+
         async def send_in_time(message: Message) -> None:
-            connection.enter(Phase.ANSWER, clock(), WRITE_SECONDS)
+            nonlocal phase
+            if message["type"] == "http.response.start" and _is_stream(message):
+                phase = Phase.STREAM
+            connection.enter(phase, clock(), WRITE_SECONDS)
             await send(message)
             connection.deadline = None
 
@@ -300,6 +308,11 @@ class OnceAMinute(logging.Filter):
             self._seen.clear()
         self._seen[key] = at
         return True
+
+
+def _is_stream(start: Message) -> bool:
+    kind = Headers(raw=start.get("headers", [])).get("content-type", "")
+    return kind.startswith("text/event-stream")
 
 
 def _has_body(headers: Headers) -> bool:

@@ -17,6 +17,7 @@ from dashboard.accounts.scopes import Scope
 from dashboard.protocols.file import find_protocol, list_protocols
 from dashboard.web.api.description import event_answer, may_refuse
 from dashboard.web.chosen_study import APPLIANCE_ONLY
+from dashboard.web.event_streams import EventStream
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep, key_of, still_holds
 from dashboard.web.once import new_key
@@ -115,11 +116,8 @@ async def live_events(
     The stream ends when the login ends or the dashboard stops; clients reconnect by themselves.
     """
     key = key_of(request)
-    return StreamingResponse(
-        _alert_events(services, key) if only else _events(services, key),
-        media_type="text/event-stream",
-        headers={"X-Accel-Buffering": "no"},
-    )
+    events = _alert_events(services, key) if only else _events(services, key)
+    return EventStream(request, events, key)
 
 
 @router.get("/api/v1/live/recent", operation_id="get_recent_seconds")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.options import ACTOR, common_options, json_option, load, log_to_stderr
 from edge_agent.cli.readings.columns import column_map, zone_of
+from edge_agent.cli.tables import table_lines
 from edge_agent.cli.times import instant_ms, timezone_option
 from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
     from edge_agent.core.readings import VitalReading
+    from edge_agent.store.intake.imports import TakenReadings
     from edge_agent.store.intake.staged_readings import StagedKind, StagedReadings
     from edge_agent.store.study.placement import Placement
     from edge_agent.store.write.imports import ImportResult
@@ -54,6 +57,8 @@ class FileContents:
         staged: its readings.
         outside: how many readings lie outside of ``--from`` and ``--to``.
         left_out: how many rows gave no reading, the first of them with the reason.
+        left_out_by: the same by file and column.
+        columns: names of the columns that were passed over, and why.
     """
 
     form: str
@@ -61,6 +66,8 @@ class FileContents:
     outside: int = 0
     left_out: int = 0
     reasons: list[LeftOut] = field(default_factory=list)
+    left_out_by: Counter[tuple[str, str]] = field(default_factory=Counter)
+    columns: tuple[tuple[str, str], ...] = ()
 
     @property
     def twice(self) -> int:
@@ -70,6 +77,8 @@ class FileContents:
     def note(self, row: LeftOut) -> None:
         """Count a row that gives no reading."""
         self.left_out += 1
+        column, colon, _ = row.why.partition(": ")
+        self.left_out_by[row.where.rpartition(", ")[0], column if colon else ""] += 1
         if len(self.reasons) < LEFT_OUT_SHOWN:
             self.reasons.append(row)
 
@@ -128,7 +137,7 @@ def import_vitals(
         if options.dry_run:
             tell_plan(contents, database, as_json)
         else:
-            take_in(contents, database, as_json)
+            take_in(contents, database, as_json, file.name)
 
 
 def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) -> FileContents:
@@ -144,7 +153,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
     with ExitStack() as opened:
         export = None if options.columns else opened.enter_context(open_export(file))
         if export is None:
-            readings = _of_csv(file, options)
+            readings = _of_csv(file, options, contents)
         else:
             contents.form = " and ".join(export.formats)
             readings = _of_export(export, options, contents)
@@ -155,10 +164,19 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
     return contents
 
 
-def _of_csv(file: Path, options: ImportOptions) -> Readings:
-    from edge_agent.vitals.csv import read_readings
+def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readings:
+    from edge_agent.vitals.csv import read_file, read_readings
+    from edge_agent.vitals.csv_columns import DERIVED
 
     columns = column_map(file, options.columns, options.units, options.dates)
+    header = read_file(file).header
+    if columns is None:
+        why = "is known from time and flags"
+        contents.columns = tuple((name, why) for name in header if name.lower() in DERIVED)
+    else:
+        known = set(columns.columns.values())
+        why = "is not named with --map"
+        contents.columns = tuple((name, why) for name in header if name not in known)
     for reading in read_readings(file, zone_of(options.timezone), columns):
         yield replace(reading, source=options.source) if options.source else reading
 
@@ -250,23 +268,93 @@ def tell_plan(contents: FileContents, database: Path, as_json: bool) -> None:
     click.echo(f"{counted(readings - there)} would be imported{more}. Nothing was changed.")
 
 
-def take_in(contents: FileContents, database: Path, as_json: bool) -> None:
+def take_in(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
     """Write the readings, and say what became of them."""
     from edge_agent.store.database.schema import migrate
+    from edge_agent.store.intake.imports import taken_readings
     from edge_agent.store.study.placement import Placement
     from edge_agent.store.write.imports import ImportResult, import_readings
 
     migrate(database)
     placement = Placement.of_database(database)
-    written = import_readings(database, placement.watch(contents.staged))
+    readings = placement.watch(contents.staged)
+    written = import_readings(database, readings, file=name, actor=ACTOR)
     done = ImportResult(written.inserted, written.duplicates + contents.twice)
+    taken = [] if written.number is None else taken_readings(database, written.number)
+    refused = list(_not_taken(contents, written, placement.readings, name))
     if as_json:
-        click.echo(json.dumps(import_answer(done, placement) | contents_answer(contents)))
+        more = {
+            "import": written.number,
+            "taken": [asdict(one) for one in taken],
+            "not_taken": [row._asdict() for row in refused],
+        }
+        answer = import_answer(done, placement) | contents_answer(contents) | more
+        click.echo(json.dumps(answer))
         return
     there = written.duplicates if contents.form else done.duplicates
     click.echo(f"{counted(done.inserted)} imported{_there(there, 'were')}")
     if placement.outside:
         click.echo(placement.sentence)
+    _print_tables(taken, refused)
+
+
+class NotTaken(NamedTuple):
+    """What of a file was not taken.
+
+    Attributes:
+        file: which.
+        column: of it; empty: the rows as a whole.
+        rows: how many; ``None``: the whole column.
+        why: the rest of the sentence.
+    """
+
+    file: str
+    column: str
+    rows: int | None
+    why: str
+
+
+def _not_taken(
+    contents: FileContents, written: ImportResult, staged: int, name: str
+) -> Iterator[NotTaken]:
+    """Yield what was not taken; ``staged`` readings were handed to the database."""
+    erased = staged - written.inserted - written.duplicates
+    for count, why in (
+        (written.duplicates, "were there already"),
+        (erased, "are of a time that was erased"),
+        (contents.staged.repeated, "stand in the file twice"),
+        (contents.staged.differing, "have the time of another and another value"),
+        (contents.outside, "lie outside of --from and --to"),
+    ):
+        if count:
+            yield NotTaken(name, "", count, why)
+    for (file, column), count in contents.left_out_by.items():
+        yield NotTaken(file, column, count, "give no reading")
+    for column, why in contents.columns:
+        yield NotTaken(name, column, None, why)
+
+
+def _print_tables(taken: list[TakenReadings], refused: list[NotTaken]) -> None:
+    """Print what was taken, what of it will not count, and what was not taken."""
+    rows = [
+        (
+            one.kind,
+            one.source,
+            one.readings,
+            _minute(one.first_ms),
+            _minute(one.last_ms),
+            one.outside_sessions,
+            ", ".join(f"{count} {flag}" for flag, count in one.unusable.items()),
+        )
+        for one in taken
+    ]
+    heads = ("taken", "source", "readings", "first", "last", "in no session", "count in no mean")
+    for lines in (
+        table_lines(heads, rows) if rows else (),
+        table_lines(("not taken: file", "column", "rows", "why"), refused) if refused else (),
+    ):
+        for line in lines:
+            click.echo(line)
 
 
 def _there(duplicates: int, verb: str) -> str:

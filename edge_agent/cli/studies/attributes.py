@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from edge_agent.cli.options import common_options, json_option
-from edge_agent.cli.studies.study import ACTOR, data_of
+from edge_agent.cli.options import ACTOR, common_options, json_option
+from edge_agent.cli.studies.study import data_of
 
 
 @click.command("describe")

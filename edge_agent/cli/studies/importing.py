@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli.options import common_options, json_option
-from edge_agent.cli.studies.study import ACTOR, data_of, named
+from edge_agent.cli.options import ACTOR, common_options, json_option
+from edge_agent.cli.studies.study import data_of, named
 from edge_agent.cli.times import instant_ms, timezone_option
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent.cli.options import common_options, json_option
-from edge_agent.cli.studies.study import ACTOR, data_of, named, say_session, session
+from edge_agent.cli.options import ACTOR, common_options, json_option
+from edge_agent.cli.studies.study import data_of, named, say_session, session
 from edge_agent.cli.times import instant_ms, timezone_option
 from edge_agent.core.errors import DataFileError, ReadingError
 
@@ -23,6 +23,7 @@ _NEEDED = ("at", "kind")
 _KNOWN = (*_NEEDED, "label", "session")
 _PASSED_OVER = ("at_ms", "participant")
 _PROBLEMS_SHOWN = 10
+_DIGITS = 18  # of a number that a database holds
 
 
 @session.command("add")
@@ -154,8 +155,8 @@ def _problems_of(
     from edge_agent.store.study.past import PastMarker
 
     session_text = row.get("session", "")
-    if session_text and not session_text.isdecimal():
-        yield f"column session: {session_text!r} is no number of a session."
+    if session_text and not (session_text.isdecimal() and len(session_text) <= _DIGITS):
+        yield f"column session: {session_text[:40]!r} is no number of a session."
         return
     if row.get("kind", "") not in list(MarkerKind):
         yield f"column kind: {row.get('kind', '')!r} is not one of {', '.join(MarkerKind)}."

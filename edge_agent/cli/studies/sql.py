@@ -6,18 +6,18 @@ import csv
 import json
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_agent.cli.options import common_options, load, log_to_stderr
+from edge_agent.cli.tables import plain, table_lines
 
 if TYPE_CHECKING:
     from edge_agent.store.export.ad_hoc import AdHocReader, Answer
 
-_WIDEST = 60
 """Signs of a value in a table; longer ones are cut."""
 
 
@@ -92,7 +92,7 @@ def _print(answer: Answer, form: str) -> None:
     if form == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(answer.columns)
-        writer.writerows(_plain(row) for row in answer.rows)
+        writer.writerows(plain(row) for row in answer.rows)
     elif form == "json":
         rows = [_object(answer.columns, row) for row in answer.rows]
         click.echo(json.dumps(rows, ensure_ascii=False))
@@ -100,41 +100,10 @@ def _print(answer: Answer, form: str) -> None:
         for row in answer.rows:
             click.echo(json.dumps(_object(answer.columns, row), ensure_ascii=False))
     else:
-        for line in _table(answer.columns, answer.rows):
+        for line in table_lines(answer.columns, answer.rows):
             click.echo(line)
 
 
 def _object(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
     """Return a row by its columns; of two columns of one name the last counts."""
-    return dict(zip(columns, _plain(row), strict=True))
-
-
-def _plain(row: Sequence[Any]) -> list[Any]:
-    """Return the values of a row, bytes as hexadecimal digits."""
-    return [value.hex() if isinstance(value, bytes) else value for value in row]
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[str]:
-    """Return the lines of a table for people: numbers to the right, long texts cut."""
-    kept = [_plain(row) for row in rows]
-    texts = [[_text(value) for value in row] for row in kept]
-    widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
-    yield "  ".join(name.ljust(width) for name, width in zip(columns, widths, strict=True)).rstrip()
-    yield "  ".join("-" * width for width in widths)
-    for row, shown in zip(kept, texts, strict=True):
-        cells = []
-        for value, text, width in zip(row, shown, widths, strict=True):
-            if isinstance(value, int | float):
-                cells.append(text.rjust(width))
-            else:
-                cells.append(text.ljust(width))
-        yield "  ".join(cells).rstrip()
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    text = str(value).replace("\n", " ")
-    if len(text) > _WIDEST:
-        return text[: _WIDEST - 1] + "…"
-    return text
+    return dict(zip(columns, plain(row), strict=True))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.options import ACTOR, common_options, json_option, load, log_to_stderr
 from edge_agent.cli.times import instant_ms, timezone_option
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=StrEnum)
 
-ACTOR = "command line"
 """Who did it, in the audit trail: whoever may run commands on this machine."""
 
 

@@ -82,6 +82,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("second factors of accounts", tables.SECOND_FACTOR),
     Migration("changes for a fleet", tables.FLEET),
     Migration("body temperature", add_kind("body_temperature", "Cel")),
+    Migration("which import a reading came with", tables.IMPORTS),
 )
 
 

@@ -370,3 +370,15 @@ FLEET = (
         more TEXT
     ) STRICT""",
 )
+IMPORTS = (
+    """CREATE TABLE import (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        file TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        readings INTEGER NOT NULL,
+        duplicates INTEGER NOT NULL,
+        undone INTEGER
+    ) STRICT""",
+    "ALTER TABLE vital ADD COLUMN import INTEGER",
+)

@@ -5,6 +5,7 @@ It follows the Data Package standard (frictionlessdata.io).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -98,32 +99,31 @@ def description(files: Iterable[WrittenFile]) -> str:
         "version": __version__,
         "resources": [file.as_resource() for file in files],
     }
-    return json.dumps(package, indent=2, ensure_ascii=False) + "\n"
+    return _sealed(package)
 
 
-def is_ours(path: Path) -> bool:
-    """Tell whether a file describes an earlier export of ours."""
-    return _read(path).get("name") == PACKAGE
+def unchanged_files(path: Path) -> dict[str, str] | None:
+    """Return the hash of each file that a description names; ``None``: none of ours, or changed.
 
-
-def described_files(path: Path) -> list[str]:
-    """Return the names of the files of an earlier export in a folder.
-
-    Names that point into another folder are left out.
+    Raises:
+        OSError: it cannot be read.
     """
-    resources = _read(path).get("resources")
-    if isinstance(resources, list):
-        paths = [one.get("path") for one in resources if isinstance(one, dict)]
-    else:
-        paths = []
-    return [name for name in paths if isinstance(name, str) and Path(name).name == name]
-
-
-def _read(path: Path) -> dict[str, Any]:
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    if isinstance(described, dict):
-        return described
-    return {}
+        text = path.read_text(encoding="utf-8")
+        package = json.loads(text)
+        del package["hash"]
+        if package["name"] != PACKAGE or _sealed(package) != text:
+            return None
+        return {one["path"]: one["hash"] for one in package["resources"]}
+    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _sealed(package: dict[str, Any]) -> str:
+    """Return the text of a description with its own hash, by which a change is noticed."""
+    digest = hashlib.sha256(_text(package).encode()).hexdigest()
+    return _text(package | {"hash": f"sha256:{digest}"})
+
+
+def _text(package: dict[str, Any]) -> str:
+    return json.dumps(package, indent=2, ensure_ascii=False) + "\n"

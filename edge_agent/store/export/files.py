@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import IO
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.export.description import DESCRIPTION, described_files, is_ours
+from edge_agent.store.export.description import DESCRIPTION, unchanged_files
 from edge_agent.store.export.rows.blocks import Block
+from edge_agent.store.export.rows.columns import FILES
 
 
 @contextmanager
@@ -73,45 +74,69 @@ def saying_why(target: Path) -> Iterator[None]:
         raise StoreError(f"{target}: {why}. Nothing was exported.") from error
 
 
-def check_target_folder(folder: Path) -> None:
-    """Refuse a folder that holds what no export of ours wrote.
+def check_target_folder(folder: Path, ending: str = "") -> None:
+    """Refuse a folder whose files an export would delete or leave beside its own.
+
+    An earlier export of the same format may be there, if nothing was changed or added since.
+
+    Args:
+        folder: the folder for the export; it may not be there.
+        ending: of the files of the format, such as ``.csv``; empty: the folder must be empty.
 
     Raises:
-        StoreError: it does, or it cannot be read, or it is a file.
+        StoreError: it holds something else, or it cannot be read, or it is a file.
     """
     try:
         if not folder.exists():
             return
         if not folder.is_dir():
             raise StoreError(f"{folder}: is a file. Name a folder for the export.")
-        if any(folder.iterdir()) and not is_ours(folder / DESCRIPTION):
-            raise StoreError(
-                f"{folder}: is not empty and holds no earlier export. Name a new folder for the "
-                "export."
-            )
+        foreign = _foreign_files(folder, ending)
     except OSError as error:
         raise StoreError(
             f"{folder}: cannot be read ({error.strerror}). Name another folder."
         ) from error
-
-
-def check_empty_folder(folder: Path) -> None:
-    """Refuse a folder that holds anything: nobody could tell its files from those of the export.
-
-    Raises:
-        StoreError: it does, or it cannot be read, or it is a file.
-    """
-    check_target_folder(folder)
-    if folder.is_dir() and any(folder.iterdir()):
+    if foreign and not ending:
         raise StoreError(f"{folder}: is not empty. Name a new folder for the export.")
+    if foreign:
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise StoreError(
+            f"{folder}: is not empty, and {', '.join(foreign[:3])}{more} would be lost or taken "
+            "for a part of the export. Name a new folder. Only an earlier export of the same "
+            "format to which nothing was changed or added is replaced."
+        )
+
+
+def _foreign_files(folder: Path, ending: str) -> list[str]:
+    """Return the names in a folder that are not files of an unchanged export of a format."""
+    there = sorted(folder.iterdir())
+    ours = {f"{name}{ending}" for name in FILES} if ending else set()
+    hashes = unchanged_files(folder / DESCRIPTION) if ours and there else None
+    if hashes is None:
+        return [path.name for path in there]
+    return [
+        path.name
+        for path in there
+        if path.name != DESCRIPTION
+        and not (
+            path.name in ours
+            and path.is_file()
+            and not path.is_symlink()
+            and hashes.get(path.name) == f"sha256:{_sha256(path)}"
+        )
+    ]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """Give a folder to write into; its files get their place when the block ends well.
 
-    The files of an earlier export in ``target`` are deleted then: an old table beside the new ones
-    would be taken for one of them.
+    What is in ``target`` was accepted by ``check_target_folder``: files of the same names.
 
     Raises:
         StoreError: it cannot be written, or the disk is full.
@@ -125,8 +150,6 @@ def new_folder(target: Path) -> Iterator[Path]:
             if not target.exists():
                 staged.rename(target)
                 return
-            for earlier in described_files(target / DESCRIPTION):
-                (target / earlier).unlink(missing_ok=True)
             for file in staged.iterdir():
                 file.replace(target / file.name)
 

@@ -20,7 +20,6 @@ from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.description import DESCRIPTION, WrittenFile, description
 from edge_agent.store.export.files import (
-    check_empty_folder,
     check_target_folder,
     new_file,
     new_folder,
@@ -92,8 +91,8 @@ class ExportFormat(ABC):
 
         Args:
             database: the database.
-            out: a new file; or a new or empty folder, or one with an earlier export, which is
-                replaced.
+            out: a new file; or a new or empty folder, or one with nothing but an unchanged earlier
+                export of the same format, which is replaced.
             choice: which part; ``None`` is everything.
             appliance: what is told of the appliance, in formats that have a place for it.
             on_progress: is told the share that is done; what it raises ends the export.
@@ -166,7 +165,7 @@ class FolderFormat(ExportFormat):
     write_table: WriteTable
 
     def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
-        check_target_folder(out)
+        check_target_folder(out, self.suffix.removesuffix(".zip"))
         with new_folder(out) as folder:
             files = [self.write_table(folder, name, source.blocks(name)) for name in FILES]
             (folder / DESCRIPTION).write_text(description(files), encoding="utf-8")
@@ -180,7 +179,7 @@ class TreeFormat(ExportFormat):
     write_tree: WriteTree
 
     def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
-        check_empty_folder(out)
+        check_target_folder(out)
         with new_folder(out) as folder:
             self.write_tree(source, folder)
         return sorted(file for file in out.rglob("*") if file.is_file())

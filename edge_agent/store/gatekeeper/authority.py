@@ -17,6 +17,7 @@ _PARTS = {
     "boot": frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE}),
     # nobody takes an entry out of the trail of who did what; each entry is sealed by the next
     "audit": frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE}),
+    "import": frozenset({sqlite3.SQLITE_INSERT}),
 }
 _BOOT_COLUMNS = frozenset({"synchronised"})
 _AUDIT_COLUMNS = frozenset({"detail", "seal"})

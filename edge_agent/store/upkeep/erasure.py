@@ -16,14 +16,20 @@ from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.gate.trusted import trusted
 from edge_agent.store.database.replacement import LOGS
 from edge_agent.store.database.salvage_state import Salvage, read_salvages
-from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
+from edge_agent.store.database.schema import (
+    connect,
+    connect_any,
+    copies_beside,
+    read_transaction,
+    transaction,
+)
 from edge_agent.store.database.set_aside_files import delete_set_aside, set_aside_beside
 from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 from edge_agent.store.export.prepared import delete_prepared_exports
 from edge_agent.store.study.study_rows import insert_audit
 from edge_agent.store.upkeep.copies import mark_anew
 from edge_agent.store.upkeep.copy_report import read_report, write_report
-from edge_agent.store.upkeep.erasure_rows import ErasedRows, erase_rows
+from edge_agent.store.upkeep.erasure_rows import ErasedRows, erase_rows, sessions_to_erase
 from edge_agent.store.upkeep.traces.scrub import scrub
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
@@ -166,7 +172,8 @@ def erase_participant(
                 for topic in RETAINED:
                     enqueue(connection, OutboxMessage(topic, None, sequenced=False), outbox_rows)
         # After the commit: an export that began before it would bring the participant back.
-        delete_prepared_exports(path.parent)
+        if rows is not None:
+            delete_prepared_exports(path.parent)
         compacted = rows is not None and scrub(path, connection, rows.texts)
         copies, deleted = _erase_copies(
             path, code, _elsewhere(path, salvages), known=rows is not None
@@ -179,10 +186,23 @@ def erase_participant(
                 raise StudyError(
                     Message(N_("There is no participant {code!r}; nothing was erased."), code=code)
                 )
+            delete_prepared_exports(path.parent)
             rows = ErasedRows({}, 0, 0, 0, frozenset())
     log.info("a participant was erased")
     changed = (rows.minutes, rows.minutes_removed)
     return Erasure(rows.rows, *changed, copies, deleted, compacted, unreached, rows.days_removed)
+
+
+def is_erasable(path: Path, code: str) -> bool:
+    """Tell whether there is such a participant, of whom ``erase_participant`` would delete rows.
+
+    Raises:
+        StudyError: a session of theirs is open.
+        StoreError: the database cannot be read, or is still being salvaged from a damaged one.
+    """
+    with read_transaction(path) as connection:
+        _refuse_while_salvaging(path, read_salvages(connection))
+        return sessions_to_erase(connection, code) is not None
 
 
 def _refuse_while_salvaging(path: Path, salvages: Iterable[Salvage]) -> None:

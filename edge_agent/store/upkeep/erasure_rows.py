@@ -54,18 +54,12 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     Raises:
         StudyError: a session of theirs is open.
     """
-    row = connection.execute(
-        "SELECT id, code, created FROM participant WHERE code = ?", (code,)
-    ).fetchone()
-    if row is None:
+    known = sessions_to_erase(connection, code)
+    if known is None:
         return None
+    row, sessions = known
     participant = row["id"]
     real = row["code"]
-    sessions = connection.execute(
-        "SELECT id, name, started, ended FROM session WHERE participant = ? ORDER BY started",
-        (participant,),
-    ).fetchall()
-    _refuse_open(sessions, real)
     spans = [(session["started"], session["ended"]) for session in sessions]
     texts = frozenset(
         text
@@ -93,6 +87,10 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     refused = _delete_set_aside(connection, real, spans)
     if refused:
         deleted["set_aside"] = refused
+    if "import" in _tables(connection):  # no older copy
+        connection.execute(
+            "UPDATE import SET file = '(erased)' WHERE instr(lower(file), lower(?))", (real,)
+        )
     with sealed_anew(connection, "participant_erase"):
         _forget_in_audit(connection, real)
     add_tombstones(connection, spans, [row["created"]])
@@ -100,6 +98,27 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
         del deleted["alert"]
     left = texts - _texts_of_others(connection)
     return ErasedRows(dict(deleted), minutes, removed, days, left)
+
+
+def sessions_to_erase(
+    connection: sqlite3.Connection, code: str
+) -> tuple[sqlite3.Row, list[sqlite3.Row]] | None:
+    """Return the row of a participant and those of their sessions; ``None``: there is no such one.
+
+    Raises:
+        StudyError: a session of theirs is open.
+    """
+    row = connection.execute(
+        "SELECT id, code, created FROM participant WHERE code = ?", (code,)
+    ).fetchone()
+    if row is None:
+        return None
+    sessions = connection.execute(
+        "SELECT id, name, started, ended FROM session WHERE participant = ? ORDER BY started",
+        (row["id"],),
+    ).fetchall()
+    _refuse_open(sessions, row["code"])
+    return row, sessions
 
 
 def _refuse_open(sessions: Sequence[sqlite3.Row], code: str) -> None:

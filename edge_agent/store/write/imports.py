@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from edge_agent.core import clock
 from edge_agent.core.readings import VitalReading
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.clocks.boots import stamp
@@ -18,10 +19,14 @@ _BATCH = 10_000
 
 
 class ImportResult(NamedTuple):
-    """How many readings were new, and how many were in the database already and left alone."""
+    """How many readings were new, and how many were in the database already and left alone.
+
+    ``number`` is that of the import; ``None``: nothing was new.
+    """
 
     inserted: int
     duplicates: int
+    number: int | None = None
 
 
 def import_each(path: Path, readings: Sequence[VitalReading]) -> list[bool]:
@@ -47,12 +52,20 @@ def _stamped(
     return replace(reading, at=at), boot
 
 
-def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResult:
+def import_readings(
+    path: Path, readings: Iterable[VitalReading], *, file: str = "", actor: str = ""
+) -> ImportResult:
     """Write all readings in one transaction, in memory that does not grow with their number.
 
     Whatever ``readings`` raises leaves the database as it was.
 
     A reading is a duplicate when kind, source and time are those of one that is there.
+
+    Args:
+        path: the database.
+        readings: of the file.
+        file: its name, by which people know the import again.
+        actor: who imports it.
 
     Raises:
         StoreError: as ``schema.connect``; disk full.
@@ -60,8 +73,15 @@ def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResul
     rows = ((reading.checked(), None) for reading in readings)
     inserted = duplicates = 0
     with write_transaction(path) as connection:
+        number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()[0]
         while batch := list(islice(rows, _BATCH)):
-            new, there = write_vitals(connection, batch)
+            new, there = write_vitals(connection, batch, number)
             inserted += new
             duplicates += there
-    return ImportResult(inserted, duplicates)
+        if inserted:
+            connection.execute(
+                "INSERT INTO import (id, at, file, actor, readings, duplicates) VALUES "
+                "(?, ?, ?, ?, ?, ?)",
+                (number, clock.now().wall_ms, file, actor, inserted, duplicates),
+            )
+    return ImportResult(inserted, duplicates, number if inserted else None)

@@ -96,11 +96,14 @@ def write_rejected_frames(
 
 @trusted
 def write_vitals(
-    connection: sqlite3.Connection, readings: Sequence[tuple[VitalReading, int | None]]
+    connection: sqlite3.Connection,
+    readings: Sequence[tuple[VitalReading, int | None]],
+    import_number: int | None = None,
 ) -> tuple[int, int]:
     """Insert readings with the id of their boot row, and roll up the new ones.
 
-    The id is ``None`` for imported readings, which have no boot clock.
+    The id is ``None`` for imported readings, which have no boot clock; ``import_number`` is the row
+    of ``import`` of these.
 
     Returns:
         How many were new, and how many were there already (same kind, source and time) and left
@@ -113,8 +116,8 @@ def write_vitals(
         if tombstones.cover(reading.at.wall_ms, reading.at.wall_ms):
             continue
         cursor = connection.execute(
-            "INSERT INTO vital (at, kind, source, value, flags, boot_ms, boot, device_time) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (at, kind, source) DO NOTHING",
+            "INSERT INTO vital (at, kind, source, value, flags, boot_ms, boot, device_time, "
+            "import) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (at, kind, source) DO NOTHING",
             (
                 reading.at.wall_ms,
                 reading.kind.value,
@@ -124,6 +127,7 @@ def write_vitals(
                 None if boot is None else reading.at.boot_ms,
                 boot,
                 reading.device_time,
+                import_number,
             ),
         )
         if cursor.rowcount == 1:

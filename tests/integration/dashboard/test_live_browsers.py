@@ -16,7 +16,7 @@ from edge_agent.runtime.live_feed import LiveServer
 from tests.browser.live_agent import LiveAgent
 from tests.support.broker import wait_until
 from tests.support.dashboard import DashboardProcess
-from tests.support.live_browsers import LiveBrowsers, log_in
+from tests.support.live_browsers import LiveBrowsers, log_ins
 
 READING = 60
 SILENT = 4
@@ -37,8 +37,9 @@ def dashboard(folder: Path) -> Iterator[DashboardProcess]:
 
 
 def browsers(dashboard: DashboardProcess, folder: Path, silent: int = 0) -> LiveBrowsers:
-    request = log_in(DashboardOptions(data=folder).database, dashboard.port)
-    return LiveBrowsers(dashboard.port, request, READING, silent)
+    database = DashboardOptions(data=folder).database
+    requests = log_ins(database, dashboard.port, READING + silent)
+    return LiveBrowsers(dashboard.port, requests, READING, silent)
 
 
 def test_more_browsers_than_the_agent_has_places_are_all_served(

@@ -47,6 +47,7 @@ FORBIDDEN = (
     "UPDATE audit SET actor = 'nobody'",
     "UPDATE model SET sha256 = ''",
     "DELETE FROM vital_change",
+    "UPDATE import SET undone = 1",
     "DELETE FROM fleet_change",
     "PRAGMA writable_schema = 1",
     "PRAGMA journal_mode = DELETE",
@@ -126,7 +127,7 @@ def test_no_statement_touches_the_timeline_the_trail_or_the_schema(
 
 def test_readings_by_hand_come_and_are_corrected_and_removed(gate: Gate) -> None:
     assert import_each(gate.database, [READING, READING]) == [True, False]
-    assert import_readings(gate.database, [READING]) == (0, 1)
+    assert import_readings(gate.database, [READING])[:2] == (0, 1)
     key = ReadingKey(READING.at.wall_ms, READING.kind, READING.source)
     correct_reading(gate.database, key, 80.0, actor="ada")
     (entered,) = entered_readings(gate.database, 5)

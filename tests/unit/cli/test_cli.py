@@ -159,9 +159,9 @@ def test_vitals_are_imported_and_listed_twice_only_once(tmp_path: Path) -> None:
     data = tmp_path / "data"
     nowhere = "\n2 of 2 lie in no session; there is none yet.\n"
     first = affect_edge_process("import-vitals", file, "--data", data)
-    assert (first.returncode, first.stdout) == (0, f"2 readings imported{nowhere}")
+    assert first.returncode == 0 and first.stdout.startswith(f"2 readings imported{nowhere}")
     second = affect_edge("import-vitals", file, "--data", data)
-    assert second.stdout == f"0 readings imported, 2 were there already{nowhere}"
+    assert second.stdout.startswith(f"0 readings imported, 2 were there already{nowhere}")
 
 
 def test_times_without_a_zone_are_imported_when_one_is_given(tmp_path: Path) -> None:

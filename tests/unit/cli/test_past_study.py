@@ -187,6 +187,7 @@ def test_markers_of_a_file_find_their_sessions_and_a_second_time_they_are_there(
         (f"{at(10)},note,x,2", "lies outside session 2"),
         (f"{at(10)},note,x,7", "lies in no session"),
         (f"{at(10)},note,x,one", "markers.csv, row 3, column session: 'one' is no number"),
+        (f"{at(10)},note,x,{'9' * 5000}", f"column session: '{'9' * 40}' is no number"),
         (f"{at(10)},start,x,", "row 3, column kind: 'start' is not one of stimulus_start"),
         ("soon,note,x,", "row 3, column at: 'soon' is not a time"),
         (f"{at(10)},note,,", "give a label"),

@@ -12,7 +12,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.write.imports import import_readings
-from edge_agent.vitals.csv import read_readings
+from edge_agent.vitals.csv import PROBLEMS_MOST, read_readings
 from tests.support.timeline import database, query
 
 AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
@@ -157,6 +157,14 @@ def test_many_bad_rows_are_named_together_up_to_ten(tmp_path: Path) -> None:
     assert lines[10:] == ["… and 15 more.", "Nothing was imported."]
 
 
+def test_a_file_of_bad_rows_alone_is_not_read_to_its_end(tmp_path: Path) -> None:
+    broken = '"'  # a quote that nobody closes ends the reading of whoever comes so far
+    path = written(tmp_path, "at,kind,value\n" + "?\n" * PROBLEMS_MOST + broken)
+    with pytest.raises(DataFileError) as caught:
+        read_readings(path)
+    assert str(caught.value).splitlines()[10:] == ["… and 990 or more.", "Nothing was imported."]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -195,8 +203,8 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_refused(tmp_path: Path) -> N
 def test_importing_a_file_twice_adds_nothing(tmp_path: Path) -> None:
     path = written(tmp_path, "at,kind,value\n1790000400,heart_rate,70\n1790000401,heart_rate,72\n")
     store = database(tmp_path)
-    assert import_readings(store, read_readings(path, now=NOW)) == (2, 0)
-    assert import_readings(store, read_readings(path, now=NOW)) == (0, 2)
+    assert import_readings(store, read_readings(path, now=NOW))[:2] == (2, 0)
+    assert import_readings(store, read_readings(path, now=NOW))[:2] == (0, 2)
     assert query(store, "SELECT at, kind, source, value, flags, boot_ms, boot FROM vital") == [
         (AT, "heart_rate", "csv:morning.csv", 70.0, "imported", None, None),
         (AT + 1000, "heart_rate", "csv:morning.csv", 72.0, "imported", None, None),

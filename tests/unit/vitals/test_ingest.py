@@ -105,7 +105,7 @@ def test_a_message_that_comes_twice_gives_its_readings_once(sender: Sender, tmp_
     sender.send(message)
     sender.send(message, retained=True)
     store = database(tmp_path)
-    assert import_readings(store, sender.taken) == (10, 10)
+    assert import_readings(store, sender.taken)[:2] == (10, 10)
 
 
 @settings(max_examples=10, deadline=None)

@@ -19,6 +19,7 @@ from dashboard.protocols.running import ProtocolView
 from dashboard.web.api.description import event_answer, may_refuse
 from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.delivery.qr_codes import qr_code
+from dashboard.web.event_streams import EventStream
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep, key_of
 from dashboard.web.rendering import render
@@ -123,14 +124,7 @@ def end(
 async def protocol_events(request: Request, services: ServicesDep) -> Response:
     """Stream server-sent events ``protocol``: its state, whenever something changes."""
     key = key_of(request)
-    return event_stream(_events(services, key))
-
-
-def event_stream(events: AsyncGenerator[str, None]) -> Response:
-    """Return an answer that goes on for as long as there are events."""
-    return StreamingResponse(
-        events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
-    )
+    return EventStream(request, _events(services, key), key)
 
 
 def protocol_state_model(view: ProtocolView) -> ProtocolStateModel:

@@ -17,9 +17,10 @@ from dashboard.languages.current import gettext
 from dashboard.protocols.media import find_media, media_type
 from dashboard.protocols.running import ProtocolView
 from dashboard.protocols.spoken import text_of_screen, texts_for
+from dashboard.web.event_streams import EventStream
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import render
-from dashboard.web.routes.protocol.operator import event_stream, follow
+from dashboard.web.routes.protocol.operator import follow
 from dashboard.web.schemas import Answer
 from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, ServicesDep
 
@@ -56,12 +57,12 @@ def participant_page(request: Request, runner: ProtocolRunnerDep, token: str) ->
 
 
 @router.get("/{token}/events", dependencies=[Depends(_view)])
-async def participant_events(services: ServicesDep, token: str) -> Response:
+async def participant_events(request: Request, services: ServicesDep, token: str) -> Response:
     """Stream what is to be shown now, whenever that changes; that it is over, too.
 
     While the stream is open, the page counts as open.
     """
-    return event_stream(_events(services, token))
+    return EventStream(request, _events(services, token), token)
 
 
 @router.post("/{token}/ready", status_code=204, dependencies=[Depends(_open_view)])

@@ -27,7 +27,7 @@ from dashboard.web.rendering import render
 from dashboard.web.routes.readings.manual import PAGE, page_with_file_problem
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.placement import Placement
 from edge_agent.store.write.imports import import_readings
@@ -44,6 +44,10 @@ from edge_agent.vitals.csv_columns import (
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 PATH = f"{PAGE}/import"
 PREVIEW_ROWS = 10
+COLUMNS_MOST = 1000
+HEADER_MOST = 20_000
+"""Characters of all names of columns: the page repeats them for each thing that a column can be."""
+_NAME_MOST = 255
 DATES: Mapping[DateOrder, str] = {
     "iso": N_("2026-11-20 08:15, or numbers since 1970"),
     "dmy": N_("20.11.2026 08:15 (day first)"),
@@ -86,9 +90,34 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
     try:
         name, raw = await _file_of(request)
         file = await run_in_threadpool(CsvFile.parse, name, raw)
+        _check_header(file)
     except DataFileError as error:
         return await run_in_threadpool(page_with_file_problem, request, services, said_of(error))
     return RedirectResponse(f"{PATH}/{services.ingest.files.keep(account.id, file)}", 303)
+
+
+def _check_header(file: CsvFile) -> None:
+    """Refuse a file whose preview would be as large as the file.
+
+    Raises:
+        DataFileError: it has too many columns, or their names are too long.
+    """
+    letters = sum(map(len, file.header))
+    if len(file.header) > COLUMNS_MOST or letters > HEADER_MOST:
+        raise DataFileError(
+            Message(
+                N_(
+                    "{name}: its first row names {columns} columns in {letters} characters; a "
+                    "preview takes {most} columns and {letters_most} characters at the most. Keep "
+                    "only the columns of the readings."
+                ),
+                name=file.name,
+                columns=len(file.header),
+                letters=letters,
+                most=COLUMNS_MOST,
+                letters_most=HEADER_MOST,
+            )
+        )
 
 
 @router.get(PATH, include_in_schema=False)
@@ -128,7 +157,8 @@ def _take(
     try:
         readings = all_readings(file, choice.columns, zone_named(choice.zone))
         placement = Placement.of_database(services.options.database)
-        done = import_readings(services.options.database, placement.watch(readings))
+        watched = placement.watch(readings)
+        done = import_readings(services.options.database, watched, file=file.name, actor=who)
     except DataFileError as error:
         return _page(request, name, file, choice, said_of(error))
     services.ingest.files.drop(account, name)
@@ -163,6 +193,13 @@ async def _file_of(request: Request) -> tuple[str, bytes]:
     async with _closing(form.get("file")) as file:
         if file is None or not file.filename:
             raise DataFileError(N_("Choose a file first."))
+        if len(file.filename) > _NAME_MOST:
+            raise DataFileError(
+                Message(
+                    N_("The name of the file has more than {most} characters. Rename it."),
+                    most=_NAME_MOST,
+                )
+            )
         return file.filename.replace("\\", "/").rpartition("/")[2], await file.read()
 
 

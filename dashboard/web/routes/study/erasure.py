@@ -17,7 +17,7 @@ from dashboard.web.rendering import render
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import StudyError
 from edge_agent.store.read.overview import consents, session_counts
-from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.upkeep.erasure import erase_participant, is_erasable
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 
@@ -45,11 +45,13 @@ def erase(
             typed=typed.strip() or gettext("Nothing"), code=code
         )
         return _page(request, services, code, problem)
-    # they may hold the participant, and one that is being written reads the old rows
-    services.exports.forget_all()
+    database = services.options.database
     try:
+        if is_erasable(database, code):
+            # they may hold the participant, and one that is being written reads the old rows
+            services.exports.forget_all()
         done = erase_participant(
-            services.options.database,
+            database,
             code,
             actor=account.name,
             outbox_rows=services.options.outbox_rows,

@@ -1,4 +1,4 @@
-"""Minutes and hours when rows move from one time to another, in the caller's transaction.
+"""Rollups when rows move from one time to another or an import goes, in the caller's transaction.
 
 What the moved rows added to their old minutes and hours is taken away there, and added to the new
 ones. Nothing is made anew: of minutes whose rows were deleted for their age, the rollup is all that
@@ -13,10 +13,12 @@ import sqlite3
 from dataclasses import dataclass
 
 from edge_agent.core.readings import UNUSABLE, VitalFlag
-from edge_agent.store.database.tables import ADDED, NAMES
+from edge_agent.store.database.tables import ADDED, DAY_MS, NAMES
 from edge_agent.store.write.rollups import ROLLUPS
 
 _VITAL_ADDED = ("n", "total", "flagged", "simulated")
+_OVERDRAWN = "(n < 0 OR flagged < 0)"
+_OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
 
 
 def is_flagged(flag: VitalFlag) -> str:
@@ -55,7 +57,7 @@ def take_away(connection: sqlite3.Connection, rows: Stretch) -> None:
     """Take what rows added to minutes and hours out of them; call before the rows are moved."""
     for name, length in ROLLUPS:
         _add_expressions(connection, name, length, -1, rows)
-        _add_vitals(connection, name, length, -1, rows)
+        _add_vitals(connection, name, length, -1, _OF_STRETCH, rows.values)
         hours = _whole(rows, length)
         connection.execute(
             f"DELETE FROM expression_{name} WHERE rows <= 0 AND at BETWEEN ? AND ?", hours
@@ -75,8 +77,34 @@ def add_again(connection: sqlite3.Connection, rows: Stretch, before: Stretch) ->
     """
     for name, length in ROLLUPS:
         _add_expressions(connection, name, length, 1, rows)
-        _add_vitals(connection, name, length, 1, rows)
+        _add_vitals(connection, name, length, 1, _OF_STRETCH, rows.values)
         _measure_vitals(connection, name, length, _whole(before, length))
+
+
+def delete_import(connection: sqlite3.Connection, number: int) -> int:
+    """Delete the readings of an import and what they added to rollups; return how many there were.
+
+    What hours that were folded away cannot give back is taken out of their day.
+    """
+    span = connection.execute(
+        "SELECT min(at), max(at) FROM vital WHERE import = ?", (number,)
+    ).fetchone()
+    if span[0] is None:
+        return 0
+    for name, length in ROLLUPS:
+        _add_vitals(connection, name, length, -1, "import = ?", (number,))
+    sums = ", ".join(f"sum({column})" for column in _VITAL_ADDED)
+    connection.execute(
+        f"INSERT INTO vital_day (kind, at, {', '.join(_VITAL_ADDED)}) SELECT kind, at / {DAY_MS} * "
+        f"{DAY_MS}, {sums} FROM vital_hour WHERE {_OVERDRAWN} GROUP BY 1, 2 ON CONFLICT (kind, at) "
+        f"DO UPDATE SET {', '.join(f'{c} = {c} + excluded.{c}' for c in _VITAL_ADDED)}"
+    )
+    removed = connection.execute("DELETE FROM vital WHERE import = ?", (number,)).rowcount
+    for name, length in (*ROLLUPS, ("day", DAY_MS)):
+        connection.execute(f"DELETE FROM vital_{name} WHERE n + flagged = 0 OR {_OVERDRAWN}")
+        touched = (span[0] // length * length, span[1] // length * length + length - 1)
+        _measure_vitals(connection, name, length, touched)
+    return removed
 
 
 def _whole(rows: Stretch, length: int) -> tuple[int, int]:
@@ -102,8 +130,14 @@ def _add_expressions(
 
 
 def _add_vitals(
-    connection: sqlite3.Connection, name: str, length: int, sign: int, rows: Stretch
+    connection: sqlite3.Connection,
+    name: str,
+    length: int,
+    sign: int,
+    which: str,
+    values: tuple[int, ...],
 ) -> None:
+    """Add the readings of an SQL condition to a rollup, or take them away."""
     least = "min(value) FILTER (WHERE usable)" if sign > 0 else "NULL"
     most = "max(value) FILTER (WHERE usable)" if sign > 0 else "NULL"
     connection.execute(
@@ -111,12 +145,12 @@ def _add_vitals(
         f"kind, at / {length} * {length}, {sign} * sum(usable), {sign} * coalesce(sum(value) "
         f"FILTER (WHERE usable), 0.0), {sign} * sum(NOT usable), {sign} * "
         f"sum({is_flagged(VitalFlag.SIMULATED)}), {least}, {most} FROM (SELECT *, NOT "
-        f"({IS_UNUSABLE}) AS usable FROM vital WHERE boot = ? AND at BETWEEN ? AND ?) GROUP BY 1, "
-        "2 ON CONFLICT (kind, at) DO UPDATE SET "
+        f"({IS_UNUSABLE}) AS usable FROM vital WHERE {which}) GROUP BY 1, 2 ON CONFLICT (kind, at) "
+        "DO UPDATE SET "
         f"{', '.join(f'{column} = {column} + excluded.{column}' for column in _VITAL_ADDED)}, "
         "least = min(coalesce(least, excluded.least), coalesce(excluded.least, least)), "
         "most = max(coalesce(most, excluded.most), coalesce(excluded.most, most))",
-        rows.values,
+        values,
     )
 
 

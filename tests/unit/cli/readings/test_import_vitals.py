@@ -198,3 +198,49 @@ def test_a_full_disk_while_readings_are_kept_aside_is_said(
     assert isinstance(done.exception, StoreError)
     assert "free some space where temporary files lie" in str(done.exception)
     shutil.rmtree(data, ignore_errors=True)
+
+
+def test_an_import_ends_with_what_was_taken_and_what_was_not(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "strap.csv"
+    rows = ["08:00,61,a", "08:00,61,b", "08:00,70,c", "08:01,999,", "08:02,62,"]
+    text = "\n".join(f"2026-01-05T{row.replace(',', 'Z,', 1)}" for row in rows)
+    file.write_text(f"Date,Pulse,Note\n{text}\n", encoding="ascii")
+    words = ("--map", "at=Date", "--map", "heart_rate=Pulse", "--unit", "heart_rate=bpm")
+    later = ("--from", "2026-01-05T08:00:30Z")
+    said = answer(file, data, *words, *later)
+    assert said["import"] == 1
+    assert said["taken"] == [
+        {
+            "kind": "heart_rate",
+            "source": "csv:strap.csv",
+            "readings": 2,
+            "first_ms": 1_767_600_060_000,  # date -u -d 2026-01-05T08:01:00Z +%s
+            "last_ms": 1_767_600_120_000,
+            "outside_sessions": 2,
+            "unusable": {"out_of_range": 1},
+        }
+    ]
+    assert [tuple(row.values()) for row in said["not_taken"]] == [
+        ("strap.csv", "", 3, "lie outside of --from and --to"),
+        ("strap.csv", "Note", None, "is not named with --map"),
+    ]
+    shown = run(file, data, *words).stdout.splitlines()
+    assert [
+        " ".join(line.split()) for line in shown if line.startswith(("heart", "strap.csv  "))
+    ] == [
+        "heart_rate csv:strap.csv 1 2026-01-05 08:00Z 2026-01-05 08:00Z 1",
+        "strap.csv 2 were there already",
+        "strap.csv 1 stand in the file twice",
+        "strap.csv 1 have the time of another and another value",
+        "strap.csv Note is not named with --map",
+    ]
+
+
+def test_rows_that_give_no_reading_are_counted_by_file_and_column(
+    tmp_path: Path, data: Path
+) -> None:
+    file = phone(tmp_path, rate(0), rate(1, "fast"), rate(2, "slow"))
+    said = answer(file, data)
+    assert [tuple(row.values()) for row in said["not_taken"]] == [
+        ("export.xml", "value", 2, "give no reading")
+    ]

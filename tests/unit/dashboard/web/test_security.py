@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.web.attempt_limiter import AttemptLimiter
+from dashboard.web.attempt_limiter import AttemptLimiter, BackOff
 from dashboard.web.security import safe_next
 from dashboard.web.settings import DashboardOptions, check_exposure, is_loopback, options_from
 from edge_agent.config import load_settings
@@ -56,11 +56,21 @@ def test_a_right_attempt_forgives_the_wrong_ones() -> None:
 
 
 def test_the_memory_of_the_limiter_is_bounded() -> None:
-    limiter = AttemptLimiter(limit=1, addresses=2)
+    limiter = AttemptLimiter(limit=2, addresses=2)
     for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
         limiter.attempt(address)
-    assert limiter.attempt("10.0.0.1") == 0, "the oldest address is forgotten"
-    assert limiter.attempt("10.0.0.3") > 0
+    assert [limiter.attempts_of(f"10.0.0.{n}") for n in (1, 2, 3)] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("limiter", [BackOff(lambda: 0.0), AttemptLimiter(clock=lambda: 0.0)])
+def test_a_flood_of_others_frees_nobody_who_has_to_wait(limiter: AttemptLimiter) -> None:
+    for _ in range(11):
+        limiter.attempt("admin")
+    wait = limiter.wait_of("admin")
+    for number in range(1100):
+        limiter.attempt(f"name {number}")
+    assert limiter.wait_of("admin") == wait > 0
+    assert limiter.attempts_of("name 0") == 0, "who has attempts left is forgotten"
 
 
 def test_who_tried_last_is_forgotten_last() -> None:

@@ -110,7 +110,7 @@ def test_every_kind_of_the_registry_can_be_written_and_read_after_an_upgrade(
     migrate(path)
     low = {kind: sum(kind.plausible) / 2 for kind in VitalKind}
     readings = [VitalReading(instant(9000), kind, low[kind], "new") for kind in VitalKind]
-    assert import_readings(path, readings) == (len(VitalKind), 0)
+    assert import_readings(path, readings)[:2] == (len(VitalKind), 0)
     latest = Reader(path).latest_vitals()
     assert {kind: latest[kind].value for kind in VitalKind} == low
 
@@ -153,4 +153,4 @@ def test_a_violated_check_is_an_error_and_no_duplicate(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="CHECK"):
         import_readings(path, [VitalReading(instant(1), VitalKind.HEART_RATE, 999.0, "a")])
     twice = [VitalReading(instant(1), VitalKind.HEART_RATE, 60.0, "a")] * 2
-    assert import_readings(path, twice) == (1, 1)
+    assert import_readings(path, twice)[:2] == (1, 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from edge_agent.core.gaps import Gap
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
 from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.export.rows import columns
 from edge_agent.store.export.rows.selection import Choice
@@ -199,10 +202,51 @@ def test_exported_vitals_can_be_imported_again(path: Path, tmp_path: Path) -> No
 def test_an_earlier_export_is_replaced(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     CSV.export(path, out)
-    (out / "notes.txt").write_text("mine", encoding="ascii")
     CSV.export(path, out, Choice((2,)))
     assert {r["participant"] for r in rows_of(out, "vital")} == {"P02"}
-    assert (out / "notes.txt").read_text(encoding="ascii") == "mine"
+
+
+def _unpacked_bundle(path: Path, out: Path) -> None:
+    BUNDLE.export(path, out.with_suffix(".zip"))
+    with zipfile.ZipFile(out.with_suffix(".zip")) as archive:
+        archive.extractall(out)
+
+
+def _csv_with(name: str, text: str) -> Callable[[Path, Path], None]:
+    """Return what makes an export as CSV and then adds or changes one file."""
+
+    def make(path: Path, out: Path) -> None:
+        CSV.export(path, out)
+        with (out / name).open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    return make
+
+
+def _csv_with_a_folder(path: Path, out: Path) -> None:
+    CSV.export(path, out)
+    (out / "figures").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (_unpacked_bundle, "README.md, analysis.R, analysis.py and "),
+        (_csv_with("notes.txt", "mine"), "notes.txt would be lost"),
+        (_csv_with("session.csv", "9,,,\n"), "session.csv would be lost"),
+        (_csv_with("datapackage.json", "\n"), "would be lost"),
+        (_csv_with_a_folder, "figures would be lost"),
+    ],
+)
+def test_an_export_deletes_nothing_that_somebody_else_put_there(
+    path: Path, tmp_path: Path, make: Callable[[Path, Path], None], named: str
+) -> None:
+    out = tmp_path / "out"
+    make(path, out)
+    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    with pytest.raises(StoreError, match=named):
+        CSV.export(path, out)
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
 
 
 def test_an_empty_database_gives_files_with_only_their_headers(tmp_path: Path) -> None:
@@ -215,7 +259,7 @@ def test_a_folder_that_holds_other_things_is_left_alone(path: Path, tmp_path: Pa
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "datapackage.json").write_text("[]", encoding="ascii")
     with pytest.raises(
-        StoreError, match="photos: is not empty and holds no earlier export. Name a new folder"
+        StoreError, match="photos: is not empty, and datapackage.json would be lost .* Name a new"
     ):
         CSV.export(path, tmp_path / "photos")
     assert [p.name for p in (tmp_path / "photos").iterdir()] == ["datapackage.json"]

@@ -285,12 +285,12 @@ def test_what_is_to_be_injected_is_what_the_extra_installs() -> None:
         assert (one.packages or one.library).split() == wanted
 
 
-def test_an_export_in_another_form_takes_the_place_of_the_earlier_one(
-    path: Path, tmp_path: Path
-) -> None:
+def test_an_export_of_another_format_is_not_replaced(path: Path, tmp_path: Path) -> None:
     CSV.export(path, tmp_path / "out")
-    PARQUET.export(path, tmp_path / "out", Choice())
-    assert not list((tmp_path / "out").glob("*.csv")), "an old table would be taken for a new one"
+    before = sorted((tmp_path / "out").iterdir())
+    with pytest.raises(StoreError, match=r"episode\.csv, expression\.csv, gap\.csv and 9 more"):
+        PARQUET.export(path, tmp_path / "out")
+    assert sorted((tmp_path / "out").iterdir()) == before
 
 
 # The command

@@ -64,7 +64,7 @@ def test_a_file_of_another_hour_is_taken_and_the_answer_says_that_nothing_meets(
     file.write_text("\n".join(["at,kind,value", *rows]) + "\n")
     words = ["import-vitals", str(file), "--data", str(tmp_path)]
     done = CliRunner().invoke(cli, words)
-    assert (done.exit_code, done.stdout.splitlines()) == (
+    assert (done.exit_code, done.stdout.splitlines()[:2]) == (
         0,
         [
             "60 readings imported",

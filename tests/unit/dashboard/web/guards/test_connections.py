@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -76,13 +76,20 @@ async def held(place: Place, client: socket.socket, *, body: bool = False) -> as
     return await request(place, client, [], "5000000" if body else "0")
 
 
+EMPTY = {"type": "http.request"}
+
+
 async def request(
-    place: Place, client: socket.socket, parts: list[Message], length: str = "0"
+    place: Place,
+    client: socket.socket,
+    parts: list[Message],
+    length: str = "0",
+    headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> asyncio.Task[None]:
     async def app(_scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive()).get("more_body"):
             pass
-        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await asyncio.Event().wait()
 
     async def receive() -> Message:
@@ -132,6 +139,22 @@ def test_who_is_being_answered_stays_and_where_all_are_the_newcomer_is_refused(
         tasks.append(await held(place, third))
         fourth = place.come()
         assert ended(first, third, fourth) == [False, False, True]
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(scene())
+
+
+def test_where_all_are_event_streams_one_of_them_gives_way(place: Place) -> None:
+    async def scene() -> None:
+        kind = [(b"content-type", b"text/event-stream; charset=utf-8")]
+        streams = [place.come(), place.come()]
+        tasks = [await request(place, stream, [EMPTY], headers=kind) for stream in streams]
+        health = place.come()
+        assert ended(*streams, health) == [True, False, False]
+        tasks.append(await request(place, health, [EMPTY]))
+        another = place.come()
+        assert ended(streams[1], health, another) == [True, False, False]
         for task in tasks:
             task.cancel()
 

@@ -21,7 +21,8 @@ from dashboard.exports.jobs import ExportJobs, ExportRequest
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config import load_settings
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
 from edge_agent.store.export.formats.json import FORMAT as JSON
 from edge_agent.store.export.rows.selection import Choice
@@ -271,6 +272,18 @@ def test_an_erased_participant_is_in_no_export_that_waits(
     content = ada.get("/api/v1/export").content
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert all(b"P-01" not in archive.read(name) for name in archive.namelist())
+
+
+def test_an_erasure_that_is_refused_leaves_the_exports_that_wait(
+    ada: TestClient, tmp_path: Path, database: Path
+) -> None:
+    address = prepare(ada)
+    with pytest.raises(StudyError, match="There is no participant"):
+        erase_participant(database, "P-99", actor="command line")
+    with write_transaction(database) as connection:
+        connection.execute("UPDATE session SET ended = NULL")
+    assert ada.post("/study/participants/P-01/erase", data={"typed": "P-01"}).status_code == 409
+    assert len(waiting(tmp_path)) == 1 and ada.get(f"{address}/file").status_code == 200
 
 
 def test_erasing_in_a_terminal_deletes_the_exports_of_the_dashboard_too(

@@ -12,10 +12,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web.ingest_state import FILES_KEPT, KEPT_SECONDS, UploadedFiles
+from dashboard.web.routes.readings.csv_import import COLUMNS_MOST, HEADER_MOST
 from edge_agent.core.clock import now
 from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
-from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile
+from edge_agent.vitals.csv import MAX_FILE_BYTES, MAX_LINE, CsvFile
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import query
 
@@ -206,6 +207,9 @@ def test_a_choice_that_cannot_work_is_explained(
         (b"\xff\xfe", "cuff.csv, row 1: is not UTF-8 text"),
         (b'at,"kind\n1,2', "is not CSV"),
         (b"at\n" + b"1" * (MAX_FILE_BYTES + 1), "cuff.csv: is larger than 20 MiB. Split it."),
+        (b"at" + b",c" * COLUMNS_MOST, "names 1001 columns in 1002 characters; a preview takes"),
+        (b"at," + b"c" * HEADER_MOST, "names 2 columns in 20002 characters"),
+        (b"," * (MAX_LINE + 1), "cuff.csv, line 1: is longer than 1048576 characters"),
     ],
 )
 def test_a_file_that_is_no_csv_is_refused(client: TestClient, content: bytes, problem: str) -> None:
@@ -235,6 +239,22 @@ def test_a_form_without_a_file_is_refused(client: TestClient, body: bytes, kind:
     answer = client.post("/readings/import", content=body, headers={"Content-Type": kind})
     assert answer.status_code == 422
     assert "Choose" in answer.text
+
+
+def test_the_preview_of_the_widest_file_is_a_page_that_a_browser_can_show(
+    client: TestClient,
+) -> None:
+    names = b",".join(b"<&\"'%012d" % number for number in range(COLUMNS_MOST))
+    place = send(client, names + b"\n" + b"," * (COLUMNS_MOST - 1) + b"\n")
+    page = client.get(place)
+    assert page.status_code == 200 and len(page.content) < 3_000_000
+
+
+def test_a_file_with_a_name_beyond_that_of_any_disk_is_refused(client: TestClient) -> None:
+    name = "x" * 256
+    answer = client.post("/readings/import", files={"file": (name, b"at,kind,value\n")})
+    assert answer.status_code == 422
+    assert "has more than 255 characters. Rename it." in answer.text and name not in answer.text
 
 
 def test_a_body_beyond_the_limit_is_refused_before_it_fills_the_memory(client: TestClient) -> None:

@@ -1,0 +1,55 @@
+"""Server-sent events: an answer that goes on, and how many of them one log-in may hold."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from fastapi import HTTPException, Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from dashboard.languages.current import gettext
+from dashboard.web.services import services
+
+AT_MOST = 30
+"""Of a log-in, a token or a participant's page. A browser opens six connections to a server at the
+most."""
+_RETRY_SECONDS = 30
+
+
+class EventStream(StreamingResponse):
+    """Events for as long as there are some; it takes one of ``AT_MOST`` places meanwhile.
+
+    Args:
+        request: what is answered.
+        events: what is sent.
+        who: whose places they are: the secret of a log-in, a token or a participant's page.
+
+    Raises:
+        HTTPException: 429 where all these places are taken.
+    """
+
+    def __init__(self, request: Request, events: AsyncGenerator[str, None], who: str) -> None:
+        self._who = who
+        self._open = services(request).event_streams
+        if self._open[self._who] >= AT_MOST:
+            raise HTTPException(
+                429,
+                gettext(
+                    "{most} live pages of this log-in are open already. Close some of them."
+                ).format(most=AT_MOST),
+                {"Retry-After": str(_RETRY_SECONDS)},
+            )
+        super().__init__(
+            events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events."""
+        self._open[self._who] += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._open[self._who] -= 1
+            if not self._open[self._who]:
+                del self._open[self._who]

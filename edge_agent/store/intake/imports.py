@@ -1,0 +1,220 @@
+"""The imports of readings: which there are, what each added, and taking one back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StudyError
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.study.study_rows import insert_audit
+from edge_agent.store.write.clocks.moved_rollups import delete_import
+
+
+@dataclass(frozen=True, slots=True)
+class TakenReadings:
+    """The readings of one kind and source that an import added.
+
+    Attributes:
+        kind, source: of which.
+        readings: how many.
+        first_ms, last_ms: times of the first and the last, UTC milliseconds.
+        outside_sessions: how many of them lie in no session and are in no test.
+        unusable: flag → how many of them have it and count in no mean.
+    """
+
+    kind: str
+    source: str
+    readings: int
+    first_ms: int
+    last_ms: int
+    outside_sessions: int
+    unusable: dict[str, int]
+
+
+def taken_readings(path: Path, number: int) -> list[TakenReadings]:
+    """Return what an import added, by kind and source.
+
+    Raises:
+        StoreError: as ``schema.connect``.
+    """
+    with read_transaction(path) as connection:
+        rows = connection.execute(
+            "SELECT kind, source, flags, count(*) AS readings, min(at) AS first, max(at) AS last, "
+            "sum(NOT EXISTS (SELECT 1 FROM session WHERE started <= vital.at AND (ended IS NULL "
+            "OR vital.at < ended))) AS outside FROM vital WHERE import = ? GROUP BY kind, source, "
+            "flags ORDER BY kind, source",
+            (number,),
+        ).fetchall()
+    taken = []
+    for (kind, source), group in groupby(rows, key=lambda row: (row["kind"], row["source"])):
+        parts = list(group)
+        unusable: Counter[str] = Counter()
+        for row in parts:
+            for flag in sorted(UNUSABLE.intersection(row["flags"].split())):
+                unusable[flag] += row["readings"]
+        taken.append(
+            TakenReadings(
+                kind,
+                source,
+                sum(row["readings"] for row in parts),
+                min(row["first"] for row in parts),
+                max(row["last"] for row in parts),
+                sum(row["outside"] for row in parts),
+                dict(unusable),
+            )
+        )
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A file of readings that was imported.
+
+    Attributes:
+        id: its number.
+        at_ms: when, UTC milliseconds.
+        file: name of the file.
+        actor: who imported it.
+        readings: how many were new.
+        duplicates: how many were there already and were left alone.
+        left: how many of the new ones are there still.
+        undone_ms: when it was taken back; ``None``: it was not.
+    """
+
+    id: int
+    at_ms: int
+    file: str
+    actor: str
+    readings: int
+    duplicates: int
+    left: int
+    undone_ms: int | None
+
+    @property
+    def sentence(self) -> str:
+        """The import in a line, for people."""
+        parts = [f"{self.id}: {iso_utc(self.at_ms)}, {self.file}: {self.readings:,} readings"]
+        if self.duplicates:
+            parts.append(f"{self.duplicates:,} were there already")
+        if self.undone_ms is not None:
+            parts.append(f"undone {iso_utc(self.undone_ms)}")
+        elif self.left < self.readings:
+            parts.append(f"{self.left:,} are there still")
+        return ", ".join([*parts, f"by {self.actor}"])
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneImport:
+    """An import that was taken back.
+
+    Attributes:
+        id, file: of the import.
+        removed: how many readings were removed.
+        sessions: number of a session → how many of them lay in it.
+        corrected: how many of them somebody had corrected.
+        met_by: later imports that left readings alone because they were there already.
+    """
+
+    id: int
+    file: str
+    removed: int
+    sessions: dict[int, int]
+    corrected: int
+    met_by: list[int]
+
+    @property
+    def sentences(self) -> list[str]:
+        """What was removed and what pointed to it, for people."""
+        told = [f"Import {self.id} ({self.file}) is undone: {self.removed:,} readings removed."]
+        told += [
+            f"{count:,} of them lay in session {session}: its means and tests change."
+            for session, count in self.sessions.items()
+        ]
+        if self.corrected:
+            told.append(
+                f"{self.corrected:,} of them were corrected since; what they were is kept in "
+                "vital_change."
+            )
+        told += [
+            f"Import {number} left alone readings that were there already, perhaps these: import "
+            "its file again to have them."
+            for number in self.met_by
+        ]
+        return [*told, "Exports and backups that were made since still hold them."]
+
+
+def list_imports(path: Path) -> list[Import]:
+    """Return the imports of readings, oldest first.
+
+    Raises:
+        StoreError: as ``schema.connect``.
+    """
+    with read_transaction(path) as connection:
+        return _imports(connection)
+
+
+def _imports(connection: sqlite3.Connection) -> list[Import]:
+    rows = connection.execute(
+        "SELECT id, at, file, actor, readings, duplicates, coalesce(there, 0), undone FROM import "
+        "LEFT JOIN (SELECT import, count(*) AS there FROM vital WHERE import IS NOT NULL GROUP BY "
+        "1) AS counted ON counted.import = id ORDER BY id"
+    )
+    return [Import(*row) for row in rows]
+
+
+def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
+    """Remove the readings that an import added, and no others; rollups follow.
+
+    Args:
+        path: the database.
+        number: of the import.
+        actor: who asks for it.
+
+    Raises:
+        StudyError: there is no such import, or it was taken back before.
+        StoreError: as ``schema.connect``.
+    """
+    with write_transaction(path) as connection:
+        known = _imports(connection)
+        chosen = next((one for one in known if one.id == number), None)
+        if chosen is None:
+            numbers = ", ".join(str(one.id) for one in known if one.undone_ms is None)
+            raise StudyError(
+                f"There is no import {number}; nothing was removed. Imports: {numbers or 'none'}."
+            )
+        if chosen.undone_ms is not None:
+            raise StudyError(
+                f"Import {number} was undone already, {iso_utc(chosen.undone_ms)}; nothing was "
+                "removed."
+            )
+        sessions = connection.execute(
+            "SELECT session.id, count(*) FROM vital JOIN session ON vital.at >= started AND "
+            "(ended IS NULL OR vital.at < ended) WHERE import = ? GROUP BY 1 ORDER BY 1",
+            (number,),
+        ).fetchall()
+        corrected = connection.execute(
+            "SELECT count(*) FROM vital WHERE import = ? AND EXISTS (SELECT 1 FROM vital_change "
+            "AS old WHERE old.at = vital.at AND old.kind = vital.kind AND old.source = "
+            "vital.source)",
+            (number,),
+        ).fetchone()[0]
+        removed = delete_import(connection, number)
+        now = clock.now()
+        connection.execute("UPDATE import SET undone = ? WHERE id = ?", (now.wall_ms, number))
+        insert_audit(connection, actor, "import_undo", f"{chosen.file}: {removed}", now)
+    later = [one for one in known if one.id > number and one.undone_ms is None and one.duplicates]
+    return UndoneImport(
+        number,
+        chosen.file,
+        removed,
+        {row[0]: row[1] for row in sessions},
+        corrected,
+        [o.id for o in later],
+    )
