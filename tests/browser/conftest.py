@@ -4,7 +4,6 @@ the first test of this folder that needs them and closed behind the last.
 
 from __future__ import annotations
 
-import gc
 import importlib.util
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ from edge_agent.vitals.simulated import SimulatedPerson
 from tests.browser.served import Served
 from tests.support.browser import chromium
 from tests.support.dashboard import fill
+from tests.support.garbage import collect
 
 HERE = Path(__file__).parent
 _open = ExitStack()
@@ -68,7 +68,7 @@ def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Generator[None, Non
 def _collect_garbage() -> Iterator[None]:
     """Let what a test left open fail that test and no other."""
     yield
-    gc.collect()
+    collect()
 
 
 @pytest.fixture(scope="module")

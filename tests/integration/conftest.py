@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.garbage import collect
+
 
 @pytest.fixture(autouse=True)
 def _left_open() -> Iterator[None]:
@@ -14,7 +16,7 @@ def _left_open() -> Iterator[None]:
     it. Python warns of it when the object goes, which is otherwise during some later test.
     """
     yield
-    gc.collect()
+    collect()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,4 +28,4 @@ def _left_open_by_module() -> Iterator[None]:
     """
     gc.freeze()
     yield
-    gc.collect()
+    collect()
