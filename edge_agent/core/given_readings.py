@@ -26,6 +26,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, shown_value
 from edge_agent.core.reading_times import clock_flags, device_time, time_ms
 from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.shared_times import BeatTimes, measurements
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import Scale, VitalKind
 
@@ -175,18 +176,30 @@ def read_given(
 
     Return for each the reading, flagged, or why it is refused.
     """
+    given = list(items)
     judged: list[VitalReading | ReadingError] = []
-    for item in items:
+    for item in given:
         try:
-            reading = reading_of(item, arrived, origin)
+            judged.append(reading_of(item, arrived, origin))
         except ReadingError as error:
             judged.append(error)
-        else:
-            if not has_time(item):
-                reading = replace(reading, at=arrivals.stamp(reading.source, reading.kind, arrived))
-            judged.append(reading)
-    flagged = iter(flag_near_pressures([r for r in judged if isinstance(r, VitalReading)]))
-    return [next(flagged) if isinstance(r, VitalReading) else r for r in judged]
+    taken = _at_own_times([one for one in judged if isinstance(one, VitalReading)])
+    flagged = iter(flag_near_pressures(taken))
+    judged = [next(flagged) if isinstance(one, VitalReading) else one for one in judged]
+    return [
+        replace(one, at=arrivals.stamp(one.source, one.kind, one.at))
+        if isinstance(one, VitalReading) and not has_time(item)
+        else one
+        for item, one in zip(given, judged, strict=True)
+    ]
+
+
+def _at_own_times(readings: Sequence[VitalReading]) -> list[VitalReading]:
+    """Return readings in their order; intervals of one time end one after the other."""
+    beats = BeatTimes()
+    places = sorted(range(len(readings)), key=lambda place: readings[place].at.wall_ms)
+    spread = beats.spread_all(readings[place] for place in places)
+    return [one for _, one in sorted(zip(places, spread, strict=True), key=lambda pair: pair[0])]
 
 
 def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
@@ -213,18 +226,21 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
 
 
 def flag_near_pressures(readings: Sequence[VitalReading]) -> list[VitalReading]:
-    """Return the readings; systolic and diastolic of one source and time that are 10 mmHg or less
-    apart are flagged.
+    """Return the readings; systolic and diastolic of one measurement that are 10 mmHg or less apart
+    are flagged.
     """
-    pairs: dict[tuple[str, int], dict[VitalKind, float]] = defaultdict(dict)
-    for reading in readings:
-        pairs[reading.source, reading.at.wall_ms][reading.kind] = reading.value
-    return [
-        replace(r, flags=r.flags | {VitalFlag.OUT_OF_RANGE})
-        if r.kind in _PRESSURES and are_near(pairs[r.source, r.at.wall_ms])
-        else r
-        for r in readings
-    ]
+    flagged = list(readings)
+    of_time: defaultdict[int, list[int]] = defaultdict(list)
+    for place, reading in enumerate(readings):
+        of_time[reading.at.wall_ms].append(place)
+    for places in of_time.values():
+        for together in measurements([readings[place] for place in places]):
+            measured = [places[place] for place in together]
+            if are_near({readings[place].kind: readings[place].value for place in measured}):
+                for place in measured:
+                    if readings[place].kind in _PRESSURES:
+                        flagged[place] = readings[place].with_flag(VitalFlag.OUT_OF_RANGE)
+    return flagged
 
 
 def with_near_pressures(readings: Iterable[VitalReading]) -> Iterator[VitalReading]:

@@ -22,6 +22,7 @@ from edge_agent.core.given_readings import (
     with_near_pressures,
 )
 from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.shared_times import BeatTimes
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.vitals.csv_columns import DERIVED, OPTIONAL, OURS, ColumnMap, own_columns
 
@@ -260,9 +261,8 @@ def all_readings(
                 name=file.name,
             )
         )
-    return with_near_pressures(
-        reading for row in file.judged(columns, zone, now) for reading in row.readings
-    )
+    given = (reading for row in file.judged(columns, zone, now) for reading in row.readings)
+    return with_near_pressures(BeatTimes().spread_all(given))
 
 
 def own_columns_of(file: CsvFile) -> ColumnMap:

@@ -64,8 +64,8 @@ class FileContents:
 
     @property
     def twice(self) -> int:
-        """How many rows have the kind, source and time of one before."""
-        return self.staged.repeated + self.staged.differing
+        """How many rows have the kind, source, time and value of one before."""
+        return self.staged.repeated
 
     def note(self, row: LeftOut) -> None:
         """Count a row that gives no reading."""
@@ -207,7 +207,7 @@ def describe(file: Path, contents: FileContents) -> None:
     if contents.staged.differing:
         click.echo(
             f"{counted(contents.staged.differing)} with the time of another and another value: "
-            "the first of each is taken"
+            "each is kept, a millisecond later"
         )
     if contents.left_out:
         rows = "1 row gives" if contents.left_out == 1 else f"{contents.left_out} rows give"

@@ -33,10 +33,8 @@ def import_each(path: Path, readings: Sequence[VitalReading]) -> list[bool]:
     if not readings:
         return []
     with write_transaction(path) as connection:
-        return [
-            write_vitals(connection, [_stamped(connection, reading.checked())])[0] == 1
-            for reading in readings
-        ]
+        stamped = [_stamped(connection, reading.checked()) for reading in readings]
+        return [bool(is_new) for is_new in write_vitals(connection, stamped)]
 
 
 def _stamped(
@@ -52,7 +50,7 @@ def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResul
 
     Whatever ``readings`` raises leaves the database as it was.
 
-    A reading is a duplicate when kind, source and time are those of one that is there.
+    A reading is a duplicate when kind, source, time and value are those of one that is there.
 
     Raises:
         StoreError: as ``schema.connect``; disk full.
@@ -61,7 +59,7 @@ def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResul
     inserted = duplicates = 0
     with write_transaction(path) as connection:
         while batch := list(islice(rows, _BATCH)):
-            new, there = write_vitals(connection, batch)
-            inserted += new
-            duplicates += there
+            written = write_vitals(connection, batch)
+            inserted += written.count(True)
+            duplicates += written.count(False)
     return ImportResult(inserted, duplicates)

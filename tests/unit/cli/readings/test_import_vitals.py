@@ -139,12 +139,35 @@ def test_a_name_in_the_source_can_be_replaced(tmp_path: Path, data: Path) -> Non
     assert stored(data) == [("heart_rate", 61, "watch")]
 
 
-def test_two_values_of_one_moment_are_told_and_the_first_is_taken(
-    tmp_path: Path, data: Path
-) -> None:
+def test_two_values_of_one_moment_are_kept_and_told(tmp_path: Path, data: Path) -> None:
     done = run(phone(tmp_path, rate(0, 61), rate(0, 88), rate(0, 61)), data)
     assert "1 reading with the time of another and another value" in done.stdout
-    assert stored(data) == [("heart_rate", 61, "apple_health:Watch")]
+    assert [value for _, value, _ in stored(data)] == [61, 88]
+    again = answer(phone(tmp_path, rate(0, 61), rate(0, 88), rate(0, 61)), data)
+    assert (again["imported"], again["duplicates"], again["differing"]) == (0, 3, 1)
+
+
+def test_two_measurements_of_a_cuff_in_one_minute_are_both_kept(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "cuff.csv"
+    file.write_text(
+        "Date;Uhrzeit;SYS;DIA;Puls\n03.02.2026;08:15;128;82;64\n03.02.2026;08:15;128;119;66\n"
+        "03.02.2026;08:17;124;81;63\n"
+    )
+    words = ("--map", "guess", "--dates", "dmy", "--timezone", "Europe/Berlin")
+    assert "9 readings imported\n" in run(file, data, *words).stdout
+    sql = "SELECT at % 1000, value, flags FROM vital WHERE kind LIKE '%stolic' ORDER BY at, kind"
+    assert query(data / "affect-edge.db", sql) == [
+        (0, 82, "imported"),
+        (0, 128, "imported"),
+        (1, 119, "imported out_of_range"),  # 9 mmHg below the systolic of its own measurement
+        (1, 128, "imported out_of_range"),
+        (0, 81, "imported"),
+        (0, 124, "imported"),
+    ]
+    assert (
+        "0 readings would be imported, 9 are there" in run(file, data, *words, "--dry-run").stdout
+    )
+    assert "0 readings imported, 9 were there already\n" in run(file, data, *words).stdout
 
 
 def test_pressures_that_are_too_near_are_flagged_as_everywhere(tmp_path: Path, data: Path) -> None:

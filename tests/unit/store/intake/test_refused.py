@@ -91,7 +91,7 @@ S = "session,participant,purpose,setting,start_at,end_at\n"
             "line 2, column at: '2026-09-21T14:20:05' has no time zone",
         ),
         (
-            {"vital": f"at,kind,value\n{at(5)},heart_rate,70\n{at(5)},heart_rate,71\n"},
+            {"vital": f"at,kind,value\n{at(5)},heart_rate,70\n{at(5)},heart_rate,70\n"},
             "line 3, column at",
         ),
         (
