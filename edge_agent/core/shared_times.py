@@ -48,7 +48,7 @@ class BeatTimes:
         for place in sorted(at_ms):
             reading = readings[place]
             last = self._last.get(reading.source)
-            if last is not None and last < reading.at.wall_ms:  # else the newest come first
+            if last is not None and last <= reading.at.wall_ms:  # else the newest come first
                 at_ms[place] = max(at_ms[place], last + 1)
             spread[place] = _at(reading, at_ms[place])
             self._last[reading.source] = at_ms[place]

@@ -54,6 +54,7 @@ class FileContents:
         staged: its readings.
         outside: how many readings lie outside of ``--from`` and ``--to``.
         left_out: how many rows gave no reading, the first of them with the reason.
+        remarks: what is worth knowing of its files.
     """
 
     form: str
@@ -61,6 +62,7 @@ class FileContents:
     outside: int = 0
     left_out: int = 0
     reasons: list[LeftOut] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def twice(self) -> int:
@@ -166,11 +168,13 @@ def _of_csv(file: Path, options: ImportOptions) -> Readings:
 def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
     """Return the readings of an export, and note the rows that give none."""
     from edge_agent.core import clock
-    from edge_agent.vitals.health.rows import LeftOut, RowValidator
+    from edge_agent.vitals.health.rows import LeftOut, Remark, RowValidator
 
     for row in export.rows(RowValidator(clock.now(), zone_of(options.timezone), options.source)):
         if isinstance(row, LeftOut):
             contents.note(row)
+        elif isinstance(row, Remark):
+            contents.remarks.append(row.sentence)
         else:
             yield row
 
@@ -209,6 +213,8 @@ def describe(file: Path, contents: FileContents) -> None:
             f"{counted(contents.staged.differing)} with the time of another and another value: "
             "each is kept, a millisecond later"
         )
+    for remark in contents.remarks:
+        click.echo(remark, err=True)
     if contents.left_out:
         rows = "1 row gives" if contents.left_out == 1 else f"{contents.left_out} rows give"
         click.echo(f"{rows} no reading:", err=True)
@@ -296,4 +302,5 @@ def contents_answer(contents: FileContents) -> dict[str, object]:
         "outside_period": contents.outside,
         "left_out": contents.left_out,
         "reasons": [row.sentence for row in contents.reasons],
+        "remarks": contents.remarks,
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_agent.core.errors import DataFileError
 from edge_agent.vitals.health import apple, fitbit, garmin, withings
 from edge_agent.vitals.health.members import Member, members_of, readable
-from edge_agent.vitals.health.rows import Rows, RowValidator
+from edge_agent.vitals.health.rows import DamagedFileError, LeftOut, Rows, RowValidator
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,20 @@ class HealthExport:
         return list(dict.fromkeys(form.name for form, _ in self.files))
 
     def rows(self, validator: RowValidator) -> Rows:
-        """Return row after row.
+        """Return row after row; a FIT file that is damaged is left out beside others.
 
         Raises:
             DataFileError: a file is broken: what came before must not be kept alone.
         """
         for form, member in self.files:
             with readable(member.name):
-                yield from form.read(member, validator)
+                rows = form.read(member, validator)
+                if form.read is garmin.read and len(self.files) > 1:
+                    try:
+                        rows = iter(list(rows))  # an activity, not years: none of it is taken yet
+                    except DamagedFileError as error:
+                        rows = iter([LeftOut(member.name, str(error).partition(": ")[2])])
+                yield from rows
 
 
 @contextmanager

@@ -30,7 +30,28 @@ class LeftOut(NamedTuple):
         return f"{self.where}: {self.why}"
 
 
-Row = VitalReading | LeftOut
+class Remark(NamedTuple):
+    """What is worth knowing of a file that was read.
+
+    Attributes:
+        where: the file.
+        why: what is odd about it.
+    """
+
+    where: str
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """Both, for people."""
+        return f"{self.where}: {self.why}"
+
+
+class DamagedFileError(DataFileError):
+    """One file is damaged; others of the same export can be taken without it."""
+
+
+Row = VitalReading | LeftOut | Remark
 Rows = Iterator[Row]
 
 
