@@ -12,6 +12,8 @@ from edge_agent.core.texts import N_
 
 CLOCK_TOLERANCE_S = 300.0
 """A clock that differs from ours by more is wrong."""
+AHEAD_S = 60.0
+"""What is sent or imported cannot have been measured later than now, but for two clocks' error."""
 OLDEST_LIVE_S = 31 * 86_400.0
 """A device that sends something older as it happens has a clock that is wrong."""
 
@@ -82,7 +84,7 @@ def clock_flags(at_ms: int, arrived_ms: int, live: bool) -> frozenset[VitalFlag]
     it happens.
     """
     ahead_s = (at_ms - arrived_ms) / 1000
-    wrong = ahead_s > CLOCK_TOLERANCE_S or (live and ahead_s < -OLDEST_LIVE_S)
+    wrong = ahead_s > AHEAD_S or (live and ahead_s < -OLDEST_LIVE_S)
     if wrong:
         return frozenset({VitalFlag.CLOCK_DIFFERS})
     return frozenset()

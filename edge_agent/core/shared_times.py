@@ -101,16 +101,19 @@ def placed(
                     _at(one, one.at.wall_ms + later_ms) for one in map(together.__getitem__, places)
                 ]
                 keys = [(one.source, one.kind, one.at.wall_ms) for one in moved]
-                found = [
+                kept_values = [
                     own[key] if key in own else there(one)
                     for key, one in zip(keys, moved, strict=True)
                 ]
-                if all(value in {None, one.value} for value, one in zip(found, moved, strict=True)):
+                if all(
+                    value in {None, one.value}
+                    for value, one in zip(kept_values, moved, strict=True)
+                ):
                     break
             own |= {key: one.value for key, one in zip(keys, moved, strict=True)}
             done |= {
                 place: (one, value is None)
-                for place, one, value in zip(places, moved, found, strict=True)
+                for place, one, value in zip(places, moved, kept_values, strict=True)
             }
         yield from (done[place] for place in range(len(together)))
 

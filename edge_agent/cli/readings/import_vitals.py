@@ -254,6 +254,7 @@ def tell_plan(contents: FileContents, database: Path, as_json: bool) -> None:
         return
     more = _there(there, "are")
     click.echo(f"{counted(readings - there)} would be imported{more}. Nothing was changed.")
+    _tell_to_come(contents)
 
 
 def take_in(contents: FileContents, database: Path, as_json: bool) -> None:
@@ -271,8 +272,19 @@ def take_in(contents: FileContents, database: Path, as_json: bool) -> None:
         return
     there = written.duplicates if contents.form else done.duplicates
     click.echo(f"{counted(done.inserted)} imported{_there(there, 'were')}")
+    _tell_to_come(contents)
     if placement.outside:
         click.echo(placement.sentence)
+
+
+def _tell_to_come(contents: FileContents) -> None:
+    to_come = contents.staged.count_to_come()
+    if to_come:
+        click.echo(
+            f"{counted(to_come)} of a time that is still to come: kept with the flag "
+            "clock_differs, and in no mean. Correct the times in the file, or the clock of this "
+            "machine."
+        )
 
 
 def _there(duplicates: int, verb: str) -> str:
@@ -299,6 +311,7 @@ def contents_answer(contents: FileContents) -> dict[str, object]:
         "kinds": [asdict(row) for row in contents.staged.kinds()],
         "repeated": contents.staged.repeated,
         "differing": contents.staged.differing,
+        "to_come": contents.staged.count_to_come(),
         "outside_period": contents.outside,
         "left_out": contents.left_out,
         "reasons": [row.sentence for row in contents.reasons],

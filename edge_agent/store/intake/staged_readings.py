@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.given_readings import with_near_pressures
@@ -151,6 +152,14 @@ class StagedReadings:
             "ORDER BY kind, source"
         )
         return [StagedKind(VitalKind(row[0]), *row[1:]) for row in rows]
+
+    def count_to_come(self) -> int:
+        """Return how many are of a time that is still to come, by the flag that they got for it."""
+        row = self._connection.execute(
+            "SELECT count(*) FROM staged WHERE at > ? AND flags LIKE ?",
+            (clock.now().wall_ms, f"%{VitalFlag.CLOCK_DIFFERS}%"),
+        ).fetchone()
+        return int(row[0])
 
     def count_present(self, path: Path) -> int:
         """Return how many are in a database already; 0 where there is none yet.

@@ -4,7 +4,7 @@ at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import cast
@@ -27,6 +27,7 @@ from dashboard.web.rendering import render
 from dashboard.web.routes.readings.manual import PAGE, page_with_file_problem
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.readings import DOUBTFUL, VitalReading
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.placement import Placement
@@ -126,14 +127,22 @@ def _take(
     file = _find(services, account, name)
     choice = _choice(given, file)
     try:
-        readings = all_readings(file, choice.columns, zone_named(choice.zone))
+        flagged = 0
+
+        def counted() -> Iterator[VitalReading]:
+            nonlocal flagged
+            for reading in all_readings(file, choice.columns, zone_named(choice.zone)):
+                flagged += bool(reading.flags & DOUBTFUL)
+                yield reading
+
         placement = Placement.of_database(services.options.database)
-        done = import_readings(services.options.database, placement.watch(readings))
+        done = import_readings(services.options.database, placement.watch(counted()))
     except DataFileError as error:
         return _page(request, name, file, choice, said_of(error))
     services.ingest.files.drop(account, name)
     services.accounts.record(who, "readings_import", f"{file.name}: {done.inserted}")
-    answer = {"taken": done.inserted, "there": done.duplicates} | _outside(placement)
+    answer = {"taken": done.inserted, "there": done.duplicates}
+    answer |= ({"flagged": flagged} if flagged else {}) | _outside(placement)
     return RedirectResponse(f"{PAGE}?{urlencode(answer)}", 303)
 
 

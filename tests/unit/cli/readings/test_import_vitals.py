@@ -170,6 +170,19 @@ def test_two_measurements_of_a_cuff_in_one_minute_are_both_kept(tmp_path: Path, 
     assert "0 readings imported, 9 were there already\n" in run(file, data, *words).stdout
 
 
+def test_readings_of_a_time_to_come_are_told_and_flagged(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "band.csv"
+    file.write_text(
+        "at,kind,value\n2026-01-05T08:00:00Z,heart_rate,61\n2091-01-05T08:00:00Z,heart_rate,62\n"
+    )
+    said = "1 reading of a time that is still to come: kept with the flag clock_differs"
+    assert said in run(file, data, "--dry-run").stdout
+    assert said in run(file, data).stdout
+    assert answer(file, data)["to_come"] == 1
+    flags = query(data / "affect-edge.db", "SELECT flags FROM vital ORDER BY at")
+    assert flags == [("imported",), ("clock_differs imported",)]
+
+
 def test_pressures_that_are_too_near_are_flagged_as_everywhere(tmp_path: Path, data: Path) -> None:
     run(phone(tmp_path, apple_pressure(121, 119)), data)
     flags = query(data / "affect-edge.db", "SELECT DISTINCT flags FROM vital")

@@ -24,7 +24,7 @@ from edge_agent.core.vitals import SPECS
 from edge_agent.vitals.health import fitbit, garmin, members, withings
 from edge_agent.vitals.health.formats import open_export
 from edge_agent.vitals.health.members import Member
-from edge_agent.vitals.health.rows import LeftOut, Row, Rows, RowValidator
+from edge_agent.vitals.health.rows import Row, Rows, RowValidator
 from tests.support.vitals.health_exports import (
     BYTE,
     UINT8,

@@ -124,7 +124,10 @@ def test_a_file_is_looked_at_corrected_and_imported(client: TestClient, tmp_path
     assert page.count("out of range") == 2, "90 over 85"
     done = client.post(place, data=chosen)
     place = done.headers["location"]
-    assert (done.status_code, place) == (303, "/readings?taken=5&there=0&outside=5&given=5")
+    assert (done.status_code, place) == (
+        303,
+        "/readings?taken=5&there=0&flagged=2&outside=5&given=5",
+    )
     assert "5 of 5 lie in no session; there is none yet." in client.get(place).text
     assert stored(tmp_path)[1] == ("heart_rate", 66.0, "csv:cuff.csv", "imported")
 
