@@ -32,7 +32,7 @@ _GUESSES: Mapping[str, str] = {
     "time": r"time|uhrzeit|time of day|measurement time",
 } | {kind: kind.spec.headers for kind in VitalKind}
 _UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]*)\s*[\])]")
-_UNIT_WORDS = {unit for kind in VitalKind for unit in kind.spec.units}
+_NO_VALUE = {"", "-", "--"}
 _LOCAL_DATE = re.compile(
     r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})"
     r"(?:[ T,]+(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",
@@ -47,7 +47,8 @@ class ColumnMap:
     Attributes:
         columns: target (one of ``TARGETS``) → name of the column in the file. Either ``kind`` and
             ``value``, one reading in each row, or a column for each kind.
-        units: unit of the columns of a kind, for files that do not say it.
+        units: unit of the columns of a kind, for files that do not say it; else it is the one in
+            brackets in a column's name.
         dates: how dates are written: as ISO 8601, or with the day or the month first.
     """
 
@@ -105,19 +106,14 @@ class ColumnMap:
         shared["at"] = self._at(row)
         if not self.kinds:
             kind = row[self.columns["kind"]]
-            if kind.lower() in self.units and "unit" not in shared:
-                unit = {"unit": self.units[kind.lower()]}
-            else:
-                unit = {}
-            yield {**shared, **unit, "kind": kind, "value": row[self.columns["value"]]}
+            column = self.columns["value"]
+            unit = shared.get("unit") or self.units.get(kind.lower()) or unit_in_name(column)
+            yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
         for kind in self.kinds:
-            value = row[self.columns[kind]]
-            if value and value != "-":
-                if kind in self.units:
-                    unit = {"unit": self.units[kind]}
-                else:
-                    unit = {}
-                yield {**shared, **unit, "kind": kind, "value": value}
+            column = self.columns[kind]
+            if row[column] not in _NO_VALUE:
+                unit = self.units.get(kind) or shared.get("unit") or unit_in_name(column)
+                yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
 
     def _at(self, row: Mapping[str, str]) -> str:
         text = row[self.columns["at"]]
@@ -184,9 +180,9 @@ def guess_columns(header: Sequence[str]) -> ColumnMap:
         column = next((name for name in header if re.fullmatch(pattern, _plain(name))), None)
         if column is not None and column not in columns.values():
             columns[target] = column
-            unit = _UNIT_IN_NAME.search(column)
-            if unit and unit[1].lower() in _UNIT_WORDS and target in set(VitalKind):
-                units[target] = unit[1]
+            unit = unit_in_name(column)
+            if target in set(VitalKind) and unit.lower() in VitalKind(target).spec.units:
+                units[target] = unit
     if "at" not in columns and "time" in columns:  # a column named time that holds whole instants
         columns["at"] = columns.pop("time")
     return ColumnMap(columns, units)
@@ -206,6 +202,12 @@ def guess_dates(times: Iterable[str]) -> DateOrder:
         if first > 12 or text.strip()[match.end(1)] == ".":
             return "dmy"
     return "iso"
+
+
+def unit_in_name(column: str) -> str:
+    """Return what stands in brackets in a column's name; empty: nothing does."""
+    unit = _UNIT_IN_NAME.search(column)
+    return unit[1].strip() if unit else ""
 
 
 def _plain(name: str) -> str:

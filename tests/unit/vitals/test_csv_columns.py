@@ -72,6 +72,38 @@ def test_a_unit_in_brackets_is_guessed() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("t,SYS (kPa)\n1790000400,16\n", {"at": "t", "systolic": "SYS (kPa)"}),
+        ("t,k,v [kPa]\n1790000400,systolic,16\n", {"at": "t", "kind": "k", "value": "v [kPa]"}),
+        (
+            "t,SYS (left arm),u\n1790000400,16,kPa\n",
+            {"at": "t", "systolic": "SYS (left arm)", "unit": "u"},
+        ),
+    ],
+)
+def test_a_unit_in_the_name_of_a_column_that_is_named_holds(
+    text: str, columns: dict[str, str]
+) -> None:
+    (reading,) = all_readings(file(text), ColumnMap(columns), None, NOW)
+    assert reading.value == pytest.approx(120.01, abs=0.01)  # 16 / 0.133322387415
+
+
+def test_a_unit_in_the_name_of_a_column_that_is_unknown_is_refused_unless_one_is_said() -> None:
+    cuff = file("t,SYS (cmH2O)\n1790000400,163\n")
+    guessed = guess_columns(["timestamp", "SYS (cmH2O)"])
+    assert guessed.units == {}
+    columns = {"at": "t", "systolic": "SYS (cmH2O)"}
+    with pytest.raises(DataFileError) as refused:
+        list(all_readings(cuff, ColumnMap(columns), None, NOW))
+    assert "row 2, column SYS (cmH2O): 'cmH2O' is no unit of systolic. Allowed: mm[hg]" in str(
+        refused.value
+    )
+    (said,) = all_readings(cuff, ColumnMap(columns, {"systolic": "mmHg"}), None, NOW)
+    assert said.value == 163
+
+
 def test_an_export_of_ours_needs_no_guess() -> None:
     assert guess_columns(["at", "kind", "value", "unit", "session"]).columns == {
         "at": "at",
@@ -201,7 +233,7 @@ def test_a_row_of_a_long_file_is_one_reading_and_of_a_wide_one_several() -> None
     at = {"at": row["t"], "source": "cuff"}
     assert list(long.items(row)) == [at | {"unit": "kPa", "kind": "Systolic", "value": "16"}]
     other = row | {"k": "heart_rate"}
-    assert list(long.items(other)) == [at | {"kind": "heart_rate", "value": "16"}]
+    assert list(long.items(other)) == [at | {"unit": "", "kind": "heart_rate", "value": "16"}]
     named = ColumnMap({**long.columns, "unit": "u"}, long.units)
     assert list(named.items(row | {"u": "mmHg"})) == [
         at | {"unit": "mmHg", "kind": "Systolic", "value": "16"}
@@ -209,7 +241,7 @@ def test_a_row_of_a_long_file_is_one_reading_and_of_a_wide_one_several() -> None
     wide = ColumnMap({"at": "t", "heart_rate": "h", "systolic": "s"}, {"systolic": "kPa"})
     row = {"t": row["t"], "h": "66", "s": "16"}
     assert list(wide.items(row)) == [
-        {"at": row["t"], "kind": "heart_rate", "value": "66"},
+        {"at": row["t"], "unit": "", "kind": "heart_rate", "value": "66"},
         {"at": row["t"], "unit": "kPa", "kind": "systolic", "value": "16"},
     ]
     assert list(wide.items(row | {"h": "", "s": "-"})) == []
