@@ -343,7 +343,8 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         plausible=(4.0, 60.0),
         possible=(0.0, 200.0),
         units={"/min": Scale(), "1/min": Scale(), "rpm": Scale(), "brpm": Scale()},
-        headers=r"resp(irat(ion|ory))?( rate)?|breath(s|ing)?( rate)?|br|atemfrequenz",
+        # "respiratory" and "breathing" alone are a belt's waveform as often as a rate
+        headers=r"(resp(irat(ion|ory))?|breath(s|ing)?) rate|br|atemfrequenz",
         lag_s=10.0,  # a rate takes some breaths to be counted
         settling_s=15.0,  # four breaths at 16 a minute
         bound=2.0,  # no standard: what makers of monitors commonly state

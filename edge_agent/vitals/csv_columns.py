@@ -177,7 +177,7 @@ def guess_columns(header: Sequence[str]) -> ColumnMap:
     columns: dict[str, str] = {}
     units: dict[str, str] = {}
     for target, pattern in _GUESSES.items():
-        column = next((name for name in header if re.fullmatch(pattern, _plain(name))), None)
+        column = next((name for name in header if is_named(target, pattern, name)), None)
         if column is not None and column not in columns.values():
             columns[target] = column
             unit = unit_in_name(column)
@@ -202,6 +202,18 @@ def guess_dates(times: Iterable[str]) -> DateOrder:
         if first > 12 or text.strip()[match.end(1)] == ".":
             return "dmy"
     return "iso"
+
+
+def is_named(target: str, pattern: str, column: str) -> bool:
+    """Tell whether a column's name is one of a target; with the unit of a rate it need not say so:
+    ``Respiration (1/min)``.
+    """
+    name = _plain(column)
+    if re.fullmatch(pattern, name):
+        return True
+    unit = unit_in_name(column).lower()
+    is_rate = target in set(VitalKind) and unit and unit in VitalKind(target).spec.units
+    return bool(is_rate and re.fullmatch(pattern, f"{name} rate"))
 
 
 def unit_in_name(column: str) -> str:

@@ -65,6 +65,12 @@ def test_columns_are_guessed_by_their_names(header: str, target: str, column: st
     assert guess_columns(header.split(",")).columns[target] == column
 
 
+def test_a_waveform_of_breath_is_not_guessed_to_be_a_rate() -> None:
+    assert guess_columns(["t", "Respiration", "resp (mV)"]).columns == {}
+    for rate in ("Breathing Rate", "Respiration (1/min)"):
+        assert list(guess_columns(["t", rate]).columns.values()) == [rate]
+
+
 def test_a_unit_in_brackets_is_guessed() -> None:
     assert guess_columns(["t", "MAP [kPa]", "RR (ms)"]).units == {
         "mean_arterial": "kPa",
