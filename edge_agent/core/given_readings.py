@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, shown_value
-from edge_agent.core.reading_times import clock_flags, device_time, time_ms
+from edge_agent.core.reading_times import LocalTimes, clock_flags, device_time, time_ms
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.shared_times import BeatTimes, measurements
 from edge_agent.core.texts import N_, Message
@@ -100,7 +100,7 @@ class Origin:
     source: str
     prefix: str = ""
     flags: frozenset[VitalFlag] = frozenset()
-    zone: tzinfo | None = None
+    zone: tzinfo | LocalTimes | None = None
     decimal_comma: bool = False
     live: bool = True
     units_needed: bool = True

@@ -9,7 +9,6 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 from pathlib import Path
 
 from edge_agent.core import clock
@@ -21,6 +20,7 @@ from edge_agent.core.given_readings import (
     reading_of,
     with_near_pressures,
 )
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.shared_times import BeatTimes
 from edge_agent.core.texts import N_, Message, as_message
@@ -108,7 +108,7 @@ class CsvFile:
                 yield number, cells
 
     def judged(
-        self, columns: ColumnMap, zone: tzinfo | None, now: Instant | None = None
+        self, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
     ) -> Iterator[JudgedRow]:
         """Judge row after row; the file as a whole may be far larger than what is asked for.
 
@@ -128,6 +128,8 @@ class CsvFile:
             units_needed=bool(columns.kinds),
         )
         now = now or clock.now()
+        if zone is not None:
+            zone.restart()
         for number, cells in self.rows():
             yield self._validate_row(number, cells, columns, origin, now)
 
@@ -215,7 +217,7 @@ def read_file(path: Path) -> CsvFile:
 
 def read_readings(
     path: Path,
-    zone: tzinfo | None = None,
+    zone: LocalTimes | None = None,
     columns: ColumnMap | None = None,
     now: Instant | None = None,
 ) -> list[VitalReading]:
@@ -223,7 +225,7 @@ def read_readings(
 
     Args:
         path: the file.
-        zone: time zone of times that name none; ``None`` refuses such times.
+        zone: local times of times that name no zone; ``None`` refuses such times.
         columns: what the columns say; ``None``: each says it by its name, and others than ours are
             refused.
         now: by which times to come are known; ``None`` is the present.
@@ -240,7 +242,7 @@ def read_readings(
 
 
 def all_readings(
-    file: CsvFile, columns: ColumnMap, zone: tzinfo | None, now: Instant | None = None
+    file: CsvFile, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
 ) -> Iterator[VitalReading]:
     """Return all readings of a file, after all of its rows have been judged.
 

@@ -12,6 +12,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 
@@ -160,6 +161,12 @@ def zone_named(name: str) -> tzinfo | None:
                 name=name,
             )
         ) from error
+
+
+def local_times(name: str) -> LocalTimes | None:
+    """Return the local times of a zone, as ``zone_named``."""
+    zone = zone_named(name)
+    return None if zone is None else LocalTimes(zone)
 
 
 def own_columns() -> ColumnMap:

@@ -19,6 +19,7 @@ from edge_agent.cli.times import instant_ms, timezone_option
 from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
+    from edge_agent.core.reading_times import LocalTimes
     from edge_agent.core.readings import VitalReading
     from edge_agent.store.intake.staged_readings import StagedKind, StagedReadings
     from edge_agent.store.study.placement import Placement
@@ -43,6 +44,13 @@ class ImportOptions:
     start: str | None
     end: str | None
     dry_run: bool
+
+    def local_times(self) -> LocalTimes | None:
+        """Return how times without a zone are read; ``None``: they are refused."""
+        from edge_agent.core.reading_times import LocalTimes
+
+        zone = zone_of(self.timezone)
+        return None if zone is None else LocalTimes(zone)
 
 
 @dataclass(slots=True)
@@ -74,6 +82,11 @@ class FileContents:
         self.left_out += 1
         if len(self.reasons) < LEFT_OUT_SHOWN:
             self.reasons.append(row)
+
+    def tell_local_times(self, zone: LocalTimes | None) -> None:
+        """Note which local times of the file come twice."""
+        if zone is not None and zone.twice:
+            self.remarks.append(zone.sentence)
 
 
 @click.command("import-vitals")
@@ -127,6 +140,8 @@ def import_vitals(
         contents = read_contents(file, options, staged)
         if not as_json and (contents.form or options.dry_run):
             describe(file, contents)
+        elif not as_json:
+            tell_remarks(contents)
         if options.dry_run:
             tell_plan(contents, database, as_json)
         else:
@@ -146,7 +161,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
     with ExitStack() as opened:
         export = None if options.columns else opened.enter_context(open_export(file))
         if export is None:
-            readings = _of_csv(file, options)
+            readings = _of_csv(file, options, contents)
         else:
             contents.form = " and ".join(export.formats)
             readings = _of_export(export, options, contents)
@@ -157,11 +172,14 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
     return contents
 
 
-def _of_csv(file: Path, options: ImportOptions) -> Readings:
+def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readings:
     from edge_agent.vitals.csv import read_readings
 
     columns = column_map(file, options.columns, options.units, options.dates)
-    for reading in read_readings(file, zone_of(options.timezone), columns):
+    zone = options.local_times()
+    readings = read_readings(file, zone, columns)
+    contents.tell_local_times(zone)
+    for reading in readings:
         yield replace(reading, source=options.source) if options.source else reading
 
 
@@ -170,13 +188,15 @@ def _of_export(export: HealthExport, options: ImportOptions, contents: FileConte
     from edge_agent.core import clock
     from edge_agent.vitals.health.rows import LeftOut, Remark, RowValidator
 
-    for row in export.rows(RowValidator(clock.now(), zone_of(options.timezone), options.source)):
+    zone = options.local_times()
+    for row in export.rows(RowValidator(clock.now(), zone, options.source)):
         if isinstance(row, LeftOut):
             contents.note(row)
         elif isinstance(row, Remark):
             contents.remarks.append(row.sentence)
         else:
             yield row
+    contents.tell_local_times(zone)
 
 
 def _in_period(
@@ -213,8 +233,7 @@ def describe(file: Path, contents: FileContents) -> None:
             f"{counted(contents.staged.differing)} with the time of another and another value: "
             "each is kept, a millisecond later"
         )
-    for remark in contents.remarks:
-        click.echo(remark, err=True)
+    tell_remarks(contents)
     if contents.left_out:
         rows = "1 row gives" if contents.left_out == 1 else f"{contents.left_out} rows give"
         click.echo(f"{rows} no reading:", err=True)
@@ -222,6 +241,12 @@ def describe(file: Path, contents: FileContents) -> None:
             click.echo(f"  {reason.sentence}", err=True)
         if contents.left_out > len(contents.reasons):
             click.echo(f"  … and {contents.left_out - len(contents.reasons)} more.", err=True)
+
+
+def tell_remarks(contents: FileContents) -> None:
+    """Print what is worth knowing of the files."""
+    for remark in contents.remarks:
+        click.echo(remark, err=True)
 
 
 def describe_kind(row: StagedKind) -> str:

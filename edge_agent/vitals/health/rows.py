@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import tzinfo
 from typing import NamedTuple
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.given_readings import Origin, reading_of
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag, VitalReading
 
 
@@ -72,7 +72,7 @@ class RowValidator:
     """
 
     now: Instant
-    zone: tzinfo | None = None
+    zone: LocalTimes | None = None
     source: str = ""
 
     def row(

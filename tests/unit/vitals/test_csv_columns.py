@@ -9,6 +9,7 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows.columns import VITAL
@@ -17,7 +18,7 @@ from edge_agent.vitals.csv_columns import ColumnMap, guess_columns, guess_dates
 
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_100_000_000)
 AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
-BERLIN = ZoneInfo("Europe/Berlin")
+BERLIN = LocalTimes(ZoneInfo("Europe/Berlin"))
 
 
 def file(text: str) -> CsvFile:

@@ -39,7 +39,7 @@ from edge_agent.vitals.csv_columns import (
     DateOrder,
     guess_columns,
     guess_dates,
-    zone_named,
+    local_times,
 )
 
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
@@ -127,11 +127,12 @@ def _take(
     file = _find(services, account, name)
     choice = _choice(given, file)
     try:
+        zone = local_times(choice.zone)
         flagged = 0
 
         def counted() -> Iterator[VitalReading]:
             nonlocal flagged
-            for reading in all_readings(file, choice.columns, zone_named(choice.zone)):
+            for reading in all_readings(file, choice.columns, zone):
                 flagged += bool(reading.flags & DOUBTFUL)
                 yield reading
 
@@ -142,7 +143,9 @@ def _take(
     services.ingest.files.drop(account, name)
     services.accounts.record(who, "readings_import", f"{file.name}: {done.inserted}")
     answer = {"taken": done.inserted, "there": done.duplicates}
-    answer |= ({"flagged": flagged} if flagged else {}) | _outside(placement)
+    answer |= {"flagged": flagged} if flagged else {}
+    answer |= {"twice": zone.twice} if zone is not None and zone.twice else {}
+    answer |= _outside(placement)
     return RedirectResponse(f"{PAGE}?{urlencode(answer)}", 303)
 
 
@@ -235,7 +238,7 @@ def _page(
     rows: list[JudgedRow] = []
     hint = ""
     try:
-        rows = list(islice(file.judged(choice.columns, zone_named(choice.zone)), PREVIEW_ROWS))
+        rows = list(islice(file.judged(choice.columns, local_times(choice.zone)), PREVIEW_ROWS))
     except DataFileError as error:
         hint = said_of(error)
     return render(

@@ -170,6 +170,26 @@ def test_two_measurements_of_a_cuff_in_one_minute_are_both_kept(tmp_path: Path, 
     assert "0 readings imported, 9 were there already\n" in run(file, data, *words).stdout
 
 
+def test_beats_that_fitbit_exports_twice_are_read_once_and_local_times_are_told(
+    tmp_path: Path, data: Path
+) -> None:
+    folder = tmp_path / "Takeout"
+    folder.mkdir()
+    entries = (("01/05/26 07:00:05", 61, 2), ("01/05/26 07:00:15", 63, 3))
+    (folder / "heart_rate-2026-01-05.json").write_bytes(fitbit_day(*entries))
+    (folder / "heart_rate_2026-01-05.csv").write_text(
+        "timestamp,beats per minute,data source\n2026-01-05T07:00:05Z,61.0,Sense\n"
+        "2026-01-05T07:00:15Z,63.0,Sense\n"
+    )
+    done = run(folder, data)
+    assert "2 readings imported\n" in done.stdout
+    assert "heart_rate-2026-01-05.json: not read; the tables of the same days" in done.stderr
+    autumn = tmp_path / "cuff.csv"
+    autumn.write_text("at,kind,value\n2026-10-25T02:30,heart_rate,60\n")
+    told = run(autumn, data, "--timezone", "Europe/Berlin").stderr
+    assert "1 local times come twice in Europe/Berlin, the first is 2026-10-25T02:30:00" in told
+
+
 def test_readings_of_a_time_to_come_are_told_and_flagged(tmp_path: Path, data: Path) -> None:
     file = tmp_path / "band.csv"
     file.write_text(

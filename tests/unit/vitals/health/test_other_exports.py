@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import SPECS
 from edge_agent.vitals.health import fitbit, garmin, members, withings
@@ -38,7 +39,7 @@ from tests.support.vitals.health_exports import (
 )
 
 NOW = Instant(0, 1_800_000_000_000)
-BERLIN = RowValidator(NOW, ZoneInfo("Europe/Berlin"))
+BERLIN = RowValidator(NOW, LocalTimes(ZoneInfo("Europe/Berlin")))
 Reader = Callable[[Member, RowValidator], Rows]
 
 BREATHS = next(kind.value for kind, spec in SPECS.items() if spec.tile == "Respiration rate")
