@@ -210,9 +210,11 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
     """
     given = _fields_of(item)
     kind = _kind(given.get("kind"))
-    unit = given.get("unit")
+    value, unit = given.get("value"), given.get("unit")
+    if origin.as_text and isinstance(value, str):
+        value, unit = _without_unit(kind, value, unit)
     scale = _scale(kind, unit, origin.units_needed)
-    value = _number(given.get("value"), origin, scale)
+    value = _number(value, origin, scale)
     _refuse_impossible(kind, value)
     flags = _flags(given.get("flags"), origin) | origin.flags
     at = arrived
@@ -342,6 +344,18 @@ def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
         )
         raise ReadingError("unit", shown_value(unit), unknown)
     return scale
+
+
+def _without_unit(kind: VitalKind, text: str, unit: object) -> tuple[str, object]:
+    """Return number and unit of a text such as ``104 mmHg``, whose unit is one of the kind."""
+    number, _, word = text.strip().partition(" ")
+    if word.strip().lower() not in kind.spec.units:
+        return text, unit
+    if unit and str(unit).strip().lower() != word.strip().lower():
+        raise ReadingError(
+            "unit", shown_value(unit), Message(N_("is not the unit of {text}."), text=text)
+        )
+    return number, word
 
 
 def _refuse_impossible(kind: VitalKind, value: float) -> None:

@@ -233,7 +233,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         definition="Highest blood pressure of a beat",
         short="systolic",
         plausible=(50.0, 250.0),
-        headers=r"sys(tol(ic|isch|e))?( bp| pressure| blood pressure)?|sbp",
+        headers=r"sys(tol(ic|isch|iskt|e))?( bp| pressure| blood pressure)?|sbp",
         tested_by_default=True,
         loinc=(Loinc("8480-6", "Systolic blood pressure"),),
         colour="--vital-systolic",
@@ -248,7 +248,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         definition="Lowest blood pressure of a beat",
         short="diastolic",
         plausible=(30.0, 160.0),
-        headers=r"dia(stol(ic|isch|e))?( bp| pressure| blood pressure)?|dbp",
+        headers=r"dia(stol(ic|isch|iskt|e))?( bp| pressure| blood pressure)?|dbp",
         tested_by_default=True,
         loinc=(Loinc("8462-4", "Diastolic blood pressure"),),
         colour="--vital-diastolic",
@@ -296,7 +296,10 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         plausible=(70.0, 100.0),
         possible=(0.0, 100.0),
         units={"%": Scale()},
-        headers=r"sp ?o ?2|sa ?o ?2|o2 ?sat(uration)?|oxygen( saturation)?|sauerstoff(sättigung)?",
+        headers=(
+            r"sp ?o ?2|sa ?o ?2|o2 ?sat(uration)?|oxygen( saturation| level)?"
+            r"|sauerstoff(sättigung)?"
+        ),
         lag_s=20.0,  # blood takes 10 to 30 s from the lung to the finger
         settling_s=30.0,  # until the last of it has arrived
         bound=4.0,  # the error that ISO 80601-2-61 allows a pulse oximeter

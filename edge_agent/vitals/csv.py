@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from edge_agent.core import clock
@@ -24,7 +26,15 @@ from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.shared_times import BeatTimes
 from edge_agent.core.texts import N_, Message, as_message
-from edge_agent.vitals.csv_columns import DERIVED, OPTIONAL, OURS, ColumnMap, own_columns
+from edge_agent.vitals.csv_columns import (
+    DERIVED,
+    OPTIONAL,
+    OURS,
+    ColumnMap,
+    guess_columns,
+    guess_dates,
+    own_columns,
+)
 
 PROBLEMS_SHOWN = 10
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -88,7 +98,11 @@ class CsvFile:
                     columns=", ".join(OURS),
                 )
             )
-        delimiter = max(",;\t", key=text.partition("\n")[0].count)
+        first, _, rest = text.partition("\n")
+        named = re.fullmatch(r"sep=([,;\t])\s*", first)  # Excel reads this line, and shows none
+        if named:
+            text = rest
+        delimiter = named[1] if named else max(",;\t", key=first.count)
         file = cls(name, (), text, delimiter)
         return cls(name, tuple(cell.strip() for cell in next(file._rows())[1]), text, delimiter)
 
@@ -267,6 +281,25 @@ def all_readings(
     return with_near_pressures(BeatTimes().spread_all(given))
 
 
+def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
+    """Return what the columns are likely to be, by their names and by how the times look.
+
+    Args:
+        file: the file.
+        rows: how many are looked at; ``None``: all.
+    """
+    columns = guess_columns(file.header)
+    at = columns.columns.get("at")
+    if at is None:
+        return columns
+    place = file.header.index(at)
+    times = (cells[place] for _, cells in islice(file.rows(), rows) if place < len(cells))
+    try:
+        return replace(columns, dates=guess_dates(times))
+    except DataFileError:  # a row is no CSV: who reads the file says so
+        return columns
+
+
 def own_columns_of(file: CsvFile) -> ColumnMap:
     """Return the columns of a file of our own form, or refuse a header that lacks, repeats or adds
     one.
@@ -280,7 +313,8 @@ def own_columns_of(file: CsvFile) -> ColumnMap:
         raise DataFileError(
             f"{file.name}, row 1: column {missing[0]} is missing. Columns found: "
             f"{', '.join(header)}; needed: {', '.join(OURS)}; optional: {', '.join(OPTIONAL)}. "
-            "Columns of other names: say with --map what they are."
+            "Columns of other names: say with --map what they are. Intervals between beats "
+            "without times: say with --start when they begin."
         )
     for name in header:
         if name not in (*OURS, *OPTIONAL, *DERIVED):

@@ -29,16 +29,36 @@ A kind is a column of its values.
 
 _GUESSES: Mapping[str, str] = {
     "at": r"at|date ?time|time ?stamp|date ?/ ?time|date|measured( at)?|"
-    r"zeit(punkt|stempel)?|datum|measurement date",
-    "time": r"time|uhrzeit|time of day|measurement time",
+    r"zeit(punkt|stempel)?|datum|fecha|measurement date",
+    "time": r"time|uhrzeit|time of day|measurement time|tid|hora",
 } | {kind: kind.spec.headers for kind in VitalKind}
 _UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]*)\s*[\])]")
 _NO_VALUE = {"", "-", "--"}
 _LOCAL_DATE = re.compile(
     r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})"
-    r"(?:[ T,]+(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",
+    r"(?:[ T,]+(?:- )?(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",
     re.ASCII | re.DOTALL,
 )
+
+_DAY_OR_MONTH = N_(
+    "has the day or the month first. Choose how dates are written (--dates dmy or mdy)."
+)
+_TIME = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?P<second>:\d\d(?:\.\d+)?)?"
+    r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
+)
+_DAY, _MONTH, _YEAR = r"(?P<day>\d{1,2})\.?", r"(?P<month>[^\W\d_]{3,})\.?", r"(?P<year>\d{4})"
+_NAMED_MONTHS = tuple(
+    re.compile(pattern)
+    for date in (rf"{_MONTH} {_DAY},? {_YEAR}", rf"{_DAY} {_MONTH},? {_YEAR}")
+    for pattern in (rf"{date}(?:,? {_TIME})?", rf"{_TIME},? {date}")
+)
+# the first three letters of the months in English, German, Spanish and Swedish
+_MONTHS = {
+    "jan": 1, "ene": 1, "feb": 2, "mar": 3, "mär": 3, "apr": 4, "abr": 4, "may": 5, "mai": 5,
+    "maj": 5, "jun": 6, "jul": 7, "aug": 8, "ago": 8, "sep": 9, "oct": 10, "okt": 10, "nov": 11,
+    "dec": 12, "dez": 12, "dic": 12,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +140,11 @@ class ColumnMap:
         text = row[self.columns["at"]]
         if "time" in self.columns:
             text = f"{text} {row[self.columns['time']]}".strip()
-        if self.dates == "iso":
-            return text
+        named = _with_named_month(text)
+        if named or self.dates == "iso":
+            if _LOCAL_DATE.fullmatch(text):
+                raise ReadingError("at", repr(text[:60]), _DAY_OR_MONTH)
+            return named or text
         return _iso(text, self.dates)
 
 
@@ -232,6 +255,22 @@ def unit_in_name(column: str) -> str:
 def _plain(name: str) -> str:
     """Return a column's name without unit and punctuation."""
     return " ".join(_UNIT_IN_NAME.sub("", name).replace("_", " ").replace(".", " ").lower().split())
+
+
+def _with_named_month(text: str) -> str:
+    """Return a date whose month is named, as ``Jan 12 2025 08:12`` or ``18:02:48 Aug 03 2026``, as
+    ISO 8601; empty: it is none.
+    """
+    for pattern in _NAMED_MONTHS:
+        match = pattern.fullmatch(text.strip())
+        month = _MONTHS.get(match["month"][:3].lower()) if match else None
+        if match and month:
+            hour, minute = int(match["hour"] or 0), match["minute"] or "00"
+            if match["half"]:
+                hour = hour % 12 + (12 if match["half"].lower() == "p" else 0)
+            time = f"{hour:02d}:{minute}{match['second'] or ''}"
+            return f"{match['year']}-{month:02d}-{match['day']:0>2}T{time}"
+    return ""
 
 
 def _iso(text: str, order: DateOrder) -> str:

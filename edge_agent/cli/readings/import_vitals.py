@@ -41,6 +41,7 @@ class ImportOptions:
     units: tuple[str, ...]
     dates: DateOrder
     source: str
+    begin: str | None
     start: str | None
     end: str | None
     dry_run: bool
@@ -113,6 +114,12 @@ class FileContents:
     default="iso",
     help="How dates are written, with --map.",
 )
+@click.option(
+    "--start",
+    "begin",
+    metavar="TIME",
+    help="When the recording began, for intervals between beats in a file that tells no times.",
+)
 @click.option("--from", "start", metavar="TIME", help="Only readings from this time on.")
 @click.option("--to", "end", metavar="TIME", help="Only readings before this time.")
 @click.option(
@@ -156,11 +163,18 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
             is no reading in it.
     """
     from edge_agent.vitals.health.formats import open_export
+    from edge_agent.vitals.untimed import tells_start
 
     contents = FileContents("", staged)
     with ExitStack() as opened:
-        export = None if options.columns else opened.enter_context(open_export(file))
-        if export is None:
+        is_untimed = options.begin is not None or (not options.columns and tells_start(file))
+        if is_untimed and options.columns:
+            raise click.UsageError("--start is for files without times: leave out --map.")
+        plain = is_untimed or options.columns
+        export = None if plain else opened.enter_context(open_export(file))
+        if is_untimed:
+            readings = _of_untimed(file, options)
+        elif export is None:
             readings = _of_csv(file, options, contents)
         else:
             contents.form = " and ".join(export.formats)
@@ -180,6 +194,17 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readi
     readings = read_readings(file, zone, columns)
     contents.tell_local_times(zone)
     for reading in readings:
+        yield replace(reading, source=options.source) if options.source else reading
+
+
+def _of_untimed(file: Path, options: ImportOptions) -> Readings:
+    from edge_agent.core import clock
+    from edge_agent.vitals.untimed import read_untimed
+
+    begin_ms = None
+    if options.begin is not None:
+        begin_ms = instant_ms("--start", options.begin, options.timezone)
+    for reading in read_untimed(file, begin_ms, clock.now()):
         yield replace(reading, source=options.source) if options.source else reading
 
 

@@ -13,7 +13,7 @@ from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows.columns import VITAL
-from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, all_readings, read_readings
+from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, all_readings, guess_map, read_readings
 from edge_agent.vitals.csv_columns import ColumnMap, guess_columns, guess_dates
 
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_100_000_000)
@@ -136,6 +136,38 @@ def test_dates_are_read_in_the_order_that_is_chosen(order: str, text: str) -> No
     assert [
         r.at.wall_ms for r in all_readings(file(f't,hr\n"{text}",66\n'), columns, BERLIN, NOW)
     ] == [AT]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sep 21 2026 16:20",
+        "Sept. 21, 2026 4:20 p.m.",
+        "16:20:00 Sep 21 2026",
+        "21 sep. 2026 16:20",
+        "21. September 2026 16:20",
+    ],
+)
+def test_a_date_that_names_its_month_needs_no_order(text: str) -> None:
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"})
+    (read,) = all_readings(file(f't,hr\n"{text}",66\n'), columns, BERLIN, NOW)
+    assert read.at.wall_ms == AT
+
+
+def test_a_line_that_names_the_separator_and_units_in_cells_are_read() -> None:
+    sent = file("sep=;\r\nDatum;Systole;Puls\r\n21.09.2026 - 16:20;104 mmHg;72,5 bpm\r\n")
+    readings = list(all_readings(sent, guess_map(sent), BERLIN, NOW))
+    assert [(one.at.wall_ms, one.kind, one.value) for one in readings] == [
+        (AT, "heart_rate", 72.5),
+        (AT, "systolic", 104.0),
+    ]
+
+
+def test_units_of_a_cell_and_of_its_column_that_differ_are_refused() -> None:
+    cuff = file("t,SYS (kPa)\n1790000400,104 mmHg\n")
+    columns = ColumnMap({"at": "t", "systolic": "SYS (kPa)"})
+    with pytest.raises(DataFileError, match="column SYS .kPa.: 'kPa' is not the unit of 104 mmHg"):
+        list(all_readings(cuff, columns, None, NOW))
 
 
 def test_units_can_be_said_for_a_column_and_empty_cells_are_passed_over() -> None:

@@ -5,7 +5,7 @@ at all.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import cast
 from urllib.parse import urlencode
@@ -32,13 +32,11 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.placement import Placement
 from edge_agent.store.write.imports import import_readings
-from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, JudgedRow, all_readings
+from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, JudgedRow, all_readings, guess_map
 from edge_agent.vitals.csv_columns import (
     TARGETS,
     ColumnMap,
     DateOrder,
-    guess_columns,
-    guess_dates,
     local_times,
 )
 
@@ -204,7 +202,7 @@ def _find(services: Services, account: int, name: str) -> CsvFile:
 def _choice(given: Mapping[str, str], file: CsvFile) -> Choice:
     """Return what was chosen, or the guess where nothing was."""
     if "dates" not in given:
-        return Choice(_guess(file), "")
+        return Choice(guess_map(file, PREVIEW_ROWS), "")
     columns = {t: given[f"column_{t}"] for t in TARGETS if given.get(f"column_{t}") in file.header}
     known = ((kind.value, kind.spec.unit_choices) for kind in VitalKind if kind in columns)
     units = {
@@ -216,20 +214,6 @@ def _choice(given: Mapping[str, str], file: CsvFile) -> Choice:
     return Choice(
         ColumnMap(columns, units, cast("DateOrder", dates)), given.get("zone", "").strip()
     )
-
-
-def _guess(file: CsvFile) -> ColumnMap:
-    """Return what the columns are likely to be, by their names and by how the first times look."""
-    columns = guess_columns(file.header)
-    at = columns.columns.get("at")
-    if at is None:
-        return columns
-    place = file.header.index(at)
-    first = (cells[place] for _, cells in islice(file.rows(), PREVIEW_ROWS) if place < len(cells))
-    try:
-        return replace(columns, dates=guess_dates(first))
-    except DataFileError:  # a row is no CSV: the preview says so
-        return columns
 
 
 def _page(

@@ -190,6 +190,62 @@ def test_beats_that_fitbit_exports_twice_are_read_once_and_local_times_are_told(
     assert "1 local times come twice in Europe/Berlin, the first is 2026-10-25T02:30:00" in told
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("759\n690\n702\n", [(759, 0.759), (1449, 0.69), (2151, 0.702)]),
+        ("RR\n0.759\n0.690\n", [(759, 0.759), (1449, 0.69)]),
+        ("0.759 0.759\n1.449 0.690\n", [(759, 0.759), (1449, 0.69)]),
+        ("time,rr\n759,759\n1449,690\n", [(759, 0.759), (1449, 0.69)]),
+        ("1767600000.000000, IBI\n263.453125,0.562500\n", [(263453, 0.5625)]),
+        (
+            "Name,Date\nP,1\n\nRate,Time,HR (bpm)\n1,00:00:00,85\n,00:00:01,\n,01:00:02,88\n",
+            [(0, 85.0), (3602000, 88.0)],
+        ),
+    ],
+)
+def test_intervals_without_times_begin_when_it_is_said(
+    tmp_path: Path, data: Path, text: str, expected: list[tuple[int, float]]
+) -> None:
+    file = tmp_path / "beats.txt"
+    file.write_text(text)
+    words = () if "IBI" in text else ("--start", "2026-01-05T08:00:00Z")
+    run(file, data, *words)
+    assert f"{len(expected)} were there already" in run(file, data, *words).stdout
+    rows = query(data / "affect-edge.db", "SELECT at - 1767600000000, value FROM vital ORDER BY at")
+    assert rows == [(at, pytest.approx(value)) for at, value in expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("759\nsoon\n", "beats.txt, row 2: 'soon' is no interval"),
+        ("759\n690 702\n", "some rows have one number, others two"),
+        ("72\n73\n71\n", "no intervals in s or ms, the middle one is 72"),
+        ("RR\n", "has no interval"),
+    ],
+)
+def test_what_is_no_interval_is_refused(tmp_path: Path, data: Path, text: str, said: str) -> None:
+    file = tmp_path / "beats.txt"
+    file.write_text(text)
+    done = run(file, data, "--start", "2026-01-05T08:00:00Z")
+    assert said in str(done.exception)
+    assert not data.exists()
+    assert "say with --start when they begin" in str(run(file, data).exception)
+
+
+def test_rates_of_empatica_begin_with_the_start_of_their_file(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "HR.csv"
+    file.write_text("1767600000.000000\n2.000000\n57.00\n57.67\n")
+    run(file, data)
+    rows = query(data / "affect-edge.db", "SELECT at - 1767600000000, value FROM vital ORDER BY at")
+    assert rows == [(0, 57.0), (500, 57.67)]
+    other = file.rename(tmp_path / "EDA.csv")
+    assert "neither IBI.csv nor HR.csv" in str(
+        run(other, data, "--start", "2026-01-05T08:00Z").exception
+    )
+
+
 def test_readings_of_a_time_to_come_are_told_and_flagged(tmp_path: Path, data: Path) -> None:
     file = tmp_path / "band.csv"
     file.write_text(
