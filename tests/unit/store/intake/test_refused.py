@@ -172,6 +172,24 @@ def test_a_bad_row_is_named_and_nothing_is_written(
         assert stored(tmp_path, f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
+def test_beats_of_one_packet_and_a_second_measurement_are_all_taken(tmp_path: Path) -> None:
+    rows = [(5, "rr_interval", 0.905), (5, "rr_interval", 0.863), (5, "rr_interval", 0.863)]
+    rows += [(9, "systolic", 128), (9, "diastolic", 82), (9, "systolic", 90), (9, "diastolic", 85)]
+    lines = [f"{at(second)},{kind},{value}\n" for second, kind, value in rows]
+    done = take(tmp_path, study(tmp_path, vital="at,kind,value\n" + "".join(lines)))
+    assert (done["imported"], done["problems"]) == (True, [])
+    sql = f"SELECT at - {START_MS}, value, flags FROM vital ORDER BY at, kind"
+    assert stored(tmp_path, sql) == [
+        (3274, 0.905, "imported"),
+        (4137, 0.863, "imported"),
+        (5000, 0.863, "imported"),
+        (9000, 82, "imported"),
+        (9000, 128, "imported"),
+        (9001, 85, "imported out_of_range"),
+        (9001, 90, "imported out_of_range"),
+    ]
+
+
 def test_a_dry_run_finds_the_same_problems(tmp_path: Path) -> None:
     source = study(tmp_path, vital=f"at,kind,value\n{at(5)},pulse,72\n")
     assert take(tmp_path, source, "--dry-run")["problems"] == take(tmp_path, source)["problems"]
