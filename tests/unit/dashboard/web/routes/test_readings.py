@@ -107,7 +107,7 @@ def test_a_note_goes_to_the_open_session(client: TestClient, tmp_path: Path) -> 
 
 
 def test_local_times_of_a_file_that_come_twice_are_told(client: TestClient) -> None:
-    place = send(client, "Date,Pulse\n2026-10-25T02:30,66\n")
+    place = send(client, b"Date,Pulse\n2026-10-25T02:30,66\n")
     chosen = {
         "dates": "iso",
         "zone": "Europe/Berlin",
