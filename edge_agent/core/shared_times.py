@@ -27,7 +27,10 @@ class BeatTimes:
     since the one before, its intervals move together.
 
     Example:
-        >>> BeatTimes().spread([first, second])[0].at  # second.value seconds before second.at
+        >>> at = Instant(0, 1_700_000_000_000)
+        >>> packet = [VitalReading(at, VitalKind.RR_INTERVAL, s, "strap") for s in (0.9, 0.8)]
+        >>> [beat.at.wall_ms - at.wall_ms for beat in BeatTimes().spread(packet)]
+        [-800, 0]
     """
 
     def __init__(self) -> None:
