@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from edge_agent.cli import cli
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.vitals import VitalKind
 from tests.support.timeline import START_MS, database, query, reading, row
 
 
@@ -220,6 +221,15 @@ def test_what_was_recorded_here_in_that_time_is_not_taken_for_theirs(tmp_path: P
     )
     assert any("1 rows of vital were recorded here" in one for one in messages)
     assert take(tmp_path, study(tmp_path), "--join-recorded")["imported"]
+
+
+def test_readings_that_are_here_already_are_refused_in_words(tmp_path: Path) -> None:
+    there = reading(5, 61, VitalKind.HEART_RATE, "csv:vital.csv")
+    database(tmp_path / "here", (), [there])
+    done = take(tmp_path, study(tmp_path), "--join-recorded")
+    assert not done["imported"]
+    said = f"1 readings are here already, by kind, source and time; the first is of {at(5)}."
+    assert any(said in one["message"] for one in done["problems"])
 
 
 def test_what_is_no_study_is_refused_in_words(tmp_path: Path) -> None:
