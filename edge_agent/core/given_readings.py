@@ -24,8 +24,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, shown_value
-from edge_agent.core.reading_times import clock_flags, device_time, time_ms
+from edge_agent.core.reading_times import LocalTimes, clock_flags, device_time, time_ms
 from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.shared_times import BeatTimes, measurements
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import Scale, VitalKind
 
@@ -99,7 +100,7 @@ class Origin:
     source: str
     prefix: str = ""
     flags: frozenset[VitalFlag] = frozenset()
-    zone: tzinfo | None = None
+    zone: tzinfo | LocalTimes | None = None
     decimal_comma: bool = False
     live: bool = True
     units_needed: bool = True
@@ -175,18 +176,30 @@ def read_given(
 
     Return for each the reading, flagged, or why it is refused.
     """
+    given = list(items)
     judged: list[VitalReading | ReadingError] = []
-    for item in items:
+    for item in given:
         try:
-            reading = reading_of(item, arrived, origin)
+            judged.append(reading_of(item, arrived, origin))
         except ReadingError as error:
             judged.append(error)
-        else:
-            if not has_time(item):
-                reading = replace(reading, at=arrivals.stamp(reading.source, reading.kind, arrived))
-            judged.append(reading)
-    flagged = iter(flag_near_pressures([r for r in judged if isinstance(r, VitalReading)]))
-    return [next(flagged) if isinstance(r, VitalReading) else r for r in judged]
+    taken = _at_own_times([one for one in judged if isinstance(one, VitalReading)])
+    flagged = iter(flag_near_pressures(taken))
+    judged = [next(flagged) if isinstance(one, VitalReading) else one for one in judged]
+    return [
+        replace(one, at=arrivals.stamp(one.source, one.kind, one.at))
+        if isinstance(one, VitalReading) and not has_time(item)
+        else one
+        for item, one in zip(given, judged, strict=True)
+    ]
+
+
+def _at_own_times(readings: Sequence[VitalReading]) -> list[VitalReading]:
+    """Return readings in their order; intervals of one time end one after the other."""
+    beats = BeatTimes()
+    places = sorted(range(len(readings)), key=lambda place: readings[place].at.wall_ms)
+    spread = beats.spread_all(readings[place] for place in places)
+    return [one for _, one in sorted(zip(places, spread, strict=True), key=lambda pair: pair[0])]
 
 
 def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
@@ -197,9 +210,11 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
     """
     given = _fields_of(item)
     kind = _kind(given.get("kind"))
-    unit = given.get("unit")
+    value, unit = given.get("value"), given.get("unit")
+    if origin.as_text and isinstance(value, str):
+        value, unit = _without_unit(kind, value, unit)
     scale = _scale(kind, unit, origin.units_needed)
-    value = _number(given.get("value"), origin, scale)
+    value = _number(value, origin, scale)
     _refuse_impossible(kind, value)
     flags = _flags(given.get("flags"), origin) | origin.flags
     at = arrived
@@ -213,18 +228,21 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
 
 
 def flag_near_pressures(readings: Sequence[VitalReading]) -> list[VitalReading]:
-    """Return the readings; systolic and diastolic of one source and time that are 10 mmHg or less
-    apart are flagged.
+    """Return the readings; systolic and diastolic of one measurement that are 10 mmHg or less apart
+    are flagged.
     """
-    pairs: dict[tuple[str, int], dict[VitalKind, float]] = defaultdict(dict)
-    for reading in readings:
-        pairs[reading.source, reading.at.wall_ms][reading.kind] = reading.value
-    return [
-        replace(r, flags=r.flags | {VitalFlag.OUT_OF_RANGE})
-        if r.kind in _PRESSURES and are_near(pairs[r.source, r.at.wall_ms])
-        else r
-        for r in readings
-    ]
+    flagged = list(readings)
+    of_time: defaultdict[int, list[int]] = defaultdict(list)
+    for place, reading in enumerate(readings):
+        of_time[reading.at.wall_ms].append(place)
+    for places in of_time.values():
+        for together in measurements([readings[place] for place in places]):
+            measured = [places[place] for place in together]
+            if are_near({readings[place].kind: readings[place].value for place in measured}):
+                for place in measured:
+                    if readings[place].kind in _PRESSURES:
+                        flagged[place] = readings[place].with_flag(VitalFlag.OUT_OF_RANGE)
+    return flagged
 
 
 def with_near_pressures(readings: Iterable[VitalReading]) -> Iterator[VitalReading]:
@@ -326,6 +344,18 @@ def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
         )
         raise ReadingError("unit", shown_value(unit), unknown)
     return scale
+
+
+def _without_unit(kind: VitalKind, text: str, unit: object) -> tuple[str, object]:
+    """Return number and unit of a text such as ``104 mmHg``, whose unit is one of the kind."""
+    number, _, word = text.strip().partition(" ")
+    if word.strip().lower() not in kind.spec.units:
+        return text, unit
+    if unit and str(unit).strip().lower() != word.strip().lower():
+        raise ReadingError(
+            "unit", shown_value(unit), Message(N_("is not the unit of {text}."), text=text)
+        )
+    return number, word
 
 
 def _refuse_impossible(kind: VitalKind, value: float) -> None:

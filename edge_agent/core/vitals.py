@@ -233,7 +233,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         definition="Highest blood pressure of a beat",
         short="systolic",
         plausible=(50.0, 250.0),
-        headers=r"sys(tol(ic|isch|e))?( bp| pressure| blood pressure)?|sbp",
+        headers=r"sys(tol(ic|isch|iskt|e))?( bp| pressure| blood pressure)?|sbp",
         tested_by_default=True,
         loinc=(Loinc("8480-6", "Systolic blood pressure"),),
         colour="--vital-systolic",
@@ -248,7 +248,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         definition="Lowest blood pressure of a beat",
         short="diastolic",
         plausible=(30.0, 160.0),
-        headers=r"dia(stol(ic|isch|e))?( bp| pressure| blood pressure)?|dbp",
+        headers=r"dia(stol(ic|isch|iskt|e))?( bp| pressure| blood pressure)?|dbp",
         tested_by_default=True,
         loinc=(Loinc("8462-4", "Diastolic blood pressure"),),
         colour="--vital-diastolic",
@@ -296,7 +296,10 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         plausible=(70.0, 100.0),
         possible=(0.0, 100.0),
         units={"%": Scale()},
-        headers=r"sp ?o ?2|sa ?o ?2|o2 ?sat(uration)?|oxygen( saturation)?|sauerstoff(sättigung)?",
+        headers=(
+            r"sp ?o ?2|sa ?o ?2|o2 ?sat(uration)?|oxygen( saturation| level)?"
+            r"|sauerstoff(sättigung)?"
+        ),
         lag_s=20.0,  # blood takes 10 to 30 s from the lung to the finger
         settling_s=30.0,  # until the last of it has arrived
         bound=4.0,  # the error that ISO 80601-2-61 allows a pulse oximeter
@@ -343,7 +346,8 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         plausible=(4.0, 60.0),
         possible=(0.0, 200.0),
         units={"/min": Scale(), "1/min": Scale(), "rpm": Scale(), "brpm": Scale()},
-        headers=r"resp(irat(ion|ory))?( rate)?|breath(s|ing)?( rate)?|br|atemfrequenz",
+        # "respiratory" and "breathing" alone are a belt's waveform as often as a rate
+        headers=r"(resp(irat(ion|ory))?|breath(s|ing)?) rate|br|atemfrequenz",
         lag_s=10.0,  # a rate takes some breaths to be counted
         settling_s=15.0,  # four breaths at 16 a minute
         bound=2.0,  # no standard: what makers of monitors commonly state

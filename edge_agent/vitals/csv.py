@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import tzinfo
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from edge_agent.core import clock
@@ -21,9 +22,19 @@ from edge_agent.core.given_readings import (
     reading_of,
     with_near_pressures,
 )
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.shared_times import BeatTimes
 from edge_agent.core.texts import N_, Message, as_message
-from edge_agent.vitals.csv_columns import DERIVED, OPTIONAL, OURS, ColumnMap, own_columns
+from edge_agent.vitals.csv_columns import (
+    DERIVED,
+    OPTIONAL,
+    OURS,
+    ColumnMap,
+    guess_columns,
+    guess_dates,
+    own_columns,
+)
 
 PROBLEMS_SHOWN = 10
 PROBLEMS_MOST = 1000
@@ -91,7 +102,11 @@ class CsvFile:
                     columns=", ".join(OURS),
                 )
             )
-        delimiter = max(",;\t", key=text.partition("\n")[0].count)
+        first, _, rest = text.partition("\n")
+        named = re.fullmatch(r"sep=([,;\t])\s*", first)  # Excel reads this line, and shows none
+        if named:
+            text = rest
+        delimiter = named[1] if named else max(",;\t", key=first.count)
         file = cls(name, (), text, delimiter)
         return cls(name, tuple(cell.strip() for cell in next(file._rows())[1]), text, delimiter)
 
@@ -111,7 +126,7 @@ class CsvFile:
                 yield number, cells
 
     def judged(
-        self, columns: ColumnMap, zone: tzinfo | None, now: Instant | None = None
+        self, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
     ) -> Iterator[JudgedRow]:
         """Judge row after row; the file as a whole may be far larger than what is asked for.
 
@@ -131,6 +146,8 @@ class CsvFile:
             units_needed=bool(columns.kinds),
         )
         now = now or clock.now()
+        if zone is not None:
+            zone.restart()
         for number, cells in self.rows():
             yield self._validate_row(number, cells, columns, origin, now)
 
@@ -234,7 +251,7 @@ def read_file(path: Path) -> CsvFile:
 
 def read_readings(
     path: Path,
-    zone: tzinfo | None = None,
+    zone: LocalTimes | None = None,
     columns: ColumnMap | None = None,
     now: Instant | None = None,
 ) -> list[VitalReading]:
@@ -242,7 +259,7 @@ def read_readings(
 
     Args:
         path: the file.
-        zone: time zone of times that name none; ``None`` refuses such times.
+        zone: local times of times that name no zone; ``None`` refuses such times.
         columns: what the columns say; ``None``: each says it by its name, and others than ours are
             refused.
         now: by which times to come are known; ``None`` is the present.
@@ -259,7 +276,7 @@ def read_readings(
 
 
 def all_readings(
-    file: CsvFile, columns: ColumnMap, zone: tzinfo | None, now: Instant | None = None
+    file: CsvFile, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
 ) -> Iterator[VitalReading]:
     """Return all readings of a file, after all of its rows have been judged.
 
@@ -282,9 +299,27 @@ def all_readings(
                 name=file.name,
             )
         )
-    return with_near_pressures(
-        reading for row in file.judged(columns, zone, now) for reading in row.readings
-    )
+    given = (reading for row in file.judged(columns, zone, now) for reading in row.readings)
+    return with_near_pressures(BeatTimes().spread_all(given))
+
+
+def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
+    """Return what the columns are likely to be, by their names and by how the times look.
+
+    Args:
+        file: the file.
+        rows: how many are looked at; ``None``: all.
+    """
+    columns = guess_columns(file.header)
+    at = columns.columns.get("at")
+    if at is None:
+        return columns
+    place = file.header.index(at)
+    times = (cells[place] for _, cells in islice(file.rows(), rows) if place < len(cells))
+    try:
+        return replace(columns, dates=guess_dates(times))
+    except DataFileError:  # a row is no CSV: who reads the file says so
+        return columns
 
 
 def own_columns_of(file: CsvFile) -> ColumnMap:
@@ -300,7 +335,8 @@ def own_columns_of(file: CsvFile) -> ColumnMap:
         raise DataFileError(
             f"{file.name}, row 1: column {missing[0]} is missing. Columns found: "
             f"{', '.join(header)}; needed: {', '.join(OURS)}; optional: {', '.join(OPTIONAL)}. "
-            "Columns of other names: say with --map what they are."
+            "Columns of other names: say with --map what they are. Intervals between beats "
+            "without times: say with --start when they begin."
         )
     for name in header:
         if name not in (*OURS, *OPTIONAL, *DERIVED):

@@ -12,6 +12,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 
@@ -28,16 +29,36 @@ A kind is a column of its values.
 
 _GUESSES: Mapping[str, str] = {
     "at": r"at|date ?time|time ?stamp|date ?/ ?time|date|measured( at)?|"
-    r"zeit(punkt|stempel)?|datum|measurement date",
-    "time": r"time|uhrzeit|time of day|measurement time",
+    r"zeit(punkt|stempel)?|datum|fecha|measurement date",
+    "time": r"time|uhrzeit|time of day|measurement time|tid|hora",
 } | {kind: kind.spec.headers for kind in VitalKind}
 _UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]*)\s*[\])]")
-_UNIT_WORDS = {unit for kind in VitalKind for unit in kind.spec.units}
+_NO_VALUE = {"", "-", "--"}
 _LOCAL_DATE = re.compile(
     r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})"
-    r"(?:[ T,]+(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",
+    r"(?:[ T,]+(?:- )?(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",
     re.ASCII | re.DOTALL,
 )
+
+_DAY_OR_MONTH = N_(
+    "has the day or the month first. Choose how dates are written (--dates dmy or mdy)."
+)
+_TIME = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?P<second>:\d\d(?:\.\d+)?)?"
+    r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
+)
+_DAY, _MONTH, _YEAR = r"(?P<day>\d{1,2})\.?", r"(?P<month>[^\W\d_]{3,})\.?", r"(?P<year>\d{4})"
+_NAMED_MONTHS = tuple(
+    re.compile(pattern)
+    for date in (rf"{_MONTH} {_DAY},? {_YEAR}", rf"{_DAY} {_MONTH},? {_YEAR}")
+    for pattern in (rf"{date}(?:,? {_TIME})?", rf"{_TIME},? {date}")
+)
+# the first three letters of the months in English, German, Spanish and Swedish
+_MONTHS = {
+    "jan": 1, "ene": 1, "feb": 2, "mar": 3, "mär": 3, "apr": 4, "abr": 4, "may": 5, "mai": 5,
+    "maj": 5, "jun": 6, "jul": 7, "aug": 8, "ago": 8, "sep": 9, "oct": 10, "okt": 10, "nov": 11,
+    "dec": 12, "dez": 12, "dic": 12,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +68,8 @@ class ColumnMap:
     Attributes:
         columns: target (one of ``TARGETS``) → name of the column in the file. Either ``kind`` and
             ``value``, one reading in each row, or a column for each kind.
-        units: unit of the columns of a kind, for files that do not say it.
+        units: unit of the columns of a kind, for files that do not say it; else it is the one in
+            brackets in a column's name.
         dates: how dates are written: as ISO 8601, or with the day or the month first.
     """
 
@@ -105,26 +127,24 @@ class ColumnMap:
         shared["at"] = self._at(row)
         if not self.kinds:
             kind = row[self.columns["kind"]]
-            if kind.lower() in self.units and "unit" not in shared:
-                unit = {"unit": self.units[kind.lower()]}
-            else:
-                unit = {}
-            yield {**shared, **unit, "kind": kind, "value": row[self.columns["value"]]}
+            column = self.columns["value"]
+            unit = shared.get("unit") or self.units.get(kind.lower()) or unit_in_name(column)
+            yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
         for kind in self.kinds:
-            value = row[self.columns[kind]]
-            if value and value != "-":
-                if kind in self.units:
-                    unit = {"unit": self.units[kind]}
-                else:
-                    unit = {}
-                yield {**shared, **unit, "kind": kind, "value": value}
+            column = self.columns[kind]
+            if row[column] not in _NO_VALUE:
+                unit = self.units.get(kind) or shared.get("unit") or unit_in_name(column)
+                yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
 
     def _at(self, row: Mapping[str, str]) -> str:
         text = row[self.columns["at"]]
         if "time" in self.columns:
             text = f"{text} {row[self.columns['time']]}".strip()
-        if self.dates == "iso":
-            return text
+        named = _with_named_month(text)
+        if named or self.dates == "iso":
+            if _LOCAL_DATE.fullmatch(text):
+                raise ReadingError("at", repr(text[:60]), _DAY_OR_MONTH)
+            return named or text
         return _iso(text, self.dates)
 
 
@@ -166,6 +186,12 @@ def zone_named(name: str) -> tzinfo | None:
         ) from error
 
 
+def local_times(name: str) -> LocalTimes | None:
+    """Return the local times of a zone, as ``zone_named``."""
+    zone = zone_named(name)
+    return None if zone is None else LocalTimes(zone)
+
+
 def own_columns() -> ColumnMap:
     """Return the columns of our own form: each says by its name what it is."""
     return ColumnMap({name: name for name in (*OURS, *OPTIONAL)})
@@ -181,12 +207,12 @@ def guess_columns(header: Sequence[str]) -> ColumnMap:
     columns: dict[str, str] = {}
     units: dict[str, str] = {}
     for target, pattern in _GUESSES.items():
-        column = next((name for name in header if re.fullmatch(pattern, _plain(name))), None)
+        column = next((name for name in header if is_named(target, pattern, name)), None)
         if column is not None and column not in columns.values():
             columns[target] = column
-            unit = _UNIT_IN_NAME.search(column)
-            if unit and unit[1].lower() in _UNIT_WORDS and target in set(VitalKind):
-                units[target] = unit[1]
+            unit = unit_in_name(column)
+            if target in set(VitalKind) and unit.lower() in VitalKind(target).spec.units:
+                units[target] = unit
     if "at" not in columns and "time" in columns:  # a column named time that holds whole instants
         columns["at"] = columns.pop("time")
     return ColumnMap(columns, units)
@@ -208,9 +234,43 @@ def guess_dates(times: Iterable[str]) -> DateOrder:
     return "iso"
 
 
+def is_named(target: str, pattern: str, column: str) -> bool:
+    """Tell whether a column's name is one of a target; with the unit of a rate it need not say so:
+    ``Respiration (1/min)``.
+    """
+    name = _plain(column)
+    if re.fullmatch(pattern, name):
+        return True
+    unit = unit_in_name(column).lower()
+    is_rate = target in set(VitalKind) and unit and unit in VitalKind(target).spec.units
+    return bool(is_rate and re.fullmatch(pattern, f"{name} rate"))
+
+
+def unit_in_name(column: str) -> str:
+    """Return what stands in brackets in a column's name; empty: nothing does."""
+    unit = _UNIT_IN_NAME.search(column)
+    return unit[1].strip() if unit else ""
+
+
 def _plain(name: str) -> str:
     """Return a column's name without unit and punctuation."""
     return " ".join(_UNIT_IN_NAME.sub("", name).replace("_", " ").replace(".", " ").lower().split())
+
+
+def _with_named_month(text: str) -> str:
+    """Return a date whose month is named, as ``Jan 12 2025 08:12`` or ``18:02:48 Aug 03 2026``, as
+    ISO 8601; empty: it is none.
+    """
+    for pattern in _NAMED_MONTHS:
+        match = pattern.fullmatch(text.strip())
+        month = _MONTHS.get(match["month"][:3].lower()) if match else None
+        if match and month:
+            hour, minute = int(match["hour"] or 0), match["minute"] or "00"
+            if match["half"]:
+                hour = hour % 12 + (12 if match["half"].lower() == "p" else 0)
+            time = f"{hour:02d}:{minute}{match['second'] or ''}"
+            return f"{match['year']}-{month:02d}-{match['day']:0>2}T{time}"
+    return ""
 
 
 def _iso(text: str, order: DateOrder) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from dashboard.analysis.states import TESTED_STATES, tested_state
 from dashboard.statistics import ArtefactError, HeartVariability, TooShortError, heart_variability
@@ -23,6 +24,14 @@ BREAK_S = 3.0
 
 A strap speaks every second, and no interval that is taken for a beat is longer than two.
 """
+
+LATE = 0.5
+"""Share of an interval by which its end may be later than the end before and the interval itself
+say, before a beat counts as missing.
+"""
+
+_PACKETS = 10
+"""Intervals on each side whose least delay tells how late a source is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,8 @@ def variability_by_state(
     """Compute the variability of every participant in every state, sessions taken together.
 
     States that no test uses are passed over. The intervals of one participant and state are cut
-    into runs where a part ends, contact was lost, or more than three seconds pass.
+    into runs where a part ends, contact was lost, or a beat is missing: more than three seconds
+    pass, or more than the interval lasted.
 
     Args:
         parts: intervals between beats, each an unbroken time of one state.
@@ -96,9 +106,28 @@ def runs_of(group: Sequence[Beats], lost: npt.NDArray[np.bool_] | None = None) -
     values = np.concatenate([part.values for part in group])
     at = np.concatenate([part.at_ms for part in group])
     part = np.repeat(np.arange(len(group)), [len(one.at_ms) for one in group])
-    breaks = (np.diff(part) != 0) | (np.diff(at) > 1000 * BREAK_S) | lost[:-1] | lost[1:]
+    late = np.concatenate([_comes_late(one) for one in group])[1:]
+    breaks = (np.diff(part) != 0) | (np.diff(at) > 1000 * BREAK_S) | late | lost[:-1] | lost[1:]
     cuts = np.flatnonzero(breaks) + 1
     first = [0, *cuts.tolist()]  # an interval without contact is a run of its own
     return [
         run for run, start in zip(np.split(values, cuts), first, strict=True) if not lost[start]
     ]
+
+
+def _comes_late(beats: Beats) -> npt.NDArray[np.bool_]:
+    """Tell of each interval whether a beat is missing before it.
+
+    A strap's packet carries the time at which it came: its beats seem late by up to a second, and
+    the next ones are not. A missing beat makes all that follow late.
+    """
+    seconds = beats.at_ms / 1000
+    late = seconds - np.cumsum(beats.values)
+    padded = np.concatenate([np.full(_PACKETS, np.inf), late, np.full(_PACKETS - 1, np.inf)])
+    least = sliding_window_view(padded, _PACKETS).min(axis=1)
+    before = least[: len(late)]
+    after = least[_PACKETS:]
+    allowed = LATE * beats.values
+    own = np.diff(late, prepend=late[0])
+    is_late: npt.NDArray[np.bool_] = (own > allowed) & (after - before > allowed)
+    return is_late

@@ -29,8 +29,8 @@ def column_map(
     file: Path, columns: tuple[str, ...], units: tuple[str, ...], dates: DateOrder
 ) -> ColumnMap | None:
     """Return what ``--map``, ``--unit`` and ``--dates`` say; ``None`` when they say nothing."""
-    from edge_agent.vitals.csv import read_file
-    from edge_agent.vitals.csv_columns import ColumnMap, guess_columns
+    from edge_agent.vitals.csv import guess_map, read_file
+    from edge_agent.vitals.csv_columns import ColumnMap
 
     given = [word for word in columns if word != "guess"]
     chosen = pairs_of("--map", given)
@@ -40,10 +40,14 @@ def column_map(
             raise click.UsageError("--unit and --dates go with --map: say which columns there are.")
         return None
     if "guess" in columns:
-        guessed = guess_columns(read_file(file).header)
+        guessed = guess_map(read_file(file))
     else:
         guessed = ColumnMap({})
-    return ColumnMap({**guessed.columns, **chosen}, {**guessed.units, **of_units}, dates)
+    return ColumnMap(
+        {**guessed.columns, **chosen},
+        {**guessed.units, **of_units},
+        guessed.dates if dates == "iso" else dates,
+    )
 
 
 def pairs_of(option: str, words: Iterable[str]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from edge_agent.cli.times import instant_ms, timezone_option
 from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
+    from edge_agent.core.reading_times import LocalTimes
     from edge_agent.core.readings import VitalReading
     from edge_agent.store.intake.imports import TakenReadings
     from edge_agent.store.intake.staged_readings import StagedKind, StagedReadings
@@ -43,9 +44,17 @@ class ImportOptions:
     units: tuple[str, ...]
     dates: DateOrder
     source: str
+    begin: str | None
     start: str | None
     end: str | None
     dry_run: bool
+
+    def local_times(self) -> LocalTimes | None:
+        """Return how times without a zone are read; ``None``: they are refused."""
+        from edge_agent.core.reading_times import LocalTimes
+
+        zone = zone_of(self.timezone)
+        return None if zone is None else LocalTimes(zone)
 
 
 @dataclass(slots=True)
@@ -59,6 +68,7 @@ class FileContents:
         left_out: how many rows gave no reading, the first of them with the reason.
         left_out_by: the same by file and column.
         columns: names of the columns that were passed over, and why.
+        remarks: what is worth knowing of its files.
     """
 
     form: str
@@ -68,11 +78,12 @@ class FileContents:
     reasons: list[LeftOut] = field(default_factory=list)
     left_out_by: Counter[tuple[str, str]] = field(default_factory=Counter)
     columns: tuple[tuple[str, str], ...] = ()
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def twice(self) -> int:
-        """How many rows have the kind, source and time of one before."""
-        return self.staged.repeated + self.staged.differing
+        """How many rows have the kind, source, time and value of one before."""
+        return self.staged.repeated
 
     def note(self, row: LeftOut) -> None:
         """Count a row that gives no reading."""
@@ -81,6 +92,11 @@ class FileContents:
         self.left_out_by[row.where.rpartition(", ")[0], column if colon else ""] += 1
         if len(self.reasons) < LEFT_OUT_SHOWN:
             self.reasons.append(row)
+
+    def tell_local_times(self, zone: LocalTimes | None) -> None:
+        """Note which local times of the file come twice."""
+        if zone is not None and zone.twice:
+            self.remarks.append(zone.sentence)
 
 
 @click.command("import-vitals")
@@ -106,6 +122,12 @@ class FileContents:
     type=click.Choice(["iso", "dmy", "mdy"]),
     default="iso",
     help="How dates are written, with --map.",
+)
+@click.option(
+    "--start",
+    "begin",
+    metavar="TIME",
+    help="When the recording began, for intervals between beats in a file that tells no times.",
 )
 @click.option("--from", "start", metavar="TIME", help="Only readings from this time on.")
 @click.option("--to", "end", metavar="TIME", help="Only readings before this time.")
@@ -134,6 +156,8 @@ def import_vitals(
         contents = read_contents(file, options, staged)
         if not as_json and (contents.form or options.dry_run):
             describe(file, contents)
+        elif not as_json:
+            tell_remarks(contents)
         if options.dry_run:
             tell_plan(contents, database, as_json)
         else:
@@ -148,11 +172,18 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
             is no reading in it.
     """
     from edge_agent.vitals.health.formats import open_export
+    from edge_agent.vitals.untimed import tells_start
 
     contents = FileContents("", staged)
     with ExitStack() as opened:
-        export = None if options.columns else opened.enter_context(open_export(file))
-        if export is None:
+        is_untimed = options.begin is not None or (not options.columns and tells_start(file))
+        if is_untimed and options.columns:
+            raise click.UsageError("--start is for files without times: leave out --map.")
+        plain = is_untimed or options.columns
+        export = None if plain else opened.enter_context(open_export(file))
+        if is_untimed:
+            readings = _of_untimed(file, options)
+        elif export is None:
             readings = _of_csv(file, options, contents)
         else:
             contents.form = " and ".join(export.formats)
@@ -177,20 +208,38 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readi
         known = set(columns.columns.values())
         why = "is not named with --map"
         contents.columns = tuple((name, why) for name in header if name not in known)
-    for reading in read_readings(file, zone_of(options.timezone), columns):
+    zone = options.local_times()
+    readings = read_readings(file, zone, columns)
+    contents.tell_local_times(zone)
+    for reading in readings:
+        yield replace(reading, source=options.source) if options.source else reading
+
+
+def _of_untimed(file: Path, options: ImportOptions) -> Readings:
+    from edge_agent.core import clock
+    from edge_agent.vitals.untimed import read_untimed
+
+    begin_ms = None
+    if options.begin is not None:
+        begin_ms = instant_ms("--start", options.begin, options.timezone)
+    for reading in read_untimed(file, begin_ms, clock.now()):
         yield replace(reading, source=options.source) if options.source else reading
 
 
 def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
     """Return the readings of an export, and note the rows that give none."""
     from edge_agent.core import clock
-    from edge_agent.vitals.health.rows import LeftOut, RowValidator
+    from edge_agent.vitals.health.rows import LeftOut, Remark, RowValidator
 
-    for row in export.rows(RowValidator(clock.now(), zone_of(options.timezone), options.source)):
+    zone = options.local_times()
+    for row in export.rows(RowValidator(clock.now(), zone, options.source)):
         if isinstance(row, LeftOut):
             contents.note(row)
+        elif isinstance(row, Remark):
+            contents.remarks.append(row.sentence)
         else:
             yield row
+    contents.tell_local_times(zone)
 
 
 def _in_period(
@@ -225,8 +274,9 @@ def describe(file: Path, contents: FileContents) -> None:
     if contents.staged.differing:
         click.echo(
             f"{counted(contents.staged.differing)} with the time of another and another value: "
-            "the first of each is taken"
+            "each is kept, a millisecond later"
         )
+    tell_remarks(contents)
     if contents.left_out:
         rows = "1 row gives" if contents.left_out == 1 else f"{contents.left_out} rows give"
         click.echo(f"{rows} no reading:", err=True)
@@ -234,6 +284,12 @@ def describe(file: Path, contents: FileContents) -> None:
             click.echo(f"  {reason.sentence}", err=True)
         if contents.left_out > len(contents.reasons):
             click.echo(f"  … and {contents.left_out - len(contents.reasons)} more.", err=True)
+
+
+def tell_remarks(contents: FileContents) -> None:
+    """Print what is worth knowing of the files."""
+    for remark in contents.remarks:
+        click.echo(remark, err=True)
 
 
 def describe_kind(row: StagedKind) -> str:
@@ -266,6 +322,7 @@ def tell_plan(contents: FileContents, database: Path, as_json: bool) -> None:
         return
     more = _there(there, "are")
     click.echo(f"{counted(readings - there)} would be imported{more}. Nothing was changed.")
+    _tell_to_come(contents)
 
 
 def take_in(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
@@ -293,6 +350,7 @@ def take_in(contents: FileContents, database: Path, as_json: bool, name: str) ->
         return
     there = written.duplicates if contents.form else done.duplicates
     click.echo(f"{counted(done.inserted)} imported{_there(there, 'were')}")
+    _tell_to_come(contents)
     if placement.outside:
         click.echo(placement.sentence)
     _print_tables(taken, refused)
@@ -323,7 +381,6 @@ def _not_taken(
         (written.duplicates, "were there already"),
         (erased, "are of a time that was erased"),
         (contents.staged.repeated, "stand in the file twice"),
-        (contents.staged.differing, "have the time of another and another value"),
         (contents.outside, "lie outside of --from and --to"),
     ):
         if count:
@@ -357,6 +414,16 @@ def _print_tables(taken: list[TakenReadings], refused: list[NotTaken]) -> None:
             click.echo(line)
 
 
+def _tell_to_come(contents: FileContents) -> None:
+    to_come = contents.staged.count_to_come()
+    if to_come:
+        click.echo(
+            f"{counted(to_come)} of a time that is still to come: kept with the flag "
+            "clock_differs, and in no mean. Correct the times in the file, or the clock of this "
+            "machine."
+        )
+
+
 def _there(duplicates: int, verb: str) -> str:
     return f", {duplicates} {verb} there already" if duplicates else ""
 
@@ -381,7 +448,9 @@ def contents_answer(contents: FileContents) -> dict[str, object]:
         "kinds": [asdict(row) for row in contents.staged.kinds()],
         "repeated": contents.staged.repeated,
         "differing": contents.staged.differing,
+        "to_come": contents.staged.count_to_come(),
         "outside_period": contents.outside,
         "left_out": contents.left_out,
         "reasons": [row.sentence for row in contents.reasons],
+        "remarks": contents.remarks,
     }

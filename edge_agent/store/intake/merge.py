@@ -55,6 +55,7 @@ def check(
     _check_erased(connection, problems)
     _check_sessions(connection, problems)
     _check_recorded(connection, options, report, problems)
+    _check_readings(connection, problems)
     _note_retention(connection, options, report)
     if _count(connection, "main.model") and _count(connection, "staged.model"):
         report.notes.append(
@@ -203,6 +204,20 @@ def _check_recorded(
                 f"{about}. Import into a database of its own (--data FOLDER), or say that they "
                 "belong to it (--join-recorded).",
             )
+
+
+def _check_readings(connection: sqlite3.Connection, problems: Problems) -> None:
+    """Refuse readings that are here already: joined, they would count twice."""
+    count, first = connection.execute(
+        "SELECT count(*), min(at) FROM staged.vital JOIN main.vital USING (at, kind, source)"
+    ).fetchone()
+    if count:
+        problems.add_about(
+            "vital",
+            f"{count} readings are here already, by kind, source and time; the first is of "
+            f"{iso_utc(first)}. Take them out of the study's files, or import into a database of "
+            "its own (--data FOLDER).",
+        )
 
 
 def _note_retention(

@@ -5,16 +5,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import tee
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.given_readings import with_near_pressures
 from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.shared_times import placed
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.write.timeline import recorded_value
 
 _TABLE = """
 CREATE TABLE staged (
@@ -49,8 +54,8 @@ class StagedReadings:
 
     Attributes:
         repeated: how many readings were there before with the same kind, source, time and value.
-        differing: how many had the kind, source and time of one before, and another value; the
-            first is kept.
+        differing: how many had the kind, source and time of one before, and another value; they
+            are kept a millisecond later.
 
     Example:
         >>> with StagedReadings() as staged:
@@ -83,20 +88,20 @@ class StagedReadings:
         Raises:
             StoreError: there is no room for them.
         """
-        for reading in readings:
-            if self._insert(reading):
-                continue
-            if self._value_of(reading) == reading.value:
+        given, kept = tee(readings)
+        for before, (reading, is_new) in zip(given, placed(kept, self._value_of), strict=True):
+            if not is_new:
                 self.repeated += 1
-            else:
-                self.differing += 1
+                continue
+            self.differing += before.at != reading.at
+            self._insert(reading)
 
-    def _insert(self, reading: VitalReading) -> bool:
-        """Keep a reading; return whether it is the first of its kind, source and time."""
+    def _insert(self, reading: VitalReading) -> None:
+        """Keep a reading that is the first of its kind, source and time."""
         try:
-            cursor = self._connection.execute(
+            self._connection.execute(
                 "INSERT INTO staged (kind, source, at, value, flags, device_time) "
-                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                "VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     reading.kind.value,
                     reading.source,
@@ -111,15 +116,14 @@ class StagedReadings:
                 f"The readings cannot be kept aside ({error}): free some space where temporary "
                 "files lie, or name another folder in SQLITE_TMPDIR."
             ) from error
-        return cursor.rowcount == 1
 
-    def _value_of(self, reading: VitalReading) -> float:
-        """Return the value that is kept of a reading's kind, source and time."""
+    def _value_of(self, reading: VitalReading) -> float | None:
+        """Return the value that is kept of a reading's kind, source and time, if there is one."""
         key = (reading.source, reading.at.wall_ms, reading.kind.value)
         row = self._connection.execute(
             "SELECT value FROM staged WHERE source = ? AND at = ? AND kind = ?", key
         ).fetchone()
-        return float(row[0])
+        return None if row is None else float(row[0])
 
     def __iter__(self) -> Iterator[VitalReading]:
         """Return each reading, those of a source together and in order of time; pressures that are
@@ -149,6 +153,14 @@ class StagedReadings:
         )
         return [StagedKind(VitalKind(row[0]), *row[1:]) for row in rows]
 
+    def count_to_come(self) -> int:
+        """Return how many are of a time that is still to come, by the flag that they got for it."""
+        row = self._connection.execute(
+            "SELECT count(*) FROM staged WHERE at > ? AND flags LIKE ?",
+            (clock.now().wall_ms, f"%{VitalFlag.CLOCK_DIFFERS}%"),
+        ).fetchone()
+        return int(row[0])
+
     def count_present(self, path: Path) -> int:
         """Return how many are in a database already; 0 where there is none yet.
 
@@ -157,7 +169,6 @@ class StagedReadings:
         """
         if not path.exists():
             return 0
-        keys = self._connection.execute("SELECT at, kind, source FROM staged")
-        question = "SELECT count(*) FROM vital WHERE at = ? AND kind = ? AND source = ?"
         with read_transaction(path) as connection:
-            return sum(connection.execute(question, key).fetchone()[0] for key in keys)
+            given = placed(self, partial(recorded_value, connection))
+            return sum(not is_new for _, is_new in given)

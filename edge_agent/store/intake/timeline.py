@@ -9,14 +9,16 @@ that lies in none is counted, and not taken: it belongs to nobody of the study.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from itertools import groupby
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import groupby, tee
 
 from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
 from edge_agent.core.given_readings import Origin, flag_near_pressures, reading_of
 from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.shared_times import BeatTimes, placed
 from edge_agent.core.study import MarkerKind
 from edge_agent.store.database.protocol_tables import NONE_OF_THESE, POINTS
 from edge_agent.store.database.tables import NAMES, SMOOTHED
@@ -36,6 +38,7 @@ from edge_agent.store.intake.options import FileCount, StudyImport
 from edge_agent.store.intake.people import Sessions, StagedSession
 from edge_agent.store.intake.problems import CellError, Problems, SourceRow
 from edge_agent.store.intake.tidy import StudySource
+from edge_agent.store.write.timeline import recorded_value
 
 _BATCH = 5_000
 _LONGEST_MS = 3_600_000
@@ -53,10 +56,7 @@ _INSERTS = {
     "gap": "INSERT INTO gap (started, ended, source, reason) VALUES (?, ?, ?, ?)",
     "model": "INSERT INTO model (kind, name, version, sha256, since) VALUES (?, ?, ?, ?, ?)",
 }
-_VITAL = (
-    "INSERT INTO vital (at, kind, source, value, flags, device_time) VALUES (?, ?, ?, ?, ?, ?) ON "
-    "CONFLICT (at, kind, source) DO NOTHING"
-)
+_VITAL = "INSERT INTO vital (at, kind, source, value, flags, device_time) VALUES (?, ?, ?, ?, ?, ?)"
 Values = tuple[object, ...]
 
 
@@ -226,10 +226,12 @@ class TimelineRows:
 
     def _vitals(self) -> None:
         """Stage the readings; where the files know no flags, what is implausible is flagged."""
-        pairs = self._readings()
+        pairs = _of_each_time(self._readings(), BeatTimes().spread)
         if "flags" not in self._source.columns("vital"):
-            pairs = _with_near_pressures(pairs)
-        for row, reading in pairs:
+            pairs = _of_each_time(pairs, flag_near_pressures)
+        rows, given = tee(pairs)
+        readings = placed((one for _, one in given), partial(recorded_value, self._staged))
+        for (row, _), (reading, is_new) in zip(rows, readings, strict=True):
             values = (
                 reading.at.wall_ms,
                 reading.kind.value,
@@ -238,7 +240,9 @@ class TimelineRows:
                 " ".join(sorted(reading.flags)),
                 reading.device_time,
             )
-            if self._staged.execute(_VITAL, values).rowcount != 1:
+            if is_new:
+                self._staged.execute(_VITAL, values)
+            else:
                 again = CellError(
                     "at",
                     text_of(row.cells, "at"),
@@ -290,14 +294,12 @@ def _answer(cells: Cells) -> int | str:
     return value
 
 
-def _with_near_pressures(
+def _of_each_time(
     pairs: Iterator[tuple[SourceRow, VitalReading]],
+    change: Callable[[Sequence[VitalReading]], list[VitalReading]],
 ) -> Iterator[tuple[SourceRow, VitalReading]]:
-    """Flag pressures of one measurement that are too near to each other to be true.
-
-    Its readings follow each other in a file.
-    """
-    for _, group in groupby(pairs, key=lambda pair: (pair[1].source, pair[1].at.wall_ms)):
+    """Change readings that follow each other in a file and share their time."""
+    for _, group in groupby(pairs, key=lambda pair: pair[1].at.wall_ms):
         together = list(group)
-        flagged = flag_near_pressures([reading for _, reading in together])
-        yield from zip((row for row, _ in together), flagged, strict=True)
+        changed = change([reading for _, reading in together])
+        yield from zip((row for row, _ in together), changed, strict=True)

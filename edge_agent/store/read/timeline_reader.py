@@ -7,9 +7,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
-from edge_agent.core.readings import VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.tables import DAY_MS, HOUR_MS
 from edge_agent.store.database.views import EPISODES
@@ -35,6 +36,12 @@ _SPANNING = (
     "vital_day",
 )
 """Tables that say from when to when there is anything; rows may be gone whose sums are kept."""
+_BELIEVED = {
+    "vital": f"flags NOT LIKE '%{VitalFlag.CLOCK_DIFFERS}%'",
+    "vital_hour": "n > 0",
+    "vital_day": "n > 0",
+}
+"""Readings whose time is believed though it is still to come: our own clock was set back."""
 
 
 class TimelineReader(DatabaseReader):
@@ -74,17 +81,23 @@ class TimelineReader(DatabaseReader):
             return read_vital_trend(connection, kind, start_ms, end_ms, buckets)
 
     def latest_vitals(self) -> dict[VitalKind, VitalReading]:
-        """Return the newest reading of each kind that was ever recorded."""
+        """Return the newest reading of each kind, but none whose time is still to come."""
         with self.connect() as connection:
             latest = (_latest_vital(connection, kind) for kind in VitalKind)
             return {vital.kind: vital for vital in latest if vital is not None}
 
     def span(self) -> tuple[int, int] | None:
-        """Return the times of the first and last row of the timeline; ``None`` when it is empty."""
+        """Return the times of the first and last row of the timeline; ``None`` when it is empty.
+
+        A reading of a wrong clock whose time is still to come does not count.
+        """
+        now_ms = clock.now().wall_ms
         with self.connect() as connection:
             ends = [
                 connection.execute(
-                    f"SELECT (SELECT min(at) FROM {table}), (SELECT max(at) FROM {table})"
+                    f"SELECT (SELECT min(at) FROM {table}), (SELECT at FROM {table} WHERE at <= ? "
+                    f"OR {_BELIEVED.get(table, 'true')} ORDER BY at DESC LIMIT 1)",
+                    (now_ms,),
                 ).fetchone()
                 for table in _SPANNING
             ]
@@ -213,20 +226,28 @@ class TimelineReader(DatabaseReader):
 
 def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReading | None:
     """Find the newest reading of a kind by way of the rollups, whose index begins with the kind."""
-    spans = (
-        connection.execute(
-            f"SELECT max(at), max(at) + {length} FROM {table} WHERE kind = ?", (kind.value,)
+    now_ms = clock.now().wall_ms
+    before_ms = 2**53
+    row = None
+    while row is None:
+        spans = (
+            connection.execute(
+                f"SELECT max(at), max(at) + {length} FROM {table} WHERE kind = ? AND at < ? AND "
+                f"(at <= ? OR {_BELIEVED[table]})",
+                (kind.value, before_ms, now_ms),
+            ).fetchone()
+            for table, length in (("vital_hour", HOUR_MS), ("vital_day", DAY_MS))
+        )
+        known = [(span[0], span[1]) for span in spans if span[0] is not None]
+        if not known:
+            return None
+        start, end = max(known)
+        row = connection.execute(
+            "SELECT at, value, source, flags, boot_ms FROM vital WHERE kind = ? AND at >= ? AND at "
+            f"< ? AND (at <= ? OR {_BELIEVED['vital']}) ORDER BY at DESC LIMIT 1",
+            (kind.value, start, end, now_ms),
         ).fetchone()
-        for table, length in (("vital_hour", HOUR_MS), ("vital_day", DAY_MS))
-    )
-    start, end = max(((span[0], span[1]) for span in spans if span[0] is not None), default=(0, 0))
-    row = connection.execute(
-        "SELECT at, value, source, flags, boot_ms FROM vital WHERE kind = ? AND at >= ? AND at < ? "
-        "ORDER BY at DESC LIMIT 1",
-        (kind.value, start, end),
-    ).fetchone()
-    if row is None:
-        return None
+        before_ms = start
     return VitalReading(
         Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"]),
         kind,

@@ -103,7 +103,7 @@ class BatchWriter:
         interval_ms = round(self._options.interval_s * 1000)
         write_expressions(connection, expressions, interval_ms, self._options.simulated)
         write_rejected_frames(connection, rejected, interval_ms, self._options.simulated)
-        return write_vitals(connection, vitals)[1]
+        return write_vitals(connection, vitals).count(False)
 
     def write_each(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[int, int]:
         """Write rows one by one; set aside those that the database refuses.

@@ -38,10 +38,8 @@ def import_each(path: Path, readings: Sequence[VitalReading]) -> list[bool]:
     if not readings:
         return []
     with write_transaction(path) as connection:
-        return [
-            write_vitals(connection, [_stamped(connection, reading.checked())])[0] == 1
-            for reading in readings
-        ]
+        stamped = [_stamped(connection, reading.checked()) for reading in readings]
+        return [bool(is_new) for is_new in write_vitals(connection, stamped)]
 
 
 def _stamped(
@@ -59,7 +57,7 @@ def import_readings(
 
     Whatever ``readings`` raises leaves the database as it was.
 
-    A reading is a duplicate when kind, source and time are those of one that is there.
+    A reading is a duplicate when kind, source, time and value are those of one that is there.
 
     Args:
         path: the database.
@@ -75,9 +73,9 @@ def import_readings(
     with write_transaction(path) as connection:
         number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()[0]
         while batch := list(islice(rows, _BATCH)):
-            new, there = write_vitals(connection, batch, number)
-            inserted += new
-            duplicates += there
+            written = write_vitals(connection, batch, number)
+            inserted += written.count(True)
+            duplicates += written.count(False)
         if inserted:
             connection.execute(
                 "INSERT INTO import (id, at, file, actor, readings, duplicates) VALUES "

@@ -114,7 +114,7 @@ class Recorder(Worker):
     def duplicates(self) -> int:
         """Readings since the start that were in the database already, and were not written again.
 
-        The same reading has the same kind, source and time.
+        The same reading has the same kind, source, time and value.
         """
         return self._duplicates
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
+from edge_agent.core.shared_times import placed
 from edge_agent.store.database.gate.trusted import trusted
 from edge_agent.store.database.tables import NAMES, SMOOTHED
 from edge_agent.store.write.clocks.boots import stamp
@@ -94,30 +96,43 @@ def write_rejected_frames(
     )
 
 
+def recorded_value(connection: sqlite3.Connection, reading: VitalReading) -> float | None:
+    """Return the value that is recorded of a reading's kind, source and time, if there is one."""
+    row = connection.execute(
+        "SELECT value FROM vital WHERE at = ? AND kind = ? AND source = ?",
+        (reading.at.wall_ms, reading.kind.value, reading.source),
+    ).fetchone()
+    return None if row is None else float(row[0])
+
+
 @trusted
 def write_vitals(
     connection: sqlite3.Connection,
     readings: Sequence[tuple[VitalReading, int | None]],
     import_number: int | None = None,
-) -> tuple[int, int]:
+) -> list[bool | None]:
     """Insert readings with the id of their boot row, and roll up the new ones.
 
     The id is ``None`` for imported readings, which have no boot clock; ``import_number`` is the row
-    of ``import`` of these.
+    of ``import`` of these. A reading that differs from one of the same kind, source and time is
+    kept beside it, a millisecond later.
 
     Returns:
-        How many were new, and how many were there already (same kind, source and time) and left
-        alone; those of a time that was erased are neither.
+        Of each reading whether it was new: else it was there already (same kind, source, time and
+        value) and left alone. ``None``: its time was erased.
     """
     inserted: list[VitalReading] = []
-    duplicates = 0
+    written: list[bool | None] = []
     tombstones = Tombstones(connection)
-    for reading, boot in readings:
-        if tombstones.cover(reading.at.wall_ms, reading.at.wall_ms):
+    given = placed((reading for reading, _ in readings), partial(recorded_value, connection))
+    for (reading, is_new), (_, boot) in zip(given, readings, strict=True):
+        is_erased = tombstones.cover(reading.at.wall_ms, reading.at.wall_ms)
+        written.append(None if is_erased else is_new)
+        if not written[-1]:
             continue
-        cursor = connection.execute(
+        connection.execute(
             "INSERT INTO vital (at, kind, source, value, flags, boot_ms, boot, device_time, "
-            "import) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (at, kind, source) DO NOTHING",
+            "import) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 reading.at.wall_ms,
                 reading.kind.value,
@@ -130,12 +145,9 @@ def write_vitals(
                 import_number,
             ),
         )
-        if cursor.rowcount == 1:
-            inserted.append(reading)
-        else:
-            duplicates += 1
+        inserted.append(reading)
     roll_up_vitals(connection, inserted)
-    return len(inserted), duplicates
+    return written
 
 
 def write_gap(

@@ -32,6 +32,9 @@ type says: the body's.
 """
 _TYPED = ("HKWasUserEntered", "1")
 _DOCUMENT_TYPE = re.compile(rb"<!DOCTYPE\s+HealthData\s*(\[.*?\]\s*)?>", re.DOTALL)
+# no letter of XML, yet names of apps have some; a blank keeps the places of all others
+_CONTROLS = bytes(code for code in range(0x20) if code not in b"\t\n\r")
+_BLANKED = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
 _CHUNK = 1 << 18
 _LONGEST_TAG = 1 << 20
 _DEEPEST = 64
@@ -93,9 +96,9 @@ class _Reader:
         if document_type is not None:
             self._skipped_lines = document_type[0].count(b"\n")
             head = head[: document_type.start()] + head[document_type.end() :]
-        yield head
+        yield head.translate(_BLANKED)
         while chunk := file.read(_CHUNK):
-            yield chunk
+            yield chunk.translate(_BLANKED)
 
     def _feed(self, chunk: bytes, *, last: bool) -> None:
         try:

@@ -38,6 +38,13 @@ _AT_REST = re.compile(r".*resting.*", re.IGNORECASE)
 MAX_DAY_BYTES = 64 * 2**20
 
 
+def table_of_day(name: str) -> str:
+    """Return the name of the table that has the beats of a day's JSON file, too; empty: there is no
+    such table of this file.
+    """
+    return name.replace("-", "_", 1)[:-4] + "csv" if _JSON_NAME.fullmatch(name) else ""
+
+
 def is_ours(name: str, head: bytes) -> bool:
     """Tell a file of the export by its name, and by the names of its columns."""
     if _JSON_NAME.fullmatch(name):

@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_agent.core.errors import DataFileError
 from edge_agent.vitals.health import apple, fitbit, garmin, withings
 from edge_agent.vitals.health.members import Member, members_of, readable
-from edge_agent.vitals.health.rows import Rows, RowValidator
+from edge_agent.vitals.health.rows import DamagedFileError, LeftOut, Remark, Rows, RowValidator
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,12 @@ class HealthExport:
     Attributes:
         name: of the file that was named.
         files: each with its format.
+        remarks: what is worth knowing of others.
     """
 
     name: str
     files: Sequence[tuple[HealthFormat, Member]]
+    remarks: Sequence[Remark] = ()
 
     @property
     def formats(self) -> list[str]:
@@ -54,14 +56,21 @@ class HealthExport:
         return list(dict.fromkeys(form.name for form, _ in self.files))
 
     def rows(self, validator: RowValidator) -> Rows:
-        """Return row after row.
+        """Return row after row; a FIT file that is damaged is left out beside others.
 
         Raises:
             DataFileError: a file is broken: what came before must not be kept alone.
         """
+        yield from self.remarks
         for form, member in self.files:
             with readable(member.name):
-                yield from form.read(member, validator)
+                rows = form.read(member, validator)
+                if form.read is garmin.read and len(self.files) > 1:
+                    try:
+                        rows = iter(list(rows))  # an activity, not years: none of it is taken yet
+                    except DamagedFileError as error:
+                        rows = iter([LeftOut(member.name, str(error).partition(": ")[2])])
+                yield from rows
 
 
 @contextmanager
@@ -74,17 +83,30 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
         DataFileError: it cannot be read, or an archive or folder holds no file that is known.
     """
     with members_of(path) as members:
-        files = [(form, member) for member in members if (form := _format_of(member))]
+        names = {member.name.lower() for member in members}
+        twice = [one.name for one in members if fitbit.table_of_day(one.name.lower()) in names]
+        files = [
+            (form, member)
+            for member in members
+            if member.name not in twice and (form := _format_of(member))
+        ]
         if files:
-            yield HealthExport(path.name, files)
+            yield HealthExport(path.name, files, _remarks(twice))
         elif len(members) == 1 and path.is_file() and members[0].name == path.name:
             yield None
         else:
-            names = ", ".join(form.name for form in FORMATS)
+            known = ", ".join(form.name for form in FORMATS)
             raise DataFileError(
                 f"{path.name}: none of its {len(members)} files is one that is known here. Known: "
-                f"{names}; docs/data.md lists the files of each."
+                f"{known}; docs/data.md lists the files of each."
             )
+
+
+def _remarks(twice: Sequence[str]) -> list[Remark]:
+    if not twice:
+        return []
+    files = twice[0] if len(twice) == 1 else f"{len(twice)} files, {twice[0]} to {twice[-1]}"
+    return [Remark(files, "not read; the tables of the same days (.csv) have the same beats.")]
 
 
 def _format_of(member: Member) -> HealthFormat | None:

@@ -1,11 +1,15 @@
 """FIT files, as watches of Garmin and others write them and Garmin Connect exports them.
 
 Read by ``fitdecode``, which checks their checksums; the messages are those of the FIT profile.
-Intervals between beats (message ``hrv``) have no times of their own and are passed over.
+
+Intervals between beats (message ``hrv``) have no times of their own: they ended before the next
+message that has one, each before the following one.
 """
 
 from __future__ import annotations
 
+import io
+import math
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +17,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.shared_times import BeatTimes
 from edge_agent.core.vitals import SPECS, VitalKind
-from edge_agent.vitals.health.members import Member
-from edge_agent.vitals.health.rows import Rows, RowValidator
+from edge_agent.vitals.health.members import DAMAGED_GZIP, GZIPPED, Member
+from edge_agent.vitals.health.rows import DamagedFileError, Remark, Row, Rows, RowValidator
 
 if TYPE_CHECKING:
     from fitdecode import FitDataMessage
@@ -40,38 +46,121 @@ _OF_ODD_MESSAGES = (
     struct.error,
 )
 """What the library raises where a checksum is right and a message makes no sense."""
+MAX_FILE_BYTES = 64 * 2**20
 
 
-def is_ours(_name: str, head: bytes) -> bool:
-    """Tell a FIT file by the mark in its header."""
-    return head[8:12] == b".FIT"
+def is_ours(name: str, head: bytes) -> bool:
+    """Tell a FIT file by the mark in its header, a packed one that is damaged by its name."""
+    return head[8:12] == b".FIT" or (not head and name.lower().endswith(GZIPPED))
 
 
 def read(member: Member, validator: RowValidator) -> Rows:
     """Read a file message by message.
 
     Raises:
-        DataFileError: it is damaged, or the library for FIT files is not installed.
+        DamagedFileError: it is damaged.
+        DataFileError: the library for FIT files is not installed.
     """
     with _translated(member.name):
         from fitdecode import CrcCheck, ErrorHandling, FitDataMessage, FitReader
 
         strict = {"check_crc": CrcCheck.RAISE, "error_handling": ErrorHandling.RAISE}
-        with member.open() as file, FitReader(file, **strict) as fit:
-            times = _Times()
-            source = "fit"
+        content = _content(member)
+        whole = _with_checksum(content)
+        if whole is not content:
+            yield Remark(
+                member.name, "lacks its checksum, the last two bytes, and was read without it."
+            )
+        with FitReader(io.BytesIO(whole), **strict) as fit:
+            messages = _Messages(member.name, validator)
             for number, message in enumerate(fit, start=1):
-                if not isinstance(message, FitDataMessage):
-                    continue
-                if message.name == "file_id":
-                    source = _source(message)
-                at = times.of(message)
-                for field, kind in _FIELDS.get(message.name, ()):
-                    value = _value(message, field)
-                    if value is not None and at is not None:
-                        where = f"{member.name}, message {number}"
-                        item = {"kind": kind.value, "value": value, "at": at.isoformat()}
-                        yield validator.row(where, item, source)
+                if isinstance(message, FitDataMessage):
+                    yield from messages.rows(number, message)
+            yield from messages.beats()
+
+
+def _content(member: Member) -> bytes:
+    try:
+        with member.open() as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except DAMAGED_GZIP as error:
+        raise DamagedFileError(
+            f"{member.name}: is a damaged archive ({error}). Nothing of it was imported; copy it "
+            "again."
+        ) from error
+    if len(content) > MAX_FILE_BYTES:
+        raise DamagedFileError(
+            f"{member.name}: has more than {MAX_FILE_BYTES // 2**20} MiB, which no FIT file has. "
+            "Nothing of it was imported."
+        )
+    return content
+
+
+def _with_checksum(content: bytes) -> bytes:
+    """Return a file with its checksum, where it ends just before that."""
+    from fitdecode.utils import compute_crc
+
+    end = content[0] + int.from_bytes(content[4:8], "little")
+    if len(content) - end not in {0, 1}:
+        return content
+    return content[:end] + struct.pack("<H", compute_crc(content[:end]))
+
+
+class _Messages:
+    """The readings of the messages of a file, one after the other.
+
+    Args:
+        name: of the file.
+        validator: makes readings.
+    """
+
+    def __init__(self, name: str, validator: RowValidator) -> None:
+        self._name = name
+        self._validator = validator
+        self._times = _Times()
+        self._events = _Events()
+        self._beats = BeatTimes()
+        self._waiting: list[tuple[int, float]] = []
+        self._last: datetime | None = None
+        self._source = "fit"
+
+    def rows(self, number: int, message: FitDataMessage) -> Iterator[Row]:
+        """Return what a message gives, and the beats that ended before it."""
+        if message.name == "file_id":
+            self._source = _source(message)
+            return
+        at = self._times.of(message)
+        if at is not None:
+            self._last = at
+            yield from self.beats()
+        if message.name == "hrv":
+            measured = (value for value in _list(message, "time") if not math.isnan(value))
+            self._waiting += [(number, value) for value in measured]
+        if message.name == "hr":
+            rates = _list(message, "filtered_bpm")
+            for event, rate in zip(self._events.of(message, at), rates, strict=False):
+                if not math.isnan(rate):
+                    yield self._row(number, VitalKind.HEART_RATE, rate, event)
+        for field, kind in _FIELDS.get(message.name, ()):
+            value = _value(message, field)
+            if value is not None and at is not None:
+                yield self._row(number, kind, value, at)
+
+    def beats(self) -> Iterator[Row]:
+        """Return the intervals that wait for a time; they ended before the last one."""
+        if self._last is None:
+            return
+        rows = [
+            self._row(number, VitalKind.RR_INTERVAL, value, self._last)
+            for number, value in self._waiting
+        ]
+        self._waiting.clear()
+        yield from (row for row in rows if not isinstance(row, VitalReading))
+        yield from self._beats.spread([row for row in rows if isinstance(row, VitalReading)])
+
+    def _row(self, number: int, kind: VitalKind, value: object, at: datetime) -> Row:
+        item = {"kind": kind.value, "value": value, "unit": kind.unit, "at": at.isoformat()}
+        return self._validator.row(f"{self._name}, message {number}", item, self._source)
 
 
 class _Times:
@@ -90,8 +179,47 @@ class _Times:
         if self._last is None or not isinstance(low, int):
             return None
         passed = round((self._last - _EPOCH).total_seconds())
-        self._last += timedelta(seconds=(low - passed) & 0xFFFF)
+        # a message may be older than the one before it: the nearest time with these bits is meant
+        self._last += timedelta(seconds=((low - passed + 0x8000) & 0xFFFF) - 0x8000)
         return self._last
+
+
+class _Events:
+    """The times of ``hr`` messages: counts of 1/1024 s of the strap, and one of them with a time.
+
+    ``fitdecode`` counts those of ``event_timestamp_12`` from 0, and not from that one.
+    """
+
+    def __init__(self) -> None:
+        self._zero: tuple[datetime, int] | None = None
+        self._count = 0
+
+    def of(self, message: FitDataMessage, at: datetime | None) -> Iterator[datetime]:
+        """Return the times of the events of a message; none before the first with a time."""
+        for count in self._counts(message):
+            if at is not None:
+                part = _value(message, "fractional_timestamp")
+                seconds = float(part) if isinstance(part, int | float) else 0.0
+                self._zero = (at + timedelta(seconds=seconds), count)
+                at = None
+            if self._zero is None:
+                return
+            zero, first = self._zero
+            yield zero + timedelta(seconds=((count - first) & 0xFFFFFFFF) / 1024)
+
+    def _counts(self, message: FitDataMessage) -> Iterator[int]:
+        packed = message.get_raw_value("event_timestamp_12", fallback=None)
+        if packed is None:
+            for seconds in _list(message, "event_timestamp"):
+                if not math.isnan(seconds):
+                    self._count = round(seconds * 1024)
+                    yield self._count
+            return
+        for place in range(0, len(packed) - 2, 3):
+            three = int.from_bytes(bytes(packed[place : place + 3]), "little")
+            for low in (three & 0xFFF, three >> 12):
+                self._count += (low - self._count) & 0xFFF
+                yield self._count
 
 
 _EPOCH = datetime(1989, 12, 31, tzinfo=UTC)
@@ -102,6 +230,13 @@ def _value(message: FitDataMessage, field: str) -> object:
     """Return the value of a field; ``None`` where there is none."""
     value: object = message.get_value(field, fallback=None)
     return value
+
+
+def _list(message: FitDataMessage, field: str) -> list[float]:
+    """Return the numbers of a field that has one or several; NaN for what is no value."""
+    value = _value(message, field)
+    values = value if isinstance(value, list | tuple) else (value,)
+    return [one if isinstance(one, int | float) else math.nan for one in values]
 
 
 def _source(message: FitDataMessage) -> str:
@@ -127,6 +262,6 @@ def _translated(name: str) -> Iterator[None]:
     try:
         yield
     except (FitError, *_OF_ODD_MESSAGES) as error:
-        raise DataFileError(
-            f"{name}: is a damaged FIT file ({error}). Nothing was imported; export it again."
+        raise DamagedFileError(
+            f"{name}: is a damaged FIT file ({error}). Nothing of it was imported; export it again."
         ) from error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -18,6 +19,8 @@ HEAD_BYTES = 65_536
 MAX_BYTES = 64 * 2**30
 """What all files of an archive may have unpacked; the largest exports have some gigabytes."""
 MAX_MEMBERS = 200_000
+GZIPPED = ".fit.gz"
+DAMAGED_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
 _DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error)
 
 
@@ -37,8 +40,27 @@ class Member:
 
     def head(self) -> bytes:
         """Return its first bytes."""
-        with self.open() as file:
+        with self.open() as file, suppress(*DAMAGED_GZIP):
             return file.read(HEAD_BYTES)
+        return b""
+
+    def unpacked(self) -> Member:
+        """Return a packed FIT file as the file in it, anything else as it is."""
+        if not self.name.lower().endswith(GZIPPED):
+            return self
+        return replace(self, open=lambda: cast("BinaryIO", _Gzipped(self.open())))
+
+
+class _Gzipped(gzip.GzipFile):
+    """A gzip file that closes the one that it reads."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(fileobj=file, mode="rb")
+        self._packed = file
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
 
 
 @contextmanager
@@ -76,7 +98,7 @@ def members_of(path: Path) -> Iterator[list[Member]]:
                 members = _packed(path.name, opened.enter_context(zipfile.ZipFile(path)))
             else:
                 members = [_on_disk(path)]
-        yield members
+        yield [member.unpacked() for member in members]
 
 
 def _on_disk(path: Path) -> Member:

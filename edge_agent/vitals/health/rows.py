@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import tzinfo
 from typing import NamedTuple
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.given_readings import Origin, reading_of
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag, VitalReading
 
 
@@ -30,7 +30,28 @@ class LeftOut(NamedTuple):
         return f"{self.where}: {self.why}"
 
 
-Row = VitalReading | LeftOut
+class Remark(NamedTuple):
+    """What is worth knowing of a file that was read.
+
+    Attributes:
+        where: the file.
+        why: what is odd about it.
+    """
+
+    where: str
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """Both, for people."""
+        return f"{self.where}: {self.why}"
+
+
+class DamagedFileError(DataFileError):
+    """One file is damaged; others of the same export can be taken without it."""
+
+
+Row = VitalReading | LeftOut | Remark
 Rows = Iterator[Row]
 
 
@@ -51,7 +72,7 @@ class RowValidator:
     """
 
     now: Instant
-    zone: tzinfo | None = None
+    zone: LocalTimes | None = None
     source: str = ""
 
     def row(

@@ -31,6 +31,7 @@ from edge_agent.config import load_settings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.given_readings import Origin
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.fleet.confirmation import read_confirmation
 from edge_agent.fleet.message import TimelineMessage, decode, encode
 from edge_agent.mqtt.commands import Commands
@@ -62,13 +63,13 @@ NOW = Instant(0, 1_800_000_000_000)
 
 def read_export(path: Path) -> None:
     with open_export(path) as export:
-        for _ in export.rows(RowValidator(NOW, UTC)) if export else ():
+        for _ in export.rows(RowValidator(NOW, LocalTimes(UTC))) if export else ():
             pass
 
 
 def read_table(path: Path) -> None:
     file = CsvFile.parse(path.name, path.read_bytes())
-    for _ in all_readings(file, guess_columns(file.header), UTC, NOW):
+    for _ in all_readings(file, guess_columns(file.header), LocalTimes(UTC), NOW):
         pass
 
 

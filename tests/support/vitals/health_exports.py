@@ -87,8 +87,8 @@ def fitbit_day(*entries: tuple[str, object, int]) -> bytes:
 
 
 _EPOCH = datetime(1989, 12, 31, tzinfo=UTC)
-_UINT8, _UINT16, _UINT32, _UINT32Z, _ENUM = 0x02, 0x84, 0x86, 0x8C, 0x00
-_PACKED = {_UINT8: "B", _UINT16: "H", _UINT32: "I", _UINT32Z: "I", _ENUM: "B"}
+UINT8, UINT16, UINT32, _UINT32Z, BYTE, _ENUM = 0x02, 0x84, 0x86, 0x8C, 0x0D, 0x00
+_PACKED = {UINT8: "B", UINT16: "H", UINT32: "I", _UINT32Z: "I", _ENUM: "B"}
 
 
 def fit_seconds(at: datetime) -> int:
@@ -96,21 +96,24 @@ def fit_seconds(at: datetime) -> int:
     return round((at - _EPOCH).total_seconds())
 
 
-def fit_file(*messages: tuple[int, Mapping[int, tuple[int, int]]]) -> bytes:
-    """A FIT file of messages: number of the message, then field → base type and value."""
+def fit_file(*messages: tuple[int, Mapping[int, tuple[int, int | bytes]]]) -> bytes:
+    """A FIT file of messages: number of the message, then field → base type and value; several
+    values of a field are packed already."""
     body = b""
     for message, fields in messages:
         named = b"".join(
-            bytes([number, struct.calcsize(_PACKED[kind]), kind])
-            for number, (kind, _) in fields.items()
+            bytes([number, len(_bytes(kind, value)), kind])
+            for number, (kind, value) in fields.items()
         )
         body += struct.pack("<BBBHB", 0x40, 0, 0, message, len(fields)) + named
-        body += b"\0" + b"".join(
-            struct.pack(f"<{_PACKED[kind]}", value) for kind, value in fields.values()
-        )
+        body += b"\0" + b"".join(_bytes(kind, value) for kind, value in fields.values())
     head = struct.pack("<BBHI4s", 14, 0x20, 2132, len(body), b".FIT")
     head += struct.pack("<H", compute_crc(head))
     return head + body + struct.pack("<H", compute_crc(head + body))
+
+
+def _bytes(kind: int, value: int | bytes) -> bytes:
+    return value if isinstance(value, bytes) else struct.pack(f"<{_PACKED[kind]}", value)
 
 
 def garmin_day(start: datetime) -> bytes:
@@ -118,11 +121,11 @@ def garmin_day(start: datetime) -> bytes:
     a record with the temperature of the core."""
     seconds = fit_seconds(start)
     return fit_file(
-        (0, {0: (_ENUM, 32), 1: (_UINT16, 1), 2: (_UINT16, 3113), 4: (_UINT32, seconds)}),
-        (55, {253: (_UINT32, seconds), 27: (_UINT8, 61)}),
-        (55, {26: (_UINT16, (seconds + 60) & 0xFFFF), 27: (_UINT8, 62)}),
-        (55, {26: (_UINT16, (seconds + 120) & 0xFFFF), 27: (_UINT8, 255)}),  # no value
-        (297, {253: (_UINT32, seconds + 180), 0: (_UINT16, 1420)}),
-        (269, {253: (_UINT32, seconds + 240), 0: (_UINT8, 96)}),
-        (20, {253: (_UINT32, seconds + 300), 3: (_UINT8, 133), 139: (_UINT16, 3712)}),
+        (0, {0: (_ENUM, 32), 1: (UINT16, 1), 2: (UINT16, 3113), 4: (UINT32, seconds)}),
+        (55, {253: (UINT32, seconds), 27: (UINT8, 61)}),
+        (55, {26: (UINT16, (seconds + 60) & 0xFFFF), 27: (UINT8, 62)}),
+        (55, {26: (UINT16, (seconds + 120) & 0xFFFF), 27: (UINT8, 255)}),  # no value
+        (297, {253: (UINT32, seconds + 180), 0: (UINT16, 1420)}),
+        (269, {253: (UINT32, seconds + 240), 0: (UINT8, 96)}),
+        (20, {253: (UINT32, seconds + 300), 3: (UINT8, 133), 139: (UINT16, 3712)}),
     )

@@ -75,15 +75,15 @@ def test_a_time_without_a_zone_is_of_that_of_the_file() -> None:
 @pytest.mark.parametrize(
     ("ahead_ms", "live", "flagged"),
     [
-        (300_000, True, False),
-        (300_001, True, True),
-        (300_001, False, True),
+        (60_000, True, False),
+        (60_001, True, True),
+        (60_001, False, True),
         (-31 * 86_400_000, True, False),
         (-31 * 86_400_000 - 1, True, True),
         (-31 * 86_400_000 - 1, False, False),
     ],
 )
-def test_a_clock_may_be_five_minutes_ahead_and_a_reading_a_month_old(
+def test_a_clock_may_be_a_minute_ahead_and_a_reading_a_month_old(
     ahead_ms: int, live: bool, flagged: bool
 ) -> None:
     origin = Origin("watch", live=live)

@@ -9,6 +9,7 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.write.imports import import_readings
@@ -33,6 +34,39 @@ def test_times_may_be_iso_text_or_epoch_seconds_or_milliseconds(tmp_path: Path) 
         "1790000400250,heart_rate,74\n",
     )
     assert [reading.at.wall_ms - AT for reading in read_readings(path)] == [0, 0, 0, 500, 250]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_an_hour_that_comes_twice_in_autumn_is_read_in_the_order_of_the_file(
+    tmp_path: Path, newest_first: bool
+) -> None:
+    # Clocks were put back from 3 to 2 on 2026-10-25: an hour at 15 min from 1:45 on, twice from 2
+    local = ["01:45", "02:00", "02:30", "02:45", "02:00", "02:30", "02:45", "03:00"]
+    utc = [23.75, 24.0, 24.5, 24.75, 25.0, 25.5, 25.75, 26.0]  # hours from 2026-10-24T00:00Z on
+    rows = [f"2026-10-25T{time},heart_rate,{60 + place}" for place, time in enumerate(local)]
+    if newest_first:
+        rows.reverse()
+        utc.reverse()
+    path = written(tmp_path, "at,kind,value\n" + "\n".join(rows) + "\n")
+    zone = LocalTimes(ZoneInfo("Europe/Berlin"))
+    start_ms = 1_792_800_000_000  # 2026-10-24T00:00:00Z by GNU date
+    hours = [(r.at.wall_ms - start_ms) / 3_600_000 for r in read_readings(path, zone)]
+    assert hours == utc
+    assert zone.sentence.startswith("6 local times come twice in Europe/Berlin, the first is 2026-")
+
+
+def test_an_hour_that_never_was_in_spring_is_refused_by_row(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "at,kind,value\n2026-03-29T01:59,heart_rate,60\n2026-03-29T02:30,heart_rate,61\n"
+        "2026-03-29T03:30,heart_rate,62\n",
+    )
+    with pytest.raises(DataFileError) as refused:
+        read_readings(path, LocalTimes(ZoneInfo("Europe/Berlin")))
+    assert (
+        "morning.csv, row 3, column at: '2026-03-29T02:30:00' never was in Europe/Berlin: clocks "
+        "were put forward over it." in str(refused.value)
+    )
 
 
 def test_readings_say_that_they_are_imported_and_from_which_file(tmp_path: Path) -> None:
@@ -76,9 +110,9 @@ def test_tabs_and_blank_lines_and_quotes_are_read(tmp_path: Path) -> None:
 
 def test_times_without_a_zone_are_read_in_the_zone_that_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, "at,kind,value\n2026-09-21 16:20:00,heart_rate,70\n")
-    assert [reading.at.wall_ms for reading in read_readings(path, ZoneInfo("Europe/Berlin"))] == [
-        AT
-    ]
+    assert [
+        reading.at.wall_ms for reading in read_readings(path, LocalTimes(ZoneInfo("Europe/Berlin")))
+    ] == [AT]
     with pytest.raises(
         DataFileError, match=r"row 2, column at: '2026-09-21 16:20:00' has no time zone. Write Z or"
     ):

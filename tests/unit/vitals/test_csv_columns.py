@@ -9,15 +9,16 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows.columns import VITAL
-from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, all_readings, read_readings
+from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, all_readings, guess_map, read_readings
 from edge_agent.vitals.csv_columns import ColumnMap, guess_columns, guess_dates
 
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_100_000_000)
 AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
-BERLIN = ZoneInfo("Europe/Berlin")
+BERLIN = LocalTimes(ZoneInfo("Europe/Berlin"))
 
 
 def file(text: str) -> CsvFile:
@@ -65,11 +66,49 @@ def test_columns_are_guessed_by_their_names(header: str, target: str, column: st
     assert guess_columns(header.split(",")).columns[target] == column
 
 
+def test_a_waveform_of_breath_is_not_guessed_to_be_a_rate() -> None:
+    assert guess_columns(["t", "Respiration", "resp (mV)"]).columns == {}
+    for rate in ("Breathing Rate", "Respiration (1/min)"):
+        assert list(guess_columns(["t", rate]).columns.values()) == [rate]
+
+
 def test_a_unit_in_brackets_is_guessed() -> None:
     assert guess_columns(["t", "MAP [kPa]", "RR (ms)"]).units == {
         "mean_arterial": "kPa",
         "rr_interval": "ms",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("t,SYS (kPa)\n1790000400,16\n", {"at": "t", "systolic": "SYS (kPa)"}),
+        ("t,k,v [kPa]\n1790000400,systolic,16\n", {"at": "t", "kind": "k", "value": "v [kPa]"}),
+        (
+            "t,SYS (left arm),u\n1790000400,16,kPa\n",
+            {"at": "t", "systolic": "SYS (left arm)", "unit": "u"},
+        ),
+    ],
+)
+def test_a_unit_in_the_name_of_a_column_that_is_named_holds(
+    text: str, columns: dict[str, str]
+) -> None:
+    (reading,) = all_readings(file(text), ColumnMap(columns), None, NOW)
+    assert reading.value == pytest.approx(120.01, abs=0.01)  # 16 / 0.133322387415
+
+
+def test_a_unit_in_the_name_of_a_column_that_is_unknown_is_refused_unless_one_is_said() -> None:
+    cuff = file("t,SYS (cmH2O)\n1790000400,163\n")
+    guessed = guess_columns(["timestamp", "SYS (cmH2O)"])
+    assert guessed.units == {}
+    columns = {"at": "t", "systolic": "SYS (cmH2O)"}
+    with pytest.raises(DataFileError) as refused:
+        list(all_readings(cuff, ColumnMap(columns), None, NOW))
+    assert "row 2, column SYS (cmH2O): 'cmH2O' is no unit of systolic. Allowed: mm[hg]" in str(
+        refused.value
+    )
+    (said,) = all_readings(cuff, ColumnMap(columns, {"systolic": "mmHg"}), None, NOW)
+    assert said.value == 163
 
 
 def test_an_export_of_ours_needs_no_guess() -> None:
@@ -97,6 +136,38 @@ def test_dates_are_read_in_the_order_that_is_chosen(order: str, text: str) -> No
     assert [
         r.at.wall_ms for r in all_readings(file(f't,hr\n"{text}",66\n'), columns, BERLIN, NOW)
     ] == [AT]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sep 21 2026 16:20",
+        "Sept. 21, 2026 4:20 p.m.",
+        "16:20:00 Sep 21 2026",
+        "21 sep. 2026 16:20",
+        "21. September 2026 16:20",
+    ],
+)
+def test_a_date_that_names_its_month_needs_no_order(text: str) -> None:
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"})
+    (read,) = all_readings(file(f't,hr\n"{text}",66\n'), columns, BERLIN, NOW)
+    assert read.at.wall_ms == AT
+
+
+def test_a_line_that_names_the_separator_and_units_in_cells_are_read() -> None:
+    sent = file("sep=;\r\nDatum;Systole;Puls\r\n21.09.2026 - 16:20;104 mmHg;72,5 bpm\r\n")
+    readings = list(all_readings(sent, guess_map(sent), BERLIN, NOW))
+    assert [(one.at.wall_ms, one.kind, one.value) for one in readings] == [
+        (AT, "heart_rate", 72.5),
+        (AT, "systolic", 104.0),
+    ]
+
+
+def test_units_of_a_cell_and_of_its_column_that_differ_are_refused() -> None:
+    cuff = file("t,SYS (kPa)\n1790000400,104 mmHg\n")
+    columns = ColumnMap({"at": "t", "systolic": "SYS (kPa)"})
+    with pytest.raises(DataFileError, match="column SYS .kPa.: 'kPa' is not the unit of 104 mmHg"):
+        list(all_readings(cuff, columns, None, NOW))
 
 
 def test_units_can_be_said_for_a_column_and_empty_cells_are_passed_over() -> None:
@@ -201,7 +272,7 @@ def test_a_row_of_a_long_file_is_one_reading_and_of_a_wide_one_several() -> None
     at = {"at": row["t"], "source": "cuff"}
     assert list(long.items(row)) == [at | {"unit": "kPa", "kind": "Systolic", "value": "16"}]
     other = row | {"k": "heart_rate"}
-    assert list(long.items(other)) == [at | {"kind": "heart_rate", "value": "16"}]
+    assert list(long.items(other)) == [at | {"unit": "", "kind": "heart_rate", "value": "16"}]
     named = ColumnMap({**long.columns, "unit": "u"}, long.units)
     assert list(named.items(row | {"u": "mmHg"})) == [
         at | {"unit": "mmHg", "kind": "Systolic", "value": "16"}
@@ -209,7 +280,7 @@ def test_a_row_of_a_long_file_is_one_reading_and_of_a_wide_one_several() -> None
     wide = ColumnMap({"at": "t", "heart_rate": "h", "systolic": "s"}, {"systolic": "kPa"})
     row = {"t": row["t"], "h": "66", "s": "16"}
     assert list(wide.items(row)) == [
-        {"at": row["t"], "kind": "heart_rate", "value": "66"},
+        {"at": row["t"], "unit": "", "kind": "heart_rate", "value": "66"},
         {"at": row["t"], "unit": "kPa", "kind": "systolic", "value": "16"},
     ]
     assert list(wide.items(row | {"h": "", "s": "-"})) == []

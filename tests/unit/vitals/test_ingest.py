@@ -74,6 +74,30 @@ def test_a_bad_reading_is_told_by_its_place_and_name_and_does_not_keep_out_the_o
     ]
 
 
+def test_beats_of_one_packet_end_one_after_the_other(sender: Sender) -> None:
+    beat = {"kind": "rr_interval", "unit": "ms", "source": "strap"}
+    values = [892, 905, 863, 863]
+    sender.send([{**beat, "value": value, "at": "2026-09-21T14:20:00Z"} for value in values])
+    sender.send([{**beat, "value": value} for value in values])
+    before_ms = [sender.taken[place].at.wall_ms - sender.taken[3].at.wall_ms for place in range(4)]
+    assert before_ms == [-2631, -1726, -863, 0]
+    assert [r.at.wall_ms - NOW.wall_ms for r in sender.taken[4:]] == before_ms
+    assert [r.at.boot_ms for r in sender.taken[:4]] == [0] * 4
+
+
+def test_two_measurements_of_a_cuff_in_one_message_are_judged_alone(
+    sender: Sender, tmp_path: Path
+) -> None:
+    given = [("systolic", 128), ("diastolic", 82), ("systolic", 90), ("diastolic", 85)]
+    cuff = {"at": "2026-09-21T14:20:00Z", "source": "cuff"}
+    sender.send([{**cuff, "kind": kind, "value": value} for kind, value in given])
+    assert [bool(r.flags) for r in sender.taken] == [False, False, True, True]
+    path = database(tmp_path)
+    assert import_readings(path, sender.taken)[:2] == (4, 0)
+    assert import_readings(path, sender.taken)[:2] == (0, 4)
+    assert query(path, "SELECT value FROM vital ORDER BY at, kind") == [(82,), (128,), (85,), (90,)]
+
+
 def test_a_message_that_is_no_list_of_readings_is_told_by_its_digest(sender: Sender) -> None:
     verdict = sender.send(b"test")
     assert verdict.digest == "9f86d081884c7d65", (

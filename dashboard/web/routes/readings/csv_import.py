@@ -4,8 +4,8 @@ at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import cast
 from urllib.parse import urlencode
@@ -27,18 +27,17 @@ from dashboard.web.rendering import render
 from dashboard.web.routes.readings.manual import PAGE, page_with_file_problem
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.readings import DOUBTFUL, VitalReading
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.placement import Placement
 from edge_agent.store.write.imports import import_readings
-from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, JudgedRow, all_readings
+from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, JudgedRow, all_readings, guess_map
 from edge_agent.vitals.csv_columns import (
     TARGETS,
     ColumnMap,
     DateOrder,
-    guess_columns,
-    guess_dates,
-    zone_named,
+    local_times,
 )
 
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
@@ -155,15 +154,26 @@ def _take(
     file = _find(services, account, name)
     choice = _choice(given, file)
     try:
-        readings = all_readings(file, choice.columns, zone_named(choice.zone))
+        zone = local_times(choice.zone)
+        flagged = 0
+
+        def counted() -> Iterator[VitalReading]:
+            nonlocal flagged
+            for reading in all_readings(file, choice.columns, zone):
+                flagged += bool(reading.flags & DOUBTFUL)
+                yield reading
+
         placement = Placement.of_database(services.options.database)
-        watched = placement.watch(readings)
+        watched = placement.watch(counted())
         done = import_readings(services.options.database, watched, file=file.name, actor=who)
     except DataFileError as error:
         return _page(request, name, file, choice, said_of(error))
     services.ingest.files.drop(account, name)
     services.accounts.record(who, "readings_import", f"{file.name}: {done.inserted}")
-    answer = {"taken": done.inserted, "there": done.duplicates} | _outside(placement)
+    answer = {"taken": done.inserted, "there": done.duplicates}
+    answer |= {"flagged": flagged} if flagged else {}
+    answer |= {"twice": zone.twice} if zone is not None and zone.twice else {}
+    answer |= _outside(placement)
     return RedirectResponse(f"{PAGE}?{urlencode(answer)}", 303)
 
 
@@ -229,7 +239,7 @@ def _find(services: Services, account: int, name: str) -> CsvFile:
 def _choice(given: Mapping[str, str], file: CsvFile) -> Choice:
     """Return what was chosen, or the guess where nothing was."""
     if "dates" not in given:
-        return Choice(_guess(file), "")
+        return Choice(guess_map(file, PREVIEW_ROWS), "")
     columns = {t: given[f"column_{t}"] for t in TARGETS if given.get(f"column_{t}") in file.header}
     known = ((kind.value, kind.spec.unit_choices) for kind in VitalKind if kind in columns)
     units = {
@@ -243,27 +253,13 @@ def _choice(given: Mapping[str, str], file: CsvFile) -> Choice:
     )
 
 
-def _guess(file: CsvFile) -> ColumnMap:
-    """Return what the columns are likely to be, by their names and by how the first times look."""
-    columns = guess_columns(file.header)
-    at = columns.columns.get("at")
-    if at is None:
-        return columns
-    place = file.header.index(at)
-    first = (cells[place] for _, cells in islice(file.rows(), PREVIEW_ROWS) if place < len(cells))
-    try:
-        return replace(columns, dates=guess_dates(first))
-    except DataFileError:  # a row is no CSV: the preview says so
-        return columns
-
-
 def _page(
     request: Request, name: str, file: CsvFile, choice: Choice, problem: str = ""
 ) -> Response:
     rows: list[JudgedRow] = []
     hint = ""
     try:
-        rows = list(islice(file.judged(choice.columns, zone_named(choice.zone)), PREVIEW_ROWS))
+        rows = list(islice(file.judged(choice.columns, local_times(choice.zone)), PREVIEW_ROWS))
     except DataFileError as error:
         hint = said_of(error)
     return render(

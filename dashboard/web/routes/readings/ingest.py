@@ -47,7 +47,8 @@ class ReadingResult(ApiModel):
     index: int = Field(description="Its place in the list")
     id: str | int | None = Field(description="As its sender calls it")
     outcome: Literal["taken", "duplicate", "refused"] = Field(
-        description="duplicate: the same kind, source and time is there already, and was left alone"
+        description="duplicate: the same kind, source, time and value is there already, and was "
+        "left alone"
     )
     flags: list[VitalFlag] = Field(description="What was found to be special about it")
     field: str | None = Field(description="refused: which part is wrong")

@@ -172,6 +172,7 @@ def readings_page(
     taken: Count = None,
     there: Count = None,
     flagged: Count = None,
+    twice: Count = None,
     outside: OutsideDep = None,
     changed: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
@@ -184,6 +185,15 @@ def readings_page(
         if changed in _CHANGED
         else _result_text(taken, there or 0, flagged or 0)
     )
+    if twice:
+        told = ngettext(
+            "{n} local time comes twice, as clocks were put back: the order of the file decided "
+            "which one is meant.",
+            "{n} local times come twice, as clocks were put back: the order of the file decided "
+            "which ones are meant.",
+            twice,
+        )
+        warning = f"{told.format(n=thousands(twice))} {warning}".strip()
     return _page(request, services, Notices(message=message, warning=warning))
 
 

@@ -46,6 +46,8 @@ export class VitalTiles {
   }
 
   add(message) {
+    const isToCome = message.at > deviceNow() && message.flags?.includes("clock_differs");
+    if (isToCome) return;
     this.histories.add(message, deviceNow());
     const known = this.latest.get(message.kind);
     const isLater = known && known.at > message.at && known.at <= deviceNow();

@@ -14,6 +14,7 @@ from edge_agent.store.export.bids.names import BEH_TABLES
 from edge_agent.store.intake.bids.files import BidsFile, sidecar, tsv_lines, tsv_rows
 
 _TABLES = {label: table for table, label in BEH_TABLES.items()}
+_WAVEFORMS = {"pulse", "puls"}
 _FASTEST_HZ = 50
 """A column of heart rates that is sampled faster is a waveform that is called so."""
 
@@ -27,12 +28,14 @@ class Recording:
         frequency: samples a second.
         start_s: of its first sample, from the start of what it belongs to.
         kinds: place of a column → what it measures, and its unit where the sidecar says it.
+        others: the columns that are not read.
     """
 
     file: BidsFile
     frequency: float
     start_s: float
     kinds: Mapping[int, tuple[VitalKind, str]]
+    others: tuple[str, ...]
 
 
 def table_of(file: BidsFile) -> str | None:
@@ -65,12 +68,16 @@ def recording_of(file: BidsFile) -> Recording | None:
         )
     if not 0 < frequency <= _FASTEST_HZ:
         return None
-    kinds = {
-        place: (kind, _unit(told.get(column)))
-        for place, column in enumerate(columns)
-        if (kind := _kind(str(column))) is not None
-    }
-    return Recording(file, frequency, start, kinds) if kinds else None
+    kinds = {}
+    others = []
+    for place, column in enumerate(map(str, columns)):
+        unit = _unit(told.get(column))
+        kind = _kind(column, unit)
+        if kind is None:
+            others.append(column)
+        else:
+            kinds[place] = (kind, unit)
+    return Recording(file, frequency, start, kinds, tuple(others)) if kinds else None
 
 
 def samples(recording: Recording) -> Iterator[tuple[int, float, list[str]]]:
@@ -118,20 +125,31 @@ def number(
     return value
 
 
-def _kind(column: str) -> VitalKind | None:
-    """Return what a column measures, by its name; beats have times of their own, and no samples."""
+def _kind(column: str, unit: str) -> VitalKind | None:
+    """Return what a column measures, by its name and unit; beats have times of their own, and no
+    samples.
+
+    A name that says nothing of a rate, as ``respiratory`` or ``pulse``, is a waveform unless the
+    unit is one of a rate.
+    """
     words = re.sub(r"[^a-z0-9%]+", " ", re.sub(r"__[0-9]+$", "", column).casefold()).strip()
     for kind in VitalKind:
-        is_named = words == kind.value.replace("_", " ") or re.fullmatch(kind.spec.headers, words)
+        known = unit in kind.spec.units
+        names = {words, f"{words} rate"} if known else {words} - _WAVEFORMS
+        is_named = any(
+            name == kind.value.replace("_", " ") or re.fullmatch(kind.spec.headers, name)
+            for name in names
+        )
         if is_named and kind is not VitalKind.RR_INTERVAL:
-            return kind
+            return kind if known or not unit else None
     return None
 
 
 def _unit(told: Any) -> str:
-    if isinstance(told, dict):
-        return str(told.get("Units", ""))
-    return ""
+    """Return the unit that a sidecar tells of a column, as we write it; empty: it tells none."""
+    unit = str(told.get("Units", "")).casefold() if isinstance(told, dict) else ""
+    unit = unit.replace(" ", "")
+    return "/min" if re.fullmatch(r"(beats|breaths)?(/|per)min(ute)?", unit) else unit
 
 
 def _number(value: Any) -> float | None:

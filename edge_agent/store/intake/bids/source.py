@@ -114,7 +114,16 @@ class BidsSource:
             and table_of(file) is None
             and recording_of(file) is None
         )
-        return tuple(f"{count} of {name}" for name, count in sorted(counts.items()))
+        columns = Counter(
+            f"column {column} in"
+            for file in self._files
+            if (recording := recording_of(file)) is not None
+            for column in recording.others
+        )
+        return (
+            *(f"{count} of {name}" for name, count in sorted(counts.items())),
+            *(f"{name} {count} of *_physio.tsv.gz" for name, count in sorted(columns.items())),
+        )
 
     def notes(self) -> list[str]:
         """Return what is worth knowing, in sentences."""

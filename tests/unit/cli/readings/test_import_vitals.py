@@ -139,12 +139,124 @@ def test_a_name_in_the_source_can_be_replaced(tmp_path: Path, data: Path) -> Non
     assert stored(data) == [("heart_rate", 61, "watch")]
 
 
-def test_two_values_of_one_moment_are_told_and_the_first_is_taken(
-    tmp_path: Path, data: Path
-) -> None:
+def test_two_values_of_one_moment_are_kept_and_told(tmp_path: Path, data: Path) -> None:
     done = run(phone(tmp_path, rate(0, 61), rate(0, 88), rate(0, 61)), data)
     assert "1 reading with the time of another and another value" in done.stdout
-    assert stored(data) == [("heart_rate", 61, "apple_health:Watch")]
+    assert [value for _, value, _ in stored(data)] == [61, 88]
+    again = answer(phone(tmp_path, rate(0, 61), rate(0, 88), rate(0, 61)), data)
+    assert (again["imported"], again["duplicates"], again["differing"]) == (0, 3, 1)
+
+
+def test_two_measurements_of_a_cuff_in_one_minute_are_both_kept(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "cuff.csv"
+    file.write_text(
+        "Date;Uhrzeit;SYS;DIA;Puls\n03.02.2026;08:15;128;82;64\n03.02.2026;08:15;128;119;66\n"
+        "03.02.2026;08:17;124;81;63\n"
+    )
+    words = ("--map", "guess", "--dates", "dmy", "--timezone", "Europe/Berlin")
+    assert "9 readings imported\n" in run(file, data, *words).stdout
+    sql = "SELECT at % 1000, value, flags FROM vital WHERE kind LIKE '%stolic' ORDER BY at, kind"
+    assert query(data / "affect-edge.db", sql) == [
+        (0, 82, "imported"),
+        (0, 128, "imported"),
+        (1, 119, "imported out_of_range"),  # 9 mmHg below the systolic of its own measurement
+        (1, 128, "imported out_of_range"),
+        (0, 81, "imported"),
+        (0, 124, "imported"),
+    ]
+    assert (
+        "0 readings would be imported, 9 are there" in run(file, data, *words, "--dry-run").stdout
+    )
+    assert "0 readings imported, 9 were there already\n" in run(file, data, *words).stdout
+
+
+def test_beats_that_fitbit_exports_twice_are_read_once_and_local_times_are_told(
+    tmp_path: Path, data: Path
+) -> None:
+    folder = tmp_path / "Takeout"
+    folder.mkdir()
+    entries = (("01/05/26 07:00:05", 61, 2), ("01/05/26 07:00:15", 63, 3))
+    (folder / "heart_rate-2026-01-05.json").write_bytes(fitbit_day(*entries))
+    (folder / "heart_rate_2026-01-05.csv").write_text(
+        "timestamp,beats per minute,data source\n2026-01-05T07:00:05Z,61.0,Sense\n"
+        "2026-01-05T07:00:15Z,63.0,Sense\n"
+    )
+    done = run(folder, data)
+    assert "2 readings imported\n" in done.stdout
+    assert "heart_rate-2026-01-05.json: not read; the tables of the same days" in done.stderr
+    autumn = tmp_path / "cuff.csv"
+    autumn.write_text("at,kind,value\n2026-10-25T02:30,heart_rate,60\n")
+    told = run(autumn, data, "--timezone", "Europe/Berlin").stderr
+    assert "1 local times come twice in Europe/Berlin, the first is 2026-10-25T02:30:00" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("759\n690\n702\n", [(759, 0.759), (1449, 0.69), (2151, 0.702)]),
+        ("RR\n0.759\n0.690\n", [(759, 0.759), (1449, 0.69)]),
+        ("0.759 0.759\n1.449 0.690\n", [(759, 0.759), (1449, 0.69)]),
+        ("time,rr\n759,759\n1449,690\n", [(759, 0.759), (1449, 0.69)]),
+        ("1767600000.000000, IBI\n263.453125,0.562500\n", [(263453, 0.5625)]),
+        (
+            "Name,Date\nP,1\n\nRate,Time,HR (bpm)\n1,00:00:00,85\n,00:00:01,\n,01:00:02,88\n",
+            [(0, 85.0), (3602000, 88.0)],
+        ),
+    ],
+)
+def test_intervals_without_times_begin_when_it_is_said(
+    tmp_path: Path, data: Path, text: str, expected: list[tuple[int, float]]
+) -> None:
+    file = tmp_path / "beats.txt"
+    file.write_text(text)
+    words = () if "IBI" in text else ("--start", "2026-01-05T08:00:00Z")
+    run(file, data, *words)
+    assert f"{len(expected)} were there already" in run(file, data, *words).stdout
+    rows = query(data / "affect-edge.db", "SELECT at - 1767600000000, value FROM vital ORDER BY at")
+    assert rows == [(at, pytest.approx(value)) for at, value in expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("759\nsoon\n", "beats.txt, row 2: 'soon' is no interval"),
+        ("759\n690 702\n", "some rows have one number, others two"),
+        ("72\n73\n71\n", "no intervals in s or ms, the middle one is 72"),
+        ("RR\n", "has no interval"),
+    ],
+)
+def test_what_is_no_interval_is_refused(tmp_path: Path, data: Path, text: str, said: str) -> None:
+    file = tmp_path / "beats.txt"
+    file.write_text(text)
+    done = run(file, data, "--start", "2026-01-05T08:00:00Z")
+    assert said in str(done.exception)
+    assert not data.exists()
+    assert "say with --start when they begin" in str(run(file, data).exception)
+
+
+def test_rates_of_empatica_begin_with_the_start_of_their_file(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "HR.csv"
+    file.write_text("1767600000.000000\n2.000000\n57.00\n57.67\n")
+    run(file, data)
+    rows = query(data / "affect-edge.db", "SELECT at - 1767600000000, value FROM vital ORDER BY at")
+    assert rows == [(0, 57.0), (500, 57.67)]
+    other = file.rename(tmp_path / "EDA.csv")
+    assert "neither IBI.csv nor HR.csv" in str(
+        run(other, data, "--start", "2026-01-05T08:00Z").exception
+    )
+
+
+def test_readings_of_a_time_to_come_are_told_and_flagged(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "band.csv"
+    file.write_text(
+        "at,kind,value\n2026-01-05T08:00:00Z,heart_rate,61\n2091-01-05T08:00:00Z,heart_rate,62\n"
+    )
+    said = "1 reading of a time that is still to come: kept with the flag clock_differs"
+    assert said in run(file, data, "--dry-run").stdout
+    assert said in run(file, data).stdout
+    assert answer(file, data)["to_come"] == 1
+    flags = query(data / "affect-edge.db", "SELECT flags FROM vital ORDER BY at")
+    assert flags == [("imported",), ("clock_differs imported",)]
 
 
 def test_pressures_that_are_too_near_are_flagged_as_everywhere(tmp_path: Path, data: Path) -> None:

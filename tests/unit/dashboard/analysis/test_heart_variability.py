@@ -159,6 +159,39 @@ def test_a_pause_ends_a_run() -> None:
     assert (found.variability.n, found.variability.successive) == (200, 198)
 
 
+def test_neighbours_with_a_missing_beat_between_them_are_no_pair() -> None:
+    values = np.tile(RHYTHM, 2)
+    whole = beats(values.tolist())
+    there = np.ones(len(values), dtype=bool)
+    there[7::20] = False  # a hole of one beat, which is far below three seconds
+    (found,) = variability_by_state(
+        [
+            replace(
+                whole,
+                at_ms=whole.at_ms[there],
+                values=values[there],
+                flags=("",) * int(there.sum()),
+            )
+        ]
+    )
+    pairs = there[1:] & there[:-1]
+    true = 1000 * math.sqrt(float(np.mean(np.diff(values)[pairs] ** 2)))  # by hand
+    assert found.variability is not None
+    assert found.variability.successive == pairs.sum()
+    assert found.variability.rmssd_ms == pytest.approx(true)
+
+
+@pytest.mark.parametrize("mean", [0.6, 0.75, 0.9, 1.05])
+def test_beats_that_carry_the_time_of_their_packet_stay_neighbours(mean: float) -> None:
+    values = RHYTHM - 0.8 + mean
+    part = beats(values.tolist())
+    packets = 1000 * np.ceil(part.at_ms / 1000).astype(np.int64)
+    (found,) = variability_by_state([replace(part, at_ms=packets)])
+    assert found.variability is not None
+    assert found.variability.successive >= 0.97 * (len(values) - 1)
+    assert found.variability.rmssd_ms == pytest.approx(rmssd(values), rel=0.01)
+
+
 def test_runs_end_with_their_time_of_one_state_and_are_taken_together() -> None:
     (found,) = variability_by_state([beats(STEADY), beats(STEADY, start_s=80.0)])
     assert found.variability is not None

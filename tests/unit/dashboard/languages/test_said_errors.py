@@ -10,6 +10,7 @@ from dashboard.languages.current import speaking
 from dashboard.languages.names import said_of
 from dashboard.languages.written import said
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.study import Purpose, SessionSetting
 from edge_agent.store.study.rules import check_purpose, check_time
 from edge_agent.vitals.csv import CsvFile, all_readings
@@ -26,14 +27,14 @@ def test_each_row_of_a_file_says_what_is_wrong_with_it() -> None:
     file = CsvFile.parse("cuff.csv", ROWS)
     columns = guess_columns(file.header)
     with speaking("de"):
-        problems = [said(row.problems[0]) for row in file.judged(columns, UTC)]
+        problems = [said(row.problems[0]) for row in file.judged(columns, LocalTimes(UTC))]
         assert problems[0] == "Zeile 2, Spalte value: 'abc' ist keine Zahl."
         assert problems[1] == (
             "Zeile 3, Spalte value: 101 % kann nicht Sauerstoffsättigung sein. "
             "Möglich: 0 bis 100 %."
         )
         with pytest.raises(DataFileError) as caught:
-            all_readings(file, columns, UTC)
+            all_readings(file, columns, LocalTimes(UTC))
         told = said_of(caught.value)
     assert told.splitlines() == [
         *(f"cuff.csv, {one}" for one in problems),
@@ -49,7 +50,7 @@ def test_many_bad_rows_are_counted() -> None:
         "a{b}.csv", b"at,kind,value\n" + b"2026-11-20T08:15:00Z,heart_rate,x\n" * 13
     )
     with pytest.raises(DataFileError) as caught, speaking("es"):
-        all_readings(file, guess_columns(file.header), UTC)
+        all_readings(file, guess_columns(file.header), LocalTimes(UTC))
     with speaking("es"):
         lines = said_of(caught.value).splitlines()
     assert len(lines) == 12
@@ -60,7 +61,7 @@ def test_many_bad_rows_are_counted() -> None:
 def test_a_file_that_cannot_be_read_so_says_why() -> None:
     file = CsvFile.parse("cuff.csv", b"when,puls\n1,2\n")
     with pytest.raises(DataFileError) as caught:
-        list(file.judged(ColumnMap({"at": "Zeit"}), UTC))
+        list(file.judged(ColumnMap({"at": "Zeit"}), LocalTimes(UTC)))
     with speaking("de"):
         assert said_of(caught.value) == (
             "cuff.csv: Es gibt keine Spalte 'Zeit'. Gefundene Spalten: when, puls."

@@ -190,7 +190,8 @@ def test_another_laboratorys_data_set_gives_readings_conditions_and_sessions(
     note += "2026-02-01T09:00:00.000Z on. Their dates mean nothing."
     told = "2 attributes of participants are not taken: no consent says that they are kept."
     assert done["notes"][0].startswith(told)
-    assert done["notes"][1:] == ["Not read: 3 of *_eeg.edf.", note]
+    passed_over = "Not read: 3 of *_eeg.edf, column cardiac in 3 of *_physio.tsv.gz."
+    assert done["notes"][1:] == [passed_over, note]
     sql = "SELECT code, name, started / 1000 % 86400 FROM session JOIN participant ON "
     sessions = stored(tmp_path, f"{sql} participant.id = participant ORDER BY started")
     assert [one[:2] for one in sessions] == [
@@ -308,6 +309,29 @@ def test_a_waveform_that_is_called_heart_rate_is_not_read(tmp_path: Path) -> Non
     done = take(tmp_path, source, *STATED, *STARTING)
     assert "vital" not in done["files"]
     assert "3 of *_physio.tsv.gz" in done["notes"][1]
+
+
+def test_a_belts_waveform_is_no_rate_of_breath_and_is_named(tmp_path: Path) -> None:
+    belt = {
+        "SamplingFrequency": 2,
+        "StartTime": 0,
+        "Columns": ["respiratory", "pulse", "resp", "heart_rate", "breathing rate"],
+        "respiratory": {"Units": "V"},
+        "resp": {"Units": "breaths/min"},
+        "heart_rate": {"Units": "mV"},
+    }
+    files = foreign(**{"task-films_physio.json": belt})
+    for name in [one for one in files if one.endswith("_physio.tsv.gz")]:
+        files[name] = "0.31\t0.2\t14\t0.5\t16\n" * 3
+    done = take(tmp_path, write_dataset(tmp_path / "films", files), *STATED, *STARTING)
+    assert done["imported"]
+    assert done["notes"][1] == (
+        "Not read: 3 of *_eeg.edf, column heart_rate in 3 of *_physio.tsv.gz, column pulse in 3 of "
+        "*_physio.tsv.gz, column respiratory in 3 of *_physio.tsv.gz."
+    )
+    sql = "SELECT DISTINCT kind FROM vital WHERE value IN (14, 16)"
+    assert stored(tmp_path, sql) == stored(tmp_path, "SELECT DISTINCT kind FROM vital")
+    assert stored(tmp_path, "SELECT count(DISTINCT kind) FROM vital") == [(1,)]
 
 
 def test_no_consent_and_no_purpose_are_refused_as_for_tables(tmp_path: Path) -> None:

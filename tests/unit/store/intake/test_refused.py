@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from edge_agent.cli import cli
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.vitals import VitalKind
 from tests.support.timeline import START_MS, database, query, reading, row
 
 
@@ -91,7 +92,7 @@ S = "session,participant,purpose,setting,start_at,end_at\n"
             "line 2, column at: '2026-09-21T14:20:05' has no time zone",
         ),
         (
-            {"vital": f"at,kind,value\n{at(5)},heart_rate,70\n{at(5)},heart_rate,71\n"},
+            {"vital": f"at,kind,value\n{at(5)},heart_rate,70\n{at(5)},heart_rate,70\n"},
             "line 3, column at",
         ),
         (
@@ -172,6 +173,24 @@ def test_a_bad_row_is_named_and_nothing_is_written(
         assert stored(tmp_path, f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
+def test_beats_of_one_packet_and_a_second_measurement_are_all_taken(tmp_path: Path) -> None:
+    rows = [(5, "rr_interval", 0.905), (5, "rr_interval", 0.863), (5, "rr_interval", 0.863)]
+    rows += [(9, "systolic", 128), (9, "diastolic", 82), (9, "systolic", 90), (9, "diastolic", 85)]
+    lines = [f"{at(second)},{kind},{value}\n" for second, kind, value in rows]
+    done = take(tmp_path, study(tmp_path, vital="at,kind,value\n" + "".join(lines)))
+    assert (done["imported"], done["problems"]) == (True, [])
+    sql = f"SELECT at - {START_MS}, value, flags FROM vital ORDER BY at, kind"
+    assert stored(tmp_path, sql) == [
+        (3274, 0.905, "imported"),
+        (4137, 0.863, "imported"),
+        (5000, 0.863, "imported"),
+        (9000, 82, "imported"),
+        (9000, 128, "imported"),
+        (9001, 85, "imported out_of_range"),
+        (9001, 90, "imported out_of_range"),
+    ]
+
+
 def test_a_dry_run_finds_the_same_problems(tmp_path: Path) -> None:
     source = study(tmp_path, vital=f"at,kind,value\n{at(5)},pulse,72\n")
     assert take(tmp_path, source, "--dry-run")["problems"] == take(tmp_path, source)["problems"]
@@ -202,6 +221,15 @@ def test_what_was_recorded_here_in_that_time_is_not_taken_for_theirs(tmp_path: P
     )
     assert any("1 rows of vital were recorded here" in one for one in messages)
     assert take(tmp_path, study(tmp_path), "--join-recorded")["imported"]
+
+
+def test_readings_that_are_here_already_are_refused_in_words(tmp_path: Path) -> None:
+    there = reading(5, 61, VitalKind.HEART_RATE, "csv:vital.csv")
+    database(tmp_path / "here", (), [there])
+    done = take(tmp_path, study(tmp_path), "--join-recorded")
+    assert not done["imported"]
+    said = f"1 readings are here already, by kind, source and time; the first is of {at(5)}."
+    assert any(said in one["message"] for one in done["problems"])
 
 
 def test_what_is_no_study_is_refused_in_words(tmp_path: Path) -> None:

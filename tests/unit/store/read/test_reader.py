@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.expression import Emotion
 from edge_agent.core.gaps import Gap
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
@@ -37,6 +39,21 @@ def test_the_latest_reading_of_each_kind_is_found(tmp_path: Path) -> None:
         VitalKind.SYSTOLIC: (121, 2, "cuff"),
         VitalKind.DIASTOLIC: (80, -7200, "cuff"),
     }
+
+
+def test_a_reading_of_a_time_to_come_is_not_the_latest(tmp_path: Path) -> None:
+    to_come = reading(0, 150)
+    to_come = replace(
+        to_come,
+        at=replace(to_come.at, wall_ms=clock.now().wall_ms + 5 * 365 * 24 * HOUR),
+        flags=frozenset({VitalFlag.CLOCK_DIFFERS}),
+    )
+    path = database(tmp_path, (), [reading(1, 61), reading(2, 62), to_come])
+    reader = Reader(path)
+    assert reader.latest_vitals()[VitalKind.HEART_RATE].value == 62
+    assert reader.span() == (START_MS // HOUR * HOUR, START_MS + 2000)
+    only = Reader(database(tmp_path / "only", (), [to_come]))
+    assert only.latest_vitals() == {}
 
 
 def test_the_span_reaches_from_the_first_to_the_last_thing(tmp_path: Path) -> None:

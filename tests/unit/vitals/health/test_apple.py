@@ -34,6 +34,20 @@ NOW = Instant(0, 1_800_000_000_000)
 EIGHT = round(datetime(2026, 1, 5, 7, tzinfo=UTC).timestamp() * 1000)  # 08:00 +0100
 
 
+def test_a_control_character_in_a_name_keeps_no_row_out() -> None:
+    content = apple_export(
+        apple_record("HeartRate", 61, "count/min"),
+        apple_record("HeartRate", 62, "count/min", source="My\x0bApp"),
+        apple_record("HeartRate", 63, "count/min"),
+    )
+    rows = [row for row in rows_of(content) if isinstance(row, VitalReading)]
+    assert [(row.value, row.source) for row in rows] == [
+        (61, "apple_health:Watch"),
+        (62, "apple_health:My App"),
+        (63, "apple_health:Watch"),
+    ]
+
+
 def rows_of(content: bytes) -> list[Row]:
     member = Member("export.xml", len(content), lambda: io.BytesIO(content))
     return list(apple.read(member, RowValidator(NOW)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import struct
@@ -18,16 +19,27 @@ from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import SPECS
 from edge_agent.vitals.health import fitbit, garmin, members, withings
 from edge_agent.vitals.health.formats import open_export
 from edge_agent.vitals.health.members import Member
-from edge_agent.vitals.health.rows import LeftOut, Row, Rows, RowValidator
-from tests.support.vitals.health_exports import archive, fit_file, fitbit_day, garmin_day
+from edge_agent.vitals.health.rows import Row, Rows, RowValidator
+from tests.support.vitals.health_exports import (
+    BYTE,
+    UINT8,
+    UINT16,
+    UINT32,
+    archive,
+    fit_file,
+    fit_seconds,
+    fitbit_day,
+    garmin_day,
+)
 
 NOW = Instant(0, 1_800_000_000_000)
-BERLIN = RowValidator(NOW, ZoneInfo("Europe/Berlin"))
+BERLIN = RowValidator(NOW, LocalTimes(ZoneInfo("Europe/Berlin")))
 Reader = Callable[[Member, RowValidator], Rows]
 
 BREATHS = next(kind.value for kind, spec in SPECS.items() if spec.tile == "Respiration rate")
@@ -42,7 +54,7 @@ def shown(rows: Rows) -> list[tuple[str, str, float] | str]:
     """Each reading as time, kind and value; each row that is left out as its sentence."""
     return [
         row.sentence
-        if isinstance(row, LeftOut)
+        if not isinstance(row, VitalReading)
         else (
             datetime.fromtimestamp(row.at.wall_ms / 1000, UTC).strftime("%m-%dT%H:%M:%S"),
             row.kind.value,
@@ -194,6 +206,98 @@ def test_a_day_of_a_garmin_watch_is_read_with_its_short_times() -> None:
     assert {row.source for row in rows if isinstance(row, VitalReading)} == {"fit:garmin fr945"}
 
 
+def test_a_minute_older_than_the_last_full_time_stays_where_it_is() -> None:
+    seconds = fit_seconds(datetime(2026, 1, 5, 8, tzinfo=UTC))
+    minutes = [(60, 61), (-60, 62), (120, 63)]  # of them the second came late into the file
+    day = fit_file(
+        (55, {253: (UINT32, seconds), 27: (UINT8, 60)}),
+        *(
+            (55, {26: (UINT16, (seconds + later) & 0xFFFF), 27: (UINT8, rate)})
+            for later, rate in minutes
+        ),
+    )
+    assert shown(garmin.read(member("day.fit", day), RowValidator(NOW)))[1:] == [
+        ("01-05T08:01:00", "heart_rate", 61.0),
+        ("01-05T07:59:00", "heart_rate", 62.0),
+        ("01-05T08:02:00", "heart_rate", 63.0),
+    ]
+
+
+def test_rates_of_a_strap_that_kept_them_have_the_times_of_its_events() -> None:
+    seconds = fit_seconds(datetime(2026, 1, 5, 8, tzinfo=UTC))
+    counts = [4094 + 1024, 4094 + 1946, 4094 + 2970, 4094 + 3993]  # 1/1024 s; twelve bits of each
+    packed = b"".join(
+        (first & 0xFFF | (second & 0xFFF) << 12).to_bytes(3, "little")
+        for first, second in (counts[:2], counts[2:])
+    )
+    day = fit_file(
+        (
+            132,
+            {
+                253: (UINT32, seconds),
+                0: (UINT16, 16384),  # half a second
+                9: (UINT32, 4094),
+                6: (UINT8, 60),
+            },
+        ),
+        (132, {10: (BYTE, packed), 6: (UINT8, bytes([61, 62, 255, 64]))}),
+    )
+    rows = list(garmin.read(member("swim.fit", day), RowValidator(NOW)))
+    start = datetime(2026, 1, 5, 8, tzinfo=UTC).timestamp()
+    assert [(row.kind, row.value) for row in rows if isinstance(row, VitalReading)] == [
+        ("heart_rate", rate)
+        for rate in (60, 61, 62, 64)  # of the third event there is none
+    ]
+    times = [row.at.wall_ms / 1000 - start for row in rows if isinstance(row, VitalReading)]
+    assert times == pytest.approx([0.5, 1.5, 0.5 + 1946 / 1024, 0.5 + 3993 / 1024], abs=0.001)
+
+
+def test_beats_of_a_fit_file_end_before_the_next_time_one_after_the_other() -> None:
+    seconds = fit_seconds(datetime(2026, 1, 5, 8, tzinfo=UTC))
+    day = fit_file(
+        (20, {253: (UINT32, seconds), 3: (UINT8, 70)}),
+        (78, {0: (UINT16, struct.pack("<3H", 892, 905, 65535))}),
+        (78, {0: (UINT16, struct.pack("<3H", 863, 65535, 65535))}),
+        (20, {253: (UINT32, seconds + 3), 3: (UINT8, 71)}),
+        (78, {0: (UINT16, struct.pack("<3H", 846, 65535, 65535))}),
+    )
+    rows = [
+        row
+        for row in garmin.read(member("run.fit", day), RowValidator(NOW))
+        if isinstance(row, VitalReading) and row.kind.value == "rr_interval"
+    ]
+    start_ms = datetime(2026, 1, 5, 8, tzinfo=UTC).timestamp() * 1000
+    assert [(row.at.wall_ms - start_ms, row.value) for row in rows] == [
+        (1232, 0.892),
+        (2137, 0.905),
+        (3000, 0.863),
+        (3001, 0.846),  # nothing tells when: after the others
+    ]
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_fit_file_without_its_checksum_is_read_with_a_word(missing: int) -> None:
+    day = garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))
+    first, *rows = shown(garmin.read(member("day.fit", day[:-missing]), RowValidator(NOW)))
+    assert first == "day.fit: lacks its checksum, the last two bytes, and was read without it."
+    assert rows == shown(garmin.read(member("day.fit", day), RowValidator(NOW)))
+
+
+def test_a_damaged_fit_file_is_left_out_by_name_and_packed_ones_are_read(tmp_path: Path) -> None:
+    day = garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))
+    (tmp_path / "a.fit.gz").write_bytes(gzip.compress(day))
+    (tmp_path / "b.fit").write_bytes(day[:-9] + b"damaged??")
+    (tmp_path / "c.fit").write_bytes(day)
+    (tmp_path / "d.fit.gz").write_bytes(gzip.compress(day)[:-20])
+    with open_export(tmp_path) as export:
+        assert export is not None
+        rows = shown(export.rows(RowValidator(NOW)))
+    left_out = [row for row in rows if isinstance(row, str)]
+    assert [text.partition(": ")[0] for text in left_out] == ["b.fit", "d.fit.gz"]
+    assert all("Nothing of it was imported" in text for text in left_out)
+    assert len(rows) == 14
+
+
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_a_fit_file_that_ends_too_early_or_was_changed_is_refused(share: float) -> None:
     day = garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))
@@ -284,7 +388,7 @@ def test_any_bytes_in_an_export_are_read_or_refused_by_our_error(
     rows: list[Row] = []
     with suppress(DataFileError):
         rows += read(member(name, content), BERLIN)
-    assert all(isinstance(row, VitalReading | LeftOut) for row in rows)
+    assert all(isinstance(row, Row) for row in rows)
 
 
 def _sound_fit(body: bytes) -> bytes:

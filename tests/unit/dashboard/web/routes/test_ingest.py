@@ -60,7 +60,7 @@ def test_readings_are_taken_and_each_is_told_what_became_of_it(
     recent = now().wall_ms - 5000
     given = [
         {"kind": "systolic", "value": 16, "unit": "kPa", "at": recent, "source": "cuff", "id": "a"},
-        {"kind": "systolic", "value": 120, "at": recent, "source": "cuff", "id": "b"},
+        {"kind": "systolic", "value": 16, "unit": "kPa", "at": recent, "source": "cuff", "id": "b"},
         {"kind": "heart_rate", "value": 999, "at": recent},
         {"kind": "pulse", "value": 1, "id": 7},
     ]

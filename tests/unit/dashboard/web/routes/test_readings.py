@@ -107,6 +107,19 @@ def test_a_note_goes_to_the_open_session(client: TestClient, tmp_path: Path) -> 
     assert len(stored(tmp_path)) == 1
 
 
+def test_local_times_of_a_file_that_come_twice_are_told(client: TestClient) -> None:
+    place = send(client, b"Date,Pulse\n2026-10-25T02:30,66\n")
+    chosen = {
+        "dates": "iso",
+        "zone": "Europe/Berlin",
+        "column_at": "Date",
+        "column_heart_rate": "Pulse",
+    }
+    done = client.post(place, data=chosen, follow_redirects=False).headers["location"]
+    assert done.startswith("/readings?taken=1&there=0&twice=1")
+    assert "1 local time comes twice, as clocks were put back" in client.get(done).text
+
+
 def test_a_file_is_looked_at_corrected_and_imported(client: TestClient, tmp_path: Path) -> None:
     place = send(client, CUFF)
     page = client.get(place).text
@@ -125,7 +138,10 @@ def test_a_file_is_looked_at_corrected_and_imported(client: TestClient, tmp_path
     assert page.count("out of range") == 2, "90 over 85"
     done = client.post(place, data=chosen)
     place = done.headers["location"]
-    assert (done.status_code, place) == (303, "/readings?taken=5&there=0&outside=5&given=5")
+    assert (done.status_code, place) == (
+        303,
+        "/readings?taken=5&there=0&flagged=2&outside=5&given=5",
+    )
     assert "5 of 5 lie in no session; there is none yet." in client.get(place).text
     assert stored(tmp_path)[1] == ("heart_rate", 66.0, "csv:cuff.csv", "imported")
 

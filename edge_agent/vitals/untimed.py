@@ -1,0 +1,161 @@
+"""Intervals between beats in files that tell no time of the day.
+
+The forms are those of the files that people bring:
+
+- a number in each line, the intervals in ms or s: Elite HRV, HRV4Training, Kubios, ``RR.txt``;
+- two numbers in each line, the seconds since the start and the interval: Kubios, ``IBI.csv`` of
+  Empatica, whose first line has the start;
+- samples a second in the second line, then heart rates: ``HR.csv`` of Empatica;
+- a table with ``Time`` since the start and ``HR (bpm)``, and other tables above it: Polar Flow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import DataFileError
+from edge_agent.core.reading_times import clock_flags
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
+from edge_agent.vitals.csv import MAX_FILE_BYTES
+
+_EMPATICA = re.compile(r"(\d{10}(?:\.\d+)?)\s*(,\s*IBI\s*)?", re.IGNORECASE)
+_EMPATICAS_RATES = "hr.csv"
+_BETWEEN = re.compile(r"\s*[,;]\s*|\s+")
+_ELAPSED = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
+
+
+def read_untimed(path: Path, start_ms: int | None, now: Instant) -> list[VitalReading]:
+    """Return the readings of a file that tells no times, each flagged ``imported``.
+
+    Args:
+        path: the file.
+        start_ms: when its first interval began, or its time 0 was, UTC milliseconds; ``None``: the
+            file must tell it.
+        now: by which times to come are known.
+
+    Raises:
+        DataFileError: it cannot be read, tells no start, or has a line that is no interval.
+    """
+    lines = list(_lines(path))
+    told = _EMPATICA.fullmatch(lines[0][1]) if lines else None
+    rates = _table_of(lines)
+    if told and not told[2]:
+        rates = _sampled(path.name, [line for _, line in lines[1:]])
+    if told:
+        start_ms = round(float(told[1]) * 1000) if start_ms is None else start_ms
+        del lines[0]
+    if start_ms is None:
+        raise DataFileError(f"{path.name}: tells no time. Say with --start when it begins.")
+    kind = VitalKind.HEART_RATE if rates else VitalKind.RR_INTERVAL
+    pairs = rates or _intervals(path.name, lines)
+    if not pairs:
+        raise DataFileError(f"{path.name}: has no interval. Nothing was imported.")
+    readings = []
+    for seconds, value in pairs:
+        at_ms = start_ms + round(1000 * seconds)
+        flags = frozenset({VitalFlag.IMPORTED}) | clock_flags(at_ms, now.wall_ms, live=False)
+        source = f"csv:{path.name}"
+        readings.append(VitalReading(Instant(0, at_ms), kind, value, source, flags).checked())
+    return readings
+
+
+def tells_start(path: Path) -> bool:
+    """Tell whether a file is one of Empatica's whose first line has the start."""
+    try:
+        with path.open("rb") as file:
+            told = _EMPATICA.fullmatch(file.readline(80).decode("ascii", "replace").strip())
+    except OSError:
+        return False
+    return bool(told and (told[2] or path.name.lower() == _EMPATICAS_RATES))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, with their numbers."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise DataFileError(f"{path}: cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise DataFileError(f"{path.name}: is not UTF-8 text. Save it as text.") from error
+    if len(raw) > MAX_FILE_BYTES:
+        raise DataFileError(f"{path.name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it.")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def _table_of(lines: list[tuple[int, str]]) -> list[tuple[float, float]]:
+    """Return seconds and heart rates of a table of Polar Flow; nothing where it is none."""
+    rates: list[tuple[float, float]] = []
+    places: tuple[int, int] | None = None
+    for _, line in lines:
+        cells = [cell.strip() for cell in line.split(",")]
+        if places is None:
+            if {"Time", "HR (bpm)"} <= set(cells):
+                places = cells.index("Time"), cells.index("HR (bpm)")
+            continue
+        elapsed = _ELAPSED.fullmatch(cells[places[0]]) if len(cells) > max(places) else None
+        if elapsed and _is_number(cells[places[1]]):  # an empty rate is none
+            hours, minutes, seconds = (float(part) for part in elapsed.groups())
+            rates.append((3600 * hours + 60 * minutes + seconds, float(cells[places[1]])))
+    return rates
+
+
+def _sampled(name: str, lines: list[str]) -> list[tuple[float, float]]:
+    """Return seconds and heart rates of Empatica's ``HR.csv``: samples a second, then the rates."""
+    if (
+        name.lower() != _EMPATICAS_RATES
+        or not lines
+        or not all(map(_is_number, lines))
+        or float(lines[0]) <= 0
+    ):
+        raise DataFileError(
+            f"{name}: begins with a time, and is neither IBI.csv nor HR.csv of Empatica. Nothing "
+            "was imported."
+        )
+    return [(place / float(lines[0]), float(line)) for place, line in enumerate(lines[1:])]
+
+
+def _intervals(name: str, lines: list[tuple[int, str]]) -> list[tuple[float, float]]:
+    """Return the end of each interval in seconds since the start, and its length in seconds."""
+    rows: list[list[float]] = []
+    for number, line in lines:
+        cells = [cell for cell in _BETWEEN.split(line) if cell]
+        if not rows and not any(_is_number(cell) for cell in cells):
+            continue  # names of columns
+        if len(cells) not in {1, 2} or not all(_is_number(cell) for cell in cells):
+            raise DataFileError(
+                f"{name}, row {number}: {line[:60]!r} is no interval, and no time and interval. "
+                "Nothing was imported."
+            )
+        rows.append([float(cell) for cell in cells])
+    if len({len(row) for row in rows}) > 1:
+        raise DataFileError(f"{name}: some rows have one number, others two. Nothing was imported.")
+    if not rows:
+        return []
+    usual = median(row[-1] for row in rows)
+    low, high = VitalKind.RR_INTERVAL.plausible
+    unit = next((unit for unit in (1.0, 1000.0) if low <= usual / unit <= high), None)
+    if unit is None:
+        raise DataFileError(
+            f"{name}: its numbers are no intervals in s or ms, the middle one is {usual:g}. "
+            "Nothing was imported."
+        )
+    lengths = [row[-1] / unit for row in rows]
+    if len(rows[0]) == 1:
+        ended = 0.0
+        return [(ended := ended + length, length) for length in lengths]
+    passed = rows[-1][0] - rows[0][0]
+    clock = 1000.0 if passed > 100 * sum(lengths) else 1.0
+    return [(row[0] / clock, length) for row, length in zip(rows, lengths, strict=True)]
+
+
+def _is_number(cell: str) -> bool:
+    return bool(re.fullmatch(r"-?\d{1,12}(\.\d{1,9})?", cell, re.ASCII))
