@@ -22,7 +22,7 @@ from dashboard.analysis.states import Design
 from dashboard.analysis.study.flow import Flow
 from dashboard.analysis.study.groups import VitalGroups
 from dashboard.analysis.study.mixed import Main, ModelTest, VitalModel
-from dashboard.statistics import BayesFactor, Equivalence, RequiredSample, Summary
+from dashboard.statistics import BayesFactor, Equivalence, RequiredSample, Summary, TimeAdjusted
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import Mixture
@@ -88,6 +88,18 @@ class VitalComparison:
         if self.correction is Correction.HOLM:
             return tests.holm_p
         return tests.bh_p
+
+    @property
+    def observed(self) -> bool:
+        """Whether the states are what the face showed, and nobody gave them."""
+        return self.misreading is not None
+
+    @property
+    def at_equal_times(self) -> TimeAdjusted | None:
+        """The estimate that is told first where order and state hang together."""
+        if self.period is None or not self.period.uneven:
+            return None
+        return self.period.adjusted
 
 
 @dataclass(frozen=True, slots=True)

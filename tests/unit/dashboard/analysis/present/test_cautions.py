@@ -7,6 +7,7 @@ from pathlib import Path
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.present.cautions import cautions_of, warnings_of
 from dashboard.analysis.present.method_text import method_of
+from dashboard.analysis.present.response import response_of
 from dashboard.analysis.present.supplement_text import (
     all_states_sentence,
     sensitivity_sentence,
@@ -195,8 +196,9 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
     ]
 
 
-def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> None:
-    path = make_study(tmp_path, {f"P-{n}": {} for n in range(3)})
+def angry_faces(folder: Path) -> Path:
+    """Make a study of three people whose heart is faster while the face is angry."""
+    path = make_study(folder, {f"P-{n}": {} for n in range(3)})
     for person in range(3):
         start = 3600.0 * person
         emotions = [Emotion.ANGER] * 60 + [Emotion.NEUTRAL] * 60
@@ -207,6 +209,24 @@ def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> Non
         add(
             path, rows, [reading(start + 60, 80.0 + person**2), reading(start + 120, 70.0 + person)]
         )
+    return path
+
+
+def test_the_first_sentence_by_observed_emotion_calls_it_an_association(tmp_path: Path) -> None:
+    comparison = response_of(analysed(angry_faces(tmp_path), state="observed")).comparisons[0]
+    assert comparison.sentence.startswith(
+        "Heart rate was 10.7 /min higher in anger than in neutral (95 % CI 7.8 to 13.5; 3 people, "
+        "paired t(2) = 16.00, Holm p = 0.004, g = 3.76), an association which need not be an "
+        "effect of the emotion, though what came before may explain it: 3 of 3 people met anger "
+        "before neutral. "
+    )
+    assert comparison.apa.endswith(
+        "N = 3, an association which need not be an effect of the emotion."
+    )
+
+
+def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> None:
+    path = angry_faces(tmp_path)
     found = analysed(path, state="observed", sensitivity=True)
     assert len(found.sensitivity) == len(found.family) == 9
     assert found.sensitivity[0].chosen.conclusion is Conclusion.HIGHER
