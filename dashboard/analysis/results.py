@@ -21,6 +21,7 @@ from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, Settling
 from dashboard.analysis.states import Design
 from dashboard.analysis.study.flow import Flow
 from dashboard.analysis.study.groups import VitalGroups
+from dashboard.analysis.study.missing import MissingState
 from dashboard.analysis.study.mixed import Main, ModelTest, VitalModel
 from dashboard.statistics import BayesFactor, Equivalence, RequiredSample, Summary, TimeAdjusted
 from edge_agent.core.study import Session
@@ -147,6 +148,7 @@ class Analysis:
         models: the mixed model of each vital.
         main: which analysis is the main one.
         flow: where people and readings were lost; ``None`` where nobody followed them.
+        missing: in what those who lack a state differ from the others.
         passed_over: readings in the three states whose source is not the one of the session.
         heart_tests: tests of the intervals between beats, a family of its own.
         without_baseline: sessions without a baseline of a vital, where a change is asked for.
@@ -185,6 +187,7 @@ class Analysis:
     models: tuple[VitalModel, ...] = ()
     main: Main = Main.T_TESTS
     flow: Flow | None = None
+    missing: tuple[MissingState, ...] = ()
     passed_over: tuple[ReadingGroup, ...] = ()
     heart_tests: tuple[HeartTest, ...] = ()
     without_baseline: int = 0

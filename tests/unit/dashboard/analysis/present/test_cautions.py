@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.present.cautions import cautions_of, warnings_of
 from dashboard.analysis.present.method_text import method_of
@@ -194,6 +196,42 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
     assert [one.state for one in analysed(path, state="reported").variability] == [
         Emotion.HAPPINESS
     ]
+
+
+CALM = {"P": (70.0, 71.0), "Q": (64.0, 66.5), "R": (81.0, 80.0), "S": (75.5, 77.0)}
+
+
+CHANGED = (
+    "Heart rate: 4 people lack anger, and they are not like the 4 who have it: happiness − neutral "
+    "was 10.4 /min higher (Welch, Holm p < 0.001). Differences with anger are those of the people "
+    "who stayed; do not take them for an effect in all."
+)
+ALIKE = (
+    "Heart rate: 4 people lack anger. They were not shown to differ from the 4 who have it in "
+    "neutral, happiness and happiness − neutral (smallest Holm p = 1.000), but so few can hide a "
+    "difference; ask why they lack it."
+)
+
+
+@pytest.mark.parametrize(
+    ("missing", "text"),
+    [
+        # R 4.2.2: p.adjust of t.test of both states and their difference: 0.874, 0.167, 0.00053
+        ({"T": (70.0, 82.0), "U": (66.0, 75.0), "V": (78.5, 92.0), "W": (73.0, 84.0)}, CHANGED),
+        ({"T": (70.0, 72.0), "U": (66.0, 65.0), "V": (78.5, 80.0), "W": (73.0, 75.0)}, ALIKE),
+    ],
+    ids=["strong reactions", "like the others"],
+)
+def test_who_lacks_a_state_is_compared_with_who_has_it(
+    tmp_path: Path, missing: dict[str, tuple[float, float]], text: str
+) -> None:
+    people = {
+        code: heart(neutral=n, happiness=h, anger=75.0 + n / 9) for code, (n, h) in CALM.items()
+    }
+    people |= {code: heart(neutral=n, happiness=h) for code, (n, h) in missing.items()}
+    analysis = analysed(make_study(tmp_path, people))
+    assert text in (*warnings_of(analysis), *cautions_of(analysis))
+    assert (text in warnings_of(analysis)) == (text is CHANGED)
 
 
 def angry_faces(folder: Path) -> Path:
