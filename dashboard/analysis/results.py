@@ -97,8 +97,10 @@ class VitalComparison:
 
     @property
     def at_equal_times(self) -> TimeAdjusted | None:
-        """The estimate that is told first where order and state hang together."""
-        if self.period is None or not self.period.uneven:
+        """The estimate that is told first where order and state hang together; observed emotions
+        come and go, and have no order.
+        """
+        if self.observed or self.period is None or not self.period.uneven:
             return None
         return self.period.adjusted
 

@@ -117,5 +117,5 @@ def as_association(finding: str, *, observed: bool) -> str:
     """Say in the sentence of a finding by observed emotion that it is an association."""
     if not observed:
         return finding
-    text = gettext("{finding}, an association which need not be an effect of the emotion.")
+    text = gettext("{finding}, an association, not a proven effect.")
     return text.format(finding=finding.removesuffix("."))

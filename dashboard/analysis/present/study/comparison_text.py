@@ -152,9 +152,8 @@ def with_doubts(finding: str, test: VitalComparison) -> str:
     were observed.
     """
     period = test.period
-    finding = as_association(finding, observed=test.observed)
-    if period is None or not period.uneven:
-        return finding
+    if test.observed or period is None or not period.uneven:
+        return as_association(finding, observed=test.observed)
     text = gettext(
         "{finding}, though what came before may explain it: {n} of {people} met {first} before "
         "{second}."

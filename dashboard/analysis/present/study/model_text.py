@@ -50,10 +50,9 @@ def main_reason(analysis: Analysis) -> str:
         )
     elif any(one.design.uneven for one in analysis.models):
         text = gettext(
-            "Main analysis: the t-tests, though {reason}. The mixed model takes all means for "
-            "equally steady, and those of one state come from many more readings than those of "
-            "another."
-        ).format(reason=_calls(repeated, incomplete))
+            "Main analysis: the t-tests, because the mixed model takes means of few and of many "
+            "readings for equally steady."
+        )
     else:
         text = gettext(
             "Main analysis: the t-tests. The mixed model does not answer all that they do, or "

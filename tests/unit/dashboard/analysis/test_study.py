@@ -87,8 +87,8 @@ def test_means_of_few_readings_in_one_state_leave_the_t_tests_the_main_analysis(
     found = answered(path)
     assert found.main == "t_tests"
     assert found.main_reason.startswith(
-        "Main analysis: the t-tests, though 6 people have several sessions and 24 sessions lack a "
-        "state. The mixed model takes all means for equally steady"
+        "Main analysis: the t-tests, because the mixed model takes means of few and of many "
+        "readings for equally steady."
     )
 
 
