@@ -38,11 +38,15 @@ INTERVALS = 400
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """A kind of people: bounds of how fast and deep they breathe, and of their level in s."""
+    """A kind of people: bounds of how fast and deep they breathe, of their level and of chance, and
+    the deviation of a step of drift.
+    """
 
     breath_hz: tuple[float, float]
     depth_s: tuple[float, float]
     level_s: tuple[float, float] = (0.7, 1.05)
+    chance_s: tuple[float, float] = (0.003, 0.015)
+    drift_s: float = 0.004
 
 
 KINDS = {
@@ -51,6 +55,10 @@ KINDS = {
     "slow": People((0.1, 0.1), (0.1, 0.2)),
     "slowest": People((0.1, 0.1), (0.2, 0.2)),
     "steady": People((0.2, 0.3), (0.0, 0.005)),
+    "shallow": People((0.2, 0.35), (0.004, 0.015), chance_s=(0.01, 0.035)),
+    "fast heart": People((0.25, 0.45), (0.003, 0.02), (0.45, 0.55), (0.004, 0.015)),
+    "slow heart": People((0.15, 0.25), (0.02, 0.12), (1.1, 1.4), (0.01, 0.04)),
+    "drifting": People((0.2, 0.3), (0.01, 0.05), chance_s=(0.01, 0.03), drift_s=0.012),
 }
 
 
@@ -60,13 +68,13 @@ def rhythm(rng: np.random.Generator, people: People) -> Values:
     depth = rng.uniform(*people.depth_s)
     breath_hz = rng.uniform(*people.breath_hz)
     waves = rng.uniform(0.005, 0.04)
-    noise = rng.uniform(0.003, 0.015)
+    noise = rng.uniform(*people.chance_s)
     phases = rng.uniform(0, 2 * math.pi, 2)
     now = 0.0
     drift = 0.0
     intervals = []
     for _ in range(INTERVALS):
-        drift = 0.98 * drift + rng.normal(0, 0.004)
+        drift = 0.98 * drift + rng.normal(0, people.drift_s)
         breath = depth * math.sin(2 * math.pi * breath_hz * now + phases[0])
         slow = waves * math.sin(2 * math.pi * 0.095 * now + phases[1])
         intervals.append(level + breath + slow + drift + rng.normal(0, noise))

@@ -4,8 +4,10 @@ show.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import TypeVar
 
 from dashboard.analysis.agreement import compare_sources
@@ -60,8 +62,9 @@ from dashboard.analysis.sensitivity import (
 from dashboard.analysis.sites.pooled_reader import sites_of
 from dashboard.analysis.states import emotions_of
 from dashboard.analysis.study.evidence import evidence_of
-from dashboard.analysis.study.flow import flow_of, recorded_of
+from dashboard.analysis.study.flow import Flow, flow_of, recorded_of
 from dashboard.analysis.study.groups import VitalGroups, attribute_of, compare_groups
+from dashboard.analysis.study.missing import MissingState, compare_missing
 from dashboard.analysis.study.mixed import ModelTest, VitalModel, main_analysis, models_of
 from dashboard.statistics import Bounds, equivalence, still_needed, summarize
 from edge_agent.core.errors import StatisticsError
@@ -221,6 +224,7 @@ def _analysis_of(
     judged = _with_models(_with_faces(family, query, face, choices.mixture), models)
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings)
+    flow = flow_of(recorded, query, readings, of_sessions, left_out, compared)
     return Analysis(
         query=query,
         sample=sample,
@@ -260,7 +264,8 @@ def _analysis_of(
         mixture=choices.mixture,
         models=models,
         main=main_analysis(models, compared, query.design, query.states),
-        flow=flow_of(recorded, query, readings, of_sessions, left_out, compared),
+        flow=flow,
+        missing=_missing(reader, query, sessions, means, flow),
         passed_over=readings.passed_over,
         heart_tests=compare_heart(of_hearts, query),
         heart_values=of_hearts.values,
@@ -269,6 +274,30 @@ def _analysis_of(
         without_baseline=choices.without_baseline,
         groups=_groups(reader, visits, query),
         sites=sites,
+    )
+
+
+def _missing(
+    reader: Reader,
+    query: AnalysisQuery,
+    sessions: Sequence[Session],
+    means: Sequence[StateMean],
+    flow: Flow,
+) -> tuple[MissingState, ...]:
+    """Compare who lacks a state with who has it; read what they were at rest where there are such
+    people.
+    """
+    if not flow.missing:
+        return ()
+    person = {session.id: session.participant for session in sessions}
+    at_rest: defaultdict[tuple[VitalKind, str], list[float]] = defaultdict(list)
+    for (session, kind, _), value in find_baselines(reader, query, sessions).items():
+        at_rest[kind, person[session]].append(value)
+    return compare_missing(
+        flow.missing,
+        means,
+        {place: fmean(values) for place, values in at_rest.items()},
+        changes=query.outcome is Outcome.CHANGE,
     )
 
 

@@ -35,14 +35,17 @@ def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
 
 
 def describe(error: ValidationError) -> list[str]:
-    """Say for each wrong value its name, what was given and what is allowed, one sentence each."""
-    return [
-        f"{'.'.join(str(part) for part in detail['loc'])} = {repr(detail['input'])[:80]}: "
-        f"{_lowered(refused_text(detail))}."
-        for detail in error.errors()
-    ]
-
-
-def _lowered(text: str) -> str:
-    """Begin with a small letter, as the second part of a sentence does."""
-    return text[:1].lower() + text[1:]
+    """Say for each wrong value its name, what was given and what is allowed, one sentence each; of
+    what is wrong with all of them together only that.
+    """
+    sentences = []
+    for detail in error.errors():
+        text = refused_text(detail)
+        name = ".".join(str(part) for part in detail["loc"])
+        given = detail["input"]
+        if not name:
+            sentences.append(f"{text[:1].upper()}{text[1:]}.")
+            continue
+        shown = ", ".join(map(str, given)) if isinstance(given, list | tuple) else repr(given)
+        sentences.append(f"{name} = {shown[:80]}: {text[:1].lower()}{text[1:]}.")
+    return sentences

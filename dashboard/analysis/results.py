@@ -21,8 +21,9 @@ from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, Settling
 from dashboard.analysis.states import Design
 from dashboard.analysis.study.flow import Flow
 from dashboard.analysis.study.groups import VitalGroups
+from dashboard.analysis.study.missing import MissingState
 from dashboard.analysis.study.mixed import Main, ModelTest, VitalModel
-from dashboard.statistics import BayesFactor, Equivalence, RequiredSample, Summary
+from dashboard.statistics import BayesFactor, Equivalence, RequiredSample, Summary, TimeAdjusted
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import Mixture
@@ -89,6 +90,20 @@ class VitalComparison:
             return tests.holm_p
         return tests.bh_p
 
+    @property
+    def observed(self) -> bool:
+        """Whether the states are what the face showed, and nobody gave them."""
+        return self.misreading is not None
+
+    @property
+    def at_equal_times(self) -> TimeAdjusted | None:
+        """The estimate that is told first where order and state hang together; observed emotions
+        come and go, and have no order.
+        """
+        if self.observed or self.period is None or not self.period.uneven:
+            return None
+        return self.period.adjusted
+
 
 @dataclass(frozen=True, slots=True)
 class VitalStates:
@@ -135,6 +150,7 @@ class Analysis:
         models: the mixed model of each vital.
         main: which analysis is the main one.
         flow: where people and readings were lost; ``None`` where nobody followed them.
+        missing: in what those who lack a state differ from the others.
         passed_over: readings in the three states whose source is not the one of the session.
         heart_tests: tests of the intervals between beats, a family of its own.
         without_baseline: sessions without a baseline of a vital, where a change is asked for.
@@ -173,6 +189,7 @@ class Analysis:
     models: tuple[VitalModel, ...] = ()
     main: Main = Main.T_TESTS
     flow: Flow | None = None
+    missing: tuple[MissingState, ...] = ()
     passed_over: tuple[ReadingGroup, ...] = ()
     heart_tests: tuple[HeartTest, ...] = ()
     without_baseline: int = 0

@@ -313,6 +313,11 @@ def _query_of(options: dict[str, Any]) -> AnalysisQuery:
         fields["sample"] = Sample.SELECTED.value
     elif fields["sample"] is None:
         fields["sample"] = Sample.AUTO.value
+    if len(fields["states"]) == 1 and "," in fields["states"][0]:
+        raise click.UsageError(
+            f"--states {fields['states'][0]}: give each state with an option of its own, such as "
+            "--states neutral --states anger"
+        )
     for several in ("vital", "heart_measure", "states"):
         if not fields[several]:
             del fields[several]

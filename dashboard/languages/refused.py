@@ -36,16 +36,17 @@ _KINDS: Mapping[str, str] = {
 
 
 def refused_text(detail: Mapping[str, Any]) -> str:
-    """Return why a value is refused; in English what pydantic says itself.
+    """Return why a value is refused; in English what pydantic says itself, but for its words about
+    tuples and errors of ours.
 
     Args:
         detail: one of ``ValidationError.errors()``.
     """
-    if language() == SOURCE:
-        return str(detail["msg"])
     context = detail.get("ctx") or {}
     if isinstance(context.get("error"), Exception):
         return said_of(context["error"])
+    if language() == SOURCE and detail["type"] not in ("too_short", "too_long"):
+        return str(detail["msg"])
     known = _KINDS.get(str(detail.get("type")))
     if known is None:
         return str(detail["msg"])

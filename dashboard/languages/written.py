@@ -111,3 +111,11 @@ def capitalised(text: object) -> str:
     if language() == SOURCE:
         return str(text).capitalize()
     return str(text)[:1].upper() + str(text)[1:]
+
+
+def as_association(finding: str, *, observed: bool) -> str:
+    """Say in the sentence of a finding by observed emotion that it is an association."""
+    if not observed:
+        return finding
+    text = gettext("{finding}, an association, not a proven effect.")
+    return text.format(finding=finding.removesuffix("."))

@@ -76,14 +76,16 @@ def _bracket(falling: Callable[[float], float], start: float, step: float) -> tu
     return low, high
 
 
-def count_rank_sums(ranks: Values) -> Values:
+def count_rank_sums(ranks: Values, largest: int | None = None) -> Values:
     """Count the subsets of ranks by size and sum: entry [k, s] is how many of size k sum to s / 2.
 
     Mean ranks are multiples of a half, so doubled ones are whole numbers; the counts are exact up
-    to 2^50.
+    to 2^50, above to the last digits. ``largest`` is the size from which on none is counted; each
+    if it is ``None``.
     """
     doubled = [round(2 * float(rank)) for rank in ranks]
-    counts = np.zeros((len(doubled) + 1, sum(doubled) + 1))
+    size = len(doubled) if largest is None else largest
+    counts = np.zeros((size + 1, sum(sorted(doubled)[-size:]) + 1))
     counts[0, 0] = 1.0
     for rank in doubled:
         counts[1:, rank:] += counts[:-1, : counts.shape[1] - rank].copy()

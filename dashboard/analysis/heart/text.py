@@ -5,10 +5,17 @@ from __future__ import annotations
 import math
 
 from dashboard.analysis.heart.outcomes import HeartTest
-from dashboard.analysis.request import HEART_NAMES, AnalysisQuery, Correction, HeartMeasure
+from dashboard.analysis.request import (
+    HEART_NAMES,
+    AnalysisQuery,
+    Correction,
+    HeartMeasure,
+    StateBy,
+)
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal
 from dashboard.languages.names import state_name
+from dashboard.languages.written import as_association
 from dashboard.statistics import Interval, Method
 
 _UNITS = {HeartMeasure.SDNN: "ms", HeartMeasure.RESPIRATION: "/min"}
@@ -32,18 +39,18 @@ def heart_sentence(test: HeartTest, query: AnalysisQuery) -> str:
             "{measure}, {first} and {second}: no test, too few people have a number in both states."
         )
         return text.format(**named) + without
-    return (
-        _verdict(test, test.adjusted_p).format(
-            **named,
-            size=_size(test.measure, test.comparison.difference, tests.t.interval),
-            df=by_locale(f"{tests.t.df:.4g}"),
-            t=_minus(f"{tests.t.t:.2f}"),
-            method="Holm" if query.correction is Correction.HOLM else "Benjamini–Hochberg",
-            p=_p(test.adjusted_p),
-            n=_people(test),
-        )
-        + without
+    verdict = _verdict(test, test.adjusted_p).format(
+        **named,
+        size=_size(test.measure, test.comparison.difference, tests.t.interval),
+        df=by_locale(f"{tests.t.df:.4g}"),
+        t=_minus(f"{tests.t.t:.2f}"),
+        method="Holm" if query.correction is Correction.HOLM else "Benjamini–Hochberg",
+        p=_p(test.adjusted_p),
+        n=_people(test),
     )
+    shown = test.adjusted_p < _ALPHA
+    observed = shown and query.state is StateBy.OBSERVED
+    return as_association(verdict, observed=observed) + without
 
 
 def _verdict(test: HeartTest, adjusted_p: float) -> str:

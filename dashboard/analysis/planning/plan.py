@@ -54,6 +54,10 @@ class PlanQuery(Model):
     def _has_an_effect(self) -> PlanQuery:
         if self.vital not in TESTED:
             raise ValueError(Message(N_("{value} is not tested"), value=self.vital.value))
+        if 0 in (self.difference, self.d_z):
+            raise ValueError(
+                N_("no study can find a difference of 0: give the smallest one worth finding")
+            )
         if self.d_z is not None:
             return self
         if self.difference is None or (self.sd is None and self.sd_difference is None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboard.analysis.present.exclusion_text import about_readings, about_values
 from dashboard.analysis.present.method_text import share_text
 from dashboard.analysis.present.misreading_text import misreading_sentences, mixture_warning
+from dashboard.analysis.present.missing_text import missing_cautions, missing_warnings
 from dashboard.analysis.present.period_text import period_cautions
 from dashboard.analysis.present.study.group_text import group_warning
 from dashboard.analysis.present.text import people, percent, states_text, vital_name
@@ -32,6 +33,7 @@ def warnings_of(analysis: Analysis) -> tuple[str, ...]:
         _about_few_matches(analysis),
         mixture_warning(analysis),
         group_warning(analysis),
+        *missing_warnings(analysis),
         *about_values(analysis),
     )
     return tuple(text for text in texts if text)
@@ -45,6 +47,7 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
         _about_repeats(analysis),
         _about_left_out(analysis),
         *_about_uneven_states(analysis),
+        *missing_cautions(analysis),
         _about_order(analysis),
         *period_cautions(analysis),
         _about_matching(analysis),

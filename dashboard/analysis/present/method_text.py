@@ -125,7 +125,7 @@ _EFFECT_RULE = N_(
 )
 _SUPPLEMENT_RULE = N_(
     "Beside the t-test: Shapiro–Wilk of the differences (of both groups with Welch), and the "
-    "Wilcoxon signed-rank or Mann–Whitney test, exact up to 50 values. Neither decides which "
+    "Wilcoxon signed-rank or Mann–Whitney test, exact in small samples. Neither decides which "
     "t-test is used. Whether the rank test agrees is judged by its p adjusted over the family."
 )
 

@@ -130,6 +130,7 @@ def _comparison(test: VitalComparison, model: VitalModel) -> ComparisonModel:
         holm_p=tests and tests.holm_p,
         bh_p=tests and tests.bh_p,
         adjusted_p=test.adjusted_p,
+        at_equal_times=test.at_equal_times is not None,
         g=tests and tests.effect.g,
         g_interval=IntervalModel.of(tests.effect.interval if tests else None),
         shapiro=_shapiro(test, tests) if tests else (),

@@ -144,6 +144,10 @@ class ComparisonModel(Model):
     adjusted_p: float | None = Field(
         description="The one of the two that was asked for, and that the sentence speaks of"
     )
+    at_equal_times: bool = Field(
+        description="Order and state hang together: the sentence tells the estimate of `periods` "
+        "first"
+    )
     g: float | None = Field(description="Hedges' g, standardised by the average of both variances")
     g_interval: IntervalModel | None = Field(description="95 % interval of g")
     shapiro: tuple[ShapiroModel, ...] = Field(

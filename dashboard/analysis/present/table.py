@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dashboard.analysis.present.parts.period_schemas import PeriodModel
 from dashboard.analysis.present.parts.rows_of_tests import TestGroup, TestRow
 from dashboard.analysis.present.parts.sensitivity_schemas import IntervalModel
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
@@ -27,11 +28,18 @@ from dashboard.languages.names import state_name
 def groups_of(response: AnalysisModel) -> tuple[TestGroup, ...]:
     """Write the family of tests, one group for each vital."""
     kinds = dict.fromkeys(test.vital for test in response.comparisons)
+    periods = {(one.vital, one.first, one.second): one for one in response.periods}
     return tuple(
         TestGroup(
             f"{vital_name(kind)}, {unit_of(kind)}",
             tuple(
-                _with_model(row_of(test), test, response.main == "mixed_model")
+                _with_model(
+                    _with_headline(
+                        row_of(test), test, periods.get((test.vital, test.first, test.second))
+                    ),
+                    test,
+                    response.main == "mixed_model",
+                )
                 for test in response.comparisons
                 if test.vital is kind
             ),
@@ -69,21 +77,36 @@ def row_of(test: ComparisonModel) -> TestRow:
     )
 
 
+def _with_headline(row: TestRow, test: ComparisonModel, period: PeriodModel | None) -> TestRow:
+    """Add what is told first: the t-test, or the estimate at equal times in the session."""
+    if period is None or not test.at_equal_times:
+        return replace(
+            row,
+            main_difference=row.difference,
+            main_interval=row.interval,
+            main_sentence=row.sentence,
+            main_is_shown=row.is_shown,
+            main_sentence_is_tested=test.adjusted_p is not None,
+        )
+    return replace(
+        row,
+        main_difference=_number(period.difference, 1),
+        main_interval=_interval(period.interval, 1),
+        main_sentence=row.sentence,
+        main_is_shown=period.adjusted_p is not None and period.adjusted_p < ALPHA,
+        main_sentence_is_tested=True,
+    )
+
+
 def _with_model(row: TestRow, test: ComparisonModel, is_main: bool) -> TestRow:
-    """Add what the mixed model and the Bayes factor say, and which of the sentences is the main
-    one.
+    """Add what the mixed model and the Bayes factor say, where the model is the main analysis as
+    the headline.
     """
     factor = test.bayes_factor
     by_factor = ""
     if factor is not None:
         by_factor = factor_text(factor.for_difference or float("inf"))
-    row = replace(
-        row,
-        main_sentence=row.sentence,
-        main_is_shown=row.is_shown,
-        main_sentence_is_tested=test.adjusted_p is not None,
-        bayes_factor=by_factor,
-    )
+    row = replace(row, bayes_factor=by_factor)
     model = test.by_model
     if model is None:
         return row
@@ -100,6 +123,8 @@ def _with_model(row: TestRow, test: ComparisonModel, is_main: bool) -> TestRow:
         return row
     return replace(
         row,
+        main_difference=row.model_difference,
+        main_interval=row.model_interval,
         main_sentence=model.sentence,
         main_is_shown=row.model_is_shown,
         main_sentence_is_tested=True,

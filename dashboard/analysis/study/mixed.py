@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from statistics import median
 
 import numpy as np
 
@@ -26,6 +27,11 @@ from edge_agent.core.vitals import VitalKind
 
 TIME = "minutes"
 """Name of the effect of time in the session."""
+
+UNEVEN = 3
+"""From means of so many times as many readings in one state as in another on, the model, which has
+one residual variance, is not the main analysis.
+"""
 
 
 class Main(StrEnum):
@@ -45,6 +51,7 @@ class VitalDesign:
         means: of a state in a session.
         repeated: participants with several sessions.
         incomplete: sessions that lack a state that somebody met; what nobody met, nobody lacks.
+        uneven: whether the means of one state are of many more readings than those of another.
     """
 
     participants: int
@@ -52,6 +59,7 @@ class VitalDesign:
     means: int
     repeated: int
     incomplete: int
+    uneven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +150,11 @@ def main_analysis(
 
     Who was measured decides, and what was asked; the values do so only where no variance of people,
     sessions or reactions is left in a model, which takes its values for independent then. Who asks
-    for paired or independent groups has declared the t-tests.
+    for paired or independent groups has declared the t-tests. The model takes all means for equally
+    steady, which those of few readings in one state and many in another are not.
     """
+    if any(one.design.uneven for one in models):
+        return Main.T_TESTS
     calls = any(one.design.repeated or one.design.incomplete for one in models)
     if any(one.model is not None and takes_for_independent(one.model) for one in models):
         return Main.T_TESTS
@@ -167,12 +178,14 @@ def design_of(means: Sequence[SessionMean], states: Sequence[str] = TESTED_STATE
     met = Counter((mean.participant, mean.session) for mean in means)
     visits = Counter(code for code, _ in met)
     seen = {mean.state for mean in means}
+    readings = [median(one.readings for one in means if one.state == state) for state in seen]
     return VitalDesign(
         participants=len(visits),
         sessions=len(met),
         means=len(means),
         repeated=sum(count > 1 for count in visits.values()),
         incomplete=sum(count < len(seen.intersection(states)) for count in met.values()),
+        uneven=bool(readings) and max(readings) >= UNEVEN * min(readings),
     )
 
 

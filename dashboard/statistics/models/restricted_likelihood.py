@@ -273,17 +273,21 @@ def fit(groups: Groups) -> Values:
 
 
 def _minimum(groups: Groups, start: Values, free: Sequence[bool]) -> tuple[float, Values]:
-    """Return the least criterion, and the ratios of standard deviations to the residual's there."""
+    """Return the least criterion, and the ratios of standard deviations to the residual's there.
+
+    The criterion has no slope along a ratio of 0, where a search bounded by 0 would stand still: a
+    ratio may be negative here, which is the same as positive.
+    """
 
     def along(ratios: Values) -> tuple[float, Values]:
         value, slopes = _profile(groups, ratios**2)
         return value, 2 * ratios * slopes
 
-    bounds = [(0.0, _NO_REST if one else 0.0) for one in free]
+    bounds = [(-_NO_REST * one, _NO_REST * one) for one in free]
     optimum = optimize.minimize(
         along, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12}
     )
-    return float(optimum.fun), np.asarray(optimum.x)
+    return float(optimum.fun), np.abs(optimum.x)
 
 
 def _profile(groups: Groups, ratios: Values) -> tuple[float, Values]:

@@ -32,6 +32,8 @@ class TestRow:
             each group with Welch.
         is_shown: whether the adjusted p is below 0.05.
         sentence: the result in words.
+        main_difference: difference by the main analysis.
+        main_interval: its 95 % interval.
         main_sentence: the same by the main analysis.
         main_is_shown: whether the main analysis says that there is a difference.
         main_sentence_is_tested: whether the main analysis has a test of it.
@@ -65,6 +67,8 @@ class TestRow:
     needed: str
     is_shown: bool
     sentence: str
+    main_difference: str = ""
+    main_interval: str = ""
     main_sentence: str = ""
     main_is_shown: bool = False
     main_sentence_is_tested: bool = False

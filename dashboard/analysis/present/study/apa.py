@@ -23,6 +23,7 @@ from dashboard.analysis.study.mixed import VitalModel
 from dashboard.languages.current import gettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, thousands
 from dashboard.languages.names import state_name, vital_in_text
+from dashboard.languages.written import as_association
 from dashboard.statistics import Interval, Method
 
 
@@ -33,7 +34,7 @@ def apa_sentence(test: VitalComparison) -> str:
         return ""
     t = tests.t
     paired = t.method is Method.PAIRED
-    return _claim(test, tests).format(
+    claim = _claim(test, tests).format(
         vital=vital_in_text(test.kind),
         first=f"{state_name(test.first)} ({_spread(test.comparison.first)})",
         second=f"{state_name(test.second)} ({_spread(test.comparison.second)})",
@@ -48,6 +49,8 @@ def apa_sentence(test: VitalComparison) -> str:
         g_interval=_brackets(tests.effect.interval),
         end=_end(test, tests),
     )
+    shown = (test.adjusted_p or 0.0) < ALPHA
+    return as_association(claim, observed=shown and test.observed)
 
 
 def _claim(test: VitalComparison, tests: Tests) -> str:
@@ -143,7 +146,7 @@ def apa_of_model(test: VitalComparison, model: VitalModel) -> str:
             "{error}, 95% CI {interval}, t({df}) = {t}, p {p}, {adjusted}, {participants} "
             "participants, {sessions} sessions."
         )
-    return text.format(
+    claim = text.format(
         fixed=fixed,
         random=", ".join(random),
         vital=vital_in_text(test.kind),
@@ -160,6 +163,7 @@ def apa_of_model(test: VitalComparison, model: VitalModel) -> str:
         participants=thousands(model.design.participants),
         sessions=thousands(model.design.sessions),
     )
+    return as_association(claim, observed=tested.adjusted_p < ALPHA and test.observed)
 
 
 def _spread(values: Sequence[float]) -> str:

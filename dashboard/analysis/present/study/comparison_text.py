@@ -20,7 +20,8 @@ from dashboard.analysis.states import Design
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import by_locale, general
 from dashboard.languages.names import state_name
-from dashboard.statistics import MINIMUM, Method
+from dashboard.languages.written import as_association
+from dashboard.statistics import MINIMUM, Method, TimeAdjusted
 
 
 def sentence(test: VitalComparison) -> str:
@@ -30,6 +31,11 @@ def sentence(test: VitalComparison) -> str:
         return _too_few(test)
     if comparison.tests is None:
         return _no_variation(test)
+    at_equal_times = test.at_equal_times
+    if at_equal_times is not None:
+        return _sentences(
+            _result_at_equal_times(test, at_equal_times), _doubt(test, comparison.tests)
+        )
     return _sentences(_result(test, comparison.tests), _doubt(test, comparison.tests))
 
 
@@ -63,12 +69,9 @@ def _result(test: VitalComparison, tests: Tests) -> str:
         "unit": unit,
     }
     if adjusted < ALPHA:
-        text = gettext("{vital} was {value} {unit} higher in {first} than in {second} ({figures}).")
-        if t.difference < 0:
-            text = gettext(
-                "{vital} was {value} {unit} lower in {first} than in {second} ({figures})."
-            )
-        return _sentences(text.format(**named, figures=figures), _real_but_small(test))
+        text = differed(t.difference, timed=False)
+        claim = with_doubts(text.format(**named, figures=figures), test)
+        return _sentences(claim, _real_but_small(test))
     if t.p < ALPHA:
         text = gettext(
             "{vital} was {value} {unit} higher in {first} than in {second} in this sample, but not "
@@ -80,13 +83,10 @@ def _result(test: VitalComparison, tests: Tests) -> str:
                 "not significantly after adjustment for several tests ({figures})."
             )
         both = _with_unadjusted(test, figures, t.p)
-        return _sentences(text.format(**named, figures=both), _real_but_small(test))
-    text = gettext(
-        "{vital} was not shown to differ between {first} and {second} ({figures}). The data fit "
-        "anything from {low} to {high} in {first}."
-    )
+        claim = with_doubts(text.format(**named, figures=both), test)
+        return _sentences(claim, _real_but_small(test))
     return _sentences(
-        text.format(
+        not_shown(timed=False).format(
             vital=named["vital"],
             first=named["first"],
             second=named["second"],
@@ -95,6 +95,110 @@ def _result(test: VitalComparison, tests: Tests) -> str:
             high=shift_text(t.interval.high, unit),
         ),
         _as_good_as_none(test),
+    )
+
+
+def _result_at_equal_times(test: VitalComparison, adjusted: TimeAdjusted) -> str:
+    """Tell the estimate at equal times in the session, and then the difference as measured."""
+    tests = test.comparison.tests
+    p = 1.0 if test.period is None else test.period.adjusted_p or 0.0
+    unit = unit_of(test.kind)
+    figures = gettext("95 % CI {interval}; {people}, t({df}) = {t}, {method} p {p}").format(
+        interval=interval_text(adjusted.interval.low, adjusted.interval.high),
+        people=people(test.comparison.n_both),
+        df=df_text(adjusted.df),
+        t=number(adjusted.t, 2),
+        method=correction_name(test.correction),
+        p=p_equals(p),
+    )
+    if adjusted.difference < 0 or p >= ALPHA:
+        figures = gettext("difference {difference} {unit}, {figures}").format(
+            difference=number(adjusted.difference), unit=unit, figures=figures
+        )
+    if adjusted.p < ALPHA <= p:
+        figures = _with_unadjusted(test, figures, adjusted.p)
+    named = {
+        "vital": vital_name(test.kind),
+        "first": state_name(test.first),
+        "second": state_name(test.second),
+        "figures": figures,
+    }
+    if p < ALPHA:
+        text = differed(adjusted.difference, timed=True)
+        claim = with_doubts(
+            text.format(**named, value=number(abs(adjusted.difference)), unit=unit), test
+        )
+    else:
+        claim = not_shown(timed=True).format(
+            **named,
+            low=shift_text(adjusted.interval.low, unit),
+            high=shift_text(adjusted.interval.high, unit),
+        )
+    measured = gettext("As measured, with no regard to time: {difference} {unit}, {method} p {p}.")
+    return _sentences(
+        claim,
+        measured.format(
+            difference=number(tests.t.difference if tests else 0.0),
+            unit=unit,
+            method=correction_name(test.correction),
+            p=p_equals(test.adjusted_p or 0.0),
+        ),
+        "" if p < ALPHA else _as_good_as_none(test),
+    )
+
+
+def with_doubts(finding: str, test: VitalComparison) -> str:
+    """Say in the sentence of a difference what else may explain it: the order, or that the states
+    were observed.
+    """
+    period = test.period
+    if test.observed or period is None or not period.uneven:
+        return as_association(finding, observed=test.observed)
+    text = gettext(
+        "{finding}, though what came before may explain it: {n} of {people} met {first} before "
+        "{second}."
+    )
+    if period.gap > 0:
+        text = gettext(
+            "{finding}, though what came before may explain it: {n} of {people} met {first} after "
+            "{second}."
+        )
+    return text.format(
+        finding=finding.removesuffix("."),
+        n=period.same_way,
+        people=people(period.people),
+        first=state_name(test.first),
+        second=state_name(test.second),
+    )
+
+
+def differed(estimate: float, *, timed: bool) -> str:
+    """Return the sentence of a difference with its places."""
+    if not timed and estimate < 0:
+        return gettext("{vital} was {value} {unit} lower in {first} than in {second} ({figures}).")
+    if not timed:
+        return gettext("{vital} was {value} {unit} higher in {first} than in {second} ({figures}).")
+    if estimate < 0:
+        return gettext(
+            "{vital} was {value} {unit} lower in {first} than in {second} at equal times in the "
+            "session ({figures})."
+        )
+    return gettext(
+        "{vital} was {value} {unit} higher in {first} than in {second} at equal times in the "
+        "session ({figures})."
+    )
+
+
+def not_shown(*, timed: bool) -> str:
+    """Return the sentence of a difference that was not shown, with its places."""
+    if timed:
+        return gettext(
+            "{vital} was not shown to differ between {first} and {second} at equal times in the "
+            "session ({figures}). The data fit anything from {low} to {high} in {first}."
+        )
+    return gettext(
+        "{vital} was not shown to differ between {first} and {second} ({figures}). The data fit "
+        "anything from {low} to {high} in {first}."
     )
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dashboard.analysis.present.study.comparison_text import shift_text
+from dashboard.analysis.present.study.comparison_text import (
+    differed,
+    not_shown,
+    shift_text,
+    with_doubts,
+)
 from dashboard.analysis.present.text import (
     ALPHA,
     correction_name,
@@ -42,6 +47,11 @@ def main_reason(analysis: Analysis) -> str:
     elif not (repeated or incomplete):
         text = gettext(
             "Main analysis: the t-tests, because everybody has one session with all states."
+        )
+    elif any(one.design.uneven for one in analysis.models):
+        text = gettext(
+            "Main analysis: the t-tests, because the mixed model takes means of few and of many "
+            "readings for equally steady."
         )
     else:
         text = gettext(
@@ -155,11 +165,12 @@ def tested_sentence(test: VitalComparison, model: VitalModel) -> str:
         "figures": figures,
     }
     if shown:
-        text = _differed(effect.estimate, timed=model.time is not None).format(
+        text = differed(effect.estimate, timed=model.time is not None).format(
             **named, value=number(abs(effect.estimate)), unit=unit
         )
+        text = with_doubts(text, test)
     else:
-        text = _not_shown(timed=model.time is not None).format(
+        text = not_shown(timed=model.time is not None).format(
             **named,
             low=shift_text(effect.interval.low, unit),
             high=shift_text(effect.interval.high, unit),
@@ -190,34 +201,6 @@ def _figures(test: VitalComparison, model: VitalModel) -> str:
         text = gettext("{figures}; p before adjustment {p}")
         return text.format(figures=figures, p=p_equals(effect.p))
     return figures
-
-
-def _differed(estimate: float, *, timed: bool) -> str:
-    if not timed and estimate < 0:
-        return gettext("{vital} was {value} {unit} lower in {first} than in {second} ({figures}).")
-    if not timed:
-        return gettext("{vital} was {value} {unit} higher in {first} than in {second} ({figures}).")
-    if estimate < 0:
-        return gettext(
-            "{vital} was {value} {unit} lower in {first} than in {second} at equal times in the "
-            "session ({figures})."
-        )
-    return gettext(
-        "{vital} was {value} {unit} higher in {first} than in {second} at equal times in the "
-        "session ({figures})."
-    )
-
-
-def _not_shown(*, timed: bool) -> str:
-    if timed:
-        return gettext(
-            "{vital} was not shown to differ between {first} and {second} at equal times in the "
-            "session ({figures}). The data fit anything from {low} to {high} in {first}."
-        )
-    return gettext(
-        "{vital} was not shown to differ between {first} and {second} ({figures}). The data fit "
-        "anything from {low} to {high} in {first}."
-    )
 
 
 def differs(test: VitalComparison) -> bool:

@@ -279,8 +279,8 @@ def doubts_of(readings: list[VitalReading]) -> list[str]:
         high, low = (pressures[kind] for kind in (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC))
         doubts.append(
             gettext(
-                "{high}/{low} mmHg: the systolic pressure, which comes first, is more than {least} "
-                "mmHg above the diastolic."
+                "{high}/{low} mmHg: the systolic pressure, which comes first, must be more than "
+                "{least} mmHg above the diastolic. Were the two swapped?"
             ).format(high=general(high), low=general(low), least=general(LEAST_PULSE_PRESSURE_MMHG))
         )
     return doubts

@@ -19,7 +19,8 @@ FAR <- 40             # e-folds beyond which nothing of the integral of a Bayes 
 DOUBTS <- c("out_of_range", "contact_lost", "estimated", "clock_differs", "poor_signal")
 MINIMUM <- 3       # fewest pairs, or people in each group
 MOST <- 10000      # people beyond which no study is planned
-EXACT_RANKS <- 50  # up to so many the distribution of a rank sum is counted, above it is taken for normal
+EXACT_RANKS <- 50  # differences up to which the distribution of a rank sum is counted, above it is taken for normal
+EXACT_SPLITS <- 5000  # the same, people of the smaller group times those of both groups
 PART <- 100000     # readings in memory at a time
 MINUS <- "\u2212"
 
@@ -545,7 +546,7 @@ signed_rank <- function(a, b) {
   differences <- rounded[rounded != 0]
   if (length(differences) > EXACT_RANKS) return(wilcox.test(differences, exact = FALSE, correct = TRUE)$p.value)
   ranks <- rank(abs(differences))
-  two_tails(colSums(count_sums(ranks)), sum(ranks[differences > 0]))
+  two_tails(colSums(count_sums(ranks, length(ranks))), sum(ranks[differences > 0]))
 }
 
 rank_sum <- function(a, b) {
@@ -553,19 +554,21 @@ rank_sum <- function(a, b) {
   a <- whole_units(a, both)
   b <- whole_units(b, both)
   if (diff(range(a, b)) == 0) return(1)
-  if (length(both) > EXACT_RANKS) return(wilcox.test(a, b, exact = FALSE, correct = TRUE)$p.value)
+  few <- min(length(a), length(b))
+  if (few * length(both) > EXACT_SPLITS) return(wilcox.test(a, b, exact = FALSE, correct = TRUE)$p.value)
   ranks <- rank(c(a, b))
-  two_tails(count_sums(ranks)[length(a) + 1, ], sum(ranks[seq_along(a)]))
+  own <- if (few == length(a)) ranks[seq_along(a)] else ranks[-seq_along(a)]
+  two_tails(count_sums(ranks, few)[few + 1, ], sum(own))
 }
 
 # In whole units of the 12th digit of the largest value; the rest is rounding.
 whole_units <- function(values, scale) round(values / 10^(floor(log10(max(abs(scale)))) - 11))
 
-# Counts the subsets of ranks by size (rows) and by twice their sum (columns).
-count_sums <- function(ranks) {
+# Counts the subsets of up to so many ranks by size (rows) and by twice their sum (columns).
+count_sums <- function(ranks, most) {
   doubled <- round(2 * ranks)
-  size <- length(doubled) + 1
-  width <- sum(doubled) + 1
+  size <- most + 1
+  width <- sum(sort(doubled, decreasing = TRUE)[seq_len(most)]) + 1
   counts <- matrix(0, size, width)
   counts[1, 1] <- 1
   for (rank in doubled) {

@@ -23,7 +23,7 @@ import math
 import sys
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,10 @@ MINIMUM = 3  # fewest pairs, or people in each group
 ALPHA = 0.05
 POWER = 0.8
 MOST = 10_000
-# up to so many the distribution of a rank sum is counted, above it is taken for normal
+# up to so many differences, or people of the smaller group times those of both, the distribution of
+# a rank sum is counted; above it is taken for normal
 EXACT_RANKS = 50
+EXACT_SPLITS = 5000
 FOREVER = 2**62
 MINUS = "\u2212"
 
@@ -653,21 +655,23 @@ def signed_rank(a: Values, b: Values) -> float:
     if len(differences) > EXACT_RANKS:
         return float(stats.wilcoxon(differences, correction=True).pvalue)
     ranks = stats.rankdata(np.abs(differences))
-    return two_tails(count_sums(ranks).sum(axis=0), float(ranks[differences > 0].sum()))
+    return two_tails(count_sums(ranks, len(ranks)).sum(axis=0), float(ranks[differences > 0].sum()))
 
 
 def rank_sum(a: Values, b: Values) -> float:
-    """Return p of Mann and Whitney's test, exact up to 50 people in both groups together (ties or
-    not).
+    """Return p of Mann and Whitney's test, exact (ties or not) where the smaller group times both
+    groups is at most 5,000.
     """
     both = np.concatenate([a, b])
     a, b = whole_units(a, both), whole_units(b, both)
     ranks = stats.rankdata(np.concatenate([a, b]))
     if not np.ptp(ranks):
         return 1.0
-    if len(ranks) > EXACT_RANKS:
+    fewer = min(ranks[: len(a)], ranks[len(a) :], key=len)
+    few = len(fewer)
+    if few * len(ranks) > EXACT_SPLITS:
         return float(stats.mannwhitneyu(a, b, use_continuity=True, method="asymptotic").pvalue)
-    return two_tails(count_sums(ranks)[len(a)], float(ranks[: len(a)].sum()))
+    return two_tails(count_sums(ranks, few)[few], float(fewer.sum()))
 
 
 def whole_units(values: Values, scale: Values) -> Values:
@@ -676,10 +680,10 @@ def whole_units(values: Values, scale: Values) -> Values:
     return np.rint(values / 10.0 ** (exponent - 11))
 
 
-def count_sums(ranks: Iterable[float]) -> Values:
-    """Count the subsets of ranks by size (rows) and by twice their sum (columns)."""
+def count_sums(ranks: Values, size: int) -> Values:
+    """Count the subsets of up to ``size`` ranks by size (rows) and by twice their sum (columns)."""
     doubled = [round(2 * rank) for rank in ranks]
-    counts = np.zeros((len(doubled) + 1, sum(doubled) + 1))
+    counts = np.zeros((size + 1, sum(sorted(doubled)[-size:]) + 1))
     counts[0, 0] = 1.0
     for rank in doubled:
         counts[1:, rank:] += counts[:-1, : counts.shape[1] - rank].copy()

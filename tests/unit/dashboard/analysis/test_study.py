@@ -74,6 +74,24 @@ def test_a_second_session_makes_the_mixed_model_the_main_analysis(tmp_path: Path
     assert answered(path, design="paired").main == "t_tests"
 
 
+def test_means_of_few_readings_in_one_state_leave_the_t_tests_the_main_analysis(
+    tmp_path: Path,
+) -> None:
+    path = make_study(tmp_path, {})
+    rng = random.Random(6)
+    for number in range(12):
+        for state, n in (("neutral", 40), ("anger", 4)):
+            states = {one: {HEART: [rng.gauss(70, 5)] * n} for one in (state, "happiness")}
+            add_session(path, f"P-{number % 6}", states)
+        add_person(path, f"P-{number % 6}", rng)
+    found = answered(path)
+    assert found.main == "t_tests"
+    assert found.main_reason.startswith(
+        "Main analysis: the t-tests, because the mixed model takes means of few and of many "
+        "readings for equally steady."
+    )
+
+
 def test_a_missing_state_makes_the_mixed_model_use_who_the_t_test_leaves_out(
     tmp_path: Path,
 ) -> None:

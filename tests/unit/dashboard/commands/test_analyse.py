@@ -118,6 +118,8 @@ def test_the_example_can_be_asked_for(folder: Path, capsys: pytest.CaptureFixtur
         (["--sample", "example", "--session", "1"], "give --sample or --session, not both"),
         (["--state", "mood"], "'mood' is not one of 'condition', 'observed'"),
         (["--colour"], "No such option"),
+        (["--states", "a,b"], "--states a,b: give each state with an option of its own"),
+        (["--states", "a", "--states", "A"], "Error: states = a, A: "),
     ],
 )
 def test_wrong_use_is_named_and_ends_with_2(

@@ -21,6 +21,8 @@ def test_wrong_use_and_impossible_plans_have_their_exit_codes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main([]) == 2
-    assert "give the difference with sd" in capsys.readouterr().err
+    assert "Error: Give the difference with sd" in capsys.readouterr().err
+    assert main(["--difference", "0"]) == 2
+    assert "Error: No study can find a difference of 0: give the" in capsys.readouterr().err
     assert main(["--d-z", "0.8", "--order", "1"]) == 1
     assert "no number of people" in capsys.readouterr().err

@@ -29,26 +29,13 @@ from tests.support.statistics.known_mixed_models import (
     UNEVEN,
     Reading,
 )
+from tests.support.statistics.mixed_studies import KINDS as MADE
+from tests.support.statistics.mixed_studies import drawn, model_of
 
 quick = settings(max_examples=25, deadline=None)  # a busy machine may be slow
 
 Effects = tuple[tuple[float, float, float, float], ...]
 """Estimate, standard error, df and p of each effect, in lmerTest's order."""
-
-
-def of_readings(readings: Sequence[Reading], *, reactions: bool = False) -> MixedModel:
-    """value ~ state + minute + (1 | participant / session), and (1 | participant : state)."""
-    effects = {
-        state: [float(reading[2] == state) for reading in readings]
-        for state in ("anger", "happiness")
-    }
-    return mixed_model(
-        [reading[4] for reading in readings],
-        {**effects, "minute": [reading[3] for reading in readings]},
-        [reading[0] for reading in readings],
-        [reading[1] for reading in readings],
-        [reading[2] for reading in readings] if reactions else None,
-    )
 
 
 def of_machines(*, nested: bool) -> MixedModel:
@@ -89,7 +76,7 @@ class Known:
 
 KNOWN = {
     "uneven": Known(
-        of_readings(UNEVEN),
+        model_of(UNEVEN),
         (
             (70.075842282459035, 2.5493504022028817, 8.62316676236098, 1.06307635894251e-09),
             (4.920000758985413, 0.5179037307857330, 52.06969809215671, 5.85198118035969e-13),
@@ -100,7 +87,7 @@ KNOWN = {
         335.680483040636,
     ),
     "no session variance": Known(
-        of_readings(FLAT),
+        model_of(FLAT),
         (
             (71.4839686911473393, 2.369503504168221, 13.7875180012763, 5.47224687329143e-14),
             (4.2866260203072120, 1.476243453201562, 72.8650595138339, 4.87713980044198e-03),
@@ -111,7 +98,7 @@ KNOWN = {
         529.576535404443,
     ),
     "no participant variance": Known(
-        of_readings(ALIKE),
+        model_of(ALIKE),
         (
             (69.380907257254961, 1.14585521749332, 76.0919788536109, 3.96159331307086e-66),
             (4.347608942531019, 1.23428094324380, 73.8475741876947, 7.37495283595882e-04),
@@ -201,13 +188,13 @@ def test_variances_and_criterion_equal_lme4(name: str) -> None:
     ],
 )
 def test_a_contrast_equals_lmer_test(readings: Sequence[Reading], known: Sequence[float]) -> None:
-    found = of_readings(readings).contrast("anger less happiness", {"anger": 1, "happiness": -1})
+    found = model_of(readings).contrast("anger less happiness", {"anger": 1, "happiness": -1})
     assert (found.estimate, found.error, found.df, found.p) == close(known)
     assert found.interval.low < found.estimate < found.interval.high
 
 
 def test_what_people_make_of_a_state_has_a_variance_and_equals_lmer_test() -> None:
-    found = of_readings(REACTING, reactions=True)
+    found = model_of(REACTING, reactions=True)
     known = (
         (68.369068230060748, 2.4330464193924279, 16.0385984930948, 4.52649947489423e-15),
         (2.167949282501996, 1.3551653189219632, 20.4000823576054, 1.25023750107133e-01),
@@ -228,9 +215,43 @@ def test_what_people_make_of_a_state_has_a_variance_and_equals_lmer_test() -> No
     )
 
 
+@pytest.mark.parametrize(
+    ("number", "kind", "criterion", "anger", "variances"),
+    [
+        # lme4 1.1-31, lmerTest 3.1-3: REMLcrit; estimate, error, df and p of anger; VarCorr
+        (7, "small variances", 912.900406884, (0.466555505, 1.129190246, 93, 0.680428014),
+         (8.00846584, 0.18950779, None)),
+        (16, "small variances", 899.787750241, (2.573628307, 0.985402687, 93, 0.010502546),
+         (0.0, 11.3584083, None)),
+        (28, "small variances", 881.213938550, (1.346252217, 0.946222802, 93, 0.158150169),
+         (2.67631301, 6.07050219, None)),
+        (47, "small variances", 923.896110511, (2.693934095, 1.141465546, 93, 0.020361558),
+         (9.54667534, 0.44497618, None)),
+        (81, "small variances and reactions", 948.843024073,
+         (3.019028234, 1.414612326, 45.8478071, 0.038209236), (1.16390840, 4.64502256, 7.47332725)),
+    ],
+)  # fmt: skip
+def test_small_variances_are_found(
+    number: int,
+    kind: str,
+    criterion: float,
+    anger: tuple[float, ...],
+    variances: tuple[float, float, float | None],
+) -> None:
+    reactions = variances[2] is not None
+    found = model_of(drawn(number, MADE[kind]), reactions=reactions)
+    assert found.criterion == pytest.approx(criterion, rel=1e-10)
+    effect = found.effect("anger")
+    assert (effect.estimate, effect.error, effect.df, effect.p) == close(anger)
+    assert (found.participant_variance, found.session_variance) == pytest.approx(
+        variances[:2], rel=1e-5, abs=1e-9
+    )
+    assert (found.reaction_variance or 0.0) == pytest.approx(variances[2] or 0.0, rel=1e-5)
+
+
 def test_sessions_with_one_value_each_have_no_variance_but_reactions_have() -> None:
     each = [(p, number, *rest) for number, (p, _, *rest) in enumerate(REACTING)]
-    found = of_readings(each, reactions=True)  # type: ignore[arg-type]
+    found = model_of(each, reactions=True)  # type: ignore[arg-type]
     # lmer(value ~ state + minute + (1 | participant) + (1 | participant:state))
     assert found.session_variance is None
     assert (found.participant_variance, found.reaction_variance, found.residual_variance) == close(
@@ -239,8 +260,8 @@ def test_sessions_with_one_value_each_have_no_variance_but_reactions_have() -> N
 
 
 def test_people_who_all_react_alike_leave_the_fit_of_the_model_without_reactions() -> None:
-    plain = of_readings(FLAT)
-    found = of_readings(FLAT, reactions=True)
+    plain = model_of(FLAT)
+    found = model_of(FLAT, reactions=True)
     assert found.reaction_variance == 0.0
     assert found.singular
     for one, other in zip(plain.effects, found.effects, strict=True):
@@ -311,9 +332,9 @@ def changed(
 def test_the_unit_of_the_values_changes_no_test(
     readings: Sequence[Reading], scale: float, shift: float, reactions: bool
 ) -> None:
-    plain = of_readings(readings, reactions=reactions).effects[1:]
+    plain = model_of(readings, reactions=reactions).effects[1:]
     moved = changed(readings, scale=scale, shift=shift)
-    found = of_readings(moved, reactions=reactions).effects[1:]
+    found = model_of(moved, reactions=reactions).effects[1:]
     for one, other in zip(plain, found, strict=True):
         assert (other.estimate, other.error) == pytest.approx(
             (scale * one.estimate, abs(scale) * one.error), rel=1e-6
@@ -324,9 +345,7 @@ def test_the_unit_of_the_values_changes_no_test(
 def test_the_order_of_the_readings_and_the_zero_of_a_covariate_change_no_test() -> None:
     order = np.random.default_rng(4).permutation(len(UNEVEN))
     moved = [(*reading[:3], reading[3] + 1e6, reading[4]) for reading in (UNEVEN[n] for n in order)]
-    for one, other in zip(
-        of_readings(UNEVEN).effects[1:], of_readings(moved).effects[1:], strict=True
-    ):
+    for one, other in zip(model_of(UNEVEN).effects[1:], model_of(moved).effects[1:], strict=True):
         assert (other.estimate, other.error, other.df) == pytest.approx(
             (one.estimate, one.error, one.df), rel=1e-6
         )
@@ -334,9 +353,9 @@ def test_the_order_of_the_readings_and_the_zero_of_a_covariate_change_no_test() 
 
 def test_sessions_that_cannot_be_told_from_people_or_readings_have_no_variance() -> None:
     first = [reading for reading in UNEVEN if reading[1] == 1]
-    assert of_readings(first).session_variance is None
+    assert model_of(first).session_variance is None
     each = [(p, number, *rest) for number, (p, _, *rest) in enumerate(UNEVEN)]
-    assert of_readings(each).session_variance is None  # type: ignore[arg-type]
+    assert model_of(each).session_variance is None  # type: ignore[arg-type]
 
 
 def fitted(

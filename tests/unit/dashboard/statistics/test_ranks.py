@@ -43,6 +43,24 @@ def test_many_people_take_the_same_formula() -> None:
     assert rank_sum(first, second).rank_biserial == pytest.approx(2 * 190 / 1600 - 1, abs=1e-12)
 
 
+# R 4.2.2: wilcox.test(c(1, 3.5, 9.5), 1:60 + 0.25, exact = TRUE); with ties all C(58, 3) splits of
+# the ranks, counted with itertools.combinations
+@pytest.mark.parametrize(
+    ("few", "many", "p"),
+    [
+        ((1.0, 3.5, 9.5), [n + 0.25 for n in range(1, 61)], 0.00513711566064818),
+        ((20.0, 3.0, 9.0), [float(n // 2) for n in range(55)], 0.6156339123671247),
+    ],
+)
+def test_a_group_of_three_beside_many_is_exact(
+    few: tuple[float, ...], many: list[float], p: float
+) -> None:
+    for found in (rank_sum(few, many), rank_sum(many, few)):
+        assert found.exact
+        assert found.p == pytest.approx(p, rel=1e-12)
+    assert script.rank_sum(np.array(many), np.array(few)) == pytest.approx(p, rel=1e-12)
+
+
 # Differences of 0.3 and 0.2 either way: in tenths they are whole numbers and their ties are exact.
 TENTHS = (
     (703, 700), (800, 803), (913, 910), (658, 660), (1202, 1200), (745, 748), (990, 987),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.present.cautions import cautions_of, warnings_of
 from dashboard.analysis.present.method_text import method_of
+from dashboard.analysis.present.response import response_of
 from dashboard.analysis.present.supplement_text import (
     all_states_sentence,
     sensitivity_sentence,
@@ -195,8 +198,45 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
     ]
 
 
-def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> None:
-    path = make_study(tmp_path, {f"P-{n}": {} for n in range(3)})
+CALM = {"P": (70.0, 71.0), "Q": (64.0, 66.5), "R": (81.0, 80.0), "S": (75.5, 77.0)}
+
+
+CHANGED = (
+    "Heart rate: 4 people lack anger, and they are not like the 4 who have it: happiness − neutral "
+    "was 10.4 /min higher (Welch, Holm p < 0.001). Differences with anger are those of the people "
+    "who stayed; do not take them for an effect in all."
+)
+ALIKE = (
+    "Heart rate: 4 people lack anger. They were not shown to differ from the 4 who have it in "
+    "neutral, happiness and happiness − neutral (smallest Holm p = 1.000), but so few can hide a "
+    "difference; ask why they lack it."
+)
+
+
+@pytest.mark.parametrize(
+    ("missing", "text"),
+    [
+        # R 4.2.2: p.adjust of t.test of both states and their difference: 0.874, 0.167, 0.00053
+        ({"T": (70.0, 82.0), "U": (66.0, 75.0), "V": (78.5, 92.0), "W": (73.0, 84.0)}, CHANGED),
+        ({"T": (70.0, 72.0), "U": (66.0, 65.0), "V": (78.5, 80.0), "W": (73.0, 75.0)}, ALIKE),
+    ],
+    ids=["strong reactions", "like the others"],
+)
+def test_who_lacks_a_state_is_compared_with_who_has_it(
+    tmp_path: Path, missing: dict[str, tuple[float, float]], text: str
+) -> None:
+    people = {
+        code: heart(neutral=n, happiness=h, anger=75.0 + n / 9) for code, (n, h) in CALM.items()
+    }
+    people |= {code: heart(neutral=n, happiness=h) for code, (n, h) in missing.items()}
+    analysis = analysed(make_study(tmp_path, people))
+    assert text in (*warnings_of(analysis), *cautions_of(analysis))
+    assert (text in warnings_of(analysis)) == (text is CHANGED)
+
+
+def angry_faces(folder: Path) -> Path:
+    """Make a study of three people whose heart is faster while the face is angry."""
+    path = make_study(folder, {f"P-{n}": {} for n in range(3)})
     for person in range(3):
         start = 3600.0 * person
         emotions = [Emotion.ANGER] * 60 + [Emotion.NEUTRAL] * 60
@@ -207,6 +247,20 @@ def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> Non
         add(
             path, rows, [reading(start + 60, 80.0 + person**2), reading(start + 120, 70.0 + person)]
         )
+    return path
+
+
+def test_the_first_sentence_by_observed_emotion_calls_it_an_association(tmp_path: Path) -> None:
+    comparison = response_of(analysed(angry_faces(tmp_path), state="observed")).comparisons[0]
+    assert comparison.sentence.startswith(
+        "Heart rate was 10.7 /min higher in anger than in neutral (95 % CI 7.8 to 13.5; 3 people, "
+        "paired t(2) = 16.00, Holm p = 0.004, g = 3.76), an association, not a proven effect. "
+    )
+    assert comparison.apa.endswith("N = 3, an association, not a proven effect.")
+
+
+def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> None:
+    path = angry_faces(tmp_path)
     found = analysed(path, state="observed", sensitivity=True)
     assert len(found.sensitivity) == len(found.family) == 9
     assert found.sensitivity[0].chosen.conclusion is Conclusion.HIGHER

@@ -322,7 +322,10 @@ def test_what_is_implausible_is_asked_about_before_it_is_stored(
     assert asked.status_code == 422
     assert "Systolic pressure 1280 mmHg is not between 50 and 250." in asked.text
     swapped = enter(client, systolic="80", diastolic="120")
-    assert "80/120 mmHg: the systolic pressure, which comes first" in swapped.text
+    assert (
+        "80/120 mmHg: the systolic pressure, which comes first, must be more than 10 mmHg above "
+        "the diastolic. Were the two swapped?"
+    ) in swapped.text
     assert stored(tmp_path) == []
     confirmed = "systolic=1280 diastolic=81"
     assert f'name="confirmed" value="{confirmed}"' in asked.text
