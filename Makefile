@@ -17,7 +17,7 @@ help:
 	@echo "make test-unit     the unit tests alone, quick"
 	@echo "make stress        the tests ten times, every second time beside two busy loops; names what failed; ARGS='--runs 3'"
 	@echo "make coverage      all tests outside the browser with the lines that they run; fails below 92 %"
-	@echo "make fuzz          10,000 odd payloads to each decoder, parser of files and endpoint (make test sends 100 to 1,000); FUZZ_SEED=N: others"
+	@echo "make fuzz          10,000 odd payloads to each decoder, parser of files and endpoint (make test sends 40 to 300); FUZZ_SEED=N: others"
 	@echo "make faults        about 1,000 faults on purpose, for 20 minutes, and what they cost; ARGS='--only power --minutes 5'"
 	@echo "make mutants       breaks the code in 120 places, one at a time; 90 % must be noticed; ARGS='--seed 2 --number 200'"
 	@echo "make test-fresh    make test of HEAD on a bare Debian 13 (root or sudo, minutes); SUITE=bookworm: Debian 12"
