@@ -3,8 +3,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# One worker for each core. The tests of a file stay in one worker, because they share servers. PARALLEL= runs without workers.
-PARALLEL ?= -n $(shell nproc) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+# One worker for each core and one more, because tests that wait leave a third of the cores idle. The tests of a file stay in one
+# worker, because they share servers. PARALLEL= runs without workers.
+PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 # A test that hangs inside a library, out of reach of Python, ends its worker after a quarter of an hour and the run is red.
 # The worker does not start again, because the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
