@@ -340,10 +340,9 @@ def test_an_import_ends_with_what_was_taken_and_what_was_not(tmp_path: Path, dat
     assert [
         " ".join(line.split()) for line in shown if line.startswith(("heart", "strap.csv  "))
     ] == [
-        "heart_rate csv:strap.csv 1 2026-01-05 08:00Z 2026-01-05 08:00Z 1",
+        "heart_rate csv:strap.csv 2 2026-01-05 08:00Z 2026-01-05 08:00Z 2",
         "strap.csv 2 were there already",
         "strap.csv 1 stand in the file twice",
-        "strap.csv 1 have the time of another and another value",
         "strap.csv Note is not named with --map",
     ]
 
