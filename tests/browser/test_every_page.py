@@ -82,6 +82,7 @@ def test_the_navigation_leads_to_every_page_that_it_names(
     assert {urlsplit(path).path: title for title, path in found} == LINKS
 
 
+@pytest.mark.deep
 def test_on_a_dark_phone_no_page_scrolls_sideways(
     browser: Browser, shown: Served, login: StorageState, paths: list[str]
 ) -> None:

@@ -58,6 +58,7 @@ def login(dashboard: Served) -> StorageState:
     return dashboard.login()
 
 
+@pytest.mark.deep
 def test_a_researcher_goes_from_device_to_analysis_and_export(
     browser: Browser, dashboard: Served, login: StorageState
 ) -> None:

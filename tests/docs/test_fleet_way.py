@@ -42,6 +42,7 @@ def documented_settings() -> dict[str, Any]:
     return tomllib.loads(found[0].replace("    ", ""))
 
 
+@pytest.mark.deep
 @pytest.mark.timeout(180)
 def test_the_documented_accounts_rules_and_settings_bring_rows_into_the_database(
     tmp_path: Path,

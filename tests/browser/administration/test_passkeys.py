@@ -14,7 +14,7 @@ from tests.browser.served import Served
 from tests.support.browser import PHONE, watched_page
 from tests.support.dashboard import NAME, PASSWORD
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.deep]
 
 
 @pytest.fixture

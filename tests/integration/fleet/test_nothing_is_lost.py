@@ -34,6 +34,7 @@ pytestmark = [
 DEVICES = 8
 
 
+@pytest.mark.deep
 @pytest.mark.timeout(600)
 def test_every_row_of_every_device_arrives_once_whatever_goes_down(tmp_path: Path) -> None:
     with (

@@ -76,6 +76,7 @@ class States:
         return self.appliance.files() == self.new and "LATER" not in codes(self.appliance.database)
 
 
+@pytest.mark.deep
 def test_killed_at_each_step_it_is_the_old_or_the_new_appliance(
     appliance: WholeAppliance, archive: Path
 ) -> None:

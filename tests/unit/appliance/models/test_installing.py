@@ -167,6 +167,7 @@ def test_an_environment_variable_that_decides_is_named(
         install_model(place, ["expression-accurate"])
 
 
+@pytest.mark.deep
 def test_killed_at_each_step_the_old_or_the_new_model_is_whole(
     place: ModelPlace, tmp_path: Path
 ) -> None:
@@ -184,6 +185,7 @@ def test_killed_at_each_step_the_old_or_the_new_model_is_whole(
     assert models.count("expression-accurate") > 10
 
 
+@pytest.mark.deep
 def test_a_stop_between_two_steps_is_no_hindrance_to_the_next_start(
     place: ModelPlace, tmp_path: Path
 ) -> None:

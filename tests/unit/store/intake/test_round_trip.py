@@ -158,6 +158,7 @@ def beats(start_ms: int, end_ms: int) -> Iterator[VitalReading]:
         yield VitalReading(moment, VitalKind.RR_INTERVAL, interval, "strap", frozenset())
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("state", "added"),
     [
