@@ -174,7 +174,7 @@ SCENARIOS: dict[str, Callable[[np.random.Generator], Study]] = {
     "few_readings": few_readings,
 }
 MODELLED = frozenset({"missing_states", "two_sessions", "own_reactions", "few_readings"})
-"""Where the mixed model is the main analysis, and few readings, where it was."""
+"""Studies that the mixed model judges first, and uneven ones that it judged first before."""
 
 
 def pooled(study: Iterable[ReadingGroup]) -> Study:

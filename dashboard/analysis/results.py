@@ -92,7 +92,7 @@ class VitalComparison:
 
     @property
     def observed(self) -> bool:
-        """Whether the states are what the face showed, and nobody gave them."""
+        """True if the states are read from the face instead of set by the study."""
         return self.misreading is not None
 
     @property

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 ACTOR = "command line"
-"""Who changes something, in the audit trail."""
+"""Name of the command line in the audit trail."""
 
 
 def common_options(command: Callable[P, None]) -> Callable[P, None]:

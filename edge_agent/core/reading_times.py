@@ -13,7 +13,7 @@ from edge_agent.core.texts import N_, Message
 CLOCK_TOLERANCE_S = 300.0
 """A clock that differs from ours by more is wrong."""
 AHEAD_S = 60.0
-"""What is sent or imported cannot have been measured later than now, but for two clocks' error."""
+"""Largest lead of a reading's time over this clock; it allows for the error of two clocks."""
 OLDEST_LIVE_S = 31 * 86_400.0
 """A device that sends something older as it happens has a clock that is wrong."""
 

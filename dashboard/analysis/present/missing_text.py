@@ -1,4 +1,4 @@
-"""Who lacks a state, compared with who has it, in words. Pure."""
+"""Sentences that compare people who lack a state with those who have it. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Who lacks a state, compared with who has it: at rest, in the other states, and in what these do.
-Pure.
+"""Comparison of people who lack a state with those who have it: at rest, in the other states, and
+in their reactions. Pure.
 """
 
 from __future__ import annotations

@@ -357,7 +357,7 @@ def take_in(contents: FileContents, database: Path, as_json: bool, name: str) ->
 
 
 class NotTaken(NamedTuple):
-    """What of a file was not taken.
+    """Rows or a column of a file that were not taken.
 
     Attributes:
         file: which.

@@ -131,7 +131,7 @@ class UndoneImport:
 
     @property
     def sentences(self) -> list[str]:
-        """What was removed and what pointed to it, for people."""
+        """Sentences on what was removed and what pointed to it."""
         told = [f"Import {self.id} ({self.file}) is undone: {self.removed:,} readings removed."]
         told += [
             f"{count:,} of them lay in session {session}: its means and tests change."
