@@ -34,6 +34,7 @@ from edge_agent.cli.models.commands import model
 from edge_agent.cli.options import common_options, load, log_to_stderr
 from edge_agent.cli.pictures import classify
 from edge_agent.cli.readings.import_vitals import import_vitals
+from edge_agent.cli.removed import add_removed
 from edge_agent.cli.shell.passed_on import PassedOnCommand
 from edge_agent.cli.studies.attributes import participant_describe
 from edge_agent.cli.studies.importing import import_study
@@ -158,6 +159,7 @@ for _command in (
     sql,
 ):
     cli.add_command(_command)
+add_removed(cli)
 
 
 def main() -> None:

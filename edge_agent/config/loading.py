@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from edge_agent.config.problems import describe, describe_environment
+from edge_agent.config.removed import why_removed
 from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 from edge_agent.core.errors import ConfigError
 
@@ -147,8 +148,12 @@ def _refuse_unknown_environment() -> None:
     for name in os.environ:
         if not name.startswith(ENV_PREFIX):
             continue
-        section = name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)[0]
+        parts = name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
+        section = parts[0]
         if section not in Settings.model_fields:
+            removed = why_removed(".".join(parts))
+            if removed is not None:
+                raise ConfigError(f"environment {name}: this key was removed. {removed}")
             raise ConfigError(
                 f"environment {name}: there is no section {section!r}. Sections: "
                 f"{', '.join(Settings.model_fields)}; write {ENV_PREFIX}SECTION{ENV_DELIMITER}KEY."

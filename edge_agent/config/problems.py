@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from edge_agent.config.removed import why_removed
 from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 
 
@@ -30,6 +31,9 @@ def describe(
     where = _where(keys, path, text, changes)
     name = ".".join(keys)
     if detail["type"] == "extra_forbidden":
+        removed = why_removed(name)
+        if removed is not None:
+            return f"{where}{name}: this key was removed. {removed}"
         return f"{where}{name}: unknown key. Known here: {', '.join(known)}."
     shown = repr(detail["input"])
     if "password" in name or "notify" in keys:

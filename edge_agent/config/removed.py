@@ -1,0 +1,23 @@
+"""Keys of the configuration that are gone: refused for one release, with what to do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+REMOVED: Mapping[str, str] = {}
+"""Sentence for each key (``section.key``) or whole section (``section``) that is gone."""
+
+
+def why_removed(name: str, removed: Mapping[str, str] = REMOVED) -> str | None:
+    """Return what to do instead of a key that is gone; ``None`` for a key that never was.
+
+    Args:
+        name: the key with its section, such as ``updates.url``.
+        removed: sentence by key or section.
+    """
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        sentence = removed.get(".".join(parts[:length]))
+        if sentence is not None:
+            return sentence
+    return None
