@@ -9,7 +9,12 @@ import click
 
 from edge_agent.core.errors import ConfigError
 
-COMMANDS: Mapping[str, str] = {}
+COMMANDS: Mapping[str, str] = {
+    "model back": (
+        "Name the model of before: affect-edge model install NAME. "
+        "affect-edge model list shows which there are."
+    ),
+}
 """Sentence for each command that is gone, such as ``model history`` (group and command)."""
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
@@ -34,6 +39,7 @@ class RemovedCommand(click.Command):
             callback=refuse,
             params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
             hidden=True,
+            help=f"This command was removed. {sentence}",
         )
 
 
@@ -49,6 +55,11 @@ def add_removed(root: click.Group, commands: Mapping[str, str] = COMMANDS) -> No
             group = group.commands[name]
         assert isinstance(group, click.Group)
         group.add_command(RemovedCommand(path, sentence))
+
+
+def is_removed(option: click.Option) -> bool:
+    """Tell whether an option only says what to do instead."""
+    return option.hidden and not option.expose_value
 
 
 def removed_option(name: str, sentence: str) -> Callable[[_Function], _Function]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from edge_agent.cli.removed import RemovedCommand, is_removed
+
 ROOT = PurePath(__file__).parents[2]
 
 Shape = Any
@@ -173,11 +175,16 @@ def command_shapes(
     name: str,
     parent: click.Context | None = None,
 ) -> dict[str, Shape]:
-    """Return name → shape of a command and of all commands below it."""
+    """Return name → shape of a command and of all commands below it.
+
+    Removed commands and options are left out: they only say what to do instead.
+    """
     context = click.Context(command, info_name=name, parent=parent, **command.context_settings)
     shape: dict[str, Shape] = {}
     arguments = [one for one in command.params if isinstance(one, click.Argument)]
-    options = [one for one in command.params if isinstance(one, click.Option)]
+    options = [
+        one for one in command.params if isinstance(one, click.Option) and not is_removed(one)
+    ]
     if arguments:
         numbered = enumerate(arguments, start=1)
         shape["arguments"] = {str(number): _parameter(one) for number, one in numbered}
@@ -188,7 +195,8 @@ def command_shapes(
         shape["unknown options"] = "passed on"
     found = {name: shape}
     for inner, below in getattr(command, "commands", {}).items():
-        found |= command_shapes(below, f"{name} {inner}", context)
+        if not isinstance(below, RemovedCommand):
+            found |= command_shapes(below, f"{name} {inner}", context)
     return found
 
 

@@ -88,5 +88,5 @@ def _install(own: OwnModel) -> list[str]:
         f"copy {file} and {own.card} to the device, into one folder; there:",
         f"sudo affect-edge model install {file.name}",
         "sudo systemctl restart affect-edge-agent affect-edge-dashboard",
-        "go back: sudo affect-edge model back",
+        "go back: sudo affect-edge model install expression-accurate",
     ]

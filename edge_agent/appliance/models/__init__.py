@@ -1,8 +1,8 @@
-"""Own models on an appliance: installed after every check, listed, and taken back.
+"""Own models on an appliance: installed after every check, and listed.
 
 Example::
 
     place = ModelPlace(Path("/etc/affect-edge/affect-edge.toml"), Path("/var/lib/affect-edge"))
     change = install_model(place, ["my-faces.tflite"])
-    go_back(place)  # what was configured before is configured again
+    install_model(place, [change.before])  # the model of before is configured again
 """

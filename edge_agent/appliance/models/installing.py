@@ -1,4 +1,4 @@
-"""Taking a model into use, and going back to the one before.
+"""Take a model into use.
 
 What can fail comes first: the files are checked as the agent checks them, copied beside what is
 there, and checked again. Then one file, the configuration, is replaced. Whenever the power goes,
@@ -12,13 +12,12 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge_agent.appliance.models.history import Step, read_steps, write_safely, write_steps
 from edge_agent.appliance.models.shelf import FOLDER, installed_cards
-from edge_agent.appliance.ownership import make_folder
+from edge_agent.appliance.ownership import give_owner, make_folder
 from edge_agent.config import Settings
 from edge_agent.config.editing.document import ConfigFile, checked, read_file, with_changes
 from edge_agent.config.editing.keys import variable_of
@@ -26,7 +25,7 @@ from edge_agent.config.editing.saving import save
 from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
 from edge_agent.runtime.vision_options import vision_options
 from edge_agent.store.database.replacement import sync_folder
-from edge_agent.vision.models.card import ModelCard, find_model, read_card, shipped_models
+from edge_agent.vision.models.card import ModelCard, read_card, shipped_models
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.models.trial import try_apart
 from edge_agent.vision.options import VisionOptions
@@ -62,14 +61,14 @@ class ModelChange:
         card: of the model that is configured now.
         path: where that card lies.
         key: of the configuration.
-        before: what the key was before; ``None``: the file did not have it.
+        before: model that was configured before, as the key named it.
         copy: the configuration of before; ``None``: nothing had to be changed.
     """
 
     card: ModelCard
     path: Path
     key: str
-    before: str | None
+    before: str
     copy: Path | None
 
 
@@ -99,43 +98,12 @@ def install_model(place: ModelPlace, what: Sequence[str]) -> ModelChange:
     else:
         path = _keep(place, source, card)
         value = str(path)
-    if value == _value(settings, key):
-        return ModelChange(card, path, key, value, None)
-    return _configure(place, file, card, path, Step(key=key, before=_written(file, key), now=value))
-
-
-def go_back(place: ModelPlace) -> ModelChange:
-    """Configure the model that was configured before the last one was installed.
-
-    Raises:
-        ModelError: none was installed, the configuration was changed since, or the model of before
-            cannot be used any more. The configuration is as it was.
-        ConfigError: the configuration cannot be read or changed.
-    """
-    file = read_file(place.config)
-    settings = checked(file)
-    steps = read_steps(place.folder)
-    # a step whose model is not configured was interrupted, or the file was changed by hand since
-    at = next(
-        (at for at, step in reversed(list(enumerate(steps))) if _is_now(settings, step)), None
-    )
-    if at is None:
-        raise ModelError(
-            "There is no model of before to go back to: none was installed here, or "
-            f"{place.config} names another one since. affect-edge model list shows which there are."
-        )
-    step = steps[at]
-    _refuse_environment(step.key)
-    after = ConfigFile(file.path, with_changes(file.text, {step.key: step.before}))
-    former = checked(after)
-    path = find_model(_value(former, step.key))
-    card = read_card(path)
-    _check(former, card, path)
-    copy = save(file, after.text)
-    # a step that stays is not harmful: its model is not configured, so it is passed over
-    with suppress(ModelError), _writing(place) as folder:
-        write_steps(folder, steps[:at])
-    return ModelChange(card, path, step.key, step.now, copy)
+    before = _value(settings, key)
+    if value == before:
+        return ModelChange(card, path, key, before, None)
+    after = ConfigFile(file.path, with_changes(file.text, {key: value}))
+    checked(after)
+    return ModelChange(card, path, key, before, save(file, after.text))
 
 
 # ---------------------------------------------------------------- what is given
@@ -282,8 +250,8 @@ def _keep(place: ModelPlace, source: Path, card: ModelCard) -> Path:
         shutil.rmtree(unfinished, ignore_errors=True)  # of a start that did not come to its end
         try:
             make_folder(unfinished)
-            write_safely(unfinished / file.name, content)
-            write_safely(unfinished / kept.name, text)
+            _write_synced(unfinished / file.name, content)
+            _write_synced(unfinished / kept.name, text)
             load_model(unfinished / kept.name, kind=card.kind)  # the copy, before it counts
             shutil.rmtree(folder / name, ignore_errors=True)  # of before, and damaged
             unfinished.rename(folder / name)
@@ -292,6 +260,18 @@ def _keep(place: ModelPlace, source: Path, card: ModelCard) -> Path:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
     return kept
+
+
+def _write_synced(file: Path, content: bytes) -> None:
+    """Write a file whose folder is renamed into place next: the disk must have it before."""
+    part = file.with_name(f".{file.name}.part")
+    with part.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    give_owner(part, file, 0o640)
+    part.replace(file)
+    sync_folder(file.parent)
 
 
 def _read(file: Path) -> bytes:
@@ -308,32 +288,7 @@ def _is_whole(kept: Path, card: ModelCard) -> bool:
         return False
 
 
-def _configure(
-    place: ModelPlace, file: ConfigFile, card: ModelCard, path: Path, step: Step
-) -> ModelChange:
-    after = ConfigFile(file.path, with_changes(file.text, {step.key: step.now}))
-    checked(after)
-    with _writing(place) as folder:
-        # before the configuration: a step that did not come about is known by its model, which is
-        # not configured; a change that nobody remembers could not be taken back
-        write_steps(folder, [*read_steps(folder), step])
-    return ModelChange(card, path, step.key, step.before, save(file, after.text))
-
-
-def _is_now(settings: Settings, step: Step) -> bool:
-    return step.key in KEYS.values() and _value(settings, step.key) == step.now
-
-
 def _value(settings: Settings, key: str) -> str:
     section, name = key.split(".")
     value: str = getattr(getattr(settings, section), name)
-    return value
-
-
-def _written(file: ConfigFile, key: str) -> str | None:
-    import tomllib
-
-    from edge_agent.config.editing.keys import written_value
-
-    value: str | None = written_value(tomllib.loads(file.text), key)
     return value

@@ -13,7 +13,7 @@ import click
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 
 if TYPE_CHECKING:
-    from edge_agent.appliance.models.installing import ModelChange, ModelPlace
+    from edge_agent.appliance.models.installing import ModelPlace
     from edge_agent.appliance.models.shelf import ListedModel
 
 
@@ -72,7 +72,7 @@ def model_install(what: tuple[str, ...], config: Path | None, data: Path | None)
 
     FILE is NAME.tflite or its card NAME.json; both lie in one folder. They are checked as the agent
     checks them and copied below the data folder, then the configuration names the model. The one of
-    before stays for `model back`.
+    before stays there, too.
     """
     log_to_stderr(logging.WARNING)
     from edge_agent.appliance.models.installing import install_model
@@ -82,20 +82,13 @@ def model_install(what: tuple[str, ...], config: Path | None, data: Path | None)
     if change.copy is None:
         click.echo("it is configured already; nothing was changed")
         return
-    _tell(change)
-    click.echo("to go back: sudo affect-edge model back")
+    from edge_agent.config.editing.keys import restarts
 
-
-@model.command("back")
-@common_options
-def model_back(config: Path | None, data: Path | None) -> None:
-    """Use the model again that was configured before the last `model install`."""
-    log_to_stderr(logging.WARNING)
-    from edge_agent.appliance.models.installing import go_back
-
-    change = go_back(_place(config, data))
-    click.echo(f"{change.card.name} {change.card.version} is configured again")
-    _tell(change)
+    click.echo(f"{change.key}: {change.before or 'the default'} → {change.path}")
+    click.echo(f"written; before: {change.copy}")
+    click.echo(f"to use it: sudo systemctl restart {' '.join(restarts((change.key,)))}")
+    back = f"model install {change.before}" if change.before else f"config set {change.key}="
+    click.echo(f"to go back: sudo affect-edge {back}")
 
 
 def _place(config: Path | None, data: Path | None) -> ModelPlace:
@@ -104,14 +97,6 @@ def _place(config: Path | None, data: Path | None) -> ModelPlace:
 
     _settings, folder = load(config, data)
     return ModelPlace(config or SYSTEM_FILE, folder)
-
-
-def _tell(change: ModelChange) -> None:
-    from edge_agent.config.editing.keys import restarts
-
-    click.echo(f"{change.key}: {change.before or 'the default'} → {change.path}")
-    click.echo(f"written; before: {change.copy}")
-    click.echo(f"to use it: sudo systemctl restart {' '.join(restarts((change.key,)))}")
 
 
 def _line(one: ListedModel) -> str:

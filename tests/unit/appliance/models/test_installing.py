@@ -1,4 +1,4 @@
-"""A model is taken into use whole or not at all, and the one of before comes back."""
+"""A model is taken into use whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.appliance.models.history import HISTORY
-from edge_agent.appliance.models.installing import ModelPlace, go_back, install_model
+from edge_agent.appliance.models.installing import ModelPlace, install_model
 from edge_agent.cli.app import cli
 from edge_agent.config import load_settings
 from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
@@ -71,20 +70,17 @@ def test_files_of_a_model_are_copied_and_configured(
     assert "threads = 2  # a core is spare" in place.config.read_text()
 
 
-def test_back_is_the_way_through_all_models_of_before(place: ModelPlace, tmp_path: Path) -> None:
-    install_model(place, [str(own_model(tmp_path / "run"))])
-    first = configured(place)
-    install_model(place, [str(own_model(tmp_path / "run", version="1.1.0"))])
-    install_model(place, ["expression-fast"])
+def test_the_model_of_before_is_installed_again_by_what_was_configured(
+    place: ModelPlace, tmp_path: Path
+) -> None:
+    first = install_model(place, [str(own_model(tmp_path / "run"))])
+    assert first.before == "expression-accurate"
+    second = install_model(place, [str(own_model(tmp_path / "run", version="1.1.0"))])
 
-    go_back(place)
-    assert load_model(find_model(configured(place)), kind="expression").card.version == "1.1.0"
-    go_back(place)
-    assert configured(place) == first
-    go_back(place)
-    assert "expression_model" not in place.config.read_text()  # as somebody had left it
-    with pytest.raises(ModelError, match="no model of before"):
-        go_back(place)
+    install_model(place, [second.before])
+    assert configured(place) == str(first.path)
+    install_model(place, [first.before])
+    assert configured(place) == "expression-accurate"
 
 
 def test_a_model_that_is_here_is_installed_again_by_its_name(
@@ -92,11 +88,10 @@ def test_a_model_that_is_here_is_installed_again_by_its_name(
 ) -> None:
     install_model(place, [str(own_model(tmp_path / "run"))])
     mine = configured(place)
-    go_back(place)
+    install_model(place, ["expression-accurate"])
 
     assert install_model(place, ["tiny"]).path == Path(mine)
     assert install_model(place, ["tiny"]).copy is None  # and there is nothing to do twice
-    assert len(json.loads((place.folder / HISTORY).read_text())) == 1
 
 
 def test_two_models_of_one_name_are_told_apart_by_their_folders(
@@ -153,7 +148,6 @@ def test_a_detector_is_installed_unless_yunet_is_asked_for(place: ModelPlace) ->
 
     assert change.key == "vision.detector_model"
     assert load_settings(place.config).vision.detector_model == str(change.path)
-    go_back(place)
     place.config.write_text('[vision]\ndetector = "yunet"\ndetector_model = "y.onnx"\n')
     with pytest.raises(ModelError, match="asks for YuNet"):
         install_model(place, [str(mine)])
@@ -195,8 +189,6 @@ def test_a_stop_between_two_steps_is_no_hindrance_to_the_next_start(
         step += 1  # each goes on where the one before was killed
     assert configured(place) == str(next(place.folder.glob("tiny-*/tiny.json")))
     assert [path.name for path in place.folder.glob(".*")] == []
-    go_back(place)
-    assert configured(place) == "expression-accurate"
 
 
 def test_a_full_disk_leaves_the_model_of_before(
@@ -215,29 +207,12 @@ def test_a_full_disk_leaves_the_model_of_before(
     assert list(place.folder.iterdir()) == []
 
 
-def test_a_way_back_to_a_model_that_is_gone_is_refused(place: ModelPlace, tmp_path: Path) -> None:
-    install_model(place, [str(own_model(tmp_path / "run"))])
-    gone = find_model(configured(place))
-    install_model(place, ["expression-fast"])
-    shutil.rmtree(gone.parent)
-
-    with pytest.raises(ModelError, match="no such model card"):
-        go_back(place)
-    assert configured(place) == "expression-fast"
-
-
-def test_a_history_that_cannot_be_read_is_named(place: ModelPlace) -> None:
-    install_model(place, ["expression-fast"])
-    (place.folder / HISTORY).write_text("[{")
-    with pytest.raises(ModelError, match=r"history\.json: cannot be read.*Delete it"):
-        go_back(place)
-
-
 def test_the_commands_say_what_changed_and_how_to_use_it(place: ModelPlace, tmp_path: Path) -> None:
     done = run(place, "model", "install", own_model(tmp_path / "run"))
     assert done.exit_code == 0, done.output
     assert "tiny 1.0.0: file, hash, labels and shapes agree" in done.output
-    assert "vision.expression_model: the default → " in done.output
+    assert "vision.expression_model: expression-accurate → " in done.output
+    assert "to go back: sudo affect-edge model install expression-accurate" in done.output
     assert "systemctl restart affect-edge-agent affect-edge-dashboard" in done.output
 
     listed = json.loads(run(place, "model", "list", "--json").stdout)
@@ -247,8 +222,6 @@ def test_the_commands_say_what_changed_and_how_to_use_it(place: ModelPlace, tmp_
     )
     again = run(place, "model", "install", "tiny")
     assert "it is configured already" in again.output
-    back = run(place, "model", "back")
-    assert "expression-accurate 1.4.0 is configured again" in back.output
 
 
 def test_a_configured_model_that_is_not_there_is_listed_with_its_problem(place: ModelPlace) -> None:

@@ -97,4 +97,4 @@ def test_the_page_shows_confusion_reliability_and_robustness(ada: TestClient) ->
     assert '<td class="number share-9"><strong>1,077</strong></td>' in page
     assert "On average the two differ by 1.6 points." in page
     assert "lower half covered" in page and "39.5" in page
-    assert "sudo affect-edge model install" in page and "sudo affect-edge model back" in page
+    assert "sudo affect-edge model install" in page
