@@ -28,7 +28,7 @@ SEARCHED = ("*.py", "*.html", "*.js", "*.md")
 HISTORY = (
     "CHANGELOG.md",
     "tests/golden/expected/*",
-    "tests/unit/project/test_words.py",
+    "tests/project/test_words.py",
     "tools/words.py",
     "tools/words.toml",
 )

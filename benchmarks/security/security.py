@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = 40
 PAYLOADS = 32_000
 """For each of the 32 parsers."""
-ROWS = ("tests/docs/test_security_rows.py", "tests/unit/project/test_security_page.py")
+ROWS = ("tests/docs/test_security_rows.py", "tests/project/test_security_page.py")
 Figures = dict[str, float]
 
 

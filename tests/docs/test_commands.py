@@ -66,7 +66,7 @@ NOT_RUN = {
     "sudo -u affect-edge ": "needs an installed appliance; make test-appliance runs it",
     "./rpi-image-gen ": "a program of Raspberry Pi's that is not here",
     "affect-edge demo ": "test_demo runs it with these options",
-    "affect-edge alerts --test": "needs an address; tests/unit/alerts/test_sender.py sends to some",
+    "affect-edge alerts --test": "needs an address; alerts/test_sender.py sends to some",
     "bluetoothctl ": "needs a radio and a cuff",
     "mosquitto_sub ": "listens for ever, with a program that is not part of the project",
     "mosquitto_pub ": "a program that is not part of the project; test_snippets reads its payload",

@@ -87,7 +87,10 @@ def test_a_broker_that_does_not_answer_is_a_warning(tmp_path: Path) -> None:
     assert "outbox" in finding.cure
 
 
-def test_a_port_that_another_program_has_is_a_warning_that_names_it(tmp_path: Path) -> None:
+def test_a_port_that_another_program_has_is_a_warning_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.appliance.signs_of_life.ANSWER_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         finding = examine(tmp_path, dashboard={"port": port})["dashboard port"]

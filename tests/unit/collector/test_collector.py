@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
+from collector.__main__ import collect
 from collector.checked_values import check_values
 from collector.database.tables import FIRST
 from collector.device_state import StateMessage
@@ -27,7 +25,6 @@ from collector.worker import Collector
 from edge_agent.fleet.message import MessageError, TimelineMessage
 
 EPOCH = "5f2c9a0d1e3b4c67"
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def message(first: int, last: int, *changes: list[Any]) -> TimelineMessage:
@@ -247,13 +244,7 @@ def test_it_says_what_it_needs() -> None:
         ([*database, "--host", ""], "Give the name or address of the broker."),
         ([*database, "--host", "a", "--host", "b"], "Several --host need --protocol amqp"),
     ):
-        run = subprocess.run(
-            [sys.executable, "-m", "edge_agent", "collect", *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        assert text in run.stdout + run.stderr
-        assert "hush" not in run.stderr
+        done = CliRunner().invoke(collect, words)
+        said = f"{done.output} {done.exception}"
+        assert text in said
+        assert "hush" not in said

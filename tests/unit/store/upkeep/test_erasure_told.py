@@ -11,6 +11,7 @@ import pytest
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Purpose
+from edge_agent.store.database import schema
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
@@ -112,7 +113,10 @@ def test_a_word_of_two_letters_that_others_use_too_is_not_searched_for(tmp_path:
     assert query(path, "SELECT name FROM session") == [("films",)]
 
 
-def test_a_copy_that_is_locked_is_said_and_not_deleted(tmp_path: Path) -> None:
+def test_a_copy_that_is_locked_is_said_and_not_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
     path = database(tmp_path)
     copy = tmp_path / "affect-edge.db.before-v2"
     migrate(copy)

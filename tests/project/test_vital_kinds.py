@@ -62,7 +62,7 @@ def test_a_new_kind_stands_in_four_files_at_most() -> None:
     ]
     by_hand = {name for name in naming if not name.startswith(WRITTEN_BY_A_COMMAND)}
     # this file and the table of `make style`, which ask the same question
-    by_hand -= {"tests/unit/project/test_vital_kinds.py", "tools/style.toml"}
+    by_hand -= {"tests/project/test_vital_kinds.py", "tools/style.toml"}
     assert by_hand == {
         "edge_agent/core/vitals.py",
         "edge_agent/store/database/schema.py",

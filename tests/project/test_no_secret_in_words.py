@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 PLACES = [ROOT / "install.sh", *sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -13,9 +13,9 @@ from edge_agent.core.study import Purpose
 from edge_agent.runtime.preview.messages import Ended
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.study import Study
+from tests.integration.runtime.test_preview_server import Stand
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import query
-from tests.unit.runtime.preview.test_server import Stand
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_simulated_and_estimated_sensors_are_offered_only_when_asked_for_and_nam
     (tmp_path / "all").mkdir()
     asked = StreamOptions(f"{device}-all", simulated=True, estimated=True)
     always = {"heart_rate strap", "expression", "markers", "sessions"}
-    assert offered(StreamOptions(device), tmp_path, MORE_THAN_THERE_ARE, 4.0) - always == set()
+    assert offered(StreamOptions(device), tmp_path, MORE_THAN_THERE_ARE, 1.5) - always == set()
     assert offered(asked, tmp_path / "all", len(always) + 3, FOUND_S) - always == {
         "heart_rate simulated (simulated)",
         "heart_rate estimated (estimated)",

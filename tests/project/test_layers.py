@@ -27,7 +27,7 @@ from tools.rooms import (
     wrong_arrows,
 )
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 HARDWARE_ROOMS = ("camera", "vision", "vitals", "mqtt")
 """They take the values that they need, and never the settings."""
 DASHBOARD_MAY = (

@@ -48,7 +48,7 @@ computing.close()
 
 
 def test_what_an_analysis_needs_is_loaded_by_a_process_that_ends_again(tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[4]
+    root = Path(__file__).resolve().parents[3]
     command = [sys.executable, "-c", ANALYSIS, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.strip() == "[200, 200, 200] 1 False"

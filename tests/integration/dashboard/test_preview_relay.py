@@ -14,7 +14,7 @@ from dashboard.web.preview import relay
 from dashboard.web.preview.relay import AWAY, BUSY, Onlooker, Preview, Previews, refused
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.runtime.preview.messages import Ended, Part, read_part
-from tests.unit.runtime.preview.test_server import Stand
+from tests.integration.runtime.test_preview_server import Stand
 
 PATIENCE_S = 60.0
 

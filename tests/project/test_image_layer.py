@@ -13,7 +13,7 @@ import pytest
 
 from tools.build_image_layer import INSIDE, UNIT, lay_out
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 STAGE = "stage-affect-edge/00-affect-edge"
 
 
