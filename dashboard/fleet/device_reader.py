@@ -94,7 +94,6 @@ _REASONS = ", ".join(
             "health_old",
             f"state = 'online' AND health_heard < now() - interval '{SILENT_S} s'",
         ),
-        _reason("profile", "health->'profile'->>'state' = 'taken_back'"),
     )
 )
 _JUDGED = f"""
@@ -152,18 +151,6 @@ def read_devices(
         rows = connection.cursor(row_factory=dict_row).execute(_PAGE.encode(), wanted).fetchall()
     assert numbers is not None
     return FleetPage(tuple(_device(row) for row in rows), *numbers)
-
-
-def all_devices(database: FleetDatabase) -> tuple[FleetDevice, ...]:
-    """Return all devices, those that need attention first.
-
-    Raises:
-        StoreError: the database cannot be read.
-    """
-    wanted = {"name": "", "shown": "all", "most": None, "after": 0}
-    with database.connection() as connection:
-        rows = connection.cursor(row_factory=dict_row).execute(_PAGE.encode(), wanted).fetchall()
-    return tuple(_device(row) for row in rows)
 
 
 def device_names(database: FleetDatabase) -> list[str]:

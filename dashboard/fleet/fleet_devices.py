@@ -37,7 +37,6 @@ WORTH_A_LOOK: Mapping[str, str] = {
     "sensors": N_("a sensor is not connected"),
     "camera": N_("the camera gives no picture"),
     "health_old": N_("its health is old"),
-    "profile": N_("took a profile back"),
 }
 SHOWN: Mapping[Shown, str] = {
     "all": N_("All devices"),

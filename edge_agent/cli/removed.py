@@ -9,7 +9,13 @@ import click
 
 from edge_agent.core.errors import ConfigError
 
+_PLAYBOOK = (
+    "Set keys on one appliance with `affect-edge config set`, and on many with the Ansible "
+    "playbook of docs/fleet.md."
+)
 COMMANDS: Mapping[str, str] = {
+    "fleet-profile": _PLAYBOOK,
+    "fleet-rollout": _PLAYBOOK,
     "model back": (
         "Name the model of before: affect-edge model install NAME. "
         "affect-edge model list shows which there are."

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-REMOVED: Mapping[str, str] = {}
+REMOVED: Mapping[str, str] = {
+    "fleet.profiles": (
+        "Set keys with `affect-edge config set`, on many appliances with the Ansible playbook of "
+        "docs/fleet.md."
+    ),
+}
 """Sentence for each key (``section.key``) or whole section (``section``) that is gone."""
 
 

@@ -29,16 +29,12 @@ ADDRESS = "https://localhost:8080"
 GATE = "affect-edge-database.service"
 MAINTENANCE = "affect-edge-maintenance.service"
 UPDATES = "affect-edge-updates.service"
-PROFILE_FETCH = "affect-edge-profile-fetch.service"
-PROFILE = "affect-edge-profile.service"
 EXPOSURE = {
     AGENT: 1.2,
     DASHBOARD: 1.0,
     GATE: 0.2,
     MAINTENANCE: 0.7,
     UPDATES: 1.0,
-    PROFILE_FETCH: 1.0,
-    PROFILE: 1.2,
 }
 """The most that `systemd-analyze security` may say; docs/security.md tells what is left."""
 FIRST_BOOT_EXPOSURE = 3.0
@@ -61,8 +57,6 @@ def exposures(machine: Machine) -> dict[str, float]:
     not_here = {
         "first boot": "image/affect-edge-first-boot.service",
         UPDATES: f"systemd/{UPDATES}",  # only where a feed is set
-        PROFILE_FETCH: f"systemd/{PROFILE_FETCH}",  # only where profiles are taken
-        PROFILE: f"systemd/{PROFILE}",
     }
     for name, file in not_here.items():
         said[name] = machine.shell(

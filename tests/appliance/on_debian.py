@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.appliance import fleet_profiles, kept_apart
+from tests.appliance import kept_apart
 from tests.appliance.installation import (
     AGENT,
     BAD,
@@ -296,11 +296,6 @@ def test_a_root_that_is_read_only_is_enough(machine: Machine) -> None:
     assert machine.shell("systemctl --failed --no-legend") == ""
     machine.power_off()
     machine.boot()
-
-
-@pytest.mark.timeout(1_200)
-def test_a_profile_of_a_fleet_is_tried_taken_back_and_kept(machine: Machine) -> None:
-    fleet_profiles.tried_taken_back_and_kept(machine)
 
 
 def test_a_tampered_archive_is_refused(machine: Machine, releases: Path) -> None:

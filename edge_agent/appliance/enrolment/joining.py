@@ -23,7 +23,7 @@ from edge_agent.appliance.enrolment.authority import key_text, new_key, request_
 from edge_agent.appliance.enrolment.broker import ROOT
 from edge_agent.appliance.enrolment.code import JoinCode
 from edge_agent.appliance.enrolment.messages import JoinAnswer
-from edge_agent.appliance.profiles.written import change_config
+from edge_agent.appliance.enrolment.written import change_config
 from edge_agent.config import Settings
 from edge_agent.config.editing.document import (
     ConfigFile,

@@ -30,21 +30,3 @@ def test_the_configuration_says_whether_somebody_looks(
 def test_only_a_release_looks(tmp_path: Path) -> None:
     done = run(tmp_path, "main --arrange-feed")
     assert done.returncode == 1 and "no complete release" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("text", "is_set"),
-    [
-        ('[fleet]\nenabled = true\nprofiles = "https://fleet.example.org"   # where\n', "yes"),
-        ('[fleet]\n# profiles = "/srv/fleet"\n', "no"),
-        ('[fleet]\nprofiles = ""\n', "no"),
-        ('[updates]\nprofiles = "/srv/fleet"\n', "no"),
-        ("", "no"),
-    ],
-)
-def test_the_configuration_says_whether_profiles_are_taken(
-    tmp_path: Path, text: str, is_set: str
-) -> None:
-    (tmp_path / "affect-edge.toml").write_text(text)
-    done = run(tmp_path, "if profiles_are_set; then echo yes; else echo no; fi")
-    assert done.stdout.strip() == is_set, done.stderr

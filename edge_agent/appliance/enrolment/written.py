@@ -1,4 +1,4 @@
-"""What a profile writes into the configuration, and giving it back."""
+"""Values that joining writes into the configuration."""
 
 from __future__ import annotations
 
@@ -44,20 +44,3 @@ def change_config(config: Path, changes: Mapping[str, Any]) -> None:
     checked(after)
     if after.text != before.text:
         save(before, after.text)
-
-
-def owners_again(
-    config: Path, values: Mapping[str, Any], base: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the owner's values for what still is as a profile wrote it.
-
-    Args:
-        config: the file.
-        values: what the profile wrote.
-        base: what the owner had written; ``None``: nothing.
-
-    Raises:
-        ConfigError: it cannot be read.
-    """
-    now = current_values(config, values)
-    return {key: base.get(key) for key, value in values.items() if now[key] == value}
