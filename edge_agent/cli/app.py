@@ -26,8 +26,6 @@ from edge_agent.cli.doctor import doctor, health
 from edge_agent.cli.encryption.commands import encrypt_data, unlock
 from edge_agent.cli.export import export
 from edge_agent.cli.fleet.collect import collect
-from edge_agent.cli.fleet.enrolment import fleet_enrol
-from edge_agent.cli.fleet.joining import fleet_join
 from edge_agent.cli.lsl import lsl
 from edge_agent.cli.models.commands import model
 from edge_agent.cli.options import common_options, load, log_to_stderr
@@ -133,8 +131,6 @@ for _command in (
     doctor,
     encrypt_data,
     export,
-    fleet_enrol,
-    fleet_join,
     health,
     lsl,
     model,

@@ -37,6 +37,7 @@ PROGRAMS = {
     "podman-compose",
     "printf",
     "python",
+    "sed",
     "ssh",
     "ssh-keygen",
     "sudo",

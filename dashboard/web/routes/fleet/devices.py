@@ -65,10 +65,7 @@ class FleetDeviceModel(ApiModel):
     """A device of the fleet as far as the collector knows it."""
 
     name: str
-    state: str = Field(
-        description="online, silent (not heard for three minutes), offline, or revoked: put out of "
-        "the fleet"
-    )
+    state: str = Field(description="online, silent (not heard for three minutes) or offline")
     since: EpochMs | None = Field(description="When that state began; null: not known")
     heard_seconds: float | None = Field(description="Since it was last heard; null: never")
     reasons: list[str] = Field(description="Why it needs attention; empty: it does not")
