@@ -30,7 +30,6 @@ keeps configuration and data.
 Parts of an installation, which `affect-edge update` and `rollback` use:
   --build            only build the release below /opt/affect-edge/releases, and print its folder
   --activate         run inside such a folder: make it the one that runs
-  --arrange-feed     run inside such a folder: the daily look for newer releases, as updates.feed of the configuration says
 
 Program in /opt/affect-edge, configuration in /etc/affect-edge, data in /var/lib/affect-edge.
 TEXT
@@ -42,7 +41,6 @@ config=$settings/affect-edge.toml
 web_user=affect-edge-dashboard # the agent's is affect-edge, as is the group of both
 services=(affect-edge-agent.service affect-edge-database.service affect-edge-dashboard.service)
 units=("${services[@]}" affect-edge-maintenance.service affect-edge-maintenance.timer)
-feed_units=(affect-edge-updates.service affect-edge-updates.timer) # there only where updates.feed is set
 # What man and the shells read: below share of a release, and as links below $share.
 shared=(man/man1/affect-edge.1 bash-completion/completions/affect-edge zsh/site-functions/_affect-edge fish/vendor_completions.d/affect-edge.fish)
 broker_files=(/etc/mosquitto/conf.d/affect-edge.conf /etc/mosquitto/affect-edge.acl /etc/mosquitto/affect-edge.passwd)
@@ -79,7 +77,6 @@ parse() {
       --purge) purge=yes ;;
       --build) action=build ;;
       --activate) action=activate ;;
-      --arrange-feed) action=arrange-feed ;;
       -h | --help) usage; exit 0 ;;
       *) wrong "unknown option $1" ;;
     esac
@@ -549,7 +546,6 @@ activate() {
   before=$(readlink "$program/current" || true)
   if [ "$before" = "$release" ] && [ "$(units_differ)" = no ] && all_run; then
     [ "${changed_config:-no}" = no ] || systemctl restart "${services[@]}"
-    arrange_feed
     say "the services run"
     return 0
   fi
@@ -573,38 +569,10 @@ activate() {
   install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
   systemctl restart affect-edge-maintenance.timer
-  arrange_feed
   for unit in affect-edge-database affect-edge-dashboard affect-edge-agent; do
     systemctl restart "$unit.service" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
 $(journalctl -u "$unit.service" -n 8 -o cat --no-pager | sed 's/^/  /')"
   done
-}
-
-# feed_is_set: whether the configuration says where newer releases are looked for.
-feed_is_set() {
-  awk '
-    /^\[/ { inside = ($0 == "[updates]") }
-    inside && /^feed = "[^"]/ { found = 1 }
-    END { exit !found }' "$config" 2>/dev/null
-}
-
-# The units of the daily look for newer releases: there where the owner says where to look, else not.
-arrange_feed() {
-  local unit
-  if feed_is_set && [ -e "$release/systemd/affect-edge-updates.timer" ]; then
-    for unit in "${feed_units[@]}"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
-    systemctl daemon-reload
-    systemctl enable --quiet --now affect-edge-updates.timer
-  elif [ -e /etc/systemd/system/affect-edge-updates.timer ]; then
-    remove_feed
-    systemctl daemon-reload
-  fi
-}
-
-remove_feed() {
-  systemctl disable --now "${feed_units[@]}" 2>/dev/null || true
-  rm -f "${feed_units[@]/#//etc/systemd/system/}" /var/lib/systemd/timers/stamp-affect-edge-updates.timer
-  rm -rf "$data/updates" # what the page shows of the last look
 }
 
 # The manual page and the completions of shells. Folders that were not there are written down, and go with the links.
@@ -683,11 +651,10 @@ uninstall() {
   confirm
   step=uninstalling
   systemctl disable --now "${units[@]}" 2>/dev/null || true
-  remove_feed
   unlink_shared
   rm -f "${units[@]/#//etc/systemd/system/}" "$command" /var/lib/systemd/timers/stamp-affect-edge-maintenance.timer
   systemctl daemon-reload
-  systemctl reset-failed "${units[@]}" "${feed_units[@]}" 2>/dev/null || true
+  systemctl reset-failed "${units[@]}" 2>/dev/null || true
   if [ -e "${broker_files[0]}" ]; then
     rm -f "${broker_files[0]}"
     systemctl try-restart mosquitto.service 2>/dev/null || true
@@ -761,11 +728,11 @@ purge_packages() {
 main() {
   parse "$@"
   if [ "$action" = uninstall ]; then uninstall; return; fi
-  if [ "$action" = activate ] || [ "$action" = arrange-feed ]; then
-    [ -e "$here/.complete" ] || fail "$here: is no complete release; give --$action to the install.sh inside one"
-    need_root "--$action"
+  if [ "$action" = activate ]; then
+    [ -e "$here/.complete" ] || fail "$here: is no complete release; give --activate to the install.sh inside one"
+    need_root --activate
     release=$here
-    if [ "$action" = activate ]; then activate; else arrange_feed; fi
+    activate
     return
   fi
   check

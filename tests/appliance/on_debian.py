@@ -327,14 +327,6 @@ def test_a_newer_release_is_taken_without_a_network_once_its_owner_trusts_its_ke
     machine.shell("/opt/affect-edge/current/venv/bin/python -c 'import pylsl'")
 
 
-def test_the_daily_look_finds_the_newer_release_and_installs_nothing(
-    machine: Machine, releases: Path
-) -> None:
-    found = kept_apart.daily_look(machine, releases / BAD)
-    assert found["version"] == "99.0.1" and not found["problem"], found
-    assert versions(machine) == ["0", "99"]
-
-
 def test_a_release_that_dies_within_a_minute_is_taken_back_by_itself(machine: Machine) -> None:
     done = machine.run("affect-edge", "update", "--yes", f"/var/cache/{BAD}", within_s=PLENTY_S)
     said = done.output[-4000:]

@@ -31,7 +31,6 @@ ROOT = Path(__file__).resolve().parents[3]
 HARDWARE_ROOMS = ("camera", "vision", "vitals", "mqtt")
 """They take the values that they need, and never the settings."""
 DASHBOARD_MAY = (
-    "edge_agent.appliance.feed.last_look",
     "edge_agent.appliance.findings",
     "edge_agent.appliance.running_checks",
     "edge_agent.core",
