@@ -30,7 +30,7 @@ help:
 	@echo "make test-container  builds and runs the containers, updates and ends them (root or podman for users; minutes)"
 	@echo "make test-container-arm  builds the image for 64-bit ARM and runs it, emulated (root, a quarter of an hour)"
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
-	@echo "make test-appliance-fleet  a fleet's server on a booted Debian: PostgreSQL, mosquitto, its units, a device that joins (root, minutes)"
+	@echo "make test-appliance-fleet  a fleet's server on a booted Debian: PostgreSQL, mosquitto, its unit, a device (root, minutes)"
 	@echo "make test-appliance-arm  the release on the Pi's processor, emulated; its models' answers beside x86-64's (root, minutes)"
 	@echo "make test-encryption  the installed appliance under a kernel of Debian, emulated: data encrypted, limits in force (root, minutes); SUITE=bookworm"
 	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"

@@ -30,8 +30,6 @@ keeps configuration and data.
 Parts of an installation, which `affect-edge update` and `rollback` use:
   --build            only build the release below /opt/affect-edge/releases, and print its folder
   --activate         run inside such a folder: make it the one that runs
-  --arrange-feed     run inside such a folder: the daily look for newer releases, as updates.feed of the configuration says,
-                     and the hourly one for profiles, as fleet.profiles says
 
 Program in /opt/affect-edge, configuration in /etc/affect-edge, data in /var/lib/affect-edge.
 TEXT
@@ -43,8 +41,6 @@ config=$settings/affect-edge.toml
 web_user=affect-edge-dashboard # the agent's is affect-edge, as is the group of both
 services=(affect-edge-agent.service affect-edge-database.service affect-edge-dashboard.service)
 units=("${services[@]}" affect-edge-maintenance.service affect-edge-maintenance.timer)
-feed_units=(affect-edge-updates.service affect-edge-updates.timer) # there only where updates.feed is set
-profile_units=(affect-edge-profile-fetch.service affect-edge-profile.service affect-edge-profile.timer) # only with fleet.profiles
 # What man and the shells read: below share of a release, and as links below $share.
 shared=(man/man1/affect-edge.1 bash-completion/completions/affect-edge zsh/site-functions/_affect-edge fish/vendor_completions.d/affect-edge.fish)
 broker_files=(/etc/mosquitto/conf.d/affect-edge.conf /etc/mosquitto/affect-edge.acl /etc/mosquitto/affect-edge.passwd)
@@ -81,7 +77,6 @@ parse() {
       --purge) purge=yes ;;
       --build) action=build ;;
       --activate) action=activate ;;
-      --arrange-feed) action=arrange-feed ;;
       -h | --help) usage; exit 0 ;;
       *) wrong "unknown option $1" ;;
     esac
@@ -551,7 +546,6 @@ activate() {
   before=$(readlink "$program/current" || true)
   if [ "$before" = "$release" ] && [ "$(units_differ)" = no ] && all_run; then
     [ "${changed_config:-no}" = no ] || systemctl restart "${services[@]}"
-    arrange_looks
     say "the services run"
     return 0
   fi
@@ -575,54 +569,10 @@ activate() {
   install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
   systemctl restart affect-edge-maintenance.timer
-  arrange_looks
   for unit in affect-edge-database affect-edge-dashboard affect-edge-agent; do
     systemctl restart "$unit.service" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
 $(journalctl -u "$unit.service" -n 8 -o cat --no-pager | sed 's/^/  /')"
   done
-}
-
-feed_is_set() { text_is_set updates feed; }
-profiles_are_set() { text_is_set fleet profiles; }
-
-# text_is_set SECTION KEY: whether the configuration has a text there.
-text_is_set() {
-  awk -v section="[$1]" -v key="$2" '
-    /^\[/ { inside = ($0 == section) }
-    inside && index($0, key " = \"") == 1 && substr($0, length(key) + 5, 1) !~ /^("|)$/ { found = 1 }
-    END { exit !found }' "$config" 2>/dev/null
-}
-
-# The units of the looks for newer releases and for profiles: there where the owner says where to look, else not.
-arrange_looks() {
-  arrange feed_is_set affect-edge-updates.timer remove_feed "${feed_units[@]}"
-  arrange profiles_are_set affect-edge-profile.timer remove_profiles "${profile_units[@]}"
-}
-
-# arrange ASKED TIMER REMOVE UNIT…: the units of a timer are there where ASKED says so, else REMOVE takes them away.
-arrange() {
-  local asked=$1 timer=$2 remove=$3 unit
-  shift 3
-  if "$asked" && [ -e "$release/systemd/$timer" ]; then
-    for unit in "$@"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
-    systemctl daemon-reload
-    systemctl enable --quiet --now "$timer"
-  elif [ -e "/etc/systemd/system/$timer" ]; then
-    "$remove"
-    systemctl daemon-reload
-  fi
-}
-
-remove_profiles() {
-  systemctl disable --now affect-edge-profile.timer 2>/dev/null || true
-  rm -f "${profile_units[@]/#//etc/systemd/system/}"
-  rm -rf "$data/profile" # what was fetched
-}
-
-remove_feed() {
-  systemctl disable --now "${feed_units[@]}" 2>/dev/null || true
-  rm -f "${feed_units[@]/#//etc/systemd/system/}" /var/lib/systemd/timers/stamp-affect-edge-updates.timer
-  rm -rf "$data/updates" # what the page shows of the last look
 }
 
 # The manual page and the completions of shells. Folders that were not there are written down, and go with the links.
@@ -701,12 +651,10 @@ uninstall() {
   confirm
   step=uninstalling
   systemctl disable --now "${units[@]}" 2>/dev/null || true
-  remove_feed
-  remove_profiles
   unlink_shared
   rm -f "${units[@]/#//etc/systemd/system/}" "$command" /var/lib/systemd/timers/stamp-affect-edge-maintenance.timer
   systemctl daemon-reload
-  systemctl reset-failed "${units[@]}" "${feed_units[@]}" "${profile_units[@]}" 2>/dev/null || true
+  systemctl reset-failed "${units[@]}" 2>/dev/null || true
   if [ -e "${broker_files[0]}" ]; then
     rm -f "${broker_files[0]}"
     systemctl try-restart mosquitto.service 2>/dev/null || true
@@ -780,11 +728,11 @@ purge_packages() {
 main() {
   parse "$@"
   if [ "$action" = uninstall ]; then uninstall; return; fi
-  if [ "$action" = activate ] || [ "$action" = arrange-feed ]; then
-    [ -e "$here/.complete" ] || fail "$here: is no complete release; give --$action to the install.sh inside one"
-    need_root "--$action"
+  if [ "$action" = activate ]; then
+    [ -e "$here/.complete" ] || fail "$here: is no complete release; give --activate to the install.sh inside one"
+    need_root --activate
     release=$here
-    if [ "$action" = activate ]; then activate; else arrange_looks; fi
+    activate
     return
   fi
   check

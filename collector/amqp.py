@@ -33,7 +33,7 @@ from collector.errors import TransportError
 from collector.transport import GATHER_S, Delivery
 from edge_agent.core import clock
 from edge_agent.mqtt.broker import Broker
-from edge_agent.mqtt.topics import Topics, enrolment_topic
+from edge_agent.mqtt.topics import Topics
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # what matters of it is told by this module
 CONNECT_S = 10.0
@@ -132,9 +132,6 @@ class AmqpTransport:
         ).method.queue
         for suffix in SUFFIXES:
             channel.queue_bind(own, EXCHANGE, _key("*", self._options.root, suffix))
-        channel.queue_bind(
-            own, EXCHANGE, enrolment_topic(self._options.root, "*").replace("/", ".")
-        )
         channel.basic_consume(own, self._on_state, auto_ack=True)
 
     def states(self) -> list[StateMessage]:

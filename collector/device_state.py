@@ -1,4 +1,4 @@
-"""What is said of an appliance: by itself, and by who lets it into the fleet; checked."""
+"""What an appliance says of itself, checked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StateMessage:
 
     Attributes:
         device: whose it is, from the topic.
-        suffix: last part of the topic, one of ``SUFFIXES`` or ``Topics.ENROLMENT``.
+        suffix: last part of the topic, one of ``SUFFIXES``.
         payload: its bytes, unchecked.
         kept: whether the broker had kept it (a retained message): it may be old.
         received_s: when it came, by the boot clock of this machine.
@@ -56,15 +56,7 @@ class Health:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Enrolment:
-    """Whether a device belongs to the fleet, and since when, by the server that lets it in."""
-
-    state: Literal["joined", "revoked"]
-    since_ms: int
-
-
-Said = Status | Health | Enrolment
+Said = Status | Health
 
 
 def _is_time(text: str) -> str:
@@ -90,12 +82,6 @@ class _Status(_Part):
     schema_version: Literal[1] = Field(alias="schema")
     state: Literal["online", "offline"]
     at: _Time | None
-
-
-class _Enrolment(_Part):
-    schema_version: Literal[1] = Field(alias="schema")
-    state: Literal["joined", "revoked"]
-    since: _Time
 
 
 class _Disk(_Part):
@@ -163,20 +149,9 @@ def read_health(message: StateMessage) -> Health:
     return Health(_ms(health.at), health.version, text)
 
 
-def read_enrolment(message: StateMessage) -> Enrolment:
-    """Return what the server of the fleet says of a device.
-
-    Raises:
-        MessageError: it is nothing of the kind; the text is the same for the same mistake.
-    """
-    enrolment = _Enrolment.model_validate_json(_text(message))
-    return Enrolment(enrolment.state, _ms(enrolment.since))
-
-
 _READERS: dict[str, Callable[[StateMessage], Said]] = {
     Topics.STATUS: read_status,
     Topics.HEALTH: read_health,
-    Topics.ENROLMENT: read_enrolment,
 }
 
 

@@ -21,7 +21,7 @@ from collector.errors import TransportError
 from collector.transport import GATHER_S, Delivery
 from edge_agent.core import clock
 from edge_agent.mqtt.broker import Broker
-from edge_agent.mqtt.topics import Topics, enrolment_topic
+from edge_agent.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
@@ -114,9 +114,7 @@ class MqttTransport:
         every = Topics(self._options.root, "+")
         topic = f"$share/{_GROUP}/{every.full(Topics.TIMELINE)}"
         # At QoS 0 nothing waits at the broker: what is heard is of now, or marked as kept there.
-        topics = [every.full(suffix) for suffix in SUFFIXES]
-        topics.append(enrolment_topic(self._options.root, "+"))
-        states = [(one, SubscribeOptions(qos=0)) for one in topics]
+        states = [(every.full(suffix), SubscribeOptions(qos=0)) for suffix in SUFFIXES]
         client.subscribe([(topic, SubscribeOptions(qos=1)), *states])
         self._wait_for(lambda: self._granted, f"did not answer to the subscription {topic}")
 
@@ -248,13 +246,7 @@ class MqttTransport:
         _properties: Properties | None,
     ) -> None:
         self._granted = reasons[0]
-        if reasons[-1].is_failure:
-            log.warning(
-                "the broker does not let this account read %s: which devices are revoked stays "
-                "unknown",
-                enrolment_topic(self._options.root, "+"),
-            )
-        if any(reason.is_failure for reason in reasons[1:-1]):
+        if any(reason.is_failure for reason in reasons[1:]):
             log.warning(
                 "the broker does not let this account read %s: the states of devices stay unknown",
                 " and ".join(Topics(self._options.root, "+").full(one) for one in SUFFIXES),
@@ -276,8 +268,7 @@ class MqttTransport:
         parts = message.topic.split("/")
         device = parts[before] if len(parts) > before else ""
         suffix = "/".join(parts[before + 1 :])
-        is_enrolment = message.topic == enrolment_topic(self._options.root, device)
-        if suffix in SUFFIXES or is_enrolment:
+        if suffix in SUFFIXES:
             self._hear(device, suffix, message)
             return
         tag = self._generation * 65_536 + message.mid

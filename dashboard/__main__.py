@@ -23,7 +23,6 @@ _COMMANDS = {
     "protocol": "dashboard.commands.protocol",
     "password": "dashboard.commands.password",
     "account": "dashboard.commands.account",
-    "fleet-rollout": "dashboard.commands.fleet_rollout",
     "export-sites": "dashboard.commands.export_sites",
 }
 """The module of each word that does something else than serve; its ``main`` takes the rest."""

@@ -1,7 +1,7 @@
 """Build the signed archive of `affect-edge update`: program, units, wheels of each platform.
 
     python -m tools.build_release --key FILE           dist/affect-edge-VERSION.tar and its .sig,
-    from what is committed, and index.json with its .sig, which tells appliances of it
+    from what is committed
     python -m tools.build_release --make-key FILE      a new key; its public part goes into
     config/release-signers
 
@@ -11,20 +11,16 @@ The archive is made of wheels alone, so that an appliance without a network can 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge_agent.appliance.feed.index import INDEX_NAME, ReleaseIndex
-from edge_agent.appliance.feed.signing import sign_file
 from edge_agent.appliance.trust import NAMESPACE, PURPOSE, Trust, read_key_file
 from edge_agent.core.errors import UpdateError
 from edge_agent.core.support import Support, read_support
@@ -197,25 +193,12 @@ def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def sign(archive: Path, key: Path) -> Path:
     """Sign an archive; return the signature, which lies beside it."""
-    return sign_file(archive, key, NAMESPACE)
-
-
-def write_index(archive: Path, version: str, now: int) -> Path:
-    """Write the list of releases beside an archive: what `affect-edge update --check` reads.
-
-    Args:
-        archive: the newest release.
-        version: its version.
-        now: seconds since 1970; a list is believed after all that are older, never before.
-    """
-    with archive.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    index = ReleaseIndex(
-        number=now, version=version, file=archive.name, sha256=digest, size=archive.stat().st_size
-    )
-    file = archive.with_name(INDEX_NAME)
-    file.write_text(f"{index.model_dump_json(indent=2)}\n", encoding="utf-8")
-    return file
+    signature = archive.with_name(f"{archive.name}.sig")
+    signature.unlink(missing_ok=True)
+    words = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(archive)]
+    if subprocess.run(words, check=False).returncode:
+        raise SystemExit(f"{key}: nothing could be signed with it; ssh-keygen says why above.")
+    return signature
 
 
 def require_key(source: Path, key: Path | None) -> None:
@@ -302,10 +285,8 @@ def main() -> None:
         archive = build_release(tree, words.out, words.platform or PLATFORMS)
         signature = sign(archive, words.key)
         Trust(tree, tree / "nobody").check(archive, signature)
-        index = write_index(archive, version_of(tree), int(time.time()))
-        listed = sign(index, words.key)
     print(f"{archive} ({archive.stat().st_size / 1e6:.0f} MB)")
-    print(f"{signature}\n{index}\n{listed}")
+    print(signature)
 
 
 if __name__ == "__main__":

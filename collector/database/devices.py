@@ -15,7 +15,7 @@ import psycopg
 
 from collector.database.dead_letters import keep
 from collector.database.tables import SCHEMA
-from collector.device_state import Enrolment, Said, StateMessage, Status, read_state
+from collector.device_state import Said, StateMessage, Status, read_state
 from edge_agent.core import clock
 from edge_agent.fleet.message import MessageError
 
@@ -73,26 +73,6 @@ _HEALTH = {
 }
 
 
-def _enrolment(newer: str) -> str:
-    same = "old.enrolment = excluded.enrolment AND old.enrolment_since = excluded.enrolment_since"
-    return (
-        f"INSERT INTO {SCHEMA}.device AS old (name, enrolment, enrolment_since, enrolment_heard) "
-        f"SELECT name, state, {_AT}, {_HEARD} FROM unnest(%s::text[], %s::text[], %s::int8[], "
-        "%s::float8[]) AS new (name, state, at, ago_s) ORDER BY name "
-        "ON CONFLICT (name) DO UPDATE SET enrolment = excluded.enrolment, "
-        "enrolment_since = excluded.enrolment_since, "
-        f"enrolment_heard = CASE WHEN {same} THEN old.enrolment_heard "
-        f"ELSE excluded.enrolment_heard END WHERE old.enrolment_heard IS NULL OR {newer}"
-    )
-
-
-_ENROLMENT = {
-    False: _enrolment("excluded.enrolment_heard >= old.enrolment_heard"),
-    # a broker that lost what it had in memory may have kept an older one
-    True: _enrolment("excluded.enrolment_since >= old.enrolment_since"),
-}
-
-
 def note_states(connection: psycopg.Connection, messages: Iterable[StateMessage]) -> None:
     """Write the newest of each device; what is no state becomes a dead letter.
 
@@ -101,7 +81,7 @@ def note_states(connection: psycopg.Connection, messages: Iterable[StateMessage]
 
     Args:
         connection: in autocommit mode, to a database of the present schema.
-        messages: of each device at most one status, one health and one enrolment.
+        messages: of each device at most one status and one health.
 
     Raises:
         psycopg.Error: not everything was written; the same messages may be given again.
@@ -114,20 +94,17 @@ def note_states(connection: psycopg.Connection, messages: Iterable[StateMessage]
             refuse_state(connection, message, str(error))
     now_s = clock.boot_seconds()
     for kept in (True, False):
-        statuses, healths, enrolments = [], [], []
+        statuses, healths = [], []
         for message, said in read:
             ago_s = max(0.0, now_s - message.received_s)
             if message.kept != kept:
                 continue
             if isinstance(said, Status):
                 statuses.append((message.device, said.state, said.at_ms, ago_s))
-            elif isinstance(said, Enrolment):
-                enrolments.append((message.device, said.state, said.since_ms, ago_s))
             else:
                 healths.append((message.device, said.at_ms, said.version, said.text, ago_s))
         _write(connection, _STATUS[kept], statuses)
         _write(connection, _HEALTH[kept], healths)
-        _write(connection, _ENROLMENT[kept], enrolments)
 
 
 def refuse_state(connection: psycopg.Connection, message: StateMessage, reason: str) -> None:

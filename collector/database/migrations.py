@@ -13,7 +13,6 @@ from collector.database.tables import (
     AHEAD,
     CLOCKS,
     DEVICES,
-    ENROLMENT,
     FIRST,
     OPEN_MINUTE,
     SCHEMA,
@@ -40,7 +39,6 @@ MIGRATIONS = (
     Migration("positions beyond the mark", AHEAD),
     Migration("minutes that are not over", OPEN_MINUTE),
     Migration("what devices say of themselves", DEVICES),
-    Migration("which devices are revoked", ENROLMENT),
     Migration("how far clocks of devices are ahead", CLOCKS),
 )
 

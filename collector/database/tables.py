@@ -201,13 +201,6 @@ DEVICES = (
         )
     ),
 )
-ENROLMENT = (
-    # what the server says that lets devices in: by its clock, and when that was heard first
-    f"""ALTER TABLE {SCHEMA}.device
-        ADD enrolment text CHECK (enrolment IN ('joined', 'revoked')),
-        ADD enrolment_since timestamptz,
-        ADD enrolment_heard timestamptz""",
-)
 CLOCKS = (
     # how far the clock of a device was ahead, from when on; "since" to "until" by the clock of
     # PostgreSQL, "boot_ms" by the boot clock of the device

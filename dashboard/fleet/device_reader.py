@@ -20,7 +20,6 @@ from dashboard.fleet.fleet_devices import (
     CLOCK_MS,
     DISK_PERCENT,
     PAGE_DEVICES,
-    REVOKED_S,
     SILENT_S,
     FleetDevice,
     FleetPage,
@@ -48,16 +47,9 @@ _STREAMS = """
     ) AS clock ON true
     WHERE NOT closed ORDER BY device, id DESC
 """
-_IS_REVOKED = "coalesce(one.enrolment = 'revoked', false)"
-_IS_HEARD = (
-    f"({_IS_REVOKED} AND "
-    f"coalesce(one.heard > one.enrolment_heard + interval '{REVOKED_S} s', false))"
-)
-_IS_OUT = f"({_IS_REVOKED} AND NOT {_IS_HEARD})"
 _KNOWN = f"""
     SELECT coalesce(one.name, stream.device) AS name,
-        CASE WHEN {_IS_OUT} THEN one.enrolment_since ELSE one.since END AS since,
-        {_IS_HEARD} AS revoked_heard, one.version, one.health,
+        one.since, one.version, one.health,
         one.health_kept, stream.applied, stream.copied, coalesce(stream.holes, false) AS holes,
         coalesce(stream.lost, 0) AS lost, stream.clock_ahead_ms,
         stream.clock_doubt_ms, stream.heard AS timeline_heard,
@@ -66,7 +58,6 @@ _KNOWN = f"""
         CASE WHEN one.health_kept THEN to_timestamp(one.health_at / 1000.0)
             ELSE one.health_heard END AS health_heard,
         CASE
-            WHEN {_IS_OUT} THEN 'revoked'
             WHEN one.state = 'offline' AND one.state_heard >= coalesce(one.heard, '-infinity')
                 THEN 'offline'
             WHEN greatest(one.heard, stream.heard) > now() - interval '{SILENT_S} s' THEN 'online'
@@ -82,7 +73,6 @@ _REASONS = ", ".join(
         _reason("silent", "state = 'silent'"),
         _reason("alarms", "jsonb_array_length(coalesce(health->'alarms', '[]')) > 0"),
         _reason("lost", "lost > 0"),
-        _reason("revoked_heard", "revoked_heard"),
         _reason("not_copied", "NOT copied"),
         _reason("behind", _WAITS),
         _reason("holes", f"holes AND timeline_heard < now() - interval '{BEHIND_S} s'"),
@@ -94,13 +84,11 @@ _REASONS = ", ".join(
             "health_old",
             f"state = 'online' AND health_heard < now() - interval '{SILENT_S} s'",
         ),
-        _reason("profile", "health->'profile'->>'state' = 'taken_back'"),
     )
 )
 _JUDGED = f"""
     WITH known AS ({_KNOWN}), judged AS (
-        SELECT *, CASE WHEN state = 'revoked' THEN '{{}}'::text[]
-            ELSE array_remove(ARRAY[{_REASONS}], NULL) END AS reasons FROM known
+        SELECT *, array_remove(ARRAY[{_REASONS}], NULL) AS reasons FROM known
     )
 """
 _MATCHES = (
@@ -152,18 +140,6 @@ def read_devices(
         rows = connection.cursor(row_factory=dict_row).execute(_PAGE.encode(), wanted).fetchall()
     assert numbers is not None
     return FleetPage(tuple(_device(row) for row in rows), *numbers)
-
-
-def all_devices(database: FleetDatabase) -> tuple[FleetDevice, ...]:
-    """Return all devices, those that need attention first.
-
-    Raises:
-        StoreError: the database cannot be read.
-    """
-    wanted = {"name": "", "shown": "all", "most": None, "after": 0}
-    with database.connection() as connection:
-        rows = connection.cursor(row_factory=dict_row).execute(_PAGE.encode(), wanted).fetchall()
-    return tuple(_device(row) for row in rows)
 
 
 def device_names(database: FleetDatabase) -> list[str]:

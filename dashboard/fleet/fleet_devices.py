@@ -15,17 +15,14 @@ BEHIND_CHANGES = 1_000
 BEHIND_S = 300
 CLOCK_MS = 5_000
 DISK_PERCENT = 10.0
-REVOKED_S = 60
-"""A device is cut off at once; what it says later than that after it was revoked is no delay."""
 PAGE_DEVICES = 50
-Shown = Literal["all", "attention", "online", "silent", "offline", "revoked"]
+Shown = Literal["all", "attention", "online", "silent", "offline"]
 
 BAD: Mapping[str, str] = {
     "offline": N_("offline"),
     "silent": N_("not heard for three minutes"),
     "alarms": N_("alarm"),
     "lost": N_("changes are lost"),
-    "revoked_heard": N_("was revoked and is still heard"),
 }
 """Reasons that come first, and what a page says of each."""
 WORTH_A_LOOK: Mapping[str, str] = {
@@ -37,7 +34,6 @@ WORTH_A_LOOK: Mapping[str, str] = {
     "sensors": N_("a sensor is not connected"),
     "camera": N_("the camera gives no picture"),
     "health_old": N_("its health is old"),
-    "profile": N_("took a profile back"),
 }
 SHOWN: Mapping[Shown, str] = {
     "all": N_("All devices"),
@@ -45,7 +41,6 @@ SHOWN: Mapping[Shown, str] = {
     "online": N_("Online"),
     "silent": N_("Silent"),
     "offline": N_("Offline"),
-    "revoked": N_("Revoked"),
 }
 
 
@@ -55,8 +50,8 @@ class FleetDevice:
 
     Attributes:
         name: ``device.name``.
-        state: ``online``, ``silent`` (not heard for three minutes), ``offline`` (it said so, or
-            the broker did), or ``revoked`` (the server put it out of the fleet).
+        state: ``online``, ``silent`` (not heard for three minutes), or ``offline`` (it said so, or
+            the broker did).
         since_ms: when the state began, UTC; ``None``: not known.
         heard_s: seconds since it was last heard; ``None``: never.
         reasons: why it needs attention, of ``BAD`` and ``WORTH_A_LOOK``.
@@ -76,7 +71,7 @@ class FleetDevice:
     """
 
     name: str
-    state: Literal["online", "silent", "offline", "revoked"]
+    state: Literal["online", "silent", "offline"]
     since_ms: int | None
     heard_s: float | None
     reasons: tuple[str, ...]

@@ -10,7 +10,7 @@ import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from edge_agent.appliance.feed.fetching import LARGEST_BYTES, Bounds, fetch_file
+from edge_agent.appliance.fetching import LARGEST_BYTES, Bounds, fetch_file
 from edge_agent.core.errors import UpdateError
 
 LARGEST_SIGNATURE = 16_000

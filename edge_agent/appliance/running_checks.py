@@ -165,10 +165,7 @@ def _broker_certificate(setting: str, file: Path) -> Finding:
     from edge_agent.appliance.certificate import ends_at
 
     days = (ends_at(file) - clock.now().wall_ms / 1000) / _DAY_S
-    cure = (
-        "Have a new one made and name it there; a device of a fleet joins again by a new code "
-        "(affect-edge fleet-join)."
-    )
+    cure = "Have a new one made and name it there."
     if days < 0:
         told = f"{file} ended {-days:.0f} days ago, and the broker cannot be used"
         return Finding(setting, Verdict.PROBLEM, told, cure)

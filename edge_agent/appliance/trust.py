@@ -1,8 +1,6 @@
-"""Whose releases are taken: the keys that came with the installed release, and the owner's.
+"""Keys whose releases are taken: those that came with the installed release, and the owner's.
 
-Configuration profiles have keys of their own, which the owner alone names: who may change a number
-in the configuration of many appliances may not change their program. All of them are keys of
-OpenSSH. A revoked key signs nothing that is taken, whoever trusts it.
+All of them are keys of OpenSSH. A revoked key signs nothing that is taken, whoever trusts it.
 """
 
 from __future__ import annotations
@@ -20,44 +18,10 @@ SIGNER = "release"
 NAMESPACE = "affect-edge-release"
 TAG_NAMESPACE = "git"
 REVOKED_NAME = "revoked"
-PROFILE_NAMESPACE = "affect-edge-profile"
+PURPOSE = f'{SIGNER} namespaces="{NAMESPACE},{TAG_NAMESPACE}"'
+"""Begins a line of ALLOWED SIGNERS: archives, and tags of the repository."""
 _KINDS = ("ssh-ed25519", "sk-ssh-ed25519@openssh.com", "ecdsa-sha2-", "sk-ecdsa-sha2-", "ssh-rsa")
 _LEAST_RSA_BITS = 3072
-
-
-@dataclass(frozen=True, slots=True)
-class Purpose:
-    """What a key is trusted for.
-
-    Attributes:
-        signer: the name of those who hold such keys, in ALLOWED SIGNERS.
-        namespaces: what they may sign, as ssh-keygen names it; files are of the first.
-        what: they sign, for messages.
-        command: trusts a key.
-    """
-
-    signer: str
-    namespaces: tuple[str, ...]
-    what: str
-    command: str
-
-    @property
-    def line_start(self) -> str:
-        """What begins a line of ALLOWED SIGNERS."""
-        return f'{self.signer} namespaces="{",".join(self.namespaces)}"'
-
-
-RELEASES = Purpose(
-    SIGNER, (NAMESPACE, TAG_NAMESPACE), "releases", "sudo affect-edge update --trust KEYFILE"
-)
-"""Archives, and tags of the repository."""
-PROFILES = Purpose(
-    "profile",
-    (PROFILE_NAMESPACE,),
-    "configuration profiles",
-    "sudo affect-edge fleet-profile trust KEYFILE",
-)
-PURPOSE = RELEASES.line_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +63,8 @@ class Trust:
 
     Attributes:
         release: folder of a release, with ``config/release-signers``, and the revoked keys in
-            ``config/release-revoked``; ``None``: the owner alone says whom to trust.
+            ``config/release-revoked``.
         owner: the owner's folder, with a file for each key and ``revoked``.
-        purpose: what the keys are for.
 
     Example:
         >>> trust = Trust(Path("/opt/affect-edge/current"), Path("/etc/affect-edge/signers.d"))
@@ -109,22 +72,16 @@ class Trust:
         ['release-signers']
     """
 
-    release: Path | None
+    release: Path
     owner: Path
-    purpose: Purpose = RELEASES
 
     def signer_files(self) -> list[Path]:
         """Return the files that name trusted keys."""
-        files = sorted(self.owner.glob("*.signers"))
-        if self.release is not None:
-            files.insert(0, self.release / "config/release-signers")
-        return files
+        return [self.release / "config/release-signers", *sorted(self.owner.glob("*.signers"))]
 
     def revoked_files(self) -> list[Path]:
         """Return the files that name revoked keys and exist."""
-        files = [self.owner / REVOKED_NAME]
-        if self.release is not None:
-            files.insert(0, self.release / "config/release-revoked")
+        files = [self.release / "config/release-revoked", self.owner / REVOKED_NAME]
         return [file for file in files if file.exists()]
 
     def trusted_keys(self) -> list[TrustedKey]:
@@ -164,7 +121,7 @@ class Trust:
                 "trusted. Trust the key that its owner uses now."
             )
         file = self.owner / key.file_name
-        _write(file, f"{self.purpose.line_start} {key.line}\n")
+        _write(file, f"{PURPOSE} {key.line}\n")
         return file
 
     def revoke(self, key: Key) -> Path:
@@ -194,8 +151,7 @@ class Trust:
         """
         self.require_keys()
         with tempfile.TemporaryDirectory() as folder:
-            words = ["-I", self.purpose.signer, "-n", self.purpose.namespaces[0]]
-            words += ["-s", str(signature)]
+            words = ["-I", SIGNER, "-n", NAMESPACE, "-s", str(signature)]
             files = self.merged(Path(folder))
             done = _verify(archive, [*files, *words])
             if done.returncode:
@@ -217,15 +173,11 @@ class Trust:
         """
         if all(one.revoked for one in self.trusted_keys()):
             raise UpdateError(
-                f"No key is trusted to sign {self.purpose.what} ({self._places()} none that was "
-                "not revoked). Get the public key of who publishes them from a place that you "
-                f"trust, then: {self.purpose.command}"
+                f"No key is trusted to sign releases ({self.release / 'release-signers'} and "
+                f"{self.owner} name none that was not revoked). Get the public key of who "
+                "publishes them from a place that you trust, then: sudo affect-edge update --trust "
+                "KEYFILE"
             )
-
-    def _places(self) -> str:
-        if self.release is None:
-            return f"{self.owner} names"
-        return f"{self.release / 'release-signers'} and {self.owner} name"
 
     def _revoked(self) -> dict[str, Path]:
         """Return the fingerprints of revoked keys, and the file that names each."""

@@ -126,7 +126,7 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
         StoreError: the database cannot be copied; the release of before runs.
     """
     place.current()
-    with alone(place):
+    with _alone(place):
         return _update(place, source, say, well_seconds)
 
 
@@ -158,7 +158,7 @@ def roll_back(place: Place, say: Say) -> str:
         StoreError: the database cannot be put back.
     """
     place.previous()
-    with alone(place):
+    with _alone(place):
         old = place.previous()
         new = place.current()
         try:
@@ -171,10 +171,8 @@ def roll_back(place: Place, say: Say) -> str:
 
 
 @contextmanager
-def alone(place: Place) -> Iterator[None]:
-    """Let nobody else update the appliance, or try a profile on it, meanwhile.
-
-    Both restart services and judge by them: each would take the other's restart for its own fault.
+def _alone(place: Place) -> Iterator[None]:
+    """Let nobody else update the appliance meanwhile.
 
     Raises:
         UpdateError: somebody does.
@@ -185,7 +183,7 @@ def alone(place: Place) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UpdateError(
-                "An update or a profile is being applied right now. Try it again in some minutes."
+                "An update is being applied right now. Try it again in some minutes."
             ) from error
         yield
     finally:

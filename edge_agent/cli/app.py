@@ -26,9 +26,6 @@ from edge_agent.cli.doctor import doctor, health
 from edge_agent.cli.encryption.commands import encrypt_data, unlock
 from edge_agent.cli.export import export
 from edge_agent.cli.fleet.collect import collect
-from edge_agent.cli.fleet.enrolment import fleet_enrol
-from edge_agent.cli.fleet.joining import fleet_join
-from edge_agent.cli.fleet.profiles import fleet_profile
 from edge_agent.cli.lsl import lsl
 from edge_agent.cli.models.commands import model
 from edge_agent.cli.options import common_options, load, log_to_stderr
@@ -116,7 +113,6 @@ PASSED_ON = {
     "analyse": "Run the dashboard's t-tests in the terminal",
     "compare-sensors": "Say how far two sources of a vital agree",
     "plan-study": "Say how many people a study needs",
-    "fleet-rollout": "Give a profile to more devices while none is worse with it",
 }
 """Commands that the dashboard knows."""
 for _name, _what in PASSED_ON.items():
@@ -135,9 +131,6 @@ for _command in (
     doctor,
     encrypt_data,
     export,
-    fleet_enrol,
-    fleet_join,
-    fleet_profile,
     health,
     lsl,
     model,

@@ -9,7 +9,19 @@ import click
 
 from edge_agent.core.errors import ConfigError
 
+_PLAYBOOK = (
+    "Set keys on one appliance with `affect-edge config set`, and on many with the Ansible "
+    "playbook of docs/fleet.md."
+)
+_ACCOUNT = (
+    "Make the account of a device on the broker's machine: affect-edge mqtt-user add NAME. "
+    "docs/fleet.md says how the device gets it."
+)
 COMMANDS: Mapping[str, str] = {
+    "fleet-enrol": _ACCOUNT,
+    "fleet-join": _ACCOUNT,
+    "fleet-profile": _PLAYBOOK,
+    "fleet-rollout": _PLAYBOOK,
     "model back": (
         "Name the model of before: affect-edge model install NAME. "
         "affect-edge model list shows which there are."

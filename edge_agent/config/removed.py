@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-REMOVED: Mapping[str, str] = {}
+REMOVED: Mapping[str, str] = {
+    "updates": (
+        "Leave the section out: nothing looks for releases by itself. Get the archive of a release "
+        "and its .sig, then: sudo affect-edge update FILE"
+    ),
+    "fleet.profiles": (
+        "Set keys with `affect-edge config set`, on many appliances with the Ansible playbook of "
+        "docs/fleet.md."
+    ),
+}
 """Sentence for each key (``section.key``) or whole section (``section``) that is gone."""
 
 

@@ -26,7 +26,6 @@ from edge_agent.config.laboratory.lsl import LslSettings
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.config.record import RecordSettings
 from edge_agent.config.summary import SummarySettings
-from edge_agent.config.updates.section import UpdatesSettings
 from edge_agent.config.vision import VisionSettings
 from edge_agent.config.vitals import VitalsSettings
 
@@ -61,7 +60,6 @@ class Settings(BaseSettings):
     dashboard: DashboardSettings = DashboardSettings()
     alerts: AlertSettings = AlertSettings()
     fleet: FleetSettings = FleetSettings()
-    updates: UpdatesSettings = UpdatesSettings()
 
     @model_validator(mode="after")
     def _only_known_senders(self) -> Settings:

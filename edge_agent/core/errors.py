@@ -169,18 +169,6 @@ class BrokerAccountError(AffectEdgeError):
     """An account at the broker of this machine cannot be made, changed or removed."""
 
 
-class EnrolmentError(AffectEdgeError):
-    """A device cannot join a fleet, or cannot be put out; the text says how things stand.
-
-    Attributes:
-        refusal: the kind, for programs; empty where nobody refused.
-    """
-
-    def __init__(self, text: str, refusal: str = "") -> None:
-        super().__init__(text)
-        self.refusal = refusal
-
-
 class ServerError(AffectEdgeError):
     """The dashboard or the live feed cannot listen: port taken, no permission."""
 

@@ -34,8 +34,6 @@ class Topics:
     COMMAND_REJECTED = "command/rejected"
     TIMELINE = "timeline"
     TIMELINE_CONFIRMED = "timeline/confirmed"
-    ENROLMENT = "enrolment"
-    """Below the root of ``enrolment_topic``."""
 
     RETAINED = frozenset({EMOTION, HEALTH, ALERTS})
     """Those of which the broker keeps the newest message, beside ``status``."""
@@ -47,15 +45,3 @@ class Topics:
     def full(self, suffix: str) -> str:
         """Return the whole topic of a suffix, such as ``summary``."""
         return f"{self.base}/{suffix}"
-
-
-def enrolment_topic(root: str, device: str) -> str:
-    """Return where the server of a fleet says whether a device is revoked.
-
-    It begins with another root: below ``<root>/<device>/`` the device may write.
-
-    Args:
-        root: of the devices' topics.
-        device: its name; ``+``: all devices.
-    """
-    return Topics(f"{root}-fleet", device).full(Topics.ENROLMENT)

@@ -1,6 +1,6 @@
 """A fleet's server on a booted Debian, by the commands of its page: `make test-appliance-fleet`.
 
-PostgreSQL and mosquitto are Debian's. An appliance is installed beside them; it joins by a code.
+PostgreSQL and mosquitto are Debian's. An appliance is installed beside them.
 The tests are the life of one machine and run in the order in which they stand. `SUITE=bookworm`
 takes Debian 12.
 """
@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.enrolment.units import COLLECTOR, ENROL
 from tests.appliance.installation import AGENT, PLENTY_S, ask, give_pictures, pid_of, writable_paths
 from tests.appliance.kept_apart import wait_until_back
 from tests.appliance.machine import HOST_NAME, ROOT, Machine, copy_checkout
 from tests.docs.shell import documented_commands
-from tests.unit.appliance.test_fleet_units import BARS
+from tests.unit.appliance.test_collector_unit import BAR, COLLECTOR
 
 SUITE = os.environ.get("SUITE", "trixie")
 PAGE = "docs/fleet.md"
@@ -27,13 +26,13 @@ KEEPER = "keeper"
 """Who looks after the server: no root, but may say sudo."""
 HOME = f"/home/{KEEPER}"
 CHECKOUT = f"{HOME}/affect-edge"
-FLEET_FOLDER = "/etc/mosquitto/affect-edge-fleet"
 EVERYBODYS = ("/tmp", "/var/tmp", "/run/lock", "/run/systemd", "/run/dbus", "/run/postgresql/.s.")
 """What any process of Debian may write or connect to."""
 ROWS_S = 240.0
 FROZEN_S = 30
 CUT_S = 10.0
-CONNECTED = "ss -Htn state established '( dport = :8883 )' | grep -q ."
+AGENT_PID = f"systemctl show -P MainPID {AGENT}"
+CONNECTED = f"ss -Htnp state established '( dport = :1883 )' | grep -q pid=$({AGENT_PID}),"
 """Whether the appliance is connected to the broker; both are on this machine."""
 
 
@@ -83,14 +82,18 @@ def documented_in_text(command: str) -> str:
     return command
 
 
-def join(machine: Machine, name: str) -> str:
-    """Draw a code and let the appliance join by it, by the documented commands."""
-    drawn = as_keeper(machine, documented("sudo .venv/bin/affect-edge fleet-enrol code "))
-    code = re.search(r"^  (\S{5}(-\S{5}){6})$", drawn, re.MULTILINE)
-    assert code is not None and f"Code for {name}," in drawn, drawn
-    command = documented("sudo affect-edge fleet-join ").removeprefix("sudo ")
-    command = command.replace("server.example", HOST_NAME)
-    return machine.shell(f"echo {code[1]} | {command} --code-file - --yes", within_s=120)
+def let_in(machine: Machine, name: str) -> None:
+    """Make an account by the documented command, and write it into the appliance."""
+    said = as_keeper(machine, documented("sudo .venv/bin/affect-edge mqtt-user add "))
+    password = re.search(r"kept nowhere\): (\S+)$", said, re.MULTILINE)
+    assert password is not None and f"Account {name}," in said, said
+    file = f"/etc/affect-edge/{name}.password"
+    machine.shell(f"echo {password[1]} | install -m 400 -o affect-edge /dev/stdin {file}")
+    values = {"device.name": name, "mqtt.host": "127.0.0.1", "mqtt.username": name}
+    values |= {"mqtt.password_file": file, "fleet.enabled": "true", "mqtt.enabled": "true"}
+    changes = " ".join(f"{key}={value}" for key, value in values.items())
+    machine.shell(f"affect-edge config set {changes}")
+    machine.shell(f"systemctl restart {AGENT}", within_s=120)
 
 
 def psql(machine: Machine, statement: str) -> str:
@@ -123,72 +126,63 @@ def uid_and_rights(machine: Machine, unit: str) -> tuple[str, int]:
 
 
 def test_the_server_is_set_up_by_the_commands_of_the_page(machine: Machine) -> None:
+    as_keeper(machine, "openssl rand -hex 16 >collector.password")
     for beginning in (
         "sudo apt install postgresql mosquitto ",
         "sudo -u postgres createuser ",
-        "python3 -m venv .venv && .venv/bin/pip install '.[fleet]'",
-        "sudo .venv/bin/affect-edge fleet-enrol setup ",
+        "(printf 'collector:'",
+        "printf 'user collector",
+        "printf 'listener 1883",
+        "sudo install -o mosquitto ",
         "sudo systemctl restart mosquitto",
+        "python3 -m venv .venv && .venv/bin/pip install '.[fleet]'",
     ):
         as_keeper(machine, documented(beginning))
-    machine.wait_for("ss -Hltn | grep -q ':8883 '", 30)
+    machine.wait_for("ss -Hltn | grep -q ':1883 '", 30)
 
 
-def test_the_units_are_printed_and_start(machine: Machine) -> None:
+def test_the_unit_is_written_and_starts(machine: Machine) -> None:
     for beginning in (
-        "sudo .venv/bin/affect-edge fleet-enrol unit enrol ",
-        "sudo .venv/bin/affect-edge fleet-enrol unit collector ",
+        "sed ",
         "sudo systemctl daemon-reload && sudo systemctl enable --now affect-edge-collector",
-        "sudo systemctl start affect-edge-enrol",
     ):
         as_keeper(machine, documented(beginning))
-    machine.wait_for("ss -Hltn | grep -q ':8443 '", 30)
     # it is "active" only once it has said so itself
     assert machine.shell(f"systemctl is-active {COLLECTOR}") == "active"
     assert machine.shell(f"systemctl show -P StatusText {COLLECTOR}") != ""
     assert machine.shell("systemctl --failed --no-legend") == ""
 
 
-@pytest.mark.parametrize("unit", [ENROL, COLLECTOR])
-def test_each_unit_keeps_to_its_bar(machine: Machine, unit: str) -> None:
-    said = machine.shell(f"systemd-analyze security --no-pager {unit} | tail -n 1")
-    assert float(re.findall(r"\d+\.\d", said)[0]) <= BARS[unit], said
+def test_the_unit_keeps_to_its_bar(machine: Machine) -> None:
+    said = machine.shell(f"systemd-analyze security --no-pager {COLLECTOR} | tail -n 1")
+    assert float(re.findall(r"\d+\.\d", said)[0]) <= BAR, said
 
 
-def test_neither_has_a_right_of_root(machine: Machine) -> None:
-    assert uid_and_rights(machine, ENROL) == ("mosquitto", 0)
+def test_it_has_no_right_of_root(machine: Machine) -> None:
     assert uid_and_rights(machine, COLLECTOR) == (KEEPER, 0)
 
 
-def test_they_can_write_nothing_outside_their_folders(machine: Machine) -> None:
-    own = {
-        ENROL: ("mosquitto", FLEET_FOLDER, "/run/mosquitto"),
-        COLLECTOR: (KEEPER, "/run/affect-edge-collector"),
-    }
-    for unit, (user, folder, *more) in own.items():
-        paths = writable_paths(machine, unit, user, user)
-        assert folder in paths
-        folders = (folder, *more, *EVERYBODYS)
-        assert [path for path in paths if not path.startswith(folders)] == []
+def test_it_can_write_nothing_outside_its_folder(machine: Machine) -> None:
+    folder = "/run/affect-edge-collector"
+    paths = writable_paths(machine, COLLECTOR, KEEPER, KEEPER)
+    assert folder in paths
+    assert [path for path in paths if not path.startswith((folder, *EVERYBODYS))] == []
 
 
-def test_an_installed_appliance_joins_by_a_code_and_its_rows_reach_postgresql(
-    machine: Machine,
-) -> None:
+def test_the_rows_of_an_installed_appliance_reach_postgresql(machine: Machine) -> None:
     command = documented_in_text("sudo ./install.sh --no-broker --with fleet")
     as_keeper(machine, command, "--yes", "--camera /srv/pictures")
-    assert "This device has joined as room-1." in join(machine, "room-1")
+    let_in(machine, "room-1")
     machine.wait_for(CONNECTED, 60)
     assert wait_for_rows(machine) > 0
     look = documented_in_text("psql fleet -c 'SELECT device, applied FROM fleet.stream'")
     assert "room-1" in as_keeper(machine, look)
 
 
-def test_killed_services_come_back_and_nothing_is_lost(machine: Machine) -> None:
-    for unit in (COLLECTOR, ENROL):
-        old = pid_of(machine, unit)
-        machine.shell(f"kill -9 {old}")
-        wait_until_back(machine, unit, old, 40)
+def test_a_killed_collector_comes_back_and_nothing_is_lost(machine: Machine) -> None:
+    old = pid_of(machine, COLLECTOR)
+    machine.shell(f"kill -9 {old}")
+    wait_until_back(machine, COLLECTOR, old, 40)
     wait_for_rows(machine)
 
 
@@ -226,17 +220,13 @@ def test_all_is_there_again_after_a_power_cut(machine: Machine) -> None:
     machine.wait_for(f"systemctl is-active {COLLECTOR} {AGENT} mosquitto", 120)
     machine.wait_for(CONNECTED, 120)
     assert wait_for_rows(machine) > rows
-    assert machine.run("systemctl", "is-active", ENROL).output.strip() == "inactive", (
-        "devices join only while somebody lets them"
-    )
 
 
-def test_a_revoked_appliance_is_cut_off_at_once(machine: Machine) -> None:
+def test_an_appliance_without_its_account_is_cut_off_at_once(machine: Machine) -> None:
     wait_for_rows(machine)
     broker = pid_of(machine, "mosquitto.service")
-    revoke = documented_in_text("sudo affect-edge fleet-enrol revoke room-1")
-    revoke = revoke.replace("affect-edge", ".venv/bin/affect-edge", 1)
-    assert as_keeper(machine, revoke, "--yes") == "room-1 is revoked."
+    remove = documented_in_text("sudo .venv/bin/affect-edge mqtt-user remove room-1")
+    assert as_keeper(machine, remove, "--yes") == "Account room-1 is gone."
     machine.wait_for(f"! {CONNECTED}", CUT_S)
     assert pid_of(machine, "mosquitto.service") == broker
     there = psql(machine, "SELECT max(id) FROM fleet.expression")
@@ -244,15 +234,11 @@ def test_a_revoked_appliance_is_cut_off_at_once(machine: Machine) -> None:
     newer = f"SELECT id FROM expression WHERE id > {last + 5} LIMIT 1"
     machine.wait_for(f"affect-edge sql --format jsonl '{newer}' | grep -q id", 60)
     assert psql(machine, "SELECT max(id) FROM fleet.expression") == there
-    assert psql(machine, "SELECT enrolment FROM fleet.device WHERE name = 'room-1'") == "revoked"
     machine.wait_for("affect-edge doctor 2>&1 | grep -qi 'refuses'", 90)
 
 
-def test_it_comes_back_by_another_code_with_what_it_recorded_meanwhile(machine: Machine) -> None:
+def test_it_comes_back_with_what_it_recorded_meanwhile(machine: Machine) -> None:
     last = int(ask(machine, "SELECT max(id) FROM expression"))
-    as_keeper(machine, documented("sudo systemctl start affect-edge-enrol"))
-    machine.wait_for("ss -Hltn | grep -q ':8443 '", 30)
-    join(machine, "room-1")
+    let_in(machine, "room-1")
     assert wait_for_rows(machine) > last
-    assert psql(machine, "SELECT enrolment FROM fleet.device WHERE name = 'room-1'") == "joined"
     assert psql(machine, "SELECT count(*) FROM fleet.dead_letter") == "0"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-from pathlib import Path
-from typing import Any
 
 from edge_agent.appliance.encryption.places import Places
 from tests.appliance.installation import (
@@ -14,13 +11,11 @@ from tests.appliance.installation import (
     CHECKOUT,
     DASHBOARD,
     DATABASE,
-    key_of,
     pid_of,
     stranger,
     writable_paths,
 )
 from tests.appliance.machine import Machine
-from tools.build_release import sign, write_index
 
 DATA = "/var/lib/affect-edge"
 SOCKET = "/run/affect-edge/database.sock"
@@ -28,17 +23,11 @@ WEB_USER = "affect-edge-dashboard"
 ADDRESS = "https://localhost:8080"
 GATE = "affect-edge-database.service"
 MAINTENANCE = "affect-edge-maintenance.service"
-UPDATES = "affect-edge-updates.service"
-PROFILE_FETCH = "affect-edge-profile-fetch.service"
-PROFILE = "affect-edge-profile.service"
 EXPOSURE = {
     AGENT: 1.2,
     DASHBOARD: 1.0,
     GATE: 0.2,
     MAINTENANCE: 0.7,
-    UPDATES: 1.0,
-    PROFILE_FETCH: 1.0,
-    PROFILE: 1.2,
 }
 """The most that `systemd-analyze security` may say; docs/security.md tells what is left."""
 FIRST_BOOT_EXPOSURE = 3.0
@@ -60,9 +49,6 @@ def exposures(machine: Machine) -> dict[str, float]:
     }
     not_here = {
         "first boot": "image/affect-edge-first-boot.service",
-        UPDATES: f"systemd/{UPDATES}",  # only where a feed is set
-        PROFILE_FETCH: f"systemd/{PROFILE_FETCH}",  # only where profiles are taken
-        PROFILE: f"systemd/{PROFILE}",
     }
     for name, file in not_here.items():
         said[name] = machine.shell(
@@ -120,24 +106,6 @@ def megabytes(machine: Machine) -> tuple[int, int]:
     files = " ".join(f"/proc/{pid_of(machine, unit)}/status" for unit in units)
     resident = machine.shell(f"cat {files} | awk '/^VmRSS/ {{sum += $2}} END {{print sum}}'")
     return int(machine.shell(size)), int(resident) // 1024
-
-
-def daily_look(machine: Machine, archive: Path) -> dict[str, Any]:
-    """Publish an archive in a folder, let the unit look for it, and return what the page knows."""
-    index = write_index(archive, "99.0.1", 1_795_000_000)
-    sign(index, key_of(machine))
-    target = machine.root / "srv/releases"
-    target.mkdir()
-    for file in (index, index.with_name(f"{index.name}.sig")):
-        shutil.copy(file, target)
-    machine.shell("affect-edge update --feed /srv/releases")
-    machine.shell("systemctl is-active affect-edge-updates.timer")
-    machine.shell("systemctl start affect-edge-updates.service", within_s=120)
-    read = "runuser -u affect-edge-dashboard -- cat /var/lib/affect-edge/updates/last-look.json"
-    found: dict[str, Any] = json.loads(machine.shell(read))
-    machine.shell("affect-edge update --feed none && ! ls /etc/systemd/system/*-updates.*")
-    shutil.rmtree(target)
-    return found
 
 
 def started_over_locked_data(machine: Machine) -> dict[str, list[int]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.appliance import fleet_profiles, kept_apart
+from tests.appliance import kept_apart
 from tests.appliance.installation import (
     AGENT,
     BAD,
@@ -298,11 +298,6 @@ def test_a_root_that_is_read_only_is_enough(machine: Machine) -> None:
     machine.boot()
 
 
-@pytest.mark.timeout(1_200)
-def test_a_profile_of_a_fleet_is_tried_taken_back_and_kept(machine: Machine) -> None:
-    fleet_profiles.tried_taken_back_and_kept(machine)
-
-
 def test_a_tampered_archive_is_refused(machine: Machine, releases: Path) -> None:
     shutil.copy(releases / GOOD, machine.root / "var/cache")
     shutil.copy(releases / f"{GOOD}.sig", machine.root / "var/cache")
@@ -330,14 +325,6 @@ def test_a_newer_release_is_taken_without_a_network_once_its_owner_trusts_its_ke
     assert int(ask(machine, "SELECT count(*) FROM expression")) > rows
     # the part that was asked for stays
     machine.shell("/opt/affect-edge/current/venv/bin/python -c 'import pylsl'")
-
-
-def test_the_daily_look_finds_the_newer_release_and_installs_nothing(
-    machine: Machine, releases: Path
-) -> None:
-    found = kept_apart.daily_look(machine, releases / BAD)
-    assert found["version"] == "99.0.1" and not found["problem"], found
-    assert versions(machine) == ["0", "99"]
 
 
 def test_a_release_that_dies_within_a_minute_is_taken_back_by_itself(machine: Machine) -> None:

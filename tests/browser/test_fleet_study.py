@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import zipfile
 from collections.abc import Iterator
 
@@ -14,8 +13,6 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 from playwright.sync_api import Browser, StorageState, expect
 
-from collector.database.devices import note_states
-from collector.device_state import StateMessage
 from edge_agent.store.database.tables import HOUR_MS
 from tests.browser.served import Served
 from tests.support.browser import PHONE, has_sideways_scroll, watched_page
@@ -43,9 +40,6 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
                 off.record(10)
                 off.send(connection)
                 off.speak(connection)
-            said = b'{"schema": 1, "state": "revoked", "since": "2026-11-20T08:12:10.250Z"}'
-            at = time.monotonic() - 3600
-            note_states(connection, [StateMessage("early", "enrolment", said, False, at)])
         config.write_text(f'[dashboard]\nsource = "{postgres.address}"\n', encoding="utf-8")
         own = tmp_path_factory.mktemp("fleet")
         with Served(own, config) as served:
@@ -141,19 +135,3 @@ def test_trends_of_all_devices_say_whose_times_are_moved(
         expect(page.get_by_text("Times are by the clock of the device.")).to_be_visible()
         expect(page.locator(".empty")).to_have_count(0)
         expect(page.locator("#clocks-off")).to_have_count(0)
-
-
-def test_the_fleet_page_says_that_a_device_is_revoked(
-    browser: Browser, dashboard: Served, login: StorageState
-) -> None:
-    with watched_page(browser, login, PHONE) as page:
-        page.goto(f"{dashboard.address}/fleet")
-        row = page.get_by_role("row").filter(has_text="early")
-        expect(row.get_by_text("revoked", exact=True)).to_be_visible()
-        expect(row.get_by_text("since")).to_be_visible()
-        expect(row.get_by_text("offline")).to_have_count(0)
-        assert not has_sideways_scroll(page)
-        page.get_by_label("Which").select_option("Revoked")
-        page.get_by_role("button", name="Show").click()
-        expect(page.get_by_role("rowheader", name="early")).to_be_visible()
-        expect(page.get_by_role("rowheader", name="room-1")).to_have_count(0)

@@ -11,7 +11,6 @@ import click
 
 from dashboard.__main__ import serve_command
 from dashboard.commands.analyse import analyse_command
-from dashboard.commands.fleet_rollout import rollout_command
 from dashboard.commands.password import password
 from dashboard.commands.protocol import protocol
 from edge_agent.cli import cli
@@ -38,6 +37,7 @@ PROGRAMS = {
     "podman-compose",
     "printf",
     "python",
+    "sed",
     "ssh",
     "ssh-keygen",
     "sudo",
@@ -47,7 +47,6 @@ COMMENT = re.compile(r"\s+#\s.*$")
 PASSED_ON: Mapping[str, click.Command] = {
     "analyse": analyse_command,
     "dashboard": serve_command,
-    "fleet-rollout": rollout_command,
     "password": password,
     "protocol": protocol,
 }

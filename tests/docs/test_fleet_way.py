@@ -15,6 +15,10 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
+from edge_agent.appliance.broker.accounts import BrokerAccounts
+from edge_agent.appliance.broker.files import BrokerFiles
+from edge_agent.appliance.broker.rights import Right
+from edge_agent.mqtt.discovery.device import Device
 from tests.docs.pages import text_of
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, wait_until
@@ -47,11 +51,19 @@ def documented_settings() -> dict[str, Any]:
 def test_the_documented_accounts_rules_and_settings_bring_rows_into_the_database(
     tmp_path: Path,
 ) -> None:
-    users = {"collector": "one", "room-1": "two"}
-    for name, password in users.items():
-        (tmp_path / f"{name}.password").write_text(f"{password}\n")
-    lines = "(printf 'collector:'; cat collector.password; printf 'room-1:'; cat room-1.password)"
-    assert f"{lines} >accounts" in PAGE
+    rules = documented_rules(tmp_path)
+    files = BrokerFiles(*(tmp_path / name for name in ("fleet.conf", "rules", "accounts")))
+    files.settings.touch()
+    files.passwords.touch()
+    assert "(printf 'collector:'; cat collector.password) >accounts" in PAGE
+    assert "mqtt-user add room-1\n" in PAGE
+    server = Device("server", "affect-edge", "homeassistant", "0.1.0")
+    password = BrokerAccounts(server, files=files, reload=lambda: True).add("room-1", [Right.READ])
+    users = {"collector": "one", "room-1": password}
+    for name, its_password in users.items():
+        (tmp_path / f"{name}.password").write_text(f"{its_password}\n")
+    added = files.access.read_text()
+    assert added.startswith(rules)
     settings = documented_settings()
     settings["camera"] = {"source": "demo"}
     settings["record"] = {"batch_seconds": 0.5}
@@ -59,7 +71,7 @@ def test_the_documented_accounts_rules_and_settings_bring_rows_into_the_database
     settings["mqtt"]["password_file"] = str(tmp_path / "room-1.password")
     with (
         running_postgres(synced=False) as postgres,
-        Mosquitto(tmp_path / "broker", users=users, acl=documented_rules(tmp_path)) as broker,
+        Mosquitto(tmp_path / "broker", users=users, acl=added) as broker,
     ):
         settings["mqtt"]["port"] = broker.port
         account = (

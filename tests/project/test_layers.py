@@ -31,11 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARDWARE_ROOMS = ("camera", "vision", "vitals", "mqtt")
 """They take the values that they need, and never the settings."""
 DASHBOARD_MAY = (
-    "edge_agent.appliance.feed.last_look",
     "edge_agent.appliance.findings",
-    "edge_agent.appliance.profiles.allowed",
-    "edge_agent.appliance.profiles.index",
-    "edge_agent.appliance.profiles.publishing",
     "edge_agent.appliance.running_checks",
     "edge_agent.core",
     "edge_agent.config",

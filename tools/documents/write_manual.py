@@ -40,7 +40,6 @@ COMMANDS = {
     "analyse": "analyse.analyse_command",
     "compare-sensors": "compare_sensors.compare_sensors_command",
     "plan-study": "plan_study.plan_command",
-    "fleet-rollout": "fleet_rollout.rollout_command",
 }
 """Command that is handed on → where the dashboard has it, below ``dashboard.commands``."""
 HEAD = r"""'\" t

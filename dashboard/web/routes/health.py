@@ -18,7 +18,6 @@ from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, EpochMs, HealthModel, ModelInUse
 from dashboard.web.services import OptionsDep, Services, ServicesDep
 from edge_agent import __version__
-from edge_agent.appliance.feed.last_look import PAGE_FOLDER, STATE_NAME, read_look
 from edge_agent.core import clock
 from edge_agent.core.support import read_support
 from edge_agent.core.texts import N_
@@ -54,7 +53,6 @@ def health_page(request: Request, services: ServicesDep) -> Response:
         history_end=minutes[-1].at_ms if minutes else None,
         buckets=BUCKETS,
         history_height=HEIGHT,
-        releases=read_look(services.options.database.parent / PAGE_FOLDER / STATE_NAME),
     )
 
 

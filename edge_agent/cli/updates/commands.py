@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_agent.cli.options import log_to_stderr
+from edge_agent.cli.removed import removed_option
 from edge_agent.core.errors import UpdateError
 
 if TYPE_CHECKING:
     from edge_agent.appliance.update import Place
+
+_BY_FILE = "Get the archive of a release and its .sig, then: sudo affect-edge update FILE"
 
 
 @click.command()
@@ -31,32 +34,20 @@ if TYPE_CHECKING:
     help="Never again take what this public key (.pub) signs.",
 )
 @click.option("--keys", is_flag=True, help="Show the keys whose releases are taken.")
-@click.option(
-    "--feed",
-    metavar="ADDRESS|FOLDER|none",
-    help="Look there once a day whether a newer release was published; none: nowhere.",
-)
-@click.option("--check", is_flag=True, help="Look now, and install nothing.")
-@click.option("--if-due", is_flag=True, help="With --check: not if the last look is of today.")
+@removed_option("--feed", _BY_FILE)
+@removed_option("--check", _BY_FILE)
+@removed_option("--if-due", _BY_FILE)
 @click.option("--yes", is_flag=True, help="Ask nothing.")
-def update(source: str | None, yes: bool, if_due: bool, **options: object) -> None:
+def update(source: str | None, yes: bool, **options: object) -> None:
     """Install a newer, signed release; the present one comes back by itself if it is not well.
 
-    Without FILE, URL or CHECKOUT the newest of where you look for them (--feed) is taken. A git
-    checkout is taken where it stands at a signed tag. --trust, --revoke and --keys say whose
+    A git checkout is taken where it stands at a signed tag. --trust, --revoke and --keys say whose
     signatures count.
     """
     log_to_stderr(logging.WARNING)
     wanted = [name for name, value in options.items() if value not in (None, False)]
-    if len(wanted) + (source is not None) > 1 or (if_due and wanted != ["check"]):
-        raise click.UsageError(
-            "Give one of: FILE, URL or CHECKOUT, --trust, --revoke, --keys, --feed, --check."
-        )
-    from edge_agent.cli.updates.feed import check_feed, set_feed, update_from_feed
-
-    if options["check"]:
-        check_feed(if_due=if_due)
-        return
+    if len(wanted) + (source is not None) != 1:
+        raise click.UsageError("Give one of: FILE, URL or CHECKOUT, --trust, --revoke, --keys.")
     place = installed_place()
     if source is not None:
         update_from(place, source, yes)
@@ -64,12 +55,8 @@ def update(source: str | None, yes: bool, if_due: bool, **options: object) -> No
         trust_key(place, options["trust"], yes)
     elif isinstance(options["revoke"], Path):
         revoke_key(place, options["revoke"], yes)
-    elif options["keys"]:
-        show_keys(place)
-    elif isinstance(options["feed"], str):
-        set_feed(place, options["feed"])
     else:
-        update_from_feed(place, yes)
+        show_keys(place)
 
 
 def update_from(place: Place, source: str, yes: bool) -> None:

@@ -72,7 +72,6 @@ _READ_BY = {
     "dashboard": (DASHBOARD,),
     "record": (AGENT,),
     "summary": (AGENT,),
-    "updates": (DASHBOARD,),
 }
 _LOGIN = re.compile(r"(?<=//)[^/@\s]+@")
 """Name and password in an address."""

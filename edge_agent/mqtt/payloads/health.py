@@ -133,18 +133,6 @@ class FleetHealth(Part):
     )
 
 
-class ProfileHealth(Part):
-    """The newest configuration profile of a fleet that the appliance has to do with."""
-
-    name: str
-    version: str
-    state: Literal["waiting", "trying", "applied", "taken_back"] = Field(
-        description="waiting: not its turn yet; taken_back: the appliance was worse with it"
-    )
-    since: Time = Field(description="When that began, UTC")
-    problem: str | None = Field(description="Why it was taken back; null: it was not")
-
-
 class SensorHealth(Part):
     """State of a Bluetooth sensor."""
 
@@ -235,7 +223,6 @@ class HealthPayload(Payload):
                         }
                     ],
                     "clock_synchronised": True,
-                    "profile": None,
                     "alarms": [
                         {
                             "name": "hot",
@@ -269,7 +256,4 @@ class HealthPayload(Payload):
         description="Bluetooth straps and cuffs that are configured"
     )
     clock_synchronised: bool
-    profile: ProfileHealth | None = Field(
-        default=None, description="null: it takes no profiles ([fleet] profiles)"
-    )
     alarms: list[Alarm]

@@ -14,7 +14,6 @@ from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.runtime.health.alarms import AgentFigures, AlarmLimits, MachineState, alarms
-from edge_agent.runtime.health.profile_standing import STATE_FILE, profile_told
 from edge_agent.runtime.health.throttling import Throttling, ThrottlingProbe
 from edge_agent.store.upkeep.health_history import HealthHistory
 
@@ -44,9 +43,7 @@ def processor_temperature(sensors: Mapping[str, Sequence[TemperatureReading]]) -
 def health_monitor(database: Path, device: str) -> HealthMonitor:
     """Return the monitor of an agent over its database, which keeps a report a minute."""
     history = HealthHistory(database)
-    monitor = HealthMonitor(database.parent, device, __version__, history=history)
-    monitor.profile = STATE_FILE
-    return monitor
+    return HealthMonitor(database.parent, device, __version__, history=history)
 
 
 class HealthMonitor:
@@ -59,9 +56,6 @@ class HealthMonitor:
         limits: of the alarms; ``None``: the usual ones.
         throttling: asks the firmware about power and heat; ``None``: through ``vcgencmd``.
         history: keeps a report of each minute; ``None``: none is kept.
-
-    Attributes:
-        profile: what is remembered of a fleet's profiles, if any; ``None``: it is not told.
 
     Example:
         >>> from edge_agent.core import clock
@@ -87,7 +81,6 @@ class HealthMonitor:
         self._limits = limits or AlarmLimits()
         self._throttling = throttling or ThrottlingProbe()
         self._history = history
-        self.profile: Path | None = None
         self._process = psutil.Process()
         self._process.cpu_percent()
         self._started_s = clock.boot_seconds()
@@ -121,7 +114,6 @@ class HealthMonitor:
             },
             **_thread_tables(figures),
             "clock_synchronised": machine.clock_synchronised,
-            "profile": profile_told(self.profile),
             "alarms": [
                 {"name": name, "text": text}
                 for name, text in alarms(figures, machine, self._limits).items()

@@ -60,7 +60,7 @@ def known(there: Any, *columns: str) -> tuple[Any, ...]:
     return tuple(row)
 
 
-_TIMES = frozenset({"heard", "since", "state_heard", "health_heard", "enrolment_heard"})
+_TIMES = frozenset({"heard", "since", "state_heard", "health_heard"})
 
 
 def test_the_newest_state_and_health_are_there(there: Any) -> None:
@@ -226,19 +226,3 @@ def test_over_a_real_broker_two_collectors_know_who_is_there(
             room.vanish()
             wait_until(lambda: state("room") == ("offline", True, "0.1.0"), "the last will")
     assert there.execute("SELECT count(*) FROM fleet.dead_letter").fetchone() == (0,)
-
-
-def enrolment(state: str, since_ms: int, *, kept: bool = False, ago_s: float = 0.0) -> StateMessage:
-    payload = json.dumps({"schema": 1, "state": state, "since": iso_utc(since_ms)})
-    return StateMessage("room", "enrolment", payload.encode(), kept, boot_seconds() - ago_s)
-
-
-def test_an_older_word_of_the_server_does_not_replace_a_newer_one(there: Any) -> None:
-    note_states(there, [enrolment("revoked", NOON_MS, ago_s=90)])
-    note_states(there, [enrolment("joined", NOON_MS - 60_000, ago_s=100)])
-    note_states(there, [enrolment("joined", NOON_MS - 60_000, kept=True)])
-    assert known(there, "enrolment", "enrolment_heard") == ("revoked", 90)
-    note_states(there, [enrolment("revoked", NOON_MS, kept=True)])
-    assert known(there, "enrolment", "enrolment_heard") == ("revoked", 90), "said again"
-    note_states(there, [enrolment("joined", NOON_MS - 5, ago_s=1)])  # a clock was put back
-    assert known(there, "enrolment", "enrolment_heard") == ("joined", 1)

@@ -56,13 +56,6 @@ def vanish(there: Any, name: str) -> None:
     note_states(there, [StateMessage(name, "status", will, False, boot_seconds())])
 
 
-def revoke(there: Any, name: str, *, ago_s: float = 0.0) -> None:
-    """Let the server of the fleet say that a device is revoked."""
-    since = iso_utc(time.time_ns() // 1_000_000 - round(ago_s * 1000))
-    said = json.dumps({"schema": 1, "state": "revoked", "since": since}).encode()
-    note_states(there, [StateMessage(name, "enrolment", said, False, boot_seconds() - ago_s)])
-
-
 def stream(there: Any, name: str, **values: object) -> int:
     """Add a stream of a device; returns its number."""
     columns = {"device": name, "epoch": "5f2c9a0d1e3b4c67", "copied": True} | values
@@ -108,31 +101,6 @@ def test_each_device_has_its_state_and_what_is_wrong_with_it(
     assert good.heard_s <= time.monotonic() - begun_s + 6  # it was heard five seconds ago
     assert (good.applied, good.version, good.health_by_device) == (70, "0.1.0", False)
     assert page.devices[0].lost == 5
-
-
-def test_a_revoked_device_needs_no_attention_unless_it_is_still_heard(
-    there: Any, database: FleetDatabase
-) -> None:
-    begun_ms = 1000 * time.time()
-    tell(there, "put-out", ago_s=320, alarms=[{"name": "hot", "text": "79 °C"}])
-    vanish(there, "put-out")
-    revoke(there, "put-out", ago_s=300)
-    tell(there, "just-now", ago_s=0)
-    revoke(there, "just-now", ago_s=30)  # a message that was on the way
-    tell(there, "still-here", ago_s=0)
-    revoke(there, "still-here", ago_s=90)
-    page = read_devices(database)
-    assert {one.name: (one.state, one.reasons) for one in page.devices} == {
-        "still-here": ("online", ("revoked_heard",)),
-        "put-out": ("revoked", ()),
-        "just-now": ("revoked", ()),
-    }
-    assert (page.total, page.online, page.attention) == (3, 1, 1)
-    only = read_devices(database, shown="revoked")
-    assert [one.name for one in only.devices] == ["just-now", "put-out"]
-    since_ms = only.devices[1].since_ms
-    assert since_ms is not None
-    assert begun_ms - 1 <= since_ms + 300_000 <= 1000 * time.time() + 1
 
 
 def test_a_device_that_spoke_after_its_last_will_is_there_again(

@@ -26,7 +26,6 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 from collector.checked_values import check_values
 from collector.device_state import StateMessage, read_state
 from dashboard.protocols.file import load_protocol
-from edge_agent.appliance.feed.index import read_index
 from edge_agent.config import load_settings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import AffectEdgeError
@@ -170,13 +169,6 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
     "status.mqtt": (
         decoded(read_state_of("status")),
         b'{"schema": 1, "state": "online", "at": "2026-11-20T08:12:10.250Z"}',
-    ),
-    "index.json": (
-        lambda path: read_index(path, "the feed"),
-        json.dumps(
-            {"number": 9, "version": "1.2.3", "file": "affect-edge-1.2.3.tar"}
-            | {"sha256": "0" * 64, "size": 9}
-        ).encode(),
     ),
     "video.mp4": (creation_ms, video_header()),
     "answer.gatt": (decoded(pmd.decode_answer), bytes.fromhex("f0010200000004190032006400c800")),

@@ -107,7 +107,7 @@ def test_the_end_of_what_is_shown_to_the_broker_is_told_two_months_before(
     found = look(mqtt=mqtt)
     for setting in ("mqtt.client_certificate", "mqtt.ca_file"):
         assert found[setting].verdict is verdict and told in found[setting].found
-    assert "fleet-join" in found["mqtt.ca_file"].cure or verdict is Verdict.OK
+    assert "new one" in found["mqtt.ca_file"].cure or verdict is Verdict.OK
 
 
 def make_certificate(folder: Path, days: int) -> Path:

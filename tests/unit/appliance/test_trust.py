@@ -255,7 +255,7 @@ def test_revoking_the_last_key_says_that_nobody_is_trusted(
     )
 
 
-@pytest.mark.parametrize("words", [["--keys", "a.tar"], ["--trust", "a", "--revoke", "b"]])
+@pytest.mark.parametrize("words", [[], ["--keys", "a.tar"], ["--trust", "a", "--revoke", "b"]])
 def test_one_thing_at_a_time(
     trust: Trust, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:

@@ -15,8 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.profiles.applying import ProfileApplier, Watch
-from edge_agent.appliance.profiles.place import ProfilePlace
 from edge_agent.appliance.trust import PURPOSE, read_key_file
 from edge_agent.appliance.update import Place, hand_over, loses_rows, roll_back, update
 from edge_agent.core.errors import UpdateError
@@ -37,35 +35,6 @@ def test_a_newer_release_runs_after_a_copy_of_the_database(appliance: Appliance)
     assert appliance.place.previous().name == "1.0.0"
     assert not (appliance.place.program / "incoming").exists()
     assert (appliance.folder / "calls").read_text().startswith("stop affect-edge-agent.service")
-
-
-@pytest.mark.parametrize("way", ["update", "rollback"])
-def test_no_profile_is_tried_meanwhile(way: str, appliance: Appliance) -> None:
-    appliance.update(appliance.release("1.1.0"))
-    refused: list[str] = []
-
-    def restart(_: object) -> None:
-        raise AssertionError("a profile restarted services under an update")
-
-    def say(_: str) -> None:
-        watch = Watch(frozenset, restart, lambda _: None)
-        for again in (False, True):
-            profile = ProfileApplier(ProfilePlace(appliance.place), "room-1", watch, print, again)
-            with pytest.raises(UpdateError, match="being applied right now"):
-                profile.run()
-        with pytest.raises(UpdateError, match="being applied right now"):
-            profile.leave()
-        refused.append(way)
-
-    if way == "update":
-        archive = appliance.release("1.2.0")
-        assert update(appliance.place, str(archive), say) == "1.2.0"
-        assert len(refused) == 4
-        return
-    with closing(sqlite3.connect(appliance.place.database)) as connection:
-        connection.execute("PRAGMA user_version = 999")
-    assert roll_back(appliance.place, say) == "1.0.0"
-    assert len(refused) == 1
 
 
 def test_only_two_releases_and_one_copy_stay(appliance: Appliance) -> None:

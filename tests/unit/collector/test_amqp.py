@@ -121,7 +121,6 @@ def test_one_quorum_queue_takes_the_timelines_of_all_devices(rabbit: PlayedRabbi
         ("declare", "", {"x-max-length": 10_000}),
         ("bind", "own", "amq.topic", "lab.west.*.status"),
         ("bind", "own", "amq.topic", "lab.west.*.health"),
-        ("bind", "own", "amq.topic", "lab.west-fleet.*.enrolment"),
     ]
 
 

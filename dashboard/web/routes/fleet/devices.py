@@ -54,16 +54,6 @@ class AlarmModel(ApiModel):
     text: str = Field(description="As the device says it, in English")
 
 
-class ProfileModel(ApiModel):
-    """A configuration profile on a device."""
-
-    name: str
-    version: str
-    state: str = Field(description="waiting for its turn, trying, applied or taken_back")
-    since: str = Field(description="When that began, by the device's clock, UTC")
-    problem: str | None = Field(description="Why it was taken back; null: it was not")
-
-
 class SensorModel(ApiModel):
     """A Bluetooth sensor of a device."""
 
@@ -75,10 +65,7 @@ class FleetDeviceModel(ApiModel):
     """A device of the fleet as far as the collector knows it."""
 
     name: str
-    state: str = Field(
-        description="online, silent (not heard for three minutes), offline, or revoked: put out of "
-        "the fleet"
-    )
+    state: str = Field(description="online, silent (not heard for three minutes) or offline")
     since: EpochMs | None = Field(description="When that state began; null: not known")
     heard_seconds: float | None = Field(description="Since it was last heard; null: never")
     reasons: list[str] = Field(description="Why it needs attention; empty: it does not")
@@ -111,7 +98,6 @@ class FleetDeviceModel(ApiModel):
         description="How closely another message agrees; null: none does, and the newest one counts"
     )
     timeline_seconds: float | None = Field(description="Since its timeline was last heard")
-    profile: ProfileModel | None = Field(description="null: it takes no profiles")
 
 
 class FleetModel(ApiModel):
@@ -228,16 +214,8 @@ def _model(device: FleetDevice) -> FleetDeviceModel:
         clock_ahead_ms=device.clock_ahead_ms,
         clock_doubt_ms=device.clock_doubt_ms,
         timeline_seconds=device.timeline_s,
-        profile=_profile(health),
     )
 
 
 def _list(health: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     return list(health.get(key) or ())
-
-
-def _profile(health: Mapping[str, Any]) -> ProfileModel | None:
-    told = health.get("profile")
-    if not told:
-        return None
-    return ProfileModel(**{name: told[name] for name in ProfileModel.model_fields})
