@@ -19,8 +19,8 @@ from edge_agent.appliance.trust import PURPOSE, read_key_file
 from edge_agent.appliance.update import Place, hand_over, loses_rows, roll_back, update
 from edge_agent.core.errors import UpdateError
 from edge_agent.store.database.schema import DATABASE_NAME
+from tests.integration.appliance.conftest import Appliance, fill
 from tests.support.broker import free_port
-from tests.unit.appliance.conftest import Appliance, fill
 
 
 def schema(database: Path) -> int:
