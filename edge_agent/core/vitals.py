@@ -207,7 +207,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         unit_shown="/min",
         plausible=(25.0, 250.0),
         units=_PER_MINUTE,
-        headers=r"hr|bpm|beats per minute|pulse?( rate)?|heart ?rate|puls|pr|herzfrequenz",
+        headers=r"hr|bpm|beats per minute|pulse?( rate)?|heart ?rate|puls?|pr|herzfrequenz",
         stream=True,
         lag_s=5.0,  # heart rate follows an expression by seconds
         # It turns within a beat or two where the vagus slows or frees it; by the sympathetic nerve

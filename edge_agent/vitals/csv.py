@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -26,6 +27,7 @@ from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.shared_times import BeatTimes
 from edge_agent.core.texts import N_, Message, as_message
+from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.csv_columns import (
     DERIVED,
     OPTIONAL,
@@ -33,9 +35,13 @@ from edge_agent.vitals.csv_columns import (
     ColumnMap,
     guess_columns,
     guess_dates,
+    is_placeholder,
     own_columns,
+    unit_in_name,
 )
 
+_INTERVALS = {"ms": (200.0, 3000.0), "s": (0.2, 3.0)}
+"""Intervals between beats in each unit: 20 to 300 beats per minute."""
 PROBLEMS_SHOWN = 10
 PROBLEMS_MOST = 1000
 """A file with so many is read no further: it is another file than was meant."""
@@ -310,7 +316,7 @@ def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
         file: the file.
         rows: how many are looked at; ``None``: all.
     """
-    columns = guess_columns(file.header)
+    columns = _with_interval_unit(file, guess_columns(file.header), rows)
     at = columns.columns.get("at")
     if at is None:
         return columns
@@ -322,6 +328,35 @@ def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
         return columns
 
 
+def _with_interval_unit(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
+    """Add the unit of intervals between beats that names none, where all values tell it."""
+    kind = VitalKind.RR_INTERVAL
+    column = columns.columns.get(kind)
+    if column is None or kind in columns.units or unit_in_name(column) or "unit" in columns.columns:
+        return columns
+    place = file.header.index(column)
+    try:
+        texts = [cells[place] for _, cells in islice(file.rows(), rows) if place < len(cells)]
+        values = [float(text.replace(",", ".")) for text in texts if text.strip()]
+    except (ValueError, DataFileError):  # who reads the file says so
+        return columns
+    for unit, (least, most) in _INTERVALS.items():
+        if values and all(least <= value <= most for value in values):
+            return replace(columns, units={**columns.units, kind: unit})
+    return columns
+
+
+def count_placeholders(file: CsvFile, columns: ColumnMap) -> Counter[str]:
+    """Return how many cells of each column say that the sensor had no value."""
+    places = {kind: file.header.index(columns.columns[kind]) for kind in columns.kinds}
+    return Counter(
+        columns.columns[kind]
+        for _, cells in file.rows()
+        for kind, place in places.items()
+        if is_placeholder(kind, cells[place].strip())
+    )
+
+
 def own_columns_of(file: CsvFile) -> ColumnMap:
     """Return the columns of a file of our own form, or refuse a header that lacks, repeats or adds
     one.
@@ -330,6 +365,12 @@ def own_columns_of(file: CsvFile) -> ColumnMap:
         DataFileError: the header is not ours.
     """
     header = file.header
+    if all(_is_number(name) for name in header if name):
+        raise DataFileError(
+            f"{file.name}, row 1: has values ({', '.join(header)[:80]}), and no names of columns. "
+            "Add a first row that names them, such as at,heart_rate, and give --map guess. "
+            "Intervals between beats without times: say with --start when they begin."
+        )
     missing = [name for name in OURS if name not in header]
     if missing:
         raise DataFileError(
@@ -347,6 +388,10 @@ def own_columns_of(file: CsvFile) -> ColumnMap:
     return ColumnMap(
         {name: column for name, column in own_columns().columns.items() if column in header}
     )
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[\d.,: +-]+", text) is not None
 
 
 def _with_own_names(file: CsvFile) -> CsvFile:

@@ -132,7 +132,7 @@ class ColumnMap:
             yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
         for kind in self.kinds:
             column = self.columns[kind]
-            if row[column] not in _NO_VALUE:
+            if row[column] not in _NO_VALUE and not is_placeholder(kind, row[column]):
                 unit = self.units.get(kind) or shared.get("unit") or unit_in_name(column)
                 yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
 
@@ -146,6 +146,11 @@ class ColumnMap:
                 raise ReadingError("at", repr(text[:60]), _DAY_OR_MONTH)
             return named or text
         return _iso(text, self.dates)
+
+
+def is_placeholder(kind: VitalKind, value: str) -> bool:
+    """Tell whether a value says that there is none: oximeters set all bits of a byte or two."""
+    return value == "65535" or (value == "255" and not kind.spec.is_possible(255))
 
 
 def _lookup_problem(target: str, column: str, header: Sequence[str]) -> Message | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Readings = Generator["VitalReading", None, None]
 LEFT_OUT_SHOWN = 10
+FILES_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class FileContents:
         left_out: how many rows gave no reading, the first of them with the reason.
         left_out_by: the same by file and column.
         columns: names of the columns that were passed over, and why.
+        files: names of the files that are of no known kind.
         remarks: what is worth knowing of its files.
     """
 
@@ -78,6 +80,7 @@ class FileContents:
     reasons: list[LeftOut] = field(default_factory=list)
     left_out_by: Counter[tuple[str, str]] = field(default_factory=Counter)
     columns: tuple[tuple[str, str], ...] = ()
+    files: Sequence[str] = ()
     remarks: list[str] = field(default_factory=list)
 
     @property
@@ -159,7 +162,7 @@ def import_vitals(
         elif not as_json:
             tell_remarks(contents)
         if options.dry_run:
-            tell_plan(contents, database, as_json)
+            tell_plan(contents, database, as_json, file.name)
         else:
             take_in(contents, database, as_json, file.name)
 
@@ -179,6 +182,8 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
         is_untimed = options.begin is not None or (not options.columns and tells_start(file))
         if is_untimed and options.columns:
             raise click.UsageError("--start is for files without times: leave out --map.")
+        if options.columns and (file.is_dir() or file.suffix.lower() in {".zip", ".xml", ".fit"}):
+            raise click.UsageError(f"--map is for CSV files: leave it out for {file.name}.")
         plain = is_untimed or options.columns
         export = None if plain else opened.enter_context(open_export(file))
         if is_untimed:
@@ -187,6 +192,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
             readings = _of_csv(file, options, contents)
         else:
             contents.form = " and ".join(export.formats)
+            contents.files = export.unknown
             readings = _of_export(export, options, contents)
         opened.enter_context(closing(readings))
         staged.add(_in_period(readings, options, contents))
@@ -196,11 +202,12 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
 
 
 def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readings:
-    from edge_agent.vitals.csv import read_file, read_readings
+    from edge_agent.vitals.csv import count_placeholders, read_file, read_readings
     from edge_agent.vitals.csv_columns import DERIVED
 
     columns = column_map(file, options.columns, options.units, options.dates)
-    header = read_file(file).header
+    table = read_file(file)
+    header = table.header
     if columns is None:
         why = "is known from time and flags"
         contents.columns = tuple((name, why) for name in header if name.lower() in DERIVED)
@@ -208,6 +215,9 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readi
         known = set(columns.columns.values())
         why = "is not named with --map"
         contents.columns = tuple((name, why) for name in header if name not in known)
+        if columns.problem(header) is None:
+            for column, count in count_placeholders(table, columns).items():
+                contents.left_out_by[table.name, column] += count
     zone = options.local_times()
     readings = read_readings(file, zone, columns)
     contents.tell_local_times(zone)
@@ -307,9 +317,10 @@ def counted(readings: int) -> str:
     return f"{readings} {'reading' if readings == 1 else 'readings'}"
 
 
-def tell_plan(contents: FileContents, database: Path, as_json: bool) -> None:
+def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
     """Say what an import would do; nothing is written."""
     readings = sum(row.readings for row in contents.staged.kinds())
+    refused = list(_passed_over(contents, name))
     there = contents.staged.count_present(database)
     if as_json:
         answer = {
@@ -317,9 +328,11 @@ def tell_plan(contents: FileContents, database: Path, as_json: bool) -> None:
             "imported": readings - there,
             "duplicates": there + contents.twice,
             "readings": readings,
+            "not_taken": [row._asdict() for row in refused],
         }
         click.echo(json.dumps(answer | contents_answer(contents)))
         return
+    _print_tables([], refused)
     more = _there(there, "are")
     click.echo(f"{counted(readings - there)} would be imported{more}. Nothing was changed.")
     _tell_to_come(contents)
@@ -385,10 +398,21 @@ def _not_taken(
     ):
         if count:
             yield NotTaken(name, "", count, why)
+    yield from _passed_over(contents, name)
+
+
+def _passed_over(contents: FileContents, name: str) -> Iterator[NotTaken]:
+    """Yield what the file itself tells not to be taken."""
     for (file, column), count in contents.left_out_by.items():
         yield NotTaken(file, column, count, "give no reading")
     for column, why in contents.columns:
         yield NotTaken(name, column, None, why)
+    for file, count in Counter(contents.files[:FILES_SHOWN]).items():
+        times = f" ({count} files of this name)" if count > 1 else ""
+        yield NotTaken(file, "", None, f"is not known here{times}")
+    if len(contents.files) > FILES_SHOWN:
+        more = f"{len(contents.files) - FILES_SHOWN} more files"
+        yield NotTaken(more, "", None, "are not known here")
 
 
 def _print_tables(taken: list[TakenReadings], refused: list[NotTaken]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core.errors import DataFileError
-from edge_agent.vitals.health import apple, fitbit, garmin, withings
+from edge_agent.vitals.health import apple, fitbit, garmin, samsung, withings
 from edge_agent.vitals.health.members import Member, members_of, readable
 from edge_agent.vitals.health.rows import DamagedFileError, LeftOut, Remark, Rows, RowValidator
 
@@ -31,6 +31,7 @@ class HealthFormat:
 FORMATS = (
     HealthFormat("Apple Health", apple.is_ours, apple.read),
     HealthFormat("Fitbit", fitbit.is_ours, fitbit.read),
+    HealthFormat("Samsung Health", samsung.is_ours, samsung.read),
     HealthFormat("Withings", withings.is_ours, withings.read),
     HealthFormat("Garmin (FIT)", garmin.is_ours, garmin.read),
 )
@@ -44,11 +45,13 @@ class HealthExport:
         name: of the file that was named.
         files: each with its format.
         remarks: what is worth knowing of others.
+        unknown: names of the files that are of no known kind.
     """
 
     name: str
     files: Sequence[tuple[HealthFormat, Member]]
     remarks: Sequence[Remark] = ()
+    unknown: Sequence[str] = ()
 
     @property
     def formats(self) -> list[str]:
@@ -91,7 +94,9 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
             if member.name not in twice and (form := _format_of(member))
         ]
         if files:
-            yield HealthExport(path.name, files, _remarks(twice))
+            read = {member.name for _, member in files}
+            unknown = [one.name for one in members if one.name not in {*read, *twice}]
+            yield HealthExport(path.name, files, _remarks(twice), unknown)
         elif len(members) == 1 and path.is_file() and members[0].name == path.name:
             yield None
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import struct
 import zipfile
 import zlib
@@ -11,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
 from edge_agent.core.errors import DataFileError
@@ -19,6 +21,10 @@ HEAD_BYTES = 65_536
 MAX_BYTES = 64 * 2**30
 """What all files of an archive may have unpacked; the largest exports have some gigabytes."""
 MAX_MEMBERS = 200_000
+MAX_INNER_BYTES = 2 * 2**30
+"""Packed size of an archive within an archive."""
+MAX_HELD_BYTES = 16 * 2**20
+"""A larger one lies in a temporary file while it is read."""
 GZIPPED = ".fit.gz"
 DAMAGED_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
 _DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error)
@@ -93,12 +99,31 @@ def members_of(path: Path) -> Iterator[list[Member]]:
     with ExitStack() as opened:
         with readable(str(path)):
             if path.is_dir():
-                members = [_on_disk(file) for file in sorted(path.rglob("*")) if file.is_file()]
+                found = [_on_disk(file) for file in sorted(path.rglob("*")) if file.is_file()]
             elif zipfile.is_zipfile(path):
-                members = _packed(path.name, opened.enter_context(zipfile.ZipFile(path)))
+                found = _packed(path.name, opened.enter_context(zipfile.ZipFile(path)))
             else:
-                members = [_on_disk(path)]
+                found = [_on_disk(path)]
+            members = [one for each in found for one in _inside(each, opened)]
         yield [member.unpacked() for member in members]
+
+
+def _inside(member: Member, opened: ExitStack) -> list[Member]:
+    """Return the files of an archive within an export, such as Garmin's; else the file itself."""
+    if not member.name.lower().endswith(".zip"):
+        return [member]
+    if member.size > MAX_INNER_BYTES:
+        raise DataFileError(
+            f"{member.name}: the archive in the export is larger than {MAX_INNER_BYTES // 2**20} "
+            "MiB. Unpack it, and name the folder."
+        )
+    with readable(member.name):
+        # a packed file cannot be read from its middle, which an archive is
+        copy = SpooledTemporaryFile(max_size=MAX_HELD_BYTES)  # noqa: SIM115 - the stack closes it
+        opened.enter_context(copy)
+        with member.open() as file:
+            shutil.copyfileobj(file, copy)
+        return _packed(member.name, opened.enter_context(zipfile.ZipFile(copy)))
 
 
 def _on_disk(path: Path) -> Member:

@@ -31,18 +31,25 @@ def _names(cells: list[str]) -> tuple[str, ...]:
 class Table:
     """A CSV file, opened; a context manager.
 
+    Args:
+        member: the file.
+        lines_above: how many lines stand above the names of the columns.
+
     Attributes:
         header: names of its columns in small letters.
     """
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: Member, lines_above: int = 0) -> None:
         self._name = member.name
+        self._lines_above = lines_above
         self._file = io.TextIOWrapper(member.open(), encoding="utf-8-sig", newline="")
         self._reader = csv.reader(self._bounded(), strict=True)
         self.header: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         try:
+            for _ in range(self._lines_above):
+                self._next()
             self.header = _names(self._next() or [])
         except DataFileError:
             self._file.close()

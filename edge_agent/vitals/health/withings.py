@@ -3,9 +3,8 @@
 The shapes are those that the export's own readme and public programs name:
 
 - ``bp.csv``: ``Date,"Heart rate",Systolic,Diastolic,Comments``, local times without a zone;
-- ``raw_hr_hr.csv``, ``raw_bed_hr.csv``: ``start,duration,value``, where ``duration`` (seconds) and
-  ``value`` are lists of the same length (``[60,60]``, ``[65,63]``) and ``start`` has an offset;
-- ``raw_spo2_auto_spo2.csv``: the same of oxygen saturation.
+- ``raw_hr_hr.csv`` and others in ``_RAW``: ``start,duration,value``, where ``duration`` (seconds)
+  and ``value`` are lists of the same length (``[60,60]``, ``[65,63]``) and ``start`` has an offset.
 """
 
 from __future__ import annotations
@@ -24,7 +23,12 @@ _CUFF_KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
 _RAW: Mapping[str, VitalKind] = {
     "raw_hr_hr.csv": VitalKind.HEART_RATE,
     "raw_bed_hr.csv": VitalKind.HEART_RATE,
+    "raw_sleep-monitor_hr.csv": VitalKind.HEART_RATE,
+    "raw_tracker_hr.csv": VitalKind.HEART_RATE,
     "raw_spo2_auto_spo2.csv": VitalKind.OXYGEN_SATURATION,
+    "raw_bed_respiratory-rate.csv": VitalKind.RESPIRATION_RATE,
+    "raw_sleep-monitor_respiratory-rate.csv": VitalKind.RESPIRATION_RATE,
+    "raw_core_body_temperature_core body temperature.csv": VitalKind.BODY_TEMPERATURE,
 }
 _RAW_COLUMNS = ("start", "duration", "value")
 _SOURCE = "withings"

@@ -13,7 +13,14 @@ from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows.columns import VITAL
-from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, all_readings, guess_map, read_readings
+from edge_agent.vitals.csv import (
+    MAX_FILE_BYTES,
+    CsvFile,
+    all_readings,
+    count_placeholders,
+    guess_map,
+    read_readings,
+)
 from edge_agent.vitals.csv_columns import ColumnMap, guess_columns, guess_dates
 
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_100_000_000)
@@ -59,6 +66,7 @@ def test_the_export_of_a_cuff_is_guessed_and_read() -> None:
         ("Time,Heart Rate", "at", "Time"),
         ("date_time,RR [ms]", "rr_interval", "RR [ms]"),
         ("timestamp,beats per minute", "heart_rate", "beats per minute"),
+        ("Date,Pul", "heart_rate", "Pul"),
         ("Measured at,MAP [kPa]", "mean_arterial", "MAP [kPa]"),
     ],
 )
@@ -256,6 +264,36 @@ def test_a_column_of_rr_intervals_must_say_its_unit() -> None:
                 NOW,
             )
         )
+
+
+@pytest.mark.parametrize(
+    ("values", "units"),
+    [(("655", "661,5"), {"rr_interval": "ms"}), (("0.655",), {"rr_interval": "s"})],
+)
+def test_intervals_that_can_only_be_of_one_unit_have_it(
+    values: tuple[str, ...], units: dict[str, str]
+) -> None:
+    rows = "".join(f"1790000400;{value}\n" for value in values)
+    assert guess_map(file(f"timestamp;rr\n{rows}")).units == units
+
+
+def test_intervals_of_two_lengths_keep_the_unit_open() -> None:
+    assert guess_map(file("timestamp,rr\n1790000400,655\n1790000401,0.6\n")).units == {}
+
+
+def test_an_oximeter_s_mark_for_no_value_gives_no_reading() -> None:
+    table = file("Time,SpO2(%),Pulse Rate(bpm)\n1790000400,96,61\n1790000404,255,65535\n")
+    columns = guess_map(table)
+    readings = list(all_readings(table, columns, None, NOW))
+    assert [reading.value for reading in readings] == [61.0, 96.0]
+    assert count_placeholders(table, columns) == {"SpO2(%)": 1, "Pulse Rate(bpm)": 1}
+
+
+def test_a_first_row_of_values_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "sensor.csv"
+    path.write_text("44602,3509318287,56,,1076\n", encoding="ascii")
+    with pytest.raises(DataFileError, match="row 1: has values .* no names of columns"):
+        read_readings(path)
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:

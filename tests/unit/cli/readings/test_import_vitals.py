@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_agent.cli import cli
+from edge_agent.cli.readings.import_vitals import FILES_SHOWN
 from edge_agent.core.errors import AffectEdgeError, DataFileError, StoreError
 from edge_agent.store.intake import staged_readings
 from edge_agent.store.intake.staged_readings import StagedReadings
@@ -355,3 +356,26 @@ def test_rows_that_give_no_reading_are_counted_by_file_and_column(
     assert [tuple(row.values()) for row in said["not_taken"]] == [
         ("export.xml", "value", 2, "give no reading")
     ]
+
+
+def test_a_dry_run_tells_columns_and_files_that_are_not_taken(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "ring.csv"
+    file.write_text("Time,Pulse Rate,Motion\n2026-01-05T08:00:00Z,61,3\n", encoding="ascii")
+    said = answer(file, data, "--map", "guess", "--dry-run")
+    assert said["not_taken"] == [
+        {"file": "ring.csv", "column": "Motion", "rows": None, "why": "is not named with --map"}
+    ]
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    phone(folder, rate(0))
+    for number in range(FILES_SHOWN + 1):
+        (folder / f"walk-{number:03}.gpx").write_text("<gpx/>", encoding="ascii")
+    refused = answer(folder, data)["not_taken"]
+    assert refused[0]["file"] == "walk-000.gpx" and refused[0]["why"] == "is not known here"
+    assert refused[-1]["file"] == "1 more files"
+    assert "walk-000.gpx" in run(folder, data, "--dry-run").output
+
+
+def test_columns_are_not_named_for_an_export(tmp_path: Path, data: Path) -> None:
+    done = run(phone(tmp_path, rate(0)), data, "--map", "guess")
+    assert done.exit_code == 2 and "--map is for CSV files" in done.output

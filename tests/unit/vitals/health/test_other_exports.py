@@ -22,7 +22,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import SPECS
-from edge_agent.vitals.health import fitbit, garmin, members, withings
+from edge_agent.vitals.health import fitbit, garmin, members, samsung, withings
 from edge_agent.vitals.health.formats import open_export
 from edge_agent.vitals.health.members import Member
 from edge_agent.vitals.health.rows import Row, Rows, RowValidator
@@ -179,6 +179,60 @@ def test_lists_of_withings_are_readings_one_after_the_other() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "value"),
+    [
+        ("raw_tracker_hr.csv", "heart_rate", 65.0),
+        ("raw_sleep-monitor_hr.csv", "heart_rate", 65.0),
+        ("raw_bed_respiratory-rate.csv", "respiration_rate", 14.0),
+        ("raw_sleep-monitor_respiratory-rate.csv", "respiration_rate", 14.0),
+        ("raw_core_body_temperature_Core body temperature.csv", "body_temperature", 37.2),
+    ],
+)
+def test_every_series_of_withings_is_read(name: str, kind: str, value: float) -> None:
+    content = f"start,duration,value\n2026-01-05T23:59:30+02:00,[60],[{value}]\n"
+    assert withings.is_ours(name, content.encode())
+    rows = shown(withings.read(member(name, content), RowValidator(NOW)))
+    assert rows == [("01-05T21:59:30", kind, value)]
+
+
+SAMSUNG = (
+    "com.samsung.shealth.tracker.heart_rate,6305010,4\n"
+    "com.samsung.health.heart_rate.heart_rate,com.samsung.health.heart_rate.start_time,"
+    "com.samsung.health.heart_rate.time_offset,\n"
+    "70,2026-01-05 08:00:00.000,UTC+0100,\n"
+    "fast,2026-01-05 08:01:00.000,UTC+0100,\n"
+)
+
+
+def test_a_table_of_samsung_is_read_in_the_zone_that_is_named() -> None:
+    name = "com.samsung.shealth.tracker.heart_rate.20260105.csv"
+    assert samsung.is_ours(name, SAMSUNG.encode())
+    rows = shown(samsung.read(member(name, SAMSUNG), BERLIN))
+    assert rows[0] == ("01-05T07:00:00", "heart_rate", 70.0)
+    assert str(rows[1]).startswith(f"{name}, row 4: ") and "'fast'" in str(rows[1])
+    with pytest.raises(DataFileError, match="UTC or local times.*--timezone UTC"):
+        list(samsung.read(member(name, SAMSUNG), RowValidator(NOW)))
+
+
+def test_pressures_and_oxygen_of_samsung_are_read() -> None:
+    pressure = (
+        "com.samsung.shealth.blood_pressure,1,2\n"
+        "start_time,systolic,diastolic,pulse\n2026-01-05 08:00:00.000,120,80,\n"
+    )
+    assert shown(samsung.read(member("a.csv", pressure), BERLIN)) == [
+        ("01-05T07:00:00", "systolic", 120.0),
+        ("01-05T07:00:00", "diastolic", 80.0),
+    ]
+    oxygen = "com.samsung.health.oxygen_saturation,1,2\nspo2,start_time\n97,2026-01-05 08:00:00\n"
+    assert shown(samsung.read(member("b.csv", oxygen), BERLIN)) == [
+        ("01-05T07:00:00", "oxygen_saturation", 97.0)
+    ]
+    lacking = "com.samsung.health.oxygen_saturation,1,2\nspo2,end_time\n97,2026-01-05\n"
+    with pytest.raises(DataFileError, match="the columns .* are not those of this export"):
+        list(samsung.read(member("b.csv", lacking), BERLIN))
+
+
 def test_a_table_with_too_few_values_in_a_row_names_it_and_a_broken_one_is_refused() -> None:
     name = "heart_rate_2026-01-05.csv"
     head = "timestamp,beats per minute\n"
@@ -322,6 +376,26 @@ def test_a_folder_is_read_file_by_file_and_what_is_not_known_is_passed_over(tmp_
             "heart_rate-2026-01-05.json",
             "heart_rate-2026-01-06.json",
         ]
+
+
+def test_an_archive_in_an_archive_is_read_and_unknown_files_are_named(tmp_path: Path) -> None:
+    day = garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))
+    inner = archive({"1.fit": day, "notes.txt": b"x"})
+    (tmp_path / "export.zip").write_bytes(archive({"UploadedFiles_0-_Part1.zip": inner, "a": b"y"}))
+    with open_export(tmp_path / "export.zip") as export:
+        assert export is not None
+        assert [file.name for _, file in export.files] == ["1.fit"]
+        assert list(export.unknown) == ["notes.txt", "a"]
+        assert len(shown(export.rows(RowValidator(NOW)))) > 1
+
+
+def test_a_damaged_archive_in_an_archive_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "export.zip").write_bytes(archive({"part.zip": b"PK nothing"}))
+    with (
+        pytest.raises(DataFileError, match=r"part\.zip: the archive is damaged"),
+        open_export(tmp_path / "export.zip"),
+    ):
+        pass
 
 
 def test_an_archive_without_a_file_that_is_known_is_refused(tmp_path: Path) -> None:
