@@ -24,6 +24,7 @@ PROGRAMS = {
     ".venv/bin/pip",
     ".venv/bin/python",
     "affect-edge",
+    "ansible-playbook",
     "bluetoothctl",
     "cd",
     "curl",
