@@ -112,6 +112,8 @@ class VitalSpec:
         state_class: how Home Assistant may summarise it.
         lsl_type: content type of its stream in the Lab Streaming Layer.
         apple: its quantity type in an export of Apple Health, without the prefix.
+        withings: files of an export of Withings that hold it, each a series of start, duration and
+            value.
         fit: messages of the FIT profile that hold it, each with the field.
         edf: name of its signal in an EDF+ file, at most 14 signs, after the standard texts of EDF+
             where there are.
@@ -149,6 +151,7 @@ class VitalSpec:
     state_class: str = "measurement"
     lsl_type: str = "Vitals"
     apple: str = ""
+    withings: tuple[str, ...] = ()
     fit: tuple[tuple[str, str], ...] = ()
     edf: str = ""
     panel: str = ""
@@ -207,6 +210,12 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         unit_shown="/min",
         plausible=(25.0, 250.0),
         units=_PER_MINUTE,
+        withings=(
+            "raw_hr_hr.csv",
+            "raw_bed_hr.csv",
+            "raw_sleep-monitor_hr.csv",
+            "raw_tracker_hr.csv",
+        ),
         headers=r"hr|bpm|beats per minute|pulse?( rate)?|heart ?rate|puls?|pr|herzfrequenz",
         stream=True,
         lag_s=5.0,  # heart rate follows an expression by seconds
@@ -296,6 +305,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         plausible=(70.0, 100.0),
         possible=(0.0, 100.0),
         units={"%": Scale()},
+        withings=("raw_spo2_auto_spo2.csv",),
         headers=(
             r"sp ?o ?2|sa ?o ?2|o2 ?sat(uration)?|oxygen( saturation| level)?"
             r"|sauerstoff(sättigung)?"
@@ -347,6 +357,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         possible=(0.0, 200.0),
         units={"/min": Scale(), "1/min": Scale(), "rpm": Scale(), "brpm": Scale()},
         # "respiratory" and "breathing" alone are a belt's waveform as often as a rate
+        withings=("raw_bed_respiratory-rate.csv", "raw_sleep-monitor_respiratory-rate.csv"),
         headers=r"(resp(irat(ion|ory))?|breath(s|ing)?) rate|br|atemfrequenz",
         lag_s=10.0,  # a rate takes some breaths to be counted
         settling_s=15.0,  # four breaths at 16 a minute
@@ -374,6 +385,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         possible=(10.0, 50.0),
         units=_DEGREES,
         unit_choices=("°C", "°F"),
+        withings=("raw_core_body_temperature_Core body temperature.csv",),
         headers=(
             r"(body|core|oral|rectal|tympanic|axillary) ?temp(erature)?"
             r"|temp(erature)? ?(body|core|oral|rectal|tympanic|axillary)"

@@ -3,8 +3,9 @@
 The shapes are those that the export's own readme and public programs name:
 
 - ``bp.csv``: ``Date,"Heart rate",Systolic,Diastolic,Comments``, local times without a zone;
-- ``raw_hr_hr.csv`` and others in ``_RAW``: ``start,duration,value``, where ``duration`` (seconds)
-  and ``value`` are lists of the same length (``[60,60]``, ``[65,63]``) and ``start`` has an offset.
+- ``raw_hr_hr.csv`` and others that ``VitalSpec.withings`` names: ``start,duration,value``, where
+  ``duration`` (seconds) and ``value`` are lists of the same length (``[60,60]``, ``[65,63]``) and
+  ``start`` has an offset.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.vitals.health.members import Member
 from edge_agent.vitals.health.rows import LeftOut, Row, Rows, RowValidator
 from edge_agent.vitals.health.tables import Table, header_of
@@ -21,14 +22,7 @@ from edge_agent.vitals.health.tables import Table, header_of
 _CUFF = ("date", "heart rate", "systolic", "diastolic")
 _CUFF_KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
 _RAW: Mapping[str, VitalKind] = {
-    "raw_hr_hr.csv": VitalKind.HEART_RATE,
-    "raw_bed_hr.csv": VitalKind.HEART_RATE,
-    "raw_sleep-monitor_hr.csv": VitalKind.HEART_RATE,
-    "raw_tracker_hr.csv": VitalKind.HEART_RATE,
-    "raw_spo2_auto_spo2.csv": VitalKind.OXYGEN_SATURATION,
-    "raw_bed_respiratory-rate.csv": VitalKind.RESPIRATION_RATE,
-    "raw_sleep-monitor_respiratory-rate.csv": VitalKind.RESPIRATION_RATE,
-    "raw_core_body_temperature_core body temperature.csv": VitalKind.BODY_TEMPERATURE,
+    name.lower(): kind for kind, spec in SPECS.items() for name in spec.withings
 }
 _RAW_COLUMNS = ("start", "duration", "value")
 _SOURCE = "withings"

@@ -184,8 +184,8 @@ def test_lists_of_withings_are_readings_one_after_the_other() -> None:
     [
         ("raw_tracker_hr.csv", "heart_rate", 65.0),
         ("raw_sleep-monitor_hr.csv", "heart_rate", 65.0),
-        ("raw_bed_respiratory-rate.csv", "respiration_rate", 14.0),
-        ("raw_sleep-monitor_respiratory-rate.csv", "respiration_rate", 14.0),
+        ("raw_bed_respiratory-rate.csv", BREATHS, 14.0),
+        ("raw_sleep-monitor_respiratory-rate.csv", BREATHS, 14.0),
         ("raw_core_body_temperature_Core body temperature.csv", "body_temperature", 37.2),
     ],
 )
