@@ -40,6 +40,7 @@ class Result:
         seconds: length of the video.
         took_s: how long reading took.
         damaged: frames that could not be decoded.
+        missing_s: length that the file says it has beyond what could be read.
     """
 
     frames: int = 0
@@ -47,6 +48,7 @@ class Result:
     seconds: float = 0.0
     took_s: float = 0.0
     damaged: int = 0
+    missing_s: float = 0.0
 
 
 @click.command("analyse-video")
@@ -209,6 +211,7 @@ def say(video: Path, result: Result, place: str, as_json: bool) -> None:
     if as_json:
         message = {"file": str(video), "frames": result.frames, "with_face": result.faces}
         message |= {"seconds": round(result.seconds, 3), "damaged": result.damaged, "in": place}
+        message |= {"missing_seconds": round(result.missing_s, 3)}
         click.echo(json.dumps(message))
         return
     damaged = f", {result.damaged} damaged" if result.damaged else ""
@@ -218,6 +221,13 @@ def say(video: Path, result: Result, place: str, as_json: bool) -> None:
         f"{result.seconds:.0f} s of video in {result.took_s:.0f} s ({speed:.1f} times as fast as "
         f"it plays) → {place}"
     )
+    if result.missing_s:
+        click.echo(
+            f"{video}: ends early: {result.missing_s:.0f} s of the "
+            f"{result.seconds + result.missing_s:.0f} s that the file says it has cannot be read. "
+            "The copy is likely cut off; copy the file again.",
+            err=True,
+        )
 
 
 def _frames(video: Path, settings: Settings, start_ms: int | None, result: Result) -> Iterator[Any]:
@@ -243,7 +253,21 @@ def _frames(video: Path, settings: Settings, start_ms: int | None, result: Resul
             yield frame
         result.seconds = shown + lasts
         result.damaged = reader.damaged
+        result.missing_s = _missing_seconds(reader.frames, result)
     result.took_s = clock.boot_seconds() - began
+
+
+def _missing_seconds(promised: int, result: Result) -> float:
+    """Return the length of the frames that a file promises and does not give.
+
+    Some containers only estimate how many there are: less than a second or two in a hundred is no
+    loss.
+    """
+    read = result.frames + result.damaged
+    if not result.frames or promised <= read * 1.02:
+        return 0.0
+    seconds = (promised - read) * result.seconds / result.frames
+    return seconds if seconds >= 1.0 else 0.0
 
 
 def _start_of(video: Path) -> int | None:

@@ -222,3 +222,16 @@ def test_a_file_that_names_no_time_has_none(tmp_path: Path, content: bytes) -> N
     file.write_bytes(content)
     assert creation_ms(file) is None
     assert creation_ms(tmp_path / "none.mp4") is None
+
+
+def test_a_video_that_ends_early_is_read_and_its_missing_rest_told(
+    tmp_path: Path, clip: Path
+) -> None:
+    content = clip.read_bytes()
+    (tmp_path / "cut.avi").write_bytes(content[: len(content) // 2])
+    done = command(tmp_path / "cut.avi", "--json", "--data", tmp_path / "data")
+    said = json.loads(done.stdout)
+    assert 0 < said["frames"] < FRAMES
+    assert said["seconds"] + said["missing_seconds"] == pytest.approx(FRAMES / 15, abs=0.1)
+    again = command(tmp_path / "cut.avi", "--again", "--data", tmp_path / "data")
+    assert "s of the 3 s that the file says it has cannot be read" in again.output
