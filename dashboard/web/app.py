@@ -16,8 +16,6 @@ from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.audit_trail import AuditTrail
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
-from dashboard.accounts.passkeys.challenges import Challenges
-from dashboard.accounts.passkeys.passkeys import Passkeys
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
@@ -138,8 +136,6 @@ def _services(
         members=Members(options.database),
         logins=Logins(options.database, options.idle_minutes),
         second_factors=SecondFactors(options.database),
-        passkeys=Passkeys(options.database),
-        challenges=Challenges(clock),
         half_logins=ShortLived(clock, HALF_LOGIN_S),
         enrolments=ShortLived(clock, ENROLMENT_S),
         audit=AuditTrail(options.database),

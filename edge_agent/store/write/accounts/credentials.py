@@ -1,5 +1,5 @@
-"""Hashes of passwords, secrets of second factors, passkeys, and the key of the hashes of attempts:
-a file of their own beside the database.
+"""Hashes of passwords, secrets of second factors, and the key of the hashes of attempts: a file of
+their own beside the database.
 
 People open the database, hand it over and copy it for analysis; this file is for the dashboard
 alone, and only its owner may read it. The database names what is in here by keys that are drawn
@@ -31,40 +31,13 @@ _REPLACED_MAX = 2_000
 """Changed passwords of which older copies of the database may still name the key."""
 
 
-class PasskeyRow(BaseModel):
-    """A passkey as it is kept: its public half, and what tells a copy of it.
-
-    Attributes:
-        id: of the credential, as browsers say it (Base64 for addresses, without padding).
-        public_key: COSE, written as ``id`` is.
-        handle: what the browser was told instead of the account's number, written as ``id`` is.
-        host: the name under which the dashboard was open; the passkey works under no other.
-        name: given by its owner.
-        sign_count: how often it has signed, where it counts; it never goes back.
-        created_ms: when it was made.
-        used_ms: when somebody last logged in with it; ``None``: never.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str
-    public_key: str
-    handle: str
-    host: str
-    name: str
-    sign_count: int = 0
-    created_ms: int
-    used_ms: int | None = None
-
-
 class SecondFactorRow(BaseModel):
     """A second factor as it is kept.
 
     Attributes:
-        secret: what the owner's app and the dashboard know, Base32; empty: there is no app.
+        secret: what the owner's app and the dashboard know, Base32.
         used: time steps whose code has been used, of the last minutes.
         recovery: SHA-256 of the recovery codes that have not been used.
-        passkeys: those of the account.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -72,7 +45,6 @@ class SecondFactorRow(BaseModel):
     secret: str
     used: tuple[int, ...] = ()
     recovery: tuple[str, ...] = ()
-    passkeys: tuple[PasskeyRow, ...] = ()
 
 
 class _Contents(BaseModel):
@@ -214,15 +186,6 @@ class Credentials:
         contents.passwords.update(hashes)
         contents.attempt_key = attempt_key or contents.attempt_key
         self._write(contents)
-
-    def second_factors(self, keys: Iterable[str]) -> dict[str, SecondFactorRow]:
-        """Return those second factors of some keys that are here.
-
-        Raises:
-            StoreError: the file cannot be read.
-        """
-        kept = self._read().second_factors
-        return {key: kept[key] for key in keys if key in kept}
 
     def keep_second_factor(self, row: SecondFactorRow, key: str = "") -> str:
         """Keep a second factor under its key, or under a new one; return the key.
