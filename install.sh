@@ -170,7 +170,6 @@ check() {
   if [ "$unpinned" = no ] && command -v python3 >/dev/null && [ ! -e "$(pins_here)" ]; then
     fail "this release pins no packages for $(uname -m) and $(python3 -V), so what is installed could not be checked; use a system with $(pinned_systems), or give --unpinned"
   fi
-  [ ! -e "$data/LOCKED" ] || fail "$data is encrypted, and locked now; unlock it first: sudo affect-edge unlock"
   if port_taken; then fail "port ${port:-8080} is taken by another program; choose another, such as --port $((${port:-8080} + 1))"; fi
   packages=(python3 python3-venv ca-certificates openssl openssh-client bluez)
   if apt-cache show python3-picamera2 >/dev/null 2>&1; then packages+=(python3-picamera2); fi
@@ -720,7 +719,6 @@ uninstall() {
     local ours=()
     [ ! -e "$settings/web-user" ] || ours+=("$web_user")
     [ ! -e "$settings/user" ] || ours+=(affect-edge)
-    remove_encryption
     rm -rf "$settings" "$data"
     for name in "$web_user" affect-edge; do # the group goes with the last
       id "$name" >/dev/null 2>&1 || continue
@@ -732,22 +730,6 @@ uninstall() {
   fi
   systemctl daemon-reload # once more: an older systemd may still know the names of units that are gone
   say "removed"
-}
-
-# What `affect-edge encrypt-data` made: the container, how it is opened, and the folder beneath it.
-remove_encryption() {
-  local unit
-  [ -e "$data.luks" ] || return 0
-  umount "$data" 2>/dev/null || true
-  cryptsetup close affect-edge-data 2>/dev/null || true
-  sed -i '\|^affect-edge-data |d' /etc/crypttab
-  sed -i '\|^/dev/mapper/affect-edge-data |d' /etc/fstab
-  for unit in "${services[@]}" affect-edge-maintenance.service 'var-lib-affect\x2dedge.mount'; do
-    rm -f "/etc/systemd/system/$unit.d/10-encrypted-data.conf"
-    rmdir "/etc/systemd/system/$unit.d" 2>/dev/null || true
-  done
-  chattr -i "$data" 2>/dev/null || true
-  rm -f "$data.luks"
 }
 
 # Packages that came with the installation go, unless something that came later needs one of them.

@@ -23,7 +23,6 @@ from edge_agent.cli.certificates.commands import certificate
 from edge_agent.cli.config import config_group
 from edge_agent.cli.database.gate import database_gate
 from edge_agent.cli.doctor import doctor, health
-from edge_agent.cli.encryption.commands import encrypt_data, unlock
 from edge_agent.cli.export import export
 from edge_agent.cli.fleet.collect import collect
 from edge_agent.cli.fleet.enrolment import fleet_enrol
@@ -133,7 +132,6 @@ for _command in (
     config_group,
     database_gate,
     doctor,
-    encrypt_data,
     export,
     fleet_enrol,
     fleet_join,
@@ -154,7 +152,6 @@ for _command in (
     restore,
     certificate,
     update,
-    unlock,
     rollback,
     sql,
 ):

@@ -9,7 +9,11 @@ import click
 
 from edge_agent.core.errors import ConfigError
 
+_ENCRYPTION = "docs/encryption.md shows how to encrypt the data folder with cryptsetup."
+
 COMMANDS: Mapping[str, str] = {
+    "encrypt-data": _ENCRYPTION,
+    "unlock": _ENCRYPTION,
     "model back": (
         "Name the model of before: affect-edge model install NAME. "
         "affect-edge model list shows which there are."

@@ -203,13 +203,13 @@ def _named_place(config: Path | None, data: Path | None) -> ProfilePlace:
         data: data folder. ``None``: that of ``config`` where it is given, else the usual one.
     """
     from edge_agent.appliance.profiles.place import ProfilePlace
-    from edge_agent.config import data_folder
+    from edge_agent.config import at_home
 
     place = ProfilePlace().appliance
     if config is not None:
         place = replace(place, config=config, data=load(config, data)[1])
     elif data is not None:
-        place = replace(place, data=data_folder(data))
+        place = replace(place, data=at_home(data))
     return ProfilePlace(place)
 
 
