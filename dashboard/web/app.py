@@ -61,7 +61,6 @@ from edge_agent.store.database.schema import migrate
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import ProtocolRuns
 from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.traces.moved_credentials import move_credentials
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +89,6 @@ def create_app(
         ) from error
     if gate_of(options.database) is None:  # else the gate has done it, before it answered
         migrate(options.database)
-    try:
-        move_credentials(options.database)
-    except StoreError as error:  # a full disk must not keep out who could make room
-        log.warning("passwords stay in the database until the next start: %s", error)
     app = FastAPI(
         title="Affect Edge",
         version=__version__,

@@ -163,7 +163,7 @@ def refused_to_the_dashboard(machine: Machine) -> list[str]:
         f"sh -c 'echo >> {DATABASE}'",
         f"sh -c 'echo >> {DATABASE}-wal'",
         f"touch {DATABASE}-journal",  # SQLite would play it back
-        f"rm {DATA}/credentials.json",
+        f"mv {DATA}/dashboard {DATA}/dashboard.away",
         "sh -c 'echo >> /opt/affect-edge/current/VERSION'",
         f"mv {DATA}/tls {DATA}/tls.away",
         f"sh -c 'cat /proc/{pid_of(machine, AGENT)}/environ'",

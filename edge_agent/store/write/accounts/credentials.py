@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -172,21 +172,6 @@ class Credentials:
         self._write(contents)
         return key
 
-    def take_over(self, hashes: Mapping[str, str], attempt_key: str = "") -> None:
-        """Keep what stood in the database, in one step.
-
-        Args:
-            hashes: hashes of passwords by the keys that are to name them.
-            attempt_key: of the hashes of attempts; empty: there was none.
-
-        Raises:
-            StoreError: the file cannot be read or written.
-        """
-        contents = self._read()
-        contents.passwords.update(hashes)
-        contents.attempt_key = attempt_key or contents.attempt_key
-        self._write(contents)
-
     def keep_second_factor(self, row: SecondFactorRow, key: str = "") -> str:
         """Keep a second factor under its key, or under a new one; return the key.
 
@@ -238,9 +223,7 @@ class Credentials:
                     there = self._file if self._file.exists() else self._file.parent
                     owner = there.stat()
                     os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-                # What is not used is not written: a release of before, which a rollback brings
-                # back, refuses what it does not know.
-                file.write(contents.model_dump_json(exclude_defaults=True))
+                file.write(contents.model_dump_json())
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self._file)
@@ -255,7 +238,7 @@ def credentials_file(database: Path) -> Path:
 
 
 def is_key(text: str) -> bool:
-    """Tell whether a text names what is kept in this file, and is no hash itself."""
+    """Tell whether a text names what is kept in this file."""
     return text.startswith(KEY_PREFIX)
 
 
