@@ -10,7 +10,7 @@ PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-
 # The worker does not start again, because the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-all test-unit stress coverage fuzz mutants test-acme test-fresh test-home-assistant test-psychopy test-brokers test-pipx test-container test-container-arm test-appliance test-appliance-fleet test-appliance-arm test-encryption faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container fleet-containers clean
+.PHONY: help demo test test-all test-unit stress coverage fuzz mutants test-acme test-fresh test-home-assistant test-psychopy test-brokers test-pipx test-container test-container-arm test-appliance test-appliance-fleet test-appliance-arm faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container fleet-containers clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then the tests (real broker, real browser, real models); what CI runs"
@@ -32,7 +32,6 @@ help:
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
 	@echo "make test-appliance-fleet  a fleet's server on a booted Debian: PostgreSQL, mosquitto, its unit, a device (root, minutes)"
 	@echo "make test-appliance-arm  the release on the Pi's processor, emulated; its models' answers beside x86-64's (root, minutes)"
-	@echo "make test-encryption  the installed appliance under a kernel of Debian, emulated: data encrypted, limits in force (root, minutes); SUITE=bookworm"
 	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"
 	@echo "make image-layer   what pi-gen or rpi-image-gen copy into a ready image; SUITE=bookworm: for Raspberry Pi OS 12"
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules, the words"
@@ -55,7 +54,7 @@ demo: $(VENV)/.demo
 test test-all test-unit stress coverage: export PYTHONDONTWRITEBYTECODE =
 
 TOOLS := openssl openssh-client age
-SERVERS := $(TOOLS) mosquitto postgresql nginx-light cryptsetup-bin dbus-daemon gcc libc6-dev libfaketime mandoc
+SERVERS := $(TOOLS) mosquitto postgresql nginx-light dbus-daemon gcc libc6-dev libfaketime mandoc
 BROWSER := chromium chromium-driver libatomic1
 OTHERS := curl zsh fish mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server r-base-core
 
@@ -132,10 +131,6 @@ test-fresh: | $(VENV)/bin/python
 test-appliance-arm: $(VENV)/.dev
 	@./tools/system-packages systemd-container debootstrap qemu-user-static
 	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_arm.py -vv -s -p no:cacheprovider -o timeout=3600 $(ARGS)
-
-test-encryption: $(VENV)/.dev
-	@./tools/system-packages systemd-container debootstrap slirp4netns openssl openssh-client qemu-system-x86 e2fsprogs
-	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_kernel.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
 
 release: $(VENV)/.dev
 	@$(if $(KEY),./tools/system-packages openssh-client)

@@ -165,7 +165,6 @@ check() {
   if [ "$unpinned" = no ] && command -v python3 >/dev/null && [ ! -e "$(pins_here)" ]; then
     fail "this release pins no packages for $(uname -m) and $(python3 -V), so what is installed could not be checked; use a system with $(pinned_systems), or give --unpinned"
   fi
-  [ ! -e "$data/LOCKED" ] || fail "$data is encrypted, and locked now; unlock it first: sudo affect-edge unlock"
   if port_taken; then fail "port ${port:-8080} is taken by another program; choose another, such as --port $((${port:-8080} + 1))"; fi
   packages=(python3 python3-venv ca-certificates openssl openssh-client bluez)
   if apt-cache show python3-picamera2 >/dev/null 2>&1; then packages+=(python3-picamera2); fi
@@ -307,14 +306,11 @@ make_user() {
   undo+=("userdel '$name'")
 }
 
-# share_files RELEASE: the data folder is the agent's, and the dashboard reads it. What the dashboard writes lies in a folder
-# of its own; the database it writes through the gate. A release of before finds the credentials by a link, and changes
-# back, by its own installer, what it wants otherwise.
+# The data folder is the agent's, and the dashboard reads it. What the dashboard writes lies in a folder
+# of its own; the database it writes through the gate.
 share_files() {
-  local web own=$data/dashboard file
-  web=$(sed -n 's/^User=//p' "$1/systemd/affect-edge-dashboard.service")
+  local own=$data/dashboard file
   [ -d "$data" ] || return 0
-  [ -e "$1/systemd/affect-edge-database.service" ] || return 0 # its own installer knows better
   chown affect-edge:affect-edge "$data"
   chmod 750 "$data"
   for file in "$data"/affect-edge.db* "$data"/affect-edge*.lock "$data"/capture.json; do
@@ -329,17 +325,11 @@ share_files() {
     if [ -L "$file" ]; then rm -f "$file"; fi
   done
   [ -d "$own" ] || install -d -m 750 "$own"
-  # written by a release of before, which knew no folder of the dashboard: it is the newer one
-  if [ -f "$data/credentials.json" ] && [ ! -L "$data/credentials.json" ]; then mv "$data/credentials.json" "$own/"; fi
   [ -e "$own/credentials.json" ] || install -m 600 /dev/stdin "$own/credentials.json" <<<'{}'
-  ln -sfn dashboard/credentials.json "$data/credentials.json"
-  if [ -d "$data/exports" ]; then rm -rf "$data/exports"; fi # prepared ones, which nobody can fetch any more
   [ -d "$own/exports" ] || install -d "$own/exports"
-  chown -R --no-dereference "$web:affect-edge" "$own"
+  chown -R --no-dereference "$web_user:affect-edge" "$own"
   chmod 750 "$own"
   chmod 770 "$own/exports" # who erases deletes what lies there
-  [ ! -s "$data/affect-edge.db" ] || "$1/venv/bin/affect-edge" account tidy --config "$config" --data "$data" >/dev/null ||
-    echo "install.sh: old hashes of passwords may be left in the database (affect-edge account tidy)" >&2
   if [ -e "$settings/mqtt-password" ]; then
     chown affect-edge:affect-edge "$settings/mqtt-password"
     chmod 400 "$settings/mqtt-password"
@@ -551,7 +541,7 @@ activate() {
   fi
   say "$step"
   if [ -n "$before" ] && [ -x "$before/install.sh" ] && [ "$before" != "$release" ]; then
-    undo+=("systemctl stop ${services[*]}; share_files '$before'; '$before/install.sh' --activate --yes")
+    undo+=("systemctl stop ${services[*]}; share_files; '$before/install.sh' --activate --yes")
     ln -sfn "$before" "$program/previous"
   elif [ -z "$before" ]; then
     undo+=("systemctl disable --now ${units[*]}; rm -f '$command' '$program/current' ${units[*]/#//etc/systemd/system/}; unlink_shared; systemctl daemon-reload")
@@ -562,10 +552,9 @@ activate() {
   link_shared
   for unit in "${units[@]}"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
   systemctl daemon-reload
-  make_users # an update comes here by itself, from a release that may have known one user
   step="starting the services"
   systemctl stop "${services[@]}" 2>/dev/null || true
-  share_files "$release"
+  share_files
   install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
   systemctl restart affect-edge-maintenance.timer
@@ -668,7 +657,6 @@ uninstall() {
     local ours=()
     [ ! -e "$settings/web-user" ] || ours+=("$web_user")
     [ ! -e "$settings/user" ] || ours+=(affect-edge)
-    remove_encryption
     rm -rf "$settings" "$data"
     for name in "$web_user" affect-edge; do # the group goes with the last
       id "$name" >/dev/null 2>&1 || continue
@@ -680,22 +668,6 @@ uninstall() {
   fi
   systemctl daemon-reload # once more: an older systemd may still know the names of units that are gone
   say "removed"
-}
-
-# What `affect-edge encrypt-data` made: the container, how it is opened, and the folder beneath it.
-remove_encryption() {
-  local unit
-  [ -e "$data.luks" ] || return 0
-  umount "$data" 2>/dev/null || true
-  cryptsetup close affect-edge-data 2>/dev/null || true
-  sed -i '\|^affect-edge-data |d' /etc/crypttab
-  sed -i '\|^/dev/mapper/affect-edge-data |d' /etc/fstab
-  for unit in "${services[@]}" affect-edge-maintenance.service 'var-lib-affect\x2dedge.mount'; do
-    rm -f "/etc/systemd/system/$unit.d/10-encrypted-data.conf"
-    rmdir "/etc/systemd/system/$unit.d" 2>/dev/null || true
-  done
-  chattr -i "$data" 2>/dev/null || true
-  rm -f "$data.luks"
 }
 
 # Packages that came with the installation go, unless something that came later needs one of them.

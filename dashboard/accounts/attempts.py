@@ -15,7 +15,6 @@ from pathlib import Path
 
 from edge_agent.core.clock import now
 from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.upkeep.traces.moved_credentials import ATTEMPT_KEY
 from edge_agent.store.write.accounts.credentials import Credentials
 
 KEPT_SECONDS = 3600
@@ -37,12 +36,8 @@ class KeptAttempts:
     def _key(self) -> bytes:
         """Drawn once for a database, by whichever program comes first."""
         credentials = Credentials(self._path)
-        with write_transaction(self._path) as connection:
-            row = connection.execute(
-                "SELECT value FROM setting WHERE key = ?", (ATTEMPT_KEY,)
-            ).fetchone()
-            # In the database it stands until the file of credentials could be written.
-            key = row[0] if row else credentials.attempt_key()
+        with write_transaction(self._path):
+            key = credentials.attempt_key()
             if not key:
                 key = secrets.token_hex(_KEY_BYTES)
                 credentials.keep_attempt_key(key)

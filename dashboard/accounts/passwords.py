@@ -40,14 +40,10 @@ class KeptPasswords:
     def hash_of(self, named: str) -> str | None:
         """Return the hash that an account's row names; ``None``: it is not on this device.
 
-        A database of before hashes had a file of their own has the hash itself in its row.
-
         Raises:
             StoreError: the file cannot be read.
         """
-        if is_key(named):
-            return self._credentials.password(named)
-        return named
+        return self._credentials.password(named)
 
     def are_lost(self, named: Iterable[str]) -> bool:
         """Tell whether accounts have passwords, and none of these is on this device.

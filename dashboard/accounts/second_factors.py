@@ -72,24 +72,20 @@ class SecondFactors:
             raise _wrong()
         codes = new_recovery_codes()
         with write_transaction(self._path) as connection:
-            key = key_of(connection, account.id)
-            before = self._credentials.second_factor(key) if key else None
-            if key is not None and (before is None or before.secret):
+            key = _key_of(connection, account.id)
+            if key is not None:
                 raise AccountError(N_("The second factor is on already. Reload the page."))
-            passkeys = before.passkeys if before else ()
-            row = SecondFactorRow(
-                secret=secret, used=(step,), recovery=hashes_of(codes), passkeys=passkeys
-            )
-            key = self._credentials.keep_second_factor(row, key or "")
+            row = SecondFactorRow(secret=secret, used=(step,), recovery=_hashes_of(codes))
+            key = self._credentials.keep_second_factor(row)
             connection.execute(
                 "UPDATE account SET second_factor = ? WHERE id = ?", (key, account.id)
             )
-            end_others(connection, account.id, token)
+            _end_others(connection, account.id, token)
             _audit(connection, account.name, "second_factor_on", "")
         return codes
 
     def turn_off(self, account: Account, token: str, actor: str = "") -> bool:
-        """Take the second factor of an account away, passkeys included.
+        """Take the second factor of an account away.
 
         All its logins end but that of ``token``.
 
@@ -105,13 +101,13 @@ class SecondFactors:
             StoreError: it cannot be written; nothing was changed.
         """
         with write_transaction(self._path) as connection:
-            key = key_of(connection, account.id)
+            key = _key_of(connection, account.id)
             if key is None:
                 return False
             connection.execute(
                 "UPDATE account SET second_factor = NULL WHERE id = ?", (account.id,)
             )
-            end_others(connection, account.id, token)
+            _end_others(connection, account.id, token)
             told = account.name if actor else ""
             _audit(connection, actor or account.name, "second_factor_off", told)
         with write_transaction(self._path):
@@ -128,7 +124,7 @@ class SecondFactors:
         codes = new_recovery_codes()
         with write_transaction(self._path) as connection:
             key, row = self._row(connection, account)
-            fresh = row.model_copy(update={"recovery": hashes_of(codes)})
+            fresh = row.model_copy(update={"recovery": _hashes_of(codes)})
             _audit(connection, account.name, "second_factor_codes", "new recovery codes")
             self._credentials.keep_second_factor(fresh, key)
         return codes
@@ -141,15 +137,6 @@ class SecondFactors:
         """
         row = self._read(account)
         return len(row.recovery) if row else 0
-
-    def has_app(self, account: Account) -> bool:
-        """Tell whether the second factor of an account is an app, perhaps beside passkeys.
-
-        Raises:
-            StoreError: the file cannot be read.
-        """
-        row = self._read(account)
-        return row is not None and bool(row.secret)
 
     def stamp_of(self, account: Account) -> str:
         """Return what changes with the password of an account; empty: it may not log in."""
@@ -187,11 +174,11 @@ class SecondFactors:
 
     def _read(self, account: Account) -> SecondFactorRow | None:
         with read_transaction(self._path) as connection:
-            key = key_of(connection, account.id)
+            key = _key_of(connection, account.id)
         return self._credentials.second_factor(key) if key else None
 
     def _row(self, connection: sqlite3.Connection, account: Account) -> tuple[str, SecondFactorRow]:
-        key = key_of(connection, account.id)
+        key = _key_of(connection, account.id)
         if key is None:
             raise AccountError(N_("This account has no second factor. Log in again."))
         row = self._credentials.second_factor(key)
@@ -221,8 +208,6 @@ def address_for_app(secret: str, account: Account, device: str) -> str:
 
 def _step_of(secret: str, code: str) -> int | None:
     """Return the time step that a code belongs to; ``None``: to none that counts now."""
-    if not secret:  # the second factor is a passkey
-        return None
     digits = "".join(code.split())
     totp = pyotp.TOTP(secret, interval=STEP_S)
     present = _present_step()
@@ -243,7 +228,7 @@ def new_recovery_codes() -> list[str]:
     return [new_code(_GROUPS) for _ in range(RECOVERY_CODES)]
 
 
-def hashes_of(codes: list[str]) -> tuple[str, ...]:
+def _hashes_of(codes: list[str]) -> tuple[str, ...]:
     """Return what is kept of them."""
     return tuple(hash_of_code(code) for code in codes)
 
@@ -260,13 +245,13 @@ def _wrong() -> AccountError:
     )
 
 
-def key_of(connection: sqlite3.Connection, number: int) -> str | None:
+def _key_of(connection: sqlite3.Connection, number: int) -> str | None:
     """Return where the file of credentials keeps the second factor of an account, if it has one."""
     row = connection.execute("SELECT second_factor FROM account WHERE id = ?", (number,)).fetchone()
     return None if row is None else row[0]
 
 
-def end_others(connection: sqlite3.Connection, number: int, token: str) -> None:
+def _end_others(connection: sqlite3.Connection, number: int, token: str) -> None:
     """End all logins of an account but that of ``token``."""
     connection.execute(
         "DELETE FROM login WHERE account = ? AND token_hash <> ?",

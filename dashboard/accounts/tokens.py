@@ -186,12 +186,10 @@ def revoke_all_of(connection: sqlite3.Connection, account: int, actor: str) -> N
         _audit(connection, actor, "token_revoke", row[0])
 
 
-# A token that is older than this column and whose maker had been removed before has no account; it
-# keeps what it had.
 _SELECT = (
     "SELECT token.id, token.name, scope, token.role, token.created, created_by, token.used, "
-    "revoked, expires, CASE WHEN token.account IS NULL THEN token.role WHEN account.disabled IS "
-    "NULL THEN account.role END FROM token LEFT JOIN account ON account.id = token.account"
+    "revoked, expires, CASE WHEN account.disabled IS NULL THEN account.role END "
+    "FROM token LEFT JOIN account ON account.id = token.account"
 )
 
 

@@ -14,8 +14,6 @@ from dashboard.commands.on_appliance import ACTOR, on_appliance
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import ConfigError
-from edge_agent.store.database.schema import migrate
-from edge_agent.store.upkeep.traces.moved_credentials import move_credentials, scrub_credentials
 
 _ROLES = click.Choice([role.value for role in Role])
 
@@ -35,22 +33,6 @@ def list_accounts(options: DashboardOptions) -> None:
     """List all accounts: name, role, state."""
     for member in Members(options.database).all():
         click.echo(f"{member.name}\t{member.role}\t{_state(member)}")
-
-
-@account.command()
-@on_appliance
-def tidy(options: DashboardOptions) -> None:
-    """Move hashes of passwords of older versions out of the database, its copies and free pages.
-
-    The dashboard does it itself where it may write the file; else the installer, as root.
-    """
-    if not options.database.exists() or options.database.stat().st_size == 0:
-        click.echo("There is no database yet.")
-        return
-    migrate(options.database)
-    moved = move_credentials(options.database)
-    scrubbed = scrub_credentials(options.database)
-    click.echo(f"{moved} moved." if moved or scrubbed else "There was nothing to move.")
 
 
 @account.command()

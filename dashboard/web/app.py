@@ -16,8 +16,6 @@ from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.audit_trail import AuditTrail
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
-from dashboard.accounts.passkeys.challenges import Challenges
-from dashboard.accounts.passkeys.passkeys import Passkeys
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
@@ -63,7 +61,6 @@ from edge_agent.store.database.schema import migrate
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import ProtocolRuns
 from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.traces.moved_credentials import move_credentials
 
 log = logging.getLogger(__name__)
 
@@ -92,10 +89,6 @@ def create_app(
         ) from error
     if gate_of(options.database) is None:  # else the gate has done it, before it answered
         migrate(options.database)
-    try:
-        move_credentials(options.database)
-    except StoreError as error:  # a full disk must not keep out who could make room
-        log.warning("passwords stay in the database until the next start: %s", error)
     app = FastAPI(
         title="Affect Edge",
         version=__version__,
@@ -138,8 +131,6 @@ def _services(
         members=Members(options.database),
         logins=Logins(options.database, options.idle_minutes),
         second_factors=SecondFactors(options.database),
-        passkeys=Passkeys(options.database),
-        challenges=Challenges(clock),
         half_logins=ShortLived(clock, HALF_LOGIN_S),
         enrolments=ShortLived(clock, ENROLMENT_S),
         audit=AuditTrail(options.database),

@@ -23,8 +23,6 @@ PUBLIC_PATHS = frozenset(
     {
         "/login",
         "/login/code",  # wants the right password of before
-        "/login/passkey",  # wants the signature of a passkey
-        "/login/passkey/options",
         "/setup",
         LINK_PATH,  # wants a one-time link
         "/healthz",

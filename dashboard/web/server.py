@@ -12,7 +12,6 @@ import signal
 import socket
 import ssl
 from pathlib import Path
-from threading import Thread
 from types import FrameType
 
 import uvicorn
@@ -22,12 +21,10 @@ from dashboard.web.app import create_app
 from dashboard.web.guards.connections import GuardedListener, OnceAMinute
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, check_exposure
-from edge_agent.core.errors import ConfigError, ServerError, StoreError
+from edge_agent.core.errors import ConfigError, ServerError
 from edge_agent.runtime.memory import give_back_after_start, share_one_heap
 from edge_agent.runtime.systemd import SystemdNotifier
-from edge_agent.store.database.gate.client import gate_of
 from edge_agent.store.database.lock import lock_for_reading
-from edge_agent.store.upkeep.traces.moved_credentials import scrub_credentials
 
 log = logging.getLogger(__name__)
 
@@ -150,8 +147,6 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
         server = make_server(options)
         gc.freeze()  # what the start made stays, and the collector passes over it
         _greet(options, with_login_link)
-        # Searching a large database takes a minute on a card; nobody has to wait for it.
-        Thread(target=_scrub, args=(options.database,), name="scrub", daemon=True).start()
         try:
             server.run(sockets=[listener])
         finally:
@@ -165,19 +160,6 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
                 server.services.copies.close()
             if server.services.fleet is not None:
                 server.services.fleet.close()
-
-
-def _scrub(database: Path) -> None:
-    """Remove what moved credentials have left; if it is killed, the next start does it.
-
-    Who may only read the database cannot: there the installer does it (``account tidy``).
-    """
-    if gate_of(database) is not None:
-        return
-    try:
-        scrub_credentials(database)
-    except StoreError as error:
-        log.warning("old bytes of passwords may still be in the database: %s", error)
 
 
 def make_server(options: DashboardOptions) -> DashboardServer:

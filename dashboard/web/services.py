@@ -13,8 +13,6 @@ from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.audit_trail import AuditTrail
 from dashboard.accounts.logins import Logins
 from dashboard.accounts.members import Members
-from dashboard.accounts.passkeys.challenges import Challenges
-from dashboard.accounts.passkeys.passkeys import Passkeys
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
 from dashboard.exports.jobs import ExportJobs
@@ -51,8 +49,6 @@ class Services:
         members: all accounts, for those who manage them.
         logins: where an account is logged in.
         second_factors: codes of phones and on paper.
-        passkeys: those of all accounts.
-        challenges: what a passkey has to sign.
         half_logins: who has yet to give such a code.
         enrolments: second factors that are being turned on.
         audit: who did what.
@@ -86,8 +82,6 @@ class Services:
     members: Members
     logins: Logins
     second_factors: SecondFactors
-    passkeys: Passkeys
-    challenges: Challenges
     half_logins: ShortLived[HalfLogin]
     enrolments: ShortLived[Enrolment]
     audit: AuditTrail

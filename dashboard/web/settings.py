@@ -15,7 +15,7 @@ from dashboard.languages.choice import AUTO
 from dashboard.protocols.file import EXAMPLES
 from dashboard.web.proxy import TrustedProxy, check_proxy
 from edge_agent.alerts.options import NO_ALERTS, AlertOptions, alert_options
-from edge_agent.config import Settings, at_home, data_folder
+from edge_agent.config import Settings, at_home
 from edge_agent.config.dashboard import DashboardSettings
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose
@@ -119,7 +119,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
     """
     section = settings.dashboard
     return DashboardOptions(
-        data=data_folder(data or settings.data.folder),
+        data=at_home(data or settings.data.folder),
         device=settings.device.name,
         host=section.host,
         port=section.port,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import pwd
 import shutil
 import ssl
 import subprocess
@@ -27,12 +26,9 @@ from edge_agent.appliance.trust import Trust
 from edge_agent.config import load_settings
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, UpdateError
-from edge_agent.store.database.gate.own_folder import has_own_folder, own_folder
 from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database
 from edge_agent.store.database.sqlite_errors import translate_errors
-from edge_agent.store.export.prepared import prepared_folder
 from edge_agent.store.upkeep.backup import restore_copy
-from edge_agent.store.write.accounts.credentials import credentials_file
 
 log = logging.getLogger(__name__)
 
@@ -285,30 +281,7 @@ def _take_back(place: Place, old: Path, say: Say) -> None:
     if loses_rows(place, old):
         restore_copy(place.database, place.copy_for(version_of(old)))
         say("the database of before the update is back; what was recorded since is gone")
-    hand_over(place, old)
     _activate(old)
-
-
-def hand_over(place: Place, release: Path) -> None:
-    """Give what only the dashboard may read to the user that a release runs it as.
-
-    A release of before agent and dashboard were two users knows nothing of the other one.
-
-    Raises:
-        OSError: a file cannot be given away.
-    """
-    unit = release / "systemd" / SERVICES[1]
-    lines = unit.read_text(encoding="utf-8").splitlines() if unit.exists() else []
-    user = next((line for line in lines if line.startswith("User=")), "User=").removeprefix("User=")
-    try:
-        number = pwd.getpwnam(user).pw_uid
-    except KeyError:
-        return  # its installer makes the user, and gives it the files
-    exports = prepared_folder(place.data)
-    own = [own_folder(place.data)] if has_own_folder(place.data) else []
-    for file in (*own, credentials_file(place.database), exports, *exports.rglob("*")):
-        if os.path.lexists(file):
-            os.chown(file, number, -1, follow_symlinks=False)
 
 
 def _activate(release: Path) -> None:

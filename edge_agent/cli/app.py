@@ -23,7 +23,6 @@ from edge_agent.cli.certificates.commands import certificate
 from edge_agent.cli.config import config_group
 from edge_agent.cli.database.gate import database_gate
 from edge_agent.cli.doctor import doctor, health
-from edge_agent.cli.encryption.commands import encrypt_data, unlock
 from edge_agent.cli.export import export
 from edge_agent.cli.fleet.collect import collect
 from edge_agent.cli.lsl import lsl
@@ -129,7 +128,6 @@ for _command in (
     config_group,
     database_gate,
     doctor,
-    encrypt_data,
     export,
     health,
     lsl,
@@ -147,7 +145,6 @@ for _command in (
     restore,
     certificate,
     update,
-    unlock,
     rollback,
     sql,
 ):

@@ -132,7 +132,7 @@ def restore(
 def places_of(config: Path | None, data: Path | None) -> tuple[Settings, Places]:
     """Settle where the appliance is restored to; its configuration may be missing or broken."""
     from edge_agent.appliance.backups.restore import Places
-    from edge_agent.config import SYSTEM_FILE, data_folder, load_settings
+    from edge_agent.config import SYSTEM_FILE, at_home, load_settings
 
     present = config or (SYSTEM_FILE if data is None and SYSTEM_FILE.exists() else None)
     try:
@@ -144,7 +144,7 @@ def places_of(config: Path | None, data: Path | None) -> tuple[Settings, Places]
                 f"{present} --data DIR."
             ) from error
         settings = load_settings(Path(os.devnull))
-    folder = data_folder(data or settings.data.folder)
+    folder = at_home(data or settings.data.folder)
     return settings, Places(folder, present or folder / CONFIG_NAME)
 
 

@@ -29,10 +29,10 @@ def doctor(
     log_to_stderr(logging.CRITICAL)
     from edge_agent.appliance.doctor import diagnose, exit_code
     from edge_agent.appliance.findings import Finding, Verdict
-    from edge_agent.config import data_folder, load_right_part
+    from edge_agent.config import at_home, load_right_part
 
     settings, wrong = load_right_part(config)
-    folder = data_folder(data or settings.data.folder)
+    folder = at_home(data or settings.data.folder)
     findings: list[Finding] = []
 
     def tell(finding: Finding) -> None:

@@ -38,10 +38,10 @@ def json_option(command: Callable[P, None]) -> Callable[P, None]:
 
 def load(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
     """Read the configuration and settle the data folder."""
-    from edge_agent.config import data_folder, load_settings
+    from edge_agent.config import at_home, load_settings
 
     settings = load_settings(config)
-    return settings, data_folder(data or settings.data.folder)
+    return settings, at_home(data or settings.data.folder)
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:

@@ -17,7 +17,10 @@ _ACCOUNT = (
     "Make the account of a device on the broker's machine: affect-edge mqtt-user add NAME. "
     "docs/fleet.md says how the device gets it."
 )
+_ENCRYPTION = "docs/encryption.md shows how to encrypt the data folder with cryptsetup."
 COMMANDS: Mapping[str, str] = {
+    "encrypt-data": _ENCRYPTION,
+    "unlock": _ENCRYPTION,
     "fleet-enrol": _ACCOUNT,
     "fleet-join": _ACCOUNT,
     "fleet-profile": _PLAYBOOK,

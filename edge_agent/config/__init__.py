@@ -11,7 +11,6 @@ Example:
 """
 
 from edge_agent.config.camera import CameraSettings
-from edge_agent.config.data import data_folder
 from edge_agent.config.loading import SYSTEM_FILE, load_right_part, load_settings
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.config.section import Section, at_home
@@ -28,7 +27,6 @@ __all__ = [
     "Settings",
     "VisionSettings",
     "at_home",
-    "data_folder",
     "load_right_part",
     "load_settings",
 ]

@@ -161,10 +161,6 @@ class MqttError(AffectEdgeError):
     """
 
 
-class EncryptionError(AffectEdgeError):
-    """The data folder cannot be encrypted; the text says how things stand."""
-
-
 class BrokerAccountError(AffectEdgeError):
     """An account at the broker of this machine cannot be made, changed or removed."""
 

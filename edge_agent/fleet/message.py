@@ -5,8 +5,8 @@ The map inside has these keys:
 ``schema``: 1. ``device``: who sends. ``epoch``: which stream, 16 hexadecimal digits.
 ``first``, ``last``: the positions that it covers. ``sent``: when, in ms since 1970, by the device's
 clock, and ``synchronised`` whether that clock was set. ``boot``: how the kernel's name of this
-start of the machine begins, and ``boot_ms`` the ms since then; messages of older versions have
-neither. ``absent``: rows that were gone before they were sent. ``changes``: a list of ``[position,
+start of the machine begins, and ``boot_ms`` the ms since then; both are left out where it is not
+known. ``absent``: rows that were gone before they were sent. ``changes``: a list of ``[position,
 table, "row", values]`` with the columns of ``edge_agent.fleet.tables``; ``[position, table, "gone",
 key]``; and with an empty table ``begin``, ``copied``, ``erase`` and ``gap`` with a map.
 """

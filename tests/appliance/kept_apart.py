@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 
-from edge_agent.appliance.encryption.places import Places
 from tests.appliance.installation import (
     AGENT,
     CHECKOUT,
@@ -108,38 +106,6 @@ def megabytes(machine: Machine) -> tuple[int, int]:
     return int(machine.shell(size)), int(resident) // 1024
 
 
-def started_over_locked_data(machine: Machine) -> dict[str, list[int]]:
-    """Lock the data as `encrypt-data` does, and say what starts; a bind mount plays the container.
-
-    Returns:
-        How starts ended that ended well while they were locked, and each start when they were not.
-    """
-    places = Places()
-    for file, text in places.drop_ins.items():
-        target = machine.root / file.relative_to("/")
-        target.parent.mkdir(parents=True)
-        target.write_text(text)
-    machine.shell(
-        f"systemctl stop {AGENT} {DASHBOARD} {GATE} && systemctl daemon-reload "
-        f"&& mv {DATA} {DATA}.away && mkdir {DATA} && touch {DATA}/LOCKED && chmod 555 {DATA}"
-    )
-    units = (AGENT, GATE, DASHBOARD, MAINTENANCE)
-    ended = [machine.run("systemctl", "start", unit).code for unit in units]
-    assert machine.shell(f"ls -A {DATA}") == "LOCKED", "something was written beneath"
-    said = machine.run("affect-edge", "sql", "SELECT 1", "--data", DATA).output
-    assert "is encrypted, and locked now" in said, said
-    machine.shell(f"mount --bind {DATA}.away {DATA}")
-    unlocked = [machine.run("systemctl", "start", unit).code for unit in (AGENT, DASHBOARD)]
-    machine.shell(
-        f"systemctl stop {AGENT} {DASHBOARD} {GATE} && umount {DATA} && rm {DATA}/LOCKED "
-        f"&& rmdir {DATA} && mv {DATA}.away {DATA}"
-    )
-    for file in places.drop_ins:
-        shutil.rmtree((machine.root / file.relative_to("/")).parent)
-    machine.shell(f"systemctl daemon-reload && systemctl start {AGENT} {DASHBOARD}")
-    return {"locked": [code for code in ended if code == 0], "unlocked": unlocked}
-
-
 def wait_until_back(machine: Machine, unit: str, old: str, within_s: float) -> float:
     """Wait until a service runs as another process; return the seconds that it took."""
     script = f'p=$(systemctl show -P MainPID {unit}); [ "$p" != 0 ] && [ "$p" != {old} ]'
@@ -164,7 +130,7 @@ def refused_to_the_dashboard(machine: Machine) -> list[str]:
         f"sh -c 'echo >> {DATABASE}'",
         f"sh -c 'echo >> {DATABASE}-wal'",
         f"touch {DATABASE}-journal",  # SQLite would play it back
-        f"rm {DATA}/credentials.json",
+        f"mv {DATA}/dashboard {DATA}/dashboard.away",
         "sh -c 'echo >> /opt/affect-edge/current/VERSION'",
         f"mv {DATA}/tls {DATA}/tls.away",
         f"sh -c 'cat /proc/{pid_of(machine, AGENT)}/environ'",

@@ -229,10 +229,6 @@ def test_the_doctor_complains_of_nothing_but_a_missing_time_service(machine: Mac
     assert not [f for f in findings if f["verdict"] != "ok" and f["check"] != "clock"]
 
 
-def test_locked_data_keep_the_services_from_starting_and_from_writing(machine: Machine) -> None:
-    assert kept_apart.started_over_locked_data(machine) == {"locked": [], "unlocked": [0, 0]}
-
-
 def test_installing_again_changes_nothing(machine: Machine) -> None:
     data = "/var/lib/affect-edge"
     earlier = listing(machine, data)

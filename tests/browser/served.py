@@ -39,7 +39,6 @@ class Served:
         folder: the data folder.
         config: the configuration file; ``None``: the defaults.
         port: to listen on; 0 takes a free one.
-        host: the name by which browsers ask for it.
         changes: values of ``DashboardOptions`` other than those of the configuration.
     """
 
@@ -49,13 +48,12 @@ class Served:
         config: Path | None = None,
         *,
         port: int = 0,
-        host: str = "127.0.0.1",
         **changes: Any,
     ) -> None:
         self._listener = listen("127.0.0.1", port)
         self.folder = folder
         self.port = self._listener.getsockname()[1]
-        self.address = f"http://{host}:{self.port}"
+        self.address = f"http://127.0.0.1:{self.port}"
         options = options_from(load_settings(config), folder)
         self.options = replace(options, port=self.port, **changes)
         app = create_app(self.options, boot_seconds, shared_computing())

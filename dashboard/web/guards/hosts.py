@@ -82,7 +82,7 @@ class HostCheck:
     def is_right(self, host: str) -> bool:
         """Tell whether a name or an address may be asked for."""
         name = host.rstrip(".")
-        if not name or is_address(name) or self._knows(name):
+        if not name or _is_address(name) or self._knows(name):
             return True
         certificate = _written(self._options)
         is_new = certificate != self._certificate
@@ -126,7 +126,7 @@ def _search_domains() -> list[str]:
     return [domain.strip(".") for line in lines for domain in line.split()]
 
 
-def is_address(host: str) -> bool:
+def _is_address(host: str) -> bool:
     """Tell whether a host is told by its address, not by a name."""
     try:
         ipaddress.ip_address(host.partition("%")[0])

@@ -21,14 +21,12 @@ from dashboard.web.attempt_limiter import with_wait
 from dashboard.web.guards.languages import keep_choice
 from dashboard.web.guards.login_gate import HeldUpError
 from dashboard.web.guards.permissions import lacks_second_factor, needs
-from dashboard.web.guards.relying_party import relying_party
 from dashboard.web.login_guard import AccountDep, login_token
 from dashboard.web.rendering import render
 from dashboard.web.routes.login import asker
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import N_
-from edge_agent.store.write.accounts.credentials import PasskeyRow
 
 log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OWN)])
@@ -145,22 +143,6 @@ def _codes_left(services: Services, account: Account) -> int | None:
         return None
 
 
-def _passkeys(services: Services, account: Account) -> list[PasskeyRow] | None:
-    """Return the passkeys of an account; ``None``: they are not known."""
-    try:
-        return services.passkeys.of(account)
-    except StoreError:
-        return None
-
-
-def _has_app(services: Services, account: Account) -> bool:
-    """Tell whether there is an app; where that cannot be read, the page offers none."""
-    try:
-        return services.second_factors.has_app(account)
-    except StoreError:
-        return account.has_second_factor
-
-
 def account_answer(
     request: Request,
     services: Services,
@@ -178,9 +160,6 @@ def account_answer(
         problem=notices.password,
         factor_problem=notices.factor,
         needs_second_factor=lacks_second_factor(account, services.options),
-        passkeys=_passkeys(services, account),
-        has_app=_has_app(services, account),
-        offers_passkeys=relying_party(request, services.options) is not None,
         recovery_codes=_codes_left(services, account),
         has_password=accounts.has_password(account),
         elsewhere=accounts.other_logins(account, login_token(request)),

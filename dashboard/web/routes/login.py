@@ -29,7 +29,6 @@ from dashboard.web.guards.languages import keep_choice
 from dashboard.web.guards.login_gate import Asker, HeldUpError
 from dashboard.web.guards.permissions import needs
 from dashboard.web.guards.proxied import name_from_proxy
-from dashboard.web.guards.relying_party import relying_party
 from dashboard.web.guards.short_lived import HALF_LOGIN_S, HalfLogin
 from dashboard.web.login_guard import account_of, login_token
 from dashboard.web.rendering import render
@@ -72,11 +71,11 @@ def _login_page(request: Request, services: Services, target: str, has_left: boo
         return RedirectResponse("/setup", 303)
     named = name_from_proxy(request, services.options.proxy)
     if not named or has_left:
-        return login_form(request, target, proxied=named)
+        return _login_form(request, target, proxied=named)
     try:
         account = services.accounts.named_by_proxy(named)
     except AccountError as error:
-        return login_form(request, target, problem=said_of(error), status=403)
+        return _login_form(request, target, problem=said_of(error), status=403)
     return go_on(request, services, account, safe_next(target, HOME))
 
 
@@ -106,7 +105,7 @@ async def log_in(
         status = 401
         wait = 0
         problem = said_of(error)
-    return await run_in_threadpool(login_form, request, target, name, problem, status, wait)
+    return await run_in_threadpool(_login_form, request, target, name, problem, status, wait)
 
 
 @router.get("/setup")
@@ -216,7 +215,7 @@ def came_from(request: Request) -> CameFrom:
     return CameFrom(address, browser_name(agent))
 
 
-def login_form(
+def _login_form(
     request: Request,
     target: str,
     name: str = "",
@@ -225,7 +224,7 @@ def login_form(
     wait: int = 0,
     proxied: str = "",
 ) -> Response:
-    """Return the page that asks for name and password, or a passkey where browsers know them."""
+    """Return the page that asks for name and password."""
     response = render(
         request,
         "login.html",
@@ -234,7 +233,6 @@ def login_form(
         name=name,
         problem=problem,
         proxied=proxied,
-        offers_passkeys=relying_party(request, services_of(request).options) is not None,
     )
     return with_wait(response, wait)
 

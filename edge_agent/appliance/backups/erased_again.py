@@ -90,8 +90,7 @@ def _find(
     """Return the codes of who was erased, and how many could be one or another."""
     codes: set[str] = set()
     unclear = 0
-    held = {span: _codes_in(connection, span) for span in spans}
-    by_session = {code for group in held.values() for code in group}
+    by_session = {code for span in spans for code in _codes_in(connection, span)}
     for created, number in made.items():
         there = _codes_made(connection, created)
         if len(there) > number:  # several were made at one time, and only some of them erased
@@ -99,12 +98,6 @@ def _find(
             unclear += abs(number - len(there))
         if len(there) <= number:
             codes |= there
-    for group in held.values():  # older versions did not keep when a participant was made
-        if not group & codes:
-            if len(group) > 1:
-                unclear += 1
-            else:
-                codes |= group
     return codes, unclear
 
 

@@ -15,7 +15,6 @@ it is in the database.
 from __future__ import annotations
 
 import math
-import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
@@ -27,7 +26,7 @@ from edge_agent.store.database.schema import connect, copies_beside, read_transa
 from edge_agent.store.database.set_aside_files import part_of, set_aside_beside
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import HOUR_MS
-from edge_agent.store.upkeep.backup import KEEP_COPIES, SPARE_BYTES
+from edge_agent.store.upkeep.backup import KEEP_COPIES
 from edge_agent.store.upkeep.counted_time import DAY_MS, boots_with_wrong_times, count_time
 from edge_agent.store.upkeep.deletions import Deletions
 from edge_agent.store.write.tombstones import Span
@@ -110,8 +109,7 @@ def keep_to_budget(
         path: the database; an agent may be writing to it.
         budget_mb: what database and copies may take together, in MB of 10⁶ bytes.
         keep_days: as in ``prune``, to tell whether something went before its time.
-        within_s: stop after so many seconds and leave the rest to the next call; ``None`` does all,
-            and first makes a file of an older version anew, one that could not shrink otherwise.
+        within_s: stop after so many seconds and leave the rest to the next call; ``None`` does all.
         now_ms: UTC; ``None``: the counted time, which no wrong clock moves.
 
     Raises:
@@ -134,7 +132,6 @@ def keep_to_budget(
             _remember(connection, cut_ms)
         if within_s is None:
             _delete_old_copies(path)
-            _let_it_shrink(path, connection, _share(budget_mb))
         _give_back(connection, _share(budget_mb), until_s)
         space = _space(path, connection, budget_mb, keep_days, present)
         return Kept(rows, max(0, size - path.stat().st_size), space)
@@ -271,31 +268,9 @@ def _pages_to_give_back(connection: sqlite3.Connection, share: int) -> int:
     return max(min(free, above), free - int(_FREE_PAGES * pages), 0)
 
 
-def _let_it_shrink(path: Path, connection: sqlite3.Connection, share: int) -> None:
-    """Rewrite a file that an older version made so that it cannot shrink.
-
-    It lacks the register of pages; this is done where there is room for a second file.
-    """
-    room = 2 * _used(connection) + SPARE_BYTES
-    if (
-        _pragma(connection, "auto_vacuum") == 0
-        and _pages_to_give_back(connection, share)
-        and shutil.disk_usage(path.parent).free > room
-    ):
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
 def _give_back(connection: sqlite3.Connection, share: int, until_s: float) -> None:
-    """Shrink the file in portions.
-
-    One without the register stays as large and fills its free pages first.
-    """
-    if _pragma(connection, "auto_vacuum"):
-        excess = _pages_to_give_back(connection, share)
-    else:
-        excess = 0
+    """Shrink the file in portions."""
+    excess = _pages_to_give_back(connection, share)
     if not excess:
         return
     portion = _PORTION_BYTES // _pragma(connection, "page_size")

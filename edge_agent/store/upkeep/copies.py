@@ -68,7 +68,7 @@ def fullest(copies: Sequence[Copy]) -> tuple[Copy, Mark] | None:
 
 
 def adopt(database: Path, at_ms: int) -> list[Copy]:
-    """Verify and mark the copies that have no mark yet: an older version made them, or a person.
+    """Verify and mark the copies that have no mark yet: a person made them.
 
     Return all copies. Those that do not verify stay without a mark.
     """

@@ -30,7 +30,7 @@ from edge_agent.store.study.study_rows import insert_audit
 from edge_agent.store.upkeep.copies import mark_anew
 from edge_agent.store.upkeep.copy_report import read_report, write_report
 from edge_agent.store.upkeep.erasure_rows import ErasedRows, erase_rows, sessions_to_erase
-from edge_agent.store.upkeep.traces.scrub import scrub
+from edge_agent.store.upkeep.scrub import scrub
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
 log = logging.getLogger(__name__)

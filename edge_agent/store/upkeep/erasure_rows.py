@@ -1,7 +1,4 @@
-"""Deleting what is known of a participant, inside a transaction that the caller holds.
-
-Older schemas too.
-"""
+"""Deleting what is known of a participant, inside a transaction that the caller holds."""
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -87,10 +84,9 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     refused = _delete_set_aside(connection, real, spans)
     if refused:
         deleted["set_aside"] = refused
-    if "import" in _tables(connection):  # no older copy
-        connection.execute(
-            "UPDATE import SET file = '(erased)' WHERE instr(lower(file), lower(?))", (real,)
-        )
+    connection.execute(
+        "UPDATE import SET file = '(erased)' WHERE instr(lower(file), lower(?))", (real,)
+    )
     with sealed_anew(connection, "participant_erase"):
         _forget_in_audit(connection, real)
     add_tombstones(connection, spans, [row["created"]])
@@ -147,8 +143,6 @@ def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
 
 def _attributes(connection: sqlite3.Connection, participant: int) -> list[str]:
     """Return what was written of a participant; what is chosen from a list is told of many."""
-    if "participant_attribute" not in _tables(connection):  # an older copy
-        return []
     rows = connection.execute(
         "SELECT value FROM participant_attribute WHERE participant = ? AND name NOT IN (?, ?)",
         (participant, AGE_BAND, SEX),
@@ -157,15 +151,15 @@ def _attributes(connection: sqlite3.Connection, participant: int) -> list[str]:
 
 
 def _texts_of_others(connection: sqlite3.Connection) -> set[str]:
-    sql = "SELECT label FROM marker UNION SELECT name FROM session"
-    if "participant_attribute" in _tables(connection):
-        sql = f"{sql} UNION SELECT value FROM participant_attribute"
-    return {row[0] for row in connection.execute(sql)}
+    rows = connection.execute(
+        "SELECT label FROM marker UNION SELECT name FROM session "
+        "UNION SELECT value FROM participant_attribute"
+    )
+    return {row[0] for row in rows}
 
 
 def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
     """Delete the participant; what hangs on them goes with them, counted before."""
-    there = _tables(connection)
     deleted = Counter(
         {
             table: connection.execute(
@@ -174,18 +168,16 @@ def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[s
                 (participant,),
             ).fetchone()[0]
             for table in _OF_SESSIONS
-            if table in there
         }
     )
     deleted["consent"] = connection.execute(
         "DELETE FROM consent WHERE participant = ?", (participant,)
     ).rowcount
-    if "participant_attribute" in there:
-        attributes = connection.execute(
-            "DELETE FROM participant_attribute WHERE participant = ?", (participant,)
-        ).rowcount
-        if attributes:
-            deleted["participant_attribute"] = attributes
+    attributes = connection.execute(
+        "DELETE FROM participant_attribute WHERE participant = ?", (participant,)
+    ).rowcount
+    if attributes:
+        deleted["participant_attribute"] = attributes
     connection.execute("DELETE FROM participant WHERE id = ?", (participant,))
     return deleted
 
@@ -195,9 +187,8 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
 
     Of rows that reach over its edges, too.
     """
-    there = _tables(connection)
     deleted: Counter[str] = Counter()
-    for table in {"expression", "unfit"} & there:
+    for table in ("expression", "unfit"):
         deleted[table] = connection.execute(
             f"DELETE FROM {table} WHERE at >= ? AND (at < ? OR at - interval_ms < ?)",
             (span[0], span[1], span[1]),
@@ -205,10 +196,8 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
     deleted["vital"] = connection.execute(
         "DELETE FROM vital WHERE at >= ? AND at < ?", span
     ).rowcount
-    if "vital_change" in there:
-        connection.execute("DELETE FROM vital_change WHERE at >= ? AND at < ?", span)
-    if "alert" in there:
-        deleted["alert"] = _delete_alerts(connection, span)
+    connection.execute("DELETE FROM vital_change WHERE at >= ? AND at < ?", span)
+    deleted["alert"] = _delete_alerts(connection, span)
     deleted["gap"] = connection.execute(
         "DELETE FROM gap WHERE started >= ? AND ended <= ?", span
     ).rowcount
@@ -231,23 +220,15 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
     whom it is about.
     """
     connection.create_function("damaged", 1, is_damaged, deterministic=True)
-    there = _tables(connection)
     deleted = 0
     for condition, values in _about(code, spans):
-        if "outbox_hole" in there:
-            deleted += delete_and_note(connection, condition, values, ERASED)
-        else:
-            deleted += connection.execute(f"DELETE FROM outbox WHERE {condition}", values).rowcount
-        if "outbox_set_aside" in there:
-            connection.execute(f"DELETE FROM outbox_set_aside WHERE {condition}", values)
+        deleted += delete_and_note(connection, condition, values, ERASED)
+        connection.execute(f"DELETE FROM outbox_set_aside WHERE {condition}", values)
     return deleted
 
 
 def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
     """Delete rows that no table took: of their time, with their code, or of nobody knows when."""
-    there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'set_aside'").fetchone()
-    if there is None:  # an older copy
-        return 0
     deleted = connection.execute(
         "DELETE FROM set_aside WHERE at = 0 OR instr(lower(content), lower(?))", (code,)
     ).rowcount
@@ -268,12 +249,6 @@ def _about(code: str, spans: list[Span]) -> Iterator[tuple[str, tuple[str, ...]]
     started = f"json_extract({text}, '$.window.start')"
     for start, end in spans:
         yield f"{ended} > ? AND {started} < ?", (iso_utc(start), iso_utc(end))
-
-
-def _tables(connection: sqlite3.Connection) -> set[str]:
-    return {
-        row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    }
 
 
 def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:

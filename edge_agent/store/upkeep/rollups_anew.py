@@ -21,6 +21,7 @@ from edge_agent.store.database.tables import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, 
 from edge_agent.store.write.clocks.moved_rollups import IS_UNUSABLE, is_flagged
 from edge_agent.store.write.tombstones import Span
 
+_DAY_TABLES = ("expression_day", "vital_day")
 _VITAL = ("n", "total", "least", "most", "flagged", "simulated")
 
 
@@ -45,7 +46,7 @@ def folded_days(connection: sqlite3.Connection, span: Span) -> int:
     Ask before deleting.
     """
     days: set[int] = set()
-    for table in _day_tables(connection):
+    for table in _DAY_TABLES:
         rows = connection.execute(
             f"SELECT DISTINCT at FROM {table} WHERE at >= ? AND at < ?", _days(span)
         )
@@ -74,20 +75,12 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
     connection.executemany("DELETE FROM expression_minute WHERE at = ?", [(at,) for at in pruned])
     _vital_minutes(connection, minutes)
     _hours(connection, span)
-    for table in _day_tables(connection):
+    for table in _DAY_TABLES:
         connection.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", _days(span))
     left = connection.execute(
         "SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?", minutes
     ).fetchone()[0]
     return before, before - left
-
-
-def _day_tables(connection: sqlite3.Connection) -> list[str]:
-    """Return the rollups by day; a copy of an older schema has none."""
-    rows = connection.execute(
-        "SELECT name FROM sqlite_schema WHERE name IN ('expression_day', 'vital_day')"
-    )
-    return [row[0] for row in rows]
 
 
 def _days(span: Span) -> Span:

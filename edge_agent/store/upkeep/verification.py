@@ -55,17 +55,14 @@ class Contents:
 
 
 def read_contents(connection: sqlite3.Connection) -> Contents:
-    """Count what is in a database of any schema.
+    """Count what is in a database.
 
     Raises:
         sqlite3.Error: a table cannot be read.
     """
-    there = {
-        row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    }
 
     def rows(*tables: str) -> int:
-        counts = (connection.execute(f"SELECT count(*) FROM {t}") for t in tables if t in there)
+        counts = (connection.execute(f"SELECT count(*) FROM {t}") for t in tables)
         return sum(cursor.fetchone()[0] for cursor in counts)
 
     deleted = connection.execute(

@@ -99,12 +99,12 @@ def members_of(path: Path) -> Iterator[list[Member]]:
     with ExitStack() as opened:
         with readable(str(path)):
             if path.is_dir():
-                found = [_on_disk(file) for file in sorted(path.rglob("*")) if file.is_file()]
+                files = [_on_disk(file) for file in sorted(path.rglob("*")) if file.is_file()]
             elif zipfile.is_zipfile(path):
-                found = _packed(path.name, opened.enter_context(zipfile.ZipFile(path)))
+                files = _packed(path.name, opened.enter_context(zipfile.ZipFile(path)))
             else:
-                found = [_on_disk(path)]
-            members = [one for each in found for one in _inside(each, opened)]
+                files = [_on_disk(path)]
+            members = [one for each in files for one in _inside(each, opened)]
         yield [member.unpacked() for member in members]
 
 

@@ -6,8 +6,6 @@ The real thing, with systemd, wheels and services, is in tests/appliance.
 
 from __future__ import annotations
 
-import os
-import pwd
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -16,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.appliance.trust import PURPOSE, read_key_file
-from edge_agent.appliance.update import Place, hand_over, loses_rows, roll_back, update
+from edge_agent.appliance.update import Place, loses_rows, roll_back, update
 from edge_agent.core.errors import UpdateError
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.integration.appliance.conftest import Appliance, fill
@@ -241,28 +239,3 @@ def test_without_an_installation_or_a_release_of_before_that_is_said(
         roll_back(appliance.place, appliance.said.append)
     with pytest.raises(UpdateError, match="no Affect Edge is installed"):
         update(Place(tmp_path / "nowhere"), "x.tar", appliance.said.append)
-
-
-def test_a_release_gets_the_files_of_the_user_that_it_runs_the_dashboard_as(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Going back to a release with one user must lock nobody out."""
-    place = Place(tmp_path / "opt", tmp_path / "data", tmp_path / "affect-edge.toml")
-    waiting = place.data / "exports/one/study.zip"
-    waiting.parent.mkdir(parents=True)
-    waiting.touch()
-    (place.data / "credentials.json").touch()
-    given: list[tuple[str, int]] = []
-    monkeypatch.setattr(
-        os, "chown", lambda file, owner, *_, **__: given.append((Path(file).name, owner))
-    )
-    unit = tmp_path / "release/systemd/affect-edge-dashboard.service"
-    unit.parent.mkdir(parents=True)
-    unit.write_text(f"[Service]\nUser={pwd.getpwuid(os.getuid()).pw_name}\n")
-    hand_over(place, tmp_path / "release")
-    names = ("credentials.json", "exports", "one", "study.zip")
-    assert set(given) == {(name, os.getuid()) for name in names}
-    given.clear()
-    unit.write_text("[Service]\nUser=nobody-of-this-name\n")
-    hand_over(place, tmp_path / "release")
-    assert not given, "its installer makes the user"

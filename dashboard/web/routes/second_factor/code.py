@@ -9,7 +9,6 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from dashboard.accounts.account_rows import Account
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Permission
 from dashboard.languages.names import said_of
@@ -17,7 +16,6 @@ from dashboard.web.attempt_limiter import address_of, with_wait
 from dashboard.web.guards.cookies import HALF_LOGIN_COOKIE, cookie_of, drop_cookie
 from dashboard.web.guards.login_gate import HeldUpError
 from dashboard.web.guards.permissions import needs
-from dashboard.web.guards.relying_party import relying_party
 from dashboard.web.guards.short_lived import HalfLogin
 from dashboard.web.rendering import render
 from dashboard.web.routes.login import CODE_PAGE, asker, came_from, enter
@@ -32,10 +30,9 @@ STEP = "second factor"
 @router.get(CODE_PAGE)
 def code_page(request: Request, services: ServicesDep) -> Response:
     """Show the form for the code; without the right password before, lead to the login."""
-    half = services.half_logins.of(_key(request, services))
-    if half is None:
+    if services.half_logins.of(_key(request, services)) is None:
         return RedirectResponse("/login", 303)
-    return _form(request, services, half.account)
+    return _form(request)
 
 
 @router.post(CODE_PAGE)
@@ -62,9 +59,7 @@ async def give_code(
     try:
         return await services.gate.checked(asker(request, services, account.name, STEP), check)
     except HeldUpError as error:
-        form = await run_in_threadpool(
-            _form, request, services, account, said_of(error), error.status
-        )
+        form = await run_in_threadpool(_form, request, said_of(error), error.status)
         return with_wait(form, error.wait)
     except _StaleError:
         services.half_logins.end(key)
@@ -75,7 +70,7 @@ async def give_code(
         await run_in_threadpool(
             accounts.record, account.name, "second_factor_failed", str(came_from(request))
         )
-        return await run_in_threadpool(_form, request, services, account, said_of(error), 401)
+        return await run_in_threadpool(_form, request, said_of(error), 401)
 
 
 class _StaleError(AccountError):
@@ -91,18 +86,5 @@ def _key(request: Request, services: Services) -> str:
     return cookie_of(request, HALF_LOGIN_COOKIE, services.options)
 
 
-def _form(
-    request: Request, services: Services, account: Account, problem: str = "", status: int = 200
-) -> Response:
-    """Return the form, with what this account has: an app, passkeys, or both."""
-    party = relying_party(request, services.options)
-    kept = services.passkeys.of(account)
-    return render(
-        request,
-        "login_code.html",
-        status,
-        problem=problem,
-        has_app=services.second_factors.has_app(account),
-        hosts=sorted({one.host for one in kept}),
-        offers_passkeys=party is not None and any(one.host == party.host for one in kept),
-    )
+def _form(request: Request, problem: str = "", status: int = 200) -> Response:
+    return render(request, "login_code.html", status, problem=problem)

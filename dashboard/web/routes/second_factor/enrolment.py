@@ -45,13 +45,13 @@ async def begin(
     """Show the secret as a picture and as text, to who knows the password."""
 
     def show() -> Response:
-        if services.second_factors.has_app(account):
+        if account.has_second_factor:
             return RedirectResponse(SECTION, 303)
         secret = new_secret()
         key = services.enrolments.keep(Enrolment(account.id, secret))
         return _enrolment_page(request, account, key, secret)
 
-    return await with_password(request, services, account, password, show)
+    return await _with_password(request, services, account, password, show)
 
 
 @router.post(f"{PAGE}/on")
@@ -97,7 +97,7 @@ async def turn_off(
         log.info("a second factor was turned off")
         return RedirectResponse(SECTION, 303)
 
-    return await with_password(request, services, account, password, turn)
+    return await _with_password(request, services, account, password, turn)
 
 
 @router.post(f"{PAGE}/codes")
@@ -109,10 +109,10 @@ async def renew_codes(
     def renew() -> Response:
         return _codes_page(request, services.second_factors.renew_recovery_codes(account))
 
-    return await with_password(request, services, account, password, renew)
+    return await _with_password(request, services, account, password, renew)
 
 
-async def with_password(
+async def _with_password(
     request: Request,
     services: Services,
     account: AccountDep,
@@ -162,7 +162,7 @@ def _enrolment_page(
 
 
 def _codes_page(request: Request, codes: list[str]) -> Response:
-    return render(request, "recovery_codes.html", codes=codes, is_for_passkey=False)
+    return render(request, "recovery_codes.html", codes=codes)
 
 
 _TOO_LATE = N_("That took more than fifteen minutes. Begin again; nothing was changed.")

@@ -1,5 +1,5 @@
-"""Hashes of passwords, secrets of second factors, passkeys, and the key of the hashes of attempts:
-a file of their own beside the database.
+"""Hashes of passwords, secrets of second factors, and the key of the hashes of attempts: a file of
+their own beside the database.
 
 People open the database, hand it over and copy it for analysis; this file is for the dashboard
 alone, and only its owner may read it. The database names what is in here by keys that are drawn
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -31,40 +31,13 @@ _REPLACED_MAX = 2_000
 """Changed passwords of which older copies of the database may still name the key."""
 
 
-class PasskeyRow(BaseModel):
-    """A passkey as it is kept: its public half, and what tells a copy of it.
-
-    Attributes:
-        id: of the credential, as browsers say it (Base64 for addresses, without padding).
-        public_key: COSE, written as ``id`` is.
-        handle: what the browser was told instead of the account's number, written as ``id`` is.
-        host: the name under which the dashboard was open; the passkey works under no other.
-        name: given by its owner.
-        sign_count: how often it has signed, where it counts; it never goes back.
-        created_ms: when it was made.
-        used_ms: when somebody last logged in with it; ``None``: never.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str
-    public_key: str
-    handle: str
-    host: str
-    name: str
-    sign_count: int = 0
-    created_ms: int
-    used_ms: int | None = None
-
-
 class SecondFactorRow(BaseModel):
     """A second factor as it is kept.
 
     Attributes:
-        secret: what the owner's app and the dashboard know, Base32; empty: there is no app.
+        secret: what the owner's app and the dashboard know, Base32.
         used: time steps whose code has been used, of the last minutes.
         recovery: SHA-256 of the recovery codes that have not been used.
-        passkeys: those of the account.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -72,7 +45,6 @@ class SecondFactorRow(BaseModel):
     secret: str
     used: tuple[int, ...] = ()
     recovery: tuple[str, ...] = ()
-    passkeys: tuple[PasskeyRow, ...] = ()
 
 
 class _Contents(BaseModel):
@@ -200,30 +172,6 @@ class Credentials:
         self._write(contents)
         return key
 
-    def take_over(self, hashes: Mapping[str, str], attempt_key: str = "") -> None:
-        """Keep what stood in the database, in one step.
-
-        Args:
-            hashes: hashes of passwords by the keys that are to name them.
-            attempt_key: of the hashes of attempts; empty: there was none.
-
-        Raises:
-            StoreError: the file cannot be read or written.
-        """
-        contents = self._read()
-        contents.passwords.update(hashes)
-        contents.attempt_key = attempt_key or contents.attempt_key
-        self._write(contents)
-
-    def second_factors(self, keys: Iterable[str]) -> dict[str, SecondFactorRow]:
-        """Return those second factors of some keys that are here.
-
-        Raises:
-            StoreError: the file cannot be read.
-        """
-        kept = self._read().second_factors
-        return {key: kept[key] for key in keys if key in kept}
-
     def keep_second_factor(self, row: SecondFactorRow, key: str = "") -> str:
         """Keep a second factor under its key, or under a new one; return the key.
 
@@ -275,9 +223,7 @@ class Credentials:
                     there = self._file if self._file.exists() else self._file.parent
                     owner = there.stat()
                     os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-                # What is not used is not written: a release of before, which a rollback brings
-                # back, refuses what it does not know.
-                file.write(contents.model_dump_json(exclude_defaults=True))
+                file.write(contents.model_dump_json())
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self._file)
@@ -292,7 +238,7 @@ def credentials_file(database: Path) -> Path:
 
 
 def is_key(text: str) -> bool:
-    """Tell whether a text names what is kept in this file, and is no hash itself."""
+    """Tell whether a text names what is kept in this file."""
     return text.startswith(KEY_PREFIX)
 
 

@@ -85,18 +85,19 @@ class AuditLine:
 def append(connection: sqlite3.Connection, line: AuditLine) -> int:
     """Write a line at the end of the chain, in the caller's transaction; return its number.
 
-    Lines of before the first seal are sealed with it. A database of an older schema, such as a
-    copy, gets the line alone.
+    Where no seal is kept, as after a rescue that lost it, all lines are sealed first.
     """
     values = (line.at, line.actor, line.action, line.detail)
-    if not _has_seals(connection):
-        return _insert(connection, "at, actor, action, detail", values)
     head = _head(connection)
     if head is None:
         head = _seal_from(connection, 0, "")
     seal = seal_of(head, *values)
     _keep_head(connection, seal)
-    return _insert(connection, "at, actor, action, detail, boot, seal", (*values, line.boot, seal))
+    cursor = connection.execute(
+        "INSERT INTO audit (at, actor, action, detail, boot, seal) VALUES (?, ?, ?, ?, ?, ?)",
+        (*values, line.boot, seal),
+    )
+    return cursor.lastrowid or 0
 
 
 def amend_newest(connection: sqlite3.Connection, number: int, detail: str) -> bool:
@@ -118,9 +119,6 @@ def amend_newest(connection: sqlite3.Connection, number: int, detail: str) -> bo
 
 def check(connection: sqlite3.Connection) -> Chain:
     """Compare every line with its seal, and the newest with what is kept of it."""
-    if not _has_seals(connection):
-        count = connection.execute("SELECT count(*) FROM audit").fetchone()[0]
-        return Chain(count, "", ())
     faults: list[str] = []
     head = _head(connection)
     lines = 0
@@ -150,7 +148,7 @@ def sealed_anew(connection: sqlite3.Connection, why: str) -> Iterator[None]:
         connection: in a write transaction.
         why: the action that changes lines.
     """
-    if not _has_seals(connection) or _head(connection) is None:
+    if _head(connection) is None:
         yield
         return
     was = check(connection)
@@ -224,10 +222,6 @@ def _rows(connection: sqlite3.Connection, first: int) -> Iterator[sqlite3.Row]:
     )
 
 
-def _has_seals(connection: sqlite3.Connection) -> bool:
-    return any(row[1] == "seal" for row in connection.execute("PRAGMA table_info(audit)"))
-
-
 def _head(connection: sqlite3.Connection) -> str | None:
     row = connection.execute("SELECT value FROM setting WHERE key = ?", (HEAD,)).fetchone()
     if row is None:
@@ -241,12 +235,3 @@ def _keep_head(connection: sqlite3.Connection, seal: str) -> None:
         "excluded.value",
         (HEAD, seal),
     )
-
-
-def _insert(connection: sqlite3.Connection, columns: str, values: tuple[object, ...]) -> int:
-    marks = ", ".join("?" for _ in values)
-    cursor = connection.execute(
-        f"INSERT INTO audit ({columns}) VALUES ({marks})",  # noqa: S608 - our own names
-        values,
-    )
-    return cursor.lastrowid or 0

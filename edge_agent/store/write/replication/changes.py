@@ -32,13 +32,8 @@ class Special(IntEnum):
 
 
 def has_stream(connection: sqlite3.Connection) -> bool:
-    """Tell whether changes of this database are logged for a fleet; of an older one, too."""
-    there = connection.execute(
-        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'fleet_state'"
-    ).fetchone()
-    return there is not None and (
-        connection.execute("SELECT 1 FROM fleet_state").fetchone() is not None
-    )
+    """Tell whether changes of this database are logged for a fleet."""
+    return connection.execute("SELECT 1 FROM fleet_state").fetchone() is not None
 
 
 @contextmanager

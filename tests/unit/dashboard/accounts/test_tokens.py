@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,6 @@ from dashboard.accounts.roles import MAY, Permission, Role
 from dashboard.accounts.scopes import LEAST_ROLE, Scope
 from dashboard.accounts.tokens import NewToken, Tokens
 from edge_agent.core.clock import Instant
-from edge_agent.store.database.schema import MIGRATIONS, migrate
 from tests.support.security.tokens import EVERYTHING, READINGS, maker
 from tests.support.timeline import database, query
 
@@ -188,27 +185,3 @@ def test_its_use_is_written_down_once_a_minute(
         noted.append(used["bridge"])
         assert used["another"] is None
     assert noted == [100_000, 100_000, 160_000]
-
-
-def test_a_token_of_before_there_were_scopes_still_sends_readings(tmp_path: Path) -> None:
-    path = tmp_path / "affect-edge.db"
-    before = next(n for n, one in enumerate(MIGRATIONS) if one.name.startswith("scopes"))
-    migrate(path, MIGRATIONS[:before])
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for name, role in (("ada", "administrator"), ("vic", "viewer")):
-            connection.execute(
-                "INSERT INTO account (name, password_hash, created, role) VALUES (?, '!', 5, ?)",
-                (name, role),
-            )
-        for number, creator in enumerate(("ada", "vic", "gone"), 1):
-            connection.execute(
-                "INSERT INTO token (name, token_hash, scope, created, created_by) VALUES "
-                "(?, ?, 'vitals', 9, ?)",
-                (f"of {creator}", tokens._sha256(f"affect-edge-{number}"), creator),
-            )
-    migrate(path)
-    for number in (1, 2, 3):
-        found = Tokens(path).of(f"affect-edge-{number}")
-        assert found is not None and found.scopes == READINGS and found.expires_ms is None
-        assert Permission.RUN in found.permissions and found.role is Role.OPERATOR
-    assert query(path, "SELECT account FROM token") == [(1,), (None,), (None,)]

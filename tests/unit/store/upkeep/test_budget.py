@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from edge_agent.store.study.study_rows import (
     insert_participant,
     insert_session,
 )
-from edge_agent.store.upkeep.backup import SPARE_BYTES
 from edge_agent.store.upkeep.budget import SHARES, Space, keep_to_budget, space_of
 from edge_agent.store.upkeep.retention import prune
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
@@ -159,21 +157,6 @@ def test_fewer_days_to_keep_give_their_space_back(path: Path) -> None:
     assert kept.space.cut_ms is None
 
 
-def test_a_file_of_an_older_version_can_shrink_after_a_night(path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA auto_vacuum=NONE")
-        connection.execute("VACUUM")
-    size = path.stat().st_size
-    budget = budget_for(size / 2)
-    first = keep_to_budget(path, budget, KEEP_DAYS, now_ms=NOW_MS, within_s=30.0)
-    assert (first.given_back, first.space.over_bytes) == (0, 0), (
-        "the agent deletes, but does not make it anew"
-    )
-    assert keep_to_budget(path, budget, KEEP_DAYS, now_ms=NOW_MS).given_back > size / 3
-    assert query(path, "PRAGMA auto_vacuum") == [(2,)]
-    assert query(path, "PRAGMA integrity_check") == [("ok",)]
-
-
 def test_of_copies_of_before_upgrades_the_newest_stays(tmp_path: Path) -> None:
     path = database(tmp_path)
     for version in (len(MIGRATIONS) - 1, len(MIGRATIONS)):
@@ -208,28 +191,3 @@ def test_what_was_set_aside_counts_and_neither_it_nor_a_row_goes_for_it(path: Pa
     assert kept.rows == 0 and query(path, "SELECT count(*) FROM expression") == rows
     assert aside.exists()
     assert space_of(path, 1000, KEEP_DAYS, NOW_MS).aside_over_bytes == 0
-
-
-@pytest.mark.parametrize(("spare", "register"), [(0, 0), (1, 2)])
-def test_a_file_is_made_anew_only_where_there_is_room_for_it_twice(
-    path: Path, monkeypatch: pytest.MonkeyPatch, spare: int, register: int
-) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA auto_vacuum=NONE")
-        connection.execute("VACUUM")
-    prune(path, 8, now_ms=NOW_MS)
-    used = space_of(path, 1000, 8, NOW_MS).used_bytes
-    room = shutil.disk_usage(path.parent)._replace(free=2 * used + SPARE_BYTES + spare)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: room)
-    keep_to_budget(path, 1000, 8, now_ms=NOW_MS)
-    assert query(path, "PRAGMA auto_vacuum") == [(register,)]
-
-
-def test_a_file_of_an_older_version_that_has_nothing_to_give_back_stays_as_it_is(
-    path: Path,
-) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA auto_vacuum=NONE")
-        connection.execute("VACUUM")
-    keep_to_budget(path, 1000, KEEP_DAYS, now_ms=NOW_MS)
-    assert query(path, "PRAGMA auto_vacuum") == [(0,)]

@@ -20,7 +20,7 @@ from edge_agent.store.upkeep.copy_report import standing
 from edge_agent.store.upkeep.counted_time import DAY_MS
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.upkeep.verification import Contents, read_contents, verify
+from edge_agent.store.upkeep.verification import Contents, verify
 from tests.support.erasure import CODE, bytes_of, hold, record
 from tests.support.timeline import START_MS, add, database, row
 
@@ -199,7 +199,7 @@ def test_a_clock_that_is_a_year_ahead_for_a_night_does_not_take_the_place_of_lat
     assert names(path) == ["1970-01-01", "2026-09-26", "2026-09-27"]
 
 
-def test_copies_of_an_older_version_are_verified_before_they_count(path: Path) -> None:
+def test_copies_made_by_hand_are_verified_before_they_count(path: Path) -> None:
     for copy in daily_copies(path):
         with closing(sqlite3.connect(copy.path)) as connection:
             connection.execute("DELETE FROM setting")
@@ -285,14 +285,6 @@ def test_the_last_and_the_fullest_stay_whatever_comes(
 )
 def test_a_session_or_a_tenth_of_the_rows_is_much(contents: Contents, smaller: bool) -> None:
     assert contents.is_much_smaller_than(Contents(10, 10, 100, 1000)) is smaller
-
-
-def test_every_schema_can_be_counted(tmp_path: Path) -> None:
-    for version in range(1, len(MIGRATIONS) + 1):
-        path = tmp_path / f"{version}.db"
-        migrate(path, MIGRATIONS[:version])
-        with closing(sqlite3.connect(path)) as connection:
-            assert read_contents(connection) == Contents(0, 0, 0, 0)
 
 
 def test_a_mark_that_cannot_be_read_is_none(path: Path) -> None:

@@ -228,9 +228,7 @@ def test_a_fake_of_all_clocks_at_once_is_not_counted(path: Path, machine: Machin
     assert look(path).doubt
 
 
-def test_a_database_of_an_older_version_is_counted_from_its_last_row(
-    tmp_path: Path, machine: Machine
-) -> None:
+def test_a_first_count_begins_at_the_last_row(tmp_path: Path, machine: Machine) -> None:
     path = database(tmp_path, [row(0), row(5)])
     machine.start(YEAR)
     assert prune(path, 1) == 0

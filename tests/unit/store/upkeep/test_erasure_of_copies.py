@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StudyError
-from edge_agent.store.database.schema import MIGRATIONS, migrate, write_transaction
+from edge_agent.store.database.schema import (
+    connect,
+    copy_database,
+    migrate,
+    transaction,
+    write_transaction,
+)
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.erasure import CODE, NOTE, bytes_of, everything, hold
@@ -23,47 +29,44 @@ def path(tmp_path: Path) -> Path:
     return database(tmp_path)
 
 
-def older(folder: Path, version: int) -> Path:
-    """A database of an older schema with somebody in it, brought to the present one, which copies
-    it aside.
-    """
-    path = folder / "affect-edge.db"
-    migrate(path, MIGRATIONS[:version])
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(
-            "INSERT INTO participant (code, created) VALUES (?, 1), ('P02', 1)", (CODE,)
-        )
-        connection.execute(
-            "INSERT INTO session (participant, purpose, name, started, ended) VALUES (1, "
-            "'research', '', 0, 9), (2, 'research', 'kept', 10, 19), (1, 'research', '', 20, NULL)"
-        )
-        connection.executemany(
-            "INSERT INTO vital (at, kind, source, value) VALUES (?, 'heart_rate', 'strap', 60)",
-            [(5,), (15,), (25,)],
-        )
-        connection.execute(
-            "INSERT INTO marker (session, at, kind, label) VALUES (1, 5, 'note', ?), (2, 15, "
-            "'note', 'kept')",
-            (NOTE,),
-        )
-        connection.commit()
-    migrate(path)
+COPY = "affect-edge.db.before-v2"
+
+
+def with_copy(folder: Path) -> Path:
+    """A database with somebody in it, and a copy beside it."""
+    path = database(folder)
+    with closing(connect(path, readonly=False)) as connection:
+        with transaction(connection):
+            connection.execute(
+                "INSERT INTO participant (code, created) VALUES (?, 1), ('P02', 1)", (CODE,)
+            )
+            connection.execute(
+                "INSERT INTO session (participant, purpose, name, started, ended) VALUES (1, "
+                "'research', '', 0, 9), (2, 'research', 'kept', 10, 19), (1, 'research', '', 20, "
+                "NULL)"
+            )
+            connection.executemany(
+                "INSERT INTO vital (at, kind, source, value) VALUES (?, 'heart_rate', 'strap', 60)",
+                [(5,), (15,), (25,)],
+            )
+            connection.execute(
+                "INSERT INTO marker (session, at, kind, label) VALUES (1, 5, 'note', ?), (2, 15, "
+                "'note', 'kept')",
+                (NOTE,),
+            )
+        copy_database(connection, folder / COPY)
     Study(path).end_session()
     return path
 
 
-@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
-def test_copies_made_before_an_upgrade_are_rewritten_without_them(
-    tmp_path: Path, version: int
-) -> None:
-    path = older(tmp_path, version)
-    copy = f"affect-edge.db.before-v{len(MIGRATIONS)}"
+def test_a_copy_is_rewritten_without_them(tmp_path: Path) -> None:
+    path = with_copy(tmp_path)
     done = erase_participant(path, CODE, actor="ada")
-    assert done.copies == (copy,)
+    assert done.copies == (COPY,)
     found = bytes_of(tmp_path)
     assert CODE.lower().encode() not in found
     assert NOTE.lower().encode() not in found
-    with closing(sqlite3.connect(tmp_path / copy)) as connection:
+    with closing(sqlite3.connect(tmp_path / COPY)) as connection:
         assert connection.execute(
             "SELECT code, name FROM session JOIN participant USING (id)"
         ).fetchall() == [("P02", "kept")]
@@ -87,12 +90,10 @@ def test_a_copy_in_which_they_are_not_stays_and_one_that_cannot_be_read_is_delet
 
 
 def test_erasing_again_finishes_with_the_copies_where_it_was_cut_short(tmp_path: Path) -> None:
-    path = older(tmp_path, 1)
+    path = with_copy(tmp_path)
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM participant WHERE code = ?", (CODE,))
-    assert erase_participant(path, CODE, actor="ada").copies == (
-        f"affect-edge.db.before-v{len(MIGRATIONS)}",
-    )
+    assert erase_participant(path, CODE, actor="ada").copies == (COPY,)
     with pytest.raises(StudyError, match="There is no participant"):
         erase_participant(path, CODE, actor="ada")
 

@@ -14,8 +14,8 @@ from edge_agent.core.study import Purpose
 from edge_agent.store.database import schema
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep import scrub
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
-from edge_agent.store.upkeep.traces import scrub
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from edge_agent.store.write.outbox_losses import set_aside
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row

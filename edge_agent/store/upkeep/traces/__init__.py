@@ -1,1 +1,0 @@
-"""What deleted rows leave behind in files, and how it goes."""
