@@ -11,8 +11,6 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.new_databases import copied_schema
-
 # Each worker of a run has a core to itself. Threads of PyTorch in two workers would wait for each
 # other at every step: on a busy machine a test of a second then takes minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,12 +35,6 @@ def pytest_collection_finish() -> None:
     """Collect garbage again, but for what is loaded now, which stays to the end."""
     gc.freeze()
     gc.enable()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _quick_databases() -> Iterator[None]:
-    with copied_schema():
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.store.database.protocol_tables import NONE_OF_THESE
+from edge_agent.store.database.tables import NONE_OF_THESE
 
 FELT = (*(emotion.value for emotion in EMOTIONS), NONE_OF_THESE)
 """The answers to which emotion was felt."""

@@ -14,7 +14,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.texts import N_, Message
-from edge_agent.store.database.protocol_tables import POINTS
+from edge_agent.store.database.tables import POINTS
 from edge_agent.store.study.protocol_runs import RunState, SelfReport
 from edge_agent.store.study.study_rows import LABEL_LENGTH
 

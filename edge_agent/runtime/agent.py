@@ -123,7 +123,7 @@ class Agent:
         self._read_error: str | None = None
         # who records a row for each frame wants each of them read
         recognizer = configured_recognizer(settings, by_need=settings.record.interval > 0)
-        # before the migration: never upgrade the file under a running agent
+        # first: two agents must not make the file at once
         self._lock = lock(self._database)
         try:
             if finish_replacement(self._database):

@@ -41,7 +41,6 @@ from edge_agent.store.database.schema import (
     DATABASE_NAME,
     connect_any,
     copy_database,
-    migrate,
     transaction,
 )
 from edge_agent.store.database.sqlite_errors import translate_errors
@@ -312,7 +311,6 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
         raise BackupError(
             f"What is to be restored is not sound. {error} Nothing was changed."
         ) from error
-    _upgrade(database)
     known = known_erasures(places.database)
     erased, unclear = erase_again(database, known)
     with translate_errors(database), closing(connect_any(database)) as connection:
@@ -331,12 +329,3 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
     replaced = list(set_aside(plan.targets, stamp))
     notes = [*plan.notes, *notes_on_passwords(places.database_file)]
     return Restored(contents, replaced, plan.targets, erased, unclear, known.complete, notes)
-
-
-def _upgrade(database: Path) -> None:
-    """Bring it to the present schema; the archive is the copy of before."""
-    try:
-        migrate(database)
-    finally:
-        for copy in database.parent.glob(f"{database.name}.before-*"):
-            copy.unlink()

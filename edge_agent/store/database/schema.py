@@ -1,4 +1,4 @@
-"""Opening, creating and upgrading the database; transactions; copies beside it."""
+"""Opening and creating the database; transactions; copies beside it."""
 
 from __future__ import annotations
 
@@ -7,83 +7,31 @@ import logging
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database import tables
-from edge_agent.store.database.clock_columns import CLOCK_COLUMNS
 from edge_agent.store.database.gate.client import GateConnection, gate_of
-from edge_agent.store.database.outbox_tables import OUTBOX_STREAM
-from edge_agent.store.database.protocol_tables import ATTRIBUTES, PREREGISTRATIONS, PROTOCOLS
 from edge_agent.store.database.replacement import LOGS, refuse_half_replaced
 from edge_agent.store.database.set_aside_files import refuse_unfinished
 from edge_agent.store.database.sqlite_errors import translate_errors
-from edge_agent.store.database.views import VIEWS
-from edge_agent.store.database.vital_changes import VITAL_CHANGES
-from edge_agent.store.database.vital_kinds import KINDS_IN_A_TABLE, add_kind
+from edge_agent.store.database.stream_epoch import renew_stream_epoch
 
 log = logging.getLogger(__name__)
 
 DATABASE_NAME = "affect-edge.db"
+VERSION = 29
+"""Of ``schema.sql`` and ``views.sql``; the file keeps it as ``user_version``."""
 APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the database from any other
 BUSY_SECONDS = 5.0
 # Half of SQLite's usual bytes: an hour of rows writes a third less, reading all is a fourth slower.
 PAGE_BYTES = 2_048
 _LOG_BYTES = 4_096_000  # the write-ahead log is moved into the file when it has grown to this
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One step of the schema; its statements run in one transaction with the record of it."""
-
-    name: str
-    statements: tuple[str, ...]
-
-
-_WITHOUT_VIEWS = tuple(f"DROP VIEW IF EXISTS {name}" for name in VIEWS)
-
-# The newest step that touches the views makes all of them anew; the older ones leave them to it.
-MIGRATIONS: tuple[Migration, ...] = (
-    Migration("first version", tables.TABLES),
-    Migration("the time that a device stamps", tables.DEVICE_TIME),
-    Migration(
-        "frames that could not be read, and baselines",
-        (*_WITHOUT_VIEWS, *tables.REJECTED_FRAMES, *tables.BASELINE_MARKERS),
-    ),
-    Migration("protocols, self-reports, and where a session takes place", PROTOCOLS),
-    Migration("tokens of programs", tables.TOKENS),
-    Migration("faces that the frame cuts off", (*_WITHOUT_VIEWS, *tables.CUT_OFF)),
-    Migration(
-        "the kinds of vitals in a table", (*_WITHOUT_VIEWS, *KINDS_IN_A_TABLE, *VIEWS.values())
-    ),
-    Migration("oxygen saturation", add_kind("oxygen_saturation", "%")),
-    Migration("skin temperature", add_kind("skin_temperature", "Cel")),
-    Migration("respiration rate", add_kind("respiration_rate", "/min")),
-    Migration("what became of messages, and the epoch of their numbers", OUTBOX_STREAM),
-    Migration("days of expressions and vitals", tables.DAYS),
-    Migration("which clock times were read from", CLOCK_COLUMNS),
-    Migration("rows that were set aside", tables.SET_ASIDE),
-    Migration("where a session comes from", tables.ORIGIN),
-    Migration("preregistrations", PREREGISTRATIONS),
-    Migration("attributes of participants", ATTRIBUTES),
-    Migration("readings that were corrected or removed", VITAL_CHANGES),
-    Migration("attempts to log in, and when a login was used last", tables.ATTEMPTS),
-    Migration("covered faces", (*_WITHOUT_VIEWS, *tables.COVERED, *VIEWS.values())),
-    Migration("roles of accounts, and seals of the audit", tables.ROLES),
-    Migration("how the appliance was, minute by minute", tables.HEALTH),
-    Migration("alerts", tables.ALERTS),
-    Migration("the parts of what alerts say", tables.ALERT_PARTS),
-    Migration("scopes, roles and ends of tokens", tables.TOKEN_SCOPES),
-    Migration("second factors of accounts", tables.SECOND_FACTOR),
-    Migration("changes for a fleet", tables.FLEET),
-    Migration("body temperature", add_kind("body_temperature", "Cel")),
-    Migration("which import a reading came with", tables.IMPORTS),
-)
 
 
 def connect(
@@ -123,7 +71,10 @@ def connect(
             )
         connection = _open(path, "ro" if readonly else "rw", busy_seconds)
         try:
-            _check_version(path, _versions(connection), len(MIGRATIONS))
+            application, version = _versions(connection)
+            if application != APPLICATION_ID:
+                raise StoreError(_FOREIGN.format(path=path))
+            refuse_other_version(path, version)
         except BaseException:
             connection.close()
             raise
@@ -140,22 +91,19 @@ class StoredTable:
 
 
 @functools.cache
-def expected_tables(
-    version: int | None = None, *, rewritten: bool = False
-) -> tuple[StoredTable, ...]:
+def expected_tables(*, rewritten: bool = False) -> tuple[StoredTable, ...]:
     """Return the tables of a new database, and where their first pages lie.
 
-    These pages come first in the file, in an order that only the migrations decide: a file whose
-    own list cannot be read has them there, too.
+    These pages come first in the file, in the order of ``schema.sql``: a file whose own list cannot
+    be read has them there, too.
 
     Args:
-        version: of the schema; ``None`` is the present one.
         rewritten: as ``VACUUM`` leaves them, which puts them in another order.
     """
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         with transaction(connection):
-            _apply(connection, MIGRATIONS[:version], 0, told=False)
+            _create(connection)
         if rewritten:
             connection.execute("VACUUM")
         rows = connection.execute(
@@ -164,8 +112,23 @@ def expected_tables(
         return tuple(StoredTable(*row) for row in rows)
 
 
+@functools.cache
+def statements_of(name: str) -> tuple[str, ...]:
+    """Return the statements of ``schema.sql`` or ``views.sql``.
+
+    SQLite's own way to run a script would end the transaction first.
+    """
+    script = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    statements = [""]
+    for line in script.splitlines(keepends=True):
+        statements[-1] += line
+        if sqlite3.complete_statement(statements[-1]):
+            statements.append("")
+    return tuple(statements[:-1])
+
+
 def connect_any(path: Path) -> sqlite3.Connection:
-    """Open an existing database of ours for writing, whatever its schema: a copy of an older one.
+    """Open an existing database of ours for writing, whatever its schema.
 
     Raises:
         StoreError: it is not one of ours.
@@ -181,16 +144,15 @@ def connect_any(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Create the database, or bring an older one to the present schema after copying it aside.
+def migrate(path: Path) -> None:
+    """Create the database where there is none; refuse one of another version.
 
     Args:
         path: the database file; its folder is made when missing. A new file is readable by owner
             and group only.
-        migrations: all steps there are, oldest first.
 
     Raises:
-        StoreError: of a newer version, not a database of ours, not permitted, disk full. Nothing
+        StoreError: of another version, not a database of ours, not permitted, disk full. Nothing
             has changed then.
     """
     refuse_half_replaced(path)
@@ -199,20 +161,37 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         refuse_unfinished(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
         with closing(_open(path, "rw", BUSY_SECONDS)) as connection:
-            version = _check_ours(path, connection, len(migrations))
-            if version == len(migrations):
+            if not _is_empty(path, connection):
                 return
-            if version:
-                copy_database(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
-            else:
-                connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-                # before the first table: with it the file can shrink later
-                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
+            # before the first table: with it the file can shrink later
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             # Readers go on while the recorder writes; the mode stays in the file.
             connection.execute("PRAGMA journal_mode=WAL")
             with transaction(connection):
-                # Read again inside the transaction: another process may have upgraded meanwhile.
-                _apply(connection, migrations, _versions(connection)[1])
+                # Look again inside the transaction: another process may have made it meanwhile.
+                if _is_empty(path, connection):
+                    _create(connection)
+
+
+def refuse_other_version(path: Path, version: int) -> None:
+    """Refuse a database whose schema is not the one that this program knows.
+
+    Raises:
+        StoreError: it is newer or older.
+    """
+    if version > VERSION:
+        raise StoreError(
+            f"{path}: was written by a newer Affect Edge (schema {version}, this program knows "
+            f"{VERSION}). Nothing was changed; update this program, or name another folder with "
+            "--data."
+        )
+    if version < VERSION:
+        raise StoreError(
+            f"{path}: was made by a version that was never released (schema {version}, this "
+            f"program knows {VERSION}). Nothing was changed; export it with that version, or name "
+            "another folder with --data."
+        )
 
 
 def copy_database(connection: sqlite3.Connection, target: Path) -> None:
@@ -235,7 +214,7 @@ def copy_database(connection: sqlite3.Connection, target: Path) -> None:
 
 
 def copies_beside(path: Path) -> list[Path]:
-    """Return the copies beside a database: daily, before upgrades, set aside by a restore."""
+    """Return the copies beside a database: daily, before updates, set aside by a restore."""
     copies = {
         copy
         for place in {path, path.resolve()}  # a link to another disk: restored there
@@ -336,63 +315,33 @@ def _versions(connection: sqlite3.Connection) -> tuple[int, int]:
     return application, version
 
 
-def _check_ours(path: Path, connection: sqlite3.Connection, newest: int) -> int:
-    """Return the version of the file, 0 for an empty one; refuse foreign and newer databases."""
+def _is_empty(path: Path, connection: sqlite3.Connection) -> bool:
+    """Tell whether the file has no tables yet; refuse foreign databases and other versions."""
     application, version = _versions(connection)
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if empty and application == 0:
-        return 0
+        return True
     if application != APPLICATION_ID:
         raise StoreError(_FOREIGN.format(path=path))
-    if version > newest:
-        raise StoreError(_NEWER.format(path=path, version=version, newest=newest))
-    return version
+    refuse_other_version(path, version)
+    return False
 
 
-def _check_version(path: Path, versions: tuple[int, int], newest: int) -> None:
-    """Refuse a database that this program cannot read as it is."""
-    application, version = versions
-    if application != APPLICATION_ID:
-        raise StoreError(_FOREIGN.format(path=path))
-    if version > newest:
-        raise StoreError(_NEWER.format(path=path, version=version, newest=newest))
-    if version < newest:
-        raise StoreError(
-            f"{path}: has the older schema {version}, this program reads {newest}. Start the agent "
-            "once to upgrade it."
-        )
-
-
-def _apply(
-    connection: sqlite3.Connection,
-    migrations: Sequence[Migration],
-    version: int,
-    *,
-    told: bool = True,
-) -> None:
-    """Run the steps after ``version`` and record them; say so where ``told``."""
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS migration "
-        "(version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied INTEGER NOT NULL) STRICT"
-    )
-    for number, migration in enumerate(migrations[version:], start=version + 1):
-        for statement in migration.statements:
+def _create(connection: sqlite3.Connection) -> None:
+    """Make tables, views and the first epoch, and note the version."""
+    for name in ("schema.sql", "views.sql"):
+        for statement in statements_of(name):
             connection.execute(statement)
-        connection.execute(
-            "INSERT INTO migration (version, name, applied) VALUES (?, ?, ?)",
-            (number, migration.name, clock.now().wall_ms),
-        )
-        if told:
-            log.info("database schema %d: %s", number, migration.name)
+    renew_stream_epoch(connection)
+    connection.execute(
+        "INSERT INTO migration (version, name, applied) VALUES (?, 'schema.sql', ?)",
+        (VERSION, clock.now().wall_ms),
+    )
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version={len(migrations)}")
+    connection.execute(f"PRAGMA user_version={VERSION}")
 
 
 _FOREIGN = (
     "{path}: is a database, but not one of Affect Edge. Nothing was changed; name another "
     "folder with --data."
-)
-_NEWER = (
-    "{path}: was written by a newer Affect Edge (schema {version}, this program knows {newest}). "
-    "Nothing was changed; update this program, or name another folder with --data."
 )

@@ -12,18 +12,6 @@ EPOCH_KEY = "stream_epoch"
 
 _NEW = "lower(hex(randomblob(8)))"
 
-STREAM_EPOCH = (
-    # One that is there already stays: a restored copy of an older schema was given its own.
-    f"INSERT INTO setting (key, value) VALUES ('{EPOCH_KEY}', {_NEW}) ON CONFLICT DO NOTHING",  # noqa: S608 - our own words
-    # What waits goes on under it. A damaged payload is left as it is.
-    f"""UPDATE outbox SET payload = CASE WHEN json_valid(CAST(payload AS TEXT))
-        THEN json_set(CAST(payload AS TEXT), '$.epoch',
-            (SELECT value FROM setting WHERE key = '{EPOCH_KEY}'))
-        ELSE payload END
-        WHERE seq IS NOT NULL""",  # noqa: S608 - our own words
-)
-"""Statements of the migration that gives a database its epoch."""
-
 
 def stream_epoch(connection: sqlite3.Connection) -> str:
     """Return the epoch, 16 hexadecimal digits; one is made where there is none.

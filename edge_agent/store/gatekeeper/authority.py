@@ -49,7 +49,7 @@ def authorise(
         first: the table, or what else the action is about.
         second: the column, or the name of a function.
         database: ``main``, ``temp``.
-        within: trigger or view whose part this is. There are none but those of our migrations and
+        within: trigger or view whose part this is. There are none but those of ``schema.sql`` and
             of the log of changes, for a statement through the gate makes none.
     """
     if action in _HARMLESS:

@@ -20,8 +20,7 @@ from edge_agent.core.given_readings import Origin, flag_near_pressures, reading_
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.shared_times import BeatTimes, placed
 from edge_agent.core.study import MarkerKind
-from edge_agent.store.database.protocol_tables import NONE_OF_THESE, POINTS
-from edge_agent.store.database.tables import NAMES, SMOOTHED
+from edge_agent.store.database.tables import NAMES, NONE_OF_THESE, POINTS, SMOOTHED
 from edge_agent.store.intake.cells import (
     Cells,
     boolean,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Iterator
 
@@ -12,8 +13,8 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import statements_of
 from edge_agent.store.database.tables import DAY_MS, HOUR_MS
-from edge_agent.store.database.views import EPISODES
 from edge_agent.store.read.database_reader import DatabaseReader
 from edge_agent.store.read.results import (
     Episode,
@@ -109,10 +110,9 @@ class TimelineReader(DatabaseReader):
 
     def episodes(self, start_ms: int, end_ms: int) -> list[Episode]:
         """Return the runs of one smoothed emotion of the primary face, in order of time."""
-        sql = EPISODES.format(and_where="AND at >= ? AND at < ?")
         with self.connect() as connection:
             rows = connection.execute(
-                f"SELECT * FROM ({sql}) ORDER BY start_ms", (start_ms, end_ms)
+                f"SELECT * FROM ({_episodes()}) ORDER BY start_ms", (start_ms, end_ms)
             )
             return [
                 Episode(
@@ -261,3 +261,15 @@ def _emotion(text: str | None) -> Emotion | None:
     if text in EMOTIONS:
         return Emotion(text)
     return None
+
+
+@functools.cache
+def _episodes() -> str:
+    """Return the query of the view ``episode``, for a span alone.
+
+    The span is put in before the window functions run, else they would go over the whole timeline.
+    """
+    begin = "CREATE VIEW episode AS"
+    (view,) = (statement for statement in statements_of("views.sql") if begin in statement)
+    query = view.partition(begin)[2].strip().removesuffix(";")
+    return query.replace("WHERE is_primary = 1", "WHERE is_primary = 1 AND at >= ? AND at < ?")

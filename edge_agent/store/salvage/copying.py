@@ -184,9 +184,7 @@ class Copying:
         self._target.execute("DELETE FROM login WHERE account NOT IN (SELECT id FROM account)")
 
     def _set_aside_where(self, name: str, condition: str) -> None:
-        table = self._tables.get(name)
-        if table is None:
-            return
+        table = self._tables[name]
         for row in self._target.execute(f"SELECT * FROM {name} WHERE {condition}").fetchall():
             values = dict(zip(table.columns, row, strict=True))
             self._refuse(table, values, "its session could not be read")

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from edge_agent.store.database.schema import APPLICATION_ID, MIGRATIONS, expected_tables
+from edge_agent.store.database.schema import APPLICATION_ID, VERSION, expected_tables
 from edge_agent.store.database.sqlite_errors import is_damage
 from edge_agent.store.salvage.log import has_content, log_beside, read_log
 from edge_agent.store.salvage.tables import LARGE
@@ -77,12 +77,13 @@ def _look(connection: sqlite3.Connection, quick: bool) -> str | None:
         return None  # new, or of another program
     if application != APPLICATION_ID or version != _applied(connection, names):
         return "its header is damaged"
-    if version > len(MIGRATIONS):
-        return None  # of a newer program
-    missing = {table.name for table in expected_tables(version)} - names
+    if version != VERSION:
+        return None  # of another version
+    expected = {table.name for table in expected_tables()}
+    missing = expected - names
     if missing:
         return f"tables are missing ({', '.join(sorted(missing))})"
-    return _read_through(connection, {table.name for table in expected_tables(version)}, quick)
+    return _read_through(connection, expected, quick)
 
 
 def _applied(connection: sqlite3.Connection, names: set[str]) -> int | None:

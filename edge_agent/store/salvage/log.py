@@ -23,7 +23,7 @@ _FRAME_HEADER = 24
 _MAGIC = 0x377F0682
 _MASK = 0xFFFFFFFF
 OUR_PAGES = (PAGE_BYTES, 4096)
-"""Bytes of a page in our databases: those of today, and older ones."""
+"""Bytes of a page in our databases, and what SQLite usually takes."""
 PAGE_SIZES = frozenset(1 << power for power in range(9, 17))
 
 Sums = tuple[int, int]

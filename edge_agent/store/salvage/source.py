@@ -1,4 +1,4 @@
-"""The tables of a damaged database: as it lists them, else as our migrations make them."""
+"""The tables of a damaged database: as it lists them, else as ``schema.sql`` makes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from edge_agent.store.database.schema import MIGRATIONS, StoredTable, expected_tables
+from edge_agent.store.database.schema import StoredTable, expected_tables
 from edge_agent.store.salvage.pages import Pages
 from edge_agent.store.salvage.records import Value
 from edge_agent.store.salvage.trees import Damage, Row, Tree
@@ -185,18 +185,17 @@ def _own_list(pages: Pages) -> Iterator[StoredTable]:
 
 
 def _likeliest(pages: Pages, own: Mapping[str, StoredTable]) -> dict[str, Layout]:
-    """Return the layouts of the version that agrees best with what is there."""
+    """Return the layouts, of a new file or a rewritten one, that agree best with what is there."""
     best: dict[str, Layout] = {}
     most = -1
-    for version in range(len(MIGRATIONS), 0, -1):
-        for rewritten in (False, True):
-            tables = expected_tables(version, rewritten=rewritten)
-            layouts = _right_ones(pages, tables)
-            known = sum(table.name in own and own[table.name] == table for table in tables)
-            right = 10 * known + len(layouts) - (len(tables) - len(layouts))
-            if right > most:
-                most = right
-                best = layouts
+    for rewritten in (False, True):
+        tables = expected_tables(rewritten=rewritten)
+        layouts = _right_ones(pages, tables)
+        known = sum(table.name in own and own[table.name] == table for table in tables)
+        right = 10 * known + len(layouts) - (len(tables) - len(layouts))
+        if right > most:
+            most = right
+            best = layouts
     return best
 
 
@@ -213,7 +212,7 @@ def _tree_of(pages: Pages, layout: Layout) -> Tree:
     return Tree(pages, layout.root, by_key=layout.by_key, width=len(layout.columns))
 
 
-@functools.cache  # versions of the schema share most of their tables
+@functools.cache
 def _layout_of(table: StoredTable) -> Layout | None:
     """Return how a table is stored; ``None`` where its statement is damaged."""
     if table.name == _OF_SQLITE:

@@ -20,7 +20,7 @@ LARGE = (
 )
 """Tables of the timeline: carried over while recording goes on, these in this order."""
 MADE_ANEW = frozenset({"migration", "vital_kind", "sqlite_sequence"})
-"""Tables that the migrations of a new database have filled already."""
+"""Tables that a new database has filled already."""
 _NEWER_WINS = frozenset({"setting", "outbox_seq"})
 _SUMS = ("_minute", "_hour", "_day")
 _CHOSEN = {"least": "min", "most": "max"}

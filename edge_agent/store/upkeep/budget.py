@@ -102,8 +102,7 @@ def keep_to_budget(
 
     Free space is given back to the disk.
 
-    Every deletion leaves a line in ``audit``. Copies of before upgrades but the newest are deleted,
-    too.
+    Every deletion leaves a line in ``audit``.
 
     Args:
         path: the database; an agent may be writing to it.
@@ -130,8 +129,6 @@ def keep_to_budget(
         rows = deletions.rows
         if rows:
             _remember(connection, cut_ms)
-        if within_s is None:
-            _delete_old_copies(path)
         _give_back(connection, _share(budget_mb), until_s)
         space = _space(path, connection, budget_mb, keep_days, present)
         return Kept(rows, max(0, size - path.stat().st_size), space)
@@ -245,16 +242,6 @@ def _remember(connection: sqlite3.Connection, cut_ms: int) -> None:
             "= max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
             (_CUT, str(cut_ms)),
         )
-
-
-def _delete_old_copies(path: Path) -> None:
-    """Delete the copies of before upgrades but the newest.
-
-    Those for a rollback are looked after by the update.
-    """
-    older = [copy for copy in copies_beside(path) if copy.name.startswith(f"{path.name}.before-v")]
-    for copy in sorted(older, key=lambda file: file.stat().st_mtime)[:-1]:
-        copy.unlink(missing_ok=True)
 
 
 def _pages_to_give_back(connection: sqlite3.Connection, share: int) -> int:

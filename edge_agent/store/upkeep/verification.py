@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import MIGRATIONS, connect_any
+from edge_agent.store.database.schema import connect_any, refuse_other_version
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.salvage.noted_damage import forget_damage, note_damage
 from edge_agent.store.upkeep.soundness import look_at
@@ -78,17 +78,12 @@ def verify(copy: Path) -> None:
     """Read a copy from the disk and make sure that it could take the place of the database.
 
     Raises:
-        StoreError: it is damaged, none of ours, of a newer version, or cannot be read.
+        StoreError: it is damaged, none of ours, of another version, or cannot be read.
     """
     with translate_errors(copy):
         forget_cached_pages(copy)
         with closing(connect_any(copy)) as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if not 1 <= version <= len(MIGRATIONS):
-                raise StoreError(
-                    f"{copy}: has the schema {version}, this program knows 1 to "
-                    f"{len(MIGRATIONS)}. Update this program."
-                )
+            refuse_other_version(copy, connection.execute("PRAGMA user_version").fetchone()[0])
     faults = look_at(copy, deep=True, within_s=math.inf).faults
     if faults:
         raise StoreError(f"{copy}: is damaged ({faults[0]}).")

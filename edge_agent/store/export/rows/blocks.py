@@ -18,8 +18,7 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.tables import NAMES, SMOOTHED
-from edge_agent.store.database.views import iso
+from edge_agent.store.database.tables import NAMES, SMOOTHED, iso
 from edge_agent.store.export.rows.cells import cell, line
 from edge_agent.store.export.rows.columns import FILES
 from edge_agent.store.export.rows.episodes import FaceRow, episodes_of

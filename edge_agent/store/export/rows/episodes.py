@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.store.database.views import EPISODE_GAP_MS
+from edge_agent.store.database.tables import EPISODE_GAP_MS
 
 FaceRow = tuple[int, int, str | None, int, int]
 """Of a row of the participant's face: its end, length (ms), label (``None``: uncertain), simulated,

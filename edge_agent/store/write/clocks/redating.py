@@ -18,7 +18,6 @@ import sqlite3
 
 from edge_agent.core import clock
 from edge_agent.core.clock import CLOCK_JUMP_MS
-from edge_agent.store.database.clock_columns import STAMPS
 from edge_agent.store.write.audit.chain import AuditLine, append, sealed_anew
 from edge_agent.store.write.clocks.boots import BootRow, BootRows, other_boots, stamp
 from edge_agent.store.write.clocks.moved_messages import move_messages
@@ -70,7 +69,7 @@ def _move(
     _move_gaps(connection, rows, target, by_ms)
     _move_sessions(connection, rows, target, by_ms)
     with sealed_anew(connection, "clock_set"):
-        for table, column, boot in (*STAMPS, *_LATER):
+        for table, column, boot in _STAMPS:
             connection.execute(
                 f"UPDATE {table} SET {column} = {column} + ?, {boot} = ? WHERE {boot} = ? AND "
                 f"{column} BETWEEN ? AND ?",
@@ -112,7 +111,7 @@ def _newest(connection: sqlite3.Connection, wrong: BootRow) -> int:
         connection.execute(
             f"SELECT max({column}) FROM {table} WHERE {boot} = ?", (wrong.id,)
         ).fetchone()[0]
-        for table, column, boot in (*_TIMELINE, *STAMPS, *_LATER)
+        for table, column, boot in (*_TIMELINE, *_STAMPS)
     ]
     return max((at for at in newest if at is not None), default=wrong.offset_ms + wrong.start_ms)
 
@@ -226,11 +225,20 @@ def _move_tombstones(connection: sqlite3.Connection, rows: Stretch, by_ms: int) 
     add_tombstones(connection, [span for span in moved if span not in known])
 
 
-# Tables of later versions, as STAMPS has those of the first.
-_LATER = (
+_STAMPS = (
+    ("participant", "created", "boot"),
+    ("consent", "given", "given_boot"),
+    ("consent", "withdrawn", "withdrawn_boot"),
+    ("marker", "at", "boot"),
+    ("self_report", "at", "boot"),
+    ("protocol_run", "saved", "boot"),
+    ("audit", "at", "boot"),
+    ("model", "since", "boot"),
+    ("outbox", "created", "boot"),
     ("vital_change", "at", "boot"),
     ("alert", "raised", "raised_boot"),
     ("alert", "ended", "ended_boot"),
     ("alert", "acknowledged", "acknowledged_boot"),
 )
+"""Table, column of a time, and column of the row of ``boot`` that it was read under."""
 _TIMELINE = (("expression", "at", "boot"), ("unfit", "at", "boot"), ("vital", "at", "boot"))

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from dashboard.accounts.roles import Role
+from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.errors import StoreError
+from edge_agent.core.expression import EMOTIONS, RejectReason
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.store.database.schema import (
-    MIGRATIONS,
-    Migration,
+    VERSION,
     connect,
     migrate,
     read_transaction,
     write_transaction,
 )
+from edge_agent.store.database.tables import EPISODE_GAP_MS, NONE_OF_THESE
 from edge_agent.store.read.reader import Reader
 from tests.support.timeline import database, query, row
 
-NEXT = (*MIGRATIONS, Migration("test column", ("ALTER TABLE gap ADD COLUMN note TEXT",)))
 TRY_EVERYTHING = """
 import json, os, sys
 from pathlib import Path
@@ -78,10 +82,8 @@ def open_folder() -> Iterator[Path]:
 def test_a_new_database_has_its_schema_and_is_private(tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "affect-edge.db"
     migrate(path)
-    assert query(path, "SELECT version, name FROM migration") == [
-        (number, step.name) for number, step in enumerate(MIGRATIONS, start=1)
-    ]
-    assert query(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+    assert query(path, "SELECT version, name FROM migration") == [(VERSION, "schema.sql")]
+    assert query(path, "PRAGMA user_version") == [(VERSION,)]
     assert query(path, "PRAGMA journal_mode") == [("wal",)]
     assert stat.S_IMODE(path.stat().st_mode) & 0o007 == 0, "others may not read it"
 
@@ -232,3 +234,32 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
 def test_a_path_with_odd_characters_is_opened_as_it_is(tmp_path: Path) -> None:
     path = database(tmp_path / "50% of #1? ü & more", [row(1)])
     assert Reader(path).counts()["expression"] == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "values"),
+    [
+        ("expression", "emotion", EMOTIONS),
+        ("unfit", "reason", RejectReason),
+        ("marker", "kind", MarkerKind),
+        ("session", "purpose", Purpose),
+        ("session", "setting", SessionSetting),
+        ("consent", "attributes", AttributeUse),
+        ("self_report", "value", (*EMOTIONS, NONE_OF_THESE)),
+        ("account", "role", Role),
+        ("token", "role", Role),
+    ],
+)
+def test_a_column_takes_the_values_that_the_code_knows(
+    tmp_path: Path, table: str, column: str, values: Iterable[str]
+) -> None:
+    path = database(tmp_path)
+    ((sql,),) = query(path, f"SELECT sql FROM sqlite_schema WHERE name = '{table}'")
+    (listed,) = re.findall(rf"\b{column} IN\s*\(([^)]*)\)", sql)
+    assert re.findall(r"'(\w+)'", listed) == [str(value) for value in values]
+
+
+def test_the_view_of_episodes_breaks_them_as_the_code_does(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    ((sql,),) = query(path, "SELECT sql FROM sqlite_schema WHERE name = 'episode'")
+    assert f"OVER following <= {EPISODE_GAP_MS}" in sql

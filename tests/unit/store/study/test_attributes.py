@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from click.testing import CliRunner
 from edge_agent.cli import cli
 from edge_agent.core.attributes import AttributeUse, age_band, checked_attribute
 from edge_agent.core.errors import StudyError
-from edge_agent.store.database.schema import MIGRATIONS, connect_any, migrate
 from edge_agent.store.study.attributes import (
     agree_to_attributes,
     attribute_use_of,
@@ -198,15 +196,3 @@ def test_they_are_erased_with_the_participant_and_leave_no_byte(folder: Path) ->
     assert done.rows["participant_attribute"] == 2
     assert attributes_of(path) == {"P02": {"medication": "zolpidem P02", "sex": "male"}}
     assert b"zolpidem P01" not in path.read_bytes()
-
-
-def test_a_copy_of_before_can_still_be_erased(tmp_path: Path) -> None:
-    path = tmp_path / "affect-edge.db"
-    migrate(path)
-    Study(path).create_participant("P01")
-    older = tmp_path / "affect-edge.db.before-v16"
-    names = [migration.name for migration in MIGRATIONS]
-    migrate(older, MIGRATIONS[: names.index("attributes of participants")])
-    with closing(connect_any(older)) as connection:
-        connection.execute("INSERT INTO participant (code, created) VALUES ('P01', 1)")
-    assert erase_participant(path, "P01", actor="test").copies == (older.name,)

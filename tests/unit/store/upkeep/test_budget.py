@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.study import Purpose
-from edge_agent.store.database.schema import MIGRATIONS, connect, transaction
+from edge_agent.store.database.schema import connect, transaction
 from edge_agent.store.database.set_aside_files import part_of
 from edge_agent.store.study.study_rows import (
     NewSession,
@@ -155,16 +155,6 @@ def test_fewer_days_to_keep_give_their_space_back(path: Path) -> None:
     kept = keep_to_budget(path, 1000, 8, now_ms=NOW_MS)
     assert kept.rows == 0 and kept.given_back > size / 5
     assert kept.space.cut_ms is None
-
-
-def test_of_copies_of_before_upgrades_the_newest_stays(tmp_path: Path) -> None:
-    path = database(tmp_path)
-    for version in (len(MIGRATIONS) - 1, len(MIGRATIONS)):
-        (tmp_path / f"{path.name}.before-v{version}").write_bytes(b"a copy")
-    (tmp_path / f"{path.name}.before-update-of-0.1.0").write_bytes(b"what a rollback needs")
-    keep_to_budget(path, 1000, KEEP_DAYS)
-    left = sorted(file.name for file in tmp_path.glob("*.before-*"))
-    assert left == [f"{path.name}.before-update-of-0.1.0", f"{path.name}.before-v{len(MIGRATIONS)}"]
 
 
 def test_a_clock_that_stands_at_its_beginning_deletes_nothing(path: Path) -> None:

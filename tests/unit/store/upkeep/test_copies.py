@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import MIGRATIONS, migrate, write_transaction
+from edge_agent.store.database.schema import VERSION, migrate, write_transaction
 from edge_agent.store.upkeep import copies as module
 from edge_agent.store.upkeep.backup import make_daily_copy
 from edge_agent.store.upkeep.copies import Copy, Mark, daily_copies, to_delete, verified
@@ -219,8 +219,8 @@ def test_a_copy_that_is_no_database_of_ours_or_of_a_newer_version_does_not_verif
     good = daily_copies(path)[0].path
     verify(good)
     with closing(sqlite3.connect(good)) as connection:
-        connection.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
-    with pytest.raises(StoreError, match="Update this program"):
+        connection.execute(f"PRAGMA user_version={VERSION + 1}")
+    with pytest.raises(StoreError, match="update this program"):
         verify(good)
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as connection:
