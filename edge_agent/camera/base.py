@@ -16,7 +16,6 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
-from edge_agent.core.texts import N_, Message
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
@@ -154,8 +153,8 @@ def closed_error(name: str) -> CameraError:
     """Return the error of reading from a camera that was closed."""
     return CameraError(
         CameraReason.END_OF_FILE,
-        Message(N_("{name}: the camera was closed."), name=name),
-        N_("Open it again."),
+        f"{name}: the camera was closed.",
+        "Open it again.",
     )
 
 

@@ -27,7 +27,6 @@ from edge_agent.camera.pixels import decoded
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
-from edge_agent.core.texts import N_, Message
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
@@ -256,8 +255,8 @@ def load_portrait(portrait: Portrait, folder: Path = FOLDER) -> tuple[Portrait, 
     if image is None:
         raise CameraError(
             CameraReason.NOT_FOUND,
-            Message(N_("demo: the portrait {path} is missing or damaged."), path=path),
-            N_("Install Affect Edge again, or take a checkout anew."),
+            f"demo: the portrait {path} is missing or damaged.",
+            "Install Affect Edge again, or take a checkout anew.",
         )
     return portrait, image
 

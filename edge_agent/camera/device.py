@@ -14,7 +14,6 @@ from edge_agent.camera.live import LiveCamera
 from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.core.errors import CameraError, CameraReason
-from edge_agent.core.texts import N_, Message
 
 
 class DeviceCamera(LiveCamera):
@@ -53,13 +52,13 @@ class DeviceCamera(LiveCamera):
             if not path.exists():
                 return CameraError(
                     CameraReason.NOT_FOUND,
-                    Message(N_("{path}: the camera was unplugged."), path=path),
-                    N_("Plug it in again and check its cable."),
+                    f"{path}: the camera was unplugged.",
+                    "Plug it in again and check its cable.",
                 )
             return CameraError(
                 CameraReason.STALLED,
-                Message(N_("{path}: no frame for {waited:.1f} s."), path=path, waited=waited),
-                N_("Check cable and power of the camera; it is opened again."),
+                f"{path}: no frame for {waited:.1f} s.",
+                "Check cable and power of the camera; it is opened again.",
             )
 
         super().__init__(f"opencv:{path} ({node.card})", open_capture, lost, seconds, rotate)
@@ -73,14 +72,12 @@ def _camera_node(path: Path) -> v4l2.Node:
         raise device_error(path, error) from error
     if node.is_camera:
         return node
-    cure = N_("Choose another /dev/video… in camera.device.")
+    cure = "Choose another /dev/video… in camera.device."
     if node.driver in v4l2.LIBCAMERA_DRIVERS:
-        cure = N_('It belongs to the Raspberry Pi\'s own camera: set camera.source = "picamera2".')
+        cure = 'It belongs to the Raspberry Pi\'s own camera: set camera.source = "picamera2".'
     raise CameraError(
         CameraReason.UNREADABLE,
-        Message(
-            N_("{path}: {driver} gives no pictures."), path=path, driver=node.card or node.driver
-        ),
+        f"{path}: {node.card or node.driver} gives no pictures.",
         cure,
     )
 
@@ -93,8 +90,8 @@ def _open_device(path: Path, width: int, height: int, fps: float) -> cv2.VideoCa
             raise _busy(path)
         raise CameraError(
             CameraReason.UNREADABLE,
-            Message(N_("{path}: OpenCV cannot take pictures from it."), path=path),
-            N_("Check with `v4l2-ctl --list-formats-ext` that it gives MJPEG or YUYV."),
+            f"{path}: OpenCV cannot take pictures from it.",
+            "Check with `v4l2-ctl --list-formats-ext` that it gives MJPEG or YUYV.",
         )
     if width * height > 640 * 480:
         # uncompressed, larger pictures do not fit through USB 2 at a useful rate
@@ -117,15 +114,15 @@ def device_error(path: Path, error: OSError) -> CameraError:
     if error.errno in {errno.EACCES, errno.EPERM}:
         return CameraError(
             CameraReason.NO_PERMISSION,
-            Message(N_("{path}: this user may not use the camera."), path=path),
-            N_("Put the user into its group: sudo usermod -aG video $USER, then log in again."),
+            f"{path}: this user may not use the camera.",
+            "Put the user into its group: sudo usermod -aG video $USER, then log in again.",
         )
     if error.errno == errno.EBUSY:
         return _busy(path)
     return CameraError(
         CameraReason.UNREADABLE,
-        Message(N_("{path}: is no camera ({error})."), path=path, error=error.strerror),
-        N_("Choose a camera in camera.device; `v4l2-ctl --list-devices` lists them."),
+        f"{path}: is no camera ({error.strerror}).",
+        "Choose a camera in camera.device; `v4l2-ctl --list-devices` lists them.",
     )
 
 
@@ -133,14 +130,14 @@ def no_camera(path: Path) -> CameraError:
     """Return the error of a node that does not exist."""
     return CameraError(
         CameraReason.NOT_FOUND,
-        Message(N_("{path}: there is no such camera."), path=path),
-        N_("Plug it in; `v4l2-ctl --list-devices` lists what is there."),
+        f"{path}: there is no such camera.",
+        "Plug it in; `v4l2-ctl --list-devices` lists what is there.",
     )
 
 
 def _busy(path: Path) -> CameraError:
     return CameraError(
         CameraReason.BUSY,
-        Message(N_("{path}: another program uses the camera."), path=path),
-        Message(N_("End that program; `fuser -v {path}` names it."), path=path),
+        f"{path}: another program uses the camera.",
+        f"End that program; `fuser -v {path}` names it.",
     )

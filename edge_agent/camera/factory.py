@@ -11,7 +11,6 @@ from typing import assert_never
 from edge_agent.camera.base import Camera
 from edge_agent.camera.options import CameraOptions
 from edge_agent.core.errors import CameraError, CameraReason
-from edge_agent.core.texts import N_, Message, text_of
 
 log = logging.getLogger(__name__)
 
@@ -134,8 +133,8 @@ def _open_first(open_node: Callable[[Path], Camera], devices: Path) -> Camera:
                 telling = telling or error
     raise telling or CameraError(
         CameraReason.NOT_FOUND,
-        Message(N_("there is no usable camera among {devices}/video…."), devices=devices),
-        N_("Plug one in."),
+        f"there is no usable camera among {devices}/video….",
+        "Plug one in.",
     )
 
 
@@ -150,10 +149,6 @@ def _nothing_found(pi_error: CameraError, usb_error: CameraError) -> CameraError
     )
     return CameraError(
         reason,
-        Message(
-            N_("No camera can be used.\n- Pi camera: {pi_error}\n- USB camera: {usb_error}\n"),
-            pi_error=text_of(pi_error),
-            usb_error=text_of(usb_error),
-        ),
-        N_('To try without a camera: `affect-edge demo`, or camera.source = "demo".'),
+        f"No camera can be used.\n- Pi camera: {pi_error}\n- USB camera: {usb_error}\n",
+        'To try without a camera: `affect-edge demo`, or camera.source = "demo".',
     )

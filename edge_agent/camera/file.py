@@ -15,7 +15,6 @@ from edge_agent.camera.pixels import as_bgr, quiet_opencv
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
-from edge_agent.core.texts import N_, Message
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
@@ -161,13 +160,13 @@ class FileCamera(CameraBase):
         if self._count <= 1 and is_picture(self._path):
             return CameraError(
                 CameraReason.END_OF_FILE,
-                Message(N_("{path}: is a picture, not a video, and was shown."), path=self._path),
-                N_('For a folder of pictures set camera.source = "pictures" and camera.folder.'),
+                f"{self._path}: is a picture, not a video, and was shown.",
+                'For a folder of pictures set camera.source = "pictures" and camera.folder.',
             )
         return CameraError(
             CameraReason.END_OF_FILE,
-            Message(N_("{path}: the video has ended."), path=self._path),
-            N_("Set camera.loop = true to start again at the end."),
+            f"{self._path}: the video has ended.",
+            "Set camera.loop = true to start again at the end.",
         )
 
     def _release(self) -> None:
@@ -190,8 +189,8 @@ def opencv_name(path: Path) -> str:
     except UnicodeEncodeError as error:
         raise CameraError(
             CameraReason.UNREADABLE,
-            Message(N_("{path}: its name is not UTF-8."), path=path),
-            N_("Rename the file."),
+            f"{path}: its name is not UTF-8.",
+            "Rename the file.",
         ) from error
     return name
 
@@ -218,8 +217,8 @@ def open_video(path: Path) -> VideoFile:
     video.release()
     raise CameraError(
         CameraReason.UNREADABLE,
-        Message(N_("{path}: is no video, or is broken."), path=path),
-        N_("Try it with `ffprobe`; MP4, AVI, MKV and WebM are understood."),
+        f"{path}: is no video, or is broken.",
+        "Try it with `ffprobe`; MP4, AVI, MKV and WebM are understood.",
     )
 
 
@@ -230,8 +229,8 @@ def _check_file(path: Path) -> None:
             if not file.read(1):
                 raise CameraError(
                     CameraReason.UNREADABLE,
-                    Message(N_("{path}: the file is empty."), path=path),
-                    N_("Give a video file that holds something."),
+                    f"{path}: the file is empty.",
+                    "Give a video file that holds something.",
                 )
     except OSError as error:
         raise file_error(path, error) from error
@@ -242,17 +241,17 @@ def file_error(path: Path, error: OSError) -> CameraError:
     if isinstance(error, FileNotFoundError):
         return CameraError(
             CameraReason.NOT_FOUND,
-            Message(N_("{path}: the file is gone."), path=path),
-            N_("Check the path in camera.device."),
+            f"{path}: the file is gone.",
+            "Check the path in camera.device.",
         )
     if isinstance(error, PermissionError):
         return CameraError(
             CameraReason.NO_PERMISSION,
-            Message(N_("{path}: this user may not read the file."), path=path),
-            Message(N_("Allow it, for example: chmod a+r '{path}'."), path=path),
+            f"{path}: this user may not read the file.",
+            f"Allow it, for example: chmod a+r '{path}'.",
         )
     return CameraError(
         CameraReason.UNREADABLE,
-        Message(N_("{path}: cannot be read ({error})."), path=path, error=error.strerror),
-        N_("Check the file and the disk it lies on."),
+        f"{path}: cannot be read ({error.strerror}).",
+        "Check the file and the disk it lies on.",
     )

@@ -12,7 +12,6 @@ from edge_agent.camera.options import CameraOptions
 from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.camera.stream import StreamCamera
 from edge_agent.core.errors import CameraError, CameraReason
-from edge_agent.core.texts import N_, Message
 
 
 def open_opencv(options: CameraOptions) -> CameraBase:
@@ -29,8 +28,8 @@ def open_opencv(options: CameraOptions) -> CameraBase:
     if not device.strip():
         raise CameraError(
             CameraReason.NOT_FOUND,
-            N_("camera.device is empty."),
-            N_("Set it to a camera, a video file or an address."),
+            "camera.device is empty.",
+            "Set it to a camera, a video file or an address.",
         )
     if "://" in device:
         return StreamCamera(device, rotate=options.rotate, stall_seconds=options.stall_seconds)
@@ -52,13 +51,13 @@ def open_opencv(options: CameraOptions) -> CameraBase:
     if stat.S_ISDIR(mode):
         raise CameraError(
             CameraReason.UNREADABLE,
-            Message(N_("{path}: is a folder."), path=path),
-            N_('For a folder of pictures set camera.source = "pictures" and camera.folder.'),
+            f"{path}: is a folder.",
+            'For a folder of pictures set camera.source = "pictures" and camera.folder.',
         )
     raise CameraError(
         CameraReason.UNREADABLE,
-        Message(N_("{path}: is neither a camera nor a file."), path=path),
-        N_("Set camera.device to a camera, a video file or an address."),
+        f"{path}: is neither a camera nor a file.",
+        "Set camera.device to a camera, a video file or an address.",
     )
 
 
@@ -71,8 +70,8 @@ def _mode(path: Path) -> int:
             raise no_camera(path) from error
         raise CameraError(
             CameraReason.NOT_FOUND,
-            Message(N_("{path}: there is no such file."), path=path),
-            N_("Check the path in camera.device."),
+            f"{path}: there is no such file.",
+            "Check the path in camera.device.",
         ) from error
     except OSError as error:
         raise file_error(path, error) from error

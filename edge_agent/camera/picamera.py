@@ -27,7 +27,6 @@ from edge_agent.camera.options import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
-from edge_agent.core.texts import N_, Message
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
@@ -53,7 +52,7 @@ _DEGREES = {
 }
 """Width and height of what the whole sensor sees behind the lens that is fixed to it, as Raspberry
 Pi's documentation gives them. The others have no lens of their own."""
-_CABLE = N_(
+_CABLE = (
     "Check the cable on both ends with the power off; `rpicam-hello --list-cameras` lists "
     "what is connected."
 )
@@ -172,12 +171,8 @@ class PicameraCamera(CameraBase):
         except TimeoutError as error:
             raise CameraError(
                 CameraReason.STALLED,
-                Message(
-                    N_("{camera}: no frame for {seconds:.1f} s."),
-                    camera=self.name,
-                    seconds=self._seconds,
-                ),
-                N_("Check its cable and the power supply; the camera is opened again."),
+                f"{self.name}: no frame for {self._seconds:.1f} s.",
+                "Check its cable and the power supply; the camera is opened again.",
             ) from error
         except (OSError, RuntimeError) as error:
             raise picamera_error(error) from error
@@ -225,12 +220,8 @@ def import_picamera2() -> Any:
         missing = error.name or "picamera2"
         raise CameraError(
             CameraReason.LIBCAMERA_MISSING,
-            Message(
-                N_("The Python module {missing} is missing in this environment ({error})."),
-                missing=missing,
-                error=error,
-            ),
-            N_(
+            f"The Python module {missing} is missing in this environment ({error}).",
+            (
                 "Install it (sudo apt install python3-picamera2) and make the virtual environment "
                 "with `python3 -m venv --system-site-packages`."
             ),
@@ -238,8 +229,8 @@ def import_picamera2() -> Any:
     except ValueError as error:  # a module built for NumPy 1 beside NumPy 2
         raise CameraError(
             CameraReason.LIBCAMERA_MISSING,
-            Message(N_("picamera2 cannot be loaded beside this NumPy ({error})."), error=error),
-            N_("Install simplejpeg in this environment too: pip install --upgrade simplejpeg."),
+            f"picamera2 cannot be loaded beside this NumPy ({error}).",
+            "Install simplejpeg in this environment too: pip install --upgrade simplejpeg.",
         ) from error
 
 
@@ -328,34 +319,27 @@ def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
     if refused or (nothing and not _may_use(dma_heap)):
         return CameraError(
             CameraReason.NO_PERMISSION,
-            Message(
-                N_("picamera2: this user may not use the camera or {dma_heap} ({text})."),
-                dma_heap=dma_heap,
-                text=text,
-            ),
-            N_(
-                "Put the user into the group video: sudo usermod -aG video $USER, then log in "
-                "again."
-            ),
+            f"picamera2: this user may not use the camera or {dma_heap} ({text}).",
+            "Put the user into the group video: sudo usermod -aG video $USER, then log in again.",
         )
     if nothing:
         return CameraError(
             CameraReason.NOT_FOUND,
-            Message(N_("picamera2: no camera is connected ({text})."), text=text),
+            f"picamera2: no camera is connected ({text}).",
             _CABLE,
         )
     if "busy" in lower or "acquire" in lower or "in use" in lower:
         return CameraError(
             CameraReason.BUSY,
-            Message(N_("picamera2: another program uses the camera ({text})."), text=text),
-            N_(
+            f"picamera2: another program uses the camera ({text}).",
+            (
                 "End it (`fuser -v /dev/media*` names it); after a crash the camera is free again "
                 "within a minute."
             ),
         )
     return CameraError(
         CameraReason.UNREADABLE,
-        Message(N_("picamera2: the camera gives no pictures ({text})."), text=text),
+        f"picamera2: the camera gives no pictures ({text}).",
         _CABLE,
     )
 

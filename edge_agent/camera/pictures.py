@@ -13,7 +13,6 @@ from edge_agent.camera.pixels import decoded, letterboxed, quiet_opencv
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
-from edge_agent.core.texts import N_, Message
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
@@ -64,8 +63,8 @@ class PicturesCamera(CameraBase):
         if self._next is None:
             raise CameraError(
                 CameraReason.UNREADABLE,
-                Message(N_("{folder}: none of its pictures can be read."), folder=folder),
-                N_("Put whole JPEG, PNG, WebP, TIFF or BMP files there."),
+                f"{folder}: none of its pictures can be read.",
+                "Put whole JPEG, PNG, WebP, TIFF or BMP files there.",
             )
 
     def _take(self) -> tuple[Image, Instant]:
@@ -74,8 +73,8 @@ class PicturesCamera(CameraBase):
         if image is None:
             raise CameraError(
                 CameraReason.END_OF_FILE,
-                Message(N_("{folder}: all pictures were shown."), folder=self._folder),
-                N_("Set camera.loop = true to start again at the end."),
+                f"{self._folder}: all pictures were shown.",
+                "Set camera.loop = true to start again at the end.",
             )
         if not self._pace.wait():
             raise closed_error(self.name)
@@ -114,7 +113,7 @@ def picture_files(folder: Path) -> list[Path]:
     Raises:
         CameraError: the folder is missing, no folder, unreadable or without pictures.
     """
-    cure = N_("Set camera.folder to a folder with pictures.")
+    cure = "Set camera.folder to a folder with pictures."
     try:
         files = [
             path
@@ -124,26 +123,26 @@ def picture_files(folder: Path) -> list[Path]:
     except FileNotFoundError as error:
         raise CameraError(
             CameraReason.NOT_FOUND,
-            Message(N_("{folder}: there is no such folder."), folder=folder),
+            f"{folder}: there is no such folder.",
             cure,
         ) from error
     except NotADirectoryError as error:
         raise CameraError(
             CameraReason.NOT_FOUND,
-            Message(N_("{folder}: is a file, not a folder."), folder=folder),
+            f"{folder}: is a file, not a folder.",
             cure,
         ) from error
     except PermissionError as error:
         raise CameraError(
             CameraReason.NO_PERMISSION,
-            Message(N_("{folder}: this user may not read the folder."), folder=folder),
-            Message(N_("Allow it, for example: chmod a+rx '{folder}'."), folder=folder),
+            f"{folder}: this user may not read the folder.",
+            f"Allow it, for example: chmod a+rx '{folder}'.",
         ) from error
     if not files:
         allowed = ", ".join(sorted(SUFFIXES))
         raise CameraError(
             CameraReason.NOT_FOUND,
-            Message(N_("{folder}: holds no picture ({allowed})."), folder=folder, allowed=allowed),
+            f"{folder}: holds no picture ({allowed}).",
             cure,
         )
     return sorted(files, key=lambda path: natural_key(path.name))

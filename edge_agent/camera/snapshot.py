@@ -22,7 +22,6 @@ from edge_agent.camera.pixels import decoded_bytes, quiet_opencv
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
-from edge_agent.core.texts import N_, Message
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
@@ -34,7 +33,7 @@ LARGEST_BYTES = 16 * 1024 * 1024
 CONTENT_TYPES = frozenset({"image/jpeg", "image/jpg", "image/pjpeg"})
 _PIECE_BYTES = 64 * 1024
 _CLOSED_POLL_S = 0.1
-_EXAMPLE = N_("Write camera.device like http://user:password@192.168.1.20/snapshot.jpg.")
+_EXAMPLE = "Write camera.device like http://user:password@192.168.1.20/snapshot.jpg."
 
 
 class SnapshotCamera(CameraBase):
@@ -128,8 +127,8 @@ class SnapshotCamera(CameraBase):
         if image is None:
             raise CameraError(
                 CameraReason.UNREADABLE,
-                Message(N_("{address}: the picture is broken or cut off."), address=self._shown),
-                N_("Check the network; it is fetched again."),
+                f"{self._shown}: the picture is broken or cut off.",
+                "Check the network; it is fetched again.",
             )
         return image, at
 
@@ -138,12 +137,8 @@ class SnapshotCamera(CameraBase):
         if kind not in CONTENT_TYPES:
             raise CameraError(
                 CameraReason.UNREADABLE,
-                Message(
-                    N_("{address}: the server answers with {kind}, not with a JPEG picture."),
-                    address=self._shown,
-                    kind=kind,
-                ),
-                N_(
+                f"{self._shown}: the server answers with {kind}, not with a JPEG picture.",
+                (
                     "Take the camera's address of still pictures; for a stream set camera.source = "
                     '"opencv".'
                 ),
@@ -167,23 +162,15 @@ class SnapshotCamera(CameraBase):
     def _too_late(self) -> CameraError:
         return CameraError(
             CameraReason.STALLED,
-            Message(
-                N_("{address}: no whole picture within {seconds:.1f} s."),
-                address=self._shown,
-                seconds=self._seconds,
-            ),
-            N_("Check the camera and the network; it is fetched again."),
+            f"{self._shown}: no whole picture within {self._seconds:.1f} s.",
+            "Check the camera and the network; it is fetched again.",
         )
 
     def _too_large(self) -> CameraError:
         return CameraError(
             CameraReason.UNREADABLE,
-            Message(
-                N_("{address}: the picture has more than {megabytes} MiB."),
-                address=self._shown,
-                megabytes=LARGEST_BYTES // 1024**2,
-            ),
-            N_("Set a smaller picture in the camera's own settings."),
+            f"{self._shown}: the picture has more than {LARGEST_BYTES // 1024**2} MiB.",
+            "Set a smaller picture in the camera's own settings.",
         )
 
     def _status_error(self, error: HTTPError) -> CameraError:
@@ -192,31 +179,19 @@ class SnapshotCamera(CameraBase):
         if error.code in {401, 403}:
             return CameraError(
                 CameraReason.NO_PERMISSION,
-                Message(
-                    N_("{address}: the camera refuses the user {status}."),
-                    address=self._shown,
-                    status=status,
-                ),
-                N_("Check user and password in camera.device."),
+                f"{self._shown}: the camera refuses the user {status}.",
+                "Check user and password in camera.device.",
             )
         if error.code in {404, 410}:
             return CameraError(
                 CameraReason.NOT_FOUND,
-                Message(
-                    N_("{address}: there is no picture at this path {status}."),
-                    address=self._shown,
-                    status=status,
-                ),
-                N_("Check the path in camera.device; the camera's manual names it."),
+                f"{self._shown}: there is no picture at this path {status}.",
+                "Check the path in camera.device; the camera's manual names it.",
             )
         return CameraError(
             CameraReason.UNREADABLE,
-            Message(
-                N_("{address}: the camera answers with an error {status}."),
-                address=self._shown,
-                status=status,
-            ),
-            N_("Restart the camera if that does not end; it is fetched again."),
+            f"{self._shown}: the camera answers with an error {status}.",
+            "Restart the camera if that does not end; it is fetched again.",
         )
 
     def _connection_error(self, error: Exception) -> CameraError:
@@ -229,12 +204,8 @@ class SnapshotCamera(CameraBase):
         if isinstance(cause, ssl.SSLError):
             return CameraError(
                 CameraReason.UNREADABLE,
-                Message(
-                    N_("{address}: no trusted encryption ({cause})."),
-                    address=self._shown,
-                    cause=cause.reason or cause,
-                ),
-                N_(
+                f"{self._shown}: no trusted encryption ({cause.reason or cause}).",
+                (
                     "Let this machine trust the camera's certificate, or use http:// inside your "
                     "own network."
                 ),
@@ -243,22 +214,13 @@ class SnapshotCamera(CameraBase):
             reason = cause.strerror or str(cause)
             return CameraError(
                 CameraReason.NOT_FOUND,
-                Message(
-                    N_("{address}: nobody answers ({reason})."), address=self._shown, reason=reason
-                ),
-                N_(
-                    "Check that the camera is on, in this network, and that host and port are "
-                    "right."
-                ),
+                f"{self._shown}: nobody answers ({reason}).",
+                "Check that the camera is on, in this network, and that host and port are right.",
             )
         # the text of other errors may hold the address: only their kind is told
         return CameraError(
             CameraReason.UNREADABLE,
-            Message(
-                N_("{address}: the answer cannot be understood ({kind})."),
-                address=self._shown,
-                kind=type(cause).__name__,
-            ),
+            f"{self._shown}: the answer cannot be understood ({type(cause).__name__}).",
             _EXAMPLE,
         )
 
@@ -299,7 +261,7 @@ def _checked(address: str) -> SplitResult:
     if not usable:
         raise CameraError(
             CameraReason.UNREADABLE,
-            Message(N_("{address}: is no http:// or https:// address."), address=shown),
+            f"{shown}: is no http:// or https:// address.",
             _EXAMPLE,
         )
     return parts

@@ -13,7 +13,6 @@ from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
-from edge_agent.core.texts import N_, Message
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +41,13 @@ class StreamCamera(LiveCamera):
 
         def lost(waited: float) -> CameraError:
             if waited >= 0.9 * stall_seconds:
-                what = N_("{address}: no frame for {waited:.1f} s.")
+                what = f"{shown}: no frame for {waited:.1f} s."
             else:
-                what = N_("{address}: the stream ended after waiting {waited:.1f} s.")
+                what = f"{shown}: the stream ended after waiting {waited:.1f} s."
             return CameraError(
                 CameraReason.STALLED,
-                Message(what, address=shown, waited=waited),
-                N_("Check the network; it is opened again."),
+                what,
+                "Check the network; it is opened again.",
             )
 
         super().__init__(f"opencv:{address}", open_capture, lost, stall_seconds, rotate)
@@ -57,12 +56,8 @@ class StreamCamera(LiveCamera):
         """Return a plain error: the network hangs, and the stream can be opened again."""
         return CameraError(
             CameraReason.STALLED,
-            Message(
-                N_("{camera}: the network has not answered for {seconds:.1f} s."),
-                camera=self.name,
-                seconds=seconds,
-            ),
-            N_("Check the network and its name service; it is opened again."),
+            f"{self.name}: the network has not answered for {seconds:.1f} s.",
+            "Check the network and its name service; it is opened again.",
         )
 
     def _release(self) -> None:
@@ -95,26 +90,19 @@ def _open_stream(address: str, shown: str, seconds: float) -> cv2.VideoCapture:
     if clock.boot_seconds() - begun >= 0.9 * seconds:
         raise CameraError(
             CameraReason.STALLED,
-            Message(
-                N_(
-                    "{address}: the server took the connection but sent no video for "
-                    "{seconds:.1f} s."
-                ),
-                address=shown,
-                seconds=seconds,
-            ),
-            N_("Check that the camera is on and not at its limit of viewers; it is opened again."),
+            f"{shown}: the server took the connection but sent no video for {seconds:.1f} s.",
+            "Check that the camera is on and not at its limit of viewers; it is opened again.",
         )
     raise CameraError(
         CameraReason.UNREADABLE,
-        Message(N_("{address}: the server answers, but not with a video."), address=shown),
-        N_("Check the path, user and password in camera.device."),
+        f"{shown}: the server answers, but not with a video.",
+        "Check the path, user and password in camera.device.",
     )
 
 
 def _check_address(address: str, shown: str, seconds: float) -> None:
     """Raise unless the address can be taken and somebody listens there."""
-    example = N_(
+    example = (
         "Write camera.device like rtsp://user:password@host:554/path or http://host:8080/stream."
     )
     try:
@@ -124,14 +112,14 @@ def _check_address(address: str, shown: str, seconds: float) -> None:
     except ValueError as error:
         raise CameraError(
             CameraReason.UNREADABLE,
-            Message(N_("{address}: is no address ({error})."), address=shown, error=error),
+            f"{shown}: is no address ({error}).",
             example,
         ) from error
     if not host or parts.scheme not in PORTS:
         known = ", ".join(f"{scheme}://" for scheme in PORTS)
         raise CameraError(
             CameraReason.UNREADABLE,
-            Message(N_("{address}: is none of {known} with a host."), address=shown, known=known),
+            f"{shown}: is none of {known} with a host.",
             example,
         )
     try:
@@ -143,12 +131,6 @@ def _check_address(address: str, shown: str, seconds: float) -> None:
             reason = error.strerror or str(error)
         raise CameraError(
             CameraReason.NOT_FOUND,
-            Message(
-                N_("{address}: nobody answers at {host}, port {port} ({reason})."),
-                address=shown,
-                host=host,
-                port=port,
-                reason=reason,
-            ),
-            N_("Check that the camera is on, in this network, and that host and port are right."),
+            f"{shown}: nobody answers at {host}, port {port} ({reason}).",
+            "Check that the camera is on, in this network, and that host and port are right.",
         ) from error

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import N_, Message
 
 AGE_BAND = "age_band"
 SEX = "sex"
@@ -52,52 +51,24 @@ def checked_attribute(name: str, value: str) -> tuple[str, str]:
     text = value.strip()
     if not _NAME.fullmatch(key):
         raise StudyError(
-            Message(
-                N_(
-                    "Attribute {name!r}: give 1 to 32 lower-case letters, digits and '_', the "
-                    "first a letter, such as handedness."
-                ),
-                name=name,
-            )
+            f"Attribute {name!r}: give 1 to 32 lower-case letters, digits and '_', the first "
+            "a letter, such as handedness."
         )
     if key in _WHO:
         raise StudyError(
-            Message(
-                N_(
-                    "Attribute {name!r}: says who somebody is. Participants are known by codes "
-                    "only; keep such a list elsewhere."
-                ),
-                name=name,
-            )
+            f"Attribute {name!r}: says who somebody is. Participants are known by codes "
+            "only; keep such a list elsewhere."
         )
     if key in _COLUMNS or key.startswith("consent_"):
         raise StudyError(
-            Message(
-                N_("Attribute {name!r}: is a column of exported tables. Choose another name."),
-                name=name,
-            )
+            f"Attribute {name!r}: is a column of exported tables. Choose another name."
         )
     choices = _CHOICES.get(key)
     if choices is not None and text not in choices:
-        raise StudyError(
-            Message(
-                N_("Attribute {key}: {text!r} is not one of: {names}."),
-                key=key,
-                text=text,
-                names=", ".join(choices),
-            )
-        )
+        raise StudyError(f"Attribute {key}: {text!r} is not one of: {', '.join(choices)}.")
     if not text or len(text) > LENGTH or not text.isprintable():
         raise StudyError(
-            Message(
-                N_(
-                    "Attribute {key}: give 1 to {length} printable characters on one line, not "
-                    "{text!r}."
-                ),
-                key=key,
-                length=LENGTH,
-                text=text,
-            )
+            f"Attribute {key}: give 1 to {LENGTH} printable characters on one line, not {text!r}."
         )
     return key, text
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import reprlib
 from enum import StrEnum
 
-from edge_agent.core.texts import as_message, joined
-
 
 class AffectEdgeError(Exception):
     """Base of all our errors; its text is fit to be shown to a person."""
@@ -45,7 +43,7 @@ class CameraError(AffectEdgeError):
     """
 
     def __init__(self, reason: CameraReason, problem: str, cure: str) -> None:
-        super().__init__(joined([as_message(problem), as_message(cure)]))
+        super().__init__(f"{problem} {cure}")
         self.reason = reason
         self.problem = problem
         self.cure = cure

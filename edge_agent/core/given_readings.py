@@ -27,7 +27,6 @@ from edge_agent.core.errors import ReadingError, shown_value
 from edge_agent.core.reading_times import LocalTimes, clock_flags, device_time, time_ms
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.shared_times import BeatTimes, measurements
-from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import Scale, VitalKind
 
 LEAST_PULSE_PRESSURE_MMHG = 10.0
@@ -316,7 +315,7 @@ def _kind(value: object) -> VitalKind:
         raise ReadingError(
             "kind",
             shown_value(value),
-            Message(N_("is not one of {known}."), known=", ".join(VitalKind)),
+            f"is not one of {', '.join(VitalKind)}.",
         ) from error
 
 
@@ -326,22 +325,15 @@ def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
     allowed = ", ".join(spec.units)
     if unit is None or unit == "":
         if needed and spec.unit_needed:
-            missing = Message(
-                N_("is missing: an {vital} may be in {choices}. Allowed: {allowed}."),
-                vital=Message(spec.name_in_text),
-                choices=" / ".join(spec.unit_choices),
-                allowed=allowed,
+            missing = (
+                f"is missing: an {spec.name_in_text} may be in {' / '.join(spec.unit_choices)}. "
+                f"Allowed: {allowed}."
             )
             raise ReadingError("unit", "", missing)
         return Scale()
     scale = spec.units.get(unit.strip().lower()) if isinstance(unit, str) else None
     if scale is None:
-        unknown = Message(
-            N_("is no unit of {vital}. Allowed: {allowed}, or empty for {unit}."),
-            vital=kind.value,
-            allowed=allowed,
-            unit=kind.unit,
-        )
+        unknown = f"is no unit of {kind.value}. Allowed: {allowed}, or empty for {kind.unit}."
         raise ReadingError("unit", shown_value(unit), unknown)
     return scale
 
@@ -352,9 +344,7 @@ def _without_unit(kind: VitalKind, text: str, unit: object) -> tuple[str, object
     if word.strip().lower() not in kind.spec.units:
         return text, unit
     if unit and str(unit).strip().lower() != word.strip().lower():
-        raise ReadingError(
-            "unit", shown_value(unit), Message(N_("is not the unit of {text}."), text=text)
-        )
+        raise ReadingError("unit", shown_value(unit), f"is not the unit of {text}.")
     return number, word
 
 
@@ -363,12 +353,8 @@ def _refuse_impossible(kind: VitalKind, value: float) -> None:
     spec = kind.spec
     if not spec.is_possible(value):
         low, high = spec.possible
-        impossible = Message(
-            N_("cannot be {vital}. Possible: {low:g} to {high:g} {unit}."),
-            vital=Message(spec.name_in_text),
-            low=low,
-            high=high,
-            unit=spec.unit_shown,
+        impossible = (
+            f"cannot be {spec.name_in_text}. Possible: {low:g} to {high:g} {spec.unit_shown}."
         )
         raise ReadingError("value", f"{value:g} {spec.unit_shown}", impossible)
 
@@ -388,7 +374,7 @@ def _number(value: object, origin: Origin, scale: Scale) -> float:
         except OverflowError:
             number = math.nan
     if not math.isfinite(number):
-        raise ReadingError("value", shown_value(value), N_("is not a number."))
+        raise ReadingError("value", shown_value(value), "is not a number.")
     return float(number)
 
 
@@ -401,9 +387,7 @@ def _source(value: object, origin: Origin) -> str:
         or len(value) > longest
         or not value.replace("\t", " ").isprintable()
     ):
-        too_long = Message(
-            N_("is no name of up to {longest} printable characters."), longest=longest
-        )
+        too_long = f"is no name of up to {longest} printable characters."
         raise ReadingError("source", shown_value(value), too_long)
     return origin.prefix + value
 
@@ -425,5 +409,5 @@ def _flags(value: object, origin: Origin) -> frozenset[VitalFlag]:
 
 
 def _unknown_flags(value: object) -> ReadingError:
-    known = Message(N_("is not made of {known}."), known=", ".join(VitalFlag))
+    known = f"is not made of {', '.join(VitalFlag)}."
     return ReadingError("flags", shown_value(value), known)

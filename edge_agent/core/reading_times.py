@@ -8,7 +8,6 @@ from datetime import datetime, timedelta, tzinfo
 
 from edge_agent.core.errors import ReadingError, shown_value
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.texts import N_, Message
 
 CLOCK_TOLERANCE_S = 300.0
 """A clock that differs from ours by more is wrong."""
@@ -61,12 +60,9 @@ class LocalTimes:
             raise ReadingError(
                 "at",
                 shown_value(local.isoformat()),
-                Message(
-                    N_(
-                        "never was in {zone}: clocks were put forward over it. Correct it, or name "
-                        "the zone of the device's clock."
-                    ),
-                    zone=str(self._zone),
+                (
+                    f"never was in {self._zone}: clocks were put forward over it. Correct it, or "
+                    "name the zone of the device's clock."
                 ),
             )
         if self._last_local is not None:
@@ -124,7 +120,7 @@ def time_ms(value: object, zone: tzinfo | LocalTimes | None) -> int:
         raise ReadingError(
             "at",
             shown_value(value),
-            N_("is not a time between the years 2000 and 2100."),
+            "is not a time between the years 2000 and 2100.",
         )
     return round(seconds * 1000)
 
@@ -136,7 +132,7 @@ def _iso_seconds(text: str, zone: tzinfo | LocalTimes | None) -> float:
         raise ReadingError(
             "at",
             shown_value(text),
-            N_(
+            (
                 "is not a time. Write 2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch "
                 "seconds."
             ),
@@ -146,7 +142,7 @@ def _iso_seconds(text: str, zone: tzinfo | LocalTimes | None) -> float:
             raise ReadingError(
                 "at",
                 shown_value(text),
-                N_("has no time zone. Write Z or +01:00 behind it, or name the zone of the file."),
+                "has no time zone. Write Z or +01:00 behind it, or name the zone of the file.",
             )
         if isinstance(zone, LocalTimes):
             moment = zone.moment(moment)
@@ -181,6 +177,6 @@ def device_time(value: object) -> str | None:
         raise ReadingError(
             "device_time",
             shown_value(value),
-            N_("is not a time such as 2026-11-20T08:15:00, without a zone."),
+            "is not a time such as 2026-11-20T08:15:00, without a zone.",
         )
     return value

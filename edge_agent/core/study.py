@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.texts import N_, Message
 
 
 class Purpose(StrEnum):
@@ -33,7 +32,7 @@ class SessionSetting(StrEnum):
     OTHER = "other"
 
 
-def forbidden_because(purpose: Purpose, setting: SessionSetting) -> Message | None:
+def forbidden_because(purpose: Purpose, setting: SessionSetting) -> str | None:
     """Return why emotions must not be inferred for this purpose in this setting.
 
     ``None`` where nothing forbids it.
@@ -45,21 +44,12 @@ def forbidden_because(purpose: Purpose, setting: SessionSetting) -> Message | No
         Purpose.SAFETY,
     }:
         return None
-    if setting is SessionSetting.WORKPLACE:
-        return Message(_FORBIDDEN_AT_WORK, purpose=Message(purpose.value))
-    return Message(_FORBIDDEN_IN_EDUCATION, purpose=Message(purpose.value))
-
-
-_FORBIDDEN_AT_WORK = N_(
-    "Emotions must not be inferred at work for the purpose {purpose}: in the European Union that "
-    "is forbidden at work and in education except for medical or safety reasons (AI Act, article "
-    "5(1)(f)). Who depends on an employer or a school cannot freely say no."
-)
-_FORBIDDEN_IN_EDUCATION = N_(
-    "Emotions must not be inferred in education for the purpose {purpose}: in the European Union "
-    "that is forbidden at work and in education except for medical or safety reasons (AI Act, "
-    "article 5(1)(f)). Who depends on an employer or a school cannot freely say no."
-)
+    where = "at work" if setting is SessionSetting.WORKPLACE else "in education"
+    return (
+        f"Emotions must not be inferred {where} for the purpose {purpose.value}: in the European "
+        "Union that is forbidden at work and in education except for medical or safety reasons "
+        "(AI Act, article 5(1)(f)). Who depends on an employer or a school cannot freely say no."
+    )
 
 
 class MarkerKind(StrEnum):

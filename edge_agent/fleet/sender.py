@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.core.worker import Worker
 from edge_agent.fleet.chunks import Chunk
 from edge_agent.fleet.confirmation import read_confirmation
@@ -211,21 +210,19 @@ class FleetSender(Worker):
 
     def _hear(self, connection: Connection) -> None:
         for topic in connection.failed_subscriptions():
-            text = N_(
-                "the MQTT broker does not let this account read {topic}. Allow it there "
+            text = (
+                f"the MQTT broker does not let this account read {topic}. Allow it there "
                 "(mosquitto: acl_file), then restart the agent."
             )
-            self._troubles.begin(Trouble.SUBSCRIBE, Message(text, topic=topic))
+            self._troubles.begin(Trouble.SUBSCRIBE, text)
         for ack in connection.acks():
             if ack.refusal is not None:
-                text = N_(
-                    "the MQTT broker refuses the timeline ({reason}). Let this account write "
-                    "{topic} there (mosquitto: acl_file)."
-                )
                 topic = self._topics.full(Topics.TIMELINE)
-                self._troubles.begin(
-                    Trouble.PUBLISH, Message(text, reason=ack.refusal, topic=topic)
+                text = (
+                    f"the MQTT broker refuses the timeline ({ack.refusal}). Let this account write "
+                    f"{topic} there (mosquitto: acl_file)."
                 )
+                self._troubles.begin(Trouble.PUBLISH, text)
             else:
                 self._flight.note_taken(ack.mid)
             self._look = True
@@ -242,7 +239,7 @@ class FleetSender(Worker):
         if confirmation.closed:
             self._troubles.begin(
                 Trouble.CLOSED,
-                N_(
+                (
                     "the collector takes nothing more of this stream, for another one of this name "
                     "has begun. Does another appliance have the same device.name? Give each its "
                     "own, then restart the agent."
@@ -351,17 +348,17 @@ class FleetSender(Worker):
     def _not_confirmed(self) -> None:
         """Note that no confirmation has come, and that all is sent again."""
         log.info("fleet: no confirmation has come; what is unconfirmed is sent again")
-        text = N_(
-            "no collector has confirmed anything for a while. See that `affect-edge collect` runs "
-            "and reaches its database, and that the MQTT broker lets this account write {topic} "
-            "and read {topic}/confirmed."
-        )
         topic = self._topics.full(Topics.TIMELINE)
-        self._troubles.begin(Trouble.SILENCE, Message(text, topic=topic))
+        text = (
+            "no collector has confirmed anything for a while. See that `affect-edge collect` runs "
+            f"and reaches its database, and that the MQTT broker lets this account write {topic} "
+            f"and read {topic}/confirmed."
+        )
+        self._troubles.begin(Trouble.SILENCE, text)
 
     def _damaged(self, error: StoreError) -> None:
-        text = N_("the log of changes cannot be read or written: {error}")
-        self._troubles.begin(Trouble.DATABASE, Message(text, error=text_of(error)))
+        text = f"the log of changes cannot be read or written: {error}"
+        self._troubles.begin(Trouble.DATABASE, text)
 
 
 def timeline_message(device: str, epoch: str, chunk: Chunk) -> TimelineMessage:

@@ -11,7 +11,6 @@ from edge_agent.core import clock
 from edge_agent.core.expression import Frame
 from edge_agent.core.latest_value import LatestValue
 from edge_agent.core.sensors import SensorState
-from edge_agent.core.texts import text_of
 from edge_agent.core.timers import Rate
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
@@ -212,4 +211,4 @@ def _age_s(boot_s: float | None) -> float | None:
 
 
 def _text_of(error: Exception | None) -> str | None:
-    return text_of(error) if error else None
+    return str(error) if error else None

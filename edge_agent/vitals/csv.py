@@ -26,7 +26,6 @@ from edge_agent.core.given_readings import (
 from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.shared_times import BeatTimes
-from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.csv_columns import (
     DERIVED,
@@ -92,21 +91,11 @@ class CsvFile:
         """
         name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
         if len(raw) > MAX_FILE_BYTES:
-            raise DataFileError(
-                Message(
-                    N_("{name}: is larger than {most} MiB. Split it."),
-                    name=name,
-                    most=MAX_FILE_BYTES // 2**20,
-                )
-            )
+            raise DataFileError(f"{name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it.")
         text = _decoded(name, raw)
         if not text.strip():
             raise DataFileError(
-                Message(
-                    N_("{name}: is empty. Its first row must name the columns: {columns}."),
-                    name=name,
-                    columns=", ".join(OURS),
-                )
+                f"{name}: is empty. Its first row must name the columns: {', '.join(OURS)}."
             )
         first, _, rest = text.partition("\n")
         named = re.fullmatch(r"sep=([,;\t])\s*", first)  # Excel reads this line, and shows none
@@ -141,7 +130,7 @@ class CsvFile:
         """
         problem = columns.problem(self.header)
         if problem:
-            raise DataFileError(Message("{name}: {problem}", name=self.name, problem=problem))
+            raise DataFileError(f"{self.name}: {problem}")
         flags = frozenset({VitalFlag.IMPORTED})
         origin = Origin(
             f"csv:{self.name}",
@@ -161,11 +150,8 @@ class CsvFile:
         self, number: int, cells: list[str], columns: ColumnMap, origin: Origin, now: Instant
     ) -> JudgedRow:
         if len(cells) != len(self.header):
-            problem = Message(
-                N_("row {row}: has {values} values, but there are {columns} columns."),
-                row=number,
-                values=len(cells),
-                columns=len(self.header),
+            problem = (
+                f"row {number}: has {len(cells)} values, but there are {len(self.header)} columns."
             )
             return JudgedRow(number, dict(zip(self.header, cells, strict=False)), (), (problem,))
         row = {name: cell.strip() for name, cell in zip(self.header, cells, strict=True)}
@@ -176,7 +162,7 @@ class CsvFile:
             for item in columns.items(row):
                 kind = item["kind"]
                 if not item["at"]:
-                    raise ReadingError("at", "''", N_("is not a time."))
+                    raise ReadingError("at", "''", "is not a time.")
                 readings.append(reading_of(item, now, origin))
         except ReadingError as error:
             problems.append(_cell_problem(number, columns.column_of(error.field, kind), error))
@@ -188,55 +174,35 @@ class CsvFile:
             yield from enumerate(rows, start=1)
         except csv.Error as error:
             raise DataFileError(
-                Message(
-                    N_("{name}, row {row}: is not CSV ({error}). Check the quotes of this row."),
-                    name=self.name,
-                    row=rows.line_num,
-                    error=str(error),
-                )
+                f"{self.name}, row {rows.line_num}: is not CSV ({error}). Check the quotes "
+                "of this row."
             ) from error
 
     def _lines(self) -> Iterator[str]:
         for number, line in enumerate(io.StringIO(self._text, newline=""), start=1):
             if len(line) > MAX_LINE:
                 raise DataFileError(
-                    Message(
-                        N_(
-                            "{name}, line {line}: is longer than {most} characters. Is it a file "
-                            "of readings, one row a line?"
-                        ),
-                        name=self.name,
-                        line=number,
-                        most=MAX_LINE,
-                    )
+                    f"{self.name}, line {number}: is longer than {MAX_LINE} characters. Is "
+                    "it a file of readings, one row a line?"
                 )
             yield line
 
 
-def _cell_problem(number: int, column: str, error: ReadingError) -> Message:
+def _cell_problem(number: int, column: str, error: ReadingError) -> str:
     """Say what is wrong with a cell, whose value may be empty."""
-    template = N_("row {row}, column {column}: {value} {reason}")
-    if not error.shown:
-        template = N_("row {row}, column {column}: {reason}")
-    return Message(
-        template, row=number, column=column, value=error.shown, reason=as_message(error.reason)
-    )
+    shown = f"{error.shown} " if error.shown else ""
+    return f"row {number}, column {column}: {shown}{error.reason}"
 
 
-def _all_problems(name: str, problems: Sequence[str]) -> Message:
+def _all_problems(name: str, problems: Sequence[str]) -> str:
     """Say the first problems of a file, one in each line, and how many more there are."""
-    shown = [
-        Message("{name}, {problem}", name=name, problem=problem)
-        for problem in problems[:PROBLEMS_SHOWN]
-    ]
-    lines: list[str] = [*shown]
+    lines = [f"{name}, {problem}" for problem in problems[:PROBLEMS_SHOWN]]
     if len(problems) >= PROBLEMS_MOST:
-        lines.append(Message(N_("… and {n} or more."), n=PROBLEMS_MOST - PROBLEMS_SHOWN))
+        lines.append(f"… and {PROBLEMS_MOST - PROBLEMS_SHOWN} or more.")
     elif len(problems) > PROBLEMS_SHOWN:
-        lines.append(Message(N_("… and {n} more."), n=len(problems) - PROBLEMS_SHOWN))
-    lines.append(Message(N_("Nothing was imported.")))
-    places = {f"line_{number}": line for number, line in enumerate(lines)}
-    return Message("\n".join(f"{{{place}}}" for place in places), **places)
+        lines.append(f"… and {len(problems) - PROBLEMS_SHOWN} more.")
+    lines.append("Nothing was imported.")
+    return "\n".join(lines)
 
 
 def read_file(path: Path) -> CsvFile:
@@ -300,10 +266,7 @@ def all_readings(
         raise DataFileError(_all_problems(file.name, problems))
     if not count:
         raise DataFileError(
-            Message(
-                N_("{name}: has no rows with readings below the names of the columns."),
-                name=file.name,
-            )
+            f"{file.name}: has no rows with readings below the names of the columns."
         )
     given = (reading for row in file.judged(columns, zone, now) for reading in row.readings)
     return with_near_pressures(BeatTimes().spread_all(given))
@@ -408,10 +371,6 @@ def _decoded(name: str, raw: bytes) -> str:
     except UnicodeDecodeError as error:
         row = raw[: error.start].count(b"\n") + 1
         raise DataFileError(
-            Message(
-                N_('{name}, row {row}: is not UTF-8 text (byte {byte}). Save it as "CSV UTF-8".'),
-                name=name,
-                row=row,
-                byte=f"{raw[error.start]:#04x}",
-            )
+            f"{name}, row {row}: is not UTF-8 text (byte {raw[error.start]:#04x}). Save "
+            'it as "CSV UTF-8".'
         ) from error

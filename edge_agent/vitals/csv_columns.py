@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.reading_times import LocalTimes
-from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 
 DateOrder = Literal["iso", "dmy", "mdy"]
@@ -40,9 +39,7 @@ _LOCAL_DATE = re.compile(
     re.ASCII | re.DOTALL,
 )
 
-_DAY_OR_MONTH = N_(
-    "has the day or the month first. Choose how dates are written (--dates dmy or mdy)."
-)
+_DAY_OR_MONTH = "has the day or the month first. Choose how dates are written (--dates dmy or mdy)."
 _TIME = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?P<second>:\d\d(?:\.\d+)?)?"
     r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
@@ -82,31 +79,24 @@ class ColumnMap:
         """The kinds that have a column of their own."""
         return tuple(kind for kind in VitalKind if kind in self.columns)
 
-    def problem(self, header: Sequence[str]) -> Message | None:
+    def problem(self, header: Sequence[str]) -> str | None:
         """Return why a file with these columns cannot be read so, or ``None``."""
         for target, column in self.columns.items():
             lookup_problem = _lookup_problem(target, column, header)
             if lookup_problem:
                 return lookup_problem
         if "at" not in self.columns:
-            return Message(
-                N_("no column says when the readings were measured. Choose one for `at`.")
-            )
+            return "no column says when the readings were measured. Choose one for `at`."
         long = {"kind", "value"} & set(self.columns)
         if long and self.kinds:
-            return Message(
-                N_(
-                    "either one column has the kind and one the value, or each kind has a column; "
-                    "not both."
-                )
+            return (
+                "either one column has the kind and one the value, or each kind has a column; "
+                "not both."
             )
         if len(long) == 1 or not (long or self.kinds):
-            return Message(
-                N_(
-                    "no column has values. Choose one for each kind ({kinds}), or for `kind` and "
-                    "`value`."
-                ),
-                kinds=", ".join(VitalKind),
+            return (
+                f"no column has values. Choose one for each kind ({', '.join(VitalKind)}), or "
+                "for `kind` and `value`."
             )
         return None
 
@@ -153,22 +143,14 @@ def is_placeholder(kind: VitalKind, value: str) -> bool:
     return value == "65535" or (value == "255" and not kind.spec.is_possible(255))
 
 
-def _lookup_problem(target: str, column: str, header: Sequence[str]) -> Message | None:
+def _lookup_problem(target: str, column: str, header: Sequence[str]) -> str | None:
     """Return why one column cannot be what is said of it, or ``None``."""
     if target not in TARGETS:
-        return Message(
-            N_("{target!r} is nothing that a column can be. Possible: {possible}."),
-            target=target,
-            possible=", ".join(TARGETS),
-        )
+        return f"{target!r} is nothing that a column can be. Possible: {', '.join(TARGETS)}."
     if column not in header:
-        return Message(
-            N_("there is no column {column!r}. Columns found: {header}."),
-            column=column,
-            header=", ".join(header),
-        )
+        return f"there is no column {column!r}. Columns found: {', '.join(header)}."
     if header.count(column) > 1:
-        return Message(N_("column {column!r} is there twice."), column=column)
+        return f"column {column!r} is there twice."
     return None
 
 
@@ -184,10 +166,7 @@ def zone_named(name: str) -> tzinfo | None:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
         raise DataFileError(
-            Message(
-                N_("{name!r} is no known time zone; write UTC or one such as Europe/Berlin."),
-                name=name,
-            )
+            f"{name!r} is no known time zone; write UTC or one such as Europe/Berlin."
         ) from error
 
 
@@ -289,10 +268,7 @@ def _iso(text: str, order: DateOrder) -> str:
         raise ReadingError(
             "at",
             repr(text[:60]),
-            Message(
-                N_("is not a time such as {example}, which was chosen for this file."),
-                example=example,
-            ),
+            f"is not a time such as {example}, which was chosen for this file.",
         )
     first, second, year, hour, minute, second_part, half, rest = match.groups()
     day, month = (first, second) if order == "dmy" else (second, first)

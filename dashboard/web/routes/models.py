@@ -18,7 +18,6 @@ from dashboard.charts.model_figures import (
     reliability_chart,
     robustness_rows,
 )
-from dashboard.languages.names import said_of
 from dashboard.web.delivery.kept_pages import keep_page
 from dashboard.web.guards.permissions import needs
 from dashboard.web.pages import NavigationEntry
@@ -143,14 +142,14 @@ def _on_device(options: DashboardOptions) -> tuple[list[ModelOnDevice], list[str
         try:
             configured.add(find_model(name))
         except ModelError as error:
-            problems.append(said_of(error))
+            problems.append(str(error))
     since = {one.sha256: one.since_ms for one in models_in_use(options.database)}
     models = []
     for path in sorted(shipped | configured):
         try:
             card = read_card(path)
         except ModelError as error:
-            problems.append(said_of(error))
+            problems.append(str(error))
             continue
         models.append(
             ModelOnDevice(

@@ -1,6 +1,6 @@
-"""Texts that people read on screens, made where no language is known. No I/O.
+"""States, alarms and advice for screens, made where no language is known. No I/O.
 
-The agent speaks English. The dashboard shows some of what it says in the language of the reader:
+The agent speaks English. The dashboard shows them in the language of the reader:
 constant texts are marked with :func:`N_`, so that the catalogue has them; one with values is
 a :class:`Message`, which is its English and still knows its parts.
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.texts import text_of
 from edge_agent.runtime.threads import AgentThreads
 from edge_agent.store.study.capture_switch import SwitchedOff
 
@@ -67,7 +66,7 @@ def _camera(threads: AgentThreads, frame_period_s: float) -> dict[str, Any]:
         state = "silent"
     return {
         "state": state,
-        "reason": text_of(capture.failure) if capture.failure else None,
+        "reason": str(capture.failure) if capture.failure else None,
         "frame_age_seconds": None if capture.is_idle else round(age_s, 1),
         "late_after_seconds": late_s,
     }

@@ -13,7 +13,6 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import N_, Message
 from edge_agent.core.texts.kept import packed, unpacked
 from edge_agent.store.alert_log.entries import AlertEntry, AlertFilter, Delivery
 from edge_agent.store.database.schema import BUSY_SECONDS, read_transaction, write_transaction
@@ -160,9 +159,7 @@ class AlertLog:
             ).rowcount
             entries = _entries(connection, f"SELECT {_COLUMNS} FROM alert WHERE id = ?", (number,))
             if not entries:
-                raise StudyError(
-                    Message(N_("There is no alert {number}. Reload the page."), number=number)
-                )
+                raise StudyError(f"There is no alert {number}. Reload the page.")
             if done:
                 detail = f"{number} {entries[0].rule}"
                 append(

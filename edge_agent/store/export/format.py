@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO
 
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.description import DESCRIPTION, WrittenFile, description
@@ -121,28 +120,16 @@ class ExportFormat(ABC):
         """Refuse what can be refused before anything is read."""
         if self.needs_sessions and not choice.sessions:
             raise StudyError(
-                Message(
-                    N_(
-                        "The format {name} takes sessions only: name at least one. Nothing was "
-                        "exported."
-                    ),
-                    name=self.name,
-                )
+                f"The format {self.name} takes sessions only: name at least one. Nothing was "
+                "exported."
             )
         if self.library and importlib.util.find_spec(self.library) is None:
             raise StoreError(
-                Message(
-                    N_(
-                        "{label} needs the library {library}, which is not installed. On an "
-                        "appliance: sudo ./install.sh --with {extra}. In a checkout: "
-                        ".venv/bin/pip install -e '.[{extra}]'. With pipx: pipx inject affect-edge "
-                        "{packages}. Or use --format csv. Nothing was exported."
-                    ),
-                    packages=self.packages or self.library,
-                    label=self.label,
-                    library=self.library,
-                    extra=self.extra,
-                )
+                f"{self.label} needs the library {self.library}, which is not installed. On "
+                f"an appliance: sudo ./install.sh --with {self.extra}. In a checkout: "
+                f".venv/bin/pip install -e '.[{self.extra}]'. With pipx: pipx inject "
+                f"affect-edge {self.packages or self.library}. Or use --format csv. Nothing "
+                "was exported."
             )
 
 

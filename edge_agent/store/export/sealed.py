@@ -12,7 +12,6 @@ import zipfile
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
-from edge_agent.core.texts import N_, Message
 from edge_agent.store.export.files import new_file
 
 SUFFIX = ".sealed.zip"
@@ -43,24 +42,15 @@ def check_passphrase(passphrase: str) -> None:
     """
     if not SHORTEST <= len(passphrase) <= LONGEST:
         raise StoreError(
-            Message(
-                N_(
-                    "A passphrase has {shortest} to {longest} characters, better five words; this "
-                    "one has {n}. Nothing was exported."
-                ),
-                shortest=SHORTEST,
-                longest=LONGEST,
-                n=len(passphrase),
-            )
+            f"A passphrase has {SHORTEST} to {LONGEST} characters, better five words; this "
+            f"one has {len(passphrase)}. Nothing was exported."
         )
     from zxcvbn import zxcvbn
 
     if zxcvbn(passphrase[:_LOOKED_AT])["score"] < LEAST_SCORE:
         raise StoreError(
-            N_(
-                "This passphrase is easy to guess, and who has the file can try without end. Take "
-                "five words that do not belong together. Nothing was exported."
-            )
+            "This passphrase is easy to guess, and who has the file can try without end. Take "
+            "five words that do not belong together. Nothing was exported."
         )
 
 

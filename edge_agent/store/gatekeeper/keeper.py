@@ -14,7 +14,6 @@ from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
-from edge_agent.core.texts import Message, parts_of, text_of
 from edge_agent.store.database.gate.frames import receive, send
 from edge_agent.store.database.gate.trusted import TRUSTED
 from edge_agent.store.database.schema import connect
@@ -233,9 +232,8 @@ class Gatekeeper:
 
 def _told(error: Exception) -> dict[str, Any]:
     """Return an error as the other side raises it again."""
-    told = text_of(error)
     return {
         "error": type(error).__name__,
-        "text": parts_of(told) if isinstance(told, Message) else str(told),
+        "text": str(error),
         "code": getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR),
     }

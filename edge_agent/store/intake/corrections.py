@@ -13,7 +13,6 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.given_readings import flag_near_pressures
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
-from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.gate.trusted import trusted
 from edge_agent.store.database.schema import read_transaction, write_transaction
@@ -184,13 +183,8 @@ def _measurement(connection: sqlite3.Connection, key: ReadingKey) -> list[VitalR
     is_there = any(reading.kind is key.kind for reading in measured)
     if not is_there or not key.source.startswith(BY_HAND):
         raise StudyError(
-            Message(
-                N_(
-                    "There is no {name_in_text} of that time that was entered by hand: it was "
-                    "removed or erased meanwhile. Reload the page."
-                ),
-                name_in_text=Message(key.kind.spec.name_in_text),
-            )
+            f"There is no {key.kind.spec.name_in_text} of that time that was entered by "
+            "hand: it was removed or erased meanwhile. Reload the page."
         )
     return measured
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, Session
-from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.database_reader import DatabaseReader
 from edge_agent.store.read.results import (
@@ -52,7 +51,7 @@ class SessionReader(DatabaseReader):
         """
         recorded = next((one for one in self.session_list() if one.id == number), None)
         if recorded is None:
-            raise StudyError(Message(N_("There is no session {number}."), number=number))
+            raise StudyError(f"There is no session {number}.")
         return recorded, recorded.end_ms or max(recorded.start_ms, clock.now().wall_ms)
 
     def markers(self, start_ms: int | None = None, end_ms: int | None = None) -> list[Marker]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.attributes import MOST, AttributeUse, checked_attribute
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.study_rows import find_participant, insert_audit
 
@@ -91,13 +90,7 @@ def agree_to_attributes(
         )
         if not changed.rowcount:
             raise StudyError(
-                Message(
-                    N_(
-                        "Participant {code} has given no consent that stands. Record the consent "
-                        "first."
-                    ),
-                    code=code,
-                )
+                f"Participant {code} has given no consent that stands. Record the consent first."
             )
         if use is AttributeUse.NONE:
             connection.execute(
@@ -129,14 +122,9 @@ def _set(connection: sqlite3.Connection, code: str, values: Mapping[str, str]) -
     participant = find_participant(connection, code)
     if kept and attribute_use(connection, participant) is AttributeUse.NONE:
         raise StudyError(
-            Message(
-                N_(
-                    "Participant {code} has not agreed that attributes are kept. Where they do: "
-                    "participant consent {code} --text VERSION --attributes here (or shared, for "
-                    "exports)."
-                ),
-                code=code,
-            )
+            f"Participant {code} has not agreed that attributes are kept. Where they do: "
+            f"participant consent {code} --text VERSION --attributes here (or shared, for "
+            "exports)."
         )
     connection.executemany(
         "DELETE FROM participant_attribute WHERE participant = ? AND name = ?",
@@ -151,11 +139,4 @@ def _set(connection: sqlite3.Connection, code: str, values: Mapping[str, str]) -
         "SELECT count(*) FROM participant_attribute WHERE participant = ?", (participant,)
     ).fetchone()[0]
     if count > MOST:
-        raise StudyError(
-            Message(
-                N_("Participant {code}: keep at most {most} attributes, not {count}."),
-                code=code,
-                most=MOST,
-                count=count,
-            )
-        )
+        raise StudyError(f"Participant {code}: keep at most {MOST} attributes, not {count}.")

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.gate.trusted import trusted
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study_rows import insert_audit
@@ -101,11 +100,7 @@ def switch_camera(path: Path, *, on: bool, by: str) -> None:
         _write(file, {"on": on, "since_ms": clock.now().wall_ms, "by": by})
     except OSError as error:
         raise StoreError(
-            Message(
-                N_("{file} cannot be written: {error}. The camera stays as it was."),
-                file=str(file),
-                error=str(error),
-            )
+            f"{file} cannot be written: {error}. The camera stays as it was."
         ) from error
     log.info("the camera was switched %s by %s", "on" if on else "off", by)
     try:

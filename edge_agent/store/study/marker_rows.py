@@ -8,7 +8,6 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import Marker, MarkerKind, Session
-from edge_agent.core.texts import N_, Message
 from edge_agent.store.study.study_rows import checked_label, in_session, refuse_before_start
 
 _EVER = 2**62
@@ -27,7 +26,7 @@ def insert_marker(
     if kind is MarkerKind.STIMULUS_END:
         condition = find_open_condition(connection, session.id)
         if condition is None:
-            raise StudyError(N_("No stimulus is going on that could end. Mark its start first."))
+            raise StudyError("No stimulus is going on that could end. Mark its start first.")
         label = label.strip() or condition
     if kind is MarkerKind.BASELINE:
         label = label.strip() or Emotion.NEUTRAL.value
@@ -71,7 +70,7 @@ def find_condition(connection: sqlite3.Connection, session: int, at_ms: int) -> 
 def select_markers(connection: sqlite3.Connection, session: int) -> list[Marker]:
     """Return the markers of a session in order of time."""
     if connection.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is None:
-        raise StudyError(Message(N_("There is no session {session}."), session=session))
+        raise StudyError(f"There is no session {session}.")
     rows = connection.execute(
         "SELECT id, session, at, boot_ms, kind, label FROM marker WHERE session = ? ORDER BY at, "
         "id",

@@ -24,7 +24,6 @@ from edge_agent.core.study import (
     Session,
     SessionSetting,
 )
-from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.marker_rows import find_condition
 from edge_agent.store.study.rules import check_consent, check_purpose, check_span, check_time
@@ -118,9 +117,7 @@ def insert_past_consent(
 ) -> None:
     """Record a consent of a time that has passed, in a transaction of the caller."""
     if not text_version.strip():
-        raise StudyError(
-            N_("Consent: name the version of the text that the participant agreed to.")
-        )
+        raise StudyError("Consent: name the version of the text that the participant agreed to.")
     participant = find_participant(connection, code)
     later = connection.execute(
         "SELECT min(given) FROM consent WHERE participant = ? AND given > ?",
@@ -255,14 +252,8 @@ def _open_condition(connection: sqlite3.Connection, session: Session, new: PastM
     condition = find_condition(connection, session.id, new.at_ms)
     if condition is None:
         raise StudyError(
-            Message(
-                N_(
-                    "{marker}: no stimulus was going on in session {session} that could end. Add "
-                    "its stimulus_start, too."
-                ),
-                marker=_marker_named(new),
-                session=session.id,
-            )
+            f"{_marker_named(new)}: no stimulus was going on in session {session.id} that "
+            "could end. Add its stimulus_start, too."
         )
     return condition
 
@@ -279,13 +270,13 @@ def _session_of(sessions: Sequence[Session], new: PastMarker) -> Session:
     if met and new.at_ms <= clock.now().wall_ms:
         return met[0]
     if met:
-        template = N_("{marker} lies in the future. Give a time that has passed.")
+        where = "lies in the future. Give a time that has passed."
     elif new.session is not None and new.session in {session.id for session in sessions}:
-        template = N_("{marker} lies outside session {session}. Correct one of them.")
+        where = f"lies outside session {new.session}. Correct one of them."
     else:
-        template = N_("{marker} lies in no session. Add the session first, or correct the time.")
-    raise StudyError(Message(template, marker=_marker_named(new), session=new.session))
+        where = "lies in no session. Add the session first, or correct the time."
+    raise StudyError(f"{_marker_named(new)} {where}")
 
 
-def _marker_named(new: PastMarker) -> Message:
-    return Message(N_("Marker {kind} at {time}"), kind=str(new.kind), time=iso_utc(new.at_ms))
+def _marker_named(new: PastMarker) -> str:
+    return f"Marker {new.kind} at {iso_utc(new.at_ms)}"

@@ -8,7 +8,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import read_transaction
 
 PAGE_ROWS = 50
@@ -168,12 +167,7 @@ def enrolled(path: Path, code: str) -> Enrolled:
         words = {"search": code, "consent": ""}
         row = connection.execute(f"{_LINES} AND length(code) = length(:search)", words).fetchone()
     if row is None:
-        raise StudyError(
-            Message(
-                N_("There is no participant {code!r}. Look at the list on the Study page."),
-                code=code,
-            )
-        )
+        raise StudyError(f"There is no participant {code!r}. Look at the list on the Study page.")
     return _line_of(row)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose, SessionSetting, forbidden_because
-from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.store.study.study_rows import has_consent
 
 _EARLIEST_MS = 946_684_800_000  # the year 2000, as for readings
@@ -22,11 +21,7 @@ def check_purpose(purpose: Purpose, setting: SessionSetting, purposes: Collectio
     """
     if purpose not in purposes:
         raise StudyError(
-            Message(
-                N_("Purpose {purpose} is not allowed on this appliance. Allowed: {allowed}."),
-                purpose=str(purpose),
-                allowed=", ".join(purposes),
-            )
+            f"Purpose {purpose} is not allowed on this appliance. Allowed: {', '.join(purposes)}."
         )
     forbidden = forbidden_because(purpose, setting)
     if forbidden is not None:
@@ -41,24 +36,11 @@ def check_time(what: str, at_ms: int, now_ms: int) -> None:
     """
     if at_ms > now_ms:
         raise StudyError(
-            Message(
-                N_(
-                    "{what}: {time} lies in the future; it is {now} now. Give a time that has "
-                    "passed, and look at the time zone."
-                ),
-                what=as_message(what),
-                time=iso_utc(at_ms),
-                now=iso_utc(now_ms),
-            )
+            f"{what}: {iso_utc(at_ms)} lies in the future; it is {iso_utc(now_ms)} now. Give "
+            "a time that has passed, and look at the time zone."
         )
     if at_ms < _EARLIEST_MS:
-        raise StudyError(
-            Message(
-                N_("{what}: {time} lies before the year 2000."),
-                what=as_message(what),
-                time=iso_utc(at_ms),
-            )
-        )
+        raise StudyError(f"{what}: {iso_utc(at_ms)} lies before the year 2000.")
 
 
 def check_span(connection: sqlite3.Connection, start_ms: int, end_ms: int, now_ms: int) -> None:
@@ -67,18 +49,12 @@ def check_span(connection: sqlite3.Connection, start_ms: int, end_ms: int, now_m
     Raises:
         StudyError: it is so.
     """
-    check_time(N_("Start of the session"), start_ms, now_ms)
-    check_time(N_("End of the session"), end_ms, now_ms)
+    check_time("Start of the session", start_ms, now_ms)
+    check_time("End of the session", end_ms, now_ms)
     if end_ms <= start_ms:
         raise StudyError(
-            Message(
-                N_(
-                    "The session ends at {end}, which does not follow its start at {start}. Give "
-                    "an end that is later."
-                ),
-                start=iso_utc(start_ms),
-                end=iso_utc(end_ms),
-            )
+            f"The session ends at {iso_utc(end_ms)}, which does not follow its start at "
+            f"{iso_utc(start_ms)}. Give an end that is later."
         )
     other = connection.execute(
         "SELECT id, started, ended FROM session WHERE started < ? AND (ended IS NULL OR ended > ?) "
@@ -89,20 +65,13 @@ def check_span(connection: sqlite3.Connection, start_ms: int, end_ms: int, now_m
         raise StudyError(_overlap(start_ms, end_ms, other))
 
 
-def _overlap(start_ms: int, end_ms: int, other: sqlite3.Row) -> Message:
-    until: str = Message(N_("now"))
+def _overlap(start_ms: int, end_ms: int, other: sqlite3.Row) -> str:
+    until = "now"
     if other["ended"] is not None:
         until = iso_utc(other["ended"])
-    return Message(
-        N_(
-            "{start} to {end} meets session {number} ({started} to {until}). Sessions must not "
-            "overlap: correct the times."
-        ),
-        start=iso_utc(start_ms),
-        end=iso_utc(end_ms),
-        number=other["id"],
-        started=iso_utc(other["started"]),
-        until=until,
+    return (
+        f"{iso_utc(start_ms)} to {iso_utc(end_ms)} meets session {other['id']} "
+        f"({iso_utc(other['started'])} to {until}). Sessions must not overlap: correct the times."
     )
 
 
@@ -122,13 +91,8 @@ def check_consent(
     """
     if not has_consent(connection, participant):
         raise StudyError(
-            Message(
-                N_(
-                    "Participant {code} has given no consent that stands. Record it first: "
-                    "participant consent {code} --text VERSION --on TIME."
-                ),
-                code=code,
-            )
+            f"Participant {code} has given no consent that stands. Record it first: "
+            f"participant consent {code} --text VERSION --on TIME."
         )
     for at_ms in times_ms:
         row = connection.execute(
@@ -138,12 +102,6 @@ def check_consent(
         )
         if row.fetchone() is None:
             raise StudyError(
-                Message(
-                    N_(
-                        "At {time} no consent of participant {code} stood. Where they agreed "
-                        "before: participant consent {code} --text VERSION --on TIME."
-                    ),
-                    time=iso_utc(at_ms),
-                    code=code,
-                )
+                f"At {iso_utc(at_ms)} no consent of participant {code} stood. Where they "
+                f"agreed before: participant consent {code} --text VERSION --on TIME."
             )

@@ -17,7 +17,6 @@ from edge_agent.core.study import (
     Session,
     SessionSetting,
 )
-from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.marker_rows import (
     find_open_condition,
@@ -294,14 +293,8 @@ def _near(at_ms: int, session: Session, moment: Instant) -> int:
     """
     if at_ms > moment.wall_ms + NEAR_MS:
         raise StudyError(
-            Message(
-                N_(
-                    "A marker at {iso_utc} lies in the future; it is {iso_utc_2} now. Reload the "
-                    "page."
-                ),
-                iso_utc=clock.iso_utc(at_ms),
-                iso_utc_2=clock.iso_utc(moment.wall_ms),
-            )
+            f"A marker at {clock.iso_utc(at_ms)} lies in the future; it is "
+            f"{clock.iso_utc(moment.wall_ms)} now. Reload the page."
         )
     if session.start_ms - NEAR_MS <= at_ms < session.start_ms:
         return session.start_ms

@@ -14,7 +14,6 @@ from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Participant, Purpose, Session, SessionSetting
-from edge_agent.core.texts import N_, Message
 from edge_agent.store.write.audit.chain import AuditLine, append
 from edge_agent.store.write.clocks.boots import stamp
 
@@ -35,18 +34,11 @@ def insert_participant(
         code = _free_code(connection)
     if not _CODE.fullmatch(code):
         raise StudyError(
-            Message(
-                N_(
-                    "Participant code {code!r}: give 1 to 32 letters, digits, '.', '_' or '-', "
-                    "starting with a letter or digit. Never use a name."
-                ),
-                code=code,
-            )
+            f"Participant code {code!r}: give 1 to 32 letters, digits, '.', '_' or '-', "
+            "starting with a letter or digit. Never use a name."
         )
     if _is_taken(connection, code):
-        raise StudyError(
-            Message(N_("Participant code {code} is taken. Choose another."), code=code)
-        )
+        raise StudyError(f"Participant code {code} is taken. Choose another.")
     boot, created = stamp(connection, at)
     cursor = connection.execute(
         "INSERT INTO participant (code, created, simulated, boot) VALUES (?, ?, ?, ?)",
@@ -67,11 +59,7 @@ def find_participant(connection: sqlite3.Connection, code: str) -> int:
     """Return the id of a participant."""
     row = connection.execute("SELECT id FROM participant WHERE code = ?", (code,)).fetchone()
     if row is None:
-        raise StudyError(
-            Message(
-                N_("There is no participant {code!r}. Create the participant first."), code=code
-            )
-        )
+        raise StudyError(f"There is no participant {code!r}. Create the participant first.")
     return int(row[0])
 
 
@@ -92,9 +80,7 @@ def insert_consent(
 ) -> None:
     """Record consent; an earlier one that still stands ends where this one begins."""
     if not text_version.strip():
-        raise StudyError(
-            N_("Consent: name the version of the text that the participant agreed to.")
-        )
+        raise StudyError("Consent: name the version of the text that the participant agreed to.")
     participant = find_participant(connection, code)
     # what was agreed of attributes holds until it is decided anew
     use = connection.execute(
@@ -119,11 +105,7 @@ def withdraw_consent(connection: sqlite3.Connection, code: str, at: Instant) -> 
     """End the consent that stands."""
     participant = find_participant(connection, code)
     if not _end_consent(connection, participant, at):
-        raise StudyError(
-            Message(
-                N_("Participant {code} has given no consent that could be withdrawn."), code=code
-            )
-        )
+        raise StudyError(f"Participant {code} has given no consent that could be withdrawn.")
 
 
 def _end_consent(connection: sqlite3.Connection, participant: int, at: Instant) -> bool:
@@ -175,23 +157,14 @@ def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
     participant = find_participant(connection, new.participant)
     if not has_consent(connection, participant):
         raise StudyError(
-            Message(
-                N_(
-                    "Participant {participant} has given no consent. Record the consent before "
-                    "the session starts."
-                ),
-                participant=new.participant,
-            )
+            f"Participant {new.participant} has given no consent. Record the consent before "
+            "the session starts."
         )
     open_one = find_open_session(connection)
     if open_one is not None:
         raise StudyError(
-            Message(
-                N_("Session {id} of {participant} is open since {iso_utc}. End it first."),
-                id=open_one.id,
-                participant=open_one.participant,
-                iso_utc=iso_utc(open_one.start_ms),
-            )
+            f"Session {open_one.id} of {open_one.participant} is open since "
+            f"{iso_utc(open_one.start_ms)}. End it first."
         )
     boot, start = stamp(connection, new.start)
     _refuse_overlap(connection, start)
@@ -221,7 +194,7 @@ def session_numbered(connection: sqlite3.Connection, number: int) -> Session:
     """
     row = connection.execute(f"{_SESSION} WHERE session.id = ?", (number,)).fetchone()
     if row is None:
-        raise StudyError(Message(N_("There is no session {number}."), number=number))
+        raise StudyError(f"There is no session {number}.")
     return _session_of(row)
 
 
@@ -249,7 +222,7 @@ def require_open_session(connection: sqlite3.Connection) -> Session:
     """Return the session that is open, or refuse."""
     session = find_open_session(connection)
     if session is None:
-        raise StudyError(N_("No session is open. Start one first."))
+        raise StudyError("No session is open. Start one first.")
     return session
 
 
@@ -283,24 +256,10 @@ def checked_label(text: str, what: str, *, empty_allowed: bool) -> str:
     """
     label = text.strip()
     if not label and not empty_allowed:
-        raise StudyError(
-            Message(
-                N_("{what}: give a label of 1 to {label_length} characters."),
-                what=what,
-                label_length=LABEL_LENGTH,
-            )
-        )
+        raise StudyError(f"{what}: give a label of 1 to {LABEL_LENGTH} characters.")
     if len(label) > LABEL_LENGTH or not label.isprintable():
         raise StudyError(
-            Message(
-                N_(
-                    "{what} {label!r}…: give at most {label_length} printable characters on one "
-                    "line."
-                ),
-                what=what,
-                label=label[:20],
-                label_length=LABEL_LENGTH,
-            )
+            f"{what} {label[:20]!r}…: give at most {LABEL_LENGTH} printable characters on one line."
         )
     return label
 
@@ -332,12 +291,8 @@ def in_session(
 def refuse_before_start(session: Session, at: Instant) -> None:
     if at.wall_ms < session.start_ms:
         raise StudyError(
-            Message(
-                N_("{iso_utc} lies before the start of session {id} ({iso_utc_2})."),
-                iso_utc=iso_utc(at.wall_ms),
-                id=session.id,
-                iso_utc_2=iso_utc(session.start_ms),
-            )
+            f"{iso_utc(at.wall_ms)} lies before the start of session {session.id} "
+            f"({iso_utc(session.start_ms)})."
         )
 
 
@@ -351,15 +306,9 @@ def _refuse_overlap(connection: sqlite3.Connection, at: Instant) -> None:
     ).fetchone()
     if row is not None:
         raise StudyError(
-            Message(
-                N_(
-                    "{iso_utc} lies before the end of session {row} ({iso_utc_2}). Sessions must "
-                    "not overlap; if the clock of this machine is wrong, set it first."
-                ),
-                iso_utc=iso_utc(at.wall_ms),
-                row=row["id"],
-                iso_utc_2=iso_utc(row["ended"]),
-            )
+            f"{iso_utc(at.wall_ms)} lies before the end of session {row['id']} "
+            f"({iso_utc(row['ended'])}). Sessions must not overlap; if the clock of this "
+            "machine is wrong, set it first."
         )
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.store.database.gate.trusted import trusted
 from edge_agent.store.database.replacement import LOGS
 from edge_agent.store.database.salvage_state import Salvage, read_salvages
@@ -183,9 +183,7 @@ def erase_participant(
         copies += elsewhere
         if rows is None:  # an earlier attempt may have come this far
             if not copies:
-                raise StudyError(
-                    Message(N_("There is no participant {code!r}; nothing was erased."), code=code)
-                )
+                raise StudyError(f"There is no participant {code!r}; nothing was erased.")
             delete_prepared_exports(path.parent)
             rows = ErasedRows({}, 0, 0, 0, frozenset())
     log.info("a participant was erased")
@@ -210,15 +208,9 @@ def _refuse_while_salvaging(path: Path, salvages: Iterable[Salvage]) -> None:
     for salvage in salvages:
         if not salvage.is_done:
             raise StoreError(
-                Message(
-                    N_(
-                        "{path}: the rows of {file} are still being carried over, theirs perhaps "
-                        "among them; nothing was erased. Let the agent run, and erase again in "
-                        "some minutes: the health page says when it is done."
-                    ),
-                    path=str(path),
-                    file=salvage.file,
-                )
+                f"{path}: the rows of {salvage.file} are still being carried over, theirs "
+                "perhaps among them; nothing was erased. Let the agent run, and erase again "
+                "in some minutes: the health page says when it is done."
             )
 
 

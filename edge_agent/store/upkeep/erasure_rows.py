@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from edge_agent.core.attributes import AGE_BAND, SEX
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import N_, Message
 from edge_agent.store.upkeep.rollups_anew import folded_days, make_anew, pruned_minutes
 from edge_agent.store.write.audit.chain import sealed_anew
 from edge_agent.store.write.outbox_losses import ERASED, delete_and_note, is_damaged
@@ -121,14 +120,8 @@ def _refuse_open(sessions: Sequence[sqlite3.Row], code: str) -> None:
     for session in sessions:
         if session["ended"] is None:
             raise StudyError(
-                Message(
-                    N_(
-                        "Session {session} of {code} is open. End it, or withdraw the consent, "
-                        "which ends it."
-                    ),
-                    session=session["id"],
-                    code=code,
-                )
+                f"Session {session['id']} of {code} is open. End it, or withdraw the "
+                "consent, which ends it."
             )
 
 

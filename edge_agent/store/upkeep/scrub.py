@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
-from edge_agent.core.texts import N_, Message
 
 _CHUNK = 1 << 20
 _SHORTEST_TEXT = 3
@@ -46,15 +45,10 @@ def empty_log(path: Path, connection: sqlite3.Connection) -> None:
     """
     if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
         raise StoreError(
-            Message(
-                N_(
-                    "{path}: the rows are erased, but another program keeps the file open, and its "
-                    "log {log} still holds them. Close what reads it (an export, a database "
-                    "browser), then restart the agent and the dashboard: that empties the log."
-                ),
-                path=str(path),
-                log=f"{path.name}-wal",
-            )
+            f"{path}: the rows are erased, but another program keeps the file open, and its "
+            f"log {path.name}-wal still holds them. Close what reads it (an export, a "
+            "database browser), then restart the agent and the dashboard: that empties the "
+            "log."
         )
 
 

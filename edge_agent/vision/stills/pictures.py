@@ -15,7 +15,6 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge_agent.core.errors import PictureError
-from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.vision.recognizer import FaceReading, Recognizer
 from edge_agent.vision.stills.field_of_view import field_of_view_deg
 
@@ -178,11 +177,9 @@ def describe(reading: FaceReading, *, name_all: bool = False) -> dict[str, Any]:
 
 def _decode(file: IO[bytes], shown: str, max_pixels: int) -> Picture:
     if not file.seekable():
-        raise PictureError(
-            Message(N_("{shown}: is a pipe or a device, not a file. Give a file."), shown=shown)
-        )
+        raise PictureError(f"{shown}: is a pipe or a device, not a file. Give a file.")
     if not file.read(1):
-        raise PictureError(Message(N_("{shown}: the file is empty."), shown=shown))
+        raise PictureError(f"{shown}: the file is empty.")
     file.seek(0)
     # A large picture fills a small computer's memory: none is kept longer than it is needed.
     with Image.open(file, formats=FORMATS) as opened:
@@ -211,56 +208,39 @@ def _in_eight_bits(picture: Image.Image) -> Image.Image:
     """
     if picture.mode == "F":
         raise ValueError(
-            N_("its pixels are floating-point numbers; save it with 8 or 16 bits a channel")
+            "its pixels are floating-point numbers; save it with 8 or 16 bits a channel"
         )
     if not picture.mode.startswith("I"):
         return picture
     values = np.asarray(picture)
     if values.min() < 0 or values.max() > 65535:
-        raise ValueError(N_("gray values beyond 16 bits; save it with 8 or 16"))
+        raise ValueError("gray values beyond 16 bits; save it with 8 or 16")
     scale = 1 if values.max() <= 255 else 257
     eight = Image.fromarray((values // scale).astype(np.uint8))
     eight.getexif()[ORIENTATION] = picture.getexif().get(ORIENTATION, 1)
     return eight
 
 
-def _too_large(shown: str, size: str, max_pixels: int) -> Message:
-    template = N_(
-        "{shown}: is too large; pictures up to {megapixels} megapixels and {side} pixels a side "
-        "are read. Scale it down."
-    )
-    if size:
-        template = N_(
-            "{shown}: is too large with {size}; pictures up to {megapixels} megapixels and {side} "
-            "pixels a side are read. Scale it down."
-        )
-    return Message(
-        template, shown=shown, size=size, megapixels=max_pixels // 1_000_000, side=MAX_SIDE
+def _too_large(shown: str, size: str, max_pixels: int) -> str:
+    with_size = f" with {size}" if size else ""
+    return (
+        f"{shown}: is too large{with_size}; pictures up to {max_pixels // 1_000_000} megapixels "
+        f"and {MAX_SIDE} pixels a side are read. Scale it down."
     )
 
 
-def _broken(shown: str, error: Exception) -> Message:
+def _broken(shown: str, error: Exception) -> str:
     why = (isinstance(error, OSError) and error.strerror) or str(error)
-    return Message(
-        N_("{shown}: the picture is broken or cannot be read ({why})."),
-        shown=shown,
-        why=as_message(why),
-    )
+    return f"{shown}: the picture is broken or cannot be read ({why})."
 
 
-def _unknown_format(shown: str) -> Message:
+def _unknown_format(shown: str) -> str:
     """Say that a file is no picture, and what to do with one of a format that is not read."""
-    text = Message(
-        N_("{shown}: is not a picture that can be read. Formats: {formats}."),
-        shown=shown,
-        formats=", ".join(FORMATS),
-    )
+    text = f"{shown}: is not a picture that can be read. Formats: {', '.join(FORMATS)}."
     if not shown.lower().endswith(UNREADABLE):
         return text
-    first = Message(
-        N_("Save it as JPEG first, for example: magick '{shown}' '{shown}.jpg'."), shown=shown
-    )
-    return Message("{text} {first}", text=text, first=first)
+    first = f"Save it as JPEG first, for example: magick '{shown}' '{shown}.jpg'."
+    return f"{text} {first}"
 
 
 def _is(look: Callable[[], bool], unknown: bool) -> bool:

@@ -133,9 +133,8 @@ def test_readings_by_hand_come_and_are_corrected_and_removed(gate: Gate) -> None
     (entered,) = entered_readings(gate.database, 5)
     assert (entered.value, entered.was) == (80.0, 70.0)
     remove_reading(gate.database, key, actor="ada")
-    with pytest.raises(StudyError, match="There is no heart rate of that time") as refused:
+    with pytest.raises(StudyError, match="There is no heart rate of that time"):
         remove_reading(gate.database, key, actor="ada")
-    assert refused.value.args[0].template.startswith("There is no {name_in_text}"), "can be said"
     assert rows(gate.database, "SELECT count(*) FROM vital") == [(0,)]
 
 

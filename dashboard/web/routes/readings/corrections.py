@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.roles import Permission
-from dashboard.languages.written import said
 from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
@@ -70,7 +69,7 @@ def correct(
         given = {"kind": form.key.kind.value, "value": form.value, "at": form.key.at_ms}
         reading = reading_of(given, clock.now(), origin)
     except ReadingError as error:
-        wrong = Correction(form.key, form.value, f"{error.shown} {said(error.reason)}")
+        wrong = Correction(form.key, form.value, f"{error.shown} {error.reason}")
         return page_with_correction(request, services, wrong)
     doubts = doubts_of([reading])
     if doubts and form.confirmed != form.value:

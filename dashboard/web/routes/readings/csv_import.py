@@ -167,7 +167,7 @@ def _take(
         watched = placement.watch(counted())
         done = import_readings(services.options.database, watched, file=file.name, actor=who)
     except DataFileError as error:
-        return _page(request, name, file, choice, said_of(error))
+        return _page(request, name, file, choice, str(error))
     services.ingest.files.drop(account, name)
     services.accounts.record(who, "readings_import", f"{file.name}: {done.inserted}")
     answer = {"taken": done.inserted, "there": done.duplicates}
@@ -261,7 +261,7 @@ def _page(
     try:
         rows = list(islice(file.judged(choice.columns, local_times(choice.zone)), PREVIEW_ROWS))
     except DataFileError as error:
-        hint = said_of(error)
+        hint = str(error)
     return render(
         request,
         "readings_import.html",

@@ -243,7 +243,7 @@ def _validate(entry: Entry, account: str) -> list[VitalReading]:
                 readings.append(reading_of(given, now, origin))
             except ReadingError as error:
                 name = "at" if error.field == "at" else kind.value
-                entry.problems[name] = f"{error.shown} {said(error.reason)}"
+                entry.problems[name] = f"{error.shown} {error.reason}"
     if not any(entry.values[kind] for kind in BY_HAND):
         entry.problems["heart_rate"] = gettext("Enter a heart rate, or both pressures.")
     if bool(entry.values["systolic"]) != bool(entry.values["diastolic"]):

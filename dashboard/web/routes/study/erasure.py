@@ -9,7 +9,6 @@ from fastapi.responses import Response
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of
 from dashboard.web.chosen_study import APPLIANCE_ONLY
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
@@ -57,7 +56,7 @@ def erase(
             outbox_rows=services.options.outbox_rows,
         )
     except StudyError as error:
-        return _page(request, services, code, said_of(error))
+        return _page(request, services, code, str(error))
     services.protocol_runner.forget(code)
     return render(request, "erased.html", done=done)
 

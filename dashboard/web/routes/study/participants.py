@@ -9,7 +9,6 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from dashboard.accounts.roles import Permission
-from dashboard.languages.names import said_of
 from dashboard.web.chosen_study import ChosenStudyDep
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
@@ -57,7 +56,7 @@ def participant_page(
     try:
         person = enrolled(database, code)
     except StudyError as error:
-        raise HTTPException(404, said_of(error)) from error
+        raise HTTPException(404, str(error)) from error
     services.views.note(account, "participant_view", study.named(person.code))
     sessions = [one for one in reader.session_list() if one.participant == person.code]
     lines = _lines(reader, sessions)

@@ -8,7 +8,6 @@ from fastapi.responses import Response
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.sensors.minutes import has_pairs
 from dashboard.computing.answers import sensor_sentences
-from dashboard.languages.names import said_of
 from dashboard.web.api.description import may_refuse
 from dashboard.web.chosen_study import ChosenStudyDep
 from dashboard.web.guards.permissions import needs
@@ -54,4 +53,4 @@ def _report(reader: Reader, number: int) -> SessionQuality:
     try:
         return session_quality(reader, number)
     except StudyError as error:
-        raise HTTPException(404, said_of(error)) from error
+        raise HTTPException(404, str(error)) from error

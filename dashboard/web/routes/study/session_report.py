@@ -19,7 +19,6 @@ from dashboard.charts.session_timeline import (
 )
 from dashboard.charts.side_by_side import description, side_by_side
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of
 from dashboard.web.chosen_study import PARAMETER, ChosenStudyDep, Device
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login_guard import AccountDep
@@ -194,7 +193,7 @@ def _report(reader: Reader, number: int, buckets: int = _BUCKETS) -> SessionRepo
         quality = session_quality(reader, number)
         summary = reader.session_summary(number)
     except StudyError as error:
-        raise HTTPException(404, said_of(error)) from error
+        raise HTTPException(404, str(error)) from error
     with reader.connect() as connection:
         record = read_record(connection, session)
     measured = {kind for condition in summary.conditions for kind in condition.vitals}

@@ -8,7 +8,6 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
 from dashboard.accounts.roles import Permission
-from dashboard.languages.names import said_of
 from dashboard.web.api.description import may_refuse
 from dashboard.web.chosen_study import ChosenStudyDep
 from dashboard.web.guards.permissions import needs
@@ -66,4 +65,4 @@ def _course(reader: Reader, number: int, relative: bool) -> SessionSummary:
     try:
         return reader.session_summary(number, relative=relative)
     except StudyError as error:
-        raise HTTPException(404, said_of(error)) from error
+        raise HTTPException(404, str(error)) from error

@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError, StudyError
-from edge_agent.core.texts import N_, Message, message_of
 from edge_agent.store.database.gate.frames import receive, send
 
 SOCKET = Path("/run/affect-edge/database.sock")
@@ -233,22 +232,14 @@ def _connected(gate: Path, path: Path) -> socket.socket:
 
 def _unanswered(path: Path, gate: Path, error: Exception) -> StoreError:
     return StoreError(
-        Message(
-            N_(
-                "{path}: this user may only read it, and the service that writes for it does not "
-                "answer at {gate} ({error}). Start it: sudo systemctl start affect-edge-database"
-            ),
-            path=str(path),
-            gate=str(gate),
-            error=str(error),
-        )
+        f"{path}: this user may only read it, and the service that writes for it does not "
+        f"answer at {gate} ({error}). Start it: sudo systemctl start affect-edge-database"
     )
 
 
 def _error_of(answer: Mapping[str, Any]) -> Exception:
     kind = _ERRORS.get(str(answer["error"]), StoreError)
-    told = answer.get("text", "")
-    error = kind(message_of(told) if isinstance(told, Mapping) else told)
+    error = kind(answer.get("text", ""))
     if isinstance(error, sqlite3.Error):
         error.sqlite_errorcode = answer.get("code", sqlite3.SQLITE_ERROR)
     return error

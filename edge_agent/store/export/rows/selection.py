@@ -8,7 +8,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import N_, Message
 
 Span = tuple[int, int]
 ALWAYS: Span = (0, 2**62)
@@ -93,14 +92,8 @@ def _sessions(
     known = {row["id"] for row in connection.execute("SELECT id FROM session")}
     for session in wanted:
         if session not in known:
-            there: str = ", ".join(map(str, sorted(known))) or Message(N_("none"))
-            raise StudyError(
-                Message(
-                    N_("There is no session {session}. Sessions: {there}."),
-                    session=session,
-                    there=there,
-                )
-            )
+            there = ", ".join(map(str, sorted(known))) or "none"
+            raise StudyError(f"There is no session {session}. Sessions: {there}.")
     return tuple(sorted(set(wanted)))
 
 

@@ -12,7 +12,6 @@ import sqlite3
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Expression
-from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.tables import NAMES, SMOOTHED
 from edge_agent.store.read.sessions.baseline import (
     BASELINE_S,
@@ -56,18 +55,9 @@ def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | No
     neutral = [_expression(row, NAMES) for row in rows]
     if len(neutral) < LEAST_ROWS:
         raise StudyError(
-            Message(
-                N_(
-                    "The baseline of session {session} at {time} has {rows} readable rows of the "
-                    "face; {needed} are needed. Set the marker again while the participant looks "
-                    "at the camera for {seconds:.0f} s."
-                ),
-                session=session,
-                time=iso_utc(start),
-                rows=len(neutral),
-                needed=LEAST_ROWS,
-                seconds=BASELINE_S,
-            )
+            f"The baseline of session {session} at {iso_utc(start)} has {len(neutral)} "
+            f"readable rows of the face; {LEAST_ROWS} are needed. Set the marker again while "
+            f"the participant looks at the camera for {BASELINE_S:.0f} s."
         )
     return Baseline(session, start, end, len(neutral), neutral_shift(neutral))
 
@@ -77,13 +67,7 @@ def read_corrected_rows(connection: sqlite3.Connection, session: int) -> list[Co
     baseline = read_baseline(connection, session)
     if baseline is None:
         raise StudyError(
-            Message(
-                N_(
-                    "Session {session} has no baseline marker. Show its recorded probabilities "
-                    "instead."
-                ),
-                session=session,
-            )
+            f"Session {session} has no baseline marker. Show its recorded probabilities instead."
         )
     start, end = _span(connection, session)
     rows = connection.execute(
@@ -100,7 +84,7 @@ def _span(connection: sqlite3.Connection, session: int) -> tuple[int, int | None
         "SELECT started, ended FROM session WHERE id = ?", (session,)
     ).fetchone()
     if row is None:
-        raise StudyError(Message(N_("There is no session {number}."), number=session))
+        raise StudyError(f"There is no session {session}.")
     return row["started"], row["ended"]
 
 

