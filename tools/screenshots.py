@@ -39,7 +39,6 @@ PAGES |= {
     "participant": "/study/participants/{participant}",
     "session": "/study/sessions/{session}",
     "quality": "/study/sessions/{session}/quality",
-    "multiverse": "/analysis/multiverse",
     "statistics": "/analysis/statistics",
     "account": "/account",
 }

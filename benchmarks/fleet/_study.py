@@ -19,7 +19,6 @@ QUESTIONS = (
     ("--json", "--sample", "example", "--state", "observed"),
     ("--json", "--sample", "example", "--state", "reported"),
     ("--json", "--group", "sex"),
-    ("--json", "--multiverse"),
     ("--print-flow", "--sample", "example"),
     ("--print-tables", "--sample", "example"),
 )

@@ -66,7 +66,7 @@ PEOPLE = 100
 STATES = ("neutral", "happiness", "anger")
 RANGES_DAYS = (1 / 24, 1, 7, 30, 365)
 ASKED_ALONE = 10
-COMPUTING = frozenset({"/analysis", "/analysis/multiverse", "/plan", "/export/download"})
+COMPUTING = frozenset({"/analysis", "/plan", "/export/download"})
 """What no viewer opens: tests, plans and whole exports, which have figures of their own."""
 
 

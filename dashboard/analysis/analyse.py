@@ -85,8 +85,6 @@ def analyse(
     query: AnalysisQuery,
     face: FaceReading | None = None,
     prefer_sources: Sequence[str] = (),
-    *,
-    heart: bool = True,
 ) -> Analysis:
     """Read what the question asks for and test it.
 
@@ -97,8 +95,6 @@ def analyse(
             not known.
         prefer_sources: which source counts where several measured the same, the best first, where
             the question names none.
-        heart: whether variability is wanted; the search for artefacts takes most of the time
-            where there are intervals between beats.
 
     Raises:
         StatisticsError: a session is asked for that does not exist, or a reading cannot be computed
@@ -110,13 +106,13 @@ def analyse(
         query = query.model_copy(update={"prefer_source": tuple(prefer_sources)})
     if query.sample is not Sample.AUTO:
         chosen = _chosen(sessions, query.sample, query.session)
-        return _analysis_of(reader, query, query.sample, chosen, face, heart)
+        return _analysis_of(reader, query, query.sample, chosen, face)
     chosen = _chosen(sessions, Sample.MEASURED, ())
-    measured = _analysis_of(reader, query, Sample.MEASURED, chosen, face, heart)
+    measured = _analysis_of(reader, query, Sample.MEASURED, chosen, face)
     example = _chosen(sessions, Sample.EXAMPLE, ())
     if measured.means or not example:
         return measured
-    return _analysis_of(reader, query, Sample.EXAMPLE, example, face, heart)
+    return _analysis_of(reader, query, Sample.EXAMPLE, example, face)
 
 
 def _chosen(sessions: Sequence[Session], sample: Sample, ids: Sequence[int]) -> tuple[Session, ...]:
@@ -201,14 +197,13 @@ def _analysis_of(
     sample: Sample,
     sessions: tuple[Session, ...],
     face: FaceReading | None,
-    heart: bool,
 ) -> Analysis:
     """Test the readings of the given sessions."""
     stimuli = reader.stimuli([session.id for session in sessions])
     shown = reader.face_labels(sessions)
     choices = read_choices(reader, query, sessions, stimuli, shown)
     readings = choices.declared
-    beats = find_beats(reader, query, sessions, stimuli, shown) if heart else []
+    beats = find_beats(reader, query, sessions, stimuli, shown)
     of_hearts = heart_values(beats, query)
     counted = readings.counting(query.counted)
     used = [group for group in counted if query.state_of(group.state) is not None]

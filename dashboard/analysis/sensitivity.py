@@ -164,9 +164,9 @@ def sensitivity(
 ) -> tuple[Sensitivity[C], ...]:
     """Repeat a family of comparisons under other choices.
 
-    A multiverse analysis (Steegen, Tuerlinckx, Gelman & Vanpaemel 2016, Perspectives on
-    Psychological Science 11:702–712): nothing is tested anew; the table shows whether the
-    conclusion depends on a choice that the data do not make. The declared choice stays the result;
+    Nothing is tested anew; the table shows whether the conclusion depends on a choice that the
+    data do not make (Steegen, Tuerlinckx, Gelman & Vanpaemel 2016, Perspectives on Psychological
+    Science 11:702–712). The declared choice stays the result;
     picking the choice with the smallest p would be a false positive.
 
     Args:

@@ -5,8 +5,6 @@ programs.
 from __future__ import annotations
 
 import json
-import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +27,7 @@ from dashboard.commands.analyse_text import report
 from dashboard.commands.exit_codes import run_command
 from dashboard.fleet.sites import Sites
 from dashboard.fleet.source import study_source
+from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.vitals import TESTED
 
 if TYPE_CHECKING:
@@ -220,18 +219,8 @@ _DEFAULTS = AnalysisQuery()
     is_flag=True,
     help="Only print the flow of people and readings as CSV.",
 )
-@click.option(
-    "--multiverse",
-    "of_choices",
-    is_flag=True,
-    help="Instead compute the question under every set of defensible choices; says on stderr how "
-    "far it is. With --json as JSON.",
-)
-@click.option(
-    "--print-multiverse",
-    is_flag=True,
-    help="Only print that as CSV.",
-)
+@removed_option("--multiverse", NO_MULTIVERSE)
+@removed_option("--print-multiverse", NO_MULTIVERSE)
 @click.option(
     "--print-tables",
     is_flag=True,
@@ -273,8 +262,6 @@ def analyse_command(
     file = options.pop("question")
     print_tables = options.pop("print_tables")
     span = options.pop("span")
-    of_choices = options.pop("of_choices")
-    print_multiverse = options.pop("print_multiverse")
     address, devices = options.pop("source"), options.pop("device")
     every = options.pop("all_devices")
     query = _query_of(options) if file is None else _read_question(file)
@@ -284,10 +271,6 @@ def analyse_command(
     dashboard = _options(config_file, data)
     source = study_source(address, dashboard.database, devices, every=every)
     with source.databases() as sites:
-        if of_choices or print_multiverse:
-            text = _of_choices(dashboard, sites, query, as_json, print_multiverse)
-            click.echo(text)
-            return
         analysis = _analysis(dashboard, sites, query, span)
         if print_tables:
             from dashboard.analysis.present.study.bundle_tables import bundle_tables
@@ -349,40 +332,6 @@ def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
     from edge_agent.config import load_settings
 
     return options_from(load_settings(config_file), data)
-
-
-def _of_choices(
-    options: DashboardOptions, sites: Sites, query: AnalysisQuery, as_json: bool, as_csv: bool
-) -> str:
-    """Return the multiverse of a question, however long it takes."""
-    from dashboard.analysis.multiverse.multiverse import Budget, multiverse
-    from dashboard.analysis.present.multiverse.text import multiverse_csv, multiverse_model
-    from dashboard.analysis.sites.pooled_reader import reader_of
-    from dashboard.commands.analyse_text import multiverse_report
-    from dashboard.computing.face_reading import face_reading_of
-
-    face = face_reading_of(sites, options.models)
-    answer = multiverse_model(
-        multiverse(
-            reader_of(sites),
-            query,
-            face,
-            options.prefer_sources,
-            Budget(math.inf),
-            _say_progress,
-        )
-    )
-    if as_csv:
-        return multiverse_csv(answer).rstrip("\n")
-    if as_json:
-        return answer.model_dump_json(indent=2)
-    return multiverse_report(answer)
-
-
-def _say_progress(done: int, planned: int) -> None:
-    """Say on stderr how far the computation is, where somebody looks."""
-    if sys.stderr.isatty():
-        click.echo(f"\r{done} of {planned} sets of choices", nl=done == planned, err=True)
 
 
 def _analysis(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from dashboard.analysis.present.multiverse.schemas import MultiverseModel
 from dashboard.analysis.present.schemas import AnalysisModel, VariabilityModel
 
 if TYPE_CHECKING:
@@ -62,13 +61,6 @@ def report(response: AnalysisModel) -> str:
         [_wrapped(text, "") for text in response.method],
     )
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
-
-
-def multiverse_report(answer: MultiverseModel) -> str:
-    """Return a multiverse for people: what it is, and what each comparison comes to."""
-    parts = [_wrapped(answer.summary, ""), _wrapped(answer.caution, "")]
-    parts += [_wrapped(f"- {curve.sentence}", "  ") for curve in answer.comparisons]
-    return "\n\n".join(parts)
 
 
 def _beside(response: AnalysisModel) -> list[str]:

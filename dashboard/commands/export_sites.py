@@ -41,7 +41,6 @@ class Wanted(BaseModel):
         start_ms: only from here on, by each device's own clock.
         end_ms: only before this.
         question: of the analysis; ``None``: the one that the Analysis page asks by itself.
-        multiverse: whether the bundle tells it under every set of choices.
         models: names or paths of the configured models.
         passphrase: locks the file; ``None``: it is not locked.
     """
@@ -57,7 +56,6 @@ class Wanted(BaseModel):
     start_ms: int | None = None
     end_ms: int | None = None
     question: dict[str, Any] | None = None
-    multiverse: bool = False
     models: tuple[str, ...] = ()
     passphrase: str | None = Field(None, repr=False)
 
@@ -109,7 +107,7 @@ def _asked(wanted: Wanted, sites: Sites) -> StudyExport:
     if unknown:
         raise StoreError(f"There is no session {unknown[0]} in the study over these devices.")
     choice = Choice(sessions, wanted.start_ms, wanted.end_ms)
-    return StudyExport(form, choice, question, wanted.multiverse, wanted.models)
+    return StudyExport(form, choice, question, wanted.models)
 
 
 def _call(function: Callable[..., _Result], *values: Any) -> _Result:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard.analysis.planning.preregistration import PreregisteredModel, compared
 from dashboard.analysis.present.left_out_table import LeftOutTable
-from dashboard.analysis.present.multiverse.schemas import MultiverseModel
 from dashboard.analysis.present.parts.rows_of_tests import TestGroup
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.present.study.forest import Forest
@@ -142,21 +140,6 @@ def preregistered(sites: Sites, analysis: Analysis) -> PreregisteredModel | None
     return compared(sites[0][1], analysis.query, len(analysis.participants))
 
 
-def multiverse_of(inquiry: Inquiry) -> MultiverseModel:
-    """Return the family under every set of defensible choices that 20 s suffice for.
-
-    Raises:
-        StatisticsError: the question cannot be answered.
-        StoreError: the database cannot be read.
-    """
-    from dashboard.analysis.multiverse.multiverse import multiverse
-    from dashboard.analysis.present.multiverse.text import multiverse_model
-
-    return multiverse_model(
-        multiverse(inquiry.reader(), inquiry.query, inquiry.face(), inquiry.prefer_sources)
-    )
-
-
 def sensor_sentences(database: Path, session: int) -> list[str]:
     """Say how far sources agree that measured the same in a session, over all sessions.
 
@@ -227,22 +210,6 @@ def _asked(
         return analyse(reader, _question_of(question, choice), face_reading_of(sites, models))
     except StatisticsError:  # what cannot be analysed has no such tables; the others are there
         return None
-
-
-def multiverse_table(sites: Sites, question: Mapping[str, Any], choice: Choice) -> str:
-    """Return the question under every set of choices for a bundle, as CSV, however long it takes.
-
-    Raises:
-        StatisticsError: it cannot be analysed.
-        StoreError: a database cannot be read.
-    """
-    from dashboard.analysis.multiverse.multiverse import Budget, multiverse
-    from dashboard.analysis.present.multiverse.text import multiverse_csv, multiverse_model
-
-    query = _question_of(question, choice)
-    return multiverse_csv(
-        multiverse_model(multiverse(reader_of(sites), query, budget=Budget(math.inf)))
-    )
 
 
 def _question_of(fields: Mapping[str, Any], choice: Choice) -> AnalysisQuery:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dashboard.computing.answers import analysis_tables, multiverse_table
+from dashboard.computing.answers import analysis_tables
 from dashboard.computing.computing import Computing
 from dashboard.exports.sites import SUFFIX as SITES_SUFFIX
 from dashboard.exports.sites import StudyExport, export_sites
@@ -61,14 +61,13 @@ class _StoppedError(Exception):
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
     """What is asked for: a format, a part of the timeline, the question that goes with it,
-    whether under every set of choices, whether it is locked with a passphrase, and of which devices
-    of a fleet it is (empty: of this appliance).
+    whether it is locked with a passphrase, and of which devices of a fleet it is (empty: of this
+    appliance).
     """
 
     format: ExportFormat
     choice: Choice
     question: Mapping[str, Any] = field(default_factory=dict)
-    multiverse: bool = False
     sealed: bool = False
     devices: tuple[str, ...] = ()
 
@@ -289,9 +288,7 @@ class ExportJobs:
         if not request.over_sites:
             self._write_one(request, file, sites, on_progress)
             return
-        wanted = StudyExport(
-            request.format, request.choice, request.question, request.multiverse, self._about[2]
-        )
+        wanted = StudyExport(request.format, request.choice, request.question, self._about[2])
         export_sites(sites, wanted, file, self._computing.call, on_progress)
 
     def _write_one(
@@ -306,10 +303,6 @@ class ExportJobs:
         tables = {}
         if wanted.name == "bundle":
             tables = self._computing.call(analysis_tables, sites, question, choice, models)
-            if request.multiverse:
-                tables["multiverse.csv"] = self._computing.call(
-                    multiverse_table, sites, question, choice
-                )
         about = Appliance(device, settings, known_cards(models), question, tables)
         database = sites[0][1]
         if not wanted.is_folder:

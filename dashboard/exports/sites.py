@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 from dashboard.analysis.request import Sample
 from dashboard.analysis.sites.pooled_reader import pooled_number, sessions_by_site
-from dashboard.computing.answers import analysis_tables, multiverse_table, tables_over_sites
+from dashboard.computing.answers import analysis_tables, tables_over_sites
 from dashboard.fleet.sites import Sites
 from edge_agent import __version__
 from edge_agent.core import clock
@@ -56,14 +56,12 @@ class StudyExport:
         choice: which part; sessions by their numbers in ``PooledReader``. A range of time is by
             each device's own clock.
         question: of the analysis, for the bundle; empty where nobody knows it.
-        multiverse: whether the bundle tells it under every set of choices.
         models: names or paths of the configured models.
     """
 
     format: ExportFormat
     choice: Choice
     question: Mapping[str, Any]
-    multiverse: bool
     models: tuple[str, ...]
 
     @property
@@ -112,7 +110,6 @@ def export_sites(
     Raises:
         StoreError: a database cannot be read, or the export cannot be written.
         StudyError: there is no such session, or sessions must be named.
-        StatisticsError: the multiverse cannot be computed.
     """
     taken = _taken(sites, wanted)
     with (
@@ -250,10 +247,6 @@ def _about_all(
     }
     if wanted.is_bundle:
         files |= compute(tables_over_sites, sites, wanted.question, wanted.choice, wanted.models)
-        if wanted.multiverse:
-            files["multiverse.csv"] = compute(
-                multiverse_table, sites, wanted.question, wanted.choice
-            )
     return files
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboard.languages.current import gettext, language, pgettext
+from dashboard.languages.current import gettext, pgettext
 from dashboard.languages.written import said
 from edge_agent.core.expression import Emotion
 from edge_agent.core.texts import Message, text_of
@@ -56,12 +56,3 @@ def list_with_or(parts: Sequence[str]) -> str:
     return pgettext("list", "{before} or {last}").format(
         before=", ".join(parts[:-1]), last=parts[-1]
     )
-
-
-def inside(name: str) -> str:
-    """Return a heading as it stands inside a sentence: without its capitals, except where the
-    language writes nouns with them.
-    """
-    if language().partition("-")[0] == "de":
-        return name
-    return name.lower()

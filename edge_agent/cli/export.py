@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_agent.cli.options import common_options, load, log_to_stderr
+from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
@@ -67,12 +68,7 @@ class FormatOption(click.Option):
     help="JSON file with the question of the analysis, for the bundle: `analyse --print-question` "
     "writes it. Default: the question that the Analysis page asks by itself.",
 )
-@click.option(
-    "--multiverse",
-    is_flag=True,
-    help="Add multiverse.csv to the bundle: the question under every set of defensible choices, "
-    "which can take minutes.",
-)
+@removed_option("--multiverse", NO_MULTIVERSE)
 @click.option("--from", "start", type=click.DateTime(), help="Begin, local time.")
 @click.option("--to", "end", type=click.DateTime(), help="End, local time.")
 @click.option(
@@ -107,7 +103,6 @@ def export(
     out: Path,
     sessions: tuple[int, ...],
     question: Path | None,
-    multiverse: bool,
     start: datetime | None,
     end: datetime | None,
     form: str | None,
@@ -131,8 +126,6 @@ def export(
         raise click.UsageError(
             f"--from {start:%Y-%m-%dT%H:%M:%S} is not before --to {end:%Y-%m-%dT%H:%M:%S}."
         )
-    if multiverse and (start or end):
-        raise click.UsageError("--multiverse is about sessions: leave out --from and --to.")
     if source is None and (devices or all_devices):
         raise click.UsageError("--device and --all-devices choose devices of --source.")
     chosen = format_named(form or _default_format(out))
@@ -147,7 +140,6 @@ def export(
             "start_ms": start_ms,
             "end_ms": end_ms,
             "question": None if question is None else _question(question),
-            "multiverse": multiverse,
             "models": (settings.vision.expression_model, settings.vision.detector_model),
             "passphrase": _passphrase(passphrase_file, ask=passphrase),
         }
@@ -162,11 +154,8 @@ def export(
     about = _appliance(settings)
     if chosen.name == "bundle":
         told_question = _question(question)
-        about = replace(about, question=told_question)
-        about = replace(about, tables=_tables(told_question, choice, config, folder))
-        if multiverse and told_question:
-            more = {"multiverse.csv": _multiverse(told_question, sessions, config, folder)}
-            about = replace(about, tables={**about.tables, **more})
+        tables = _tables(told_question, choice, config, folder)
+        about = replace(about, question=told_question, tables=tables)
     with _progress_bar() as on_progress:
         if word is None:
             files = chosen.export(folder / DATABASE_NAME, out, choice, about, on_progress)
@@ -266,35 +255,6 @@ def _tables(
         command += ["--question", file.name]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
-
-
-def _multiverse(
-    question: Mapping[str, Any], sessions: tuple[int, ...], config: Path | None, data: Path
-) -> str:
-    """Return the question under every set of choices as CSV, which the dashboard computes.
-
-    Raises:
-        DataFileError: it cannot.
-    """
-    fields = dict(question)
-    if sessions:
-        fields |= {"sample": "selected", "session": sessions}
-    command = [sys.executable, "-P", "-m", "dashboard", "analyse", "--print-multiverse"]
-    command += ["--data", str(data)]
-    if config is not None:
-        command += ["--config", str(config)]
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump(fields, file)
-        file.flush()
-        command += ["--question", file.name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason was told"]
-        raise DataFileError(
-            f"The multiverse cannot be computed: {lines[-1]} Export without --multiverse, or mend "
-            "what is wrong."
-        )
-    return done.stdout
 
 
 def epoch_ms(local: datetime | None) -> int | None:

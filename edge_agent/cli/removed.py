@@ -32,6 +32,12 @@ COMMANDS: Mapping[str, str] = {
 }
 """Sentence for each command that is gone, such as ``model history`` (group and command)."""
 
+NO_MULTIVERSE = (
+    "Ask under other choices one by one, such as affect-edge analyse --window 20; analyse itself "
+    "shows other windows, lags and settling times."
+)
+"""Sentence for the options about every set of choices."""
+
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.page_paths import wait_for_charts
 from tests.browser.served import Served
 from tests.support.browser import sheets, watched_page
 
@@ -35,16 +34,5 @@ def test_a_study_is_planned_preregistered_and_analysed(browser: Browser, own: Se
         expect(page.get_by_role("heading", name="Not as preregistered on")).to_be_visible()
         expect(page.get_by_text("bound heart rate: preregistered 5, asked 2.")).to_be_visible()
 
-        page.get_by_role("link", name="Compute every set of defensible choices").click()
-        expect(page.get_by_role("heading", name="By choice")).to_be_visible()
-        expect(page.get_by_text("no further family of tests")).to_be_visible()
-        wait_for_charts(page)
-        dots = page.locator(".multiverse .plot-container .points path")
-        page.get_by_role("link", name="Show", exact=True).first.click()
-        expect(page.locator(".multiverse .chart-sentence")).to_contain_text("happiness and neutral")
-        wait_for_charts(page)
-        expect(dots.first).to_be_visible()
-        page.get_by_role("link", name="Back to the analysis").click()
-        expect(page.get_by_text("bound heart rate: preregistered 5, asked 2.")).to_be_visible()
         expect(page.get_by_role("button", name="Print or save as PDF")).to_be_visible()
         assert sheets(page) == 1

@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARDWARE_ROOMS = ("camera", "vision", "vitals", "mqtt")
 """They take the values that they need, and never the settings."""
 DASHBOARD_MAY = (
+    "edge_agent.cli.removed",
     "edge_agent.appliance.findings",
     "edge_agent.appliance.running_checks",
     "edge_agent.core",

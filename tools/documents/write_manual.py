@@ -23,6 +23,7 @@ from click.shell_completion import get_completion_class
 
 from edge_agent import __version__
 from edge_agent.cli import cli
+from edge_agent.cli.removed import is_removed
 from edge_agent.cli.shell.passed_on import WORDS, PassedOnCommand
 
 FOLDER = WORDS.parent
@@ -199,7 +200,7 @@ def words_of(command: click.Command) -> dict[str, Any]:
     """Return the options, the first argument and the commands of a command."""
     options: dict[str, Any] = {}
     for parameter in command.get_params(click.Context(command)):
-        if isinstance(parameter, click.Option):
+        if isinstance(parameter, click.Option) and not is_removed(parameter):
             options |= dict.fromkeys(
                 sorted({*parameter.opts, *parameter.secondary_opts}, reverse=True),
                 takes(parameter),

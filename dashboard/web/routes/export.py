@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
-from pydantic import BaseModel, Field, SecretStr, StrictBool
+from pydantic import BaseModel, Field, SecretStr
 
 from dashboard.accounts.account_rows import Account
 from dashboard.accounts.roles import Permission
@@ -86,11 +86,6 @@ class NewExport(ApiModel):
         description="The question of the analysis, which the bundle tells; left out: the one that "
         "the Analysis page asks by itself",
     )
-    multiverse: StrictBool = Field(
-        False,
-        description="Whether the bundle also tells the question under every set of defensible "
-        "choices (multiverse.csv), which can take minutes",
-    )
     passphrase: SecretStr | None = Field(
         None,
         max_length=LONGEST,
@@ -165,7 +160,6 @@ class ExportForm(BaseModel):
     session: list[int] | None = None
     start: EpochMs | None = None
     end: EpochMs | None = None
-    multiverse: bool = False
     passphrase: Annotated[SecretStr, Field(max_length=LONGEST)] = SecretStr("")
 
 
@@ -182,7 +176,6 @@ def prepare_from_page(
         sessions=form.session,
         start=form.start,
         end=form.end,
-        multiverse=form.multiverse,
         passphrase=form.passphrase if form.passphrase.get_secret_value() else None,
     )
     _prepare(services, account, study, new)
@@ -317,13 +310,6 @@ def _request_of(study: ChosenStudy, new: NewExport) -> ExportRequest:
                 "its start."
             ).format(start=start, end=end),
         )
-    if new.multiverse and (start is not None or end is not None):
-        raise HTTPException(
-            422,
-            gettext(
-                "multiverse = true: it is about sessions. Leave out start and end, or multiverse."
-            ),
-        )
     wanted = format_named(new.format)
     if not wanted.downloadable:
         names = ", ".join(each.name for each in _downloadable())
@@ -349,7 +335,7 @@ def _request_of(study: ChosenStudy, new: NewExport) -> ExportRequest:
     question = (new.question or AnalysisQuery()).model_dump(mode="json")
     choice = Choice(sessions, start, end)
     is_sealed = new.passphrase is not None
-    return ExportRequest(wanted, choice, question, new.multiverse, is_sealed, study.chosen)
+    return ExportRequest(wanted, choice, question, is_sealed, study.chosen)
 
 
 def _prepared_export(services: ServicesDep, account: AccountDep, token: str) -> PreparedExport:

@@ -45,7 +45,6 @@ class Appliance:
             where nobody knows it.
         tables: what the analysis of that question adds, the text of a file by its name; its
             ``flow.csv`` follows people and readings from consent to the tests.
-            ``multiverse.csv`` is there where somebody asked for it.
     """
 
     device: str = "affect-edge"

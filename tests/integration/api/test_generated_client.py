@@ -97,7 +97,6 @@ CALLS = (
     Call("get_trends_chart", _RANGE),
     Call("get_trends_chart_now", {"length": HOUR_MS}),
     Call("get_analysis", _NOTHING),
-    Call("get_multiverse", _NOTHING),
     Call("get_study_plan", {"d_z": 0.5}),
     Call("get_study_plan", _NOTHING, 422),
     Call(

@@ -15,7 +15,6 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Camera switched off": "Kamera ausgeschaltet",
 "Clock": "Uhr",
 "Close": "Schließen",
-"Computing every set of choices …": "Alle Kombinationen werden berechnet …",
 "Connecting": "Verbindet",
 "Copied": "Kopiert",
 "Cuff": "Manschette",

@@ -15,7 +15,6 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Camera switched off": "Cámara apagada",
 "Clock": "Reloj",
 "Close": "Cerrar",
-"Computing every set of choices …": "Calculando todas las combinaciones …",
 "Connecting": "Conectando",
 "Copied": "Copiado",
 "Cuff": "Manguito",

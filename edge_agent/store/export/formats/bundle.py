@@ -43,7 +43,6 @@ _OF_QUESTION = {
     "baseline.csv": "Means at rest, for the scripts",
     "heart_measure.csv": "Measures of the intervals between beats, for the scripts",
     "session_mean.csv": "Means of sessions and states, for the mixed model and the tests of groups",
-    "multiverse.csv": "The question under every set of choices",
 }
 _SCRIPTS = {
     "analysis.py": "Computes the dashboard's tests again, in Python",

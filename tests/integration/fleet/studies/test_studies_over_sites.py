@@ -241,8 +241,6 @@ def test_the_page_takes_several_devices(
     assert "the same code at two sites is two people" in page.text
     chosen = client.get("/analysis")
     assert '<input type="checkbox" name="device" value="cabin">' in chosen.text
-    several = client.get(f"/api/v1/analysis/multiverse?{question}")
-    assert several.status_code == 200, several.text
 
 
 def test_a_page_takes_so_many_devices_and_no_more(client: TestClient) -> None:

@@ -28,7 +28,7 @@ def compute(function: Callable[..., _Result], *values: Any) -> _Result:
 
 
 def wanted(form: str = "csv", sessions: tuple[int, ...] | None = None) -> StudyExport:
-    return StudyExport(format_named(form), Choice(sessions), {}, False, ())
+    return StudyExport(format_named(form), Choice(sessions), {}, ())
 
 
 def nothing(share: float) -> None:
@@ -67,7 +67,7 @@ def test_without_an_answer_there_is_a_bundle_all_the_same(tmp_path: Path) -> Non
     sites = tuple((name, database(tmp_path / name)) for name in ("a", "b"))
     out = tmp_path / "out.zip"
     question = {"vital": ["heart_rate"]}
-    study = StudyExport(format_named("bundle"), Choice(), question, False, ())
+    study = StudyExport(format_named("bundle"), Choice(), question, ())
     export_sites(sites, study, out, compute, nothing)
     with zipfile.ZipFile(out) as archive:
         names = archive.namelist()

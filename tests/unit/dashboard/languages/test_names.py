@@ -9,7 +9,6 @@ from dashboard.analysis.query import describe, query_of
 from dashboard.languages.current import speaking
 from dashboard.languages.figures import by_locale, decimal, general, percent, thousands
 from dashboard.languages.names import (
-    inside,
     list_with_or,
     said_if_ours,
     said_of,
@@ -64,9 +63,6 @@ def test_a_message_is_said_with_its_parts() -> None:
         assert said_of(StudyError(device)).startswith("Es gibt kein Gerät room-1.")
         assert said_of(StudyError("There is no session 3.")) == "There is no session 3."
         assert list_with_or(["a", "b"]) == "a oder b"
-        assert inside("Zeitfenster") == "Zeitfenster"
-    with speaking("es"):
-        assert inside("Ventana") == "ventana"
 
 
 def refused(**fields: str) -> str:

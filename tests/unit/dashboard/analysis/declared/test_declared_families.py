@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner
 from pydantic import ValidationError
 
-from dashboard.analysis.multiverse.multiverse import multiverse
 from dashboard.analysis.planning.preregistration import (
     PreregistrationDocument,
     compared,
@@ -21,7 +20,6 @@ from dashboard.commands.analyse import analyse_command
 from dashboard.commands.analyse_text import report
 from dashboard.statistics import benjamini_hochberg, holm, within_families
 from edge_agent.core.errors import StatisticsError
-from edge_agent.store.read.reader import Reader
 from tests.unit.dashboard.analysis.test_family import nine_tests
 
 DECLARED = ("systolic", "heart_rate: anger, neutral")
@@ -70,15 +68,6 @@ def test_the_answer_names_the_families_and_what_is_in_none(tmp_path: Path) -> No
     assert first in " ".join(report(answer).split())
     assert any("within each family of tests" in text for text in answer.method)
     assert response_of(nine_tests(tmp_path / "two")).families == ()
-
-
-def test_the_multiverse_starts_from_the_same_families(tmp_path: Path) -> None:
-    found = nine_tests(tmp_path, family=DECLARED)
-    query = AnalysisQuery(family=DECLARED)
-    path = next(tmp_path.glob("*.db"))
-    declared = multiverse(Reader(path), query).results[0]
-    expected = [test.adjusted_p for test in found.family]
-    assert [one.adjusted_p for one in declared.estimates] == expected
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,8 @@ from typing import Any
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.multiverse.multiverse import multiverse
 from dashboard.analysis.present.charts import analysis_charts, effects_chart
 from dashboard.analysis.present.left_out_table import left_out_table
-from dashboard.analysis.present.multiverse.chart import curve_chart
-from dashboard.analysis.present.multiverse.text import multiverse_model
 from dashboard.analysis.present.response import response_of
 from dashboard.analysis.present.spread_charts import spread_charts
 from dashboard.analysis.present.supplement_text import variability_sentence
@@ -148,17 +145,6 @@ def test_no_word_of_an_analysis_stands_outside_the_catalogue(
         if (words := [word for word in bare_words(text) if word not in codes])
     }
     assert bare == {}
-
-
-@pytest.mark.usefixtures("brackets")
-def test_no_word_of_a_multiverse_stands_outside_the_catalogue(
-    analyses: dict[str, tuple[Question, Path]],
-) -> None:
-    question, path = analyses["few"]
-    model = multiverse_model(multiverse(Reader(path), question.query, None, ()))
-    texts = [model.summary, model.caution, *(one.sentence for one in model.comparisons)]
-    texts += texts_of(tuple(curve_chart(one) for one in model.comparisons))
-    assert {text: words for text in texts if (words := bare_words(text))} == {}
 
 
 def test_an_analysis_in_german_has_commas_and_no_english_sentence(

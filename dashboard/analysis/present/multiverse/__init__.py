@@ -1,1 +1,0 @@
-"""A multiverse as programs and people get it."""
