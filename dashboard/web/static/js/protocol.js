@@ -86,7 +86,15 @@ function take(found) {
   }
 }
 
-async function press(what) {
+let presses = Promise.resolve();
+
+/** Send presses one after the other: of two requests at once the second may arrive first. */
+function press(what) {
+  const next = () => send(typeof what === "function" ? what() : what);
+  presses = presses.then(next, next); // one that fails does not stop those after it
+}
+
+async function send(what) {
   if (isOver()) return;
   const answer = await fetch(`/api/v1/protocol/${what}`, { method: "POST" }).catch(() => null);
   if (answer?.status === 401) window.location.reload();
@@ -94,7 +102,7 @@ async function press(what) {
   else setText("reason", answer === null ? _("The dashboard cannot be reached.") : (await answer.json()).detail);
 }
 
-const toggle = () => press(state.state === "running" ? "pause" : "go");
+const toggle = () => press(() => (state.state === "running" ? "pause" : "go"));
 const askToEnd = () => {
   if (!isOver() && !byId("end-dialog").open) byId("end-dialog").showModal();
 };
