@@ -78,16 +78,6 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _ecg_has_somewhere_to_go(self) -> Settings:
-        wanted = [device.address for device in self.vitals.bluetooth.devices if device.ecg]
-        if wanted and not self.lsl.enabled:
-            raise ValueError(
-                f"vitals.bluetooth.devices asks {wanted[0]} for its ECG, which is only streamed: "
-                "set lsl.enabled = true, or leave ecg out"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _fleet_by_broker(self) -> Settings:
         if self.fleet.enabled and not self.mqtt.enabled:
             raise ValueError(

@@ -36,16 +36,6 @@ class SensorSettings(Section):
         description="What it is: heart_rate (a strap), blood_pressure (a cuff), pulse_oximeter "
         "or thermometer"
     )
-    movement: bool = Field(
-        False,
-        description="Whether a Polar strap's accelerometer is listened to, so that readings during "
-        "movement are flagged body_movement; costs some of its battery",
-    )
-    ecg: bool = Field(
-        False,
-        description="Whether a Polar H10's ECG is offered as a stream of the Lab Streaming Layer "
-        "(needs lsl.enabled); it is not recorded, and costs some of its battery",
-    )
 
 
 class BluetoothSettings(Section):

@@ -5,11 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from edge_agent.core.clock import Instant
-
-ECG_HZ = 130.0
-"""How often a Polar H10 samples its ECG: the one rate that it offers."""
-
 
 class SensorKind(StrEnum):
     """What a Bluetooth sensor measures, by the service that it offers."""
@@ -73,20 +68,3 @@ class FoundSensor:
     def config_line(self, kind: SensorKind) -> str:
         """Return the line for ``devices`` in the configuration."""
         return f'{{ address = "{self.address}", kind = "{kind}" }},'
-
-
-@dataclass(frozen=True, slots=True)
-class EcgBlock:
-    """Samples of an ECG that came together.
-
-    Attributes:
-        source: the strap, as in its readings.
-        ended: when the last sample was.
-        period_s: from one sample to the next, seconds.
-        microvolts: the samples, oldest first.
-    """
-
-    source: str
-    ended: Instant
-    period_s: float
-    microvolts: tuple[int, ...]

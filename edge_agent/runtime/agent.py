@@ -175,7 +175,7 @@ class Agent:
             capture=self._make_capture(latest_frame, recorder),
             vision=self._make_vision(latest_frame, recognizer),
             vitals=configured_sources(
-                settings, self._study, self._dispatcher.vital, recorder.submit, self._dispatcher.ecg
+                settings, self._study, self._dispatcher.vital, recorder.submit
             ),
             recorder=recorder,
             live=live,

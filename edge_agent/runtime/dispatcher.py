@@ -8,7 +8,6 @@ from collections.abc import Callable
 from edge_agent.core import clock
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.sensors import EcgBlock
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.payloads.events import emotion_payload, vital_payload
 from edge_agent.mqtt.topics import Topics
@@ -54,8 +53,8 @@ class EventDispatcher:
         self._home = home
         self._lock = threading.Lock()
         self._last_label: str | None = None
-        self.listener: Callable[[Recognition | VitalReading | EcgBlock], None] | None = None
-        """Is given each recognition, each reading of now, and each block of an ECG, as well."""
+        self.listener: Callable[[Recognition | VitalReading], None] | None = None
+        """Is given each recognition and each reading of now, as well."""
 
     def recognition(self, seen: Recognition) -> None:
         """Pass on the recognition of one frame."""
@@ -91,11 +90,6 @@ class EventDispatcher:
             self.listener(reading)
         if self._client is not None:
             self._client.publish_vital(vital_payload(reading))
-
-    def ecg(self, block: EcgBlock) -> None:
-        """Pass a block of an ECG on to the listener alone: the timeline keeps none."""
-        if self.listener is not None:
-            self.listener(block)
 
     def close_window(self, at: clock.Instant) -> None:
         """Close the summary window, and submit its summary to the outbox.

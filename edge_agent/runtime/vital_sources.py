@@ -9,7 +9,6 @@ from edge_agent.config import Settings, at_home
 from edge_agent.core.errors import StoreError
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.sensors import EcgBlock
 from edge_agent.store.read.recorded_vitals import recorded_vitals
 from edge_agent.store.study.study import Study
 from edge_agent.vitals.base import VitalSource
@@ -24,11 +23,10 @@ log = logging.getLogger(__name__)
 
 Sink = Callable[[VitalReading], None]
 GapSink = Callable[[Gap], None]
-EcgSink = Callable[[EcgBlock], None]
 
 
 def configured_sources(
-    settings: Settings, study: Study, sink: Sink, on_gap: GapSink, on_ecg: EcgSink
+    settings: Settings, study: Study, sink: Sink, on_gap: GapSink
 ) -> list[VitalSource]:
     """Return every source that has a thread of its own, not yet started.
 
@@ -37,7 +35,6 @@ def configured_sources(
         study: names the condition that a simulated person reacts to.
         sink: receives each reading.
         on_gap: receives each interval in which a sensor was silent.
-        on_ecg: receives each block of an ECG.
 
     Raises:
         DataFileError: the recording to be replayed cannot be read.
@@ -45,7 +42,7 @@ def configured_sources(
     """
     return [
         *_simulated(settings, study, sink),
-        *_bluetooth(settings, sink, on_gap, on_ecg),
+        *_bluetooth(settings, sink, on_gap),
         *_replay(settings, sink),
     ]
 
@@ -103,15 +100,10 @@ def _replay(settings: Settings, sink: Sink) -> list[VitalSource]:
     return [ReplayVitals(sink, readings, file.name, speed=replay.speed, loop=replay.loop)]
 
 
-def _bluetooth(
-    settings: Settings, sink: Sink, on_gap: GapSink, on_ecg: EcgSink
-) -> list[VitalSource]:
+def _bluetooth(settings: Settings, sink: Sink, on_gap: GapSink) -> list[VitalSource]:
     bluetooth = settings.vitals.bluetooth
     if not bluetooth.devices:
         return []
-    sensors = [
-        Sensor(device.address, device.kind, device.movement, device.ecg)
-        for device in bluetooth.devices
-    ]
+    sensors = [Sensor(device.address, device.kind) for device in bluetooth.devices]
     radio = radio_factory(bluetooth.adapter)
-    return [BluetoothVitals(sink, on_gap, sensors, radio, on_ecg=on_ecg)]
+    return [BluetoothVitals(sink, on_gap, sensors, radio)]

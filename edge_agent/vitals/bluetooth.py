@@ -13,7 +13,7 @@ from functools import partial
 
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.gaps import Gap
-from edge_agent.core.sensors import EcgBlock, FoundSensor, SensorState
+from edge_agent.core.sensors import FoundSensor, SensorState
 from edge_agent.core.worker import Worker
 from edge_agent.vitals.base import Radio, Sink, VitalSource
 from edge_agent.vitals.sensor import Sensor, SensorSession
@@ -33,7 +33,6 @@ class BluetoothVitals(VitalSource):
         sensors: what to connect to.
         open_radio: makes the radio, in the event loop that uses it.
         on_death: as in ``Worker``.
-        on_ecg: called with each block of an ECG.
 
     Example:
         >>> strap = Sensor("AA:BB:CC:DD:EE:FF", SensorKind.HEART_RATE)
@@ -48,10 +47,8 @@ class BluetoothVitals(VitalSource):
         sensors: Sequence[Sensor],
         open_radio: Callable[[], Radio],
         on_death: Callable[[Worker, Exception], None] | None = None,
-        on_ecg: Callable[[EcgBlock], None] | None = None,
     ) -> None:
         super().__init__("bluetooth", sink, on_death)
-        self._on_ecg = on_ecg
         self._on_gap = on_gap
         self._sensors = sensors
         self._open_radio = open_radio
@@ -82,8 +79,7 @@ class BluetoothVitals(VitalSource):
             return
         radio = self._open_radio()
         self._sessions = tuple(
-            SensorSession(sensor, radio, self.emit, self._on_gap, on_ecg=self._on_ecg)
-            for sensor in self._sensors
+            SensorSession(sensor, radio, self.emit, self._on_gap) for sensor in self._sensors
         )
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(session.run()) for session in self._sessions]

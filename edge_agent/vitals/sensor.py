@@ -17,13 +17,9 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
 from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalFlag
-from edge_agent.core.sensors import EcgBlock, SensorKind, SensorState
+from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.vitals import gatt
 from edge_agent.vitals.base import Link, Radio, Sink
-from edge_agent.vitals.polar.ecg import Ecg
-from edge_agent.vitals.polar.movement import Movement
-from edge_agent.vitals.polar.service import Listener, PolarService
 from edge_agent.vitals.profiles import PROFILES, Decode, Measurement
 from edge_agent.vitals.sensor_readings import SensorReadings
 
@@ -44,14 +40,10 @@ class Sensor:
     Attributes:
         address: of the sensor.
         kind: what it measures.
-        movement: whether a Polar strap is asked for its acceleration, too.
-        ecg: whether a Polar strap is asked for its ECG, too.
     """
 
     address: str
     kind: SensorKind
-    movement: bool = False
-    ecg: bool = False
 
     @property
     def source(self) -> str:
@@ -108,7 +100,6 @@ class SensorSession:
         on_gap: told of every silence of a sensor that sends all the time (a strap, an oximeter
             that is worn) longer than 10 s; a cuff is silent until somebody measures.
         now: asked for the time.
-        on_ecg: called with each block of an ECG; ``None``: no sensor is asked for one.
     """
 
     def __init__(
@@ -118,7 +109,6 @@ class SensorSession:
         sink: Sink,
         on_gap: Callable[[Gap], None],
         now: Callable[[], Instant] = clock.now,
-        on_ecg: Callable[[EcgBlock], None] | None = None,
     ) -> None:
         self._sensor = sensor
         self._radio = radio
@@ -129,11 +119,6 @@ class SensorSession:
         self._streams = self._profile.always_streams
         self._silence = Silence(sensor.source, now(), self._tell_gap)
         self._readings = SensorReadings(sensor.source)
-        self._movement = Movement() if sensor.movement else None
-        listeners: list[Listener] = [] if self._movement is None else [self._movement]
-        if sensor.ecg and on_ecg is not None:
-            listeners.append(Ecg(sensor.source, on_ecg))
-        self._polar = PolarService(sensor.source, listeners) if listeners else None
         self._failures = 0
         self._refusing = False
         self.state = SensorState(sensor.source, sensor.kind)
@@ -158,8 +143,6 @@ class SensorSession:
                 self._silence.connection(True)
                 self.state = replace(self.state, connected=True, problem=None, reason=None)
                 log.info("%s is connected", self._sensor.source)
-                if self._polar is not None:
-                    await self._polar.start(link, self._now)
                 await self._watch(link, connected)
             log.info("%s has gone", self._sensor.source)
         except VitalsError as error:
@@ -258,9 +241,8 @@ class SensorSession:
         self._failures = 0
         self._silence.ended(at)
         self._note_contact(message.contact)
-        moves = self._movement is not None and self._movement.is_strong(at)
         for reading in message.readings:
-            self._sink(reading.with_flag(VitalFlag.BODY_MOVEMENT) if moves else reading)
+            self._sink(reading)
 
     def _note_contact(self, contact: bool | None) -> None:
         if contact is not self.state.contact:

@@ -45,11 +45,6 @@ def configured_streams(settings: Settings, database: Path) -> StreamWorker | Non
         database,
         simulated=settings.camera.source == "demo",
         sensors=_sensors(settings),
-        ecg=[
-            Sensor(device.address, device.kind).source
-            for device in settings.vitals.bluetooth.devices
-            if device.ecg
-        ],
     )
 
 

@@ -32,7 +32,6 @@ class StreamSpec:
         nature: ``measured``, ``estimated``, ``simulated``, ``replayed`` or ``recorded``.
         flags: names of the bits of the channel ``flags``, the lowest first.
         text: whether samples are text.
-        rate_hz: how often there is a sample; 0: now and then.
     """
 
     name: str
@@ -44,7 +43,6 @@ class StreamSpec:
     nature: str
     flags: Sequence[str] = ()
     text: bool = False
-    rate_hz: float = 0.0
 
 
 class Outlet:
@@ -88,7 +86,7 @@ def _info(pylsl: Any, spec: StreamSpec) -> Any:
         f"{PREFIX} {spec.name}",
         spec.content,
         len(spec.channels),
-        spec.rate_hz or pylsl.IRREGULAR_RATE,
+        pylsl.IRREGULAR_RATE,
         pylsl.cf_string if spec.text else pylsl.cf_double64,
         f"affect-edge/{spec.device}/{spec.key}",
     )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.sensors import ECG_HZ, EcgBlock
 from edge_agent.core.vitals import VitalKind
 from edge_agent.runtime.lsl.library import StreamClock, load_pylsl
 from edge_agent.runtime.lsl.outlet import Outlet, StreamSpec
@@ -111,17 +110,6 @@ class Streams:
             bits = sum(1 << bit for bit, flag in enumerate(VitalFlag) if flag in flags)
             outlet.push([value, float(bits)], self.clock.stamp_of(at))
 
-    def ecg(self, block: EcgBlock) -> None:
-        """Send the samples of an ECG."""
-        outlet = self._ecg_outlet(block.source)
-        if outlet is None:
-            return
-        ended_s = self.clock.stamp_of(block.ended)
-        for before, microvolts in zip(
-            range(len(block.microvolts) - 1, -1, -1), block.microvolts, strict=True
-        ):
-            outlet.push([float(microvolts)], ended_s - before * block.period_s)
-
     def marker(self, at: Instant, text: str) -> None:
         """Send a marker, such as ``stimulus_start/anger``."""
         self._events("markers").push([text], self.clock.stamp_of(at))
@@ -133,10 +121,6 @@ class Streams:
     def offer(self, kind: VitalKind, source: str, flags: Set[VitalFlag] = frozenset()) -> None:
         """Make the stream of a sensor before it speaks: recorders list streams at their start."""
         self._vital_outlet(kind, source, _nature(flags))
-
-    def offer_ecg(self, source: str) -> None:
-        """Make the stream of a strap's ECG before it speaks."""
-        self._ecg_outlet(source)
 
     def offer_events(self) -> None:
         """Make the streams of markers and sessions."""
@@ -177,20 +161,6 @@ class Streams:
                 source=source,
                 nature=nature,
                 flags=FLAGS,
-            )
-        )
-
-    def _ecg_outlet(self, source: str) -> Outlet | None:
-        return self._outlet(
-            StreamSpec(
-                name=f"ecg {source}",
-                content="ECG",
-                device=self._options.device,
-                key=f"ecg/{source}",
-                channels=[("ecg", "uV", "ECG")],
-                source=source,
-                nature="measured",
-                rate_hz=ECG_HZ,
             )
         )
 

@@ -11,7 +11,6 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.sensors import EcgBlock
 from edge_agent.core.timers import Every
 from edge_agent.core.vitals import VitalKind
 from edge_agent.core.worker import Worker
@@ -38,7 +37,6 @@ class StreamWorker(Worker):
         database: holds markers and sessions.
         simulated: whether the camera is a demonstration.
         sensors: kinds and sources whose streams are offered from the start.
-        ecg: sources whose ECG is.
 
     Raises:
         ServerError: pylsl or its native library is missing.
@@ -51,30 +49,27 @@ class StreamWorker(Worker):
         *,
         simulated: bool = False,
         sensors: Iterable[tuple[VitalKind, str]] = (),
-        ecg: Iterable[str] = (),
         on_death: Callable[[Worker, Exception], None] | None = None,
     ) -> None:
         super().__init__("lsl", on_death)
         self._streams = Streams(options)
         self._watch = StudyWatch(database)
         self._simulated = simulated
-        self._waiting: queue.Queue[Recognition | VitalReading | EcgBlock] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[Recognition | VitalReading] = queue.Queue(WAITING)
         self._could_read = True
         self._dropped = 0
         self._streams.offer_events()
         self._streams.offer_expression(simulated)
         for kind, source in sensors:
             self._streams.offer(kind, source)
-        for source in ecg:
-            self._streams.offer_ecg(source)
 
     @property
     def dropped(self) -> int:
         """Samples that found the queue full."""
         return self._dropped
 
-    def take(self, item: Recognition | VitalReading | EcgBlock) -> None:
-        """Send a frame, a reading or some ECG; callable from any thread, returns at once."""
+    def take(self, item: Recognition | VitalReading) -> None:
+        """Send a frame or a reading; callable from any thread, returns at once."""
         try:
             self._waiting.put_nowait(item)
         except queue.Full:
@@ -103,8 +98,6 @@ class StreamWorker(Worker):
             return
         if isinstance(item, VitalReading):
             self._streams.vital(item.at, item.kind, item.source, item.value, item.flags)
-        elif isinstance(item, EcgBlock):
-            self._streams.ecg(item)
         else:
             self._streams.expression(item.at, _sample(item), self._simulated)
 

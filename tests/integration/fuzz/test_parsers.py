@@ -23,6 +23,7 @@ from PIL import Image
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
+
 from collector.checked_values import check_values
 from collector.device_state import StateMessage, read_state
 from dashboard.protocols.file import load_protocol
@@ -43,7 +44,6 @@ from edge_agent.vitals.csv_columns import guess_columns
 from edge_agent.vitals.health.formats import open_export
 from edge_agent.vitals.health.rows import RowValidator
 from edge_agent.vitals.ingest import VitalIngest
-from edge_agent.vitals.polar import pmd
 from tests.support.fleet.health_example import health_example
 from tests.support.fuzz.damage import Change, Costs, changed, give_changes
 from tests.support.vitals.health_exports import (
@@ -135,11 +135,6 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
     "thermometer.gatt": (decoded(gatt.decode_temperature), bytes.fromhex("04450100ff04")),
     "oximeter.gatt": (decoded(oximeter.decode_continuous), bytes.fromhex("0861004800000800")),
     "spot.gatt": (decoded(oximeter.decode_spot_check), bytes.fromhex("0061004800")),
-    "movement.gatt": (
-        decoded(pmd.decode_acceleration),
-        bytes.fromhex("026500000000000000 81f1ff1400f00306017b0f08"),
-    ),
-    "ecg.gatt": (decoded(pmd.decode_ecg), bytes.fromhex("00010000000000000000e803001afeff")),
     "battery.gatt": (decoded(gatt.decode_battery_level), b"\x40"),
     "session.command": (
         decoded(lambda payload: COMMANDS.session(payload, False)),
@@ -171,7 +166,6 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
         b'{"schema": 1, "state": "online", "at": "2026-11-20T08:12:10.250Z"}',
     ),
     "video.mp4": (creation_ms, video_header()),
-    "answer.gatt": (decoded(pmd.decode_answer), bytes.fromhex("f0010200000004190032006400c800")),
 }
 
 

@@ -11,7 +11,6 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.sensors import ECG_HZ, EcgBlock
 from edge_agent.core.vitals import VitalKind
 from edge_agent.runtime.lsl import worker as module
 from edge_agent.runtime.lsl.streams import StreamOptions
@@ -100,29 +99,6 @@ def test_simulated_and_estimated_sensors_are_offered_only_when_asked_for_and_nam
         "heart_rate estimated (estimated)",
         "heart_rate replayed (replayed)",
     }
-
-
-def test_every_sample_of_an_ecg_arrives_at_its_time(tmp_path: Path) -> None:
-    device = f"ecg-{tmp_path.stat().st_ino}"
-    feeding = StreamWorker(StreamOptions(device), database(tmp_path), ecg=["strap"])
-    feeding.start()
-    try:
-        (found,) = pylsl.resolve_bypred(f"source_id='affect-edge/{device}/ecg/strap'", 1, FOUND_S)
-        assert (found.name(), found.type()) == ("AffectEdge ecg strap", "ECG")
-        assert found.nominal_srate() == ECG_HZ
-        inlet = pylsl.StreamInlet(found)
-        inlet.open_stream(FOUND_S)
-        ended = clock.now()
-        ended_s = float(pylsl.local_clock())
-        feeding.take(EcgBlock("strap", ended.shifted(-1), 1 / ECG_HZ, tuple(range(130))))
-        feeding.take(EcgBlock("strap", ended, 1 / ECG_HZ, tuple(range(130, 260))))
-        pulled = [inlet.pull_sample(FOUND_S) for _ in range(260)]
-    finally:
-        feeding.stop()
-        assert feeding.join(60)
-    assert [sample for sample, _ in pulled] == [[value] for value in range(260)]
-    expected = [ended_s - (259 - number) / ECG_HZ for number in range(260)]
-    assert [stamp for _, stamp in pulled] == pytest.approx(expected, abs=0.005)
 
 
 def test_a_thread_that_stands_still_holds_nobody_up_and_says_so(

@@ -33,7 +33,6 @@ from edge_agent.vitals.gatt import (
     SPOT_CHECK_MEASUREMENT,
     TEMPERATURE_MEASUREMENT,
 )
-from edge_agent.vitals.polar.pmd import DATA
 from edge_agent.vitals.sensor import Sensor
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
@@ -41,15 +40,13 @@ from tests.support.timeline import database, query
 from tests.support.vitals.bluez import BlueZ
 from tests.support.vitals.dbus import Bus
 from tests.support.vitals.near_sensors import (
-    POLAR_START,
     cuff,
     oximeter,
-    polar_strap,
     strap,
     thermometer,
     toothbrush,
 )
-from tests.support.vitals.straps import heart_rate, steps
+from tests.support.vitals.straps import heart_rate
 
 PATIENCE_S = 60.0
 # 120.0/80, mean 93, pulse 72
@@ -346,19 +343,3 @@ def test_a_source_outlives_bluetooth_that_does_not_work_and_comes_back(
             )
             wait_until(lambda: source.state().connected, "it to say so", PATIENCE_S)
             assert source.state().reason is None
-
-
-def test_a_polar_strap_is_started_and_flags_what_was_measured_in_movement(
-    bus: Bus, tmp_path: Path
-) -> None:
-    belt = polar_strap()
-    worn = Sensor(belt.address, SensorKind.HEART_RATE, movement=True)
-    with BlueZ(bus, belt) as bluez, Source(tmp_path, worn) as source:
-        wait_until(lambda: POLAR_START in belt.written, "the accelerometer's start", PATIENCE_S)
-        for swing_mg, rows in ((500, 1), (10, 2)):
-            for _ in range(6):
-                bluez.say(belt, DATA, steps(swing_mg))
-            bluez.say(belt, HEART_RATE_MEASUREMENT, heart_rate(80))
-            source.wait_for_rows(rows)
-    flags = query(source.path, "SELECT flags FROM vital ORDER BY at")
-    assert flags == [("body_movement",), ("",)]

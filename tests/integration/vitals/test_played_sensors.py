@@ -18,30 +18,24 @@ from bumble.link import LocalLink
 
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.sensors import EcgBlock, SensorKind
+from edge_agent.core.sensors import SensorKind
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vitals import gatt
-from edge_agent.vitals.polar import pmd
 from edge_agent.vitals.sensor import Sensor, SensorSession
 from tests.support.timeline import database, query
 from tests.support.vitals.near_sensors import (
     BATTERY_SERVICE,
-    ECG_OFFERS,
-    ECG_START,
-    POLAR_OFFERS,
-    POLAR_START,
 )
 from tests.support.vitals.played_sensors import (
     INDICATED,
     NOTIFIED,
     READABLE,
     SENSOR,
-    WRITTEN,
     PlayedRadio,
     PlayedSensor,
 )
-from tests.support.vitals.straps import ecg_frame, heart_rate, steps
+from tests.support.vitals.straps import heart_rate
 
 DEADLINE_S = 20.0
 NAN = 0x07FF
@@ -55,23 +49,19 @@ class Heard:
         sensor: PlayedSensor,
         kind: SensorKind,
         *,
-        movement: bool = False,
-        ecg: bool = False,
         recorder: Recorder | None = None,
     ) -> None:
         self.sensor = sensor
         self._recorder = recorder
-        self.ecg: list[EcgBlock] = []
         self.readings: list[VitalReading] = []
         self.gaps: list[Gap] = []
         link = LocalLink()  # type: ignore[no-untyped-call]
         self._link = link
         self.session = SensorSession(
-            Sensor(SENSOR, kind, movement, ecg),
+            Sensor(SENSOR, kind),
             PlayedRadio(link),
             self._take,
             self.gaps.append,
-            on_ecg=self.ecg.append,
         )
 
     def _take(self, reading: VitalReading) -> None:
@@ -226,97 +216,6 @@ def test_an_oximeter_tells_continuously_and_once() -> None:
         assert {reading.flags for reading in off} == {frozenset({VitalFlag.CONTACT_LOST})}
         spot = await heard.says(gatt.SPOT_CHECK_MEASUREMENT, bytes.fromhex("00 60 00 ff 07"), 1)
         assert shown(spot) == [("oxygen_saturation", 96)]
-
-    asyncio.run(heard.listen(script))
-
-
-def test_a_polar_strap_flags_what_was_measured_in_movement() -> None:
-    strap = sensor_of(
-        {
-            gatt.HEART_RATE_SERVICE: {gatt.HEART_RATE_MEASUREMENT: NOTIFIED},
-            pmd.SERVICE: {pmd.CONTROL_POINT: WRITTEN, pmd.DATA: NOTIFIED},
-        },
-        {
-            pmd.CONTROL_POINT: {
-                pmd.settings_command(pmd.ACCELERATION): POLAR_OFFERS,
-                POLAR_START: bytes.fromhex("f002020000"),
-            }
-        },
-    )
-    heard = Heard(strap, SensorKind.HEART_RATE, movement=True)
-
-    async def script() -> None:
-        assert strap.written == [pmd.settings_command(pmd.ACCELERATION), POLAR_START]
-        for _ in range(6):
-            await strap.say(pmd.DATA, steps(500))
-        (walking,) = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(110), 1)
-        assert walking.flags == {VitalFlag.BODY_MOVEMENT}
-        for _ in range(6):
-            await strap.say(pmd.DATA, steps(10))
-        (sitting,) = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(80), 1)
-        assert sitting.flags == frozenset()
-
-    asyncio.run(heard.listen(script))
-
-
-def test_a_polar_strap_sends_its_ecg_beside_movement_and_heart_rate() -> None:
-    acceleration = pmd.settings_command(pmd.ACCELERATION)
-    strap = sensor_of(
-        {
-            gatt.HEART_RATE_SERVICE: {gatt.HEART_RATE_MEASUREMENT: NOTIFIED},
-            pmd.SERVICE: {pmd.CONTROL_POINT: WRITTEN, pmd.DATA: NOTIFIED},
-        },
-        {
-            pmd.CONTROL_POINT: {
-                acceleration: POLAR_OFFERS,
-                POLAR_START: bytes.fromhex("f002020000"),
-                pmd.settings_command(pmd.ECG): ECG_OFFERS,
-                ECG_START: bytes.fromhex("f002000000"),
-            }
-        },
-    )
-    heard = Heard(strap, SensorKind.HEART_RATE, movement=True, ecg=True)
-
-    async def script() -> None:
-        asked = [acceleration, POLAR_START, pmd.settings_command(pmd.ECG), ECG_START]
-        assert strap.written == asked
-        sent = [list(range(start, start + 73)) for start in (-100, 500, -8_000)]
-        for number, samples in enumerate(sent):
-            await strap.say(pmd.DATA, ecg_frame(10 + number * 73 / 130, samples))
-            await strap.say(pmd.DATA, steps(500))
-        (reading,) = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(72), 1)
-        assert shown([reading]) == [("heart_rate", 72)]
-        await heard.until(lambda: len(heard.ecg) == len(sent))
-        assert [list(block.microvolts) for block in heard.ecg] == sent
-        assert {block.source for block in heard.ecg} == {reading.source}
-
-    asyncio.run(heard.listen(script))
-
-
-def test_a_strap_without_an_ecg_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    strap = sensor_of(
-        {
-            gatt.HEART_RATE_SERVICE: {gatt.HEART_RATE_MEASUREMENT: NOTIFIED},
-            pmd.SERVICE: {pmd.CONTROL_POINT: WRITTEN, pmd.DATA: NOTIFIED},
-        },
-        {pmd.CONTROL_POINT: {pmd.settings_command(pmd.ECG): bytes.fromhex("f0010003")}},
-    )
-    heard = Heard(strap, SensorKind.HEART_RATE, ecg=True)
-
-    async def script() -> None:
-        await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(72), 1)
-
-    asyncio.run(heard.listen(script))
-    assert "its ECG refuses (not supported)" in caplog.text and not heard.ecg
-
-
-def test_another_makers_strap_goes_on_without_movement() -> None:
-    strap = sensor_of({gatt.HEART_RATE_SERVICE: {gatt.HEART_RATE_MEASUREMENT: NOTIFIED}})
-    heard = Heard(strap, SensorKind.HEART_RATE, movement=True)
-
-    async def script() -> None:
-        (reading,) = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(72), 1)
-        assert shown([reading]) == [("heart_rate", 72)]
 
     asyncio.run(heard.listen(script))
 

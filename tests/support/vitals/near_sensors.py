@@ -5,15 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edge_agent.vitals import gatt
-from edge_agent.vitals.polar import pmd
 
 ADAPTER_PATH = "/org/bluez/hci0"
-# What an H10 offers: 25 to 200 Hz, 16 bits, 2 to 8 g; and the start at 25 Hz and 8 g.
-POLAR_OFFERS = bytes.fromhex("f0010200 00 00041900 3200 6400 c800 0101 1000 0203 0200 0400 0800")
-POLAR_START = bytes.fromhex("0202 0001 1900 0101 1000 0201 0800")
-# What an H10 offers of its ECG: 130 Hz, 14 bits; and its start.
-ECG_OFFERS = bytes.fromhex("f0010000 00 00018200 01010e00")
-ECG_START = bytes.fromhex("0200 0001 8200 0101 0e00")
 BATTERY_SERVICE = "0000180f-0000-1000-8000-00805f9b34fb"
 
 
@@ -60,17 +53,6 @@ def strap(address: str = "A0:9E:1A:00:00:01", battery: int = 87) -> Sensor:
         BATTERY_SERVICE: {gatt.BATTERY_LEVEL: bytes([battery])},
     }
     return Sensor(address, "Strap 9", services)
-
-
-def polar_strap() -> Sensor:
-    """A strap whose accelerometer can be started."""
-    near = strap()
-    near.services[pmd.SERVICE] = {pmd.CONTROL_POINT: None, pmd.DATA: None}
-    near.answers[pmd.CONTROL_POINT] = {
-        pmd.settings_command(pmd.ACCELERATION): POLAR_OFFERS,
-        POLAR_START: bytes.fromhex("f002020000"),
-    }
-    return near
 
 
 def cuff(address: str = "A4:C1:38:00:00:02") -> Sensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +13,6 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.vitals.base import Link
 from edge_agent.vitals.gatt import BATTERY_LEVEL
-from edge_agent.vitals.polar import pmd
 from tests.support.clocks.simulated_time import simulated_now
 
 AWAY = VitalsError(VitalsReason.NOT_FOUND, "It is not in reach.", "Wear it.")
@@ -100,13 +98,6 @@ def heart_rate(rate: int, *intervals: float, contact: bool = True) -> bytes:
     )
 
 
-def steps(swing_mg: float) -> bytes:
-    """A second of a Polar strap's frames, 25 samples, in which its wearer takes two steps."""
-    waves = (swing_mg * math.sin(4 * math.pi * number / 25) for number in range(25))
-    samples = b"".join(struct.pack("<hhh", 0, 0, round(1000 + wave)) for wave in waves)
-    return bytes([pmd.ACCELERATION]) + bytes(8) + b"\x01" + samples
-
-
 class DroppingStrap:
     """A strap that sends once a second, drops its connection and is out of reach at random.
 
@@ -159,9 +150,3 @@ class DroppingStrap:
                 self._radio.refusing = self._random.choice([AWAY, REFUSED])
                 await asyncio.sleep(self._random.uniform(0.5, 30))
                 self._radio.refusing = None
-
-
-def ecg_frame(stamp_s: float, microvolts: list[int]) -> bytes:
-    """A frame of a Polar H10's ECG, whose last sample was at this second of the strap's clock."""
-    head = bytes([pmd.ECG]) + round(stamp_s * 1e9).to_bytes(8, "little") + b"\0"
-    return head + b"".join(value.to_bytes(3, "little", signed=True) for value in microvolts)

@@ -104,13 +104,6 @@ def devices(folder: Path, *entries: str) -> Path:
     )
 
 
-def test_an_ecg_without_the_streams_that_it_goes_on_is_refused(tmp_path: Path) -> None:
-    file = devices(tmp_path, 'address = "A0:9E:1A:00:00:01", kind = "heart_rate", ecg = true')
-    assert "set lsl.enabled = true, or leave ecg out" in problem(file)
-    file.write_text(file.read_text(encoding="utf-8") + "[lsl]\nenabled = true\n", encoding="utf-8")
-    assert load_settings(file).vitals.bluetooth.devices[0].ecg
-
-
 def test_bluetooth_devices_are_read_from_the_lines_of_the_scan(tmp_path: Path) -> None:
     strap = 'address = "a0:9e:1a:00:00:01", kind = "heart_rate"'
     cuff = 'address = "A4:C1:38:00:00:02", kind = "blood_pressure"'
@@ -138,7 +131,7 @@ def test_bluetooth_devices_are_read_from_the_lines_of_the_scan(tmp_path: Path) -
         ),
         (
             'adress = "A0:9E:1A:00:00:01"',
-            "0.adress: unknown key. Known here: address, kind, movement, ecg.",
+            "0.adress: unknown key. Known here: address, kind.",
         ),
     ],
 )

@@ -18,7 +18,18 @@ def test_the_longest_name_decides() -> None:
     assert why_removed("camera.fps", removed) is None
 
 
-@pytest.mark.parametrize("key", REMOVED)
+@pytest.mark.parametrize("key", ["ecg", "movement"])
+def test_a_removed_key_of_a_sensor_is_refused(key: str, tmp_path: Path) -> None:
+    file = tmp_path / "affect-edge.toml"
+    strap = f'{{ address = "A0:9E:1A:00:00:01", kind = "heart_rate", {key} = true }}'
+    file.write_text(f"[vitals.bluetooth]\ndevices = [{strap}]\n")
+    with pytest.raises(
+        ConfigError, match=rf"devices\.0\.{key}: this key was removed. Leave it out"
+    ):
+        load_settings(file)
+
+
+@pytest.mark.parametrize("key", [key for key in REMOVED if ".devices." not in key])
 def test_each_key_that_was_removed_is_refused(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,1 +1,0 @@
-"""What straps and arm bands of Polar send beside the standard services."""
