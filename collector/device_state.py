@@ -1,4 +1,4 @@
-"""What an appliance says of itself, checked."""
+"""Checked state messages of appliances."""
 
 from __future__ import annotations
 

@@ -316,7 +316,7 @@ def count_placeholders(file: CsvFile, columns: ColumnMap) -> Counter[str]:
         columns.columns[kind]
         for _, cells in file.rows()
         for kind, place in places.items()
-        if is_placeholder(kind, cells[place].strip())
+        if place < len(cells) and is_placeholder(kind, cells[place].strip())
     )
 
 

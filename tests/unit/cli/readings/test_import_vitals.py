@@ -379,3 +379,11 @@ def test_a_dry_run_tells_columns_and_files_that_are_not_taken(tmp_path: Path, da
 def test_columns_are_not_named_for_an_export(tmp_path: Path, data: Path) -> None:
     done = run(phone(tmp_path, rate(0)), data, "--map", "guess")
     assert done.exit_code == 2 and "--map is for CSV files" in done.output
+
+
+def test_a_row_that_is_too_short_is_named_with_a_guessed_map(tmp_path: Path, data: Path) -> None:
+    file = tmp_path / "ring.csv"
+    file.write_text("Time,SpO2,Pulse\n2026-01-05T08:00:00Z,96\n", encoding="ascii")
+    done = run(file, data, "--map", "guess")
+    assert isinstance(done.exception, DataFileError)
+    assert "row 2: has 2 values, but there are 3 columns" in str(done.exception)
