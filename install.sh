@@ -321,11 +321,10 @@ share_files() {
     chmod 770 "$data/tls"
     for file in "$data"/tls/*.pem; do if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 640 "$file"; fi; done
   fi
-  for file in "$own" "$own/exports" "$own/credentials.json"; do # root follows no link of theirs
+  for file in "$own" "$own/exports" "$own/dashboard.db"; do # root follows no link of theirs
     if [ -L "$file" ]; then rm -f "$file"; fi
   done
   [ -d "$own" ] || install -d -m 750 "$own"
-  [ -e "$own/credentials.json" ] || install -m 600 /dev/stdin "$own/credentials.json" <<<'{}'
   [ -d "$own/exports" ] || install -d "$own/exports"
   chown -R --no-dereference "$web_user:affect-edge" "$own"
   chmod 750 "$own"

@@ -36,7 +36,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"quality", "export"}),
         frozenset({"upkeep"}),
         frozenset({"intake"}),
-        frozenset({"gatekeeper"}),
+        frozenset({"gate"}),
     ),
     "dashboard": (
         frozenset({"languages", "json_numbers"}),

@@ -1,4 +1,4 @@
-"""What an account is, and its row in the database."""
+"""What an account is, and its row in the dashboard's database."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ DEMO = "demo"
 _OTHER_ACTORS = frozenset({"agent", "appliance", "command line", "mqtt", "unknown"})
 """Actors in the audit trail and at the switch of the camera that are no accounts; a program is
 ``token NAME``."""
-HIGHEST_REMOVED = "account_removed"
-"""Key in ``setting``: the highest number of an account that was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +62,14 @@ def insert_account(connection: sqlite3.Connection, name: str, password: str, rol
     Args:
         connection: in a write transaction.
         name: of the account.
-        password: what ``KeptPasswords`` keeps its hash under, ``NO_PASSWORD`` or ``WAITING``.
+        password: its hash, ``NO_PASSWORD`` or ``WAITING``.
         role: of the account.
     """
-    number = 1 + int(
-        connection.execute(
-            "SELECT max(coalesce((SELECT max(id) FROM account), 0), coalesce((SELECT CAST(value AS "
-            "INTEGER) FROM setting WHERE key = ?), 0))",
-            (HIGHEST_REMOVED,),
-        ).fetchone()[0]
+    cursor = connection.execute(
+        "INSERT INTO account (name, password_hash, created, role) VALUES (?, ?, ?, ?)",
+        (name, password, now().wall_ms, role.value),
     )
-    connection.execute(
-        "INSERT INTO account (id, name, password_hash, created, role) VALUES (?, ?, ?, ?, ?)",
-        (number, name, password, now().wall_ms, role.value),
-    )
-    return Account(number, name, role)
+    return Account(int(cursor.lastrowid or 0), name, role)
 
 
 def account_of(row: sqlite3.Row) -> Account:

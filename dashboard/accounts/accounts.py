@@ -1,8 +1,8 @@
 """Who may use the dashboard: first setup, accounts, logins, and the one-time link of the demo.
 
-Nothing secret is kept readable: passwords as Argon2id, in a file of their own; codes and tokens as
-SHA-256 (they are random, so a fast hash is enough). The tables ``account``, ``login``, ``setting``
-and ``audit`` are this module's.
+Nothing secret is kept readable: passwords as Argon2id, codes and tokens as SHA-256 (they are
+random, so a fast hash is enough). Accounts and log-ins lie in the dashboard's own database; each
+change leaves a line in the audit trail of the timeline, written before the change is committed.
 """
 
 # ruff: noqa: S608 - only our own names of columns are put into SQL text
@@ -37,15 +37,14 @@ from dashboard.accounts.one_time_codes import hash_of_code, new_code
 from dashboard.accounts.passwords import (
     PASSWORD_MAX,
     AccountError,
-    KeptPasswords,
     check_new_password,
 )
 from dashboard.accounts.roles import Role
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import Message
-from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study.study_rows import insert_audit
+from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.store.gate.commands import Commands
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ class Accounts:
     """The accounts and logins kept in the database.
 
     Args:
-        path: the database file, already migrated.
+        path: the database of the timeline.
         login_hours: hours until a login ends.
         idle_minutes: minutes until a login ends that nobody uses.
     """
@@ -69,7 +68,7 @@ class Accounts:
         self._login_ms = login_hours * 60 * _MINUTE_MS
         self._idle_ms = idle_minutes * _MINUTE_MS
         self._hasher = PasswordHasher()
-        self._kept = KeptPasswords(path)
+        self._note = Commands(path).note
 
     @functools.cached_property
     def _absent(self) -> str:
@@ -78,7 +77,7 @@ class Accounts:
 
     def needs_setup(self) -> bool:
         """Tell whether nobody can log in with a password yet."""
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             return _needs_setup(connection)
 
     def set_up(self, code: str, name: str, password: str) -> Account:
@@ -90,18 +89,16 @@ class Accounts:
         """
         name = name.strip()
         # Before anything is hashed: who has no code gets no work out of this machine.
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             _check_setup_code(connection, code)
         check_name(name)
         check_new_password(password, name)
         password_hash = self._hasher.hash(password)
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             _check_setup_code(connection, code)
             connection.execute("DELETE FROM setting WHERE key = ?", (_SETUP_CODE,))
-            account = insert_account(
-                connection, name, self._kept.keep(password_hash), Role.ADMINISTRATOR
-            )
-            _audit(connection, name, "setup", "first account created")
+            account = insert_account(connection, name, password_hash, Role.ADMINISTRATOR)
+            self._note(name, "setup", "first account created")
         return account
 
     def check_password(self, name: str, password: str) -> Account:
@@ -109,21 +106,17 @@ class Accounts:
 
         Raises:
             AccountError: they fit no account, and which of the two was wrong is not told; or the
-                account is disabled; or no password is on this device any more.
-            StoreError: the file of the passwords cannot be read.
+                account is disabled.
         """
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             row = connection.execute(
                 f"SELECT {COLUMNS}, password_hash, disabled FROM account WHERE name = ?",
                 (name.strip(),),
             ).fetchone()
-            named = [one[0] for one in connection.execute("SELECT password_hash FROM account")]
-        if self._kept.are_lost(named):
-            raise AccountError(refusals.LOST)
+        has_password = row is not None and row["password_hash"] not in {NO_PASSWORD, WAITING}
+        kept = row["password_hash"] if has_password else None
         try:
             # Costs the same time without an account or its password: no name can be found out.
-            has_password = row is not None and row["password_hash"] not in {NO_PASSWORD, WAITING}
-            kept = self._kept.hash_of(row["password_hash"]) if has_password else None
             self._hasher.verify(kept or self._absent, password[: PASSWORD_MAX + 1])
         except (VerificationError, InvalidHashError) as error:
             raise AccountError(refusals.WRONG) from error
@@ -141,7 +134,7 @@ class Accounts:
         Raises:
             AccountError: there is none of that name, or it is disabled.
         """
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             row = connection.execute(
                 f"SELECT {COLUMNS}, disabled FROM account WHERE name = ? AND password_hash <> ?",
                 (name, NO_PASSWORD),
@@ -154,12 +147,12 @@ class Accounts:
 
     def names(self) -> list[str]:
         """Return the names of the accounts that have a password."""
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             return _names(connection)
 
     def has_password(self, account: Account) -> bool:
         """Tell whether an account is opened by a password, not by a link alone."""
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             row = connection.execute(
                 "SELECT password_hash FROM account WHERE id = ?", (account.id,)
             ).fetchone()
@@ -229,27 +222,23 @@ class Accounts:
     ) -> None:
         check_new_password(new, name)
         password_hash = self._hasher.hash(new)
-        with write_transaction(self._path) as connection:
-            (before,) = connection.execute(
-                "SELECT password_hash FROM account WHERE name = ?", (name,)
-            ).fetchone()
+        with write_dashboard(self._path) as connection:
             connection.execute(
                 "UPDATE account SET password_hash = ?, must_change = 0, link_hash = NULL WHERE "
                 "name = ?",
-                (self._kept.keep(password_hash, before), name),
+                (password_hash, name),
             )
             connection.execute(
                 "DELETE FROM login WHERE account = (SELECT id FROM account WHERE name = ?) AND "
                 "token_hash <> ?",
                 (name, keep),
             )
-            _audit(connection, actor, *audit_line)
-        self._kept.forget(before)
+            self._note(actor, *audit_line)
 
     def other_logins(self, account: Account, token: str) -> int:
         """Return how many logins of an account are open beside that of ``token``."""
         at = now().wall_ms
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             row = connection.execute(
                 "SELECT count(*) FROM login WHERE account = ? AND expires > ? AND used > ? AND "
                 "token_hash <> ?",
@@ -265,7 +254,7 @@ class Accounts:
         """
         token = secrets.token_urlsafe(32)
         at = now().wall_ms
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             connection.execute(
                 "DELETE FROM login WHERE expires <= ? OR used <= ? OR token_hash = ?",
                 (at, at - self._idle_ms, _sha256(instead_of)),
@@ -283,12 +272,12 @@ class Accounts:
                     came_from.browser,
                 ),
             )
-            _audit(connection, account.name, "login", str(came_from))
+            self._note(account.name, "login", str(came_from))
         return token
 
     def log_out(self, token: str) -> None:
         """End the login of a token."""
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             ended = connection.execute(
                 "DELETE FROM login WHERE token_hash = ? RETURNING account", (_sha256(token),)
             ).fetchone()
@@ -296,19 +285,18 @@ class Accounts:
                 name = connection.execute(
                     "SELECT name FROM account WHERE id = ?", (ended[0],)
                 ).fetchone()[0]
-                _audit(connection, name, "logout", "")
+                self._note(name, "logout")
 
     def note_failure(self, name: str, came_from: CameFrom) -> None:
         """Write into the audit trail that a password was refused.
 
         A name that nobody has is not written: it may be a password in the wrong field.
         """
-        with write_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             row = connection.execute(
                 "SELECT name FROM account WHERE name = ?", (name.strip(),)
             ).fetchone()
-            actor = row[0] if row else "unknown"
-            _audit(connection, actor, "login_failed", str(came_from))
+        self._note(row[0] if row else "unknown", "login_failed", str(came_from))
 
     def of_token(self, token: str) -> Account | None:
         """Return whose login the token is, or ``None`` when it is unknown or has ended.
@@ -317,7 +305,7 @@ class Accounts:
         """
         at = now().wall_ms
         digest = _sha256(token)
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             row = connection.execute(
                 f"SELECT {COLUMNS}, used FROM login JOIN account ON account.id = login.account "
                 "WHERE token_hash = ? AND expires > ? AND used > ? AND disabled IS NULL",
@@ -331,7 +319,7 @@ class Accounts:
 
     def _note_use(self, digest: str, at: int) -> None:
         try:
-            with write_transaction(self._path) as connection:
+            with write_dashboard(self._path) as connection:
                 connection.execute("UPDATE login SET used = ? WHERE token_hash = ?", (at, digest))
         except StoreError as error:  # a full disk must not log out who could make room
             log.warning("it could not be noted that a login is in use: %s", error)
@@ -343,7 +331,7 @@ class Accounts:
             AccountError: the link is wrong, spent or too old.
         """
         at = now().wall_ms
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             digest, _, expires = (read_setting(connection, _LOGIN_LINK) or "").partition(" ")
             if (
                 not digest
@@ -359,13 +347,8 @@ class Accounts:
                 account = account_of(row)
             else:
                 account = insert_account(connection, DEMO, NO_PASSWORD, Role.ADMINISTRATOR)
-            _audit(connection, account.name, "login_link", "one-time link spent")
+            self._note(account.name, "login_link", "one-time link spent")
         return account
-
-    def record(self, actor: str, action: str, detail: str = "") -> None:
-        """Write a line of the audit trail: who did what to health data."""
-        with write_transaction(self._path) as connection:
-            _audit(connection, actor, action, detail)
 
 
 def ensure_setup_code(path: Path) -> str | None:
@@ -373,7 +356,7 @@ def ensure_setup_code(path: Path) -> str | None:
 
     Every start makes a new code and forgets the last one; only the hash is kept.
     """
-    with write_transaction(path) as connection:
+    with write_dashboard(path) as connection:
         if not _needs_setup(connection):
             return None
         code = new_code(groups=3)
@@ -386,7 +369,7 @@ def create_login_link(path: Path, minutes: int = 60) -> str:
     ``minutes``.
     """
     token = secrets.token_urlsafe(24)
-    with write_transaction(path) as connection:
+    with write_dashboard(path) as connection:
         write_setting(
             connection, _LOGIN_LINK, f"{_sha256(token)} {now().wall_ms + minutes * _MINUTE_MS}"
         )
@@ -410,10 +393,6 @@ def _names(connection: sqlite3.Connection) -> list[str]:
         "SELECT name FROM account WHERE password_hash <> ? ORDER BY name", (NO_PASSWORD,)
     )
     return [row[0] for row in rows]
-
-
-def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
-    insert_audit(connection, actor, action, detail, now())
 
 
 def _sha256(text: str) -> str:

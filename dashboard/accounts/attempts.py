@@ -1,5 +1,5 @@
-"""Attempts to log in, kept in the database, so that a restart forgives none; and the browsers that
-have logged in before.
+"""Attempts to log in, kept in the dashboard's database, so that a restart forgives none; and the
+browsers that have logged in before.
 
 Nothing in the table ``attempt`` can be read: addresses and names stand there as keyed hashes, and
 for an hour.
@@ -13,20 +13,21 @@ import hmac
 import secrets
 from pathlib import Path
 
+from dashboard.accounts.account_rows import read_setting, write_setting
 from edge_agent.core.clock import now
-from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.write.accounts.credentials import Credentials
+from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 
 KEPT_SECONDS = 3600
+_KEY = "attempt_key"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
 class KeptAttempts:
-    """The table ``attempt``, and the key of its hashes, which the file of credentials has.
+    """The table ``attempt``, and the key of its hashes.
 
     Args:
-        path: the database file, already migrated.
+        path: the database of the timeline.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,12 +36,11 @@ class KeptAttempts:
     @functools.cached_property
     def _key(self) -> bytes:
         """Drawn once for a database, by whichever program comes first."""
-        credentials = Credentials(self._path)
-        with write_transaction(self._path):
-            key = credentials.attempt_key()
-            if not key:
+        with write_dashboard(self._path) as connection:
+            key = read_setting(connection, _KEY)
+            if key is None:
                 key = secrets.token_hex(_KEY_BYTES)
-                credentials.keep_attempt_key(key)
+                write_setting(connection, _KEY, key)
         return bytes.fromhex(key)
 
     def hash_of(self, text: str) -> str:
@@ -51,7 +51,7 @@ class KeptAttempts:
         """Return for each hash how many seconds ago its attempts were made, the oldest first."""
         at = now().wall_ms
         ages: dict[str, list[float]] = {}
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             for who, made in connection.execute("SELECT who, at FROM attempt ORDER BY at"):
                 # A clock that went back must not make an attempt one of the future.
                 age = max(0, at - made) / 1000
@@ -70,7 +70,7 @@ class KeptAttempts:
             StoreError: it cannot be written; then the attempt must not go on.
         """
         at = now().wall_ms
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             connection.execute("DELETE FROM attempt WHERE at <= ?", (at - KEPT_SECONDS * 1000,))
             connection.execute("UPDATE attempt SET at = ? WHERE at > ?", (at, at))
             connection.execute("INSERT INTO attempt (who, at) VALUES (?, ?)", (who, at))
@@ -78,7 +78,7 @@ class KeptAttempts:
     def forget(self, who: str, newest: int | None = None) -> None:
         """Forget the attempts of one hash: the ``newest`` so many, or all."""
         count = -1 if newest is None else newest
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             connection.execute(
                 "DELETE FROM attempt WHERE id IN "
                 "(SELECT id FROM attempt WHERE who = ? ORDER BY at DESC, id DESC LIMIT ?)",

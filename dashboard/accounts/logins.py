@@ -9,8 +9,8 @@ from pathlib import Path
 from dashboard.accounts.account_rows import Account
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message, as_message
-from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study.study_rows import insert_audit
+from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.store.gate.commands import Commands
 
 _KEY_LENGTH = 16
 _BETWEEN = " on "
@@ -64,19 +64,20 @@ class Logins:
     """The logins kept in the database.
 
     Args:
-        path: the database file, already migrated.
+        path: the database of the timeline.
         idle_minutes: minutes until a login ends that nobody uses.
     """
 
     def __init__(self, path: Path, idle_minutes: int) -> None:
         self._path = path
         self._idle_ms = idle_minutes * 60_000
+        self._note = Commands(path).note
 
     def of(self, account: Account, token: str) -> list[Login]:
         """Return the logins of an account, the one of ``token`` first, then those used last."""
         at = now().wall_ms
         own = _sha256(token)
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             rows = connection.execute(
                 "SELECT token_hash, created, used, address, browser FROM login WHERE account = ? "
                 "AND expires > ? AND used > ? ORDER BY token_hash = ? DESC, used DESC",
@@ -89,24 +90,24 @@ class Logins:
 
     def end(self, account: Account, key: str) -> None:
         """End one login of an account; one that has ended already, or another's, stays as it is."""
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             ended = connection.execute(
                 "DELETE FROM login WHERE account = ? AND substr(token_hash, 1, ?) = ?",
                 (account.id, _KEY_LENGTH, key),
             ).rowcount
             if ended:
-                insert_audit(connection, account.name, "login_end", "1 login", now())
+                self._note(account.name, "login_end", "1 login")
 
     def end_others(self, account: Account, token: str) -> int:
         """End all logins of an account but that of ``token``; return how many."""
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             ended = connection.execute(
                 "DELETE FROM login WHERE account = ? AND token_hash <> ?",
                 (account.id, _sha256(token)),
             ).rowcount
             if ended:
                 told = f"{ended} {'login' if ended == 1 else 'logins'}"
-                insert_audit(connection, account.name, "login_end", told, now())
+                self._note(account.name, "login_end", told)
         return ended
 
 

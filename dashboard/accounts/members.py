@@ -19,7 +19,6 @@ from argon2 import PasswordHasher
 
 from dashboard.accounts.account_rows import (
     COLUMNS,
-    HIGHEST_REMOVED,
     NO_PASSWORD,
     WAITING,
     Account,
@@ -27,14 +26,13 @@ from dashboard.accounts.account_rows import (
     check_name,
     insert_account,
 )
-from dashboard.accounts.languages import forget_language
-from dashboard.accounts.passwords import AccountError, KeptPasswords, check_new_password
+from dashboard.accounts.passwords import AccountError, check_new_password
 from dashboard.accounts.roles import Role
 from dashboard.accounts.tokens import revoke_all_of
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
-from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study.study_rows import insert_audit
+from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.store.gate.commands import Commands
 
 LINK_HOURS = 72
 ACCOUNTS_MAX = 200
@@ -67,15 +65,15 @@ class Member:
 
 
 class Members:
-    """The accounts kept in the database.
+    """The accounts kept in the dashboard's database.
 
     Args:
-        path: the database file, already migrated.
+        path: the database of the timeline.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept = KeptPasswords(path)
+        self._note = Commands(path).note
 
     @functools.cached_property
     def _hasher(self) -> PasswordHasher:
@@ -83,7 +81,7 @@ class Members:
 
     def all(self) -> list[Member]:
         """Return all accounts by name."""
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             rows = connection.execute(
                 "SELECT id, name, role, created, disabled, must_change, password_hash, (SELECT "
                 "max(used) FROM login WHERE account = account.id AND expires > ?) AS used FROM "
@@ -135,11 +133,11 @@ class Members:
         check_name(name)
         check_new_password(password, name)
         password_hash = self._hasher.hash(password)
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             _refuse_taken(connection, name)
-            made = insert_account(connection, name, self._kept.keep(password_hash), role)
+            made = insert_account(connection, name, password_hash, role)
             connection.execute("UPDATE account SET must_change = 1 WHERE id = ?", (made.id,))
-            _audit(connection, actor, "account_add", f"{name} as {role}, with a first password")
+            self._note(actor, "account_add", f"{name} as {role}, with a first password")
 
     def add_with_link(self, name: str, role: Role, actor: str) -> str:
         """Add an account; return path and query of the link with which its owner chooses a
@@ -150,10 +148,10 @@ class Members:
         """
         name = name.strip()
         check_name(name)
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             _refuse_taken(connection, name)
             made = insert_account(connection, name, WAITING, role)
-            _audit(connection, actor, "account_add", f"{name} as {role}, with a link")
+            self._note(actor, "account_add", f"{name} as {role}, with a link")
             return _make_link(connection, made.id)
 
     def reset(self, number: int, actor: str) -> str:
@@ -163,19 +161,17 @@ class Members:
         Raises:
             AccountError: there is no such account, or it is the last administrator.
         """
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             member = _find(connection, number)
             _keep_one_administrator(connection, member, N_("reset"))
-            before = _kept_of(connection, number)[:1]  # its second factor stays
+            # its second factor stays
             connection.execute(
                 "UPDATE account SET password_hash = ?, must_change = 0 WHERE id = ?",
                 (WAITING, number),
             )
             connection.execute("DELETE FROM login WHERE account = ?", (number,))
-            _audit(connection, actor, "account_reset", member.name)
-            link = _make_link(connection, number)
-        self._kept.forget(*before)
-        return link
+            self._note(actor, "account_reset", member.name)
+            return _make_link(connection, number)
 
     def set_role(self, number: int, role: Role, actor: str) -> None:
         """Give an account another role, from its next request on.
@@ -183,14 +179,14 @@ class Members:
         Raises:
             AccountError: there is no such account, or it is the last administrator.
         """
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             member = _find(connection, number)
             if member.role is role:
                 return
             if role is not Role.ADMINISTRATOR:
                 _keep_one_administrator(connection, member, N_("given another role"))
             connection.execute("UPDATE account SET role = ? WHERE id = ?", (role.value, number))
-            _audit(connection, actor, "account_role", f"{member.name}: {member.role} to {role}")
+            self._note(actor, "account_role", f"{member.name}: {member.role} to {role}")
 
     def disable(self, number: int, actor: str) -> None:
         """Let an account log in no more, and end its logins.
@@ -198,7 +194,7 @@ class Members:
         Raises:
             AccountError: there is no such account, or it is the last administrator.
         """
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             member = _find(connection, number)
             _keep_one_administrator(connection, member, N_("disabled"))
             connection.execute(
@@ -206,7 +202,7 @@ class Members:
                 (now().wall_ms, number),
             )
             connection.execute("DELETE FROM login WHERE account = ?", (number,))
-            _audit(connection, actor, "account_disable", member.name)
+            self._note(actor, "account_disable", member.name)
 
     def enable(self, number: int, actor: str) -> None:
         """Let a disabled account log in again.
@@ -214,10 +210,10 @@ class Members:
         Raises:
             AccountError: there is no such account.
         """
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             member = _find(connection, number)
             connection.execute("UPDATE account SET disabled = NULL WHERE id = ?", (number,))
-            _audit(connection, actor, "account_enable", member.name)
+            self._note(actor, "account_enable", member.name)
 
     def remove(self, number: int, actor: str) -> None:
         """Remove an account with its logins and tokens; what the audit trail says of it stays.
@@ -225,20 +221,13 @@ class Members:
         Raises:
             AccountError: there is no such account, or it is the last administrator.
         """
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             member = _find(connection, number)
             _keep_one_administrator(connection, member, N_("removed"))
-            before = _kept_of(connection, number)
             connection.execute("DELETE FROM account WHERE id = ?", (number,))
-            forget_language(connection, number)
-            revoke_all_of(connection, number, actor)
-            connection.execute(
-                "INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET "
-                "value = max(CAST(value AS INTEGER), CAST(?2 AS INTEGER))",
-                (HIGHEST_REMOVED, str(number)),
-            )
-            _audit(connection, actor, "account_remove", member.name)
-        self._kept.forget(*before)
+            for name in revoke_all_of(connection, number):
+                self._note(actor, "token_revoke", name)
+            self._note(actor, "account_remove", member.name)
 
     def holder_of(self, link: str) -> Account:
         """Return whose password a one-time link chooses; it is not spent by looking.
@@ -246,7 +235,7 @@ class Members:
         Raises:
             AccountError: it is wrong, spent or too old, or the account is disabled.
         """
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             return _holder(connection, link)
 
     def redeem(self, link: str, password: str) -> Account:
@@ -258,17 +247,14 @@ class Members:
         """
         check_new_password(password, self.holder_of(link).name)
         password_hash = self._hasher.hash(password)
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             account = _holder(connection, link)
-            before = _kept_of(connection, account.id)[:1]
-            key = self._kept.keep(password_hash, before[0])
             connection.execute(
                 "UPDATE account SET password_hash = ?, must_change = 0, link_hash = NULL, "
                 "link_expires = NULL WHERE id = ?",
-                (key, account.id),
+                (password_hash, account.id),
             )
-            _audit(connection, account.name, "account_link", "password chosen with a link")
-        self._kept.forget(*before)
+            self._note(account.name, "account_link", "password chosen with a link")
         return account
 
 
@@ -279,14 +265,6 @@ def _find(connection: sqlite3.Connection, number: int) -> Account:
     if row is None:
         raise AccountError(N_("There is no such account any more. Reload the page."))
     return account_of(row)
-
-
-def _kept_of(connection: sqlite3.Connection, number: int) -> tuple[str | None, ...]:
-    """Return under what the password and the second factor of an account are kept."""
-    row = connection.execute(
-        "SELECT password_hash, second_factor FROM account WHERE id = ?", (number,)
-    ).fetchone()
-    return tuple(row)
 
 
 def _holder(connection: sqlite3.Connection, link: str) -> Account:
@@ -346,10 +324,6 @@ def _make_link(connection: sqlite3.Connection, number: int) -> str:
         (_sha256(secret), now().wall_ms + LINK_HOURS * _HOUR_MS, number),
     )
     return f"{LINK_PATH}?link={secret}"
-
-
-def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
-    insert_audit(connection, actor, action, detail, now())
 
 
 def _sha256(text: str) -> str:

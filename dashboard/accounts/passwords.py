@@ -1,17 +1,11 @@
-"""Which passwords are good enough to be set, and where their hashes are kept."""
+"""Judge whether a password is good enough to be set."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from edge_agent.core.errors import AffectEdgeError, StoreError
+from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.texts import N_, Message
-from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.write.accounts.credentials import Credentials, is_key
-
-log = logging.getLogger(__name__)
 
 PASSWORD_MIN = 10
 PASSWORD_MAX = 200
@@ -24,53 +18,6 @@ _OURS = ("affect", "edge", "affect-edge", "affectedge", "affect edge", "raspberr
 
 class AccountError(AffectEdgeError):
     """A name, password, code or link was refused; the text says why and is fit to be shown."""
-
-
-class KeptPasswords:
-    """The hashes of passwords: the database names them, the file of credentials has them.
-
-    Args:
-        path: the database file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._credentials = Credentials(path)
-
-    def hash_of(self, named: str) -> str | None:
-        """Return the hash that an account's row names; ``None``: it is not on this device.
-
-        Raises:
-            StoreError: the file cannot be read.
-        """
-        return self._credentials.password(named)
-
-    def are_lost(self, named: Iterable[str]) -> bool:
-        """Tell whether accounts have passwords, and none of these is on this device.
-
-        Raises:
-            StoreError: the file cannot be read.
-        """
-        keys = [one for one in named if is_key(one)]
-        return bool(keys) and len(self._credentials.missing(keys)) == len(keys)
-
-    def keep(self, password_hash: str, instead_of: str | None = None) -> str:
-        """Keep a hash and return what the account's row says then.
-
-        Whoever calls this holds a write transaction; ``forget`` follows its commit.
-
-        Raises:
-            StoreError: the file cannot be written.
-        """
-        return self._credentials.keep_password(password_hash, instead_of)
-
-    def forget(self, *named: str | None) -> None:
-        """Remove what no row of an account names any more."""
-        try:
-            with write_transaction(self._path):
-                self._credentials.drop(*named)
-        except StoreError as error:  # it opens nothing any more: nobody must be told of a failure
-            log.warning("what an account had before stays in the file of credentials: %s", error)
 
 
 def check_new_password(password: str, name: str) -> None:

@@ -5,11 +5,6 @@ from __future__ import annotations
 from edge_agent.core.texts import N_
 
 WRONG = N_("Name or password is wrong.")
-LOST = N_(
-    "The passwords of this device are not on it any more (credentials.json is missing, or belongs "
-    "to another database). On the device, run: sudo -u affect-edge-dashboard affect-edge "
-    "password NAME"
-)
 DISABLED = N_("This account is disabled. An administrator can enable it again.")
 NO_ACCOUNT_HERE = N_(
     "The proxy says that you are {name!r}, and no account here has that name. An administrator "

@@ -2,8 +2,7 @@
 codes on paper for the day on which the phone is lost.
 
 A code counts for half a minute before and after its own half minute, and once. The secret is kept
-in a file of its own (``edge_agent.store.write.accounts.credentials``); whether an account has a
-second factor is said by its row in the database, so that a lost file lets nobody in.
+in the account's row of the dashboard's database.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyotp
+from pydantic import BaseModel, ConfigDict
 from pyotp.utils import strings_equal
 
 from dashboard.accounts.account_rows import Account
@@ -21,9 +21,8 @@ from dashboard.accounts.one_time_codes import hash_of_code, new_code
 from dashboard.accounts.passwords import AccountError
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
-from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study.study_rows import insert_audit
-from edge_agent.store.write.accounts.credentials import Credentials, SecondFactorRow
+from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.store.gate.commands import Commands
 
 RECOVERY_CODES = 10
 _GROUPS = 4
@@ -34,11 +33,27 @@ _REMEMBERED = 2 * _SKEW + 1
 ISSUER = "Affect Edge"
 
 
+class _Kept(BaseModel):
+    """A second factor as it is kept: JSON in the account's row.
+
+    Attributes:
+        secret: what the owner's app and the dashboard know, Base32.
+        used: time steps whose code has been used, of the last minutes.
+        recovery: SHA-256 of the recovery codes that have not been used.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    secret: str
+    used: tuple[int, ...] = ()
+    recovery: tuple[str, ...] = ()
+
+
 class SecondFactors:
     """The second factors of all accounts.
 
     Args:
-        path: the database file, already migrated.
+        path: the database of the timeline.
 
     Example:
         >>> secret = new_secret()
@@ -48,7 +63,7 @@ class SecondFactors:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._credentials = Credentials(path)
+        self._note = Commands(path).note
 
     def turn_on(self, account: Account, secret: str, code: str, token: str) -> list[str]:
         """Give an account the codes of an app, and end all its logins but that of ``token``.
@@ -71,17 +86,13 @@ class SecondFactors:
         if step is None:
             raise _wrong()
         codes = new_recovery_codes()
-        with write_transaction(self._path) as connection:
-            key = _key_of(connection, account.id)
-            if key is not None:
+        with write_dashboard(self._path) as connection:
+            if _read(connection, account.id) is not None:
                 raise AccountError(N_("The second factor is on already. Reload the page."))
-            row = SecondFactorRow(secret=secret, used=(step,), recovery=_hashes_of(codes))
-            key = self._credentials.keep_second_factor(row)
-            connection.execute(
-                "UPDATE account SET second_factor = ? WHERE id = ?", (key, account.id)
-            )
+            fresh = _Kept(secret=secret, used=(step,), recovery=_hashes_of(codes))
+            _write(connection, account.id, fresh)
             _end_others(connection, account.id, token)
-            _audit(connection, account.name, "second_factor_on", "")
+            self._note(account.name, "second_factor_on")
         return codes
 
     def turn_off(self, account: Account, token: str, actor: str = "") -> bool:
@@ -100,18 +111,13 @@ class SecondFactors:
         Raises:
             StoreError: it cannot be written; nothing was changed.
         """
-        with write_transaction(self._path) as connection:
-            key = _key_of(connection, account.id)
-            if key is None:
+        with write_dashboard(self._path) as connection:
+            if _read(connection, account.id) is None:
                 return False
-            connection.execute(
-                "UPDATE account SET second_factor = NULL WHERE id = ?", (account.id,)
-            )
+            _write(connection, account.id, None)
             _end_others(connection, account.id, token)
             told = account.name if actor else ""
-            _audit(connection, actor or account.name, "second_factor_off", told)
-        with write_transaction(self._path):
-            self._credentials.drop(key)
+            self._note(actor or account.name, "second_factor_off", told)
         return True
 
     def renew_recovery_codes(self, account: Account) -> list[str]:
@@ -122,25 +128,22 @@ class SecondFactors:
             StoreError: it cannot be written; nothing was changed.
         """
         codes = new_recovery_codes()
-        with write_transaction(self._path) as connection:
-            key, row = self._row(connection, account)
-            fresh = row.model_copy(update={"recovery": _hashes_of(codes)})
-            _audit(connection, account.name, "second_factor_codes", "new recovery codes")
-            self._credentials.keep_second_factor(fresh, key)
+        with write_dashboard(self._path) as connection:
+            kept = _required(connection, account)
+            fresh = kept.model_copy(update={"recovery": _hashes_of(codes)})
+            _write(connection, account.id, fresh)
+            self._note(account.name, "second_factor_codes", "new recovery codes")
         return codes
 
     def recovery_codes_left(self, account: Account) -> int:
-        """Return how many recovery codes of an account have not been used.
-
-        Raises:
-            StoreError: the file cannot be read.
-        """
-        row = self._read(account)
-        return len(row.recovery) if row else 0
+        """Return how many recovery codes of an account have not been used."""
+        with read_dashboard(self._path) as connection:
+            kept = _read(connection, account.id)
+        return len(kept.recovery) if kept else 0
 
     def stamp_of(self, account: Account) -> str:
         """Return what changes with the password of an account; empty: it may not log in."""
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             row = connection.execute(
                 "SELECT password_hash FROM account WHERE id = ? AND disabled IS NULL",
                 (account.id,),
@@ -154,46 +157,23 @@ class SecondFactors:
             AccountError: it is wrong or was used before.
             StoreError: that it was used cannot be written; then it must not count.
         """
-        with write_transaction(self._path) as connection:
-            key, row = self._row(connection, account)
-            step = _step_of(row.secret, code)
+        with write_dashboard(self._path) as connection:
+            kept = _required(connection, account)
+            step = _step_of(kept.secret, code)
             digest = hash_of_code(code)
-            if step is not None and step not in row.used:
+            if step is not None and step not in kept.used:
                 present = _present_step()
                 # Steps to come stay: a clock that was wrong and went back must not free them.
-                used = (*(one for one in row.used if one >= present - _REMEMBERED), step)
-                fresh = row.model_copy(update={"used": used})
-            elif digest in row.recovery:
-                left = tuple(one for one in row.recovery if one != digest)
-                fresh = row.model_copy(update={"recovery": left})
+                used = (*(one for one in kept.used if one >= present - _REMEMBERED), step)
+                fresh = kept.model_copy(update={"used": used})
+            elif digest in kept.recovery:
+                left = tuple(one for one in kept.recovery if one != digest)
+                fresh = kept.model_copy(update={"recovery": left})
                 told = f"recovery code used, {len(left)} left"
-                _audit(connection, account.name, "second_factor_codes", told)
+                self._note(account.name, "second_factor_codes", told)
             else:
                 raise _wrong()
-            self._credentials.keep_second_factor(fresh, key)
-
-    def _read(self, account: Account) -> SecondFactorRow | None:
-        with read_transaction(self._path) as connection:
-            key = _key_of(connection, account.id)
-        return self._credentials.second_factor(key) if key else None
-
-    def _row(self, connection: sqlite3.Connection, account: Account) -> tuple[str, SecondFactorRow]:
-        key = _key_of(connection, account.id)
-        if key is None:
-            raise AccountError(N_("This account has no second factor. Log in again."))
-        row = self._credentials.second_factor(key)
-        if row is None:
-            raise AccountError(
-                Message(
-                    N_(
-                        "The secret of this second factor is not on this device any more, so no "
-                        "code can be checked. On the device, run: sudo -u affect-edge-dashboard "
-                        "affect-edge account second-factor off {name}"
-                    ),
-                    name=account.name,
-                )
-            )
-        return key, row
+            _write(connection, account.id, fresh)
 
 
 def new_secret() -> str:
@@ -245,10 +225,22 @@ def _wrong() -> AccountError:
     )
 
 
-def _key_of(connection: sqlite3.Connection, number: int) -> str | None:
-    """Return where the file of credentials keeps the second factor of an account, if it has one."""
+def _read(connection: sqlite3.Connection, number: int) -> _Kept | None:
+    """Return the second factor of an account, if it has one."""
     row = connection.execute("SELECT second_factor FROM account WHERE id = ?", (number,)).fetchone()
-    return None if row is None else row[0]
+    return None if row is None or row[0] is None else _Kept.model_validate_json(row[0])
+
+
+def _required(connection: sqlite3.Connection, account: Account) -> _Kept:
+    kept = _read(connection, account.id)
+    if kept is None:
+        raise AccountError(N_("This account has no second factor. Log in again."))
+    return kept
+
+
+def _write(connection: sqlite3.Connection, number: int, kept: _Kept | None) -> None:
+    text = None if kept is None else kept.model_dump_json()
+    connection.execute("UPDATE account SET second_factor = ? WHERE id = ?", (text, number))
 
 
 def _end_others(connection: sqlite3.Connection, number: int, token: str) -> None:
@@ -257,10 +249,6 @@ def _end_others(connection: sqlite3.Connection, number: int, token: str) -> None
         "DELETE FROM login WHERE account = ? AND token_hash <> ?",
         (number, _sha256(token)),
     )
-
-
-def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
-    insert_audit(connection, actor, action, detail, now())
 
 
 def _sha256(text: str) -> str:

@@ -19,8 +19,8 @@ from dashboard.accounts.roles import MAY, ROLE_NAMES, Permission, Role
 from dashboard.accounts.scopes import LEAST_ROLE, Scope, scopes_from, text_of_scopes
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
-from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study.study_rows import insert_audit
+from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.store.gate.commands import Commands
 
 PREFIX = "affect-edge-"
 NAME_MAX = 40
@@ -99,7 +99,7 @@ class Tokens:
     """The tokens kept in the database.
 
     Args:
-        path: the database file, already migrated.
+        path: the database of the timeline.
 
     Example:
         >>> new = NewToken("grafana", frozenset({Scope.READ}), Role.VIEWER, days=90)
@@ -110,6 +110,7 @@ class Tokens:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._note = Commands(path).note
 
     def make(self, new: NewToken, maker: Account, actor: str = "") -> str:
         """Make a token and return its secret, which is kept nowhere and can be shown only now.
@@ -129,7 +130,7 @@ class Tokens:
         at = now().wall_ms
         expires = None if new.days is None else at + new.days * _DAY_MS
         scopes = text_of_scopes(new.scopes)
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             _refuse_one_more(connection, name, at)
             connection.execute(
                 "INSERT INTO token (name, token_hash, scope, role, account, created, created_by, "
@@ -137,31 +138,31 @@ class Tokens:
                 (name, _sha256(secret), scopes, new.role, maker.id, at, maker.name, expires),
             )
             what = f"{scopes}; {new.role}" + ("" if new.days is None else f"; {new.days} days")
-            _audit(connection, actor or maker.name, "token_make", f"{name} ({what})")
+            self._note(actor or maker.name, "token_make", f"{name} ({what})")
         return secret
 
     def revoke(self, number: int, actor: str) -> str | None:
         """End a token at once and return its name; ``None``: it has ended already, or never was."""
-        with write_transaction(self._path) as connection:
+        with write_dashboard(self._path) as connection:
             done = connection.execute(
                 "UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL RETURNING name",
                 (now().wall_ms, number),
             ).fetchone()
             if done is None:
                 return None
-            _audit(connection, actor, "token_revoke", done[0])
+            self._note(actor, "token_revoke", done[0])
             return str(done[0])
 
     def all(self) -> list[Token]:
         """Return all tokens, those in force first, the newest first."""
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             rows = connection.execute(f"{_SELECT} ORDER BY revoked IS NOT NULL, token.id DESC")
             tokens = [_token_of(row) for row in rows]
         return sorted(tokens, key=lambda token: token.state != "active")
 
     def of(self, secret: str) -> Token | None:
         """Return the token in force that a secret belongs to, or ``None``."""
-        with read_transaction(self._path) as connection:
+        with read_dashboard(self._path) as connection:
             row = connection.execute(
                 f"{_SELECT} WHERE token_hash = ? AND revoked IS NULL", (_sha256(secret),)
             ).fetchone()
@@ -172,18 +173,17 @@ class Tokens:
         """Write down that a token was used, at most once a minute."""
         at = now().wall_ms
         if token.used_ms is None or at - token.used_ms >= _USE_MS:
-            with write_transaction(self._path) as connection:
+            with write_dashboard(self._path) as connection:
                 connection.execute("UPDATE token SET used = ? WHERE id = ?", (at, token.id))
 
 
-def revoke_all_of(connection: sqlite3.Connection, account: int, actor: str) -> None:
-    """End the tokens that an account made, in the transaction that removes it."""
+def revoke_all_of(connection: sqlite3.Connection, account: int) -> list[str]:
+    """End the tokens of an account, in the transaction that removes it; return their names."""
     done = connection.execute(
         "UPDATE token SET revoked = ? WHERE account = ? AND revoked IS NULL RETURNING name",
         (now().wall_ms, account),
     ).fetchall()
-    for row in done:
-        _audit(connection, actor, "token_revoke", row[0])
+    return [row[0] for row in done]
 
 
 _SELECT = (
@@ -277,10 +277,6 @@ def _refuse_one_more(connection: sqlite3.Connection, name: str, at: int) -> None
                 tokens_max=TOKENS_MAX,
             )
         )
-
-
-def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
-    insert_audit(connection, actor, action, detail, now())
 
 
 def _sha256(text: str) -> str:

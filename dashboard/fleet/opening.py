@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dashboard.fleet.address import FleetAddress
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.gate.own_folder import own_folder
+from edge_agent.store.database.dashboard_file import own_folder
 
 if TYPE_CHECKING:
     from dashboard.fleet.connections import FleetDatabase

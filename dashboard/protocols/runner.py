@@ -20,6 +20,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Marker, MarkerKind, Purpose, Session, SessionSetting
 from edge_agent.core.texts import N_
+from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.protocol_runs import (
     SESSION_ENDED,
     NewRun,
@@ -27,9 +28,7 @@ from edge_agent.store.study.protocol_runs import (
     ProtocolRuns,
     RunState,
     SavedRun,
-    insert_run,
 )
-from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +42,13 @@ class ProtocolRunner:
     """Owner of the one protocol that may run; every method may be called from any thread.
 
     Args:
-        runs: where it is written down.
-        study: opens its session.
+        runs: where it is read.
+        commands: open its session and write it down.
     """
 
-    def __init__(self, runs: ProtocolRuns, study: Study) -> None:
+    def __init__(self, runs: ProtocolRuns, commands: Commands) -> None:
         self._runs = runs
-        self._study = study
+        self._commands = commands
         self._changed = threading.Condition(threading.RLock())
         self._running: RunningProtocol | None = None
         self._last: ProtocolView | None = None
@@ -81,7 +80,7 @@ class ProtocolRunner:
             paused = Progress(
                 saved.step, saved.spent_ms, RunState.PAUSED, RESTARTED, saved.saved, tuple(markers)
             )
-            self._runs.save(saved.id, saved.session.id, paused)
+            self._commands.save_protocol(saved.id, saved.session.id, paused)
         with self._changed:
             self._start(saved)
             if self._running is not None and self._running.state.begun:
@@ -95,6 +94,7 @@ class ProtocolRunner:
         setting: SessionSetting,
         name: str,
         protocol: StudyProtocol,
+        actor: str,
     ) -> Session:
         """Open a session with a protocol; it stands at its first screen.
 
@@ -102,26 +102,20 @@ class ProtocolRunner:
             StudyError: as ``Study.start_session``.
             StoreError: the database cannot be used.
         """
-        made: list[SavedRun] = []
+        order = self._runs.next_order(participant, protocol.name, order_rows(protocol))
         new = NewRun(
             name=protocol.name,
             title=protocol.title,
             sha256=protocol.sha256,
-            rows=order_rows(protocol),
-            plan=lambda row: to_json(screens_of(protocol, row), protocol.texts),
+            order=order,
+            plan=to_json(screens_of(protocol, order), protocol.texts),
         )
-        at = clock.now()
-        session = self._study.start_session(
-            participant,
-            purpose,
-            name,
-            at,
-            setting=setting,
-            also=lambda connection, opened: made.append(insert_run(connection, opened, new, at)),
+        made = self._commands.start_protocol(
+            participant, purpose, name, new, setting=setting, actor=actor
         )
         with self._changed:
-            self._start(made[0])
-        return session
+            self._start(made)
+        return made.session
 
     def go(self) -> None:
         """Begin, or go on. Raises ``StudyError`` where no protocol runs, as the next four do."""
@@ -321,7 +315,9 @@ class ProtocolRunner:
             try:
                 goes_on = self._is_open(running) if idle else True
                 if not idle or not goes_on:
-                    goes_on = self._runs.save(running.saved.id, running.saved.session.id, progress)
+                    goes_on = self._commands.save_protocol(
+                        running.saved.id, running.saved.session.id, progress
+                    )
             except StoreError as error:
                 self._set_recorded(running, version, str(error), progress, goes_on=True)
                 if self._closed:

@@ -56,8 +56,9 @@ from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import (
     StoreError,
 )
-from edge_agent.store.database.gate.client import gate_of
 from edge_agent.store.database.schema import migrate
+from edge_agent.store.gate.client import gate_of
+from edge_agent.store.gate.commands import Commands
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import ProtocolRuns
 from edge_agent.store.study.study import Study
@@ -118,29 +119,31 @@ def _services(
     options: DashboardOptions, clock: Callable[[], float], computing: Computing
 ) -> Services:
     """Build what the routes work with, over a database that is migrated."""
-    study = Study(options.database, purposes=options.purposes, outbox_rows=options.outbox_rows)
-    protocol_runner = ProtocolRunner(ProtocolRuns(options.database, options.outbox_rows), study)
+    commands = Commands(
+        options.database, purposes=options.purposes, outbox_rows=options.outbox_rows
+    )
+    protocol_runner = ProtocolRunner(ProtocolRuns(options.database), commands)
     protocol_runner.resume_saved()
     stopping = asyncio.Event()
     exports = ExportJobs(options.database, options.device, options.told, options.models, computing)
     fleet = open_fleet(options.source)
-    accounts = Accounts(options.database, options.session_hours, options.idle_minutes)
     return Services(
         options=options,
-        accounts=accounts,
+        accounts=Accounts(options.database, options.session_hours, options.idle_minutes),
         members=Members(options.database),
         logins=Logins(options.database, options.idle_minutes),
         second_factors=SecondFactors(options.database),
         half_logins=ShortLived(clock, HALF_LOGIN_S),
         enrolments=ShortLived(clock, ENROLMENT_S),
         audit=AuditTrail(options.database),
-        views=ViewLog(accounts, clock),
+        views=ViewLog(commands, clock),
         connections=ConnectionGuard(clock),
         gate=LoginGate(options.database, clock),
         tokens=TokenGate(options.database, clock),
         reader=Reader(options.database),
         ingest=IngestState(clock),
-        study=study,
+        study=Study(options.database),
+        commands=commands,
         protocol_runner=protocol_runner,
         exports=exports,
         pictures=PictureReader(options.vision),
@@ -148,7 +151,7 @@ def _services(
         live=LiveFanOut(options.live_socket, stopping),
         previews=Previews(options.preview_socket, stopping),
         first_steps=Progress(options.database),
-        alerts=DashboardAlerts(options.alerts, options.database, options.live_socket),
+        alerts=DashboardAlerts(options.alerts, commands, options.live_socket),
         once=Once(),
         fleet=fleet,
         copies=open_copies(fleet, options.data, exports.forget_all),

@@ -24,6 +24,7 @@ from dashboard.web.settings import DashboardOptions, check_exposure
 from edge_agent.core.errors import ConfigError, ServerError
 from edge_agent.runtime.memory import give_back_after_start, share_one_heap
 from edge_agent.runtime.systemd import SystemdNotifier
+from edge_agent.store.database.dashboard_file import kept_open
 from edge_agent.store.database.lock import lock_for_reading
 
 log = logging.getLogger(__name__)
@@ -143,6 +144,7 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
     with (
         listen(options.host, options.port) as listener,
         lock_for_reading(options.database),
+        kept_open(options.database),
     ):
         server = make_server(options)
         gc.freeze()  # what the start made stays, and the collector passes over it

@@ -31,6 +31,7 @@ from dashboard.web.once import Once
 from dashboard.web.preview.relay import Previews
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.control.sender_clock import SenderClocks
+from edge_agent.store.gate.commands import Commands
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 
@@ -57,7 +58,8 @@ class Services:
         gate: what logins, setup codes and links pass.
         tokens: what programs with a token pass.
         reader: reads the timeline.
-        study: writes participants, sessions and markers.
+        study: reads participants, sessions and markers.
+        commands: changes the timeline's database.
         ingest: where readings are handed in.
         protocol_runner: runs the protocol of the open session.
         exports: prepares what can be downloaded.
@@ -91,6 +93,7 @@ class Services:
     tokens: TokenGate
     reader: Reader
     study: Study
+    commands: Commands
     ingest: IngestState
     protocol_runner: ProtocolRunner
     exports: ExportJobs
@@ -130,6 +133,10 @@ def _study(request: Request) -> Study:
     return services(request).study
 
 
+def _commands(request: Request) -> Commands:
+    return services(request).commands
+
+
 def _computing(request: Request) -> Computing:
     return services(request).computing
 
@@ -141,6 +148,7 @@ def _protocol_runner(request: Request) -> ProtocolRunner:
 ServicesDep = Annotated[Services, Depends(services)]
 OptionsDep = Annotated[DashboardOptions, Depends(_options)]
 AccountsDep = Annotated[Accounts, Depends(_accounts)]
+CommandsDep = Annotated[Commands, Depends(_commands)]
 ComputingDep = Annotated[Computing, Depends(_computing)]
 ReaderDep = Annotated[Reader, Depends(_reader)]
 StudyDep = Annotated[Study, Depends(_study)]

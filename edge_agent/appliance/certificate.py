@@ -16,7 +16,7 @@ import psutil
 from edge_agent.appliance.certificates.pair import finish_replacement, fits, replace_pair
 from edge_agent.appliance.ownership import make_folder
 from edge_agent.core.errors import CertificateError
-from edge_agent.store.database.gate.own_folder import has_own_folder
+from edge_agent.store.database.dashboard_file import has_own_folder
 
 log = logging.getLogger(__name__)
 

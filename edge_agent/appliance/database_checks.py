@@ -11,10 +11,12 @@ from pathlib import Path
 from edge_agent.appliance.findings import Finding, Verdict, guarded
 from edge_agent.config import Settings
 from edge_agent.core import clock
+from edge_agent.core.errors import StoreError
 
 QUICK_S = 20.0
 DEEP_S = 3_600.0
 _DAY_S = 86_400.0
+_RESTORE_ACCOUNTS = "Put the file back from an archive: affect-edge restore FILE."
 
 
 def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Finding]:
@@ -29,7 +31,7 @@ def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Fi
         yield guarded("database", partial(_database, path, deep=deep))
         yield guarded("newest row", partial(_newest_row, path))
         yield guarded("counted time", partial(_counted_time, path))
-        yield guarded("passwords", partial(_passwords, path))
+        yield guarded("accounts", partial(_accounts, path))
         if deep:
             yield guarded("audit", partial(_audit, path))
     yield guarded("copies", partial(_copies, settings, path))
@@ -75,23 +77,25 @@ def _newest_row(path: Path) -> Finding:
     return Finding("newest row", Verdict.OK, f"{_duration(age_s)} old")
 
 
-def _passwords(path: Path) -> Finding:
-    from edge_agent.appliance.backups.passwords import accounts_without_password
-    from edge_agent.store.write.accounts.credentials import credentials_file
+def _accounts(path: Path) -> Finding:
+    from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
 
-    kept = credentials_file(path)
-    if kept.exists() and not os.access(kept, os.R_OK):
+    kept = dashboard_file(path)
+    if not kept.exists():
+        told = "none yet: the dashboard prints a code for the first one"
+        return Finding("accounts", Verdict.OK, told)
+    if not os.access(kept, os.R_OK):
         told = "not looked at: only the dashboard's user and root may read them"
-        return Finding("passwords", Verdict.OK, told)
-    names = accounts_without_password(path)
-    if not names:
-        return Finding("passwords", Verdict.OK, "each account that has one can log in")
-    lost = f"credentials.json does not have those of {', '.join(names)}"
-    cure = (
-        "Put the file back from an archive (affect-edge backup), or set new ones: sudo -u "
-        "affect-edge-dashboard affect-edge password NAME."
-    )
-    return Finding("passwords", Verdict.PROBLEM, lost, cure)
+        return Finding("accounts", Verdict.OK, told)
+    try:
+        with read_as_owner(path) as connection:
+            count = connection.execute("SELECT count(*) FROM account").fetchone()[0]
+            is_sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+    except StoreError as error:
+        return Finding("accounts", Verdict.PROBLEM, str(error), _RESTORE_ACCOUNTS)
+    if not is_sound:
+        return Finding("accounts", Verdict.PROBLEM, f"{kept.name} is damaged", _RESTORE_ACCOUNTS)
+    return Finding("accounts", Verdict.OK, f"{count} in {kept.name}; sound")
 
 
 def _audit(path: Path) -> Finding:

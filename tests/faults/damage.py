@@ -76,9 +76,6 @@ def make_database(folder: Path, rows: int = 2_000, late: int = 200) -> Path:
         making, [row(second) for second in range(rows)], [reading(second) for second in range(rows)]
     )
     with closing(sqlite3.connect(making, isolation_level=None)) as connection:
-        connection.execute(
-            "INSERT INTO account (name, password_hash, created) VALUES ('a', 'b', 1)"
-        )
         connection.execute("INSERT INTO setting (key, value) VALUES ('erased', '[[5, 6]]')")
         connection.execute(
             "INSERT INTO participant_attribute (participant, name, value) SELECT id, 'age', '41' "

@@ -40,7 +40,7 @@ def hold(
     study = Study(path)
     study.create_participant(code)
     study.give_consent(code, "1")
-    new = NewRun("films", "Films", "0" * 64, 1, lambda _row: "[]")
+    new = NewRun("films", "Films", "0" * 64, 0, "[]")
     session = study.start_session(code, Purpose.RESEARCH, name, instant(start))
     with write_transaction(path) as connection:
         insert_run(connection, session, new, instant(start))

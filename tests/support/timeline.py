@@ -22,6 +22,7 @@ from edge_agent.core.expression import (
 )
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.dashboard_file import read_dashboard
 from edge_agent.store.database.schema import connect, migrate, write_transaction
 from edge_agent.store.write.timeline import write_expressions, write_vitals
 
@@ -107,6 +108,12 @@ def add(
 def query(path: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     """What a query gives, as plain tuples."""
     with closing(connect(path, readonly=True)) as connection:
+        return [tuple(found) for found in connection.execute(sql, parameters)]
+
+
+def query_dashboard(path: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """What a query to the dashboard's own database gives, as plain tuples."""
+    with read_dashboard(path) as connection:
         return [tuple(found) for found in connection.execute(sql, parameters)]
 
 

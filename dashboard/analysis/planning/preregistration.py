@@ -11,11 +11,8 @@ from pydantic import Field, ValidationError
 from dashboard.analysis.request import AnalysisQuery, Model, QuestionInJson
 from dashboard.json_numbers import OF_JSON
 from dashboard.languages.current import N_, gettext
-from edge_agent.store.study.preregistrations import (
-    Preregistration,
-    freeze,
-    preregistrations,
-)
+from edge_agent.store.gate.commands import Commands
+from edge_agent.store.study.preregistrations import Preregistration, preregistrations
 
 # what only adds a table beside the result, and which sessions there are by now
 _WITHOUT_EFFECT = frozenset({"sensitivity"})
@@ -66,7 +63,7 @@ def preregister(path: Path, document: PreregistrationDocument, actor: str) -> Pr
         StoreError: the database cannot be written.
     """
     text = json.dumps(document.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
-    return _model(freeze(path, text, actor))
+    return _model(Commands(path).preregister(text, actor=actor))
 
 
 def frozen(path: Path) -> list[PreregistrationModel]:

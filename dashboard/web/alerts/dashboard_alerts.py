@@ -17,10 +17,13 @@ from edge_agent.alerts.options import AlertOptions
 from edge_agent.alerts.rules import SEEN_BY_DASHBOARD
 from edge_agent.alerts.sender import AlertSender
 from edge_agent.core import clock
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
+from edge_agent.core.texts.kept import packed
 from edge_agent.core.worker import Worker
 from edge_agent.store.alert_log.alert_log import AlertLog, Signature
-from edge_agent.store.alert_log.entries import AlertEntry
+from edge_agent.store.alert_log.entries import AlertEntry, Delivery
+from edge_agent.store.gate.commands import Commands
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +34,35 @@ _BUSY_S = 0.2
 """A page waits no longer for the alerts; it shows those of before."""
 
 
+class _WrittenByCommands(AlertLog):
+    """The log of alerts for a program that may only read it."""
+
+    def __init__(self, commands: Commands) -> None:
+        super().__init__(commands.path)
+        self._commands = commands
+
+    def begin(self, alert: AlertEntry, at: Instant) -> None:
+        """Write that the agent does not answer."""
+        text, parts = str(alert.text), packed(alert.text)
+        self._commands.begin_alert(alert.rule, text, parts, at, quiet=alert.quiet)
+
+    def end(self, rule: str, ending: str, at: Instant, *, kind: str | None = None) -> None:
+        """Write that the agent answers again, or is not watched any more."""
+        del kind  # it may end its own alone
+        self._commands.end_alert(rule, ending, at)
+
+    def note_delivery(self, alert: int, delivery: Delivery, *, kind: str | None = None) -> None:
+        """Write what became of a message."""
+        del kind
+        self._commands.note_delivery(alert, delivery)
+
+
 class DashboardAlerts:
     """The alerts that stand; read again only after somebody wrote to the database.
 
     Args:
         options: the rules, and who is told.
-        database: holds the log.
+        commands: write the log.
         socket: of the agent's live feed.
 
     Attributes:
@@ -46,10 +72,10 @@ class DashboardAlerts:
 
     LOOK_S: ClassVar[float] = 0.5
 
-    def __init__(self, options: AlertOptions, database: Path, socket: Path) -> None:
+    def __init__(self, options: AlertOptions, commands: Commands, socket: Path) -> None:
         self.options = options
-        self.log = AlertLog(database)
-        self._quick = AlertLog(database, busy_seconds=_BUSY_S)
+        self.log = _WrittenByCommands(commands)
+        self._quick = AlertLog(commands.path, busy_seconds=_BUSY_S)
         self._lock = threading.Lock()
         self._read_at: Mark | None = None
         self._open: tuple[AlertEntry, ...] = ()

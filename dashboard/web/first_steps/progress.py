@@ -1,4 +1,4 @@
-"""Which of the first steps were taken or skipped: a row of table ``setting``."""
+"""Which of the first steps were taken or skipped: a row of the dashboard's table ``setting``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.core.texts import N_
-from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 
 _KEY = "first_steps"
 
@@ -58,7 +58,7 @@ class Progress:
 
     def begin(self) -> None:
         """Note that nobody has taken a step yet; what was noted before stays."""
-        with write_transaction(self._database) as connection:
+        with write_dashboard(self._database) as connection:
             connection.execute(
                 "INSERT INTO setting (key, value) VALUES (?, '{}') ON CONFLICT (key) DO NOTHING",
                 (_KEY,),
@@ -66,7 +66,7 @@ class Progress:
 
     def left(self, step: Step, outcome: Outcome) -> None:
         """Note how a step was left; a step once done stays done."""
-        with write_transaction(self._database) as connection:
+        with write_dashboard(self._database) as connection:
             row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
             taken = _read(row[0]) if row else {}
             if taken.get(step) is not Outcome.DONE:
@@ -80,7 +80,7 @@ class Progress:
 
     def taken(self) -> dict[Step, Outcome] | None:
         """Return how each step was left; ``None``: they were never begun here."""
-        with read_transaction(self._database) as connection:
+        with read_dashboard(self._database) as connection:
             row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
         return None if row is None else _read(row[0])
 

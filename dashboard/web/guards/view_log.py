@@ -7,8 +7,8 @@ from collections.abc import Callable
 from threading import Lock
 
 from dashboard.accounts.account_rows import Account
-from dashboard.accounts.accounts import Accounts
 from edge_agent.core.errors import StoreError
+from edge_agent.store.gate.commands import Commands
 
 log = logging.getLogger(__name__)
 
@@ -22,15 +22,15 @@ class ViewLog:
     Who opens the same page again within a quarter of an hour is not written again.
 
     Args:
-        accounts: where the audit trail is written.
+        commands: write into the audit trail.
         clock: seconds, never going back.
 
     Example:
         >>> views.note(ada, "participant_view", "P-01")
     """
 
-    def __init__(self, accounts: Accounts, clock: Callable[[], float]) -> None:
-        self._accounts = accounts
+    def __init__(self, commands: Commands, clock: Callable[[], float]) -> None:
+        self._commands = commands
         self._clock = clock
         self._lock = Lock()
         self._last: dict[tuple[int, str, str], float] = {}
@@ -47,7 +47,7 @@ class ViewLog:
                 del self._last[next(iter(self._last))]
             self._last[key] = at
         try:
-            self._accounts.record(account.name, action, detail)
+            self._commands.note(account.name, action, detail)
         except StoreError as error:  # a full disk must not keep people from what is recorded
             with self._lock:
                 self._last.pop(key, None)

@@ -146,7 +146,7 @@ def get_alerts(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -
 )
 def acknowledge_on_page(number: Number, services: ServicesDep, account: AccountDep) -> Response:
     """Note that somebody has seen an alert, and show the page again."""
-    services.alerts.log.acknowledge(number, account.name)
+    services.commands.acknowledge_alert(number, actor=account.name)
     return RedirectResponse("/alerts", 303)
 
 
@@ -158,7 +158,7 @@ def acknowledge_on_page(number: Number, services: ServicesDep, account: AccountD
 )
 def acknowledge(number: Number, services: ServicesDep, account: AccountDep) -> AlertModel:
     """Note that somebody has seen an alert; the first one counts."""
-    return AlertModel.of(services.alerts.log.acknowledge(number, account.name))
+    return AlertModel.of(services.commands.acknowledge_alert(number, actor=account.name))
 
 
 def _targets(services: Services) -> list[str]:

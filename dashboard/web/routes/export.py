@@ -284,9 +284,7 @@ def _prepare(
         passphrase = new.passphrase.get_secret_value()
         _refuse_weak(passphrase)
     which = f"sessions={new.sessions or 'all'} start={new.start} end={new.end} format={new.format}"
-    services.accounts.record(
-        account.name, "export", study.named(which + " sealed" * request.sealed)
-    )
+    services.commands.note(account.name, "export", study.named(which + " sealed" * request.sealed))
     lent = partial(services.copies.lend_all, study.chosen) if services.copies else None
     return services.exports.prepare(account.id, request, passphrase, lent)
 

@@ -151,10 +151,15 @@ def start_session(
     new: NewSession, study: StudyDep, account: AccountDep, services: ServicesDep
 ) -> SessionState:
     """Open a session now."""
-    session = open_session(
-        services, new.participant, new.purpose, new.setting, new.name, new.protocol
+    open_session(
+        services,
+        new.participant,
+        new.purpose,
+        new.setting,
+        new.name,
+        new.protocol,
+        account.name,
     )
-    services.accounts.record(account.name, "session_start", str(session.id))
     return session_state(study)
 
 
@@ -187,16 +192,18 @@ def add_marker(
 
     ``stimulus_start`` opens the condition that it names.
     """
+    commands = services.commands
     if new.at is None and new.sent_ms is not None:
         who = f"{account.name}:{new.sender}"
         at, offset = services.sender_clocks.instant(who, new.sent_ms, clock.now())
-        study.add_marker(new.kind, new.label, at)
+        commands.add_marker(new.kind, new.label, at, actor=account.name)
         if offset is not None:
-            services.accounts.record(account.name, "sender_clock", f"http:{new.sender}: {offset}")
+            commands.note(account.name, "sender_clock", f"http:{new.sender}: {offset}")
     elif new.at is None:
-        study.add_marker(new.kind, new.label)
+        commands.add_marker(new.kind, new.label, actor=account.name)
     else:
-        study.add_pressed_marker(PastMarker(new.at, new.kind, new.label, new.session))
+        pressed = PastMarker(new.at, new.kind, new.label, new.session)
+        commands.add_pressed_marker(pressed, actor=account.name)
     return session_state(study)
 
 
@@ -217,8 +224,7 @@ def close_session(services: Services, actor: str, number: int | None) -> None:
         raise StudyError(
             Message(N_("There is no session {number}. Reload the page."), number=number)
         )
-    session = study.end_session()
-    services.accounts.record(actor, "session_end", str(session.id))
+    services.commands.end_session(actor=actor)
 
 
 def open_session(
@@ -228,6 +234,7 @@ def open_session(
     setting: SessionSetting,
     name: str,
     protocol: str | None,
+    actor: str,
 ) -> Session:
     """Open a session now, with a protocol when one is named.
 
@@ -236,10 +243,12 @@ def open_session(
         ProtocolError: there is no such protocol, or it cannot be used.
     """
     if not protocol:
-        return services.study.start_session(participant, purpose, name, setting=setting)
+        return services.commands.start_session(
+            participant, purpose, name, setting=setting, actor=actor
+        )
     study_protocol = find_protocol(services.options.protocols, protocol)
     return services.protocol_runner.start_session(
-        participant, purpose, setting, name, study_protocol
+        participant, purpose, setting, name, study_protocol, actor
     )
 
 

@@ -7,17 +7,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
 import edge_agent
 from edge_agent.appliance.backups.archive import ArchiveWriter, open_archive
 from edge_agent.appliance.backups.inventory import Inventory, read_inventory
-from edge_agent.appliance.backups.manifest import DATABASE, ArchivedFile, Manifest
+from edge_agent.appliance.backups.manifest import DASHBOARD, DATABASE, ArchivedFile, Manifest
 from edge_agent.appliance.backups.parts import Parts
 from edge_agent.appliance.backups.passphrase import new_lock
 from edge_agent.core import clock
 from edge_agent.core.errors import BackupError
+from edge_agent.store.database.dashboard_file import read_as_owner
 from edge_agent.store.database.replacement import sync_folder
 from edge_agent.store.database.schema import connect, copy_database
 from edge_agent.store.database.sqlite_errors import translate_errors
@@ -52,7 +54,7 @@ def make_backup(
         try:
             with os.fdopen(handle, "w+b") as file, _copy_of(database) as (copy, contents):
                 _check_space(target.parent, copy, parts)
-                _write(file, (copy, contents), parts, device, passphrase)
+                _write(file, database, (copy, contents), parts, device, passphrase)
                 forget_cached_pages(fresh)
             with open_archive(fresh, lambda: passphrase or "") as archive:
                 manifest = archive.manifest
@@ -67,7 +69,8 @@ def make_backup(
 
 def _write(
     file: IO[bytes],
-    database: tuple[IO[bytes], Inventory],
+    database: Path,
+    copied: tuple[IO[bytes], Inventory],
     parts: Parts,
     device: str,
     passphrase: str | None,
@@ -76,9 +79,15 @@ def _write(
     if passphrase is not None:
         lock, locked_key = new_lock(passphrase)
     writer = ArchiveWriter(file, lock, locked_key)
-    copy, contents = database
+    copy, contents = copied
     files = [writer.add(DATABASE, copy, private=False)]
-    files += [_add(writer, source.file, source.path) for source in parts.sources]
+    for source in parts.sources:
+        if source.path == DASHBOARD:
+            with read_as_owner(database) as connection:
+                accounts = BytesIO(connection.serialize())
+            files.append(writer.add(DASHBOARD, accounts, private=True))
+        else:
+            files.append(_add(writer, source.file, source.path))
     writer.close(
         Manifest(
             made=clock.iso_utc(clock.now().wall_ms),

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from edge_agent.appliance.backups.inventory import Inventory
+from edge_agent.store.database.dashboard_file import FILE_NAME as DASHBOARD_NAME
 from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.write.accounts.credentials import FILE_NAME as CREDENTIALS_NAME
 
 DATABASE = f"data/{DATABASE_NAME}"
-CREDENTIALS = f"data/{CREDENTIALS_NAME}"
+DASHBOARD = f"data/{DASHBOARD_NAME}"
 CONFIG = "config/affect-edge.toml"
 ROOTS = ("data", "config", "other")
 """First parts of paths: below the data folder, beside the configuration, anywhere else."""
@@ -89,7 +89,7 @@ class Manifest(Part):
         paths = [file.path for file in self.files]
         if DATABASE not in paths or len(set(paths)) < len(paths):
             raise ValueError(f"lists a path twice, or no {DATABASE}")
-        allowed = {DATABASE, CREDENTIALS, CONFIG}
+        allowed = {DATABASE, DASHBOARD, CONFIG}
         named = [setting.path for setting in self.settings]
         for path in paths:
             if path in allowed:
@@ -118,4 +118,4 @@ def is_our_own(path: str) -> bool:
     return parts[0] == "data" and (parts[1].startswith("affect-edge.") or parts[1] in _OWN)
 
 
-_OWN = {"live.sock", "exports", "from-backup", CREDENTIALS_NAME}
+_OWN = {"live.sock", "exports", "from-backup", DASHBOARD_NAME}

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from edge_agent.appliance.backups.manifest import (
     CONFIG,
-    CREDENTIALS,
+    DASHBOARD,
     FILE_KEYS,
     ArchivedSetting,
     is_our_own,
 )
 from edge_agent.config import ENV_PREFIX, Settings
 from edge_agent.core.errors import BackupError
+from edge_agent.store.database.dashboard_file import dashboard_file
 from edge_agent.store.database.replacement import PREPARED
 from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.write.accounts.credentials import credentials_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ def parts_of(settings: Settings, config: Path | None, data: Path) -> Parts:
     left_out = []
     if config is not None:
         sources[CONFIG] = Source(config, CONFIG)
-    credentials = credentials_file(data / DATABASE_NAME)
-    if credentials.exists():
-        sources[CREDENTIALS] = Source(credentials, CREDENTIALS)
+    own = dashboard_file(data / DATABASE_NAME)
+    if own.exists():
+        sources[DASHBOARD] = Source(own, DASHBOARD)
     for key, value in named_files(settings):
         file = Path(value).expanduser().absolute()
         if not file.exists():

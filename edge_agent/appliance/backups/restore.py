@@ -21,7 +21,6 @@ from edge_agent.appliance.backups.config_text import with_value
 from edge_agent.appliance.backups.erased_again import erase_again, known_erasures
 from edge_agent.appliance.backups.inventory import Inventory, open_as_it_is, read_inventory
 from edge_agent.appliance.backups.manifest import CONFIG, DATABASE, ArchivedFile, Manifest
-from edge_agent.appliance.backups.passwords import notes_on_passwords
 from edge_agent.appliance.ownership import give_owner, make_folder
 from edge_agent.config import load_settings
 from edge_agent.core import clock
@@ -327,5 +326,4 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
     stamp = free_stamp(plan.targets, f"{clock.utc_now():%Y%m%dT%H%M%SZ}")
     replace_files(places.database, plan.targets, stamp)
     replaced = list(set_aside(plan.targets, stamp))
-    notes = [*plan.notes, *notes_on_passwords(places.database_file)]
-    return Restored(contents, replaced, plan.targets, erased, unclear, known.complete, notes)
+    return Restored(contents, replaced, plan.targets, erased, unclear, known.complete, plan.notes)

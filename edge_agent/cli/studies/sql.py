@@ -57,7 +57,7 @@ def sql(
     """Answer a question in SQL (SELECT …) from the timeline; without one, list what there is.
 
     The database is only read, also beside a running agent. Its tables and views are described in
-    docs/data.md. Secrets of accounts are empty.
+    docs/data.md.
     """
     log_to_stderr(logging.WARNING)
     _, folder = load(config, data)

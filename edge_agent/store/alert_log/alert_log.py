@@ -67,6 +67,21 @@ class AlertLog:
 
     def begin(self, alert: AlertEntry, at: Instant) -> None:
         """Write that an alert began, in the session that is open; nothing if it stands already."""
+        text, parts = str(alert.text), packed(alert.text)
+        self.begin_as(alert.rule, alert.kind, text, parts, at, value=alert.value, quiet=alert.quiet)
+
+    def begin_as(
+        self,
+        rule: str,
+        kind: str,
+        text: str,
+        parts: str | None,
+        at: Instant,
+        *,
+        value: float | None,
+        quiet: bool,
+    ) -> None:
+        """Do what ``begin`` does with the text as ``packed`` keeps it."""
         with write_transaction(self._path) as connection:
             boot, known = stamp(connection, at)
             connection.execute(
@@ -74,25 +89,32 @@ class AlertLog:
                 "quiet) VALUES (?, ?, ?, ?, ?, (SELECT id FROM session WHERE ended IS NULL), ?, ?, "
                 "?) ON CONFLICT DO NOTHING",
                 (
-                    alert.rule,
-                    alert.kind,
-                    str(alert.text),
-                    packed(alert.text),
-                    alert.value,
+                    rule,
+                    kind,
+                    text,
+                    parts,
+                    value,
                     known.wall_ms,
                     boot,
-                    int(alert.quiet),
+                    int(quiet),
                 ),
             )
 
-    def end(self, rule: str, ending: str, at: Instant) -> None:
-        """Write that the alert of a rule ended, and why; nothing where none stands."""
+    def end(self, rule: str, ending: str, at: Instant, *, kind: str | None = None) -> None:
+        """Write that the alert of a rule ended, and why; nothing where none stands.
+
+        Args:
+            rule: its name.
+            ending: as of ``AlertEntry``.
+            at: when.
+            kind: end it only where it is of this kind; ``None``: of any.
+        """
         with write_transaction(self._path) as connection:
             boot, known = stamp(connection, at)
             connection.execute(
                 "UPDATE alert SET ended = ?, ended_boot = ?, ending = ? WHERE rule = ? AND ended "
-                "IS NULL",
-                (known.wall_ms, boot, ending, rule),
+                "IS NULL AND kind = coalesce(?, kind)",
+                (known.wall_ms, boot, ending, rule, kind),
             )
 
     def open_alerts(self) -> list[AlertEntry]:
@@ -168,12 +190,18 @@ class AlertLog:
                 )
         return entries[0]
 
-    def note_delivery(self, alert: int, delivery: Delivery) -> None:
-        """Write what became of a message; nothing where the alert was erased meanwhile."""
+    def note_delivery(self, alert: int, delivery: Delivery, *, kind: str | None = None) -> None:
+        """Write what became of a message; nothing where the alert was erased meanwhile.
+
+        Args:
+            alert: its number.
+            delivery: what became of it.
+            kind: write only where the alert is of this kind; ``None``: of any.
+        """
         with write_transaction(self._path) as connection:
             connection.execute(
                 "INSERT INTO alert_message (alert, event, target, tries, sent, error) "
-                "SELECT id, ?, ?, ?, ?, ? FROM alert WHERE id = ? "
+                "SELECT id, ?, ?, ?, ?, ? FROM alert WHERE id = ? AND kind = coalesce(?, kind) "
                 "ON CONFLICT DO UPDATE SET tries = excluded.tries, sent = excluded.sent, "
                 "error = excluded.error",
                 (
@@ -183,6 +211,7 @@ class AlertLog:
                     delivery.sent_ms,
                     delivery.error,
                     alert,
+                    kind,
                 ),
             )
 

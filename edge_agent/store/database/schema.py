@@ -16,7 +16,6 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.gate.client import GateConnection, gate_of
 from edge_agent.store.database.replacement import LOGS, refuse_half_replaced
 from edge_agent.store.database.set_aside_files import refuse_unfinished
 from edge_agent.store.database.sqlite_errors import translate_errors
@@ -25,7 +24,7 @@ from edge_agent.store.database.stream_epoch import renew_stream_epoch
 log = logging.getLogger(__name__)
 
 DATABASE_NAME = "affect-edge.db"
-VERSION = 29
+VERSION = 30
 """Of ``schema.sql`` and ``views.sql``; the file keeps it as ``user_version``."""
 APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the database from any other
 BUSY_SECONDS = 5.0
@@ -114,7 +113,7 @@ def expected_tables(*, rewritten: bool = False) -> tuple[StoredTable, ...]:
 
 @functools.cache
 def statements_of(name: str) -> tuple[str, ...]:
-    """Return the statements of ``schema.sql`` or ``views.sql``.
+    """Return the statements of a script beside this module, such as ``schema.sql``.
 
     SQLite's own way to run a script would end the transaction first.
     """
@@ -255,14 +254,12 @@ def write_transaction(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         StoreError: as ``connect``; disk full.
     """
-    with translate_errors(path), closing(_writer(path)) as connection, transaction(connection):
+    with (
+        translate_errors(path),
+        closing(connect(path, readonly=False)) as connection,
+        transaction(connection),
+    ):
         yield connection
-
-
-def _writer(path: Path) -> sqlite3.Connection:
-    """Open the database for writing: its file, or the gate of whoever may not write that."""
-    gate = gate_of(path)
-    return connect(path, readonly=False) if gate is None else GateConnection(gate, path)
 
 
 @contextmanager

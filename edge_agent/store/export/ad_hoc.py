@@ -1,7 +1,7 @@
-"""Questions in SQL by people who know what they ask: reading only, without secrets, not for ever.
+"""Questions in SQL by people who know what they ask: reading only, and not for ever.
 
 SQLite itself sees to that: the file is opened for reading, an authorizer refuses whatever is not
-reading and leaves secrets empty (https://sqlite.org/c3ref/set_authorizer.html), no other file can
+reading (https://sqlite.org/c3ref/set_authorizer.html), no other file can
 be attached, and a question that takes too long is interrupted, for a reader that never ends keeps
 the agent's log growing.
 """
@@ -19,15 +19,6 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import connect
 from edge_agent.store.database.sqlite_errors import DAMAGED, store_error
 
-SECRETS = frozenset(
-    {
-        ("account", "password_hash"),
-        ("account", "link_hash"),
-        ("login", "token_hash"),
-        ("token", "token_hash"),
-    }
-)
-"""Columns that are empty for everybody who asks here."""
 _READING = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_READ}
 )
@@ -117,7 +108,7 @@ class AdHocReader:
     def _columns(self, table: str) -> tuple[str, ...]:
         query = f'SELECT * FROM "{table}" LIMIT 0'  # noqa: S608 - a name of the schema
         names = [column[0] for column in self._connection.execute(query).description]
-        return tuple(name for name in names if (table, name) not in SECRETS)
+        return tuple(names)
 
     def _rows(self, cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
         try:
@@ -148,10 +139,8 @@ class AdHocReader:
         return QueryError(f"{error}.")
 
 
-def _authorize(action: int, first: str | None, second: str | None, *_: object) -> int:
-    """Allow reading, leave secrets empty, and refuse everything else."""
-    if action == sqlite3.SQLITE_READ and (first, second) in SECRETS:
-        return sqlite3.SQLITE_IGNORE
+def _authorize(action: int, first: str | None, *_: object) -> int:
+    """Allow reading, and refuse everything else."""
     if action in _READING:
         return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_PRAGMA and first in _PRAGMAS:

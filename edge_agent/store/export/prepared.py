@@ -9,7 +9,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from edge_agent.store.database.gate.own_folder import has_own_folder, own_folder
+from edge_agent.store.database.dashboard_file import has_own_folder, own_folder
 
 FOLDER = "exports"
 

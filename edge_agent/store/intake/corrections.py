@@ -14,7 +14,6 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.given_readings import flag_near_pressures
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.gate.trusted import trusted
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.database.tables import DAY_MS, HOUR_MS, MINUTE_MS
 from edge_agent.store.study.study_rows import insert_audit
@@ -119,7 +118,6 @@ def removed_readings(path: Path, at_most: int) -> list[RemovedReading]:
     ]
 
 
-@trusted
 def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) -> None:
     """Give a reading that a person entered another value; what it was is kept.
 
@@ -152,7 +150,6 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
         insert_audit(connection, actor, "reading_correct", key.kind.value, clock.now())
 
 
-@trusted
 def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
     """Remove a reading that a person entered; what it was is kept beside the timeline.
 

@@ -181,7 +181,6 @@ class Copying:
             )
         for name in _OF_SESSION:
             self._set_aside_where(name, "session NOT IN (SELECT id FROM session)")
-        self._target.execute("DELETE FROM login WHERE account NOT IN (SELECT id FROM account)")
 
     def _set_aside_where(self, name: str, condition: str) -> None:
         table = self._tables[name]

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.gate.trusted import trusted
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study_rows import insert_audit
 
@@ -83,7 +82,6 @@ class CaptureSwitch:
             switch_camera(self._database, on=on, by=by)
 
 
-@trusted
 def switch_camera(path: Path, *, on: bool, by: str) -> None:
     """Write the file of the switch, and a line of the audit trail.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -47,15 +47,15 @@ class NewRun:
         name: of its file.
         title: what people call it.
         sha256: of the file.
-        rows: how many orders it has.
-        plan: gives the screens of an order as JSON.
+        order: number of the order of its stimuli.
+        plan: its screens in that order as JSON.
     """
 
     name: str
     title: str
     sha256: str
-    rows: int
-    plan: Callable[[int], str]
+    order: int
+    plan: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,30 @@ class ProtocolRuns:
                 return None
             return _run_of(row, session)
 
+    def next_order(self, participant: str, name: str, orders: int) -> int:
+        """Return the order of a protocol's stimuli that a participant is to have.
+
+        They keep the order of their earlier run of a protocol of this name; others get the order
+        that the fewest participants have had, the first of those.
+
+        Args:
+            participant: code.
+            name: of the protocol's file.
+            orders: how many there are.
+        """
+        with read_transaction(self._path) as connection:
+            rows = connection.execute(
+                "SELECT order_row, code FROM protocol_run JOIN session ON session.id = "
+                "protocol_run.session JOIN participant ON participant.id = session.participant "
+                "WHERE protocol_run.name = ? AND order_row < ? ORDER BY session.id",
+                (name, orders),
+            ).fetchall()
+        had = {row["code"].casefold(): int(row["order_row"]) for row in rows}
+        if participant.casefold() in had:
+            return had[participant.casefold()]
+        used = list(had.values())
+        return min(range(orders), key=lambda order: (used.count(order), order))
+
     def save(self, run: int, session: int, progress: Progress) -> bool:
         """Write down where a protocol stands, and what has happened.
 
@@ -231,14 +255,8 @@ class ProtocolRuns:
 def insert_run(
     connection: sqlite3.Connection, session: Session, new: NewRun, at: Instant
 ) -> SavedRun:
-    """Add a protocol to a session that was just opened, standing at its first screen.
-
-    A participant keeps the order of their earlier run of a protocol of this name; others get the
-    order that the fewest participants have had, the first of those.
-    """
-    order = _order_row(connection, session, new)
+    """Add a protocol to a session that was just opened, standing at its first screen."""
     token = secrets.token_urlsafe(24)
-    plan = new.plan(order)
     boot, saved = stamp(connection, at)
     cursor = connection.execute(
         "INSERT INTO protocol_run (session, name, title, sha256, order_row, plan, state, token, "
@@ -248,8 +266,8 @@ def insert_run(
             new.name,
             new.title,
             new.sha256,
-            order,
-            plan,
+            new.order,
+            new.plan,
             token,
             saved.wall_ms,
             saved.boot_ms,
@@ -273,20 +291,6 @@ def insert_reports(
             "(?, ?, ?, ?, ?, ?, ?)",
             (session, at.wall_ms, at.boot_ms, one.condition, one.scale, one.value, boot),
         )
-
-
-def _order_row(connection: sqlite3.Connection, session: Session, new: NewRun) -> int:
-    rows = connection.execute(
-        "SELECT order_row, code, session.id FROM protocol_run JOIN session ON session.id = "
-        "protocol_run.session JOIN participant ON participant.id = session.participant WHERE "
-        "protocol_run.name = ? AND order_row < ? ORDER BY session.id",
-        (new.name, new.rows),
-    ).fetchall()
-    had = {row["code"]: row["order_row"] for row in rows}
-    if session.participant in had:
-        return int(had[session.participant])
-    used = list(had.values())
-    return min(range(new.rows), key=lambda row: (used.count(row), row))
 
 
 def _run_of(row: sqlite3.Row, session: Session) -> SavedRun:

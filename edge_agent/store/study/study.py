@@ -163,6 +163,7 @@ class Study:
         at: Instant | None = None,
         *,
         setting: SessionSetting = SessionSetting.OTHER,
+        actor: str | None = None,
         also: Callable[[sqlite3.Connection, Session], None] | None = None,
     ) -> Session:
         """Open a session, from ``at`` (now) on.
@@ -173,6 +174,7 @@ class Study:
             name: what to call it; may be empty.
             at: from when on.
             setting: where it takes place.
+            actor: who did it, for the audit trail; ``None`` writes no line.
             also: writes what belongs to the session in the same transaction.
 
         Raises:
@@ -185,13 +187,18 @@ class Study:
         with write_transaction(self._path) as connection:
             new = NewSession(participant, purpose, name, moment, setting=setting)
             session = insert_session(connection, new)
+            insert_audit(connection, actor, "session_start", str(session.id), moment)
             if also is not None:
                 also(connection, session)
             enqueue_session_event(connection, "started", session, moment, None, self._outbox_rows)
         return session
 
-    def end_session(self, at: Instant | None = None) -> Session:
+    def end_session(self, at: Instant | None = None, *, actor: str | None = None) -> Session:
         """Close the open session, at ``at`` (now).
+
+        Args:
+            at: when it ended.
+            actor: who did it, for the audit trail; ``None`` writes no line.
 
         Raises:
             StudyError: no session is open, or ``at`` lies before its start.
@@ -199,10 +206,13 @@ class Study:
         moment = at or clock.now()
         with write_transaction(self._path) as connection:
             session = close_session(connection, moment)
+            insert_audit(connection, actor, "session_end", str(session.id), moment)
             enqueue_session_event(connection, "ended", session, moment, None, self._outbox_rows)
         return session
 
-    def add_marker(self, kind: MarkerKind, label: str, at: Instant | None = None) -> Marker:
+    def add_marker(
+        self, kind: MarkerKind, label: str, at: Instant | None = None, *, actor: str | None = None
+    ) -> Marker:
         """Add a marker to the open session, at ``at`` (now).
 
         A stimulus start opens the condition ``label``.
@@ -212,6 +222,7 @@ class Study:
             label: 1 to 80 characters; may be empty for a stimulus end, which then names the open
                 condition, and for a baseline.
             at: when it happened.
+            actor: who did it, for the audit trail; ``None`` writes no line.
 
         Raises:
             StudyError: no session is open, no label, no condition to end, or ``at`` lies before the
@@ -221,10 +232,11 @@ class Study:
         with write_transaction(self._path) as connection:
             session = require_open_session(connection)
             marker = insert_marker(connection, session, kind, label, moment)
+            insert_audit(connection, actor, "marker_add", _told(session.id, marker.kind), moment)
             enqueue_session_event(connection, "marker", session, moment, marker, self._outbox_rows)
         return marker
 
-    def add_pressed_marker(self, pressed: PastMarker) -> None:
+    def add_pressed_marker(self, pressed: PastMarker, *, actor: str | None = None) -> None:
         """Add a marker at the time at which it was pressed, which may have passed.
 
         It may be handed in again, as by a page that heard no answer: one of the same session,
@@ -232,6 +244,7 @@ class Study:
 
         Args:
             pressed: kind, label and time; without a session it is for the open one.
+            actor: who did it, for the audit trail; ``None`` writes no line.
 
         Raises:
             StudyError: as ``add_marker``; it lies in the future, or outside the session named.
@@ -243,13 +256,17 @@ class Study:
                 session is None or session.id != pressed.session
             )
             if is_for_another:
-                insert_past_marker(connection, select_sessions(connection), pressed)
+                if insert_past_marker(connection, select_sessions(connection), pressed):
+                    told = _told(pressed.session, pressed.kind)
+                    insert_audit(connection, actor, "marker_add", told, moment)
                 return
             session = require_open_session(connection)
             at = moment.shifted((_near(pressed.at_ms, session, moment) - moment.wall_ms) / 1000)
             if marker_is_there(connection, session, pressed.kind, pressed.label, at):
                 return
             marker = insert_marker(connection, session, pressed.kind, pressed.label, at)
+            told = _told(session.id, pressed.kind)
+            insert_audit(connection, actor, "marker_add", told, moment)
             enqueue_session_event(connection, "marker", session, at, marker, self._outbox_rows)
 
     def note(self, actor: str, action: str, detail: str) -> None:
@@ -283,6 +300,11 @@ class Study:
         """
         with read_transaction(self._path) as connection:
             return select_markers(connection, session)
+
+
+def _told(session: int | None, kind: MarkerKind) -> str:
+    """Return what the trail says of a marker: its label may be about a person."""
+    return f"session {session}: {kind.value}"
 
 
 def _near(at_ms: int, session: Session, moment: Instant) -> int:

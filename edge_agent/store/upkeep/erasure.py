@@ -13,7 +13,6 @@ from typing import ClassVar
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
-from edge_agent.store.database.gate.trusted import trusted
 from edge_agent.store.database.replacement import LOGS
 from edge_agent.store.database.salvage_state import Salvage, read_salvages
 from edge_agent.store.database.schema import (
@@ -135,7 +134,6 @@ class Erasure:
         )
 
 
-@trusted
 def erase_participant(
     path: Path, code: str, *, actor: str, outbox_rows: int = 50_000, patience_s: float = PATIENCE_S
 ) -> Erasure:

@@ -14,7 +14,6 @@ from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.shared_times import placed
-from edge_agent.store.database.gate.trusted import trusted
 from edge_agent.store.database.tables import NAMES, SMOOTHED
 from edge_agent.store.write.clocks.boots import stamp
 from edge_agent.store.write.rollups import per_mille, roll_up_expressions, roll_up_vitals
@@ -105,7 +104,6 @@ def recorded_value(connection: sqlite3.Connection, reading: VitalReading) -> flo
     return None if row is None else float(row[0])
 
 
-@trusted
 def write_vitals(
     connection: sqlite3.Connection,
     readings: Sequence[tuple[VitalReading, int | None]],

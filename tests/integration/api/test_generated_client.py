@@ -26,7 +26,7 @@ pytest.importorskip("openapi_python_client", reason="the dev extra is not instal
 from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
-from edge_agent.store.database.gate.own_folder import own_folder
+from edge_agent.store.database.dashboard_file import own_folder
 from tests.docs.pages import blocks_of, text_of
 from tests.support.dashboard import DASHBOARD, DashboardProcess, add_session, fill
 from tests.support.security.tokens import EVERYTHING, bearer, make_token

@@ -30,7 +30,7 @@ from edge_agent.store.study.study import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
 from tests.support.dashboard import DashboardProcess
-from tests.support.timeline import query
+from tests.support.timeline import query, query_dashboard
 from tests.support.vision.portraits import smiling
 from tests.support.vision.still_camera import StillCamera
 
@@ -242,7 +242,9 @@ def test_who_logs_out_sees_no_more(stand: Stand) -> None:
 def test_who_is_no_administrator_any_more_sees_no_more(stand: Stand) -> None:
     with stand.log_in(Role.ADMINISTRATOR) as client, looking(client) as preview:
         preview.picture()
-        [name] = query(stand.agent.database, "SELECT name FROM account ORDER BY id DESC LIMIT 1")[0]
+        [name] = query_dashboard(
+            stand.agent.database, "SELECT name FROM account ORDER BY id DESC LIMIT 1"
+        )[0]
         members = Members(stand.agent.database)
         members.set_role(members.named(name).id, Role.VIEWER, "test")
         assert preview.end() in {"login", "role"}

@@ -1,14 +1,17 @@
-"""Who may only read the database writes the study through the gate, and never the timeline."""
+"""A dashboard that may only read the database changes it by named commands, and by nothing else."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import socket
-import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -16,57 +19,28 @@ from typing import Any
 import pytest
 
 from edge_agent.core import clock
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.readings import VitalReading
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.gate.client import GateConnection
-from edge_agent.store.database.gate.frames import LARGEST, receive, send
+from edge_agent.store.alert_log.alert_log import AlertLog
+from edge_agent.store.alert_log.entries import AlertEntry
 from edge_agent.store.database.schema import connect, read_transaction, write_transaction
-from edge_agent.store.intake.corrections import (
-    ReadingKey,
-    correct_reading,
-    entered_readings,
-    remove_reading,
-)
+from edge_agent.store.gate import server
+from edge_agent.store.gate.client import COMMANDS, LARGEST
+from edge_agent.store.gate.commands import Commands
+from edge_agent.store.intake.corrections import ReadingKey, entered_readings
+from edge_agent.store.study.past import PastMarker, PastSession
+from edge_agent.store.study.protocol_runs import NewRun, Progress, RunState
 from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.write.imports import import_each, import_readings
+from edge_agent.store.write.audit.chain import check
+from edge_agent.store.write.imports import ReadingTable
 from tests.integration.gate.conftest import Gate, running_gate
 
-READING = VitalReading(clock.now(), VitalKind.HEART_RATE, 70.0, "manual:ada")
-FORBIDDEN = (
-    "DELETE FROM expression",
-    "UPDATE vital SET value = 1",
-    "INSERT INTO gap (started, ended, source, reason) VALUES (1, 2, 'camera', 'stalled')",
-    "REPLACE INTO vital_minute SELECT * FROM vital_minute",
-    "DELETE FROM expression_day",
-    "DELETE FROM boot",
-    "UPDATE boot SET wall_minus_boot_ms = 0",
-    "DELETE FROM audit",
-    "UPDATE audit SET actor = 'nobody'",
-    "UPDATE model SET sha256 = ''",
-    "DELETE FROM vital_change",
-    "UPDATE import SET undone = 1",
-    "DELETE FROM fleet_change",
-    "PRAGMA writable_schema = 1",
-    "PRAGMA journal_mode = DELETE",
-    "PRAGMA foreign_keys = OFF",
-    "ATTACH '/tmp/other.db' AS other",
-    "DROP TABLE vital",
-    "ALTER TABLE vital RENAME TO old",
-    "CREATE TRIGGER t AFTER INSERT ON setting BEGIN DELETE FROM vital; END",
-    "CREATE TEMP TRIGGER t AFTER INSERT ON setting BEGIN DELETE FROM vital; END",
-    "CREATE TEMP TABLE t (a)",
-    "CREATE VIEW v AS SELECT 1",
-    "INSERT INTO sqlite_schema VALUES ('table', 't', 't', 2, '')",
-    "DELETE FROM sqlite_sequence",
-    "SELECT load_extension('/tmp/evil.so')",
-    "VACUUM",
-    "VACUUM INTO '/tmp/copy.db'",
-    "REINDEX",
-    "ANALYZE",
-)
+MANUAL = frozenset({VitalFlag.MANUAL})
+READING = VitalReading(clock.now(), VitalKind.HEART_RATE, 70.0, "manual:ada", MANUAL)
+FUTURE = Instant(boot_ms=0, wall_ms=4_000_000_000_000)
 
 
 def rows(database: Path, question: str) -> list[tuple[Any, ...]]:
@@ -74,166 +48,341 @@ def rows(database: Path, question: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(question)]
 
 
-def raw(gate: Gate) -> socket.socket:
-    """A program that knows the messages and none of our rules."""
-    connected = socket.socket(socket.AF_UNIX)
-    connected.settimeout(60)
-    connected.connect(str(gate.address))
-    file = gate.database.stat()
-    send(connected, {"database": [file.st_dev, file.st_ino]})
-    assert "error" not in (receive(connected) or {})
-    return connected
+def dump(database: Path) -> str:
+    with closing(connect(database, readonly=True)) as beside:
+        return "\n".join(beside.iterdump())
 
 
-def ask(connected: socket.socket, **question: Any) -> dict[str, Any]:
-    send(connected, question)
-    return receive(connected) or {}
+def ask(gate: Gate, name: str, arguments: object, *, of: Path | None = None) -> str:
+    """Ask as a program that knows the form of a question and keeps to none of our rules."""
+    file = (of or gate.database).stat()
+    head = f"{name} {file.st_dev} {file.st_ino}\n"
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(60)
+        line.connect(str(gate.address))
+        line.sendall(head.encode() + json.dumps(arguments).encode())
+        line.shutdown(socket.SHUT_WR)
+        received = b""
+        while part := line.recv(65536):
+            received += part
+    return received.decode()
+
+
+def consenting(gate: Gate, code: str = "P-1") -> Commands:
+    commands = Commands(gate.database)
+    commands.create_participant(code, actor="ada")
+    commands.give_consent(code, "1", actor="ada")
+    return commands
 
 
 def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
-    study = Study(gate.database)
-    study.create_participant("P-1")
-    study.give_consent("P-1", "1")
-    study.start_session("P-1", Purpose.RESEARCH, "first")
-    study.add_marker(MarkerKind.STIMULUS_START, "anger")
-    with pytest.raises(StudyError, match="still open|is open") as refused:
-        study.start_session("P-1", Purpose.RESEARCH, "second")
+    commands = consenting(gate)
+    commands.start_session("P-1", Purpose.RESEARCH, "first", actor="ada")
+    commands.add_marker(MarkerKind.STIMULUS_START, "anger", actor="token stimuli")
+    with pytest.raises(StudyError, match="is open") as refused:
+        commands.start_session("P-1", Purpose.RESEARCH, "second", actor="ada")
     assert not isinstance(refused.value, StoreError)
-    study.end_session()
-    (session,) = study.sessions()
-    assert (session.participant, session.name) == ("P-1", "first")
+    ended = commands.end_session(actor="ada")
+    (session,) = Study(gate.database).sessions()
+    assert session == ended and (session.participant, session.name) == ("P-1", "first")
     assert rows(gate.database, "SELECT label FROM marker") == [("anger",)]
+    assert rows(gate.database, "SELECT actor, action, detail FROM audit ORDER BY id") == [
+        ("ada", "participant_create", "P-1"),
+        ("ada", "consent_give", "P-1"),
+        ("ada", "session_start", "1"),
+        ("token stimuli", "marker_add", "session 1: stimulus_start"),
+        ("ada", "session_end", "1"),
+    ]
 
 
-@pytest.mark.parametrize("sql", FORBIDDEN)
-def test_no_statement_touches_the_timeline_the_trail_or_the_schema(
-    shared_gate: Gate, sql: str
-) -> None:
-    import_each(shared_gate.database, [READING])
-    with closing(connect(shared_gate.database, readonly=True)) as beside:
-        before = "\n".join(beside.iterdump())
-    for in_transaction in (True, False):
-        with raw(shared_gate) as connected:
-            if in_transaction:
-                ask(connected, sql="BEGIN IMMEDIATE")
-            answer = ask(connected, sql=sql)
-            assert "error" in answer, answer
-            if in_transaction:
-                ask(connected, sql="COMMIT")
-        with closing(connect(shared_gate.database, readonly=True)) as beside:
-            assert "\n".join(beside.iterdump()) == before
-    assert not Path("/tmp/copy.db").exists()
+def test_a_protocol_runs_through_the_gate(gate: Gate) -> None:
+    commands = consenting(gate)
+    run = NewRun("films", "Films", "ab" * 32, 0, "[]")
+    saved = commands.start_protocol(
+        "P-1", Purpose.RESEARCH, "", run, setting=SessionSetting.OTHER, actor="ada"
+    )
+    over = Progress(1, 0, RunState.FINISHED, "", clock.now())
+    assert not commands.save_protocol(saved.id, saved.session.id, over)
+    assert rows(gate.database, "SELECT state FROM protocol_run") == [("finished",)]
 
 
-def test_readings_by_hand_come_and_are_corrected_and_removed(gate: Gate) -> None:
-    assert import_each(gate.database, [READING, READING]) == [True, False]
-    assert import_readings(gate.database, [READING])[:2] == (0, 1)
+def test_readings_come_and_are_corrected_and_removed(gate: Gate) -> None:
+    commands = Commands(gate.database)
+    assert commands.enter_readings([READING, READING], actor="ada") == [True, False]
     key = ReadingKey(READING.at.wall_ms, READING.kind, READING.source)
-    correct_reading(gate.database, key, 80.0, actor="ada")
+    commands.correct_reading(key, 80.0, actor="ada")
     (entered,) = entered_readings(gate.database, 5)
     assert (entered.value, entered.was) == (80.0, 70.0)
-    remove_reading(gate.database, key, actor="ada")
+    commands.remove_reading(key, actor="ada")
     with pytest.raises(StudyError, match="There is no heart rate of that time"):
-        remove_reading(gate.database, key, actor="ada")
+        commands.remove_reading(key, actor="ada")
     assert rows(gate.database, "SELECT count(*) FROM vital") == [(0,)]
 
 
-def test_a_participant_is_erased_through_the_gate(gate: Gate) -> None:
-    study = Study(gate.database)
-    study.create_participant("P-1")
-    study.give_consent("P-1", "1")
-    done = erase_participant(gate.database, "P-1", actor="ada")
+def test_a_large_file_is_imported_and_told_in_the_trail(gate: Gate) -> None:
+    imported = frozenset({VitalFlag.IMPORTED})
+    readings = [
+        VitalReading(
+            Instant(0, 1_700_000_000_000 + 1000 * n), READING.kind, 60.0, "csv:a", imported
+        )
+        for n in range(30_000)
+    ]
+    done = Commands(gate.database).import_readings(
+        ReadingTable.of(readings), file="a.csv", actor="ada"
+    )
+    assert done == (30_000, 0, 1)
+    assert rows(gate.database, "SELECT count(*), min(import) FROM vital") == [(30_000, 1)]
+    assert rows(gate.database, "SELECT action, detail FROM audit") == [
+        ("readings_import", "a.csv: 30000")
+    ]
+
+
+def test_a_participant_is_erased_with_a_line_in_the_trail(gate: Gate) -> None:
+    commands = consenting(gate)
+    done = commands.erase_participant("P-1", actor="ada")
     assert done.rows["consent"] == 1
-    assert rows(gate.database, "SELECT actor, action FROM audit") == [("ada", "participant_erase")]
+    assert rows(gate.database, "SELECT actor FROM audit WHERE action = 'participant_erase'") == [
+        ("ada",)
+    ]
     assert b"P-1" not in gate.database.read_bytes()
     with pytest.raises(StudyError, match="There is no participant 'P-1'"):
-        erase_participant(gate.database, "P-1", actor="ada")
+        commands.erase_participant("P-1", actor="ada")
 
 
-def test_only_functions_that_are_marked_are_called_and_with_their_own_arguments(
-    gate: Gate,
-) -> None:
-    with raw(gate) as connected:
-        for question, said in (
-            ({"call": "system", "arguments": {"command": "id"}}, "there is no function 'system'"),
-            ({"call": "write_vitals", "arguments": {"readings": []}}, "needs a transaction"),
-            (
-                {"call": "erase_participant", "arguments": {"path": "/etc/passwd", "code": "x"}},
-                "takes no path",
+def test_the_agents_alert_and_what_was_frozen_go_through_the_gate(gate: Gate) -> None:
+    commands = Commands(gate.database)
+    commands.begin_alert("agent", "It does not answer.", None, clock.now(), quiet=False)
+    ((number,),) = rows(gate.database, "SELECT id FROM alert WHERE ended IS NULL")
+    assert commands.acknowledge_alert(number, actor="ada").acknowledged_by == "ada"
+    commands.end_alert("agent", "over", clock.now())
+    assert rows(gate.database, "SELECT ending FROM alert") == [("over",)]
+    assert commands.preregister("{}", actor="ada").intact
+
+
+# ---------------------------------------------------------------- what a taken-over dashboard tries
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO setting (key, value) VALUES ('erased', '[[0, 4000000000000]]')",
+        "INSERT OR REPLACE INTO audit (id, at, actor, action) VALUES (1, 0, 'nobody', 'nothing')",
+        "INSERT OR REPLACE INTO boot VALUES (1, 'x', 0, 0, 1, 0)",
+        "INSERT OR REPLACE INTO preregistration VALUES (1, 0, '{}', '')",
+        "DELETE FROM participant",
+        "SELECT zeroblob(300000000)",
+    ],
+)
+def test_no_statement_is_run(shared_gate: Gate, sql: str) -> None:
+    before = dump(shared_gate.database)
+    for name, arguments in (
+        ("execute", {"sql": sql}),
+        ("write_transaction", {"sql": sql}),
+        (sql.replace(" ", "_"), {}),
+        ("note", {"actor": sql, "action": sql}),
+    ):
+        answer = ask(shared_gate, name, arguments)
+        assert answer.startswith(("StoreError\n", "StudyError\n")), answer
+    assert dump(shared_gate.database) == before
+
+
+@pytest.mark.parametrize(
+    ("attack", "said"),
+    [
+        pytest.param(
+            lambda it: it.enter_readings(
+                [VitalReading(clock.now(), VitalKind.HEART_RATE, 70.0, "ble:AA", MANUAL)],
+                actor="ada",
             ),
-            ({"call": "correct_reading", "arguments": {"key": 1}}, "validation error"),
-            ({"sql": 5}, ""),
-            ({"each": "x", "sql": "DELETE FROM setting"}, ""),
-            ({"nothing": 1}, ""),
-        ):
-            answer = ask(connected, **question)
-            assert "error" in answer and said in str(answer["text"]), (question, answer)
-        assert ask(connected, sql="SELECT 1")["rows"] == [[1]], "it goes on"
-
-
-def test_what_is_no_message_ends_that_connection_alone(gate: Gate) -> None:
-    for nonsense in (b"GET / HTTP/1.1\r\n\r\n", (LARGEST + 1).to_bytes(4, "big"), b"\0\0\0\2[]"):
-        with socket.socket(socket.AF_UNIX) as connected:
-            connected.settimeout(60)
-            connected.connect(str(gate.address))
-            connected.sendall(nonsense)
-            connected.shutdown(socket.SHUT_WR)
-            with suppress(ConnectionResetError):  # it has not even read the rest
-                assert connected.recv(10) == b""
-    Study(gate.database).create_participant("P-1")
-
-
-def _write_while_it_is_killed(gate: Gate) -> None:
-    with write_transaction(gate.database) as connection:
-        connection.execute("INSERT INTO setting (key, value) VALUES ('half', 'done')")
-        gate.kill()
-        connection.execute("INSERT INTO setting (key, value) VALUES ('other', 'half')")
-
-
-def test_a_gate_that_is_killed_leaves_nothing_half_done_and_one_that_starts_goes_on(
-    gate: Gate,
+            "has the source manual:ada",
+            id="a reading by hand that looks like a strap's",
+        ),
+        pytest.param(
+            lambda it: it.hand_in_readings(
+                [VitalReading(clock.now(), VitalKind.HEART_RATE, 70.0, "ble:AA")], token="watch"
+            ),
+            "begins with http:watch",
+            id="a program's reading that looks like a strap's",
+        ),
+        pytest.param(
+            lambda it: it.import_readings(
+                ReadingTable.of(
+                    [VitalReading(Instant(0, 1), VitalKind.HEART_RATE, 70.0, "ble:AA")]
+                ),
+                file="a.csv",
+                actor="ada",
+            ),
+            "has the flag imported",
+            id="an imported reading without its mark",
+        ),
+        pytest.param(
+            lambda it: it.add_past_session(
+                PastSession("P-1", Purpose.RESEARCH, 0, FUTURE.wall_ms), actor="ada"
+            ),
+            "before the year 2000|in the future",
+            id="a session of all times, to be erased with everything in it",
+        ),
+        pytest.param(
+            lambda it: it.add_marker(MarkerKind.NOTE, "x", FUTURE, actor="ada"),
+            "lies in the future",
+            id="a marker of a time to come",
+        ),
+        pytest.param(
+            lambda it: it.save_protocol(1, 1, Progress(0, 0, RunState.ENDED, "", FUTURE)),
+            "lies in the future",
+            id="a protocol that ends its session in a time to come",
+        ),
+        pytest.param(
+            lambda it: it.note("ada", "participant_erase", ""),
+            "is not an action that the dashboard notes",
+            id="a line of something that did not happen",
+        ),
+        pytest.param(
+            lambda it: it.note("appliance", "login", ""),
+            "neither an account nor a token",
+            id="a line in the name of the appliance",
+        ),
+        pytest.param(
+            lambda it: it.create_participant(None, actor=""),
+            "neither an account nor a token",
+            id="a change that nobody did",
+        ),
+        pytest.param(
+            lambda it: it.add_past_markers(
+                [PastMarker(FUTURE.wall_ms, MarkerKind.NOTE, "x")], actor="ada"
+            ),
+            "in no session",
+            id="a marker outside all sessions",
+        ),
+    ],
+)
+def test_a_command_that_breaks_a_rule_changes_nothing(
+    shared_gate: Gate, attack: Callable[[Commands], object], said: str
 ) -> None:
-    study = Study(gate.database)
-    with pytest.raises(StoreError, match="gate of the database"):
-        _write_while_it_is_killed(gate)
-    with pytest.raises(StoreError, match="Start it: sudo systemctl start affect-edge-database"):
-        study.create_participant("P-1")
-    assert rows(gate.database, "SELECT * FROM setting WHERE key IN ('half', 'other')") == []
-    gate.start_again()
-    study.create_participant("P-1")
-    assert [one.code for one in study.participants()] == ["P-1"]
+    commands = Commands(shared_gate.database)
+    with suppress(StudyError):
+        consenting(shared_gate)
+    before = dump(shared_gate.database)
+    with pytest.raises(StudyError, match=said):
+        attack(commands)
+    assert dump(shared_gate.database) == before
 
 
-def test_a_gate_keeps_one_database_and_no_other(gate: Gate, tmp_path: Path) -> None:
+def test_another_alert_than_its_own_is_left_alone(gate: Gate) -> None:
+    AlertLog(gate.database).begin(
+        AlertEntry(0, "pulse", "vital", "Too high.", 150.0, None, 0), clock.now()
+    )
+    Commands(gate.database).end_alert("pulse", "over", clock.now())
+    assert rows(gate.database, "SELECT ended FROM alert") == [(None,)]
+
+
+def test_the_trail_still_fits_its_seals(gate: Gate) -> None:
+    commands = consenting(gate)
+    commands.note("ada", "login", "from 192.0.2.7")
+    with read_transaction(gate.database) as connection:
+        chain = check(connection)
+    assert (chain.lines, chain.faults) == (3, ())
+
+
+def test_arguments_are_those_of_the_command_and_no_others(shared_gate: Gate) -> None:
+    before = dump(shared_gate.database)
+    for name, arguments, said in (
+        ("end_session", {"actor": "ada", "path": "/etc/passwd"}, "path"),
+        ("end_session", {}, "actor"),
+        ("correct_reading", {"key": 1, "value": 1, "actor": "ada"}, "key"),
+        (
+            "start_session",
+            {"participant": "P", "purpose": "fun", "name": "", "actor": "a"},
+            "research",
+        ),
+        ("end_session", [], "end_session"),
+        ("__init__", {}, "there is no command"),
+    ):
+        answer = ask(shared_gate, name, arguments)
+        assert answer.startswith(("StudyError\n", "StoreError\n")) and said in answer, answer
+    assert dump(shared_gate.database) == before
+
+
+def test_nonsense_ends_that_question_alone(shared_gate: Gate) -> None:
+    for nonsense in (b"GET / HTTP/1.1\r\n\r\n", b"", b"\xff" * 100, b"note\n" + b"[" * 100_000):
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(60)
+            line.connect(str(shared_gate.address))
+            line.sendall(nonsense)
+            line.shutdown(socket.SHUT_WR)
+            assert line.recv(1000).startswith(b"StoreError\n")
+    Commands(shared_gate.database).note("ada", "login")
+
+
+def test_too_large_a_question_is_refused_before_it_is_sent(shared_gate: Gate) -> None:
+    with pytest.raises(StoreError, match="are too many for one command"):
+        Commands(shared_gate.database).note("ada", "login", "x" * (LARGEST + 1))
+
+
+def test_a_gate_keeps_one_database_and_no_other(shared_gate: Gate, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     other.touch()
-    with pytest.raises(StoreError, match="keeps .*affect-edge.db, not this file"):
-        GateConnection(gate.address, other)
+    assert "the service keeps" in ask(shared_gate, "note", {}, of=other)
 
 
-@pytest.mark.deep
-def test_a_statement_without_end_is_ended_and_the_recorder_writes_meanwhile_again(
-    gate: Gate,
-) -> None:
-    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
-    with raw(gate) as connected:
-        connected.settimeout(60)
-        ask(connected, sql="BEGIN IMMEDIATE")
-        answer = ask(connected, sql=endless)
-        assert answer["error"] == "OperationalError" and "interrupted" in answer["text"]
-        ask(connected, sql="ROLLBACK")
-    with closing(connect(gate.database, readonly=False)) as recorder:
-        recorder.execute("BEGIN IMMEDIATE")
-        recorder.execute("ROLLBACK")
+def held_open(gate: Gate, count: int) -> list[socket.socket]:
+    """Questions that begin and do not end."""
+    lines = []
+    for _ in range(count):
+        line = socket.socket(socket.AF_UNIX)
+        line.connect(str(gate.address))
+        line.sendall(b"note ")
+        lines.append(line)
+    return lines
+
+
+def test_a_question_without_end_holds_no_lock_and_ends_with_the_service(gate: Gate) -> None:
+    lines = held_open(gate, server.PLACES + 2)
+    with write_transaction(gate.database) as recorder:
+        recorder.execute("INSERT INTO setting (key, value) VALUES ('recorded', '')")
+    gate.process.send_signal(signal.SIGTERM)
+    assert gate.process.wait(60) == 0
+    for line in lines:
+        line.close()
+
+
+def test_a_killed_gate_leaves_nothing_half_done_and_one_that_starts_goes_on(gate: Gate) -> None:
+    commands = Commands(gate.database)
+    with write_transaction(gate.database):  # the command waits for it
+        asked = threading.Thread(
+            target=lambda: suppress_store(lambda: commands.create_participant("P-0", actor="ada"))
+        )
+        asked.start()
+        gate.kill()
+    asked.join(60)
+    with pytest.raises(StoreError, match="Start it: sudo systemctl start affect-edge-database"):
+        commands.create_participant("P-1", actor="ada")
+    assert rows(gate.database, "SELECT count(*) FROM participant, audit") == [(0,)]
+    gate.start_again()
+    commands.create_participant("P-1", actor="ada")
+    assert [one.code for one in Study(gate.database).participants()] == ["P-1"]
+
+
+def suppress_store(do: Callable[[], object]) -> None:
+    with suppress(StoreError):
+        do()
+
+
+def test_the_dashboard_has_no_other_command(shared_gate: Gate) -> None:
+    assert sorted(COMMANDS) == sorted(
+        name
+        for name, member in vars(Commands).items()
+        if callable(member) and not name.startswith("_")
+    )
 
 
 _AS_ANOTHER_USER = """
-import os, sqlite3, sys
+import os, sys
 from pathlib import Path
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.gate import client
 from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study.study import Study
+from edge_agent.store.gate import client
+from edge_agent.store.gate.commands import Commands
 os.setgroups([])
 os.setuid(65534)  # after the imports: where Python is installed for root alone, nobody else has it
 client.SOCKET = Path(sys.argv[2])
@@ -243,23 +392,22 @@ try:
     print("may write the file")
 except PermissionError:
     print("may not write the file")
-Study(database).create_participant("P-1")
-for number in range(200):
-    with write_transaction(database) as connection:
-        connection.execute("INSERT INTO setting (key, value) VALUES (?, '')", (f"n{number}",))
+commands = Commands(database)
+for number in range(100):
+    commands.create_participant(f"P-{number}", actor="ada")
     with read_transaction(database) as connection:
-        found = connection.execute("SELECT count(*) FROM setting WHERE key LIKE 'n%'").fetchone()[0]
+        found = connection.execute("SELECT count(*) FROM participant").fetchone()[0]
     assert found == number + 1, (found, number)
 try:
     with write_transaction(database) as connection:
-        connection.execute("DELETE FROM expression")
+        connection.execute("DELETE FROM participant")
     print("deleted")
-except StoreError as error:
+except StoreError:
     print("refused")
 """
 
 
-def test_another_user_reads_the_file_and_writes_through_the_gate_beside_a_recorder(
+def test_another_user_reads_the_file_and_asks_the_gate_beside_a_recorder(
     gate: Gate, tmp_path: Path
 ) -> None:
     """As on the appliance: two users of one group, the file writable by its owner alone."""
@@ -297,12 +445,3 @@ def test_another_user_reads_the_file_and_writes_through_the_gate_beside_a_record
             assert rows(other.database, "SELECT count(*) > 20 FROM gap") == [(1,)]
     finally:
         shutil.rmtree(home)
-
-
-def test_errors_of_sqlite_keep_their_kind(gate: Gate) -> None:
-    with raw(gate) as connected:
-        answer = ask(
-            connected, sql="INSERT INTO participant (id, code, created) VALUES (1, NULL, 1)"
-        )
-    assert answer["error"] == "IntegrityError"
-    assert answer["code"] & 0xFF == sqlite3.SQLITE_CONSTRAINT

@@ -1,23 +1,22 @@
-"""A dashboard as on an appliance: another user, who reads the data folder and writes the gate."""
+"""A dashboard as on an appliance: another user, who reads the data folder and asks the gate."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from edge_agent.store.database.gate.own_folder import NAME
+from edge_agent.store.database.dashboard_file import FOLDER, dashboard_file
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export.prepared import delete_prepared_exports, make_prepared_folder
-from edge_agent.store.write.accounts.credentials import credentials_file
 
 
 def test_files_of_the_dashboard_lie_in_its_own_folder_where_there_is_one(tmp_path: Path) -> None:
     database = tmp_path / DATABASE_NAME
-    assert credentials_file(database) == tmp_path / "credentials.json"
+    assert dashboard_file(database) == tmp_path / "dashboard.db"
     assert make_prepared_folder(tmp_path) == tmp_path / "exports"
-    (tmp_path / NAME).mkdir()
-    assert credentials_file(database) == tmp_path / NAME / "credentials.json"
+    (tmp_path / FOLDER).mkdir()
+    assert dashboard_file(database) == tmp_path / FOLDER / "dashboard.db"
     export = make_prepared_folder(tmp_path, "one")
-    assert export == tmp_path / NAME / "exports/one"
+    assert export == tmp_path / FOLDER / "exports/one"
     assert {oct(one.stat().st_mode & 0o777) for one in (export, export.parent)} == {"0o770"}
 
 

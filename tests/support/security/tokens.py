@@ -8,7 +8,7 @@ from dashboard.accounts.account_rows import Account, insert_account
 from dashboard.accounts.roles import Role
 from dashboard.accounts.scopes import Scope
 from dashboard.accounts.tokens import NewToken, Tokens
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.dashboard_file import write_dashboard
 
 MAKER = "maker"
 READINGS = frozenset({Scope.READINGS})
@@ -17,7 +17,7 @@ EVERYTHING = frozenset(Scope)
 
 def maker(database: Path, role: Role = Role.ADMINISTRATOR, name: str = MAKER) -> Account:
     """Return an account that may make tokens; it is added where there is none of this name."""
-    with write_transaction(database) as connection:
+    with write_dashboard(database) as connection:
         row = connection.execute("SELECT id, role FROM account WHERE name = ?", (name,)).fetchone()
         if row is not None:
             return Account(row[0], name, Role(row[1]))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.store.database.gate.own_folder import NAME
+from edge_agent.store.database.dashboard_file import FOLDER
 from tests.integration.gate.conftest import running_gate
 
 NOBODY = 65534
@@ -28,7 +28,7 @@ _DASHBOARD = """
 import sys
 from pathlib import Path
 from dashboard.__main__ import main
-from edge_agent.store.database.gate import client
+from edge_agent.store.gate import client
 client.SOCKET = Path(sys.argv.pop(1))
 sys.exit(main(sys.argv[1:]))
 """
@@ -46,7 +46,7 @@ def folder_of_two_users() -> Iterator[Path]:
         folder = Path(name)
         os.chown(folder, -1, NOBODY)
         folder.chmod(0o2750)  # what is made here is the group's, as the units' user has it
-        own = folder / NAME
+        own = folder / FOLDER
         own.mkdir()
         (own / "exports").mkdir()
         (own / "exports").chmod(0o770)
@@ -56,7 +56,7 @@ def folder_of_two_users() -> Iterator[Path]:
 @contextmanager
 def gate_for_nobody(folder: Path) -> Iterator[Sequence[str]]:
     """Run the gate of such a folder; yield the command of a dashboard that is somebody else."""
-    for file in (folder / NAME, *(folder / NAME).rglob("*")):
+    for file in (folder / FOLDER, *(folder / FOLDER).rglob("*")):
         os.chown(file, NOBODY, NOBODY)
     for file in folder.glob("affect-edge.db*"):
         file.chmod(0o640)

@@ -119,7 +119,7 @@ def get_audit(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) ->
 def download(services: ServicesDep, account: AccountDep, wanted: FilterDep) -> Response:
     """Send the lines that are wanted as CSV; that it was sent stands there as well."""
     shown = " ".join(f"{name}={value}" for name, value in _chosen(wanted).items())
-    services.accounts.record(account.name, "audit_download", shown)
+    services.commands.note(account.name, "audit_download", shown)
     return StreamingResponse(
         _csv(services.audit.lines(wanted)),
         media_type="text/csv; charset=utf-8",

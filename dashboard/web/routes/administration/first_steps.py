@@ -127,7 +127,7 @@ def ask_broker(
         typed.tls == "yes",
     )
     present = read_present(services.options.config)
-    services.accounts.record(account.name, "broker_test", f"{form.host}:{form.port}"[:200])
+    services.commands.note(account.name, "broker_test", f"{form.host}:{form.port}"[:200])
     path = present.file.path if present.file else None
     answer = try_broker(present.settings.mqtt, form, path, services.options.live_socket)
     return _page(request, services, Step.BROKER, Shown(broker=form, answer=answer), {})

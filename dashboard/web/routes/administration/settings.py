@@ -230,7 +230,7 @@ def _written(services: Services, actor: str, present: Present, change: Change) -
             ).format(file=change.before.path, command=change.command)
         )
     copy = written_to(change)
-    services.accounts.record(actor, "settings_change", change.told())
+    services.commands.note(actor, "settings_change", change.told())
     return str(copy)
 
 

@@ -48,9 +48,8 @@ def switch_capture(
 
     While it is off, nothing is seen or recorded, and the timeline keeps why.
     """
-    switch = CaptureSwitch(services.options.database)
-    switch.turn(on=wanted.on, by=account.name)
-    return _state(switch)
+    services.commands.switch_camera(on=wanted.on, actor=account.name)
+    return _state(CaptureSwitch(services.options.database))
 
 
 def _state(switch: CaptureSwitch) -> CaptureState:

@@ -42,7 +42,7 @@ async def start_preview(request: Request, services: ServicesDep, account: Accoun
         account.name,
         token,
         lambda: _may_look(services, token),
-        lambda action, detail: services.accounts.record(account.name, action, detail),
+        lambda action, detail: services.commands.note(account.name, action, detail),
     )
     preview = await services.previews.start(onlooker)
     return StreamingResponse(

@@ -111,7 +111,7 @@ def end(
     """End protocol and session now."""
     runner.end()
     state = _state(runner)
-    services.accounts.record(account.name, "session_end", str(state.session.id))
+    services.commands.note(account.name, "session_end", str(state.session.id))
     return state
 
 

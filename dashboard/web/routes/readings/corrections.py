@@ -24,7 +24,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.given_readings import Origin, reading_of
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
+from edge_agent.store.intake.corrections import ReadingKey
 
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 _LIST = "recent-title"
@@ -75,12 +75,12 @@ def correct(
     if doubts and form.confirmed != form.value:
         doubted = Correction(form.key, form.value, " ".join(doubts), confirmed=form.value)
         return page_with_correction(request, services, doubted)
-    correct_reading(services.options.database, form.key, reading.value, actor=account.name)
+    services.commands.correct_reading(form.key, reading.value, actor=account.name)
     return RedirectResponse(f"{PAGE}?changed=corrected#{_LIST}", 303)
 
 
 @router.post(f"{PAGE}/by-hand/remove", include_in_schema=False)
 def remove(services: ServicesDep, account: AccountDep, key: KeyDep) -> Response:
     """Remove a reading; what it was is kept."""
-    remove_reading(services.options.database, key, actor=account.name)
+    services.commands.remove_reading(key, actor=account.name)
     return RedirectResponse(f"{PAGE}?changed=removed#{_LIST}", 303)

@@ -31,7 +31,7 @@ from edge_agent.core.readings import DOUBTFUL, VitalReading
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.placement import Placement
-from edge_agent.store.write.imports import import_readings
+from edge_agent.store.write.imports import ReadingTable
 from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, JudgedRow, all_readings, guess_map
 from edge_agent.vitals.csv_columns import (
     TARGETS,
@@ -164,12 +164,11 @@ def _take(
                 yield reading
 
         placement = Placement.of_database(services.options.database)
-        watched = placement.watch(counted())
-        done = import_readings(services.options.database, watched, file=file.name, actor=who)
+        table = ReadingTable.of(placement.watch(counted()))
+        done = services.commands.import_readings(table, file=file.name, actor=who)
     except DataFileError as error:
         return _page(request, name, file, choice, str(error))
     services.ingest.files.drop(account, name)
-    services.accounts.record(who, "readings_import", f"{file.name}: {done.inserted}")
     answer = {"taken": done.inserted, "there": done.duplicates}
     answer |= {"flagged": flagged} if flagged else {}
     answer |= {"twice": zone.twice} if zone is not None and zone.twice else {}

@@ -32,7 +32,6 @@ from edge_agent.core.given_readings import (
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.write.clocks.boots import stamp
-from edge_agent.store.write.imports import import_each
 from edge_agent.store.write.pending_rows import rows_in_sessions
 
 router = APIRouter(
@@ -139,7 +138,9 @@ def _hand_in(services: Services, token: Token, body: bytes) -> HandedIn:
     if services.options.only_in_sessions:
         judged = _within_sessions(services, judged)
     new = iter(
-        import_each(services.options.database, [r for r in judged if isinstance(r, VitalReading)])
+        services.commands.hand_in_readings(
+            [one for one in judged if isinstance(one, VitalReading)], token=token.name
+        )
     )
     results: list[ReadingResult] = []
     for index, (item, answer) in enumerate(zip(items, judged, strict=True)):

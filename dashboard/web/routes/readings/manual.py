@@ -39,7 +39,6 @@ from edge_agent.store.intake.corrections import (
     removed_readings,
 )
 from edge_agent.store.study.placement import Nearest, outside_sentence
-from edge_agent.store.write.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
@@ -215,10 +214,10 @@ def enter(
         return _page(request, services, Notices(entry=entry))
 
     def store() -> str:
-        new = import_each(services.options.database, readings)
+        new = services.commands.enter_readings(readings, actor=account.name)
         if entry.values["note"]:
-            services.study.add_marker(MarkerKind.NOTE, entry.values["note"], readings[0].at)
-        services.accounts.record(account.name, "readings_by_hand", str(sum(new)))
+            at, note = readings[0].at, entry.values["note"]
+            services.commands.add_marker(MarkerKind.NOTE, note, at, actor=account.name)
         flagged = sum(bool(reading.flags & DOUBTFUL) for reading in readings)
         return f"{PAGE}?taken={sum(new)}&there={new.count(False)}&flagged={flagged}"
 

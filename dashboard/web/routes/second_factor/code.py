@@ -66,9 +66,8 @@ async def give_code(
         return RedirectResponse("/login", 303)
     except AccountError as error:
         log.warning("code refused from %s", address_of(request))
-        accounts = services.accounts
         await run_in_threadpool(
-            accounts.record, account.name, "second_factor_failed", str(came_from(request))
+            services.commands.note, account.name, "second_factor_failed", str(came_from(request))
         )
         return await run_in_threadpool(_form, request, said_of(error), 401)
 

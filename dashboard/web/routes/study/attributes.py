@@ -32,7 +32,6 @@ from edge_agent.core.attributes import (
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.study.attributes import (
-    agree_to_attributes,
     attribute_use_of,
     attributes_of,
 )
@@ -127,12 +126,10 @@ def _write(
 
     An export that waits may hold what is not to be shared any more: it goes, too.
     """
-    database = services.options.database
     gone = dict.fromkeys(_kept(services, code), "")
     new = {name: value for name, value in values.items() if value.strip()}
-    agree_to_attributes(
-        database, code, use, actor=actor, values=None if use is AttributeUse.NONE else gone | new
-    )
+    told = None if use is AttributeUse.NONE else gone | new
+    services.commands.agree_to_attributes(code, use, told, actor=actor)
     services.exports.forget_all()
 
 

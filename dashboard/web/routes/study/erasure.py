@@ -16,7 +16,7 @@ from dashboard.web.rendering import render
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import StudyError
 from edge_agent.store.read.overview import consents, session_counts
-from edge_agent.store.upkeep.erasure import erase_participant, is_erasable
+from edge_agent.store.upkeep.erasure import is_erasable
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 
@@ -49,12 +49,7 @@ def erase(
         if is_erasable(database, code):
             # they may hold the participant, and one that is being written reads the old rows
             services.exports.forget_all()
-        done = erase_participant(
-            database,
-            code,
-            actor=account.name,
-            outbox_rows=services.options.outbox_rows,
-        )
+        done = services.commands.erase_participant(code, actor=account.name)
     except StudyError as error:
         return _page(request, services, code, str(error))
     services.protocol_runner.forget(code)

@@ -20,10 +20,6 @@ from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.store.study.past import (
     PastMarker,
     PastSession,
-    add_markers,
-    add_session,
-    add_simulated_participant,
-    give_past_consent,
 )
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
@@ -98,10 +94,9 @@ def create_participant(
     new: NewParticipant, services: ServicesDep, account: AccountDep
 ) -> ParticipantModel:
     """Add a participant."""
-    if new.simulated:
-        made = add_simulated_participant(services.options.database, new.code, actor=account.name)
-    else:
-        made = services.study.create_participant(new.code, actor=account.name)
+    made = services.commands.create_participant(
+        new.code, simulated=new.simulated, actor=account.name
+    )
     return ParticipantModel(code=made.code, simulated=made.simulated)
 
 
@@ -115,9 +110,7 @@ def give_consent(
     code: str, new: PastConsent, services: ServicesDep, account: AccountDep
 ) -> PastConsent:
     """Record that a participant agreed to a text at a time that has passed."""
-    give_past_consent(
-        services.options.database, code, new.text_version, new.given, actor=account.name
-    )
+    services.commands.give_consent(code, new.text_version, new.given, actor=account.name)
     return new
 
 
@@ -137,12 +130,7 @@ def create_session(
         setting=new.setting,
         simulated=new.simulated,
     )
-    made = add_session(
-        services.options.database,
-        session,
-        purposes=services.options.purposes,
-        actor=account.name,
-    )
+    made = services.commands.add_past_session(session, actor=account.name)
     return SessionModel.model_validate(made)
 
 
@@ -158,5 +146,5 @@ def create_markers(
 ) -> MarkersAdded:
     """Add markers to a session that has taken place: all of them, or none."""
     markers = [PastMarker(one.at, one.kind, one.label, number) for one in new]
-    added, duplicates = add_markers(services.options.database, markers, actor=account.name)
+    added, duplicates = services.commands.add_past_markers(markers, actor=account.name)
     return MarkersAdded(added=added, duplicates=duplicates)

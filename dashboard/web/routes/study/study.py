@@ -122,9 +122,8 @@ def create_participant(
     """Add a participant under the code given, or one that is made up; a second click adds none."""
 
     def add() -> str:
-        participant = services.study.create_participant(code.strip() or None)
-        services.accounts.record(account.name, "participant_create", participant.code)
-        return f"/study/participants/{participant.code}/consent"
+        made = services.commands.create_participant(code.strip() or None, actor=account.name)
+        return f"/study/participants/{made.code}/consent"
 
     try:
         return RedirectResponse(services.once.run(once, add), 303)
@@ -161,8 +160,7 @@ def give_consent(
             "Tick the box once the participant has read this text and agreed; nothing was recorded."
         )
         return _consent_page(request, services.study.has_consent(code), code, problem)
-    services.study.give_consent(code, CONSENT_VERSION)
-    services.accounts.record(account.name, "consent_give", code)
+    services.commands.give_consent(code, CONSENT_VERSION, actor=account.name)
     return RedirectResponse(f"{_STUDY}?{urlencode({'participant': code})}", 303)
 
 
@@ -178,11 +176,10 @@ def withdraw_consent(
     offers erasure.
     """
     try:
-        services.study.withdraw_consent(code)
+        services.commands.withdraw_consent(code, actor=account.name)
     except StudyError as error:
         return _page(request, services, said_of(error))
     services.exports.forget_all()  # one that waits for its download may hold them
-    services.accounts.record(account.name, "consent_withdraw", code)
     return RedirectResponse(f"/study/participants/{code}/erase", 303)
 
 
@@ -226,15 +223,15 @@ def start_session(
     def start() -> str:
         if not form.participant:
             raise StudyError(N_("Choose the participant of the session."))
-        session = open_session(
+        open_session(
             services,
             form.participant,
             _purpose(form.purpose),
             _setting(form.setting),
             form.name,
             form.protocol,
+            account.name,
         )
-        services.accounts.record(account.name, "session_start", str(session.id))
         return "/protocol" if form.protocol else "/live"
 
     try:

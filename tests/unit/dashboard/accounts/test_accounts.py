@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import argon2
@@ -13,9 +14,10 @@ from dashboard.accounts.accounts import Accounts, create_login_link, ensure_setu
 from dashboard.accounts.passwords import AccountError
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.dashboard_file import dashboard_file
 from edge_agent.store.database.schema import migrate
-from edge_agent.store.write.accounts.credentials import Credentials
-from tests.support.timeline import query
+from edge_agent.store.gate.commands import Commands
+from tests.support.timeline import query, query_dashboard
 
 PASSWORD = "correct horse battery"
 NEW = "staple and another horse"
@@ -183,7 +185,9 @@ def test_a_login_ends_by_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(accounts_module, "now", lambda: Instant(0, later))
     assert accounts.of_token(token) is None
     accounts.log_in(accounts.check_password("ada", PASSWORD))
-    assert query(path, "SELECT count(*) FROM login") == [(1,)], "ended logins are swept away"
+    assert query_dashboard(path, "SELECT count(*) FROM login") == [(1,)], (
+        "ended logins are swept away"
+    )
 
 
 def test_nothing_secret_is_kept_readable(path: Path) -> None:
@@ -191,24 +195,21 @@ def test_nothing_secret_is_kept_readable(path: Path) -> None:
     assert code is not None
     link = link_token(path)
     accounts = Accounts(path)
-    kept = str(query(path, "SELECT * FROM setting"))
+    kept = str(query_dashboard(path, "SELECT * FROM setting"))
     assert code not in kept and code.replace("-", "") not in kept and link not in kept
     account = accounts.set_up(code, "ada", PASSWORD)
     token = accounts.log_in(account)
-    (key,) = query(path, "SELECT password_hash FROM account")[0]
-    kept_hash = Credentials(path).password(key)
-    assert kept_hash and kept_hash.startswith("$argon2id$")
+    (kept,) = query_dashboard(path, "SELECT password_hash FROM account")[0]
+    assert kept.startswith("$argon2id$")
     assert b"$argon2" not in path.read_bytes()
-    assert token not in str(query(path, "SELECT * FROM login"))
+    assert stat.S_IMODE(dashboard_file(path).stat().st_mode) == 0o600
+    assert token not in str(query_dashboard(path, "SELECT * FROM login"))
 
 
 def test_a_password_is_costly_to_guess(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts_module, "PasswordHasher", PasswordHasher)
     make(path)
-    password_hash = Credentials(path).password(
-        query(path, "SELECT password_hash FROM account")[0][0]
-    )
-    assert password_hash is not None
+    (password_hash,) = query_dashboard(path, "SELECT password_hash FROM account")[0]
     # 64 MiB, three times, in four lanes: the second choice of RFC 9106, for small machines.
     assert password_hash.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
@@ -245,7 +246,7 @@ def test_the_demo_account_has_no_password_and_leaves_setup_open(path: Path) -> N
 def test_who_did_what_is_on_record_without_any_secret(path: Path) -> None:
     accounts = make(path)
     accounts.log_in(accounts.check_password("ada", PASSWORD))
-    accounts.record("ada", "export", "sessions=all")
+    Commands(path).note("ada", "export", "sessions=all")
     assert query(path, "SELECT actor, action, detail FROM audit ORDER BY id") == [
         ("ada", "setup", "first account created"),
         ("ada", "login", ""),
@@ -253,11 +254,13 @@ def test_who_did_what_is_on_record_without_any_secret(path: Path) -> None:
     ]
 
 
-def test_a_database_that_has_gone_is_said_so(path: Path) -> None:
+def test_nobody_logs_in_while_the_trail_cannot_say_so(path: Path) -> None:
     accounts = make(path)
+    ada = accounts.check_password("ada", PASSWORD)
     path.unlink()
     with pytest.raises(StoreError, match="there is no database"):
-        accounts.of_token("anything")
+        accounts.log_in(ada)
+    assert query_dashboard(path, "SELECT count(*) FROM login") == [(0,)]
 
 
 def test_a_new_login_ends_the_one_that_the_browser_had(path: Path) -> None:

@@ -10,7 +10,7 @@ from dashboard.accounts import attempts as attempts_module
 from dashboard.accounts.attempts import KeptAttempts, KnownDevices
 from edge_agent.core.clock import Instant
 from edge_agent.store.database.schema import migrate
-from tests.support.timeline import query
+from tests.support.timeline import query_dashboard
 
 AT_MS = 1_700_000_000_000
 
@@ -56,11 +56,11 @@ def test_no_address_can_be_read_from_the_table_and_an_hour_is_all_it_keeps(
 ) -> None:
     kept = KeptAttempts(path)
     kept.add(kept.hash_of("192.0.2.7"))
-    assert "192.0.2.7" not in str(query(path, "SELECT * FROM attempt"))
+    assert "192.0.2.7" not in str(query_dashboard(path, "SELECT * FROM attempt"))
     now.ms += 3_600_000
     assert kept.ages() == {}
     kept.add(kept.hash_of("192.0.2.8"))
-    assert query(path, "SELECT count(*) FROM attempt") == [(1,)]
+    assert query_dashboard(path, "SELECT count(*) FROM attempt") == [(1,)]
 
 
 def test_a_clock_that_goes_back_forgives_nothing_and_keeps_nothing_for_ever(

@@ -11,7 +11,7 @@ from dashboard.accounts import accounts as auth
 from dashboard.accounts.accounts import Accounts, create_login_link, ensure_setup_code
 from dashboard.accounts.passwords import AccountError
 from edge_agent.core.clock import Instant
-from tests.support.timeline import database, query
+from tests.support.timeline import database, query_dashboard
 
 PASSWORD = "correct horse battery"
 AT_MS = 1_790_000_000_000
@@ -51,7 +51,7 @@ def test_a_login_lasts_twelve_hours_and_its_token_is_long(path: Path, now: Now) 
     ada = accounts.set_up(ensure_setup_code(path) or "", "ada", PASSWORD)
     token = accounts.log_in(ada)
     assert len(token) == 43, "32 random bytes"
-    assert query(path, "SELECT created, expires - created FROM login") == [
+    assert query_dashboard(path, "SELECT created, expires - created FROM login") == [
         (AT_MS, 12 * 60 * MINUTE_MS)
     ]
     for _ in range(11):
@@ -116,7 +116,7 @@ def test_names_and_passwords_at_the_edge_of_what_is_allowed(
 def test_names_and_passwords_beyond_it(path: Path, name: str, password: str, why: str) -> None:
     with pytest.raises(AccountError, match=why):
         Accounts(path).set_up(ensure_setup_code(path) or "", name, password)
-    assert query(path, "SELECT count(*) FROM account") == [(0,)]
+    assert query_dashboard(path, "SELECT count(*) FROM account") == [(0,)]
 
 
 def test_each_account_has_its_own_logins_and_password(path: Path) -> None:
@@ -153,4 +153,6 @@ def test_a_login_that_nobody_uses_ends_after_two_hours(path: Path, now: Now) -> 
     assert accounts.of_token(idle) is None and accounts.of_token(used) == demo
     assert accounts.other_logins(demo, used) == 0
     accounts.log_in(demo)
-    assert query(path, "SELECT count(*) FROM login") == [(2,)], "what has ended is not kept"
+    assert query_dashboard(path, "SELECT count(*) FROM login") == [(2,)], (
+        "what has ended is not kept"
+    )

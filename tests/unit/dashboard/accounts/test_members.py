@@ -18,7 +18,7 @@ from dashboard.accounts.roles import Role
 from dashboard.commands.account import account as command
 from edge_agent.core import clock
 from tests.support.dashboard import NAME, PASSWORD, client_of, log_in_as, set_up
-from tests.support.timeline import database, query
+from tests.support.timeline import database, query, query_dashboard
 
 NEW = "staple and another horse"
 LAST = "ada is the last administrator who can log in"
@@ -71,7 +71,7 @@ def test_a_link_lets_its_owner_choose_a_password_once(ada: TestClient, tmp_path:
     late = client_of(tmp_path)
     assert late.get(link).status_code == 403 and choose(late, link) == 403
     secret = link.partition("=")[2]
-    assert secret not in str(query(tmp_path / "affect-edge.db", "SELECT * FROM account"))
+    assert secret not in str(query_dashboard(tmp_path / "affect-edge.db", "SELECT * FROM account"))
 
 
 def test_a_link_ends_after_three_days(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

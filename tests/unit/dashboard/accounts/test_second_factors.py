@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 import pyotp
@@ -15,8 +14,9 @@ from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.second_factors import SecondFactors, address_for_app, new_secret
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.dashboard_file import dashboard_file, write_dashboard
 from edge_agent.store.database.schema import migrate
-from tests.support.timeline import query
+from tests.support.timeline import query, query_dashboard
 
 PASSWORD = "correct horse battery"
 TOKEN = "the login that goes on"
@@ -128,15 +128,14 @@ def test_each_recovery_code_opens_once_however_it_is_written(
     assert ("second_factor_codes", "recovery code used, 9 left") in audit
 
 
-def test_nothing_of_it_stands_in_the_database_and_codes_are_kept_as_hashes(
+def test_nothing_of_it_stands_in_the_timeline_and_codes_are_kept_as_hashes(
     path: Path, ada: Account, clock: Clock
 ) -> None:
     _, secret, codes = turned_on(path, ada, clock)
-    file = path.with_name("credentials.json")
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     beside = b"".join(one.read_bytes() for one in path.parent.glob("affect-edge.db*"))
-    assert secret.encode() not in beside and secret in file.read_text()
-    assert not any(code.replace("-", "") in file.read_text().replace("-", "") for code in codes)
+    kept = str(query_dashboard(path, "SELECT second_factor FROM account"))
+    assert secret.encode() not in beside and secret in kept
+    assert not any(code.replace("-", "") in kept.replace("-", "") for code in codes)
 
 
 def test_turning_it_on_and_off_ends_every_other_login_and_is_audited(
@@ -159,7 +158,7 @@ def test_turning_it_on_and_off_ends_every_other_login_and_is_audited(
         "second_factor_on",
         "second_factor_off",
     ]
-    assert secret not in path.with_name("credentials.json").read_text()
+    assert secret.encode() not in dashboard_file(path).read_bytes()
 
 
 def test_it_is_not_turned_on_by_a_wrong_code_nor_twice(
@@ -174,41 +173,18 @@ def test_it_is_not_turned_on_by_a_wrong_code_nor_twice(
         factors.turn_on(ada, secret, clock.code(secret), TOKEN)
 
 
-def test_a_lost_file_lets_nobody_in_and_says_what_to_do(
+def test_a_code_that_cannot_be_noted_as_used_does_not_count(
     path: Path, ada: Account, clock: Clock
 ) -> None:
-    factors, secret, codes = turned_on(path, ada, clock)
-    path.with_name("credentials.json").unlink()
-    clock.ms += 60_000
-    for code in (clock.code(secret), codes[0]):
-        with pytest.raises(AccountError, match="account second-factor off"):
-            factors.check(ada, code)
-    assert factors.recovery_codes_left(ada) == 0
-
-
-def test_a_damaged_file_is_named_and_left_as_it_is(path: Path, ada: Account, clock: Clock) -> None:
     factors, secret, _ = turned_on(path, ada, clock)
-    file = path.with_name("credentials.json")
-    file.write_bytes(b"\xff\x00{")
-    with pytest.raises(StoreError, match=r"credentials\.json: is damaged"):
+    clock.ms += 60_000
+    with write_dashboard(path) as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE UPDATE OF second_factor ON account BEGIN "
+            "SELECT raise(ABORT, 'the disk is full'); END"
+        )
+    with pytest.raises(StoreError, match="the disk is full"):
         factors.check(ada, clock.code(secret))
-    assert file.read_bytes() == b"\xff\x00{"
-
-
-def test_what_cannot_be_written_changes_nothing(
-    path: Path, ada: Account, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    factors, secret, _ = turned_on(path, ada, clock)
-    file = path.with_name("credentials.json")
-    before = file.read_bytes()
-    clock.ms += 60_000
-
-    def full(_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr("edge_agent.store.write.accounts.credentials.os.fsync", full)
-        with pytest.raises(StoreError):
-            factors.check(ada, clock.code(secret))
-    assert file.read_bytes() == before
+    with write_dashboard(path) as connection:
+        connection.execute("DROP TRIGGER full")
     factors.check(ada, clock.code(secret))

@@ -15,7 +15,7 @@ from dashboard.accounts.scopes import LEAST_ROLE, Scope
 from dashboard.accounts.tokens import NewToken, Tokens
 from edge_agent.core.clock import Instant
 from tests.support.security.tokens import EVERYTHING, READINGS, maker
-from tests.support.timeline import database, query
+from tests.support.timeline import database, query, query_dashboard
 
 DAY_MS = 86_400_000
 
@@ -59,9 +59,9 @@ def test_a_token_is_known_by_its_secret_and_says_what_it_may(
     )
     assert found.permissions == MAY[Role.OPERATOR]
     assert kept.of(secret + "x") is None and kept.of("\udcff") is None
-    assert secret not in str(query(path, "SELECT * FROM token"))
-    assert query(path, "SELECT at, actor, action, detail FROM audit") == [
-        (5_000, "ada", "token_make", "watch bridge (read markers; operator; 2 days)")
+    assert secret not in str(query_dashboard(path, "SELECT * FROM token"))
+    assert query(path, "SELECT actor, action, detail FROM audit") == [
+        ("ada", "token_make", "watch bridge (read markers; operator; 2 days)")
     ]
 
 
@@ -92,8 +92,8 @@ def test_a_revoked_token_opens_nothing_and_its_name_is_free_again(
     assert kept.revoke(4711, "eve") is None
     assert kept.of(secret) is None
     assert (kept.all()[0].revoked_ms, kept.all()[0].state) == (7_000, "revoked")
-    assert query(path, "SELECT at, actor, detail FROM audit WHERE action = 'token_revoke'") == [
-        (7_000, "eve", "bridge")
+    assert query(path, "SELECT actor, detail FROM audit WHERE action = 'token_revoke'") == [
+        ("eve", "bridge")
     ]
     assert kept.make(new(), ada) != secret
 

@@ -24,7 +24,7 @@ from edge_agent.store.study.study import Study
 from tests.golden.project import routes
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import NAME, PASSWORD, client_of, fill, set_up
-from tests.support.timeline import query
+from tests.support.timeline import query, query_dashboard
 
 HOUR_MS = 3_600_000
 
@@ -149,7 +149,7 @@ def test_logging_out_ends_the_login_on_the_device(ada: TestClient, database: Pat
     assert ada.post("/logout").headers["location"] == "/login"
     ada.cookies.set(LOGIN_COOKIE, token)
     assert ada.get("/api/v1/session").status_code == 401
-    assert query(database, "SELECT count(*) FROM login") == [(0,)]
+    assert query_dashboard(database, "SELECT count(*) FROM login") == [(0,)]
 
 
 def test_the_login_link_of_the_demo_works_once(stranger: TestClient, database: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from edge_agent.store.database.schema import connect
+from edge_agent.store.database.dashboard_file import read_dashboard
+from edge_agent.store.database.schema import DATABASE_NAME, connect
 from edge_agent.store.export.rows import columns
 from edge_agent.vitals import csv_columns
 from tests.support.timeline import database
@@ -38,12 +39,21 @@ def test_every_table_and_column_is_described_with_its_type_and_no_other(tmp_path
         for table in tables:
             described = [(column, type_) for column, type_, _, _ in documented(table.name)]
             assert described == [(column.name, column.type) for column in table.columns], table.name
-    headings = set(re.findall(r"^### `(\w+)`$", TEXT, re.MULTILINE))
-    assert headings == {table.name for table in tables}
+        names = {table.name for table in tables}
+    with read_dashboard(tmp_path / DATABASE_NAME) as connection:
+        for table in Database(connection).tables:
+            if not table.name.startswith("sqlite_"):
+                heading = f"dashboard.{table.name}"
+                described = [(column, type_) for column, type_, _, _ in documented(heading)]
+                expected = [(column.name, column.type) for column in table.columns]
+                assert described == expected, heading
+                names.add(heading)
+    headings = set(re.findall(r"^### `([\w.]+)`$", TEXT, re.MULTILINE))
+    assert {one for one in headings if not one.endswith(".csv")} == names
 
 
 def test_every_time_in_a_table_has_its_unit(tmp_path: Path) -> None:
-    for heading in re.findall(r"^### `(\w+)`$", TEXT, re.MULTILINE):
+    for heading in re.findall(r"^### `((?:dashboard\.)?\w+)`$", TEXT, re.MULTILINE):
         for column, _, unit, meaning in documented(heading):
             assert meaning
             if column in {

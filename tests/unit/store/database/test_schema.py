@@ -30,7 +30,7 @@ from edge_agent.store.database.schema import (
 )
 from edge_agent.store.database.tables import EPISODE_GAP_MS, NONE_OF_THESE
 from edge_agent.store.read.reader import Reader
-from tests.support.timeline import database, query, row
+from tests.support.timeline import database, query, query_dashboard, row
 
 TRY_EVERYTHING = """
 import json, os, sys
@@ -246,8 +246,6 @@ def test_a_path_with_odd_characters_is_opened_as_it_is(tmp_path: Path) -> None:
         ("session", "setting", SessionSetting),
         ("consent", "attributes", AttributeUse),
         ("self_report", "value", (*EMOTIONS, NONE_OF_THESE)),
-        ("account", "role", Role),
-        ("token", "role", Role),
     ],
 )
 def test_a_column_takes_the_values_that_the_code_knows(
@@ -263,3 +261,11 @@ def test_the_view_of_episodes_breaks_them_as_the_code_does(tmp_path: Path) -> No
     path = database(tmp_path)
     ((sql,),) = query(path, "SELECT sql FROM sqlite_schema WHERE name = 'episode'")
     assert f"OVER following <= {EPISODE_GAP_MS}" in sql
+
+
+@pytest.mark.parametrize("table", ["account", "token"])
+def test_accounts_and_tokens_take_the_roles_that_there_are(tmp_path: Path, table: str) -> None:
+    wanted = f"SELECT sql FROM sqlite_schema WHERE name = '{table}'"
+    ((sql,),) = query_dashboard(database(tmp_path), wanted)
+    (listed,) = re.findall(r"\brole IN\s*\(([^)]*)\)", sql)
+    assert re.findall(r"'(\w+)'", listed) == [role.value for role in Role]

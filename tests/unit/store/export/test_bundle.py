@@ -247,9 +247,6 @@ def test_values_have_all_their_digits(path: Path, tmp_path: Path) -> None:
 def test_people_are_codes_and_consent_is_told(path: Path, tmp_path: Path) -> None:
     with write_transaction(path) as connection:
         connection.execute(
-            "INSERT INTO account (name, password_hash, created) VALUES ('ada.lovelace', 'x', 0)"
-        )
-        connection.execute(
             "INSERT INTO audit (at, actor, action) VALUES (0, 'ada.lovelace', 'login')"
         )
     file = BUNDLE.export(path, tmp_path / "all.zip", Choice())[0]

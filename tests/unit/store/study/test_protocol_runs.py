@@ -24,7 +24,7 @@ from edge_agent.store.study.protocol_runs import (
 from edge_agent.store.study.study import Study
 from tests.support.timeline import database, instant, query
 
-NEW = NewRun("films", "Films", "ab" * 32, 6, lambda row: json.dumps([row]))
+ORDERS = 6
 
 
 @pytest.fixture
@@ -32,13 +32,15 @@ def path(tmp_path: Path) -> Path:
     return database(tmp_path)
 
 
-def begun(path: Path, code: str = "P01", at: float = 0.0, new: NewRun = NEW) -> SavedRun:
+def begun(path: Path, code: str = "P01", at: float = 0.0, name: str = "films") -> SavedRun:
     """A session of a participant who has consented, with a protocol in it."""
     study = Study(path)
     made = []
     if code not in {participant.code for participant in study.participants()}:
         study.create_participant(code)
         study.give_consent(code, "1")
+    order = ProtocolRuns(path).next_order(code, name, ORDERS)
+    new = NewRun(name, name.title(), "ab" * 32, order, json.dumps([order]))
     study.start_session(
         code,
         Purpose.RESEARCH,
@@ -182,16 +184,17 @@ def test_orders_are_used_equally_often_and_a_participant_keeps_theirs(path: Path
             Progress(1, 0, RunState.FINISHED, "", instant(100.0 * number + 9)),
         )
     assert had == [0, 1, 0, 2, 3, 4, 5, 0]
-    other = NewRun("sounds", "Sounds", "cd" * 32, 6, lambda row: json.dumps([row]))
-    assert json.loads(begun(path, "P2", 900.0, other).plan) == [0]
+    assert json.loads(begun(path, "P2", 900.0, "sounds").plan) == [0]
 
 
 def test_a_session_and_its_protocol_begin_together_or_not_at_all(path: Path) -> None:
-    def broken(row: int) -> str:
-        raise StudyError(f"no plan {row}")
-
-    with pytest.raises(StudyError, match="no plan 0"):
-        begun(path, new=NewRun("films", "Films", "ab", 1, broken))
+    with write_transaction(path) as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON protocol_run BEGIN "
+            "SELECT raise(ABORT, 'the disk is full'); END"
+        )
+    with pytest.raises(StoreError, match="the disk is full"):
+        begun(path)
     assert query(path, "SELECT count(*) FROM session") == [(0,)]
 
 

@@ -90,7 +90,7 @@ def test_damage_that_sqlite_quotes_is_named_though_it_is_no_text(database: Path)
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
         connection.execute(
-            "UPDATE sqlite_schema SET name = CAST(x'ff8000' AS TEXT) WHERE name = 'login'"
+            "UPDATE sqlite_schema SET name = CAST(x'ff8000' AS TEXT) WHERE name = 'alert'"
         )
         connection.commit()
     with pytest.raises(StoreError, match=r"affect-edge\.db: "):
@@ -100,10 +100,10 @@ def test_damage_that_sqlite_quotes_is_named_though_it_is_no_text(database: Path)
 def test_a_reference_to_nothing_is_damage_too(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute(
-            "INSERT INTO login (token_hash, account, created, expires) VALUES ('x', 99, 1, 2)"
+            "INSERT INTO marker (session, at, kind, label) VALUES (99, 1, 'note', 'x')"
         )
         connection.commit()
-    with pytest.raises(StoreError, match=r"a row of login refers to none of account"):
+    with pytest.raises(StoreError, match=r"a row of marker refers to none of session"):
         verify(database)
 
 

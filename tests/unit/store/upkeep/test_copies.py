@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import VERSION, migrate, write_transaction
+from edge_agent.store.database.schema import PAGE_BYTES, VERSION, migrate, write_transaction
 from edge_agent.store.upkeep import copies as module
 from edge_agent.store.upkeep.backup import make_daily_copy
 from edge_agent.store.upkeep.copies import Copy, Mark, daily_copies, to_delete, verified
@@ -24,7 +24,6 @@ from edge_agent.store.upkeep.verification import Contents, verify
 from tests.support.erasure import CODE, bytes_of, hold, record
 from tests.support.timeline import START_MS, add, database, row
 
-PAGE = 4096
 NIGHT_MS = START_MS + 600_000
 
 
@@ -83,7 +82,7 @@ def test_three_nights_after_64_damaged_bytes_the_good_copies_are_there(
     page = pages_of(path, table)
     before = {copy.path: copy.path.read_bytes() for copy in daily_copies(path)}
     with path.open("r+b") as file:
-        file.seek((page - 1) * PAGE)
+        file.seek((page - 1) * PAGE_BYTES)
         file.write(b"\x5a" * 64)
     three_nights(path, 3)
     assert {copy.path: copy.path.read_bytes() for copy in daily_copies(path)} == before
@@ -206,8 +205,8 @@ def test_copies_made_by_hand_are_verified_before_they_count(path: Path) -> None:
             connection.commit()
     broken = path.with_name(f"{path.name}.backup-2026-09-22")
     with broken.open("r+b") as file:
-        file.seek(5 * PAGE)
-        file.write(b"\x5a" * 4 * PAGE)
+        file.seek(5 * PAGE_BYTES)
+        file.write(b"\x5a" * 4 * PAGE_BYTES)
     assert standing(path, NIGHT_MS + 3 * DAY_MS).age_s is None
     make_daily_copy(path, now_ms=NIGHT_MS + 3 * DAY_MS)
     assert names(path) == ["2026-09-21", "2026-09-23", "2026-09-24"]

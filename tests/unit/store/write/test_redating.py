@@ -51,7 +51,7 @@ def test_once_the_clock_is_set_everything_of_before_has_its_true_time(
     with write_transaction(path) as connection:
         session = study.open_session()
         assert session is not None
-        insert_run(connection, session, NewRun("p", "P", "s", 1, lambda row: "[]"), machine.now())
+        insert_run(connection, session, NewRun("p", "P", "s", 0, "[]"), machine.now())
         insert_reports(connection, session.id, [SelfReport(machine.now(), "anger", "valence", 3)])
     assert wrong_rows(path)
     machine.seconds = 140.0

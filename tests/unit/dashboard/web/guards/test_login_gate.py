@@ -11,6 +11,7 @@ from dashboard.accounts.passwords import AccountError
 from dashboard.web.attempt_limiter import AttemptLimiter
 from dashboard.web.guards.login_gate import Asker, HeldUpError, LoginGate
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.dashboard_file import write_dashboard
 from edge_agent.store.database.schema import migrate
 from tests.support.clocks.simulated_time import Seconds
 
@@ -126,7 +127,8 @@ def test_a_known_browser_has_five_attempts_of_its_own(path: Path) -> None:
 
 def test_an_attempt_that_cannot_be_written_down_is_not_checked(path: Path) -> None:
     gate = LoginGate(path, Seconds())
-    path.unlink()
+    with write_dashboard(path) as connection:
+        connection.execute("DROP TABLE attempt")
     checked: list[bool] = []
     with pytest.raises(StoreError):
         asyncio.run(gate.checked(stranger(1), lambda: checked.append(True)))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.accounts.accounts import Accounts
 from dashboard.accounts.roles import Role
 from dashboard.web.guards.view_log import AGAIN_S
 from edge_agent.core.errors import StoreError
+from edge_agent.store.gate.commands import Commands
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.dashboard import NAME, add_session, client_of, log_in_as, set_up
 from tests.support.timeline import query
@@ -75,7 +75,7 @@ def test_a_full_disk_keeps_nobody_from_what_is_recorded(
         database = tmp_path / "affect-edge.db"
         add_session(database)
         with monkeypatch.context() as patched:
-            patched.setattr(Accounts, "record", full)
+            patched.setattr(Commands, "note", full)
             assert client.get("/study/participants/P-01").status_code == 200
         assert "it could not be noted" in caplog.text
         client.get("/study/participants/P-01")

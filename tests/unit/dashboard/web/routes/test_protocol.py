@@ -20,6 +20,7 @@ from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose, SessionSetting
+from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.protocol_runs import ProtocolRuns, RunState
 from edge_agent.store.study.study import Study
 from tests.support.broker import wait_until
@@ -294,7 +295,7 @@ def _no_runner_stays() -> Iterator[None]:
 
 def runner_on(path: Path) -> ProtocolRunner:
     """A runner that is closed at the end of the test."""
-    _made.append(ProtocolRunner(ProtocolRuns(path), Study(path)))
+    _made.append(ProtocolRunner(ProtocolRuns(path), Commands(path)))
     return _made[-1]
 
 
@@ -304,7 +305,9 @@ def begun(path: Path, folder: Path) -> tuple[ProtocolRunner, str]:
     study.create_participant("P-1")
     study.give_consent("P-1", "1")
     runner = runner_on(path)
-    runner.start_session("P-1", Purpose.RESEARCH, SessionSetting.OTHER, "", protocol_in(folder))
+    runner.start_session(
+        "P-1", Purpose.RESEARCH, SessionSetting.OTHER, "", protocol_in(folder), "ada"
+    )
     view = runner.view()
     assert view is not None
     runner.join(view.token)

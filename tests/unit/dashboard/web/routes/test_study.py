@@ -36,8 +36,10 @@ def test_a_session_needs_consent_and_carries_its_markers(ada: TestClient, databa
     assert "stimulus start" in ada.get(f"/study/sessions/{number}").text
     assert ada.get("/study/sessions/99").status_code == 404
     actions = [action for (action,) in query(database, "SELECT action FROM audit ORDER BY id")]
-    changes = ["participant_create", "consent_give", "session_start", "session_end"]
-    assert actions[2:] == [*changes, "session_view"]
+    assert actions[2:] == [
+        *("participant_create", "consent_give", "session_start"),
+        *("marker_add", "marker_add", "session_end", "session_view"),
+    ]
 
 
 def test_the_rules_of_the_study_are_explained_where_they_are_broken(ada: TestClient) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from dashboard.web.first_steps.broker import BrokerForm, form_of, try_broker
 from dashboard.web.first_steps.progress import Outcome, Progress, Step
 from dashboard.web.settings import DashboardOptions
 from edge_agent.config import MqttSettings
+from edge_agent.store.database.dashboard_file import write_dashboard
 from edge_agent.store.database.schema import migrate
 from tests.support.broker import Mosquitto, free_port
 from tests.support.dashboard import client_of, log_in_as, set_up
@@ -47,12 +46,11 @@ def test_steps_are_remembered_and_a_done_one_stays_done(progress: Progress) -> N
 
 def test_what_another_version_noted_is_left_out(tmp_path: Path, progress: Progress) -> None:
     progress.begin()
-    with closing(sqlite3.connect(DashboardOptions(data=tmp_path).database)) as connection:
+    with write_dashboard(DashboardOptions(data=tmp_path).database) as connection:
         connection.execute(
             "UPDATE setting SET value = ? WHERE key = 'first_steps'",
             ('{"camera": "done", "moon": "done", "broker": "postponed"}',),
         )
-        connection.commit()
     assert progress.taken() == {Step.CAMERA: Outcome.DONE}
 
 

@@ -1,0 +1,194 @@
+"""The dashboard's own database, and the folder in which the dashboard writes.
+
+On an appliance the dashboard is another user than the agent: it reads the data folder and writes
+one folder in it, which the installer has made. Where one user runs both, there is no such folder
+and everything lies side by side. Accounts, log-ins, tokens and the dashboard's settings lie in a
+database there, so that nobody who may read the timeline sees a secret, and a dashboard that was
+taken over writes no file that the agent trusts.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.store.database.schema import BUSY_SECONDS, statements_of, transaction
+from edge_agent.store.database.sqlite_errors import translate_errors
+
+FOLDER = "dashboard"
+FILE_NAME = "dashboard.db"
+VERSION = 1
+"""Of ``dashboard.sql``; the file keeps it as ``user_version``."""
+_APPLICATION_ID = 0x41464442  # "AFDB"
+
+
+def has_own_folder(data: Path) -> bool:
+    """Tell whether agent and dashboard are two users here."""
+    return (data / FOLDER).is_dir()
+
+
+def own_folder(data: Path) -> Path:
+    """Return the folder in which the dashboard writes; it may not be there.
+
+    Args:
+        data: the data folder, which the database lies in.
+    """
+    return data / FOLDER if has_own_folder(data) else data
+
+
+def dashboard_file(database: Path) -> Path:
+    """Return the path of the dashboard's database, which may not be there.
+
+    Args:
+        database: the database of the timeline.
+    """
+    return own_folder(database.resolve().parent) / FILE_NAME
+
+
+@contextmanager
+def read_dashboard(database: Path) -> Iterator[sqlite3.Connection]:
+    """Open the dashboard's database; all queries of the block see the same moment of it.
+
+    Args:
+        database: the database of the timeline.
+
+    Raises:
+        StoreError: it cannot be opened, or is none of ours.
+    """
+    file = dashboard_file(database)
+    with _told(file), closing(_connect(file)) as connection:
+        connection.execute("BEGIN")
+        yield connection
+
+
+@contextmanager
+def write_dashboard(database: Path) -> Iterator[sqlite3.Connection]:
+    """Open the dashboard's database for one short write transaction.
+
+    Args:
+        database: the database of the timeline.
+
+    Raises:
+        StoreError: it cannot be opened or written, or is none of ours.
+    """
+    file = dashboard_file(database)
+    with _told(file), closing(_connect(file)) as connection, transaction(connection):
+        yield connection
+
+
+@contextmanager
+def kept_open(database: Path) -> Iterator[None]:
+    """Hold a connection: the last one that closes removes the log, and the next makes it anew.
+
+    Raises:
+        StoreError: it cannot be opened, or is none of ours.
+    """
+    file = dashboard_file(database)
+    with _told(file), closing(_connect(file)) as connection:
+        connection.execute("SELECT count(*) FROM account").fetchone()
+        yield
+
+
+@contextmanager
+def read_as_owner(database: Path) -> Iterator[sqlite3.Connection]:
+    """Open the dashboard's database with the rights of its owner.
+
+    Root trusts the file less than itself: SQLite plays back a journal that lies beside it, and that
+    may name any file.
+
+    Args:
+        database: the database of the timeline.
+
+    Raises:
+        StoreError: it cannot be opened, or is none of ours.
+    """
+    owner = dashboard_file(database).stat()
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+    try:
+        with read_dashboard(database) as connection:
+            yield connection
+    finally:
+        if is_root:
+            os.seteuid(0)
+            os.setegid(0)
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """Turn errors of SQLite and the file system into ``StoreError``."""
+    try:
+        with translate_errors(file):
+            yield
+    except DamageError as error:
+        if not str(error).startswith(f"{file}:"):  # of the timeline, which was asked meanwhile
+            raise
+        raise StoreError(
+            f"{file}: is damaged, and nobody can log in. Restore it from an archive of "
+            "`affect-edge backup`, or move it away and start the dashboard: it prints a code for "
+            "a new first account."
+        ) from error
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    """Open the file, made where it is missing; only its owner may read it."""
+    if os.geteuid() == 0 and file.is_symlink():
+        raise StoreError(f"{file}: is a link, and root follows none that the dashboard may set.")
+    if not file.exists():
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.geteuid() == 0:  # root makes it for those whose folder it is
+                owner = file.parent.stat()
+                os.fchown(handle, owner.st_uid, owner.st_gid)
+        finally:
+            os.close(handle)
+    connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")
+        _check(file, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(file: Path, connection: sqlite3.Connection) -> None:
+    """Make the tables of a new file; refuse a file that is not the dashboard's.
+
+    Raises:
+        StoreError: another program or another version made it.
+    """
+    marks = _versions(connection)
+    if marks == (0, 0):
+        # a page is shown while another log-in is written; the mode stays in the file
+        connection.execute("PRAGMA journal_mode=WAL")
+        with transaction(connection):
+            marks = _versions(connection)  # another process may have made them meanwhile
+            if marks == (0, 0):
+                for statement in statements_of("dashboard.sql"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version={VERSION}")
+                return
+    if marks != (_APPLICATION_ID, VERSION):
+        raise StoreError(
+            f"{file}: is not the database of this version's dashboard (marks {marks[0]:#x}, "
+            f"{marks[1]}). Nothing was changed; move it away, or put one back from an archive of "
+            "`affect-edge backup`."
+        )
+
+
+def _versions(connection: sqlite3.Connection) -> tuple[int, int]:
+    return (
+        int(connection.execute("PRAGMA application_id").fetchone()[0]),
+        int(connection.execute("PRAGMA user_version").fetchone()[0]),
+    )

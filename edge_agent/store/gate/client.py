@@ -1,0 +1,225 @@
+"""Running a command where the database may be written: here, or in the process of the gate."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    cast,
+    get_type_hints,
+)
+
+from edge_agent.core import clock
+from edge_agent.core.errors import DamageError, DataFileError, StoreError, StudyError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, TypeAdapter
+
+SOCKET = Path("/run/affect-edge/database.sock")
+"""Where the gate of an installed appliance listens."""
+LARGEST = 32_000_000
+"""Bytes of a question or an answer; a page of the dashboard needs some hundred."""
+_CONNECT_S = 5.0
+_ANSWER_S = 900.0
+"""Seconds until an answer; an erasure rewrites every copy."""
+
+ERRORS: dict[str, type[Exception]] = {
+    one.__name__: one for one in (StoreError, DamageError, StudyError, DataFileError)
+}
+"""Errors that a command raises on both sides; any other becomes a ``StoreError``."""
+_given: dict[Path, Path] = {}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class HasPath(Protocol):
+    """An object whose commands change a database."""
+
+    path: Path
+
+
+S = TypeVar("S", bound=HasPath)
+
+
+def use_gate(path: Path, gate: Path | None) -> None:
+    """Set the socket through which this process changes a database; ``None``: by rights."""
+    if gate is None:
+        _given.pop(path, None)
+    else:
+        _given[path] = gate
+
+
+def gate_of(path: Path) -> Path | None:
+    """Return the socket through which a database is changed; ``None``: its file may be written.
+
+    A user who may read the file and not write it asks the gate of the appliance, where it has one.
+    """
+    if path in _given:
+        return _given[path]
+    # the folder stays while the gate is started anew, and tells that this machine has one
+    if os.access(path, os.W_OK) or not os.access(path, os.R_OK) or not SOCKET.parent.is_dir():
+        return None
+    return SOCKET
+
+
+class Command:
+    """A method that may be called from another process: its arguments and result as JSON."""
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self.method = method
+        self.name = method.__name__
+        self._signature = inspect.signature(method)
+
+    @functools.cached_property
+    def _types(self) -> dict[str, Any]:
+        return get_type_hints(self.method, include_extras=True)
+
+    @functools.cached_property
+    def _arguments(self) -> type[BaseModel]:
+        from pydantic import ConfigDict, create_model  # only where there is a gate
+
+        _, *parameters = self._signature.parameters.values()
+        fields: dict[str, Any] = {
+            one.name: (self._types[one.name], ... if one.default is one.empty else one.default)
+            for one in parameters
+        }
+        return create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
+
+    @functools.cached_property
+    def _result(self) -> TypeAdapter[Any]:
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(self._types["return"])
+
+    def ask(self, gate: Path, subject: HasPath, *args: object, **named: object) -> Any:
+        """Have the gate run it; return the result.
+
+        Raises:
+            StoreError: nobody answers, or what the method raises.
+        """
+        _, *bound = self._signature.bind(subject, *args, **named).arguments.items()
+        arguments = self._arguments.model_construct(**dict(bound))
+        file = subject.path.stat()
+        head = f"{self.name} {file.st_dev} {file.st_ino}\n".encode()
+        try:
+            answer = _ask(gate, head + arguments.model_dump_json(exclude_unset=True).encode())
+        except OSError as error:
+            raise _unanswered(subject.path, gate, error) from error
+        outcome, _, content = answer.partition(b"\n")
+        if outcome == b"ok":
+            return self._result.validate_json(content)
+        if not outcome:
+            raise _unanswered(subject.path, gate, ConnectionResetError("it has ended"))
+        raise ERRORS.get(outcome.decode(), StoreError)(content.decode())
+
+    def run(self, subject: HasPath, arguments: bytes) -> bytes:
+        """Check the arguments, run the method, and return its result as JSON.
+
+        Raises:
+            StudyError: the arguments are not those of the method; nothing was done.
+        """
+        from pydantic import ValidationError
+
+        try:
+            given = self._arguments.model_validate_json(arguments)
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
+                for one in error.errors(include_url=False, include_input=False)[:5]
+            )
+            raise StudyError(f"{self.name}: {wrong}. Nothing was done.") from error
+        values = {name: getattr(given, name) for name in given.model_fields_set}
+        return self._result.dump_json(self.method(subject, **values))
+
+
+COMMANDS: dict[str, Command] = {}
+"""Name → command; filled by ``commands``."""
+
+
+def command(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Let a method be called by a user who may not write the database of its object.
+
+    Example:
+        >>> class Commands:
+        ...     @command
+        ...     def end_session(self, *, actor: str) -> Session: ...
+    """
+    known = Command(method)
+    COMMANDS[known.name] = known
+
+    @functools.wraps(method)
+    def call(self: S, *args: P.args, **named: P.kwargs) -> R:
+        gate = gate_of(self.path)
+        if gate is None:
+            return method(self, *args, **named)
+        result: R = known.ask(gate, self, *args, **named)
+        return result
+
+    return cast("Callable[Concatenate[S, P], R]", call)
+
+
+def receive(line: socket.socket, within_s: float) -> bytes:
+    """Return all that the other side sends until it is done.
+
+    Raises:
+        OSError: it was not done in time, or sent more than ``LARGEST`` bytes.
+    """
+    until_s = clock.boot_seconds() + within_s
+    received = bytearray()
+    while True:
+        line.settimeout(max(0.01, until_s - clock.boot_seconds()))
+        part = line.recv(1 << 20)
+        if not part:
+            return bytes(received)
+        received += part
+        if len(received) > LARGEST:
+            raise OSError(f"more than {LARGEST:,} bytes were sent")
+
+
+def _ask(gate: Path, question: bytes) -> bytes:
+    if len(question) > LARGEST:
+        raise StoreError(
+            f"{len(question):,} bytes are too many for one command to the database; at most "
+            f"{LARGEST:,} are taken. Give less at once."
+        )
+    with _connected(gate) as line:
+        line.settimeout(_ANSWER_S)
+        line.sendall(question)
+        line.shutdown(socket.SHUT_WR)
+        return receive(line, _ANSWER_S)
+
+
+def _connected(gate: Path) -> socket.socket:
+    """Return a connection to the gate; one that is being started anew is waited for."""
+    until_s = clock.boot_seconds() + _CONNECT_S
+    while True:
+        line = socket.socket(socket.AF_UNIX)
+        line.settimeout(_CONNECT_S)
+        try:
+            line.connect(str(gate))
+        except OSError as error:
+            line.close()
+            comes_back = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+            if not comes_back or clock.boot_seconds() > until_s:
+                raise
+            clock.sleep(0.1)
+        else:
+            return line
+
+
+def _unanswered(path: Path, gate: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path}: this user may only read it, and the service that writes for it does not "
+        f"answer at {gate} ({error}). Start it: sudo systemctl start affect-edge-database"
+    )

@@ -1,0 +1,365 @@
+"""The commands with which the dashboard changes the timeline's database: all that there are.
+
+Each checks its arguments, keeps to the rules of the study, and writes who asked for it into the
+audit trail in the same transaction. No command changes an expression, a rollup, a clock, the past
+of the trail or a frozen preregistration, and none makes a reading that looks like a sensor's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.attributes import AttributeUse
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.errors import StudyError
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.study import MarkerKind, Participant, Purpose, Session, SessionSetting
+from edge_agent.store.alert_log.alert_log import AlertLog
+from edge_agent.store.alert_log.entries import AlertEntry, Delivery
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.gate.client import command
+from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
+from edge_agent.store.study.attributes import agree_to_attributes
+from edge_agent.store.study.capture_switch import CaptureSwitch
+from edge_agent.store.study.past import (
+    PastMarker,
+    PastSession,
+    add_markers,
+    add_session,
+    add_simulated_participant,
+    give_past_consent,
+)
+from edge_agent.store.study.preregistrations import Preregistration, freeze
+from edge_agent.store.study.protocol_runs import (
+    NewRun,
+    Progress,
+    ProtocolRuns,
+    SavedRun,
+    insert_run,
+)
+from edge_agent.store.study.study import Study
+from edge_agent.store.study.study_rows import insert_audit
+from edge_agent.store.upkeep.erasure import Erasure, erase_participant
+from edge_agent.store.write.imports import ImportResult, ReadingTable, import_each, import_readings
+
+ALERT_KIND = "agent"
+"""Kind of the one alert that the dashboard raises and ends: the agent does not answer."""
+NOTED = (
+    "account_",
+    "audit_download",
+    "broker_test",
+    "camera_",
+    "export",
+    "login",
+    "logout",
+    "participant_view",
+    "password_",
+    "preview_",
+    "second_factor",
+    "session_end",
+    "sender_clock",
+    "session_view",
+    "settings_change",
+    "setup",
+    "token_",
+)
+"""How the actions begin that the dashboard writes into the trail without changing the timeline."""
+_NOT_DASHBOARD = frozenset({"agent", "appliance", "mqtt"})
+_ACTOR_LENGTH = 80
+_TEXT_LENGTH = 2_000
+_DOCUMENT_LENGTH = 1_000_000
+_AHEAD_MS = 60_000
+"""What clocks and answers under way may differ by."""
+_BY_HAND_MOST = 100
+_HANDED_IN_MOST = 1_000
+
+
+class Commands:
+    """Changes the database: here, or in the process of the gate where this user may not write.
+
+    Every command raises ``StoreError`` when the database cannot be used, and ``StudyError`` where a
+    rule forbids what is asked for; nothing is changed then.
+
+    Args:
+        path: the database of the timeline, already migrated.
+        purposes: which purposes a session may have here.
+        outbox_rows: messages kept in the outbox at the most.
+
+    Example:
+        >>> commands = Commands(path)
+        >>> commands.create_participant("P01", actor="ada")
+        >>> commands.give_consent("P01", "3", actor="ada")
+        >>> commands.start_session("P01", Purpose.RESEARCH, "films", actor="ada")
+        >>> commands.end_session(actor="ada")
+    """
+
+    def __init__(
+        self, path: Path, *, purposes: Iterable[Purpose] = tuple(Purpose), outbox_rows: int = 50_000
+    ) -> None:
+        self.path = path
+        self._purposes = tuple(purposes)
+        self._outbox_rows = outbox_rows
+        self._study = Study(path, purposes=self._purposes, outbox_rows=outbox_rows)
+        self._runs = ProtocolRuns(path, outbox_rows)
+        self._alerts = AlertLog(path)
+
+    # ------------------------------------------------------------ participants and their consent
+
+    @command
+    def create_participant(
+        self, code: str | None, *, simulated: bool = False, actor: str
+    ) -> Participant:
+        """Add a participant under a pseudonymous code; ``None`` makes one up."""
+        _check_actor(actor)
+        if simulated:
+            return add_simulated_participant(self.path, code, actor=actor)
+        return self._study.create_participant(code, actor=actor)
+
+    @command
+    def give_consent(
+        self, code: str, text_version: str, given_ms: int | None = None, *, actor: str
+    ) -> None:
+        """Record that a participant agreed to a version of the text: now, or at a past time."""
+        _check_actor(actor)
+        _check_length("Text version", text_version, 100)
+        if given_ms is None:
+            self._study.give_consent(code, text_version, actor=actor)
+        else:
+            give_past_consent(self.path, code, text_version, given_ms, actor=actor)
+
+    @command
+    def withdraw_consent(self, code: str, *, actor: str) -> None:
+        """Record that a participant withdraws, which ends their open session."""
+        _check_actor(actor)
+        self._study.withdraw_consent(code, actor=actor)
+
+    @command
+    def agree_to_attributes(
+        self, code: str, use: AttributeUse, values: Mapping[str, str] | None, *, actor: str
+    ) -> None:
+        """Record what a participant agrees to about attributes, and set them."""
+        _check_actor(actor)
+        agree_to_attributes(self.path, code, use, actor=actor, values=values)
+
+    @command
+    def erase_participant(self, code: str, *, actor: str) -> Erasure:
+        """Erase a participant from the database and its copies."""
+        _check_actor(actor)
+        return erase_participant(self.path, code, actor=actor, outbox_rows=self._outbox_rows)
+
+    # ------------------------------------------------------------ sessions and markers
+
+    @command
+    def start_session(
+        self,
+        participant: str,
+        purpose: Purpose,
+        name: str,
+        *,
+        setting: SessionSetting = SessionSetting.OTHER,
+        actor: str,
+    ) -> Session:
+        """Open a session now."""
+        _check_actor(actor)
+        return self._study.start_session(participant, purpose, name, setting=setting, actor=actor)
+
+    @command
+    def start_protocol(
+        self,
+        participant: str,
+        purpose: Purpose,
+        name: str,
+        run: NewRun,
+        *,
+        setting: SessionSetting,
+        actor: str,
+    ) -> SavedRun:
+        """Open a session now with a protocol, which stands at its first screen."""
+        _check_actor(actor)
+        _check_length("Protocol", run.plan, _DOCUMENT_LENGTH)
+        at = clock.now()
+        made: list[SavedRun] = []
+        self._study.start_session(
+            participant,
+            purpose,
+            name,
+            at,
+            setting=setting,
+            actor=actor,
+            also=lambda connection, opened: made.append(insert_run(connection, opened, run, at)),
+        )
+        return made[0]
+
+    @command
+    def save_protocol(self, run: int, session: int, progress: Progress) -> bool:
+        """Write down where a protocol stands; return whether it goes on."""
+        _check_not_ahead(progress.at)
+        for marker in progress.markers:
+            _check_not_ahead(marker.at)
+        for report in progress.reports:
+            _check_not_ahead(report.at)
+        _check_length("Reason", progress.reason, _TEXT_LENGTH)
+        return self._runs.save(run, session, progress)
+
+    @command
+    def end_session(self, *, actor: str) -> Session:
+        """Close the open session now."""
+        _check_actor(actor)
+        return self._study.end_session(actor=actor)
+
+    @command
+    def add_marker(
+        self, kind: MarkerKind, label: str, at: Instant | None = None, *, actor: str
+    ) -> None:
+        """Add a marker to the open session, at ``at`` (now)."""
+        _check_actor(actor)
+        if at is not None:
+            _check_not_ahead(at)
+        self._study.add_marker(kind, label, at, actor=actor)
+
+    @command
+    def add_pressed_marker(self, pressed: PastMarker, *, actor: str) -> None:
+        """Add a marker at the time at which it was pressed; handed in again, it is added once."""
+        _check_actor(actor)
+        self._study.add_pressed_marker(pressed, actor=actor)
+
+    @command
+    def add_past_session(self, new: PastSession, *, actor: str) -> Session:
+        """Add a session that has taken place."""
+        _check_actor(actor)
+        return add_session(self.path, new, purposes=self._purposes, actor=actor)
+
+    @command
+    def add_past_markers(self, markers: Sequence[PastMarker], *, actor: str) -> tuple[int, int]:
+        """Add markers to sessions that have taken place; return how many were new, and were not."""
+        _check_actor(actor)
+        return add_markers(self.path, markers, actor=actor)
+
+    # ------------------------------------------------------------ readings
+
+    @command
+    def enter_readings(self, readings: Sequence[VitalReading], *, actor: str) -> list[bool]:
+        """Write readings that a person entered; return for each whether it was new."""
+        _check_actor(actor)
+        _check_count(readings, _BY_HAND_MOST)
+        for reading in readings:
+            if reading.source != f"manual:{actor}" or VitalFlag.MANUAL not in reading.flags:
+                raise StudyError(
+                    f"A reading by hand has the source manual:{actor} and the flag manual, not "
+                    f"{reading.source!r}."
+                )
+            _check_not_ahead(reading.at)
+        return import_each(self.path, readings, entered_by=actor)
+
+    @command
+    def hand_in_readings(self, readings: Sequence[VitalReading], *, token: str) -> list[bool]:
+        """Write readings that a program handed in; return for each whether it was new."""
+        _check_count(readings, _HANDED_IN_MOST)
+        own = f"http:{token}"
+        for reading in readings:
+            if reading.source != own and not reading.source.startswith(f"{own}:"):
+                raise StudyError(
+                    f"A reading of the token {token} has a source that begins with {own}, not "
+                    f"{reading.source!r}."
+                )
+        return import_each(self.path, readings)
+
+    @command
+    def import_readings(self, table: ReadingTable, *, file: str, actor: str) -> ImportResult:
+        """Write the readings of a file, each with the number of this import."""
+        _check_actor(actor)
+        _check_length("File", file, _TEXT_LENGTH)
+        if any(VitalFlag.IMPORTED not in flags for flags in table.flag_sets):
+            raise StudyError("A reading of a file has the flag imported.")
+        return import_readings(self.path, table, file=file, actor=actor)
+
+    @command
+    def correct_reading(self, key: ReadingKey, value: float, *, actor: str) -> None:
+        """Give a reading that a person entered another value; what it was is kept."""
+        _check_actor(actor)
+        correct_reading(self.path, key, value, actor=actor)
+
+    @command
+    def remove_reading(self, key: ReadingKey, *, actor: str) -> None:
+        """Remove a reading that a person entered; what it was is kept."""
+        _check_actor(actor)
+        remove_reading(self.path, key, actor=actor)
+
+    # ------------------------------------------------------------ camera, plan, alerts, trail
+
+    @command
+    def switch_camera(self, *, on: bool, actor: str) -> None:
+        """Turn the camera on or off, from now on and after each start."""
+        _check_actor(actor)
+        CaptureSwitch(self.path).turn(on=on, by=actor)
+
+    @command
+    def preregister(self, document: str, *, actor: str) -> Preregistration:
+        """Freeze what was decided before the data."""
+        _check_actor(actor)
+        _check_length("Preregistration", document, _DOCUMENT_LENGTH)
+        return freeze(self.path, document, actor)
+
+    @command
+    def acknowledge_alert(self, number: int, *, actor: str) -> AlertEntry:
+        """Write who has seen an alert; the first one counts."""
+        _check_actor(actor)
+        return self._alerts.acknowledge(number, actor)
+
+    @command
+    def begin_alert(
+        self, rule: str, text: str, parts: str | None, at: Instant, *, quiet: bool
+    ) -> None:
+        """Write that the agent does not answer."""
+        _check_length("Alert", f"{rule}{text}{parts}", _TEXT_LENGTH)
+        _check_not_ahead(at)
+        self._alerts.begin_as(rule, ALERT_KIND, text, parts, at, value=None, quiet=quiet)
+
+    @command
+    def end_alert(self, rule: str, ending: str, at: Instant) -> None:
+        """Write that the agent answers again."""
+        _check_length("Alert", f"{rule}{ending}", _TEXT_LENGTH)
+        _check_not_ahead(at)
+        self._alerts.end(rule, ending, at, kind=ALERT_KIND)
+
+    @command
+    def note_delivery(self, alert: int, delivery: Delivery) -> None:
+        """Write what became of a message about an alert that the dashboard raised."""
+        _check_length("Message", f"{delivery.target}{delivery.error}", _TEXT_LENGTH)
+        self._alerts.note_delivery(alert, delivery, kind=ALERT_KIND)
+
+    @command
+    def note(self, actor: str, action: str, detail: str = "") -> None:
+        """Write into the trail what was done to accounts, exports and pages."""
+        _check_actor(actor)
+        _check_length("Detail", detail, _TEXT_LENGTH)
+        if not action.startswith(NOTED) or len(action) > _ACTOR_LENGTH:
+            raise StudyError(f"{action[:40]!r} is not an action that the dashboard notes.")
+        with write_transaction(self.path) as connection:
+            insert_audit(connection, actor, action, detail, clock.now())
+
+
+def _check_actor(actor: str) -> None:
+    if not 1 <= len(actor) <= _ACTOR_LENGTH or not actor.isprintable() or actor in _NOT_DASHBOARD:
+        raise StudyError(f"Who asks: {actor[:40]!r} is neither an account nor a token's name.")
+
+
+def _check_length(what: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise StudyError(f"{what}: {len(text):,} characters; at most {most:,} are kept.")
+
+
+def _check_count(readings: Sequence[VitalReading], most: int) -> None:
+    if len(readings) > most:
+        raise StudyError(f"{len(readings):,} readings at once; at most {most:,} are taken.")
+
+
+def _check_not_ahead(at: Instant) -> None:
+    now_ms = clock.now().wall_ms
+    if at.wall_ms > now_ms + _AHEAD_MS:
+        raise StudyError(
+            f"{iso_utc(at.wall_ms)} lies in the future; it is {iso_utc(now_ms)} now. Give a time "
+            "that has passed."
+        )

@@ -1,0 +1,147 @@
+"""A socket on which the dashboard, another user, has its commands run."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import socketserver
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from edge_agent.core import clock
+from edge_agent.core.errors import AffectEdgeError, StoreError
+from edge_agent.store.database.schema import connect
+from edge_agent.store.gate.client import COMMANDS, ERRORS, receive
+from edge_agent.store.gate.commands import Commands
+
+log = logging.getLogger(__name__)
+
+PLACES = 8
+"""Questions that are read and run at once; others wait. The dashboard has a few."""
+QUESTION_S = 10.0
+"""A question that is not complete by then is dropped; it holds nothing but its place."""
+
+
+class _Server(socketserver.UnixStreamServer):
+    request_queue_size = 64
+
+    def __init__(self, address: Path, commands: Commands) -> None:
+        self.commands = commands
+        self.alive: Callable[[], None] = lambda: None
+        self.interval_s: float | None = None
+        self._next_s = 0.0
+        self._pool = ThreadPoolExecutor(PLACES, "gate")
+        self._open: set[socket.socket] = set()
+        super().__init__(str(address), socketserver.BaseRequestHandler)
+
+    def service_actions(self) -> None:
+        """Say that it is alive, as often as is asked for; called ten times a second."""
+        if self.interval_s is not None and clock.boot_seconds() >= self._next_s:
+            self._next_s = clock.boot_seconds() + self.interval_s
+            self.alive()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Let the program wait for a place; the loop never waits."""
+        del client_address
+        self._open.add(request)
+        self._pool.submit(self._serve, request)
+
+    def server_close(self) -> None:
+        """End; what is being run is finished, a question that is being read is not waited for."""
+        super().server_close()
+        for line in list(self._open):
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RD)
+        self._pool.shutdown(cancel_futures=True)
+
+    def _serve(self, line: socket.socket) -> None:
+        try:
+            answer = self._answer(receive(line, QUESTION_S))
+            line.settimeout(QUESTION_S)
+            line.sendall(answer)
+        except OSError as error:
+            log.debug("a question at the gate was dropped: %s", error)
+        finally:
+            self._open.discard(line)
+            self.shutdown_request(line)
+
+    def _answer(self, question: bytes) -> bytes:
+        """Run a command; return its result or its error."""
+        head, _, arguments = question.partition(b"\n")
+        name, *identity = head.decode("ascii", "replace").split(" ")
+        try:
+            known = COMMANDS.get(name)
+            if known is None:
+                raise StoreError(f"there is no command {name[:40]!r}")
+            file = self.commands.path.stat()
+            if identity != [str(file.st_dev), str(file.st_ino)]:
+                raise StoreError(f"the service keeps {self.commands.path}, not this file")
+            return b"ok\n" + known.run(self.commands, arguments)
+        except AffectEdgeError as error:
+            kind = type(error).__name__ if type(error).__name__ in ERRORS else "StoreError"
+            return f"{kind}\n{error}".encode()
+        except Exception:  # the boundary to another process: a mistake of ours ends no service
+            log.exception("the command %s failed", name[:40])
+            return b"StoreError\nthe command failed; the journal of the service says why"
+
+
+class Gate:
+    """Runs the commands of programs that may only read the database.
+
+    While it lives, it keeps a connection: the log of the database stays, without which a user who
+    may not write could not read.
+
+    Args:
+        commands: what may be asked for, over a database of the present schema.
+        address: of the socket; one that a crash has left is replaced.
+
+    Raises:
+        StoreError: the database cannot be opened, or the socket not be made.
+    """
+
+    def __init__(self, commands: Commands, address: Path) -> None:
+        self._kept = connect(commands.path, readonly=False)
+        self._kept.execute("SELECT count(*) FROM setting").fetchone()
+        try:
+            address.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                address.unlink()
+            self._server = _Server(address, commands)
+            address.chmod(0o660)
+        except OSError as error:
+            self._kept.close()
+            raise StoreError(
+                f"{address}: the socket cannot be made ({error.strerror}). Choose another place "
+                "with --socket."
+            ) from error
+        self._address = address
+
+    def __enter__(self) -> Gate:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close socket and database."""
+        self._server.server_close()
+        with suppress(FileNotFoundError):
+            self._address.unlink()
+        self._kept.close()
+
+    def serve(
+        self, alive: Callable[[], None] = lambda: None, interval_s: float | None = None
+    ) -> None:
+        """Answer until ``stop``.
+
+        Args:
+            alive: called while it answers.
+            interval_s: how often; ``None``: never.
+        """
+        self._server.alive, self._server.interval_s = alive, interval_s
+        self._server.serve_forever(poll_interval=0.1)
+
+    def stop(self) -> None:
+        """Let ``serve`` return; may be called from another thread."""
+        self._server.shutdown()

@@ -1,1 +1,0 @@
-"""What the accounts of the dashboard keep outside the database."""
