@@ -14,9 +14,9 @@ from edge_agent.appliance.support_bundle import write_bundle
 from edge_agent.config import load_settings
 from edge_agent.core.errors import DataFileError
 from edge_agent.store.database.schema import DATABASE_NAME
+from tests.integration.appliance.test_running_checks import program
 from tests.support.erasure import CODE, NAME, NOTE, hold
 from tests.support.timeline import database
-from tests.unit.appliance.test_running_checks import program
 
 SETTINGS = {
     "mqtt": {"username": "edge-user", "password": "hunter2"},

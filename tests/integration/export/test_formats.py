@@ -276,7 +276,7 @@ def test_without_pyarrow_the_cure_is_said(
 
 
 def test_what_is_to_be_injected_is_what_the_extra_installs() -> None:
-    root = Path(__file__).parents[4]
+    root = Path(__file__).parents[3]
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     formats = [one for one in all_formats() if one.extra]
     assert {one.name for one in formats} == {"parquet", "xlsx", "sav", "edf"}

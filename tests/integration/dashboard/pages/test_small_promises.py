@@ -18,7 +18,7 @@ from dashboard.web.guards.refusal_log import QUIET_S, RefusalLog
 from tests.support.dashboard import client_of, log_in_as, set_up
 from tests.support.security.tokens import bearer, make_token
 
-ROOT = Path(__file__).resolve().parents[5]
+ROOT = Path(__file__).resolve().parents[4]
 SOURCES = [
     path
     for product in ("edge_agent", "dashboard", "collector")

@@ -25,7 +25,7 @@ from dashboard.languages.current import language, speaking
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import Message, text_of
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 SOON_S = 30.0
 
 

@@ -62,7 +62,7 @@ from tests.support.vision.tiny_model import (
     write_model,
 )
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
