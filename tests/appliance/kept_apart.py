@@ -37,6 +37,11 @@ for number in range(4):
     states = heart(anger=80.0 + number, happiness=72.0 + 2 * number, neutral=70.0 + number)
     add_session(Path("DATABASE"), f"P-{number}", states)
 """
+_ERASE = """
+from pathlib import Path
+from edge_agent.store.gate.commands import Commands
+print(Commands(Path("DATABASE")).erase_participant("P-0", actor="ada").sentence)
+"""
 
 
 def exposures(machine: Machine) -> dict[str, float]:
@@ -186,8 +191,10 @@ def erase_as_dashboard(machine: Machine) -> str:
     """
     broken = f"{DATABASE}.backup-2020-01-01"
     machine.shell(f"install -m 640 -o affect-edge -g affect-edge /etc/hostname {broken}")
+    python = "/opt/affect-edge/current/venv/bin/python"
     said = machine.shell(
-        f"runuser -u {WEB_USER} -- affect-edge participant erase P-0 --confirm P-0", within_s=120
+        f"runuser -u {WEB_USER} -- {python} -c '{_ERASE.replace('DATABASE', DATABASE)}'",
+        within_s=120,
     )
     machine.shell(f"! test -e {broken}")
     return said
