@@ -43,9 +43,6 @@ from edge_agent.vitals.csv_columns import (
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 PATH = f"{PAGE}/import"
 PREVIEW_ROWS = 10
-COLUMNS_MOST = 1000
-HEADER_MOST = 20_000
-"""Characters of all names of columns: the page repeats them for each thing that a column can be."""
 _NAME_MOST = 255
 DATES: Mapping[DateOrder, str] = {
     "iso": N_("2026-11-20 08:15, or numbers since 1970"),
@@ -89,34 +86,9 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
     try:
         name, raw = await _file_of(request)
         file = await run_in_threadpool(CsvFile.parse, name, raw)
-        _check_header(file)
     except DataFileError as error:
         return await run_in_threadpool(page_with_file_problem, request, services, said_of(error))
     return RedirectResponse(f"{PATH}/{services.ingest.files.keep(account.id, file)}", 303)
-
-
-def _check_header(file: CsvFile) -> None:
-    """Refuse a file whose preview would be as large as the file.
-
-    Raises:
-        DataFileError: it has too many columns, or their names are too long.
-    """
-    letters = sum(map(len, file.header))
-    if len(file.header) > COLUMNS_MOST or letters > HEADER_MOST:
-        raise DataFileError(
-            Message(
-                N_(
-                    "{name}: its first row names {columns} columns in {letters} characters; a "
-                    "preview takes {most} columns and {letters_most} characters at the most. Keep "
-                    "only the columns of the readings."
-                ),
-                name=file.name,
-                columns=len(file.header),
-                letters=letters,
-                most=COLUMNS_MOST,
-                letters_most=HEADER_MOST,
-            )
-        )
 
 
 @router.get(PATH, include_in_schema=False)

@@ -12,11 +12,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web.ingest_state import FILES_KEPT, KEPT_SECONDS, UploadedFiles
-from dashboard.web.routes.readings.csv_import import COLUMNS_MOST, HEADER_MOST
 from edge_agent.core.clock import now
 from edge_agent.core.study import Purpose
+from edge_agent.core.table_files import COLUMNS_MOST, LINE_MOST, NAMES_MOST
 from edge_agent.store.study.study import Study
-from edge_agent.vitals.csv import MAX_FILE_BYTES, MAX_LINE, CsvFile
+from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import query
 
@@ -223,9 +223,9 @@ def test_a_choice_that_cannot_work_is_explained(
         (b"\xff\xfe", "cuff.csv, row 1: is not UTF-8 text"),
         (b'at,"kind\n1,2', "is not CSV"),
         (b"at\n" + b"1" * (MAX_FILE_BYTES + 1), "cuff.csv: is larger than 20 MiB. Split it."),
-        (b"at" + b",c" * COLUMNS_MOST, "names 1001 columns in 1002 characters; a preview takes"),
-        (b"at," + b"c" * HEADER_MOST, "names 2 columns in 20002 characters"),
-        (b"," * (MAX_LINE + 1), "cuff.csv, line 1: is longer than 1048576 characters"),
+        (b"at" + b",c" * COLUMNS_MOST, "names 1001 columns in 1002 characters; at most 1000"),
+        (b"at," + b"c" * NAMES_MOST, "names 2 columns in 20002 characters"),
+        (b"," * (LINE_MOST + 1), "cuff.csv, line 1: is longer than 1048576 characters"),
     ],
 )
 def test_a_file_that_is_no_csv_is_refused(client: TestClient, content: bytes, problem: str) -> None:
