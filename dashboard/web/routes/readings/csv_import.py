@@ -32,7 +32,14 @@ from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.placement import Placement
 from edge_agent.store.write.imports import import_readings
-from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, JudgedRow, all_readings, guess_map
+from edge_agent.vitals.csv import (
+    MAX_FILE_BYTES,
+    CsvFile,
+    JudgedRow,
+    all_readings,
+    count_placeholders,
+    guess_map,
+)
 from edge_agent.vitals.csv_columns import (
     TARGETS,
     ColumnMap,
@@ -143,7 +150,10 @@ def _take(
     services.ingest.files.drop(account, name)
     services.accounts.record(who, "readings_import", f"{file.name}: {done.inserted}")
     answer = {"taken": done.inserted, "there": done.duplicates}
+    answer |= {"import": done.number} if done.number is not None else {}
     answer |= {"flagged": flagged} if flagged else {}
+    empty = count_placeholders(file, choice.columns).total()
+    answer |= {"empty": empty} if empty else {}
     answer |= {"twice": zone.twice} if zone is not None and zone.twice else {}
     answer |= _outside(placement)
     return RedirectResponse(f"{PAGE}?{urlencode(answer)}", 303)
@@ -229,9 +239,11 @@ def _page(
     request: Request, name: str, file: CsvFile, choice: Choice, problem: str = ""
 ) -> Response:
     rows: list[JudgedRow] = []
+    placeholders: Mapping[str, int] = {}
     hint = ""
     try:
         rows = list(islice(file.judged(choice.columns, local_times(choice.zone)), PREVIEW_ROWS))
+        placeholders = count_placeholders(file, choice.columns)
     except DataFileError as error:
         hint = str(error)
     return render(
@@ -248,4 +260,6 @@ def _page(
         labels=LABELS,
         dates=DATES,
         shown=[column for column in file.header if column in choice.columns.columns.values()],
+        unread=[name for name in file.header if name not in choice.columns.columns.values()],
+        placeholders=placeholders,
     )
