@@ -303,7 +303,7 @@ def _with_interval_unit(file: CsvFile, columns: ColumnMap, rows: int | None) -> 
 
 
 def count_placeholders(file: CsvFile, columns: ColumnMap) -> Counter[str]:
-    """Return how many cells of each column say that the sensor had no value."""
+    """Return how many cells of each column have a sensor's mark for no value."""
     places = {kind: file.header.index(columns.columns[kind]) for kind in columns.kinds}
     return Counter(
         columns.columns[kind]

@@ -202,8 +202,8 @@ def readings_page(
         warning = f"{told.format(n=thousands(twice))} {warning}".strip()
     if empty:
         told = ngettext(
-            "{n} cell had the mark of a sensor for no value (255 or 65535) and gave no reading.",
-            "{n} cells had the mark of a sensor for no value (255 or 65535) and gave no reading.",
+            "{n} cell had a mark for no value (such as 255 or --) and gave no reading.",
+            "{n} cells had a mark for no value (such as 255 or --) and gave no reading.",
             empty,
         )
         warning = f"{told.format(n=thousands(empty))} {warning}".strip()

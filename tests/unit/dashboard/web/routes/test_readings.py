@@ -292,7 +292,7 @@ def test_marks_for_no_value_and_unread_columns_are_told_before_and_after(
     done = client.post(place, data=chosen).headers["location"]
     assert done.startswith("/readings?taken=2&there=0&import=1&empty=2&outside=2")
     page = client.get(done).text
-    assert "2 cells had the mark of a sensor for no value (255 or 65535)" in page
+    assert "2 cells had a mark for no value (such as 255 or --)" in page
     added = re.sub(r"<[^>]+>|\s+", " ", page[page.index("added-title") :])
     assert re.search(r"heart rate +csv:cuff\.csv +1 .* oxygen saturation +csv:cuff\.csv +1", added)
 
