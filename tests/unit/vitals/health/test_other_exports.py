@@ -306,6 +306,25 @@ def test_rates_of_a_strap_that_kept_them_have_the_times_of_its_events() -> None:
     assert times == pytest.approx([0.5, 1.5, 0.5 + 1946 / 1024, 0.5 + 3993 / 1024], abs=0.001)
 
 
+def test_values_of_a_fit_file_that_have_no_wall_clock_are_told() -> None:
+    day = fit_file(
+        (20, {3: (UINT8, 70)}),
+        (55, {26: (UINT16, 5), 27: (UINT8, 61)}),
+        (132, {9: (UINT32, 4094), 6: (UINT8, 60)}),
+        (78, {0: (UINT16, struct.pack("<3H", 892, 905, 65535))}),
+    )
+    assert shown(garmin.read(member("run.fit", day), RowValidator(NOW))) == [
+        f"run.fit, message {number}: {field}: {value} has no time: the file tells none before it."
+        for number, field, value in [
+            (3, "heart_rate", 70),
+            (5, "heart_rate", 61),
+            (7, "filtered_bpm", 60),
+            (9, "time", 0.892),
+            (9, "time", 0.905),
+        ]
+    ]
+
+
 def test_beats_of_a_fit_file_end_before_the_next_time_one_after_the_other() -> None:
     seconds = fit_seconds(datetime(2026, 1, 5, 8, tzinfo=UTC))
     day = fit_file(
