@@ -26,6 +26,7 @@ from dashboard.fleet.wrong_clocks import (
     pieces,
     stretches,
 )
+from edge_agent.core.readings import VitalFlag
 from edge_agent.fleet.tables import BOOT_CHARACTERS
 from edge_agent.store.database.tables import DAY_MS, HOUR_MS, MINUTE_MS
 
@@ -78,6 +79,15 @@ class Table:
     of_rows: str
     which: str = ""
     which_rows: str = ""
+
+
+def is_believed(table: str) -> str:
+    """Return the SQL condition for rows that end the span of a timeline though they are still to
+    come: none of a reading that a wrong clock stamped, as in ``TimelineReader.span``.
+    """
+    if table == "vital":
+        return f"strpos(flags, '{VitalFlag.CLOCK_DIFFERS}') = 0"
+    return "n > 0" if table.startswith("vital_") else "true"
 
 
 class MovedRows:
@@ -137,8 +147,8 @@ class MovedRows:
             connection.execute(
                 f"SELECT min(one.first + piece.by), max(one.last + piece.by) FROM {_PIECES} "
                 f"CROSS JOIN LATERAL (SELECT min(at) AS first, max(at) AS last FROM fleet.{table} "
-                "WHERE stream = piece.stream AND at >= piece.first AND at < piece.last"
-                ") AS one".encode(),
+                "WHERE stream = piece.stream AND at >= piece.first AND at < piece.last AND "
+                f"{is_believed(table)}) AS one".encode(),
                 self._piece_columns(),
             ).fetchone()
             for table in tables
@@ -155,7 +165,8 @@ class MovedRows:
         for piece in self._mixed:
             for boot, first, last in connection.execute(
                 f"SELECT boot, min(at), max(at) FROM fleet.{name} "
-                "WHERE stream = %s AND at >= %s AND at < %s GROUP BY boot".encode(),
+                f"WHERE stream = %s AND at >= %s AND at < %s AND {is_believed(name)} "
+                "GROUP BY boot".encode(),
                 (piece.stream, piece.start_ms, piece.end_ms),
             ):
                 by_ms = piece.by_ms.get(boot, 0)

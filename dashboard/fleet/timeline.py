@@ -18,8 +18,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from dashboard.fleet.connections import FleetDatabase
-from dashboard.fleet.moved_rows import MovedRows, Table, read_stretches
+from dashboard.fleet.moved_rows import MovedRows, Table, is_believed, read_stretches
 from dashboard.fleet.wrong_clocks import FOREVER_MS, ClockOff, Span
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Marker, MarkerKind
@@ -140,7 +141,11 @@ class FleetTimeline:
             return self._device is None or bool(self._streams(connection))
 
     def span(self) -> tuple[int, int] | None:
-        """Return from when to when there is anything; of all devices to the whole hour."""
+        """Return from when to when there is anything; of all devices to the whole hour.
+
+        A reading of a wrong clock whose time is still to come does not count.
+        """
+        now_ms = clock.now().wall_ms
         tables = ["expression_hour", "vital_hour"]
         if self._device is not None:
             tables += ["expression", "vital"]
@@ -149,14 +154,18 @@ class FleetTimeline:
             which, values = self._which(connection, moved.streams if moved else ())
             ends = [
                 connection.execute(
-                    f"SELECT min(at), max(at) FROM fleet.{table} WHERE {which}".encode(), values
+                    f"SELECT (SELECT min(at) FROM fleet.{table} WHERE {which}), (SELECT max(at) "
+                    f"FROM fleet.{table} WHERE {which} AND (at <= %(now)s OR "
+                    f"{is_believed(table)}))".encode(),
+                    values | {"now": now_ms},
                 ).fetchone()
                 for table in tables
             ]
             if moved:
                 ends.append(moved.span(connection, tables))
-        known = [at for row in ends if row is not None for at in row if at is not None]
-        return (min(known), max(known)) if known else None
+        firsts = [row[0] for row in ends if row is not None and row[0] is not None]
+        lasts = [row[1] for row in ends if row is not None and row[1] is not None]
+        return (min(firsts), max(lasts)) if lasts else None
 
     def trend(self, start_ms: int, end_ms: int, buckets: int) -> Trend:
         """Return the shares of expressions over a range; of all devices without ``means``."""

@@ -26,6 +26,7 @@ from edge_agent.core.given_readings import (
 from edge_agent.core.reading_times import LocalTimes
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.shared_times import BeatTimes
+from edge_agent.core.table_files import bounded_lines, check_header
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.csv_columns import (
     DERIVED,
@@ -45,8 +46,6 @@ PROBLEMS_SHOWN = 10
 PROBLEMS_MOST = 1000
 """A file with so many is read no further: it is another file than was meant."""
 MAX_FILE_BYTES = 20 * 1024 * 1024
-MAX_LINE = 1024 * 1024
-"""Characters: each empty cell of a line takes eight times its length in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class CsvFile:
         """Read the header.
 
         Raises:
-            DataFileError: too large, empty, not UTF-8, or no CSV.
+            DataFileError: too large, too many columns, empty, not UTF-8, or no CSV.
         """
         name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
         if len(raw) > MAX_FILE_BYTES:
@@ -103,7 +102,9 @@ class CsvFile:
             text = rest
         delimiter = named[1] if named else max(",;\t", key=first.count)
         file = cls(name, (), text, delimiter)
-        return cls(name, tuple(cell.strip() for cell in next(file._rows())[1]), text, delimiter)
+        header = tuple(cell.strip() for cell in next(file._rows())[1])
+        check_header(name, header)
+        return cls(name, header, text, delimiter)
 
     @property
     def decimal_comma(self) -> bool:
@@ -169,7 +170,8 @@ class CsvFile:
         return JudgedRow(number, row, tuple(flag_near_pressures(readings)), tuple(problems))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        rows = csv.reader(self._lines(), delimiter=self._delimiter, strict=True)
+        lines = bounded_lines(io.StringIO(self._text, newline=""), self.name)
+        rows = csv.reader(lines, delimiter=self._delimiter, strict=True)
         try:
             yield from enumerate(rows, start=1)
         except csv.Error as error:
@@ -177,15 +179,6 @@ class CsvFile:
                 f"{self.name}, row {rows.line_num}: is not CSV ({error}). Check the quotes "
                 "of this row."
             ) from error
-
-    def _lines(self) -> Iterator[str]:
-        for number, line in enumerate(io.StringIO(self._text, newline=""), start=1):
-            if len(line) > MAX_LINE:
-                raise DataFileError(
-                    f"{self.name}, line {number}: is longer than {MAX_LINE} characters. Is "
-                    "it a file of readings, one row a line?"
-                )
-            yield line
 
 
 def _cell_problem(number: int, column: str, error: ReadingError) -> str:
@@ -310,7 +303,7 @@ def _with_interval_unit(file: CsvFile, columns: ColumnMap, rows: int | None) -> 
 
 
 def count_placeholders(file: CsvFile, columns: ColumnMap) -> Counter[str]:
-    """Return how many cells of each column say that the sensor had no value."""
+    """Return how many cells of each column have a sensor's mark for no value."""
     places = {kind: file.header.index(columns.columns[kind]) for kind in columns.kinds}
     return Counter(
         columns.columns[kind]

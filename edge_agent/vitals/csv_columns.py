@@ -32,7 +32,6 @@ _GUESSES: Mapping[str, str] = {
     "time": r"time|uhrzeit|time of day|measurement time|tid|hora",
 } | {kind: kind.spec.headers for kind in VitalKind}
 _UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]*)\s*[\])]")
-_NO_VALUE = {"", "-", "--"}
 _LOCAL_DATE = re.compile(
     r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})"
     r"(?:[ T,]+(?:- )?(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",
@@ -122,7 +121,7 @@ class ColumnMap:
             yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
         for kind in self.kinds:
             column = self.columns[kind]
-            if row[column] not in _NO_VALUE and not is_placeholder(kind, row[column]):
+            if row[column] and not is_placeholder(kind, row[column]):
                 unit = self.units.get(kind) or shared.get("unit") or unit_in_name(column)
                 yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
 
@@ -139,8 +138,9 @@ class ColumnMap:
 
 
 def is_placeholder(kind: VitalKind, value: str) -> bool:
-    """Tell whether a value says that there is none: oximeters set all bits of a byte or two."""
-    return value == "65535" or (value == "255" and not kind.spec.is_possible(255))
+    """Tell whether a value is a sensor's mark for none: oximeters set all bits of a byte or two."""
+    is_all_bits = value == "65535" or (value == "255" and not kind.spec.is_possible(255))
+    return is_all_bits or value in {"-", "--"}
 
 
 def _lookup_problem(target: str, column: str, header: Sequence[str]) -> str | None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from edge_agent.store.write.imports import ImportResult
     from edge_agent.vitals.csv_columns import DateOrder
     from edge_agent.vitals.health.formats import HealthExport
-    from edge_agent.vitals.health.rows import LeftOut
+    from edge_agent.vitals.health.rows import LeftOut, NotRead
 
 Readings = Generator["VitalReading", None, None]
 LEFT_OUT_SHOWN = 10
@@ -69,7 +69,9 @@ class FileContents:
         left_out: how many rows gave no reading, the first of them with the reason.
         left_out_by: the same by file and column.
         columns: names of the columns that were passed over, and why.
+        no_value: how many cells of a file and column have a sensor's mark for no value.
         files: names of the files that are of no known kind.
+        not_read: files that were left out as a whole.
         remarks: what is worth knowing of its files.
     """
 
@@ -80,7 +82,9 @@ class FileContents:
     reasons: list[LeftOut] = field(default_factory=list)
     left_out_by: Counter[tuple[str, str]] = field(default_factory=Counter)
     columns: tuple[tuple[str, str], ...] = ()
+    no_value: Counter[tuple[str, str]] = field(default_factory=Counter)
     files: Sequence[str] = ()
+    not_read: list[NotRead] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     @property
@@ -217,7 +221,7 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readi
         contents.columns = tuple((name, why) for name in header if name not in known)
         if columns.problem(header) is None:
             for column, count in count_placeholders(table, columns).items():
-                contents.left_out_by[table.name, column] += count
+                contents.no_value[table.name, column] += count
     zone = options.local_times()
     readings = read_readings(file, zone, columns)
     contents.tell_local_times(zone)
@@ -239,7 +243,7 @@ def _of_untimed(file: Path, options: ImportOptions) -> Readings:
 def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
     """Return the readings of an export, and note the rows that give none."""
     from edge_agent.core import clock
-    from edge_agent.vitals.health.rows import LeftOut, Remark, RowValidator
+    from edge_agent.vitals.health.rows import LeftOut, NotRead, Remark, RowValidator
 
     zone = options.local_times()
     for row in export.rows(RowValidator(clock.now(), zone, options.source)):
@@ -247,6 +251,8 @@ def _of_export(export: HealthExport, options: ImportOptions, contents: FileConte
             contents.note(row)
         elif isinstance(row, Remark):
             contents.remarks.append(row.sentence)
+            if isinstance(row, NotRead):
+                contents.not_read.append(row)
         else:
             yield row
     contents.tell_local_times(zone)
@@ -405,6 +411,10 @@ def _passed_over(contents: FileContents, name: str) -> Iterator[NotTaken]:
     """Yield what the file itself tells not to be taken."""
     for (file, column), count in contents.left_out_by.items():
         yield NotTaken(file, column, count, "give no reading")
+    for (file, column), count in contents.no_value.items():
+        yield NotTaken(file, column, count, "have a mark for no value")
+    for row in contents.not_read:
+        yield NotTaken(row.where, "", None, row.why)
     for column, why in contents.columns:
         yield NotTaken(name, column, None, why)
     for file, count in Counter(contents.files[:FILES_SHOWN]).items():

@@ -1,4 +1,4 @@
-"""The command that lists the imports of readings and takes one back."""
+"""The command that lists imports of readings and studies, and takes one back."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from edge_agent.cli.studies.study import data_of
 
 
 @click.command("imports")
-@click.option(
-    "--undo", type=int, metavar="N", help="Remove the readings that import N added, and no others."
-)
+@click.option("--undo", type=int, metavar="N", help="Remove what import N added, and nothing else.")
 @common_options
 @json_option
 def imports(undo: int | None, config: Path | None, data: Path | None, as_json: bool) -> None:
-    """List the files of readings that were imported, or take one of these imports back."""
+    """List the files of readings and the studies that were imported, or take an import back."""
     _settings, database = data_of(config, data)
     from edge_agent.store.intake.imports import list_imports, undo_import
 
@@ -35,4 +33,4 @@ def imports(undo: int | None, config: Path | None, data: Path | None, as_json: b
     for one in known:
         click.echo(one.sentence)
     if not known:
-        click.echo("No file of readings was imported.")
+        click.echo("Nothing was imported.")

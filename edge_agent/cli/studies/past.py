@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import click
 from edge_agent.cli.options import ACTOR, common_options, json_option
 from edge_agent.cli.studies.study import data_of, named, say_session, session
 from edge_agent.cli.times import instant_ms, timezone_option
-from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.errors import DataFileError, ReadingError, shown_value
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -119,11 +118,15 @@ def read_markers(path: Path, zone: tzinfo | None) -> list[PastMarker]:
     markers: list[PastMarker] = []
     problems: list[str] = []
     for number, cells in file.rows():
-        row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-        sentences = list(_problems_of(row, zone, markers))
-        problems += [f"{file.name}, row {number}, {problem}" for problem in sentences]
+        try:
+            markers.append(_marker_of(header, cells, zone))
+        except ReadingError as error:
+            column = f", column {error.field}: {error.shown}" if error.field else ""
+            problems.append(f"{file.name}, row {number}{column} {error.reason}")
+            if len(problems) == _PROBLEMS_SHOWN:
+                break
     if problems:
-        shown = "\n".join(problems[:_PROBLEMS_SHOWN])
+        shown = "\n".join(problems)
         raise DataFileError(f"{shown}\nNothing was imported.")
     if not markers:
         raise DataFileError(f"{file.name}: has no rows below the names of the columns.")
@@ -145,27 +148,26 @@ def _check_header(name: str, header: list[str]) -> None:
             )
 
 
-def _problems_of(
-    row: Mapping[str, str], zone: tzinfo | None, markers: list[PastMarker]
-) -> Iterator[str]:
-    """Add the marker of a row, or yield what is wrong with it."""
+def _marker_of(header: list[str], cells: list[str], zone: tzinfo | None) -> PastMarker:
+    """Return the marker of a row.
+
+    Raises:
+        ReadingError: a cell is missing, too many or no value of its column.
+    """
     from edge_agent.core.reading_times import time_ms
     from edge_agent.core.study import MarkerKind
     from edge_agent.store.export.rows.cells import recorded
     from edge_agent.store.study.past import PastMarker
 
-    session_text = row.get("session", "")
-    if session_text and not (session_text.isdecimal() and len(session_text) <= _DIGITS):
-        yield f"column session: {session_text[:40]!r} is no number of a session."
-        return
-    if row.get("kind", "") not in list(MarkerKind):
-        yield f"column kind: {row.get('kind', '')!r} is not one of {', '.join(MarkerKind)}."
-        return
-    try:
-        at_ms = time_ms(row.get("at", ""), zone)
-    except ReadingError as error:
-        yield f"column at: {error.shown} {error.reason}"
-        return
-    number = int(session_text) if session_text else None
+    if len(cells) != len(header):
+        counts = f"has {len(cells)} values, but there are {len(header)} columns."
+        raise ReadingError("", "", f"{counts} A comma in a label needs quotes around it.")
+    row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+    number, kind = row.get("session", ""), row["kind"]
+    if number and not (number.isdecimal() and len(number) <= _DIGITS):
+        raise ReadingError("session", shown_value(number), "is no number of a session.")
+    if kind not in list(MarkerKind):
+        raise ReadingError("kind", shown_value(kind), f"is not one of {', '.join(MarkerKind)}.")
     label = recorded(row.get("label", ""))
-    markers.append(PastMarker(at_ms, MarkerKind(row["kind"]), label, number))
+    at_ms = time_ms(row["at"], zone)
+    return PastMarker(at_ms, MarkerKind(kind), label, int(number) if number else None)

@@ -1,10 +1,10 @@
-"""The imports of readings: which there are, what each added, and taking one back."""
+"""The imports of readings and studies: which there are, what each added, and taking one back."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -13,8 +13,23 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.intake.study_undo import read_numbers, undo_study
 from edge_agent.store.study.study_rows import insert_audit
 from edge_agent.store.write.clocks.moved_rollups import delete_import
+
+_NAMES = {
+    "participant": "participants",
+    "session": "sessions",
+    "consent": "consents",
+    "participant_attribute": "attributes",
+    "marker": "markers",
+    "self_report": "self-reports",
+    "expression": "expression rows",
+    "unfit": "counts of unreadable frames",
+    "gap": "gaps",
+    "day": "days of which only the sum was kept",
+}
+"""What the rows of a study are called, in the order in which they are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +90,7 @@ def taken_readings(path: Path, number: int) -> list[TakenReadings]:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A file of readings that was imported.
+    """A file of readings, or a study, that was imported.
 
     Attributes:
         id: its number.
@@ -86,6 +101,7 @@ class Import:
         duplicates: how many were there already and were left alone.
         left: how many of the new ones are there still.
         undone_ms: when it was taken back; ``None``: it was not.
+        sessions: of a study, how many it added; 0: a file of readings.
     """
 
     id: int
@@ -96,11 +112,14 @@ class Import:
     duplicates: int
     left: int
     undone_ms: int | None
+    sessions: int = 0
 
     @property
     def sentence(self) -> str:
         """The import in a line, for people."""
-        parts = [f"{self.id}: {iso_utc(self.at_ms)}, {self.file}: {self.readings:,} readings"]
+        study = f"a study of {self.sessions:,} sessions, " if self.sessions else ""
+        readings = f"{study}{self.readings:,} readings"
+        parts = [f"{self.id}: {iso_utc(self.at_ms)}, {self.file}: {readings}"]
         if self.duplicates:
             parts.append(f"{self.duplicates:,} were there already")
         if self.undone_ms is not None:
@@ -120,6 +139,7 @@ class UndoneImport:
         sessions: number of a session → how many of them lay in it.
         corrected: how many of them somebody had corrected.
         met_by: later imports that left readings alone because they were there already.
+        study: table → how many rows of a study were removed.
     """
 
     id: int
@@ -128,11 +148,14 @@ class UndoneImport:
     sessions: dict[int, int]
     corrected: int
     met_by: list[int]
+    study: dict[str, int] = field(default_factory=dict)
 
     @property
     def sentences(self) -> list[str]:
         """Sentences on what was removed and what pointed to it."""
-        told = [f"Import {self.id} ({self.file}) is undone: {self.removed:,} readings removed."]
+        counts = [f"{self.study[t]:,} {name}" for t, name in _NAMES.items() if self.study.get(t)]
+        removed = ", ".join([*counts, f"{self.removed:,} readings"])
+        told = [f"Import {self.id} ({self.file}) is undone: {removed} removed."]
         told += [
             f"{count:,} of them lay in session {session}: its means and tests change."
             for session, count in self.sessions.items()
@@ -151,7 +174,7 @@ class UndoneImport:
 
 
 def list_imports(path: Path) -> list[Import]:
-    """Return the imports of readings, oldest first.
+    """Return the imports of readings and studies, oldest first.
 
     Raises:
         StoreError: as ``schema.connect``.
@@ -166,11 +189,17 @@ def _imports(connection: sqlite3.Connection) -> list[Import]:
         "LEFT JOIN (SELECT import, count(*) AS there FROM vital WHERE import IS NOT NULL GROUP BY "
         "1) AS counted ON counted.import = id ORDER BY id"
     )
-    return [Import(*row) for row in rows]
+    studies = read_numbers(connection)
+    return [
+        replace(one, sessions=studies[one.id]["session"][1] - studies[one.id]["session"][0] + 1)
+        if one.id in studies
+        else one
+        for one in (Import(*row) for row in rows)
+    ]
 
 
 def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
-    """Remove the readings that an import added, and no others; rollups follow.
+    """Remove what an import added, and nothing else; rollups follow.
 
     Args:
         path: the database.
@@ -178,7 +207,8 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
         actor: who asks for it.
 
     Raises:
-        StudyError: there is no such import, or it was taken back before.
+        StudyError: there is no such import, it was taken back before, or something was recorded
+            into its study since.
         StoreError: as ``schema.connect``.
     """
     with write_transaction(path) as connection:
@@ -205,7 +235,13 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
             "vital.source)",
             (number,),
         ).fetchone()[0]
-        removed = delete_import(connection, number)
+        if chosen.sessions:
+            study = undo_study(connection, number)
+            removed = study.pop("vital")
+            sessions = []
+        else:
+            study = Counter()
+            removed = delete_import(connection, number)
         now = clock.now()
         connection.execute("UPDATE import SET undone = ? WHERE id = ?", (now.wall_ms, number))
         insert_audit(connection, actor, "import_undo", f"{chosen.file}: {removed}", now)
@@ -217,4 +253,5 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
         {row[0]: row[1] for row in sessions},
         corrected,
         [o.id for o in later],
+        dict(study),
     )

@@ -12,6 +12,7 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.store.database.tables import ADDED, DAY_MS, NAMES, SMOOTHED
 from edge_agent.store.intake.options import ImportOptions, StudyImport
 from edge_agent.store.intake.problems import Problems
+from edge_agent.store.intake.study_undo import highest_numbers, note_numbers
 from edge_agent.store.study.study_rows import insert_audit
 from edge_agent.store.write.rollups import ADD_EXPRESSIONS, ADD_VITALS
 from edge_agent.store.write.tombstones import read_erased_participants, read_tombstones
@@ -31,9 +32,9 @@ _OF_SESSION = {
 _AS_THEY_ARE = {
     "expression": _EXPRESSION,
     "unfit": "at, interval_ms, track, reason, frames, is_primary, simulated",
-    "vital": "at, kind, source, value, flags, device_time",
     "gap": "started, ended, source, reason",
 }
+_VITAL = "at, kind, source, value, flags, device_time"
 _RECORDED = ("expression", "unfit", "vital")
 
 
@@ -73,8 +74,9 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
         at: when.
         report: gets the sessions' numbers.
     """
-    people = _highest(connection, "participant")
-    sessions = _highest(connection, "session")
+    before = highest_numbers(connection)
+    people, sessions = before["participant"], before["session"]
+    number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()[0]
     connection.execute(
         f"INSERT INTO main.participant (id, {_PARTICIPANT}) SELECT id + ?, {_PARTICIPANT} FROM "
         "staged.participant",
@@ -106,10 +108,19 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
         connection.execute(
             f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM staged.{table}"
         )
+    connection.execute(
+        f"INSERT INTO main.vital ({_VITAL}, import) SELECT {_VITAL}, ? FROM staged.vital", (number,)
+    )
     if not _count(connection, "main.model"):
         columns = "kind, name, version, sha256, since"
         connection.execute(f"INSERT INTO main.model ({columns}) SELECT {columns} FROM staged.model")
     _merge_rollups(connection)
+    connection.execute(
+        "INSERT INTO main.import (id, at, file, actor, readings, duplicates) VALUES "
+        "(?, ?, ?, ?, ?, 0)",
+        (number, at.wall_ms, report.source, actor, _count(connection, "staged.vital")),
+    )
+    note_numbers(connection, number, before)
     numbers = connection.execute("SELECT id FROM staged.session ORDER BY id").fetchall()
     report.sessions = {row[0]: row[0] + sessions for row in numbers}
     detail = f"{report.source}: {len(numbers)} sessions"
@@ -236,10 +247,6 @@ def _note_retention(
             "the agent deletes them with its next maintenance. Raise record.keep_days first, or "
             "analyse the study in a data folder of its own without an agent."
         )
-
-
-def _highest(connection: sqlite3.Connection, table: str) -> int:
-    return int(connection.execute(f"SELECT coalesce(max(id), 0) FROM main.{table}").fetchone()[0])
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.table_files import bounded_lines, check_header
 from edge_agent.store.export.rows.cells import recorded
 from edge_agent.store.export.rows.columns import FILES
 from edge_agent.store.intake.problems import SourceRow
@@ -147,7 +148,7 @@ class TidySource:
         try:
             with self._open(file) as raw:
                 text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
-                yield csv.reader(text, strict=True)
+                yield csv.reader(bounded_lines(text, file), strict=True)
         except UnicodeDecodeError as error:
             raise DataFileError(f"{file}: is not UTF-8 text. Save it as CSV UTF-8.") from error
         except csv.Error as error:
@@ -169,7 +170,7 @@ def _header(reader: Reader, file: str) -> list[str]:
     """Return the names of the columns; a file without a line has none.
 
     Raises:
-        DataFileError: they are not separated by commas.
+        DataFileError: they are not separated by commas, or are too many.
     """
     names = [name.strip().lower() for name in next(reader, [])]
     if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
@@ -177,4 +178,5 @@ def _header(reader: Reader, file: str) -> list[str]:
             f"{file}, line 1: columns are separated by commas, and decimals have a point. Save the "
             "table as “CSV, comma delimited”, in a spreadsheet set to English."
         )
+    check_header(file, names)
     return names

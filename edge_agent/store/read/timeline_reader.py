@@ -104,7 +104,7 @@ class TimelineReader(DatabaseReader):
             ]
         firsts = [first for first, _ in ends if first is not None]
         lasts = [last for _, last in ends if last is not None]
-        if not firsts:
+        if not lasts:
             return None
         return (min(firsts), max(lasts))
 

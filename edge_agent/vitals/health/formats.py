@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_agent.core.errors import DataFileError
 from edge_agent.vitals.health import apple, fitbit, garmin, samsung, withings
 from edge_agent.vitals.health.members import Member, members_of, readable
-from edge_agent.vitals.health.rows import DamagedFileError, LeftOut, Remark, Rows, RowValidator
+from edge_agent.vitals.health.rows import DamagedFileError, NotRead, Remark, Rows, RowValidator
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class HealthExport:
                     try:
                         rows = iter(list(rows))  # an activity, not years: none of it is taken yet
                     except DamagedFileError as error:
-                        rows = iter([LeftOut(member.name, str(error).partition(": ")[2])])
+                        rows = iter([NotRead(member.name, str(error).partition(": ")[2])])
                 yield from rows
 
 
@@ -107,11 +107,11 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
             )
 
 
-def _remarks(twice: Sequence[str]) -> list[Remark]:
+def _remarks(twice: Sequence[str]) -> list[NotRead]:
     if not twice:
         return []
     files = twice[0] if len(twice) == 1 else f"{len(twice)} files, {twice[0]} to {twice[-1]}"
-    return [Remark(files, "not read; the tables of the same days (.csv) have the same beats.")]
+    return [NotRead(files, "not read; the tables of the same days (.csv) have the same beats.")]
 
 
 def _format_of(member: Member) -> HealthFormat | None:

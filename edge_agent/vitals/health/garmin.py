@@ -21,7 +21,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.shared_times import BeatTimes
 from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.vitals.health.members import DAMAGED_GZIP, GZIPPED, Member
-from edge_agent.vitals.health.rows import DamagedFileError, Remark, Row, Rows, RowValidator
+from edge_agent.vitals.health.rows import DamagedFileError, LeftOut, Remark, Row, Rows, RowValidator
 
 if TYPE_CHECKING:
     from fitdecode import FitDataMessage
@@ -137,28 +137,33 @@ class _Messages:
             measured = (value for value in _list(message, "time") if not math.isnan(value))
             self._waiting += [(number, value) for value in measured]
         if message.name == "hr":
-            rates = _list(message, "filtered_bpm")
-            for event, rate in zip(self._events.of(message, at), rates, strict=False):
+            field = "filtered_bpm"
+            events = self._events.of(message, at)
+            for rate in _list(message, field):
+                event = next(events, None)
                 if not math.isnan(rate):
-                    yield self._row(number, VitalKind.HEART_RATE, rate, event)
+                    yield self._row(number, field, VitalKind.HEART_RATE, rate, event)
         for field, kind in _FIELDS.get(message.name, ()):
             value = _value(message, field)
-            if value is not None and at is not None:
-                yield self._row(number, kind, value, at)
+            if value is not None:
+                yield self._row(number, field, kind, value, at)
 
     def beats(self) -> Iterator[Row]:
         """Return the intervals that wait for a time; they ended before the last one."""
-        if self._last is None:
-            return
         rows = [
-            self._row(number, VitalKind.RR_INTERVAL, value, self._last)
+            self._row(number, "time", VitalKind.RR_INTERVAL, value, self._last)
             for number, value in self._waiting
         ]
         self._waiting.clear()
         yield from (row for row in rows if not isinstance(row, VitalReading))
         yield from self._beats.spread([row for row in rows if isinstance(row, VitalReading)])
 
-    def _row(self, number: int, kind: VitalKind, value: object, at: datetime) -> Row:
+    def _row(
+        self, number: int, field: str, kind: VitalKind, value: object, at: datetime | None
+    ) -> Row:
+        if at is None:
+            why = f"{field}: {value} has no time: the file tells none before it."
+            return LeftOut(f"{self._name}, message {number}", why)
         item = {"kind": kind.value, "value": value, "unit": kind.unit, "at": at.isoformat()}
         return self._validator.row(f"{self._name}, message {number}", item, self._source)
 

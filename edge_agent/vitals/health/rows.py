@@ -47,6 +47,10 @@ class Remark(NamedTuple):
         return f"{self.where}: {self.why}"
 
 
+class NotRead(Remark):
+    """Why a file of the export was left out as a whole."""
+
+
 class DamagedFileError(DataFileError):
     """One file is damaged; others of the same export can be taken without it."""
 

@@ -9,10 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.table_files import bounded_lines, check_header
 from edge_agent.vitals.health.members import Member
 from edge_agent.vitals.health.rows import LeftOut
-
-_LONGEST_CELL = 1 << 20
 
 
 def header_of(head: bytes) -> tuple[str, ...]:
@@ -43,7 +42,7 @@ class Table:
         self._name = member.name
         self._lines_above = lines_above
         self._file = io.TextIOWrapper(member.open(), encoding="utf-8-sig", newline="")
-        self._reader = csv.reader(self._bounded(), strict=True)
+        self._reader = csv.reader(bounded_lines(self._file, self._name), strict=True)
         self.header: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
@@ -51,6 +50,7 @@ class Table:
             for _ in range(self._lines_above):
                 self._next()
             self.header = _names(self._next() or [])
+            check_header(self._name, self.header)
         except DataFileError:
             self._file.close()
             raise
@@ -96,12 +96,6 @@ class Table:
             raise self._error(f"is not CSV ({error})") from error
         except UnicodeDecodeError as error:
             raise self._error(f"is not UTF-8 text ({error.reason})") from error
-
-    def _bounded(self) -> Iterator[str]:
-        while line := self._file.readline(_LONGEST_CELL):
-            if len(line) == _LONGEST_CELL:
-                raise self._error("has a line of more than 1 MiB")
-            yield line
 
     def _error(self, problem: str) -> DataFileError:
         return DataFileError(

@@ -75,7 +75,7 @@ def test_rows_rollups_marks_and_consents_are_those_of_the_other_appliance(
         ("marker", ("id", "boot", "boot_ms")),
         ("self_report", ("id", "boot", "boot_ms")),
         ("expression", ("id", "boot", "boot_ms")),
-        ("vital", ("boot", "boot_ms")),
+        ("vital", ("boot", "boot_ms", "import")),
     ):
         names = [row[1] for row in query(there, f"PRAGMA table_info({table})")]
         columns = ", ".join(name for name in names if name not in left_out)

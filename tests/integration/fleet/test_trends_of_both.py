@@ -20,6 +20,7 @@ from dashboard.fleet.address import FleetAddress
 from dashboard.fleet.connections import FleetDatabase
 from dashboard.fleet.timeline import FleetTimeline
 from dashboard.fleet.trend_reader import TrendReader
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.tables import DAY_MS, HOUR_MS, MINUTE_MS
 from edge_agent.store.read.reader import Reader
@@ -29,7 +30,7 @@ from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.studies import add_session, heart
-from tests.support.timeline import START_MS, database
+from tests.support.timeline import START_MS, add, database, reading
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 RANGES = {
@@ -49,6 +50,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     add_session(path, "P02", heart(anger=85.1, neutral=72.3))
     for start_s in (0, 4_000, 30_000, 90_000, 500_000, 5_000_000):
         record(path, start_s, start_s + 150)
+    in_2100 = reading((4_102_444_800_000 - START_MS) / 1000, flags=[VitalFlag.CLOCK_DIFFERS])
+    add(path, [], [in_2100])
     return path
 
 
@@ -115,6 +118,16 @@ def test_sessions_kinds_and_span_are_equal(here: Path, fleet: FleetDatabase) -> 
     assert there.markers() == own.markers()
     assert there.span() == own.span()
     assert there.recorded_kinds() == own.recorded_kinds()
+
+
+def test_a_reading_of_a_time_to_come_ends_no_span(here: Path, fleet: FleetDatabase) -> None:
+    of_2100 = (4_102_444_800_000 - HOUR_MS, 4_102_444_800_000 + HOUR_MS, 2)
+    room = FleetTimeline(fleet, "room")
+    assert sum(room.vital_trend(VitalKind.HEART_RATE, *of_2100).flagged) == 1
+    last_recorded = START_MS + 5_000_150_000
+    for one in (Reader(here), room, FleetTimeline(fleet, None)):
+        span = one.span()
+        assert span is not None and span[1] < last_recorded
 
 
 def test_a_range_has_as_many_steps_as_were_asked_for(reader: TrendReader) -> None:

@@ -282,11 +282,13 @@ def test_intervals_of_two_lengths_keep_the_unit_open() -> None:
 
 
 def test_an_oximeter_s_mark_for_no_value_gives_no_reading() -> None:
-    table = file("Time,SpO2(%),Pulse Rate(bpm)\n1790000400,96,61\n1790000404,255,65535\n")
+    table = file(
+        "Time,SpO2(%),Pulse Rate(bpm)\n1790000400,96,61\n1790000404,255,65535\n1790000408,--,-\n"
+    )
     columns = guess_map(table)
     readings = list(all_readings(table, columns, None, NOW))
     assert [reading.value for reading in readings] == [61.0, 96.0]
-    assert count_placeholders(table, columns) == {"SpO2(%)": 1, "Pulse Rate(bpm)": 1}
+    assert count_placeholders(table, columns) == {"SpO2(%)": 2, "Pulse Rate(bpm)": 2}
 
 
 def test_a_first_row_of_values_is_told(tmp_path: Path) -> None:

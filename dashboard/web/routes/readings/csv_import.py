@@ -32,7 +32,14 @@ from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.placement import Placement
 from edge_agent.store.write.imports import ReadingTable
-from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, JudgedRow, all_readings, guess_map
+from edge_agent.vitals.csv import (
+    MAX_FILE_BYTES,
+    CsvFile,
+    JudgedRow,
+    all_readings,
+    count_placeholders,
+    guess_map,
+)
 from edge_agent.vitals.csv_columns import (
     TARGETS,
     ColumnMap,
@@ -43,9 +50,6 @@ from edge_agent.vitals.csv_columns import (
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 PATH = f"{PAGE}/import"
 PREVIEW_ROWS = 10
-COLUMNS_MOST = 1000
-HEADER_MOST = 20_000
-"""Characters of all names of columns: the page repeats them for each thing that a column can be."""
 _NAME_MOST = 255
 DATES: Mapping[DateOrder, str] = {
     "iso": N_("2026-11-20 08:15, or numbers since 1970"),
@@ -89,34 +93,9 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
     try:
         name, raw = await _file_of(request)
         file = await run_in_threadpool(CsvFile.parse, name, raw)
-        _check_header(file)
     except DataFileError as error:
         return await run_in_threadpool(page_with_file_problem, request, services, said_of(error))
     return RedirectResponse(f"{PATH}/{services.ingest.files.keep(account.id, file)}", 303)
-
-
-def _check_header(file: CsvFile) -> None:
-    """Refuse a file whose preview would be as large as the file.
-
-    Raises:
-        DataFileError: it has too many columns, or their names are too long.
-    """
-    letters = sum(map(len, file.header))
-    if len(file.header) > COLUMNS_MOST or letters > HEADER_MOST:
-        raise DataFileError(
-            Message(
-                N_(
-                    "{name}: its first row names {columns} columns in {letters} characters; a "
-                    "preview takes {most} columns and {letters_most} characters at the most. Keep "
-                    "only the columns of the readings."
-                ),
-                name=file.name,
-                columns=len(file.header),
-                letters=letters,
-                most=COLUMNS_MOST,
-                letters_most=HEADER_MOST,
-            )
-        )
 
 
 @router.get(PATH, include_in_schema=False)
@@ -170,7 +149,10 @@ def _take(
         return _page(request, name, file, choice, str(error))
     services.ingest.files.drop(account, name)
     answer = {"taken": done.inserted, "there": done.duplicates}
+    answer |= {"import": done.number} if done.number is not None else {}
     answer |= {"flagged": flagged} if flagged else {}
+    empty = count_placeholders(file, choice.columns).total()
+    answer |= {"empty": empty} if empty else {}
     answer |= {"twice": zone.twice} if zone is not None and zone.twice else {}
     answer |= _outside(placement)
     return RedirectResponse(f"{PAGE}?{urlencode(answer)}", 303)
@@ -256,9 +238,11 @@ def _page(
     request: Request, name: str, file: CsvFile, choice: Choice, problem: str = ""
 ) -> Response:
     rows: list[JudgedRow] = []
+    placeholders: Mapping[str, int] = {}
     hint = ""
     try:
         rows = list(islice(file.judged(choice.columns, local_times(choice.zone)), PREVIEW_ROWS))
+        placeholders = count_placeholders(file, choice.columns)
     except DataFileError as error:
         hint = str(error)
     return render(
@@ -275,4 +259,6 @@ def _page(
         labels=LABELS,
         dates=DATES,
         shown=[column for column in file.header if column in choice.columns.columns.values()],
+        unread=[name for name in file.header if name not in choice.columns.columns.values()],
+        placeholders=placeholders,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -38,6 +39,7 @@ from edge_agent.store.intake.corrections import (
     entered_readings,
     removed_readings,
 )
+from edge_agent.store.intake.imports import TakenReadings, taken_readings
 from edge_agent.store.study.placement import Nearest, outside_sentence
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 
@@ -89,6 +91,7 @@ class Notices:
     Attributes:
         message: what became of an entry.
         warning: what is odd about it.
+        added: what an import added, by kind and source.
         entry: the form as it was filled in, with its problems.
         file_problem: why a file cannot be read.
         correction: of a reading, that was not taken yet.
@@ -96,6 +99,7 @@ class Notices:
 
     message: str = ""
     warning: str = ""
+    added: Sequence[TakenReadings] = ()
     entry: Entry = field(default_factory=Entry)
     file_problem: str = ""
     correction: Correction | None = None
@@ -172,6 +176,8 @@ def readings_page(
     there: Count = None,
     flagged: Count = None,
     twice: Count = None,
+    empty: Count = None,
+    number: Annotated[int | None, Query(alias="import", ge=0, le=2**53)] = None,
     outside: OutsideDep = None,
     changed: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
@@ -193,7 +199,15 @@ def readings_page(
             twice,
         )
         warning = f"{told.format(n=thousands(twice))} {warning}".strip()
-    return _page(request, services, Notices(message=message, warning=warning))
+    if empty:
+        told = ngettext(
+            "{n} cell had a mark for no value (such as 255 or --) and gave no reading.",
+            "{n} cells had a mark for no value (such as 255 or --) and gave no reading.",
+            empty,
+        )
+        warning = f"{told.format(n=thousands(empty))} {warning}".strip()
+    added = [] if number is None else taken_readings(services.options.database, number)
+    return _page(request, services, Notices(message=message, warning=warning, added=added))
 
 
 @router.post(f"{PAGE}/by-hand", include_in_schema=False)
@@ -349,6 +363,7 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
         status_code=422 if wrong or notices.correction else 200,
         message=notices.message,
         warning=notices.warning,
+        added=notices.added,
         entry=entry,
         confirmed=entry.signature if entry.doubts else "",
         once=new_key(),

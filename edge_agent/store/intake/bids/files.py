@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.table_files import bounded_lines, check_header
 from edge_agent.store.export.bids.names import NOT_AVAILABLE
 from edge_agent.store.intake.zips import UNREADABLE
 
@@ -125,12 +126,14 @@ def tsv_rows(node: Node, path: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield line and cells of each row of a table; ``n/a`` is an empty cell.
 
     Raises:
-        DataFileError: it cannot be read, or a line has too few or too many cells.
+        DataFileError: it cannot be read, has too many columns, or a line has too few or too many
+            cells.
     """
     header: list[str] = []
     for line, cells in enumerate(tsv_lines(node, path), start=1):
         if line == 1:
             header = [cell.strip().lower() for cell in cells]
+            check_header(path, header)
         elif len(cells) == len(header):
             yield line, dict(zip(header, cells, strict=True))
         elif any(cells):
@@ -152,7 +155,7 @@ def tsv_lines(node: Node, path: str) -> Iterator[list[str]]:
         if path.endswith(".gz"):
             file = cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=file)))
         text = stack.enter_context(io.TextIOWrapper(file, encoding="utf-8-sig"))
-        for line in text:
+        for line in bounded_lines(text, path):
             cells = line.rstrip("\n").split("\t")
             yield ["" if cell == NOT_AVAILABLE else cell for cell in cells]
 

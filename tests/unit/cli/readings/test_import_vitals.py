@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.support.vitals.health_exports import (
     apple_record,
     archive,
     fitbit_day,
+    garmin_day,
 )
 
 
@@ -185,6 +187,8 @@ def test_beats_that_fitbit_exports_twice_are_read_once_and_local_times_are_told(
     done = run(folder, data)
     assert "2 readings imported\n" in done.stdout
     assert "heart_rate-2026-01-05.json: not read; the tables of the same days" in done.stderr
+    (refused,) = answer(folder, data, "--dry-run")["not_taken"]
+    assert refused["file"] == "heart_rate-2026-01-05.json" and "same beats" in refused["why"]
     autumn = tmp_path / "cuff.csv"
     autumn.write_text("at,kind,value\n2026-10-25T02:30,heart_rate,60\n")
     told = run(autumn, data, "--timezone", "Europe/Berlin").stderr
@@ -356,6 +360,24 @@ def test_rows_that_give_no_reading_are_counted_by_file_and_column(
     assert [tuple(row.values()) for row in said["not_taken"]] == [
         ("export.xml", "value", 2, "give no reading")
     ]
+
+
+def test_marks_for_no_value_and_damaged_files_are_named_with_the_reason(
+    tmp_path: Path, data: Path
+) -> None:
+    ring = tmp_path / "ring.csv"
+    ring.write_text("Time,SpO2,Pulse\n2026-01-05T08:00:00Z,96,61\n2026-01-05T08:00:04Z,255,--\n")
+    assert [tuple(row.values()) for row in answer(ring, data, "--map", "guess")["not_taken"]] == [
+        ("ring.csv", "Pulse", 1, "have a mark for no value"),
+        ("ring.csv", "SpO2", 1, "have a mark for no value"),
+    ]
+    folder = tmp_path / "watch"
+    folder.mkdir()
+    day = garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))
+    (folder / "a.fit").write_bytes(day)
+    (folder / "b.fit").write_bytes(day[:-9] + b"damaged??")
+    (refused,) = answer(folder, data)["not_taken"]
+    assert refused["file"] == "b.fit" and "Nothing of it was imported" in refused["why"]
 
 
 def test_a_dry_run_tells_columns_and_files_that_are_not_taken(tmp_path: Path, data: Path) -> None:

@@ -352,3 +352,16 @@ def test_a_body_that_would_fill_the_memory_is_refused_before_anybody_asks_for_a_
     for answer in (declared, chunked):
         assert answer.status_code == 413
         assert "larger than 1024 KiB" in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/login", "/readings/by-hand", "/study/participants", "/study/sessions", "/settings"]
+)
+def test_a_form_of_too_many_fields_is_refused_with_a_short_page(ada: TestClient, path: str) -> None:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    many = b"&".join(b"c%d=" % number for number in range(100_000))
+    huge = b"&".join(b"c%06d=1" % number for number in range(400_000))
+    for body, status, words in ((many, 400, "Too many fields"), (huge, 413, "1024 KiB")):
+        answer = ada.post(path, content=body, headers=kind)
+        assert answer.status_code == status
+        assert words in answer.text and len(answer.content) < 20_000

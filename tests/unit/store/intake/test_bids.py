@@ -275,6 +275,8 @@ FILMS = "sub-01/ses-a/beh/sub-01_ses-a_task-films"
         ({"task-films_physio.json": "{"}, "task-films_physio.json: is not JSON"),
         ({"task-films_physio.json": "[]"}, "is no JSON object"),
         ({f"{FILMS}_events.tsv": "onset\tduration\n1\n"}, "has 1 cells, but there are 2"),
+        ({"participants.tsv": "c" * 2**21}, "line 1: is longer than 1048576 characters"),
+        ({"participants.tsv": "\t" * 400_000}, "names 400001 columns in 0 characters"),
     ],
 )
 def test_what_cannot_be_read_is_named_and_nothing_is_written(

@@ -1,4 +1,4 @@
-"""Imports of readings: which there are, and taking one back without a trace in the rollups."""
+"""Imports: which there are, and taking one back without a trace in the rollups."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.write.imports import import_readings
+from tests.support import studies
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
-from tests.support.timeline import add, database, instant, query, reading
+from tests.support.timeline import add, database, instant, query, reading, row
 
 
 @pytest.fixture
@@ -113,6 +114,101 @@ def test_an_import_is_undone_once_and_a_number_nobody_has_is_named(path: Path) -
     ]
 
 
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of two people with three sessions, exported: markers, readings and faces."""
+    folder = tmp_path_factory.mktemp("there")
+    path = folder / "affect-edge.db"
+    for code in ("P01", "P02", "P01"):
+        studies.add_session(path, code, studies.heart(anger=90, neutral=70))
+    add(path, rows=[row(s) for s in range(20, 50)])
+    words = ["export", "--out", str(folder / "study.zip"), "--data", str(folder)]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    return folder / "study.zip"
+
+
+def take_study(path: Path, bundle: Path, *words: str) -> None:
+    data = ["--data", str(path.parent)]
+    done = CliRunner().invoke(cli, ["import-study", str(bundle), *words, *data])
+    assert done.exit_code == 0, done.output or done.exception
+
+
+def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return the rows of all tables but those that tell who did what."""
+    tables = query(path, "SELECT name FROM sqlite_master WHERE type = 'table'")
+    names = sorted({name for (name,) in tables} - {"audit", "import", "sqlite_sequence"})
+    kept = {name: query(path, f"SELECT * FROM {name}") for name in names}
+    kept["setting"] = [row for row in kept["setting"] if row[0] != "audit_head"]
+    return kept
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> Path:
+    """A database with a person, faces and readings of a time after the study's."""
+    path = database(tmp_path, readings=[reading(s, 60) for s in range(90_000, 90_100, 10)])
+    Study(path).create_participant("H01")
+    add(path, rows=[row(90_000 + s) for s in range(20)])
+    return path
+
+
+def test_undoing_the_import_of_a_study_leaves_what_was_there_before(
+    later: Path, bundle: Path
+) -> None:
+    before = content(later)
+    take_study(later, bundle)
+    (one,) = list_imports(later)
+    assert one.sentence.endswith(", study.zip: a study of 3 sessions, 6 readings, by command line")
+    assert_rollups_are_those_of_the_rows(later)
+    undone = undo_import(later, 1, actor="ada")
+    assert undone.sentences == [
+        (
+            "Import 1 (study.zip) is undone: 2 participants, 3 sessions, 2 consents, 12 markers, "
+            "30 expression rows, 6 readings removed."
+        ),
+        "Exports and backups that were made since still hold them.",
+    ]
+    assert content(later) == before
+    take_study(later, bundle)
+    assert [(one.id, one.undone_ms is None) for one in list_imports(later)] == [
+        (1, False),
+        (2, True),
+    ]
+
+
+def test_what_was_recorded_before_and_joined_stays(tmp_path: Path, bundle: Path) -> None:
+    path = database(tmp_path, readings=[reading(15, 61, source="cuff")])
+    add(path, rows=[row(12)])
+    before = content(path)
+    take_study(path, bundle, "--join-recorded")
+    undo_import(path, 1, actor="ada")
+    assert content(path) == before
+
+
+def test_a_study_into_which_something_was_recorded_is_not_undone(later: Path, bundle: Path) -> None:
+    take_study(later, bundle)
+    taken(later, 30)
+    add(later, rows=[row(60)])
+    Study(later).give_consent("P02", "2")
+    Study(later).start_session("P02", Purpose.RESEARCH, "", at=instant(100_000))
+    before = content(later)
+    with pytest.raises(
+        StudyError,
+        match=r"since \(1 rows of session, 1 rows of consent, 1 rows of expression, 1 rows of "
+        r"vital\); nothing was removed\. Undo the imports",
+    ):
+        undo_import(later, 1, actor="ada")
+    assert content(later) == before
+
+
+def test_who_was_erased_from_a_study_takes_nobody_along(later: Path, bundle: Path) -> None:
+    take_study(later, bundle)
+    erase_participant(later, "P02", actor="ada")
+    Study(later).create_participant("H02")
+    assert query(later, "SELECT id FROM participant WHERE code = 'H02'") == [(3,)], "P02's number"
+    assert undo_import(later, 1, actor="ada").study["participant"] == 1
+    assert query(later, "SELECT code FROM participant") == [("H01",), ("H02",)]
+
+
 def test_a_failed_import_leaves_no_entry(path: Path) -> None:
     def broken() -> object:
         yield reading(5, 60, source="csv:strap")
@@ -133,7 +229,7 @@ def test_the_command_lists_imports_and_takes_one_back(tmp_path: Path) -> None:
     def said(*words: str) -> str:
         return CliRunner().invoke(cli, [*words, "--data", data], catch_exceptions=False).stdout
 
-    assert said("imports") == "No file of readings was imported.\n"
+    assert said("imports") == "Nothing was imported.\n"
     said("import-vitals", str(file))
     (told,) = json.loads(said("imports", "--json"))
     assert (told["id"], told["file"], told["readings"], told["left"], told["actor"]) == (

@@ -252,6 +252,23 @@ def test_a_table_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     assert stored(tmp_path, "SELECT count(*) FROM session") == [(0,)]
 
 
+@pytest.mark.parametrize("table", ["participant", "session", "marker", "vital"])
+@pytest.mark.parametrize(
+    ("first", "problem"),
+    [
+        (",".join(f"c{n:07d}" for n in range(400_000)), "line 1: is longer than 1048576 char"),
+        ("," * 400_000, "names 400001 columns in 0 characters; at most 1000 columns"),
+    ],
+)
+def test_a_table_of_400_000_columns_is_refused(
+    tmp_path: Path, table: str, first: str, problem: str
+) -> None:
+    source = study(tmp_path, **{table: f"{first}\n{',' * 400_000}\n"})
+    with pytest.raises(DataFileError, match=rf"{table}\.csv.*{problem}") as refused:
+        take(tmp_path, source)
+    assert len(str(refused.value)) < 300
+
+
 @pytest.mark.parametrize("between", [";", "\t"])
 def test_a_spreadsheet_that_writes_no_commas_is_told_what_to_save(
     tmp_path: Path, between: str

@@ -53,7 +53,7 @@ def test_a_reading_of_a_time_to_come_is_not_the_latest(tmp_path: Path) -> None:
     assert reader.latest_vitals()[VitalKind.HEART_RATE].value == 62
     assert reader.span() == (START_MS // HOUR * HOUR, START_MS + 2000)
     only = Reader(database(tmp_path / "only", (), [to_come]))
-    assert only.latest_vitals() == {}
+    assert (only.latest_vitals(), only.span()) == ({}, None)
 
 
 def test_the_span_reaches_from_the_first_to_the_last_thing(tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_a_table_with_too_few_values_in_a_row_names_it_and_a_broken_one_is_refus
     rows = shown(fitbit.read(member(name, f"{head}2026-01-05T08:00:04Z\n\n"), RowValidator(NOW)))
     assert rows == [f"{name}, row 2: has 1 values, but there are 2 columns."]
     for broken in ('a"b",1\n"x"y,2\n', "x" * 2_000_000):
-        with pytest.raises(DataFileError, match="Nothing was imported"):
+        with pytest.raises(DataFileError, match="Nothing was imported|longer than 1048576"):
             list(fitbit.read(member(name, head + broken), RowValidator(NOW)))
     with pytest.raises(DataFileError, match="no UTF-8|not UTF-8"):
         list(fitbit.read(member(name, head.encode() + b"\xff\xfe,1\n"), RowValidator(NOW)))
@@ -304,6 +304,25 @@ def test_rates_of_a_strap_that_kept_them_have_the_times_of_its_events() -> None:
     ]
     times = [row.at.wall_ms / 1000 - start for row in rows if isinstance(row, VitalReading)]
     assert times == pytest.approx([0.5, 1.5, 0.5 + 1946 / 1024, 0.5 + 3993 / 1024], abs=0.001)
+
+
+def test_values_of_a_fit_file_that_have_no_wall_clock_are_told() -> None:
+    day = fit_file(
+        (20, {3: (UINT8, 70)}),
+        (55, {26: (UINT16, 5), 27: (UINT8, 61)}),
+        (132, {9: (UINT32, 4094), 6: (UINT8, 60)}),
+        (78, {0: (UINT16, struct.pack("<3H", 892, 905, 65535))}),
+    )
+    assert shown(garmin.read(member("run.fit", day), RowValidator(NOW))) == [
+        f"run.fit, message {number}: {field}: {value} has no time: the file tells none before it."
+        for number, field, value in [
+            (3, "heart_rate", 70),
+            (5, "heart_rate", 61),
+            (7, "filtered_bpm", 60),
+            (9, "time", 0.892),
+            (9, "time", 0.905),
+        ]
+    ]
 
 
 def test_beats_of_a_fit_file_end_before_the_next_time_one_after_the_other() -> None:

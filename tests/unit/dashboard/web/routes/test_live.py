@@ -18,8 +18,13 @@ from dashboard.web.routes import live
 from dashboard.web.routes.live import _events
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
+from edge_agent.core import clock
 from edge_agent.core.expression import Emotion
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.write.timeline import write_vitals
 from tests.support.dashboard import client_of, fill, set_up
 from tests.support.timeline import observation, reading, recognition
 
@@ -157,6 +162,24 @@ def test_the_live_page_begins_with_what_the_database_knows(tmp_path: Path) -> No
             "systolic",
             "diastolic",
         }
+
+
+def test_a_reading_of_a_time_to_come_hides_no_live_one(tmp_path: Path) -> None:
+    database = DashboardOptions(data=tmp_path).database
+    with client_of(tmp_path) as client:
+        set_up(client, tmp_path)
+        fill(database, minutes=5)
+        in_five_years = clock.now().shifted(5 * 365 * 86_400)
+        flags = frozenset({VitalFlag.CLOCK_DIFFERS})
+        to_come = VitalReading(in_five_years, VitalKind.HEART_RATE, 150, "csv:2031", flags)
+        with write_transaction(database) as connection:
+            write_vitals(connection, [(to_come, None)])
+        latest = client.get("/api/v1/vitals/latest").json()
+        assert {one["source"] for one in latest} == {"strap", "cuff"}
+        measured = [line for line in client.get("/metrics").text.splitlines() if "strap" in line]
+        assert measured and "csv:2031" not in client.get("/metrics").text
+        start = client.get("/live").text.split('id="live-start">')[1].split("</script>")[0]
+        assert "csv:2031" not in start
 
 
 def test_the_live_page_says_from_its_first_moment_that_no_agent_runs(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web.ingest_state import FILES_KEPT, KEPT_SECONDS, UploadedFiles
-from dashboard.web.routes.readings.csv_import import COLUMNS_MOST, HEADER_MOST
 from edge_agent.core.clock import now
 from edge_agent.core.study import Purpose
+from edge_agent.core.table_files import COLUMNS_MOST, LINE_MOST, NAMES_MOST
 from edge_agent.store.study.study import Study
-from edge_agent.vitals.csv import MAX_FILE_BYTES, MAX_LINE, CsvFile
+from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import query
 
@@ -116,7 +116,7 @@ def test_local_times_of_a_file_that_come_twice_are_told(client: TestClient) -> N
         "column_heart_rate": "Pulse",
     }
     done = client.post(place, data=chosen, follow_redirects=False).headers["location"]
-    assert done.startswith("/readings?taken=1&there=0&twice=1")
+    assert done.startswith("/readings?taken=1&there=0&import=1&twice=1")
     assert "1 local time comes twice, as clocks were put back" in client.get(done).text
 
 
@@ -140,7 +140,7 @@ def test_a_file_is_looked_at_corrected_and_imported(client: TestClient, tmp_path
     place = done.headers["location"]
     assert (done.status_code, place) == (
         303,
-        "/readings?taken=5&there=0&flagged=2&outside=5&given=5",
+        "/readings?taken=5&there=0&import=1&flagged=2&outside=5&given=5",
     )
     assert "5 of 5 lie in no session; there is none yet." in client.get(place).text
     assert stored(tmp_path)[1] == ("heart_rate", 66.0, "csv:cuff.csv", "imported")
@@ -157,7 +157,7 @@ def test_readings_of_another_hour_are_taken_and_the_page_says_that_they_meet_no_
     place = send(client, b"at,kind,value\n" + rows)
     done = client.post(place, data={})
     assert done.headers["location"] == (
-        "/readings?taken=3&there=0&outside=3&given=3&nearest=1&later=8"
+        "/readings?taken=3&there=0&import=1&outside=3&given=3&nearest=1&later=8"
     )
     page = client.get(done.headers["location"]).text
     assert "3 of 3 lie in no session; the nearest is session 1 (P-01), 8 s later." in page
@@ -223,9 +223,9 @@ def test_a_choice_that_cannot_work_is_explained(
         (b"\xff\xfe", "cuff.csv, row 1: is not UTF-8 text"),
         (b'at,"kind\n1,2', "is not CSV"),
         (b"at\n" + b"1" * (MAX_FILE_BYTES + 1), "cuff.csv: is larger than 20 MiB. Split it."),
-        (b"at" + b",c" * COLUMNS_MOST, "names 1001 columns in 1002 characters; a preview takes"),
-        (b"at," + b"c" * HEADER_MOST, "names 2 columns in 20002 characters"),
-        (b"," * (MAX_LINE + 1), "cuff.csv, line 1: is longer than 1048576 characters"),
+        (b"at" + b",c" * COLUMNS_MOST, "names 1001 columns in 1002 characters; at most 1000"),
+        (b"at," + b"c" * NAMES_MOST, "names 2 columns in 20002 characters"),
+        (b"," * (LINE_MOST + 1), "cuff.csv, line 1: is longer than 1048576 characters"),
     ],
 )
 def test_a_file_that_is_no_csv_is_refused(client: TestClient, content: bytes, problem: str) -> None:
@@ -276,6 +276,25 @@ def test_a_file_with_a_name_beyond_that_of_any_disk_is_refused(client: TestClien
 def test_a_body_beyond_the_limit_is_refused_before_it_fills_the_memory(client: TestClient) -> None:
     answer = client.post("/readings/import", files={"file": ("large.csv", b"1" * (22 * 2**20))})
     assert answer.status_code == 413
+
+
+def test_marks_for_no_value_and_unread_columns_are_told_before_and_after(
+    client: TestClient,
+) -> None:
+    columns = "at,SpO2(%),Pulse Rate(bpm),Motion,heart rate of the day"
+    place = send(client, f"{columns}\n1790000400,96,61,3,\n1790000404,255,65535,0,\n".encode())
+    page = client.get(place).text
+    for column in ("SpO2(%)", "Pulse Rate(bpm)"):
+        assert f"Column {column}: 1 cell of the file has the mark of a sensor for no value" in page
+    assert "2 columns are not read: Motion, heart rate of the day" in page
+    chosen = {"dates": "iso", "column_at": "at"}
+    chosen |= {"column_heart_rate": "Pulse Rate(bpm)", "column_oxygen_saturation": "SpO2(%)"}
+    done = client.post(place, data=chosen).headers["location"]
+    assert done.startswith("/readings?taken=2&there=0&import=1&empty=2&outside=2")
+    page = client.get(done).text
+    assert "2 cells had a mark for no value (such as 255 or --)" in page
+    added = re.sub(r"<[^>]+>|\s+", " ", page[page.index("added-title") :])
+    assert re.search(r"heart rate +csv:cuff\.csv +1 .* oxygen saturation +csv:cuff\.csv +1", added)
 
 
 def test_a_file_never_touches_the_disk(
