@@ -13,6 +13,7 @@ import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import PAGE_BYTES, VERSION, migrate, write_transaction
+from edge_agent.store.salvage.noted_damage import noted_damage
 from edge_agent.store.upkeep import copies as module
 from edge_agent.store.upkeep.backup import make_daily_copy
 from edge_agent.store.upkeep.copies import Copy, Mark, daily_copies, to_delete, verified
@@ -20,7 +21,7 @@ from edge_agent.store.upkeep.copy_report import standing
 from edge_agent.store.upkeep.counted_time import DAY_MS
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.upkeep.verification import Contents, verify
+from edge_agent.store.upkeep.verification import Contents, note_what_is_torn, verify
 from tests.support.erasure import CODE, bytes_of, hold, record
 from tests.support.timeline import START_MS, add, database, row
 
@@ -318,3 +319,14 @@ def test_an_erasure_while_a_copy_is_made_leaves_nobody_in_it(
     assert CODE.lower().encode() not in bytes_of(path.parent)
     assert standing(path, NIGHT_MS + 3 * DAY_MS).is_well, "and is not taken for smaller"
     assert {mark.contents.participants for _, mark in verified(daily_copies(path))} == {1}
+
+
+def test_a_database_in_use_that_is_torn_is_named_and_noted(path: Path) -> None:
+    page = pages_of(path, "marker")
+    assert note_what_is_torn(path, 60) is None
+    with path.open("r+b") as file:
+        file.seek((page - 1) * PAGE_BYTES)
+        file.write(b"\x5a" * 64)
+    found = note_what_is_torn(path, 60)
+    assert found is not None and "malformed" in found
+    assert noted_damage(path) == f"SQLite says: {found}"

@@ -126,7 +126,7 @@ def test_taking_waits_for_an_item() -> None:
     box: LatestValue[str] = LatestValue()
     timer = threading.Timer(0.05, box.put, ["late"])
     timer.start()
-    assert box.take(10) == "late"
+    assert box.take(3600) == "late", "it is woken, and does not look only when its time is up"
     timer.join()
 
 

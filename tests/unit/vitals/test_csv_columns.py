@@ -21,7 +21,14 @@ from edge_agent.vitals.csv import (
     guess_map,
     read_readings,
 )
-from edge_agent.vitals.csv_columns import ColumnMap, guess_columns, guess_dates
+from edge_agent.vitals.csv_columns import (
+    ColumnMap,
+    DateOrder,
+    _iso,
+    _with_named_month,
+    guess_columns,
+    guess_dates,
+)
 
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_100_000_000)
 AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
@@ -353,3 +360,19 @@ def test_a_file_that_the_export_has_written_is_known_by_each_of_its_columns(
 )
 def test_the_order_of_dates_is_guessed_where_they_tell_it(times: list[str], order: str) -> None:
     assert guess_dates(times) == order
+
+
+@pytest.mark.parametrize(
+    ("given", "order", "expected"),
+    [
+        ("1/20/2026 12:05 AM", "mdy", "2026-01-20T00:05"),
+        ("1/20/2026 8:15 am", "mdy", "2026-01-20T08:15"),
+        ("1/20/2026 12:05 PM", "mdy", "2026-01-20T12:05"),
+        ("3 ago 2026, 11:02 pm", "iso", "2026-08-03T23:02"),
+        ("Jan 12 2025 12:30 am", "iso", "2025-01-12T00:30"),
+    ],
+)
+def test_hours_of_half_a_day_and_months_in_words_are_read(
+    given: str, order: DateOrder, expected: str
+) -> None:
+    assert (_with_named_month(given) or _iso(given, order)) == expected

@@ -80,6 +80,8 @@ def test_answers_are_kept_with_the_stimulus_before_and_only_those_to_the_present
     for bad in (0, 10, "joy", True):
         with pytest.raises(StudyError, match="choose"):
             made.answer(4, bad, instant(23))
+    with pytest.raises(StudyError, match="choose one of neutral, .*contempt, none"):
+        made.answer(4, "joy", instant(23))
     made.answer(4, "none", instant(23))
     assert [(r.condition, r.scale, r.value) for r in made.pending.reports] == [
         ("anger", "valence", 7),

@@ -245,6 +245,7 @@ def test_a_clock_may_take_a_while_to_be_set_after_the_start() -> None:
     ("figures", "name", "said"),
     [
         (replace(WELL, frame_age_s=40.0), "frame_stale", "40 s"),
+        (replace(WELL, salvage="Rows are being carried over."), "database_salvaged", "carried"),
         (
             replace(WELL, frame_age_s=40.0, camera_error="The camera is busy. Stop vlc."),
             "camera",

@@ -80,6 +80,8 @@ def test_once_the_clock_is_set_everything_of_before_has_its_true_time(
         (START_MS + 140_000, "audit_reseal", "appliance"),
         (START_MS + 140_000, "clock_set", "appliance"),
     ]
+    ((resealed,),) = query(path, "SELECT detail FROM audit WHERE action = 'audit_reseal'")
+    assert "after clock_set" in resealed
     boots = query(path, "SELECT wall_minus_boot_ms, moved_ms, synchronised FROM boot ORDER BY id")
     assert boots == [
         (START_MS, round(-1000 * wrong_s), int(by_network)),
