@@ -27,9 +27,6 @@ class Link(Protocol):
     async def read(self, characteristic: str) -> bytes:
         """Return the present value."""
 
-    async def write(self, characteristic: str, value: bytes) -> None:
-        """Write a value, and wait until the sensor has it."""
-
     async def closed_within(self, seconds: float) -> bool:
         """Wait, at most so long, for the end of the connection; return whether it has ended."""
 

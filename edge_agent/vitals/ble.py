@@ -242,12 +242,6 @@ class BleakLink:
             async with asyncio.timeout(READ_S):
                 return bytes(await self._client.read_gatt_char(characteristic))
 
-    async def write(self, characteristic: str, value: bytes) -> None:
-        """Write a value, and wait until the sensor has it."""
-        with translated(self._address):
-            async with asyncio.timeout(READ_S):
-                await self._client.write_gatt_char(characteristic, value, response=True)
-
     async def closed_within(self, seconds: float) -> bool:
         """Wait, at most so long, for the end of the connection; return whether it has ended."""
         with suppress(TimeoutError):

@@ -168,7 +168,6 @@ def test_what_an_ear_thermometer_says_is_in_the_database_and_nothing_that_is_no_
             },
             BATTERY_SERVICE: {gatt.BATTERY_LEVEL: READABLE},
         },
-        {},
         {gatt.TEMPERATURE_TYPE: b"\x09", gatt.BATTERY_LEVEL: b"\x57"},
     )
     path = database(tmp_path)

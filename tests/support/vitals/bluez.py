@@ -132,7 +132,6 @@ class BlueZ:
             f"{DEVICE}.Connect": self._connect,
             f"{DEVICE}.Disconnect": self._disconnect,
             f"{CHARACTERISTIC}.ReadValue": self._read,
-            f"{CHARACTERISTIC}.WriteValue": self._write,
             f"{CHARACTERISTIC}.StartNotify": self._start_notify,
             f"{CHARACTERISTIC}.StopNotify": self._nothing,
         }
@@ -250,15 +249,6 @@ class BlueZ:
             return Message.new_error(message, "org.bluez.Error.NotPermitted", "Read not permitted")
         return Message.new_method_return(message, "ay", [value])
 
-    async def _write(self, message: Message) -> Message:
-        uuid = self._objects[message.path or ""][CHARACTERISTIC]["UUID"].value
-        sensor = next(s for s in self._sensors.values() if uuid in s.answers)
-        value = bytes(message.body[0])
-        sensor.written.append(value)
-        if value in sensor.answers[uuid]:
-            self._later(self._say(sensor, uuid, sensor.answers[uuid][value]))
-        return Message.new_method_return(message)
-
     async def _start_notify(self, message: Message) -> Message:
         path = message.path or ""
         sensor = next(s for s in self._sensors.values() if path.startswith(f"{s.path}/"))
@@ -317,13 +307,12 @@ def _service(uuid: str, sensor: Sensor) -> Properties:
 
 
 def _characteristic(uuid: str, value: bytes | None, service: str, sensor: Sensor) -> Properties:
-    speaks = "indicate" if sensor.indicates or uuid in sensor.answers else "notify"
-    written = ["write"] if uuid in sensor.answers else []
+    speaks = "indicate" if sensor.indicates else "notify"
     return {
         "UUID": Variant("s", uuid),
         "Service": Variant("o", service),
         "Value": Variant("ay", b""),
         "Notifying": Variant("b", False),
-        "Flags": Variant("as", [speaks if value is None else "read", *written]),
+        "Flags": Variant("as", [speaks if value is None else "read"]),
         "MTU": Variant("q", 23),
     }

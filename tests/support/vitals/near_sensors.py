@@ -23,8 +23,6 @@ class Sensor:
         in_reach: whether it advertises and can be connected.
         wants_pairing: whether it refuses to be subscribed to before.
         connections: how often it was connected.
-        answers: characteristic that is written to → what it indicates to each value.
-        written: what was written, in order.
     """
 
     address: str
@@ -36,8 +34,6 @@ class Sensor:
     connected: bool = False
     connections: int = 0
     notifying: set[str] = field(default_factory=set)
-    answers: dict[str, dict[bytes, bytes]] = field(default_factory=dict)
-    written: list[bytes] = field(default_factory=list)
 
     @property
     def path(self) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from bumble.controller import Controller
 from bumble.core import UUID
 from bumble.device import Connection, Device, Peer
-from bumble.gatt import Characteristic, CharacteristicValue, Service
+from bumble.gatt import Characteristic, Service
 from bumble.gatt_client import CharacteristicProxy
 from bumble.hci import Address
 from bumble.host import Host
@@ -29,7 +29,6 @@ from edge_agent.vitals.base import Link
 READABLE = Characteristic.Properties.READ
 NOTIFIED = Characteristic.Properties.NOTIFY
 INDICATED = Characteristic.Properties.INDICATE
-WRITTEN = Characteristic.Properties.WRITE | INDICATED
 SENSOR = "F0:F1:F2:F3:F4:F5"
 MACHINE = "F5:F4:F3:F2:F1:F0"
 MTU = 232  # of an H10
@@ -41,17 +40,12 @@ class PlayedSensor:
 
     Attributes:
         services: service → characteristic → how it is offered.
-        answers: characteristic that is written to → what it indicates to each value written.
-        written: what was written, in order.
     """
 
     services: Mapping[str, Mapping[str, Characteristic.Properties]]
-    answers: Mapping[str, Mapping[bytes, bytes]] = field(default_factory=dict)
     values: Mapping[str, bytes] = field(default_factory=dict)
-    written: list[bytes] = field(default_factory=list)
     device: Device | None = None
     _offered: dict[str, Characteristic[bytes]] = field(default_factory=dict)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def begin(self, link: LocalLink) -> None:
         """Offer the services and advertise."""
@@ -62,22 +56,9 @@ class PlayedSensor:
         await self.device.start_advertising(auto_restart=True)
 
     def _characteristic(self, uuid: str, how: Characteristic.Properties) -> Characteristic[bytes]:
-        value = (
-            CharacteristicValue(write=lambda _connection, value: self._take(uuid, value))
-            if how & Characteristic.Properties.WRITE
-            else self.values.get(uuid, b"")
-        )
-        allowed = Characteristic.READABLE | Characteristic.WRITEABLE
-        self._offered[uuid] = Characteristic(UUID(uuid), how, allowed, value)
+        value = self.values.get(uuid, b"")
+        self._offered[uuid] = Characteristic(UUID(uuid), how, Characteristic.READABLE, value)
         return self._offered[uuid]
-
-    def _take(self, uuid: str, value: bytes) -> None:
-        self.written.append(bytes(value))
-        answer = self.answers.get(uuid, {}).get(bytes(value))
-        if answer is not None:
-            task = asyncio.get_running_loop().create_task(self.say(uuid, answer))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
 
     async def say(self, uuid: str, value: bytes) -> None:
         """Notify or indicate a value to who has subscribed."""
