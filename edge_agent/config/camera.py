@@ -9,13 +9,14 @@ from pydantic import Field
 
 from edge_agent.config.section import HomePath, HomeText, Section
 
+Source = Literal["auto", "picamera2", "opencv", "snapshot", "pictures", "demo"]
+Rotation = Literal[0, 90, 180, 270]
+
 
 class CameraSettings(Section):
-    """Which camera gives the frames, and how they are read."""
+    """Which camera gives the frames, and how they are read; each kind uses its own keys."""
 
-    source: Literal["auto", "picamera2", "opencv", "snapshot", "pictures", "demo"] = Field(
-        "auto", description="Kind of camera"
-    )
+    source: Source = Field("auto", description="Kind of camera")
     device: HomeText = Field(
         "0",
         description="opencv: device number or path, video file, rtsp:// or http://; "
@@ -32,9 +33,7 @@ class CameraSettings(Section):
     loop: bool = Field(
         False, description="Start video files and picture folders again at their end"
     )
-    rotate: Literal[0, 90, 180, 270] = Field(
-        0, description="Clockwise rotation of every frame, degrees"
-    )
+    rotate: Rotation = Field(0, description="Clockwise rotation of every frame, degrees")
     stall_seconds: float = Field(
         5.0,
         ge=1,

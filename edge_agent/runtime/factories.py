@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from edge_agent.camera import Camera, open_camera
-from edge_agent.camera.options import CameraOptions
 from edge_agent.config import Settings
 from edge_agent.core import clock
 from edge_agent.mqtt.topics import Topics
@@ -26,7 +25,7 @@ def camera_factory(settings: Settings) -> Callable[[], Camera]:
 
     Each call opens it anew and may raise ``CameraError``.
     """
-    return partial(open_camera, CameraOptions(**settings.camera.model_dump()))
+    return partial(open_camera, settings.camera)
 
 
 def frame_period_s(settings: Settings) -> float:
