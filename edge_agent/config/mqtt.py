@@ -87,6 +87,16 @@ class MqttSettings(Section):
         "homeassistant", description="First part of the topics of Home Assistant's discovery"
     )
 
+    @property
+    def where(self) -> str:
+        """Host and port, as people write them."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def password_text(self) -> str | None:
+        """The password itself, which stands in no log; the one of ``password_file`` is not read."""
+        return None if self.password is None else self.password.get_secret_value()
+
     @model_validator(mode="after")
     def _one_password(self) -> MqttSettings:
         if self.password is not None and self.password_file is not None:

@@ -51,6 +51,7 @@ DASHBOARD_MAY = (
 )
 COLLECTOR_MAY = (
     "edge_agent.cli.fleet.options",
+    "edge_agent.config.mqtt",
     "edge_agent.core",
     "edge_agent.fleet.collector_health",
     "edge_agent.fleet.message",
