@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from edge_agent.config.alerts.rule import RuleSettings
+from edge_agent.config.alerts.rule import AlertKind, RuleSettings
 from edge_agent.config.section import Section
 
 
@@ -34,10 +34,10 @@ ClockTime = Annotated[str, Field(pattern=r"^\d\d:\d\d$"), AfterValidator(_clock_
 ZoneName = Annotated[str, Field(min_length=1), AfterValidator(_zone)]
 
 _DEFAULT_RULES = (
-    RuleSettings(name="agent", when="agent", seconds=1, clear_seconds=2),
-    RuleSettings(name="camera", when="camera", seconds=30),
-    RuleSettings(name="disk", when="disk", below=500, margin=100, seconds=60),
-    RuleSettings(name="backup", when="backup", seconds=60),
+    RuleSettings(name="agent", when=AlertKind.AGENT, seconds=1, clear_seconds=2),
+    RuleSettings(name="camera", when=AlertKind.CAMERA, seconds=30),
+    RuleSettings(name="disk", when=AlertKind.DISK, below=500, margin=100, seconds=60),
+    RuleSettings(name="backup", when=AlertKind.BACKUP, seconds=60),
 )
 
 
