@@ -40,7 +40,6 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, ExpressionRow, Frame
 from edge_agent.store.write.intervals import Intervals
 from edge_agent.vision.align import Picture
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import open_recognizer
 
 PHOTOGRAPHS = (
@@ -139,7 +138,7 @@ def labels(
     frames: Iterator[Picture], *, by_need: bool, phase: float = 0.0
 ) -> tuple[Labels, float, int]:
     """Return the labels of the rows, million multiply-adds in all, and the number of frames."""
-    recognizer = open_recognizer(VisionOptions(by_need=by_need))
+    recognizer = open_recognizer(by_need=by_need)
     intervals = Intervals(1.0)
     rows = []
     number = -1

@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.mqtt.broker import Broker
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.options import Backoff, MqttOptions
@@ -66,7 +66,7 @@ def deliver(folder: Path, messages: int) -> Delivery:
     database = folder / DATABASE_NAME
     fill(database, messages)
     mosquitto = Mosquitto(folder / "mosquitto")
-    broker = Broker(port=mosquitto.port)
+    broker = MqttSettings(port=mosquitto.port)
     options = MqttOptions(broker, device="bench", backoff=BACKOFF)
     client = MqttClient(options, Outbox(database))
     client.start()

@@ -62,7 +62,7 @@ def write_an_hour(path: Path) -> dict[str, float]:
     )
     before = bytes_written()
     began = time.perf_counter()
-    recorder = Recorder(path, RecorderOptions(batch_rows=60, batch_seconds=3600))
+    recorder = Recorder(path, RecorderOptions.model_construct(batch_seconds=3600))
     recorder.start()
     for second in range(3600):
         at = Instant(boot_ms=second * 1000, wall_ms=START_MS + second * 1000)

@@ -30,13 +30,13 @@ import numpy as np
 import skimage.data
 
 from edge_agent.appliance.processor import this_processor
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core import clock
 from edge_agent.core.expression import Face, Frame, Recognition
 from edge_agent.vision.align import Picture, crop_face, crop_matrix, share_outside
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.faces.finder import NEAR_SIZE, FaceFinder, open_finder, open_near_finder
 from edge_agent.vision.models.model import find_model, load_model, read_card
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.quality import face_quality
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 
@@ -107,7 +107,7 @@ def whole_chain() -> Stages:
     """Return the recognizer on frames of several sizes, each of which it follows as a camera's."""
     stages: Stages = {}
     for name, (width, height) in SIZES.items():
-        step = stepping(open_recognizer(VisionOptions(confirm_frames=1)), portrait(width, height))
+        step = stepping(open_recognizer(VisionSettings(confirm_frames=1)), portrait(width, height))
         if len(step().observations) != 1:
             raise SystemExit(
                 f"the face is not found at {name}, so that a time for it would say nothing"
@@ -130,7 +130,7 @@ def stepping(recognizer: Recognizer, image: Picture) -> Callable[[], Recognition
 
 def by_need(image: Picture, seconds: int) -> dict[str, float]:
     """Return what a frame costs on the mean where one face is followed as the agent does it."""
-    recognizer = open_recognizer(VisionOptions(by_need=True))
+    recognizer = open_recognizer(by_need=True)
     spent_s = 0.0
     start = clock.now()
     for number in range((SETTLED_S + seconds) * FPS):
@@ -165,7 +165,7 @@ def first_reading_s(image: Picture) -> float:
 
 
 def _first_reading_s(image: Picture, empty: Picture, comes: int) -> float:
-    recognizer = open_recognizer(VisionOptions(by_need=True))
+    recognizer = open_recognizer(by_need=True)
     start = clock.now()
     for number in range(comes + BY_NEED_S * FPS):
         frame = Frame(image if number >= comes else empty, start.shifted(number / FPS), number)

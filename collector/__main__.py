@@ -15,8 +15,9 @@ import click
 from collector.health import HealthReport
 from collector.transport import Transport
 from edge_agent.cli.fleet.options import collect_options
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import AffectEdgeError, MqttError
-from edge_agent.mqtt.broker import Broker, read_password
+from edge_agent.mqtt.broker import read_password
 from edge_agent.mqtt.connecting.encryption import encryption
 from edge_agent.runtime.systemd import SystemdNotifier
 
@@ -59,11 +60,11 @@ def collect(
     _password(database_password_file, "--database-password-file")  # before anything is waited for
     port = port or PORTS[protocol, tls]
     brokers = tuple(
-        Broker(
-            host,
-            port,
-            username,
-            password,
+        MqttSettings(
+            host=host,
+            port=port,
+            username=username or None,
+            password=password,
             tls=tls,
             ca_file=ca_file,
             client_certificate=client_certificate,
@@ -152,7 +153,7 @@ def _without_password(text: str) -> str:
     return re.sub(r"(:)[^:@\s]*@|(password\s*=\s*)\S+", r"\1\2…", text)
 
 
-def _transport(protocol: str, brokers: tuple[Broker, ...], root: str, name: str) -> Transport:
+def _transport(protocol: str, brokers: tuple[MqttSettings, ...], root: str, name: str) -> Transport:
     context = encryption(brokers[0])
     if protocol == "amqp":
         from collector.amqp import AmqpTransport, QuorumQueue

@@ -31,8 +31,8 @@ from pika.exceptions import (
 from collector.device_state import SUFFIXES, StateMessage
 from collector.errors import TransportError
 from collector.transport import GATHER_S, Delivery
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
-from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.topics import Topics
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # what matters of it is told by this module
@@ -70,7 +70,7 @@ class QuorumQueue:
             that this collector ever holds.
     """
 
-    brokers: tuple[Broker, ...]
+    brokers: tuple[MqttSettings, ...]
     root: str
     name: str
     most_underway: int = 1000
@@ -200,10 +200,10 @@ class AmqpTransport:
             except (AMQPError, OSError):
                 return  # it is over, which is what was wanted
 
-    def _parameters(self, broker: Broker) -> pika.ConnectionParameters:
+    def _parameters(self, broker: MqttSettings) -> pika.ConnectionParameters:
         more: dict[str, Any] = {}
         if broker.username is not None:
-            more["credentials"] = pika.PlainCredentials(broker.username, broker.password or "")
+            more["credentials"] = pika.PlainCredentials(broker.username, broker.password_text or "")
         if self._context is not None:
             more["ssl_options"] = pika.SSLOptions(self._context, broker.host)
         return pika.ConnectionParameters(

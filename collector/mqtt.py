@@ -19,8 +19,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from collector.device_state import SUFFIXES, StateMessage
 from collector.errors import TransportError
 from collector.transport import GATHER_S, Delivery
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
-from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class SharedSubscription:
             most that this collector ever holds.
     """
 
-    broker: Broker
+    broker: MqttSettings
     root: str
     name: str
     most_underway: int = 1000
@@ -89,7 +89,7 @@ class MqttTransport:
             manual_ack=True,
         )
         if broker.username is not None:
-            client.username_pw_set(broker.username, broker.password)
+            client.username_pw_set(broker.username, broker.password_text)
         if self._context is not None:
             client.tls_set_context(self._context)
         client.on_connect = self._on_connect

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import PictureError
 from edge_agent.core.expression import Observation
 from edge_agent.runtime.video import VideoFrame, VideoReader
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import FaceReading, Recognizer, open_recognizer
 from edge_agent.vision.stills.pictures import load_picture
 
@@ -129,7 +129,7 @@ def read_video(
     if start is not None and start.tzinfo is None:
         raise ValueError(f"start {start.isoformat()} has no time zone; give it one")
     start_ms = 0 if start is None else round(start.timestamp() * 1000)
-    recognizer = open_recognizer(VisionOptions(expression_model=model))
+    recognizer = open_recognizer(VisionSettings().model_copy(update={"expression_model": model}))
     with closing(VideoReader(Path(video), recognizer, start_ms)) as frames:
         for frame in frames:
             yield from video_rows(frame, dated=start is not None)
@@ -176,7 +176,7 @@ def read(
 
 @lru_cache(maxsize=2)
 def _recognizer(model: str) -> Recognizer:
-    return open_recognizer(VisionOptions(expression_model=model))
+    return open_recognizer(VisionSettings().model_copy(update={"expression_model": model}))
 
 
 def _checked(picture: object) -> npt.NDArray[np.uint8]:

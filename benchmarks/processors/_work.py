@@ -22,7 +22,6 @@ from edge_agent.vision.align import Picture, crop_face
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.faces.finder import open_finder
 from edge_agent.vision.models.model import find_model, load_model
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import open_recognizer
 
 MARK = 4242
@@ -80,7 +79,7 @@ def follow(frame: Picture, marks: Marks, *, by_need: bool, settled: int, counted
         settled: frames before the count.
         counted: frames in it.
     """
-    recognizer = open_recognizer(VisionOptions(by_need=by_need))
+    recognizer = open_recognizer(by_need=by_need)
     start = clock.now()
 
     def run(first: int, end: int) -> None:

@@ -219,7 +219,7 @@ def readings(rng: np.random.Generator, effect: float) -> list[VitalReading]:
 def record(path: Path, items: Iterable[Recognition | VitalReading]) -> None:
     """Send everything through a recorder."""
     recorder = Recorder(
-        path, RecorderOptions(interval_s=STEP_S, batch_rows=1000, batch_seconds=3600)
+        path, RecorderOptions.model_construct(interval=STEP_S, batch_rows=1000, batch_seconds=3600)
     )
     for item in items:
         recorder.submit(item)

@@ -105,17 +105,19 @@ def analyse(
     if not query.prefer_source:
         query = query.model_copy(update={"prefer_source": tuple(prefer_sources)})
     if query.sample is not Sample.AUTO:
-        chosen = _chosen(sessions, query.sample, query.session)
+        chosen = chosen_sessions(sessions, query.sample, query.session)
         return _analysis_of(reader, query, query.sample, chosen, face)
-    chosen = _chosen(sessions, Sample.MEASURED, ())
+    chosen = chosen_sessions(sessions, Sample.MEASURED, ())
     measured = _analysis_of(reader, query, Sample.MEASURED, chosen, face)
-    example = _chosen(sessions, Sample.EXAMPLE, ())
+    example = chosen_sessions(sessions, Sample.EXAMPLE, ())
     if measured.means or not example:
         return measured
     return _analysis_of(reader, query, Sample.EXAMPLE, example, face)
 
 
-def _chosen(sessions: Sequence[Session], sample: Sample, ids: Sequence[int]) -> tuple[Session, ...]:
+def chosen_sessions(
+    sessions: Sequence[Session], sample: Sample, ids: Sequence[int]
+) -> tuple[Session, ...]:
     """Return the sessions of a sample, oldest first."""
     ordered = sorted(sessions, key=lambda session: (session.start_ms, session.id))
     if sample is not Sample.SELECTED:
@@ -316,7 +318,7 @@ def _family(
     wanted = [(kind, first, second) for kind in query.vital for first, second in query.pairs]
     with_all = tests_with_all(readings, query, family) or [None] * len(wanted)
     return tuple(
-        replace(_judged(*names, comparison, query), with_all=one)
+        replace(judged(*names, comparison, query), with_all=one)
         for names, comparison, one in zip(wanted, family, with_all, strict=True)
     )
 
@@ -381,7 +383,7 @@ def _timed(test: VitalComparison, effect: PeriodEffect | None) -> VitalCompariso
     return replace(test, period=effect, in_family=own)
 
 
-def _judged(
+def judged(
     kind: VitalKind, first: str, second: str, comparison: Comparison, query: AnalysisQuery
 ) -> VitalComparison:
     """Add to a comparison what the declared bound says: is more excluded, and how many people would

@@ -264,7 +264,7 @@ def analyse_command(
     span = options.pop("span")
     address, devices = options.pop("source"), options.pop("device")
     every = options.pop("all_devices")
-    query = _query_of(options) if file is None else _read_question(file)
+    query = question_of(options) if file is None else _read_question(file)
     if print_question:
         click.echo(query.model_dump_json(indent=2), color=False)
         return
@@ -286,7 +286,7 @@ def analyse_command(
     click.echo(response.model_dump_json(indent=2) if as_json else report(response), color=False)
 
 
-def _query_of(options: dict[str, Any]) -> AnalysisQuery:
+def question_of(options: dict[str, Any]) -> AnalysisQuery:
     """Return the question that the options ask; what was not given keeps its default."""
     fields = dict(options)
     fields["sensitivity"] = not fields.pop("no_sensitivity")

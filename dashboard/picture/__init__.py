@@ -6,7 +6,7 @@ answers others while a picture is read. It ends when nobody asked for a while.
 Example:
     Read one picture::
 
-        reader = PictureReader(VisionOptions())
+        reader = PictureReader(VisionSettings())
         with reader.place():
             answer = reader.read(Path("face.jpg").read_bytes())
         reader.close()

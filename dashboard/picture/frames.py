@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import IO, Any
 
-from edge_agent.vision.options import VisionOptions
+from edge_agent.config.vision import VisionSettings
 
 MAX_BYTES = 16 * 1024 * 1024
 """Of a picture: a photograph of a telephone has 2 to 8 MB."""
@@ -20,18 +19,18 @@ MAX_PIXELS = 13_000_000
 _SIZE_BYTES = 4
 
 
-def send_options(out: IO[bytes], options: VisionOptions) -> None:
+def send_options(out: IO[bytes], options: VisionSettings) -> None:
     """Send what the chain is built from."""
-    out.write(json.dumps(asdict(options)).encode() + b"\n")
+    out.write(options.model_dump_json().encode() + b"\n")
     out.flush()
 
 
-def options_from(source: IO[bytes]) -> VisionOptions | None:
+def options_from(source: IO[bytes]) -> VisionSettings | None:
     """Return what the chain is built from; ``None`` where nobody asks any more."""
     line = source.readline()
     if not line:
         return None
-    return VisionOptions(**json.loads(line))
+    return VisionSettings.model_validate_json(line)
 
 
 def send_picture(out: IO[bytes], content: bytes) -> None:

@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, cast
 
 from dashboard.picture.frames import send_options, send_picture
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.texts.kept import unpacked
-from edge_agent.vision.options import VisionOptions
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class PictureReader:
     """
 
     def __init__(
-        self, options: VisionOptions, *, idle_s: float = IDLE_S, answer_s: float = ANSWER_S
+        self, options: VisionSettings, *, idle_s: float = IDLE_S, answer_s: float = ANSWER_S
     ) -> None:
         self._options = options
         self._idle_s = idle_s

@@ -23,12 +23,12 @@ from dashboard.picture.frames import (
     pictures_from,
     send_answer,
 )
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.texts import N_, Message, text_of
 from edge_agent.core.texts.kept import packed
 from edge_agent.vision.models.card import ModelCard
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognizer
 from edge_agent.vision.stills.evidence import corners
 from edge_agent.vision.stills.pictures import decode_picture, describe
@@ -99,7 +99,7 @@ def known_foreign(content: bytes) -> str | None:
 class _Reader:
     """Reads pictures by the configured chain, with the evidence where the model tells it."""
 
-    def __init__(self, options: VisionOptions) -> None:
+    def __init__(self, options: VisionSettings) -> None:
         self._recognizer = open_recognizer(options)
         self._classifier = _classifier_of(self._recognizer)
 

@@ -17,14 +17,13 @@ from dashboard.web.proxy import TrustedProxy, check_proxy
 from edge_agent.alerts.options import NO_ALERTS, AlertOptions, alert_options
 from edge_agent.config import Settings, at_home
 from edge_agent.config.dashboard import DashboardSettings
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose
 from edge_agent.runtime.live_feed import SOCKET_NAME
 from edge_agent.runtime.preview.messages import SOCKET_NAME as PREVIEW_SOCKET
-from edge_agent.runtime.vision_options import vision_options
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export.appliance import public_settings
-from edge_agent.vision.options import DEFAULT_OPTIONS, VisionOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class DashboardOptions:
     told: Mapping[str, Any] = field(default_factory=dict)
     models: tuple[str, ...] = ()
     prefer_sources: tuple[str, ...] = ()
-    vision: VisionOptions = DEFAULT_OPTIONS
+    vision: VisionSettings = VisionSettings()
     alerts: AlertOptions = NO_ALERTS
     preview: bool = False
     proxy: TrustedProxy | None = None
@@ -137,7 +136,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         told=public_settings(settings),
         models=(settings.vision.expression_model, settings.vision.detector_model),
         prefer_sources=settings.vitals.prefer_sources,
-        vision=vision_options(settings),
+        vision=settings.vision,
         alerts=alert_options(settings),
         preview=settings.capture.preview == "allowed",
         proxy=_proxy(section),

@@ -5,8 +5,9 @@ it was well, which is a margin within the limit, for ``clear_seconds`` without a
 two limits nothing begins and nothing ends, so that a value at the border does not make one alert
 after the other.
 
-    >>> from edge_agent.alerts.rules import AlertKind
-    >>> engine = AlertEngine([Rule(name="hr", kind=AlertKind.CAMERA, seconds=5, clear_seconds=5)])
+    >>> from edge_agent.config.alerts import AlertKind
+    >>> rule = RuleSettings(name="hr", when=AlertKind.CAMERA, seconds=5, clear_seconds=5)
+    >>> engine = AlertEngine([rule])
     >>> [engine.step("hr", Zone.BEYOND, at) for at in (0.0, 4.0, 5.0, 6.0)]
     [None, None, <Change.BEGUN: 'begun'>, None]
     >>> [engine.step("hr", Zone.WELL, at) for at in (7.0, 12.0)]
@@ -18,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from edge_agent.alerts.rules import Rule
+from edge_agent.config.alerts import RuleSettings
 
 FORGET_S = 300.0
 """An alert of which nothing was heard for so long ends: nobody knows whether it still is so."""
@@ -49,7 +50,7 @@ class AlertEngine:
         open_rules: names of those whose alert was open before.
     """
 
-    def __init__(self, rules: Iterable[Rule], open_rules: Iterable[str] = ()) -> None:
+    def __init__(self, rules: Iterable[RuleSettings], open_rules: Iterable[str] = ()) -> None:
         self._courses = {rule.name: _Course(rule) for rule in rules}
         for name in open_rules:
             self._courses[name].is_open = True
@@ -79,7 +80,7 @@ class AlertEngine:
 class _Course:
     """Where one rule stands."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: RuleSettings) -> None:
         self.rule = rule
         self.is_open = False
         self._zone: Zone | None = None

@@ -85,7 +85,7 @@ class AlertSender(Worker):
         ]
         self._forget_others(alerts)
         options = self._options
-        due = due_messages(alerts, targets, options.quiet, options.notify_after_s, now_ms)
+        due = due_messages(alerts, targets, options.quiet, options.table.notify_after, now_ms)
         now_s = clock.boot_seconds()
         messages = [message for message in due if now_s >= self._not_before_s.get(message.key, 0.0)]
         if not messages:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_agent.alerts.engine import Zone
-from edge_agent.alerts.rules import AlertKind, Rule
+from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
@@ -52,7 +52,7 @@ UNKNOWN = Signal(Zone.UNKNOWN)
 WELL = Signal(Zone.WELL)
 
 
-def zone_of(rule: Rule, value: float) -> Zone:
+def zone_of(rule: RuleSettings, value: float) -> Zone:
     """Return where a value is between the limits of a rule."""
     high = rule.above is not None and value > rule.above
     low = rule.below is not None and value < rule.below
@@ -76,7 +76,7 @@ class FeedSignals:
         self._started_s = started_s
         self._lock = threading.Lock()
         self._newest: dict[str, tuple[float, Mapping[str, Any]]] = {}
-        self._looks: dict[AlertKind, Callable[[Rule, float], Signal]] = {
+        self._looks: dict[AlertKind, Callable[[RuleSettings, float], Signal]] = {
             AlertKind.VITAL: self._vital,
             AlertKind.SENSOR: self._sensor,
             AlertKind.FACE: self._face,
@@ -99,9 +99,9 @@ class FeedSignals:
         with self._lock:
             self._newest[key] = (at_s, message)
 
-    def signal(self, rule: Rule, at_s: float) -> Signal:
+    def signal(self, rule: RuleSettings, at_s: float) -> Signal:
         """Return where the value of a rule is now."""
-        look = self._looks.get(rule.kind)
+        look = self._looks.get(rule.when)
         if look is None:
             return UNKNOWN
         return look(rule, at_s)
@@ -113,7 +113,7 @@ class FeedSignals:
             return None
         return message
 
-    def _vital(self, rule: Rule, at_s: float) -> Signal:
+    def _vital(self, rule: RuleSettings, at_s: float) -> Signal:
         kind = rule.vital or VitalKind.HEART_RATE
         within_s = SINGLE_S
         if kind.spec.stream:
@@ -127,14 +127,14 @@ class FeedSignals:
             reason = Message(SIMULATED)
         return Signal(zone_of(rule, value), value, reason)
 
-    def _sensor(self, rule: Rule, at_s: float) -> Signal:
+    def _sensor(self, rule: RuleSettings, at_s: float) -> Signal:
         with self._lock:
             heard_s, _ = self._newest.get(f"vital {rule.vital}", (self._started_s, {}))
         if at_s - heard_s > SILENT_S:
             return Signal(Zone.BEYOND)
         return WELL
 
-    def _face(self, _rule: Rule, at_s: float) -> Signal:
+    def _face(self, _rule: RuleSettings, at_s: float) -> Signal:
         seen = self._get("expression", at_s, FEED_S)
         if seen is None:
             return UNKNOWN
@@ -142,10 +142,10 @@ class FeedSignals:
             return Signal(Zone.BEYOND)
         return WELL
 
-    def _camera(self, _rule: Rule, at_s: float) -> Signal:
+    def _camera(self, _rule: RuleSettings, at_s: float) -> Signal:
         return self._part("camera", _PAUSED, at_s)
 
-    def _broker(self, _rule: Rule, at_s: float) -> Signal:
+    def _broker(self, _rule: RuleSettings, at_s: float) -> Signal:
         return self._part("broker", _CONNECTED, at_s)
 
     def _part(self, name: str, well: frozenset[str], at_s: float) -> Signal:
@@ -158,7 +158,7 @@ class FeedSignals:
             return WELL
         return Signal(Zone.BEYOND, reason=part["reason"] or "")
 
-    def _disk(self, rule: Rule, at_s: float) -> Signal:
+    def _disk(self, rule: RuleSettings, at_s: float) -> Signal:
         health = self._get("health", at_s, HEALTH_S)
         if health is None:
             return UNKNOWN
@@ -167,7 +167,7 @@ class FeedSignals:
         free_mb = health["disk"]["free_bytes"] / 1e6
         return Signal(zone_of(rule, free_mb), free_mb)
 
-    def _backup(self, rule: Rule, at_s: float) -> Signal:
+    def _backup(self, rule: RuleSettings, at_s: float) -> Signal:
         health = self._get("health", at_s, HEALTH_S)
         if health is None:
             return UNKNOWN

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from edge_agent.alerts.engine import AlertEngine, Change
 from edge_agent.alerts.quiet import NEVER_QUIET, QuietHours
-from edge_agent.alerts.rules import Rule
+from edge_agent.alerts.rules import alert_text
 from edge_agent.alerts.signals import WELL, Signal
+from edge_agent.config.alerts import RuleSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.store.alert_log.alert_log import AlertLog, Signature
@@ -55,10 +56,10 @@ class AlertWatch:
 
     def __init__(
         self,
-        rules: Iterable[Rule],
+        rules: Iterable[RuleSettings],
         kinds: Iterable[str],
         alert_log: AlertLog,
-        signal: Callable[[Rule, float], Signal],
+        signal: Callable[[RuleSettings, float], Signal],
         quiet: QuietHours = NEVER_QUIET,
     ) -> None:
         self._rules = tuple(rules)
@@ -95,7 +96,7 @@ class AlertWatch:
     def _begin(self, at: Instant) -> AlertEngine:
         """Go on where the process before this one ended."""
         mine = [alert for alert in self._log.open_alerts() if alert.kind in self._kinds]
-        kinds = {rule.name: rule.kind.value for rule in self._rules}
+        kinds = {rule.name: rule.when.value for rule in self._rules}
         for alert in mine:
             if kinds.get(alert.rule) != alert.kind:
                 self._log.end(alert.rule, RULE_REMOVED, at)
@@ -137,7 +138,7 @@ class AlertWatch:
                 begun.pop(line.rule, None)
         self.unwritten = tuple(begun.values())
 
-    def _line(self, rule: Rule, change: Change, signal: Signal, at: Instant) -> _Line:
+    def _line(self, rule: RuleSettings, change: Change, signal: Signal, at: Instant) -> _Line:
         if change is not Change.BEGUN:
             log.info("alert %s has ended (%s)", rule.name, change.value)
             return _Line(at, rule.name, None, change.value)
@@ -145,8 +146,8 @@ class AlertWatch:
         begun = AlertEntry(
             0,
             rule.name,
-            rule.kind.value,
-            rule.text(signal.value, signal.reason),
+            rule.when.value,
+            alert_text(rule, signal.value, signal.reason),
             signal.value,
             None,
             at.wall_ms,

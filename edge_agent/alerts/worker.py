@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.alerts.options import AlertOptions
-from edge_agent.alerts.rules import SEEN_BY_DASHBOARD, AlertKind
+from edge_agent.alerts.rules import SEEN_BY_DASHBOARD
 from edge_agent.alerts.sender import AlertSender
 from edge_agent.alerts.signals import FeedSignals
 from edge_agent.alerts.watch import AlertWatch
+from edge_agent.config.alerts import AlertKind
 from edge_agent.core import clock
 from edge_agent.core.worker import Worker
 from edge_agent.store.alert_log.alert_log import AlertLog

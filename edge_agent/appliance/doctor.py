@@ -117,11 +117,10 @@ def _data_folder(data: Path) -> Iterator[Finding]:
 
 
 def _detector(settings: Settings) -> Finding:
-    from edge_agent.runtime.vision_options import vision_options
     from edge_agent.vision.faces.finder import open_finder
 
     name = settings.vision.detector_model
-    card = open_finder(vision_options(settings)).card
+    card = open_finder(settings.vision).card
     return Finding(f"model {name}", Verdict.OK, f"{card.name} {card.version}, {card.sha256[:12]}")
 
 

@@ -5,12 +5,11 @@ Importing this package loads no camera library; ``open_camera`` loads the one it
 Example:
     Read a frame of the demonstration camera::
 
-        with open_camera(CameraOptions(source="demo")) as camera:
+        with open_camera(CameraSettings(source="demo")) as camera:
             frame = camera.read()
 """
 
 from edge_agent.camera.base import Camera, DriverStuckError
 from edge_agent.camera.factory import open_camera
-from edge_agent.camera.options import CameraOptions
 
-__all__ = ["Camera", "CameraOptions", "DriverStuckError", "open_camera"]
+__all__ = ["Camera", "DriverStuckError", "open_camera"]

@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 
 from edge_agent.camera.base import CameraBase, Pace, closed_error
-from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import decoded
+from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason

@@ -11,8 +11,8 @@ import cv2
 
 from edge_agent.camera import v4l2
 from edge_agent.camera.live import LiveCamera
-from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import quiet_opencv
+from edge_agent.config.camera import Rotation
 from edge_agent.core.errors import CameraError, CameraReason
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import assert_never
 
 from edge_agent.camera.base import Camera
-from edge_agent.camera.options import CameraOptions
+from edge_agent.config.camera import CameraSettings
 from edge_agent.core.errors import CameraError, CameraReason
 
 log = logging.getLogger(__name__)
 
 
-def open_camera(options: CameraOptions) -> Camera:
+def open_camera(options: CameraSettings) -> Camera:
     """Open a camera; each kind loads its libraries only when it is asked for.
 
     Raises:
@@ -38,7 +38,7 @@ def open_camera(options: CameraOptions) -> Camera:
             assert_never(options.source)
 
 
-def _open_pi(options: CameraOptions) -> Camera:
+def _open_pi(options: CameraSettings) -> Camera:
     from edge_agent.camera.picamera import PicameraCamera
 
     return PicameraCamera(
@@ -50,7 +50,7 @@ def _open_pi(options: CameraOptions) -> Camera:
     )
 
 
-def _open_node(options: CameraOptions, node: Path) -> Camera:
+def _open_node(options: CameraSettings, node: Path) -> Camera:
     from edge_agent.camera.device import DeviceCamera
 
     return DeviceCamera(
@@ -63,13 +63,13 @@ def _open_node(options: CameraOptions, node: Path) -> Camera:
     )
 
 
-def _open_opencv(options: CameraOptions) -> Camera:
+def _open_opencv(options: CameraSettings) -> Camera:
     from edge_agent.camera.opencv import open_opencv
 
     return open_opencv(options)
 
 
-def _open_snapshot(options: CameraOptions) -> Camera:
+def _open_snapshot(options: CameraSettings) -> Camera:
     from edge_agent.camera.snapshot import SnapshotCamera
 
     return SnapshotCamera(
@@ -80,7 +80,7 @@ def _open_snapshot(options: CameraOptions) -> Camera:
     )
 
 
-def _open_pictures(options: CameraOptions) -> Camera:
+def _open_pictures(options: CameraSettings) -> Camera:
     from edge_agent.camera.pictures import PicturesCamera
 
     return PicturesCamera(
@@ -93,7 +93,7 @@ def _open_pictures(options: CameraOptions) -> Camera:
     )
 
 
-def _open_demo(options: CameraOptions) -> Camera:
+def _open_demo(options: CameraSettings) -> Camera:
     from edge_agent.camera.demo import DemoCamera
 
     return DemoCamera(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 import cv2
 
 from edge_agent.camera.base import CLOSE_S, GRACE_S, CameraBase, Helper, closed_error, stuck_error
-from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import as_bgr
+from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError

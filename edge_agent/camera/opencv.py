@@ -8,13 +8,13 @@ from pathlib import Path
 from edge_agent.camera.base import CameraBase
 from edge_agent.camera.device import DeviceCamera, no_camera
 from edge_agent.camera.file import FileCamera, file_error
-from edge_agent.camera.options import CameraOptions
 from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.camera.stream import StreamCamera
+from edge_agent.config.camera import CameraSettings
 from edge_agent.core.errors import CameraError, CameraReason
 
 
-def open_opencv(options: CameraOptions) -> CameraBase:
+def open_opencv(options: CameraSettings) -> CameraBase:
     """Open what ``options.device`` names.
 
     It may be a number or node (``0``, ``/dev/video0``), a video file, or the address of a stream.

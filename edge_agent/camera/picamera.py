@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from edge_agent.camera.base import CLOSE_S, GRACE_S, CameraBase, Helper, stuck_error
-from edge_agent.camera.options import Rotation
+from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason

@@ -17,8 +17,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from edge_agent.camera.base import GRACE_S, CameraBase, Helper, Pace, closed_error
-from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import decoded_bytes, quiet_opencv
+from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason

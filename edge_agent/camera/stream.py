@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import cv2
 
 from edge_agent.camera.live import LiveCamera
-from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import quiet_opencv
+from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 

@@ -32,9 +32,7 @@ def lsl(config: Path | None, data: Path | None) -> None:
             "The agent offers its streams itself, for enabled = true stands in [lsl]. Leave this "
             "command out, or set it to false."
         )
-    lsl = settings.lsl
-    options = StreamOptions(settings.device.name, simulated=lsl.simulated, estimated=lsl.estimated)
-    streams = Streams(options)
+    streams = Streams(StreamOptions(settings.device.name, settings.lsl))
     streams.offer_expression(settings.camera.source == "demo")
     reader = FeedReader(streams)
     click.echo(

@@ -7,15 +7,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from edge_agent.config.section import HomePath, HomeText, Section
+from edge_agent.config.section import EDITABLE, HomePath, HomeText, Section
+
+Source = Literal["auto", "picamera2", "opencv", "snapshot", "pictures", "demo"]
+Rotation = Literal[0, 90, 180, 270]
 
 
 class CameraSettings(Section):
-    """Which camera gives the frames, and how they are read."""
+    """Which camera gives the frames, and how they are read; each kind uses its own keys."""
 
-    source: Literal["auto", "picamera2", "opencv", "snapshot", "pictures", "demo"] = Field(
-        "auto", description="Kind of camera"
-    )
+    source: Source = Field("auto", description="Kind of camera", json_schema_extra=EDITABLE)
     device: HomeText = Field(
         "0",
         description="opencv: device number or path, video file, rtsp:// or http://; "
@@ -24,24 +25,47 @@ class CameraSettings(Section):
     folder: HomePath = Field(
         Path("pictures"), description="pictures: folder whose pictures are shown in name order"
     )
-    width: int = Field(640, ge=160, le=4096, description="Width asked of the camera, pixels")
-    height: int = Field(480, ge=120, le=3072, description="Height asked of the camera, pixels")
+    width: int = Field(
+        640,
+        ge=160,
+        le=4096,
+        description="Width asked of the camera, pixels",
+        json_schema_extra=EDITABLE,
+    )
+    height: int = Field(
+        480,
+        ge=120,
+        le=3072,
+        description="Height asked of the camera, pixels",
+        json_schema_extra=EDITABLE,
+    )
     fps: float = Field(
-        15.0, gt=0, le=120, description="Frames per second asked of the camera, and of files"
+        15.0,
+        gt=0,
+        le=120,
+        description="Frames per second asked of the camera, and of files",
+        json_schema_extra=EDITABLE,
     )
     loop: bool = Field(
-        False, description="Start video files and picture folders again at their end"
+        False,
+        description="Start video files and picture folders again at their end",
+        json_schema_extra=EDITABLE,
     )
-    rotate: Literal[0, 90, 180, 270] = Field(
-        0, description="Clockwise rotation of every frame, degrees"
+    rotate: Rotation = Field(
+        0, description="Clockwise rotation of every frame, degrees", json_schema_extra=EDITABLE
     )
     stall_seconds: float = Field(
         5.0,
         ge=1,
         le=60,
         description="After so many seconds without a frame the camera is opened again",
+        json_schema_extra=EDITABLE,
     )
     # at most 10: from 15 s on, the health report takes a frame for overdue
     snapshot_seconds: float = Field(
-        1.0, ge=0.1, le=10, description="snapshot: seconds from one picture to the next"
+        1.0,
+        ge=0.1,
+        le=10,
+        description="snapshot: seconds from one picture to the next",
+        json_schema_extra=EDITABLE,
     )

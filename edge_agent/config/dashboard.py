@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from edge_agent.config.section import HomePath, Section
+from edge_agent.config.section import EDITABLE, HomePath, Section
 from edge_agent.core.study import Purpose
 
 _SCHEMES = ("postgresql", "postgres")
@@ -56,7 +56,10 @@ class DashboardSettings(Section):
         )
     )
     purposes: tuple[Purpose, ...] = Field(
-        tuple(Purpose), min_length=1, description="Purposes that can be chosen for sessions"
+        tuple(Purpose),
+        min_length=1,
+        description="Purposes that can be chosen for sessions",
+        json_schema_extra=EDITABLE,
     )
     protocols: HomePath | None = Field(
         None, description="Folder of protocol files; left out: the shipped examples"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from edge_agent.config.section import Section
+from edge_agent.config.section import EDITABLE, Section
 
 OptionalTopic = Literal["summary", "emotion", "vitals", "health", "state", "alerts", "session"]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")]
@@ -32,7 +32,9 @@ class MqttSettings(Section):
     """The broker that messages are published to."""
 
     enabled: bool = Field(
-        True, description="Whether anything is published; an unreachable broker is no error"
+        True,
+        description="Whether anything is published; an unreachable broker is no error",
+        json_schema_extra=EDITABLE,
     )
     host: str = Field("127.0.0.1", min_length=1, description="Name or address of the broker")
     port: int = Field(
@@ -63,7 +65,13 @@ class MqttSettings(Section):
         "/mqtt", description="What is asked for with transport = websockets"
     )
     protocol: Literal["3.1.1", "5"] = Field("5", description="Version of MQTT")
-    keepalive: int = Field(30, ge=5, le=3600, description="Longest silence before a ping, seconds")
+    keepalive: int = Field(
+        30,
+        ge=5,
+        le=3600,
+        description="Longest silence before a ping, seconds",
+        json_schema_extra=EDITABLE,
+    )
     outbox_rows: int = Field(
         50_000, ge=100, le=10_000_000, description="Messages kept while the broker is away"
     )
@@ -81,11 +89,23 @@ class MqttSettings(Section):
         "away; erasing a participant clears these queues",
     )
     home_assistant: bool = Field(
-        False, description="Whether Home Assistant at the same broker finds the appliance by itself"
+        False,
+        description="Whether Home Assistant at the same broker finds the appliance by itself",
+        json_schema_extra=EDITABLE,
     )
     home_assistant_prefix: TopicName = Field(
         "homeassistant", description="First part of the topics of Home Assistant's discovery"
     )
+
+    @property
+    def where(self) -> str:
+        """Host and port, as people write them."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def password_text(self) -> str | None:
+        """The password itself, which stands in no log; the one of ``password_file`` is not read."""
+        return None if self.password is None else self.password.get_secret_value()
 
     @model_validator(mode="after")
     def _one_password(self) -> MqttSettings:

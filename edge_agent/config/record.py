@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from edge_agent.config.section import Section
+from edge_agent.config.section import EDITABLE, Section
 
 
 class RecordSettings(Section):
@@ -15,10 +15,17 @@ class RecordSettings(Section):
         ge=0,
         le=60,
         description="Seconds summarized in one expression row; 0 records every frame",
+        json_schema_extra=EDITABLE,
     )
-    batch_rows: int = Field(60, ge=1, le=10_000, description="Most rows in one transaction")
+    batch_rows: int = Field(
+        60, ge=1, le=10_000, description="Most rows in one transaction", json_schema_extra=EDITABLE
+    )
     batch_seconds: float = Field(
-        10.0, ge=0.1, le=60, description="Longest time between two transactions, seconds"
+        10.0,
+        ge=0.1,
+        le=60,
+        description="Longest time between two transactions, seconds",
+        json_schema_extra=EDITABLE,
     )
     keep_days: int = Field(
         90,

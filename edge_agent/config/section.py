@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from edge_agent.core.errors import ConfigError
+
+EDITABLE: dict[str, JsonValue] = {"editable": True}
+"""Marks a key that a browser may change: no path, no address, no secret, nothing that opens a door,
+records people outside sessions, or lets old rows be deleted.
+"""
 
 
 def at_home(path: Path) -> Path:

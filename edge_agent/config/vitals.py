@@ -6,20 +6,32 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edge_agent.config.section import HomePath, Section
+from edge_agent.config.section import EDITABLE, HomePath, Section
 from edge_agent.core.sensors import SensorKind
 
 
 class SimulatedSettings(Section):
     """A simulated person for demonstrations; every row is marked `simulated`."""
 
-    enabled: bool = Field(False, description="Whether simulated readings are recorded")
-    seed: int = Field(1, ge=0, description="Seed of the simulated person")
+    enabled: bool = Field(
+        False, description="Whether simulated readings are recorded", json_schema_extra=EDITABLE
+    )
+    seed: int = Field(
+        1, ge=0, description="Seed of the simulated person", json_schema_extra=EDITABLE
+    )
     heart_rate_seconds: float = Field(
-        1.0, gt=0, le=600, description="Seconds between heart-rate readings"
+        1.0,
+        gt=0,
+        le=600,
+        description="Seconds between heart-rate readings",
+        json_schema_extra=EDITABLE,
     )
     pressure_seconds: float = Field(
-        30.0, gt=0, le=3600, description="Seconds between blood-pressure readings"
+        30.0,
+        gt=0,
+        le=3600,
+        description="Seconds between blood-pressure readings",
+        json_schema_extra=EDITABLE,
     )
 
 
@@ -86,7 +98,9 @@ class CameraPulseSettings(Section):
     """
 
     enabled: bool = Field(
-        False, description="Whether it is estimated; no reading where the signal is not clear"
+        False,
+        description="Whether it is estimated; no reading where the signal is not clear",
+        json_schema_extra=EDITABLE,
     )
 
 
@@ -104,4 +118,5 @@ class VitalsSettings(Section):
         description="Names of sources, the best first: where several measured the same in a "
         "session, an analysis takes the first of them that did. Left out: the one with the most "
         "readings without doubt",
+        json_schema_extra=EDITABLE,
     )

@@ -6,6 +6,8 @@ import logging
 import random
 from dataclasses import dataclass
 
+from edge_agent.config.fleet.section import FleetSettings
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.worker import Worker
@@ -16,7 +18,6 @@ from edge_agent.fleet.log import ChangeLog, Stream
 from edge_agent.fleet.message import MessageError, TimelineMessage, encode
 from edge_agent.fleet.tables import BOOT_CHARACTERS
 from edge_agent.fleet.troubles import Trouble, Troubles
-from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.connecting.connection import Connection
 from edge_agent.mqtt.connecting.encryption import encryption
 from edge_agent.mqtt.connecting.opening import open_connection
@@ -51,19 +52,17 @@ class SenderOptions:
     """What the sender is told by the configuration.
 
     Attributes:
-        broker: where to connect, and as whom.
+        broker: where to connect, as whom, and the first part of the topics.
         device: name of the appliance.
-        root: first part of the topics.
-        backlog_bytes: size of the log of changes at the most.
+        fleet: the table ``[fleet]``.
         backoff: waiting times between attempts to connect.
         resend_s: after so long without a confirmation everything unconfirmed is sent again.
         forget_s: how often confirmed changes are deleted.
     """
 
-    broker: Broker
+    broker: MqttSettings
     device: str
-    root: str = "affect-edge"
-    backlog_bytes: int = 200_000_000
+    fleet: FleetSettings
     backoff: Backoff = _BACKOFF
     resend_s: float = RESEND_S
     forget_s: float = FORGET_S
@@ -84,7 +83,7 @@ class FleetSender(Worker):
         super().__init__("fleet")
         self._options = options
         self._context = encryption(options.broker)
-        self._topics = Topics(options.root, options.device)
+        self._topics = Topics(options.broker.root, options.device)
         self._client_id = f"{self._topics.base.replace('/', '-')}-timeline"
         self._changes = changes
         self._stream: Stream | None = None
@@ -323,7 +322,7 @@ class FleetSender(Worker):
         now_s = clock.boot_seconds()
         if now_s < self._next_shrink_s or self._stream is None:
             return
-        dropped = self._changes.shrink(self._options.backlog_bytes)
+        dropped = self._changes.shrink(self._options.fleet.backlog_mb * 1_000_000)
         self._next_shrink_s = now_s + SHRINK_S
         if dropped:
             log.warning("fleet: %d changes were dropped: the collector was away too long", dropped)

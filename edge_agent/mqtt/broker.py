@@ -1,56 +1,12 @@
-"""Where the broker is, who we are there, and how its certificate is checked."""
+"""Password and authority of a broker, from their files, and the size of a packet."""
 
 from __future__ import annotations
 
 import math
 import ssl
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from edge_agent.core.errors import MqttError
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Address, account and protocol of the broker.
-
-    Attributes:
-        host: name or address; with ``tls`` it must be the one in the broker's certificate.
-        port: 1883 is usual without TLS, 8883 with it.
-        username: account at the broker; ``None`` connects without one.
-        password: of the account; never part of the object's text, so that no log shows it.
-        tls: encrypt, and check certificate and host name.
-        ca_file: certificate authority (PEM); ``None``: the system's authorities.
-        client_certificate: shown to a broker that wants one (PEM); only with ``tls``.
-        client_key: the key that belongs to it (PEM, without a passphrase).
-        protocol: version of MQTT.
-        transport: ``tcp``, or ``websockets`` where only HTTP gets through.
-        websocket_path: what is asked for with ``websockets``.
-        keepalive: longest silence in seconds before the client sends a ping.
-
-    Example:
-        >>> Broker(host="mqtt.example", port=8883, tls=True).keepalive
-        30
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 1883
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    tls: bool = False
-    ca_file: Path | None = None
-    client_certificate: Path | None = None
-    client_key: Path | None = None
-    protocol: Literal["3.1.1", "5"] = "5"
-    transport: Literal["tcp", "websockets"] = "tcp"
-    websocket_path: str = "/mqtt"
-    keepalive: int = 30
-
-    @property
-    def where(self) -> str:
-        """Host and port, as people write them."""
-        return f"{self.host}:{self.port}"
 
 
 def read_password(path: Path, setting: str = "mqtt.password_file") -> str:

@@ -67,7 +67,7 @@ class MqttClient(Worker):
     Example:
         Publish an emotion, and stop in order (``outbox`` is the store's)::
 
-            client = MqttClient(MqttOptions(Broker(), device="lab"), Outbox(database))
+            client = MqttClient(MqttOptions(MqttSettings(), device="lab"), Outbox(database))
             client.start()
             client.publish_emotion(emotion_payload(recognition, simulated=False))
             client.stop()
@@ -83,7 +83,7 @@ class MqttClient(Worker):
         super().__init__("mqtt")
         self._options = options
         self._context = encryption(options.broker)
-        self._topics = Topics(options.root, options.device, options.off)
+        self._topics = Topics(options.broker.root, options.device, options.broker.topics_off)
         self._client_id = self._topics.base.replace("/", "-")
         self._outbox = outbox
         self._subscriptions = {self._topics.full(one.suffix): one for one in options.subscriptions}
@@ -96,7 +96,7 @@ class MqttClient(Worker):
         self._acknowledged: set[int] = set()
         self._holes: Sequence[SeqHole] = ()
         self._guard = DropGuard()
-        self._queues = QueueClearing(options.broker, self._context, options.durable_subscribers)
+        self._queues = QueueClearing(options.broker, self._context)
         self._live = LiveMessages(self._topics)
         self._sender = LiveSender(self._topics, self._live)
         self._announcer = Announcer(options.home_assistant, AnnouncedTopics(options.announced))

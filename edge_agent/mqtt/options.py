@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.mqtt.broker import Broker
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.discovery.device import Device
 from edge_agent.mqtt.payloads.base import Payload
 
@@ -51,30 +51,24 @@ class MqttOptions:
     """Everything that the MQTT client is told by the configuration.
 
     Attributes:
-        broker: where to connect, and as whom.
+        broker: the table ``[mqtt]``, with the password where it stands in a file.
         device: name of the appliance; unique at the broker.
-        root: first part of every topic.
-        off: suffixes of the topics on which nothing is published.
         window_s: length of a summary window in seconds, to mark summaries that come late.
         backoff: how long to wait between attempts to connect.
         subscriptions: topics to subscribe to.
         home_assistant: what Home Assistant is told of the appliance; ``None``: nothing.
         announced: file that remembers what it was told; ``None``: nothing is remembered.
-        durable_subscribers: client ids whose queues at the broker an erasure clears.
 
     Example:
-        >>> options = MqttOptions(Broker(host="192.168.1.5"), device="lab")
-        >>> options.root, options.backoff.longest_s
+        >>> options = MqttOptions(MqttSettings(host="192.168.1.5"), device="lab")
+        >>> options.broker.root, options.backoff.longest_s
         ('affect-edge', 30.0)
     """
 
-    broker: Broker
+    broker: MqttSettings
     device: str
-    root: str = "affect-edge"
-    off: tuple[str, ...] = ()
     window_s: float = 10.0
     backoff: Backoff = Backoff()
     subscriptions: tuple[Subscription, ...] = ()
     home_assistant: Device | None = None
     announced: Path | None = None
-    durable_subscribers: tuple[str, ...] = ()

@@ -199,11 +199,8 @@ class Agent:
         return self._settings.camera.source == "demo"
 
     def _make_recorder(self, client: MqttClient | None) -> Recorder:
-        record = self._settings.record
         options = RecorderOptions(
-            interval_s=record.interval,
-            batch_rows=record.batch_rows,
-            batch_seconds=record.batch_seconds,
+            **self._settings.record.model_dump(),
             outbox_rows=self._settings.mqtt.outbox_rows,
             simulated=self._is_simulated,
             only_in_sessions=self._settings.capture.mode == "sessions",

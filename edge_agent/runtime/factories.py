@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from edge_agent.camera import Camera, open_camera
-from edge_agent.camera.options import CameraOptions
 from edge_agent.config import Settings
 from edge_agent.core import clock
 from edge_agent.mqtt.topics import Topics
@@ -16,7 +14,6 @@ from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.preview.messages import SOCKET_NAME as PREVIEW_SOCKET
 from edge_agent.runtime.preview.server import PreviewServer
 from edge_agent.runtime.summary import SummaryWindow
-from edge_agent.runtime.vision_options import vision_options
 from edge_agent.store.write.outbox import last_seq
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.trial import try_apart
@@ -28,7 +25,7 @@ def camera_factory(settings: Settings) -> Callable[[], Camera]:
 
     Each call opens it anew and may raise ``CameraError``.
     """
-    return partial(open_camera, CameraOptions(**settings.camera.model_dump()))
+    return partial(open_camera, settings.camera)
 
 
 def frame_period_s(settings: Settings) -> float:
@@ -59,13 +56,14 @@ def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recog
 
     Args:
         settings: the configuration.
-        by_need: see `VisionOptions`; recorded material is read in each frame, the same each time.
+        by_need: see ``open_recognizer``; recorded material is read in each frame, the same each
+            time.
     """
-    options = vision_options(settings)
+    options = settings.vision
     try_apart(find_model(options.expression_model))
     if options.detector != "yunet":
         try_apart(find_model(options.detector_model))
-    return open_recognizer(replace(options, by_need=by_need))
+    return open_recognizer(options, by_need=by_need)
 
 
 def configured_window(settings: Settings, database: Path) -> SummaryWindow:

@@ -7,16 +7,19 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from pydantic import SecretStr
+
 import edge_agent
 from edge_agent.alerts.options import alert_options
 from edge_agent.alerts.worker import agent_workers
-from edge_agent.config import MqttSettings, Settings
+from edge_agent.config import Settings
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.control.sender_clock import ClockOffset
 from edge_agent.core.errors import ServerError, StoreError
 from edge_agent.core.worker import Worker
-from edge_agent.mqtt.broker import Broker, read_password
+from edge_agent.mqtt.broker import read_password
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.commands import Commands
 from edge_agent.mqtt.discovery.device import Device
@@ -70,13 +73,10 @@ def configured_client(
     options = MqttOptions(
         configured_broker(settings.mqtt),
         device=settings.device.name,
-        root=settings.mqtt.root,
-        off=tuple(settings.mqtt.topics_off),
         window_s=settings.summary.window,
         subscriptions=(*_readings(settings, ingest), *_commands(settings, study, permission)),
         home_assistant=_home_assistant(settings),
         announced=database.parent / ANNOUNCED_NAME,
-        durable_subscribers=tuple(settings.mqtt.durable_subscribers),
     )
     return MqttClient(options, outbox)
 
@@ -164,26 +164,16 @@ def _empty(outbox: Outbox) -> None:
     outbox.close()
 
 
-def configured_broker(mqtt: MqttSettings) -> Broker:
-    """Return the configured broker; raises ``MqttError`` when the password file cannot be read."""
-    password = None
-    if mqtt.password is not None:
-        password = mqtt.password.get_secret_value()
-    if mqtt.password_file is not None:
-        password = read_password(mqtt.password_file)
-    return Broker(
-        host=mqtt.host,
-        port=mqtt.port,
-        username=mqtt.username,
-        password=password,
-        tls=mqtt.tls,
-        ca_file=mqtt.ca_file,
-        client_certificate=mqtt.client_certificate,
-        client_key=mqtt.client_key,
-        protocol=mqtt.protocol,
-        keepalive=mqtt.keepalive,
-        transport=mqtt.transport,
-        websocket_path=mqtt.websocket_path,
+def configured_broker(mqtt: MqttSettings) -> MqttSettings:
+    """Return the table with the password of its file.
+
+    Raises:
+        MqttError: the file cannot be read.
+    """
+    if mqtt.password_file is None:
+        return mqtt
+    return mqtt.model_copy(
+        update={"password": SecretStr(read_password(mqtt.password_file)), "password_file": None}
     )
 
 

@@ -18,7 +18,6 @@ from edge_agent.core.errors import ModelError
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import TFLiteModel, load_model
-from edge_agent.vision.options import VisionOptions
 
 Crop = npt.NDArray[np.uint8]
 
@@ -152,13 +151,11 @@ class CoverWatch:
         }
 
 
-def open_cover(options: VisionOptions) -> CoverDetector | None:
-    """Load the model that tells covered faces, where one is asked for.
+def open_cover(threads: int) -> CoverDetector:
+    """Load the model that tells covered faces.
 
     Raises:
         ModelError: it is missing, damaged or does not fit.
     """
-    if options.cover_model is None:
-        return None
-    card = find_model(options.cover_model)
-    return CoverDetector(load_model(card, kind="face-cover", threads=options.threads))
+    card = find_model("face-cover")
+    return CoverDetector(load_model(card, kind="face-cover", threads=threads))

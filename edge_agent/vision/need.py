@@ -24,13 +24,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Expression, Face
 from edge_agent.vision.border import Border
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.options import VisionOptions
 
 CAREFUL_MODEL = "expression-accurate"
 QUICK_MODEL = "expression-fast"
@@ -310,7 +310,7 @@ class NeedReader:
         return known
 
 
-def open_need_reader(classifier: ExpressionClassifier, options: VisionOptions) -> NeedReader:
+def open_need_reader(classifier: ExpressionClassifier, options: VisionSettings) -> NeedReader:
     """Return what reads by need with the configured classifier.
 
     The quick one stands beside the shipped careful one alone: another model may have learnt

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import (
@@ -42,7 +43,6 @@ from edge_agent.vision.faces.tracker import Tracker
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.need import Effort, open_need_reader
-from edge_agent.vision.options import DEFAULT_OPTIONS, VisionOptions
 from edge_agent.vision.quality import Quality, face_quality
 from edge_agent.vision.scene import SceneWatch
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
@@ -114,7 +114,7 @@ class Recognizer:
     Example:
         Read a still picture with the shipped models::
 
-            recognizer = open_recognizer(VisionOptions(expression_model="expression-fast"))
+            recognizer = open_recognizer(VisionSettings(expression_model="expression-fast"))
             for reading in recognizer.read_picture(cv2.imread("face.jpg")):
                 print(reading.emotion, reading.expression.as_dict())
     """
@@ -360,8 +360,16 @@ class Recognizer:
         return FaceReading(face, expression, emotion, score, reason)
 
 
-def open_recognizer(options: VisionOptions = DEFAULT_OPTIONS) -> Recognizer:
+def open_recognizer(
+    options: VisionSettings = VisionSettings(), *, by_need: bool = False, covers: bool = True
+) -> Recognizer:
     """Load the models and build the vision chain.
+
+    Args:
+        options: the table ``[vision]``.
+        by_need: whether the faces of a camera are read as often and as carefully as they need
+            (``edge_agent.vision.need``), instead of all in each frame; still pictures never are.
+        covers: whether covered faces are told.
 
     Raises:
         ModelError: a model is missing, damaged or does not fit.
@@ -386,7 +394,7 @@ def open_recognizer(options: VisionOptions = DEFAULT_OPTIONS) -> Recognizer:
             threshold,
             dwell_s=options.dwell_seconds,
         ),
-        reader=open_need_reader(classifier, options) if options.by_need else None,
-        cover=open_cover(options),
+        reader=open_need_reader(classifier, options) if by_need else None,
+        cover=open_cover(options.threads) if covers else None,
     )
-    return Recognizer(stages, uncertain_below=threshold, quality_filter=options.quality_filter)
+    return Recognizer(stages, uncertain_below=threshold, quality_filter=options.gate)

@@ -21,7 +21,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from edge_agent.mqtt.broker import Broker
+from edge_agent.config.mqtt import MqttSettings
 from tests.appliance.composition import ROOT, Composition, needs_podman
 from tests.appliance.engine import build_words, engine_settings
 from tests.support.broker import free_port, wait_until
@@ -75,7 +75,14 @@ def make_secrets(folder: Path, *devices: str) -> None:
 def appliance(folder: Path, secrets: Path, name: str) -> Iterator[SimulatedDevice]:
     """One that reports with the account and the authority that were made for it."""
     password = (secrets / f"appliances/{name}.password").read_text().strip()
-    broker = Broker("localhost", BROKER_PORT, name, password, tls=True, ca_file=secrets / "ca.pem")
+    broker = MqttSettings(
+        host="localhost",
+        port=BROKER_PORT,
+        username=name,
+        password=password,
+        tls=True,
+        ca_file=secrets / "ca.pem",
+    )
     device = SimulatedDevice.make(folder / name, name, broker)
     device.record(30)
     device.sender.start()

@@ -20,7 +20,7 @@ ROOT = PurePath(__file__).parents[2]
 Shape = Any
 """A JSON value: text, number, truth value, list, or object."""
 
-_FOR_PEOPLE = {"title", "description", "summary", "examples", "example", "$defs"}
+_FOR_PEOPLE = {"title", "description", "summary", "examples", "example", "$defs", "editable"}
 _NESTED = {"properties", "required", "items", "additionalProperties", "enum", "$ref"}
 _NESTED |= {"anyOf", "oneOf", "allOf"}
 _TYPES = {"type", "const", "format"}

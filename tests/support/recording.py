@@ -26,7 +26,7 @@ class Recording:
     def __init__(self, path: Path, *, safe: DatabaseKeeper | None = None, **settings: Any) -> None:
         self.path = path
         self.commits = threading.Semaphore(0)
-        options = RecorderOptions(**{"batch_seconds": LONG, **settings})
+        options = RecorderOptions.model_construct(**{"batch_seconds": LONG, **settings})
         self.recorder = Recorder(path, options, safe=safe, on_commit=self.commits.release)
         self.recorder.start()
 

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.vision.align import TEMPLATE, align_box, align_face, similarity
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.faces.primary import prominence
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import FaceReading, Recognizer, open_recognizer
 from edge_agent.vision.stills.pictures import Picture
 from training.data.datasets import EXPRESSIONS
@@ -178,7 +178,7 @@ def measure_chain(
         ModelError: a model or its card is not as the agent wants it.
         DataError, PictureError: a photograph cannot be read.
     """
-    recognizer = open_recognizer(VisionOptions(model, detector))
+    recognizer = open_recognizer(VisionSettings(expression_model=model, detector_model=detector))
     classifier = ExpressionClassifier(load_model(find_model(model), kind="expression"))
     seen = [_look(photograph.image, recognizer, label) for photograph in photographs]
     usual = _usual(seen)

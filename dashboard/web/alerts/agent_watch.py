@@ -6,9 +6,10 @@ from pathlib import Path
 
 from edge_agent.alerts.engine import Zone
 from edge_agent.alerts.options import AlertOptions
-from edge_agent.alerts.rules import SEEN_BY_DASHBOARD, Rule
+from edge_agent.alerts.rules import SEEN_BY_DASHBOARD
 from edge_agent.alerts.signals import UNKNOWN, WELL, Signal
 from edge_agent.alerts.watch import AlertWatch
+from edge_agent.config.alerts import RuleSettings
 from edge_agent.core import clock
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.worker import Worker
@@ -75,7 +76,7 @@ class AgentWatch(Worker):
         finally:
             self._probe.close()
 
-    def _signal(self, _rule: Rule, at_s: float) -> Signal:
+    def _signal(self, _rule: RuleSettings, at_s: float) -> Signal:
         told_ms = self._probe.last_state_ms(ANSWER_S)
         if told_ms is not None and abs(clock.now().wall_ms - told_ms) <= FRESH_MS:
             self._was_heard = True

@@ -155,7 +155,7 @@ class DashboardAlerts:
                 }
                 for alert in self._open
             ],
-            "sound": self.options.sound and not self.options.quiet.holds(clock.now().wall_ms),
+            "sound": self.options.table.sound and not self.options.quiet.holds(clock.now().wall_ms),
         }
         data = json.dumps(message, separators=(",", ":"))
         return f"event: alerts\ndata: {data}\n\n"

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
-from edge_agent.alerts.rules import AlertKind
+from edge_agent.config.alerts import AlertKind
 from edge_agent.core.readings import VitalReading
 from edge_agent.store.alert_log.entries import AlertEntry
 

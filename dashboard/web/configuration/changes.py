@@ -23,7 +23,6 @@ from edge_agent.config.editing.document import (
     with_changes,
 )
 from edge_agent.config.editing.keys import (
-    EDITABLE,
     RULES,
     Kind,
     Value,
@@ -209,9 +208,10 @@ def written_to(change: Change) -> Path:
 
 def _refuse_closed(values: Mapping[str, Any]) -> None:
     for name in values:
-        if key_named(name) is None:
+        key = key_named(name)
+        if key is None:
             raise ConfigError(_("{key}: there is no such key.").format(key=name))
-        if name not in EDITABLE:
+        if not key.is_editable:
             raise ConfigError(
                 _("{key}: is not changed in a browser. Change it in the file.").format(key=name)
             )

@@ -18,7 +18,8 @@ from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.services import Services, ServicesDep
-from edge_agent.alerts.rules import DISCLAIMER, AlertKind
+from edge_agent.alerts.rules import DISCLAIMER, rule_title
+from edge_agent.config.alerts import AlertKind
 from edge_agent.core.texts import N_
 from edge_agent.store.alert_log.entries import AlertEntry, AlertFilter
 
@@ -122,6 +123,7 @@ def alerts_page(
         chosen=urlencode(_chosen(wanted)),
         kinds=[(kind.value, said(kind.value)) for kind in AlertKind],
         options=services.alerts.options,
+        title_of=rule_title,
         targets=_targets(services),
         endings=_ENDINGS,
         disclaimer=gettext(DISCLAIMER),

@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.appliance.models.shelf import FOLDER, installed_cards
@@ -23,12 +23,10 @@ from edge_agent.config.editing.document import ConfigFile, checked, read_file, w
 from edge_agent.config.editing.keys import variable_of
 from edge_agent.config.editing.saving import save
 from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
-from edge_agent.runtime.vision_options import vision_options
 from edge_agent.store.database.replacement import sync_folder
 from edge_agent.vision.models.card import ModelCard, read_card, shipped_models
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.models.trial import try_apart
-from edge_agent.vision.options import VisionOptions
 
 KEYS = {"expression": "vision.expression_model", "face-detector": "vision.detector_model"}
 """Kind of a model → the key of the configuration that names it."""
@@ -202,12 +200,8 @@ def _check(settings: Settings, card: ModelCard, source: Path) -> None:
     # Apart and alone first: an error then is one of this model, and not the end of this program.
     try_apart(source)
     load_model(source, kind=card.kind)
-    options: VisionOptions = vision_options(settings)
-    if card.kind == "expression":
-        options = replace(options, expression_model=str(source))
-    else:
-        options = replace(options, detector_model=str(source))
-    open_recognizer(options)
+    key = "expression_model" if card.kind == "expression" else "detector_model"
+    open_recognizer(settings.vision.model_copy(update={key: str(source)}))
 
 
 # ---------------------------------------------------------------- what is written

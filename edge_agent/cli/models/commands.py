@@ -52,10 +52,9 @@ def model_verify(card: Path | None, config: Path | None, data: Path | None) -> N
     vision = settings.vision
     names: list[str | Path] = [card] if card else [vision.detector_model, vision.expression_model]
     if card is None and vision.detector == "yunet":
-        from edge_agent.runtime.vision_options import vision_options
         from edge_agent.vision.faces.finder import open_finder
 
-        used = open_finder(vision_options(settings)).card
+        used = open_finder(settings.vision).card
         click.echo(f"{used.name}: YuNet, SHA-256 {used.sha256}; it has no card to agree with")
         names = [vision.expression_model]
     for name in names:

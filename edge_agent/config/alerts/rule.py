@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from enum import StrEnum
 
 from pydantic import Field, model_validator
 
 from edge_agent.config.section import Section
 from edge_agent.core.vitals import VitalKind
 
-_OF_READINGS = ("vital", "sensor")
+
+class AlertKind(StrEnum):
+    """What a rule watches."""
+
+    VITAL = "vital"
+    FACE = "face"
+    SENSOR = "sensor"
+    CAMERA = "camera"
+    BROKER = "broker"
+    DISK = "disk"
+    BACKUP = "backup"
+    AGENT = "agent"
+
+
+_OF_READINGS = (AlertKind.VITAL, AlertKind.SENSOR)
 
 
 class RuleSettings(Section):
@@ -19,7 +33,7 @@ class RuleSettings(Section):
         pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
         description="Its name, unique: small letters, digits and -",
     )
-    when: Literal["vital", "face", "sensor", "camera", "broker", "disk", "backup", "agent"] = Field(
+    when: AlertKind = Field(
         description="What is watched: vital (a reading beyond its limits), face (none is seen), "
         "sensor (no readings), camera, broker, disk (MB free), backup, agent"
     )
@@ -56,7 +70,7 @@ class RuleSettings(Section):
         if (self.when in _OF_READINGS) != (self.vital is not None):
             raise ValueError(
                 f'rule {self.name!r}: vital goes with when = "vital" or "sensor", and only '
-                f"there; when is {self.when!r}"
+                f"there; when is {self.when.value!r}"
             )
         wrong = self._wrong_limits()
         if wrong:
@@ -67,12 +81,12 @@ class RuleSettings(Section):
         """Return what is wrong with the limits; empty: nothing."""
         has_limit = self.above is not None or self.below is not None
         match self.when:
-            case "vital":
+            case AlertKind.VITAL:
                 return self._wrong_range(has_limit)
-            case "disk":
+            case AlertKind.DISK:
                 if self.below is None or self.below <= 0 or self.above is not None:
                     return "disk needs below, in MB and more than 0, and no above"
-            case "backup":
+            case AlertKind.BACKUP:
                 too_small = self.above is not None and self.above <= 0
                 if self.below is not None or too_small:
                     return "backup takes above, in hours and more than 0, and no below"

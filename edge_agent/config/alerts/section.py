@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from edge_agent.config.alerts.rule import RuleSettings
-from edge_agent.config.section import Section
+from edge_agent.config.alerts.rule import AlertKind, RuleSettings
+from edge_agent.config.section import EDITABLE, Section
 
 
 def _clock_time(text: str) -> str:
@@ -34,24 +34,36 @@ ClockTime = Annotated[str, Field(pattern=r"^\d\d:\d\d$"), AfterValidator(_clock_
 ZoneName = Annotated[str, Field(min_length=1), AfterValidator(_zone)]
 
 _DEFAULT_RULES = (
-    RuleSettings(name="agent", when="agent", seconds=1, clear_seconds=2),
-    RuleSettings(name="camera", when="camera", seconds=30),
-    RuleSettings(name="disk", when="disk", below=500, margin=100, seconds=60),
-    RuleSettings(name="backup", when="backup", seconds=60),
+    RuleSettings(name="agent", when=AlertKind.AGENT, seconds=1, clear_seconds=2),
+    RuleSettings(name="camera", when=AlertKind.CAMERA, seconds=30),
+    RuleSettings(name="disk", when=AlertKind.DISK, below=500, margin=100, seconds=60),
+    RuleSettings(name="backup", when=AlertKind.BACKUP, seconds=60),
 )
 
 
 class AlertSettings(Section):
     """What is watched, when it is quiet, and who is told; this is not a medical alarm."""
 
-    enabled: bool = Field(True, description="Whether anything is watched")
-    sound: bool = Field(False, description="Whether open pages of the dashboard sound, too")
-    quiet_from: ClockTime | None = Field(
-        None, description="When quiet hours begin, such as 22:00; goes with quiet_until"
+    enabled: bool = Field(
+        True, description="Whether anything is watched", json_schema_extra=EDITABLE
     )
-    quiet_until: ClockTime | None = Field(None, description="When they end, such as 07:00")
+    sound: bool = Field(
+        False,
+        description="Whether open pages of the dashboard sound, too",
+        json_schema_extra=EDITABLE,
+    )
+    quiet_from: ClockTime | None = Field(
+        None,
+        description="When quiet hours begin, such as 22:00; goes with quiet_until",
+        json_schema_extra=EDITABLE,
+    )
+    quiet_until: ClockTime | None = Field(
+        None, description="When they end, such as 07:00", json_schema_extra=EDITABLE
+    )
     time_zone: ZoneName | None = Field(
-        None, description="Zone of the quiet hours, such as Europe/Berlin; left out: the machine's"
+        None,
+        description="Zone of the quiet hours, such as Europe/Berlin; left out: the machine's",
+        json_schema_extra=EDITABLE,
     )
     notify: tuple[SecretStr, ...] = Field(
         (), max_length=20, description="Addresses that alerts are sent to, as Apprise writes them"
@@ -64,6 +76,7 @@ class AlertSettings(Section):
         ge=0,
         le=86_400,
         description="Seconds that an alert must stand before it is sent, so that a restart is not",
+        json_schema_extra=EDITABLE,
     )
     keep_days: int = Field(
         365, ge=1, le=36_500, description="Days that alerts stay in the log after they ended"
@@ -72,6 +85,7 @@ class AlertSettings(Section):
         _DEFAULT_RULES,
         max_length=50,
         description="What is watched; tables of your own replace all of the default ones",
+        json_schema_extra=EDITABLE,
     )
 
     @model_validator(mode="after")

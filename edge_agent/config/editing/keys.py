@@ -16,54 +16,6 @@ from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 
 RULES = "alerts.rule"
 """The key whose value is the list of rules."""
-EDITABLE = frozenset(
-    {
-        "alerts.enabled",
-        "alerts.notify_after",
-        "alerts.quiet_from",
-        "alerts.quiet_until",
-        "alerts.rule",
-        "alerts.sound",
-        "alerts.time_zone",
-        "camera.fps",
-        "camera.height",
-        "camera.loop",
-        "camera.rotate",
-        "camera.snapshot_seconds",
-        "camera.source",
-        "camera.stall_seconds",
-        "camera.width",
-        "dashboard.purposes",
-        "mqtt.enabled",
-        "mqtt.home_assistant",
-        "mqtt.keepalive",
-        "record.batch_rows",
-        "record.batch_seconds",
-        "record.interval",
-        "summary.window",
-        "vision.confirm_frames",
-        "vision.cpu_budget",
-        "vision.dwell_seconds",
-        "vision.face_score",
-        "vision.gate",
-        "vision.hysteresis",
-        "vision.max_faces",
-        "vision.memory_seconds",
-        "vision.min_face",
-        "vision.smoothing_seconds",
-        "vision.threads",
-        "vision.uncertain_below",
-        "vitals.camera_pulse.enabled",
-        "vitals.prefer_sources",
-        "vitals.simulated.enabled",
-        "vitals.simulated.heart_rate_seconds",
-        "vitals.simulated.pressure_seconds",
-        "vitals.simulated.seed",
-    }
-)
-"""What a browser may change: no path, no address, no secret, nothing that opens a door, records
-people outside sessions, or lets old rows be deleted.
-"""
 AGENT = "affect-edge-agent"
 DASHBOARD = "affect-edge-dashboard"
 _READ_BY = {
@@ -101,6 +53,7 @@ class Key:
         choices: what a choice or the parts of a list may be; empty: anything.
         least, most: limits of a number, where there are any.
         secret: whether its value is shown to nobody.
+        is_editable: whether a browser may change it.
     """
 
     name: str
@@ -111,16 +64,12 @@ class Key:
     least: float | None = None
     most: float | None = None
     secret: bool = False
+    is_editable: bool = False
 
     @property
     def section(self) -> str:
         """The section that it stands in."""
         return self.name.partition(".")[0]
-
-    @property
-    def is_editable(self) -> bool:
-        """Whether a browser may change it."""
-        return self.name in EDITABLE
 
     @property
     def read_by(self) -> tuple[str, ...]:
@@ -228,6 +177,7 @@ def _key(
     items = _resolved(inner.get("items", {}), kinds)
     described: dict[str, Any] = {"name": name, "description": field.get("description", "")}
     common: dict[str, Any] = {
+        "is_editable": field.get("editable", False),
         "default": field.get("default"),
         "secret": bool(inner.get("writeOnly") or items.get("writeOnly")),
     }

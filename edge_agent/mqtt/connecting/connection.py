@@ -18,8 +18,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import boot_seconds
-from edge_agent.mqtt.broker import Broker, packet_bytes
+from edge_agent.mqtt.broker import packet_bytes
 from edge_agent.mqtt.connecting.endings import (
     certificate_refused,
     ended,
@@ -85,7 +86,7 @@ class Connection:
 
     def __init__(
         self,
-        broker: Broker,
+        broker: MqttSettings,
         context: ssl.SSLContext | None,
         client_id: str,
         will: tuple[str, bytes] | None,
@@ -121,7 +122,7 @@ class Connection:
         if will is not None:
             self._client.will_set(will[0], will[1], qos=1, retain=True)
         if broker.username is not None:
-            self._client.username_pw_set(broker.username, broker.password)
+            self._client.username_pw_set(broker.username, broker.password_text)
         if context is not None:
             self._client.tls_set_context(context)
         self._client.on_log = self._on_log

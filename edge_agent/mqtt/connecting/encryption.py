@@ -7,13 +7,14 @@ import ssl
 import stat
 from pathlib import Path
 
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import MqttError
-from edge_agent.mqtt.broker import Broker, tls_context
+from edge_agent.mqtt.broker import tls_context
 
 log = logging.getLogger(__name__)
 
 
-def encryption(broker: Broker) -> ssl.SSLContext | None:
+def encryption(broker: MqttSettings) -> ssl.SSLContext | None:
     """Return what encrypts the line to a broker; ``None`` for a line without TLS.
 
     Raises:

@@ -7,7 +7,7 @@ import ssl
 from paho.mqtt.client import WebsocketConnectionError
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.mqtt.broker import Broker
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 
 # reason codes of MQTT 5, section 2.4
@@ -28,7 +28,7 @@ _ALERTS = (
 """What a broker sends that wants a certificate, or another; the last, of TLS 1.2, for none."""
 
 
-def not_reached(broker: Broker, error: Exception) -> ConnectionEndedError:
+def not_reached(broker: MqttSettings, error: Exception) -> ConnectionEndedError:
     """Return why there is no line to the broker."""
     where = broker.where
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -60,7 +60,7 @@ def not_reached(broker: Broker, error: Exception) -> ConnectionEndedError:
     return ConnectionEndedError(MqttState.UNREACHABLE, text)
 
 
-def certificate_refused(broker: Broker, complaint: str) -> ConnectionEndedError | None:
+def certificate_refused(broker: MqttSettings, complaint: str) -> ConnectionEndedError | None:
     """Return the words for a broker that refuses our certificate, or wants one.
 
     Args:
@@ -91,7 +91,7 @@ def certificate_refused(broker: Broker, complaint: str) -> ConnectionEndedError 
 
 
 def ended(
-    broker: Broker, answer: ReasonCode | None, end: ReasonCode | None
+    broker: MqttSettings, answer: ReasonCode | None, end: ReasonCode | None
 ) -> ConnectionEndedError:
     """Return why a connection is over.
 
@@ -132,7 +132,7 @@ def ended(
     return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: connection lost ({reason}).")
 
 
-def _login_refused(broker: Broker, reason: ReasonCode | None) -> ConnectionEndedError:
+def _login_refused(broker: MqttSettings, reason: ReasonCode | None) -> ConnectionEndedError:
     who = "visitors without a name"
     if broker.username:
         who = f"user {broker.username!r}"
@@ -142,7 +142,7 @@ def _login_refused(broker: Broker, reason: ReasonCode | None) -> ConnectionEnded
     )
 
 
-def right_port(broker: Broker) -> str:
+def right_port(broker: MqttSettings) -> str:
     """Return what to look at where something listens that does not greet as a broker does."""
     port, other = "without TLS", "mqtt.tls = true"
     if broker.tls:
@@ -153,7 +153,7 @@ def right_port(broker: Broker) -> str:
     return f"{text}, and mqtt.websocket_path the broker's?"
 
 
-def _hung_up(broker: Broker) -> ConnectionEndedError:
+def _hung_up(broker: MqttSettings) -> ConnectionEndedError:
     """Return the words for a broker that ended the connection before it said anything."""
     text = f"{broker.where}: hung up without a greeting. {right_port(broker)}"
     if broker.tls and broker.client_certificate is None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import closing
 
-from edge_agent.mqtt.broker import Broker
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.connecting.encryption import encryption
 from edge_agent.mqtt.connecting.opening import open_connection
 from edge_agent.mqtt.wake import WakeSignal
 
 
-def log_in(broker: Broker, name: str) -> str | None:
+def log_in(broker: MqttSettings, name: str) -> str | None:
     """Connect with the account and the encryption of the agent, and leave.
 
     The client's name is one of its own, so that the agent keeps its connection, and there is no

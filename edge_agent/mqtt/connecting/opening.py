@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import replace
 
-from edge_agent.mqtt.broker import Broker
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.connecting.connection import Connection
 from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 from edge_agent.mqtt.wake import WakeSignal
 
 
 def open_connection(
-    broker: Broker,
+    broker: MqttSettings,
     context: ssl.SSLContext | None,
     client_id: str,
     will: tuple[str, bytes] | None,
@@ -42,7 +41,7 @@ def open_connection(
         if broker.protocol != "5" or not refusal.version or not (is_said or suspected):
             raise
         first = refusal
-    older = replace(broker, protocol="3.1.1")
+    older = broker.model_copy(update={"protocol": "3.1.1"})
     try:
         connection = _opened(Connection(older, context, client_id, will, wake))
     except ConnectionEndedError as second:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import boot_seconds
-from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.connecting.opening import open_connection
 from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
 from edge_agent.mqtt.wake import WakeSignal
@@ -27,17 +27,13 @@ class QueueClearing:
     """Clears the queues of the configured subscribers once retained topics have been cleared.
 
     Args:
-        broker: where, and as whom.
+        broker: where, as whom, and of which subscribers.
         context: for TLS; ``None`` without.
-        client_ids: of the subscribers.
     """
 
-    def __init__(
-        self, broker: Broker, context: ssl.SSLContext | None, client_ids: Sequence[str]
-    ) -> None:
+    def __init__(self, broker: MqttSettings, context: ssl.SSLContext | None) -> None:
         self._broker = broker
         self._context = context
-        self._client_ids = client_ids
         self._due: list[str] = []
         self._not_before_s = 0.0
 
@@ -45,7 +41,7 @@ class QueueClearing:
         """Return what is to be called when a topic is cleared: it calls ``on_clear``, too."""
 
         def note(topic: str) -> None:
-            self._due = list(self._client_ids)
+            self._due = list(self._broker.durable_subscribers)
             on_clear(topic)
 
         return note

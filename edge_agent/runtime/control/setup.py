@@ -26,12 +26,6 @@ _GIVES = {
 """What a kind of sensor measures, so that its streams are there before it speaks."""
 
 
-def stream_options(settings: Settings) -> StreamOptions:
-    """Return what is offered as streams."""
-    lsl = settings.lsl
-    return StreamOptions(settings.device.name, simulated=lsl.simulated, estimated=lsl.estimated)
-
-
 def configured_streams(settings: Settings, database: Path) -> StreamWorker | None:
     """Return what offers the streams, not yet started; ``None`` where it is off.
 
@@ -41,7 +35,7 @@ def configured_streams(settings: Settings, database: Path) -> StreamWorker | Non
     if not settings.lsl.enabled:
         return None
     return StreamWorker(
-        stream_options(settings),
+        StreamOptions(settings.device.name, settings.lsl),
         database,
         simulated=settings.camera.source == "demo",
         sensors=_sensors(settings),

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
+from edge_agent.config.laboratory.lsl import LslSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalFlag
@@ -33,19 +34,17 @@ class StreamOptions:
 
     Attributes:
         device: name of the appliance, part of each stream's source id.
-        simulated: whether streams of made-up and of replayed values are offered.
-        estimated: whether streams of estimated values are.
+        table: the table ``[lsl]``.
     """
 
     device: str
-    simulated: bool = False
-    estimated: bool = False
+    table: LslSettings
 
     def offers(self, nature: str) -> bool:
         """Tell whether streams of such values are offered."""
         if nature == "estimated":
-            return self.estimated
-        return self.simulated or nature not in {"simulated", "replayed"}
+            return self.table.estimated
+        return self.table.simulated or nature not in {"simulated", "replayed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class Streams:
     Example:
         Send a reading::
 
-            streams = Streams(StreamOptions("lab-1"))
+            streams = Streams(StreamOptions("lab-1", LslSettings()))
             streams.vital(at, VitalKind.HEART_RATE, "ble:…", 72.0, frozenset())
     """
 

@@ -100,7 +100,7 @@ class BatchWriter:
                         enqueue(connection, row, self._options.outbox_rows)
                 case ModelUse():
                     write_model(connection, row)
-        interval_ms = round(self._options.interval_s * 1000)
+        interval_ms = round(self._options.interval * 1000)
         write_expressions(connection, expressions, interval_ms, self._options.simulated)
         write_rejected_frames(connection, rejected, interval_ms, self._options.simulated)
         return write_vitals(connection, vitals).count(False)

@@ -91,7 +91,7 @@ class Recorder(Worker):
         self._set_aside = 0
 
         self._queue: queue.Queue[Item | None] = queue.Queue(_QUEUE_ITEMS)
-        self._intervals = Intervals(self._options.interval_s)
+        self._intervals = Intervals(self._options.interval)
         self._opened: float | None = None  # when the present interval got its first frame
         self._batch = PendingBatch(self._options)
         self._writer = BatchWriter(self._options)
@@ -226,7 +226,7 @@ class Recorder(Worker):
         """When the open interval counts as ended although no frame of the next one came."""
         if self._opened is None:
             return None
-        return self._opened + self._options.interval_s + self._options.batch_seconds
+        return self._opened + self._options.interval + self._options.batch_seconds
 
     def _end_stale_interval(self) -> None:
         stale_at = self._stale_at()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from edge_agent.config.mqtt import MqttSettings
+from edge_agent.config.record import RecordSettings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecorderOptions:
-    """Options of the recorder.
+class RecorderOptions(RecordSettings):
+    """Options of the recorder: the table ``[record]``, and what other tables say of its rows.
 
     Attributes:
-        interval_s: length of an expression row in seconds; 0 records every frame.
-        batch_rows: rows in a batch at the most.
-        batch_seconds: seconds that a row waits for its commit at the most.
         outbox_rows: messages kept in the outbox at the most.
         simulated: whether what the camera shows is a demonstration; marks every expression row.
         only_in_sessions: write no expression and no reading of a time outside sessions: what was
@@ -22,10 +19,7 @@ class RecorderOptions:
         retry_seconds: seconds between attempts after a failed commit.
     """
 
-    interval_s: float = 1.0
-    batch_rows: int = 60
-    batch_seconds: float = 10.0
-    outbox_rows: int = 50_000
+    outbox_rows: int = MqttSettings().outbox_rows
     simulated: bool = False
     only_in_sessions: bool = False
     max_bytes: int | None = None

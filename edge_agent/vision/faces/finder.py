@@ -9,20 +9,20 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Face
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.faces.yunet import SCORE, YuNet
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.options import DEFAULT_OPTIONS, VisionOptions
 
 log = logging.getLogger(__name__)
 
 NEAR_SIZE = (96, 96)
 MOST_FACES = 1000
 """Most faces of a picture: as many as nobody will count. Frames of a camera have their own bound,
-``VisionOptions.max_faces``.
+``vision.max_faces``.
 """
 """Pixels in which a followed face and what surrounds it are searched: the face has 60 of a side."""
 
@@ -71,7 +71,7 @@ class FaceFinder(Protocol):
         """
 
 
-def open_finder(options: VisionOptions = DEFAULT_OPTIONS) -> FaceFinder:
+def open_finder(options: VisionSettings = VisionSettings()) -> FaceFinder:
     """Return the configured detector for whole pictures, with no bound on the faces worth naming.
 
     Raises:
@@ -87,7 +87,7 @@ def open_finder(options: VisionOptions = DEFAULT_OPTIONS) -> FaceFinder:
     return FaceDetector(model, score, min_face, MOST_FACES)
 
 
-def open_near_finder(options: VisionOptions = DEFAULT_OPTIONS) -> FaceFinder | None:
+def open_near_finder(options: VisionSettings = VisionSettings()) -> FaceFinder | None:
     """Return the configured detector for small pieces of frames.
 
     ``None`` where its model cannot be run at another size: then whole frames are searched.
@@ -109,7 +109,7 @@ def open_near_finder(options: VisionOptions = DEFAULT_OPTIONS) -> FaceFinder | N
     return FaceDetector(model, score, min_face)
 
 
-def finder_for_stills(finder: FaceFinder, options: VisionOptions) -> FaceFinder:
+def finder_for_stills(finder: FaceFinder, options: VisionSettings) -> FaceFinder:
     """Return the detector with the score for still pictures, where the user chose none."""
     if options.face_score is None and isinstance(finder, FaceDetector):
         return finder.for_stills()

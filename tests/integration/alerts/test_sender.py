@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from edge_agent.alerts.options import AlertOptions, alert_options
-from edge_agent.alerts.rules import DISCLAIMER, AlertKind, Rule
+from edge_agent.alerts.rules import DISCLAIMER, alert_text
 from edge_agent.alerts.sender import AlertSender
 from edge_agent.config import Settings
+from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.core.clock import now
 from edge_agent.store.alert_log.alert_log import AlertLog
 from edge_agent.store.alert_log.entries import AlertEntry
@@ -20,7 +21,7 @@ from tests.support.alerts.sinks import MailSink, WebSink
 from tests.support.broker import free_port, wait_until
 from tests.support.timeline import database, query
 
-RULE = Rule(name="camera", kind=AlertKind.CAMERA)
+RULE = RuleSettings(name="camera", when=AlertKind.CAMERA)
 TEXT = "The camera gives no picture for 30 s."
 SECRET = "a-secret-topic"
 SENT = "SELECT event, tries, sent IS NOT NULL, error FROM alert_message ORDER BY event DESC"
@@ -28,6 +29,11 @@ SENT = "SELECT event, tries, sent IS NOT NULL, error FROM alert_message ORDER BY
 
 def begin(alert_log: AlertLog) -> None:
     alert_log.begin(AlertEntry(0, "camera", "camera", TEXT, None, None, 0), now())
+
+
+def options_of(rule: RuleSettings, device: str, addresses: tuple[str, ...]) -> AlertOptions:
+    """Return options that send at once."""
+    return AlertOptions(AlertSettings(rule=(rule,), notify_after=0, notify=addresses), device)
 
 
 @contextmanager
@@ -50,9 +56,8 @@ def test_ntfy_webhook_and_mail_are_told_that_it_began_and_that_it_is_over(tmp_pa
         hook = f"json://127.0.0.1:{web.port}/hook"
         post = f"mailto://127.0.0.1:{mail.port}?from=edge@example.org&to=ward@example.org"
         file.write_text(f"# the ward\n{hook}\n{post}\n", encoding="utf-8")
-        options = AlertOptions(
-            (RULE,), "lab", notify_after_s=0, addresses=(ntfy,), notify_file=file
-        )
+        table = AlertSettings(rule=(RULE,), notify_after=0, notify=(ntfy,), notify_file=file)
+        options = AlertOptions(table, "lab")
         begin(alert_log)
         with sending(alert_log, options):
             wait_until(lambda: len(query(path, SENT)) == 3, "three messages", 60)
@@ -78,7 +83,7 @@ def test_a_receiver_cannot_lead_a_message_elsewhere(tmp_path: Path) -> None:
     with WebSink.running() as receiver, WebSink.running() as other:
         receiver.leads_to = f"http://127.0.0.1:{other.port}/hook"
         hook = f"json://127.0.0.1:{receiver.port}/hook"
-        options = AlertOptions((RULE,), "lab", notify_after_s=0, addresses=(hook,))
+        options = options_of(RULE, "lab", (hook,))
         begin(alert_log)
         with sending(alert_log, options):
             wait_until(lambda: len(receiver.posts) >= 2, "two attempts", 60)
@@ -94,7 +99,7 @@ def test_no_line_break_gets_into_the_head_of_a_mail(tmp_path: Path) -> None:
     with MailSink.running() as mail:
         post = f"mailto://127.0.0.1:{mail.port}?from=edge@example.org&to=ward@example.org"
         name = "lab\r\nBcc: eve@example.org\r\nSubject: another"
-        options = AlertOptions((RULE,), name, notify_after_s=0, addresses=(post,))
+        options = options_of(RULE, name, (post,))
         begin(alert_log)
         with sending(alert_log, options):
             wait_until(lambda: len(query(path, SENT)) == 1, "a message", 60)
@@ -106,14 +111,10 @@ def test_messages_are_in_the_language_of_the_configuration(tmp_path: Path) -> No
     path = database(tmp_path)
     alert_log = AlertLog(path)
     with WebSink.running() as web:
-        options = AlertOptions(
-            (RULE,),
-            "lab",
-            notify_after_s=0,
-            addresses=(f"json://127.0.0.1:{web.port}/hook",),
-            language="de",
-        )
-        text = RULE.text(None, "The cable {is} loose.")
+        hook = f"json://127.0.0.1:{web.port}/hook"
+        table = AlertSettings(rule=(RULE,), notify_after=0, notify=(hook,))
+        options = AlertOptions(table, "lab", "de")
+        text = alert_text(RULE, None, "The cable {is} loose.")
         alert_log.begin(AlertEntry(0, "camera", "camera", text, None, None, 0), now())
         with sending(alert_log, options):
             wait_until(lambda: len(query(path, SENT)) == 1, "a message", 60)
@@ -140,7 +141,7 @@ def test_what_is_not_reached_is_tried_again_said_and_arrives_later(
     alert_log = AlertLog(path)
     port = free_port()
     ntfy = f"ntfy://ward:geheim99@127.0.0.1:{port}/{SECRET}"
-    options = AlertOptions((RULE,), "lab", notify_after_s=0, addresses=(ntfy,))
+    options = options_of(RULE, "lab", (ntfy,))
     begin(alert_log)
     with caplog.at_level(logging.INFO), sending(alert_log, options):
         wait_until(lambda: any(row[1] >= 2 for row in query(path, SENT)), "two attempts", 60)
@@ -161,15 +162,15 @@ def test_an_address_that_nobody_knows_says_so(tmp_path: Path) -> None:
     path = database(tmp_path)
     alert_log = AlertLog(path)
     begin(alert_log)
-    options = AlertOptions((RULE,), notify_after_s=0, addresses=("nosuch://somewhere",))
+    options = options_of(RULE, "lab", ("nosuch://somewhere",))
     with sending(alert_log, options):
         wait_until(lambda: len(query(path, SENT)) == 1, "an attempt", 60)
     assert "is no address that Apprise knows" in query(path, SENT)[0][3]
 
 
 def test_rules_that_are_not_to_be_sent_are_not(tmp_path: Path) -> None:
-    quiet_rule = Rule(name="camera", kind=AlertKind.CAMERA, notify=False)
-    options = AlertOptions((quiet_rule,), notify_after_s=0, addresses=("nosuch://somewhere",))
+    quiet_rule = RuleSettings(name="camera", when=AlertKind.CAMERA, notify=False)
+    options = options_of(quiet_rule, "lab", ("nosuch://somewhere",))
     path = database(tmp_path)
     begin(AlertLog(path))
     sender = AlertSender(options, ["camera"], AlertLog(path))

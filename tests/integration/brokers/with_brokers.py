@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.mqtt.broker import Broker
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.options import MqttOptions
@@ -82,7 +82,7 @@ def run(outbox: MemoryOutbox) -> Iterator[Callable[..., MqttClient]]:
     started: list[MqttClient] = []
 
     def start(port: int, **given: object) -> MqttClient:
-        broker = Broker(port=port, **given)  # type: ignore[arg-type]
+        broker = MqttSettings(port=port, **given)
         client = MqttClient(MqttOptions(broker, "pi", backoff=QUICK), outbox)
         client.start()
         started.append(client)

@@ -13,7 +13,7 @@ import pytest
 
 from edge_agent.camera.file import FileCamera
 from edge_agent.camera.opencv import open_opencv
-from edge_agent.camera.options import CameraOptions
+from edge_agent.config.camera import CameraSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import (
@@ -28,15 +28,17 @@ from tests.support.vision.cameras import (
 
 def refusal(device: Path | str) -> CameraError:
     """Return why a device cannot be opened."""
+    # unchecked: the configuration refuses some of these names itself
+    options = CameraSettings().model_copy(update={"device": str(device)})
     with pytest.raises(CameraError) as caught:
-        open_opencv(CameraOptions(device=str(device), width=64, height=48, fps=10, stall_seconds=1))
+        open_opencv(options)
     return caught.value
 
 
 def test_a_video_gives_every_frame_in_order_and_then_ends(tmp_path: Path) -> None:
     video = write_video(tmp_path / "clip.avi", frames=12, fps=100)
     with open_opencv(
-        CameraOptions(device=str(video), width=640, height=480, fps=100, stall_seconds=1)
+        CameraSettings(device=str(video), width=640, height=480, fps=100, stall_seconds=1)
     ) as camera:
         frames = [camera.read() for _ in range(12)]
         with pytest.raises(
@@ -117,9 +119,7 @@ def test_a_relative_name_is_never_taken_for_a_protocol(
 ) -> None:
     write_video(tmp_path / name, frames=2, fps=200)
     monkeypatch.chdir(tmp_path)
-    with open_opencv(
-        CameraOptions(device=name, width=64, height=48, fps=200, stall_seconds=1)
-    ) as camera:
+    with open_opencv(CameraSettings(device=name, fps=120, stall_seconds=1)) as camera:
         assert frame_number(camera.read().image) == 0
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from edge_agent.camera import open_camera, snapshot
-from edge_agent.camera.options import CameraOptions
 from edge_agent.camera.snapshot import SnapshotCamera, shown_address
+from edge_agent.config.camera import CameraSettings
 from edge_agent.core.errors import CameraError, CameraReason
 
 Answer = Callable[["Handler"], None]
@@ -96,7 +96,9 @@ def test_each_read_fetches_the_picture_of_now() -> None:
         content(jpeg(next(levels)))(request)
 
     with serving(answer) as server:
-        options = CameraOptions("snapshot", server.address(), rotate=90, snapshot_seconds=FAST_S)
+        options = CameraSettings(
+            source="snapshot", device=server.address(), rotate=90, snapshot_seconds=0.1
+        )
         with open_camera(options) as camera:
             frames = [camera.read() for _ in range(3)]
     assert [round(float(frame.image.mean())) for frame in frames] == [40, 120, 200]

@@ -11,8 +11,8 @@ import pytest
 from edge_agent.camera import live
 from edge_agent.camera.base import CameraBase, DriverStuckError, Helper
 from edge_agent.camera.opencv import open_opencv
-from edge_agent.camera.options import CameraOptions
 from edge_agent.camera.stream import StreamCamera, without_password
+from edge_agent.config.camera import CameraSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import VideoServer, read_to_the_end
@@ -25,7 +25,7 @@ def server() -> Iterator[VideoServer]:
 
 
 def opened(address: str) -> CameraBase:
-    return open_opencv(CameraOptions(device=address, width=64, height=48, fps=10, stall_seconds=1))
+    return open_opencv(CameraSettings(device=address, stall_seconds=1))
 
 
 def refusal(address: str) -> CameraError:

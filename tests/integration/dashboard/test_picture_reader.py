@@ -18,8 +18,8 @@ from dashboard.picture.frames import send_picture
 from dashboard.picture.reader import BusyError, PictureReader
 from dashboard.web.settings import options_from
 from edge_agent.config import Settings
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ModelError, PictureError
-from edge_agent.vision.options import VisionOptions
 from tests.support.broker import wait_until
 from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE
 
@@ -29,7 +29,7 @@ SMILING = SMILING_FILE.read_bytes()
 @pytest.fixture
 def reader() -> Iterator[PictureReader]:
     """A reader whose process ends with the test."""
-    made = PictureReader(VisionOptions())
+    made = PictureReader(VisionSettings())
     yield made
     made.close()
 
@@ -57,7 +57,7 @@ def test_one_process_reads_one_picture_after_the_other(reader: PictureReader) ->
 
 
 def test_it_ends_when_nobody_asks_and_starts_again() -> None:
-    with closing(PictureReader(VisionOptions(), idle_s=0.2)) as reader:
+    with closing(PictureReader(VisionSettings(), idle_s=0.2)) as reader:
         assert emotions(reader, SMILING) == ["happiness"]
         wait_until(lambda: reader.pid is None, "the idle process to end", 60)
         assert emotions(reader, SMILING) == ["happiness"]
@@ -83,14 +83,14 @@ def test_a_process_that_is_killed_costs_one_picture(
 
 
 def test_a_process_that_hangs_is_ended() -> None:
-    with closing(PictureReader(VisionOptions(), answer_s=0.01)) as hanging:
+    with closing(PictureReader(VisionSettings(), answer_s=0.01)) as hanging:
         with pytest.raises(PictureError, match=r"could not be read in 0 seconds\. Scale it down"):
             hanging.read(SMILING)
         assert hanging.pid is None
 
 
 def test_a_model_that_is_missing_is_told(tmp_path: Path) -> None:
-    options = VisionOptions(expression_model=str(tmp_path / "none.json"))
+    options = VisionSettings(expression_model=str(tmp_path / "none.json"))
     with (
         closing(PictureReader(options)) as reader,
         pytest.raises(ModelError, match=r"none\.json: no such model card"),
@@ -119,8 +119,8 @@ def test_the_process_ends_with_the_dashboard_that_is_killed() -> None:
     script = (
         "import os, sys\n"
         "from dashboard.picture.reader import PictureReader\n"
-        "from edge_agent.vision.options import VisionOptions\n"
-        "reader = PictureReader(VisionOptions())\n"
+        "from edge_agent.config.vision import VisionSettings\n"
+        "reader = PictureReader(VisionSettings())\n"
         "reader.read(open(sys.argv[1], 'rb').read())\n"
         "print(reader.pid, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.heart.outcomes import HeartValue, HeartValues, compare_heart
@@ -31,9 +32,11 @@ from dashboard.analysis.request import (
     StateBy,
 )
 from dashboard.analysis.states import Design
-from dashboard.statistics import Recall, benjamini_hochberg, holm
+from dashboard.commands.analyse_bundle import analyse_bundle_command
+from dashboard.commands.analyse_bundle import main as analyse_bundle
+from dashboard.statistics import Recall
+from edge_agent import __version__
 from edge_agent.core.expression import Emotion
-from edge_agent.store.export.scripts import analysis as script
 from edge_agent.store.read.reader import Reader
 from tests.support.script_studies import QUESTIONS, equal, example, few, rested, unpacked
 
@@ -56,10 +59,14 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
 
 
 def in_python(folder: Path, words: Sequence[str]) -> str:
-    """What ``analysis.py`` prints, run in this process."""
-    said: list[str] = []
-    script.main([str(folder), *words], said.append)
-    return "".join(said)
+    """What ``analysis.py`` prints after its first line, run in this process."""
+    done = CliRunner().invoke(analyse_bundle_command, [str(folder), *words])
+    assert done.exit_code == 0, done.output
+    computed, _, table = done.stdout.partition("\n")
+    if "--csv" in words:
+        return done.stdout
+    assert computed == f"Computed by affect-edge {__version__}."
+    return table
 
 
 def in_r(folder: Path, words: Sequence[str]) -> str:
@@ -163,16 +170,6 @@ def test_a_difference_that_is_the_same_in_everybody_shows_no_rounding_noise(
     assert [row[4] for row in rows] == ["0.0", "0.3", "0.0"]
 
 
-def test_the_script_adjusts_each_p_to_the_very_number_of_the_page() -> None:
-    rng = random.Random(5)
-    families = [[0.0, 0.0, 0.99], *([rng.random() for _ in range(9)] for _ in range(200))]
-    for family in families:
-        tests = [script.Test("heart_rate", "anger", "neutral", 12, p=p) for p in family]
-        script.adjust(tests)
-        assert [test.bh_p for test in tests] == list(benjamini_hochberg(family))
-        assert [test.holm_p for test in tests] == list(holm(family))
-
-
 FULL = ("equal", "example", "example-families", "few", "sessions", "groups", "many", "tenths")
 
 
@@ -225,28 +222,52 @@ def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
                 )
 
 
-def test_the_script_runs_where_the_bundle_was_unpacked(
-    bundles: Bundles,
-) -> None:
-    _, folder = bundles(example)
-    command = [sys.executable, "-I", str(folder / "analysis.py")]
-    done = subprocess.run(
-        command, capture_output=True, check=True, timeout=60, cwd="/", env={"LC_ALL": "C"}
+def run_script(script: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run ``analysis.py`` of a bundle as people do; it must find its files by itself."""
+    command = [sys.executable, *words, str(script)]
+    return subprocess.run(
+        command, capture_output=True, check=False, cwd="/", env={"LC_ALL": "C"}, encoding="utf-8"
     )
-    assert done.stdout.decode("utf-8") == in_python(folder, ())
 
 
-def test_what_a_script_cannot_do_is_said(tmp_path: Path, bundles: Bundles) -> None:
+def test_the_script_says_which_version_computed_its_numbers(bundles: Bundles) -> None:
+    _, folder = bundles(example)
+    done = run_script(folder / "analysis.py", "-I")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"Computed by affect-edge {__version__}.\n{in_python(folder, ())}"
+
+
+def test_without_the_package_the_script_says_how_to_install_it(bundles: Bundles) -> None:
+    _, folder = bundles(example)
+    done = run_script(folder / "analysis.py", "-I", "-S")  # -S: no installed packages
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    for words in ("pip install", "Rscript analysis.R", "needs nothing of Affect Edge"):
+        assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--session", "99"), 1, "There is no session 99. Sessions: 1, 2, 3"),
+        (("--family", "pulse"), 2, "'pulse' is not tested"),
+        (("--family", "heart_rate: anger"), 2, "names fewer than two states"),
+        (("--family", "heart_rate: anger, disgust"), 2, "'disgust' is not compared"),
+        (("--family", "all", "--family", "heart_rate: anger, neutral"), 2, "is in two families"),
+        (("--states", "anger"), 2, "states = anger"),
+        (("--heart",), 1, "heart_measure.csv: no such file. Unpack the whole zip"),
+    ],
+)
+def test_what_the_script_cannot_do_is_said(
+    words: tuple[str, ...],
+    code: int,
+    said: str,
+    bundles: Bundles,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     _, folder = bundles(few)
-    with pytest.raises(SystemExit, match="There is no session 99. Sessions: 1, 2, 3"):
-        in_python(folder, ["--session", "99"])
-    for family in ("pulse", "heart_rate: anger", "heart_rate: anger, disgust", "ln_rmssd"):
-        with pytest.raises(SystemExit, match=f"--family {family}: there is no such test"):
-            in_python(folder, ["--family", family])
-    with pytest.raises(SystemExit, match="a test is in two families"):
-        in_python(folder, ["--family", "all", "--family", "heart_rate: anger, neutral"])
-    with pytest.raises(SystemExit, match=r"vital_kind.csv: no such file. Unpack the whole zip"):
-        in_python(tmp_path, [])
+    assert analyse_bundle([str(folder), *words]) == code
+    assert said in capsys.readouterr().err
 
 
 def with_tables(

@@ -15,6 +15,7 @@ from paho.mqtt import publish
 
 from edge_agent.appliance.running_checks import agent_health, check_running
 from edge_agent.config import Settings
+from edge_agent.config.fleet.section import FleetSettings
 from edge_agent.mqtt.payloads.health import HealthPayload
 from edge_agent.runtime import agent as module
 from edge_agent.runtime.health import report as health_module
@@ -137,7 +138,8 @@ def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> None:
 
 def test_what_was_given_up_is_told_until_the_collector_knows(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
-        device = SimulatedDevice.make(tmp_path / "room", "room", broker.port, 4_000)
+        small = FleetSettings.model_construct(backlog_mb=0.004)  # type: ignore[arg-type]
+        device = SimulatedDevice.make(tmp_path / "room", "room", broker.port, small)
         device.record(20)
         device.sender.start()
         try:

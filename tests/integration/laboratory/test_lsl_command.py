@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.config.laboratory.lsl import LslSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import ServerError
 from edge_agent.core.expression import EMOTIONS, Emotion, Recognition
@@ -120,4 +121,4 @@ def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveS
 def test_without_the_library_the_cure_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pylsl", None)
     with pytest.raises(ServerError, match="install.sh --with lsl"):
-        Streams(StreamOptions("pi"))
+        Streams(StreamOptions("pi", LslSettings()))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.mqtt.broker import Broker
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.options import MqttOptions
 from tests.support.broker import Mosquitto
@@ -33,9 +33,15 @@ def start(outbox: MemoryOutbox) -> Iterator[Start]:
     deaths: list[Exception] = []
 
     def run(
-        port: int, *, device: str = "pi", window_s: float = 10.0, **settings: object
+        port: int,
+        *,
+        device: str = "pi",
+        window_s: float = 10.0,
+        keepalive: int = 30,
+        **settings: object,
     ) -> MqttClient:
-        broker = Broker(port=port, **settings)  # type: ignore[arg-type]
+        # a shorter silence than the configuration allows is noticed sooner
+        broker = MqttSettings(port=port, **settings).model_copy(update={"keepalive": keepalive})
         options = MqttOptions(broker, device, window_s=window_s, backoff=QUICK)
         client = MqttClient(options, outbox)
         client.on_death = lambda _, error: deaths.append(error)

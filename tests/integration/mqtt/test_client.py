@@ -9,11 +9,11 @@ from typing import Literal
 
 import pytest
 
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.options import MqttOptions
@@ -334,7 +334,7 @@ def test_a_stop_delivers_what_was_just_committed(
 def test_changes_of_state_are_told_once(tmp_path: Path, outbox: MemoryOutbox) -> None:
     told: list[MqttState] = []
     port = free_port()
-    options = MqttOptions(Broker(port=port), "pi", backoff=QUICK)
+    options = MqttOptions(MqttSettings(port=port), "pi", backoff=QUICK)
     client = MqttClient(options, outbox, on_state=lambda state, _: told.append(state))
     client.start()
     wait_until(lambda: client.state_seconds > 0.5 and bool(told), "some attempts")

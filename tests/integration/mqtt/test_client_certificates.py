@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import MqttError
-from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.connecting.encryption import encryption
 from edge_agent.mqtt.connecting.states import MqttState
 from tests.support.broker import Certificates, Mosquitto, wait_until
@@ -90,7 +90,7 @@ def test_files_that_cannot_be_used_are_named_with_their_cure(
 ) -> None:
     def problem(certificate: Path, key: Path) -> str:
         with pytest.raises(MqttError) as raised:
-            encryption(Broker(tls=True, client_certificate=certificate, client_key=key))
+            encryption(MqttSettings(tls=True, client_certificate=certificate, client_key=key))
         return str(raised.value)
 
     missing, junk, locked = tmp_path / "missing", tmp_path / "junk", tmp_path / "locked"
@@ -118,7 +118,7 @@ def test_a_key_that_everybody_can_read_is_warned_of(
 ) -> None:
     key = tmp_path / "key"
     key.write_bytes(ours.key.read_bytes())
-    broker = Broker(tls=True, client_certificate=ours.certificate, client_key=key)
+    broker = MqttSettings(tls=True, client_certificate=ours.certificate, client_key=key)
     with caplog.at_level(logging.WARNING):
         key.chmod(0o640)
         assert encryption(broker) is not None

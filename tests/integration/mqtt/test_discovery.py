@@ -15,7 +15,7 @@ from paho.mqtt import client as paho
 from paho.mqtt import publish
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_agent.mqtt.broker import Broker
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.discovery.device import Device, discovery_payload
@@ -45,7 +45,7 @@ def start_home(tmp_path: Path, outbox: MemoryOutbox) -> Iterator[StartHome]:
 
     def run(port: int, device: Device | None, **settings: str) -> MqttClient:
         options = MqttOptions(
-            Broker(port=port, **settings),  # type: ignore[arg-type]
+            MqttSettings(port=port, **settings),
             device.name if device else "pi",
             backoff=QUICK,
             home_assistant=device,

@@ -10,8 +10,8 @@ import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
-from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connecting import queues
 from edge_agent.mqtt.connecting.opening import open_connection
@@ -65,7 +65,7 @@ def leave_a_queue(port: int, client_id: str) -> None:
 
 
 def running(database: Path, port: int, *durable: str) -> MqttClient:
-    options = MqttOptions(Broker(port=port), "pi", durable_subscribers=durable)
+    options = MqttOptions(MqttSettings(port=port, durable_subscribers=durable), "pi")
     client = MqttClient(options, Outbox(database))
     client.start()
     wait_until(lambda: client.state is MqttState.CONNECTED, "the connection")
@@ -131,7 +131,9 @@ def test_a_broker_that_is_away_is_asked_again_and_one_that_refuses_is_named(
         _failing_first(open_connection, MqttState.UNREACHABLE),
     )
     with Mosquitto(tmp_path / "mosquitto", users={"ada": "secret"}) as mosquitto:
-        clearing = QueueClearing(Broker(port=mosquitto.port), None, ("archive", "b"))
+        clearing = QueueClearing(
+            MqttSettings(port=mosquitto.port, durable_subscribers=["archive", "b"]), None
+        )
         cleared: list[str] = []
         clearing.noting(cleared.append)("session")
         assert cleared == ["session"]

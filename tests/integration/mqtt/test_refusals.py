@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import MqttError
-from edge_agent.mqtt.broker import Broker, read_password, tls_context
+from edge_agent.mqtt.broker import read_password, tls_context
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connecting import connection
 from edge_agent.mqtt.connecting.states import MqttState
@@ -27,7 +28,7 @@ class Started:
     """A client for the length of a ``with`` block."""
 
     def __init__(
-        self, broker: Broker, outbox: MemoryOutbox | None = None, device: str = "pi"
+        self, broker: MqttSettings, outbox: MemoryOutbox | None = None, device: str = "pi"
     ) -> None:
         options = MqttOptions(broker, device, backoff=QUICK)
         self.client = MqttClient(options, outbox or MemoryOutbox())
@@ -52,7 +53,9 @@ def test_a_wrong_password_is_called_unauthorised_and_tried_again(
     tmp_path: Path, protocol: str
 ) -> None:
     with Mosquitto(tmp_path / "mosquitto", users={"pi": "right"}) as mosquitto:
-        broker = Broker(port=mosquitto.port, username="pi", password="wrong", protocol=protocol)  # type: ignore[arg-type]
+        broker = MqttSettings(
+            port=mosquitto.port, username="pi", password="wrong", protocol=protocol
+        )
         with Started(broker) as client:
             text = wait_for_state(client, MqttState.UNAUTHORISED)
             assert "'pi'" in text
@@ -65,7 +68,7 @@ def test_a_wrong_password_is_called_unauthorised_and_tried_again(
 
 def test_a_broker_that_wants_a_user_says_so_to_one_without_a_name(tmp_path: Path) -> None:
     running = Mosquitto(tmp_path / "mosquitto", users={"pi": "right"})
-    with running as mosquitto, Started(Broker(port=mosquitto.port)) as client:
+    with running as mosquitto, Started(MqttSettings(port=mosquitto.port)) as client:
         text = wait_for_state(client, MqttState.UNAUTHORISED)
     assert "refuses visitors without a name" in text
     assert "mqtt.username" in text
@@ -76,13 +79,17 @@ def test_messages_that_the_access_rules_forbid_stay_in_the_outbox(tmp_path: Path
     with Mosquitto(tmp_path / "mosquitto", users={"pi": "x", "other": "y"}, acl=rules) as mosquitto:
         outbox = MemoryOutbox()
         outbox.add()
-        with Started(Broker(port=mosquitto.port, username="other", password="y"), outbox) as client:
+        with Started(
+            MqttSettings(port=mosquitto.port, username="other", password="y"), outbox
+        ) as client:
             text = wait_for_state(client, MqttState.UNAUTHORISED)
             assert "'other'" in text
             assert "affect-edge/pi/#" in text
             client.wake()
         assert outbox.deleted == []
-        with Started(Broker(port=mosquitto.port, username="pi", password="x"), outbox) as client:
+        with Started(
+            MqttSettings(port=mosquitto.port, username="pi", password="x"), outbox
+        ) as client:
             wait_until(lambda: outbox.deleted == [1], "the outbox to drain")
             assert wait_for_state(client, MqttState.CONNECTED) == ""
 
@@ -94,7 +101,9 @@ def test_a_broker_that_allows_messages_after_all_gets_them(tmp_path: Path) -> No
     ) as mosquitto:
         outbox = MemoryOutbox()
         outbox.add()
-        with Started(Broker(port=mosquitto.port, username="pi", password="x"), outbox) as client:
+        with Started(
+            MqttSettings(port=mosquitto.port, username="pi", password="x"), outbox
+        ) as client:
             wait_for_state(client, MqttState.UNAUTHORISED)
             mosquitto.change_rules("user pi\ntopic readwrite affect-edge/#\n")
             wait_until(lambda: outbox.deleted == [1], "the outbox to drain")
@@ -105,7 +114,9 @@ def test_a_broker_that_allows_messages_after_all_gets_them(tmp_path: Path) -> No
 def test_tls_with_the_right_authority_connects_and_delivers(tmp_path: Path, protocol: str) -> None:
     certificates = Certificates.make(tmp_path / "tls", "IP:127.0.0.1")
     with Mosquitto(tmp_path / "mosquitto", certificates=certificates) as mosquitto:
-        broker = Broker(port=mosquitto.port, tls=True, ca_file=certificates.ca, protocol=protocol)  # type: ignore[arg-type]
+        broker = MqttSettings(
+            port=mosquitto.port, tls=True, ca_file=certificates.ca, protocol=protocol
+        )
         outbox = MemoryOutbox()
         with Started(broker, outbox) as client:
             for _ in range(200):
@@ -128,7 +139,7 @@ def test_a_certificate_of_another_host_or_authority_is_not_trusted(
     other = Certificates.make(tmp_path / "other", name)
     with Mosquitto(tmp_path / "mosquitto", certificates=certificates) as mosquitto:
         authority = certificates.ca if own_authority else other.ca
-        with Started(Broker(port=mosquitto.port, tls=True, ca_file=authority)) as client:
+        with Started(MqttSettings(port=mosquitto.port, tls=True, ca_file=authority)) as client:
             text = wait_for_state(client, MqttState.UNTRUSTED)
             assert "mqtt.ca_file" in text
             assert "mqtt.host" in text
@@ -141,7 +152,7 @@ def test_tls_to_a_port_without_it_asks_whether_this_is_the_tls_port(tmp_path: Pa
     certificates = Certificates.make(tmp_path / "tls", "IP:127.0.0.1")
     with (
         Peer(b"HTTP/1.1 400 Bad Request\r\n\r\n") as peer,
-        Started(Broker(port=peer.port, tls=True, ca_file=certificates.ca)) as client,
+        Started(MqttSettings(port=peer.port, tls=True, ca_file=certificates.ca)) as client,
     ):
         assert "TLS port" in wait_for_state(client, MqttState.UNTRUSTED)
 
@@ -152,11 +163,11 @@ def test_a_missing_or_wrong_authority_file_is_refused_at_once_and_named(tmp_path
         MqttError,
         match=r"mqtt\.ca_file .*ca\.pem: cannot be read \(No such file.*leave ca_file out",
     ):
-        Started(Broker(tls=True, ca_file=missing))
+        Started(MqttSettings(tls=True, ca_file=missing))
     junk = tmp_path / "junk.pem"
     junk.write_text("no certificate", encoding="ascii")
     with pytest.raises(MqttError, match=r"junk\.pem: holds no certificate.*PEM"):
-        Started(Broker(tls=True, ca_file=junk))
+        Started(MqttSettings(tls=True, ca_file=junk))
 
 
 def test_tls_without_an_authority_file_trusts_the_systems() -> None:
@@ -190,10 +201,10 @@ def test_an_unusable_password_file_is_named_with_its_cure(
 def test_two_appliances_of_one_name_are_told_apart_from_a_broken_line(tmp_path: Path) -> None:
     with (
         Mosquitto(tmp_path / "mosquitto") as mosquitto,
-        Started(Broker(port=mosquitto.port)) as first,
+        Started(MqttSettings(port=mosquitto.port)) as first,
     ):
         wait_for_state(first, MqttState.CONNECTED)
-        with Started(Broker(port=mosquitto.port)) as second:
+        with Started(MqttSettings(port=mosquitto.port)) as second:
             wait_until(
                 lambda: "same device.name" in (first.last_error or ""), "the hint at the name"
             )
@@ -257,7 +268,7 @@ class Peer:
 def test_a_peer_that_is_no_broker_or_refuses_is_named(
     answer: bytes, state: MqttState, said: str
 ) -> None:
-    with Peer(answer) as peer, Started(Broker(port=peer.port)) as client:
+    with Peer(answer) as peer, Started(MqttSettings(port=peer.port)) as client:
         text = wait_for_state(client, state)
         assert f"127.0.0.1:{peer.port}" in text
         assert said in text
@@ -265,11 +276,11 @@ def test_a_peer_that_is_no_broker_or_refuses_is_named(
 
 def test_a_peer_that_never_answers_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.3)
-    with Peer(b"") as peer, Started(Broker(port=peer.port)) as client:
+    with Peer(b"") as peer, Started(MqttSettings(port=peer.port)) as client:
         assert "did not answer" in wait_for_state(client, MqttState.UNREACHABLE)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 70 + ".invalid"])
 def test_a_host_that_does_not_exist_is_unreachable(host: str) -> None:
-    with Started(Broker(host=host)) as client:
+    with Started(MqttSettings(host=host)) as client:
         assert host in wait_for_state(client, MqttState.UNREACHABLE)

@@ -9,8 +9,8 @@ from typing import Literal
 
 import pytest
 
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
-from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.options import Backoff, MqttOptions
@@ -31,7 +31,7 @@ MANY = "x" * LIMIT
 
 @contextmanager
 def client_of(port: int, outbox: MemoryOutbox, protocol: Protocol) -> Iterator[MqttClient]:
-    options = MqttOptions(Broker(port=port, protocol=protocol), "pi", backoff=QUICK)
+    options = MqttOptions(MqttSettings(port=port, protocol=protocol), "pi", backoff=QUICK)
     client = MqttClient(options, outbox)
     client.start()
     try:

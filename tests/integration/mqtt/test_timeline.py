@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.options import Backoff, MqttOptions
@@ -31,7 +31,7 @@ class Agent:
 
     def __init__(self, database: Path, port: int) -> None:
         backoff = Backoff(first_s=0.1, longest_s=0.3)
-        options = MqttOptions(Broker(port=port), "pi", backoff=backoff)
+        options = MqttOptions(MqttSettings(port=port), "pi", backoff=backoff)
         self.client = MqttClient(options, Outbox(database))
         self.recorder = Recorder(database, on_commit=self.client.wake)
         self._window = SummaryWindow("pi", now(), simulated=False)

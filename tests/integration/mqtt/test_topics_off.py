@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config import load_settings
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import ConfigError
-from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connecting.states import MqttState
 from edge_agent.mqtt.options import MqttOptions
@@ -23,7 +23,9 @@ ALERTS = AlertsPayload.model_validate({"at": "2026-05-01T10:00:00.000Z", "open":
 
 
 def _run(database: Path, port: int, *off: str) -> MqttClient:
-    client = MqttClient(MqttOptions(Broker(port=port), "pi", off=off), Outbox(database))
+    client = MqttClient(
+        MqttOptions(MqttSettings(port=port, topics_off=off), "pi"), Outbox(database)
+    )
     client.start()
     wait_until(lambda: client.state is MqttState.CONNECTED, "the connection")
     client.publish_alerts(ALERTS)

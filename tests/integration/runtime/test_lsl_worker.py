@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.config.laboratory.lsl import LslSettings
 from edge_agent.core import clock
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import VitalFlag, VitalReading
@@ -37,7 +38,9 @@ def nobody() -> Recognition:
 def test_readings_and_frames_arrive_with_their_times(tmp_path: Path) -> None:
     device = f"worker-{tmp_path.stat().st_ino}"
     feeding = StreamWorker(
-        StreamOptions(device), database(tmp_path), sensors=[(VitalKind.HEART_RATE, "strap")]
+        StreamOptions(device, LslSettings()),
+        database(tmp_path),
+        sensors=[(VitalKind.HEART_RATE, "strap")],
     )
     feeding.start()
     try:
@@ -91,9 +94,12 @@ def test_simulated_and_estimated_sensors_are_offered_only_when_asked_for_and_nam
 ) -> None:
     device = f"natures-{tmp_path.stat().st_ino}"
     (tmp_path / "all").mkdir()
-    asked = StreamOptions(f"{device}-all", simulated=True, estimated=True)
+    asked = StreamOptions(f"{device}-all", LslSettings(simulated=True, estimated=True))
     always = {"heart_rate strap", "expression", "markers", "sessions"}
-    assert offered(StreamOptions(device), tmp_path, MORE_THAN_THERE_ARE, 1.5) - always == set()
+    assert (
+        offered(StreamOptions(device, LslSettings()), tmp_path, MORE_THAN_THERE_ARE, 1.5) - always
+        == set()
+    )
     assert offered(asked, tmp_path / "all", len(always) + 3, FOUND_S) - always == {
         "heart_rate simulated (simulated)",
         "heart_rate estimated (estimated)",
@@ -105,7 +111,7 @@ def test_a_thread_that_stands_still_holds_nobody_up_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "WAITING", 2)
-    feeding = StreamWorker(StreamOptions("still"), database(tmp_path))
+    feeding = StreamWorker(StreamOptions("still", LslSettings()), database(tmp_path))
     for value in range(5):
         feeding.take(reading(value))
     assert feeding.dropped == 3
@@ -116,7 +122,7 @@ def test_a_database_that_is_away_is_told_once_and_the_samples_go_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = database(tmp_path)
-    feeding = StreamWorker(StreamOptions(f"away-{tmp_path.stat().st_ino}"), file)
+    feeding = StreamWorker(StreamOptions(f"away-{tmp_path.stat().st_ino}", LslSettings()), file)
     file.rename(tmp_path / "away.db")
     feeding.start()
     try:

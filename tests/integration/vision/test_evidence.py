@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ModelError, PictureError
 from edge_agent.core.expression import (
     EMOTIONS,
@@ -31,7 +32,6 @@ from edge_agent.vision.align import TEMPLATE, crop_matrix
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.models.card import ModelCard, find_model, read_card
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognizer
 from edge_agent.vision.stills.drawing import (
     check_place,
@@ -73,7 +73,7 @@ def explained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def recognizer(explained_model: Path) -> Recognizer:
-    return open_recognizer(VisionOptions(str(explained_model)))
+    return open_recognizer(VisionSettings(expression_model=str(explained_model)))
 
 
 @pytest.fixture(scope="module")

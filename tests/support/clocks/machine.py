@@ -77,7 +77,7 @@ class Writing:
     def __init__(self, path: Path, machine: Machine, **options: bool) -> None:
         self._path = path
         self._machine = machine
-        self.writer = BatchWriter(RecorderOptions(**options))
+        self.writer = BatchWriter(RecorderOptions.model_validate(options))
 
     def write(self, *rows: Row) -> None:
         with write_transaction(self._path) as connection:

@@ -19,13 +19,14 @@ import psycopg
 
 from collector.database import rollups
 from collector.open_minutes import close_minutes
+from edge_agent.config.fleet.section import FleetSettings
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
 from edge_agent.fleet.chunks import Chunk
 from edge_agent.fleet.log import ChangeLog
 from edge_agent.fleet.message import TimelineMessage, encode
 from edge_agent.fleet.sender import FleetSender, SenderOptions
 from edge_agent.fleet.tables import STUDY, TIMELINE
-from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.options import Backoff
 from edge_agent.store.database.schema import migrate
 from tests.support.broker import wait_until
@@ -140,17 +141,17 @@ class SimulatedDevice:
         cls,
         folder: Path,
         name: str,
-        broker: int | Broker,
-        backlog_bytes: int = 200_000_000,
+        broker: int | MqttSettings,
+        fleet: FleetSettings | None = None,
     ) -> SimulatedDevice:
         """Make one whose sender has not been started; of a broker without accounts, the port."""
         folder.mkdir()
         path = folder / "affect-edge.db"
         migrate(path)
         options = SenderOptions(
-            Broker(port=broker) if isinstance(broker, int) else broker,
+            MqttSettings(port=broker) if isinstance(broker, int) else broker,
             name,
-            backlog_bytes=backlog_bytes,
+            fleet or FleetSettings(),
             backoff=Backoff(first_s=0.2, longest_s=1.0, refused_s=1.0, settle_s=0.1),
             resend_s=1.0,
             forget_s=1.0,

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.alerts.engine import FORGET_S, AlertEngine, Change, Zone
-from edge_agent.alerts.rules import AlertKind, Rule
 from edge_agent.alerts.signals import zone_of
+from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.vitals import VitalKind
 
-HIGH = Rule(
+HIGH = RuleSettings(
     name="hr",
-    kind=AlertKind.VITAL,
+    when=AlertKind.VITAL,
     vital=VitalKind.HEART_RATE,
     above=120,
     below=45,
@@ -82,7 +82,7 @@ def test_an_alert_of_before_goes_on_and_is_not_begun_again() -> None:
 
 
 def test_no_time_at_all_is_at_once() -> None:
-    at_once = Rule(name="x", kind=AlertKind.CAMERA, seconds=0, clear_seconds=0)
+    at_once = RuleSettings(name="x", when=AlertKind.CAMERA, seconds=0, clear_seconds=0)
     engine = AlertEngine([at_once])
     assert engine.step("x", Zone.BEYOND, 5.0) is Change.BEGUN
     assert engine.step("x", Zone.WELL, 5.0) is Change.OVER
@@ -90,7 +90,9 @@ def test_no_time_at_all_is_at_once() -> None:
 
 @given(st.lists(st.sampled_from(Zone), max_size=300))
 def test_beginnings_and_ends_take_turns_and_each_was_deserved(zones: list[Zone]) -> None:
-    engine = AlertEngine([Rule(name="x", kind=AlertKind.CAMERA, seconds=3, clear_seconds=4)])
+    engine = AlertEngine(
+        [RuleSettings(name="x", when=AlertKind.CAMERA, seconds=3, clear_seconds=4)]
+    )
     is_open = False
     for second, zone in enumerate(zones):
         change = engine.step("x", zone, float(second))

@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 
 from edge_agent.alerts.engine import Zone
-from edge_agent.alerts.rules import AlertKind, Rule
+from edge_agent.alerts.rules import alert_text, rule_title
 from edge_agent.alerts.signals import FeedSignals
+from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.runtime.live_feed import vital_message
 
-HEART = Rule(name="hr", kind=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120, margin=5)
-PRESSURE = Rule(name="bp", kind=AlertKind.VITAL, vital=VitalKind.SYSTOLIC, above=180)
-STRAP = Rule(name="strap", kind=AlertKind.SENSOR, vital=VitalKind.HEART_RATE)
+HEART = RuleSettings(
+    name="hr", when=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120, margin=5
+)
+PRESSURE = RuleSettings(name="bp", when=AlertKind.VITAL, vital=VitalKind.SYSTOLIC, above=180)
+STRAP = RuleSettings(name="strap", when=AlertKind.SENSOR, vital=VitalKind.HEART_RATE)
 
 
 def vital(value: float, *flags: VitalFlag, kind: VitalKind = VitalKind.HEART_RATE) -> Any:
@@ -42,7 +45,7 @@ def health(
     }
 
 
-def zone(rule: Rule, message: Any = None, age_s: float = 0.0) -> Zone:
+def zone(rule: RuleSettings, message: Any = None, age_s: float = 0.0) -> Zone:
     signals = FeedSignals(100.0)
     if message is not None:
         signals.take(message, 100.0)
@@ -93,7 +96,7 @@ def test_a_sensor_is_silent_from_its_last_usable_reading_or_from_the_start() -> 
     ],
 )
 def test_a_camera_that_should_give_pictures(name: str, expected: Zone) -> None:
-    rule = Rule(name="camera", kind=AlertKind.CAMERA)
+    rule = RuleSettings(name="camera", when=AlertKind.CAMERA)
     assert zone(rule, state(camera=name)) is expected
     assert zone(rule, state(camera=name), 6) is Zone.UNKNOWN
 
@@ -108,18 +111,18 @@ def test_a_camera_that_should_give_pictures(name: str, expected: Zone) -> None:
     ],
 )
 def test_a_broker_that_is_away(name: str, expected: Zone) -> None:
-    assert zone(Rule(name="broker", kind=AlertKind.BROKER), state(broker=name)) is expected
+    assert zone(RuleSettings(name="broker", when=AlertKind.BROKER), state(broker=name)) is expected
 
 
 def test_a_face_is_lost_only_while_pictures_come() -> None:
-    rule = Rule(name="face", kind=AlertKind.FACE)
+    rule = RuleSettings(name="face", when=AlertKind.FACE)
     assert zone(rule, {"type": "expression", "state": "no_face"}) is Zone.BEYOND
     assert zone(rule, {"type": "expression", "state": "uncertain"}) is Zone.WELL
     assert zone(rule, {"type": "expression", "state": "no_face"}, 6) is Zone.UNKNOWN
 
 
 def test_a_disk_that_is_nearly_full_or_gone() -> None:
-    rule = Rule(name="disk", kind=AlertKind.DISK, below=500, margin=100)
+    rule = RuleSettings(name="disk", when=AlertKind.DISK, below=500, margin=100)
     assert zone(rule, health(499e6)) is Zone.BEYOND
     assert zone(rule, health(550e6)) is Zone.BETWEEN
     assert zone(rule, health(600e6)) is Zone.WELL
@@ -128,23 +131,26 @@ def test_a_disk_that_is_nearly_full_or_gone() -> None:
 
 
 def test_copies_that_are_old_by_the_appliances_own_judgement_or_by_a_limit() -> None:
-    rule = Rule(name="backup", kind=AlertKind.BACKUP)
+    rule = RuleSettings(name="backup", when=AlertKind.BACKUP)
     assert zone(rule, health(age_s=1e7)) is Zone.WELL
     assert zone(rule, health(alarms={"copy_old": "Old."})) is Zone.BEYOND
     assert zone(rule, health(alarms={"hot": "Hot."})) is Zone.WELL
-    strict = Rule(name="backup", kind=AlertKind.BACKUP, above=26)
+    strict = RuleSettings(name="backup", when=AlertKind.BACKUP, above=26)
     assert zone(strict, health(age_s=27 * 3600)) is Zone.BEYOND
     assert zone(strict, health(age_s=25 * 3600)) is Zone.WELL
     assert zone(strict, health(age_s=None)) is Zone.WELL
 
 
 def test_texts_name_limits_and_never_what_was_measured() -> None:
-    both = Rule(
-        name="hr", kind=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120, below=45, seconds=10
+    both = RuleSettings(
+        name="hr", when=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120, below=45, seconds=10
     )
-    assert both.title == "Heart rate above 120 /min or below 45 /min"
-    assert both.text(131.0) == "Heart rate above 120 /min for 10 s."
-    assert both.text(44.0) == "Heart rate below 45 /min for 10 s."
-    assert STRAP.text() == "No reading: heart rate for 10 s."
-    camera = Rule(name="camera", kind=AlertKind.CAMERA, seconds=0)
-    assert camera.text(None, "Check its cable.") == "The camera gives no picture. Check its cable."
+    assert rule_title(both) == "Heart rate above 120 /min or below 45 /min"
+    assert alert_text(both, 131.0) == "Heart rate above 120 /min for 10 s."
+    assert alert_text(both, 44.0) == "Heart rate below 45 /min for 10 s."
+    assert alert_text(STRAP) == "No reading: heart rate for 10 s."
+    camera = RuleSettings(name="camera", when=AlertKind.CAMERA, seconds=0)
+    assert (
+        alert_text(camera, None, "Check its cable.")
+        == "The camera gives no picture. Check its cable."
+    )

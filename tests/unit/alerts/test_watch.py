@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import pytest
 
 from edge_agent.alerts.engine import Zone
 from edge_agent.alerts.quiet import QuietHours
-from edge_agent.alerts.rules import AlertKind, Rule
 from edge_agent.alerts.signals import Signal
 from edge_agent.alerts.watch import AlertWatch
+from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.study import Purpose
 from edge_agent.store.alert_log.alert_log import AlertLog
@@ -22,7 +21,7 @@ from edge_agent.store.database import schema
 from edge_agent.store.study.study import Study
 from tests.support.timeline import database, instant, query
 
-CAMERA = Rule(name="camera", kind=AlertKind.CAMERA, seconds=3, clear_seconds=3)
+CAMERA = RuleSettings(name="camera", when=AlertKind.CAMERA, seconds=3, clear_seconds=3)
 KINDS = ("camera", "disk")
 LINES = "SELECT rule, ended IS NULL, ending FROM alert ORDER BY id"
 
@@ -30,7 +29,7 @@ LINES = "SELECT rule, ended IS NULL, ending FROM alert ORDER BY id"
 class Bench:
     """A watch over one rule whose zone is set by hand."""
 
-    def __init__(self, path: Path, *rules: Rule, quiet: QuietHours | None = None) -> None:
+    def __init__(self, path: Path, *rules: RuleSettings, quiet: QuietHours | None = None) -> None:
         self.path = path
         self.zone = Zone.BEYOND
         self.second = 0.0
@@ -38,7 +37,7 @@ class Bench:
         self._quiet = quiet or QuietHours()
         self.watch = self.begin_anew()
 
-    def begin_anew(self, *rules: Rule) -> AlertWatch:
+    def begin_anew(self, *rules: RuleSettings) -> AlertWatch:
         """Start as a process does that knows nothing of the one before."""
         self.watch = AlertWatch(
             rules or self._rules,
@@ -90,7 +89,7 @@ def test_a_restart_neither_repeats_nor_loses_an_alert(bench: Bench) -> None:
 
 def test_an_alert_whose_rule_is_gone_ends(bench: Bench) -> None:
     bench.go(4, Zone.BEYOND)
-    bench.begin_anew(Rule(name="disk", kind=AlertKind.DISK, below=500, seconds=9))
+    bench.begin_anew(RuleSettings(name="disk", when=AlertKind.DISK, below=500, seconds=9))
     bench.go(1, Zone.BEYOND)
     assert query(bench.path, LINES) == [("camera", 0, "rule_removed")]
 
@@ -132,7 +131,7 @@ def test_an_alert_that_was_erased_begins_anew_if_it_still_is_so(bench: Bench) ->
 
 
 def test_a_rule_of_sessions_holds_in_sessions_only(tmp_path: Path) -> None:
-    bench = Bench(database(tmp_path), replace(CAMERA, in_sessions=True))
+    bench = Bench(database(tmp_path), CAMERA.model_copy(update={"in_sessions": True}))
     bench.go(9, Zone.BEYOND)
     assert query(bench.path, LINES) == []
     study = Study(bench.path)

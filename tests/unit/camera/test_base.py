@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_agent.camera.base import CameraBase, Helper, Pace, turned
-from edge_agent.camera.options import Rotation
+from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason

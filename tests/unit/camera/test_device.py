@@ -20,7 +20,7 @@ from edge_agent.camera import live, v4l2
 from edge_agent.camera.base import DriverStuckError
 from edge_agent.camera.device import DeviceCamera, device_error
 from edge_agent.camera.opencv import open_opencv
-from edge_agent.camera.options import CameraOptions
+from edge_agent.config.camera import CameraSettings
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import NOBODY, read_to_the_end, without_rights
 
@@ -34,7 +34,7 @@ def refusal(device: str | Path) -> CameraError:
     """Return why a device cannot be opened."""
     with pytest.raises(CameraError) as caught:
         open_opencv(
-            CameraOptions(device=str(device), width=640, height=480, fps=15, stall_seconds=1)
+            CameraSettings(device=str(device), width=640, height=480, fps=15, stall_seconds=1)
         )
     return caught.value
 

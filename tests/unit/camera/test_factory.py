@@ -15,7 +15,7 @@ import pytest
 
 from edge_agent.camera import Camera, open_camera, v4l2
 from edge_agent.camera.factory import _open_auto
-from edge_agent.camera.options import CameraOptions, Source
+from edge_agent.config.camera import CameraSettings, Source
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import write_video
 
@@ -31,12 +31,12 @@ def test_each_source_opens_its_kind(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "1.png"), np.zeros((20, 20, 3), dtype=np.uint8))
     video = write_video(tmp_path / "clip.avi", frames=3, fps=30)
     with open_camera(
-        CameraOptions("pictures", folder=tmp_path, width=160, height=120, rotate=90)
+        CameraSettings(source="pictures", folder=tmp_path, width=160, height=120, rotate=90)
     ) as pictures:
         assert pictures.read().image.shape == (160, 120, 3)
-    with open_camera(CameraOptions("opencv", device=str(video), loop=True)) as file:
+    with open_camera(CameraSettings(source="opencv", device=str(video), loop=True)) as file:
         assert file.read().image.shape == (48, 64, 3)
-    with open_camera(CameraOptions("demo", width=320, height=240, fps=30)) as demo:
+    with open_camera(CameraSettings(source="demo", width=320, height=240, fps=30)) as demo:
         assert demo.read().image.shape == (240, 320, 3)
     assert (pictures.simulated, file.simulated, demo.simulated) == (False, False, True)
     assert [camera.name.partition(":")[0] for camera in (pictures, file, demo)] == [
@@ -51,7 +51,7 @@ def test_a_home_folder_may_be_written_with_a_tilde(
 ) -> None:
     cv2.imwrite(str(tmp_path / "1.png"), np.zeros((20, 20, 3), dtype=np.uint8))
     monkeypatch.setenv("HOME", str(tmp_path))
-    with open_camera(CameraOptions("pictures", folder=Path("~"))) as camera:
+    with open_camera(CameraSettings(source="pictures", folder=Path("~"))) as camera:
         assert camera.read().number == 0
 
 
@@ -60,12 +60,12 @@ def test_the_pis_camera_asked_for_in_an_environment_without_libcamera_says_so(
 ) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(CameraError) as caught:
-        open_camera(CameraOptions("picamera2"))
+        open_camera(CameraSettings(source="picamera2"))
     assert caught.value.reason is CameraReason.LIBCAMERA_MISSING
 
 
 def test_auto_prefers_the_pis_camera() -> None:
-    with open_camera(CameraOptions("demo", width=160, height=120)) as pi:
+    with open_camera(CameraSettings(source="demo", width=160, height=120)) as pi:
         assert _open_auto(lambda: pi, failing(CameraReason.NOT_FOUND, "unused")) is pi
 
 
@@ -76,7 +76,7 @@ def test_auto_takes_the_first_usb_camera_that_opens(
     for name in ("video0", "video1", "video2"):
         (tmp_path / name).touch()
     tried: list[str] = []
-    with open_camera(CameraOptions("demo", width=160, height=120)) as usb:
+    with open_camera(CameraSettings(source="demo", width=160, height=120)) as usb:
 
         def open_node(node: Path) -> Camera:
             tried.append(node.name)
@@ -134,7 +134,7 @@ def test_auto_on_a_machine_without_any_camera_tells_both_reasons(
     # a node that is no camera
     monkeypatch.setattr(v4l2, "nodes", lambda folder: [Path("/dev/null")])
     with pytest.raises(CameraError) as caught:
-        open_camera(CameraOptions("auto"))
+        open_camera(CameraSettings(source="auto"))
     assert caught.value.reason is CameraReason.NOT_FOUND
     assert "--system-site-packages" in caught.value.problem
     assert (

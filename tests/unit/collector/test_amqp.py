@@ -25,9 +25,13 @@ from pika.exceptions import (
 
 from collector.amqp import AmqpTransport, QuorumQueue
 from collector.errors import TransportError
-from edge_agent.mqtt.broker import Broker, tls_context
+from edge_agent.config.mqtt import MqttSettings
+from edge_agent.mqtt.broker import tls_context
 
-BROKERS = (Broker("127.0.0.1", 5672, "ada", "secret"), Broker("127.0.0.2", 5672, "ada", "secret"))
+BROKERS = (
+    MqttSettings(port=5672, username="ada", password="secret"),
+    MqttSettings(host="127.0.0.2", port=5672, username="ada", password="secret"),
+)
 
 
 class PlayedRabbit:
@@ -233,7 +237,7 @@ def test_a_server_that_speaks_otherwise_is_said_to_with_what_to_look_at(
     if answer is None:
         monkeypatch.setattr("collector.amqp.CONNECT_S", 0.5)
     with server(answer) as port:
-        transport = AmqpTransport(QuorumQueue((Broker("127.0.0.1", port),), "lab", "c0"))
+        transport = AmqpTransport(QuorumQueue((MqttSettings(port=port),), "lab", "c0"))
         with pytest.raises(TransportError, match=rf"127.0.0.1:{port}: {cause}"):
             transport.open()
 

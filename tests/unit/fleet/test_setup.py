@@ -13,8 +13,8 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from edge_agent.cli.fleet.collect import collect
 from edge_agent.config import Settings
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.fleet.setup import fleet_sender
-from edge_agent.mqtt.broker import Broker
 from tests.support.broker import free_port, wait_until
 from tests.support.timeline import database, query, reading, row
 
@@ -23,7 +23,7 @@ def test_changes_are_logged_from_the_start_of_a_sender_though_no_broker_is_there
     tmp_path: Path,
 ) -> None:
     path = database(tmp_path, [row(1)], [reading(1)])
-    sender = fleet_sender(Settings(), path, Broker(port=free_port()))
+    sender = fleet_sender(Settings(), path, MqttSettings(port=free_port()))
     assert query(path, "SELECT count(*) FROM fleet_state") == [(0,)]
     sender.start()
     try:

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Frame, RejectReason
 from edge_agent.vision.align import Picture
 from edge_agent.vision.cover import CoverDetector, CoverWatch
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from tests.support.vision.portraits import serious, smiling
 from tests.support.vision.tiny_model import SIDE, expression_card, tiny_tflite, write_model
@@ -145,7 +145,7 @@ def test_tracks_that_are_gone_are_forgotten(asked: Asked) -> None:
 
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
-    return open_recognizer(VisionOptions("expression-fast", confirm_frames=1))
+    return open_recognizer(VisionSettings(expression_model="expression-fast", confirm_frames=1))
 
 
 def masked(person: Picture, recognizer: Recognizer, shade: int) -> Picture:
@@ -192,11 +192,11 @@ def test_a_camera_stops_reading_a_face_that_puts_on_a_mask_and_says_why(
 
 
 def test_without_a_model_for_it_or_without_the_filter_nobody_looks() -> None:
-    blind = open_recognizer(VisionOptions("expression-fast", cover_model=None))
+    blind = open_recognizer(VisionSettings(expression_model="expression-fast"), covers=False)
     covered = masked(smiling(), blind, 200)
     assert [reading.reject_reason for reading in blind.read_picture(covered)] == [None]
     careless = open_recognizer(
-        VisionOptions("expression-fast", confirm_frames=1, quality_filter=False)
+        VisionSettings(expression_model="expression-fast", confirm_frames=1, gate=False)
     )
     (observation,) = careless.recognize(Frame(covered, START, 0)).observations
     assert observation.reject_reason is None

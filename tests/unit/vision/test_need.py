@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Emotion, Expression, Face, Frame, Recognition
 from edge_agent.vision.align import Picture, crop_face
@@ -21,13 +22,11 @@ from edge_agent.vision.need import (
     NeedReader,
     open_need_reader,
 )
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from tests.support.vision.portraits import detector, serious, smiling
 
 START = Instant(boot_ms=60_000, wall_ms=1_800_000_000_000)
 FPS = 15
-BY_NEED = VisionOptions(by_need=True)
 PLAIN = np.full((512, 512, 3), 127, np.uint8)
 FACE = Face(Box(100, 100, 80, 80), 0.9, ())
 FAR = Border(comes=0.5, goes=0.4)
@@ -41,12 +40,12 @@ def crop_of(image: Picture) -> Picture:
 @pytest.fixture(scope="module")
 def chain() -> Recognizer:
     """The models, loaded once."""
-    return open_recognizer(VisionOptions())
+    return open_recognizer(VisionSettings())
 
 
 @pytest.fixture
 def reader(chain: Recognizer) -> NeedReader:
-    return open_need_reader(chain._classifier, BY_NEED)
+    return open_need_reader(chain._classifier, VisionSettings())
 
 
 def shown(recognizer: Recognizer, images: list[Picture]) -> list[Recognition | None]:
@@ -61,7 +60,7 @@ def shown(recognizer: Recognizer, images: list[Picture]) -> list[Recognition | N
 def test_a_face_that_does_not_change_is_read_five_times_a_second_and_carefully_every_three() -> (
     None
 ):
-    recognizer = open_recognizer(BY_NEED)
+    recognizer = open_recognizer(by_need=True)
     # of this size, the whole frame and a piece of it show the face in the same place
     picture = np.asarray(cv2.resize(smiling(), (400, 400)), np.uint8)
     spoken = shown(recognizer, [picture] * (8 * FPS))
@@ -76,7 +75,7 @@ def test_a_face_that_does_not_change_is_read_five_times_a_second_and_carefully_e
 @pytest.mark.parametrize("late", range(3))
 def test_a_new_face_is_first_read_within_a_third_of_a_second(late: int) -> None:
     before = FPS + late
-    spoken = shown(open_recognizer(BY_NEED), [PLAIN] * before + [smiling()] * FPS)
+    spoken = shown(open_recognizer(by_need=True), [PLAIN] * before + [smiling()] * FPS)
     assert sum(one is not None for one in spoken[:before]) <= 0.6 * before
     first = next(n for n, one in enumerate(spoken) if one is not None and one.observations)
     assert (first - before) / FPS <= 0.3
@@ -222,7 +221,7 @@ def test_sparingly_only_the_first_reading_is_careful(reader: NeedReader) -> None
 
 
 def test_after_a_cut_of_the_film_everything_begins_anew() -> None:
-    recognizer = open_recognizer(BY_NEED)
+    recognizer = open_recognizer(by_need=True)
     shown(recognizer, [smiling()] * FPS)
     frame = Frame(np.asarray(255 - serious(), np.uint8), START.shifted(1.0), FPS)
     assert recognizer.is_due(frame)
@@ -234,17 +233,17 @@ def test_in_every_frame_is_said_what_is_said_without_need() -> None:
         np.asarray(cv2.convertScaleAbs(smiling(), alpha=1 - number / 40), np.uint8)
         for number in range(12)
     ]
-    by_need = open_recognizer(BY_NEED)
+    by_need = open_recognizer(by_need=True)
     by_need.effort = Effort.EVERY_FRAME
-    assert shown(by_need, images) == shown(open_recognizer(VisionOptions()), images)
+    assert shown(by_need, images) == shown(open_recognizer(VisionSettings()), images)
 
 
 def test_still_pictures_are_always_read_carefully(chain: Recognizer) -> None:
-    assert open_recognizer(BY_NEED).read_picture(serious()) == chain.read_picture(serious())
+    assert open_recognizer(by_need=True).read_picture(serious()) == chain.read_picture(serious())
 
 
 def test_a_model_of_ones_own_reads_alone_and_only_its_pace_is_by_need() -> None:
-    recognizer = open_recognizer(VisionOptions("expression-fast", by_need=True))
+    recognizer = open_recognizer(VisionSettings(expression_model="expression-fast"), by_need=True)
     spoken = shown(recognizer, [smiling()] * (4 * FPS))
     assert sum(one is not None for one in spoken) < 2 * FPS
     careful, quick = recognizer.readings

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Box, Emotion, Face, Frame, Recognition, RejectReason
@@ -18,7 +19,6 @@ from edge_agent.vision.faces.follower import FaceFollower
 from edge_agent.vision.faces.primary import PrimaryFaceSelector
 from edge_agent.vision.faces.tracker import Tracker
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vision.smoother import Smoother
 from edge_agent.vision.stages import VisionStages
@@ -31,7 +31,7 @@ SMILING_EYES = (200.0, 102.0), (247.0, 103.0)  # as another detector (YuNet) fin
 
 @pytest.fixture
 def recognizer() -> Recognizer:
-    return open_recognizer(VisionOptions(confirm_frames=1))
+    return open_recognizer(VisionSettings(confirm_frames=1))
 
 
 def frame(image: Picture, number: int = 0, fps: float = 10) -> Frame:
@@ -135,7 +135,7 @@ def test_a_frame_that_cannot_be_read_keeps_the_last_expression_and_says_why(
 
 
 def test_without_the_gate_every_frame_is_read() -> None:
-    careless = open_recognizer(VisionOptions(confirm_frames=1, quality_filter=False))
+    careless = open_recognizer(VisionSettings(confirm_frames=1, gate=False))
     first, second = (
         careless.recognize(frame(np.asarray(smiling() * light, np.uint8), number)).observations[0]
         for number, light in enumerate((1.0, 0.15))
@@ -178,7 +178,7 @@ def test_reading_a_still_picture_leaves_the_tracks_alone(recognizer: Recognizer)
 
 
 def test_below_the_threshold_a_face_is_uncertain_and_keeps_its_probabilities() -> None:
-    strict = open_recognizer(VisionOptions(uncertain_below=1.0, confirm_frames=1))
+    strict = open_recognizer(VisionSettings(uncertain_below=1.0, confirm_frames=1))
     (reading,) = strict.read_picture(smiling())
     assert reading.emotion is None
     assert reading.expression.dominant is Emotion.HAPPINESS
@@ -186,11 +186,11 @@ def test_below_the_threshold_a_face_is_uncertain_and_keeps_its_probabilities() -
 
 
 def test_faces_smaller_than_wanted_are_not_read() -> None:
-    assert open_recognizer(VisionOptions(min_face=400)).read_picture(smiling()) == []
+    assert open_recognizer(VisionSettings(min_face=400)).read_picture(smiling()) == []
 
 
 def test_no_more_faces_of_a_frame_are_read_than_wanted_but_all_of_a_picture() -> None:
-    recognizer = open_recognizer(VisionOptions(max_faces=1, confirm_frames=1))
+    recognizer = open_recognizer(VisionSettings(max_faces=1, confirm_frames=1))
     assert len(recognizer.recognize(frame(two_people())).observations) == 1
     assert len(recognizer.read_picture(two_people())) == 2
 
@@ -203,15 +203,18 @@ def test_the_recognizer_tells_which_models_it_uses(recognizer: Recognizer) -> No
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (VisionOptions("face-detector"), "of kind 'face-detector'; 'expression' is needed"),
         (
-            VisionOptions("expression-fast", "expression-fast"),
+            VisionSettings(expression_model="face-detector"),
+            "of kind 'face-detector'; 'expression' is needed",
+        ),
+        (
+            VisionSettings(expression_model="expression-fast", detector_model="expression-fast"),
             "of kind 'expression'; 'face-detector' is needed",
         ),
-        (VisionOptions("psychic"), "there is no model 'psychic'"),
+        (VisionSettings(expression_model="psychic"), "there is no model 'psychic'"),
     ],
 )
-def test_a_model_in_the_wrong_place_is_refused(options: VisionOptions, said: str) -> None:
+def test_a_model_in_the_wrong_place_is_refused(options: VisionSettings, said: str) -> None:
     with pytest.raises(ModelError, match=said):
         open_recognizer(options)
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Frame
 from edge_agent.vision.align import Picture
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import open_recognizer
 from edge_agent.vision.scene import SceneWatch
 from tests.support.vision.portraits import serious, smiling
@@ -80,7 +80,7 @@ def test_a_frame_of_any_shape_is_taken(shape: tuple[int, ...]) -> None:
 
 
 def test_after_a_cut_another_face_in_the_same_place_is_another_track() -> None:
-    recognizer = open_recognizer(VisionOptions())
+    recognizer = open_recognizer(VisionSettings())
     (face,) = recognizer.read_picture(smiling())
     (other,) = recognizer.read_picture(serious())
     scale = face.face.box.width / other.face.box.width

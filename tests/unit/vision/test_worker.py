@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core import clock
 from edge_agent.core.expression import Frame, Recognition
 from edge_agent.core.latest_value import LatestValue
 from edge_agent.vision.governor import SLOWEST_S, WHOLE_FRAMES, Governor, Limit
 from edge_agent.vision.need import Effort
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import open_recognizer
 from edge_agent.vision.worker import VisionWorker
 from tests.support.clocks.simulated_time import Seconds
@@ -36,7 +36,9 @@ class Seen:
 
 def worker(latest_frame: LatestValue[Frame], seen: Seen) -> tuple[VisionWorker, Governor]:
     governor = Governor(8.0, 15)
-    recognizer = open_recognizer(VisionOptions("expression-fast", confirm_frames=1))
+    recognizer = open_recognizer(
+        VisionSettings(expression_model="expression-fast", confirm_frames=1)
+    )
     return VisionWorker(latest_frame, recognizer, governor, seen.take), governor
 
 
@@ -82,7 +84,9 @@ def test_beyond_the_budget_it_pauses_and_searches_whole_frames_more_rarely(
     monkeypatch.setattr(clock, "boot_seconds", seconds)
     latest_frame: LatestValue[Frame] = LatestValue()
     governor = Governor(1e-6, 15)
-    recognizer = open_recognizer(VisionOptions("expression-fast", confirm_frames=1))
+    recognizer = open_recognizer(
+        VisionSettings(expression_model="expression-fast", confirm_frames=1)
+    )
     read: list[int] = []
     pauses: list[float] = []
 
@@ -117,7 +121,7 @@ def test_who_wants_the_frame_itself_gets_it_with_what_was_seen() -> None:
     shown: list[tuple[int, int]] = []
     vision = VisionWorker(
         latest_frame,
-        open_recognizer(VisionOptions("expression-fast", confirm_frames=1)),
+        open_recognizer(VisionSettings(expression_model="expression-fast", confirm_frames=1)),
         Governor(8, 15),
         lambda _: None,
         lambda picture, seen: shown.append((picture.number, len(seen.observations))),
@@ -132,7 +136,9 @@ def test_who_wants_the_frame_itself_gets_it_with_what_was_seen() -> None:
 def test_frames_in_which_faces_need_no_reading_are_passed_over_and_counted() -> None:
     latest_frame: LatestValue[Frame] = LatestValue()
     seen = Seen()
-    recognizer = open_recognizer(VisionOptions("expression-fast", confirm_frames=1, by_need=True))
+    recognizer = open_recognizer(
+        VisionSettings(expression_model="expression-fast", confirm_frames=1), by_need=True
+    )
     vision = VisionWorker(latest_frame, recognizer, Governor(8, 15), seen.take)
     start = clock.now()
     for number in range(30):
@@ -143,7 +149,9 @@ def test_frames_in_which_faces_need_no_reading_are_passed_over_and_counted() -> 
 
 
 def test_who_wants_the_frame_itself_gets_all_of_them() -> None:
-    recognizer = open_recognizer(VisionOptions("expression-fast", confirm_frames=1, by_need=True))
+    recognizer = open_recognizer(
+        VisionSettings(expression_model="expression-fast", confirm_frames=1), by_need=True
+    )
     shown: list[int] = []
     vision = VisionWorker(
         LatestValue(),

@@ -23,11 +23,11 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.expression import Face
 from edge_agent.vision.align import crop_face
 from edge_agent.vision.faces.finder import FaceFinder
 from edge_agent.vision.faces.yunet import YuNet
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import FaceReading, Recognizer, open_recognizer
 from edge_agent.vision.skin import skin_colour
 from training.data.datasets import EXPRESSIONS
@@ -161,7 +161,7 @@ def run_groups(
         RecipeError: the recipe does not say what is held out.
         DataError: an archive is missing or cannot be read.
     """
-    recognizer = open_recognizer(VisionOptions())
+    recognizer = open_recognizer(VisionSettings())
     yunet = YuNet(yunet_file, SURE, max_faces=1000)
     archive = Archive.find(faces, PORTRAITS, read_shares(recipe)[PORTRAITS])
     told = {"skin": by_skin(recognizer, yunet, archive.held_out(limit=limit))}

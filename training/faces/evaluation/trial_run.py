@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.faces.yunet import YuNet
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import open_recognizer
 from training.faces.evaluation.archive import Archive
 from training.faces.evaluation.covered import Reading, read_covered
@@ -82,5 +82,5 @@ def _read_portraits(
     """Return what the whole chain reads of portraits with and without a mask."""
     if portraits is None:
         return {}
-    recognizer = open_recognizer(VisionOptions(detector_model=str(model), face_score=score))
+    recognizer = open_recognizer(VisionSettings(detector_model=str(model), face_score=score))
     return read_covered(recognizer, portraits.held_out(limit=limit))

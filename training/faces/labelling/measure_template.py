@@ -27,8 +27,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.vision.faces.finder import FaceFinder, open_finder
-from edge_agent.vision.options import VisionOptions
 
 SIDE = 48
 ENLARGE = 4
@@ -117,7 +117,7 @@ def main() -> None:
         "--detector", default="face-detector", help="shipped face detector, or its card"
     )
     arguments = parser.parse_args()
-    finder = open_finder(VisionOptions(detector_model=arguments.detector))
+    finder = open_finder(VisionSettings(detector_model=arguments.detector))
     print(json.dumps(measure(arguments.data, finder), indent=2))
 
 

@@ -27,7 +27,7 @@ from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.services import Services, ServicesDep
-from edge_agent.config.alerts.rule import RuleSettings
+from edge_agent.config.alerts import AlertKind
 from edge_agent.config.editing.keys import RULES, Kind, all_keys, variable_of
 from edge_agent.config.editing.saving import ConfigChangedError
 from edge_agent.core.errors import ConfigError
@@ -43,7 +43,7 @@ NAVIGATION = NavigationEntry(
 )
 PAGE = "/settings"
 _MOST_FIELDS = 1500
-_WHENS = RuleSettings.model_json_schema()["properties"]["when"]["enum"]
+_WHENS = [kind.value for kind in AlertKind]
 
 
 class SettingModel(BaseModel):

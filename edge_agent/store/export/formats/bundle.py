@@ -45,8 +45,8 @@ _OF_QUESTION = {
     "session_mean.csv": "Means of sessions and states, for the mixed model and the tests of groups",
 }
 _SCRIPTS = {
-    "analysis.py": "Computes the dashboard's tests again, in Python",
-    "analysis.R": "Computes the dashboard's tests again, in R",
+    "analysis.py": "Runs the dashboard's tests on these files; needs the package affect-edge",
+    "analysis.R": "Computes the dashboard's tests by itself, in R",
 }
 
 

@@ -3,7 +3,7 @@
 #     Rscript analysis.R [FOLDER] [--state condition|observed|reported] [--csv] ...      (--help names all options)
 #
 # Needs base R, 4.0 or newer, and no package. The readings are read in parts, so that a recording of a year needs no
-# more memory than one of an hour. analysis.py computes the same in Python; formulas and sources stand there, too.
+# more memory than one of an hour. analysis.py runs the dashboard's own engine on the same files.
 #
 # The unit of every test is one participant. Readings are averaged within each session and state; a paired difference is
 # the average of those within the sessions that have both states. Readings in doubt, and those before the vital has

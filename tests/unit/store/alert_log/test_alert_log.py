@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.alerts.rules import AlertKind, Rule
+from edge_agent.alerts.rules import alert_text
+from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose
@@ -107,13 +108,15 @@ def test_a_participant_is_erased_with_the_alerts_of_their_sessions_and_no_others
 
 def test_the_sentence_is_kept_with_its_parts_and_rows_of_before_keep_it_alone(path: Path) -> None:
     log = AlertLog(path)
-    rule = Rule(name="hr", kind=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120)
-    alert = AlertEntry(0, "hr", "vital", rule.text(131.0, "It is simulated."), 131.0, None, 0)
+    rule = RuleSettings(name="hr", when=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120)
+    alert = AlertEntry(
+        0, "hr", "vital", alert_text(rule, 131.0, "It is simulated."), 131.0, None, 0
+    )
     log.begin(alert, instant(0))
     begin(log, "camera", "camera", instant(1))
     ((kept, parts), (old, nothing)) = query(path, "SELECT text, parts FROM alert ORDER BY id")
     assert kept == "Heart rate above 120 /min for 10 s. It is simulated."
-    assert '"above":120,' in parts and "131" not in parts
+    assert '"above":120.0,' in parts and "131" not in parts
     assert (old, nothing) == ("camera is so.", None)
     first, second = log.open_alerts()
     assert isinstance(first.text, Message) and first.text == kept

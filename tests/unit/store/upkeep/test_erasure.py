@@ -250,7 +250,9 @@ def test_what_cannot_be_reached_at_the_broker_is_said(path: Path) -> None:
 
 def test_what_an_agent_still_holds_in_memory_is_not_written_afterwards(path: Path) -> None:
     hold(path, CODE, 0)
-    recorder = Recorder(path, RecorderOptions(batch_seconds=3600, batch_rows=10_000))
+    recorder = Recorder(
+        path, RecorderOptions.model_construct(batch_seconds=3600, batch_rows=10_000)
+    )
     recorder.start()
     for second in (10, 11, 12):
         recorder.submit(recognition(second, observation()))
@@ -299,7 +301,10 @@ def test_only_sessions_are_recorded_where_that_is_asked_for_and_nothing_after_a_
     study.create_participant(CODE)
     study.give_consent(CODE, "1")
     recorder = Recorder(
-        path, RecorderOptions(batch_seconds=3600, batch_rows=10_000, only_in_sessions=True)
+        path,
+        RecorderOptions.model_construct(
+            batch_seconds=3600, batch_rows=10_000, only_in_sessions=True
+        ),
     )
     recorder.start()
     recorder.submit(reading(-5))

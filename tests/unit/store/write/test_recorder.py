@@ -85,7 +85,7 @@ def test_frames_that_cannot_be_read_are_counted_by_reason_and_are_in_no_mean(pat
 
 
 def test_an_interval_of_zero_records_every_frame(path: Path) -> None:
-    recording = Recording(path, interval_s=0.0)
+    recording = Recording(path, interval=0.0)
     recording.submit(*(recognition(frame / 15, observation()) for frame in range(15)))
     recording.finish()
     assert query(path, "SELECT count(*), sum(frames), max(interval_ms) FROM expression") == [
@@ -168,7 +168,7 @@ def test_a_message_is_committed_at_once_with_the_rows_before_it(
 def test_faces_of_a_camera_that_stalls_are_written_without_a_further_frame(
     path: Path, recordings: list[Recording]
 ) -> None:
-    recordings.append(recording := Recording(path, interval_s=0.05, batch_seconds=0.05))
+    recordings.append(recording := Recording(path, interval=0.05, batch_seconds=0.05))
     recording.submit(recognition(0.01, observation()))
     recording.committed()
     assert query(path, "SELECT at FROM expression") == [(START_MS + 50,)]

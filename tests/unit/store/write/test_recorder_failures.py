@@ -166,7 +166,7 @@ from edge_agent.store.database.schema import migrate
 from tests.support.timeline import observation, reading, recognition
 path = Path(sys.argv[1])
 migrate(path)
-options = RecorderOptions(batch_rows=20, batch_seconds=3600)
+options = RecorderOptions.model_construct(batch_rows=20, batch_seconds=3600)
 recorder = Recorder(path, options, on_commit=lambda: os.write(1, b"commit \\n"))
 recorder.start()
 second = 0

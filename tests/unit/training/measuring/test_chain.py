@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 pytest.importorskip("sklearn", reason="the training extra is not installed")
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.vision.align import TEMPLATE
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import open_recognizer
 from edge_agent.vision.stills.pictures import Picture
 from tests.support.vision.portraits import detector, serious, smiling
@@ -72,7 +72,7 @@ def points(turn: float = 0.0, scale: float = 1.0, right: float = 0.0) -> NDArray
 def test_the_chain_says_of_each_photograph_what_the_agent_says(tmp_path: Path) -> None:
     report = measure_chain(MODEL, photographs(tmp_path, smiling="happiness", serious="anger"))
 
-    (agent,) = open_recognizer(VisionOptions(MODEL)).read_picture(smiling())
+    (agent,) = open_recognizer(VisionSettings(expression_model=MODEL)).read_picture(smiling())
     assert report.answers[CHAIN].shares[0] == pytest.approx(agent.expression.probabilities)
     assert report.answers[CHAIN].predicted[0] == HAPPINESS
     assert report.answers[CHAIN].label_probability < agent.expression.probabilities[HAPPINESS]

@@ -13,10 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_agent.config import load_settings
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ConfigError, ModelError
 from edge_agent.vision.faces.finder import NEAR_SIZE, open_finder, open_near_finder
 from edge_agent.vision.faces.yunet import SIZE, YuNet
-from edge_agent.vision.options import VisionOptions
 
 SMALL = (10, 20, 30, 40, 15, 30, 35, 30, 25, 40, 17, 50, 33, 50, 0.75)
 LARGE = (100, 60, 80, 100, 120, 90, 160, 90, 140, 110, 122, 130, 158, 130, 0.9)
@@ -73,7 +73,7 @@ def test_small_faces_and_faces_beyond_the_number_are_left_out(network: Network, 
 
 
 def test_the_card_names_the_file_and_its_hash(network: Network, file: Path) -> None:
-    card = open_finder(VisionOptions(detector_model=str(file), detector="yunet")).card
+    card = open_finder(VisionSettings(detector_model=str(file), detector="yunet")).card
     assert (card.kind, card.name, card.sha256) == (
         "face-detector",
         "my_yunet",
@@ -82,7 +82,7 @@ def test_the_card_names_the_file_and_its_hash(network: Network, file: Path) -> N
 
 
 def test_a_followed_face_is_searched_in_a_small_piece(network: Network, file: Path) -> None:
-    near = open_near_finder(VisionOptions(detector_model=str(file), detector="yunet"))
+    near = open_near_finder(VisionSettings(detector_model=str(file), detector="yunet"))
     assert near is not None
     near.detect(picture(200, 200))
     assert network.seen[-1] == (*NEAR_SIZE, 3)
@@ -91,7 +91,7 @@ def test_a_followed_face_is_searched_in_a_small_piece(network: Network, file: Pa
 
 def test_a_missing_file_is_named_with_where_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"yunet\.onnx: does not exist. .*model zoo"):
-        open_finder(VisionOptions(detector_model=str(tmp_path / "yunet.onnx"), detector="yunet"))
+        open_finder(VisionSettings(detector_model=str(tmp_path / "yunet.onnx"), detector="yunet"))
 
 
 def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:

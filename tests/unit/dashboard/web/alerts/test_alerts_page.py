@@ -16,8 +16,9 @@ from dashboard.languages.current import speaking
 from dashboard.web.routes.live import _alert_events
 from dashboard.web.services import Services
 from edge_agent.alerts.options import AlertOptions
-from edge_agent.alerts.rules import DISCLAIMER, AlertKind, Rule
+from edge_agent.alerts.rules import DISCLAIMER, alert_text
 from edge_agent.alerts.signals import SIMULATED
+from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.core.clock import now
 from edge_agent.core.texts import Message
 from edge_agent.core.vitals import VitalKind
@@ -28,8 +29,10 @@ from tests.support.timeline import query
 
 TOPIC = "secret-topic"
 OPTIONS = AlertOptions(
-    (Rule(name="camera", kind=AlertKind.CAMERA, seconds=30),),
-    addresses=(f"ntfy://push.example.org/{TOPIC}",),
+    AlertSettings(
+        rule=(RuleSettings(name="camera", when=AlertKind.CAMERA, seconds=30),),
+        notify=(f"ntfy://push.example.org/{TOPIC}",),
+    )
 )
 
 
@@ -123,15 +126,15 @@ def test_the_feed_tells_alerts_at_once_and_again_when_they_change(
 
 
 GERMAN = {"Accept-Language": "de"}
-HEART_RATE = Rule(
-    name="pulse", kind=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120.5, seconds=10
+HEART_RATE = RuleSettings(
+    name="pulse", when=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120.5, seconds=10
 )
 
 
 def test_each_reader_gets_the_sentence_in_their_language_and_old_ones_stay(
     ada: TestClient, tmp_path: Path
 ) -> None:
-    text = HEART_RATE.text(131.0, Message(SIMULATED))
+    text = alert_text(HEART_RATE, 131.0, Message(SIMULATED))
     log = AlertLog(tmp_path / "affect-edge.db")
     log.begin(AlertEntry(0, "pulse", "vital", text, 131.0, None, 0), now())
     german = "Herzfrequenz über 120,5 /min (seit 10 s). Die Messwerte sind simuliert."

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.expression import Box, Face
 from edge_agent.vision.faces.yunet import YuNetFile
 from edge_agent.vision.models.card import MODELS_FOLDER, read_card
-from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import open_recognizer
 from tests.support.vision.portraits import detector, serious, smiling
 from training.commands import main
@@ -339,7 +339,7 @@ def test_scores_are_swept_on_a_part_and_the_chosen_one_is_noted(tmp_path: Path) 
 def test_covered_faces_and_names_are_counted_by_the_folder_of_the_photograph() -> None:
     wall = np.full((100, 100, 3), 127, np.uint8)
     readings = read_covered(
-        open_recognizer(VisionOptions("expression-fast")),
+        open_recognizer(VisionSettings(expression_model="expression-fast")),
         [
             ("without_mask/a.png", smiling()),
             ("without_mask/b.png", wall),
