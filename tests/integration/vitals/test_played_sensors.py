@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("bumble", reason="bumble plays the sensors: pip install bumble")
 
+from bumble.gatt import Characteristic
 from bumble.link import LocalLink
 
 from edge_agent.core.gaps import Gap
@@ -95,12 +96,10 @@ class Heard:
         return self.readings[before:]
 
 
-def sensor_of(
-    services: dict[str, dict[str, object]], answers: dict[str, dict[bytes, bytes]] | None = None
-) -> PlayedSensor:
+def sensor_of(services: Mapping[str, Mapping[str, Characteristic.Properties]]) -> PlayedSensor:
     """A sensor with these services, and a battery."""
     with_battery = {**services, BATTERY_SERVICE: {gatt.BATTERY_LEVEL: READABLE}}
-    return PlayedSensor(with_battery, answers or {}, {gatt.BATTERY_LEVEL: b"\x57"})  # type: ignore[arg-type]
+    return PlayedSensor(with_battery, {gatt.BATTERY_LEVEL: b"\x57"})
 
 
 def shown(readings: list[VitalReading]) -> list[tuple[str, float]]:

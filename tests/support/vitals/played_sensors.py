@@ -57,7 +57,8 @@ class PlayedSensor:
 
     def _characteristic(self, uuid: str, how: Characteristic.Properties) -> Characteristic[bytes]:
         value = self.values.get(uuid, b"")
-        self._offered[uuid] = Characteristic(UUID(uuid), how, Characteristic.READABLE, value)
+        allowed = Characteristic.READABLE | Characteristic.WRITEABLE  # who subscribes writes
+        self._offered[uuid] = Characteristic(UUID(uuid), how, allowed, value)
         return self._offered[uuid]
 
     async def say(self, uuid: str, value: bytes) -> None:
