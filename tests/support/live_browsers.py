@@ -44,6 +44,7 @@ class Browser:
         connection: its socket.
         events: how many events it was sent so far.
         offline_at, online_at: when it was told so last, monotonic clock; ``None``: never.
+        is_online: what it was told last; ``None``: neither.
         ended: whether the dashboard closed the stream.
     """
 
@@ -51,6 +52,7 @@ class Browser:
     events: int = 0
     offline_at: float | None = None
     online_at: float | None = None
+    is_online: bool | None = None
     ended: bool = False
     _tail: bytes = field(default=b"", repr=False)
 
@@ -70,6 +72,8 @@ class Browser:
             self.offline_at = now
         if ONLINE in text:
             self.online_at = now
+        if OFFLINE in text or ONLINE in text:
+            self.is_online = text.rfind(ONLINE) > text.rfind(OFFLINE)
         self._tail = text[-len(OFFLINE) + 1 :]
 
 
@@ -107,6 +111,11 @@ class LiveBrowsers:
     def told_offline(self) -> int:
         """How many were ever told that the agent is offline."""
         return sum(browser.offline_at is not None for browser in self.reading)
+
+    @property
+    def offline(self) -> int:
+        """How many were told last that the agent is offline."""
+        return sum(browser.is_online is False for browser in self.reading)
 
     @property
     def least_events(self) -> int:

@@ -36,7 +36,9 @@ def figures(done: Result) -> dict[str, Any]:
 
 
 def video(path: Path, frames: int) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 15, (320, 240))
+    code = cv2.VideoWriter.fourcc(*"MJPG")
+    # not by FFmpeg, which is silenced before the first use in a process or never
+    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, code, 15, (320, 240))
     for number in range(frames):
         writer.write(np.ascontiguousarray(smiling()[number : number + 240, 60:380]))
     writer.release()

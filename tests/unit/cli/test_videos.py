@@ -33,7 +33,9 @@ START = "2026-11-20T08:15:00Z"
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three seconds of a smile at 15 frames/s, the last of them without a face."""
     file = tmp_path_factory.mktemp("clip") / "talk.avi"
-    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 15, (512, 512))
+    code = cv2.VideoWriter.fourcc(*"MJPG")
+    # not by FFmpeg, which is silenced before the first use in a process or never
+    writer = cv2.VideoWriter(str(file), cv2.CAP_OPENCV_MJPEG, code, 15, (512, 512))
     for number in range(FRAMES):
         writer.write(smiling() if number < 30 else np.full((512, 512, 3), 127, np.uint8))
     writer.release()
