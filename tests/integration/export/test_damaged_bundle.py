@@ -53,6 +53,8 @@ def test_a_damaged_file_gives_no_numbers(
 ) -> None:
     folder = Path(shutil.copytree(whole, tmp_path / "bundle"))
     damage, said = DAMAGES[fault]
+    if shutil.which(command[0]) is None:
+        pytest.skip("R is not installed (apt install r-base-core)")
     text = (whole / "vital.csv").read_text("utf-8")
     assert damage(text) != text
     (folder / "vital.csv").write_text(damage(text), encoding="utf-8")

@@ -383,6 +383,8 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.gate import client
 from edge_agent.store.gate.commands import Commands
+known = client.COMMANDS["create_participant"]
+known._arguments, known._result  # which import more
 os.setgroups([])
 os.setuid(65534)  # after the imports: where Python is installed for root alone, nobody else has it
 client.SOCKET = Path(sys.argv[2])
