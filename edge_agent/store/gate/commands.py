@@ -1,8 +1,10 @@
 """The commands with which the dashboard changes the timeline's database: all that there are.
 
-Each checks its arguments, keeps to the rules of the study, and writes who asked for it into the
-audit trail in the same transaction. No command changes an expression, a rollup, a clock, the past
-of the trail or a frozen preregistration, and none makes a reading that looks like a sensor's.
+Each checks its arguments and keeps to the rules of the study. What a person asks for leaves a line
+in the audit trail in the same transaction; readings of a program name it in their source, and a
+running protocol and alerts have tables of their own. No command changes an expression, a rollup, a
+clock, the past of the trail or a frozen preregistration, and none makes a reading that looks like a
+sensor's.
 """
 
 from __future__ import annotations
