@@ -1,4 +1,4 @@
-"""What an account is, and its row in the dashboard's database."""
+"""Accounts and their rows in the dashboard's database."""
 
 from __future__ import annotations
 

@@ -395,7 +395,7 @@ _STATES_FIGURES = {
     "partial_eta_squared": "anova.partial_eta_squared",
     "generalized_eta_squared": "anova.generalized_eta_squared",
 }
-"""Where each number stands, by its name in the table for programs."""
+"""Column of the table for programs → path of its number in the result."""
 
 
 def _figures(result: object, places: Mapping[str, str]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class AlertOptions:
 
     @property
     def rules(self) -> tuple[RuleSettings, ...]:
-        """What is watched; nothing where alerts are off."""
+        """Return the rules in force; none where alerts are off."""
         return self.table.rule if self.table.enabled else ()
 
     def rules_of(self, kinds: Collection[AlertKind]) -> tuple[RuleSettings, ...]:

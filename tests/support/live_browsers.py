@@ -114,7 +114,7 @@ class LiveBrowsers:
 
     @property
     def offline(self) -> int:
-        """How many were told last that the agent is offline."""
+        """Number of browsers that were told last that the agent is offline."""
         return sum(browser.is_online is False for browser in self.reading)
 
     @property

@@ -112,7 +112,7 @@ def query(path: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
 
 
 def query_dashboard(path: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-    """What a query to the dashboard's own database gives, as plain tuples."""
+    """Return the rows of a query to the dashboard's own database, as plain tuples."""
     with read_dashboard(path) as connection:
         return [tuple(found) for found in connection.execute(sql, parameters)]
 

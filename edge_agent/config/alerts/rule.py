@@ -11,7 +11,7 @@ from edge_agent.core.vitals import VitalKind
 
 
 class AlertKind(StrEnum):
-    """What a rule watches."""
+    """Kinds of things that a rule watches."""
 
     VITAL = "vital"
     FACE = "face"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, TypeAdapter
 
 SOCKET = Path("/run/affect-edge/database.sock")
-"""Where the gate of an installed appliance listens."""
+"""Socket of the gate on an installed appliance."""
 LARGEST = 32_000_000
 """Bytes of a question or an answer; a page of the dashboard needs some hundred."""
 _CONNECT_S = 5.0

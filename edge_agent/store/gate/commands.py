@@ -67,13 +67,13 @@ NOTED = (
     "setup",
     "token_",
 )
-"""How the actions begin that the dashboard writes into the trail without changing the timeline."""
+"""Beginnings of the actions that the dashboard notes in the trail and does elsewhere."""
 _NOT_DASHBOARD = frozenset({"agent", "appliance", "mqtt"})
 _ACTOR_LENGTH = 80
 _TEXT_LENGTH = 2_000
 _DOCUMENT_LENGTH = 1_000_000
 _AHEAD_MS = 60_000
-"""What clocks and answers under way may differ by."""
+"""Tolerance for clocks that differ and commands that are under way."""
 _BY_HAND_MOST = 100
 _HANDED_IN_MOST = 1_000
 

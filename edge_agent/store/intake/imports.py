@@ -29,7 +29,7 @@ _NAMES = {
     "gap": "gaps",
     "day": "days of which only the sum was kept",
 }
-"""What the rows of a study are called, in the order in which they are told."""
+"""Names of the rows of a study, in the order in which they are told."""
 
 
 @dataclass(frozen=True, slots=True)

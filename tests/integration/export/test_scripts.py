@@ -59,7 +59,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
 
 
 def in_python(folder: Path, words: Sequence[str]) -> str:
-    """What ``analysis.py`` prints after its first line, run in this process."""
+    """Return the output of ``analysis.py`` after its first line, run in this process."""
     done = CliRunner().invoke(analyse_bundle_command, [str(folder), *words])
     assert done.exit_code == 0, done.output
     computed, _, table = done.stdout.partition("\n")
