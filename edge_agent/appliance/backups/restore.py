@@ -20,11 +20,18 @@ from edge_agent.appliance.backups.archive import Archive
 from edge_agent.appliance.backups.config_text import with_value
 from edge_agent.appliance.backups.erased_again import erase_again, known_erasures
 from edge_agent.appliance.backups.inventory import Inventory, open_as_it_is, read_inventory
-from edge_agent.appliance.backups.manifest import CONFIG, DATABASE, ArchivedFile, Manifest
+from edge_agent.appliance.backups.manifest import (
+    CONFIG,
+    DASHBOARD,
+    DATABASE,
+    ArchivedFile,
+    Manifest,
+)
 from edge_agent.appliance.ownership import give_owner, make_folder
 from edge_agent.config import load_settings
 from edge_agent.core import clock
 from edge_agent.core.errors import BackupError, ConfigError, StoreError
+from edge_agent.store.database.dashboard_file import dashboard_file
 from edge_agent.store.database.lock import lock_alone
 from edge_agent.store.database.replacement import (
     LOGS,
@@ -198,6 +205,8 @@ def _target(path: str, places: Places) -> Path:
     root, *rest = PurePosixPath(path).parts
     if path == DATABASE:
         return places.database_file
+    if path == DASHBOARD:
+        return dashboard_file(places.database)
     if path == CONFIG:
         return places.config.resolve()
     if root == "data":

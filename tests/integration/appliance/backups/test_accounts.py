@@ -5,17 +5,24 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import pytest
+
 from edge_agent.appliance.database_checks import check_database
 from edge_agent.config import Settings
-from edge_agent.store.database.dashboard_file import dashboard_file, write_dashboard
+from edge_agent.store.database.dashboard_file import FOLDER, dashboard_file, write_dashboard
 from tests.support.backups.whole_appliance import whole_appliance
 from tests.support.timeline import query_dashboard
 
 ADD = "INSERT INTO account (name, password_hash, created) VALUES ('ada', '$argon2id$…', 1)"
 
 
-def test_an_archive_brings_accounts_back_and_daily_copies_hold_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_own_folder", [False, True], ids=["one user", "two users"])
+def test_an_archive_brings_accounts_back_and_daily_copies_hold_none(
+    tmp_path: Path, has_own_folder: bool
+) -> None:
     appliance = whole_appliance(tmp_path)
+    if has_own_folder:
+        (appliance.data / FOLDER).mkdir()
     with write_dashboard(appliance.database) as connection:
         connection.execute(ADD)
     archive = tmp_path / "backup.zip"
