@@ -21,7 +21,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from edge_agent.appliance.processor import this_processor
+from edge_agent.appliance.bench import this_processor
 
 HERE = Path(__file__).parent
 BENCHMARKS = {

@@ -18,7 +18,7 @@ import cv2
 import psutil
 
 from edge_agent.camera.demo import DemoCamera
-from edge_agent.runtime.live_feed import SOCKET_NAME, live_messages
+from edge_agent.live.feed import SOCKET_NAME, live_messages
 
 FPS = 15
 ROUND_S = 28

@@ -35,8 +35,8 @@ import cv2
 from benchmarks._running import FPS, Running, agent_on, first_message, write_demo_video
 from benchmarks.vision import YUNET, YUNET_SIZE
 from edge_agent.camera.demo import DemoCamera
-from edge_agent.camera.file import FileCamera
-from edge_agent.vision.stills.pictures import load_picture
+from edge_agent.camera.files import FileCamera
+from edge_agent.vision.stills import load_picture
 
 WARM_UP_S = 10.0
 PICTURES = 100

@@ -27,9 +27,9 @@ from functools import partial
 from pathlib import Path
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.response import response_of
-from dashboard.analysis.present.schemas import AnalysisModel
+from dashboard.analysis.answer import response_of
 from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.analysis.results import AnalysisModel
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalReading
@@ -37,12 +37,12 @@ from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.marker_rows import insert_marker
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.study.study_rows import (
+from edge_agent.store.study.rows import (
     NewSession,
     close_session,
     insert_consent,
+    insert_marker,
     insert_participant,
     insert_session,
     select_sessions,

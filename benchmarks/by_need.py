@@ -38,7 +38,7 @@ import numpy.typing as npt
 from benchmarks.vision import FPS, costs_of_models
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, ExpressionRow, Frame
-from edge_agent.store.write.intervals import Intervals
+from edge_agent.store.write.recorder import Intervals
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import open_recognizer
 

@@ -33,13 +33,11 @@ import numpy.typing as npt
 from edge_agent.camera.demo import PORTRAITS, load_portrait
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Frame
-from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalReading
+from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import open_recognizer
-from edge_agent.vision.skin import watch_skin
-from edge_agent.vitals.camera_pulse import STEP_S, CameraPulse
-from edge_agent.vitals.pulse_signal import WINDOW_S
+from edge_agent.vision.worker import watch_skin
+from edge_agent.vitals.camera_pulse import STEP_S, WINDOW_S, CameraPulse
 
 Values = npt.NDArray[np.float32]
 WIDTH = 320

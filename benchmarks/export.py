@@ -28,13 +28,13 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
-from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
-from edge_agent.store.export.rows.selection import Choice
-from edge_agent.store.study.marker_rows import insert_marker
-from edge_agent.store.study.study_rows import (
+from edge_agent.store.export.bundle import BUNDLE
+from edge_agent.store.export.rows import Choice
+from edge_agent.store.study.rows import (
     NewSession,
     close_session,
     insert_consent,
+    insert_marker,
     insert_participant,
     insert_session,
 )

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.config.mqtt import MqttSettings
-from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connecting.states import MqttState
-from edge_agent.mqtt.options import Backoff, MqttOptions
-from edge_agent.mqtt.topics import Topics
+from edge_agent.mqtt.broker import MqttState
+from edge_agent.mqtt.client import Backoff, MqttClient, MqttOptions
+from edge_agent.mqtt.payloads import Topics
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from tests.support.broker import Mosquitto, subscribed, wait_until

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks._running import Running, agent_on, write_demo_video
-from edge_agent.runtime.live_feed import SOCKET_NAME, live_messages
+from edge_agent.live.feed import SOCKET_NAME, live_messages
 
 SAMPLE_S = 10.0
 SETTLED_S = 300.0

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Emotion, Expression, Face, Observation, Recognition
 from edge_agent.core.vitals import VitalKind
@@ -25,8 +26,7 @@ from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, tr
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.recorder_options import RecorderOptions
-from edge_agent.vitals.simulated import SimulatedPerson
+from edge_agent.vitals.sources import SimulatedPerson
 
 START_MS = 1_790_000_400_000
 HOUR_MS = 3_600_000

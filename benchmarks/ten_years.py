@@ -29,16 +29,23 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from edge_agent.config.record import RecordSettings
+from edge_agent.config.data import RecorderOptions, RecordSettings
 from edge_agent.core import clock
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
-from edge_agent.store.database.tables import DAY_MS, HOUR_MS, MINUTE_MS, NAMES, SMOOTHED
-from edge_agent.store.read.overview import models_in_use
-from edge_agent.store.read.reader import Reader
+from edge_agent.store.database.schema import (
+    DATABASE_NAME,
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    NAMES,
+    SMOOTHED,
+    connect,
+    migrate,
+    transaction,
+)
+from edge_agent.store.read.reader import Reader, models_in_use
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.recorder_options import RecorderOptions
 
 KINDS = ("heart_rate", "systolic", "diastolic", "oxygen_saturation")
 RANGES_DAYS = (1 / 24, 0.25, 1, 3, 7, 30, 90, 365, 3_650)

@@ -29,7 +29,7 @@ import cv2
 import numpy as np
 import skimage.data
 
-from edge_agent.appliance.processor import this_processor
+from edge_agent.appliance.bench import this_processor
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core import clock
 from edge_agent.core.expression import Face, Frame, Recognition

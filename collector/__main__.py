@@ -12,14 +12,13 @@ from pathlib import Path
 
 import click
 
-from collector.health import HealthReport
-from collector.transport import Transport
-from edge_agent.cli.fleet.options import collect_options
+from collector.messages import Transport
+from collector.worker import HealthReport
+from edge_agent.cli.fleet import collect_options
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import AffectEdgeError, MqttError
-from edge_agent.mqtt.broker import read_password
-from edge_agent.mqtt.connecting.encryption import encryption
-from edge_agent.runtime.systemd import SystemdNotifier
+from edge_agent.core.process import SystemdNotifier
+from edge_agent.mqtt.broker import encryption, read_password
 
 PORTS = {
     ("mqtt", False): 1883,

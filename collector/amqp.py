@@ -28,12 +28,10 @@ from pika.exceptions import (
     ProbableAuthenticationError,
 )
 
-from collector.device_state import SUFFIXES, StateMessage
-from collector.errors import TransportError
-from collector.transport import GATHER_S, Delivery
+from collector.messages import GATHER_S, SUFFIXES, Delivery, StateMessage, TransportError
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
-from edge_agent.mqtt.topics import Topics
+from edge_agent.mqtt.payloads import Topics
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # what matters of it is told by this module
 CONNECT_S = 10.0

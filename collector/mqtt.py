@@ -16,12 +16,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from collector.device_state import SUFFIXES, StateMessage
-from collector.errors import TransportError
-from collector.transport import GATHER_S, Delivery
+from collector.messages import GATHER_S, SUFFIXES, Delivery, StateMessage, TransportError
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
-from edge_agent.mqtt.topics import Topics
+from edge_agent.mqtt.payloads import Topics
 
 log = logging.getLogger(__name__)
 

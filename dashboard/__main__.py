@@ -14,16 +14,16 @@ from typing import Any
 import click
 
 from dashboard.commands.exit_codes import DONE, run_command
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 
 _COMMANDS = {
     "analyse": "dashboard.commands.analyse",
-    "plan-study": "dashboard.commands.plan_study",
-    "compare-sensors": "dashboard.commands.compare_sensors",
-    "protocol": "dashboard.commands.protocol",
-    "password": "dashboard.commands.password",
+    "plan-study": "dashboard.commands.analyse",
+    "compare-sensors": "dashboard.commands.analyse",
+    "protocol": "dashboard.commands.others",
+    "password": "dashboard.commands.account",
     "account": "dashboard.commands.account",
-    "export-sites": "dashboard.commands.export_sites",
+    "export-sites": "dashboard.commands.others",
 }
 """The module of each word that does something else than serve; its ``main`` takes the rest."""
 

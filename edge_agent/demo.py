@@ -17,14 +17,16 @@ from typing import Any
 
 import click
 
-from edge_agent.appliance.running_checks import family_of
-from edge_agent.config import Settings, at_home, load_settings
+from edge_agent.agent.loop import Agent
+from edge_agent.appliance.checks import family_of
+from edge_agent.config.loading import load_settings
+from edge_agent.config.section import at_home
+from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ServerError
-from edge_agent.runtime.agent import Agent
-from edge_agent.runtime.signals import StopSignals
+from edge_agent.core.process import StopSignals
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.simulated import SimulatedPerson
+from edge_agent.vitals.sources import SimulatedPerson
 
 log = logging.getLogger(__name__)
 

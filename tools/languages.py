@@ -27,10 +27,10 @@ from babel.messages import pofile
 from babel.messages.catalog import Catalog, Message
 from jinja2.ext import extract_from_ast
 
-from dashboard.languages.blocks import BLOCK, BLOCK_PLURAL, TextBlocks
 from dashboard.languages.current import CATALOGUES, DOMAIN
-from dashboard.languages.labels import IN_SCRIPTS
-from dashboard.languages.marks import MARKS_NAME
+from dashboard.languages.figures import MARKS_NAME
+from dashboard.languages.names import IN_SCRIPTS
+from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
 from tools.texts.described_texts import described_texts
 from tools.texts.locale_marks import marks_of
 

@@ -96,7 +96,7 @@ class Source:
     """A module that can be changed in ``len(source)`` ways.
 
     Example:
-        >>> source = Source(Path("."), "edge_agent/core/worker.py")
+        >>> source = Source(Path("."), "edge_agent/core/threads.py")
         >>> source.mutant(0).diff
 
     Args:

@@ -25,7 +25,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 
 from dashboard.web import routes
-from dashboard.web.pages import find_pages, navigation_of
+from dashboard.web.rendering import find_pages, navigation_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"

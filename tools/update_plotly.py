@@ -3,7 +3,7 @@
     python -m tools.update_plotly VERSION
 
 It comes by npm, which checks it; write the version and the SHA-256 that are printed into
-``dashboard/charts/plotly_script.py``, and look at every page with charts.
+``dashboard/charts/chart.py``, and look at every page with charts.
 """
 
 from __future__ import annotations

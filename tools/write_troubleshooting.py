@@ -176,7 +176,7 @@ def pairs(topic: str, sentences: Sentences, problem: ast.expr, cure: ast.expr) -
 def alarms() -> set[Trouble]:
     """Return the alarms of the health page; problem and cure are one text there."""
     troubles = set()
-    for function, sentences in functions("edge_agent/runtime/health/alarms.py"):
+    for function, sentences in functions("edge_agent/alerts/figures.py"):
         for node in ast.walk(function):
             match node:
                 case ast.Assign(

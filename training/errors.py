@@ -1,4 +1,16 @@
-"""The errors of the training: each message names the value and what to do."""
+"""Errors; results written whole.
+
+The errors of the training: each message names the value and what to do.
+
+Writing results: each file whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
 
 from edge_agent.core.errors import TrainingError
 
@@ -20,3 +32,58 @@ class TrainingExtraMissing(TrainingError):  # noqa: N818 - reads as the sentence
 
 class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """Somebody stopped a run with Ctrl-C; the text says how it goes on."""
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole: a reader sees the old one or the new one.
+
+    Its folder is made when missing.
+
+    Raises:
+        DataError: it cannot be written; what was there is still there.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise DataError(
+            f"{path}: cannot be written: {error.strerror or error}; choose another "
+            "folder, or make room"
+        ) from error
+
+
+def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write several files into a folder (see :func:`write_whole`).
+
+    Raises:
+        DataError: one of them cannot be written.
+    """
+    for name, content in files.items():
+        write_whole(folder / name, content)
+
+
+def check_new_folder(out: Path, pictures: Path) -> None:
+    """Refuse a folder to write to that is not empty, or that lies among the pictures read.
+
+    There it would be read as a category.
+
+    Raises:
+        DataError: it is so, or nobody can tell.
+    """
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise DataError(
+                f"--out {out}: already exists and is not an empty folder; name a new one"
+            )
+    except OSError as error:
+        raise DataError(
+            f"--out {out}: cannot be used ({error.strerror}); name another folder"
+        ) from error
+    if out.resolve().is_relative_to(pictures.resolve()):
+        raise DataError(
+            f"--out {out}: lies in {pictures}, among the photographs; name a folder elsewhere"
+        )

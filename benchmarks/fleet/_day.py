@@ -14,8 +14,8 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, Expression, ExpressionRow
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
+from edge_agent.fleet.chunks import TimelineMessage, encode
 from edge_agent.fleet.log import ChangeLog
-from edge_agent.fleet.message import TimelineMessage, encode
 from edge_agent.store.database.schema import connect, migrate, transaction
 from edge_agent.store.write.timeline import write_expressions, write_vitals
 

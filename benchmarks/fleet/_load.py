@@ -13,7 +13,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from benchmarks.fleet._day import BATCH_MS, Change, Player
-from edge_agent.fleet.flight import Flight
+from edge_agent.fleet.sender import Flight
 
 RESEND_S = 30.0
 BATCH_S = BATCH_MS / 1000

@@ -15,8 +15,8 @@ import psycopg
 
 from benchmarks.fleet._day import HASHES, Kept
 from benchmarks.fleet._load import Load
-from collector.database import rollups
-from collector.open_minutes import close_minutes
+from collector.database import rows as rollups
+from collector.intake import close_minutes
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import CollectorProcess
 from tests.support.fleet.postgres import Postgres, running_postgres
@@ -72,7 +72,7 @@ class Place:
     def close_minutes(self) -> None:
         """Roll up what still fills, so that every cost of the rows is in the figures."""
         with psycopg.connect(self.postgres.address, autocommit=True) as connection:
-            rollups.prepare(connection)
+            rollups.prepare_rollups(connection)
             while close_minutes(connection, 0.0):
                 pass
 

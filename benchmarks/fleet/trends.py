@@ -19,12 +19,12 @@ import psutil
 import psycopg
 
 from benchmarks.fleet._report import Figures, report, say
-from collector.database.migrations import migrate
-from dashboard.fleet.address import FleetAddress
-from dashboard.fleet.connections import FleetDatabase
+from collector.database.schema import migrate
+from dashboard.fleet.known import FleetAddress
+from dashboard.fleet.postgres import FleetDatabase
 from dashboard.fleet.timeline import FleetTimeline
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.tables import ADDED, DAY_MS, HOUR_MS
+from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS
 from tests.support.fleet.postgres import Postgres, running_postgres
 
 START_MS = 1_767_225_600_000

@@ -29,8 +29,7 @@ import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 
 from benchmarks.vision import run_once, undisturbed
-from edge_agent.vision.models.model import find_model
-from edge_agent.vision.models.runtime import Interpreter, open_interpreter
+from edge_agent.vision.models.model import Interpreter, find_model, open_interpreter
 
 MODELS = ("face-detector", "expression-accurate", "expression-fast")
 IDENTIFIER = b"TFL3"

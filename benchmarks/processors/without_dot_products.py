@@ -26,7 +26,7 @@ from pathlib import Path
 from benchmarks._running import FPS, agent_on, write_demo_video
 from benchmarks.agent import watch
 from benchmarks.processors._masked import NEVER_ASKED, library_file
-from edge_agent.appliance.processor import this_processor
+from edge_agent.appliance.bench import this_processor
 
 HERE = Path(__file__).parent
 KEPT = ("detect", "detect_near", "classify", "frame_640x480", "by_need", "yunet_320x240")

@@ -40,17 +40,16 @@ from fastapi.routing import APIRoute
 
 from benchmarks.ten_years import fill
 from dashboard.web import routes
-from dashboard.web.pages import find_pages
+from dashboard.web.rendering import find_pages
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
-from edge_agent.store.database.tables import DAY_MS
-from edge_agent.store.study.marker_rows import insert_marker
-from edge_agent.store.study.study_rows import (
+from edge_agent.store.database.schema import DATABASE_NAME, DAY_MS, connect, migrate, transaction
+from edge_agent.store.study.rows import (
     NewSession,
     close_session,
     insert_consent,
+    insert_marker,
     insert_participant,
     insert_session,
 )

@@ -27,8 +27,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.statistics import ArtefactError, heart_variability
 from dashboard.statistics.distributions import Values
+from dashboard.statistics.heart import ArtefactError, heart_variability
 
 Spoiling = Callable[[np.random.Generator, Values, float], Values]
 

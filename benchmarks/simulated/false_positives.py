@@ -37,10 +37,9 @@ import numpy as np
 
 from dashboard.analysis.family import compare_visits, decide_groups
 from dashboard.analysis.means import session_means, visits_of
+from dashboard.analysis.mixed import models_of
 from dashboard.analysis.readings import ReadingGroup, StateReadings
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.states import TESTED_STATES
-from dashboard.analysis.study.mixed import models_of
+from dashboard.analysis.request import TESTED_STATES, AnalysisQuery
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind

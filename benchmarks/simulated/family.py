@@ -16,7 +16,7 @@ import numpy as np
 
 from dashboard.analysis.family import ALPHA, adjusted_by
 from dashboard.analysis.request import Correction
-from dashboard.statistics import Bounds, Method, equivalence
+from dashboard.statistics.t_tests import Bounds, Method, equivalence
 
 PEOPLE = 24
 TESTS = 9

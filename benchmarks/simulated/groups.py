@@ -26,9 +26,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.states import TESTED_STATES
-from dashboard.analysis.study.groups import VitalGroups, compare_groups
+from dashboard.analysis.groups import VitalGroups, compare_groups
+from dashboard.analysis.request import TESTED_STATES, AnalysisQuery
 from edge_agent.core.vitals import VitalKind
 
 HEART = VitalKind.HEART_RATE

@@ -31,11 +31,11 @@ from pathlib import Path
 from edge_agent.core.clock import Instant
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
-from edge_agent.store.study.marker_rows import insert_marker
-from edge_agent.store.study.study_rows import (
+from edge_agent.store.study.rows import (
     NewSession,
     close_session,
     insert_consent,
+    insert_marker,
     insert_participant,
     insert_session,
 )
@@ -108,7 +108,7 @@ def _readings(
 def answer(path: Path) -> dict[str, float]:
     """Answer the question twice in this process; return the figures."""
     from dashboard.analysis.analyse import analyse
-    from dashboard.analysis.present.response import response_of
+    from dashboard.analysis.answer import response_of
     from dashboard.analysis.request import AnalysisQuery
     from edge_agent.store.read.reader import Reader
 

@@ -25,16 +25,11 @@ from itertools import permutations
 
 import numpy as np
 
-from dashboard.analysis.period import adjust_periods, effect_of, matters
+from dashboard.analysis.checks import adjust_periods, effect_of, matters
 from dashboard.analysis.request import Correction
-from dashboard.statistics import (
-    Drift,
-    adjusted_for_time,
-    drift,
-    holm,
-    paired_t,
-)
-from dashboard.statistics.distributions import Values
+from dashboard.statistics.distributions import Values, holm
+from dashboard.statistics.period import Drift, adjusted_for_time, drift
+from dashboard.statistics.t_tests import paired_t
 
 PEOPLE = 24
 MINUTES = np.array([2.0, 5.0, 8.0])

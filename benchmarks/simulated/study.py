@@ -54,9 +54,10 @@ import numpy as np
 
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.comparison import Comparison
-from dashboard.analysis.request import AnalysisQuery, Sample, StateBy
-from dashboard.analysis.states import PAIRS, TESTED_STATES
-from dashboard.statistics import Method, power_of, welch_t
+from dashboard.analysis.request import PAIRS, TESTED_STATES, AnalysisQuery, Sample, StateBy
+from dashboard.statistics.planning import power_of
+from dashboard.statistics.t_tests import Method, welch_t
+from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
     EMOTIONS,
@@ -71,18 +72,17 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
+from edge_agent.store.read.base import StateReading
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import StateReading
-from edge_agent.store.study.marker_rows import insert_marker
-from edge_agent.store.study.study_rows import (
+from edge_agent.store.study.rows import (
     NewSession,
     close_session,
     insert_consent,
+    insert_marker,
     insert_participant,
     insert_session,
 )
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.recorder_options import RecorderOptions
 
 PEOPLE = 24
 STIMULUS_S = 40

@@ -1,23 +1,71 @@
-"""Writing what is said of devices: the newest of each, and never backwards.
+"""Devices, dead letters, erasure.
+
+Writing what is said of devices: the newest of each, and never backwards.
 
 Times of hearing are by the clock of PostgreSQL, whichever collector heard. A message that the
 broker had kept may be old, so the time in it counts too.
-"""
 
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+Messages that cannot be taken are kept with the reason, for somebody to look at.
+
+Erasing a participant of a device, in every stream that the device ever had.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg
 
-from collector.database.dead_letters import keep
-from collector.database.tables import SCHEMA
-from collector.device_state import Said, StateMessage, Status, read_state
+from collector.database.rows import Place
+from collector.database.schema import PARTITIONED, SCHEMA
+from collector.messages import Said, StateMessage, Status, read_state
 from edge_agent.core import clock
-from edge_agent.fleet.message import MessageError
+from edge_agent.fleet.chunks import MessageError
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES_KEPT = 1_000_000
+"""Of a refused message."""
+
+
+def keep(
+    connection: psycopg.Connection,
+    device: str,
+    reason: str,
+    payload: bytes,
+    same_as: bytes | None = None,
+) -> None:
+    """Note a message that is refused; one that comes again is counted.
+
+    Args:
+        connection: in the caller's transaction, if there is one.
+        device: whose it is; empty: nobody knows.
+        reason: what is wrong with it.
+        payload: its bytes.
+        same_as: what makes two messages one; ``None``: their bytes.
+    """
+    log.warning("a message of %s %s", device or "nobody", reason)
+    connection.execute(
+        f"INSERT INTO {SCHEMA}.dead_letter (digest, device, reason, payload) "
+        "VALUES (%s, %s, %s, %s) ON CONFLICT (digest) DO UPDATE SET "
+        "times = dead_letter.times + 1, last_seen = now()",
+        (
+            hashlib.sha256(payload if same_as is None else same_as).digest(),
+            device.replace("\0", ""),
+            reason.replace("\0", ""),
+            payload[:MOST_BYTES_KEPT],
+        ),
+    )
+
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
 
 _HEARD = "clock_timestamp() - new.ago_s * interval '1 s'"
 _AT = "to_timestamp(new.at / 1000.0)"
@@ -116,3 +164,158 @@ def refuse_state(connection: psycopg.Connection, message: StateMessage, reason: 
 def _write(connection: psycopg.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
     if rows:
         connection.execute(statement.encode(), [list(column) for column in zip(*rows, strict=True)])
+
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+Span = tuple[int, int]
+_OF_PARTICIPANT = ("consent", "session", "participant_attribute")
+_OF_SESSION = ("marker", "self_report", "protocol_run")
+
+
+def erase(
+    connection: psycopg.Connection,
+    device: str,
+    epoch: str,
+    participant: int,
+    spans: Sequence[Span],
+) -> tuple[int, set[Place]]:
+    """Delete a participant and all rows of their time, in the caller's transaction.
+
+    What nobody can tell whose it is goes, too: messages of the device that wait or were refused.
+
+    Args:
+        connection: in a transaction that holds the device's streams.
+        device: whose streams they are.
+        epoch: of the database in which the participant has the number.
+        participant: the number.
+        spans: start and end of the sessions, ms.
+
+    Returns:
+        How many rows were deleted, and at which times the rollups are to be computed anew.
+    """
+    streams = [
+        row[0]
+        for row in connection.execute(
+            f"SELECT id FROM {SCHEMA}.stream WHERE device = %s", (device,)
+        ).fetchall()
+    ]
+    rows = _erase_study(connection, streams, device, epoch, participant)
+    touched: set[Place] = set()
+    for start, end in spans:
+        deleted, places = _erase_time(connection, streams, start, end)
+        rows += deleted
+        touched |= places
+    connection.execute(f"DELETE FROM {SCHEMA}.waiting WHERE stream = ANY(%s)", (streams,))
+    connection.execute(f"DELETE FROM {SCHEMA}.dead_letter WHERE device IN (%s, '')", (device,))
+    return rows, touched
+
+
+def _erase_study(
+    connection: psycopg.Connection, streams: list[int], device: str, epoch: str, participant: int
+) -> int:
+    """Delete the participant by code, whatever number they have in each stream."""
+    known = connection.execute(
+        f"SELECT fields->>'code' FROM {SCHEMA}.study_row JOIN {SCHEMA}.stream ON "
+        "stream.id = study_row.stream WHERE device = %s AND epoch = %s AND kind = 'participant' "
+        "AND study_row.id = %s",
+        (device, epoch, participant),
+    ).fetchone()
+    if known is None:
+        return 0
+    people = connection.execute(
+        f"SELECT stream, id FROM {SCHEMA}.study_row WHERE stream = ANY(%s) AND "
+        "kind = 'participant' AND lower(fields->>'code') = lower(%s)",
+        (streams, known[0]),
+    ).fetchall()
+    deleted = 0
+    for stream, person in people:
+        sessions = [
+            row[0]
+            for row in connection.execute(
+                f"SELECT id FROM {SCHEMA}.study_row WHERE stream = %s AND kind = 'session' "
+                "AND (fields->>'participant')::int8 = %s",
+                (stream, person),
+            ).fetchall()
+        ]
+        for kinds, field, numbers in (
+            (_OF_SESSION, "session", sessions),
+            (_OF_PARTICIPANT, "participant", [person]),
+        ):
+            deleted += connection.execute(
+                f"DELETE FROM {SCHEMA}.study_row WHERE stream = %s AND kind = ANY(%s) AND "
+                f"(fields->>'{field}')::int8 = ANY(%s)".encode(),
+                (stream, list(kinds), numbers),
+            ).rowcount
+        deleted += connection.execute(
+            f"DELETE FROM {SCHEMA}.study_row WHERE stream = %s AND kind = 'participant' "
+            "AND id = %s",
+            (stream, person),
+        ).rowcount
+    return deleted
+
+
+def _erase_time(
+    connection: psycopg.Connection, streams: list[int], start: int, end: int
+) -> tuple[int, set[Place]]:
+    """Delete the rows of a span, those that reach over its edges too."""
+    touched: set[Place] = set()
+    deleted = 0
+    for table in ("expression", "unfit"):
+        gone = connection.execute(
+            f"DELETE FROM {SCHEMA}.{table} WHERE stream = ANY(%s) AND at >= %s AND "
+            "(at < %s OR (at - interval_ms < %s AND at < %s + 86400000)) "
+            "RETURNING stream, at".encode(),
+            (streams, start, end, end, end),
+        ).fetchall()
+        deleted += len(gone)
+        if table == "expression":
+            touched.update((stream, at) for stream, at in gone)
+    gone = connection.execute(
+        f"DELETE FROM {SCHEMA}.vital WHERE stream = ANY(%s) AND at >= %s AND at < %s "
+        "RETURNING stream, at",
+        (streams, start, end),
+    ).fetchall()
+    deleted += len(gone)
+    touched.update((stream, at) for stream, at in gone)
+    deleted += connection.execute(
+        f"DELETE FROM {SCHEMA}.gap WHERE stream = ANY(%s) AND started >= %s AND ended <= %s",
+        (streams, start, end),
+    ).rowcount
+    deleted += connection.execute(
+        f"DELETE FROM {SCHEMA}.study_row WHERE stream = ANY(%s) AND kind = 'vital_change' "
+        "AND (fields->>'at')::int8 >= %s AND (fields->>'at')::int8 < %s",
+        (streams, start, end),
+    ).rowcount
+    return deleted, touched
+
+
+def replace_older(
+    connection: psycopg.Connection, device: str, stream: int, start: int, end: int
+) -> set[Place]:
+    """Delete what older streams of a device say of a span that a newer one holds a whole copy of.
+
+    What they alone have, before and after, stays, and so does what they say of the study. Returns
+    the times to compute anew.
+    """
+    older = [
+        row[0]
+        for row in connection.execute(
+            f"SELECT id FROM {SCHEMA}.stream WHERE device = %s AND id <> %s AND closed",
+            (device, stream),
+        ).fetchall()
+    ]
+    if not older:
+        return set()
+    touched: set[Place] = set()
+    for table in ("expression", "unfit", "vital", "gap"):
+        time = PARTITIONED[table]
+        gone = connection.execute(
+            f"DELETE FROM {SCHEMA}.{table} WHERE stream = ANY(%s) AND {time} BETWEEN %s AND %s "
+            f"RETURNING stream, {time}".encode(),
+            (older, start, end),
+        ).fetchall()
+        if table in {"expression", "vital"}:
+            touched.update((number, at) for number, at in gone)
+    return touched

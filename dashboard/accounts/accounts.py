@@ -1,11 +1,18 @@
-"""Who may use the dashboard: first setup, accounts, logins, and the one-time link of the demo.
+"""Accounts and members.
+
+Who may use the dashboard: first setup, accounts, logins, and the one-time link of the demo.
 
 Nothing secret is kept readable: passwords as Argon2id, codes and tokens as SHA-256 (they are
 random, so a fast hash is enough). Accounts and log-ins lie in the dashboard's own database; each
 change leaves a line in the audit trail of the timeline, written before the change is committed.
-"""
 
-# ruff: noqa: S608 - only our own names of columns are put into SQL text
+All accounts: adding them, changing their roles, disabling and removing them.
+
+One administrator who can log in stays: whoever would be the last can be neither removed, nor
+disabled, nor given another role.
+
+The language that an account chose for its pages.
+"""
 
 from __future__ import annotations
 
@@ -14,37 +21,43 @@ import hashlib
 import logging
 import secrets
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from dashboard.accounts import refusals
-from dashboard.accounts.account_rows import (
+from dashboard.accounts import passwords
+from dashboard.accounts.passwords import (
+    PASSWORD_MAX,
+    AccountError,
+    check_new_password,
+    hash_of_code,
+    new_code,
+)
+from dashboard.accounts.roles import (
     COLUMNS,
     DEMO,
     NO_PASSWORD,
     WAITING,
     Account,
     CameFrom,
+    Role,
     account_of,
     check_name,
     insert_account,
     read_setting,
     write_setting,
 )
-from dashboard.accounts.one_time_codes import hash_of_code, new_code
-from dashboard.accounts.passwords import (
-    PASSWORD_MAX,
-    AccountError,
-    check_new_password,
-)
-from dashboard.accounts.roles import Role
+from dashboard.accounts.tokens import revoke_all_of
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
-from edge_agent.core.texts import Message
+from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 from edge_agent.store.gate.commands import Commands
+
+# ruff: noqa: S608 - only our own names of columns are put into SQL text
+
 
 log = logging.getLogger(__name__)
 
@@ -119,11 +132,11 @@ class Accounts:
             # Costs the same time without an account or its password: no name can be found out.
             self._hasher.verify(kept or self._absent, password[: PASSWORD_MAX + 1])
         except (VerificationError, InvalidHashError) as error:
-            raise AccountError(refusals.WRONG) from error
+            raise AccountError(passwords.WRONG) from error
         if kept is None:  # pragma: no cover - the random password of the absent account was guessed
-            raise AccountError(refusals.WRONG)
+            raise AccountError(passwords.WRONG)
         if row["disabled"] is not None:
-            raise AccountError(refusals.DISABLED)
+            raise AccountError(passwords.DISABLED)
         return account_of(row)
 
     def named_by_proxy(self, name: str) -> Account:
@@ -140,9 +153,9 @@ class Accounts:
                 (name, NO_PASSWORD),
             ).fetchone()
         if row is None:
-            raise AccountError(Message(refusals.NO_ACCOUNT_HERE, name=name))
+            raise AccountError(Message(passwords.NO_ACCOUNT_HERE, name=name))
         if row["disabled"] is not None:
-            raise AccountError(refusals.DISABLED)
+            raise AccountError(passwords.DISABLED)
         return account_of(row)
 
     def names(self) -> list[str]:
@@ -167,7 +180,7 @@ class Accounts:
         try:
             self.check_password(account.name, password)
         except AccountError as error:
-            raise AccountError(refusals.WRONG_PRESENT) from error
+            raise AccountError(passwords.WRONG_PRESENT) from error
 
     def change_password(self, account: Account, old: str, new: str, token: str) -> None:
         """Give an account another password and end all its logins but that of ``token``.
@@ -177,7 +190,7 @@ class Accounts:
         """
         self.check_own_password(account, old)
         if new == old:
-            raise AccountError(refusals.SAME)
+            raise AccountError(passwords.SAME)
         self._set_password(
             account.name,
             new,
@@ -338,7 +351,7 @@ class Accounts:
                 or not secrets.compare_digest(digest, _sha256(token))
                 or int(expires) <= at
             ):
-                raise AccountError(refusals.LINK_SPENT)
+                raise AccountError(passwords.LINK_SPENT)
             connection.execute("DELETE FROM setting WHERE key = ?", (_LOGIN_LINK,))
             row = connection.execute(
                 f"SELECT {COLUMNS} FROM account WHERE name = ?", (DEMO,)
@@ -379,9 +392,9 @@ def create_login_link(path: Path, minutes: int = 60) -> str:
 def _check_setup_code(connection: sqlite3.Connection, code: str) -> None:
     kept = read_setting(connection, _SETUP_CODE)
     if not _needs_setup(connection):
-        raise AccountError(refusals.SETUP_DONE)
+        raise AccountError(passwords.SETUP_DONE)
     if kept is None or not secrets.compare_digest(kept, hash_of_code(code)):
-        raise AccountError(refusals.WRONG_CODE)
+        raise AccountError(passwords.WRONG_CODE)
 
 
 def _needs_setup(connection: sqlite3.Connection) -> bool:
@@ -397,3 +410,320 @@ def _names(connection: sqlite3.Connection) -> list[str]:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+# ruff: noqa: S608 - only our own names of columns are put into SQL text
+
+
+LINK_HOURS = 72
+ACCOUNTS_MAX = 200
+LINK_PATH = "/welcome"
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account, as administrators see it.
+
+    Attributes:
+        created_ms: when it was made.
+        used_ms: when one of its logins that have not ended was last used; ``None``: there is none.
+        disabled: whether it may not log in.
+        waits: whether nobody has chosen a password with its one-time link yet.
+        must_change: whether the next login has to choose another password.
+        is_demo: whether it is opened by the address that the demonstration prints.
+    """
+
+    id: int
+    name: str
+    role: Role
+    created_ms: int
+    used_ms: int | None
+    disabled: bool
+    waits: bool
+    must_change: bool
+    is_demo: bool
+
+
+class Members:
+    """The accounts kept in the dashboard's database.
+
+    Args:
+        path: the database of the timeline.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._note = Commands(path).note
+
+    @functools.cached_property
+    def _hasher(self) -> PasswordHasher:
+        return PasswordHasher()
+
+    def all(self) -> list[Member]:
+        """Return all accounts by name."""
+        with read_dashboard(self._path) as connection:
+            rows = connection.execute(
+                "SELECT id, name, role, created, disabled, must_change, password_hash, (SELECT "
+                "max(used) FROM login WHERE account = account.id AND expires > ?) AS used FROM "
+                "account ORDER BY name COLLATE NOCASE",
+                (now().wall_ms,),
+            ).fetchall()
+        return [
+            Member(
+                id=row["id"],
+                name=row["name"],
+                role=Role(row["role"]),
+                created_ms=row["created"],
+                used_ms=row["used"],
+                disabled=row["disabled"] is not None,
+                waits=row["password_hash"] == WAITING,
+                must_change=bool(row["must_change"]),
+                is_demo=row["password_hash"] == NO_PASSWORD,
+            )
+            for row in rows
+        ]
+
+    def named(self, name: str) -> Member:
+        """Return an account by its name.
+
+        Raises:
+            AccountError: there is none.
+        """
+        members = self.all()
+        wanted = name.strip().casefold()
+        member = next((one for one in members if one.name.casefold() == wanted), None)
+        if member is None:
+            names = ", ".join(one.name for one in members) or "none"
+            raise AccountError(
+                Message(
+                    N_("There is no account {name!r}. There are: {names}."),
+                    name=name.strip(),
+                    names=names,
+                )
+            )
+        return member
+
+    def add_with_password(self, name: str, role: Role, password: str, actor: str) -> None:
+        """Add an account with a first password, which its owner has to change.
+
+        Raises:
+            AccountError: name or password are not allowed; nothing was added.
+        """
+        name = name.strip()
+        check_name(name)
+        check_new_password(password, name)
+        password_hash = self._hasher.hash(password)
+        with write_dashboard(self._path) as connection:
+            _refuse_taken(connection, name)
+            made = insert_account(connection, name, password_hash, role)
+            connection.execute("UPDATE account SET must_change = 1 WHERE id = ?", (made.id,))
+            self._note(actor, "account_add", f"{name} as {role}, with a first password")
+
+    def add_with_link(self, name: str, role: Role, actor: str) -> str:
+        """Add an account; return path and query of the link with which its owner chooses a
+        password, once, within 72 hours.
+
+        Raises:
+            AccountError: the name is not allowed; nothing was added.
+        """
+        name = name.strip()
+        check_name(name)
+        with write_dashboard(self._path) as connection:
+            _refuse_taken(connection, name)
+            made = insert_account(connection, name, WAITING, role)
+            self._note(actor, "account_add", f"{name} as {role}, with a link")
+            return _make_link(connection, made.id)
+
+    def reset(self, number: int, actor: str) -> str:
+        """Take the password of an account away and end its logins; return the link with which a
+        new one is chosen.
+
+        Raises:
+            AccountError: there is no such account, or it is the last administrator.
+        """
+        with write_dashboard(self._path) as connection:
+            member = _find(connection, number)
+            _keep_one_administrator(connection, member, N_("reset"))
+            # its second factor stays
+            connection.execute(
+                "UPDATE account SET password_hash = ?, must_change = 0 WHERE id = ?",
+                (WAITING, number),
+            )
+            connection.execute("DELETE FROM login WHERE account = ?", (number,))
+            self._note(actor, "account_reset", member.name)
+            return _make_link(connection, number)
+
+    def set_role(self, number: int, role: Role, actor: str) -> None:
+        """Give an account another role, from its next request on.
+
+        Raises:
+            AccountError: there is no such account, or it is the last administrator.
+        """
+        with write_dashboard(self._path) as connection:
+            member = _find(connection, number)
+            if member.role is role:
+                return
+            if role is not Role.ADMINISTRATOR:
+                _keep_one_administrator(connection, member, N_("given another role"))
+            connection.execute("UPDATE account SET role = ? WHERE id = ?", (role.value, number))
+            self._note(actor, "account_role", f"{member.name}: {member.role} to {role}")
+
+    def disable(self, number: int, actor: str) -> None:
+        """Let an account log in no more, and end its logins.
+
+        Raises:
+            AccountError: there is no such account, or it is the last administrator.
+        """
+        with write_dashboard(self._path) as connection:
+            member = _find(connection, number)
+            _keep_one_administrator(connection, member, N_("disabled"))
+            connection.execute(
+                "UPDATE account SET disabled = ? WHERE id = ? AND disabled IS NULL",
+                (now().wall_ms, number),
+            )
+            connection.execute("DELETE FROM login WHERE account = ?", (number,))
+            self._note(actor, "account_disable", member.name)
+
+    def enable(self, number: int, actor: str) -> None:
+        """Let a disabled account log in again.
+
+        Raises:
+            AccountError: there is no such account.
+        """
+        with write_dashboard(self._path) as connection:
+            member = _find(connection, number)
+            connection.execute("UPDATE account SET disabled = NULL WHERE id = ?", (number,))
+            self._note(actor, "account_enable", member.name)
+
+    def remove(self, number: int, actor: str) -> None:
+        """Remove an account with its logins and tokens; what the audit trail says of it stays.
+
+        Raises:
+            AccountError: there is no such account, or it is the last administrator.
+        """
+        with write_dashboard(self._path) as connection:
+            member = _find(connection, number)
+            _keep_one_administrator(connection, member, N_("removed"))
+            connection.execute("DELETE FROM account WHERE id = ?", (number,))
+            for name in revoke_all_of(connection, number):
+                self._note(actor, "token_revoke", name)
+            self._note(actor, "account_remove", member.name)
+
+    def holder_of(self, link: str) -> Account:
+        """Return whose password a one-time link chooses; it is not spent by looking.
+
+        Raises:
+            AccountError: it is wrong, spent or too old, or the account is disabled.
+        """
+        with read_dashboard(self._path) as connection:
+            return _holder(connection, link)
+
+    def redeem(self, link: str, password: str) -> Account:
+        """Choose a password with a one-time link, which is spent.
+
+        Raises:
+            AccountError: the link is wrong, spent or too old, or the password not allowed; nothing
+                was changed.
+        """
+        check_new_password(password, self.holder_of(link).name)
+        password_hash = self._hasher.hash(password)
+        with write_dashboard(self._path) as connection:
+            account = _holder(connection, link)
+            connection.execute(
+                "UPDATE account SET password_hash = ?, must_change = 0, link_hash = NULL, "
+                "link_expires = NULL WHERE id = ?",
+                (password_hash, account.id),
+            )
+            self._note(account.name, "account_link", "password chosen with a link")
+        return account
+
+
+def _find(connection: sqlite3.Connection, number: int) -> Account:
+    row = connection.execute(
+        f"SELECT {COLUMNS} FROM account WHERE id = ?", (min(number, 2**62),)
+    ).fetchone()
+    if row is None:
+        raise AccountError(N_("There is no such account any more. Reload the page."))
+    return account_of(row)
+
+
+def _holder(connection: sqlite3.Connection, link: str) -> Account:
+    row = connection.execute(
+        f"SELECT {COLUMNS} FROM account WHERE link_hash = ? AND link_expires > ? AND disabled IS "
+        "NULL",
+        (_members_sha256(link), now().wall_ms),
+    ).fetchone()
+    if row is None:
+        raise AccountError(
+            N_("This link has been used or has ended. Ask an administrator for another.")
+        )
+    return account_of(row)
+
+
+def _keep_one_administrator(connection: sqlite3.Connection, member: Account, what: str) -> None:
+    """Refuse where nobody would be left who can log in and manage accounts."""
+    able = [
+        row[0]
+        for row in connection.execute(
+            "SELECT id FROM account WHERE role = ? AND disabled IS NULL AND password_hash NOT IN "
+            "(?, ?)",
+            (Role.ADMINISTRATOR.value, NO_PASSWORD, WAITING),
+        )
+    ]
+    if able == [member.id]:
+        raise AccountError(
+            Message(
+                N_(
+                    "{name} is the last administrator who can log in and cannot be {what}. Make "
+                    "somebody else an administrator first."
+                ),
+                name=member.name,
+                what=Message(what),
+            )
+        )
+
+
+def _refuse_taken(connection: sqlite3.Connection, name: str) -> None:
+    if connection.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone():
+        raise AccountError(
+            Message(N_("There is an account {name!r} already. Choose another name."), name=name)
+        )
+    if connection.execute("SELECT count(*) FROM account").fetchone()[0] >= ACCOUNTS_MAX:
+        raise AccountError(
+            Message(
+                N_("There are {accounts_max} accounts already. Remove those nobody uses."),
+                accounts_max=ACCOUNTS_MAX,
+            )
+        )
+
+
+def _make_link(connection: sqlite3.Connection, number: int) -> str:
+    secret = secrets.token_urlsafe(32)
+    connection.execute(
+        "UPDATE account SET link_hash = ?, link_expires = ? WHERE id = ?",
+        (_members_sha256(secret), now().wall_ms + LINK_HOURS * _HOUR_MS, number),
+    )
+    return f"{LINK_PATH}?link={secret}"
+
+
+def _members_sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def language_of_account(path: Path, number: int) -> str:
+    """Return the code of the language that an account chose; empty where it chose none.
+
+    Args:
+        path: the database of the timeline.
+        number: the account.
+    """
+    with read_dashboard(path) as connection:
+        row = connection.execute("SELECT language FROM account WHERE id = ?", (number,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
+def choose_language(path: Path, number: int, code: str) -> None:
+    """Keep the choice of an account; an empty one means none."""
+    with write_dashboard(path) as connection:
+        connection.execute("UPDATE account SET language = ? WHERE id = ?", (code, number))

@@ -1,7 +1,16 @@
-"""Judge whether a password is good enough to be set."""
+"""Good passwords, their hashes, codes.
+
+Judge whether a password is good enough to be set.
+
+Codes that a person types once: the code of the setup, and the codes for a lost phone.
+
+Why a log-in, a setup or a new password is refused: constant texts, marked for the catalogue.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Sequence
 
 from edge_agent.core.errors import AffectEdgeError
@@ -97,3 +106,41 @@ ADVICE = (
     N_("Predictable substitutions like '@' instead of 'a' don't help very much."),
 )
 """What zxcvbn may say, so that the catalogue has it."""
+
+
+_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike
+_GROUP = 4
+
+
+def new_code(groups: int) -> str:
+    """Draw a code of groups of four characters, 20 bit each, such as ``K7QD-W2MX-9RTA``."""
+    return "-".join(
+        "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(groups)
+    )
+
+
+def hash_of_code(code: str) -> str:
+    """Return what is kept of a code, however a person writes it: small, with blanks, without
+    hyphens.
+    """
+    plain = "".join(character for character in code.upper() if character.isalnum())
+    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+WRONG = N_("Name or password is wrong.")
+DISABLED = N_("This account is disabled. An administrator can enable it again.")
+NO_ACCOUNT_HERE = N_(
+    "The proxy says that you are {name!r}, and no account here has that name. An administrator "
+    "can make one."
+)
+WRONG_PRESENT = N_("The present password is wrong.")
+SAME = N_("The new password is the present one. Choose another.")
+LINK_SPENT = N_(
+    "This login link has been used or has ended: it lets in the first visitor only. Start the "
+    "program again for a new one."
+)
+SETUP_DONE = N_("Setup is already done. Log in with the account that was created then.")
+WRONG_CODE = N_(
+    "That is not the setup code. It stands in the terminal or log of the dashboard; each start "
+    "prints a new one."
+)

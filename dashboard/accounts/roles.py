@@ -1,4 +1,6 @@
-"""Who may do what: the one table of roles and permissions.
+"""Accounts as values; roles; scopes of tokens.
+
+Who may do what: the one table of roles and permissions.
 
 Every route of the dashboard names the permission that it needs
 (``dashboard.web.guards.permissions``); what a role may is decided here and nowhere else.
@@ -7,16 +9,33 @@ Every route of the dashboard names the permission that it needs
     True
     >>> roles_with(Permission.STUDY)
     (<Role.RESEARCHER: 'researcher'>, <Role.ADMINISTRATOR: 'administrator'>)
+
+What a token is for: the four scopes, and the least role that each one needs.
+
+A scope says what kind of thing a program may do; the role that the token carries says on what. A
+token that may ``read`` as a viewer sees live values and trends; one that may ``read`` as a
+researcher gets the study's data as well.
+
+    >>> LEAST_ROLE[Scope.MARKERS]
+    <Role.OPERATOR: 'operator'>
+    >>> scopes_from("read vitals")
+    frozenset({<Scope.READ: 'read'>})
+
+Accounts and their rows in the dashboard's database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
+from dashboard.accounts.passwords import AccountError
 from dashboard.languages.current import gettext
 from dashboard.languages.names import list_with_or
-from edge_agent.core.texts import N_
+from edge_agent.core.clock import now
+from edge_agent.core.texts import N_, Message
 
 
 class Role(StrEnum):
@@ -89,3 +108,158 @@ def who_may(permission: Permission) -> str:
     'researcher or administrator'
     """
     return list_with_or([gettext(ROLE_NAMES[role]) for role in roles_with(permission)])
+
+
+class Scope(StrEnum):
+    """What kind of operation of the API a token may use.
+
+    Attributes:
+        READ: whatever only reads, and ``/metrics``.
+        MARKERS: markers of sessions.
+        READINGS: handing in readings.
+        CONTROL: every other change: sessions, protocols, participants, exports, settings.
+    """
+
+    READ = "read"
+    MARKERS = "markers"
+    READINGS = "readings"
+    CONTROL = "control"
+
+
+LEAST_ROLE: Mapping[Scope, Role] = {
+    Scope.READ: Role.VIEWER,
+    Scope.MARKERS: Role.OPERATOR,
+    Scope.READINGS: Role.OPERATOR,
+    Scope.CONTROL: Role.OPERATOR,
+}
+"""With a role below this one a scope opens nothing."""
+
+SCOPES_ABOUT: Mapping[Scope, str] = {
+    Scope.READ: N_("reads what its role may see"),
+    Scope.MARKERS: N_("sets markers"),
+    Scope.READINGS: N_("sends readings"),
+    Scope.CONTROL: N_("starts and ends sessions, and changes what its role may change"),
+}
+"""Each scope in a few words for people."""
+
+
+def scopes_from(text: str) -> frozenset[Scope]:
+    """Return the scopes in a text, as the database keeps them; other words are left out."""
+    known = {scope.value for scope in Scope}
+    return frozenset(Scope(word) for word in text.split() if word in known)
+
+
+def text_of_scopes(scopes: Iterable[Scope]) -> str:
+    """Return scopes as the database keeps them, always in the same order."""
+    return " ".join(scope for scope in Scope if scope in frozenset(scopes))
+
+
+NAME_MAX = 40
+NO_PASSWORD = "!"  # noqa: S105 - no hash, so that no password fits
+WAITING = "?"  # no hash either: a one-time link has been made with which a password is chosen
+COLUMNS = "account.id, name, role, must_change, second_factor"
+"""What ``account_of`` takes."""
+DEMO = "demo"
+"""The account that a one-time link opens; it has no password."""
+_OTHER_ACTORS = frozenset({"agent", "appliance", "command line", "mqtt", "unknown"})
+"""Actors in the audit trail and at the switch of the camera that are no accounts; a program is
+``token NAME``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Someone who is logged in.
+
+    Attributes:
+        role: what they may do, as ``dashboard.accounts.roles`` says.
+        must_change: whether they have to choose another password first.
+        has_second_factor: whether a log-in asks for a code beside the password.
+    """
+
+    id: int
+    name: str
+    role: Role = Role.VIEWER
+    must_change: bool = False
+    has_second_factor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CameFrom:
+    """Where a login was made.
+
+    Attributes:
+        address: network address; empty: not known.
+        browser: browser and system, for people; empty: not known.
+    """
+
+    address: str = ""
+    browser: str = ""
+
+    def __str__(self) -> str:
+        parts = (f"from {self.address}" if self.address else "", self.browser)
+        return ", ".join(part for part in parts if part)
+
+
+def insert_account(connection: sqlite3.Connection, name: str, password: str, role: Role) -> Account:
+    """Write an account under a number that no other ever had.
+
+    Args:
+        connection: in a write transaction.
+        name: of the account.
+        password: its hash, ``NO_PASSWORD`` or ``WAITING``.
+        role: of the account.
+    """
+    cursor = connection.execute(
+        "INSERT INTO account (name, password_hash, created, role) VALUES (?, ?, ?, ?)",
+        (name, password, now().wall_ms, role.value),
+    )
+    return Account(int(cursor.lastrowid or 0), name, role)
+
+
+def account_of(row: sqlite3.Row) -> Account:
+    """Return the account of a row with ``COLUMNS``."""
+    return Account(
+        row["id"],
+        row["name"],
+        Role(row["role"]),
+        bool(row["must_change"]),
+        row["second_factor"] is not None,
+    )
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no account may have."""
+    if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
+        raise AccountError(
+            Message(N_("A name has 1 to {name_max} printable characters."), name_max=NAME_MAX)
+        )
+    folded = " ".join(name.casefold().split())
+    if folded in _OTHER_ACTORS or folded.startswith("token "):
+        raise AccountError(
+            Message(
+                N_(
+                    "The audit trail calls something else {name!r}, so no account may have this "
+                    "name. Choose another."
+                ),
+                name=name,
+            )
+        )
+    if folded == DEMO:
+        raise AccountError(N_("The name 'demo' belongs to the demonstration. Choose another."))
+
+
+def read_setting(connection: sqlite3.Connection, key: str) -> str | None:
+    """Return a value of the table ``setting``; ``None``: there is none."""
+    row = connection.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
+    if row:
+        return str(row[0])
+    return None
+
+
+def write_setting(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Write a value into the table ``setting``."""
+    connection.execute(
+        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
+        "excluded.value",
+        (key, value),
+    )

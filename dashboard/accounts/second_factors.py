@@ -16,9 +16,8 @@ import pyotp
 from pydantic import BaseModel, ConfigDict
 from pyotp.utils import strings_equal
 
-from dashboard.accounts.account_rows import Account
-from dashboard.accounts.one_time_codes import hash_of_code, new_code
-from dashboard.accounts.passwords import AccountError
+from dashboard.accounts.passwords import AccountError, hash_of_code, new_code
+from dashboard.accounts.roles import Account
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard

@@ -13,10 +13,18 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from dashboard.accounts.account_rows import Account
 from dashboard.accounts.passwords import AccountError
-from dashboard.accounts.roles import MAY, ROLE_NAMES, Permission, Role
-from dashboard.accounts.scopes import LEAST_ROLE, Scope, scopes_from, text_of_scopes
+from dashboard.accounts.roles import (
+    LEAST_ROLE,
+    MAY,
+    ROLE_NAMES,
+    Account,
+    Permission,
+    Role,
+    Scope,
+    scopes_from,
+    text_of_scopes,
+)
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard

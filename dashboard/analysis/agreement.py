@@ -1,16 +1,41 @@
-"""How far three sources agree about each stimulus: its label, the face, and the participant.
+"""Three sources; two sensors.
+
+How far three sources agree about each stimulus: its label, the face, and the participant.
 
 Pure.
+
+Two sources of one vital minute by minute: limits of agreement and intraclass correlation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dashboard.analysis.states import TESTED_STATES, tested_state
-from dashboard.statistics import Agreement, Judgement, NoVariationError, TooFewError, cohens_kappa
+from pydantic import Field
+
+from dashboard.analysis.minutes import Minutes, means_of, minutes_of, pairs_of
+from dashboard.analysis.request import TESTED_STATES, Model, tested_state
+from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.figures import by_locale, decimal
+from dashboard.languages.names import said_of, vital_label
+from dashboard.statistics.agreement import (
+    Agreement,
+    IntraclassCorrelation,
+    Judgement,
+    LimitsOfAgreement,
+    cohens_kappa,
+    intraclass_correlation,
+    limits_of_agreement,
+)
+from dashboard.statistics.samples import NoVariationError, TooFewError
+from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
 
 
@@ -94,3 +119,143 @@ def _compared(
         )
     except (TooFewError, NoVariationError):
         return SourceAgreement(first, second, None, left_out)
+
+
+Pairs = Mapping[str, Sequence[tuple[float, float]]]
+"""Participant → what the two sources say of each minute."""
+
+
+class SensorComparison(Model):
+    """Two sources of one vital over the minutes in which both measured; first minus second."""
+
+    vital: VitalKind = Field(description="What was measured")
+    unit: str = Field(description="Unit of bias, sd and limits")
+    first: str = Field(description="A source")
+    second: str = Field(description="Another")
+    people: int = Field(description="Participants whom both measured")
+    minutes: int = Field(description="Minutes of sessions in which both have a usable reading")
+    bias: float | None = Field(description="Mean difference of a minute’s means")
+    sd: float | None = Field(description="Of a single difference, within and between people")
+    low: float | None = Field(description="Lower limit of agreement, bias − 1.96 sd")
+    high: float | None = Field(description="Upper limit")
+    icc: float | None = Field(description="ICC(A,1) of the participants’ means")
+    icc_low: float | None = Field(description="Lower end of its 95 % interval")
+    icc_high: float | None = Field(description="Upper end")
+    reasons: tuple[str, ...] = Field(description="Why numbers are missing")
+    sentence: str = Field(description="The result in words")
+
+
+def compare_sensors(
+    reader: Reader, kinds: Sequence[VitalKind], session_ids: Sequence[int] = ()
+) -> tuple[SensorComparison, ...]:
+    """Compare each two sources of a vital that measured in the same minute of a session.
+
+    Readings in doubt do not count. Nothing for a vital of one source.
+
+    Args:
+        reader: the timeline.
+        kinds: vitals to look at.
+        session_ids: sessions to look at; empty is all.
+
+    Raises:
+        StatisticsError: a session is asked for that does not exist.
+        StoreError: the database cannot be read.
+    """
+    sessions = reader.session_list()
+    missing = sorted(set(session_ids) - {session.id for session in sessions})
+    if missing:
+        raise StatisticsError(Message(N_("There is no session {missing}."), missing=missing[0]))
+    chosen = [one for one in sessions if one.id in session_ids or not session_ids]
+    minutes = [minute for one in chosen for minute in minutes_of(reader, one)]
+    compared = []
+    for kind in kinds:
+        means = means_of(reader, minutes, kind)
+        for first, second in pairs_of(means):
+            compared.append(_compared_sensors(kind, first, second, means))
+    return tuple(compared)
+
+
+def _compared_sensors(kind: VitalKind, first: str, second: str, means: Minutes) -> SensorComparison:
+    of_person: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for (code, _), own in means.items():
+        if first in own and second in own:
+            of_person[code].append((own[first], own[second]))
+    reasons = []
+    limits = None
+    icc = None
+    try:
+        limits = limits_of_agreement(*_differences(of_person))
+    except StatisticsError as error:
+        reasons.append(said_of(error))
+    try:
+        icc = intraclass_correlation(*_means_of_people(of_person))
+    except StatisticsError as error:
+        reasons.append(said_of(error))
+    minutes = sum(len(own) for own in of_person.values())
+    start = ngettext(
+        "{vital}, {first} minus {second}, {minutes} minutes of {n} person:",
+        "{vital}, {first} minus {second}, {minutes} minutes of {n} people:",
+        len(of_person),
+    ).format(vital=vital_label(kind), first=first, second=second, minutes=minutes, n=len(of_person))
+    return SensorComparison(
+        vital=kind,
+        unit=kind.unit,
+        first=first,
+        second=second,
+        people=len(of_person),
+        minutes=minutes,
+        bias=limits and limits.bias,
+        sd=limits and limits.sd,
+        low=limits and limits.limits.low,
+        high=limits and limits.limits.high,
+        icc=icc and icc.icc,
+        icc_low=icc and icc.interval.low,
+        icc_high=icc and icc.interval.high,
+        reasons=tuple(reasons),
+        sentence=" ".join(
+            [start, *_words(limits, icc, kind.spec.unit_shown), *map(_sentence, reasons)]
+        ),
+    )
+
+
+def _differences(of_person: Pairs) -> tuple[list[str], list[float]]:
+    """Return whose each difference is, and the differences."""
+    codes = [code for code, own in of_person.items() for _ in own]
+    return codes, [one - other for own in of_person.values() for one, other in own]
+
+
+def _means_of_people(of_person: Pairs) -> tuple[list[float], list[float]]:
+    """Return each person's mean by the first source, and by the second."""
+    firsts = [math.fsum(one for one, _ in own) / len(own) for own in of_person.values()]
+    seconds = [math.fsum(other for _, other in own) / len(own) for own in of_person.values()]
+    return firsts, seconds
+
+
+def _words(
+    limits: LimitsOfAgreement | None, icc: IntraclassCorrelation | None, unit: str
+) -> list[str]:
+    texts = []
+    if limits is not None:
+        texts.append(
+            gettext(
+                "bias {bias} {unit}, 95 % of differences between {low} and {high} {unit}."
+            ).format(
+                bias=by_locale(f"{limits.bias:+.2f}"),
+                unit=unit,
+                low=by_locale(f"{limits.limits.low:+.2f}"),
+                high=by_locale(f"{limits.limits.high:+.2f}"),
+            )
+        )
+    if icc is not None:
+        texts.append(
+            gettext("ICC(A,1) {icc} (95 % CI {low} to {high}).").format(
+                icc=decimal(icc.icc, 3),
+                low=decimal(icc.interval.low, 3),
+                high=decimal(icc.interval.high, 3),
+            )
+        )
+    return texts
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason[0].upper()}{reason[1:]}."

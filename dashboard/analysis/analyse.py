@@ -11,35 +11,50 @@ from statistics import fmean
 from typing import TypeVar
 
 from dashboard.analysis.agreement import compare_sources
-from dashboard.analysis.baseline import Place, find_baselines, less_baseline, without_baseline
-from dashboard.analysis.comparison import Comparison, Decision, decision_of
+from dashboard.analysis.checks import (
+    FaceReading,
+    PeriodEffect,
+    VitalDrift,
+    adjust_periods,
+    bounds_of,
+    count_left_out,
+    doubt_of,
+    drift_of,
+    hides,
+    misreading_of,
+    orders_of,
+    periods_of,
+    tests_with_all,
+)
+from dashboard.analysis.comparison import Comparison, Decision, decision_of, evidence_of
 from dashboard.analysis.family import (
     compare_all_states,
     compare_visits,
     decide_groups,
     in_family,
 )
-from dashboard.analysis.heart.outcomes import compare_heart, heart_values
-from dashboard.analysis.heart.variability import variability_by_state
-from dashboard.analysis.left_out import count_left_out, tests_with_all
+from dashboard.analysis.flow import Flow, flow_of, recorded_of
+from dashboard.analysis.groups import (
+    MissingState,
+    VitalGroups,
+    attribute_of,
+    compare_groups,
+    compare_missing,
+)
+from dashboard.analysis.heart import compare_heart, heart_values, variability_by_state
 from dashboard.analysis.means import (
+    Place,
     StateMean,
     Visits,
+    find_baselines,
+    less_baseline,
     session_means,
     state_means,
     times_of,
     visits_of,
+    without_baseline,
 )
-from dashboard.analysis.misreading import FaceReading, bounds_of, doubt_of, misreading_of
-from dashboard.analysis.period import (
-    PeriodEffect,
-    VitalDrift,
-    adjust_periods,
-    drift_of,
-    hides,
-    orders_of,
-    periods_of,
-)
+from dashboard.analysis.mixed import ModelTest, VitalModel, main_analysis, models_of
 from dashboard.analysis.readings import (
     StateReadings,
     count_states,
@@ -47,7 +62,7 @@ from dashboard.analysis.readings import (
     find_observed,
     find_readings,
 )
-from dashboard.analysis.request import AnalysisQuery, Outcome, Sample, StateBy
+from dashboard.analysis.request import AnalysisQuery, Outcome, Sample, StateBy, emotions_of
 from dashboard.analysis.results import Analysis, StateSummary, VitalComparison, VitalStates
 from dashboard.analysis.sensitivity import (
     MatchingChoice,
@@ -59,14 +74,9 @@ from dashboard.analysis.sensitivity import (
     settling_choices,
     settlings_of,
 )
-from dashboard.analysis.sites.pooled_reader import sites_of
-from dashboard.analysis.states import emotions_of
-from dashboard.analysis.study.evidence import evidence_of
-from dashboard.analysis.study.flow import Flow, flow_of, recorded_of
-from dashboard.analysis.study.groups import VitalGroups, attribute_of, compare_groups
-from dashboard.analysis.study.missing import MissingState, compare_missing
-from dashboard.analysis.study.mixed import ModelTest, VitalModel, main_analysis, models_of
-from dashboard.statistics import Bounds, equivalence, still_needed, summarize
+from dashboard.analysis.sites import sites_of
+from dashboard.statistics.planning import still_needed
+from dashboard.statistics.t_tests import Bounds, equivalence, summarize
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session

@@ -1,4 +1,9 @@
-"""Which test states get, and a family of such tests with its adjusted p values. Pure."""
+"""Pairs tested, p adjusted, Bayes factor.
+
+Which test states get, and a family of such tests with its adjusted p values. Pure.
+
+How much the data speak for or against a difference: the Bayes factor of each t-test. Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +13,21 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import compress
 
-from dashboard.analysis.states import Design
-from dashboard.statistics import (
-    MINIMUM,
+from dashboard.analysis.request import Design
+from dashboard.statistics.anova import RepeatedAnova, repeated_anova
+from dashboard.statistics.distributions import benjamini_hochberg, holm, within_families
+from dashboard.statistics.ranks import Normality, RankTest, rank_sum, shapiro_wilk, signed_rank
+from dashboard.statistics.samples import MINIMUM, Interval, NoVariationError, TooFewError
+from dashboard.statistics.t_tests import (
+    BayesFactor,
     EffectSize,
-    Interval,
     Method,
-    Normality,
-    NoVariationError,
-    RankTest,
-    RepeatedAnova,
-    TooFewError,
     TTest,
-    benjamini_hochberg,
+    bayes_factor_independent,
+    bayes_factor_paired,
     hedges_g,
-    holm,
     paired_t,
-    rank_sum,
-    repeated_anova,
-    shapiro_wilk,
-    signed_rank,
     welch_t,
-    within_families,
 )
 
 _DIGITS = 12  # what lies behind them, in the largest value, is rounding
@@ -345,3 +343,24 @@ def _normality(values: Sequence[float]) -> Normality | None:
         return shapiro_wilk(values)
     except NoVariationError:
         return None
+
+
+def evidence_of(comparison: Comparison) -> BayesFactor | None:
+    """Return the Bayes factor of a comparison with the default scale; ``None`` without a test.
+
+    Of two groups it is that of Student's t, which the factor is defined for, not of Welch's.
+    """
+    if comparison.tests is None:
+        return None
+    if comparison.method is Method.PAIRED:
+        return bayes_factor_paired(comparison.tests.t.t, len(comparison.first))
+    n = len(comparison.first)
+    m = len(comparison.second)
+    pooled = _squares(comparison.first) + _squares(comparison.second)
+    error = math.sqrt(pooled / (n + m - 2) * (1 / n + 1 / m))
+    return bayes_factor_independent(comparison.tests.t.difference / error, n, m)
+
+
+def _squares(values: Sequence[float]) -> float:
+    middle = math.fsum(values) / len(values)
+    return math.fsum((value - middle) ** 2 for value in values)

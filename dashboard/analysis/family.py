@@ -21,25 +21,12 @@ from dashboard.analysis.comparison import (
     compare_states,
     decide_family,
 )
-from dashboard.analysis.means import (
-    Sides,
-    Visits,
-    sides_of,
-    states_together,
-    visits_of_groups,
-)
+from dashboard.analysis.means import Sides, Visits, sides_of, states_together, visits_of_groups
 from dashboard.analysis.readings import ReadingGroup
-from dashboard.analysis.request import AnalysisQuery, Correction
-from dashboard.analysis.states import TESTED_STATES
-from dashboard.statistics import (
-    Equivalence,
-    RequiredSample,
-    benjamini_hochberg,
-    first_step,
-    holm,
-    still_needed,
-    within_families,
-)
+from dashboard.analysis.request import TESTED_STATES, AnalysisQuery, Correction
+from dashboard.statistics.distributions import benjamini_hochberg, holm, within_families
+from dashboard.statistics.planning import RequiredSample, first_step, still_needed
+from dashboard.statistics.t_tests import Equivalence
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import VitalKind
 

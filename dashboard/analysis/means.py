@@ -1,7 +1,11 @@
-"""From the readings of each session to the values that are compared: session first, then person.
+"""Session means, person means, baseline.
+
+From the readings of each session to the values that are compared: session first, then person.
 
 Two sessions of a person differ for many reasons: the hour, the coffee, another sensor. So states
 are compared within a session, and a person's sessions are averaged, each with the same weight.
+
+Change from baseline: readings less what the participant's were at rest in the same session.
 """
 
 from __future__ import annotations
@@ -9,13 +13,18 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dashboard.analysis.readings import ReadingGroup
-from dashboard.analysis.states import TESTED_STATES, tested_state
+from dashboard.analysis.readings import ReadingGroup, StateReadings
+from dashboard.analysis.request import TESTED_STATES, AnalysisQuery, tested_state
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.study import Session
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.base import flags_of
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.stimuli import Stimulus
 
 _LARGEST = 1e60
 
@@ -311,3 +320,57 @@ def _place(
     """Sort as the tables do: vitals and states in their order, then codes, then sessions."""
     kind, state, code, session = names
     return places[kind], places[state], code, session
+
+
+Place = tuple[int, VitalKind, str]
+"""Session, vital and source: what has one baseline."""
+
+
+def find_baselines(
+    reader: Reader, query: AnalysisQuery, sessions: Sequence[Session]
+) -> dict[Place, float]:
+    """Return the mean at rest of each source of each vital in each session.
+
+    The time is that of a session's summary: the condition that a protocol opens for its baseline,
+    20 s after a marker set by hand, or else the last condition called baseline.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    rests = []
+    for session in sessions:
+        rest = reader.resting_time(session)
+        if rest is not None:
+            code = session.participant
+            rests.append(Stimulus(session.id, code, session.simulated, "baseline", *rest, None))
+    sums: defaultdict[Place, list[tuple[float, int]]] = defaultdict(list)
+    for rest_of, own in reader.vital_sums(rests, query.vital):
+        if not (flags_of(own.flags) & UNUSABLE) - query.counted:
+            sums[rest_of.session, own.kind, own.source].append((own.total, own.n))
+    return {
+        place: math.fsum(total for total, _ in parts) / sum(n for _, n in parts)
+        for place, parts in sums.items()
+    }
+
+
+def less_baseline(readings: StateReadings, baselines: Mapping[Place, float]) -> StateReadings:
+    """Return the readings as differences from the baseline of their session and source.
+
+    Those without a baseline are left out.
+    """
+    changed = []
+    for group in readings.groups:
+        rest = baselines.get((group.session, group.kind, group.source))
+        if rest is not None:
+            changed.append(_changed(group, rest))
+    return replace(readings, groups=tuple(changed))
+
+
+def without_baseline(readings: StateReadings, baselines: Mapping[Place, float]) -> int:
+    """Count the sessions with readings of a vital in the three states and no baseline of it."""
+    places = {(group.session, group.kind, group.source) for group in readings.in_states()}
+    return len({place[0] for place in places if place not in baselines})
+
+
+def _changed(group: ReadingGroup, rest: float) -> ReadingGroup:
+    return replace(group, total=group.total - group.n * rest, largest=group.largest + abs(rest))

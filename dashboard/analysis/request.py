@@ -1,27 +1,216 @@
-"""What an analysis is asked, by page, ``/api/v1/analysis`` and ``analyse``."""
+"""The question, its families and states.
+
+What an analysis is asked, by page, ``/api/v1/analysis`` and ``analyse``.
+
+Families of tests that a question declares: within each of them p is adjusted. Pure.
+
+A family is written as what is tested, and between which states: ``heart_rate``, ``systolic,
+diastolic``, ``heart_rate: anger, neutral``, ``all: anger, neutral``. Several such parts, divided by
+semicolons, are one family.
+
+What is compared: which states, pairs of them, vital signs, and by which design.
+
+Pure and quick to load.
+
+The question of an analysis as a browser's form asks it, and what is said when it is wrong.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated
+from functools import lru_cache
+from itertools import chain
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
-
-from dashboard.analysis.declared.families import MOST_FAMILIES, declared_families, family_numbers
-from dashboard.analysis.states import (
-    MOST_STATES,
-    TESTED_STATES,
-    VITALS,
-    Design,
-    pairs_of,
-    same_label,
-    tested_state,
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
 )
+
+from dashboard.languages.refused import refused_text
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import TESTED, AnalysisOption, VitalKind
 from edge_agent.store.read.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S
+
+TESTED_STATES: tuple[str, ...] = (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.ANGER)
+"""What is compared where nothing else is asked; the others are compared with the first."""
+
+MOST_STATES = 6
+"""Six states are fifteen pairs of each vital: more would adjust every effect away."""
+VITALS = tuple(kind for kind in VitalKind if kind.spec.tested_by_default)
+"""What is tested where nothing else is asked."""
+
+
+class Design(StrEnum):
+    """Which participants are compared."""
+
+    AUTO = "auto"
+    PAIRED = "paired"
+    INDEPENDENT = "independent"
+
+
+def pairs_of(states: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return each pair of states, later minus earlier, those with the first state first."""
+    return tuple(
+        (states[later], states[earlier])
+        for earlier in range(len(states))
+        for later in range(len(states) - 1, earlier, -1)
+    )
+
+
+PAIRS = pairs_of(TESTED_STATES)
+
+
+def emotions_of(states: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the states that a face can show and a person can report."""
+    return tuple(state for state in states if state in tuple(Emotion))
+
+
+def same_label(label: str) -> str:
+    """Return a label as labels are compared: whatever its case, and without space around it."""
+    return label.strip().casefold()
+
+
+@lru_cache(maxsize=1024)
+def tested_state(label: str, states: tuple[str, ...]) -> str | None:
+    """Return which of the states a label names, whatever its case, or ``None``."""
+    name = same_label(label)
+    return next((state for state in states if same_label(state) == name), None)
+
+
+MOST_FAMILIES = 30
+ALL = "all"
+"""Stands for every vital of the question."""
+
+Test = tuple[str, str, str]
+"""Vital or measure of the heartbeat, first state, second state."""
+
+
+def declared_families(
+    texts: Sequence[str], vitals: Sequence[str], measures: Sequence[str], states: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the families as they are written always, in order of their first tests.
+
+    Args:
+        texts: the families as somebody wrote them.
+        vitals: which vitals are tested.
+        measures: which measures of the heartbeat.
+        states: which states are compared.
+
+    Raises:
+        ValueError: a family names what is not tested, has no test, mixes vitals with measures of
+            the heartbeat, or shares a test with another.
+    """
+    written: dict[Test, str] = {}
+    for text in texts:
+        parts = [_part(part, vitals, measures, states) for part in text.split(";")]
+        if len({names[0] in measures for names, _ in parts}) > 1:
+            raise ValueError(
+                Message(N_("{text!r} mixes vitals with measures of the heartbeat"), text=text)
+            )
+        tests = dict.fromkeys(chain.from_iterable(_tests(*part) for part in parts))
+        for name, first, second in tests:
+            if (name, first, second) in written:
+                raise ValueError(
+                    Message(
+                        N_("{name}, {first} - {second}, is in two families"),
+                        name=name,
+                        first=first,
+                        second=second,
+                    )
+                )
+        canonical = "; ".join(sorted({_written(*part, states) for part in parts}))
+        written.update(dict.fromkeys(tests, canonical))
+    order = [(name, *pair) for name in (*vitals, *measures) for pair in pairs_of(states)]
+    return tuple(dict.fromkeys(written[test] for test in order if test in written))
+
+
+@lru_cache(maxsize=64)
+def family_numbers(
+    families: tuple[str, ...],
+    vitals: tuple[str, ...],
+    measures: tuple[str, ...],
+    states: tuple[str, ...],
+) -> Mapping[Test, int]:
+    """Return for each test of a declared family the place of that family among them."""
+    return {
+        test: place
+        for place, text in enumerate(families)
+        for part in text.split(";")
+        for test in _tests(*_part(part, vitals, measures, states))
+    }
+
+
+def _part(
+    text: str, vitals: Sequence[str], measures: Sequence[str], states: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Return what a part of a family tests, and between which states, both in order."""
+    left, _, right = text.partition(":")
+    names = [name.strip().casefold() for name in left.split(",")]
+    if names == [ALL]:
+        names = list(vitals)
+    known = (*vitals, *measures)
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                Message(
+                    N_("{name!r} is not tested; choose from {names}, or {all}"),
+                    name=name,
+                    names=", ".join(known),
+                    all=ALL,
+                )
+            )
+    if len({name in measures for name in names}) > 1:
+        raise ValueError(
+            Message(N_("{text!r} mixes vitals with measures of the heartbeat"), text=text.strip())
+        )
+    own = list(states)
+    if right.strip():
+        own = [_state(label, states) for label in right.split(",")]
+    if len(set(own)) < 2:
+        raise ValueError(
+            Message(
+                N_("{text!r} names fewer than two states, so there is no test"), text=text.strip()
+            )
+        )
+    return [name for name in known if name in names], [one for one in states if one in own]
+
+
+def _state(label: str, states: Sequence[str]) -> str:
+    state = tested_state(label, tuple(states))
+    if state is None:
+        raise ValueError(
+            Message(
+                N_("{label!r} is not compared; choose from {names}"),
+                label=label.strip(),
+                names=", ".join(states),
+            )
+        )
+    return state
+
+
+def _tests(names: Sequence[str], states: Sequence[str]) -> Iterator[Test]:
+    for name in names:
+        for pair in pairs_of(states):
+            yield str(name), str(pair[0]), str(pair[1])
+
+
+def _written(names: Sequence[str], own: Sequence[str], states: Sequence[str]) -> str:
+    """Write a part; without states where all of them are compared."""
+    text = ", ".join(names)
+    if len(own) == len(states):
+        return text
+    return f"{text}: {', '.join(own)}"
+
 
 DEFAULT_BOUND = 5.0
 """Equivalence bound in /min and mmHg: what the standards allow a device to be wrong by (see
@@ -395,3 +584,43 @@ def _with_types_of_json(given: object) -> object:
 _NUMBERS = (float, Seconds | None)
 QuestionInJson = Annotated[AnalysisQuery, BeforeValidator(_with_types_of_json)]
 """A question in the body of a request."""
+
+
+_SEVERAL = frozenset(
+    {"session", "vital", "count_flagged", "prefer_source", "heart_measure", "states", "family"}
+)
+
+
+def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
+    """Read the fields of the form; an empty field means its default.
+
+    Raises:
+        pydantic.ValidationError: an unknown field or a value that is not allowed.
+    """
+    single: dict[str, Any] = {}
+    several: defaultdict[str, list[str]] = defaultdict(list)
+    for name, value in fields:
+        if name == "family":  # a line each
+            several[name] += [line for line in value.splitlines() if line.strip()]
+        elif name in _SEVERAL and (value.strip() or name != "states"):
+            several[name].append(value)
+        elif value.strip():
+            single[name] = value
+    return AnalysisQuery.model_validate(single | several)
+
+
+def describe(error: ValidationError) -> list[str]:
+    """Say for each wrong value its name, what was given and what is allowed, one sentence each; of
+    what is wrong with all of them together only that.
+    """
+    sentences = []
+    for detail in error.errors():
+        text = refused_text(detail)
+        name = ".".join(str(part) for part in detail["loc"])
+        given = detail["input"]
+        if not name:
+            sentences.append(f"{text[:1].upper()}{text[1:]}.")
+            continue
+        shown = ", ".join(map(str, given)) if isinstance(given, list | tuple) else repr(given)
+        sentences.append(f"{name} = {shown[:80]}: {text[:1].lower()}{text[1:]}.")
+    return sentences

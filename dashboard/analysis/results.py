@@ -1,33 +1,63 @@
-"""What an analysis comes to: everything that page, API and command show."""
+"""All answers as pydantic models.
+
+What an analysis comes to: everything that page, API and command show.
+
+What an analysis answers, as programs see it: ``/api/v1/analysis`` and ``analyse --json``.
+
+What was left out of an analysis, as programs see it.
+
+Groups of people as page, API and command show them.
+
+Tests of the heart's variability as page, API and command show them.
+
+Time in the session, as programs see them.
+
+Whether results depend on choices, as programs see it; and the interval that all models share.
+
+Mixed model, Bayes factor and flow, as programs get them.
+
+The rows of the table of tests, as text. They need no statistics to be read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import AliasPath, Field
 
 from dashboard.analysis.agreement import SourceAgreement
-from dashboard.analysis.baseline import Place
+from dashboard.analysis.checks import LeftOut, Misreading, PeriodEffect, VitalDrift, WithAll
 from dashboard.analysis.comparison import Comparison, StatesComparison
 from dashboard.analysis.family import InFamily
-from dashboard.analysis.heart.outcomes import HeartTest, HeartValue
-from dashboard.analysis.heart.variability import StateVariability
-from dashboard.analysis.left_out import LeftOut, WithAll
-from dashboard.analysis.means import SessionMean, StateMean
-from dashboard.analysis.misreading import Misreading
-from dashboard.analysis.period import PeriodEffect, VitalDrift
+from dashboard.analysis.flow import Flow
+from dashboard.analysis.groups import MissingState, VitalGroups
+from dashboard.analysis.heart import HeartTest, HeartValue, StateVariability
+from dashboard.analysis.means import Place, SessionMean, StateMean
+from dashboard.analysis.mixed import Main, ModelTest, VitalModel
+from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.readings import ReadingGroup, Settling
-from dashboard.analysis.request import AnalysisQuery, Correction, Sample
+from dashboard.analysis.request import (
+    AnalysisQuery,
+    Correction,
+    Design,
+    HeartMeasure,
+    Model,
+    Sample,
+)
 from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, SettlingChoice
-from dashboard.analysis.states import Design
-from dashboard.analysis.study.flow import Flow
-from dashboard.analysis.study.groups import VitalGroups
-from dashboard.analysis.study.missing import MissingState
-from dashboard.analysis.study.mixed import Main, ModelTest, VitalModel
-from dashboard.statistics import BayesFactor, Equivalence, RequiredSample, Summary, TimeAdjusted
+from dashboard.statistics.period import TimeAdjusted
+from dashboard.statistics.planning import RequiredSample
+from dashboard.statistics.t_tests import BayesFactor, Equivalence, Summary
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.matching import Mixture
-from edge_agent.store.read.results import MatchCounts
+
+if TYPE_CHECKING:
+    from dashboard.statistics.samples import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,3 +238,868 @@ class Analysis:
     def tests_computed(self) -> int:
         """How many tests have numbers: the family that p is adjusted for."""
         return sum(test.comparison.tests is not None for test in self.family)
+
+
+class LeftOutModel(Model):
+    """Readings of one state that a flag keeps out of means and tests.
+
+    A reading with two such flags is counted under both.
+    """
+
+    flag: VitalFlag = Field(description="The flag; count_flagged names those that count")
+    state: str = Field(description="The state")
+    readings: int = Field(description="How many readings")
+
+
+class SettlingModel(Model):
+    """What the beginnings of the stimuli held, which are left out."""
+
+    vital: VitalKind = Field(validation_alias="kind", description="What was measured")
+    seconds: float = Field(description="How much of each stimulus is left out")
+    readings: int = Field(description="Readings in the three states that are left out so")
+    emptied: int = Field(description="Participants' states in which no reading is left")
+
+
+class WithAllModel(Model):
+    """What one test would come to if every reading counted, whatever its flags.
+
+    For comparison; it decides nothing.
+    """
+
+    n_first: int = Field(
+        validation_alias=AliasPath("decision", "n_first"),
+        description="Participants on the first side; with pairs the pairs",
+    )
+    n_second: int = Field(
+        validation_alias=AliasPath("decision", "n_second"),
+        description="Participants on the second side; with pairs the same",
+    )
+    difference: float | None = Field(
+        validation_alias=AliasPath("decision", "difference"), description="Mean difference"
+    )
+    p: float | None = Field(validation_alias=AliasPath("decision", "p"), description="Unadjusted")
+    adjusted_p: float | None = Field(description="By the correction that was asked for")
+    conclusion: Literal["higher", "lower", "not_shown", "no_test"] = Field(
+        description="At an adjusted p below 0.05"
+    )
+    changes: bool = Field(description="Whether the tests as they stand conclude something else")
+
+
+class IntervalModel(Model):
+    """A 95 % confidence interval."""
+
+    low: float = Field(description="Lower end")
+    high: float = Field(description="Upper end")
+
+    @classmethod
+    def of(cls, interval: Interval | None) -> IntervalModel | None:
+        """Return the model of an interval, or ``None`` where there is none."""
+        return None if interval is None else cls.model_validate(interval)
+
+
+class DecisionModel(Model):
+    """One comparison under another choice than the declared one, or under that."""
+
+    n_first: int = Field(
+        validation_alias=AliasPath("decision", "n_first"),
+        description="Participants on the first side; with pairs the pairs",
+    )
+    n_second: int = Field(
+        validation_alias=AliasPath("decision", "n_second"),
+        description="Participants on the second side; with pairs the same",
+    )
+    difference: float | None = Field(
+        validation_alias=AliasPath("decision", "difference"), description="Mean difference"
+    )
+    interval: IntervalModel | None = Field(
+        validation_alias=AliasPath("decision", "interval"),
+        description="95 % interval of the difference",
+    )
+    p: float | None = Field(validation_alias=AliasPath("decision", "p"), description="Unadjusted")
+    holm_p: float | None = Field(
+        validation_alias=AliasPath("decision", "holm_p"),
+        description="Adjusted by Holm's method for the family under this setting",
+    )
+    conclusion: Literal["higher", "lower", "not_shown", "no_test"] = Field(
+        description="At a Holm p below 0.05"
+    )
+    changes: bool = Field(description="Whether that differs from the declared setting")
+
+
+class VariantModel(DecisionModel):
+    """One comparison under another window and lag."""
+
+    window: float = Field(
+        validation_alias=AliasPath("choice", "window_s"),
+        description="Seconds of expression before a reading",
+    )
+    lag: float = Field(description="Seconds by which the compared vital follows the face")
+    lag_heart_rate: float = Field(
+        validation_alias=AliasPath("choice", "lag_heart_rate_s"), description="Seconds"
+    )
+    lag_pressure: float = Field(
+        validation_alias=AliasPath("choice", "lag_pressure_s"), description="Seconds"
+    )
+
+
+class SettlingVariantModel(DecisionModel):
+    """One comparison under another settling time."""
+
+    settling: float = Field(
+        description="Seconds of each stimulus that are left out for the compared vital"
+    )
+
+
+class _SensitivityModel(Model):
+    """Whether one comparison depends on a choice."""
+
+    vital: VitalKind = Field(description="What was measured")
+    first: str = Field(description="First state")
+    second: str = Field(description="Second state")
+    changed: int = Field(description="Under how many settings the conclusion is another")
+    sentence: str = Field(description="The result in words")
+
+
+class SensitivityModel(_SensitivityModel):
+    """Whether one comparison depends on window and lag."""
+
+    variants: tuple[VariantModel, ...] = Field(
+        description="All settings, the declared one among them"
+    )
+
+
+class SettlingSensitivityModel(_SensitivityModel):
+    """Whether one comparison depends on the settling time."""
+
+    variants: tuple[SettlingVariantModel, ...] = Field(
+        description="All settings, the declared one among them"
+    )
+
+
+class GroupTestModel(Model):
+    """One F test of an analysis of variance with groups between people and states within them."""
+
+    f: float = Field(description="Test statistic")
+    df: tuple[float, float] = Field(
+        description="Degrees of freedom of effect and error; of the interaction times epsilon"
+    )
+    p: float = Field(description="Unadjusted")
+    adjusted_p: float = Field(description="Adjusted over both F tests of all vitals")
+    partial_eta_squared: float = Field(description="Share of the effect in effect and error, 0…1")
+    sentence: str = Field(description="The result in words")
+    apa: str = Field(description="A sentence for a report, in the style of the APA")
+
+
+class GroupContrastModel(Model):
+    """Two groups compared by Welch's test, first minus second."""
+
+    first: str = Field(description="Value of the attribute")
+    second: str = Field(description="Another value of it")
+    first_state: str | None = Field(
+        description="With second_state: the difference of these two states is compared; null: the "
+        "mean of all states"
+    )
+    second_state: str | None = Field(description="See first_state")
+    n_first: int = Field(description="People of the first group")
+    n_second: int = Field(description="People of the second group")
+    difference: float = Field(description="In the unit of the vital")
+    interval: IntervalModel = Field(description="95 % interval, not adjusted")
+    t: float = Field(description="Test statistic")
+    df: float = Field(description="Degrees of freedom, by Welch and Satterthwaite")
+    p: float = Field(description="Unadjusted")
+    adjusted_p: float = Field(description="Adjusted over the contrasts of all vitals")
+    sentence: str = Field(description="The result in words")
+
+
+class VitalGroupsModel(Model):
+    """One vital by groups of people."""
+
+    vital: VitalKind = Field(description="What was measured")
+    attribute: str = Field(description="What makes the groups")
+    sizes: dict[str, int] = Field(
+        description="People with all states in one session, by group; only they are in the tests"
+    )
+    too_small: tuple[str, ...] = Field(
+        description="Groups of fewer than three such people, which are in no test"
+    )
+    no_attribute: int = Field(description="People left out because the attribute is not known")
+    incomplete: dict[str, int] = Field(
+        description="People left out because they lack a state, by group"
+    )
+    epsilon: float | None = Field(description="Greenhouse and Geisser's, within the groups")
+    groups: GroupTestModel | None = Field(description="Whether the groups differ over all states")
+    interaction: GroupTestModel | None = Field(
+        description="Whether the states differ otherwise in one group than in another"
+    )
+    contrasts: tuple[GroupContrastModel, ...] = Field(
+        description="Groups two by two: over all states, then by pair of states"
+    )
+    uneven: bool = Field(
+        description="Whether groups of unequal size spread so differently that F may be wrong"
+    )
+    reason: str = Field(description="Why there is no F test; empty where there is one")
+    left_out: str = Field(description="Who is in no test, and why, in words; empty for nobody")
+
+
+class HeartTestModel(Model):
+    """One measure of the intervals between beats in two states, first minus second."""
+
+    measure: HeartMeasure = Field(description="What was compared")
+    first: str = Field(description="A state")
+    second: str = Field(description="Another")
+    n_both: int = Field(description="Participants with both states in a session")
+    difference: float | None = Field(
+        description="Mean difference; of a logarithm, so its exponential is a ratio"
+    )
+    low: float | None = Field(description="Lower end of its 95 % interval")
+    high: float | None = Field(description="Upper end")
+    t: float | None = Field(description="Of the t-test")
+    df: float | None = Field(description="Degrees of freedom")
+    p: float | None = Field(description="Unadjusted p")
+    adjusted_p: float | None = Field(description="Adjusted over the family of these measures")
+    left_out: dict[str, int] = Field(
+        description="States of a session that give no number, by reason"
+    )
+    sentence: str = Field(description="The result in words")
+
+
+class DriftModel(Model):
+    """How a vital changes while a session lasts, the states aside."""
+
+    vital: VitalKind = Field(description="What was measured")
+    slope: float | None = Field(description="Unit of the vital per minute; null where not known")
+    interval: IntervalModel | None = Field(description="95 % interval of the slope")
+    p: float | None = Field(description="Of no change, two-sided")
+    people: int = Field(description="Participants with at least two states")
+    sentence: str = Field(description="The result in words")
+
+
+class PeriodModel(Model):
+    """One paired comparison at equal times in the session."""
+
+    vital: VitalKind = Field(description="What was measured")
+    first: str = Field(description="First state")
+    second: str = Field(description="Second state")
+    gap_minutes: float = Field(
+        description="By how much the first state was met later, mean of the participants"
+    )
+    one_way: bool = Field(
+        description="Everybody met them the same way round: nothing can be adjusted"
+    )
+    by_drift: float | None = Field(
+        description="What the change over the session makes of the gap, in the unit of the vital"
+    )
+    difference: float | None = Field(description="At equal times; null where not computed")
+    interval: IntervalModel | None = Field(description="Its 95 % interval")
+    t: float | None = Field(description="Test statistic")
+    df: float | None = Field(description="Participants less 2")
+    p: float | None = Field(description="Two-sided, unadjusted")
+    adjusted_p: float | None = Field(description="Adjusted over the family of these tests")
+    disagrees: bool = Field(description="Whether the t-test comes to another conclusion")
+    sentence: str = Field(description="The result in words")
+
+
+class BayesFactorModel(Model):
+    """How much the data speak for or against a difference: JZS, from the t-test."""
+
+    for_difference: float | None = Field(
+        description="BF10: how many times more likely the data are with a difference; null beyond "
+        "1e308"
+    )
+    for_none: float = Field(description="BF01: how many times more likely they are without one")
+    log_for_difference: float = Field(description="Natural logarithm of BF10")
+    scale: float = Field(
+        description="r of the Cauchy distribution of the effect that is supposed; on it the factor "
+        "depends"
+    )
+    sentence: str = Field(description="In words")
+
+
+class ModelTestModel(Model):
+    """Two states by the mixed model, first minus second."""
+
+    difference: float = Field(description="At equal times in the session, where time is in it")
+    interval: IntervalModel = Field(description="95 % interval, not adjusted for the family")
+    error: float = Field(description="Standard error")
+    t: float = Field(description="Test statistic")
+    df: float = Field(description="Degrees of freedom by Satterthwaite's method")
+    p: float = Field(description="Two-sided, unadjusted")
+    adjusted_p: float = Field(description="Adjusted over the tests of the models, as asked for")
+    differs: bool = Field(description="Whether the t-test comes to another conclusion")
+    sentence: str = Field(description="The result in words, with the reason where they differ")
+    apa: str = Field(description="A sentence for a report, in the style of the APA")
+
+
+class SiteModel(Model):
+    """How a site lies from the first one, by the mixed model."""
+
+    site: str
+    difference: float = Field(description="This site minus the first one")
+    interval: IntervalModel = Field(description="95 %")
+    error: float = Field(description="Standard error")
+    t: float
+    df: float
+    p: float = Field(description="Two-sided, unadjusted")
+
+
+class VitalModelModel(Model):
+    """The mixed model of one vital: value ~ state + minutes + site + (1 | participant / session),
+    site where people were measured at several.
+    """
+
+    vital: VitalKind = Field(description="What was measured")
+    participants: int = Field(description="Participants with a mean in one of the states")
+    sessions: int = Field(description="Their sessions")
+    means: int = Field(description="Means of a state in a session: the values of the model")
+    repeated: int = Field(description="Participants with several sessions")
+    incomplete: int = Field(description="Sessions that lack a state")
+    minute: float | None = Field(
+        description="Change with each minute of the session; null where it is not in the model"
+    )
+    minute_p: float | None = Field(description="Its p, two-sided")
+    participant_variance: float | None = Field(description="Between participants")
+    session_variance: float | None = Field(
+        description="Between sessions of a participant; null where the data cannot tell"
+    )
+    reaction_variance: float | None = Field(
+        description="Between what participants make of a state; null where nobody met one twice"
+    )
+    residual_variance: float | None = Field(description="Within sessions")
+    singular: bool | None = Field(description="Whether a variance was estimated as 0")
+    first_site: str = Field("", description="With which sites are compared; empty: there is one")
+    sites: tuple[SiteModel, ...] = Field((), description="The others")
+    reason: str = Field(description="Why there is no model; empty where there is one")
+    sentence: str = Field(description="In words: what went into it")
+
+
+class LossModel(Model):
+    """What one reason costs on the way to a step."""
+
+    reason: str = Field(description="Why, as a word for programs")
+    detail: str = Field(description="Which flag or vital; empty for all")
+    state: str = Field(description="In which state; empty for all")
+    people: int = Field(description="Participants lost altogether; negative: they came in here")
+    readings: int | None = Field(description="Readings; null where none are counted yet")
+    sentence: str = Field(description="In words")
+
+
+class StageModel(Model):
+    """One step from consent to the tests."""
+
+    step: Literal["consented", "in_sessions", "measured", "usable", "in_state", "tested"] = Field(
+        description="Which step"
+    )
+    title: str = Field(description="What people call it")
+    people: int = Field(description="Participants who are there")
+    sessions: int = Field(description="Sessions that are there")
+    readings: int | None = Field(description="Readings; null where none are counted yet")
+    lost: tuple[LossModel, ...] = Field(description="What was lost since the step before")
+
+
+class MissingModel(Model):
+    """Who has a vital in some state, but not in this one."""
+
+    vital: VitalKind = Field(description="What was measured")
+    state: str = Field(description="The state that is missing")
+    participants: tuple[str, ...] = Field(description="Pseudonymous codes")
+    sentence: str = Field(description="In words")
+
+
+class TestFlowModel(Model):
+    """Who is in one t-test, and who is not."""
+
+    vital: VitalKind = Field(description="What was measured")
+    first: str = Field(description="First state")
+    second: str = Field(description="Second state")
+    used: int = Field(description="Participants in the test")
+    lacks_first: int = Field(description="Not in it: they have the second state only")
+    lacks_second: int = Field(description="Not in it: they have the first state only")
+    apart: int = Field(description="Not in it: they have both, but never in one session")
+    both: int = Field(description="Not in it: they have both, and groups are compared")
+
+
+class FamilyModel(Model):
+    """Tests whose p values are adjusted together."""
+
+    family: str = Field(description="As it was declared; empty for the tests that no family names")
+    tests: tuple[str, ...] = Field(description="Vital or measure and states of each")
+    computed: int = Field(description="How many of them have numbers: what p is adjusted for")
+    sentence: str = Field(description="In words")
+
+
+class GroupFlowModel(Model):
+    """Who is in the tests of the groups, and who is not."""
+
+    vital: VitalKind = Field(description="What was measured")
+    used: dict[str, int] = Field(description="People in the tests, by group")
+    no_attribute: int = Field(description="People whose attribute is not known")
+    incomplete: int = Field(description="People who lack a state in each of their sessions")
+    too_small: int = Field(description="People in groups of fewer than three")
+
+
+class FlowModel(Model):
+    """People and readings from consent to the tests."""
+
+    summary: str = Field(description="First and last step in a sentence")
+    stages: tuple[StageModel, ...] = Field(description="The steps in order")
+    missing: tuple[MissingModel, ...] = Field(description="States that somebody lacks")
+    tests: tuple[TestFlowModel, ...] = Field(description="For each comparison of the family")
+    groups: tuple[GroupFlowModel, ...] = Field(
+        (), description="With group: who is in the tests of the groups, by vital"
+    )
+
+
+class ShapiroModel(Model):
+    """A Shapiro–Wilk test of normality."""
+
+    of: str = Field(description="differences, or the state whose means were tested")
+    w: float = Field(description="The statistic, 0…1")
+    p: float = Field(description="Small: the values depart from normality")
+
+
+class RankModel(Model):
+    """The rank test beside the t-test."""
+
+    name: Literal["wilcoxon_signed_rank", "mann_whitney"] = Field(description="Which test")
+    statistic: float = Field(description="The smaller signed rank sum, or U of the first state")
+    p: float = Field(description="Two-sided, unadjusted")
+    exact: bool = Field(
+        description="Whether p is from the exact distribution or the normal approximation"
+    )
+    rank_biserial: float = Field(
+        description="Effect size of the rank test, −1…1 (Kerby 2014); above 0: the first is larger"
+    )
+
+
+class EquivalenceModel(Model):
+    """Two one-sided tests: is every difference beyond the bound excluded?"""
+
+    bound: float = Field(
+        validation_alias=AliasPath("bounds", "high"),
+        description="Differences from minus this to this count as none; in the unit of the vital",
+    )
+    p: float = Field(description="Below 0.05: the difference lies within the bound")
+    interval: IntervalModel = Field(
+        description="90 % interval; it lies within the bound exactly when p is below 0.05"
+    )
+    shown: bool = Field(description="Whether p is below 0.05")
+
+
+class NeededModel(Model):
+    """How many people a study needs to find a difference of the size of the bound, with the spread
+    so far.
+    """
+
+    difference: float = Field(description="That difference, in the unit of the vital")
+    sd: float = Field(
+        description="Standard deviation so far: of the differences, or the average "
+        "of the two groups"
+    )
+    n: int = Field(
+        validation_alias=AliasPath("size", "n"),
+        description="Pairs, or people in each group, for the power",
+    )
+    power: float = Field(
+        validation_alias=AliasPath("size", "power"),
+        description="How often such a study finds it, at 0.05 and without adjustment",
+    )
+    more_first: int = Field(
+        description="How many more people that is, on the first side; with pairs the same people"
+    )
+    more_second: int = Field(description="How many more people that is, on the second side")
+
+
+class NeededInFamilyModel(NeededModel):
+    """The same at the level that the smallest p of the family must reach: what is said."""
+
+    power: float = Field(
+        validation_alias=AliasPath("size", "power"),
+        description="How often such a study finds it, at that level",
+    )
+    level: float = Field(description="0.05 divided by the number of tests")
+    tests: int = Field(description="How many tests of the family were computed")
+
+
+class ComparisonModel(Model):
+    """One test of the family: first state minus second.
+
+    Numbers are null where no test could be computed.
+    """
+
+    vital: VitalKind = Field(description="What was measured")
+    unit: str = Field(description="UCUM unit of difference and interval")
+    first: str = Field(description="First state")
+    second: str = Field(description="Second state")
+    method: Literal["paired", "welch"] | None = Field(
+        description="Which t-test the participants allow"
+    )
+    n_first: int = Field(
+        description="Participants used on the first side; in a paired test the pairs"
+    )
+    n_second: int = Field(
+        description="Participants used on the second side; in a paired test the same pairs"
+    )
+    n_both: int = Field(description="Participants with readings in both states, in one session")
+    n_apart: int = Field(
+        description="Participants with readings in both states, but never in one session"
+    )
+    n_first_only: int = Field(description="Participants with readings in the first state only")
+    n_second_only: int = Field(description="Participants with readings in the second state only")
+    left_out: int = Field(description="Participants whom the test does not use")
+    difference: float | None = Field(description="Mean difference")
+    interval: IntervalModel | None = Field(
+        description="95 % interval of the difference, not adjusted for the family"
+    )
+    t: float | None = Field(description="Test statistic")
+    df: float | None = Field(description="Degrees of freedom")
+    p: float | None = Field(description="Two-sided, unadjusted")
+    holm_p: float | None = Field(
+        description="p adjusted by Holm's method for the tests that were computed"
+    )
+    bh_p: float | None = Field(
+        description="p adjusted by the method of Benjamini and Hochberg for the same tests"
+    )
+    adjusted_p: float | None = Field(
+        description="The one of the two that was asked for, and that the sentence speaks of"
+    )
+    at_equal_times: bool = Field(
+        description="Order and state hang together: the sentence tells the estimate of `periods` "
+        "first"
+    )
+    g: float | None = Field(description="Hedges' g, standardised by the average of both variances")
+    g_interval: IntervalModel | None = Field(description="95 % interval of g")
+    shapiro: tuple[ShapiroModel, ...] = Field(
+        description="Of the differences, or of each group that varies"
+    )
+    rank: RankModel | None = Field(description="The rank test of the same participants")
+    equivalence: EquivalenceModel | None = Field(
+        description="Whether a difference beyond the bound is excluded"
+    )
+    needed: NeededModel | None = Field(
+        description="People that a difference of the bound's size needs; null where no study could "
+        "have so many"
+    )
+    rank_adjusted_p: float | None = Field(
+        None, description="p of the rank test, adjusted over the family by the method asked for"
+    )
+    equivalence_adjusted_p: float | None = Field(
+        None,
+        description="p of the equivalence test, adjusted over those of the family: what the "
+        "sentence speaks of",
+    )
+    equivalent: bool | None = Field(
+        None, description="Whether a difference of the bound or more is said to be excluded"
+    )
+    attenuation: float | None = Field(
+        None,
+        description="With state=observed: what misreading leaves of a difference at the worst, by "
+        "the card of the classifier",
+    )
+    attenuation_interval: IntervalModel | None = Field(
+        None, description="Its 95 % interval; bounds of the equivalence test shrink by the lower"
+    )
+    needed_in_family: NeededInFamilyModel | None = Field(
+        None, description="People needed by the rule that decides in the family"
+    )
+    obstacle: Literal["too_few", "no_variation"] | None = Field(
+        description="Why there are no numbers"
+    )
+    with_all: WithAllModel | None = Field(
+        description="The same with the readings that are left out for their flags; null: none are"
+    )
+    sentence: str = Field(description="The result in words")
+    apa: str = Field("", description="A sentence for a report, in the style of the APA")
+    bayes_factor: BayesFactorModel | None = Field(None, description="Evidence for or against")
+    by_model: ModelTestModel | None = Field(None, description="The same by the mixed model")
+
+
+class AllStatesModel(Model):
+    """All three states of one vital at once: repeated-measures analysis of variance,
+    Greenhouse–Geisser corrected.
+    """
+
+    vital: VitalKind = Field(description="What was measured")
+    n: int = Field(description="Participants who have all three states")
+    left_out: int = Field(description="Participants who lack one")
+    f: float | None = Field(description="Test statistic")
+    epsilon: float | None = Field(
+        description="Greenhouse and Geisser's estimate; both df are multiplied by it"
+    )
+    df: tuple[float, float] | None = Field(
+        description="Degrees of freedom of states and error, corrected"
+    )
+    p: float | None = Field(description="Corrected")
+    partial_eta_squared: float | None = Field(
+        description="Share of the states in what is not between participants"
+    )
+    generalized_eta_squared: float | None = Field(description="Share of the states in everything")
+    obstacle: Literal["too_few", "no_variation"] | None = Field(
+        description="Why there are no numbers"
+    )
+    sentence: str = Field(description="The result in words")
+
+
+class AgreementModel(Model):
+    """How far two sources agree about the stimuli called anger, happiness or neutral."""
+
+    first: Literal["condition", "observed", "reported"] = Field(
+        description="Gives the rows of the table"
+    )
+    second: Literal["condition", "observed", "reported"] = Field(
+        description="Gives the columns of the table"
+    )
+    labels: tuple[str, ...] = Field(description="Of rows and columns")
+    table: tuple[tuple[int, ...], ...] = Field(description="How many stimuli got which two labels")
+    n: int = Field(description="Stimuli with an answer from both")
+    participants: int = Field(description="Participants whose they are")
+    left_out: int = Field(description="Stimuli where one of the two gave no answer")
+    observed: float | None = Field(description="Share of stimuli in which both agree, 0…1")
+    kappa: float | None = Field(description="Cohen's kappa: agreement beyond chance")
+    interval: IntervalModel | None = Field(description="95 % interval of kappa, by participant")
+    no_interval: Literal["too_few", "perfect", "constant", "no_spread"] | None = Field(
+        description="Why kappa has no interval; null where it has one, and where there is no kappa"
+    )
+    sentence: str = Field(description="The result in words")
+
+
+class VariabilityModel(Model):
+    """Heart-rate variability of one participant in one state."""
+
+    participant: str = Field(description="Pseudonymous code")
+    state: str = Field(description="The state")
+    rmssd_ms: float | None = Field(description="Root mean square of successive differences, ms")
+    ln_rmssd: float | None = Field(
+        description="Its natural logarithm: what to test; null where RMSSD is 0"
+    )
+    sdnn_ms: float | None = Field(
+        description="Standard deviation of the intervals, ms; grows with the length"
+    )
+    beats: int | None = Field(
+        description="Measured intervals: those that no corrected beat touches"
+    )
+    seconds: float | None = Field(
+        description="Their sum; below 300 the recording is called ultra-short"
+    )
+    rejected: float | None = Field(
+        description="Share of beats that were corrected as artefacts, 0…1"
+    )
+    ectopic: int | None = Field(description="Of those: beats that came early or late")
+    missed: int | None = Field(description="Of those: beats that were not found")
+    extra: int | None = Field(description="Of those: found beats that were none")
+    misplaced: int | None = Field(description="Of those: other intervals far too long or short")
+    contact_lost: int = Field(description="Intervals without contact, left out before")
+    simulated: bool = Field(description="Whether any interval is simulated")
+    reason: str = Field(description="Why there are no numbers; empty where there are")
+
+
+class StateModel(Model):
+    """One vital in one state, over participants."""
+
+    vital: VitalKind = Field(description="What was measured")
+    state: str = Field(description="The state")
+    n: int = Field(description="Participants")
+    readings: int = Field(description="Readings behind their means")
+    mean: float | None = Field(description="Mean of the participants' means; null without any")
+    sd: float | None = Field(
+        description="Standard deviation between participants; null for fewer than two"
+    )
+    interval: IntervalModel | None = Field(
+        description="95 % interval of the mean; null for fewer than three"
+    )
+
+
+class MeanModel(Model):
+    """One participant's mean in one state, as it is shown."""
+
+    participant: str = Field(description="Pseudonymous code")
+    vital: VitalKind = Field(validation_alias="kind", description="What was measured")
+    state: str = Field(description="The state")
+    mean: float = Field(description="Mean of the means of the participant's sessions")
+    readings: int = Field(description="How many readings")
+    simulated: bool = Field(description="Whether any of them is simulated")
+    sessions: int = Field(description="Sessions whose means it averages, each with equal weight")
+
+
+class MatchModel(Model):
+    """What became of the readings that were to be matched to an observed emotion."""
+
+    matched: int = Field(description="One emotion held the declared share of the window")
+    unmatched: int = Field(description="No face was recorded in the window")
+    ambiguous: int = Field(description="No emotion held the declared share")
+
+
+class AnalysisModel(Model):
+    """The answer."""
+
+    question: AnalysisQuery = Field(description="As it was asked, with defaults filled in")
+    sample: Sample = Field(description="Which sessions were looked at; auto is resolved")
+    sessions: tuple[int, ...] = Field(description="Their ids")
+    participants: int = Field(description="Participants with a reading in one of the three states")
+    readings: int = Field(description="Readings in the three states that went into the means")
+    simulated_readings: int = Field(description="How many of them are simulated")
+    estimated_readings: int = Field(description="How many of them are estimated and not measured")
+    estimated_left_out: int = Field(
+        description="Estimated readings in the three states that nobody asked to count"
+    )
+    flagged: int = Field(
+        description="Readings in the three states with a flag of doubt (out_of_range, "
+        "contact_lost, clock_differs, poor_signal), counted or not"
+    )
+    flagged_left_out: int = Field(description="How many of them are in no mean and no test")
+    left_out: tuple[LeftOutModel, ...] = Field(
+        description="Readings in no mean and no test, by flag (estimated, too) and state"
+    )
+    settling: tuple[SettlingModel, ...] = Field(
+        description="By condition or self-report: what the beginnings of the stimuli held, which "
+        "are left out"
+    )
+    other_states: dict[str, int] = Field(
+        description="Readings in states that no test uses, by state"
+    )
+    matching: MatchModel | None = Field(
+        description="With state=observed: how the readings were matched"
+    )
+    unreported: int = Field(
+        description="With state=reported: stimuli of which nothing was reported"
+    )
+    orders: dict[str, int] = Field(
+        description="Participants by the order in which they met the states, such as a-b-c"
+    )
+    tests_computed: int = Field(description="How many tests have numbers; see families")
+    comparisons: tuple[ComparisonModel, ...] = Field(
+        description="The family: three pairs of states for each vital"
+    )
+    all_states: tuple[AllStatesModel, ...] = Field(
+        description="For each vital the test over all three states at once"
+    )
+    states: tuple[StateModel, ...] = Field(description="Every vital in every state")
+    means: tuple[MeanModel, ...] = Field(description="The values that were tested")
+    agreements: tuple[AgreementModel, ...] = Field(
+        description="Condition, face and self-report, each with each"
+    )
+    variability: tuple[VariabilityModel, ...] = Field(
+        description="By participant and state, from intervals of beats"
+    )
+    heart_tests: tuple[HeartTestModel, ...] = Field(
+        description="Of heart_measure between states, a family of its own"
+    )
+    sensitivity: tuple[SensitivityModel, ...] = Field(
+        description="With sensitivity=true and observed emotions: other windows and lags"
+    )
+    settling_sensitivity: tuple[SettlingSensitivityModel, ...] = Field(
+        description="With sensitivity=true and conditions or self-report: other settling times"
+    )
+    families: tuple[FamilyModel, ...] = Field((), description="With family: each of them")
+    groups: tuple[VitalGroupsModel, ...] = Field((), description="With group: people by groups")
+    preregistration: PreregisteredModel | None = Field(
+        None, description="How the question stands to the newest preregistration; null without one"
+    )
+    mixed_windows: float | None = Field(
+        None, description="With state=observed: share of windows that hold a second emotion, 0…1"
+    )
+    drifts: tuple[DriftModel, ...] = Field(
+        (), description="For each vital its change while a session lasts"
+    )
+    periods: tuple[PeriodModel, ...] = Field(
+        (), description="For each paired test the difference at equal times in the session"
+    )
+    main: Literal["t_tests", "mixed_model"] = Field(
+        "t_tests", description="Which analysis is the main one; who was measured decides"
+    )
+    main_reason: str = Field("", description="Why, in words")
+    models: tuple[VitalModelModel, ...] = Field((), description="The mixed model of each vital")
+    flow: FlowModel | None = Field(None, description="People and readings from consent to tests")
+    warnings: tuple[str, ...] = Field(
+        description="What a reader must know before believing any number"
+    )
+    cautions: tuple[str, ...] = Field(
+        description="What a reader must weigh when concluding from the numbers"
+    )
+    assumptions: tuple[str, ...] = Field(
+        description="What the tests take for granted, in sentences"
+    )
+    method: tuple[str, ...] = Field(description="How the numbers were computed, in sentences")
+
+
+@dataclass(frozen=True, slots=True)
+class TestRow:
+    """One comparison as text; numbers that could not be computed are empty.
+
+    Attributes:
+        comparison: the two states, first minus second.
+        test: ``paired``, ``Welch`` or ``none``.
+        n: people, or both groups as ``5 + 6``.
+        left_out: people whom the test does not use; empty for none.
+        difference: mean difference.
+        interval: its 95 % interval.
+        t: test statistic.
+        df: degrees of freedom.
+        p: unadjusted p.
+        adjusted_p: p adjusted by the method that was asked for.
+        g: Hedges' g.
+        g_interval: its 95 % interval.
+        shapiro: p of the Shapiro–Wilk test; of both groups with Welch's test.
+        rank: p of the rank test.
+        adjusted_rank: the same, adjusted for the family.
+        rank_biserial: the effect size of the rank test.
+        equivalence: p of the equivalence test.
+        adjusted_equivalence: the same, adjusted for the family.
+        needed: people that a difference of the bound's size takes at the level of the family; in
+            each group with Welch.
+        is_shown: whether the adjusted p is below 0.05.
+        sentence: the result in words.
+        main_difference: difference by the main analysis.
+        main_interval: its 95 % interval.
+        main_sentence: the same by the main analysis.
+        main_is_shown: whether the main analysis says that there is a difference.
+        main_sentence_is_tested: whether the main analysis has a test of it.
+        model_difference: difference by the mixed model.
+        model_interval: its 95 % interval.
+        model_df: its degrees of freedom.
+        model_adjusted_p: its p, adjusted over the tests of the models.
+        model_is_shown: whether that is below 0.05.
+        differs: whether model and t-test conclude otherwise.
+        bayes_factor: BF10 of the t-test.
+    """
+
+    comparison: str
+    test: str
+    n: str
+    left_out: str
+    difference: str
+    interval: str
+    t: str
+    df: str
+    p: str
+    adjusted_p: str
+    g: str
+    g_interval: str
+    shapiro: str
+    rank: str
+    adjusted_rank: str
+    rank_biserial: str
+    equivalence: str
+    adjusted_equivalence: str
+    needed: str
+    is_shown: bool
+    sentence: str
+    main_difference: str = ""
+    main_interval: str = ""
+    main_sentence: str = ""
+    main_is_shown: bool = False
+    main_sentence_is_tested: bool = False
+    model_difference: str = ""
+    model_interval: str = ""
+    model_df: str = ""
+    model_adjusted_p: str = ""
+    model_is_shown: bool = False
+    differs: bool = False
+    bayes_factor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TestGroup:
+    """The comparisons of one vital; ``title`` names it and its unit."""
+
+    title: str
+    rows: tuple[TestRow, ...]

@@ -1,6 +1,16 @@
-"""The trends chart: shares of expressions and vital signs, one panel above the other.
+"""The trends chart.
+
+The trends chart: shares of expressions and vital signs, one panel above the other.
 
 Heart rate and blood pressure have their panels always, other vitals when there are readings.
+
+What the trends chart is drawn from, and which kinds of vitals it has panels for.
+
+Where the parts of the trends chart lie: panels, axes, captions, and the marks of stimuli.
+
+Where one goes from a range of time, and how two ranges of the same length differ.
+
+What a pointer reads between two readings: the last one, and how long before it was.
 """
 
 from __future__ import annotations
@@ -9,20 +19,289 @@ import html
 import itertools
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dashboard.charts.chart import Chart, Height
-from dashboard.charts.last_readings import last_reading_trace
-from dashboard.charts.trend_data import TrendData
-from dashboard.charts.trend_layout import USUAL_PANELS, trend_layout, vertical_axis
-from dashboard.languages.current import gettext, pgettext
+from dashboard.languages.current import N_, gettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, percent, thousands
-from dashboard.languages.names import state_name, vital_short
-from dashboard.languages.written import with_and
+from dashboard.languages.names import state_name, vital_short, with_and
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import Marker, MarkerKind
-from edge_agent.store.read.results import Trend, VitalTrend
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
+
+
+def last_reading_trace(vital: VitalTrend, starts: Sequence[int], axis: str) -> dict[str, Any]:
+    """Return a line that is not seen, with a point at every step of the shares.
+
+    A cuff speaks every half an hour; wherever one points, its last value is told with its age.
+
+    Args:
+        vital: the readings.
+        starts: where the steps of the shares begin, UTC milliseconds.
+        axis: the vertical axis of its panel.
+    """
+    spec = vital.kind.spec
+    values: list[float | None] = []
+    words: list[str] = []
+    for start in starts:
+        index = _last_filled(vital, start)
+        value = None if index is None else vital.mean[index]
+        if index is None or value is None:
+            values.append(None)
+            words.append("")
+            continue
+        values.append(round(value, 2))
+        age_ms = start - vital.starts[index]
+        shown = f"{decimal(value, spec.decimals)} {spec.unit_shown}"
+        if age_ms >= vital.bucket_ms:
+            text = gettext("{value}, {time} before")
+            shown = text.format(value=shown, time=_before(age_ms))
+        words.append(shown)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "meta": spec.short_name,
+        "name": gettext("last {vital}").format(vital=vital_short(vital.kind)),
+        "x": list(starts),
+        "y": values,
+        "customdata": words,
+        "yaxis": axis,
+        "line": {"width": 0, "color": f"var({spec.colour})"},
+        "hovertemplate": "%{customdata}",
+        "showlegend": False,
+    }
+
+
+def _last_filled(vital: VitalTrend, at_ms: int) -> int | None:
+    """Return the newest bucket with a reading that began by then."""
+    newest = None
+    for index, start in enumerate(vital.starts):
+        if start > at_ms:
+            break
+        if vital.mean[index] is not None:
+            newest = index
+    return newest
+
+
+def _before(age_ms: int) -> str:
+    minutes = round(age_ms / 60_000)
+    if minutes < 1:
+        return f"{round(age_ms / 1000)} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes // 1440} d"
+
+
+TREND_VITALS = tuple(kind for kind in VitalKind if kind.spec.panel)
+"""The kinds that the chart can draw."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrendData:
+    """What the trends page shows over one range.
+
+    Attributes:
+        start_ms: start of the range, UTC.
+        end_ms: end of the range.
+        trend: shares of expressions.
+        vitals: readings by kind.
+        conditions: stimuli that went on.
+        markers: notes and baselines.
+    """
+
+    start_ms: int
+    end_ms: int
+    trend: Trend
+    vitals: Mapping[VitalKind, VitalTrend]
+    conditions: Sequence[ConditionInterval]
+    markers: Sequence[Marker] = ()
+
+    def drawn_kinds(self) -> tuple[VitalKind, ...]:
+        """Return the kinds that have a line: the usual ones, and those with readings here."""
+        return tuple(
+            kind
+            for kind in TREND_VITALS
+            if kind.spec.tested_by_default or (kind in self.vitals and any(self.vitals[kind].n))
+        )
+
+    def panels(self) -> tuple[str, ...]:
+        """Return the titles of the panels below the shares, from the top."""
+        return tuple(dict.fromkeys(kind.spec.panel for kind in self.drawn_kinds()))
+
+
+USUAL_PANELS = 2
+"""Panels below the shares that are always there: heart rate and blood pressure."""
+_SHARE_DOMAIN = (0.60, 1.0)
+_PANEL_DOMAINS = ((0.31, 0.53), (0.0, 0.24))
+_FURTHER_PANEL = 0.22
+_FURTHER_STEP = 0.29  # from the foot of a panel to the foot of the next
+_CONDITION_BAND = (0.565, 0.592)
+_MOST_CONDITIONS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where the panels lie, as shares of the height: further ones are added below the usual."""
+
+    further: int
+
+    def panel(self, number: int) -> tuple[float, float]:
+        """Return foot and top of a panel below the shares, counted from the top."""
+        if number < USUAL_PANELS:
+            return self.lifted(_PANEL_DOMAINS[number])
+        foot = -_FURTHER_STEP * (number - USUAL_PANELS + 1)
+        return self.lifted((foot, foot + _FURTHER_PANEL))
+
+    def lifted(self, place: tuple[float, float]) -> tuple[float, float]:
+        """Return where a place of the chart without further panels lies."""
+        whole = 1 + _FURTHER_STEP * self.further
+        low, high = ((at + _FURTHER_STEP * self.further) / whole for at in place)
+        return low, high
+
+
+def _places(data: TrendData) -> _Places:
+    return _Places(max(0, len(data.panels()) - USUAL_PANELS))
+
+
+def vertical_axis(panel: int) -> str:
+    """Return the name of the vertical axis of a panel; ``y`` is that of the shares."""
+    return f"y{panel + 2}"
+
+
+def trend_layout(data: TrendData) -> dict[str, Any]:
+    """Return axes, captions and marks of stimuli: the ``layout`` of a figure for Plotly."""
+    grid = {
+        "gridcolor": "var(--chart-grid)",
+        "zeroline": False,
+        "automargin": True,
+        "fixedrange": True,
+    }
+    shapes, notes = _condition_marks(data)
+    shapes += [_marker_line(marker) for marker in data.markers]
+    places = _places(data)
+    panels = data.panels()
+    shares = places.lifted(_SHARE_DOMAIN)
+    layout = {
+        "hovermode": "x unified",
+        "hoversubplots": "axis",
+        "dragmode": "zoom",
+        "margin": {"l": 48, "r": 12, "t": 26, "b": 36},
+        "xaxis": {
+            "type": "date",
+            "range": [data.start_ms, data.end_ms],
+            "anchor": vertical_axis(len(panels) - 1),
+            "gridcolor": "var(--chart-grid)",
+            "linecolor": "var(--chart-line)",
+            "hoverformat": "%a %-d %b, %H:%M:%S"
+            if data.trend.bucket_ms < 60_000
+            else "%a %-d %b, %H:%M",
+        },
+        "yaxis": grid
+        | {
+            "domain": shares,
+            "range": [0, 1],
+            "tickvals": [0, 0.5, 1],
+            "ticktext": ["0 %", "50 %", "100 %"],
+        },
+        "shapes": shapes,
+        "annotations": [
+            _caption(gettext("Share of expressions"), shares[1]),
+            *(
+                _caption(f"{gettext(panel)}, {_unit_of(panel)}", places.panel(number)[1])
+                for number, panel in enumerate(panels)
+            ),
+            *notes,
+        ],
+    }
+    axes = {
+        f"yaxis{number + 2}": grid | {"domain": places.panel(number), "nticks": 4}
+        for number in range(len(panels))
+    }
+    return layout | axes
+
+
+def _unit_of(panel: str) -> str:
+    """Return the unit of a panel; its kinds share it."""
+    return next(kind.spec.unit_shown for kind in TREND_VITALS if kind.spec.panel == panel)
+
+
+def _caption(text: str, top: float) -> dict[str, Any]:
+    return {
+        "text": text,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": top,
+        "yshift": 18,
+        "yanchor": "top",
+        "xanchor": "left",
+        "showarrow": False,
+        "font": {"size": 12, "color": "var(--chart-text)"},
+    }
+
+
+def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Mark where stimuli began and ended; too many would only be noise."""
+    if not data.conditions or len(data.conditions) > _MOST_CONDITIONS:
+        return [], []
+    shapes = []
+    notes = []
+    band = _places(data).lifted(_CONDITION_BAND)
+    for condition in data.conditions:
+        start = max(condition.start_ms, data.start_ms)
+        end = min(condition.end_ms or data.end_ms, data.end_ms)
+        shapes.append(
+            {
+                "type": "rect",
+                "xref": "x",
+                "yref": "paper",
+                "x0": start,
+                "x1": end,
+                "y0": band[0],
+                "y1": band[1],
+                "fillcolor": "var(--accent)",
+                "opacity": 0.85,
+                "line": {"width": 0},
+            }
+        )
+        if len(data.conditions) <= 6 and (end - start) * 10 > data.end_ms - data.start_ms:
+            notes.append(
+                {
+                    "text": html.escape(condition.label),
+                    "xref": "x",
+                    "x": (start + end) / 2,
+                    "y": sum(band) / 2,
+                }
+                | _NOTE
+            )
+    return shapes, notes
+
+
+def _marker_line(marker: Marker) -> dict[str, Any]:
+    """Draw a line through all panels where a note or a baseline was marked."""
+    return {
+        "type": "line",
+        "xref": "x",
+        "yref": "paper",
+        "x0": marker.at.wall_ms,
+        "x1": marker.at.wall_ms,
+        "y0": 0,
+        "y1": 1,
+        "line": {"width": 1, "dash": "dot", "color": "var(--accent)"},
+    }
+
+
+_NOTE = {
+    "yref": "paper",
+    "yanchor": "middle",
+    "showarrow": False,
+    "font": {"size": 11, "color": "var(--on-accent)"},
+}
 
 
 def trend_chart(data: TrendData) -> Chart:
@@ -293,3 +572,113 @@ def _rounded(value: float | None) -> float | None:
     if value is None:
         return None
     return round(value, 2)
+
+
+_DAY_MS = 24 * 3_600_000
+_SHORTEST_MS = 60_000
+_LONGEST_MS = 100 * 366 * _DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Another range.
+
+    Attributes:
+        title: what it is called.
+        start_ms: its start, UTC.
+        end_ms: its end.
+    """
+
+    title: str
+    start_ms: int
+    end_ms: int
+
+
+def steps_from(start_ms: int, end_ms: int, now_ms: int) -> tuple[Step, ...]:
+    """Return the ranges before and after, half as long and twice as long.
+
+    None begins before 1970 or after now, and none grows beyond now.
+    """
+    length = end_ms - start_ms
+    steps = [
+        Step(N_("Earlier"), start_ms - length, start_ms),
+        Step(N_("Later"), end_ms, end_ms + length),
+    ]
+    if length >= 2 * _SHORTEST_MS:
+        steps.append(Step(N_("Zoom in"), start_ms + length // 4, end_ms - length // 4))
+    if 2 * length <= _LONGEST_MS:
+        end = max(end_ms, min(end_ms + length // 2, now_ms))
+        steps.append(Step(N_("Zoom out"), end - 2 * length, end))
+    return tuple(step for step in steps if 0 <= step.start_ms < min(step.end_ms, now_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRow:
+    """One figure in two ranges, as text; empty where there is nothing.
+
+    Attributes:
+        name: what it is, with its unit.
+        here: in the range that is shown.
+        there: in the one beside it.
+        difference: the first minus the second.
+    """
+
+    name: str
+    here: str
+    there: str
+    difference: str
+
+
+def compared_rows(here: TrendData, there: TrendData) -> tuple[ComparedRow, ...]:
+    """Return shares of expressions and means of vitals in both ranges, where either has any."""
+    return (*_shares(here, there), *_vitals(here, there))
+
+
+def _shares(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
+    for name in (*(emotion.value for emotion in EMOTIONS), "uncertain"):
+        first = _share(here, name)
+        second = _share(there, name)
+        if first or second:
+            scaled = [None if share is None else 100 * share for share in (first, second)]
+            yield _row(f"{gettext(name)}, %", scaled[0], scaled[1], 0)
+
+
+def _vitals(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
+    drawn = dict.fromkeys((*here.drawn_kinds(), *there.drawn_kinds()))
+    for kind in drawn:
+        first = _mean(here.vitals.get(kind))
+        second = _mean(there.vitals.get(kind))
+        if first is not None or second is not None:
+            name = f"{vital_short(kind)}, {kind.spec.unit_shown}"
+            yield _row(name, first, second, max(1, kind.spec.decimals))
+
+
+def _row(name: str, here: float | None, there: float | None, digits: int) -> ComparedRow:
+    difference = ""
+    if here is not None and there is not None:
+        difference = by_locale(f"{here - there:+.{digits}f}".replace("-", "−"))
+    return ComparedRow(name, _text(here, digits), _text(there, digits), difference)
+
+
+def _text(value: float | None, digits: int) -> str:
+    return "" if value is None else decimal(value, digits)
+
+
+def _share(data: TrendData, name: str) -> float | None:
+    """Return the share of all rows of the range; ``None`` without any."""
+    trend = data.trend
+    shares = {emotion.value: values for emotion, values in trend.shares.items()}
+    shares["uncertain"] = trend.uncertain
+    return _weighted(shares[name], trend.rows)
+
+
+def _mean(vital: VitalTrend | None) -> float | None:
+    """Return the mean of all usable readings of the range."""
+    return None if vital is None else _weighted(vital.mean, vital.n)
+
+
+def _weighted(values: Sequence[float | None], counts: Sequence[int]) -> float | None:
+    total = sum(counts)
+    if not total:
+        return None
+    return sum((value or 0.0) * n for value, n in zip(values, counts, strict=True)) / total

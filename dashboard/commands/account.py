@@ -1,21 +1,139 @@
-"""``python -m dashboard account``: accounts of the dashboard, without a browser."""
+"""Accounts, tokens, passwords.
+
+``python -m dashboard account``: accounts of the dashboard, without a browser.
+
+``python -m dashboard account second-factor``: for who has lost the phone.
+
+``python -m dashboard account token``: tokens of programs, without a browser.
+
+What the commands about accounts and tokens share: which appliance is meant, and who acts.
+
+``python -m dashboard password``: another password for somebody who has forgotten theirs.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import click
 
-from dashboard.accounts.members import LINK_HOURS, Member, Members
+from dashboard.accounts.accounts import LINK_HOURS, Accounts, Member, Members
 from dashboard.accounts.passwords import AccountError
-from dashboard.accounts.roles import Role
-from dashboard.commands.account_second_factor import second_factor
-from dashboard.commands.account_tokens import token
+from dashboard.accounts.roles import SCOPES_ABOUT, Account, Role, Scope, text_of_scopes
+from dashboard.accounts.second_factors import SecondFactors
+from dashboard.accounts.tokens import NewToken, Tokens
 from dashboard.commands.exit_codes import run_command
-from dashboard.commands.on_appliance import ACTOR, on_appliance
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.settings import DashboardOptions, options_from
+from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import ConfigError
 
+ACTOR = "command line"
+"""Who did it, in the audit trail."""
+
+
+def on_appliance(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which appliance is meant, and hand its options to the command."""
+
+    @click.option(
+        "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
+    )
+    @click.option(
+        "--data",
+        type=click.Path(path_type=Path),
+        help="Folder of the database; wins over the configuration.",
+    )
+    @functools.wraps(command)
+    def run(config_file: Path | None, data: Path | None, **given: Any) -> None:
+        command(options_from(load_settings(config_file), data), **given)
+
+    return run
+
+
+@click.group("second-factor")
+def second_factor() -> None:
+    """Manage the second factors of accounts."""
+
+
+@second_factor.command()
+@click.argument("name")
+@on_appliance
+def off(options: DashboardOptions, name: str) -> None:
+    """Let NAME log in with the password alone again, after a lost phone; all its logins end."""
+    member = Members(options.database).named(name)
+    holder = Account(member.id, member.name, member.role)
+    if not SecondFactors(options.database).turn_off(holder, "", ACTOR):
+        raise AccountError(f"{member.name} has no second factor. Nothing was changed.")
+    click.echo(f"{member.name} logs in with the password alone now, and is logged out everywhere.")
+
+
 _ROLES = click.Choice([role.value for role in Role])
+_SCOPES = click.Choice([scope.value for scope in Scope])
+_SCOPES_HELP = "; ".join(f"{scope}: {about}" for scope, about in SCOPES_ABOUT.items())
+
+
+@click.group()
+def token() -> None:
+    """Manage the tokens with which programs use the API."""
+
+
+@token.command("list")
+@on_appliance
+def list_tokens(options: DashboardOptions) -> None:
+    """List all tokens: name, scopes, role, maker, last use, end, state."""
+    for one in Tokens(options.database).all():
+        used = "never used" if one.used_ms is None else f"last used {iso_utc(one.used_ms)}"
+        ends = "does not end" if one.expires_ms is None else f"ends {iso_utc(one.expires_ms)}"
+        scopes = text_of_scopes(one.scopes)
+        click.echo(
+            f"{one.name}\t{scopes}\t{one.role}\tby {one.created_by}\t{used}\t{ends}\t{one.state}"
+        )
+
+
+@token.command()
+@click.argument("name")
+@click.option(
+    "--scope", "scopes", type=_SCOPES, multiple=True, required=True, help=f"{_SCOPES_HELP}."
+)
+@click.option("--account", required=True, help="Account in whose name; the token never has more.")
+@click.option(
+    "--role", type=_ROLES, help="Role up to which it goes; left out: that of the account."
+)
+@click.option("--days", type=int, help="Days until it ends; left out: it does not end by itself.")
+@on_appliance
+def make(
+    options: DashboardOptions,
+    name: str,
+    scopes: tuple[str, ...],
+    account: str,
+    role: str | None,
+    days: int | None,
+) -> None:
+    """Make a token for the program NAME and print its secret, this once."""
+    maker = Members(options.database).named(account)
+    if maker.disabled:
+        raise AccountError(f"{maker.name} is disabled, so the token would open nothing.")
+    new = NewToken(name, frozenset(map(Scope, scopes)), Role(role) if role else maker.role, days)
+    tokens = Tokens(options.database)
+    click.echo(tokens.make(new, Account(maker.id, maker.name, maker.role), ACTOR))
+
+
+@token.command()
+@click.argument("name")
+@on_appliance
+def revoke(options: DashboardOptions, name: str) -> None:
+    """End the token NAME at once."""
+    tokens = Tokens(options.database)
+    named = [one for one in tokens.all() if one.name == name and one.revoked_ms is None]
+    if not named:
+        kept = ", ".join(one.name for one in tokens.all() if one.revoked_ms is None) or "none"
+        raise AccountError(f"There is no token {name!r} to revoke. There is: {kept}.")
+    for one in named:
+        tokens.revoke(one.id, ACTOR)
+    click.echo(f"{name} was revoked.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,8 +224,43 @@ def _state(member: Member) -> str:
     return f"last used {iso_utc(member.used_ms)}"
 
 
-def main(arguments: list[str]) -> int:
+def main_account(arguments: list[str]) -> int:
     """Run the command; return the exit code: 0 done, 1 the store failed, 2 wrong use, name, role
     or password.
     """
     return run_command(account, arguments, "affect-edge account", wrong=(ConfigError, AccountError))
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("name", required=False)
+@on_appliance
+def password(options: DashboardOptions, name: str | None) -> None:
+    """Set another password for the dashboard's account NAME.
+
+    It may be left out where there is one account only.
+
+    The password is asked for, and not shown. Every login of the account ends.
+    """
+    accounts = Accounts(options.database)
+    names = accounts.names()
+    if name is None:
+        if len(names) != 1:
+            if names:
+                there = f"There are: {', '.join(names)}."
+            else:
+                there = "There is none yet; open the dashboard and set it up."
+            raise AccountError(f"Say whose password, as in: affect-edge password NAME. {there}")
+        name = names[0]
+    accounts.require(name)
+    new = click.prompt(f"New password of {name}", hide_input=True, confirmation_prompt="Once more")
+    accounts.reset_password(name, new)
+    click.echo(f"{name} has another password now, and is logged out everywhere.")
+
+
+def main_password(arguments: list[str]) -> int:
+    """Run the command; return the exit code: 0 done, 1 the store failed, 2 wrong use, name or
+    password.
+    """
+    return run_command(
+        password, arguments, "affect-edge password", wrong=(ConfigError, AccountError)
+    )

@@ -1,38 +1,197 @@
-"""``affect-edge analyse``: the tests of the analysis page in a terminal, or as JSON for
+"""Analyse, compare sensors, plan.
+
+``affect-edge analyse``: the tests of the analysis page in a terminal, or as JSON for
 programs.
+
+What ``affect-edge analyse`` prints for people: warnings, sentences and the table of tests.
+
+``affect-edge compare-sensors``: how far two sources of one vital agree.
+
+``affect-edge plan-study``: how many people a study needs, before there are any data.
 """
 
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
 
-from dashboard.analysis.present.schemas import AnalysisModel
-from dashboard.analysis.query import describe
+from dashboard.analysis.planning import PlanQuery, plan_of
 from dashboard.analysis.request import (
     DOUBTS,
     AnalysisQuery,
     Correction,
+    Design,
     HeartMeasure,
     Outcome,
     Sample,
     StateBy,
+    describe,
 )
-from dashboard.analysis.states import Design
-from dashboard.commands.analyse_text import report
+from dashboard.analysis.results import AnalysisModel, VariabilityModel
 from dashboard.commands.exit_codes import run_command
-from dashboard.fleet.sites import Sites
+from dashboard.fleet.known import Sites
 from dashboard.fleet.source import study_source
 from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
-from edge_agent.core.vitals import TESTED
+from edge_agent.core.vitals import TESTED, VitalKind
 
 if TYPE_CHECKING:
-    from dashboard.analysis.results import Analysis
+    from dashboard.analysis.results import Analysis, TestRow
     from dashboard.web.settings import DashboardOptions
+
+
+_WIDTH = 100
+_COLUMNS = (
+    ("comparison", "comparison"),
+    ("test", "test"),
+    ("n", "n"),
+    ("difference", "difference"),
+    ("interval", "95 % CI"),
+    ("t", "t"),
+    ("df", "df"),
+    ("p", "p"),
+    ("adjusted_p", "adj. p"),
+    ("g", "g"),
+    ("g_interval", "95 % CI"),
+    ("shapiro", "Shapiro p"),
+    ("rank", "rank p"),
+    ("equivalence", "equiv. p"),
+)
+
+
+def report(response: AnalysisModel) -> str:
+    """Return the answer for people: warnings, each result in a sentence, the table of tests, and
+    the supplement.
+    """
+    from dashboard.analysis.say.people import group_lines
+    from dashboard.analysis.say.tables import groups_of
+
+    results = [row.main_sentence for group in groups_of(response) for row in group.rows]
+    supplement = [states.sentence for states in response.all_states]
+    supplement += [agreement.sentence for agreement in response.agreements]
+    supplement += [sensitivity.sentence for sensitivity in response.sensitivity]
+    supplement += [sensitivity.sentence for sensitivity in response.settling_sensitivity]
+    supplement += [test.sentence for test in response.heart_tests]
+    supplement += [drift.sentence for drift in response.drifts]
+    supplement += [period.sentence for period in response.periods]
+    groups = [text for one in response.groups for text in group_lines(one)]
+    parts = (
+        [_wrapped(f"! {text}", "  ") for text in response.warnings],
+        [_wrapped(response.main_reason, "")] if response.tests_computed else [],
+        [_wrapped(one.sentence, "") for one in response.families],
+        [_wrapped(f"- {sentence}", "  ") for sentence in results],
+        _tests(response),
+        [_wrapped(f"- {text}", "  ") for text in _beside(response)],
+        [_wrapped(f"- {text}", "  ") for text in supplement],
+        [_wrapped(f"- {text}", "  ") for text in groups],
+        _flow(response),
+        _left_out(response),
+        _variability(response),
+        [_wrapped(f"* {text}", "  ") for text in (*response.cautions, *response.assumptions)],
+        [_wrapped(text, "") for text in response.method],
+    )
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _beside(response: AnalysisModel) -> list[str]:
+    """Say what stands beside the main analysis: the other one where it differs, the models, the
+    evidence.
+    """
+    if not response.tests_computed:
+        return []
+    if response.main == "mixed_model":
+        others = [test.sentence for test in response.comparisons]
+    else:
+        tests = [test.by_model for test in response.comparisons if test.by_model is not None]
+        others = [test.sentence for test in tests if test.differs]
+    evidence = [test.bayes_factor.sentence for test in response.comparisons if test.bayes_factor]
+    return [*others, *(model.sentence for model in response.models), *evidence]
+
+
+def _flow(response: AnalysisModel) -> list[str]:
+    """Lay out where people and readings were lost."""
+    flow = response.flow
+    if flow is None or not response.participants:
+        return []
+    lines = ["From consent to the tests"]
+    for stage in flow.stages:
+        lines += [f"    - {loss.sentence}" for loss in stage.lost if not loss.state]
+        readings = "" if stage.readings is None else f", {stage.readings:,} readings"
+        lines.append(f"  {stage.title}: {stage.people:,} people{readings}")
+    return lines + [f"  {one.sentence}" for one in flow.missing]
+
+
+def _left_out(response: AnalysisModel) -> list[str]:
+    """Say what was left out by flag and state, and where it would change a conclusion."""
+    from dashboard.analysis.say.light import left_out_table
+
+    table = left_out_table(response)
+    states = response.question.states
+    lines = [
+        f"{row.name}: "
+        + ", ".join(f"{count} in {state}" for state, count in zip(states, row.counts, strict=True))
+        for row in table.flags
+    ]
+    lines += [
+        f"{row.comparison} {row.difference} (adj. p {row.adjusted_p}); with every reading "
+        f"{row.all_difference} (adj. p {row.all_adjusted_p})"
+        f"{', another conclusion' if row.changes else ''}"
+        for row in table.tests
+    ]
+    lines += [f"until settled: {text}" for text in table.settling]
+    if lines:
+        lines.insert(0, "Readings left out")
+    return lines
+
+
+def _variability(response: AnalysisModel) -> list[str]:
+    """Lay the variability of the heart rate out, a participant's state a line."""
+    if not response.variability:
+        return []
+    return ["Variability of the heart rate, ms"] + [
+        f"{one.participant}  {one.state:10}  {one.reason or _measures(one)}"
+        for one in response.variability
+    ]
+
+
+def _measures(one: VariabilityModel) -> str:
+    """Write the measures with the share of beats that were corrected."""
+    share = 100 * (one.rejected or 0.0)
+    return f"RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}  {share:.0f} % of the beats corrected"
+
+
+def _wrapped(text: str, indent: str) -> str:
+    return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _tests(response: AnalysisModel) -> list[str]:
+    """Lay the tests out in columns, under the vital that they are about."""
+    from dashboard.analysis.say.tables import groups_of
+
+    groups = [(group.title, [_cells(row) for row in group.rows]) for group in groups_of(response)]
+    heads = [head for _, head in _COLUMNS]
+    every = [heads, *(cells for _, rows in groups for cells in rows)]
+    widths = [max(len(cells[column]) for cells in every) for column in range(len(heads))]
+    lines = [_aligned(heads, widths)]
+    for title, rows in groups:
+        lines += ["", title, *(_aligned(cells, widths) for cells in rows)]
+    return lines
+
+
+def _cells(row: TestRow) -> list[str]:
+    return [getattr(row, name) for name, _ in _COLUMNS]
+
+
+def _aligned(cells: list[str], widths: list[int]) -> str:
+    """Join the cells: names to the left, numbers to the right."""
+    pairs = enumerate(zip(cells, widths, strict=True))
+    return "  ".join(
+        cell.ljust(width) if index < 2 else cell.rjust(width) for index, (cell, width) in pairs
+    ).rstrip()
 
 
 _DEFAULTS = AnalysisQuery()
@@ -273,13 +432,13 @@ def analyse_command(
     with source.databases() as sites:
         analysis = _analysis(dashboard, sites, query, span)
         if print_tables:
-            from dashboard.analysis.present.study.bundle_tables import bundle_tables
+            from dashboard.analysis.say.tables import bundle_tables
 
             click.echo(json.dumps(bundle_tables(analysis)), color=False)
             return
         response = _response(sites, analysis)
     if print_flow:
-        from dashboard.analysis.present.study.flow_text import flow_csv
+        from dashboard.analysis.say.people import flow_csv
 
         click.echo(flow_csv(response.flow) if response.flow else "", nl=False, color=False)
         return
@@ -320,7 +479,7 @@ def _read_question(file: Path) -> AnalysisQuery:
         raise click.UsageError(f"--question {file}: {' '.join(describe(error))}") from error
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main_analyse(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use or
     configuration.
     """
@@ -329,7 +488,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
     from dashboard.web.settings import options_from
-    from edge_agent.config import load_settings
+    from edge_agent.config.loading import load_settings
 
     return options_from(load_settings(config_file), data)
 
@@ -338,7 +497,7 @@ def _analysis(
     options: DashboardOptions, sites: Sites, query: AnalysisQuery, span: tuple[int, int] | None
 ) -> Analysis:
     from dashboard.analysis.analyse import analyse
-    from dashboard.analysis.sites.pooled_reader import reader_of
+    from dashboard.analysis.sites import reader_of
     from dashboard.computing.face_reading import face_reading_of
 
     face = face_reading_of(sites, options.models)
@@ -346,7 +505,94 @@ def _analysis(
 
 
 def _response(sites: Sites, analysis: Analysis) -> AnalysisModel:
-    from dashboard.analysis.present.response import response_of
+    from dashboard.analysis.answer import response_of
     from dashboard.computing.answers import preregistered
 
     return response_of(analysis, preregistered(sites, analysis))
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the database; overrides the configuration.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@click.option("--session", type=int, multiple=True, help="Only this session; can be repeated.")
+@click.option(
+    "--vital",
+    multiple=True,
+    type=click.Choice([kind.value for kind in VitalKind if kind is not VitalKind.RR_INTERVAL]),
+    help="Only this vital; can be repeated. Default: all.",
+)
+def compare_sensors_command(
+    config_file: Path | None,
+    data: Path | None,
+    *,
+    as_json: bool,
+    session: tuple[int, ...],
+    vital: tuple[str, ...],
+) -> None:
+    """Compare sources that measured the same vital in the same minutes of sessions."""
+    from dashboard.analysis.agreement import compare_sensors
+    from dashboard.web.settings import options_from
+    from edge_agent.config.loading import load_settings
+    from edge_agent.store.read.reader import Reader
+
+    kinds = [VitalKind(name) for name in vital] or [
+        kind for kind in VitalKind if kind is not VitalKind.RR_INTERVAL
+    ]
+    options = options_from(load_settings(config_file), data)
+    compared = compare_sensors(Reader(options.database), kinds, session)
+    if as_json:
+        click.echo(json.dumps([one.model_dump(mode="json") for one in compared], indent=2))
+        return
+    if not compared:
+        click.echo("No two sources measured the same vital in the same minute of a session.")
+    for one in compared:
+        click.echo(one.sentence)
+
+
+def main_compare_sensors(arguments: list[str] | None = None) -> int:
+    """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use."""
+    return run_command(compare_sensors_command, arguments, "affect-edge compare-sensors")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--vital", type=click.Choice([kind.value for kind in TESTED]), default="heart_rate")
+@click.option("--difference", type=float, help="Smallest difference worth finding, in its unit.")
+@click.option("--sd", type=float, help="Standard deviation between people in one state.")
+@click.option(
+    "--correlation", type=float, default=0.7, show_default=True, help="Of a person's two."
+)
+@click.option("--sd-difference", type=float, help="Of a person's differences, for sd, correlation.")
+@click.option("--d-z", type=float, help="Difference over that, in place of all these.")
+@click.option("--design", type=click.Choice(["paired", "groups"]), default="paired")
+@click.option("--tests", type=int, default=9, show_default=True, help="Size of the family.")
+@click.option("--correction", type=click.Choice([one.value for one in Correction]), default="holm")
+@click.option("--power", type=float, default=0.8, show_default=True, help="Above 0.05, below 1.")
+@click.option(
+    "--order", type=float, default=0.5, show_default=True, help="Share who meet one state first."
+)
+def plan_command(*, as_json: bool, **options: Any) -> None:
+    """Say how many people a study needs, by the rule that decides in its family of tests."""
+    try:
+        query = PlanQuery.model_validate(options)
+    except ValidationError as error:
+        raise click.UsageError(" ".join(describe(error))) from error
+    answer = plan_of(query)
+    if as_json:
+        click.echo(answer.model_dump_json(indent=2))
+        return
+    click.echo(answer.sentence)
+    for point in answer.curve:
+        click.echo(f"{point.n:6}  {100 * point.power:5.1f} %")
+
+
+def main_plan_study(arguments: list[str] | None = None) -> int:
+    """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use."""
+    return run_command(plan_command, arguments, "affect-edge plan-study")

@@ -20,22 +20,10 @@ from typing import Any, NamedTuple
 import click
 
 from dashboard.analysis.analyse import chosen_sessions, judged
-from dashboard.analysis.baseline import Place, less_baseline
-from dashboard.analysis.comparison import Comparison, StatesComparison
+from dashboard.analysis.comparison import Comparison, StatesComparison, evidence_of
 from dashboard.analysis.family import compare_all_states, compare_visits
-from dashboard.analysis.heart.outcomes import HeartValue, HeartValues, compare_heart
-from dashboard.analysis.means import Visits, session_means, visits_of
-from dashboard.analysis.present.study.model_text import factor_text
-from dashboard.analysis.present.text import (
-    df_text,
-    how_many,
-    interval_text,
-    number,
-    p_equals,
-    p_text,
-    unit_of,
-    vital_name,
-)
+from dashboard.analysis.heart import HeartValue, HeartValues, compare_heart
+from dashboard.analysis.means import Place, Visits, less_baseline, session_means, visits_of
 from dashboard.analysis.readings import ReadingGroup, StateReadings, of_one_source
 from dashboard.analysis.request import (
     AnalysisQuery,
@@ -45,27 +33,27 @@ from dashboard.analysis.request import (
     Sample,
     StateBy,
 )
-from dashboard.analysis.study.evidence import evidence_of
+from dashboard.analysis.say.models import factor_text
+from dashboard.analysis.say.numbers import (
+    df_text,
+    how_many,
+    interval_text,
+    number,
+    p_equals,
+    p_text,
+    unit_of,
+    vital_name,
+)
 from dashboard.commands.analyse import analyse_command, question_of
 from dashboard.commands.exit_codes import run_command
-from dashboard.statistics import (
-    BayesFactor,
-    Bounds,
-    Equivalence,
-    Method,
-    RequiredSample,
-    benjamini_hochberg,
-    equivalence,
-    first_step,
-    holm,
-    still_needed,
-    within_families,
-)
+from dashboard.statistics.distributions import benjamini_hochberg, holm, within_families
+from dashboard.statistics.planning import RequiredSample, first_step, still_needed
+from dashboard.statistics.t_tests import BayesFactor, Bounds, Equivalence, Method, equivalence
 from edge_agent import __version__
 from edge_agent.core.errors import DataFileError, StatisticsError
 from edge_agent.core.study import MarkerKind, Purpose, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.results import flags_of
+from edge_agent.store.read.base import flags_of
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "session": ("session", "participant", "purpose", "start_ms", "simulated"),

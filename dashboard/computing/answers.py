@@ -11,23 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.analysis.planning.preregistration import PreregisteredModel, compared
-from dashboard.analysis.present.left_out_table import LeftOutTable
-from dashboard.analysis.present.parts.rows_of_tests import TestGroup
-from dashboard.analysis.present.schemas import AnalysisModel
-from dashboard.analysis.present.study.forest import Forest
+from dashboard.analysis.planning import PreregisteredModel, compared
 from dashboard.analysis.request import AnalysisQuery, StateBy
-from dashboard.analysis.sites.pooled_reader import reader_of
+from dashboard.analysis.results import AnalysisModel, TestGroup
+from dashboard.analysis.say.light import Forest, LeftOutTable
+from dashboard.analysis.sites import reader_of
 from dashboard.charts.chart import Chart
 from dashboard.computing.face_reading import face_reading_of
-from dashboard.fleet.sites import Sites
+from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.rows import Choice
 from edge_agent.store.read.reader import Reader
 
 if TYPE_CHECKING:  # these load SciPy
-    from dashboard.analysis.misreading import FaceReading
+    from dashboard.analysis.checks import FaceReading
     from dashboard.analysis.results import Analysis
 
 
@@ -104,12 +102,10 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
         StatisticsError: the question cannot be answered.
         StoreError: the database cannot be read.
     """
-    from dashboard.analysis.present.charts import analysis_charts, effects_chart
-    from dashboard.analysis.present.left_out_table import left_out_table
-    from dashboard.analysis.present.spread_charts import spread_charts
-    from dashboard.analysis.present.study.forest import forest_of
-    from dashboard.analysis.present.supplement_text import variability_sentence
-    from dashboard.analysis.present.table import groups_of
+    from dashboard.analysis.say.charts import analysis_charts, effects_chart, spread_charts
+    from dashboard.analysis.say.light import forest_of, left_out_table
+    from dashboard.analysis.say.method import variability_sentence
+    from dashboard.analysis.say.tables import groups_of
 
     analysis = _analysis(inquiry)
     response = _response(inquiry, analysis)
@@ -146,7 +142,7 @@ def sensor_sentences(database: Path, session: int) -> list[str]:
     Raises:
         StoreError: the database cannot be read.
     """
-    from dashboard.analysis.sensors.comparison import compare_sensors
+    from dashboard.analysis.agreement import compare_sensors
 
     reader = Reader(database)
     kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
@@ -169,7 +165,7 @@ def analysis_tables(
     Raises:
         StoreError: the database cannot be read.
     """
-    from dashboard.analysis.present.study.bundle_tables import bundle_tables
+    from dashboard.analysis.say.tables import bundle_tables
 
     analysis = _asked(sites, dict(question) | {"sensitivity": False}, choice, models)
     return {} if analysis is None else bundle_tables(analysis)
@@ -183,8 +179,8 @@ def tables_over_sites(
     Raises:
         StoreError: a database cannot be read.
     """
-    from dashboard.analysis.present.response import response_of
-    from dashboard.analysis.present.study.bundle_tables import bundle_tables
+    from dashboard.analysis.answer import response_of
+    from dashboard.analysis.say.tables import bundle_tables
 
     analysis = _asked(sites, question, choice, models)
     if analysis is None:
@@ -224,6 +220,6 @@ def _analysis(inquiry: Inquiry) -> Analysis:
 
 
 def _response(inquiry: Inquiry, analysis: Analysis) -> AnalysisModel:
-    from dashboard.analysis.present.response import response_of
+    from dashboard.analysis.answer import response_of
 
     return response_of(analysis, preregistered(inquiry.sites, analysis))

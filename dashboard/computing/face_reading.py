@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboard.fleet.sites import Sites
+from dashboard.fleet.known import Sites
 from edge_agent.core.expression import EMOTIONS, Emotion
-from edge_agent.store.read.overview import models_in_use
-from edge_agent.vision.models.card import ModelCard
-from edge_agent.vision.models.known_cards import known_cards
+from edge_agent.store.read.reader import models_in_use
+from edge_agent.vision.models.card import ModelCard, known_cards
 
 if TYPE_CHECKING:  # loads SciPy
-    from dashboard.analysis.misreading import FaceReading
-    from dashboard.statistics import Recall
+    from dashboard.analysis.checks import FaceReading
+    from dashboard.statistics.period import Recall
 
 _SPLIT = "PublicTest, FER+ majority, {emotion}"
 
@@ -29,7 +28,7 @@ def face_reading(database: Path, models: Iterable[str]) -> FaceReading | None:
     Raises:
         StoreError: the database cannot be read.
     """
-    from dashboard.analysis.misreading import FaceReading
+    from dashboard.analysis.checks import FaceReading
 
     used = [one.sha256 for one in models_in_use(database) if one.kind == "expression"]
     if not used:
@@ -55,7 +54,7 @@ def face_reading_of(sites: Sites, models: Iterable[str]) -> FaceReading | None:
 
 
 def _recall(card: ModelCard, emotion: Emotion) -> Recall | None:
-    from dashboard.statistics import Recall
+    from dashboard.statistics.period import Recall
 
     figures = card.metrics.get(_SPLIT.format(emotion=emotion.value), {})
     if not {"recall", "n"} <= figures.keys() or figures["n"] < 1:

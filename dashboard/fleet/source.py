@@ -1,20 +1,30 @@
-"""Where a study lies: in the file of this appliance, or at the collector of a fleet.
+"""The place of a study; opening.
+
+Where a study lies: in the file of this appliance, or at the collector of a fleet.
 
 All that is asked of a study is asked of one file in the appliance's own schema. So there is one
 set of questions, and the numbers are the same to the last digit wherever the rows came from.
+
+Opens the database of a fleet, with the library that only such a dashboard needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from dashboard.fleet.sites import Sites
+from dashboard.fleet.known import FleetAddress, Sites
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.dashboard_file import own_folder
+
+if TYPE_CHECKING:
+    from dashboard.fleet.copies import KeptCopies
+    from dashboard.fleet.postgres import FleetDatabase
+
 
 PREFIXES = ("postgresql://", "postgres://")
 
@@ -72,7 +82,7 @@ class FleetStudy:
         is personal as the appliance's own file does.
         """
         try:
-            from dashboard.fleet.study_copy import copy_studies
+            from dashboard.fleet.copies import copy_studies
         except ImportError as error:
             raise StoreError(
                 f"Reading PostgreSQL needs psycopg ({error}). On an installed machine: sudo "
@@ -109,3 +119,44 @@ def study_source(
             "postgresql://reader@db.example/fleet."
         )
     return FleetStudy(address, tuple(dict.fromkeys(devices)), every)
+
+
+def open_fleet(source: FleetAddress | None) -> FleetDatabase | None:
+    """Return the database of a fleet, not yet connected; ``None`` without one.
+
+    The server may be away: each page says so as long as it is.
+
+    Raises:
+        StoreError: psycopg is not installed, or the file of the password cannot be read.
+    """
+    if source is None:
+        return None
+    try:
+        from dashboard.fleet.postgres import FleetDatabase
+    except ImportError as error:
+        raise StoreError(
+            f"dashboard.source needs psycopg ({error}). On an installed machine: sudo ./install.sh "
+            "--with fleet. In a checkout: .venv/bin/pip install -e '.[fleet]'."
+        ) from error
+    source.password()  # a file that cannot be read is told at the start
+    return FleetDatabase(source)
+
+
+def open_copies(
+    fleet: FleetDatabase | None, data: Path, on_erasure: Callable[[], None]
+) -> KeptCopies | None:
+    """Return what lends copies of the studies of a fleet; ``None`` without a fleet.
+
+    Args:
+        fleet: what collectors write to.
+        data: the data folder.
+        on_erasure: called after somebody was erased whose study was asked for lately.
+
+    Raises:
+        StoreError: a copy that a crash has left cannot be deleted.
+    """
+    if fleet is None:
+        return None
+    from dashboard.fleet.copies import KeptCopies
+
+    return KeptCopies(fleet, own_folder(data), on_erasure)

@@ -17,16 +17,23 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from dashboard.fleet.connections import FleetDatabase
-from dashboard.fleet.moved_rows import MovedRows, Table, is_believed, read_stretches
-from dashboard.fleet.wrong_clocks import FOREVER_MS, ClockOff, Span
+from dashboard.fleet.clocks import (
+    FOREVER_MS,
+    ClockOff,
+    MovedRows,
+    Span,
+    Table,
+    is_believed,
+    read_stretches,
+)
+from dashboard.fleet.postgres import FleetDatabase
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.tables import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
-from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
+from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
+from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 from edge_agent.store.read.trends import Buckets, buckets_for, trend_of, vital_trend_of
 
 MINUTES_OF_ALL_MS = 6 * HOUR_MS

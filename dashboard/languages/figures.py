@@ -1,4 +1,6 @@
-"""Numbers as the language in use writes them; in English they stay as they are.
+"""Numbers by language.
+
+Numbers as the language in use writes them; in English they stay as they are.
 
     >>> from dashboard.languages.current import speaking
     >>> by_locale("1,234.5"), figure("%.1f", 1234.56), thousands(1234567)
@@ -8,14 +10,55 @@
     ('1.234,5', '1234,6', '1.234.567')
 
 Signs, units and the blank before "%" are the same in all our languages.
+
+The marks of numbers and dates of each language, from a small file beside its texts.
+
+>>> marks("de").decimal, marks("es").months[4]
+(',', 'may')
 """
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
 
-from dashboard.languages.current import SOURCE, language
-from dashboard.languages.marks import marks
+from dashboard.languages.current import CATALOGUES, SOURCE, language
+
+MARKS_NAME = "marks.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a language writes in another way than English (CLDR).
+
+    Attributes:
+        decimal: before the decimals of a number.
+        group: between thousands.
+        form: of a date, for ``str.format``.
+        months: their short names.
+    """
+
+    decimal: str
+    group: str
+    form: str
+    months: tuple[str, ...]
+
+    def date(self, day: date) -> str:
+        """Return a day as people write it."""
+        name = self.months[day.month - 1]
+        return self.form.format(day=day.day, month=day.month, year=day.year, name=name)
+
+
+@cache
+def marks(code: str) -> Marks:
+    """Return the marks of a language that has a catalogue."""
+    file = CATALOGUES / code / MARKS_NAME
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    return Marks(stored["decimal"], stored["group"], stored["date"], tuple(stored["months"]))
+
 
 _MARKS = re.compile(r"\.(?=\d)|(?<=\d),(?=\d{3})")
 """A decimal point, and the comma between thousands, of a number written the English way."""

@@ -1,14 +1,133 @@
-"""Names of what is measured, in the language in use."""
+"""Names, dates and lists.
+
+Names of what is measured, in the language in use.
+
+Names that the data bring and pages look up: each is marked here, so that catalogues have it.
+
+Names that people typed, such as participants' codes, conditions and devices, stay as they are.
+
+How values are written for people in the language in use: times, lists, names of the data.
+
+English is written as Python does; the marks and names of other languages come from the CLDR
+(``marks``).
+
+    >>> from dashboard.languages.current import speaking
+    >>> moment(1_790_000_400_250), with_and(["a", "b", "c"])
+    ('2026-09-21 14:20 UTC', 'a, b and c')
+    >>> with speaking("de"):
+    ...     moment(1_790_000_400_250), with_and(["a", "b", "c"])
+    ('21.09.2026, 14:20 UTC', 'a, b und c')
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 
-from dashboard.languages.current import gettext, pgettext
-from dashboard.languages.written import said
+from dashboard.languages.current import SOURCE, gettext, language, pgettext
+from dashboard.languages.figures import LocalNumber, marks
 from edge_agent.core.expression import Emotion
 from edge_agent.core.texts import Message, text_of
 from edge_agent.core.vitals import SPECS, VitalKind
+
+_ENGLISH = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}
+
+
+def moment(wall_ms: int, form: str = "datetime") -> str:
+    """Write an instant in UTC.
+
+    Args:
+        wall_ms: UTC milliseconds since 1970.
+        form: ``datetime``, ``date`` or ``time``; hours go from 0 to 23 in every language.
+    """
+    at = datetime.fromtimestamp(wall_ms / 1000, UTC)
+    if language() == SOURCE:
+        return at.strftime(_ENGLISH[form])
+    if form == "time":
+        return at.strftime("%H:%M:%S UTC")
+    if form == "date":
+        return day(at)
+    return f"{day(at)}, {at:%H:%M} UTC"
+
+
+def day(on: date) -> str:
+    """Write a day, such as ``2026-11-20`` or ``20.11.2026``."""
+    if language() == SOURCE:
+        return f"{on:%Y-%m-%d}"
+    return marks(language()).date(on)
+
+
+def duration(ms: int | None) -> str:
+    """Write a length of time, such as ``1 h 05 min``, ``12 min`` or ``45 s``."""
+    if ms is None:
+        return "–"
+    seconds = round(ms / 1000)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def said(name: object) -> str:
+    """Return a name or text of the data in the language in use.
+
+    Args:
+        name: a constant; one that no catalogue knows stays as it is. Of a :class:`Message` the
+            numbers are written by the locale, and messages in it are said as well.
+    """
+    text = str(name)
+    if not text:
+        return text
+    if not isinstance(name, Message):
+        return gettext(text)
+    values = {place: _value(value) for place, value in name.values.items()}
+    return gettext(name.template).format(**values)
+
+
+def _value(value: object) -> object:
+    if isinstance(value, Message):
+        return said(value)
+    if isinstance(value, float):
+        return LocalNumber(value)
+    return value
+
+
+def words(name: object) -> str:
+    """Write a name of the data for people: ``heart_rate`` becomes ``heart rate``."""
+    return said(str(name).replace("_", " "))
+
+
+def with_and(parts: Sequence[str]) -> str:
+    """Return ``a``, ``a and b`` or ``a, b and c``."""
+    given = list(parts)
+    if len(given) < 2:
+        return "".join(given)
+    return pgettext("list", "{before} and {last}").format(
+        before=", ".join(given[:-1]), last=given[-1]
+    )
+
+
+def capitalised(text: object) -> str:
+    """Begin a text with a capital letter.
+
+    In English the rest becomes small, as it always was; other languages keep their capitals.
+    """
+    if language() == SOURCE:
+        return str(text).capitalize()
+    return str(text)[:1].upper() + str(text)[1:]
+
+
+def as_association(finding: str, *, observed: bool) -> str:
+    """Say in the sentence of a finding by observed emotion that it is an association."""
+    if not observed:
+        return finding
+    text = gettext("{finding}, an association, not a proven effect.")
+    return text.format(finding=finding.removesuffix("."))
 
 
 def vital_label(kind: VitalKind) -> str:
@@ -56,3 +175,69 @@ def list_with_or(parts: Sequence[str]) -> str:
     return pgettext("list", "{before} or {last}").format(
         before=", ".join(parts[:-1]), last=parts[-1]
     )
+
+
+def N_(message: str) -> str:  # noqa: N802 - the name that catalogues of texts know
+    """Mark a text for the catalogue, and return it as it is."""
+    return message
+
+
+EXPRESSIONS = (
+    *(N_("neutral"), N_("happiness"), N_("surprise"), N_("sadness")),
+    *(N_("anger"), N_("disgust"), N_("fear"), N_("contempt")),
+    *(N_("uncertain"), N_("no face"), N_("no condition"), N_("none of these")),
+)
+PURPOSES = (
+    *(N_("research"), N_("medical"), N_("safety"), N_("personal"), N_("demonstration")),
+    *(N_("home"), N_("laboratory"), N_("clinic"), N_("workplace"), N_("education"), N_("other")),
+)
+VITALS = (
+    *(N_("Heart rate"), N_("heart rate"), N_("Blood pressure"), N_("blood pressure")),
+    *(N_("Systolic pressure"), N_("systolic pressure"), N_("systolic")),
+    *(N_("Diastolic pressure"), N_("diastolic pressure"), N_("diastolic")),
+    *(N_("Mean arterial pressure"), N_("mean arterial pressure"), N_("RR interval")),
+    *(N_("Oxygen saturation"), N_("oxygen saturation"), N_("Skin temperature")),
+    *(N_("skin temperature"), N_("Respiration rate"), N_("respiration rate")),
+    *(N_("Body temperature"), N_("body temperature")),
+)
+FLAGS = (
+    *(N_("out of range"), N_("contact lost"), N_("manual"), N_("estimated"), N_("simulated")),
+    *(N_("imported"), N_("body movement"), N_("cuff loose"), N_("irregular pulse")),
+    *(N_("pulse high"), N_("pulse low"), N_("improper position"), N_("clock differs")),
+    *(N_("replayed"), N_("poor signal")),
+)
+MARKERS = (N_("stimulus start"), N_("stimulus end"), N_("baseline"), N_("note"))
+FLAWS = (
+    *(N_("cut off"), N_("too small"), N_("turned away"), N_("too dark"), N_("too bright")),
+    *(N_("blurred"), N_("covered")),
+    *(N_("cut off by the edge of the picture"), N_("too small to be read")),
+    *(N_("turned away from the camera"), N_("mouth or eyes are covered")),
+)
+ATTRIBUTES = (
+    *(N_("female"), N_("male"), N_("not told"), N_("sex"), N_("age band"), N_("medication")),
+    *(N_("here"), N_("shared"), N_("under 18"), N_("80 and over")),
+)
+CHECKS = (
+    *(N_("conditions"), N_("the face"), N_("the clock"), N_("unmatched readings")),
+    *(N_("flagged readings"), N_("light"), N_("frames")),
+)
+OF_ALERTS = (
+    *(N_("vital"), N_("sensor"), N_("camera"), N_("broker"), N_("disk")),
+    *(N_("backup"), N_("agent")),
+)
+ACTIONS = (
+    *(N_("account add"), N_("account disable"), N_("account enable"), N_("account link")),
+    *(N_("account remove"), N_("account reset"), N_("account role"), N_("alert acknowledge")),
+    *(N_("attributes agree"), N_("attributes set"), N_("clock set"), N_("consent give")),
+    *(N_("consent withdraw"), N_("export"), N_("login"), N_("login end"), N_("login failed")),
+    *(N_("participant view"), N_("session view"), N_("second factor on"), N_("second factor off")),
+    *(N_("second factor codes"), N_("second factor failed")),
+    *(N_("login link"), N_("logout"), N_("markers add"), N_("participant create")),
+    *(N_("participant erase"), N_("preregister"), N_("reading correct"), N_("reading remove")),
+    *(N_("restore"), N_("retention"), N_("session add"), N_("session start"), N_("session end")),
+    *(N_("setup"), N_("study import"), N_("token make"), N_("token revoke"), N_("video import")),
+    *(N_("password change"), N_("appliance")),
+)
+OF_MODELS = (N_("expression"), N_("face detector"), N_("detector"), N_("landmarks"))
+IN_SCRIPTS = frozenset({*EXPRESSIONS, *PURPOSES, *VITALS, *FLAGS, *FLAWS})
+"""Those that scripts of pages look up as well."""

@@ -1,9 +1,24 @@
-"""What pydantic says of a refused value, in the language in use."""
+"""Numbers in a request, and what is refused of it.
+
+What pydantic says of a refused value, in the language in use.
+
+Numbers in the body of a request. JSON has its own, so a text, true and false are none.
+
+An address and a form have nothing but texts: what reads them takes ``"5"`` for 5. In a body that
+would hide a program's mistake, and the description of the API says that it is refused.
+
+    >>> from pydantic import TypeAdapter
+    >>> TypeAdapter(WholeNumber).validate_python(5)
+    5
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticKnownError
 
 from dashboard.languages.current import N_, SOURCE, gettext, language
 from dashboard.languages.figures import by_locale
@@ -61,3 +76,15 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return by_locale(f"{value:g}")
     return str(value).replace(" or ", ", ").replace("'", "")
+
+
+def _not_text(given: Any) -> Any:
+    """Refuse a text, true and false, as what is no whole number."""
+    if isinstance(given, bool | str):
+        raise PydanticKnownError("int_type")
+    return given
+
+
+OF_JSON = BeforeValidator(_not_text)
+"""Beside a whole number in a body: ``Annotated[EpochMs, OF_JSON]``."""
+WholeNumber = Annotated[int, OF_JSON]

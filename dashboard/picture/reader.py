@@ -15,8 +15,7 @@ from typing import IO, Any, cast
 from dashboard.picture.frames import send_options, send_picture
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
-from edge_agent.core.texts import N_, Message
-from edge_agent.core.texts.kept import unpacked
+from edge_agent.core.texts import N_, Message, unpacked
 
 log = logging.getLogger(__name__)
 

@@ -26,12 +26,11 @@ from dashboard.picture.frames import (
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.texts import N_, Message, text_of
-from edge_agent.core.texts.kept import packed
+from edge_agent.core.texts import N_, Message, packed, text_of
+from edge_agent.vision.drawing import corners
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognizer
-from edge_agent.vision.stills.evidence import corners
-from edge_agent.vision.stills.pictures import decode_picture, describe
+from edge_agent.vision.stills import decode_picture, describe
 
 MEMORY_BYTES = 640 * 1024 * 1024
 """What the process may ask for; 210 MB lie in memory for 12 megapixels, 290 with transparency."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from dashboard.protocols.file import (
     Baseline,
+    MediaKind,
     Order,
     Pressure,
     Report,
@@ -17,9 +18,7 @@ from dashboard.protocols.file import (
     Stimulus,
     StudyProtocol,
 )
-from dashboard.protocols.media import MediaKind
-from dashboard.protocols.scales import Scale
-from dashboard.protocols.texts import Texts
+from dashboard.protocols.texts import Scale, Texts
 from edge_agent.core.texts import N_, Message
 
 

@@ -1,5 +1,11 @@
-"""Runs the protocol of the open session: its clock, its record in the database, and those who watch
+"""Run it and record it.
+
+Runs the protocol of the open session: its clock, its record in the database, and those who watch
 it.
+
+The protocol that runs, with its row in the database, and how it stands at one moment.
+
+The participant's page in the participant's language, where the protocol says nothing itself.
 """
 
 from __future__ import annotations
@@ -9,12 +15,13 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from dashboard.languages.current import SOURCE, gettext, language
 from dashboard.protocols.file import StudyProtocol
-from dashboard.protocols.plan import from_json, order_rows, screens_of, to_json
-from dashboard.protocols.running import ProtocolView, RunningProtocol
+from dashboard.protocols.plan import Screen, from_json, order_rows, screens_of, to_json
 from dashboard.protocols.state import BY_HAND, ProtocolState
+from dashboard.protocols.texts import Texts
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
@@ -29,6 +36,113 @@ from edge_agent.store.study.protocol_runs import (
     RunState,
     SavedRun,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolView:
+    """A protocol as it stands at one moment.
+
+    Attributes:
+        session: that it runs in.
+        title: what people call it.
+        screens: all of them in order.
+        step: number of the present one; as many as there are screens at the end.
+        state: how it stands.
+        reason: why it stands still or ended.
+        begun: whether a screen was ever shown.
+        spent_ms: how long the present screen has run.
+        remaining_ms: how long it has left; ``None`` where nobody knows.
+        present: whether the participant's page is open.
+        ready: whether the participant has said so.
+        answers: how many were given since the dashboard took it up.
+        token: of the participant's page.
+        problem: why nothing can be written down at the moment; empty when all is well.
+        step_seq: counts the screens that were shown; one that is shown again has a new number.
+        start_ms: how long the present screen had run before it was shown this time.
+        texts: what the participant's page says by itself.
+    """
+
+    session: Session
+    title: str
+    screens: tuple[Screen, ...]
+    step: int
+    state: RunState
+    reason: str
+    begun: bool
+    spent_ms: int
+    remaining_ms: int | None
+    present: bool
+    ready: bool
+    answers: int
+    token: str
+    problem: str
+    step_seq: int
+    start_ms: int
+    texts: Texts
+
+    @property
+    def screen(self) -> Screen | None:
+        """The present screen; ``None`` at the end."""
+        if self.step < len(self.screens):
+            return self.screens[self.step]
+        return None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has come to an end."""
+        return self.state in {RunState.FINISHED, RunState.ENDED}
+
+
+class RunningProtocol:
+    """A protocol with its row and those who show it."""
+
+    def __init__(self, saved: SavedRun, at: Instant) -> None:
+        self.saved = saved
+        ran = saved.state is RunState.RUNNING
+        screens, self.texts = from_json(saved.plan)
+        self.state = ProtocolState(screens, at, saved.step, saved.spent_ms / 1000, begun=ran)
+        self.open_pages = 0
+        self.version = 0  # of what has happened
+        self.recorded = 0  # of what was written down
+        self.problem = ""
+
+    def snapshot(self, at: Instant) -> ProtocolView:
+        """Return how it stands."""
+        state = self.state
+        remaining = state.step_clock.remaining(state.position, at.boot_ms / 1000)
+        return ProtocolView(
+            session=self.saved.session,
+            title=self.saved.title,
+            screens=state.screens,
+            step=state.position.step,
+            state=state.state,
+            reason=state.reason,
+            begun=state.begun,
+            spent_ms=round(state.spent_s(at) * 1000),
+            remaining_ms=None if remaining is None else round(remaining * 1000),
+            present=self.open_pages > 0,
+            ready=state.ready,
+            answers=state.answers,
+            token=self.saved.token,
+            problem=self.problem,
+            step_seq=state.step_seq,
+            start_ms=round(state.position.spent * 1000),
+            texts=self.texts,
+        )
+
+    def progress(self, at: Instant) -> Progress:
+        """Return what has happened and is not written down."""
+        state = self.state
+        return Progress(
+            step=state.position.step,
+            spent_ms=round(state.spent_s(at) * 1000),
+            state=state.state,
+            reason=state.reason,
+            at=at,
+            markers=tuple(state.pending.markers),
+            reports=tuple(state.pending.reports),
+        )
+
 
 log = logging.getLogger(__name__)
 
@@ -370,3 +484,39 @@ class ProtocolRunner:
                 loop.call_soon_threadsafe(event.set)
             except RuntimeError:  # its loop has ended
                 self._watchers.discard((loop, event))
+
+
+_OWN_WORDS = Texts()
+_OF_SCREENS = frozenset({_OWN_WORDS.baseline, _OWN_WORDS.rest, _OWN_WORDS.pressure})
+
+
+def in_participants_language(view: ProtocolView) -> bool:
+    """Tell whether the page may speak another language than its protocol.
+
+    A protocol with texts of its own, in its table or on a screen, is in one language throughout.
+    """
+    if language() == SOURCE or view.texts != _OWN_WORDS:
+        return False
+    return all(not screen.text or screen.text in _OF_SCREENS for screen in view.screens)
+
+
+def texts_for(view: ProtocolView) -> Texts:
+    """Return what the page says by itself."""
+    if not in_participants_language(view) or gettext(_OWN_WORDS.welcome) == _OWN_WORDS.welcome:
+        return view.texts
+    texts: dict[str, object] = {"language": language()}
+    for name, value in view.texts:
+        if name == "language":
+            continue
+        if isinstance(value, tuple):
+            texts[name] = tuple(gettext(one) for one in value)
+        else:
+            texts[name] = gettext(value)
+    return view.texts.model_copy(update=texts)
+
+
+def text_of_screen(view: ProtocolView, text: str) -> str:
+    """Return the text of a screen."""
+    if text and in_participants_language(view):
+        return gettext(text)
+    return text

@@ -1,17 +1,40 @@
-"""What the participant's page says by itself.
+"""Texts of the participant's page.
+
+What the participant's page says by itself.
 
 A protocol's table ``[texts]`` says it in another language.
+
+What a participant can be asked about themselves.
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from dashboard.languages.current import SOURCE, available, gettext, speaking
-from dashboard.protocols.scales import FELT
+from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.texts import N_
+from edge_agent.store.database.schema import NONE_OF_THESE
+
+FELT = (*(emotion.value for emotion in EMOTIONS), NONE_OF_THESE)
+"""The answers to which emotion was felt."""
+
+
+class Scale(StrEnum):
+    """What a participant is asked about themselves.
+
+    Valence and arousal have nine points, as the Self-Assessment Manikin (Bradley & Lang 1994,
+    Journal of Behavior Therapy and Experimental Psychiatry 25:49–59); ``emotion`` offers the eight
+    categories and "none of these".
+    """
+
+    VALENCE = "valence"
+    AROUSAL = "arousal"
+    EMOTION = "emotion"
+
 
 _SHAPING = "\u00ad\u200c\u200d"
 """Soft hyphen, zero-width non-joiner and joiner: unseen, and needed to write German on a phone,

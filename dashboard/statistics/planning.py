@@ -1,17 +1,226 @@
-"""How many people a study needs before there are any data. Pure."""
+"""Sample sizes.
+
+How many people a study needs before there are any data. Pure.
+
+How many participants a study needs, and how many are still missing. Pure.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 from scipy import special
 
 from dashboard.statistics.distributions import noncentral_t_cdf
-from dashboard.statistics.sample_size import ALPHA, MOST, first_step
+from dashboard.statistics.samples import MINIMUM, groups, pairs
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_, Message
+
+ALPHA = 0.05
+"""Level of one test that stands alone."""
+
+POWER = 0.8
+"""How often a study should find the difference that it was planned for."""
+
+MOST = 10_000
+"""Pairs, or people in each group, beyond which a plan is refused: no laboratory study has so
+many.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSize:
+    """How many participants are needed.
+
+    Attributes:
+        method: paired or Welch.
+        n: pairs, or people in each of two equal groups.
+        effect: the difference over the standard deviation of the differences (paired) or of the
+            values (groups).
+        power: what ``n`` reaches; at least what was asked for.
+    """
+
+    method: Method
+    n: int
+    effect: float
+    power: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredSample:
+    """What a running study still needs.
+
+    Attributes:
+        size: what the planned difference needs.
+        difference: that difference, in the unit of the vital.
+        sd: standard deviation so far: of the differences (paired), or the average of the two
+            states.
+        have_first: participants so far on the first side; with pairs the pairs, and equal to
+            ``have_second``.
+        have_second: participants so far on the second side.
+        more_first: how many more are needed there, 0 where there are enough.
+        more_second: how many more are needed there; with pairs the same ones.
+    """
+
+    size: SampleSize
+    difference: float
+    sd: float
+    have_first: int
+    have_second: int
+    more_first: int
+    more_second: int
+
+
+def power_of(method: Method, n: int, effect: float, alpha: float = ALPHA) -> float:
+    """Return how often a two-sided t-test finds an effect: in either direction, as R's
+    ``strict = TRUE``.
+
+    Formula: δ = effect · √n, df = n − 1 for pairs; δ = effect · √(n / 2), df = 2n − 2 for groups;
+    limit = t(1 − alpha / 2; df); power = P(T > limit) + P(T < −limit), T noncentral t with δ. Exact
+    for normal differences, and for two groups of equal size and variance, where Welch's test is
+    Student's but for its df. Source: Johnson, Kotz & Balakrishnan 1995, ch. 31; equal to R's
+    ``power.t.test(…, strict = TRUE)``.
+
+    Args:
+        method: which t-test.
+        n: pairs, or people in each group, at least 3.
+        effect: mean difference over the standard deviation of the differences (paired) or of the
+            values (groups).
+        alpha: level of the test; of a family of m tests ``first_step(m)``.
+
+    Raises:
+        StatisticsError: fewer than 3, an effect that is not finite, or a level out of range.
+    """
+    if n < MINIMUM:
+        raise StatisticsError(
+            Message(
+                N_("a t-test needs at least {minimum} participants a side, not {n}"),
+                minimum=MINIMUM,
+                n=n,
+            )
+        )
+    if not math.isfinite(effect):
+        raise StatisticsError(
+            Message(N_("an effect is a finite number, not {effect}"), effect=effect)
+        )
+    if not 0 < alpha < 1:
+        raise StatisticsError(
+            Message(N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha)
+        )
+    paired = method is Method.PAIRED
+    df = n - 1 if paired else 2 * n - 2
+    shift = abs(effect) * math.sqrt(n if paired else n / 2)
+    limit = float(special.stdtrit(df, 1 - alpha / 2))
+    return 1.0 - noncentral_t_cdf(limit, df, shift) + noncentral_t_cdf(-limit, df, shift)
+
+
+def first_step(tests: int) -> float:
+    """Return the level that the smallest p of a family must reach: 0.05 / m.
+
+    Holm's first step, and of Benjamini and Hochberg's method the level where one difference alone
+    is real. A study planned at this level finds its difference though nothing else in the family is
+    one; where others are, it finds it more often. Source: Holm 1979.
+
+    Raises:
+        StatisticsError: fewer than one test.
+    """
+    if tests < 1:
+        raise StatisticsError(Message(N_("a family has at least 1 test, not {tests}"), tests=tests))
+    return ALPHA / tests
+
+
+def sample_size(
+    method: Method, effect: float, power: float = POWER, alpha: float = ALPHA
+) -> SampleSize:
+    """Return the fewest participants with which the t-test has the power.
+
+    Formula: the smallest n of at least 3 with ``power_of`` ≥ ``power``. A family of tests needs
+    more: give the level that decides in it (``first_step``). Source: as ``power_of``.
+
+    Args:
+        method: which t-test.
+        effect: as in ``power_of``; the smallest that is worth finding, not the one that was
+            observed.
+        power: above 0.05 and below 1.
+        alpha: level of the test.
+
+    Raises:
+        StatisticsError: an effect of 0, a power out of range, or more than 10,000 would be needed.
+    """
+    if not ALPHA < power < 1:
+        raise StatisticsError(
+            Message(
+                N_("a power lies above {alpha:g} and below 1; {power:g} does not"),
+                alpha=ALPHA,
+                power=power,
+            )
+        )
+    if power_of(method, MOST, effect, alpha) < power:
+        raise StatisticsError(
+            Message(
+                N_(
+                    "to find an effect of {effect:g}, more than {most:,} participants would be "
+                    "needed"
+                ),
+                effect=effect,
+                most=MOST,
+            )
+        )
+    low, high = MINIMUM - 1, MINIMUM  # too few (or not allowed), and enough
+    while power_of(method, high, effect, alpha) < power:
+        low = high
+        high = min(2 * high, MOST)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if power_of(method, middle, effect, alpha) < power:
+            low = middle
+        else:
+            high = middle
+    return SampleSize(method, high, effect, power_of(method, high, effect, alpha))
+
+
+def still_needed(
+    first: Iterable[float],
+    second: Iterable[float],
+    method: Method,
+    difference: float,
+    power: float = POWER,
+    alpha: float = ALPHA,
+) -> RequiredSample:
+    """Return how many participants a running study still needs to find a declared difference.
+
+    Formula: ``sample_size`` for difference / s, where s is the standard deviation of the
+    differences so far (pairs), or √((s₁² + s₂²) / 2) (groups); less those who are there. Only the
+    spread is taken from the data. The difference must not be: the power to find what was observed
+    is p in other words (Hoenig & Heisey 2001). The spread of a few people is uncertain itself, so
+    ask again as the study grows; doing so without looking at the difference leaves the error rate
+    of the final test almost unchanged (Wittes & Brittain 1990). Assumes what the t-test assumes.
+
+    Args:
+        first: as in the t-test.
+        second: as in the t-test.
+        method: which t-test.
+        difference: the smallest difference that is worth finding, in the unit of the values.
+        power: above 0.05 and below 1.
+        alpha: level of the test.
+
+    Raises:
+        StatisticsError: as the t-test of ``method`` and as ``sample_size``.
+    """
+    a, b = pairs(first, second) if method is Method.PAIRED else groups(first, second)
+    if method is Method.PAIRED:
+        sd = float(np.std(a - b, ddof=1))
+    else:
+        sd = math.sqrt((float(np.var(a, ddof=1)) + float(np.var(b, ddof=1))) / 2)
+    size = sample_size(method, difference / sd, power, alpha)
+    more_first = max(0, size.n - len(a))
+    more_second = max(0, size.n - len(b))
+    return RequiredSample(size, difference, sd, len(a), len(b), more_first, more_second)
+
 
 _FEWEST = 4
 _POINTS = 25

@@ -1,16 +1,26 @@
-"""Means and t-tests of participants. Pure."""
+"""T-tests, effect sizes, equivalence, Bayes factor.
+
+Means and t-tests of participants. Pure.
+
+Hedges' g for pairs and for groups. Pure.
+
+Showing that two states do not differ by more than a declared bound. Pure.
+
+How much more likely the data are with an effect than without one: the JZS Bayes factor. Pure.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
-from scipy import special
+from scipy import integrate, optimize, special
 
-from dashboard.statistics.distributions import Values
+from dashboard.statistics.distributions import Values, noncentrality
 from dashboard.statistics.samples import (
     LEVEL,
     MINIMUM,
@@ -20,7 +30,9 @@ from dashboard.statistics.samples import (
     groups,
     pairs,
 )
-from edge_agent.core.texts import N_
+from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message
+from edge_agent.core.vitals import VitalKind
 
 
 class Method(StrEnum):
@@ -168,3 +180,320 @@ def standard_error(a: Values, b: Values, method: Method) -> float:
     if method is Method.PAIRED:
         return float(np.std(a - b, ddof=1)) / math.sqrt(len(a))
     return math.sqrt(float(np.var(a, ddof=1)) / len(a) + float(np.var(b, ddof=1)) / len(b))
+
+
+@dataclass(frozen=True, slots=True)
+class EffectSize:
+    """Hedges' g of *first minus second* with its 95 % interval; it has no unit."""
+
+    g: float
+    interval: Interval
+
+
+def hedges_g(first: Iterable[float], second: Iterable[float], method: Method) -> EffectSize:
+    """Hedges' g standardised by the average of the two variances, with an interval from the
+    noncentral t.
+
+    Formula, with t, df and standard error SE of the t-test of ``method``, s₁₂ the covariance and
+    s_av = √((s₁² + s₂²) / 2):
+        g = J(ν) · (mean₁ − mean₂) / s_av,   J as in ``small_sample_correction``
+        ν = (n − 1) · (s₁² + s₂²)² / (s₁⁴ + s₂⁴ + 2 s₁₂²) for pairs (Cousineau 2020),
+            (s₁² + s₂²)² / (s₁⁴ / (n₁ − 1) + s₂⁴ / (n₂ − 1)) for groups (Delacre et al. 2021)
+        interval = (SE / s_av) · [λ_low, λ_high], the noncentralities that put t at the 97.5 % and
+            2.5 % points of the noncentral t distribution with df (Algina & Keselman 2003 for pairs,
+            Delacre et al. 2021 for groups)
+    The same standardiser serves both designs, so that a paired g is comparable with an independent
+    one: it is g_av, not g_z, which is larger where a participant's two values correlate by more
+    than about one half. The interval is for the population's effect and is not shrunk by J; it
+    excludes 0 exactly when the t-test has p < 0.05. Assumes what the t-test assumes.
+    ``benchmarks/simulated/effect_intervals.py`` measures bias and coverage.
+
+    Raises:
+        StatisticsError: as the t-test of ``method``.
+    """
+    a, b = pairs(first, second) if method is Method.PAIRED else groups(first, second)
+    test = paired_t(a, b) if method is Method.PAIRED else welch_t(a, b)
+    average = math.sqrt((float(np.var(a, ddof=1)) + float(np.var(b, ddof=1))) / 2)
+    scale = standard_error(a, b, method) / average
+    return EffectSize(
+        g=small_sample_correction(_standardiser_df(a, b, method)) * test.difference / average,
+        interval=Interval(
+            scale * noncentrality(test.t, test.df, 0.5 + LEVEL / 2),
+            scale * noncentrality(test.t, test.df, 0.5 - LEVEL / 2),
+        ),
+    )
+
+
+def small_sample_correction(df: float) -> float:
+    """Return Hedges' J, which removes the bias of a standardised difference in small samples.
+
+    Formula: J(df) = Γ(df / 2) / (√(df / 2) · Γ((df − 1) / 2)), below 1 and rising to it. Source:
+    Hedges 1981, eq. 6e.
+
+    Raises:
+        StatisticsError: ``df`` is not above 1.
+    """
+    if not df > 1:
+        raise StatisticsError(
+            Message(N_("Hedges' correction needs more than 1 degree of freedom, not {df}"), df=df)
+        )
+    return math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
+
+
+def _standardiser_df(a: Values, b: Values, method: Method) -> float:
+    """Return ν, the degrees of freedom of the average of the two variances."""
+    v = float(np.var(a, ddof=1))
+    w = float(np.var(b, ddof=1))
+    if method is Method.PAIRED:
+        shared = float(np.cov(a, b)[0, 1])
+        return (len(a) - 1) * (v + w) ** 2 / (v**2 + w**2 + 2 * shared**2)
+    return (v + w) ** 2 / (v**2 / (len(a) - 1) + w**2 / (len(b) - 1))
+
+
+ALPHA = 0.05
+"""Level of the equivalence test; its interval has the level 1 − 2 · ALPHA."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The differences that count as none: everything between ``low`` and ``high``, in the unit of
+    the vital.
+
+    Raises:
+        StatisticsError: 0 does not lie between two finite bounds.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not -float("inf") < self.low < 0 < self.high < float("inf"):
+            raise StatisticsError(
+                Message(
+                    N_(
+                        "equivalence bounds are one finite number below and one above 0, not "
+                        "{low:g} and {high:g}"
+                    ),
+                    low=self.low,
+                    high=self.high,
+                )
+            )
+
+
+DEFAULT_BOUNDS: Mapping[VitalKind, Bounds] = {
+    kind: Bounds(-kind.spec.bound, kind.spec.bound)
+    for kind in VitalKind
+    if kind.spec.bound is not None
+}
+"""Bounds for whoever has declared none: what the standards allow a device to be wrong by.
+
+Pressure ± 5 mmHg: the mean error up to which ISO 81060-2 accepts a cuff. Heart rate ± 5 /min: the
+smaller of the two errors (10 %, 5 /min) that ANSI/AAMI EC13 allows a heart-rate meter. The sources
+of the others stand with their entries in ``core/vitals.py``. They come
+from the instruments and not from the sample, because a bound computed from the same data (such as
+half of their standard deviation) makes the error rate of the test unknown. They do not say that
+less than 5 has no meaning: reactions to emotions are often that small, and who studies them
+declares smaller bounds before looking. There is none for intervals between beats: no such standard
+speaks of them.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Equivalence:
+    """Two one-sided tests of the difference *first minus second* against both bounds.
+
+    Attributes:
+        method: paired or Welch.
+        n_first: participants on the first side; with a paired test the number of pairs, and equal
+            to ``n_second``.
+        n_second: participants on the second side.
+        difference: mean difference, in the unit of the values.
+        bounds: what counts as no difference.
+        interval: 90 % interval of the difference; it lies within the bounds exactly when ``p`` is
+            below 0.05.
+        t_low: statistic against the lower bound; large where the difference lies well above it.
+        t_high: statistic against the upper bound; far below 0 where the difference lies well below
+            it.
+        df: degrees of freedom.
+        p_low: one-sided p of "the difference is not above the lower bound".
+        p_high: one-sided p of "the difference is not below the upper bound".
+        p: the larger of both, the p of the equivalence test.
+    """
+
+    method: Method
+    n_first: int
+    n_second: int
+    difference: float
+    bounds: Bounds
+    interval: Interval
+    t_low: float
+    t_high: float
+    df: float
+    p_low: float
+    p_high: float
+    p: float
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is shown that the difference lies within the bounds (p < 0.05)."""
+        return self.p < ALPHA
+
+
+def equivalence(
+    first: Iterable[float], second: Iterable[float], method: Method, bounds: Bounds
+) -> Equivalence:
+    """Two one-sided t-tests (TOST): is any difference smaller than the bounds?
+
+    Formula, with difference, standard error SE and df of the t-test of ``method``:
+    t_low = (difference − low) / SE, p_low = P(T ≥ t_low); t_high = (difference − high) / SE, p_high
+    = P(T ≤ t_high); p = max(p_low, p_high); interval: difference ± t(0.95; df) · SE. Assumes what
+    the t-test assumes, and bounds that were declared before the data were seen. A difference can be
+    both significant and equivalent (real, but small), and neither (not enough data). Source:
+    Schuirmann 1987, with Welch's standard error Lakens 2017. Equal to R's ``t.test(a, b, paired =
+    …, mu = low, alternative = "greater")`` and ``(mu = high, alternative = "less")``.
+
+    Raises:
+        StatisticsError: as the t-test of ``method``.
+    """
+    if method is Method.PAIRED:
+        test = paired_t(first, second)
+    else:
+        test = welch_t(first, second)
+    t_low = (test.difference - bounds.low) / test.error
+    t_high = (test.difference - bounds.high) / test.error
+    p_low = float(special.stdtr(test.df, -t_low))
+    p_high = float(special.stdtr(test.df, t_high))
+    half = float(special.stdtrit(test.df, 1 - ALPHA)) * test.error
+    return Equivalence(
+        method=method,
+        n_first=test.n_first,
+        n_second=test.n_second,
+        difference=test.difference,
+        bounds=bounds,
+        interval=Interval(test.difference - half, test.difference + half),
+        t_low=t_low,
+        t_high=t_high,
+        df=test.df,
+        p_low=p_low,
+        p_high=p_high,
+        p=max(p_low, p_high),
+    )
+
+
+DEFAULT_SCALE = math.sqrt(2) / 2
+"""Half of the effects that the alternative expects are smaller, in standard deviations."""
+
+_FAR = 40.0  # e-folds of log g about the peak beyond which nothing of the integral is left
+
+
+@dataclass(frozen=True, slots=True)
+class BayesFactor:
+    """Evidence from a t-test.
+
+    Attributes:
+        log_factor: natural logarithm of the factor for a difference; below 0 for none.
+        scale: r of the Cauchy distribution of the effect that was supposed.
+    """
+
+    log_factor: float
+    scale: float
+
+    @property
+    def for_difference(self) -> float:
+        """BF₁₀: how many times more likely the data are with a difference; infinite above 1e308."""
+        return math.exp(self.log_factor) if self.log_factor < 709 else math.inf
+
+    @property
+    def for_none(self) -> float:
+        """BF₀₁: how many times more likely the data are without one."""
+        return math.exp(-self.log_factor)
+
+
+def bayes_factor_paired(t: float, n: int, scale: float = DEFAULT_SCALE) -> BayesFactor:
+    """Return the JZS Bayes factor of a one-sample or paired t-test.
+
+    Formula: with ν degrees of freedom and N the number of pairs, BF₁₀ = ∫ (1 + Ng)^(−1/2) (1 + t² /
+    ((1 + Ng) ν))^(−(ν+1)/2) p(g) dg / (1 + t²/ν)^(−(ν+1)/2), p(g) the inverse-χ² density r
+    (2π)^(−1/2) g^(−3/2) exp(−r² / (2g)): under the alternative the effect, in standard
+    deviations of the differences, has a Cauchy distribution of scale r; under both
+    the variance has Jeffreys’ prior.
+    Taken by adaptive quadrature over log g, in logarithms, about the peak. Assumes what the t-test
+    does. The factor depends on r: say it. Source: Rouder, Speckman, Sun, Morey & Iverson 2009, eq.
+    1 (r = 1 there; √2/2 is the later default of their R package BayesFactor).
+
+    Args:
+        t: the statistic.
+        n: pairs.
+        scale: r, above 0.
+
+    Raises:
+        TooFewError: fewer than three pairs.
+        StatisticsError: t is not finite, or the scale not above 0.
+    """
+    _require(t, scale, n)
+    return BayesFactor(_log_factor(t, float(n), n - 1.0, scale), scale)
+
+
+def bayes_factor_independent(
+    t: float, n_first: int, n_second: int, scale: float = DEFAULT_SCALE
+) -> BayesFactor:
+    """Return the JZS Bayes factor of Student's t-test of two independent groups.
+
+    Formula: as for pairs with N = n₁n₂ / (n₁ + n₂) and ν = n₁ + n₂ − 2. Assumes equal variances: t
+    must be Student's, not Welch's. Source: Rouder et al. 2009.
+
+    Raises:
+        TooFewError: fewer than three in a group.
+        StatisticsError: t is not finite, or the scale not above 0.
+    """
+    _require(t, scale, min(n_first, n_second))
+    together = n_first * n_second / (n_first + n_second)
+    return BayesFactor(_log_factor(t, together, n_first + n_second - 2.0, scale), scale)
+
+
+def _require(t: float, scale: float, n: int) -> None:
+    if n < MINIMUM:
+        raise TooFewError(
+            Message(
+                N_("a Bayes factor needs at least {minimum} participants; there are {n}"),
+                minimum=MINIMUM,
+                n=n,
+            )
+        )
+    if not math.isfinite(t):
+        raise StatisticsError(Message(N_("t is {t}; a Bayes factor needs a finite one"), t=t))
+    if not 0 < scale < math.inf:
+        raise StatisticsError(
+            Message(N_("the scale of a Bayes factor is {scale:g}; give one above 0"), scale=scale)
+        )
+
+
+def _log_factor(t: float, n: float, df: float, scale: float) -> float:
+    """Return log BF₁₀ from the integral over u = log g."""
+    without = -(df + 1) / 2 * math.log1p(t * t / df)
+
+    def log_density(u: float) -> float:
+        wider = np.logaddexp(0.0, math.log(n) + u)  # log (1 + N g)
+        likelihood = -wider / 2 - (df + 1) / 2 * math.log1p(t * t / df * math.exp(-wider))
+        prior = math.log(scale) - math.log(2 * math.pi) / 2 - u / 2 - scale**2 / 2 * math.exp(-u)
+        return float(likelihood + prior - without)
+
+    low = 2 * math.log(scale) - 2 * math.log(_FAR)  # below, exp(−r²/2g) is nothing
+    high = 2 * math.log(scale) + math.log1p(t * t) + 2 * _FAR
+    coarse = np.linspace(low, high, 400)
+    start = coarse[int(np.argmax([log_density(float(u)) for u in coarse]))]
+    width = float(coarse[1] - coarse[0])
+    optimum = optimize.minimize_scalar(
+        lambda u: -log_density(u), bounds=(start - width, start + width), method="bounded"
+    )
+    peak = float(optimum.x)
+    top = log_density(peak)
+    edges = [low, *(peak + step for step in (-8, -4, -2, -1, 0, 1, 2, 4, 8, 16)), high]
+    inside = sorted({min(max(edge, low), high) for edge in edges})
+    parts = [
+        integrate.quad(
+            lambda u: math.exp(log_density(u) - top), a, b, epsabs=0, epsrel=1e-12, limit=200
+        )[0]
+        for a, b in pairwise(inside)
+    ]
+    return top + math.log(math.fsum(parts))

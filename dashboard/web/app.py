@@ -12,44 +12,37 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
-from dashboard.accounts.accounts import Accounts
-from dashboard.accounts.audit_trail import AuditTrail
-from dashboard.accounts.logins import Logins
-from dashboard.accounts.members import Members
+from dashboard.accounts.accounts import Accounts, Members
+from dashboard.accounts.audit import AuditTrail
+from dashboard.accounts.login import Logins
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
-from dashboard.exports.jobs import ExportJobs
-from dashboard.fleet.opening import open_copies, open_fleet
+from dashboard.export_jobs import ExportJobs
+from dashboard.fleet.source import open_copies, open_fleet
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
-from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
-from dashboard.web.api.description import describe
-from dashboard.web.api.error_handlers import handle_errors
-from dashboard.web.delivery.static_files import STATIC, KeptFiles, PageCompression
-from dashboard.web.first_steps.progress import Progress
+from dashboard.web.alerts import DashboardAlerts
+from dashboard.web.delivery import STATIC, KeptFiles, PageCompression
+from dashboard.web.errors import describe, handle_errors
+from dashboard.web.first_steps import Progress
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
-from dashboard.web.guards.hosts import HostCheck
-from dashboard.web.guards.languages import Languages
-from dashboard.web.guards.login_gate import LoginGate
-from dashboard.web.guards.own_certificate import is_trusted
-from dashboard.web.guards.permissions import (
-    check_declared,
-    permissions_of,
+from dashboard.web.guards.hosts import HostCheck, is_trusted
+from dashboard.web.guards.limits import LoginGate
+from dashboard.web.guards.login import is_public, require_login
+from dashboard.web.guards.permissions import TokenGate, ViewLog, check_declared, permissions_of
+from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
+from dashboard.web.live import LiveFanOut, Previews
+from dashboard.web.rendering import Languages, find_pages, make_templates, navigation_of
+from dashboard.web.services import (
+    ENROLMENT_S,
+    HALF_LOGIN_S,
+    IngestState,
+    Once,
+    Services,
+    ShortLived,
 )
-from dashboard.web.guards.short_lived import ENROLMENT_S, HALF_LOGIN_S, ShortLived
-from dashboard.web.guards.tokens import TokenGate
-from dashboard.web.guards.view_log import ViewLog
-from dashboard.web.ingest_state import IngestState
-from dashboard.web.live_fan_out import LiveFanOut
-from dashboard.web.login_guard import is_public, require_login
-from dashboard.web.once import Once
-from dashboard.web.pages import find_pages, navigation_of
-from dashboard.web.preview.relay import Previews
-from dashboard.web.rendering import make_templates
-from dashboard.web.security import BodyLimit, SecurityHeaders, require_same_origin
-from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__
 from edge_agent.core.clock import boot_seconds

@@ -1,44 +1,120 @@
-"""Templates, what every page gets, and how values are written for people."""
+"""Pages and templates.
+
+Templates, what every page gets, and how values are written for people.
+
+The registry of pages: every module below ``routes/`` is one, and says itself where it belongs.
+
+A module holds ``router``, and ``NAVIGATION`` when the page has an entry in the navigation. Nothing
+else lists the pages: the application, its tests and the browser's walk ask ``find_pages``.
+
+    >>> from dashboard.web import routes
+    >>> [entry.title for entry in navigation_of(find_pages(routes))][:3]
+    ['Live', 'Fleet', 'Trends']
+
+The language of a request, settled before anything answers it.
+
+The choice of an account lies in a cookie that its log-in sets, so that no page waits for the
+database. A participant's page belongs to nobody's account: there the address may name a language.
+"""
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+import importlib
+import pkgutil
+from collections.abc import Iterable, MutableMapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from types import ModuleType
+from typing import Any, Literal, cast
+from urllib.parse import parse_qs
 
 import jinja2
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
-from starlette.responses import HTMLResponse
+from starlette.requests import HTTPConnection
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.accounts.roles import MAY, Permission
-from dashboard.charts.packed import packed
-from dashboard.charts.plotly_script import plotly_address
-from dashboard.languages.blocks import TextBlocks
-from dashboard.languages.current import language
+from dashboard.charts.chart import packed, plotly_address
+from dashboard.languages.current import SOURCE, chosen_from, language, speaking
 from dashboard.languages.figures import figure, file_size, thousands
-from dashboard.languages.written import (
-    capitalised,
-    day,
-    duration,
-    moment,
-    said,
-    with_and,
-    words,
-)
-from dashboard.web.chosen_study import study_shown
-from dashboard.web.delivery.static_files import NamedAddresses
-from dashboard.web.login_guard import account_of
-from dashboard.web.pages import NavigationEntry
+from dashboard.languages.names import capitalised, day, duration, moment, said, with_and, words
+from dashboard.languages.templates import TextBlocks
+from dashboard.web.delivery import NamedAddresses
+from dashboard.web.guards.login import account_of, cookie_name, cookie_of, drop_cookie, set_cookie
 from dashboard.web.services import services
+from dashboard.web.settings import DashboardOptions
+from dashboard.web.study import study_shown
 from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.runtime.memory import give_back_heap
+from edge_agent.core.process import give_back_heap
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationEntry:
+    """A link that every page shows.
+
+    Attributes:
+        title: its text, which is the heading of the page as well.
+        path: where it leads.
+        position: entries stand in this order; leave gaps for pages that come later.
+        icon: the ``d`` of an SVG path on a grid of 24 by 24, drawn as a line.
+        by_device: whether a fleet has the page for one device; the device goes along.
+        of: which dashboards show it: that of an ``appliance``, of a ``fleet``, or ``both``.
+    """
+
+    title: str
+    path: str
+    position: int
+    icon: str
+    by_device: bool = False
+    of: Literal["appliance", "fleet", "both"] = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A module of routes.
+
+    ``navigation`` is ``None`` for a page that others lead to.
+    """
+
+    module: str
+    router: APIRouter
+    navigation: NavigationEntry | None
+
+
+def find_pages(package: ModuleType) -> tuple[Page, ...]:
+    """Return the page of every module in a package and in its folders, by name of the module.
+
+    Raises:
+        TypeError: a module has no ``router``, or a ``NAVIGATION`` that is no entry.
+    """
+    modules = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    return tuple(_page_of(module.name) for module in modules if not module.ispkg)
+
+
+def navigation_of(pages: Iterable[Page]) -> tuple[NavigationEntry, ...]:
+    """Return the entries of the navigation in their order."""
+    entries = (page.navigation for page in pages if page.navigation is not None)
+    return tuple(sorted(entries, key=lambda entry: entry.position))
+
+
+def _page_of(name: str) -> Page:
+    module = importlib.import_module(name)
+    router = getattr(module, "router", None)
+    navigation = getattr(module, "NAVIGATION", None)
+    if not isinstance(router, APIRouter):
+        raise TypeError(f"{name}: a module of routes needs an APIRouter named 'router'")
+    if not isinstance(navigation, NavigationEntry | None):
+        raise TypeError(f"{name}: NAVIGATION is not a NavigationEntry")
+    return Page(name, router, navigation)
+
 
 HERE = Path(__file__).parent
 
@@ -145,3 +221,53 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
         "of_device": study.address,
     }
     return templates.TemplateResponse(request, template, shared | context, status_code=status_code)
+
+
+LANGUAGE_COOKIE = "affect-edge-language"
+LANGUAGE_SECONDS = 365 * 86_400
+LANGUAGE_FIELD = "language"
+_OF_PARTICIPANTS = "/participate/"
+
+
+class Languages:
+    """ASGI middleware: everything that answers a request speaks its language.
+
+    Args:
+        app: the application.
+        options: the configuration, with the language for browsers that ask for none of ours.
+    """
+
+    def __init__(self, app: ASGIApp, options: DashboardOptions) -> None:
+        self._app = app
+        self._configured = options.language
+        self._cookie = cookie_name(LANGUAGE_COOKIE, options)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on in its language."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        header = connection.headers.get("accept-language", "")
+        language = chosen_from(self._choice(connection), header, self._configured)
+        scope["affect_edge_language"] = language
+        with speaking(language):
+            await self._app(scope, receive, send)
+
+    def _choice(self, connection: HTTPConnection) -> str:
+        if connection.url.path.startswith(_OF_PARTICIPANTS):
+            return parse_qs(connection.url.query).get(LANGUAGE_FIELD, [""])[0]
+        return connection.cookies.get(self._cookie, "")
+
+
+def language_of(request: Request) -> str:
+    """Return the language of a request, for who answers outside the middleware."""
+    return str(request.scope.get("affect_edge_language", SOURCE))
+
+
+def keep_choice(request: Request, response: Response, code: str, options: DashboardOptions) -> None:
+    """Let a browser know the choice of who is logged in; an empty one is forgotten."""
+    if code:
+        set_cookie(response, LANGUAGE_COOKIE, code, LANGUAGE_SECONDS, options)
+    elif cookie_of(request, LANGUAGE_COOKIE, options):
+        drop_cookie(response, LANGUAGE_COOKIE, options)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
-from dashboard.json_numbers import OF_JSON
+from dashboard.languages.refused import OF_JSON
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 
 EpochMs = Annotated[

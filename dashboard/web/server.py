@@ -22,8 +22,7 @@ from dashboard.web.guards.connections import GuardedListener, OnceAMinute
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, check_exposure
 from edge_agent.core.errors import ConfigError, ServerError
-from edge_agent.runtime.memory import give_back_after_start, share_one_heap
-from edge_agent.runtime.systemd import SystemdNotifier
+from edge_agent.core.process import SystemdNotifier, give_back_after_start, share_one_heap
 from edge_agent.store.database.dashboard_file import kept_open
 from edge_agent.store.database.lock import lock_for_reading
 

@@ -1,43 +1,245 @@
-"""What the routes share, and the FastAPI dependencies that hand it to them."""
+"""Services that routes share.
+
+What the routes share, and the FastAPI dependencies that hand it to them.
+
+Forms that are handed in twice, as by a double click: done once, answered alike.
+
+Where readings are handed in: times of arrival, and files that wait for a person to say what
+their columns are.
+
+What a person has begun and has to finish within minutes: the second half of a login, a second
+factor that is being turned on.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import secrets
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, cast
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated, Generic, TypeVar, cast
 
 from fastapi import Depends, Request
 
-from dashboard.accounts.accounts import Accounts
-from dashboard.accounts.audit_trail import AuditTrail
-from dashboard.accounts.logins import Logins
-from dashboard.accounts.members import Members
+from dashboard.accounts.accounts import Accounts, Members
+from dashboard.accounts.audit import AuditTrail
+from dashboard.accounts.login import Logins
+from dashboard.accounts.roles import Account
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
-from dashboard.exports.jobs import ExportJobs
+from dashboard.export_jobs import ExportJobs
 from dashboard.picture.reader import PictureReader
 from dashboard.protocols.runner import ProtocolRunner
-from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
-from dashboard.web.first_steps.progress import Progress
+from dashboard.web.alerts import DashboardAlerts
+from dashboard.web.first_steps import Progress
 from dashboard.web.guards.connections import ConnectionGuard
-from dashboard.web.guards.login_gate import LoginGate
-from dashboard.web.guards.short_lived import Enrolment, HalfLogin, ShortLived
-from dashboard.web.guards.tokens import TokenGate
-from dashboard.web.guards.view_log import ViewLog
-from dashboard.web.ingest_state import IngestState
-from dashboard.web.live_fan_out import LiveFanOut
-from dashboard.web.once import Once
-from dashboard.web.preview.relay import Previews
+from dashboard.web.guards.limits import LoginGate
+from dashboard.web.guards.permissions import TokenGate, ViewLog
+from dashboard.web.live import LiveFanOut, Previews
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core.control.sender_clock import SenderClocks
+from edge_agent.core.clock import SenderClocks, boot_seconds
+from edge_agent.core.readings import ArrivalTimes
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
+from edge_agent.vitals.csv import CsvFile
 
 if TYPE_CHECKING:
-    from dashboard.fleet.connections import FleetDatabase
-    from dashboard.fleet.kept_copies import KeptCopies
+    from dashboard.fleet.copies import KeptCopies
+    from dashboard.fleet.postgres import FleetDatabase
+
+
+HALF_LOGIN_S = 300
+ENROLMENT_S = 900
+MOST = 200
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class HalfLogin:
+    """The right password was given, and not yet the code of the second factor.
+
+    Attributes:
+        account: whose password it was.
+        stamp: changes with the password.
+        target: where the browser wanted to go.
+    """
+
+    account: Account
+    stamp: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A second factor that is shown to its owner, and not yet on.
+
+    Attributes:
+        account: number of the account.
+        secret: what the app reads.
+    """
+
+    account: int
+    secret: str
+
+
+class ShortLived(Generic[Value]):
+    """Values under secrets that are drawn here; in memory, so that a restart forgets them.
+
+    Args:
+        clock: seconds, never going back.
+        seconds: how long a value is kept.
+
+    Example:
+        >>> key = half_logins.keep(HalfLogin(ada, stamp, "/live"))
+        >>> half_logins.of(key).account.name
+        'ada'
+    """
+
+    def __init__(self, clock: Callable[[], float], seconds: float) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._lock = Lock()
+        self._kept: dict[str, tuple[float, Value]] = {}
+
+    def keep(self, value: Value) -> str:
+        """Keep a value and return its secret; of more than ``MOST`` the oldest are forgotten."""
+        key = secrets.token_urlsafe(32)
+        with self._lock:
+            self._forget_old()
+            while len(self._kept) >= MOST:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = (self._clock() + self._seconds, value)
+        return key
+
+    def of(self, key: str) -> Value | None:
+        """Return the value of a secret; ``None``: there is none, or it came too late."""
+        with self._lock:
+            self._forget_old()
+            kept = self._kept.get(key)
+        return None if kept is None else kept[1]
+
+    def end(self, key: str) -> None:
+        """Forget a value."""
+        with self._lock:
+            self._kept.pop(key, None)
+
+    def _forget_old(self) -> None:
+        at = self._clock()
+        for key in [key for key, (ends, _) in self._kept.items() if ends <= at]:
+            del self._kept[key]
+
+
+FILES_KEPT = 2
+KEPT_SECONDS = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    account: int
+    file: CsvFile
+    since_s: float
+
+
+class UploadedFiles:
+    """Files between upload and import: in memory only, for half an hour, few at a time, each for
+    who sent it.
+
+    Args:
+        clock: seconds, never going back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = boot_seconds) -> None:
+        self._clock = clock
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, account: int, file: CsvFile) -> str:
+        """Keep a file and return the name under which it is found; the oldest gives way to it."""
+        name = secrets.token_urlsafe(12)
+        with self._lock:
+            self._forget_old()
+            while len(self._kept) >= FILES_KEPT:
+                self._kept.popitem(last=False)
+            self._kept[name] = _Kept(account, file, self._clock())
+        return name
+
+    def find(self, account: int, name: str) -> CsvFile | None:
+        """Return a file that this account sent, or ``None`` when it is not there any more."""
+        with self._lock:
+            self._forget_old()
+            kept = self._kept.get(name)
+            if kept is not None and kept.account == account:
+                return kept.file
+            return None
+
+    def drop(self, account: int, name: str) -> None:
+        """Forget a file of this account."""
+        with self._lock:
+            if name in self._kept and self._kept[name].account == account:
+                del self._kept[name]
+
+    def _forget_old(self) -> None:
+        for name, kept in list(self._kept.items()):
+            if self._clock() - kept.since_s > KEPT_SECONDS:
+                del self._kept[name]
+
+
+class IngestState:
+    """What the routes need that take readings in.
+
+    Args:
+        clock: seconds, never going back.
+
+    Attributes:
+        arrivals: times of readings that name none.
+        files: uploaded files that are not imported yet.
+    """
+
+    def __init__(self, clock: Callable[[], float] = boot_seconds) -> None:
+        self.arrivals = ArrivalTimes()
+        self.files = UploadedFiles(clock)
+
+
+MOST_KEPT = 256
+
+
+def new_key() -> str:
+    """Return the key that a page gives one form."""
+    return secrets.token_urlsafe(12)
+
+
+class Once:
+    """Remembers what became of each key; for forms that are sent and answered within minutes.
+
+    Example:
+        >>> once = Once()
+        >>> once.run("a key", lambda: "/made/1"), once.run("a key", lambda: "/made/2")
+        ('/made/1', '/made/1')
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._results: OrderedDict[str, str] = OrderedDict()
+
+    def run(self, key: str, act: Callable[[], str]) -> str:
+        """Return what ``act`` returns, or what it returned before for this key.
+
+        The second of two at one time waits for the first. An action that raises counts as not
+        done. Without a key it is done each time.
+        """
+        if not key:
+            return act()
+        with self._lock:
+            if key not in self._results:
+                self._results[key] = act()
+                while len(self._results) > MOST_KEPT:
+                    self._results.popitem(last=False)
+            return self._results[key]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from edge_agent.core.texts.kept import unpacked
+from edge_agent.core.texts import unpacked
 
 MISSING = (
     "the package apprise is not installed; say `sudo ./install.sh --with alerts`, or in "

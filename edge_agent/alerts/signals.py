@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.alerts.engine import Zone
+from edge_agent.alerts.rules import Zone
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.texts import N_, Message

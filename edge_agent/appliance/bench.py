@@ -1,9 +1,21 @@
-"""Measures the speed of the vision chain on this machine, stage by stage."""
+"""Speed of the chain.
+
+Measures the speed of the vision chain on this machine, stage by stage.
+
+Frames without a camera's pace, for measuring: from a video, a picture or the demonstration.
+
+Which processor this machine has, and whether it multiplies eight-bit numbers quickly.
+
+The models compute with eight-bit integers. A processor with an instruction for their dot product is
+several times as fast at it, so that no figure of time says anything without its kind.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
+import re
 import resource
 import sys
 from collections.abc import Iterator
@@ -15,16 +27,142 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from edge_agent import __version__
-from edge_agent.appliance.bench_frames import demo_frames, file_frames
-from edge_agent.appliance.processor import this_processor
+from edge_agent.agent.building import configured_recognizer
+from edge_agent.camera.demo import DemoCamera
+from edge_agent.camera.files import VideoFile, file_error, is_picture
+from edge_agent.camera.pixels import decoded, quiet_opencv
 from edge_agent.core import clock
+from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
-from edge_agent.runtime.factories import configured_recognizer
 
 if TYPE_CHECKING:
-    from edge_agent.config import Settings
+    from edge_agent.config.settings import Settings
     from edge_agent.core.expression import Image
     from edge_agent.vision.recognizer import Recognizer
+
+
+log = logging.getLogger(__name__)
+
+_CURE = "Give a picture or a video; without one the demonstration is measured."
+
+
+def demo_frames(width: int, height: int, fps: float) -> Iterator[Image]:
+    """Give what the demonstration camera sees, for ever."""
+    with DemoCamera(width=width, height=height, fps=fps) as camera:
+        number = 0
+        while True:
+            yield camera.picture_at(number / fps)
+            number += 1
+
+
+def file_frames(path: Path) -> Iterator[Image]:
+    """Give the frames of a video from its beginning to its end, or a picture again and again.
+
+    Raises:
+        CameraError: the file cannot be read, is broken, or is neither.
+    """
+    quiet_opencv()
+    picture = _picture(path)
+    if picture is None:
+        yield from _video_frames(path)
+        return
+    while True:
+        yield picture
+
+
+def _picture(path: Path) -> Image | None:
+    """Return the picture that a file holds.
+
+    ``None`` if it does not begin like one: a video is not read into memory.
+    """
+    try:
+        path.open("rb").close()
+        if not path.is_file():
+            raise CameraError(
+                CameraReason.UNREADABLE, f"{path}: is a pipe or a device, not a file.", _CURE
+            )
+        if not is_picture(path):
+            return None
+        picture = decoded(path)
+    except OSError as error:
+        raise CameraError(
+            file_error(path, error).reason, f"{path}: cannot be read ({error.strerror}).", _CURE
+        ) from error
+    if picture is None:
+        raise CameraError(
+            CameraReason.UNREADABLE, f"{path}: the picture is broken or cannot be read.", _CURE
+        )
+    return picture
+
+
+def _video_frames(path: Path) -> Iterator[Image]:
+    video = VideoFile(path)
+    try:
+        if not video.grab():
+            raise CameraError(
+                CameraReason.UNREADABLE,
+                f"{path}: is neither a picture nor a video that can be read.",
+                "JPEG, PNG, MP4, AVI, MKV and WebM are understood.",
+            )
+        while (image := video.image()) is not None:
+            yield image
+            if not video.grab():
+                break
+    finally:
+        if video.damaged:
+            log.warning("%s: damaged frames skipped in the video: %d", path, video.damaged)
+        video.release()
+
+
+_CPUINFO = Path("/proc/cpuinfo")
+_BOARD = Path("/proc/device-tree/model")
+_DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
+"""x86-64 with AVX-512 VNNI or AVX-VNNI; Arm with the dot products of version 8.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """The processor of a machine.
+
+    Attributes:
+        name: as the system gives it; on Arm that of the board, or the architecture.
+        int8_dot: whether it has an instruction for the dot product of eight-bit integers; ``None``:
+            the system does not say.
+    """
+
+    name: str
+    int8_dot: bool | None
+
+    def described(self) -> str:
+        """Return both for people."""
+        if self.int8_dot is None:
+            return f"{self.name}, not known whether with int8 dot products"
+        return f"{self.name}, {'with' if self.int8_dot else 'without'} int8 dot products"
+
+
+def this_processor(cpuinfo: Path = _CPUINFO, board: Path = _BOARD) -> Processor:
+    """Return the processor of this machine.
+
+    Args:
+        cpuinfo: what Linux says of its processors.
+        board: what it says of the board, on Arm.
+    """
+    text = _text(cpuinfo)
+    named = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    name = named.group(1) if named else _text(board).strip("\0\n ")
+    int8_dot = None
+    if flags:
+        int8_dot = not _DOT_PRODUCTS.isdisjoint(flags.group(1).split())
+    return Processor(name or platform.machine(), int8_dot)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
 
 WARM_UP = 10
 """Frames at the beginning that are not counted: libraries load, and the first face is confirmed."""

@@ -16,10 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edge_agent.appliance.database_checks import check_database
-from edge_agent.appliance.findings import Finding, Verdict, guarded
-from edge_agent.appliance.running_checks import agent_health, check_running
-from edge_agent.config import Settings
+from edge_agent.appliance.checks import (
+    Finding,
+    Verdict,
+    agent_health,
+    check_database,
+    check_running,
+    guarded,
+)
+from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.capture_switch import CaptureSwitch, SwitchedOff
@@ -37,7 +42,7 @@ def diagnose(settings: Settings, data: Path, *, deep: bool = False) -> Iterator[
         data: the data folder.
         deep: read the whole database and each copy of it, however long it takes.
     """
-    from edge_agent.runtime.live_feed import SOCKET_NAME
+    from edge_agent.live.feed import SOCKET_NAME
 
     yield _platform()
     yield _clock()
@@ -138,7 +143,7 @@ def _camera(settings: Settings, health: Mapping[str, Any] | None) -> Finding:
         if fps is None:
             return Finding("camera", Verdict.OK, "closed by the agent until it is needed")
         return Finding("camera", Verdict.OK, f"in use by the agent, {fps} frames/s")
-    from edge_agent.runtime.factories import camera_factory
+    from edge_agent.agent.building import camera_factory
 
     with camera_factory(settings)() as camera:
         frame = camera.read()
@@ -161,7 +166,7 @@ def _switched_off(off: SwitchedOff) -> Finding:
 
 
 def _bluetooth(settings: Settings) -> Finding:
-    from edge_agent.vitals.bluetooth import check_bluetooth
+    from edge_agent.vitals.sensor import check_bluetooth
 
     check_bluetooth(settings.vitals.bluetooth.adapter)
     sensors = ", ".join(

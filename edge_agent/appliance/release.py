@@ -1,16 +1,26 @@
-"""A signed release: an archive that is checked before a byte of it is unpacked.
+"""A signed archive or tag.
+
+A signed release: an archive that is checked before a byte of it is unpacked.
 
 A release is a tar archive with a signature of ``ssh-keygen -Y sign`` beside it.
+
+A release out of a git checkout: what a trusted key has signed as a tag, and nothing else of it.
+
+Nothing is taken from the checkout's working files, and no program that its own configuration names
+is run: its commits are cloned first, and the signature is checked in the clone.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import tarfile
+import tempfile
 from pathlib import Path, PurePosixPath
 
 from edge_agent.appliance.fetching import LARGEST_BYTES, Bounds, fetch_file
+from edge_agent.appliance.trust import Trust
 from edge_agent.core.errors import UpdateError
 
 LARGEST_SIGNATURE = 16_000
@@ -98,3 +108,112 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) 
     with content, target.open("wb") as file:
         shutil.copyfileobj(content, file)
     target.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+_VERSION_LINE = re.compile(r'^__version__ = "([^"]*)"$', re.MULTILINE)
+
+
+def is_checkout(source: str) -> bool:
+    """Tell whether a source of updates is a git checkout."""
+    return "://" not in source and (Path(source) / ".git").exists()
+
+
+def take_tag(source: Path, trust: Trust, folder: Path) -> tuple[Path, str]:
+    """Write the files of the signed tag at which a checkout stands.
+
+    Args:
+        source: the checkout.
+        trust: who may sign.
+        folder: where clone and files go; made if needed.
+
+    Returns:
+        The folder of the files, with ``VERSION`` as in a release archive, and the fingerprint of
+        the key that signed.
+
+    Raises:
+        UpdateError: git is missing or fails, the checkout stands at no tag, nobody that is trusted
+            signed one of its tags, or it holds no program of ours.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    clone = folder / "clone.git"
+    address = source.resolve().as_uri()
+    _must(_git("clone", "--quiet", "--bare", "--no-local", address, str(clone)), source)
+    tags = _must(_git("-C", str(clone), "tag", "--points-at", "HEAD"), source).split()
+    if not tags:
+        raise UpdateError(
+            f"{source}: stands at no tag, so nobody has signed what is in it. Check a release out "
+            "(git checkout vVERSION), or install what you see without a signature: "
+            f"cd {source} && sudo ./install.sh"
+        )
+    trust.require_keys()
+    tag, signer = _signed(clone, tags, trust, source)
+    files = folder / "files"
+    archive = folder / "files.tar"
+    _must(_git("-C", str(clone), "archive", "--output", str(archive), f"refs/tags/{tag}"), source)
+    files.mkdir()
+    subprocess.run(["tar", "-xf", str(archive), "-C", str(files)], check=True)
+    (files / "VERSION").write_text(f"{_version(files, source)}\n", encoding="ascii")
+    return files, signer
+
+
+def _signed(clone: Path, tags: list[str], trust: Trust, source: Path) -> tuple[str, str]:
+    """Return the first tag that a trusted key signed, and the key's fingerprint."""
+    with tempfile.TemporaryDirectory() as folder:
+        _signers, allowed, _revoked, revoked = trust.merged(Path(folder))
+        settings = [
+            "-c",
+            f"gpg.ssh.allowedSignersFile={allowed}",
+            "-c",
+            f"gpg.ssh.revocationFile={revoked}",
+        ]
+        for tag in tags:
+            done = _git("-C", str(clone), *settings, "verify-tag", f"refs/tags/{tag}")
+            words = f"{done.stdout} {done.stderr}".split()
+            signer = next((word for word in words if word.startswith("SHA256:")), None)
+            if done.returncode == 0 and signer is not None:
+                return tag, signer
+    raise UpdateError(
+        f"{source}: none of its tags here ({', '.join(tags)}) is signed by a trusted key, and "
+        "nothing of it was used. `affect-edge update --keys` shows whom you trust."
+    )
+
+
+def _version(files: Path, source: Path) -> str:
+    try:
+        text = (files / "edge_agent/__init__.py").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UpdateError(f"{source}: holds no program of Affect Edge.") from error
+    version = _VERSION_LINE.search(text)
+    if version is None or not (files / "install.sh").is_file():
+        raise UpdateError(f"{source}: holds no program of Affect Edge.")
+    return version.group(1)
+
+
+def _git(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run git, with no program that a repository's configuration could name."""
+    safe = [
+        "-c",
+        "safe.directory=*",
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "core.hooksPath=/dev/null",
+    ]
+    programs = ["-c", "gpg.ssh.program=ssh-keygen", "-c", "protocol.file.allow=always"]
+    try:
+        return subprocess.run(
+            ["git", *safe, *programs, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise UpdateError("git is missing. On Debian: sudo apt install git") from error
+
+
+def _must(done: subprocess.CompletedProcess[str], source: Path) -> str:
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["git said nothing"]
+        raise UpdateError(f"{source}: git cannot read this checkout ({lines[-1]}).")
+    return done.stdout

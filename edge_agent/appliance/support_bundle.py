@@ -20,9 +20,8 @@ from typing import Any
 from urllib.parse import quote
 
 from edge_agent import __version__
-from edge_agent.appliance.findings import Finding
-from edge_agent.appliance.running_checks import UNITS, agent_health, journal
-from edge_agent.config import Settings
+from edge_agent.appliance.checks import UNITS, Finding, agent_health, journal
+from edge_agent.config.settings import Settings
 from edge_agent.core.errors import DataFileError
 
 _JOURNAL_LINES = 2_000
@@ -52,7 +51,7 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
     Raises:
         DataFileError: the archive cannot be written.
     """
-    from edge_agent.runtime.live_feed import SOCKET_NAME
+    from edge_agent.live.feed import SOCKET_NAME
     from edge_agent.store.database.schema import DATABASE_NAME
 
     database = data / DATABASE_NAME

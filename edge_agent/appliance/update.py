@@ -20,15 +20,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.appliance.checkout import is_checkout, take_tag
-from edge_agent.appliance.release import fetch, order_of, unpack, version_of
+from edge_agent.appliance.release import fetch, is_checkout, order_of, take_tag, unpack, version_of
 from edge_agent.appliance.trust import Trust
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, UpdateError
+from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database
-from edge_agent.store.database.sqlite_errors import translate_errors
-from edge_agent.store.upkeep.backup import restore_copy
+from edge_agent.store.upkeep.copies import restore_copy
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,3 @@ Example:
         with open_camera(CameraSettings(source="demo")) as camera:
             frame = camera.read()
 """
-
-from edge_agent.camera.base import Camera, DriverStuckError
-from edge_agent.camera.factory import open_camera
-
-__all__ = ["Camera", "DriverStuckError", "open_camera"]

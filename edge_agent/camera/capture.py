@@ -10,9 +10,8 @@ from edge_agent.camera.base import Camera, DriverStuckError
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
-from edge_agent.core.gaps import Gap
-from edge_agent.core.latest_value import LatestValue
-from edge_agent.core.worker import Worker
+from edge_agent.core.readings import Gap
+from edge_agent.core.threads import LatestValue, Worker
 
 log = logging.getLogger(__name__)
 

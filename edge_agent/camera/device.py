@@ -1,19 +1,118 @@
-"""A camera behind a Video4Linux node, such as a USB camera."""
+"""Video4Linux.
+
+A camera behind a Video4Linux node, such as a USB camera.
+
+Asks a Video4Linux node whether it is a camera, its name, and whether it is busy.
+
+OpenCV does not tell.
+
+Numbers and layouts are those of ``linux/videodev2.h``, part of the kernel's stable interface.
+"""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import math
 import os
+import re
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 
-from edge_agent.camera import v4l2
-from edge_agent.camera.live import LiveCamera
-from edge_agent.camera.pixels import quiet_opencv
+from edge_agent.camera.pixels import LiveCamera, quiet_opencv
 from edge_agent.config.camera import Rotation
 from edge_agent.core.errors import CameraError, CameraReason
+
+_QUERYCAP = 0x80685600  # _IOR('V', 0, struct v4l2_capability)
+_REQBUFS = 0xC0145608  # _IOWR('V', 8, struct v4l2_requestbuffers)
+# driver, card, bus, version, capabilities, device_caps, reserved × 3
+_CAPABILITY = struct.Struct("16s32s32s6I")
+_REQUEST = struct.Struct("5I")  # count, type, memory, capabilities, flags and reserved
+_CAPTURE = 0x0000_0001 | 0x0000_1000  # V4L2_CAP_VIDEO_CAPTURE, …_MPLANE
+_DEVICE_CAPS = 0x8000_0000
+_BUFFER_CAPTURE = 1
+_MEMORY_MMAP = 1
+
+LIBCAMERA_DRIVERS = frozenset(
+    {"unicam", "rp1-cfe", "bcm2835-isp", "bcm2835-codec", "pispbe", "rpi-hevc-dec"}
+)
+"""Nodes of the Pi's own camera pipeline: they give raw or no pictures without libcamera."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A Video4Linux node that could be opened."""
+
+    path: Path
+    driver: str
+    card: str
+    captures: bool
+
+    @property
+    def is_camera(self) -> bool:
+        """Whether OpenCV can take pictures from it."""
+        return self.captures and self.driver not in LIBCAMERA_DRIVERS
+
+
+def parse_capability(path: Path, data: bytes) -> Node:
+    """Return what a ``struct v4l2_capability`` (104 bytes) says about a node."""
+    driver, card, _bus, _version, capabilities, device_caps, *_reserved = _CAPABILITY.unpack(data)
+    flags = device_caps if capabilities & _DEVICE_CAPS else capabilities
+    return Node(path, _text(driver), _text(card), captures=bool(flags & _CAPTURE))
+
+
+def ask(path: Path) -> Node:
+    """Open a node and ask what it is.
+
+    Raises:
+        OSError: it cannot be opened (``ENOENT``, ``EACCES``, ``EBUSY``) or is no Video4Linux node
+            (``ENOTTY``).
+    """
+    handle = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        data = bytearray(_CAPABILITY.size)
+        fcntl.ioctl(handle, _QUERYCAP, data)
+    finally:
+        os.close(handle)
+    return parse_capability(path, bytes(data))
+
+
+def is_busy(path: Path) -> bool:
+    """Return whether another program streams from a node.
+
+    Only then does a request for a buffer fail with ``EBUSY``.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        return error.errno == errno.EBUSY
+    try:
+        for count in (1, 0):  # 0 gives the buffer back
+            fcntl.ioctl(
+                handle,
+                _REQBUFS,
+                bytearray(_REQUEST.pack(count, _BUFFER_CAPTURE, _MEMORY_MMAP, 0, 0)),
+            )
+    except OSError as error:
+        return error.errno == errno.EBUSY
+    finally:
+        os.close(handle)
+    return False
+
+
+def nodes(folder: Path) -> list[Path]:
+    """Return the ``videoN`` nodes in ``folder`` by number."""
+    numbered = ((re.fullmatch(r"video(\d+)", path.name), path) for path in folder.glob("video*"))
+    return [
+        path for _number, path in sorted((int(match[1]), path) for match, path in numbered if match)
+    ]
+
+
+def _text(raw: bytes) -> str:
+    return raw.split(b"\0")[0].decode("ascii", errors="replace")
 
 
 class DeviceCamera(LiveCamera):
@@ -64,16 +163,16 @@ class DeviceCamera(LiveCamera):
         super().__init__(f"opencv:{path} ({node.card})", open_capture, lost, seconds, rotate)
 
 
-def _camera_node(path: Path) -> v4l2.Node:
+def _camera_node(path: Path) -> Node:
     """Return what the node says it is, or raise why it cannot be used."""
     try:
-        node = v4l2.ask(path)
+        node = ask(path)
     except OSError as error:
         raise device_error(path, error) from error
     if node.is_camera:
         return node
     cure = "Choose another /dev/video… in camera.device."
-    if node.driver in v4l2.LIBCAMERA_DRIVERS:
+    if node.driver in LIBCAMERA_DRIVERS:
         cure = 'It belongs to the Raspberry Pi\'s own camera: set camera.source = "picamera2".'
     raise CameraError(
         CameraReason.UNREADABLE,
@@ -86,7 +185,7 @@ def _open_device(path: Path, width: int, height: int, fps: float) -> cv2.VideoCa
     capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
     if not capture.isOpened():
         capture.release()
-        if v4l2.is_busy(path):
+        if is_busy(path):
             raise _busy(path)
         raise CameraError(
             CameraReason.UNREADABLE,

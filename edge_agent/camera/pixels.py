@@ -1,17 +1,31 @@
-"""Small things around OpenCV that several kinds of camera need."""
+"""Around OpenCV: pixels, calls that hang.
+
+Small things around OpenCV that several kinds of camera need.
+
+What gives frames at its own pace: read on a helper thread, because drivers and networks hang.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
 
+from edge_agent.camera.base import CLOSE_S, GRACE_S, CameraBase, Helper, closed_error, stuck_error
+from edge_agent.config.camera import Rotation
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import CameraError
+
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
+
 
 _JPEG_START = b"\xff\xd8"
 _JPEG_END = 0xD9
@@ -96,3 +110,77 @@ def as_bgr(image: object) -> Image:
     if pixels.ndim == 2:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
     return pixels
+
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class LiveCamera(CameraBase):
+    """An OpenCV capture that is opened, read and released on a helper thread with a deadline.
+
+    Args:
+        name: see ``Camera``.
+        open_capture: opens it; raises ``CameraError``.
+        lost: tells why a read failed after that many seconds.
+        seconds: without a frame for this long it has stalled.
+        rotate: clockwise rotation of every frame, degrees.
+    """
+
+    def hung(self, seconds: float) -> CameraError:
+        """Return the error of a call that has not come back for that long.
+
+        A driver holds its device meanwhile.
+        """
+        return stuck_error(self.name, seconds)
+
+    def __init__(
+        self,
+        name: str,
+        open_capture: Callable[[], cv2.VideoCapture],
+        lost: Callable[[float], CameraError],
+        seconds: float,
+        rotate: Rotation,
+    ) -> None:
+        super().__init__(name, rotate)
+        self._lost = lost
+        self._seconds = seconds
+        self._helper = Helper(f"camera {name}")
+        try:
+            self._capture = self._bounded(open_capture, seconds + GRACE_S)
+            self._first: tuple[Image, Instant] | None = self._bounded(self._grab, seconds + GRACE_S)
+        except CameraError:
+            self._helper.stop()
+            raise
+        log.info("camera %s opened", name)
+
+    def _take(self) -> tuple[Image, Instant]:
+        first = self._first
+        self._first = None
+        if first is not None:
+            return first
+        return self._bounded(self._grab, self._seconds + GRACE_S)
+
+    def _grab(self) -> tuple[Image, Instant]:
+        begun = clock.boot_seconds()
+        grabbed = self._capture.grab()
+        at = clock.now()
+        ok, image = self._capture.retrieve() if grabbed else (False, None)
+        if self._closed.is_set():
+            raise closed_error(self.name)
+        if not ok or image is None:
+            raise self._lost(clock.boot_seconds() - begun)
+        return as_bgr(image), at
+
+    def _bounded(self, function: Callable[[], T], seconds: float) -> T:
+        try:
+            return self._helper.call(function, seconds)
+        except TimeoutError as error:
+            raise self.hung(seconds) from error
+
+    def _release(self) -> None:
+        try:
+            self._bounded(self._capture.release, CLOSE_S)
+        finally:
+            self._helper.stop()

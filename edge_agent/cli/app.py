@@ -1,47 +1,133 @@
-"""The group of all commands, those that stand alone, and how errors end."""
+"""The group, and how errors end.
+
+The group of all commands, those that stand alone, and how errors end.
+
+Commands that are handed on to the dashboard, a program of its own.
+
+It takes a second to load, which is too long for the Tab key: ``dashboard_commands.json`` beside
+this file, written by ``python -m tools.documents.write_manual``, holds its words for completion.
+"""
 
 from __future__ import annotations
 
 import errno
 import io
+import json
 import logging
 import os
 import sys
 import threading
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from edge_agent import __version__
-from edge_agent.cli.alerts import alerts
-from edge_agent.cli.appliance import maintenance
+from edge_agent.cli.access import certificate, database_gate, mqtt_user
+from edge_agent.cli.appliance import alerts, bench, config_group, doctor, health, maintenance
 from edge_agent.cli.backup import backup, restore
-from edge_agent.cli.bench import bench
-from edge_agent.cli.broker.users import mqtt_user
-from edge_agent.cli.certificates.commands import certificate
-from edge_agent.cli.config import config_group
-from edge_agent.cli.database.gate import database_gate
-from edge_agent.cli.doctor import doctor, health
-from edge_agent.cli.export import export
-from edge_agent.cli.fleet.collect import collect
-from edge_agent.cli.lsl import lsl
-from edge_agent.cli.models.commands import model
+from edge_agent.cli.export import export, sql
+from edge_agent.cli.fleet import collect
+from edge_agent.cli.models import model, rollback, update
 from edge_agent.cli.options import common_options, load, log_to_stderr
-from edge_agent.cli.pictures import classify
-from edge_agent.cli.readings.import_vitals import import_vitals
+from edge_agent.cli.pictures import analyse_video, classify
 from edge_agent.cli.removed import add_removed
-from edge_agent.cli.shell.passed_on import PassedOnCommand
-from edge_agent.cli.studies.attributes import participant_describe
-from edge_agent.cli.studies.importing import import_study
-from edge_agent.cli.studies.imports import imports
-from edge_agent.cli.studies.past import import_markers
-from edge_agent.cli.studies.sql import sql
-from edge_agent.cli.studies.study import participant, session
-from edge_agent.cli.updates.commands import rollback, update
-from edge_agent.cli.videos import analyse_video
-from edge_agent.cli.vitals import vitals
+from edge_agent.cli.study import (
+    import_markers,
+    import_study,
+    imports,
+    participant,
+    participant_describe,
+    session,
+)
+from edge_agent.cli.vitals import import_vitals, lsl, vitals
 from edge_agent.core.errors import AffectEdgeError, ConfigError
+
+WORDS = Path(__file__).with_name("dashboard_commands.json")
+NOTHING = {"takes": "nothing", "values": []}
+
+
+class PassedOnCommand(click.Command):
+    """A command of ``python -m dashboard``, which gets every word after its name.
+
+    Example:
+        >>> command = PassedOnCommand("analyse", "Run the dashboard's t-tests in the terminal")
+        >>> context = click.Context(command, info_name="analyse")
+        >>> [item.value for item in command.shell_complete(context, "--jso")]
+        ['--json']
+    """
+
+    def __init__(self, name: str, what: str) -> None:
+        def hand_on(arguments: tuple[str, ...]) -> None:
+            os.execv(sys.executable, [sys.executable, "-P", "-m", "dashboard", name, *arguments])
+
+        def complete(
+            context: click.Context, _argument: click.Parameter, incomplete: str
+        ) -> list[CompletionItem[str]]:
+            return completions(name, given(context), incomplete)
+
+        arguments = click.Argument(
+            ["arguments"], nargs=-1, type=click.UNPROCESSED, shell_complete=complete
+        )
+        super().__init__(
+            name,
+            context_settings={"ignore_unknown_options": True},
+            add_help_option=False,
+            callback=hand_on,
+            params=[arguments],
+            help=f"{what} (see ``{name} --help``).",
+        )
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the options that the dashboard has for the words so far."""
+        assert self.name is not None
+        return completions(self.name, given(ctx), incomplete)
+
+
+def given(context: click.Context) -> Sequence[str]:
+    """Return the words after the command's name that are complete."""
+    words: Sequence[str] = context.params.get("arguments") or ()
+    return words
+
+
+@cache
+def _words() -> dict[str, Any]:
+    """Return command → its options and commands; nothing where the file is missing."""
+    try:
+        words: dict[str, Any] = json.loads(WORDS.read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+    return words
+
+
+def completions(command: str, words: Sequence[str], incomplete: str) -> list[CompletionItem[str]]:
+    """Return what may follow the words of a command of the dashboard.
+
+    Args:
+        command: its name.
+        words: what stands after it, complete.
+        incomplete: the word that is being typed.
+    """
+    node = _words().get(command, {"options": {}, "argument": NOTHING, "commands": {}})
+    value_of: dict[str, Any] | None = None
+    for word in words:
+        option = node["options"].get(word)
+        if value_of is None and option is not None and option["takes"] != "nothing":
+            value_of = option
+            continue
+        value_of = None
+        node = node["commands"].get(word, node)
+    if value_of is None and (incomplete.startswith("-") or node["commands"]):
+        names = node["options"] if incomplete.startswith("-") else node["commands"]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    value_of = value_of or node["argument"]
+    if value_of["takes"] == "file":
+        return [CompletionItem(incomplete, type="file")]
+    return [CompletionItem(one) for one in value_of["values"] if one.startswith(incomplete)]
+
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -58,11 +144,11 @@ def run(config: Path | None, data: Path | None) -> None:
     """Run the agent: camera, vitals, timeline, MQTT."""
     log_to_stderr()
     settings, folder = load(config, data)
-    from edge_agent.runtime.memory import give_back_after_start, share_one_heap
+    from edge_agent.core.process import give_back_after_start, share_one_heap
 
     share_one_heap()  # before libraries start threads
-    from edge_agent.runtime.agent import Agent
-    from edge_agent.runtime.signals import StopSignals
+    from edge_agent.agent.loop import Agent
+    from edge_agent.core.process import StopSignals
 
     signals = StopSignals()
     agent = Agent(settings, folder)

@@ -1,21 +1,37 @@
-"""The commands that look after an installed appliance."""
+"""Run, doctor, bench, config, alerts.
+
+The commands that look after an installed appliance.
+
+The commands that find what is wrong: for people, and for programs that watch.
+
+The command that measures this machine.
+
+The configuration from the command line: checked, and changed with its comments kept.
+
+The command about alerts: those that stand, the log, and a trial of the addresses.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from edge_agent.cli.options import common_options, load, log_to_stderr
+from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, CertificateError, StoreError
 
 if TYPE_CHECKING:
-    from edge_agent.config import Settings
+    from edge_agent.alerts.sending import AlertOptions
+    from edge_agent.config.settings import Settings
+    from edge_agent.store.write.alert_log import AlertEntry
+
 
 TLS_FOLDER = "tls"
 """Below the data folder: what the appliance makes itself is data, what a person writes is
@@ -73,7 +89,7 @@ def certificate_step(settings: Settings, folder: Path) -> str:
         CertificateError: it cannot be made; or one of the owner's ends soon, and nobody else can
             renew it.
     """
-    from edge_agent.appliance.certificate import CERTIFICATE, ends_at, is_given, keep_certificate
+    from edge_agent.appliance.certificates import CERTIFICATE, ends_at, is_given, keep_certificate
 
     own = folder / TLS_FOLDER
     file = own / CERTIFICATE
@@ -102,7 +118,7 @@ def clock_step(database: Path, is_right: bool) -> str:
     Raises:
         StoreError: the clock jumped too far to be believed.
     """
-    from edge_agent.store.upkeep.counted_time import carry_on, confirm_clock
+    from edge_agent.store.upkeep.aging import carry_on, confirm_clock
 
     counted = confirm_clock(database) if is_right else carry_on(database)
     if counted.doubt:
@@ -114,7 +130,7 @@ def clock_step(database: Path, is_right: bool) -> str:
 
 def retention_step(settings: Settings, database: Path) -> str:
     """Delete rows that are too old."""
-    from edge_agent.store.upkeep.retention import prune
+    from edge_agent.store.upkeep.aging import prune
 
     days = settings.record.keep_days
     return f"{prune(database, days)} rows older than {days} days deleted"
@@ -122,8 +138,8 @@ def retention_step(settings: Settings, database: Path) -> str:
 
 def alerts_step(settings: Settings, database: Path) -> str:
     """Delete alerts that ended long ago, by the counted time."""
-    from edge_agent.store.alert_log.alert_log import prune_alerts
-    from edge_agent.store.upkeep.counted_time import carry_on
+    from edge_agent.store.upkeep.aging import carry_on
+    from edge_agent.store.write.alert_log import prune_alerts
 
     days = settings.alerts.keep_days
     gone = prune_alerts(database, days, carry_on(database).present_ms)
@@ -132,7 +148,7 @@ def alerts_step(settings: Settings, database: Path) -> str:
 
 def rollups_step(settings: Settings, database: Path) -> str:
     """Fold old minutes into hours and old hours into days, by the counted time."""
-    from edge_agent.store.upkeep.counted_time import carry_on
+    from edge_agent.store.upkeep.aging import carry_on
     from edge_agent.store.upkeep.fold import fold_rollups
 
     record = settings.record
@@ -165,8 +181,7 @@ def copy_step(database: Path) -> str:
     Raises:
         StoreError: it was not made, does not verify, or holds much less than an older one.
     """
-    from edge_agent.store.upkeep.backup import make_daily_copy
-    from edge_agent.store.upkeep.copy_report import standing
+    from edge_agent.store.upkeep.copies import make_daily_copy, standing
 
     copy = make_daily_copy(database)
     fuller = standing(database).smaller_than
@@ -185,7 +200,7 @@ def damage_step(database: Path) -> str:
     Raises:
         StoreError: it is damaged, or cannot be read.
     """
-    from edge_agent.store.upkeep.verification import note_what_is_torn
+    from edge_agent.store.upkeep.soundness import note_what_is_torn
 
     torn = note_what_is_torn(database, LOOK_WITHIN_S)
     if torn is not None:
@@ -198,7 +213,7 @@ def damage_step(database: Path) -> str:
 
 def second_place_step(settings: Settings, database: Path) -> str:
     """Copy the database to ``backup.also`` too."""
-    from edge_agent.store.upkeep.second_place import copy_to_second_place, forget_second_place
+    from edge_agent.store.upkeep.copies import copy_to_second_place, forget_second_place
 
     if settings.backup.also is None:
         forget_second_place(database)
@@ -229,3 +244,298 @@ def attempt(name: str, step: Callable[[], str]) -> bool:
         click.echo(f"{name}: {error}", err=True)
         return False
     return True
+
+
+@click.command()
+@common_options
+@json_option
+@click.option("--deep", is_flag=True, help="Read the whole database and each copy of it.")
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write an archive (ZIP) for those who help, without personal data.",
+)
+def doctor(
+    config: Path | None, data: Path | None, as_json: bool, deep: bool, bundle: Path | None
+) -> None:
+    """Find what is wrong on this machine, and say what to do."""
+    log_to_stderr(logging.CRITICAL)
+    from edge_agent.appliance.checks import Finding, Verdict
+    from edge_agent.appliance.doctor import diagnose, exit_code
+    from edge_agent.config.loading import load_right_part
+    from edge_agent.config.section import at_home
+
+    settings, wrong = load_right_part(config)
+    folder = at_home(data or settings.data.folder)
+    findings: list[Finding] = []
+
+    def tell(finding: Finding) -> None:
+        findings.append(finding)
+        if not as_json:
+            click.echo(f"{finding.verdict.value:8} {finding.check}: {finding.found}")
+            if finding.cure:
+                click.echo(f"{'':8} → {finding.cure}")
+
+    if wrong is not None:
+        click.echo(f"affect-edge: {wrong}", err=True)
+        cure = "Correct it; what follows is judged without what is wrong."
+        tell(Finding("configuration", Verdict.PROBLEM, str(wrong), cure))
+    for finding in diagnose(settings, folder, deep=deep):
+        tell(finding)
+    if as_json:
+        click.echo(
+            json.dumps(
+                [
+                    {"check": f.check, "verdict": f.verdict, "found": f.found, "cure": f.cure}
+                    for f in findings
+                ]
+            )
+        )
+    if bundle is not None:
+        from edge_agent.appliance.support_bundle import write_bundle
+
+        write_bundle(bundle, settings, folder, findings)
+        click.echo(f"{bundle} can be handed on; look into it first.", err=True)
+    if wrong is not None:
+        sys.exit(2)
+    sys.exit(exit_code(findings))
+
+
+@click.command()
+@common_options
+@click.argument("part", required=False, type=click.Choice(["agent", "dashboard"]))
+@click.option(
+    "--collector",
+    type=click.Path(path_type=Path),
+    help="Ask about a collector instead: the file that it was told by --health-file.",
+)
+def health(
+    config: Path | None, data: Path | None, part: str | None, collector: Path | None
+) -> None:
+    """Say whether the agent and the dashboard of this data folder answer, or only PART.
+
+    For programs that watch them: ends with 0 if all that was asked for answers, with 1 if not.
+    """
+    if collector is not None:
+        _collector_health(collector, part)
+    log_to_stderr(logging.CRITICAL)
+    settings, folder = load(config, data)
+    from edge_agent.appliance.checks import agent_answers, dashboard_answers
+
+    signs = {
+        "agent": lambda: agent_answers(folder),
+        "dashboard": lambda: dashboard_answers(settings.dashboard),
+    }
+    answers = {name: signs[name]() for name in ([part] if part else signs)}
+    for name, answered in answers.items():
+        click.echo(f"{name}: {'answers' if answered else 'does not answer'}")
+    sys.exit(int(not all(answers.values())))
+
+
+def _collector_health(file: Path, part: str | None) -> NoReturn:
+    """Say what is wrong with a collector, if anything."""
+    if part is not None:
+        raise click.UsageError(f"Ask about {part} or about a collector, not about both.")
+    from edge_agent.fleet.collector_health import read_problem
+
+    problem = read_problem(file)
+    click.echo(f"collector: {problem or 'works'}")
+    sys.exit(int(bool(problem)))
+
+
+@click.command()
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--frames",
+    type=click.IntRange(1, 1_000_000),
+    default=300,
+    show_default=True,
+    help="How many to measure.",
+)
+@common_options
+@json_option
+def bench(
+    source: Path | None, frames: int, config: Path | None, data: Path | None, as_json: bool
+) -> None:
+    """Measure the speed of each stage, on the demonstration or on SOURCE (a picture or a video)."""
+    log_to_stderr(logging.WARNING)
+    settings, _folder = load(config, data)
+    from edge_agent.appliance.bench import measure, table
+
+    figures = measure(settings, source, frames)
+    if not figures["faces"]:
+        click.echo(
+            "affect-edge: no face was found, so that the times say little of a frame with one.",
+            err=True,
+        )
+    click.echo(json.dumps(figures) if as_json else table(figures))
+
+
+@click.group("config")
+def config_group() -> None:
+    """The configuration."""
+
+
+@config_group.command("check")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@common_options
+def config_check(file: Path | None, config: Path | None, data: Path | None) -> None:
+    """Check a configuration file: unknown keys, wrong values, with their lines."""
+    load(file or config, data)
+    click.echo(f"{file or config or 'the configuration'} is right")
+
+
+@config_group.command("set")
+@click.argument("changes", metavar="KEY=VALUE…", nargs=-1, required=True)
+@click.option("--config", type=click.Path(path_type=Path), help="Configuration file (TOML).")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> None:
+    """Change values in the configuration file, such as `camera.fps=10`.
+
+    Comments stay, the file of before stays beside it (.before), and nothing is written that
+    `config check` would refuse. `KEY=` leaves the key out, so that its default holds.
+    """
+    from edge_agent.config.editing import (
+        ConfigFile,
+        checked,
+        difference,
+        read_file,
+        save,
+        with_changes,
+    )
+    from edge_agent.config.keys import restarts
+    from edge_agent.config.loading import SYSTEM_FILE
+
+    wanted = dict(_read(change) for change in changes)
+    before = read_file(config or SYSTEM_FILE)
+    settings = checked(before)
+    after = ConfigFile(before.path, with_changes(before.text, wanted))
+    checked(after)
+    lines = difference(before, after, settings)
+    click.echo("\n".join(lines) or "nothing to change")
+    if dry_run or not lines:
+        return
+    copy = save(before, after.text)
+    click.echo(f"written; before: {copy}")
+    click.echo(f"to use it: sudo systemctl restart {' '.join(restarts(tuple(wanted)))}")
+
+
+def _read(change: str) -> tuple[str, Any]:
+    """Return key and value of an argument; ``None`` where the key is to be left out."""
+    from edge_agent.config.keys import all_keys, key_named
+
+    name, equals, text = change.partition("=")
+    if not equals or key_named(name) is None:
+        sections = ", ".join(dict.fromkeys(key.section for key in all_keys()))
+        raise click.UsageError(
+            f"{change!r}: write KEY=VALUE with a key of the configuration, such as camera.fps=10. "
+            f"Sections: {sections}."
+        )
+    if not text:
+        return name, None
+    try:
+        return name, tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, text  # a text without its quotes, as a shell hands it over
+
+
+_ROWS = 50
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Also those that have ended: the last 50.")
+@click.option(
+    "--test", "trial", is_flag=True, help="Send a test message to every address of alerts.notify."
+)
+@common_options
+@json_option
+def alerts(
+    everything: bool, trial: bool, config: Path | None, data: Path | None, as_json: bool
+) -> None:
+    """Show the alerts that stand, or try the addresses; none of them is a medical alarm.
+
+    With --test it ends with 1 when an address was not reached.
+    """
+    log_to_stderr(logging.WARNING)
+    settings, folder = load(config, data)
+    from edge_agent.alerts.sending import alert_options
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.write.alert_log import AlertFilter, AlertLog
+
+    if trial:
+        sys.exit(_try_addresses(alert_options(settings), as_json=as_json))
+    wanted = AlertFilter(state="open")
+    nothing = "No alert stands."
+    if everything:
+        wanted = AlertFilter()
+        nothing = "No alert has begun yet."
+    _, rows = AlertLog(folder / DATABASE_NAME).page(wanted, _ROWS, 1)
+    if as_json:
+        click.echo(json.dumps([_told(alert) for alert in rows]))
+        return
+    for alert in rows:
+        click.echo(_line(alert))
+    if not rows:
+        click.echo(nothing)
+
+
+def _try_addresses(options: AlertOptions, *, as_json: bool) -> int:
+    """Send a message to each address; return the exit code."""
+    from edge_agent.alerts.rules import DISCLAIMER
+    from edge_agent.alerts.sending import Post, post
+    from edge_agent.core.errors import ConfigError
+    from edge_agent.core.texts import N_, Message
+
+    try:
+        targets = options.targets()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"alerts.notify_file: cannot be read ({error}).") from error
+    if not targets:
+        raise ConfigError("alerts.notify: names no address. Give one, such as ntfys://ntfy.sh/NAME")
+    title = Message(N_("Affect Edge {device}: test"), device=options.device)
+    body = Message(
+        "{text}\n{disclaimer}",
+        text=Message(N_("Alerts of this appliance arrive here.")),
+        disclaimer=Message(DISCLAIMER),
+    )
+    posts = [Post(target, title, body) for target in targets]
+    answers = post(posts, language=options.language)
+    errors = {target.name: answer for target, answer in zip(targets, answers, strict=True)}
+    if as_json:
+        told = [{"address": name, "error": answer or None} for name, answer in errors.items()]
+        click.echo(json.dumps(told))
+    else:
+        for name, answer in errors.items():
+            click.echo(f"{name}: {answer or 'sent'}")
+    return int(any(errors.values()))
+
+
+def _told(alert: AlertEntry) -> dict[str, object]:
+    from edge_agent.core.clock import iso_utc
+
+    ended = None
+    if alert.ended_ms is not None:
+        ended = iso_utc(alert.ended_ms)
+    return {
+        "id": alert.id,
+        "rule": alert.rule,
+        "kind": alert.kind,
+        "text": alert.text,
+        "value": alert.value,
+        "session": alert.session,
+        "began": iso_utc(alert.raised_ms),
+        "ended": ended,
+        "ending": alert.ending,
+        "quiet": alert.quiet,
+        "acknowledged_by": alert.acknowledged_by,
+    }
+
+
+def _line(alert: AlertEntry) -> str:
+    told = _told(alert)
+    state = "open"
+    if alert.acknowledged_by is not None:
+        state = f"seen by {alert.acknowledged_by}"
+    if not alert.is_open:
+        state = f"until {told['ended']}"
+    return f"{told['began']}  {alert.rule}: {alert.text} ({state})"

@@ -17,9 +17,9 @@ from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, BackupError, ConfigError
 
 if TYPE_CHECKING:
-    from edge_agent.appliance.backups.manifest import Manifest
-    from edge_agent.appliance.backups.restore import Places, Restored
-    from edge_agent.config import Settings
+    from edge_agent.appliance.archive import Manifest
+    from edge_agent.appliance.restore import Places, Restored
+    from edge_agent.config.settings import Settings
 
 CONFIG_NAME = "affect-edge.toml"
 _SQLITE = b"SQLite format 3\0"
@@ -57,12 +57,12 @@ def backup(
         if passphrase or passphrase_file:
             raise click.UsageError("Name the FILE that the passphrase is to lock.")
         from edge_agent.store.database.schema import DATABASE_NAME
-        from edge_agent.store.upkeep.backup import make_daily_copy
+        from edge_agent.store.upkeep.copies import make_daily_copy
 
         copy = str(make_daily_copy(folder / DATABASE_NAME))
         click.echo(json.dumps({"file": copy}) if as_json else copy)
         return
-    from edge_agent.appliance.backups.making import check_target
+    from edge_agent.appliance.backup import check_target
 
     check_target(file, overwrite=overwrite)
     word = read_passphrase(passphrase_file, ask=passphrase)
@@ -81,9 +81,8 @@ def archive_of(
     settings: Settings, config: Path | None, folder: Path, file: Path, passphrase: str | None
 ) -> Manifest:
     """Write the archive of an appliance; return what is in it."""
-    from edge_agent.appliance.backups.making import make_backup
-    from edge_agent.appliance.backups.parts import parts_of
-    from edge_agent.config import SYSTEM_FILE
+    from edge_agent.appliance.backup import make_backup, parts_of
+    from edge_agent.config.loading import SYSTEM_FILE
     from edge_agent.store.database.schema import DATABASE_NAME
 
     used = config or (SYSTEM_FILE if SYSTEM_FILE.exists() else None)
@@ -114,7 +113,7 @@ def restore(
     """
     log_to_stderr(logging.WARNING)
     settings, places = places_of(config, data)
-    from edge_agent.appliance.backups.restore import finish_restore
+    from edge_agent.appliance.restore import finish_restore
 
     if not only_list and finish_restore(places):
         say("A restore that was interrupted is complete now. Start agent and dashboard.")
@@ -131,8 +130,9 @@ def restore(
 
 def places_of(config: Path | None, data: Path | None) -> tuple[Settings, Places]:
     """Settle where the appliance is restored to; its configuration may be missing or broken."""
-    from edge_agent.appliance.backups.restore import Places
-    from edge_agent.config import SYSTEM_FILE, at_home, load_settings
+    from edge_agent.appliance.restore import Places
+    from edge_agent.config.loading import SYSTEM_FILE, load_settings
+    from edge_agent.config.section import at_home
 
     present = config or (SYSTEM_FILE if data is None and SYSTEM_FILE.exists() else None)
     try:
@@ -188,13 +188,13 @@ def show(file: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
     """Say what is in an archive or a copy."""
     told: dict[str, Any] = {"file": str(file)}
     if is_database(file):
-        from edge_agent.appliance.backups.inventory import read_inventory
+        from edge_agent.appliance.archive import read_inventory
 
         inventory = read_inventory(file)
         told |= {"kind": "copy", "contents": inventory.model_dump(mode="json")}
         lines = [f"{file}: a copy of the database", f"  {inventory.sentence}"]
     else:
-        from edge_agent.appliance.backups.archive import open_archive
+        from edge_agent.appliance.archive import open_archive
 
         with open_archive(file, lambda: ask_for(passphrase_file)) as archive:
             manifest = archive.manifest
@@ -219,7 +219,7 @@ def origin(file: Path, manifest: Manifest) -> str:
 
 def list_copies(settings: Settings, places: Places, *, as_json: bool) -> None:
     """List the copies beside the database and in the second place, with what is in them."""
-    from edge_agent.appliance.backups.inventory import read_inventory
+    from edge_agent.appliance.archive import read_inventory
     from edge_agent.store.database.schema import copies_beside
 
     databases = [places.database]
@@ -258,9 +258,8 @@ def restore_file(
     file: Path, places: Places, passphrase_file: Path | None, *, ask: bool, as_json: bool
 ) -> None:
     """Restore an archive or a copy after saying what is in it and what it replaces."""
-    from edge_agent.appliance.backups.archive import open_archive
-    from edge_agent.appliance.backups.inventory import read_inventory
-    from edge_agent.appliance.backups.restore import restore_archive, restore_database
+    from edge_agent.appliance.archive import open_archive, read_inventory
+    from edge_agent.appliance.restore import restore_archive, restore_database
 
     if is_database(file):
         say(f"{file}: a copy of the database", f"  {read_inventory(file).sentence}")
@@ -281,7 +280,7 @@ def restore_file(
 
 def confirm(places: Places, *, ask: bool) -> None:
     """Say what is here now, and ask."""
-    from edge_agent.appliance.backups.inventory import read_inventory
+    from edge_agent.appliance.archive import read_inventory
 
     if not places.database.exists():
         say(f"Here now: no database in {places.data}")

@@ -1,13 +1,19 @@
-"""The command that takes the timeline along: of this appliance, or of devices of a fleet."""
+"""Export, sql.
+
+The command that takes the timeline along: of this appliance, or of devices of a fleet.
+
+The command that answers questions in SQL.
+"""
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -16,15 +22,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli.options import common_options, load, log_to_stderr
+from edge_agent.cli.options import common_options, load, log_to_stderr, plain, table_lines
 from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
-    from edge_agent.config import Settings
+    from edge_agent.config.settings import Settings
+    from edge_agent.store.export.ad_hoc import AdHocReader, Answer
     from edge_agent.store.export.appliance import Appliance
-    from edge_agent.store.export.progress import OnProgress
-    from edge_agent.store.export.rows.selection import Choice
+    from edge_agent.store.export.rows import Choice
+    from edge_agent.store.export.source import OnProgress
 
 
 class FormatChoice(click.Choice[str]):
@@ -35,7 +42,7 @@ class FormatChoice(click.Choice[str]):
 
     @property
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # read late, and never set
-        from edge_agent.store.export.formats import all_formats
+        from edge_agent.store.export.format import all_formats
 
         return tuple(each.name for each in all_formats())
 
@@ -44,7 +51,7 @@ class FormatOption(click.Option):
     """The option ``--format``, whose help says what each format is."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        from edge_agent.store.export.formats import all_formats
+        from edge_agent.store.export.format import all_formats
 
         lines = [f"{each.name}: {each.summary}." for each in all_formats()]
         self.help = f"{' '.join(lines)} Default: bundle for a name that ends in .zip, else csv."
@@ -116,9 +123,9 @@ def export(
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
     from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.export.formats import format_named
-    from edge_agent.store.export.rows.selection import Choice
-    from edge_agent.store.export.sealed_export import Work, export_sealed
+    from edge_agent.store.export.format import format_named
+    from edge_agent.store.export.rows import Choice
+    from edge_agent.store.export.sealed import Work, export_sealed
 
     start_ms = epoch_ms(start)
     end_ms = epoch_ms(end)
@@ -272,7 +279,7 @@ def epoch_ms(local: datetime | None) -> int | None:
 def _appliance(settings: Settings) -> Appliance:
     """Return what an export tells of this appliance."""
     from edge_agent.store.export.appliance import Appliance, public_settings
-    from edge_agent.vision.models.known_cards import known_cards
+    from edge_agent.vision.models.card import known_cards
 
     models = (settings.vision.expression_model, settings.vision.detector_model)
     return Appliance(settings.device.name, public_settings(settings), known_cards(models))
@@ -296,3 +303,94 @@ def _progress_bar() -> Iterator[OnProgress | None]:
 
         yield on_progress
         on_progress(1.0)
+
+
+"""Signs of a value in a table; longer ones are cut."""
+
+
+@click.command()
+@click.argument("query", required=False)
+@click.option(
+    "--value",
+    "values",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Fill a named place of the query, such as :session.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "jsonl"]),
+    default="table",
+    show_default=True,
+    help="json: one list; jsonl: a line for each row.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="How long the answer may take.",
+)
+@common_options
+def sql(
+    query: str | None,
+    values: tuple[str, ...],
+    form: str,
+    seconds: float,
+    config: Path | None,
+    data: Path | None,
+) -> None:
+    """Answer a question in SQL (SELECT …) from the timeline; without one, list what there is.
+
+    The database is only read, also beside a running agent. Its tables and views are described in
+    docs/data.md.
+    """
+    log_to_stderr(logging.WARNING)
+    _, folder = load(config, data)
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.export.ad_hoc import AdHocReader, QueryError
+
+    given = dict(_pair(value) for value in values)
+    with AdHocReader(folder / DATABASE_NAME, seconds) as reader:
+        if query is None:
+            _list(reader)
+            return
+        try:
+            _print(reader.ask(query, given), form)
+        except QueryError as error:
+            raise click.UsageError(str(error)) from error
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise click.UsageError(f"--value {text!r} names no value: write --value NAME=VALUE.")
+    return name, value
+
+
+def _list(reader: AdHocReader) -> None:
+    """Print tables and views with their columns."""
+    for kind, name, columns in reader.tables():
+        click.echo(f"{kind} {name}: {', '.join(columns)}")
+
+
+def _print(answer: Answer, form: str) -> None:
+    if form == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(answer.columns)
+        writer.writerows(plain(row) for row in answer.rows)
+    elif form == "json":
+        rows = [_object(answer.columns, row) for row in answer.rows]
+        click.echo(json.dumps(rows, ensure_ascii=False))
+    elif form == "jsonl":
+        for row in answer.rows:
+            click.echo(json.dumps(_object(answer.columns, row), ensure_ascii=False))
+    else:
+        for line in table_lines(answer.columns, answer.rows):
+            click.echo(line)
+
+
+def _object(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    """Return a row by its columns; of two columns of one name the last counts."""
+    return dict(zip(columns, plain(row), strict=True))

@@ -1,19 +1,44 @@
-"""The command that reads pictures."""
+"""Classify pictures and videos.
+
+The command that reads pictures.
+
+The command that reads recorded videos.
+
+The tables that recorded videos become: CSV, or Parquet where pyarrow is installed.
+"""
 
 from __future__ import annotations
 
+import csv
+import importlib.util
 import json
 import logging
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
-from edge_agent.core.errors import PictureError
+from edge_agent.cli.options import (
+    ACTOR,
+    common_options,
+    instant_ms,
+    json_option,
+    load,
+    log_to_stderr,
+    timezone_option,
+)
+from edge_agent.cli.study import data_of, named
+from edge_agent.core import clock
+from edge_agent.core.errors import AffectEdgeError, PictureError
 
 if TYPE_CHECKING:
+    from edge_agent.config.settings import Settings
+    from edge_agent.reading import VideoRow
+    from edge_agent.store.intake.video import VideoImport
     from edge_agent.vision.recognizer import Recognizer
 
 
@@ -50,8 +75,8 @@ def classify(
     log_to_stderr(logging.WARNING)
     settings, _folder = load(config, data)
     picture = None if drawing is None else picture_to_draw(paths, drawing)
-    from edge_agent.runtime.factories import configured_recognizer
-    from edge_agent.vision.stills.pictures import classify_pictures
+    from edge_agent.agent.building import configured_recognizer
+    from edge_agent.vision.stills import classify_pictures
 
     recognizer = configured_recognizer(settings)
     if drawing is not None and picture is not None:
@@ -66,8 +91,8 @@ def classify(
 
 def picture_to_draw(paths: tuple[Path, ...], drawing: Path) -> Path:
     """Return the one picture to be drawn, after a check that the drawing does not replace it."""
-    from edge_agent.vision.stills.drawing import check_place
-    from edge_agent.vision.stills.pictures import find_pictures
+    from edge_agent.vision.drawing import check_place
+    from edge_agent.vision.stills import find_pictures
 
     pictures = find_pictures(paths)
     if len(pictures) != 1:
@@ -86,7 +111,7 @@ def explain(
     picture: Path, drawing: Path, recognizer: Recognizer, as_json: bool, name_all: bool
 ) -> None:
     """Read one picture as `classify` does, and draw the evidence for the label of each face."""
-    from edge_agent.vision.stills.drawing import explain_picture, save_png
+    from edge_agent.vision.drawing import explain_picture, save_png
 
     line, drawn = explain_picture(picture, recognizer, name_all=name_all)
     click.echo(json.dumps(line) if as_json else describe_picture(line))
@@ -125,3 +150,410 @@ def describe_picture(line: dict[str, Any]) -> str:
         else:
             parts.append(f"{label} ({probabilities}) {place}")
     return f"{line['file']}: " + "; ".join(parts) + sees
+
+
+_GROUP_ROWS = 10_000  # held in memory until they become a row group: some 5 MB
+
+
+class WriteRows(Protocol):
+    """Add rows to an open table."""
+
+    def __call__(self, rows: Sequence[VideoRow], /) -> None: ...
+
+
+class OpenTable(Protocol):
+    """Open a new file for a table of videos."""
+
+    def __call__(self, path: Path, /) -> AbstractContextManager[WriteRows]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableFormat:
+    """One form of a table.
+
+    Attributes:
+        suffix: what is written after a video's name.
+        opened: opens a table, and closes it whole.
+
+    Example::
+
+        with TABLES["parquet"].opened(Path("talk.faces.parquet")) as write:
+            write(list(read_video("talk.mp4")))
+    """
+
+    suffix: str
+    opened: OpenTable
+
+
+@contextmanager
+def _csv_table(path: Path) -> Iterator[WriteRows]:
+    from edge_agent.reading import VideoRow
+
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([column.name for column in fields(VideoRow)])
+
+        def write(rows: Sequence[VideoRow]) -> None:
+            writer.writerows([_shown(value) for value in astuple(row)] for row in rows)
+
+        yield write
+
+
+@contextmanager
+def _parquet_table(path: Path) -> Iterator[WriteRows]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = _parquet_schema()
+    waiting: list[VideoRow] = []
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+
+        def write_group() -> None:
+            columns = zip(*map(astuple, waiting), strict=True)
+            arrays = [
+                pa.array(column).cast(field.type)
+                for column, field in zip(columns, schema, strict=True)
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            waiting.clear()
+
+        def write(rows: Sequence[VideoRow]) -> None:
+            waiting.extend(rows)
+            if len(waiting) >= _GROUP_ROWS:
+                write_group()
+
+        yield write
+        if waiting:
+            write_group()
+
+
+def _parquet_schema() -> Any:
+    """Return the columns with the types that `VideoRow` gives them; times are in UTC."""
+    import pyarrow as pa
+
+    from edge_agent.reading import VideoRow
+
+    types = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "str": pa.string()}
+    columns = {
+        column.name: types[str(column.type).removesuffix(" | None")] for column in fields(VideoRow)
+    }
+    return pa.schema(columns | {"at": pa.timestamp("ms", tz="UTC")})
+
+
+def _shown(value: object) -> object:
+    return round(value, 6) if isinstance(value, float) else value
+
+
+TABLES = {
+    "csv": TableFormat(".faces.csv", _csv_table),
+    "parquet": TableFormat(".faces.parquet", _parquet_table),
+}
+
+
+def table_format(name: str) -> TableFormat:
+    """Return the form of that name.
+
+    Raises:
+        click.UsageError: the library that writes it is not installed.
+    """
+    if name == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise click.UsageError(
+            "--format parquet needs the library pyarrow, which is not installed. On an appliance: "
+            "sudo ./install.sh --with parquet. In a checkout: .venv/bin/pip install -e "
+            "'.[parquet]'. With pipx: pipx inject affect-edge pyarrow. Or use --format csv. "
+            "Nothing was read."
+        )
+    return TABLES[name]
+
+
+SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts")
+_SESSION = ("into_session", "participant", "purpose", "markers")
+INTERVAL_S = 1.0
+"""Length of a row of the timeline, as the agent's by default."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What was read in one video.
+
+    Attributes:
+        frames: read.
+        faces: frames with a face.
+        seconds: length of the video.
+        took_s: how long reading took.
+        damaged: frames that could not be decoded.
+        missing_s: length that the file says it has beyond what could be read.
+    """
+
+    frames: int = 0
+    faces: int = 0
+    seconds: float = 0.0
+    took_s: float = 0.0
+    damaged: int = 0
+    missing_s: float = 0.0
+
+
+@click.command("analyse-video")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the tables; default: beside a video."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(sorted(TABLES)),
+    default="csv",
+    show_default=True,
+    help="Form of the tables.",
+)
+@click.option("--again", is_flag=True, help="Read videos anew whose table is there already.")
+@click.option(
+    "--start", metavar="TIME", help="When the recording began; default: as the file says."
+)
+@click.option("--into-session", type=int, metavar="ID", help="Add what is read to this session.")
+@click.option("--participant", metavar="CODE", help="Add it as a new session of this participant.")
+@click.option("--purpose", metavar="PURPOSE", help="Purpose of the new session.")
+@click.option(
+    "--markers",
+    type=click.Path(path_type=Path),
+    metavar="CSV",
+    help="Add these markers to the session, as import-markers takes them.",
+)
+@timezone_option
+@common_options
+@json_option
+def analyse_video(
+    paths: tuple[Path, ...],
+    timezone: str | None,
+    config: Path | None,
+    data: Path | None,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Read every frame of recorded videos, and of the videos in folders, into tables.
+
+    NAME.mp4 becomes NAME.faces.csv (or .parquet): a row for each face of each frame, with the time
+    at which the frame is shown. A table that is there already is left, so a folder can be gone on
+    with. With --into-session or --participant one video becomes part of the timeline instead, at
+    the time of its recording: its second-by-second rows can be analysed with the readings of that
+    time.
+    """
+    log_to_stderr(logging.WARNING)
+    videos = find_videos(paths)
+    start = chosen["start"]
+    start_ms = None if start is None else instant_ms("--start", start, timezone)
+    into = {name: chosen[name] for name in _SESSION if chosen[name] is not None}
+    if into and (len(videos) != 1 or ("into_session" in into) == ("participant" in into)):
+        raise click.UsageError(
+            "One video goes into one session: give one file, and either --into-session ID or "
+            "--participant CODE with --purpose."
+        )
+    if into:
+        (video,) = videos
+        say(video, *into_timeline(video, start_ms, timezone, config, data, into), as_json)
+        return
+    if start_ms is not None and len(videos) != 1:
+        raise click.UsageError("--start is the time of one video; give one file.")
+    form = table_format(chosen["form"])
+    settings, _folder = load(config, data)
+    failed = False
+    for table, video in tables_of(videos, chosen["out"], form.suffix).items():
+        if table.exists() and not chosen["again"]:
+            click.echo(f"{video}: {table} is there already; --again reads it anew.", err=as_json)
+            continue
+        try:
+            result = write_table(video, table, form, settings, start_ms)
+        except AffectEdgeError as error:
+            failed = True
+            click.echo(json.dumps({"file": str(video), "error": str(error)}) if as_json else error)
+            continue
+        say(video, result, str(table), as_json)
+    sys.exit(int(failed))
+
+
+def find_videos(paths: tuple[Path, ...]) -> list[Path]:
+    """Return the files to read: files as given, and all videos in folders, by name."""
+    videos: list[Path] = []
+    for path in paths:
+        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        if path.is_dir() and not inside:
+            raise click.UsageError(f"{path}: is a folder without videos ({', '.join(SUFFIXES)}).")
+        videos += inside or [path]
+    return videos
+
+
+def tables_of(videos: list[Path], out: Path | None, suffix: str) -> dict[Path, Path]:
+    """Return each table and its video; two videos of one table are refused."""
+    tables: dict[Path, Path] = {}
+    for video in videos:
+        table = (out or video.parent) / f"{video.stem}{suffix}"
+        if table in tables and tables[table] != video:
+            raise click.UsageError(
+                f"{tables[table]} and {video} would both become {table}. Rename one, or read them "
+                "one by one, each with another --out."
+            )
+        tables[table] = video
+    return tables
+
+
+def write_table(
+    video: Path, table: Path, form: TableFormat, settings: Settings, start_ms: int | None
+) -> Result:
+    """Read a video into a table, which is there when it is whole, or not at all."""
+    from edge_agent.reading import video_rows
+
+    result = Result()
+    known_ms = _start_of(video) if start_ms is None else start_ms
+    partial = table.with_name(f"{table.name}.partial")
+    table.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with form.opened(partial) as write:
+            for frame in _frames(video, settings, known_ms, result):
+                write(video_rows(frame, dated=known_ms is not None))
+        partial.replace(table)
+    finally:
+        partial.unlink(missing_ok=True)
+    return result
+
+
+def into_timeline(
+    video: Path,
+    start_ms: int | None,
+    timezone: str | None,
+    config: Path | None,
+    data: Path | None,
+    into: dict[str, Any],
+) -> tuple[Result, str]:
+    """Read a video into the timeline; everything but its rows is tried before."""
+    settings, database = data_of(config, data)
+    from edge_agent.store.intake.video import check_video, store_video
+    from edge_agent.store.write.recorder import Intervals
+
+    known_ms = _start_of(video) if start_ms is None else start_ms
+    if known_ms is None:
+        raise click.UsageError(
+            f"{video}: does not say when it was recorded. Give the time: --start "
+            "2026-11-20T08:15:00Z."
+        )
+    rights: dict[str, Any] = {"purposes": settings.dashboard.purposes, "actor": ACTOR}
+    result = Result()
+    check_video(database, _import_of(video, known_ms, _length_of(video), timezone, into), **rights)
+    intervals = Intervals(INTERVAL_S)
+    rows: list[Any] = []
+    for frame in _frames(video, settings, known_ms, result):
+        rows += intervals.add(frame.recognition)
+    rows += intervals.finish()
+    new = _import_of(video, known_ms, result.seconds, timezone, into)
+    session = store_video(database, new, rows, round(INTERVAL_S * 1000), **rights)
+    return result, f"session {session.id}"
+
+
+def say(video: Path, result: Result, place: str, as_json: bool) -> None:
+    """Print what was read in a video."""
+    if as_json:
+        message = {"file": str(video), "frames": result.frames, "with_face": result.faces}
+        message |= {"seconds": round(result.seconds, 3), "damaged": result.damaged, "in": place}
+        message |= {"missing_seconds": round(result.missing_s, 3)}
+        click.echo(json.dumps(message))
+        return
+    damaged = f", {result.damaged} damaged" if result.damaged else ""
+    speed = result.seconds / max(result.took_s, 1e-3)
+    click.echo(
+        f"{video}: {result.frames:,} frames{damaged}, {result.faces:,} with a face; "
+        f"{result.seconds:.0f} s of video in {result.took_s:.0f} s ({speed:.1f} times as fast as "
+        f"it plays) → {place}"
+    )
+    if result.missing_s:
+        click.echo(
+            f"{video}: ends early: {result.missing_s:.0f} s of the "
+            f"{result.seconds + result.missing_s:.0f} s that the file says it has cannot be read. "
+            "The copy is likely cut off; copy the file again.",
+            err=True,
+        )
+
+
+def _frames(video: Path, settings: Settings, start_ms: int | None, result: Result) -> Iterator[Any]:
+    """Yield the frames of a video as they are read, and count them."""
+    from edge_agent.agent.building import configured_recognizer
+    from edge_agent.reading import VideoReader
+
+    began = clock.boot_seconds()
+    shown = 0.0
+    lasts = 0.0
+    recognizer = configured_recognizer(settings)
+    with (
+        closing(VideoReader(video, recognizer, start_ms or 0)) as reader,
+        click.progressbar(
+            reader, length=reader.frames or None, label=video.name, file=sys.stderr
+        ) as bar,
+    ):
+        for frame in bar:
+            result.frames += 1
+            result.faces += bool(frame.recognition.observations)
+            lasts = frame.seconds - shown  # the last frame is shown as long as the one before it
+            shown = frame.seconds
+            yield frame
+        result.seconds = shown + lasts
+        result.damaged = reader.damaged
+        result.missing_s = _missing_seconds(reader.frames, result)
+    result.took_s = clock.boot_seconds() - began
+
+
+def _missing_seconds(promised: int, result: Result) -> float:
+    """Return the length of the frames that a file promises and does not give.
+
+    Some containers only estimate how many there are: less than a second or two in a hundred is no
+    loss.
+    """
+    read = result.frames + result.damaged
+    if not result.frames or promised <= read * 1.02:
+        return 0.0
+    seconds = (promised - read) * result.seconds / result.frames
+    return seconds if seconds >= 1.0 else 0.0
+
+
+def _start_of(video: Path) -> int | None:
+    """Return when a video says that it was recorded, and tell where that comes from."""
+    from edge_agent.core.clock import iso_utc
+    from edge_agent.reading import creation_ms
+
+    made_ms = creation_ms(video)
+    if made_ms is not None:
+        click.echo(
+            f"{video}: recorded from {iso_utc(made_ms)} on, as the file says; if that is the end "
+            "of the recording or local time, give --start.",
+            err=True,
+        )
+    return made_ms
+
+
+def _length_of(video: Path) -> float:
+    """Return how long a video lasts at least, seconds, by what its file says."""
+    from edge_agent.camera.files import open_video
+
+    file = open_video(video)
+    frames = file.frames
+    fps = file.fps
+    file.release()
+    return max(frames / fps - 1.0, 0.001) if fps > 0 else 0.001
+
+
+def _import_of(
+    video: Path, start_ms: int, seconds: float, timezone: str | None, into: dict[str, Any]
+) -> VideoImport:
+    """Return where a video belongs, as the options say."""
+    from edge_agent.cli.options import zone_of
+    from edge_agent.cli.study import read_markers
+    from edge_agent.core.study import Purpose
+    from edge_agent.store.intake.video import VideoImport
+    from edge_agent.store.study.past import PastSession
+
+    end_ms = start_ms + max(round(seconds * 1000), 1)
+    session: int | PastSession
+    if "participant" in into:
+        purpose = named(Purpose, "--purpose", str(into.get("purpose", "")))
+        session = PastSession(into["participant"], purpose, start_ms, end_ms, name=video.stem)
+    else:
+        session = into["into_session"]
+    markers = tuple(read_markers(into["markers"], zone_of(timezone))) if "markers" in into else ()
+    return VideoImport(start_ms, end_ms, session, markers, video.name)

@@ -1,19 +1,52 @@
-"""The commands about sensors."""
+"""Sensors, imports, LSL.
+
+The commands about sensors.
+
+``affect-edge import-vitals``: readings from a CSV file, or from the export of a health app.
+
+The command that offers the live feed to the Lab Streaming Layer.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from dataclasses import asdict
+import signal
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, aclosing, closing, suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.options import (
+    ACTOR,
+    column_map,
+    common_options,
+    instant_ms,
+    json_option,
+    load,
+    log_to_stderr,
+    table_lines,
+    timezone_option,
+    zone_of,
+)
+from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
-    from edge_agent.core.sensors import FoundSensor
+    from edge_agent.core.readings import LocalTimes, VitalReading
+    from edge_agent.core.vitals import FoundSensor
+    from edge_agent.store.intake.imports import TakenReadings
+    from edge_agent.store.intake.timeline import StagedKind, StagedReadings
+    from edge_agent.store.study.past import Placement
+    from edge_agent.store.write.timeline import ImportResult
+    from edge_agent.vitals.csv import DateOrder
+    from edge_agent.vitals.health_files import LeftOut, NotRead
+    from edge_agent.vitals.health_makers import HealthExport
 
 
 @click.group()
@@ -35,7 +68,7 @@ def vitals_scan(seconds: float, config: Path | None, data: Path | None, as_json:
     """Find Bluetooth sensors in reach, and print the lines to put into the configuration."""
     log_to_stderr(logging.ERROR)
     settings, _folder = load(config, data)
-    from edge_agent.vitals.bluetooth import scan_sensors
+    from edge_agent.vitals.sensor import scan_sensors
 
     sensors = scan_sensors(seconds, settings.vitals.bluetooth.adapter)
     if as_json:
@@ -67,3 +100,502 @@ def describe_sensor(sensor: FoundSensor) -> str:
     return "\n".join(
         [", ".join(parts), *(f"  {sensor.config_line(kind)}" for kind in sensor.kinds)]
     )
+
+
+Readings = Generator["VitalReading", None, None]
+LEFT_OUT_SHOWN = 10
+FILES_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """What the options of the command say."""
+
+    timezone: str | None
+    columns: tuple[str, ...]
+    units: tuple[str, ...]
+    dates: DateOrder
+    source: str
+    begin: str | None
+    start: str | None
+    end: str | None
+    dry_run: bool
+
+    def local_times(self) -> LocalTimes | None:
+        """Return how times without a zone are read; ``None``: they are refused."""
+        from edge_agent.core.readings import LocalTimes
+
+        zone = zone_of(self.timezone)
+        return None if zone is None else LocalTimes(zone)
+
+
+@dataclass(slots=True)
+class FileContents:
+    """What a file has.
+
+    Attributes:
+        form: whose export it is; empty: it is a CSV file.
+        staged: its readings.
+        outside: how many readings lie outside of ``--from`` and ``--to``.
+        left_out: how many rows gave no reading, the first of them with the reason.
+        left_out_by: the same by file and column.
+        columns: names of the columns that were passed over, and why.
+        no_value: how many cells of a file and column have a sensor's mark for no value.
+        files: names of the files that are of no known kind.
+        not_read: files that were left out as a whole.
+        remarks: what is worth knowing of its files.
+    """
+
+    form: str
+    staged: StagedReadings
+    outside: int = 0
+    left_out: int = 0
+    reasons: list[LeftOut] = field(default_factory=list)
+    left_out_by: Counter[tuple[str, str]] = field(default_factory=Counter)
+    columns: tuple[tuple[str, str], ...] = ()
+    no_value: Counter[tuple[str, str]] = field(default_factory=Counter)
+    files: Sequence[str] = ()
+    not_read: list[NotRead] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def twice(self) -> int:
+        """How many rows have the kind, source, time and value of one before."""
+        return self.staged.repeated
+
+    def note(self, row: LeftOut) -> None:
+        """Count a row that gives no reading."""
+        self.left_out += 1
+        column, colon, _ = row.why.partition(": ")
+        self.left_out_by[row.where.rpartition(", ")[0], column if colon else ""] += 1
+        if len(self.reasons) < LEFT_OUT_SHOWN:
+            self.reasons.append(row)
+
+    def tell_local_times(self, zone: LocalTimes | None) -> None:
+        """Note which local times of the file come twice."""
+        if zone is not None and zone.twice:
+            self.remarks.append(zone.sentence)
+
+
+@click.command("import-vitals")
+@click.argument("file", type=click.Path(path_type=Path))
+@timezone_option
+@click.option(
+    "--map",
+    "columns",
+    metavar="WHAT=COLUMN",
+    multiple=True,
+    help="Which column says what, such as --map at=Date --map heart_rate='Pulse (bpm)'; --map "
+    "guess goes by the names.",
+)
+@click.option(
+    "--unit",
+    "units",
+    metavar="KIND=UNIT",
+    multiple=True,
+    help="Unit of a column, such as systolic=kPa.",
+)
+@click.option(
+    "--dates",
+    type=click.Choice(["iso", "dmy", "mdy"]),
+    default="iso",
+    help="How dates are written, with --map.",
+)
+@click.option(
+    "--start",
+    "begin",
+    metavar="TIME",
+    help="When the recording began, for intervals between beats in a file that tells no times.",
+)
+@click.option("--from", "start", metavar="TIME", help="Only readings from this time on.")
+@click.option("--to", "end", metavar="TIME", help="Only readings before this time.")
+@click.option(
+    "--source", default="", help="Name of the source of all readings, instead of the file's own."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be imported.")
+@common_options
+@json_option
+def import_vitals(
+    file: Path, config: Path | None, data: Path | None, as_json: bool, **given: Any
+) -> None:
+    """Import readings from a CSV file, or from an export of Apple Health (export.zip or
+    export.xml), Fitbit (Takeout), Withings, or a watch's FIT files: an archive, a folder or a file.
+
+    The answer says how many of them lie in no session: these are in no test.
+    """
+    log_to_stderr(logging.WARNING)
+    options = ImportOptions(**given)
+    _settings, folder = load(config, data)
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.intake.timeline import StagedReadings
+
+    database = folder / DATABASE_NAME
+    with StagedReadings() as staged:
+        contents = read_contents(file, options, staged)
+        if not as_json and (contents.form or options.dry_run):
+            describe(file, contents)
+        elif not as_json:
+            tell_remarks(contents)
+        if options.dry_run:
+            tell_plan(contents, database, as_json, file.name)
+        else:
+            take_in(contents, database, as_json, file.name)
+
+
+def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) -> FileContents:
+    """Read a whole file.
+
+    Raises:
+        DataFileError: it cannot be read, a CSV file has a bad row, an export is broken, or there
+            is no reading in it.
+    """
+    from edge_agent.vitals.health_makers import open_export
+    from edge_agent.vitals.untimed import tells_start
+
+    contents = FileContents("", staged)
+    with ExitStack() as opened:
+        is_untimed = options.begin is not None or (not options.columns and tells_start(file))
+        if is_untimed and options.columns:
+            raise click.UsageError("--start is for files without times: leave out --map.")
+        if options.columns and (file.is_dir() or file.suffix.lower() in {".zip", ".xml", ".fit"}):
+            raise click.UsageError(f"--map is for CSV files: leave it out for {file.name}.")
+        plain = is_untimed or options.columns
+        export = None if plain else opened.enter_context(open_export(file))
+        if is_untimed:
+            readings = _of_untimed(file, options)
+        elif export is None:
+            readings = _of_csv(file, options, contents)
+        else:
+            contents.form = " and ".join(export.formats)
+            contents.files = export.unknown
+            readings = _of_export(export, options, contents)
+        opened.enter_context(closing(readings))
+        staged.add(_in_period(readings, options, contents))
+    if not staged.kinds() and not contents.outside:
+        _refuse_empty(file, contents)
+    return contents
+
+
+def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readings:
+    from edge_agent.vitals.csv import DERIVED, count_placeholders, read_file, read_readings
+
+    columns = column_map(file, options.columns, options.units, options.dates)
+    table = read_file(file)
+    header = table.header
+    if columns is None:
+        why = "is known from time and flags"
+        contents.columns = tuple((name, why) for name in header if name.lower() in DERIVED)
+    else:
+        known = set(columns.columns.values())
+        why = "is not named with --map"
+        contents.columns = tuple((name, why) for name in header if name not in known)
+        if columns.problem(header) is None:
+            for column, count in count_placeholders(table, columns).items():
+                contents.no_value[table.name, column] += count
+    zone = options.local_times()
+    readings = read_readings(file, zone, columns)
+    contents.tell_local_times(zone)
+    for reading in readings:
+        yield replace(reading, source=options.source) if options.source else reading
+
+
+def _of_untimed(file: Path, options: ImportOptions) -> Readings:
+    from edge_agent.core import clock
+    from edge_agent.vitals.untimed import read_untimed
+
+    begin_ms = None
+    if options.begin is not None:
+        begin_ms = instant_ms("--start", options.begin, options.timezone)
+    for reading in read_untimed(file, begin_ms, clock.now()):
+        yield replace(reading, source=options.source) if options.source else reading
+
+
+def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
+    """Return the readings of an export, and note the rows that give none."""
+    from edge_agent.core import clock
+    from edge_agent.vitals.health_files import LeftOut, NotRead, Remark, RowValidator
+
+    zone = options.local_times()
+    for row in export.rows(RowValidator(clock.now(), zone, options.source)):
+        if isinstance(row, LeftOut):
+            contents.note(row)
+        elif isinstance(row, Remark):
+            contents.remarks.append(row.sentence)
+            if isinstance(row, NotRead):
+                contents.not_read.append(row)
+        else:
+            yield row
+    contents.tell_local_times(zone)
+
+
+def _in_period(
+    readings: Iterator[VitalReading], options: ImportOptions, contents: FileContents
+) -> Iterator[VitalReading]:
+    """Pass on the readings of the period that is asked for, and count the others."""
+    start_ms, end_ms = (
+        None if time is None else instant_ms(option, time, options.timezone)
+        for option, time in (("--from", options.start), ("--to", options.end))
+    )
+    for reading in readings:
+        at_ms = reading.at.wall_ms
+        if (start_ms is not None and at_ms < start_ms) or (end_ms is not None and at_ms >= end_ms):
+            contents.outside += 1
+        else:
+            yield reading
+
+
+def _refuse_empty(file: Path, contents: FileContents) -> None:
+    lines = [f"{file.name}: no row gives a reading."]
+    lines += [row.sentence for row in contents.reasons]
+    raise DataFileError("\n".join(lines))
+
+
+def describe(file: Path, contents: FileContents) -> None:
+    """Print what a file has of each kind, and what was left out."""
+    click.echo(f"{file.name}: {contents.form or 'CSV'}")
+    for row in contents.staged.kinds():
+        click.echo(f"  {describe_kind(row)}")
+    if contents.outside:
+        click.echo(f"{counted(contents.outside)} outside of --from and --to: left out")
+    if contents.staged.differing:
+        click.echo(
+            f"{counted(contents.staged.differing)} with the time of another and another value: "
+            "each is kept, a millisecond later"
+        )
+    tell_remarks(contents)
+    if contents.left_out:
+        rows = "1 row gives" if contents.left_out == 1 else f"{contents.left_out} rows give"
+        click.echo(f"{rows} no reading:", err=True)
+        for reason in contents.reasons:
+            click.echo(f"  {reason.sentence}", err=True)
+        if contents.left_out > len(contents.reasons):
+            click.echo(f"  … and {contents.left_out - len(contents.reasons)} more.", err=True)
+
+
+def tell_remarks(contents: FileContents) -> None:
+    """Print what is worth knowing of the files."""
+    for remark in contents.remarks:
+        click.echo(remark, err=True)
+
+
+def describe_kind(row: StagedKind) -> str:
+    """Say how many readings of a kind there are, from when to when, and from which source."""
+    period = f"{_minute(row.first_ms)} to {_minute(row.last_ms)}"
+    return f"{row.kind}: {counted(row.readings)}, {period}, {row.source}"
+
+
+def _minute(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+def counted(readings: int) -> str:
+    """Return a number of readings in words."""
+    return f"{readings} {'reading' if readings == 1 else 'readings'}"
+
+
+def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
+    """Say what an import would do; nothing is written."""
+    readings = sum(row.readings for row in contents.staged.kinds())
+    refused = list(_passed_over(contents, name))
+    there = contents.staged.count_present(database)
+    if as_json:
+        answer = {
+            "dry_run": True,
+            "imported": readings - there,
+            "duplicates": there + contents.twice,
+            "readings": readings,
+            "not_taken": [row._asdict() for row in refused],
+        }
+        click.echo(json.dumps(answer | contents_answer(contents)))
+        return
+    _print_tables([], refused)
+    more = _there(there, "are")
+    click.echo(f"{counted(readings - there)} would be imported{more}. Nothing was changed.")
+    _tell_to_come(contents)
+
+
+def take_in(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
+    """Write the readings, and say what became of them."""
+    from edge_agent.store.database.schema import migrate
+    from edge_agent.store.intake.imports import taken_readings
+    from edge_agent.store.study.past import Placement
+    from edge_agent.store.write.timeline import ImportResult, import_readings
+
+    migrate(database)
+    placement = Placement.of_database(database)
+    readings = placement.watch(contents.staged)
+    written = import_readings(database, readings, file=name, actor=ACTOR)
+    done = ImportResult(written.inserted, written.duplicates + contents.twice)
+    taken = [] if written.number is None else taken_readings(database, written.number)
+    refused = list(_not_taken(contents, written, placement.readings, name))
+    if as_json:
+        more = {
+            "import": written.number,
+            "taken": [asdict(one) for one in taken],
+            "not_taken": [row._asdict() for row in refused],
+        }
+        answer = import_answer(done, placement) | contents_answer(contents) | more
+        click.echo(json.dumps(answer))
+        return
+    there = written.duplicates if contents.form else done.duplicates
+    click.echo(f"{counted(done.inserted)} imported{_there(there, 'were')}")
+    _tell_to_come(contents)
+    if placement.outside:
+        click.echo(placement.sentence)
+    _print_tables(taken, refused)
+
+
+class NotTaken(NamedTuple):
+    """Rows or a column of a file that were not taken.
+
+    Attributes:
+        file: which.
+        column: of it; empty: the rows as a whole.
+        rows: how many; ``None``: the whole column.
+        why: the rest of the sentence.
+    """
+
+    file: str
+    column: str
+    rows: int | None
+    why: str
+
+
+def _not_taken(
+    contents: FileContents, written: ImportResult, staged: int, name: str
+) -> Iterator[NotTaken]:
+    """Yield what was not taken; ``staged`` readings were handed to the database."""
+    erased = staged - written.inserted - written.duplicates
+    for count, why in (
+        (written.duplicates, "were there already"),
+        (erased, "are of a time that was erased"),
+        (contents.staged.repeated, "stand in the file twice"),
+        (contents.outside, "lie outside of --from and --to"),
+    ):
+        if count:
+            yield NotTaken(name, "", count, why)
+    yield from _passed_over(contents, name)
+
+
+def _passed_over(contents: FileContents, name: str) -> Iterator[NotTaken]:
+    """Yield what the file itself tells not to be taken."""
+    for (file, column), count in contents.left_out_by.items():
+        yield NotTaken(file, column, count, "give no reading")
+    for (file, column), count in contents.no_value.items():
+        yield NotTaken(file, column, count, "have a mark for no value")
+    for row in contents.not_read:
+        yield NotTaken(row.where, "", None, row.why)
+    for column, why in contents.columns:
+        yield NotTaken(name, column, None, why)
+    for file, count in Counter(contents.files[:FILES_SHOWN]).items():
+        times = f" ({count} files of this name)" if count > 1 else ""
+        yield NotTaken(file, "", None, f"is not known here{times}")
+    if len(contents.files) > FILES_SHOWN:
+        more = f"{len(contents.files) - FILES_SHOWN} more files"
+        yield NotTaken(more, "", None, "are not known here")
+
+
+def _print_tables(taken: list[TakenReadings], refused: list[NotTaken]) -> None:
+    """Print what was taken, what of it will not count, and what was not taken."""
+    rows = [
+        (
+            one.kind,
+            one.source,
+            one.readings,
+            _minute(one.first_ms),
+            _minute(one.last_ms),
+            one.outside_sessions,
+            ", ".join(f"{count} {flag}" for flag, count in one.unusable.items()),
+        )
+        for one in taken
+    ]
+    heads = ("taken", "source", "readings", "first", "last", "in no session", "count in no mean")
+    for lines in (
+        table_lines(heads, rows) if rows else (),
+        table_lines(("not taken: file", "column", "rows", "why"), refused) if refused else (),
+    ):
+        for line in lines:
+            click.echo(line)
+
+
+def _tell_to_come(contents: FileContents) -> None:
+    to_come = contents.staged.count_to_come()
+    if to_come:
+        click.echo(
+            f"{counted(to_come)} of a time that is still to come: kept with the flag "
+            "clock_differs, and in no mean. Correct the times in the file, or the clock of this "
+            "machine."
+        )
+
+
+def _there(duplicates: int, verb: str) -> str:
+    return f", {duplicates} {verb} there already" if duplicates else ""
+
+
+def import_answer(done: ImportResult, placement: Placement) -> dict[str, object]:
+    """Return what became of a file of readings, for programs."""
+    nearest = placement.nearest
+    return {
+        "imported": done.inserted,
+        "duplicates": done.duplicates,
+        "readings": placement.readings,
+        "outside_sessions": placement.outside,
+        "nearest_session": None if nearest is None else asdict(nearest),
+        "message": placement.sentence,
+    }
+
+
+def contents_answer(contents: FileContents) -> dict[str, object]:
+    """Return what a file has, for programs."""
+    return {
+        "format": contents.form or "CSV",
+        "kinds": [asdict(row) for row in contents.staged.kinds()],
+        "repeated": contents.staged.repeated,
+        "differing": contents.staged.differing,
+        "to_come": contents.staged.count_to_come(),
+        "outside_period": contents.outside,
+        "left_out": contents.left_out,
+        "reasons": [row.sentence for row in contents.reasons],
+        "remarks": contents.remarks,
+    }
+
+
+@click.command()
+@common_options
+def lsl(config: Path | None, data: Path | None) -> None:
+    """Offer what the running agent sees and measures as Lab Streaming Layer streams, until Ctrl-C.
+
+    The Lab Streaming Layer encrypts nothing and asks nobody for a name: whoever is in the same
+    network can read the streams. Use it in a laboratory's own network only.
+    """
+    log_to_stderr(logging.WARNING)
+    settings, folder = load(config, data)
+    from edge_agent.live.feed import SOCKET_NAME, live_messages
+    from edge_agent.lsl.streams import FeedReader, StreamOptions, Streams
+
+    if settings.lsl.enabled:
+        raise click.UsageError(
+            "The agent offers its streams itself, for enabled = true stands in [lsl]. Leave this "
+            "command out, or set it to false."
+        )
+    streams = Streams(StreamOptions(settings.device.name, settings.lsl))
+    streams.offer_expression(settings.camera.source == "demo")
+    reader = FeedReader(streams)
+    click.echo(
+        "Streams are offered, readable for everybody in this network. Stop with Ctrl-C.", err=True
+    )
+
+    async def pass_on() -> None:
+        this = asyncio.current_task()
+        assert this is not None
+        for each in (signal.SIGINT, signal.SIGTERM):
+            # a shell's background job ignores Ctrl-C unless it is asked for
+            asyncio.get_running_loop().add_signal_handler(each, this.cancel)
+        async with aclosing(live_messages(folder / SOCKET_NAME)) as messages:
+            async for message in messages:
+                if message["type"] == "agent":
+                    click.echo(f"The agent is {message['state']}.", err=True)
+                reader.take(message)
+
+    with suppress(asyncio.CancelledError):
+        asyncio.run(pass_on())

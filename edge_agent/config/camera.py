@@ -1,4 +1,9 @@
-"""The section ``[camera]``: which camera, and how it is read."""
+"""`[camera]`, `[capture]`: the object the camera room reads.
+
+The section ``[camera]``: which camera, and how it is read.
+
+The section ``[capture]``: when the camera is read.
+"""
 
 from __future__ import annotations
 
@@ -68,4 +73,17 @@ class CameraSettings(Section):
         le=10,
         description="snapshot: seconds from one picture to the next",
         json_schema_extra=EDITABLE,
+    )
+
+
+class CaptureSettings(Section):
+    """When the camera is read."""
+
+    mode: Literal["continuous", "sessions"] = Field(
+        "continuous", description="Always, or only in an open session"
+    )
+    preview: Literal["never", "allowed"] = Field(
+        "never",
+        description="Whether an administrator may see the camera's picture on the page Live, for a "
+        "minute at a time and not in a session; it is never stored",
     )

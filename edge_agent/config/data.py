@@ -1,4 +1,17 @@
-"""The section ``[data]``: where the database is kept."""
+"""`[data]`, `[record]`, `[backup]`, `[summary]`, `[device]`.
+
+The section ``[data]``: where the database is kept.
+
+The section ``[record]``: what is written, and how long it is kept.
+
+The section ``[backup]``: where else the nightly copies go.
+
+The section ``[summary]``: the windows that are published.
+
+The section ``[device]``: which appliance this is.
+
+How the recorder gathers, marks and keeps rows.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +19,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from edge_agent.config.section import HomePath, Section
+from edge_agent.config.mqtt import MqttSettings
+from edge_agent.config.section import EDITABLE, HomePath, Section
 
 
 class DataSettings(Section):
@@ -15,3 +29,101 @@ class DataSettings(Section):
     folder: HomePath = Field(
         Path("~/.local/share/affect-edge"), description="Folder of the database; `--data` wins"
     )
+
+
+class RecordSettings(Section):
+    """What is written to the timeline, and how long it is kept."""
+
+    interval: float = Field(
+        1.0,
+        ge=0,
+        le=60,
+        description="Seconds summarized in one expression row; 0 records every frame",
+        json_schema_extra=EDITABLE,
+    )
+    batch_rows: int = Field(
+        60, ge=1, le=10_000, description="Most rows in one transaction", json_schema_extra=EDITABLE
+    )
+    batch_seconds: float = Field(
+        10.0,
+        ge=0.1,
+        le=60,
+        description="Longest time between two transactions, seconds",
+        json_schema_extra=EDITABLE,
+    )
+    keep_days: int = Field(
+        90,
+        ge=1,
+        le=36_500,
+        description="Days for which expression rows are kept; rollups are kept longer",
+    )
+    keep_minutes_days: int = Field(
+        400,
+        ge=1,
+        le=36_500,
+        description="Days for which rollups by minute are kept, keep_days at least; hours stay",
+    )
+    keep_hours_days: int = Field(
+        1_100,
+        ge=1,
+        le=36_500,
+        description="Days for which rollups by hour are kept, as minutes at least; days stay",
+    )
+    budget_mb: int = Field(
+        10_000,
+        ge=300,
+        le=100_000_000,
+        description="Most MB for the database and its copies; the oldest rows are deleted",
+    )
+
+
+class BackupSettings(Section):
+    """Where else the nightly copies of the database go."""
+
+    also: HomePath | None = Field(
+        None,
+        description="Folder of a USB stick or mounted share that gets a copy each night as well",
+    )
+
+
+class SummarySettings(Section):
+    """The windows that are published."""
+
+    window: float = Field(
+        10.0,
+        ge=1,
+        le=3600,
+        description="Length of one summary, seconds",
+        json_schema_extra=EDITABLE,
+    )
+
+
+class DeviceSettings(Section):
+    """Which appliance this is."""
+
+    name: str = Field(
+        "affect-edge",
+        pattern=r"^[A-Za-z0-9_-]{1,40}$",
+        description="Name in MQTT topics and on pages",
+    )
+
+
+class RecorderOptions(RecordSettings):
+    """Options of the recorder: the table ``[record]``, and what other tables say of its rows.
+
+    Attributes:
+        outbox_rows: messages kept in the outbox at the most.
+        simulated: whether what the camera shows is a demonstration; marks every expression row.
+        only_in_sessions: write no expression and no reading of a time outside sessions: what was
+            seen just after a session ended, or a consent was withdrawn, is not kept.
+        max_bytes: largest size of the database file; ``None`` is the size of the disk.
+        memory_rows: rows that wait in memory at the most.
+        retry_seconds: seconds between attempts after a failed commit.
+    """
+
+    outbox_rows: int = MqttSettings().outbox_rows
+    simulated: bool = False
+    only_in_sessions: bool = False
+    max_bytes: int | None = None
+    memory_rows: int = 20_000
+    retry_seconds: float = 2.0

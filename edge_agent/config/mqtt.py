@@ -1,4 +1,9 @@
-"""The section ``[mqtt]``: the broker and what it is sent."""
+"""`[mqtt]`, `[fleet]`.
+
+The section ``[mqtt]``: the broker and what it is sent.
+
+The section ``[fleet]``: the stream of the timeline to where many appliances report.
+"""
 
 from __future__ import annotations
 
@@ -132,3 +137,18 @@ class MqttSettings(Section):
         if not self.tls:
             raise ValueError("client_certificate is shown over TLS only: set tls = true")
         return self
+
+
+class FleetSettings(Section):
+    """The stream to ``affect-edge collect``, through the broker of ``[mqtt]``."""
+
+    enabled: bool = Field(
+        False,
+        description="Whether every change of the timeline and the study is sent to a collector",
+    )
+    backlog_mb: int = Field(
+        200,
+        ge=1,
+        le=100_000,
+        description="Disk for the list of changes that the collector has not confirmed, megabytes",
+    )

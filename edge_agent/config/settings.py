@@ -14,18 +14,17 @@ from pydantic_settings import (
 )
 
 from edge_agent.config.alerts import AlertSettings
-from edge_agent.config.backup import BackupSettings
-from edge_agent.config.camera import CameraSettings
-from edge_agent.config.capture import CaptureSettings
+from edge_agent.config.camera import CameraSettings, CaptureSettings
 from edge_agent.config.dashboard import DashboardSettings
-from edge_agent.config.data import DataSettings
-from edge_agent.config.device import DeviceSettings
-from edge_agent.config.fleet.section import FleetSettings
-from edge_agent.config.laboratory.control import ControlSettings
-from edge_agent.config.laboratory.lsl import LslSettings
-from edge_agent.config.mqtt import MqttSettings
-from edge_agent.config.record import RecordSettings
-from edge_agent.config.summary import SummarySettings
+from edge_agent.config.data import (
+    BackupSettings,
+    DataSettings,
+    DeviceSettings,
+    RecordSettings,
+    SummarySettings,
+)
+from edge_agent.config.laboratory import ControlSettings, LslSettings
+from edge_agent.config.mqtt import FleetSettings, MqttSettings
 from edge_agent.config.vision import VisionSettings
 from edge_agent.config.vitals import VitalsSettings
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from edge_agent.config.section import EDITABLE, HomePath, Section
-from edge_agent.core.sensors import SensorKind
+from edge_agent.core.vitals import SensorKind
 
 
 class SimulatedSettings(Section):

@@ -1,16 +1,25 @@
-"""The one place that asks the time.
+"""The only place that asks the time; timers; a sender's clock.
+
+The one place that asks the time.
 
 Two clocks go with everything we record. The *wall* clock (UTC) says when, but jumps when the
 network corrects it: a Raspberry Pi has no battery-backed clock. The *boot* clock counts from the
 start of the machine, never jumps, and is the only one used for durations.
+
+Timers and rates by the boot clock, which nobody sets.
+
+How far a sender's clock is from ours, estimated from when its messages come.
 """
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
@@ -137,3 +146,172 @@ def synchronised_ms(flag: Path = _SYNCHRONIZED) -> int | None:
         return flag.stat().st_mtime_ns // 1_000_000
     except OSError:
         return None
+
+
+RATE_S = 2.0
+
+
+class Every:
+    """A timer for loops: ``due`` is true once per interval of the boot clock.
+
+    Args:
+        seconds: length of the interval.
+        at_once: whether it is due at the first call; else after one interval.
+
+    Example:
+        >>> timer = Every(60.0, at_once=True)
+        >>> timer.due(), timer.due()
+        (True, False)
+    """
+
+    def __init__(self, seconds: float, at_once: bool = False) -> None:
+        self._seconds = seconds
+        self._next = boot_seconds() + (0.0 if at_once else seconds)
+
+    def due(self) -> bool:
+        """Return whether an interval has passed, and if so begin the next one."""
+        present = boot_seconds()
+        if present < self._next:
+            return False
+        # more than an interval late: skip what was missed instead of being due again and again
+        late = present - self._next > self._seconds
+        self._next = present + self._seconds if late else self._next + self._seconds
+        return True
+
+
+class Rate:
+    """Turns a counter into a rate over at least the last two seconds.
+
+    Example:
+        >>> rate = Rate()
+        >>> rate.per_second(0)
+        0.0
+    """
+
+    def __init__(self) -> None:
+        self._since = (boot_seconds(), 0)
+        self._rate = 0.0
+
+    def per_second(self, count: int) -> float:
+        """Return how fast ``count`` has risen."""
+        present = boot_seconds()
+        then, before = self._since
+        if present - then >= RATE_S:
+            self._rate = (count - before) / (present - then)
+            self._since = (present, count)
+        return self._rate
+
+
+MESSAGES = 100
+"""Messages that an estimate looks back on: clocks drift, so the oldest must go."""
+LATE_MS = 10_000.0
+"""A message that seems later than this, or earlier at all, tells of a clock that was set."""
+_EARLY_MS = 250.0
+SENDERS = 64
+_ENOUGH = 5
+_MOVED_MS = 5.0
+"""A clock that moved by less is no news."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOffset:
+    """What must be added to a sender's clock to get ours.
+
+    Attributes:
+        offset_ms: by the quickest message: the time that it was under way is in it.
+        doubt_ms: how much longer the usual message takes than the quickest. What the quickest took
+            cannot be known from messages in one direction.
+        messages: how many it rests on.
+    """
+
+    offset_ms: float
+    doubt_ms: float
+    messages: int
+
+    def __str__(self) -> str:
+        """Return it for people: ``+1999.0 ms, ± 12.0 ms by 20 messages``."""
+        return f"{self.offset_ms:+.1f} ms, ± {self.doubt_ms:.1f} ms by {self.messages} messages"
+
+
+class SenderClock:
+    """Turns the times of one sender into ours.
+
+    A message is under way for some milliseconds, sometimes for many. The smallest difference
+    between when it was received and when it was sent is nearest to the difference of the clocks
+    (Cristian 1989, Distributed Computing 3:146-158), so the jitter of the way goes.
+
+    Example:
+        >>> sender = SenderClock()
+        >>> sender.instant(sent_ms=5_000.0, received=Instant(boot_ms=9_000, wall_ms=0))
+        Instant(boot_ms=9000, wall_ms=0)
+    """
+
+    def __init__(self) -> None:
+        self._differences: deque[float] = deque(maxlen=MESSAGES)
+        self._told_ms: float | None = None
+
+    @property
+    def offset(self) -> ClockOffset | None:
+        """The estimate; ``None`` before the first message."""
+        if not self._differences:
+            return None
+        least = min(self._differences)
+        usual = median(self._differences)
+        return ClockOffset(least, usual - least, len(self._differences))
+
+    def news(self) -> ClockOffset | None:
+        """Return the estimate when it is worth telling: the first good one, and when it moved."""
+        offset = self.offset
+        if offset is None or offset.messages < _ENOUGH:
+            return None
+        is_known = self._told_ms is not None
+        if is_known and abs(offset.offset_ms - (self._told_ms or 0.0)) <= max(
+            _MOVED_MS, offset.doubt_ms
+        ):
+            return None
+        self._told_ms = offset.offset_ms
+        return offset
+
+    def instant(self, sent_ms: float, received: Instant) -> Instant:
+        """Return when a message was sent, on our clocks.
+
+        Args:
+            sent_ms: by the sender's clock, milliseconds since whenever it likes.
+            received: when it came.
+        """
+        difference = received.boot_ms - sent_ms
+        known = self.offset
+        if known is not None:
+            beyond = difference - known.offset_ms
+            if beyond > LATE_MS or beyond < -_EARLY_MS:  # the clock was set
+                self._differences.clear()
+        self._differences.append(difference)
+        return received.shifted((min(self._differences) - difference) / 1000)
+
+
+class SenderClocks:
+    """The clocks of all senders, by name; safe to use from any thread.
+
+    The one that was silent longest is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._clocks: OrderedDict[str, SenderClock] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def instant(
+        self, sender: str, sent_ms: float, received: Instant
+    ) -> tuple[Instant, ClockOffset | None]:
+        """Return when a message was sent, and the estimate where it is worth telling.
+
+        Args:
+            sender: whose clock it is.
+            sent_ms: as of ``SenderClock.instant``.
+            received: when it came.
+        """
+        with self._lock:
+            known = self._clocks.pop(sender, None) or SenderClock()
+            self._clocks[sender] = known
+            if len(self._clocks) > SENDERS:
+                self._clocks.popitem(last=False)
+            return known.instant(sent_ms, received), known.news()

@@ -1,11 +1,34 @@
-"""Participants, sessions, markers, purposes and settings, as frozen values. No I/O."""
+"""Participants, sessions, markers, attributes, orders as values.
+
+Participants, sessions, markers, purposes and settings, as frozen values. No I/O.
+
+What may be told of a participant beside the code: age band, sex, medication, and own fields.
+
+Each of them makes a person easier to know again. They are kept only where the participant agreed,
+as ``AttributeUse`` says, and never tell who somebody is.
+
+Orders of a program that runs an experiment, as short texts: markers, and sessions.
+
+A text is a word and what belongs to it, with slashes between::
+
+    stimulus_start/anger
+    stimulus_end
+    session_start/P01/research/laboratory/three films
+    session_end
+
+Any other text is a note.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from edge_agent.core.clock import Instant
+from edge_agent.core.errors import StudyError
 
 
 class Purpose(StrEnum):
@@ -103,3 +126,175 @@ class Session:
     simulated: bool = False
     setting: SessionSetting = SessionSetting.OTHER
     origin: str = ""
+
+
+AGE_BAND = "age_band"
+SEX = "sex"
+MEDICATION = "medication"
+AGE_BANDS = ("under 18", "18-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80 and over")
+SEXES = ("female", "male", "other", "not told")
+MOST = 20
+LENGTH = 80
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_CHOICES: Mapping[str, tuple[str, ...]] = {AGE_BAND: AGE_BANDS, SEX: SEXES}
+_WHO = frozenset(
+    {"name", "first_name", "last_name", "surname", "birthday", "birth_date", "date_of_birth"}
+    | {"dob", "email", "e_mail", "phone", "telephone", "address", "street", "ssn", "patient_id"}
+)
+_COLUMNS = frozenset({"participant", "participant_id", "created_at", "simulated", "session"})
+
+
+class AttributeUse(StrEnum):
+    """What a participant agreed to about their attributes.
+
+    ``none``: none are kept. ``here``: they are kept on this appliance, for its analysis.
+    ``shared``: they may go along in exports, too.
+    """
+
+    NONE = "none"
+    HERE = "here"
+    SHARED = "shared"
+
+
+def checked_attribute(name: str, value: str) -> tuple[str, str]:
+    """Return name and value of an attribute without blanks around them.
+
+    Raises:
+        StudyError: the name is no name or says who somebody is, or the value is none of the
+            choices, is empty, too long, or not printable on one line.
+    """
+    key = name.strip().lower()
+    text = value.strip()
+    if not _NAME.fullmatch(key):
+        raise StudyError(
+            f"Attribute {name!r}: give 1 to 32 lower-case letters, digits and '_', the first "
+            "a letter, such as handedness."
+        )
+    if key in _WHO:
+        raise StudyError(
+            f"Attribute {name!r}: says who somebody is. Participants are known by codes "
+            "only; keep such a list elsewhere."
+        )
+    if key in _COLUMNS or key.startswith("consent_"):
+        raise StudyError(
+            f"Attribute {name!r}: is a column of exported tables. Choose another name."
+        )
+    choices = _CHOICES.get(key)
+    if choices is not None and text not in choices:
+        raise StudyError(f"Attribute {key}: {text!r} is not one of: {', '.join(choices)}.")
+    if not text or len(text) > LENGTH or not text.isprintable():
+        raise StudyError(
+            f"Attribute {key}: give 1 to {LENGTH} printable characters on one line, not {text!r}."
+        )
+    return key, text
+
+
+def age_band(years: float) -> str:
+    """Return the band in which an age in years lies.
+
+    Example:
+        >>> age_band(33)
+        '30-39'
+    """
+    if years < 18:
+        return AGE_BANDS[0]
+    return AGE_BANDS[min(len(AGE_BANDS) - 1, max(1, int(years) // 10 - 1))]
+
+
+LONGEST_LABEL = 80
+SESSION_START = "session_start"
+SESSION_END = "session_end"
+WORDS = (*(kind.value for kind in MarkerKind), SESSION_START, SESSION_END)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerOrder:
+    """Set a marker in the open session.
+
+    Attributes:
+        kind: what happened.
+        label: condition or note.
+    """
+
+    kind: MarkerKind
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StartOrder:
+    """Open a session.
+
+    Attributes:
+        participant: code of somebody who has consented.
+        purpose: why it is recorded.
+        setting: where it takes place.
+        name: what to call it.
+    """
+
+    participant: str
+    purpose: Purpose
+    setting: SessionSetting = SessionSetting.OTHER
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndOrder:
+    """Close the open session."""
+
+
+Order = MarkerOrder | StartOrder | EndOrder
+Choice = TypeVar("Choice", Purpose, SessionSetting)
+
+
+def read_order(text: str) -> Order:
+    """Return what a text asks for.
+
+    Raises:
+        StudyError: the text is empty or too long, or says too little or too much of a session.
+
+    Example:
+        >>> read_order("stimulus_start/anger")
+        MarkerOrder(kind=<MarkerKind.STIMULUS_START: 'stimulus_start'>, label='anger')
+    """
+    text = text.strip()
+    word, _, rest = text.partition("/")
+    word = word.strip().lower()
+    if word == SESSION_END and not rest:
+        return EndOrder()
+    if word == SESSION_START:
+        return _start(rest)
+    if word in set(MarkerKind):
+        return MarkerOrder(MarkerKind(word), _checked(rest.strip()))
+    if not text:
+        raise StudyError(f"An empty text is no marker. Send one of {', '.join(WORDS)}, or a note.")
+    return MarkerOrder(MarkerKind.NOTE, _checked(text))
+
+
+def _start(rest: str) -> StartOrder:
+    parts = [part.strip() for part in rest.split("/", 3)]
+    if len(parts) < 2 or not parts[0]:
+        raise StudyError(
+            f"{SESSION_START} names participant and purpose, such as "
+            f"{SESSION_START}/P01/research; setting and name may follow."
+        )
+    purpose = _one_of(Purpose, "purpose", parts[1])
+    setting = SessionSetting.OTHER
+    if len(parts) > 2 and parts[2]:
+        setting = _one_of(SessionSetting, "setting", parts[2])
+    return StartOrder(parts[0], purpose, setting, _checked(parts[3]) if len(parts) > 3 else "")
+
+
+def _one_of(kinds: type[Choice], what: str, text: str) -> Choice:
+    try:
+        return kinds(text.lower())
+    except ValueError as error:
+        allowed = ", ".join(kind.value for kind in kinds)
+        raise StudyError(f"{text!r} is no {what}. Allowed: {allowed}.") from error
+
+
+def _checked(label: str) -> str:
+    if len(label) > LONGEST_LABEL:
+        raise StudyError(
+            f"{label[:20]!r}… has {len(label)} signs; a label has {LONGEST_LABEL} at the most."
+        )
+    return label

@@ -20,15 +20,21 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.fleet.chunks import Chunk, read_chunk
-from edge_agent.fleet.tables import TABLES, TIMELINE, SentTable
-from edge_agent.fleet.triggers import ROW, drop_triggers, expected_triggers, present_triggers
-from edge_agent.store.database.open_file import OpenFile, open_database
-from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction
-from edge_agent.store.database.sqlite_errors import is_read_only, translate_errors
-from edge_agent.store.database.stream_epoch import stream_epoch
-from edge_agent.store.write.audit.chain import AuditLine, append
-from edge_agent.store.write.clocks.boots import stamp
-from edge_agent.store.write.replication.changes import Special, has_stream
+from edge_agent.fleet.tables import (
+    ROW,
+    TABLES,
+    TIMELINE,
+    SentTable,
+    drop_triggers,
+    expected_triggers,
+    present_triggers,
+)
+from edge_agent.store.database.files import is_read_only, translate_errors
+from edge_agent.store.database.lock import OpenFile, open_database
+from edge_agent.store.database.schema import BUSY_SECONDS, connect, stream_epoch, transaction
+from edge_agent.store.write.audit import AuditLine, append
+from edge_agent.store.write.boots import stamp
+from edge_agent.store.write.changes import Special, has_stream
 
 ROWS_A_RANGE = 500
 """Rows that one change of a copy stands for; of readings, about so many."""

@@ -1,34 +1,214 @@
-"""The worker that sends the stream of the timeline to the broker, and hears what is confirmed."""
+"""Send, resend, confirm.
+
+The worker that sends the stream of the timeline to the broker, and hears what is confirmed.
+
+Which messages are on their way, and from where to send again.
+
+What is wrong with the stream, each trouble until it is mended.
+
+Builds the sender from the settings.
+"""
 
 from __future__ import annotations
 
 import logging
 import random
+from collections import deque
 from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from threading import Lock
 
-from edge_agent.config.fleet.section import FleetSettings
-from edge_agent.config.mqtt import MqttSettings
+from edge_agent.config.mqtt import FleetSettings, MqttSettings
+from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.core.worker import Worker
-from edge_agent.fleet.chunks import Chunk
-from edge_agent.fleet.confirmation import read_confirmation
-from edge_agent.fleet.flight import RESEND_S, Flight
+from edge_agent.core.threads import Worker
+from edge_agent.fleet.chunks import Chunk, MessageError, TimelineMessage, encode, read_confirmation
 from edge_agent.fleet.log import ChangeLog, Stream
-from edge_agent.fleet.message import MessageError, TimelineMessage, encode
 from edge_agent.fleet.tables import BOOT_CHARACTERS
-from edge_agent.fleet.troubles import Trouble, Troubles
-from edge_agent.mqtt.connecting.connection import Connection
-from edge_agent.mqtt.connecting.encryption import encryption
-from edge_agent.mqtt.connecting.opening import open_connection
-from edge_agent.mqtt.connecting.states import ConnectionEndedError, MqttState
-from edge_agent.mqtt.options import Backoff
-from edge_agent.mqtt.payloads.timeline import Confirmation
-from edge_agent.mqtt.topics import Topics
-from edge_agent.mqtt.wake import WakeSignal
-from edge_agent.store.write.replication.standing import ReplicationStanding
+from edge_agent.mqtt.broker import ConnectionEndedError, MqttState, WakeSignal, encryption
+from edge_agent.mqtt.client import Backoff
+from edge_agent.mqtt.connection import Connection, open_connection
+from edge_agent.mqtt.payloads import Confirmation, Topics
+from edge_agent.store.write.changes import ReplicationStanding
+
+MOST_AT_BROKER = 8
+"""Messages that the broker has not acknowledged."""
+MOST_UNCONFIRMED = 64
+"""Messages that the broker has and the collector has not confirmed: where the collector is down,
+the broker is not filled with them.
+"""
+RESEND_S = 60.0
+"""After so long without a confirmation everything unconfirmed is sent again."""
+LONGEST_RESEND_S = 900.0
+
+
+@dataclass(slots=True)
+class _Sent:
+    last: int
+    mid: int
+    at_broker: bool = False
+
+
+class Flight:
+    """The messages between this device and the collector.
+
+    The collector confirms positions, not messages: whatever is lost between the two, in a broker
+    without a disk too, is sent again.
+
+    Args:
+        confirmed: the last position that the collector has.
+        now_s: of the boot clock.
+        resend_s: as ``RESEND_S``.
+    """
+
+    def __init__(self, confirmed: int, now_s: float, resend_s: float = RESEND_S) -> None:
+        self.confirmed = confirmed
+        self.sent = confirmed
+        self._messages: deque[_Sent] = deque()
+        self._first_s = resend_s
+        self._resend_s = resend_s
+        self._progress_s = now_s
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another message may be sent."""
+        at_broker = sum(not message.at_broker for message in self._messages)
+        return at_broker < MOST_AT_BROKER and len(self._messages) < MOST_UNCONFIRMED
+
+    def note_sent(self, last: int, mid: int, now_s: float) -> None:
+        """Note a message that goes up to ``last``, with its number at the broker."""
+        if not self._messages:
+            self._progress_s = now_s
+        self._messages.append(_Sent(last, mid))
+        self.sent = last
+
+    def note_taken(self, mid: int) -> None:
+        """Note that the broker has a message."""
+        for message in self._messages:
+            if message.mid == mid and not message.at_broker:
+                message.at_broker = True
+                return
+
+    def note_confirmed(self, position: int, now_s: float) -> bool:
+        """Note a confirmation; return whether it says anything new.
+
+        One beyond what was sent, as after a restart of the agent, counts: the collector has it.
+        """
+        if position <= self.confirmed:
+            return False
+        self.confirmed = position
+        self.sent = max(self.sent, position)
+        while self._messages and self._messages[0].last <= position:
+            self._messages.popleft()
+        self._progress_s = now_s
+        self._resend_s = self._first_s
+        return True
+
+    def send_again(self, position: int, now_s: float) -> bool:
+        """Send everything after the confirmed ``position`` again, as the collector asks.
+
+        Returns whether there is anything; what an older confirmation asks for is not sent.
+        """
+        if position != self.confirmed or not self._messages:
+            return False
+        self._messages.clear()
+        self.sent = self.confirmed
+        self._progress_s = now_s
+        return True
+
+    def connection_ended(self) -> None:
+        """Send again, over the next connection, what the broker may not have."""
+        while self._messages and not all(message.at_broker for message in self._messages):
+            self._messages.pop()
+        self.sent = self._messages[-1].last if self._messages else self.confirmed
+
+    def look(self, now_s: float) -> bool:
+        """Send everything unconfirmed again where no confirmation has come for long.
+
+        Each time in vain the wait is twice as long. Returns whether it is so.
+        """
+        if not self._messages or now_s - self._progress_s < self._resend_s:
+            return False
+        self._messages.clear()
+        self.sent = self.confirmed
+        self._progress_s = now_s
+        self._resend_s = min(2 * self._resend_s, LONGEST_RESEND_S)
+        return True
+
 
 log = logging.getLogger(__name__)
+
+
+class Trouble(IntEnum):
+    """Kinds of trouble; the first one that stands is told, for it may be the cause of others."""
+
+    CONNECTION = 1
+    DATABASE = 2
+    CLOSED = 3
+    PUBLISH = 4
+    SUBSCRIBE = 5
+    SILENCE = 6
+
+
+class Troubles:
+    """The troubles of one stream. One thread notes them, any may ask how it stands."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._texts: dict[Trouble, str] = {}
+        self._since_s = 0.0
+        self._state = "connecting"
+        self._given_up: list[tuple[int, int]] = []
+        self._newest = self._confirmed = 0
+
+    def begin(self, kind: Trouble, text: str) -> None:
+        """Note what is wrong and what to do; it is logged when it is new."""
+        with self._lock:
+            if not self._texts:
+                self._since_s = clock.boot_seconds()
+            before, self._texts[kind] = self._texts.get(kind), text
+        if text != before:
+            log.warning("fleet: %s", text)
+
+    def end(self, *kinds: Trouble) -> None:
+        """Note that troubles are over."""
+        with self._lock:
+            ended = [kind for kind in kinds if self._texts.pop(kind, None) is not None]
+            done = bool(ended) and not self._texts
+        if done:
+            log.info("fleet: what was wrong is over")
+
+    def set_state(self, state: str) -> None:
+        """Note the state of the connection."""
+        self._state = state
+
+    def set_given_up(self, gaps: list[tuple[int, int]]) -> None:
+        """Note which changes were given up: position of the gap, and how many it stands for."""
+        with self._lock:
+            self._given_up = gaps
+
+    def set_positions(self, newest: int, confirmed: int) -> None:
+        """Note the newest position, and the last one that is confirmed."""
+        with self._lock:
+            self._newest, self._confirmed = newest, confirmed
+            self._given_up = [one for one in self._given_up if one[0] > confirmed]
+
+    @property
+    def standing(self) -> ReplicationStanding:
+        """How the stream stands."""
+        with self._lock:
+            first = min(self._texts, default=None)
+            return ReplicationStanding(
+                self._state,
+                max(0, self._newest - self._confirmed),
+                self._confirmed,
+                None if first is None else self._texts[first],
+                0.0 if first is None else clock.boot_seconds() - self._since_s,
+                sum(count for _, count in self._given_up),
+            )
+
 
 ROWS_A_MESSAGE = 500
 LARGEST_MESSAGE = 512 * 1024
@@ -375,3 +555,13 @@ def timeline_message(device: str, epoch: str, chunk: Chunk) -> TimelineMessage:
         clock.boot_id()[:BOOT_CHARACTERS],
         at.boot_ms,
     )
+
+
+def fleet_sender(settings: Settings, database: Path, broker: MqttSettings) -> FleetSender:
+    """Return what sends the timeline, not yet started; its triggers are made when it starts.
+
+    Raises:
+        MqttError: the broker's settings cannot work.
+    """
+    options = SenderOptions(broker, settings.device.name, settings.fleet)
+    return FleetSender(options, ChangeLog(database))

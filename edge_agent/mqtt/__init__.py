@@ -4,7 +4,7 @@
 that publishes them, and ``connection`` is the only module that knows the library paho.
 
 Example:
-    >>> from edge_agent.mqtt.topics import Topics
+    >>> from edge_agent.mqtt.payloads import Topics
     >>> Topics("affect-edge", "lab").full(Topics.STATUS)
     'affect-edge/lab/status'
 """

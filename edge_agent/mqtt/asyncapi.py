@@ -14,24 +14,28 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from edge_agent.core.given_readings import MAX_READINGS, GivenReading
-from edge_agent.mqtt.discovery.device import Device, discovery_payload
-from edge_agent.mqtt.discovery.payload import DiscoveryPayload
-from edge_agent.mqtt.payloads.alerts import AlertsPayload
-from edge_agent.mqtt.payloads.events import EmotionPayload, StatusPayload, VitalPayload
-from edge_agent.mqtt.payloads.health import HealthPayload
-from edge_agent.mqtt.payloads.incoming import (
+from edge_agent.core.readings import MAX_READINGS, GivenReading
+from edge_agent.mqtt.discovery import Device, DiscoveryPayload, discovery_payload
+from edge_agent.mqtt.health_payload import HealthPayload
+from edge_agent.mqtt.incoming import (
     CaptureCommand,
     CommandRejectedPayload,
     MarkerCommand,
     RejectedPayload,
     SessionCommand,
 )
-from edge_agent.mqtt.payloads.session import SessionPayload
-from edge_agent.mqtt.payloads.state import StatePayload
-from edge_agent.mqtt.payloads.summary import SummaryPayload
-from edge_agent.mqtt.payloads.timeline import Confirmation, TimelinePayload
-from edge_agent.mqtt.topics import Topics
+from edge_agent.mqtt.payloads import (
+    AlertsPayload,
+    Confirmation,
+    EmotionPayload,
+    SessionPayload,
+    StatePayload,
+    StatusPayload,
+    SummaryPayload,
+    TimelinePayload,
+    Topics,
+    VitalPayload,
+)
 
 API_VERSION = "1.0.0"
 

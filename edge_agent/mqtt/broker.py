@@ -1,11 +1,25 @@
-"""Password and authority of a broker, from their files, and the size of a packet."""
+"""The broker: its address and the encryption of the line.
+
+Password and authority of a broker, from their files, and the size of a packet.
+
+How the line to a broker is encrypted, and the certificate that is shown there.
+
+How a connection to the broker stands, and why it ended.
+
+Ends the wait of a thread that listens to a socket.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
+import socket
 import ssl
+import stat
+from enum import StrEnum
 from pathlib import Path
 
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import MqttError
 
 
@@ -70,3 +84,145 @@ def packet_bytes(topic: str, payload: bytes) -> int:
     rest = 2 + len(topic.encode()) + 2 + 1 + len(payload)  # lengths, topic, number, properties
     length_bytes = max(1, math.ceil(rest.bit_length() / 7))
     return 1 + length_bytes + rest
+
+
+log = logging.getLogger(__name__)
+
+
+def encryption(broker: MqttSettings) -> ssl.SSLContext | None:
+    """Return what encrypts the line to a broker; ``None`` for a line without TLS.
+
+    Raises:
+        MqttError: a file of certificates or the key is missing, cannot be read, is something else,
+            or certificate and key do not belong together.
+    """
+    if not broker.tls:
+        return None
+    context = tls_context(broker.ca_file)
+    if broker.client_certificate is not None and broker.client_key is not None:
+        _show(context, broker.client_certificate, broker.client_key)
+    return context
+
+
+def _show(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Let a context show a certificate to a broker that asks for one."""
+    _check(certificate, "mqtt.client_certificate", "CERTIFICATE-----", "a certificate")
+    _check(key, "mqtt.client_key", "PRIVATE KEY-----", "a private key")
+    if key.stat().st_mode & stat.S_IROTH:
+        log.warning(
+            "mqtt.client_key %s: every user of this machine can read it. Take that right away: "
+            "chmod o-rwx %s",
+            key,
+            key,
+        )
+    locked: list[Path] = []
+
+    def passphrase() -> str:
+        locked.append(key)  # OpenSSL asks only for a key that is encrypted
+        return ""
+
+    try:
+        context.load_cert_chain(certificate, key, passphrase)
+    except ssl.SSLError as error:
+        if locked:
+            raise MqttError(
+                f"mqtt.client_key {key}: is protected by a passphrase, which nobody can type when "
+                "the agent starts. Save it without: openssl pkey -in KEY -out KEY-WITHOUT"
+            ) from error
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise MqttError(
+                f"mqtt.client_key {key}: does not belong to mqtt.client_certificate "
+                f"{certificate}. Name the two that were made together."
+            ) from error
+        raise MqttError(
+            f"mqtt.client_certificate {certificate} or mqtt.client_key {key}: is damaged "
+            f"({error.reason or error}). Copy both there again."
+        ) from error
+
+
+def _check(file: Path, setting: str, mark: str, what: str) -> None:
+    """Raise ``MqttError`` where a file cannot be read or holds no PEM of the kind."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise MqttError(
+            f"{setting} {file}: cannot be read ({error.strerror}). Copy it there, and let the "
+            "agent's user read it."
+        ) from error
+    if mark.encode() not in content:
+        raise MqttError(f"{setting} {file}: holds not {what} in PEM form (-----BEGIN … {mark}).")
+
+
+class MqttState(StrEnum):
+    """State of the connection to the broker."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    SILENT = "silent"
+    UNREACHABLE = "unreachable"
+    UNAUTHORISED = "unauthorised"
+    UNTRUSTED = "untrusted"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+    DISABLED = "disabled"
+
+
+class ConnectionEndedError(Exception):
+    """The connection was refused or lost.
+
+    Attributes:
+        state: the state that follows.
+        text: what happened and, where a person can do something, what to do.
+        version: whether the version of MQTT may be the cause.
+    """
+
+    def __init__(self, state: MqttState, text: str, *, version: bool = False) -> None:
+        super().__init__(text)
+        self.state = state
+        self.text = text
+        self.version = version
+
+
+class WakeSignal:
+    """A pair of sockets: ``set`` makes one of them readable, which ends a wait in ``select``.
+
+    A thread that waits for the broker's bytes cannot also wait for a ``threading.Event``; with
+    these sockets one ``select`` waits for both.
+
+    Example:
+        >>> wake = WakeSignal()
+        >>> wake.set()
+        >>> wake.clear()
+        >>> wake.close()
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def fileno(self) -> int:
+        """Return the file descriptor that becomes readable, for ``select``."""
+        return self._reader.fileno()
+
+    def set(self) -> None:
+        """End the wait, or the next one; may be called from any thread, also after ``close``."""
+        try:
+            self._writer.send(b"\0")
+        except BlockingIOError:
+            return  # the buffer is full: the reader will wake up anyway
+        except OSError:
+            return  # the worker has ended and closed the sockets
+
+    def clear(self) -> None:
+        """Read everything, so that the next wait lasts until the next ``set``."""
+        try:
+            while self._reader.recv(4096):
+                pass
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Close both sockets."""
+        self._reader.close()
+        self._writer.close()

@@ -30,7 +30,7 @@ TEMPLATE: npt.NDArray[np.float32] = np.array(
 
 Median over the 27,176 of 28,709 FER2013 Training pictures (enlarged four times, the edge repeated
 around them) in which face-detector 1.4.0 finds a face, averaged with its mirror image:
-``training/faces/labelling/measure_template.py``.
+``training/faces/template.py``.
 """
 TEMPLATE.setflags(write=False)
 

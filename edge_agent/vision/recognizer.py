@@ -1,4 +1,9 @@
-"""The vision chain: frame → faces → crops → probabilities → tracks → steadied labels."""
+"""The recognizer: from frame to labels.
+
+The vision chain: frame → faces → crops → probabilities → tracks → steadied labels.
+
+The parts that the vision chain is put together from.
+"""
 
 from __future__ import annotations
 
@@ -22,31 +27,49 @@ from edge_agent.core.expression import (
     Recognition,
     RejectReason,
 )
-from edge_agent.vision.align import (
-    CROP_NAME,
-    Matrix,
-    crop_matrix,
-    cut,
-    share_outside,
-)
+from edge_agent.vision.align import CROP_NAME, Matrix, crop_matrix, cut, share_outside
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.cover import CoverWatch, open_cover
+from edge_agent.vision.cover import CoverDetector, CoverWatch, open_cover
 from edge_agent.vision.faces.finder import (
+    FaceFinder,
+    FaceFollower,
     UsedModel,
     finder_for_stills,
     open_finder,
     open_near_finder,
 )
-from edge_agent.vision.faces.follower import FaceFollower
-from edge_agent.vision.faces.primary import PrimaryFaceSelector
-from edge_agent.vision.faces.tracker import Tracker
+from edge_agent.vision.faces.tracking import PrimaryFaceSelector, Tracker
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.need import Effort, open_need_reader
+from edge_agent.vision.need import Effort, NeedReader, SceneWatch, open_need_reader
 from edge_agent.vision.quality import Quality, face_quality
-from edge_agent.vision.scene import SceneWatch
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
-from edge_agent.vision.stages import VisionStages
+
+
+@dataclass(frozen=True, slots=True)
+class VisionStages:
+    """The stages of the vision chain, in the order in which a frame passes them.
+
+    Attributes:
+        detector: finds faces in still pictures.
+        follower: finds faces in the frames of a camera.
+        classifier: reads one face.
+        tracker: gives each face the number of its track.
+        selector: selects the participant's face.
+        smoother: smooths the probabilities of each track.
+        reader: reads the faces that are followed by need; ``None``: the classifier reads all.
+        cover: tells covered faces; ``None``: nobody looks for covers.
+    """
+
+    detector: FaceFinder
+    follower: FaceFollower
+    classifier: ExpressionClassifier
+    tracker: Tracker
+    selector: PrimaryFaceSelector
+    smoother: Smoother
+    reader: NeedReader | None = None
+    cover: CoverDetector | None = None
+
 
 Picture = npt.NDArray[np.uint8]
 Look = Callable[[Picture], float]

@@ -30,10 +30,10 @@ from bleak.exc import (
 from dbus_fast.errors import DBusError
 
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
-from edge_agent.core.sensors import FoundSensor
+from edge_agent.core.vitals import FoundSensor
 from edge_agent.vitals import gatt
-from edge_agent.vitals.base import Link
 from edge_agent.vitals.profiles import SERVICES
+from edge_agent.vitals.sources import Link
 
 log = logging.getLogger(__name__)
 

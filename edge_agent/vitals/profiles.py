@@ -1,6 +1,11 @@
-"""What each kind of Bluetooth sensor offers, and how its messages become readings.
+"""Profiles of sensors, and readings from their messages.
+
+What each kind of Bluetooth sensor offers, and how its messages become readings.
 
 One ``SensorProfile`` for each ``SensorKind``; search, connection and scan read it from here.
+
+Turns what a Bluetooth sensor measured into readings of the timeline: at our time, flagged, none
+twice.
 """
 
 from __future__ import annotations
@@ -10,10 +15,165 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.readings import VitalReading
-from edge_agent.core.sensors import SensorKind
-from edge_agent.vitals import gatt, oximeter
-from edge_agent.vitals.sensor_readings import SensorReadings
+from edge_agent.core.readings import CLOCK_TOLERANCE_S, VitalFlag, VitalReading, are_near
+from edge_agent.core.vitals import SensorKind, VitalKind
+from edge_agent.vitals import gatt
+from edge_agent.vitals.gatt import (
+    BloodPressure,
+    DeviceTime,
+    HeartRate,
+    Oximetry,
+    Temperature,
+    TemperatureSite,
+)
+
+ON_THE_SKIN = {TemperatureSite.EAR_LOBE, TemperatureSite.FINGER, TemperatureSite.TOE}
+"""Where the skin is as warm as the blood that it gets. Elsewhere a temperature stands for that of
+the body.
+"""
+
+
+class SensorReadings:
+    """Makes the readings of one sensor.
+
+    Readings are stamped with the time at which they arrived. Of several RR intervals in one message
+    the last ended then, and the ones before it each by the following ones earlier. A kind never has
+    two readings in one millisecond, as messages that arrive in a burst would give: the timeline
+    keeps only one reading of a kind, source and time.
+
+    Args:
+        source: goes into ``VitalReading.source``.
+
+    Attributes:
+        site: where a thermometer measures that always measures in one place; ``None``: its
+            messages say it, or nothing does.
+
+    Example:
+        >>> readings = SensorReadings("ble:AA:BB:CC:DD:EE:FF")
+        >>> readings.of_heart_rate(decode_heart_rate(bytes([0, 72])), clock.now())[0].value
+        72.0
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self.site: TemperatureSite | None = None
+        self._last: dict[VitalKind, int] = {}
+
+    def of_heart_rate(self, measured: HeartRate, at: Instant) -> list[VitalReading]:
+        """Return the heart rate and its RR intervals, flagged ``contact_lost`` when the sensor does
+        not touch skin.
+        """
+        if measured.contact is False:
+            flags = frozenset({VitalFlag.CONTACT_LOST})
+        else:
+            flags = frozenset()
+        readings = [self._reading(VitalKind.HEART_RATE, float(measured.rate), at, flags)]
+        left = sum(measured.rr_s)
+        for interval in measured.rr_s:
+            left -= interval
+            readings.append(
+                self._reading(VitalKind.RR_INTERVAL, interval, at.shifted(-left), flags)
+            )
+        return readings
+
+    def of_blood_pressure(self, measured: BloodPressure, at: Instant) -> list[VitalReading]:
+        """Return what the cuff could tell of pressures and pulse.
+
+        All are flagged with what the cuff says of the measurement, and ``clock_differs`` when its
+        time is more than five minutes from ours: a stored measurement that comes late, or a clock
+        that is wrong. Systolic and diastolic that are too near to each other to be true are
+        ``out_of_range``.
+        """
+        flags = measured.flags
+        if measured.time is not None and _differs(measured.time, at):
+            flags |= {VitalFlag.CLOCK_DIFFERS}
+        high = measured.systolic
+        low = measured.diastolic
+        near = are_near({VitalKind.SYSTOLIC: high, VitalKind.DIASTOLIC: low})
+        pressures = flags | {VitalFlag.OUT_OF_RANGE} if near else flags
+        stamped = None if measured.time is None else measured.time.text
+        values = (
+            (VitalKind.SYSTOLIC, high, pressures),
+            (VitalKind.DIASTOLIC, low, pressures),
+            (VitalKind.MEAN_ARTERIAL, measured.mean, pressures),
+            (VitalKind.HEART_RATE, measured.pulse, flags),
+        )
+        return [
+            self._reading(kind, value, at, flags_of_value, stamped)
+            for kind, value, flags_of_value in values
+            if value is not None
+        ]
+
+    def of_oximetry(self, measured: Oximetry, at: Instant) -> list[VitalReading]:
+        """Return oxygen saturation and pulse, as far as the oximeter could tell them.
+
+        Both have the flags of the measurement, and ``clock_differs`` as with a cuff, or when it
+        comes from the oximeter's memory without a time.
+        """
+        flags = measured.flags
+        if measured.time is None:
+            differs = measured.stored
+        else:
+            differs = _differs(measured.time, at)
+        if differs:
+            flags |= {VitalFlag.CLOCK_DIFFERS}
+        stamped = None if measured.time is None else measured.time.text
+        values = (
+            (VitalKind.OXYGEN_SATURATION, measured.saturation),
+            (VitalKind.HEART_RATE, measured.pulse),
+        )
+        return [
+            self._reading(kind, value, at, flags, stamped)
+            for kind, value in values
+            if value is not None and kind.spec.is_possible(value)
+        ]
+
+    def of_temperature(self, measured: Temperature, at: Instant) -> list[VitalReading]:
+        """Return the temperature, if the thermometer could tell one that is possible.
+
+        The place says of what: of the skin, or of the body. Where nothing tells the place it is the
+        skin's, as with a patch: a cool skin that is called a body would look like an illness.
+        """
+        site = measured.site or self.site
+        on_skin = site is None or site in ON_THE_SKIN
+        kind = VitalKind.SKIN_TEMPERATURE if on_skin else VitalKind.BODY_TEMPERATURE
+        value = measured.celsius
+        if value is None or not kind.spec.is_possible(value):
+            return []
+        flags: frozenset[VitalFlag] = frozenset()
+        stamped = None
+        if measured.time is not None:
+            stamped = measured.time.text
+            if _differs(measured.time, at):
+                flags = frozenset({VitalFlag.CLOCK_DIFFERS})
+        return [self._reading(kind, value, at, flags, stamped)]
+
+    def _reading(
+        self,
+        kind: VitalKind,
+        value: float,
+        at: Instant,
+        flags: frozenset[VitalFlag],
+        device_time: str | None = None,
+    ) -> VitalReading:
+        """Return a reading, flagged when it is implausible, at least a millisecond after the one
+        before of its kind.
+        """
+        late_ms = self._last.get(kind, at.boot_ms - 1) + 1 - at.boot_ms
+        at = at.shifted(max(0, late_ms) / 1000)
+        self._last[kind] = at.boot_ms
+        return VitalReading(at, kind, value, self._source, flags, device_time).checked()
+
+
+def _differs(time: DeviceTime, at: Instant) -> bool:
+    """Tell whether the device's clock, read as this machine's local time, is far from ours."""
+    moment = time.moment
+    if moment is None:
+        return False
+    try:
+        return abs(moment.timestamp() - at.wall_ms / 1000) > CLOCK_TOLERANCE_S
+    except (OverflowError, OSError, ValueError):  # too long ago for this machine to reckon with
+        return True
 
 
 class Message(NamedTuple):
@@ -77,12 +237,12 @@ def _blood_pressure(readings: SensorReadings, payload: bytes, at: Instant) -> Me
 
 
 def _continuous(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
-    measured = oximeter.decode_continuous(payload)
+    measured = gatt.decode_continuous(payload)
     return Message(readings.of_oximetry(measured, at), measured.contact)
 
 
 def _spot_check(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
-    measured = oximeter.decode_spot_check(payload)
+    measured = gatt.decode_spot_check(payload)
     return Message(readings.of_oximetry(measured, at), measured.contact)
 
 

@@ -18,8 +18,7 @@ from statistics import median
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.reading_times import clock_flags
-from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading, clock_flags
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 

@@ -55,7 +55,7 @@ def build_releases(machine: Machine, out: Path) -> None:
     shutil.copytree(machine.root / "root/affect-edge", tree, symlinks=True)
     python = machine.shell("python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
     about = tree / "edge_agent/__init__.py"
-    agent = tree / "edge_agent/runtime/agent.py"
+    agent = tree / "edge_agent/agent/loop.py"
     for name, dies in ((GOOD, False), (BAD, True)):
         version = name.removeprefix("affect-edge-").removesuffix(".tar")
         about.write_text(

@@ -13,7 +13,7 @@ from edge_agent.core import clock
 from edge_agent.core.expression import Box, Emotion, Face, Observation, Recognition
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.live.feed import LiveServer
 from tests.support.timeline import mostly
 
 

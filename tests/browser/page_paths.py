@@ -6,7 +6,7 @@ from fastapi.routing import APIRoute
 from playwright.sync_api import Page, expect
 
 from dashboard.web import routes
-from dashboard.web.pages import find_pages
+from dashboard.web.rendering import find_pages
 
 
 def page_paths(page: Page, address: str) -> list[str]:

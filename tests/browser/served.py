@@ -16,18 +16,17 @@ from typing import Any, Self
 import uvicorn
 from playwright.sync_api import StorageState
 
-from dashboard.accounts.account_rows import Account
 from dashboard.accounts.accounts import create_login_link, ensure_setup_code
-from dashboard.accounts.roles import Role
+from dashboard.accounts.roles import Account, Role
 from dashboard.computing.computing import Computing
 from dashboard.web.app import create_app
-from dashboard.web.guards.cookies import LOGIN_COOKIE
+from dashboard.web.guards.login import LOGIN_COOKIE
 from dashboard.web.server import GRACE_SECONDS, DashboardServer, listen
 from dashboard.web.services import Services
 from dashboard.web.settings import options_from
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import boot_seconds
-from edge_agent.runtime.systemd import SystemdNotifier
+from edge_agent.core.process import SystemdNotifier
 from edge_agent.store.study.study import Study
 from tests.support.dashboard import shared_computing
 

@@ -11,13 +11,13 @@ import pytest
 from playwright.sync_api import Browser, StorageState, expect
 
 from dashboard.web import routes
-from dashboard.web.pages import find_pages, navigation_of
+from dashboard.web.rendering import find_pages, navigation_of
+from edge_agent.agent.health import HealthMonitor
+from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core import clock
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind
-from edge_agent.runtime.health.alarms import AgentFigures
-from edge_agent.runtime.health.report import HealthMonitor
-from edge_agent.store.upkeep.copy_report import Standing
+from edge_agent.store.upkeep.copies import Standing
 from tests.browser.live_agent import LiveAgent
 from tests.browser.served import Served
 from tests.support.browser import watched_page

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from dashboard.web import routes
-from dashboard.web.pages import find_pages, navigation_of
+from dashboard.web.rendering import find_pages, navigation_of
 from tests.browser.barriers import barriers
 from tests.browser.page_paths import page_paths, wait_for_charts
 from tests.browser.served import Served

@@ -13,7 +13,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 from playwright.sync_api import Browser, StorageState, expect
 
-from edge_agent.store.database.tables import HOUR_MS
+from edge_agent.store.database.schema import HOUR_MS
 from tests.browser.served import Served
 from tests.support.browser import PHONE, has_sideways_scroll, watched_page
 from tests.support.fleet.clocked_device import RECORDED_MS, ClockedDevice

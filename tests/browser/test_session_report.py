@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, StorageState, expect
 
-from dashboard.web.guards.languages import LANGUAGE_COOKIE
+from dashboard.web.rendering import LANGUAGE_COOKIE
 from tests.browser.served import Served
 from tests.support.browser import (
     BEYOND_THE_SHEET,

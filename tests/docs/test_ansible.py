@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from edge_agent.config.editing.keys import key_named
+from edge_agent.config.keys import key_named
 from tests.docs.pages import ROOT, text_of
 from tests.docs.shell import fault_in_use
 
@@ -79,7 +79,7 @@ def test_its_keys_exist() -> None:
 
 
 def test_the_password_is_found_in_what_the_command_says() -> None:
-    source = Path(ROOT / "edge_agent/cli/broker/users.py").read_text(encoding="utf-8")
+    source = Path(ROOT / "edge_agent/cli/access.py").read_text(encoding="utf-8")
     assert "kept nowhere): {password}" in source
     (pattern,) = re.findall(r"regex_search\('(kept.*?)',", str(PLAYS).replace("\\\\", "\\"))
     assert re.search(pattern.replace("\\\\", "\\"), "Password (kept nowhere): 12ab\n")

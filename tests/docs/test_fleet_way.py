@@ -15,10 +15,8 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
-from edge_agent.appliance.broker.accounts import BrokerAccounts
-from edge_agent.appliance.broker.files import BrokerFiles
-from edge_agent.appliance.broker.rights import Right
-from edge_agent.mqtt.discovery.device import Device
+from edge_agent.appliance.broker_accounts import BrokerAccounts, BrokerFiles, Right
+from edge_agent.mqtt.discovery import Device
 from tests.docs.pages import text_of
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, wait_until

@@ -11,15 +11,13 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.accounts.roles import Role
-from dashboard.accounts.scopes import Scope
-from dashboard.web.api.metrics import ApplianceState, registry_of
+from dashboard.accounts.roles import Role, Scope
+from dashboard.web.routes.metrics import ApplianceState, registry_of
+from edge_agent.agent.health import HealthMonitor
+from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core.clock import now
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.sensors import SensorKind, SensorState
-from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.health.alarms import AgentFigures
-from edge_agent.runtime.health.report import HealthMonitor
+from edge_agent.core.vitals import SensorKind, SensorState, VitalKind
 from edge_agent.store.upkeep.health_history import HealthHistory
 from tests.support.dashboard import client_of, fill
 from tests.support.monitoring.prometheus import prometheus_program

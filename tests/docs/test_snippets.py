@@ -13,16 +13,16 @@ import pytest
 from click.testing import CliRunner
 
 from dashboard.protocols.file import EXAMPLES, load_protocol
-from dashboard.web.routes.study.study import CONSENT_VERSION
+from dashboard.web.routes.study import CONSENT_VERSION
 from edge_agent.cli import cli
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import now
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Marker, MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.mqtt.topics import Topics
+from edge_agent.mqtt.payloads import Topics
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.export.rows import columns
+from edge_agent.store.export import columns
 from edge_agent.store.study.study import Study
 from tests.docs.pages import Block, blocks_of, inline_code_of, pages, text_of, tokens_of
 from tests.docs.shell import documented_commands, holds_commands

@@ -14,8 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.salvage_state import read_salvages
-from edge_agent.store.database.schema import DATABASE_NAME, read_transaction
+from edge_agent.store.database.schema import DATABASE_NAME, read_salvages, read_transaction
 from tests.faults.damage import copy_database_files, study_rows
 from tests.faults.disk import DiskError
 from tests.faults.ledger import SOURCE, Ledger

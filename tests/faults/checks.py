@@ -8,8 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.upkeep.backup import make_daily_copy
-from edge_agent.store.upkeep.copies import daily_copies, verified
+from edge_agent.store.upkeep.copies import daily_copies, make_daily_copy, verified
 from edge_agent.store.upkeep.soundness import look_at
 from tests.faults.box import Box, numbers_of
 from tests.faults.damage import lost_rows, study_rows

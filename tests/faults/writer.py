@@ -15,21 +15,21 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from edge_agent.config.data import RecorderOptions
 from edge_agent.core import clock
 from edge_agent.core.clock import ClockWatch, Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Recognition
+from edge_agent.core.process import StopRequest
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.signals import StopRequest
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
-from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.write.clocks.boots import ClockCheck
+from edge_agent.store.upkeep.aging import prune
+from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.recorder_options import RecorderOptions
 from tests.faults.ledger import PACE_S, SOURCE, Ledger
 from tests.support.timeline import observation
 

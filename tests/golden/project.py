@@ -25,26 +25,23 @@ import dashboard.__main__ as dashboard_program
 import edge_agent.cli as agent_program
 import edge_agent.config as configuration
 import training.commands.main as training_program
-from dashboard.commands.account import account
+from dashboard.commands.account import account, password
 from dashboard.commands.analyse import analyse_command
-from dashboard.commands.password import password
-from dashboard.commands.protocol import protocol
+from dashboard.commands.others import protocol
 from dashboard.protocols.file import EXAMPLES, ProtocolFile
 from dashboard.web.app import create_app
-from dashboard.web.guards.cookies import LOGIN_COOKIE
-from dashboard.web.login_guard import PUBLIC_PATHS
+from dashboard.web.guards.login import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import CameraReason, VitalsReason
 from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.sensors import FoundSensor, SensorKind
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.vitals import FoundSensor, SensorKind, VitalKind
+from edge_agent.live.feed import OFFLINE, SOCKET_NAME, expression_message, vital_message
 from edge_agent.mqtt.asyncapi import document as asyncapi_document
-from edge_agent.runtime.live_feed import OFFLINE, SOCKET_NAME, expression_message, vital_message
 from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vision.models.card import MODELS_FOLDER, ModelCard
-from edge_agent.vitals.simulated import SimulatedPerson
+from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.timeline import instant, observation, reading, recognition
 
 __all__ = ["APPLICATION_ID", "DATABASE_NAME", "EXAMPLES", "LOGIN_COOKIE", "MODELS_FOLDER"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from babel.messages.catalog import Catalog
 
-from dashboard.languages.labels import IN_SCRIPTS
+from dashboard.languages.names import IN_SCRIPTS
 from tools import languages
 from tools.languages import Found, compiled, found_in_python, found_in_script, found_in_template
 
@@ -136,6 +136,6 @@ def test_labels_hold_only_what_is_marked_nowhere_else() -> None:
     twice = [
         text
         for text, files in places.items()
-        if "dashboard/languages/labels.py" in files and len(files) > 1
+        if "dashboard/languages/names.py" in files and len(files) > 1
     ]
     assert sorted(set(twice) - IN_SCRIPTS) == []

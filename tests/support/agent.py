@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_agent.config import load_settings
-from edge_agent.runtime.agent import Agent
+from edge_agent.agent.loop import Agent
+from edge_agent.config.loading import load_settings
 from tests.support.broker import wait_until
 from tests.support.timeline import query
 

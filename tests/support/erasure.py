@@ -9,8 +9,7 @@ from pathlib import Path
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import Emotion, RejectedFrames, RejectReason
-from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalFlag
+from edge_agent.core.readings import Gap, VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run

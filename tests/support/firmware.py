@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from edge_agent.runtime.health.throttling import Throttling, ThrottlingProbe
+from edge_agent.alerts.figures import Throttling, ThrottlingProbe
 
 POWER_GOOD = Throttling(*[False] * 6)
 

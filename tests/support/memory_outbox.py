@@ -10,7 +10,7 @@ from typing import Any
 
 from edge_agent.core.clock import boot_id, now
 from edge_agent.core.errors import StoreError
-from edge_agent.mqtt.outbox_interface import SeqHole
+from edge_agent.mqtt.sending import SeqHole
 
 EPOCH = "00000000000000ab"
 

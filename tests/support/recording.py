@@ -8,13 +8,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from edge_agent.config.data import RecorderOptions
 from edge_agent.core.expression import Recognition
-from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalReading
-from edge_agent.store.write.database_keeper import DatabaseKeeper
+from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.store.write.outbox import OutboxMessage
-from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.recorder_options import RecorderOptions
+from edge_agent.store.write.recorder import DatabaseKeeper, Recorder
 
 LONG = 3600.0
 DEADLINE_S = 60.0

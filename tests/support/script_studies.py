@@ -12,11 +12,11 @@ from typing import Any
 from dashboard.analysis.request import DOUBTS, AnalysisQuery
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.database.schema import migrate, write_transaction
-from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
-from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.bundle import BUNDLE
+from edge_agent.store.export.rows import Choice
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.vitals.simulated import SimulatedPerson
+from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session, add_stimuli
 from tests.support.timeline import instant
 

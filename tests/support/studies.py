@@ -10,11 +10,11 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate, write_transaction
-from edge_agent.store.study.marker_rows import insert_marker
-from edge_agent.store.study.study_rows import (
+from edge_agent.store.study.rows import (
     NewSession,
     close_session,
     insert_consent,
+    insert_marker,
     insert_participant,
     insert_session,
     select_participants,

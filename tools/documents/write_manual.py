@@ -23,8 +23,8 @@ from click.shell_completion import get_completion_class
 
 from edge_agent import __version__
 from edge_agent.cli import cli
+from edge_agent.cli.app import WORDS, PassedOnCommand
 from edge_agent.cli.removed import is_removed
-from edge_agent.cli.shell.passed_on import WORDS, PassedOnCommand
 
 FOLDER = WORDS.parent
 NAME = "affect-edge"

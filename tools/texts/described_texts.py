@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edge_agent.config.editing.keys import all_keys
+from edge_agent.config.keys import all_keys
 from edge_agent.vision.models.card import ModelCard, read_card, shipped_models
 
 CONFIGURATION = "edge_agent/config"

@@ -8,28 +8,32 @@ from pathlib import Path
 import click
 
 from edge_agent.core.errors import AffectEdgeError
-from training.commands.ablation import ablate
-from training.commands.card import card
-from training.commands.chain import chain
-from training.commands.faces import faces_evaluate, faces_groups, faces_scores
-from training.commands.folds import folds
-from training.commands.label import label
-from training.commands.measure import compare, evaluate, report
+from training.commands.measure import card, chain, compare, evaluate, report
 from training.commands.options import (
     FILE,
     NEEDED_TO_TRAIN,
     RunOptions,
     learning_options,
     options_as,
+    quiet_libraries,
     require,
     run_options,
     use_threads,
     watts_option,
 )
-from training.commands.own import train as train_own
-from training.commands.pictures import ck_plus, cover_faces, crop_faces, explain
-from training.commands.problems import data_problems
-from training.commands.quiet import quiet_libraries
+from training.commands.pictures import (
+    ck_plus,
+    cover_faces,
+    crop_faces,
+    data_problems,
+    explain,
+    faces_evaluate,
+    faces_groups,
+    faces_scores,
+    label,
+)
+from training.commands.train import ablate, folds
+from training.commands.train import train as train_own
 from training.errors import Interrupted, RecipeError
 
 
@@ -94,8 +98,7 @@ def find_lr(options: FindLrOptions) -> None:
     """
     require(NEEDED_TO_TRAIN)
     use_threads(options.threads)
-    from training.learning.find_lr import RateRange
-    from training.learning.run import search_lr
+    from training.learning.run import RateRange, search_lr
 
     rates = RateRange(options.least, options.most, options.steps)
     suggested, picture = search_lr(options.request(), rates)

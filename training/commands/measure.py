@@ -1,14 +1,25 @@
-"""The commands that measure finished models: ``evaluate``, ``compare`` and ``report``.
+"""Evaluate, compare, report, chain, card.
+
+The commands that measure finished models: ``evaluate``, ``compare`` and ``report``.
 
 None of them needs PyTorch.
+
+The command ``chain``: evaluate the whole chain on labelled photographs. It needs no PyTorch.
+
+The command ``card``: a card for a TFLite file that was made elsewhere.
 """
 
+from __future__ import annotations
+
 import json
+import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from edge_agent.vision.align import CROP_NAME
 from training.commands.options import (
     FILE,
     NEEDED_TO_TRAIN,
@@ -19,7 +30,8 @@ from training.commands.options import (
     options_as,
     require,
 )
-from training.data.datasets import USAGES, Faces, load_faces
+from training.data.datasets import EXPRESSIONS, USAGES, Faces, load_faces
+from training.errors import DataError
 
 _NEEDED = ("sklearn",)
 _NEEDED_TO_DRAW = ("sklearn", "matplotlib")
@@ -35,7 +47,7 @@ _usage_option = click.option(
 _cleaned_option = click.option(
     "--cleaned",
     is_flag=True,
-    help="Only the pictures that training.data.cleaning leaves: no copies, labels people agree on.",
+    help="Only the pictures that training.data.fer leaves: no copies, labels people agree on.",
 )
 
 
@@ -171,7 +183,7 @@ def compare(options: CompareOptions) -> None:
     if options.out is not None or options.weights is not None:
         raise click.UsageError("--out and --weights belong to --recipes")
     require(_NEEDED)
-    from training.measuring.compare import compare_files, comparison_text
+    from training.report.compare import compare_files, comparison_text
 
     faces = _faces(options.data, options.votes, options.cache, options.cleaned)
     usage = _usage_of(options.data, options.usage)
@@ -208,8 +220,8 @@ def compare(options: CompareOptions) -> None:
 def report(options: ReportOptions) -> None:
     """Calibrate MODEL on half A of PublicTest, measure it, and write its card and page NAME.md."""
     require(_NEEDED_TO_DRAW)
-    from training.data.labelled_photographs import LabelledPhotographs
-    from training.publishing.report import write_report
+    from training.data.photographs import LabelledPhotographs
+    from training.report.publish import write_report
 
     photographs = None
     if options.photos is not None:
@@ -233,11 +245,15 @@ def _compare_recipes(options: CompareOptions) -> None:
     if options.as_json:
         raise click.UsageError("--json belongs to FIRST and SECOND; --recipes write a report")
     require(NEEDED_TO_TRAIN)
-    from training.files import write_all
+    from training.errors import write_all
+    from training.expression.systems import (
+        MARKDOWN,
+        compare_systems,
+        gather,
+        recipe_files,
+        report_files,
+    )
     from training.learning.kinds import FitRequest
-    from training.systems.gather import gather, recipe_files
-    from training.systems.protocol import compare_systems
-    from training.systems.report import MARKDOWN, report_files
 
     recipes = recipe_files(options.recipes)
     out = options.out or options.runs / "systems"
@@ -264,7 +280,7 @@ def _compare_recipes(options: CompareOptions) -> None:
 
 def _half(faces: Faces, usage: str, half: str) -> tuple[str, Faces]:
     """The pictures that evaluate, and what they are called."""
-    from training.measuring.calibration import in_half_a
+    from training.report.calibration import in_half_a
 
     if half == "both":
         return f"All {len(faces):,} pictures of {usage}", faces
@@ -281,7 +297,7 @@ def _faces(data: Path, votes: Path | None, cache: Path, cleaned: bool) -> Faces:
     faces = load_faces(data, votes, cache=cache)
     if not cleaned:
         return faces
-    from training.data.cleaning import cleaned as clean
+    from training.data.fer import cleaned as clean
 
     result = clean(faces)
     click.echo(f"cleaned: {result.as_text()}", err=True)
@@ -298,9 +314,9 @@ def _evaluate_model(options: EvaluateOptions) -> None:
         raise click.UsageError("give MODEL and --data, or --predictions and --truth")
     require(_NEEDED if options.out is None else _NEEDED_TO_DRAW)
     from edge_agent.vision.models.model import load_model
-    from training.measuring.covered import covered_json, covered_rows, covered_text
-    from training.measuring.measure import measure
-    from training.measuring.tables import measured_text
+    from training.report.figures import measured_text
+    from training.report.measure import measure
+    from training.report.robustness import covered_json, covered_rows, covered_text
 
     faces = _faces(options.data, options.votes, options.cache, options.cleaned)
     usage = _usage_of(options.data, options.usage)
@@ -308,8 +324,8 @@ def _evaluate_model(options: EvaluateOptions) -> None:
     model = load_model(card, kind="expression", threads=options.threads)
     measured = measure(model, faces, usage, robust=options.robust)
     if options.out is not None:
-        from training.files import write_all
-        from training.measuring.figures import artefacts
+        from training.errors import write_all
+        from training.report.figures import artefacts
 
         write_all(options.out, artefacts(measured))
     figures = measured.as_json()
@@ -338,7 +354,7 @@ def _evaluate_tables(options: EvaluateOptions) -> None:
             "--predictions"
         )
     require(_NEEDED)
-    from training.measuring.predictions import evaluate_tables
+    from training.report.compare import evaluate_tables
 
     evaluation = evaluate_tables(predictions, truth)
     if options.as_json:
@@ -346,3 +362,176 @@ def _evaluate_tables(options: EvaluateOptions) -> None:
         click.echo(json.dumps({**head, **evaluation.as_json()}))
     else:
         click.echo(evaluation.as_text())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainOptions:
+    """Options of ``chain``."""
+
+    model: str
+    photos: Path
+    labels: Path | None
+    detector: str
+    yunet: Path | None
+    out: Path | None
+    as_json: bool
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--photos",
+    type=FILE,
+    required=True,
+    help="Zip archive (read in place) or folder of photographs.",
+)
+@click.option(
+    "--labels",
+    type=FILE,
+    help="Table with the columns file, emotion; the default is labels.csv among the photographs.",
+)
+@click.option(
+    "--detector",
+    default="face-detector",
+    show_default=True,
+    help="Shipped face detector, or its card.",
+)
+@click.option(
+    "--yunet", type=FILE, help="ONNX file of YuNet: also crop by its landmarks, and compare."
+)
+@click.option(
+    "--out", type=FILE, help="Folder for tables (CSV): confusion matrices, answers by photograph."
+)
+@json_option
+@options_as(ChainOptions)
+def chain(options: ChainOptions) -> None:
+    """Evaluate the whole chain, detector → crop → MODEL, on labelled photographs.
+
+    MODEL is NAME.tflite with NAME.json beside it, or the name of a shipped model.
+    """
+    require(("sklearn",))
+    from training.data.photographs import LabelledPhotographs
+    from training.errors import write_all
+    from training.faces.labelling import Teacher
+    from training.report.chain import chain_json, chain_tables, chain_text, measure_chain
+
+    photographs = LabelledPhotographs(options.photos, options.labels)
+    reference = None if options.yunet is None else Teacher(options.yunet).label
+    measured = measure_chain(options.model, photographs, options.detector, reference)
+    if options.out is not None:
+        write_all(options.out, chain_tables(measured))
+    if options.as_json:
+        click.echo(json.dumps({"photos": str(options.photos), **chain_json(measured)}))
+    else:
+        click.echo(chain_text(measured))
+
+
+_NORMALISATIONS = ("0..255", "0..1", "-1..1", "fer2013")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardOptions:
+    """Options of ``card``."""
+
+    data: Path | None
+    votes: Path | None
+    cache: Path
+    file: Path
+    out: Path
+    name: str | None
+    version: str
+    categories: str | None
+    normalisation: str | None
+    crop: str
+    license: str | None
+    description: str
+    learnt_from: str
+    uncertain_below: float
+    output: str | None
+    usage: str
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--out", type=FILE, required=True, help="Folder for the copy and its card.")
+@click.option("--name", help="Name of the model; the default is that of the file.")
+@click.option("--version", default="1.0.0", show_default=True, help="Three numbers.")
+@click.option("--categories", help="What each answer means, in the file's order, with commas.")
+@click.option(
+    "--normalisation",
+    type=click.Choice(_NORMALISATIONS),
+    help="What pixels were while it learnt; fer2013: mean 0.507 off, divided by 0.255.",
+)
+@click.option("--crop", default=CROP_NAME, show_default=True, help="Crop that it learnt from.")
+@click.option("--license", help="Terms of the weights.")
+@click.option("--description", default="Made elsewhere.", show_default=True)
+@click.option("--learnt-from", default="not said", show_default=True, help="Data it learnt from.")
+@click.option(
+    "--uncertain-below",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Top probability under which a face is uncertain.",
+)
+@click.option("--output", help="Tensor with the answers, where several may be.")
+@optional_faces_options
+@click.option("--usage", default="PublicTest", show_default=True, help="Split of a table.")
+@options_as(CardOptions)
+def card(options: CardOptions) -> None:
+    """Write a card for FILE, a TFLite model of expressions that was made elsewhere.
+
+    FILE is checked as the agent does, measured with --data, and copied beside its card, with its
+    answers in the agent's order. What is not given is asked for, on a terminal. Then, on the
+    device: affect-edge model install NAME.tflite
+    """
+    from training.data.datasets import load_faces
+    from training.errors import check_new_folder
+    from training.report.cards import CardWishes, TFLiteFile, check_file, make_card
+
+    file = TFLiteFile(options.file)
+    check_file(file, options.output)  # before anything is asked
+    check_new_folder(options.out, options.file)
+    wishes = CardWishes(
+        name=options.name or _name_of(options.file),
+        version=options.version,
+        categories=tuple(
+            _given(options.categories, "--categories", ",".join(EXPRESSIONS)).split(",")
+        ),
+        normalisation=_given(options.normalisation, "--normalisation", "0..1", _NORMALISATIONS),
+        license=_given(options.license, "--license", "unknown"),
+        crop=options.crop,
+        description=options.description,
+        learnt_from=options.learnt_from,
+        uncertain_below=options.uncertain_below,
+        output=options.output,
+    )
+    faces = None
+    if options.data is not None:
+        faces = load_faces(options.data, options.votes, cache=options.cache)
+        if options.data.is_file():
+            faces = faces.of_usage(options.usage)
+    made = make_card(file.path, wishes, options.out, faces)
+    for split, figures in made.metrics.items():
+        click.echo(f"{split}: {', '.join(f'{key} {value}' for key, value in figures.items())}")
+    if faces is None:
+        click.echo("not measured: nobody knows whether categories and pixels are as you said")
+    click.echo(options.out / made.file)
+    click.echo(options.out / f"{made.name}.json")
+
+
+def _given(value: str | None, option: str, usual: str, choices: tuple[str, ...] = ()) -> str:
+    """What was given, or the answer to a question where there is somebody to ask.
+
+    Raises:
+        DataError: nothing was given, and there is nobody.
+    """
+    if value is not None:
+        return value
+    if not sys.stdin.isatty():
+        raise DataError(f"{option} is missing: the file does not say it; usual is {usual}")
+    kind = click.Choice(choices) if choices else str
+    return str(click.prompt(option.removeprefix("--"), default=usual, type=kind))
+
+
+def _name_of(file: Path) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-") or "model"

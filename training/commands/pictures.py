@@ -1,5 +1,19 @@
-"""The commands that take pictures: ``crop-faces``, ``cover-faces``, ``ck-plus``, ``explain``."""
+"""Crops, labels, problems, faces.
 
+The commands that take pictures: ``crop-faces``, ``cover-faces``, ``ck-plus``, ``explain``.
+
+The commands that judge a face detector beside YuNet on photographs that were held out.
+
+They need no PyTorch.
+
+The command ``label``: pictures and their categories, by hand, on a local page.
+
+The command ``data-problems``: what is wrong with labelled faces, before a training.
+"""
+
+from __future__ import annotations
+
+import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +21,15 @@ from pathlib import Path
 
 import click
 
-from training.commands.options import FILE, FacesOptions, faces_options, options_as, require
+from training.commands.options import (
+    CACHE,
+    FILE,
+    FacesOptions,
+    faces_options,
+    json_option,
+    options_as,
+    require,
+)
 from training.data.datasets import EDGE, EXPRESSIONS
 from training.errors import DataError
 
@@ -65,8 +87,8 @@ def crop_faces(
     PHOTOGRAPHS is a folder with a subfolder for each category; --out gets the same subfolders.
     """
     from training.data.crops import FaceCutter, Tally, cut_one, plan_cuts
-    from training.data.detection_set import DetectionSet
-    from training.files import check_new_folder
+    from training.data.photographs import DetectionSet
+    from training.errors import check_new_folder
 
     cuts = plan_cuts(photographs, out, labels)
     detections = None
@@ -103,15 +125,9 @@ def ck_plus(data: Path, out: Path, count: int | None) -> None:
     DATA is its table (emotion, pixels, Usage), which keeps its own split, or its folder with a
     subfolder for each category, which becomes folds.
     """
-    from training.data.ck_plus import (
-        folds,
-        own_split,
-        read_ck_plus,
-        summary,
-        warnings_of,
-        write_parts,
-    )
-    from training.files import check_new_folder
+    from training.data.ck_plus import folds, own_split, read_ck_plus, warnings_of, write_parts
+    from training.data.ck_plus import summary as explain_report_summary
+    from training.errors import check_new_folder
 
     check_new_folder(out, data)
     portraits = read_ck_plus(data)
@@ -127,7 +143,7 @@ def ck_plus(data: Path, out: Path, count: int | None) -> None:
     for sentence in warnings_of(portraits, parts):
         click.echo(f"warning: {sentence}", err=True)
     write_parts(parts, out)
-    click.echo(summary(parts))
+    click.echo(explain_report_summary(parts))
 
 
 @click.command("cover-faces")
@@ -142,8 +158,8 @@ def cover_faces(options: CoverOptions) -> None:
     goes to evaluate --predictions predict.csv --truth ground_truth.csv.
     """
     from training.data.datasets import load_faces
-    from training.files import check_new_folder, write_whole
-    from training.measuring.covered import TRUTH, covered_files
+    from training.errors import check_new_folder, write_whole
+    from training.report.robustness import TRUTH, covered_files
 
     check_new_folder(options.out, options.data)
     faces = load_faces(options.data, options.votes, cache=options.cache)
@@ -185,11 +201,11 @@ def explain(options: ExplainOptions) -> None:
     them.
     """
     require(_NEEDED_TO_EXPLAIN)
-    from edge_agent.vision.stills.pictures import find_pictures
+    from edge_agent.vision.stills import find_pictures
     from training.data.crops import aligned_faces
-    from training.expression.explain import explain_faces, open_run
-    from training.expression.explain_report import artefacts, summary
-    from training.files import write_all
+    from training.errors import write_all
+    from training.expression.explain import artefacts, explain_faces, open_run
+    from training.expression.explain import summary as explain_report_summary
 
     network, recipe = open_run(options.run, options.recipe)
     faces, left_out = aligned_faces(options.pictures, aligned=options.aligned)
@@ -203,7 +219,7 @@ def explain(options: ExplainOptions) -> None:
     files = artefacts(explained)
     refuse_to_overwrite(options.out, files, find_pictures(options.pictures))
     write_all(options.out, files)
-    click.echo(summary(explained))
+    click.echo(explain_report_summary(explained))
     for name in files:
         click.echo(options.out / name)
 
@@ -232,3 +248,199 @@ def refuse_to_overwrite(out: Path, names: Iterable[str], pictures: Iterable[Path
                 f"{out / name}: is one of the PICTURES and would be overwritten; "
                 "choose another --out"
             )
+
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "face-detector.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacesEvaluateOptions:
+    """Options of ``faces-evaluate``."""
+
+    model: str
+    faces: Path
+    yunet: Path
+    recipe: Path
+    score: float | None
+    limit: int | None
+    into_card: bool
+    as_json: bool
+
+
+@click.command("faces-evaluate")
+@click.argument("model", default="face-detector")
+@click.option(
+    "--faces",
+    type=FILE,
+    required=True,
+    help="Folder with the archives of photographs that the recipe names.",
+)
+@click.option("--yunet", type=FILE, required=True, help="ONNX file of YuNet.")
+@click.option(
+    "--recipe", type=FILE, default=RECIPE, help="Recipe that says which photographs are held out."
+)
+@click.option(
+    "--score",
+    type=click.FloatRange(0.01, 0.99),
+    help="Lowest score of a face; the default is that of the card.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="At most this many photographs of each archive, for a quick result.",
+)
+@click.option(
+    "--note",
+    "into_card",
+    is_flag=True,
+    help="Also write the figures that have a bar into the cards of the models.",
+)
+@json_option
+@options_as(FacesEvaluateOptions)
+def faces_evaluate(options: FacesEvaluateOptions) -> None:
+    """Evaluate the face detector MODEL beside YuNet on photographs that it did not learn from.
+
+    MODEL is NAME.tflite with NAME.json beside it, or the name of a shipped model. The default is
+    face-detector.
+    """
+    from edge_agent.vision.models.card import find_model, shipped_models
+    from training.faces.trial_report import note, report_json, report_text, run_trial
+
+    report = run_trial(
+        options.model,
+        options.faces,
+        options.yunet,
+        options.recipe,
+        score=options.score,
+        limit=options.limit,
+    )
+    if options.into_card:
+        note(find_model(options.model), report, shipped_models().get("face-cover"))
+    if options.as_json:
+        click.echo(json.dumps(report_json(report)))
+    else:
+        click.echo(report_text(report))
+
+
+@click.command("faces-scores")
+@click.argument("model", default="face-detector")
+@click.option("--faces", type=FILE, required=True, help="Folder with the archives of photographs.")
+@click.option("--yunet", type=FILE, required=True, help="ONNX file of YuNet.")
+@click.option(
+    "--recipe", type=FILE, default=RECIPE, help="Recipe that says which photographs are held out."
+)
+@click.option(
+    "--part",
+    type=click.Choice(["valid", "test"]),
+    default="valid",
+    show_default=True,
+    help="Photographs to choose by, or to judge the choice by, once.",
+)
+@click.option(
+    "--note",
+    "into_card",
+    is_flag=True,
+    help="Also write the figures of the score for still pictures into the card of the model.",
+)
+def faces_scores(
+    model: str, faces: Path, yunet: Path, recipe: Path, part: str, into_card: bool
+) -> None:
+    """Count what the face detector MODEL finds at several least scores, and what of it is false."""
+    from edge_agent.vision.models.card import find_model
+    from training.faces.labelling import read_shares
+    from training.faces.trial_report import note_stills, run_sweep, sweep_text
+
+    swept = run_sweep(model, faces, yunet, read_shares(recipe), part)
+    if into_card:
+        note_stills(find_model(model), swept)
+    click.echo(sweep_text(swept))
+
+
+@click.command("faces-groups")
+@click.option("--faces", type=FILE, required=True, help="Folder with the archives of photographs.")
+@click.option("--yunet", type=FILE, required=True, help="ONNX file of YuNet.")
+@click.option(
+    "--recipe", type=FILE, default=RECIPE, help="Recipe that says which photographs are held out."
+)
+@click.option("--photos", type=FILE, help="Also read these labelled photographs, by light.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most this many portraits.")
+@json_option
+def faces_groups(
+    faces: Path,
+    yunet: Path,
+    recipe: Path,
+    photos: Path | None,
+    limit: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Tell how the whole chain does by skin and by light, as far as the photographs tell it."""
+    from training.faces.groups import figures_of, groups_text, run_groups
+
+    told = run_groups(faces, yunet, recipe, photos, limit)
+    if as_json:
+        click.echo(json.dumps({what: figures_of(groups) for what, groups in told.items()}))
+    else:
+        click.echo(groups_text(told))
+
+
+@click.command()
+@click.argument("folder", type=FILE)
+@click.option(
+    "--out",
+    type=FILE,
+    show_default="FOLDER-labels",
+    help="Folder of the tables; give the same one again to go on.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Port of the page on this machine; 0 takes a free one.",
+)
+def label(folder: Path, out: Path | None, port: int) -> None:
+    """Label the pictures of FOLDER on a page in the browser, alone or with others.
+
+    Each person has a table of their own and does not see what the others said. The page tells how
+    far they agree, and where they differ or doubt, it can be settled. What is clear then stands in
+    labels.csv, which `train --by-label` and `crop-faces --by-label` read.
+    """
+    from training.data.labelling import HOST, MERGED, Labels, open_socket, serve
+
+    whole = folder.absolute()
+    labels = Labels(folder, out or whole.with_name(f"{whole.name}-labels"))
+    listening = open_socket(port)
+    click.echo(f"{len(labels.files)} pictures. Open http://{HOST}:{listening.getsockname()[1]}/")
+    click.echo(f"The labels: {labels.out / MERGED}. Ctrl-C ends the page; nothing is lost.")
+    serve(labels, listening)
+
+
+@click.command("data-problems")
+@click.argument("data", type=FILE)
+@click.option("--votes", type=FILE, help="FER+ votes (fer2013new.csv) of the same rows.")
+@click.option(
+    "--out",
+    type=FILE,
+    default=Path("problems"),
+    show_default=True,
+    help="Folder for problems.html and problems.csv, new or empty.",
+)
+@click.option(
+    "--cache", type=FILE, default=CACHE, help="Folder that keeps parsed tables for the next start."
+)
+def data_problems(data: Path, votes: Path | None, out: Path, cache: Path) -> None:
+    """Find near-copies, pictures without a face, and labels that the shipped networks doubt.
+
+    DATA is a FER2013 table or a folder of cut-out faces. Nothing is changed: problems.csv names
+    each picture, what is wrong, and whether a training should leave it out, which you can change.
+    Then: fit … --without problems.csv
+    """
+    from training.errors import check_new_folder, write_all
+    from training.report.problems import PAGE, TABLE, find_problems, problems_page
+
+    check_new_folder(out, data)
+    findings = find_problems(data, votes, cache=cache)
+    write_all(out, {TABLE: findings.as_csv(), PAGE: problems_page(findings)})
+    click.echo(findings.as_text())
+    click.echo(f"The report: {out / PAGE}")

@@ -31,10 +31,9 @@ from training.data.datasets import (
     folder_category,
     table_choice,
     table_pixels,
+    table_rows,
 )
-from training.data.tables import table_rows
-from training.errors import DataError
-from training.files import write_whole
+from training.errors import DataError, write_whole
 
 CATEGORIES = (
     *("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt"),

@@ -19,12 +19,10 @@ from edge_agent.vision.align import Picture, crop_face
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.stills.pictures import find_pictures, load_picture
+from edge_agent.vision.stills import find_pictures, load_picture
 from training.data.datasets import EDGE, EXPRESSIONS, folder_category
-from training.data.detection_set import DetectionSet
-from training.data.labelled_photographs import LabelledPhotographs
-from training.errors import DataError
-from training.files import check_new_folder, write_whole
+from training.data.photographs import DetectionSet, LabelledPhotographs
+from training.errors import DataError, check_new_folder, write_whole
 
 MIN_FACE = 24
 """Smallest face that is cut out, in pixels of the photograph: as small as the agent reads them by

@@ -1,18 +1,35 @@
-"""Labelled faces: the FER2013 table, the FER+ votes beside it, or a folder of pictures.
+"""Labelled faces from tables and folders.
+
+Labelled faces: the FER2013 table, the FER+ votes beside it, or a folder of pictures.
 
 Everything is checked while it is read; a fault names the file, the row (the header is row 1) and
 the column, and then nothing is loaded. What was parsed is kept as arrays in a cache folder, because
 parsing takes longer than an epoch of a small run.
+
+Tables in text form (CSV, plain or compressed), read row by row; a fault names file and row.
+
+The list of pictures that somebody decided to leave out of a training.
+
+It is a table as ``data-problems`` writes it, which a person may have changed since. Of its columns
+three are read: ``picture`` (the row of a table, whose header is row 1, or the place of a file in
+its folder), ``leave_out`` (yes or no) and ``crc32`` of the picture, by which a list of other data
+is known.
 """
 
+from __future__ import annotations
+
 import contextlib
+import csv
+import gzip
 import hashlib
 import logging
+import lzma
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -20,8 +37,50 @@ from numpy.typing import NDArray
 
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.vision.models.card import FER2013_LABELS
-from training.data.tables import table_rows
 from training.errors import DataError
+
+_OPEN_BY_SUFFIX: dict[str, Callable[..., TextIO]] = {".gz": gzip.open, ".xz": lzma.open}
+
+
+@contextlib.contextmanager
+def _open_table(path: Path) -> Iterator[TextIO]:
+    """Open a plain, gzip or xz table as text; raise a DataError for every fault."""
+    try:
+        open_text = _OPEN_BY_SUFFIX.get(path.suffix, open)
+        with open_text(path, "rt", encoding="utf-8-sig", newline="") as file:
+            yield file
+    except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: is cut off or not a {path.suffix} file: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: is not a table in text form: {error}") from error
+
+
+def table_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a table as (number, cells by column).
+
+    The header is row 1 and may hold further columns.
+
+    Raises:
+        DataError: naming the file, and the row where it is torn or the column that is missing.
+    """
+    with _open_table(path) as file:
+        table = csv.reader(file)
+        header = [name.strip() for name in next(table, [])]
+        missing = [name for name in columns if name not in header]
+        if missing:
+            raise DataError(
+                f"{path}: row 1: column {missing[0]} is missing; expected {', '.join(columns)}"
+            )
+        for row, cells in enumerate(table, start=2):
+            if len(cells) != len(header):
+                raise DataError(
+                    f"{path}: row {row}: holds {len(cells)} columns where the header "
+                    f"names {len(header)}"
+                )
+            yield row, dict(zip(header, cells, strict=True))
+
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +123,13 @@ class Faces:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "Faces":
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Faces:
         """The faces at a mask or at indices."""
         return Faces(
             self.pictures[chosen], self.fer2013[chosen], self.votes[chosen], self.usage[chosen]
         )
 
-    def of_usage(self, usage: str) -> "Faces":
+    def of_usage(self, usage: str) -> Faces:
         """The faces of one split.
 
         Raises:
@@ -83,7 +142,7 @@ class Faces:
             raise DataError(f"the data hold no picture of usage {usage}")
         return chosen
 
-    def without_blank(self) -> "Faces":
+    def without_blank(self) -> Faces:
         """The faces without pictures of one single grey (FER2013 has twelve that are black)."""
         flat = self.pictures.reshape(len(self), -1)
         return self.take(flat.max(axis=1) != flat.min(axis=1))
@@ -393,3 +452,105 @@ def _count(path: Path, row: int, column: str, text: str) -> int:
             f"{path}: row {row}, column {column}: {text[:40]!r} is not a number of votes"
         )
     return int(text)
+
+
+COLUMNS = ("picture", "usage", "problem", "other", "what", "leave_out", "crc32")
+YES, NO = "yes", "no"
+FIRST_ROW = 2
+"""Row of the first picture of a table, below its header."""
+
+
+def load_without(data: Path, votes: Path | None, cache: Path | None, listed: Path | None) -> Faces:
+    """Read faces as :func:`load_faces` does, without those that a list leaves out.
+
+    Args:
+        data: table or folder.
+        votes: FER+ votes of a table, or None.
+        cache: folder for the parsed table, or None.
+        listed: the list; None: everything is read.
+
+    Raises:
+        DataError: the data or the list cannot be used, the list is of other data, or it leaves
+            nothing.
+    """
+    if data.is_dir() and votes is None:
+        return folder_without(data, listed).faces
+    faces = load_faces(data, votes, cache=cache)
+    if listed is None:
+        return faces
+    return faces.take(_left(listed, data, names_of_rows(len(faces)), faces.pictures))
+
+
+def folder_without(folder: Path, listed: Path | None) -> FolderOfFaces:
+    """Read a folder of faces as :func:`read_folder` does, without those that a list leaves out.
+
+    Raises:
+        DataError: as for :func:`load_without`.
+    """
+    read = read_folder(folder)
+    for path in read.unreadable:
+        log.warning("%s: is not a picture that can be read; it is left out", path)
+    if listed is None:
+        return read
+    left = _left(listed, folder, names_of_files(folder, read.files), read.faces.pictures)
+    files = tuple(path for path, stays in zip(read.files, left, strict=True) if stays)
+    return replace(read, faces=read.faces.take(left), files=files)
+
+
+def names_of_rows(count: int) -> list[str]:
+    """What a list calls the pictures of a table: the numbers of their rows."""
+    return [str(FIRST_ROW + at) for at in range(count)]
+
+
+def names_of_files(folder: Path, files: tuple[Path, ...]) -> list[str]:
+    """What a list calls the pictures of a folder: their places in it."""
+    return [path.relative_to(folder).as_posix() for path in files]
+
+
+def checksum(picture: NDArray[np.uint8]) -> str:
+    """CRC-32 of a picture's pixels, as a list says it."""
+    return f"{zlib.crc32(picture.tobytes()):08x}"
+
+
+def _left(
+    listed: Path, data: Path, names: list[str], pictures: NDArray[np.uint8]
+) -> NDArray[np.bool_]:
+    """Which pictures a list leaves: bool, N."""
+    left = np.ones(len(names), dtype=bool)
+    left[_listed(listed, data, names, pictures)] = False
+    if not left.any():
+        raise DataError(f"{listed}: leaves out every picture of {data}; nothing is left to learn")
+    log.info("%s: %d of %d pictures are left out", listed, np.count_nonzero(~left), len(left))
+    return left
+
+
+def _listed(listed: Path, data: Path, names: list[str], pictures: NDArray[np.uint8]) -> list[int]:
+    """The indices that a list leaves out; a file that is gone since needs no leaving out."""
+    places = {name: at for at, name in enumerate(names)}
+    chosen = []
+    for row, cells in table_rows(listed, ("picture", "leave_out", "crc32")):
+        choice = cells["leave_out"].strip().lower()
+        if choice not in {YES, NO}:
+            raise DataError(
+                f"{listed}: row {row}, column leave_out: {cells['leave_out'][:40]!r} is neither "
+                f"{YES} nor {NO}"
+            )
+        if choice == NO:
+            continue
+        name = cells["picture"].strip()
+        at = places.get(name)
+        if at is None:
+            if data.is_dir() and not name.isdecimal():
+                log.warning("%s: row %d: %s is not there any more", listed, row, name)
+                continue
+            raise DataError(
+                f"{listed}: row {row}, column picture: {name[:80]!r} is no picture of {data}; is "
+                "the list of other data?"
+            )
+        if cells["crc32"].strip() != checksum(pictures[at]):
+            raise DataError(
+                f"{listed}: row {row}: picture {name} of {data} is another one than when the list "
+                f"was made; make it again: python -m training data-problems {data}"
+            )
+        chosen.append(at)
+    return chosen

@@ -1,4 +1,6 @@
-"""What a network can learn from faces: the labels that people gave, as shares of the categories.
+"""Lessons from labels; folds.
+
+What a network can learn from faces: the labels that people gave, as shares of the categories.
 
 Example::
 
@@ -6,14 +8,33 @@ Example::
     learn, held_back = split_held_back(faces.of_usage("Training").without_blank(), 0.02)
     learned = lessons(learn)
     learned.expression.sum(axis=1)  # 1 for each picture with a label, 0 for the others
+
+K folds of the learnt split: each picture is evaluated once, by a network that did not learn it.
+
+Example::
+
+    learnt, others = divide(faces, Fold(2, 5))
+    others["fold 2 of 5"]   # a fifth of Training
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, NO_LABEL, Faces
+from training.data.datasets import (
+    EXPRESSIONS,
+    FER2013,
+    FER2013_AS_EXPRESSION,
+    NO_LABEL,
+    USAGES,
+    Faces,
+)
+from training.errors import DataError
+from training.learning.kinds import Fold
 
 
 def majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -101,3 +122,30 @@ def _mean_of_groups(
     np.add.at(total, group, shares)
     total /= np.maximum(total.sum(axis=1, keepdims=True), np.float32(1e-9))
     return total
+
+
+_LEARNT = "Training"
+_SALT = b"fold"
+"""Before a picture's bytes, so that folds and the held-back share are drawn apart."""
+
+
+def divide(faces: Faces, fold: Fold) -> tuple[Faces, dict[str, Faces]]:
+    """What is learnt, and by its name what is evaluated: both of Training alone.
+
+    A picture's own checksum decides its fold, so that copies lie in one fold.
+
+    Raises:
+        DataError: when the fold holds no picture, or all of them.
+    """
+    training = faces.of_usage(_LEARNT)
+    checksums = [zlib.crc32(_SALT + picture.tobytes()) for picture in training.pictures]
+    inside = np.array([value % fold.count + 1 == fold.number for value in checksums])
+    if not inside.any() or inside.all():
+        raise DataError(
+            f"{fold.name}: holds {int(inside.sum())} of {len(training)} pictures; choose fewer "
+            "folds, or give more pictures"
+        )
+    chosen = training.take(inside)
+    # not the split that biases and temperature are fitted on
+    usage = np.full(len(chosen), USAGES.index("PrivateTest"), dtype=np.int8)
+    return training.take(~inside), {fold.name: replace(chosen, usage=usage)}

@@ -1,4 +1,6 @@
-"""Maps of where a float network sees a category, to check a training.
+"""Regions that a network looks at.
+
+Maps of where a float network sees a category, to check a training.
 
 The int8 file has its own (`evidence`).
 
@@ -7,30 +9,120 @@ last stage, exactly: it is what the published model gives on the device. *Grad-C
 al. 2017) works at any stage, so also at one with more and smaller regions: the stage's channels,
 each weighed by the mean gradient of the logit, negative sums cut off. At the last stage Grad-CAM is
 the positive part of CAM without the bias.
+
+Maps of a network of region attention: what each view weighs, and what adds to a category.
+
+Given its weights, the network is linear in the features of each view, so its logit, too, is a sum
+over the places of all seven views (class activation maps, Zhou et al. 2016): with the heads'
+weights W₁ on the weighed features and W₂ on the mean beside them, the place (y, x) of view r adds
+(β_r / Σβ · W₁ + α_r / Σα · W₂) · F_r[y, x] / (h · w); α is the first weight, β the product of both
+(:class:`training.networks.architectures.RegionAttentionNet`). The maps of the views are laid over
+the face where they belong and added up, so that the sum of the map is the logit.
+
+That the weights themselves follow from the features is not in the map: it says what the network
+adds up, not what would happen if a region were covered (``evaluate --covered`` says that).
+
+The files and the text of `python -m training explain`: sheets, a table, a summary.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor, nn
 
+from edge_agent.vision.drawing import over_crop, scaled, tint
 from training.data.datasets import EDGE, EXPRESSIONS
 from training.errors import RecipeError
-from training.expression.distillation import load_run
-from training.expression.explain_regions import weight_map, weights_and_evidence
 from training.expression.recipe import ExpressionRecipe
+from training.expression.task import load_run
 from training.learning.checkpoint import CHECKPOINT, WEIGHTS
 from training.learning.recipe import RECIPE
-from training.models.evidence import WithEvidence
-from training.models.expression_network import RegionNetwork
-from training.models.region_attention import RegionAttentionNet
+from training.networks.architectures import REGIONS, SHARE, RegionAttentionNet, by_view
+from training.networks.base import RegionNetwork, WithEvidence, mean_over_regions
+
+VIEWS = (
+    "face",
+    "upper left",
+    "upper right",
+    "lower left",
+    "lower right",
+    "upper middle",
+    "lower middle",
+)
+"""The views in the order of the weights; left and right as the picture shows them."""
+_PLACES = ((0.0, 0.0, 1.0), *((down, right, SHARE) for down, right in REGIONS))
+
+
+def weights_and_evidence(
+    network: RegionAttentionNet, pictures: Tensor, side: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The logits of the first head, what each view weighs, and what each place adds.
+
+    Args:
+        network: in eval mode.
+        pictures: N × 1 × H × W, normalised.
+        side: of the maps.
+
+    Returns:
+        N × K; N × 7, which sum to 1; N × side × side × K, which sum to the logits.
+    """
+    maps = network.maps(pictures)
+    features = by_view(mean_over_regions(maps))
+    first, both, _ = network.weigh(features)
+    alpha, beta = (weights / weights.sum(dim=1, keepdim=True) for weights in (first, both))
+    head = network.heads["expression"]
+    assert isinstance(head, nn.Linear)
+    own, beside = head.weight.chunk(2, dim=1)  # each K × C
+    cells = maps.shape[2] * maps.shape[3]
+    total = head.bias.expand(len(pictures), side, side, -1) / side**2
+    for view, (down, right, share) in enumerate(_PLACES):
+        of_view = maps[view * len(pictures) : (view + 1) * len(pictures)]
+        heads = beta[:, view, :, None] * own + alpha[:, view, :, None] * beside  # N × K × C
+        added = torch.einsum("nkc,nchw->nkhw", heads, of_view) / cells
+        rows = spread(maps.shape[2], down, share, side)
+        columns = spread(maps.shape[3], right, share, side)
+        total = total + torch.einsum("yh,nkhw,xw->nyxk", rows, added, columns)
+    return network(pictures)[0], beta.squeeze(2), total
+
+
+def weight_map(weights: Tensor, side: int) -> Tensor:
+    """What the views weigh, each spread evenly over its place: N × 7 → N × side × side, sum 1."""
+    total = torch.zeros(len(weights), side, side)
+    for view, (down, right, share) in enumerate(_PLACES):
+        place = spread(1, down, share, side) @ spread(1, right, share, side).T
+        total += weights[:, view, None, None] * place
+    return total
+
+
+def spread(cells: int, where: float, share: float, side: int) -> Tensor:
+    """How the cells of a view are spread over the pixels of an axis: side × cells.
+
+    Each column sums to 1.
+
+    Args:
+        cells: of the view, along the axis.
+        where: the view's place, 0 at one end, 1 at the other.
+        share: of the axis that the view covers.
+        side: pixels of the axis.
+    """
+    length = round(side * share)
+    begin = round((side - length) * where)
+    edges = begin + torch.arange(cells + 1) * length / cells
+    pixels = torch.arange(side)[:, None]
+    overlap = torch.minimum(edges[1:], pixels + 1) - torch.maximum(edges[:-1], pixels)
+    return overlap.clamp(min=0) * cells / length
+
 
 Map = NDArray[np.float32]
 
@@ -248,3 +340,137 @@ def upper_share(values: Map) -> float | None:
     if total > 0:
         return float((rows * upper).sum()) / total
     return None
+
+
+TABLE = "explained.csv"
+_COLUMNS = 8
+_BANDS = 4
+_SIDE = 144  # of an enlarged face, pixels
+_LABEL = 76
+_TITLE = 44
+_GAP = 6
+_HEADER = (
+    "file",
+    "category",
+    "probability",
+    "cam_peak_x",
+    "cam_peak_y",
+    "cam_upper_half",
+    "cam_lower_half",
+    "grad_cam_peak_x",
+    "grad_cam_peak_y",
+    "grad_cam_upper_half",
+    "grad_cam_lower_half",
+)
+
+
+def artefacts(explained: Sequence[Explained]) -> dict[str, bytes]:
+    """File name → content: a table with a row for each face, and sheets of 32 faces each."""
+    files = {TABLE: table(explained)}
+    for number, start in enumerate(range(0, len(explained), _COLUMNS * _BANDS), start=1):
+        files[f"sheet-{number:02}.png"] = sheet(explained[start : start + _COLUMNS * _BANDS])
+    return files
+
+
+def table(explained: Sequence[Explained]) -> bytes:
+    """CSV: peaks in pixels of the 48 × 48 face.
+
+    Shares of what supports the category, empty where nothing does.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(_HEADER + _weight_columns(explained))
+    for face in explained:
+        # the map of weights is no Grad-CAM: its columns stay empty
+        finer = [""] * 4 if face.weights else _figures(face.grad_cam)
+        figures = [*_figures(face.cam), *finer, *(f"{one:.4f}" for one in face.weights)]
+        writer.writerow(
+            [face.name, EXPRESSIONS[face.category], f"{face.probability:.4f}", *figures]
+        )
+    return text.getvalue().encode()
+
+
+def _weight_columns(explained: Sequence[Explained]) -> tuple[str, ...]:
+    if explained and explained[0].weights:
+        return tuple(f"weight_{view.replace(' ', '_')}" for view in VIEWS)
+    return ()
+
+
+def summary(explained: Sequence[Explained]) -> str:
+    """A line for each category: its faces, and where on average what supports it lies."""
+    lines = []
+    for index, category in enumerate(EXPRESSIONS):
+        faces = [face for face in explained if face.category == index]
+        if faces:
+            cam = _mean_upper([f.cam for f in faces])
+            lines.append(
+                f"{category:10} {len(faces):5}   in the upper half of the face: CAM {cam}, "
+                f"{_other_words(faces)}"
+            )
+    return "\n".join(lines)
+
+
+def _other_words(faces: Sequence[Explained]) -> str:
+    """What the second map says of some faces."""
+    if not faces[0].weights:
+        return f"Grad-CAM {_mean_upper([f.grad_cam for f in faces])}"
+    means = np.mean([face.weights for face in faces], axis=0)
+    return "weights: " + ", ".join(
+        f"{view} {mean:.0%}" for view, mean in zip(VIEWS, means, strict=True)
+    )
+
+
+def sheet(explained: Sequence[Explained]) -> bytes:
+    """PNG: in bands, the faces, below them CAM, below that Grad-CAM or the weights of the regions.
+
+    Each map is on its own scale.
+    """
+    columns = min(len(explained), _COLUMNS)
+    other = "Weights" if explained[0].weights else "Grad-CAM"
+    bands = -(-len(explained) // columns)
+    height = _TITLE + 3 * (_SIDE + _GAP)
+    canvas = Image.new("RGB", (_LABEL + columns * (_SIDE + _GAP), bands * height), "white")
+    pen = ImageDraw.Draw(canvas)
+    for place, face in enumerate(explained):
+        band, column = divmod(place, columns)
+        x = _LABEL + column * (_SIDE + _GAP)
+        y = band * height
+        caption = f"{_short(face.name)}\n{EXPRESSIONS[face.category]} {face.probability:.0%}"
+        pen.multiline_text((x, y + 4), caption, font=ImageFont.load_default(13), fill="black")
+        gray = np.asarray(
+            cv2.resize(face.crop, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
+        )
+        rows = (("", np.zeros_like(face.cam)), ("CAM", face.cam), (other, face.grad_cam))
+        for row, (name, values) in enumerate(rows):
+            top = y + _TITLE + row * (_SIDE + _GAP)
+            canvas.paste(Image.fromarray(tint(gray, scaled(over_crop(values, _SIDE)))), (x, top))
+            if column == 0 and name:
+                label = f"{name}\n{values.shape[0]} x {values.shape[1]}"
+                pen.multiline_text(
+                    (4, top + _SIDE // 2 - 16), label, font=ImageFont.load_default(13), fill="black"
+                )
+    content = io.BytesIO()
+    canvas.save(content, format="PNG")
+    return content.getvalue()
+
+
+def _short(name: str) -> str:
+    if len(name) <= 20:
+        return name
+    return f"...{name[-17:]}"
+
+
+def _figures(values: Map) -> list[str]:
+    share = upper_share(values)
+    if share is None:
+        shares = ["", ""]
+    else:
+        shares = [f"{share:.4f}", f"{1 - share:.4f}"]
+    return [*(f"{value:.1f}" for value in peak(values)), *shares]
+
+
+def _mean_upper(maps: Sequence[Map]) -> str:
+    shares = [share for share in map(upper_share, maps) if share is not None]
+    if shares:
+        return f"{np.mean(shares):.0%}"
+    return "nothing supports it"

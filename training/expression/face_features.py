@@ -21,15 +21,13 @@ from torch.nn import functional
 from training.data.lessons import Lessons
 from training.errors import RecipeError
 from training.expression.augment import augment
-from training.expression.bases.face_network import load_face_network
+from training.expression.pretrained import FEATURES, as_face_input, load_face_network
 from training.expression.recipe import ExpressionRecipe, FaceFeatures
 from training.learning.checkpoint import CHECKPOINT, seconds_spent
 from training.learning.loop import fit
 from training.learning.recipe import Schedule
-from training.models.expression_network import ExpressionNetwork, RegionNetwork
-from training.models.recognition import as_face_input
-from training.models.recognition.mobilefacenet import FEATURES
-from training.models.region_attention import RegionAttentionNet, regions_of
+from training.networks.architectures import RegionAttentionNet, regions_of
+from training.networks.base import ExpressionNetwork, RegionNetwork
 
 log = logging.getLogger(__name__)
 

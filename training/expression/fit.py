@@ -13,38 +13,34 @@ from torch import nn
 from edge_agent.core import clock
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.model import load_model
-from training.data.cleaning import cleaned
 from training.data.datasets import (
     EXPRESSIONS,
     FER2013,
     NO_LABEL,
     USAGES,
     Faces,
+    load_without,
     split_held_back,
     split_tested,
 )
-from training.data.folds import divide
-from training.data.left_out import load_without
-from training.data.lessons import Lessons, lessons, majority, soft_targets
+from training.data.fer import cleaned
+from training.data.lessons import Lessons, divide, lessons, majority, soft_targets
 from training.errors import DataError, RecipeError
-from training.expression.distillation import Views, load_run
 from training.expression.face_features import (
     FaceFeaturesTask,
     first_stage_seconds,
     learn_face_features,
 )
 from training.expression.recipe import ExpressionRecipe
-from training.expression.task import ExpressionTask, predict
+from training.expression.task import ExpressionTask, Views, load_run, predict
 from training.learning.checkpoint import CHECKPOINT, save_weights, seconds_spent
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.learning.loop import Fitted
 from training.learning.recipe import load_recipe
-from training.measuring.calibration import in_half_a
-from training.measuring.evaluate import enlarged, evaluate_logits, run_model
-from training.measuring.temperature import best_temperature, bias_corrected_temperature
-from training.models.evidence import EVIDENCE, WithEvidence
-from training.models.expression_network import ExpressionNetwork, RegionNetwork
-from training.models.quantize import PixelInput, in_few_steps, write_model
+from training.networks.base import EVIDENCE, ExpressionNetwork, RegionNetwork, WithEvidence
+from training.networks.quantize import PixelInput, in_few_steps, write_model
+from training.report.calibration import best_temperature, bias_corrected_temperature, in_half_a
+from training.report.evaluate import enlarged, evaluate_logits, run_model
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +230,7 @@ def align_heads(network: ExpressionNetwork, faces: Faces, recipe: ExpressionReci
 
     The classes are weighed while it learns (``loss.balance``), so that it says the rare ones too
     often: its biases are corrected
-    (:func:`training.measuring.temperature.bias_corrected_temperature`). softmax((logits / T₂ +
+    (:func:`training.report.calibration.bias_corrected_temperature`). softmax((logits / T₂ +
     bias) · T₁ / T₁) is then what the card's temperature makes of it. The first head learns from
     people's votes, unweighed, and stays as it is.
 

@@ -12,8 +12,8 @@ from edge_agent.vision.models.preparation import Step, prepare
 from training.data.datasets import EXPRESSIONS, FER2013
 from training.expression.augment import Augmentation
 from training.learning.recipe import Recipe, Section
-from training.models.architectures import Network
-from training.models.expression_network import ExpressionNetwork
+from training.networks.architectures import Network
+from training.networks.base import ExpressionNetwork
 
 HEADS = {"expression": len(EXPRESSIONS), "fer2013": len(FER2013)}
 
@@ -26,7 +26,7 @@ class ExpressionData(Section):
     )
     cleaned: Annotated[
         bool,
-        Field(description="learn from what training.data.cleaning leaves; it needs votes"),
+        Field(description="learn from what training.data.fer leaves; it needs votes"),
     ] = False
     held_back: Annotated[float, Field(gt=0, lt=0.5, description="share kept for curves")] = 0.02
     tested: Annotated[

@@ -2,6 +2,6 @@
 
 Example::
 
-    python -m training.faces.labelling.teacher --detector YUNET.onnx --out FACES portraits.zip
+    python -m training.faces.labelling --detector YUNET.onnx --out FACES portraits.zip
     python -m training fit --recipe training/recipes/face-detector.toml --data FACES
 """

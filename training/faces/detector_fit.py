@@ -14,18 +14,26 @@ from edge_agent.core import clock
 from edge_agent.vision.faces.detector import Candidates, decode, letterbox, merge
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.errors import DataError
-from training.faces.compose import Composer
-from training.faces.evaluation.detections import evaluate_detections
-from training.faces.labelling.labels import LabelledPicture, Picture, read_labels
+from training.faces.detector import (
+    LOW,
+    OFFSET,
+    SCALE,
+    DetectorNetwork,
+    DetectorRecipe,
+    DetectorTask,
+    in_picture,
+    predict,
+)
+from training.faces.labelling import LabelledPicture, Picture, read_labels
 from training.faces.photographs import Photographs
-from training.faces.recipe import DetectorNetwork, DetectorRecipe
-from training.faces.task import LOW, OFFSET, SCALE, DetectorTask, in_picture, predict
+from training.faces.scenes import Composer
+from training.faces.trial import evaluate_detections
 from training.learning.checkpoint import averaged_weights, save_weights
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.learning.loop import Fitted
 from training.learning.recipe import load_recipe
-from training.models.face_detector import OUTPUTS
-from training.models.quantize import PixelInput, in_few_steps, write_model
+from training.networks.face import OUTPUTS
+from training.networks.quantize import PixelInput, in_few_steps, write_model
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ twice as well, and in the same way in every photograph.
 
     python -m training.faces.points FOLDER
 
-FOLDER is what `training.faces.labelling.teacher` has labelled. The network learns from the marked
+FOLDER is what `training.faces.labelling` has labelled. The network learns from the marked
 faces of the part `train`; then it is asked about every face of the parts `train` and `valid` whose
 points nobody marked, turned level and once more mirrored. Where its mean answer is near the first
 teacher's, it takes its place in `labels.csv`; elsewhere (masks, profiles) that stays.
@@ -32,20 +32,22 @@ from torch.nn import functional
 
 from edge_agent.core.expression import Box
 from training.errors import DataError
-from training.faces.compose import for_opencv
-from training.faces.labelling.labels import (
+from training.faces.labelling import (
+    MARKED,
     LabelledFace,
     LabelledPicture,
     Picture,
+    deviation,
     read_labels,
+    read_marked,
     read_picture,
     write_labels,
 )
-from training.faces.labelling.marked import MARKED, deviation, read_marked
-from training.faces.labelling.measure_template import MIRROR
+from training.faces.scenes import for_opencv
+from training.faces.template import MIRROR
 from training.learning.loop import fit
 from training.learning.recipe import Schedule
-from training.models.face_detector import ConvBlock
+from training.networks.face import ConvBlock
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 A kind is one function ``(FitRequest) -> Plan``: it reads recipe and data, builds its
 :class:`training.learning.loop.Task`, and says how a trained network is published
-(:func:`training.models.quantize.write_model`). It is imported only when a recipe asks for it.
+(:func:`training.networks.quantize.write_model`). It is imported only when a recipe asks for it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PLANNERS = {
     "expression": "training.expression.fit:plan_expression",
     "face-detector": "training.faces.detector_fit:plan_detector",
-    "face-cover": "training.covers.fit:plan_cover",
+    "face-cover": "training.expression.covers:plan_cover",
 }
 """``kind`` of a recipe → ``module:function``."""
 
@@ -73,10 +73,10 @@ class FitRequest:
         out: folder for checkpoint, curves, model and card; it is also where a run resumes.
         cache: folder for parsed data.
         weights: what was learnt elsewhere and the network begins with, or None.
-        without: table of pictures to leave out (:mod:`training.data.left_out`), or None.
+        without: table of pictures to leave out (:mod:`training.data.datasets`), or None.
         small: train on at most SMALL_PICTURES pictures for SMALL_EPOCHS epochs.
         resume: go on from the checkpoint in ``out``.
-        device: what to learn on, as for :func:`training.learning.processes.device_of`.
+        device: what to learn on, as for :func:`training.learning.loop.device_of`.
         watts: what the machine is taken to draw while it learns; the card estimates the energy with
             it.
         fold: the part of Training that is evaluated and not learnt; None: the data's own split.

@@ -1,17 +1,193 @@
-"""A run: from a request to a published model, in a folder that holds everything about it."""
+"""The run from a request to a published model; the range test.
 
+A run: from a request to a published model, in a folder that holds everything about it.
+
+The learning-rate range test: learn while the rate rises, and see where the loss falls fastest.
+
+Smith 2017, "Cyclical learning rates for training neural networks", section 3.3.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
 import shutil
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from edge_agent.vision.models.card import read_card, shipped_models
-from training.errors import RecipeError
+from training.errors import DataError, RecipeError
 from training.learning.checkpoint import CHECKPOINT, WEIGHTS, averaged_weights
-from training.learning.find_lr import RateRange, find_lr, write_range_test
 from training.learning.kinds import PUBLISHED, FitRequest, plan
-from training.learning.loop import Fitted, fit
-from training.learning.processes import device_of
-from training.learning.recipe import RECIPE
+from training.learning.loop import CPU, Fitted, Task, begin, device_of, fit, step
+from training.learning.rates import freeze
+from training.learning.recipe import RECIPE, Schedule
+
+TABLE = "find-lr.csv"
+PICTURE = "find-lr.png"
+
+_SMOOTHING = 0.9
+_DIVERGED = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateRange:
+    """The learning rates of a range test.
+
+    Attributes:
+        least: the first rate.
+        most: the last rate, reached after ``steps`` batches.
+        steps: batches to learn; the rate rises by a constant factor from each to the next.
+    """
+
+    least: float = 1e-4
+    most: float = 3.0
+    steps: int = 120
+
+    def at(self, step: int) -> float:
+        """The rate of a batch, 0 … ``steps`` − 1."""
+        share = step / (self.steps - 1)
+        return float(self.least * (self.most / self.least) ** share)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeTest:
+    """The loss at each learning rate.
+
+    Attributes:
+        rates: rising by a constant factor.
+        losses: of the batch learnt at each rate.
+        smoothed: moving average of the losses, corrected for its start (Kingma and Ba 2015, section
+            3).
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed: tuple[float, ...]
+
+    @property
+    def steepest(self) -> float:
+        """The rate at which the smoothed loss falls fastest over the logarithm of the rate."""
+        falls = [after - before for before, after in itertools.pairwise(self.smoothed)]
+        return self.rates[min(range(len(falls)), key=falls.__getitem__)]
+
+    @property
+    def suggested(self) -> float:
+        """A peak for the one cycle: a third of the rate with the least smoothed loss.
+
+        It is never less than the steepest rate. A third leaves a margin before the rates at which
+        the loss rises again.
+        """
+        lowest = self.rates[min(range(len(self.smoothed)), key=self.smoothed.__getitem__)]
+        return max(lowest / 3, self.steepest)
+
+
+def find_lr(
+    task: Task,
+    schedule: Schedule,
+    rates: RateRange | None = None,
+    *,
+    seed: int,
+    device: torch.device = CPU,
+) -> RangeTest:
+    """Learn a few batches while the learning rate rises, and stop when the loss has tripled.
+
+    Args:
+        task: what is learnt.
+        schedule: optimizer and batch size; its own learning rates are not used.
+        rates: the range; the default is that of :class:`RateRange`.
+        seed: of the order of the data.
+        device: to learn on.
+
+    Raises:
+        DataError: when the loss diverges before there is anything to choose from.
+        RecipeError: when the bounds do not rise or the steps are too few.
+    """
+    rates = rates or RateRange()
+    if not 0 < rates.least < rates.most or rates.steps < 10:
+        raise RecipeError(
+            f"from {rates.least} to {rates.most} in {rates.steps} steps: the rates must rise, in "
+            "at least 10 steps"
+        )
+    torch.manual_seed(seed)
+    state = begin(task, schedule, device)
+    state.module.train()
+    freeze(state.module, schedule, 0)
+    tested: list[float] = []
+    losses: list[float] = []
+    smoothed: list[float] = []
+    for number, batch in zip(range(rates.steps), _endless(task, seed), strict=False):
+        rate = rates.at(number)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate * group["max_lr"] / schedule.peak_lr  # parts may learn more slowly
+        try:
+            loss = float(step(task, state, state.module, schedule, batch)[0])
+        except DataError:  # no longer finite: the end of the range
+            break
+        tested.append(rate)
+        losses.append(loss)
+        smoothed.append(_smooth(losses))
+        if smoothed[-1] > _DIVERGED * min(smoothed):
+            break
+    if len(tested) < 3:
+        raise DataError(
+            f"the loss diverged at once, at a learning rate of {rates.least}; begin lower"
+        )
+    return RangeTest(tuple(tested), tuple(losses), tuple(smoothed))
+
+
+def write_range_test(result: RangeTest, folder: Path) -> tuple[Path, Path]:
+    """Write ``find-lr.csv`` and ``find-lr.png`` into ``folder``, which is made when missing.
+
+    Raises:
+        RecipeError: when they cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.semilogx(result.rates, result.losses, alpha=0.3, label="loss of the batch")
+    axes.semilogx(result.rates, result.smoothed, label="smoothed")
+    for rate, style, name in (
+        (result.steepest, ":", "steepest"),
+        (result.suggested, "--", "suggested peak"),
+    ):
+        axes.axvline(rate, linestyle=style, color="black", label=f"{name}: {rate:.3g}")
+    axes.set(xlabel="learning rate", ylabel="loss", title="Learning-rate range test")
+    # the loss of the last, diverging batches would hide the valley
+    first_half = result.smoothed[: len(result.smoothed) // 2]
+    axes.set_ylim(min(result.smoothed) * 0.9, max(first_half) * 1.3)
+    axes.legend()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(("lr", "loss", "smoothed"))
+            table.writerows(
+                [f"{value:.6g}" for value in row]
+                for row in zip(result.rates, result.losses, result.smoothed, strict=True)
+            )
+        figure.savefig(folder / PICTURE, dpi=100)
+    except OSError as error:
+        raise RecipeError(
+            f"{folder}: cannot be written ({error.strerror}); choose another --out"
+        ) from error
+    return folder / TABLE, folder / PICTURE
+
+
+def _endless(task: Task, seed: int) -> Iterator[Sequence[Tensor]]:
+    for epoch in itertools.count():
+        yield from task.batches(epoch, torch.Generator().manual_seed(seed * 100_003 + epoch))
+
+
+def _smooth(losses: Sequence[float]) -> float:
+    """Exponentially weighted mean of the losses up to now; the weights sum to 1."""
+    weights = [_SMOOTHING ** (len(losses) - 1 - i) for i in range(len(losses))]
+    return sum(weight * loss for weight, loss in zip(weights, losses, strict=True)) / sum(weights)
 
 
 def train(request: FitRequest) -> Path:

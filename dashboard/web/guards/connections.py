@@ -25,9 +25,9 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.web.attempt_limiter import group_of
+from dashboard.web.guards.limits import group_of
 from edge_agent.core.clock import boot_seconds
-from edge_agent.runtime.memory import give_back_heap
+from edge_agent.core.process import give_back_heap
 
 log = logging.getLogger(__name__)
 

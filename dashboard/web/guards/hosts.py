@@ -1,25 +1,88 @@
-"""The names by which the dashboard may be asked for.
+"""Names we answer to, and who asks through a proxy.
+
+The names by which the dashboard may be asked for.
 
 A page of another site can let its own name lead to this machine (DNS rebinding); to the browser it
 is then one site with the dashboard, and may use up the log-in attempts of its visitor. It cannot do
 so under an address, nor under a name that is known here.
+
+What the dashboard's own certificate says: its names, and whether browsers trust it by
+themselves.
+
+Who asks, as a proxy before the dashboard says that has logged them in already.
+
+Three things prove that it is the proxy: the address that it comes from, a secret that only the two
+know, and that each of both headers is there once. Anything else is as if nothing was said.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
+import secrets
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboard.web.guards.own_certificate import names_in
-from dashboard.web.settings import DashboardOptions
+from dashboard.web.guards.connections import OnceAMinute
+from dashboard.web.settings import LEAST_SECRET, SECRET_HEADER, DashboardOptions, TrustedProxy
 from edge_agent.core.clock import boot_seconds
+
+
+def names_in(certificate: Path, key: Path) -> frozenset[str]:
+    """Return the host names that a certificate carries, in small letters.
+
+    None where it cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it is its own proof here
+    try:
+        context.load_verify_locations(certificate)
+    except (OSError, ssl.SSLError):
+        return frozenset()
+    shown = _shown_to(context, certificate, key) or {}
+    names = shown.get("subjectAltName", ())
+    return frozenset(value.lower() for kind, value in names if kind == "DNS")
+
+
+def is_trusted(certificate: Path, key: Path) -> bool:
+    """Tell whether an authority that this system trusts has signed a certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    return _shown_to(context, certificate, key) is not None
+
+
+def _shown_to(client: ssl.SSLContext, certificate: Path, key: Path) -> dict[str, Any] | None:
+    """Return a certificate as a client sees it, or ``None`` when that refuses it.
+
+    Python reads certificates in handshakes only, so there is one, in memory.
+    """
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    to_server = ssl.MemoryBIO()
+    to_client = ssl.MemoryBIO()
+    try:
+        server.load_cert_chain(certificate, key)
+        asking = client.wrap_bio(to_client, to_server)
+        answering = server.wrap_bio(to_server, to_client, server_side=True)
+        for _ in range(4):
+            for side in (asking, answering):
+                try:
+                    side.do_handshake()
+                except ssl.SSLWantReadError:
+                    continue
+        return asking.getpeercert()
+    except (OSError, ssl.SSLError, ValueError):
+        return None
+
 
 _RESOLV = Path("/etc/resolv.conf")
 _SHOWN = 80
@@ -133,3 +196,40 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+log = logging.getLogger(__name__)
+log.addFilter(OnceAMinute())
+
+
+def name_from_proxy(request: Request, proxy: TrustedProxy | None) -> str:
+    """Return the name that the trusted proxy gives for who asks; empty if it gives none."""
+    if proxy is None or not _comes_from(request, proxy):
+        return ""
+    given = request.headers.getlist(SECRET_HEADER)
+    names = request.headers.getlist(proxy.header)
+    if len(given) != 1 or len(names) != 1:
+        return ""
+    try:
+        secret = proxy.secret()
+    except OSError as error:
+        log.warning("%s: cannot be read (%s)", proxy.secret_file, error.strerror)
+        return ""
+    if len(secret) < LEAST_SECRET or not secrets.compare_digest(given[0].encode(), secret.encode()):
+        log.warning("somebody at %s named an account with a wrong secret", _address(request))
+        return ""
+    return names[0].strip()
+
+
+def _comes_from(request: Request, proxy: TrustedProxy) -> bool:
+    try:
+        address = ipaddress.ip_address(_address(request))
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    return address in {ipaddress.ip_address(one) for one in proxy.addresses}
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

@@ -1,4 +1,6 @@
-"""The permission that each route needs: declared beside it, checked before it runs.
+"""Tokens, permissions, and their logs.
+
+The permission that each route needs: declared beside it, checked before it runs.
 
 A module of routes names what all of them need, and a route what it needs beyond that::
 
@@ -7,24 +9,170 @@ A module of routes names what all of them need, and a route what it needs beyond
     @router.post("/api/v1/session", dependencies=[needs(Permission.RUN)])
 
 ``check_declared`` refuses to build an application in which a route names none.
+
+Programs that bring a token instead of a login: ``Authorization: Bearer …``.
+
+Who asked for what they may not: a line in the log, and not one for each attempt.
+
+Who looked at which participant or session, in the audit trail: not once for each reload.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from dashboard.accounts.account_rows import DEMO, Account
-from dashboard.accounts.roles import MAY, Permission, Role, who_may
-from dashboard.accounts.scopes import Scope
+from dashboard.accounts.roles import DEMO, MAY, Account, Permission, Role, Scope, who_may
+from dashboard.accounts.tokens import Token, Tokens
 from dashboard.languages.current import gettext
-from dashboard.web.guards.refusal_log import RefusalLog
-from dashboard.web.guards.tokens import check_token, token_of
+from dashboard.languages.names import list_with_or
+from dashboard.web.guards.limits import AttemptLimiter
 from dashboard.web.settings import DashboardOptions
+from edge_agent.core.clock import boot_seconds
+from edge_agent.core.errors import StoreError
+from edge_agent.store.gate.commands import Commands
+
+log = logging.getLogger(__name__)
+QUIET_S = 900.0
+"""The same account at the same route is written down once in so many seconds."""
+_MOST = 500
+
+
+class RefusalLog:
+    """Writes refused requests into the log, by the route's address, without what stood in it.
+
+    Example:
+        >>> refusals = RefusalLog()
+        >>> refusals.note("ada (viewer)", "POST", "/api/v1/participants/{code}", "study")
+    """
+
+    def __init__(self) -> None:
+        self._noted: dict[tuple[str, str, str], float] = {}
+
+    def note(self, who: str, method: str, route: str, needed: str) -> None:
+        """Write down that somebody was refused, unless that was done just now."""
+        key = (who, method, route)
+        now = boot_seconds()
+        last = self._noted.get(key)
+        if last is not None and now - last < QUIET_S:
+            return
+        if len(self._noted) >= _MOST:
+            self._noted.clear()
+        self._noted[key] = now
+        log.warning("refused: %s may not %s %s, which needs %s", who, method, route, needed)
+
+
+REQUESTS_A_MINUTE = 600
+WRONG_TOKENS = 20
+METRICS_PATH = "/metrics"
+_API = "/api/"
+_SCHEME = "bearer"
+
+
+def is_for_programs(path: str) -> bool:
+    """Tell whether programs ask at an address: a token opens it, and errors are JSON."""
+    return path.startswith(_API) or path == METRICS_PATH
+
+
+def secret_in(request: Request) -> str | None:
+    """Return the secret that a request brings; ``None``: it brings none, or is for a page."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != _SCHEME or not is_for_programs(request.url.path):
+        return None
+    return secret.strip()
+
+
+class TokenGate:
+    """Looks up the tokens that requests bring, and counts them.
+
+    Args:
+        database: where the tokens are kept.
+        clock: seconds, never going back.
+
+    Attributes:
+        tokens: all tokens.
+        requests: counts requests of each token.
+        wrong_tokens: counts wrong tokens of each address.
+    """
+
+    def __init__(self, database: Path, clock: Callable[[], float] = boot_seconds) -> None:
+        self.tokens = Tokens(database)
+        self.requests = AttemptLimiter(REQUESTS_A_MINUTE, 60.0, clock=clock)
+        self.wrong_tokens = AttemptLimiter(WRONG_TOKENS, 300.0, clock=clock)
+
+    def admit(self, secret: str, address: str) -> Token:
+        """Return the token that a secret belongs to, and note that it was used.
+
+        Raises:
+            HTTPException: 401 when it is in force nowhere, 429 after too many requests.
+        """
+        token = self.tokens.of(secret)
+        if token is None:
+            _wait(self.wrong_tokens.attempt(address), gettext("wrong tokens"))
+            raise HTTPException(
+                401,
+                gettext("This token is unknown, revoked or expired, or its maker may not log in."),
+                {"WWW-Authenticate": 'Bearer error="invalid_token"'},
+            )
+        wait = self.requests.attempt(f"token {token.id}")
+        _wait(wait, gettext("requests with this token"))
+        self.tokens.note_use(token)
+        return token
+
+
+def account_for(token: Token) -> Account:
+    """Return who acts with a token: under its own name, and with a number that no account has."""
+    return Account(-token.id, token.actor, token.role)
+
+
+def token_of(request: Request) -> Token | None:
+    """Return the token that a request was let in with; ``None``: with a login, or not at all."""
+    token = getattr(request.state, "token", None)
+    return token if isinstance(token, Token) else None
+
+
+def check_token(token: Token, permission: Permission, scope: Scope) -> None:
+    """Refuse what a token is not for.
+
+    Raises:
+        HTTPException: 403, with what it would need.
+    """
+    if scope not in token.scopes:
+        raise HTTPException(
+            403,
+            gettext(
+                "This needs a token with the scope {scope}; {name} has {scopes}. An administrator "
+                "can make one on the page Tokens."
+            ).format(scope=scope, name=token.name, scopes=list_with_or(sorted(token.scopes))),
+            {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+        )
+    if permission not in token.permissions:
+        raise HTTPException(
+            403,
+            gettext(
+                "This needs a token with the role {roles}, made by somebody who has it; {name} "
+                "may not. An administrator can make one on the page Tokens."
+            ).format(roles=who_may(permission), name=token.name),
+        )
+
+
+def _wait(seconds: int, what: str) -> None:
+    if seconds:
+        raise HTTPException(
+            429,
+            gettext("Too many {what}. Try again in {seconds} s.").format(
+                what=what, seconds=seconds
+            ),
+            {"Retry-After": str(seconds)},
+        )
+
 
 _READING = {"GET", "HEAD", "OPTIONS"}
 _STRONGEST = list(Permission)
@@ -181,3 +329,45 @@ def _with_article(role: Role) -> str:
         Role.ADMINISTRATOR: gettext("an administrator"),
     }
     return words[role]
+
+
+AGAIN_S = 900
+MOST = 2000
+
+
+class ViewLog:
+    """Writes that somebody opened a page about somebody.
+
+    Who opens the same page again within a quarter of an hour is not written again.
+
+    Args:
+        commands: write into the audit trail.
+        clock: seconds, never going back.
+
+    Example:
+        >>> views.note(ada, "participant_view", "P-01")
+    """
+
+    def __init__(self, commands: Commands, clock: Callable[[], float]) -> None:
+        self._commands = commands
+        self._clock = clock
+        self._lock = Lock()
+        self._last: dict[tuple[int, str, str], float] = {}
+
+    def note(self, account: Account, action: str, detail: str) -> None:
+        """Write that an account opened something, unless it did so a moment ago."""
+        key = (account.id, action, detail)
+        at = self._clock()
+        with self._lock:
+            if at - self._last.get(key, -AGAIN_S) < AGAIN_S:
+                return
+            self._last.pop(key, None)
+            while len(self._last) >= MOST:
+                del self._last[next(iter(self._last))]
+            self._last[key] = at
+        try:
+            self._commands.note(account.name, action, detail)
+        except StoreError as error:  # a full disk must not keep people from what is recorded
+            with self._lock:
+                self._last.pop(key, None)
+            log.warning("it could not be noted that somebody opened a page: %s", error)

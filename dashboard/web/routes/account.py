@@ -1,8 +1,16 @@
-"""The account of who is logged in: another password, and where else it is logged in."""
+"""Own account and second factor.
+
+The account of who is logged in: another password, and where else it is logged in.
+
+The second half of a login: the code of the second factor.
+
+Turning the own second factor on and off, and new recovery codes; each asks for the password.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,21 +18,26 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from dashboard.accounts.account_rows import Account
-from dashboard.accounts.languages import choose_language, language_of_account
+from dashboard.accounts.accounts import choose_language, language_of_account
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
-from dashboard.accounts.roles import ABOUT, Permission
-from dashboard.languages.choice import own_name
-from dashboard.languages.current import available, gettext
+from dashboard.accounts.roles import ABOUT, Account, Permission
+from dashboard.accounts.second_factors import address_for_app, new_secret
+from dashboard.languages.current import available, gettext, own_name
 from dashboard.languages.names import said_of
-from dashboard.web.attempt_limiter import with_wait
-from dashboard.web.guards.languages import keep_choice
-from dashboard.web.guards.login_gate import HeldUpError
+from dashboard.web.delivery import qr_code
+from dashboard.web.guards.limits import HeldUpError, address_of, with_wait
+from dashboard.web.guards.login import (
+    HALF_LOGIN_COOKIE,
+    AccountDep,
+    cookie_of,
+    drop_cookie,
+    login_token,
+)
 from dashboard.web.guards.permissions import lacks_second_factor, needs
-from dashboard.web.login_guard import AccountDep, login_token
-from dashboard.web.rendering import render
-from dashboard.web.routes.login import asker
-from dashboard.web.services import Services, ServicesDep
+from dashboard.web.rendering import keep_choice, render
+from dashboard.web.routes.login import CODE_PAGE, asker, came_from, enter
+from dashboard.web.services import Enrolment, HalfLogin, Services, ServicesDep
+from dashboard.web.services import services as services_of
 from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import N_
 
@@ -170,3 +183,207 @@ def account_answer(
         least=PASSWORD_MIN,
         most=PASSWORD_MAX,
     )
+
+
+code_router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])
+STEP = "second factor"
+"""Under which name wrong codes are counted: apart from passwords, which a right one forgives."""
+
+
+@code_router.get(CODE_PAGE)
+def code_page(request: Request, services: ServicesDep) -> Response:
+    """Show the form for the code; without the right password before, lead to the login."""
+    if services.half_logins.of(_key(request, services)) is None:
+        return RedirectResponse("/login", 303)
+    return _form(request)
+
+
+@code_router.post(CODE_PAGE)
+async def give_code(
+    request: Request,
+    services: ServicesDep,
+    code: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Check the code and open the login."""
+    key = _key(request, services)
+    half = services.half_logins.of(key)
+    if half is None:
+        return RedirectResponse("/login", 303)
+    account = half.account
+
+    def check() -> Response:
+        _refuse_old(services, half)
+        services.second_factors.check(account, code)
+        response = enter(request, services, account, half.target)
+        services.half_logins.end(key)
+        drop_cookie(response, HALF_LOGIN_COOKIE, services.options)
+        return response
+
+    try:
+        return await services.gate.checked(asker(request, services, account.name, STEP), check)
+    except HeldUpError as error:
+        form = await run_in_threadpool(_form, request, said_of(error), error.status)
+        return with_wait(form, error.wait)
+    except _StaleError:
+        services.half_logins.end(key)
+        return RedirectResponse("/login", 303)
+    except AccountError as error:
+        log.warning("code refused from %s", address_of(request))
+        await run_in_threadpool(
+            services.commands.note, account.name, "second_factor_failed", str(came_from(request))
+        )
+        return await run_in_threadpool(_form, request, said_of(error), 401)
+
+
+class _StaleError(AccountError):
+    """Password, account or second factor changed meanwhile."""
+
+
+def _refuse_old(services: Services, half: HalfLogin) -> None:
+    if services.second_factors.stamp_of(half.account) != half.stamp:
+        raise _StaleError
+
+
+def _key(request: Request, services: Services) -> str:
+    return cookie_of(request, HALF_LOGIN_COOKIE, services.options)
+
+
+def _form(request: Request, problem: str = "", status: int = 200) -> Response:
+    return render(request, "login_code.html", status, problem=problem)
+
+
+ENROLMENT_PAGE = f"{PAGE}/second-factor"
+SECTION = f"{PAGE}#second-factor"
+
+PasswordField = Annotated[str, Form(max_length=1000)]
+EnrolmentTextField = Annotated[str, Form(max_length=100)]
+
+
+@router.post(ENROLMENT_PAGE)
+async def begin(
+    request: Request, services: ServicesDep, account: AccountDep, password: PasswordField = ""
+) -> Response:
+    """Show the secret as a picture and as text, to who knows the password."""
+
+    def show() -> Response:
+        if account.has_second_factor:
+            return RedirectResponse(SECTION, 303)
+        secret = new_secret()
+        key = services.enrolments.keep(Enrolment(account.id, secret))
+        return _enrolment_page(request, account, key, secret)
+
+    return await _with_password(request, services, account, password, show)
+
+
+@router.post(f"{ENROLMENT_PAGE}/on")
+async def turn_on(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    key: EnrolmentTextField = "",
+    code: EnrolmentTextField = "",
+) -> Response:
+    """Turn it on with the first code of the app, and show the recovery codes, this once."""
+    enrolment = services.enrolments.of(key)
+    if enrolment is None or enrolment.account != account.id:
+        return await run_in_threadpool(
+            account_answer, request, services, account, Notices(factor=_TOO_LATE), 400
+        )
+    secret = enrolment.secret
+
+    def turn() -> list[str]:
+        return services.second_factors.turn_on(account, secret, code, login_token(request))
+
+    try:
+        codes = await services.gate.checked(asker(request, services, account.name, STEP), turn)
+    except (HeldUpError, AccountError) as error:
+        status, wait = _status_of(error)
+        page = await run_in_threadpool(
+            _enrolment_page, request, account, key, secret, said_of(error), status
+        )
+        return with_wait(page, wait)
+    services.enrolments.end(key)
+    log.info("a second factor was turned on")
+    return await run_in_threadpool(_codes_page, request, codes)
+
+
+@router.post(f"{ENROLMENT_PAGE}/off")
+async def turn_off(
+    request: Request, services: ServicesDep, account: AccountDep, password: PasswordField = ""
+) -> Response:
+    """Turn it off; all other logins of who is logged in end."""
+
+    def turn() -> Response:
+        services.second_factors.turn_off(account, login_token(request))
+        log.info("a second factor was turned off")
+        return RedirectResponse(SECTION, 303)
+
+    return await _with_password(request, services, account, password, turn)
+
+
+@router.post(f"{ENROLMENT_PAGE}/codes")
+async def renew_codes(
+    request: Request, services: ServicesDep, account: AccountDep, password: PasswordField = ""
+) -> Response:
+    """Show new recovery codes, this once; the old ones open nothing any more."""
+
+    def renew() -> Response:
+        return _codes_page(request, services.second_factors.renew_recovery_codes(account))
+
+    return await _with_password(request, services, account, password, renew)
+
+
+async def _with_password(
+    request: Request,
+    services: Services,
+    account: AccountDep,
+    password: str,
+    do: Callable[[], Response],
+) -> Response:
+    """Do it for who knows the password of the account, counted as a login is."""
+
+    def check() -> Response:
+        services.accounts.check_own_password(account, password)
+        return do()
+
+    try:
+        return await services.gate.checked(asker(request, services, account.name), check)
+    except (HeldUpError, AccountError) as error:
+        status, wait = _status_of(error)
+        page = await run_in_threadpool(
+            account_answer, request, services, account, Notices(factor=said_of(error)), status
+        )
+        return with_wait(page, wait)
+
+
+def _status_of(error: HeldUpError | AccountError) -> tuple[int, int]:
+    if isinstance(error, HeldUpError):
+        return error.status, error.wait
+    return 400, 0
+
+
+def _enrolment_page(
+    request: Request,
+    account: AccountDep,
+    key: str,
+    secret: str,
+    problem: str = "",
+    status: int = 200,
+) -> Response:
+    address = address_for_app(secret, account, services_of(request).options.device)
+    return render(
+        request,
+        "second_factor.html",
+        status,
+        key=key,
+        secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
+        picture=qr_code(address),
+        problem=problem,
+    )
+
+
+def _codes_page(request: Request, codes: list[str]) -> Response:
+    return render(request, "recovery_codes.html", codes=codes)
+
+
+_TOO_LATE = N_("That took more than fifteen minutes. Begin again; nothing was changed.")

@@ -1,17 +1,23 @@
-"""Files that do not lie in ``static/``: Plotly's script, the icon, the description of the API."""
+"""Icon, Plotly, security.txt.
+
+Files that do not lie in ``static/``: Plotly's script, the icon, the description of the API.
+
+Whom to tell of a weakness, where programs look for it (RFC 9116).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, Response
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from dashboard.accounts.roles import Permission
-from dashboard.charts.plotly_script import plotly_address, plotly_file
-from dashboard.web.delivery.static_files import FOR_EVER, compressed_file
+from dashboard.charts.chart import plotly_address, plotly_file
+from dashboard.web.delivery import FOR_EVER, compressed_file
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import HERE
+from edge_agent.core.support import read_support
 
 router = APIRouter()
 
@@ -41,3 +47,20 @@ def description(request: Request) -> dict[str, Any]:
     """Describe the API as OpenAPI 3."""
     document: dict[str, Any] = request.app.openapi()
     return document
+
+
+security_txt_router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])
+
+
+@security_txt_router.get("/.well-known/security.txt")
+def security_txt() -> PlainTextResponse:
+    """Show the address for reports, and until when it holds; without a login."""
+    support = read_support()
+    if not support.contact or support.until is None:
+        raise HTTPException(404)
+    lines = [
+        f"Contact: {support.contact}",
+        f"Expires: {support.until.isoformat()}T23:59:59Z",
+        "Preferred-Languages: en",
+    ]
+    return PlainTextResponse("\n".join([*lines, ""]))

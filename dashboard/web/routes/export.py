@@ -10,28 +10,24 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field, SecretStr
 
-from dashboard.accounts.account_rows import Account
-from dashboard.accounts.roles import Permission
+from dashboard.accounts.roles import Account, Permission
 from dashboard.analysis.request import AnalysisQuery, QuestionInJson
-from dashboard.exports.jobs import ExportRequest, PreparedExport
-from dashboard.json_numbers import OF_JSON, WholeNumber
+from dashboard.export_jobs import ExportRequest, PreparedExport
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of
-from dashboard.languages.written import said
-from dashboard.web.api.description import file_answer, may_refuse
-from dashboard.web.chosen_study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
-from dashboard.web.delivery.sent_export import ANY_FILE, SentExport
+from dashboard.languages.names import said, said_of
+from dashboard.languages.refused import OF_JSON, WholeNumber
+from dashboard.web.delivery import ANY_FILE, SentExport
+from dashboard.web.errors import file_answer, may_refuse
+from dashboard.web.guards.login import AccountDep
 from dashboard.web.guards.permissions import needs
-from dashboard.web.login_guard import AccountDep
-from dashboard.web.pages import NavigationEntry
-from dashboard.web.rendering import render
+from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import ApiModel, EpochMs
 from dashboard.web.services import Services, ServicesDep
+from dashboard.web.study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
 from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import N_
-from edge_agent.store.export.format import ExportFormat
-from edge_agent.store.export.formats import all_formats, format_named
-from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.format import ExportFormat, all_formats, format_named
+from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.sealed import LONGEST, check_passphrase
 
 router = APIRouter(tags=["export"], dependencies=[needs(Permission.STUDY)])

@@ -1,28 +1,40 @@
-"""How the appliance is: the agent's own report, the database, the models in use."""
+"""Health and alerts.
+
+How the appliance is: the agent's own report, the database, the models in use.
+
+Alerts: those that stand, the log, who has seen them. None of them is a medical alarm.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
-from pydantic import Field
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import Permission
-from dashboard.charts.health_history import BUCKETS, HEIGHT, health_figures
-from dashboard.web.api.agent_feed import agent_messages
+from dashboard.charts.health import BUCKETS, HEIGHT, health_figures
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said
+from dashboard.web.errors import may_refuse
+from dashboard.web.guards.login import AccountDep
 from dashboard.web.guards.permissions import needs
-from dashboard.web.pages import NavigationEntry
-from dashboard.web.rendering import render
+from dashboard.web.live import agent_messages
+from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import ApiModel, EpochMs, HealthModel, ModelInUse
 from dashboard.web.services import OptionsDep, Services, ServicesDep
 from edge_agent import __version__
+from edge_agent.alerts.rules import DISCLAIMER, rule_title
+from edge_agent.config.alerts import AlertKind
 from edge_agent.core import clock
 from edge_agent.core.support import read_support
 from edge_agent.core.texts import N_
-from edge_agent.store.read.overview import database_bytes, models_in_use
+from edge_agent.store.read.reader import database_bytes, models_in_use
 from edge_agent.store.upkeep.health_history import DAY_MS, health_minutes
+from edge_agent.store.write.alert_log import AlertEntry, AlertFilter
 
 router = APIRouter(tags=["health"])
 NAVIGATION = NavigationEntry(
@@ -103,3 +115,164 @@ def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
         support_contact=support.contact,
         support_until=support.until,
     )
+
+
+alerts_router = APIRouter(tags=["alerts"], dependencies=[needs(Permission.SEE)])
+ALERTS_NAVIGATION = NavigationEntry(
+    title=N_("Alerts"),
+    path="/alerts",
+    position=68,
+    icon="M6 16V10a6 6 0 0112 0v6l2 2H4zM10 21h4",
+    of="appliance",
+)
+PAGE_ROWS = 50
+_LAST_PAGE = 1_000_000
+_ENDINGS = {
+    "over": N_("over"),
+    "not_known": N_("not known any more"),
+    "rule_removed": N_("rule removed"),
+}
+
+Moment = Annotated[
+    Annotated[int, Field(ge=0, le=2**53)] | None,
+    BeforeValidator(lambda given: None if given == "" else given),
+    Query(),
+]
+WantedKind = Annotated[
+    AlertKind | None,
+    BeforeValidator(lambda given: None if given == "" else given),
+    Query(description="Left out: all kinds"),
+]
+Number = Annotated[int, Path(ge=1, le=2**53)]
+PageNumber = Annotated[int, Query(ge=1, le=_LAST_PAGE)]
+
+
+class AlertModel(BaseModel):
+    """An alert."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int = Field(description="Its number")
+    rule: str = Field(description="Name of its rule")
+    kind: AlertKind = Field(description="What the rule watches")
+    text: str = Field(description="What is so")
+    value: float | None = Field(description="What was measured when it began; null: nothing is")
+    session: int | None = Field(description="Session that was open then; null: none was")
+    raised_ms: int = Field(description="When it began, UTC milliseconds")
+    ended_ms: int | None = Field(description="When it ended; null: it stands")
+    ending: Literal["over", "not_known", "rule_removed"] | None = Field(
+        description="Why it ended; not_known: nothing was heard of it for five minutes"
+    )
+    quiet: bool = Field(description="Whether it began in quiet hours")
+    acknowledged_ms: int | None = Field(description="When somebody acknowledged it")
+    acknowledged_by: str | None = Field(description="Who")
+    sent: int = Field(description="Addresses that were told that it began")
+    not_sent: int = Field(description="Addresses that could not be told yet")
+
+    @classmethod
+    def of(cls, alert: AlertEntry) -> AlertModel:
+        """Return the model of an alert; it names no address."""
+        begun = [one for one in alert.deliveries if one.event == "raised"]
+        sent = sum(one.sent_ms is not None for one in begun)
+        names = [name for name in cls.model_fields if name not in {"sent", "not_sent"}]
+        values = {name: getattr(alert, name) for name in names} | {"text": said(alert.text)}
+        return cls(**values, sent=sent, not_sent=len(begun) - sent)
+
+
+class AlertPage(BaseModel):
+    """A page of the log."""
+
+    disclaimer: str = Field(description="What an alert is not")
+    matching: int = Field(description="How many alerts are wanted")
+    alerts: list[AlertModel] = Field(description="Those of this page, the newest first")
+
+
+def _wanted(
+    start: Moment = None,
+    end: Moment = None,
+    kind: WantedKind = None,
+    state: Literal["", "open", "ended", "unacknowledged"] = "",
+) -> AlertFilter:
+    return AlertFilter(start, end, kind or "", state)
+
+
+FilterDep = Annotated[AlertFilter, Depends(_wanted)]
+
+
+@alerts_router.get("/alerts", include_in_schema=False)
+def alerts_page(
+    request: Request, services: ServicesDep, wanted: FilterDep, page: PageNumber = 1
+) -> Response:
+    """Show the alerts that stand, the log, and what is watched."""
+    matching, rows = services.alerts.log.page(wanted, PAGE_ROWS, page)
+    return render(
+        request,
+        "alerts.html",
+        standing=services.alerts.standing(),
+        rows=rows,
+        matching=matching,
+        page=page,
+        pages=max(1, -(-matching // PAGE_ROWS)),
+        wanted=wanted,
+        chosen=urlencode(_chosen(wanted)),
+        kinds=[(kind.value, said(kind.value)) for kind in AlertKind],
+        options=services.alerts.options,
+        title_of=rule_title,
+        targets=_targets(services),
+        endings=_ENDINGS,
+        disclaimer=gettext(DISCLAIMER),
+    )
+
+
+@alerts_router.get("/api/v1/alerts", operation_id="list_alerts")
+def get_alerts(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -> AlertPage:
+    """Tell fifty alerts of the log."""
+    matching, rows = services.alerts.log.page(wanted, PAGE_ROWS, page)
+    return AlertPage(
+        disclaimer=gettext(DISCLAIMER),
+        matching=matching,
+        alerts=[AlertModel.of(alert) for alert in rows],
+    )
+
+
+@alerts_router.post(
+    "/alerts/{number}/acknowledge",
+    include_in_schema=False,
+    dependencies=[needs(Permission.RUN)],
+)
+def acknowledge_on_page(number: Number, services: ServicesDep, account: AccountDep) -> Response:
+    """Note that somebody has seen an alert, and show the page again."""
+    services.commands.acknowledge_alert(number, actor=account.name)
+    return RedirectResponse("/alerts", 303)
+
+
+@alerts_router.post(
+    "/api/v1/alerts/{number}/acknowledge",
+    operation_id="acknowledge_alert",
+    responses=may_refuse(409),
+    dependencies=[needs(Permission.RUN)],
+)
+def acknowledge(number: Number, services: ServicesDep, account: AccountDep) -> AlertModel:
+    """Note that somebody has seen an alert; the first one counts."""
+    return AlertModel.of(services.commands.acknowledge_alert(number, actor=account.name))
+
+
+def _targets(services: Services) -> list[str]:
+    """Return the names of the addresses; they hold no secret."""
+    options = services.alerts.options
+    try:
+        return [target.name for target in options.targets()]
+    except (OSError, ValueError):
+        return [target.name for target in options.targets_without_file()] + [
+            gettext("alerts.notify_file cannot be read")
+        ]
+
+
+def _chosen(wanted: AlertFilter) -> dict[str, str | int]:
+    given: dict[str, str | int | None] = {
+        "start": wanted.start_ms,
+        "end": wanted.end_ms,
+        "kind": wanted.kind or None,
+        "state": wanted.state or None,
+    }
+    return {name: value for name, value in given.items() if value is not None}

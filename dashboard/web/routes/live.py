@@ -1,4 +1,11 @@
-"""What happens now: the live page, its event stream, and the open session."""
+"""Live, camera switch, preview.
+
+What happens now: the live page, its event stream, and the open session.
+
+The switch of the camera: off, and nothing is captured until somebody turns it on again.
+
+The camera's picture for an administrator, for a minute at a time: streamed, and kept nowhere.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +13,23 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Body, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from pydantic import Field, StrictBool
 from starlette.concurrency import run_in_threadpool
 
-from dashboard.accounts.roles import Permission
-from dashboard.accounts.scopes import Scope
+from dashboard.accounts.roles import MAY, Permission, Scope
 from dashboard.protocols.file import find_protocol, list_protocols
-from dashboard.web.api.description import event_answer, may_refuse
-from dashboard.web.chosen_study import APPLIANCE_ONLY
+from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
-from dashboard.web.guards.permissions import needs
-from dashboard.web.login_guard import AccountDep, key_of, still_holds
-from dashboard.web.once import new_key
-from dashboard.web.pages import NavigationEntry
-from dashboard.web.rendering import render
+from dashboard.web.guards.login import AccountDep, key_of, login_token, still_holds
+from dashboard.web.guards.permissions import lacks_second_factor, needs
+from dashboard.web.live import Onlooker
+from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import (
+    ApiModel,
     EndedSession,
     MarkerModel,
     NewMarker,
@@ -33,18 +39,21 @@ from dashboard.web.schemas import (
     SessionState,
     VitalModel,
 )
-from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep
+from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep, new_key
+from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
+from edge_agent.core.clock import Every
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Purpose, Session, SessionSetting
 from edge_agent.core.texts import N_, Message
-from edge_agent.core.timers import Every
 from edge_agent.core.vitals import VitalKind
+from edge_agent.live.preview import Ended
+from edge_agent.store.read.base import Trend
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import Trend
+from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.past import PastMarker
-from edge_agent.store.study.roster import consenting
+from edge_agent.store.study.people import consenting
 from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
@@ -371,3 +380,112 @@ async def is_let_in(services: Services, key: str) -> bool:
     except StoreError as error:
         log.warning("an event stream ends: %s", error)
         return False
+
+
+PATH = "/api/v1/capture"
+
+
+class CaptureState(ApiModel):
+    """Whether the camera is switched on."""
+
+    on: bool
+    since: int | None = Field(
+        description="Since when it is off, UTC milliseconds since 1970; null: on, or not known"
+    )
+    by: str = Field(description="Who turned it off: an account, or mqtt; empty: it is on")
+
+
+class NewCapture(ApiModel):
+    """What the camera is to be."""
+
+    on: StrictBool
+
+
+@router.get(PATH, operation_id="get_capture")
+def get_capture(services: ServicesDep) -> CaptureState:
+    """Tell whether the camera is switched on. It may be closed all the same: see the live feed."""
+    return _state(CaptureSwitch(services.options.database))
+
+
+@router.put(PATH, operation_id="switch_capture", dependencies=[needs(Permission.RUN)])
+def switch_capture(
+    wanted: Annotated[NewCapture, Body()], services: ServicesDep, account: AccountDep
+) -> CaptureState:
+    """Turn the camera on or off, also after a restart; the agent obeys within two seconds.
+
+    While it is off, nothing is seen or recorded, and the timeline keeps why.
+    """
+    services.commands.switch_camera(on=wanted.on, actor=account.name)
+    return _state(CaptureSwitch(services.options.database))
+
+
+def _state(switch: CaptureSwitch) -> CaptureState:
+    off = switch.off()
+    if off is None:
+        return CaptureState(on=True, since=None, by="")
+    return CaptureState(on=False, since=off.since_ms, by=off.by)
+
+
+preview_router = APIRouter(tags=["live"], dependencies=[needs(Permission.ADMINISTER)])
+PREVIEW_PATH = "/api/v1/preview"
+_NEVER = N_(
+    "The preview is switched off. Whoever may change the configuration file can allow it: "
+    'preview = "allowed" under [capture].'
+)
+
+
+@preview_router.post(
+    PREVIEW_PATH,
+    operation_id="start_preview",
+    response_class=StreamingResponse,
+    responses=may_refuse(409)
+    | {200: {"description": "Parts: a line of JSON (until, bytes, ended), then a JPEG picture"}},
+)
+async def start_preview(request: Request, services: ServicesDep, account: AccountDep) -> Response:
+    """Stream the camera's picture to this browser, at most five frames per second, for a minute.
+
+    It ends by itself; every open page Live says that somebody looks. Beginning and end are audited.
+    """
+    if not services.options.preview:
+        raise StudyError(_NEVER)
+    token = login_token(request)
+    onlooker = Onlooker(
+        account.name,
+        token,
+        lambda: _may_look(services, token),
+        lambda action, detail: services.commands.note(account.name, action, detail),
+    )
+    preview = await services.previews.start(onlooker)
+    return StreamingResponse(
+        preview.parts(),
+        media_type="application/octet-stream",
+        headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
+    )
+
+
+@preview_router.post(
+    f"{PREVIEW_PATH}/more",
+    operation_id="prolong_preview",
+    status_code=204,
+    responses=may_refuse(409),
+)
+async def prolong_preview(request: Request, services: ServicesDep) -> None:
+    """Let the preview of this login last a minute from now."""
+    services.previews.prolong(login_token(request))
+
+
+def _may_look(services: Services, token: str) -> Ended | None:
+    """Return why a login may not look at the picture now; ``None``: it may."""
+    try:
+        account = services.accounts.of_token(token)
+        if account is None:
+            return Ended.LOGIN
+        if account.must_change or Permission.ADMINISTER not in MAY[account.role]:
+            return Ended.ROLE
+        if lacks_second_factor(account, services.options):
+            return Ended.ROLE
+        if services.study.open_session() is not None:
+            return Ended.SESSION
+    except StoreError:
+        return Ended.DATABASE
+    return None

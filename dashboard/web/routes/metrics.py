@@ -1,23 +1,39 @@
-"""``/metrics``: the state of the appliance, for Prometheus and what collects as it does."""
+"""`/metrics`.
+
+``/metrics``: the state of the appliance, for Prometheus and what collects as it does.
+
+The state of the appliance as metrics: what Prometheus and its relatives collect.
+
+Whatever comes from the agent is left out while no agent runs, and whatever lasts carries its age:
+an agent that stopped is a gap and a growing age, never a constant line. Names end in their unit, as
+https://prometheus.io/docs/practices/naming/ asks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.registry import Collector
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import Permission
-from dashboard.web.api.agent_feed import agent_messages
-from dashboard.web.guards.permissions import needs
-from dashboard.web.guards.tokens import METRICS_PATH
+from dashboard.web.guards.permissions import METRICS_PATH, needs
+from dashboard.web.live import agent_messages
 from dashboard.web.services import Services, ServicesDep
 from edge_agent import __version__
+from edge_agent.config.alerts import AlertKind
 from edge_agent.core import clock
-from edge_agent.store.read.overview import database_bytes
+from edge_agent.core.readings import VitalReading
+from edge_agent.store.read.reader import database_bytes
 from edge_agent.store.upkeep.health_history import health_minutes
+from edge_agent.store.write.alert_log import AlertEntry
 
 router = APIRouter(dependencies=[needs(Permission.SEE)])
 
@@ -35,8 +51,6 @@ def _exposition(
 ) -> Response:
     # loaded when somebody asks for it: most appliances are never collected from
     from prometheus_client.exposition import choose_encoder
-
-    from dashboard.web.api.metrics import ApplianceState, registry_of
 
     at_ms = clock.now().wall_ms
     database = services.options.database
@@ -59,3 +73,213 @@ def _exposition(
     )
     encode, content_type = choose_encoder(accept)
     return Response(encode(registry_of(state)), media_type=content_type)
+
+
+Family = CounterMetricFamily | GaugeMetricFamily | InfoMetricFamily
+FRESH_SECONDS = 15.0
+"""The agent reports every few seconds; one that did not for so long does not work."""
+_PREFIX = "affect_edge_"
+
+
+@dataclass(frozen=True, slots=True)
+class ApplianceState:
+    """Everything that the metrics tell, read at one moment.
+
+    Attributes:
+        device: name of the appliance.
+        version: of the dashboard.
+        at_ms: the moment, UTC.
+        uptime_s: of the dashboard.
+        agent: the newest messages of the agent by type; empty: none runs.
+        reported_ms: when the agent wrote its last report; ``None``: never.
+        recorded_ms: when the last thing on the timeline happened; ``None``: nothing did.
+        rows: number of rows by table.
+        database_bytes: size of the database.
+        vitals: the newest reading of each kind.
+        alerts: those that stand.
+        session_open: whether a session is.
+    """
+
+    device: str
+    version: str
+    at_ms: int
+    uptime_s: float
+    agent: Mapping[str, Mapping[str, Any]]
+    reported_ms: int | None
+    recorded_ms: int | None
+    rows: Mapping[str, int]
+    database_bytes: int
+    vitals: tuple[VitalReading, ...]
+    alerts: tuple[AlertEntry, ...]
+    session_open: bool
+
+    def age_s(self, then_ms: int) -> float:
+        """Return how long ago a moment was, never less than 0."""
+        return max(0.0, (self.at_ms - then_ms) / 1000)
+
+
+def registry_of(state: ApplianceState) -> CollectorRegistry:
+    """Return a registry of its own that tells one state."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Appliance(state))
+    return registry
+
+
+class _Appliance(Collector):
+    """Gives the metrics of one state."""
+
+    def __init__(self, state: ApplianceState) -> None:
+        self._state = state
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every metric that is known."""
+        state = self._state
+        health = _fresh_health(state)
+        yield from _of_dashboard(state)
+        yield from _of_agent(state, health)
+        if health is not None:
+            yield from _of_camera(state, health)
+            yield from _of_machine(health)
+            yield from _of_outputs(health)
+            yield from _of_sensors(health)
+        yield from _of_vitals(state)
+
+
+def _of_dashboard(state: ApplianceState) -> Iterator[Family]:
+    yield InfoMetricFamily(
+        f"{_PREFIX}build",
+        "Version of the dashboard and name of the device",
+        {"version": state.version, "device": state.device},
+    )
+    yield _gauge("dashboard_uptime_seconds", "Since the dashboard was started", state.uptime_s)
+    yield _gauge("database_bytes", "Size of the database", state.database_bytes)
+    rows = GaugeMetricFamily(f"{_PREFIX}database_rows", "Rows by table", labels=["table"])
+    for table, number in state.rows.items():
+        if table != "outbox":
+            rows.add_metric([table], number)
+    yield rows
+    waiting = "Messages that the broker has not yet acknowledged"
+    yield _gauge("outbox_messages", waiting, state.rows.get("outbox", 0))
+    yield _gauge("session_open", "Whether a session is open: 1 or 0", state.session_open)
+    if state.recorded_ms is not None:
+        age = state.age_s(state.recorded_ms)
+        yield _gauge("recording_age_seconds", "Since the newest row of the timeline", age)
+    alerts = GaugeMetricFamily(f"{_PREFIX}alerts_open", "Alerts that stand", labels=["kind"])
+    for kind in AlertKind:
+        alerts.add_metric([kind.value], sum(alert.kind == kind for alert in state.alerts))
+    yield alerts
+
+
+def _of_agent(state: ApplianceState, health: Mapping[str, Any] | None) -> Iterator[Family]:
+    yield _gauge("agent_up", "Whether the agent runs and reports: 1 or 0", health is not None)
+    said = state.agent.get("health")
+    times = [state.reported_ms, None if said is None else _wall_ms(said)]
+    known = [time for time in times if time is not None]
+    if known:
+        age = state.age_s(max(known))
+        yield _gauge("agent_report_age_seconds", "Since the agent's last report", age)
+    if health is not None:
+        uptime = health["uptime_seconds"]
+        yield _gauge("agent_uptime_seconds", "Since the agent was started", uptime)
+
+
+def _of_camera(state: ApplianceState, health: Mapping[str, Any]) -> Iterator[Family]:
+    camera = health["camera"]
+    yield from _known("camera_fps", "Frames taken per second", camera["fps"])
+    age = camera["frame_age_seconds"]
+    yield from _known("camera_frame_age_seconds", "Since the newest frame", age)
+    read = camera["readings_per_second"]
+    yield from _known("camera_frames_read_per_second", "Frames in which faces were read", read)
+    yield _counter(
+        "camera_frames_dropped",
+        "Frames skipped because a newer one was there, since the agent was started",
+        camera["frames_dropped"],
+    )
+    seen = state.agent.get("expression")
+    if seen is not None and state.age_s(int(seen["at"])) <= FRESH_SECONDS:
+        yield _gauge("faces", "Faces in the newest frame", len(seen["faces"]))
+
+
+def _of_machine(health: Mapping[str, Any]) -> Iterator[Family]:
+    celsius = health["temperature_celsius"]
+    yield from _known("processor_temperature_celsius", "Temperature of the processor", celsius)
+    if health["disk"] is not None:
+        free = health["disk"]["free_bytes"]
+        yield _gauge("disk_free_bytes", "Free space on the data disk", free)
+    memory = health["memory"]["process_bytes"]
+    yield _gauge("agent_memory_bytes", "Resident memory of the agent", memory)
+    in_step = health["clock_synchronised"]
+    yield from _known("clock_synchronised", "Whether the clock is in step: 1 or 0", in_step)
+
+
+def _of_outputs(health: Mapping[str, Any]) -> Iterator[Family]:
+    recorder, mqtt = health["recorder"], health["mqtt"]
+    age = recorder["last_commit_age_seconds"]
+    yield from _known("recorder_commit_age_seconds", "Since rows were last written", age)
+    lost = "Rows that could not be written, since the agent was started"
+    yield _counter("recorder_rows_dropped", lost, recorder["rows_dropped"])
+    if mqtt["state"] != "disabled":
+        there = mqtt["state"] == "connected"
+        yield _gauge("mqtt_connected", "Whether the MQTT broker is connected: 1 or 0", there)
+
+
+def _of_sensors(health: Mapping[str, Any]) -> Iterator[Family]:
+    labels = ["source", "kind"]
+    connected = GaugeMetricFamily(
+        f"{_PREFIX}sensor_connected", "Whether a sensor is connected: 1 or 0", labels=labels
+    )
+    battery = GaugeMetricFamily(
+        f"{_PREFIX}sensor_battery_percent", "Charge of a sensor", labels=labels
+    )
+    for sensor in health["sensors"]:
+        values = [sensor["source"], sensor["kind"]]
+        connected.add_metric(values, float(bool(sensor["connected"])))
+        if sensor["battery_percent"] is not None:
+            battery.add_metric(values, sensor["battery_percent"])
+    yield connected
+    yield battery
+
+
+def _of_vitals(state: ApplianceState) -> Iterator[Family]:
+    value = GaugeMetricFamily(
+        f"{_PREFIX}vital",
+        "Newest reading of each kind, however old: look at its age",
+        labels=["kind", "source", "unit"],
+    )
+    age = GaugeMetricFamily(
+        f"{_PREFIX}vital_age_seconds",
+        "Since the newest reading of each kind was measured",
+        labels=["kind", "source", "unit"],
+    )
+    for reading in state.vitals:
+        labels = [reading.kind.value, reading.source, reading.kind.unit]
+        value.add_metric(labels, reading.value)
+        age.add_metric(labels, state.age_s(reading.at.wall_ms))
+    yield value
+    yield age
+
+
+def _fresh_health(state: ApplianceState) -> Mapping[str, Any] | None:
+    """Return the agent's report while it is of now."""
+    health = state.agent.get("health")
+    if health is None or state.age_s(_wall_ms(health)) > FRESH_SECONDS:
+        return None
+    return health
+
+
+def _wall_ms(health: Mapping[str, Any]) -> int:
+    return int(datetime.fromisoformat(health["at"]).timestamp() * 1000)
+
+
+def _known(name: str, about: str, value: float | None) -> Iterator[Family]:
+    """Yield a metric where its value is known."""
+    if value is not None:
+        yield _gauge(name, about, value)
+
+
+def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"{_PREFIX}{name}", about, float(value))
+
+
+def _counter(name: str, about: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(f"{_PREFIX}{name}", about, float(value))

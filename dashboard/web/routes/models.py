@@ -1,4 +1,9 @@
-"""The models on this device and their cards: which run, how often they are right, their limits."""
+"""Models; single pictures.
+
+The models on this device and their cards: which run, how often they are right, their limits.
+
+Reads pictures that people send, and keeps none: not on disk, not in the log.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +13,37 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import Permission
 from dashboard.charts.chart import Chart
-from dashboard.charts.model_figures import (
+from dashboard.charts.models import (
     CategoryRow,
     RobustnessRow,
     category_rows,
     reliability_chart,
     robustness_rows,
 )
-from dashboard.web.delivery.kept_pages import keep_page
+from dashboard.languages.current import gettext
+from dashboard.picture.frames import MAX_BYTES, MAX_PIXELS
+from dashboard.web.delivery import keep_page
+from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
-from dashboard.web.pages import NavigationEntry
-from dashboard.web.rendering import render
+from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import ApiModel, EpochMs, ModelInUse
-from dashboard.web.services import OptionsDep
+from dashboard.web.services import OptionsDep, ServicesDep
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import ModelError
+from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.texts import N_
-from edge_agent.store.read.overview import models_in_use
-from edge_agent.vision.models.card import ModelCard, find_model, read_card, shipped_models
-from edge_agent.vision.models.known_cards import known_cards
+from edge_agent.store.read.reader import models_in_use
+from edge_agent.vision.models.card import (
+    ModelCard,
+    find_model,
+    known_cards,
+    read_card,
+    shipped_models,
+)
 
 router = APIRouter(tags=["models"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
@@ -174,3 +188,121 @@ def _size(file: Path) -> int | None:
         return file.stat().st_size
     except OSError:
         return None
+
+
+picture_router = APIRouter(tags=["picture"], dependencies=[needs(Permission.RUN)])
+PICTURE_NAVIGATION = NavigationEntry(
+    title=N_("Picture"),
+    path="/picture",
+    position=55,
+    icon="M4 7h3l1.5-2.5h7L17 7h3v12H4zM12 16.5a3.5 3.5 0 100-7 3.5 3.5 0 000 7z",
+    of="appliance",
+)
+FLAWS = {
+    RejectReason.CUT_OFF: N_("cut off by the edge of the picture"),
+    RejectReason.TOO_SMALL: N_("too small to be read"),
+    RejectReason.TURNED_AWAY: N_("turned away from the camera"),
+    RejectReason.TOO_DARK: N_("too dark"),
+    RejectReason.TOO_BRIGHT: N_("too bright"),
+    RejectReason.BLURRED: N_("blurred"),
+    RejectReason.COVERED: N_("mouth or eyes are covered"),
+}
+TYPES = (
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/bmp",
+    "image/tiff",
+    "image/gif",
+    "image/x-portable-pixmap",
+    "image/x-portable-graymap",
+)
+"""What browsers call the formats that are read."""
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+
+
+class Evidence(ApiModel):
+    """What each region of a face adds to the logit of each category."""
+
+    corners: list[tuple[float, float]] = Field(
+        description="Corners of the region that was read, in pixels of the picture: x and y, "
+        "clockwise from upper left"
+    )
+    parts: dict[Emotion, list[list[float]]] = Field(
+        description="Category → rows from top to bottom: positive speaks for it, negative against"
+    )
+
+
+class PictureFace(ApiModel):
+    """One face of a picture, as `affect-edge classify --json` tells it."""
+
+    box: tuple[float, float, float, float] = Field(
+        description="x, y, width, height, pixels of the picture; may lie outside of it"
+    )
+    score: float = Field(description="How sure the detector is that it is a face, 0…1")
+    landmarks: list[tuple[float, float]] = Field(
+        description="Eyes, nose, corners of the mouth: x and y"
+    )
+    probabilities: dict[Emotion, float] = Field(description="Sum to 1")
+    emotion: Emotion | None = Field(
+        description="The most probable category; null where the face has a flaw"
+    )
+    uncertain: bool = Field(description="No category is probable enough")
+    quality: float = Field(description="How fit the face is for reading, 0…1")
+    flaw: RejectReason | None = Field(description="Why it is not fit; null: it is")
+    evidence: Evidence | None = Field(None, description="Null where the model does not tell it")
+
+
+class PictureModel(ApiModel):
+    """Which model file read a picture."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+class PictureReading(ApiModel):
+    """What was read in a picture."""
+
+    width: int = Field(description="Pixels, as the picture is meant to be seen")
+    height: int
+    model: PictureModel
+    faces: list[PictureFace] = Field(description="The surest first")
+
+
+@picture_router.get("/picture", include_in_schema=False)
+def picture_page(request: Request) -> Response:
+    """Show the place where pictures are dropped, pasted, chosen or taken."""
+    limits = {"bytes": MAX_BYTES, "pixels": MAX_PIXELS}
+    return render(
+        request,
+        "picture.html",
+        limits=limits,
+        flaws={flaw: gettext(text) for flaw, text in FLAWS.items()},
+        types=TYPES,
+    )
+
+
+@picture_router.post(
+    "/api/v1/picture",
+    operation_id="read_picture",
+    responses=may_refuse(413, 422),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "The content of the file; any other content type is taken as well",
+            "content": {"application/octet-stream": _FILE},
+        }
+    },
+)
+async def read_picture(request: Request, services: ServicesDep) -> PictureReading:
+    """Read the faces of one picture (JPEG, PNG, WEBP, BMP, TIFF, GIF or PPM), and forget it.
+
+    It is read as `affect-edge classify` does, up to 16 MiB and 13 megapixels. 422 says why it
+    cannot be read. One picture is read at a time and two wait; beyond that the answer is 503, and
+    `Retry-After` says when to send it again.
+    """
+    with services.pictures.place():
+        content = await request.body()
+        answer = await run_in_threadpool(services.pictures.read, content)
+    return PictureReading.model_validate(answer)

@@ -10,16 +10,13 @@ from fastapi.responses import Response
 
 from dashboard.accounts.roles import Permission
 from dashboard.charts.chart import Chart
-from dashboard.charts.trend_comparison import compared_rows, steps_from
-from dashboard.charts.trend_data import TREND_VITALS, TrendData
-from dashboard.charts.trends import trend_chart
-from dashboard.fleet.trend_reader import TrendReader
-from dashboard.fleet.wrong_clocks import ClockOff
+from dashboard.charts.trends import TREND_VITALS, TrendData, compared_rows, steps_from, trend_chart
+from dashboard.fleet.clocks import ClockOff
+from dashboard.fleet.known import TrendReader
 from dashboard.languages.current import gettext
-from dashboard.web.api.description import may_refuse
+from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
-from dashboard.web.pages import NavigationEntry
-from dashboard.web.rendering import render
+from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import (
     ChartModel,
     ClockOffModel,
@@ -33,8 +30,8 @@ from edge_agent.core import clock
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.base import Trend
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import Trend
 
 router = APIRouter(tags=["trends"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
@@ -122,7 +119,7 @@ class DeviceChoice:
         """The devices to choose from; ``None`` on an appliance."""
         if self.services.fleet is None:
             return None
-        from dashboard.fleet.device_reader import device_names  # psycopg: with dashboard.source
+        from dashboard.fleet.postgres import device_names  # psycopg: with dashboard.source
 
         return device_names(self.services.fleet)
 

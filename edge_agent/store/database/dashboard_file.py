@@ -1,23 +1,30 @@
-"""The dashboard's own database, and the folder in which the dashboard writes.
+"""The dashboard's own database and its folder of prepared exports.
+
+The dashboard's own database, and the folder in which the dashboard writes.
 
 On an appliance the dashboard is another user than the agent: it reads the data folder and writes
 one folder in it, which the installer has made. Where one user runs both, there is no such folder
 and everything lies side by side. Accounts, log-ins, tokens and the dashboard's settings lie in a
 database there, so that nobody who may read the timeline sees a secret, and a dashboard that was
 taken over writes no file that the agent trusts.
+
+Exports that wait in the data folder to be downloaded.
+
+They are deleted when anybody is erased.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import BUSY_SECONDS, statements_of, transaction
-from edge_agent.store.database.sqlite_errors import translate_errors
 
 FOLDER = "dashboard"
 FILE_NAME = "dashboard.db"
@@ -192,3 +199,54 @@ def _versions(connection: sqlite3.Connection) -> tuple[int, int]:
         int(connection.execute("PRAGMA application_id").fetchone()[0]),
         int(connection.execute("PRAGMA user_version").fetchone()[0]),
     )
+
+
+PREPARED = "exports"
+
+
+def prepared_folder(data: Path) -> Path:
+    """Return where exports wait, readable for the dashboard's user alone; it may not be there."""
+    return own_folder(data) / PREPARED
+
+
+def make_prepared_folder(data: Path, name: str = "") -> Path:
+    """Make the folder of exports, or a new one in it.
+
+    Where agent and dashboard are two users, the agent's may delete what lies there: it erases.
+
+    Args:
+        data: the data folder.
+        name: of the new folder; empty: none.
+
+    Raises:
+        OSError: it cannot be made, or such a one is there.
+    """
+    folder = prepared_folder(data)
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _open_for_erasures(folder, data)
+    if not name:
+        return folder
+    inner = folder / name
+    inner.mkdir(mode=0o700)
+    _open_for_erasures(inner, data)
+    return inner
+
+
+def delete_prepared_exports(data: Path) -> None:
+    """Delete every export that waits, and those that are being written, which end with an error.
+
+    Raises:
+        OSError: one of them cannot be deleted.
+    """
+    folder = prepared_folder(data)
+    # an export that goes on may have made a file meanwhile
+    while folder.exists() and (exports := list(folder.iterdir())):
+        for one in exports:
+            with suppress(FileNotFoundError):
+                shutil.rmtree(one) if one.is_dir() else one.unlink()
+
+
+def _open_for_erasures(folder: Path, data: Path) -> None:
+    if has_own_folder(data):
+        folder.chmod(0o770)

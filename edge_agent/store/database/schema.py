@@ -1,25 +1,80 @@
-"""Opening and creating the database; transactions; copies beside it."""
+"""The schema: open, create and upgrade a database.
+
+Opening and creating the database; transactions; copies beside it.
+
+Names of columns that code puts into SQL; ``schema.sql`` has the tables themselves.
+
+The stream epoch: which counting a ``seq`` belongs to.
+
+``seq`` rises by one within an epoch. A database that was restored or salvaged knows less than its
+readers do: it counts anew under another epoch, so that nobody takes its messages for old ones.
+
+What is remembered of each salvage, in the new database itself.
+"""
 
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import os
 import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.replacement import LOGS, refuse_half_replaced
-from edge_agent.store.database.set_aside_files import refuse_unfinished
-from edge_agent.store.database.sqlite_errors import translate_errors
-from edge_agent.store.database.stream_epoch import renew_stream_epoch
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.store.database.files import (
+    LOGS,
+    refuse_half_replaced,
+    refuse_unfinished,
+    translate_errors,
+)
+
+EPOCH_KEY = "stream_epoch"
+
+_NEW = "lower(hex(randomblob(8)))"
+
+
+def stream_epoch(connection: sqlite3.Connection) -> str:
+    """Return the epoch, 16 hexadecimal digits; one is made where there is none.
+
+    Args:
+        connection: in a write transaction.
+    """
+    row = connection.execute("SELECT value FROM setting WHERE key = ?", (EPOCH_KEY,)).fetchone()
+    if row is None:
+        return renew_stream_epoch(connection)
+    return str(row[0])
+
+
+def renew_stream_epoch(connection: sqlite3.Connection) -> str:
+    """Begin a new epoch, in which each ``seq`` begins anew, and return it.
+
+    For a database that takes the place of another one. What waits in its outbox keeps the epoch and
+    the number under which it may have been sent before.
+
+    Args:
+        connection: to a database of any schema; best in a write transaction, with whatever else
+            makes the database the present one.
+    """
+    known = connection.execute("SELECT 1 FROM setting WHERE key = ?", (EPOCH_KEY,)).fetchone()
+    if known is not None:
+        # Without an epoch the waiting messages belong to the new one, and it counts on from them.
+        connection.execute("DELETE FROM outbox_seq")
+    row = connection.execute(
+        f"INSERT INTO setting (key, value) VALUES (?, {_NEW}) "  # noqa: S608 - our own words
+        "ON CONFLICT (key) DO UPDATE SET value = excluded.value RETURNING value",
+        (EPOCH_KEY,),
+    ).fetchone()
+    return str(row[0])
+
 
 log = logging.getLogger(__name__)
 
@@ -342,3 +397,92 @@ _FOREIGN = (
     "{path}: is a database, but not one of Affect Edge. Nothing was changed; name another "
     "folder with --data."
 )
+
+
+NAMES = tuple(emotion.value for emotion in EMOTIONS)
+SMOOTHED = tuple(f"smoothed_{name}" for name in NAMES)
+SUMS = tuple(f"sum_{name}" for name in NAMES)
+COUNTS = tuple(f"count_{name}" for name in NAMES)
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+ADDED = ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS)
+"""Columns of a rollup of expressions, all of them sums."""
+EPISODE_GAP_MS = 3_000
+"""Rows further apart are two episodes, as in the view ``episode``."""
+NONE_OF_THESE = "none"
+"""Self-report of an emotion that is none of the eight."""
+POINTS = 9
+"""Points of the scales of valence and arousal."""
+
+
+def iso(column: str) -> str:
+    """Return SQL that writes epoch milliseconds as ``2026-11-20T08:15:00.250Z``."""
+    return (
+        f"strftime('%Y-%m-%dT%H:%M:%S', {column} / 1000, 'unixepoch') || printf('.%03dZ', "
+        f"{column} % 1000)"
+    )
+
+
+_KEY = "salvage"
+
+
+@dataclass(slots=True)
+class Salvage:
+    """One database that was set aside, and how far its rows are carried over.
+
+    Attributes:
+        file: its name; a whole path where it lies in another folder.
+        at_ms: when it was set aside.
+        cause: what was wrong, as the end of a sentence.
+        rows: rows that were carried over, by table.
+        refused: rows that the new database refused; they are in the table ``set_aside``.
+        lost_pages: pages that could not be read.
+        lost_rows: rows that could not be read on pages that could.
+        left: tables that are not yet carried over, in their order.
+        pages_done: of the first of these.
+        newest: pages that were carried over first, by table.
+        note: why the rest cannot be carried over; empty where it can.
+    """
+
+    file: str
+    at_ms: int
+    cause: str
+    rows: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
+    lost_pages: int = 0
+    lost_rows: int = 0
+    left: list[str] = field(default_factory=list)
+    pages_done: int = 0
+    newest: dict[str, int] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything that can be read is carried over."""
+        return not self.left
+
+
+def read_salvages(connection: sqlite3.Connection) -> list[Salvage]:
+    """Return what is remembered, the oldest first; nothing where it cannot be understood."""
+    row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
+    if row is None:
+        return []
+    try:
+        return [Salvage(**one) for one in json.loads(row[0])]
+    except (ValueError, TypeError):
+        return []
+
+
+def write_salvages(connection: sqlite3.Connection, salvages: list[Salvage]) -> None:
+    """Remember these, inside the caller's transaction."""
+    connection.execute(
+        "INSERT INTO setting (key, value) VALUES (?, ?) "
+        "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (_KEY, json.dumps([asdict(one) for one in salvages], separators=(",", ":"))),
+    )
+
+
+def is_salvaging(connection: sqlite3.Connection) -> bool:
+    """Tell whether rows of a database that was set aside are still being carried over."""
+    return any(not one.is_done for one in read_salvages(connection))

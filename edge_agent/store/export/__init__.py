@@ -3,8 +3,8 @@
 ``formats/`` holds one module a format, ``rows/`` the rows that all of them write.
 
 Example:
-    >>> from edge_agent.store.export.formats import format_named
-    >>> from edge_agent.store.export.rows.selection import Choice
+    >>> from edge_agent.store.export.format import format_named
+    >>> from edge_agent.store.export.rows import Choice
     >>> format_named("json").export(database, Path("session-3.json"), Choice(sessions=(3,)))
     [PosixPath('session-3.json')]
 """

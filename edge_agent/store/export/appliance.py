@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_agent.config import Settings
+from edge_agent.config.settings import Settings
 
 # Only what decides how the rows came about. Everything else stays at home: addresses, accounts,
 # passwords, paths (which hold the names of people), whatever a later version adds.

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.export.description import DESCRIPTION, unchanged_files
-from edge_agent.store.export.rows.blocks import Block
-from edge_agent.store.export.rows.columns import FILES
+from edge_agent.store.export.columns import DESCRIPTION, FILES, unchanged_files
+from edge_agent.store.export.rows import Block
 
 
 @contextmanager

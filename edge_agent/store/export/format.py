@@ -1,33 +1,41 @@
-"""What a format of an export is: its names, what it needs, and the function that writes it.
+"""The formats and what each needs.
+
+What a format of an export is: its names, what it needs, and the function that writes it.
 
 A format writes one file (``FileFormat``), a folder with a file for each table (``FolderFormat``),
 or a folder as it likes (``TreeFormat``). Reading the database, temporary files and progress are
 the same for all and are done here; a format says only how rows become bytes.
+
+The formats of an export: each module of this folder is one, and its entry is ``FORMAT``.
+
+Command line, dashboard and OpenAPI offer what lies here; no other list is kept. CONTRIBUTING.md
+says how to add a format.
+
+Example:
+    >>> [each.name for each in all_formats() if each.needs_sessions]
+    ['fhir']
+    >>> format_named("csv").export(database, Path("tables"))
 """
 
 from __future__ import annotations
 
 import importlib.util
+import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import IO
 
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.description import DESCRIPTION, WrittenFile, description
-from edge_agent.store.export.files import (
-    check_target_folder,
-    new_file,
-    new_folder,
-)
-from edge_agent.store.export.progress import OnProgress
-from edge_agent.store.export.rows.blocks import Block
-from edge_agent.store.export.rows.columns import FILES
-from edge_agent.store.export.rows.selection import Choice
-from edge_agent.store.export.source import ExportSource
+from edge_agent.store.export.columns import DESCRIPTION, FILES, WrittenFile, description
+from edge_agent.store.export.files import check_target_folder, new_file, new_folder
+from edge_agent.store.export.rows import Block, Choice
+from edge_agent.store.export.source import ExportSource, OnProgress
 
 WriteFile = Callable[[ExportSource, IO[bytes]], None]
 """Writes an export into one open file."""
@@ -170,3 +178,22 @@ class TreeFormat(ExportFormat):
         with new_folder(out) as folder:
             self.write_tree(source, folder)
         return sorted(file for file in out.rglob("*") if file.is_file())
+
+
+@cache
+def all_formats() -> tuple[ExportFormat, ...]:
+    """Return every format, in the order in which people see them."""
+    modules = (
+        import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
+    )
+    formats: list[ExportFormat] = [module.FORMAT for module in modules]
+    return tuple(sorted(formats, key=lambda each: (each.position, each.name)))
+
+
+def format_named(name: str) -> ExportFormat:
+    """Return the format with a name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {each.name: each for each in all_formats()}[name]

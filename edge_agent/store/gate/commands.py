@@ -13,17 +13,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.study import MarkerKind, Participant, Purpose, Session, SessionSetting
-from edge_agent.store.alert_log.alert_log import AlertLog
-from edge_agent.store.alert_log.entries import AlertEntry, Delivery
+from edge_agent.core.study import (
+    AttributeUse,
+    MarkerKind,
+    Participant,
+    Purpose,
+    Session,
+    SessionSetting,
+)
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.gate.client import command
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
-from edge_agent.store.study.attributes import agree_to_attributes
 from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.past import (
     PastMarker,
@@ -33,7 +36,7 @@ from edge_agent.store.study.past import (
     add_simulated_participant,
     give_past_consent,
 )
-from edge_agent.store.study.preregistrations import Preregistration, freeze
+from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.protocol_runs import (
     NewRun,
     Progress,
@@ -41,10 +44,11 @@ from edge_agent.store.study.protocol_runs import (
     SavedRun,
     insert_run,
 )
-from edge_agent.store.study.study import Study
-from edge_agent.store.study.study_rows import insert_audit
+from edge_agent.store.study.rows import insert_audit
+from edge_agent.store.study.study import Preregistration, Study, freeze
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
-from edge_agent.store.write.imports import ImportResult, ReadingTable, import_each, import_readings
+from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery
+from edge_agent.store.write.timeline import ImportResult, ReadingTable, import_each, import_readings
 
 ALERT_KIND = "agent"
 """Kind of the one alert that the dashboard raises and ends: the agent does not answer."""

@@ -1,17 +1,116 @@
-"""The cells of a study's rows as values; what cannot be understood is a ``CellError``."""
+"""Cells, zips, choices, and problems by line.
+
+The cells of a study's rows as values; what cannot be understood is a ``CellError``.
+
+What is wrong with the files of a study, by file, line, column and value.
+
+What reading a damaged or hostile zip raises.
+
+What whoever imports a study decides, and what is told of it.
+"""
 
 from __future__ import annotations
 
+import lzma
 import math
 import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from edge_agent.core.errors import ReadingError, StudyError
-from edge_agent.core.reading_times import time_ms
-from edge_agent.store.intake.problems import CellError
-from edge_agent.store.study.study_rows import checked_label
+from edge_agent.core.errors import AffectEdgeError, ReadingError, StudyError, shown_value
+from edge_agent.core.readings import time_ms
+from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
+from edge_agent.store.study.rows import checked_label
+
+SHOWN = 20
+"""How many problems are named; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One row of a file.
+
+    Attributes:
+        file: its name, within the folder or archive.
+        line: in the file, the line of heads being 1; ``None``: it is no line of one.
+        cells: column → text; only columns that the file has.
+        counted_as: under which name it is counted, where a table has many files; empty: the file's.
+    """
+
+    file: str
+    line: int | None
+    cells: Mapping[str, str]
+    counted_as: str = ""
+
+
+class CellError(AffectEdgeError):
+    """A cell cannot be understood, or breaks a rule.
+
+    Attributes:
+        column: its column.
+        value: what stands there.
+        cure: what is wrong with it and what to do.
+    """
+
+    def __init__(self, column: str, value: object, cure: str) -> None:
+        super().__init__(f"column {column}: {shown_value(value)} {cure}")
+        self.column = column
+        self.value = str(value)
+        self.cure = cure
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a study is refused.
+
+    Attributes:
+        file: in which file.
+        line: in which line; ``None``: it is not about one.
+        column: in which column; empty: it is not about one.
+        value: what stands there.
+        cure: what is wrong and what to do.
+    """
+
+    file: str
+    line: int | None
+    column: str
+    value: str
+    cure: str
+
+    @property
+    def sentence(self) -> str:
+        """The problem for people."""
+        line = "" if self.line is None else f", line {self.line}"
+        column = f", column {self.column}: {shown_value(self.value)}" if self.column else ":"
+        return f"{self.file}{line}{column} {self.cure}"
+
+
+@dataclass(slots=True)
+class Problems:
+    """Collects problems: names the first ones, and counts all."""
+
+    named: list[Problem] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, problem: Problem) -> None:
+        """Add a problem."""
+        self.count += 1
+        if len(self.named) < SHOWN:
+            self.named.append(problem)
+
+    def add_cell(self, row: SourceRow, error: CellError) -> None:
+        """Add what is wrong with a cell of a row."""
+        self.add(Problem(row.file, row.line, error.column, error.value, error.cure))
+
+    def add_about(self, file: str, cure: str, line: int | None = None) -> None:
+        """Add what is wrong with a file, or with a line of it."""
+        self.add(Problem(file, line, "", "", cure))
+
 
 E = TypeVar("E", bound=StrEnum)
 Cells = Mapping[str, str]
@@ -140,3 +239,135 @@ def label(cells: Cells, column: str, what: str, *, empty_allowed: bool) -> str:
         return checked_label(text_of(cells, column), what, empty_allowed=empty_allowed)
     except StudyError as error:
         raise CellError(column, text_of(cells, column), f"cannot be taken: {error}") from error
+
+
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,  # a place before the file's begin
+    NotImplementedError,  # a method of packing that is not known
+    RuntimeError,  # encrypted
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""Caught where nothing is done but opening and reading a member."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedConsent:
+    """A consent that whoever imports states for participants of whom the files have none.
+
+    Attributes:
+        text_version: which text they agreed to.
+        given_ms: when, UTC milliseconds.
+        attributes: what they agreed to about their attributes.
+    """
+
+    text_version: str
+    given_ms: int
+    attributes: AttributeUse = AttributeUse.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How a study is imported.
+
+    Attributes:
+        purposes: which purposes a session may have here.
+        prefix: goes before every code, so that none meets one that is there.
+        leave_out: codes, as the files have them, of whom nothing is taken.
+        consent: stated for those of whom the files have none.
+        purpose: of sessions whose purpose the files do not say.
+        setting: of sessions whose setting the files do not say.
+        join_recorded: whether what was recorded here in the time of an imported session may belong
+            to it.
+        keep_days: for how many days expressions are kept here; ``None``: nobody knows.
+    """
+
+    purposes: tuple[Purpose, ...] = tuple(Purpose)
+    prefix: str = ""
+    leave_out: frozenset[str] = frozenset()
+    consent: StatedConsent | None = None
+    purpose: Purpose | None = None
+    setting: SessionSetting = SessionSetting.OTHER
+    join_recorded: bool = False
+    keep_days: int | None = None
+
+
+@dataclass(slots=True)
+class FileCount:
+    """What is in one table of a study.
+
+    Attributes:
+        file: its file.
+        rows: how many rows there are.
+        taken: how many belong to the study, and are imported.
+        outside: how many lie in no session, and are not.
+        left_out: how many belong to somebody who is left out.
+    """
+
+    file: str
+    rows: int = 0
+    taken: int = 0
+    outside: int = 0
+    left_out: int = 0
+
+
+@dataclass(slots=True)
+class StudyImport:
+    """What became of the files of a study.
+
+    Attributes:
+        source: name of the file or folder.
+        imported: whether it is in the database now.
+        counts: by table.
+        sessions: number of a session in the files → its number here.
+        notes: what is worth knowing, in sentences.
+        problems: why nothing was imported: the first ones.
+        problem_count: how many there are.
+    """
+
+    source: str
+    imported: bool = False
+    counts: dict[str, FileCount] = field(default_factory=dict)
+    sessions: dict[int, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    problem_count: int = 0
+
+    def count(self, table: str, row: SourceRow) -> FileCount:
+        """Return the count of the table of a row, begun where there is none."""
+        return self.counts.setdefault(table, FileCount(row.counted_as or row.file))
+
+    @property
+    def as_json(self) -> Mapping[str, Any]:
+        """The same for programs."""
+        return {
+            "source": self.source,
+            "imported": self.imported,
+            "files": {
+                table: {
+                    "file": count.file,
+                    "rows": count.rows,
+                    "taken": count.taken,
+                    "outside_sessions": count.outside,
+                    "left_out": count.left_out,
+                }
+                for table, count in self.counts.items()
+            },
+            "sessions": {str(there): here for there, here in self.sessions.items()},
+            "notes": self.notes,
+            "problems": [
+                {
+                    "file": one.file,
+                    "line": one.line,
+                    "column": one.column,
+                    "value": one.value,
+                    "message": one.sentence,
+                }
+                for one in self.problems
+            ],
+            "problem_count": self.problem_count,
+        }

@@ -11,12 +11,16 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.given_readings import flag_near_pressures
-from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
+from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading, flag_near_pressures
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.database.tables import DAY_MS, HOUR_MS, MINUTE_MS
-from edge_agent.store.study.study_rows import insert_audit
+from edge_agent.store.database.schema import (
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    read_transaction,
+    write_transaction,
+)
+from edge_agent.store.study.rows import insert_audit
 
 BY_HAND = "manual:"
 """What the source of a reading begins with that a person entered."""

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from edge_agent.core import clock
-from edge_agent.core.attributes import AttributeUse, checked_attribute
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import Purpose, SessionSetting
+from edge_agent.core.study import AttributeUse, Purpose, SessionSetting, checked_attribute
 from edge_agent.store.intake.cells import (
+    CellError,
+    ImportOptions,
+    Problems,
+    SourceRow,
+    StudyImport,
     boolean,
     bounded,
     label,
@@ -24,10 +28,8 @@ from edge_agent.store.intake.cells import (
     optional_moment,
     text_of,
 )
-from edge_agent.store.intake.options import ImportOptions, StudyImport
-from edge_agent.store.intake.problems import CellError, Problems, SourceRow
 from edge_agent.store.intake.tidy import StudySource
-from edge_agent.store.study.rules import check_purpose, check_time
+from edge_agent.store.study.rows import check_purpose, check_time
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _MOST_SESSIONS = 10**9

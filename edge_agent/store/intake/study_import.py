@@ -1,13 +1,20 @@
-"""Importing a study: all of it or nothing.
+"""All or nothing.
+
+Importing a study: all of it or nothing.
 
 The files are read once, row by row, into a staging database beside the real one; memory does not
 grow with them. What is wrong is collected there, so that a dry run says the same as an import. The
 staged study is then merged in one transaction. The staging database lies where exports wait: it is
 deleted at the end, and otherwise when anybody is erased or the dashboard starts.
+
+A staged study, checked against a database and merged into it in one transaction.
+
+Which form the files of a study have.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -15,17 +22,273 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from edge_agent.core import clock
+from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError
-from edge_agent.store.database.schema import connect, migrate, transaction
-from edge_agent.store.database.sqlite_errors import translate_errors
-from edge_agent.store.export.prepared import make_prepared_folder, prepared_folder
-from edge_agent.store.intake.merge import check, merge
-from edge_agent.store.intake.options import ImportOptions, StudyImport
+from edge_agent.store.database.dashboard_file import make_prepared_folder, prepared_folder
+from edge_agent.store.database.files import translate_errors
+from edge_agent.store.database.schema import (
+    ADDED,
+    DAY_MS,
+    NAMES,
+    SMOOTHED,
+    connect,
+    migrate,
+    transaction,
+)
+from edge_agent.store.intake.bids import BidsSource
+from edge_agent.store.intake.bids_files import opened_root
+from edge_agent.store.intake.cells import ImportOptions, Problems, StudyImport
+from edge_agent.store.intake.imports import highest_numbers, note_numbers
 from edge_agent.store.intake.people import People
-from edge_agent.store.intake.problems import Problems
-from edge_agent.store.intake.tidy import StudySource
+from edge_agent.store.intake.tidy import StudySource, TidySource
 from edge_agent.store.intake.timeline import TimelineRows
-from edge_agent.store.upkeep.rollups_anew import make_anew
+from edge_agent.store.study.rows import insert_audit
+from edge_agent.store.upkeep.fold import make_anew
+from edge_agent.store.write.rollups import (
+    ADD_EXPRESSIONS,
+    ADD_VITALS,
+    read_erased_participants,
+    read_tombstones,
+)
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+_EXPRESSION = (
+    "at, interval_ms, track, frames, "
+    f"{', '.join((*NAMES, *SMOOTHED))}, emotion, face_size, quality, is_primary, simulated"
+)
+_PARTICIPANT = "code, created, simulated"
+_SESSION = "purpose, name, started, ended, simulated, setting, origin"
+_VITAL_ROLLUP = "kind, at, n, total, least, most, flagged, simulated"
+_EXPRESSION_ROLLUP = f"at, {', '.join(ADDED)}"
+_OF_SESSION = {
+    "marker": "at, kind, label",
+    "self_report": "at, condition, scale, value",
+}
+_AS_THEY_ARE = {
+    "expression": _EXPRESSION,
+    "unfit": "at, interval_ms, track, reason, frames, is_primary, simulated",
+    "gap": "started, ended, source, reason",
+}
+_VITAL = "at, kind, source, value, flags, device_time"
+_RECORDED = ("expression", "unfit", "vital")
+
+
+def check(
+    connection: sqlite3.Connection,
+    options: ImportOptions,
+    report: StudyImport,
+    problems: Problems,
+) -> None:
+    """Note what keeps a staged study out of a database.
+
+    Args:
+        connection: of the database, with the staging database attached as ``staged``.
+        options: what was decided.
+        report: gets notes.
+        problems: gets what is in the way.
+    """
+    _check_codes(connection, options, problems)
+    _check_erased(connection, problems)
+    _check_sessions(connection, problems)
+    _check_recorded(connection, options, report, problems)
+    _check_readings(connection, problems)
+    _note_retention(connection, options, report)
+    if _count(connection, "main.model") and _count(connection, "staged.model"):
+        report.notes.append(
+            "Which models read the faces of the imported study is not taken along: this database "
+            "has models of its own."
+        )
+
+
+def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: StudyImport) -> None:
+    """Merge a staged study into a database, in a transaction of the caller.
+
+    Args:
+        connection: as of ``check``.
+        actor: who did it, for the audit trail.
+        at: when.
+        report: gets the sessions' numbers.
+    """
+    before = highest_numbers(connection)
+    people, sessions = before["participant"], before["session"]
+    number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()[0]
+    connection.execute(
+        f"INSERT INTO main.participant (id, {_PARTICIPANT}) SELECT id + ?, {_PARTICIPANT} FROM "
+        "staged.participant",
+        (people,),
+    )
+    connection.execute(
+        "INSERT INTO main.consent (participant, text_version, given, withdrawn, attributes) SELECT "
+        "participant + ?, text_version, given, withdrawn, attributes FROM staged.consent ORDER BY "
+        "id",
+        (people,),
+    )
+    connection.execute(
+        "INSERT INTO main.participant_attribute (participant, name, value) SELECT participant + ?, "
+        "name, value FROM staged.participant_attribute ORDER BY id",
+        (people,),
+    )
+    connection.execute(
+        f"INSERT INTO main.session (id, participant, {_SESSION}) SELECT id + ?, participant + ?, "
+        f"{_SESSION} FROM staged.session",
+        (sessions, people),
+    )
+    for table, columns in _OF_SESSION.items():
+        connection.execute(
+            f"INSERT INTO main.{table} (session, {columns}) SELECT session + ?, {columns} FROM "
+            f"staged.{table} ORDER BY id",
+            (sessions,),
+        )
+    for table, columns in _AS_THEY_ARE.items():
+        connection.execute(
+            f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM staged.{table}"
+        )
+    connection.execute(
+        f"INSERT INTO main.vital ({_VITAL}, import) SELECT {_VITAL}, ? FROM staged.vital", (number,)
+    )
+    if not _count(connection, "main.model"):
+        columns = "kind, name, version, sha256, since"
+        connection.execute(f"INSERT INTO main.model ({columns}) SELECT {columns} FROM staged.model")
+    _merge_rollups(connection)
+    connection.execute(
+        "INSERT INTO main.import (id, at, file, actor, readings, duplicates) VALUES "
+        "(?, ?, ?, ?, ?, 0)",
+        (number, at.wall_ms, report.source, actor, _count(connection, "staged.vital")),
+    )
+    note_numbers(connection, number, before)
+    numbers = connection.execute("SELECT id FROM staged.session ORDER BY id").fetchall()
+    report.sessions = {row[0]: row[0] + sessions for row in numbers}
+    detail = f"{report.source}: {len(numbers)} sessions"
+    insert_audit(connection, actor, "study_import", detail, at)
+
+
+def _merge_rollups(connection: sqlite3.Connection) -> None:
+    for name in ("minute", "hour"):
+        for table, columns, key, change in (
+            (f"expression_{name}", _EXPRESSION_ROLLUP, "at", ADD_EXPRESSIONS),
+            (f"vital_{name}", _VITAL_ROLLUP, "kind, at", ADD_VITALS),
+        ):
+            # WHERE true: else SQLite takes ON CONFLICT for a join's condition
+            connection.execute(
+                f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM staged.{table} WHERE "
+                f"true ON CONFLICT ({key}) DO {change}"
+            )
+
+
+def _check_codes(
+    connection: sqlite3.Connection, options: ImportOptions, problems: Problems
+) -> None:
+    rows = connection.execute(
+        "SELECT staged.participant.code FROM staged.participant JOIN main.participant USING (code) "
+        "ORDER BY 1"
+    )
+    for (code,) in rows:
+        there = code.removeprefix(options.prefix)
+        problems.add_about(
+            "participant",
+            f"the code {code} is taken here. Give all codes a beginning (--prefix NAME-), or "
+            f"leave this one out (--leave-out {there}).",
+        )
+
+
+def _check_erased(connection: sqlite3.Connection, problems: Problems) -> None:
+    """Refuse who was erased here: an older export still holds them."""
+    created = json.dumps(read_erased_participants(connection))
+    spans = set(read_tombstones(connection))
+    rows = connection.execute(
+        "SELECT code FROM staged.participant WHERE created IN (SELECT value FROM json_each(?))",
+        (created,),
+    ).fetchall()
+    erased = {row[0] for row in rows}
+    sessions = connection.execute(
+        "SELECT code, started, ended FROM staged.session JOIN staged.participant ON "
+        "staged.participant.id = participant"
+    )
+    erased |= {code for code, start, end in sessions if (start, end) in spans}
+    for code in sorted(erased):
+        problems.add_about(
+            "participant",
+            f"{code} was erased here, and does not come back. Leave them out: --leave-out {code}.",
+        )
+
+
+def _check_sessions(connection: sqlite3.Connection, problems: Problems) -> None:
+    rows = connection.execute(
+        "SELECT new.id AS new, there.id AS there, there.started, there.ended FROM staged.session "
+        "AS new JOIN main.session AS there ON there.started < new.ended AND (there.ended IS NULL "
+        "OR there.ended > new.started) ORDER BY new.started"
+    )
+    for row in rows:
+        end = "now" if row["ended"] is None else iso_utc(row["ended"])
+        problems.add_about(
+            "session",
+            f"session {row['new']} meets session {row['there']} of this database "
+            f"({iso_utc(row['started'])} to {end}). Sessions must not overlap: import into a "
+            "database of its own (--data FOLDER).",
+        )
+
+
+def _check_recorded(
+    connection: sqlite3.Connection,
+    options: ImportOptions,
+    report: StudyImport,
+    problems: Problems,
+) -> None:
+    """Refuse sessions in whose time something was recorded here: it would be taken for theirs."""
+    for table in _RECORDED:
+        rows = connection.execute(
+            f"SELECT staged.session.id, count(*) FROM staged.session JOIN main.{table} ON at >= "
+            "started AND at < ended GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        for number, count in rows:
+            about = f"{count} rows of {table} were recorded here in the time of session {number}"
+            if options.join_recorded:
+                report.notes.append(f"{about}, and belong to it now.")
+                continue
+            problems.add_about(
+                "session",
+                f"{about}. Import into a database of its own (--data FOLDER), or say that they "
+                "belong to it (--join-recorded).",
+            )
+
+
+def _check_readings(connection: sqlite3.Connection, problems: Problems) -> None:
+    """Refuse readings that are here already: joined, they would count twice."""
+    count, first = connection.execute(
+        "SELECT count(*), min(at) FROM staged.vital JOIN main.vital USING (at, kind, source)"
+    ).fetchone()
+    if count:
+        problems.add_about(
+            "vital",
+            f"{count} readings are here already, by kind, source and time; the first is of "
+            f"{iso_utc(first)}. Take them out of the study's files, or import into a database of "
+            "its own (--data FOLDER).",
+        )
+
+
+def _note_retention(
+    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
+) -> None:
+    """Say where the next maintenance would delete expressions of the study again."""
+    if options.keep_days is None:
+        return
+    before_ms = clock.now().wall_ms - options.keep_days * DAY_MS
+    old = connection.execute(
+        "SELECT count(*) FROM staged.expression WHERE at < ?", (before_ms,)
+    ).fetchone()[0]
+    if old:
+        report.notes.append(
+            f"{old:,} rows of expressions are older than record.keep_days ({options.keep_days}): "
+            "the agent deletes them with its next maintenance. Raise record.keep_days first, or "
+            "analyse the study in a data folder of its own without an agent."
+        )
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
 
 _ALL_TIMES = (0, 2**53)
 
@@ -129,3 +392,19 @@ def _notes(source: StudySource, report: StudyImport) -> list[str]:
     if source.passed_over():
         notes.append(f"Not read: {', '.join(source.passed_over())}.")
     return notes + source.notes()
+
+
+def opened_study(path: Path, first_ms: int | None = None) -> StudySource:
+    """Open the files of a study: a BIDS data set where there is its description, else tables.
+
+    Args:
+        path: the folder or zip.
+        first_ms: when the first session of a data set that tells no times began.
+
+    Raises:
+        DataFileError: it cannot be read, is neither, or tells no times.
+    """
+    root = opened_root(path)
+    if root is None:
+        return TidySource(path)
+    return BidsSource(path, root, first_ms)

@@ -12,10 +12,9 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.table_files import bounded_lines, check_header
-from edge_agent.store.export.rows.cells import recorded
-from edge_agent.store.export.rows.columns import FILES
-from edge_agent.store.intake.problems import SourceRow
-from edge_agent.store.intake.zips import UNREADABLE
+from edge_agent.store.export.columns import FILES
+from edge_agent.store.export.rows import recorded
+from edge_agent.store.intake.cells import UNREADABLE, SourceRow
 
 if TYPE_CHECKING:
     from _csv import Reader

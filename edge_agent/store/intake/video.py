@@ -11,12 +11,12 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
-from edge_agent.core.gaps import Gap
+from edge_agent.core.readings import Gap
 from edge_agent.core.study import Purpose, Session
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.past import PastMarker, PastSession, insert_past_marker
 from edge_agent.store.study.past import insert_past_session as insert_session
-from edge_agent.store.study.study_rows import insert_audit, select_sessions, session_numbered
+from edge_agent.store.study.rows import insert_audit, select_sessions, session_numbered
 from edge_agent.store.write.timeline import write_expressions, write_gap, write_rejected_frames
 
 VideoRows = Sequence[ExpressionRow | RejectedFrames | Gap]

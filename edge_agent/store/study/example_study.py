@@ -14,12 +14,12 @@ from edge_agent.core.expression import EMOTIONS, Emotion, Expression, Expression
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.study.marker_rows import insert_marker
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.study.study_rows import (
+from edge_agent.store.study.rows import (
     NewSession,
     close_session,
     insert_consent,
+    insert_marker,
     insert_participant,
     insert_session,
 )

@@ -17,14 +17,15 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.study import Marker, MarkerKind, Session
 from edge_agent.core.texts import N_
 from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study.marker_rows import find_open_condition, insert_marker
-from edge_agent.store.study.session_messages import enqueue_session_event
-from edge_agent.store.study.study_rows import (
+from edge_agent.store.study.rows import (
     close_session,
+    find_open_condition,
     find_open_session,
     in_session,
+    insert_marker,
 )
-from edge_agent.store.write.clocks.boots import stamp
+from edge_agent.store.study.study import enqueue_session_event
+from edge_agent.store.write.boots import stamp
 
 _OPEN = "state IN ('running', 'paused')"
 SESSION_ENDED = N_("the session was ended")

@@ -1,47 +1,77 @@
-"""Participants, consent, sessions and markers: short write transactions beside the agent."""
+"""Participants, sessions, markers, preregistrations.
+
+Participants, consent, sessions and markers: short write transactions beside the agent.
+
+Messages to the broker about sessions.
+
+They are queued in the transaction of the rows that they tell of.
+
+Preregistrations: what was decided before the data, frozen with time and SHA-256.
+
+The database refuses to change or delete one; who decides anew adds a newer one.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_agent.core import clock
-from edge_agent.core.clock import Instant
+from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import (
-    Marker,
-    MarkerKind,
-    Participant,
-    Purpose,
-    Session,
-    SessionSetting,
-)
+from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, SessionSetting
 from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study.marker_rows import (
-    find_open_condition,
-    insert_marker,
-    marker_is_there,
-    select_markers,
-)
 from edge_agent.store.study.past import PastMarker, insert_past_marker
-from edge_agent.store.study.rules import check_purpose
-from edge_agent.store.study.session_messages import enqueue_session_event
-from edge_agent.store.study.study_rows import (
+from edge_agent.store.study.rows import (
     NewSession,
+    check_purpose,
     close_session,
+    find_open_condition,
     find_open_session,
     find_participant,
     has_consent,
     insert_audit,
     insert_consent,
+    insert_marker,
     insert_participant,
     insert_session,
+    marker_is_there,
     require_open_session,
+    select_markers,
     select_participants,
     select_sessions,
     withdraw_consent,
 )
+from edge_agent.store.write.outbox import OutboxMessage, enqueue
+
+SESSION_TOPIC = "session"
+
+
+def enqueue_session_event(
+    connection: sqlite3.Connection,
+    event: str,
+    session: Session,
+    at: Instant,
+    marker: Marker | None,
+    outbox_rows: int,
+) -> None:
+    """Queue that a session ``started`` or ``ended``, or that a ``marker`` was set in it."""
+    payload: dict[str, Any] = {
+        "schema": 1,
+        "event": event,
+        "session": session.id,
+        "participant": session.participant,
+        "purpose": session.purpose.value,
+        "name": session.name,
+        "at": iso_utc(at.wall_ms),
+        "marker": None if marker is None else {"kind": marker.kind.value, "label": marker.label},
+    }
+    enqueue(connection, OutboxMessage(SESSION_TOPIC, payload), outbox_rows)
+
 
 NEAR_MS = 2_000
 """What a page and this machine may differ about the time of a press."""
@@ -321,3 +351,64 @@ def _near(at_ms: int, session: Session, moment: Instant) -> int:
     if session.start_ms - NEAR_MS <= at_ms < session.start_ms:
         return session.start_ms
     return min(at_ms, moment.wall_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Preregistration:
+    """One of them.
+
+    Attributes:
+        id: its number.
+        at_ms: when it was frozen, by the clock of this device.
+        document: what was decided, as JSON text.
+        sha256: of the UTF-8 bytes of the time in milliseconds, a line feed, and the document.
+    """
+
+    id: int
+    at_ms: int
+    document: str
+    sha256: str
+
+    @property
+    def intact(self) -> bool:
+        """Whether time and document are still those that were frozen."""
+        return fingerprint(self.at_ms, self.document) == self.sha256
+
+
+def fingerprint(at_ms: int, document: str) -> str:
+    """Return the SHA-256 of a document and the time of its freezing."""
+    return hashlib.sha256(f"{at_ms}\n{document}".encode()).hexdigest()
+
+
+def freeze(path: Path, document: str, actor: str) -> Preregistration:
+    """Write a preregistration, and that it was written into the audit.
+
+    Raises:
+        StoreError: the database cannot be written.
+    """
+    moment = clock.now()
+    sha256 = fingerprint(moment.wall_ms, document)
+    with write_transaction(path) as connection:
+        row = connection.execute(
+            "INSERT INTO preregistration (at, document, sha256) VALUES (?, ?, ?) RETURNING id",
+            (moment.wall_ms, document, sha256),
+        ).fetchone()
+        insert_audit(connection, actor, "preregister", f"{row[0]} {sha256}", moment)
+    return Preregistration(row[0], moment.wall_ms, document, sha256)
+
+
+def preregistrations(path: Path) -> list[Preregistration]:
+    """Return all of them, the newest first.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with read_transaction(path) as connection:
+        rows = connection.execute(
+            "SELECT id, at, document, sha256 FROM preregistration ORDER BY id DESC"
+        )
+        return [_of(row) for row in rows]
+
+
+def _of(row: sqlite3.Row) -> Preregistration:
+    return Preregistration(row["id"], row["at"], row["document"], row["sha256"])

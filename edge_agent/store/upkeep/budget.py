@@ -22,14 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.store.database.schema import connect, copies_beside, read_transaction, transaction
-from edge_agent.store.database.set_aside_files import part_of, set_aside_beside
-from edge_agent.store.database.sqlite_errors import translate_errors
-from edge_agent.store.database.tables import HOUR_MS
-from edge_agent.store.upkeep.backup import KEEP_COPIES
-from edge_agent.store.upkeep.counted_time import DAY_MS, boots_with_wrong_times, count_time
-from edge_agent.store.upkeep.deletions import Deletions
-from edge_agent.store.write.tombstones import Span
+from edge_agent.store.database.files import part_of, set_aside_beside, translate_errors
+from edge_agent.store.database.schema import (
+    HOUR_MS,
+    connect,
+    copies_beside,
+    read_transaction,
+    transaction,
+)
+from edge_agent.store.upkeep.aging import DAY_MS, Deletions, boots_with_wrong_times, count_time
+from edge_agent.store.upkeep.copies import KEEP_COPIES
+from edge_agent.store.write.rollups import Span
 
 SHARES = 3 + KEEP_COPIES
 """The database itself, its daily copies, and the two of the last update: each may become as

@@ -1,25 +1,62 @@
-"""The daily copies of a database: which were verified, what is in them, and which may go.
+"""Daily copies, second place, their report.
+
+Keeping the database well over years: daily copies, and a look at whether the file is sound.
+
+The daily copies of a database: which were verified, what is in them, and which may go.
 
 A copy carries its verification in itself, in its table ``setting``: nothing beside it can be lost,
 and erasing a participant changes both in one transaction.
+
+How the daily copies stand: for alarms, health report and doctor.
+
+What the last attempts came to lies beside the database in ``<name>.copies.json``, not in it: a
+damaged database could not tell.
+
+Copies in a second place: a USB stick or a mounted share that somebody may pull out.
+
+A folder into which nothing is mounted looks like one of the system's own disk, and copies written
+there would fill it. So a place counts only if it lies on another disk than the system and the
+database, or holds a file of the name ``PLACE_MARK``, which a person made there.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
+import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
+from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import connect_any, copies_beside, transaction
-from edge_agent.store.database.sqlite_errors import translate_errors
-from edge_agent.store.upkeep.verification import Contents, read_contents, verify
+from edge_agent.store.database.files import (
+    LOGS,
+    free_stamp,
+    prepared_path,
+    replace_files,
+    set_aside,
+    translate_errors,
+)
+from edge_agent.store.database.schema import (
+    connect,
+    connect_any,
+    copies_beside,
+    copy_database,
+    read_transaction,
+    renew_stream_epoch,
+    transaction,
+)
+from edge_agent.store.upkeep.aging import DAY_MS
+from edge_agent.store.upkeep.soundness import Contents, read_contents, verify
 
 _KEY = "copy_verified"
 _DAILY = re.compile(r"\.backup-\d{4}-\d{2}-\d{2}[-a-z0-9]*$")
@@ -181,3 +218,403 @@ def _store(connection: sqlite3.Connection, mark: Mark) -> None:
         "excluded.value",
         (_KEY, json.dumps(asdict(mark), separators=(",", ":"))),
     )
+
+
+OVERDUE_MS = 2 * DAY_MS
+"""Age of the last good copy from which on it is an alarm: one night may be missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The last attempt to make a copy: when, UTC, and why it failed; ``None``: it did not."""
+
+    at_ms: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is kept beside the database about its copies.
+
+    Attributes:
+        attempt: the last copy beside the database.
+        second: the last copy in ``backup.also``; ``None`` where none is asked for.
+        places: folders in which copies lie, each with the time of the first erasure that did not
+            reach it; ``None``: nothing that was erased is in it.
+    """
+
+    attempt: Attempt | None = None
+    second: Attempt | None = None
+    places: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the copies stand.
+
+    Attributes:
+        age_s: of the last verified copy that is not much smaller than another one; ``None``: there
+            is none.
+        error: why the last attempt failed; ``None``: it did not.
+        smaller_than: name of the copy that holds much more than the last one; else ``None``.
+        overdue: whether the last good copy is too old, or there is none although the database is
+            old enough.
+        second_error: why the last copy to ``backup.also`` was not made; ``None``: it was, or none
+            is asked for.
+    """
+
+    age_s: float | None = None
+    error: str | None = None
+    smaller_than: str | None = None
+    overdue: bool = False
+    second_error: str | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether no alarm is due."""
+        return not (self.error or self.smaller_than or self.overdue or self.second_error)
+
+
+def standing(path: Path, now_ms: int | None = None) -> Standing:
+    """Tell how the copies of a database stand; reads a page or two of each.
+
+    Never looks at ``backup.also``: a share that hangs must not hold up who asks.
+    """
+    present = clock.now().wall_ms if now_ms is None else now_ms
+    report = read_report(path)
+    marks = [mark for _, mark in verified(daily_copies(path))]
+    # A copy of a day to come was made by a wrong clock: nobody knows how old it is.
+    complete = [
+        mark.verified_ms
+        for mark in marks
+        if mark.smaller_than is None and mark.verified_ms <= present + DAY_MS
+    ]
+    if complete:
+        age_ms = max(0, present - max(complete))
+        overdue = age_ms > OVERDUE_MS
+    else:
+        age_ms = None
+        overdue = _age_of_database(path, present) > OVERDUE_MS
+    return Standing(
+        age_s=None if age_ms is None else age_ms / 1000,
+        error=report.attempt.error if report.attempt else None,
+        smaller_than=marks[0].smaller_than if marks else None,
+        overdue=overdue,
+        second_error=report.second.error if report.second else None,
+    )
+
+
+def read_report(path: Path) -> Report:
+    """Return what is kept about the copies of a database; nothing where it cannot be read."""
+    try:
+        fields = json.loads(_file(path).read_text(encoding="utf-8"))
+        return Report(
+            attempt=_attempt(fields.get("attempt")),
+            second=_attempt(fields.get("second")),
+            places={str(folder): since for folder, since in fields.get("places", {}).items()},
+        )
+    except (OSError, ValueError, TypeError, AttributeError):
+        return Report()
+
+
+def write_attempt(path: Path, attempt: Attempt) -> None:
+    """Write down what became of the copy beside the database."""
+    write_report(path, replace(read_report(path), attempt=attempt))
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write the report, wholly or not at all.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    file = _file(path)
+    fresh = file.with_name(f"{file.name}.part")
+    with translate_errors(file):
+        fresh.write_text(json.dumps(asdict(report)), encoding="utf-8")
+        fresh.chmod(0o640)
+        if os.geteuid() == 0:  # as root, for those whose folder it is
+            owner = file.parent.stat()
+            os.chown(fresh, owner.st_uid, owner.st_gid)
+        fresh.replace(file)
+
+
+def _file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.copies.json")
+
+
+def _attempt(fields: object) -> Attempt | None:
+    if isinstance(fields, dict):
+        return Attempt(**fields)
+    return None
+
+
+def _age_of_database(path: Path, present: int) -> int:
+    """Return the milliseconds since the database was made; 0 where that is not known."""
+    try:
+        with read_transaction(path) as connection:
+            made = connection.execute("SELECT min(applied) FROM migration").fetchone()[0]
+    except StoreError:
+        return 0
+    return present - int(made or present)
+
+
+KEEP_COPIES = 3
+SPARE_BYTES = 500_000_000
+"""Space that a copy must leave free: below it recording itself is at risk."""
+_DAMAGE_CURE = (
+    "Stop the agent and restore one of them, or try `sqlite3 FILE .recover`. Cards wear out: "
+    "consider a new one."
+)
+
+
+def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = None) -> Path:
+    """Copy the database beside a running agent, verify the copy, then delete what is too many.
+
+    The copy is ``<name>.backup-<day>``, beside the database, so that erasing a participant finds
+    it. One that holds much less than another copy is called ``…-smaller`` and takes the place of
+    none. What became of it is known to ``standing`` of ``copy_report``.
+
+    Args:
+        path: the database.
+        keep: how many complete copies stay, this one included; see ``to_delete`` of ``copies``.
+        now_ms: UTC; ``None`` is now. A second copy of one day replaces the first, unless it holds
+            less.
+
+    Raises:
+        StoreError: the database cannot be read, its copy is damaged, or would leave less than
+            ``SPARE_BYTES`` free. The older copies are as they were then.
+    """
+    at_ms = clock.now().wall_ms if now_ms is None else now_ms
+    try:
+        target = copy_beside(path, path, keep, at_ms, SPARE_BYTES)
+    except StoreError as error:
+        with suppress(StoreError):  # the folder may be gone or full: the first error tells more
+            write_attempt(path, Attempt(at_ms, str(error)))
+        raise
+    write_attempt(path, Attempt(at_ms))
+    return target
+
+
+def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int) -> Path:
+    """Make a verified copy of the database beside ``place``, and delete what is too many there.
+
+    Args:
+        path: the database.
+        place: itself, or where it would be in another folder.
+        keep: as in ``make_daily_copy``.
+        at_ms: UTC, for its name.
+        spare_bytes: space that the copy must leave free.
+
+    Raises:
+        StoreError: as ``make_daily_copy``.
+    """
+    with translate_errors(place), _alone(place.parent) as folder:
+        adopt(place, at_ms)
+        fresh = place.with_name(f"{place.name}.backup-new")
+        try:
+            with translate_errors(path), closing(connect(path, readonly=True)) as connection:
+                _check_space(path, connection, place.parent, spare_bytes)
+                copy_database(connection, fresh)
+            target = _named(path, place, fresh, at_ms)
+            # on the disk before an older one goes: a power cut may come between
+            os.fsync(folder)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+        for copy in to_delete(daily_copies(place), keep):
+            copy.unlink(missing_ok=True)
+    return target
+
+
+def _named(path: Path, place: Path, fresh: Path, at_ms: int) -> Path:
+    """Verify a fresh copy and compare it with the others; return the name that it got."""
+    try:
+        verify(fresh)
+    except StoreError as error:
+        what = str(error).removeprefix(f"{fresh}: ").rstrip(".")
+        raise StoreError(
+            f"{path}: its copy {what}, so the database or the disk is damaged. The copy was thrown "
+            f"away, the older ones stay ({_names(path)}). {_DAMAGE_CURE}"
+        ) from error
+    others = daily_copies(place)
+    most = fullest(others)
+
+    def mark_of(contents: Contents) -> Mark:
+        smaller_than = None
+        if most and contents.is_much_smaller_than(most[1].contents):
+            smaller_than = most[0].path.name
+        return Mark(at_ms, next_number(others), contents, smaller_than)
+
+    target = _name(place, write_mark(fresh, mark_of), others)
+    return fresh.replace(target)
+
+
+def _name(place: Path, mark: Mark, others: Sequence[Copy]) -> Path:
+    """Return the first name of the day that is free, or that of a copy that holds no more."""
+    day = datetime.fromtimestamp(mark.verified_ms / 1000, UTC)
+    stem = f"{place.name}.backup-{day:%Y-%m-%d}{'-smaller' if mark.smaller_than else ''}"
+    taken = {copy.path: copy.mark for copy in others}
+    for number in count(1):
+        target = place.with_name(stem if number == 1 else f"{stem}-{number}")
+        there = taken.get(target)
+        if target not in taken or (there and there.contents <= mark.contents):
+            break
+    return target
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[int]:
+    """Keep others from making a copy in the folder meanwhile; the folder is open in the block."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield handle
+    except BlockingIOError as error:
+        raise StoreError(
+            f"{folder}: another copy is being made there now. Try again when it is done."
+        ) from error
+    finally:
+        os.close(handle)
+
+
+def _names(path: Path) -> str:
+    return ", ".join(copy.name for copy in copies_beside(path)) or "there is none"
+
+
+def restore_copy(path: Path, copy: Path) -> None:
+    """Put a copy in the place of the database; agent and dashboard must not run.
+
+    Its messages get a new epoch: readers know higher numbers than the copy does.
+    Killed anywhere, it leaves the one or the other, each with its own log.
+
+    Raises:
+        StoreError: the copy is none of ours, or cannot be read or written. The database is as it
+            was then.
+    """
+    fresh = prepared_path(path)
+    with translate_errors(copy):
+        with closing(connect_any(copy)) as connection:
+            copy_database(connection, fresh)
+        with closing(connect_any(fresh)) as connection:
+            with transaction(connection):
+                renew_stream_epoch(connection)
+            connection.execute("PRAGMA journal_mode=WAL")
+        stamp = free_stamp([path], "by-a-copy")
+        replace_files(path, [path], stamp)
+        for replaced in set_aside([path], stamp):
+            for end in ("", *LOGS):
+                replaced.with_name(replaced.name + end).unlink(missing_ok=True)
+
+
+def _check_space(path: Path, connection: sqlite3.Connection, folder: Path, spare: int) -> None:
+    pages, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+    )
+    free = shutil.disk_usage(folder).free
+    if free < pages * size + spare:
+        raise StoreError(
+            f"{path}: was not copied aside, for the copy of {pages * size / 1e6:.0f} MB would "
+            f"leave too little of the {free / 1e6:.0f} MB that are free in {folder}. Free space, "
+            "or lower record.budget_mb."
+        )
+
+
+PLACE_MARK = "affect-edge-copies"
+_SYSTEM = Path("/")
+_SPARE_BYTES = 1_000_000
+
+
+def copy_to_second_place(
+    path: Path, folder: Path, device: str, now_ms: int | None = None, keep: int = KEEP_COPIES
+) -> Path:
+    """Make a verified copy in ``folder/<device>``, by the same rules as beside the database.
+
+    Args:
+        path: the database.
+        folder: ``backup.also``.
+        device: name of the appliance: several may share the folder.
+        now_ms: UTC; ``None`` is now.
+        keep: how many complete copies stay there.
+
+    Raises:
+        StoreError: nothing is mounted there, or the copy could not be made or verified. The copies
+            there are as they were then.
+    """
+    at_ms = clock.now().wall_ms if now_ms is None else now_ms
+    try:
+        _require_mounted(folder, path.parent)
+        place = folder / device / path.name
+        with translate_errors(folder):
+            place.parent.mkdir(mode=0o750, exist_ok=True)
+        _remember(path, place.parent)
+        target = copy_beside(path, place, keep, at_ms, _SPARE_BYTES)
+        target = _without_erased(path, place, target)
+    except StoreError as error:
+        with suppress(StoreError):  # the data folder may be gone, too: the first error tells more
+            write_report(path, replace(read_report(path), second=Attempt(at_ms, str(error))))
+        raise
+    write_report(path, replace(read_report(path), second=Attempt(at_ms)))
+    return target
+
+
+def forget_second_place(path: Path) -> None:
+    """Raise no alarm any more where no second place is asked for.
+
+    Where copies lie stays known: an erasure must find them.
+    """
+    report = read_report(path)
+    if report.second is not None:
+        write_report(path, replace(report, second=None))
+
+
+def _require_mounted(folder: Path, data: Path) -> None:
+    with translate_errors(folder):
+        if not folder.is_dir():
+            raise StoreError(
+                f"backup.also = {folder}: is not there, so no copy was made there. Plug the stick "
+                "in or mount the share, or take the key out of the configuration."
+            )
+        own = {_SYSTEM.stat().st_dev, data.stat().st_dev}
+        if folder.stat().st_dev in own and not (folder / PLACE_MARK).exists():
+            raise StoreError(
+                f"backup.also = {folder}: nothing is mounted there, so no copy was made: it would "
+                f"fill the appliance's own disk. Mount the stick or share there; if this folder "
+                f"is meant, make an empty file {PLACE_MARK} in it."
+            )
+
+
+def _remember(path: Path, folder: Path) -> None:
+    report = read_report(path)
+    if str(folder) not in report.places:
+        write_report(path, replace(report, places={**report.places, str(folder): None}))
+
+
+def _without_erased(path: Path, place: Path, target: Path) -> Path:
+    """Delete the copies from which an erasure could not take a participant out.
+
+    Return the copy that stays. Only where the copies beside the database are well: else these may
+    be the last good ones.
+
+    Raises:
+        StoreError: they are not, or the copies cannot be deleted.
+    """
+    report = read_report(path)
+    if report.places.get(str(place.parent)) is None:
+        return target
+    if standing(path).smaller_than or standing(path).error:
+        raise StoreError(
+            f"{place.parent}: its older copies still hold somebody who was erased, and they stay, "
+            "for the database is damaged or has lost rows. See the other alarms first."
+        )
+    with translate_errors(place):
+        for other in copies_beside(place):
+            if other != target:
+                other.unlink()
+        # It was compared with those: it is the measure now.
+        whole = target.rename(target.with_name(target.name.replace("-smaller", "")))
+    for copy, mark in verified(daily_copies(place)):
+        if copy.path == whole:
+            write_mark(whole, partial(Mark, mark.verified_ms, mark.number))
+    write_report(path, replace(report, places={**report.places, str(place.parent): None}))
+    return whole

@@ -1,36 +1,360 @@
-"""Erasing a participant: no byte of theirs stays in the database, its log and its copies."""
+"""Erase to the last byte.
+
+Erasing a participant: no byte of theirs stays in the database, its log and its copies.
+
+Deleting what is known of a participant, inside a transaction that the caller holds.
+
+No old bytes in a database file and its log.
+"""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from edge_agent.core import clock
+from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.study import AGE_BAND, SEX
 from edge_agent.core.texts import N_
-from edge_agent.store.database.replacement import LOGS
-from edge_agent.store.database.salvage_state import Salvage, read_salvages
+from edge_agent.store.database.dashboard_file import delete_prepared_exports
+from edge_agent.store.database.files import (
+    LOGS,
+    delete_set_aside,
+    set_aside_beside,
+    store_error,
+    translate_errors,
+)
 from edge_agent.store.database.schema import (
+    Salvage,
     connect,
     connect_any,
     copies_beside,
+    read_salvages,
     read_transaction,
     transaction,
 )
-from edge_agent.store.database.set_aside_files import delete_set_aside, set_aside_beside
-from edge_agent.store.database.sqlite_errors import store_error, translate_errors
-from edge_agent.store.export.prepared import delete_prepared_exports
-from edge_agent.store.study.study_rows import insert_audit
-from edge_agent.store.upkeep.copies import mark_anew
-from edge_agent.store.upkeep.copy_report import read_report, write_report
-from edge_agent.store.upkeep.erasure_rows import ErasedRows, erase_rows, sessions_to_erase
-from edge_agent.store.upkeep.scrub import scrub
-from edge_agent.store.write.outbox import OutboxMessage, enqueue
+from edge_agent.store.study.rows import insert_audit
+from edge_agent.store.upkeep.copies import mark_anew, read_report, write_report
+from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
+from edge_agent.store.write.audit import sealed_anew
+from edge_agent.store.write.changes import log_erasure, unlogged_deletions
+from edge_agent.store.write.outbox import (
+    ERASED,
+    OutboxMessage,
+    delete_and_note,
+    enqueue,
+    is_damaged,
+)
+from edge_agent.store.write.rollups import Span, add_tombstones
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+_OF_SESSIONS = ("marker", "self_report", "protocol_run", "alert")
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedRows:
+    """How many rows were deleted, by table, without any word about whose.
+
+    Attributes:
+        rows: by table.
+        minutes: minutes of the rollups that were computed anew.
+        minutes_removed: of these, how many are gone: nothing else was recorded then, or their rows
+            were too old.
+        days_removed: days of which only the sum was kept, and is gone.
+        texts: what the participant was called and what was noted of them; for the search of what is
+            left, only.
+    """
+
+    rows: dict[str, int]
+    minutes: int
+    minutes_removed: int
+    days_removed: int
+    texts: frozenset[str]
+
+
+def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
+    """Delete a participant and everything that was recorded in their sessions.
+
+    ``None``: there is no such one.
+
+    Raises:
+        StudyError: a session of theirs is open.
+    """
+    known = sessions_to_erase(connection, code)
+    if known is None:
+        return None
+    row, sessions = known
+    participant = row["id"]
+    real = row["code"]
+    spans = [(session["started"], session["ended"]) for session in sessions]
+    texts = frozenset(
+        text
+        for text in (
+            real,
+            *(s["name"] for s in sessions),
+            *_notes(connection, participant),
+            *_attributes(connection, participant),
+        )
+        if text
+    )
+    deleted: Counter[str] = Counter(session=len(sessions))
+    minutes = removed = days = 0
+    with unlogged_deletions(connection):
+        deleted.update(_delete_study(connection, participant))
+        for span in spans:
+            days = days + folded_days(connection, span)
+            pruned = pruned_minutes(connection, span)
+            deleted.update(_delete_timeline(connection, span))
+            touched, gone = make_anew(connection, span, pruned)
+            minutes = minutes + touched
+            removed = removed + gone
+    log_erasure(connection, participant, spans)
+    deleted["outbox"] += _delete_messages(connection, real, spans)
+    refused = _delete_set_aside(connection, real, spans)
+    if refused:
+        deleted["set_aside"] = refused
+    connection.execute(
+        "UPDATE import SET file = '(erased)' WHERE instr(lower(file), lower(?))", (real,)
+    )
+    with sealed_anew(connection, "participant_erase"):
+        _forget_in_audit(connection, real)
+    add_tombstones(connection, spans, [row["created"]])
+    if not deleted["alert"]:  # told of only where there were any
+        del deleted["alert"]
+    left = texts - _texts_of_others(connection)
+    return ErasedRows(dict(deleted), minutes, removed, days, left)
+
+
+def sessions_to_erase(
+    connection: sqlite3.Connection, code: str
+) -> tuple[sqlite3.Row, list[sqlite3.Row]] | None:
+    """Return the row of a participant and those of their sessions; ``None``: there is no such one.
+
+    Raises:
+        StudyError: a session of theirs is open.
+    """
+    row = connection.execute(
+        "SELECT id, code, created FROM participant WHERE code = ?", (code,)
+    ).fetchone()
+    if row is None:
+        return None
+    sessions = connection.execute(
+        "SELECT id, name, started, ended FROM session WHERE participant = ? ORDER BY started",
+        (row["id"],),
+    ).fetchall()
+    _refuse_open(sessions, row["code"])
+    return row, sessions
+
+
+def _refuse_open(sessions: Sequence[sqlite3.Row], code: str) -> None:
+    for session in sessions:
+        if session["ended"] is None:
+            raise StudyError(
+                f"Session {session['id']} of {code} is open. End it, or withdraw the "
+                "consent, which ends it."
+            )
+
+
+def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
+    rows = connection.execute(
+        "SELECT label FROM marker JOIN session ON session.id = marker.session "
+        "WHERE session.participant = ? AND kind = 'note'",
+        (participant,),
+    )
+    return [row[0] for row in rows]
+
+
+def _attributes(connection: sqlite3.Connection, participant: int) -> list[str]:
+    """Return what was written of a participant; what is chosen from a list is told of many."""
+    rows = connection.execute(
+        "SELECT value FROM participant_attribute WHERE participant = ? AND name NOT IN (?, ?)",
+        (participant, AGE_BAND, SEX),
+    )
+    return [row[0] for row in rows]
+
+
+def _texts_of_others(connection: sqlite3.Connection) -> set[str]:
+    rows = connection.execute(
+        "SELECT label FROM marker UNION SELECT name FROM session "
+        "UNION SELECT value FROM participant_attribute"
+    )
+    return {row[0] for row in rows}
+
+
+def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
+    """Delete the participant; what hangs on them goes with them, counted before."""
+    deleted = Counter(
+        {
+            table: connection.execute(
+                f"SELECT count(*) FROM {table} JOIN session ON session.id = {table}.session WHERE "
+                "participant = ?",
+                (participant,),
+            ).fetchone()[0]
+            for table in _OF_SESSIONS
+        }
+    )
+    deleted["consent"] = connection.execute(
+        "DELETE FROM consent WHERE participant = ?", (participant,)
+    ).rowcount
+    attributes = connection.execute(
+        "DELETE FROM participant_attribute WHERE participant = ?", (participant,)
+    ).rowcount
+    if attributes:
+        deleted["participant_attribute"] = attributes
+    connection.execute("DELETE FROM participant WHERE id = ?", (participant,))
+    return deleted
+
+
+def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]:
+    """Delete the rows of all faces and sensors in a span.
+
+    Of rows that reach over its edges, too.
+    """
+    deleted: Counter[str] = Counter()
+    for table in ("expression", "unfit"):
+        deleted[table] = connection.execute(
+            f"DELETE FROM {table} WHERE at >= ? AND (at < ? OR at - interval_ms < ?)",
+            (span[0], span[1], span[1]),
+        ).rowcount
+    deleted["vital"] = connection.execute(
+        "DELETE FROM vital WHERE at >= ? AND at < ?", span
+    ).rowcount
+    connection.execute("DELETE FROM vital_change WHERE at >= ? AND at < ?", span)
+    deleted["alert"] = _delete_alerts(connection, span)
+    deleted["gap"] = connection.execute(
+        "DELETE FROM gap WHERE started >= ? AND ended <= ?", span
+    ).rowcount
+    return deleted
+
+
+def _delete_alerts(connection: sqlite3.Connection, span: Span) -> int:
+    """Delete alerts about somebody that stood in a span; those of a session went with it."""
+    return connection.execute(
+        "DELETE FROM alert WHERE kind IN ('vital', 'face', 'sensor') AND raised < ? AND "
+        "(ended IS NULL OR ended >= ?)",
+        (span[1], span[0]),
+    ).rowcount
+
+
+def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
+    """Delete what waits for the broker, and what was set aside.
+
+    That is messages about the participant, summaries of their time, and what is too damaged to tell
+    whom it is about.
+    """
+    connection.create_function("damaged", 1, is_damaged, deterministic=True)
+    deleted = 0
+    for condition, values in _about(code, spans):
+        deleted += delete_and_note(connection, condition, values, ERASED)
+        connection.execute(f"DELETE FROM outbox_set_aside WHERE {condition}", values)
+    return deleted
+
+
+def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
+    """Delete rows that no table took: of their time, with their code, or of nobody knows when."""
+    deleted = connection.execute(
+        "DELETE FROM set_aside WHERE at = 0 OR instr(lower(content), lower(?))", (code,)
+    ).rowcount
+    for span in spans:
+        deleted += connection.execute(
+            "DELETE FROM set_aside WHERE at >= ? AND at < ?", span
+        ).rowcount
+    return deleted
+
+
+def _about(code: str, spans: list[Span]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield conditions, with their values, that a message about the participant meets."""
+    # Damaged ones go first: their JSON cannot be asked.
+    yield "damaged(CAST(payload AS BLOB))", ()
+    text = "CAST(payload AS TEXT)"
+    yield f"lower(json_extract({text}, '$.participant')) = lower(?)", (code,)
+    ended = f"json_extract({text}, '$.window.end')"
+    started = f"json_extract({text}, '$.window.start')"
+    for start, end in spans:
+        yield f"{ended} > ? AND {started} < ?", (iso_utc(start), iso_utc(end))
+
+
+def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:
+    """Take the code out of what the audit says was done with it; that something was done stays."""
+    rows = connection.execute(
+        "SELECT id, detail FROM audit WHERE instr(lower(detail), lower(?))", (code,)
+    ).fetchall()
+    for row in rows:
+        words = [
+            "(erased)" if word.casefold() == code.casefold() else word
+            for word in row["detail"].split(" ")
+        ]
+        connection.execute("UPDATE audit SET detail = ? WHERE id = ?", (" ".join(words), row["id"]))
+
+
+_CHUNK = 1 << 20
+_SHORTEST_TEXT = 3
+
+
+def scrub(path: Path, connection: sqlite3.Connection, texts: Iterable[str]) -> bool:
+    """Leave no old bytes in file and log; return whether the file had to be written anew for that.
+
+    Args:
+        path: the database.
+        connection: to it, outside a transaction.
+        texts: that were deleted, and must be nowhere in the file.
+
+    Raises:
+        StoreError: a reader did not end in time.
+
+    ``secure_delete`` overwrites what is deleted, but a page that SQLite has rearranged before may
+    hold older copies.
+    """
+    # First the log, whose frames hold the pages as they were before; only then does the file have
+    # all that is left, and can be searched.
+    empty_log(path, connection)
+    if not holds(path, texts):
+        return False
+    connection.execute("VACUUM")
+    # VACUUM writes the new file through the log: it is emptied again.
+    empty_log(path, connection)
+    return True
+
+
+def empty_log(path: Path, connection: sqlite3.Connection) -> None:
+    """Write the log into the file and empty it; wait for present readers.
+
+    Raises:
+        StoreError: a reader did not end in time.
+    """
+    if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        raise StoreError(
+            f"{path}: the rows are erased, but another program keeps the file open, and its "
+            f"log {path.name}-wal still holds them. Close what reads it (an export, a "
+            "database browser), then restart the agent and the dashboard: that empties the "
+            "log."
+        )
+
+
+def holds(path: Path, texts: Iterable[str]) -> bool:
+    """Tell whether the bytes of a text are in the file, in upper or lower case."""
+    wanted = [text.lower().encode() for text in texts if len(text) >= _SHORTEST_TEXT]
+    if not wanted:
+        return False
+    overlap = max(map(len, wanted)) - 1
+    kept = b""
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            window = kept + chunk.lower()
+            if any(text in window for text in wanted):
+                return True
+            kept = window[-overlap:] if overlap else b""
+    return False
+
 
 log = logging.getLogger(__name__)
 

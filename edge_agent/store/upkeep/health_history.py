@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_agent.core.clock import Instant
+from edge_agent.core.clock import Every, Instant
 from edge_agent.core.errors import StoreError
-from edge_agent.core.timers import Every
+from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import connect, read_transaction, transaction
-from edge_agent.store.database.sqlite_errors import translate_errors
 
 log = logging.getLogger(__name__)
 

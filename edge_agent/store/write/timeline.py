@@ -1,23 +1,39 @@
-"""Writing rows of the timeline and their rollups inside a transaction that the caller holds."""
+"""Rows and imports.
 
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+Writing rows of the timeline and their rollups inside a transaction that the caller holds.
+
+Writing readings that come from a file.
+
+The time in which the agent did not run, as a gap: written when it starts again.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
-from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalReading
-from edge_agent.core.shared_times import placed
-from edge_agent.store.database.tables import NAMES, SMOOTHED
-from edge_agent.store.write.clocks.boots import stamp
-from edge_agent.store.write.rollups import per_mille, roll_up_expressions, roll_up_vitals
-from edge_agent.store.write.tombstones import Tombstones
+from edge_agent.core.readings import Gap, VitalFlag, VitalReading, placed
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import NAMES, SMOOTHED, write_transaction
+from edge_agent.store.write.audit import AuditLine, append
+from edge_agent.store.write.boots import BootRows, stamp
+from edge_agent.store.write.rollups import (
+    Tombstones,
+    per_mille,
+    roll_up_expressions,
+    roll_up_vitals,
+)
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
 
 _EXPRESSION = (
     "at", "boot_ms", "boot", "interval_ms", "track", "frames", *NAMES, *SMOOTHED,
@@ -203,3 +219,261 @@ def _expression_values(
         int(row.primary),
         int(simulated),
     )
+
+
+_BATCH = 10_000
+
+
+class ImportResult(NamedTuple):
+    """How many readings were new, and how many were in the database already and left alone.
+
+    ``number`` is that of the import; ``None``: nothing was new.
+    """
+
+    inserted: int
+    duplicates: int
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingTable:
+    """Readings by column: a tenth of the size of as many objects, here and on the way to the gate.
+
+    Attributes:
+        at_ms: times, UTC milliseconds.
+        values: in the unit of each kind.
+        rows: place in ``kinds``, ``sources``, ``flag_sets`` and ``device_times`` of each reading.
+        kinds, sources, flag_sets, device_times: the different combinations that there are.
+    """
+
+    at_ms: list[int]
+    values: list[float]
+    rows: list[int]
+    kinds: list[VitalKind]
+    sources: list[str]
+    flag_sets: list[frozenset[VitalFlag]]
+    device_times: list[str | None]
+
+    @classmethod
+    def of(cls, readings: Iterable[VitalReading]) -> ReadingTable:
+        """Return the table of some readings, which have no boot clock."""
+        table = cls([], [], [], [], [], [], [])
+        known: dict[tuple[VitalKind, str, frozenset[VitalFlag], str | None], int] = {}
+        for one in readings:
+            parts = (one.kind, one.source, one.flags, one.device_time)
+            if parts not in known:
+                known[parts] = len(known)
+                table.kinds.append(one.kind)
+                table.sources.append(one.source)
+                table.flag_sets.append(one.flags)
+                table.device_times.append(one.device_time)
+            table.at_ms.append(one.at.wall_ms)
+            table.values.append(one.value)
+            table.rows.append(known[parts])
+        return table
+
+    def __iter__(self) -> Iterator[VitalReading]:
+        """Return the readings in their order."""
+        for at_ms, value, row in zip(self.at_ms, self.values, self.rows, strict=True):
+            yield VitalReading(
+                Instant(boot_ms=0, wall_ms=at_ms),
+                self.kinds[row],
+                value,
+                self.sources[row],
+                self.flag_sets[row],
+                self.device_times[row],
+            )
+
+
+def import_each(
+    path: Path, readings: Sequence[VitalReading], *, entered_by: str | None = None
+) -> list[bool]:
+    """Write readings in one transaction; return for each whether it was new.
+
+    Args:
+        path: the database.
+        readings: at most some hundred.
+        entered_by: who entered them by hand, for the audit trail; ``None`` writes no line.
+
+    Raises:
+        StoreError: as ``schema.connect``; disk full. Nothing was written then.
+    """
+    if not readings:
+        return []
+    with write_transaction(path) as connection:
+        stamped = [_stamped(connection, reading.checked()) for reading in readings]
+        new = [bool(is_new) for is_new in write_vitals(connection, stamped)]
+        if entered_by is not None:
+            _note(connection, entered_by, "readings_by_hand", str(sum(new)))
+    return new
+
+
+def _note(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
+    boot, at = stamp(connection, clock.now())
+    append(connection, AuditLine(at.wall_ms, actor, action, detail, boot))
+
+
+def _stamped(
+    connection: sqlite3.Connection, reading: VitalReading
+) -> tuple[VitalReading, int | None]:
+    """Return a reading with the row of ``boot`` of its arrival, where it came without a time."""
+    boot, at = stamp(connection, reading.at)
+    return replace(reading, at=at), boot
+
+
+def import_readings(
+    path: Path, readings: Iterable[VitalReading], *, file: str = "", actor: str = ""
+) -> ImportResult:
+    """Write all readings in one transaction, in memory that does not grow with their number.
+
+    Whatever ``readings`` raises leaves the database as it was.
+
+    A reading is a duplicate when kind, source, time and value are those of one that is there.
+
+    Args:
+        path: the database.
+        readings: of the file.
+        file: its name, by which people know the import again.
+        actor: who imports it.
+
+    Raises:
+        StoreError: as ``schema.connect``; disk full.
+    """
+    rows = ((reading.checked(), None) for reading in readings)
+    inserted = duplicates = 0
+    with write_transaction(path) as connection:
+        number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()[0]
+        while batch := list(islice(rows, _BATCH)):
+            written = write_vitals(connection, batch, number)
+            inserted += written.count(True)
+            duplicates += written.count(False)
+        if inserted:
+            connection.execute(
+                "INSERT INTO import (id, at, file, actor, readings, duplicates) VALUES "
+                "(?, ?, ?, ?, ?, ?)",
+                (number, clock.now().wall_ms, file, actor, inserted, duplicates),
+            )
+        if actor:
+            _note(connection, actor, "readings_import", f"{file}: {inserted}")
+    return ImportResult(inserted, duplicates, number if inserted else None)
+
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+SOURCE = "agent"
+REASON = "agent_stopped"
+SHORTEST_MS = 3_000
+"""A shorter time without rows is none: at ``record.interval`` they come once a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastRow:
+    """The last row of the timeline before the agent ended.
+
+    Attributes:
+        boot: row of ``boot`` that it points to.
+        boot_id: start of the machine in which it was recorded.
+        at_ms: wall clock.
+        offset_ms: wall clock minus boot clock then.
+    """
+
+    boot: int
+    boot_id: str
+    at_ms: int
+    offset_ms: int
+
+    @property
+    def boot_ms(self) -> int:
+        """Boot clock of that start of the machine."""
+        return self.at_ms - self.offset_ms
+
+
+def last_row(connection: sqlite3.Connection) -> LastRow | None:
+    """Return the last row that an agent recorded; ``None`` before the first.
+
+    What came with a time of its own (an import) does not count: it says nothing of the agent.
+    """
+    boots = {
+        row["id"]: row
+        for row in connection.execute("SELECT id, boot_id, wall_minus_boot_ms AS offset FROM boot")
+    }
+    first: dict[str, int] = {}
+    for number, row in sorted(boots.items()):
+        first.setdefault(row["boot_id"], number)
+    newest = [
+        LastRow(at["boot"], boots[at["boot"]]["boot_id"], at["at"], boots[at["boot"]]["offset"])
+        for at in _newest(connection)
+    ]
+    return max(newest, key=lambda row: (first[row.boot_id], row.boot_ms), default=None)
+
+
+def write_outage(
+    connection: sqlite3.Connection, last: LastRow, start: Instant, *, only_in_sessions: bool
+) -> bool:
+    """Write the time from the last row to a start of the agent as a gap.
+
+    Args:
+        connection: of the transaction.
+        last: the last row of before; it may have been moved since it was read.
+        start: when the agent started, by the clock of then.
+        only_in_sessions: whether the camera looks in sessions only: nothing was lost between them.
+
+    Returns:
+        Whether this is done. Not while the start seems to lie before the last row, for the clock
+            was not set yet: ask again when it was.
+    """
+    boot, at = BootRows(connection).place(start)
+    last = _as_known_today(connection, last)
+    if last.boot_id == clock.boot_id():  # then the boot clock knows, whatever the wall clock says
+        boot = last.boot
+        at = Instant(start.boot_ms, last.at_ms + start.boot_ms - last.boot_ms)
+    if at.wall_ms < last.at_ms:
+        return False
+    spans = [(last.at_ms, at.wall_ms)]
+    if only_in_sessions:
+        spans = _within_sessions(connection, last.at_ms, at.wall_ms)
+    for started, ended in spans:
+        if ended - started >= SHORTEST_MS:
+            gap = Gap(SOURCE, Instant(0, started), Instant(0, ended), REASON)
+            write_gap(connection, gap, boot, last.boot)
+    return True
+
+
+def _as_known_today(connection: sqlite3.Connection, last: LastRow) -> LastRow:
+    """Return the last row as it is dated now: a clock that was set may have moved it."""
+    before = [row for row in BootRows(connection, last.boot_id) if row.start_ms <= last.boot_ms]
+    if not before:
+        return last
+    offset_ms = before[-1].offset_ms
+    at_ms = last.boot_ms + offset_ms
+    return replace(last, boot=before[-1].id, at_ms=at_ms, offset_ms=offset_ms)
+
+
+def _newest(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+    """Return the newest row of each table of the timeline, as ``boot`` and ``at``."""
+    rows = (
+        connection.execute(
+            f"SELECT boot, {at} AS at FROM {table} WHERE boot IS NOT NULL ORDER BY {order} DESC "
+            "LIMIT 1"
+        ).fetchone()
+        for table, at, order in (
+            ("expression", "at", "id"),
+            ("unfit", "at", "id"),
+            ("gap", "ended", "id"),
+            ("vital", "at", "at"),
+        )
+    )
+    return [row for row in rows if row is not None]
+
+
+def _within_sessions(
+    connection: sqlite3.Connection, start_ms: int, end_ms: int
+) -> list[tuple[int, int]]:
+    """Return the parts of a time that lie in sessions."""
+    rows = connection.execute(
+        "SELECT max(started, :start), min(coalesce(ended, :end), :end) FROM session WHERE started "
+        "< :end AND coalesce(ended, :end) > :start ORDER BY started",
+        {"start": start_ms, "end": end_ms},
+    )
+    return [(row[0], row[1]) for row in rows]

@@ -1,8 +1,14 @@
-"""The card of a model: the JSON file beside ``NAME.tflite`` that describes it."""
+"""The card of a model.
+
+The card of a model: the JSON file beside ``NAME.tflite`` that describes it.
+
+The cards of the models that this appliance knows, by the hash of their files.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -291,3 +297,33 @@ def _describe(detail: ErrorDetails) -> str:
         return f"{key}: is missing"
     shown = repr(detail["input"])
     return f"{key} = {shown if len(shown) <= 80 else shown[:77] + '…'}: {text[0].lower()}{text[1:]}"
+
+
+def known_cards(configured: Iterable[str] = ()) -> dict[str, str]:
+    """Return SHA-256 of the file → text of the card, for shipped and configured models.
+
+    A card that cannot be read is left out: an export of the past must not fail because of a model
+    of today.
+    """
+    return {
+        card.sha256: card.to_json()
+        for path in _paths(configured)
+        if (card := _card(path)) is not None
+    }
+
+
+def _paths(configured: Iterable[str]) -> list[Path]:
+    paths = list(shipped_models().values())
+    for name in configured:
+        try:
+            paths.append(find_model(name))
+        except ModelError:
+            continue
+    return paths
+
+
+def _card(path: Path) -> ModelCard | None:
+    try:
+        return read_card(path)
+    except ModelError:
+        return None

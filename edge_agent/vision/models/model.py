@@ -1,26 +1,44 @@
-"""A model in the runtime: ``NAME.tflite``, checked against its card before anything is run.
+"""Load, check, try and run a model.
+
+A model in the runtime: ``NAME.tflite``, checked against its card before anything is run.
 
 A model whose hash, labels, shapes or types disagree with its card is refused with a sentence that
 names the file, what was found and what was expected. Nothing here needs OpenCV, but for a card
 whose pictures are prepared.
+
+The runtime that executes models: LiteRT, or tflite-runtime where LiteRT is not installed.
+
+The tensors of a model: checks of shape and type, quantization, and the table of input values.
+
+A model of others is tried in a process of its own before this one loads it.
+
+The runtime checks the form of a file, but not what its numbers ask for: a few changed bytes can
+make it take gigabytes. The process has little memory and time, and what it dies of is said.
+
+    python -m edge_agent.vision.models.model CARD
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import resource
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_agent.core.errors import ModelError
 from edge_agent.vision.models.card import (
+    MODELS_FOLDER,
+    InputCard,
     ModelCard,
     ModelKind,
     OutputCard,
@@ -29,8 +47,163 @@ from edge_agent.vision.models.card import (
     shipped_models,
 )
 from edge_agent.vision.models.preparation import prepare
-from edge_agent.vision.models.runtime import Interpreter, open_interpreter, resize_input
-from edge_agent.vision.models.tensors import check_shape, lookup_table, quantization, xor_mask
+
+
+class Interpreter(Protocol):
+    """What we call of LiteRT's and tflite-runtime's interpreter, which are the same."""
+
+    def allocate_tensors(self) -> None: ...
+    def get_input_details(self) -> list[dict[str, Any]]: ...
+    def get_output_details(self) -> list[dict[str, Any]]: ...
+    def set_tensor(self, index: int, value: npt.NDArray[Any]) -> None: ...
+    def get_tensor(self, index: int) -> npt.NDArray[Any]: ...
+    def get_tensor_details(self) -> list[dict[str, Any]]: ...
+    def resize_tensor_input(
+        self, input_index: int, tensor_size: list[int], strict: bool = False
+    ) -> None: ...
+    def invoke(self) -> None: ...
+
+
+def _interpreter_class(file: Path) -> Any:
+    """Return LiteRT's interpreter, or that of tflite-runtime where LiteRT is not installed."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter as LiteRT
+
+        return LiteRT
+    except ImportError:
+        pass
+    try:
+        from tflite_runtime.interpreter import Interpreter as TFLiteRuntime
+
+        return TFLiteRuntime
+    except ImportError as error:
+        raise ModelError(
+            f"{file}: no runtime for TFLite models is installed ({error}). Install ai-edge-litert, "
+            "or tflite-runtime."
+        ) from error
+
+
+def open_interpreter(file: Path, content: bytes, threads: int) -> Interpreter:
+    """Hand the bytes to the runtime.
+
+    Its errors are of several kinds, and all mean a file that cannot be run.
+    """
+    runtime = _interpreter_class(file)
+    try:
+        interpreter = cast("Interpreter", runtime(model_content=content, num_threads=threads))
+        interpreter.allocate_tensors()
+        # names of tensors that are no text are noticed only when they are asked for
+        interpreter.get_input_details()
+        interpreter.get_output_details()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{file}: is no TFLite model that this runtime can run ({error}). Install the model "
+            "again."
+        ) from error
+    return interpreter
+
+
+def resize_input(
+    interpreter: Interpreter, card: ModelCard, size: tuple[int, int], file: Path
+) -> None:
+    """Let a convolutional model take pictures of another size.
+
+    The runtime works out the shapes anew, but for those that the file holds as constants: the sizes
+    to which features are enlarged, two whole numbers that are the input's divided by a stride.
+    """
+    width, height = size
+    if any(len(output.shape) != 4 for output in card.outputs):
+        raise ModelError(
+            f"{file}: cannot take pictures of {width} × {height}, its outputs have no places."
+        )
+    try:
+        taken = int(interpreter.get_input_details()[0]["index"])
+        interpreter.resize_tensor_input(taken, [1, height, width, card.input.channels])
+        for detail in interpreter.get_tensor_details():
+            if detail["dtype"] != np.int32 or list(detail["shape"]) != [2]:
+                continue
+            rows, columns = (int(value) for value in interpreter.get_tensor(detail["index"]))
+            stride = card.input.height // max(rows, 1)
+            if (rows * stride, columns * stride) == (card.input.height, card.input.width):
+                enlarged = np.array([height // stride, width // stride], dtype=np.int32)
+                interpreter.set_tensor(detail["index"], enlarged)
+        interpreter.allocate_tensors()
+        # names of tensors that are no text are noticed only when they are asked for
+        interpreter.get_input_details()
+        interpreter.get_output_details()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{file}: cannot take pictures of {width} × {height} ({error})."
+        ) from error
+
+
+_TYPES = (np.int8, np.uint8, np.float32)
+# half a step of the quantization; the scales of card and file are rounded differently
+_HALF_A_STEP = 0.5001
+
+
+def check_shape(
+    detail: Mapping[str, Any], expected: tuple[int, ...], what: str, path: Path
+) -> None:
+    """Refuse a tensor whose shape or type is not what card and code expect."""
+    shape = tuple(int(side) for side in detail["shape"])
+    if shape != expected:
+        raise ModelError(
+            f"{path}: {what} has shape {shape}, the card says {expected}. "
+            "Card and file are not of one model; install it again."
+        )
+    if detail["dtype"] not in _TYPES:
+        raise ModelError(
+            f"{path}: {what} has type {np.dtype(detail['dtype'])}; int8, uint8 or "
+            "float32 is expected."
+        )
+
+
+def quantization(detail: Mapping[str, Any], path: Path) -> tuple[float, int]:
+    """Return scale and zero point of a tensor: real = (q − zero point) × scale.
+
+    1 and 0 for float32.
+    """
+    if detail["dtype"] == np.float32:
+        return 1.0, 0
+    scale, zero = detail["quantization"]
+    if not scale > 0 or len(detail["quantization_parameters"]["scales"]) != 1:
+        raise ModelError(
+            f"{path}: tensor {detail['name']!r} is whole numbers without one scale; quantize it "
+            "per tensor."
+        )
+    return float(scale), int(zero)
+
+
+def lookup_table(entry: Mapping[str, Any], card: InputCard, path: Path) -> npt.NDArray[Any]:
+    """Return 256 entries of the input's type: what each pixel value becomes."""
+    scale, zero = quantization(entry, path)
+    real = np.arange(256, dtype=np.float64) * card.scale + card.offset
+    if entry["dtype"] == np.float32:
+        return real.astype(np.float32)
+    exact = real / scale + zero
+    limits = np.iinfo(entry["dtype"])
+    shifted = np.arange(256) + int(limits.min)
+    if np.abs(shifted - exact).max() <= _HALF_A_STEP:
+        # as near as rounding, also where it lies halfway
+        return shifted.astype(entry["dtype"])
+    table: npt.NDArray[Any] = np.clip(np.rint(exact), limits.min, limits.max).astype(entry["dtype"])
+    return table
+
+
+def xor_mask(table: npt.NDArray[Any]) -> np.uint8 | None:
+    """Return the bits that the table flips, where that is all it does.
+
+    The usual table, from 0…255 to −128…127, flips the highest bit, which is a hundred times faster
+    than looking up.
+    """
+    if table.itemsize == 1:
+        pixels = np.arange(256, dtype=np.uint8)
+        values = table.view(np.uint8)
+        if np.array_equal(values, pixels ^ values[0]):
+            return np.uint8(values[0])
+    return None
+
 
 __all__ = ["ModelCard", "TFLiteModel", "find_model", "load_model", "read_card", "shipped_models"]
 
@@ -282,3 +455,63 @@ def _input_of(interpreter: Interpreter, card: ModelCard, path: Path) -> dict[str
         )
     check_shape(inputs[0], card.input.shape, "input", path)
     return inputs[0]
+
+
+MEMORY_BYTES = 384 << 20
+"""Less than the agent's unit has; the shipped models take a tenth."""
+CPU_SECONDS = 10
+"""For loading, and for running once; the largest shipped model takes 0.01 s of a server's."""
+WAIT_SECONDS = 60.0
+_REFUSED = 3
+
+
+def try_apart(card_path: Path) -> None:
+    """Load a model and run it once in another process, unless it is a shipped one.
+
+    Raises:
+        ModelError: what `load_model` says of it; or it takes too much memory or time, or ends the
+            process.
+    """
+    if card_path.resolve().parent == MODELS_FOLDER.resolve():
+        return
+    words = [sys.executable, "-P", "-m", __name__, str(card_path.absolute())]
+    try:
+        done = subprocess.run(words, capture_output=True, timeout=WAIT_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise _too_much(card_path) from error
+    if done.returncode == _REFUSED:
+        raise ModelError(done.stdout.decode(errors="replace").strip())
+    if done.returncode != 0:
+        raise _too_much(card_path)
+
+
+def limit() -> None:
+    """Give this process no more than a model may take; what is loaded already does not count."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(used.ru_utime + used.ru_stime) + 1 + CPU_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _too_much(card_path: Path) -> ModelError:
+    return ModelError(
+        f"{card_path}: its TFLite file cannot be loaded within {MEMORY_BYTES >> 20} MB and "
+        f"{CPU_SECONDS} s of the processor, or ends the program that tries. It is damaged, or too "
+        "large for the agent; use another."
+    )
+
+
+def main(card_path: Path) -> int:
+    """Load a model and run it once; return the exit code."""
+    limit()
+    try:
+        load_model(card_path, kind=read_card(card_path).kind)
+    except ModelError as error:
+        print(error)
+        return _REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

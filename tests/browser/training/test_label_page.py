@@ -14,8 +14,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import PHONE, Watch
-from training.labelling.labels import Labels
-from training.labelling.server import HOST, label_app, open_socket
+from training.data.labelling import HOST, Labels, label_app, open_socket
 
 PICTURES = ("a.png", "b.png", "c.png", "d.png")
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.salvage_state import read_salvages
-from edge_agent.store.database.schema import DATABASE_NAME, read_transaction
+from edge_agent.store.database.schema import DATABASE_NAME, read_salvages, read_transaction
 from edge_agent.store.upkeep.soundness import look_at
 from tests.faults.damage import (
     STUDY_CHANGES,

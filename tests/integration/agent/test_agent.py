@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.runtime import agent as module
+from edge_agent.agent import loop as module
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from tests.support.agent import Tables, running_agent

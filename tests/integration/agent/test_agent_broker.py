@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from paho.mqtt import publish
 
+from edge_agent.agent import loop as module
 from edge_agent.core.clock import iso_utc, now
 from edge_agent.core.study import SessionSetting
-from edge_agent.runtime import agent as module
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import OutboxMessage, enqueue

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.store.database.set_aside_files import set_aside_beside
+from edge_agent.store.database.files import set_aside_beside
 from edge_agent.store.study.study import Study
 from tests.support.agent import Tables, running_agent
 from tests.support.broker import wait_until

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.alerts.options import AlertOptions, alert_options
 from edge_agent.alerts.rules import DISCLAIMER, alert_text
-from edge_agent.alerts.sender import AlertSender
-from edge_agent.config import Settings
+from edge_agent.alerts.sending import AlertOptions, AlertSender, alert_options
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
+from edge_agent.config.settings import Settings
 from edge_agent.core.clock import now
-from edge_agent.store.alert_log.alert_log import AlertLog
-from edge_agent.store.alert_log.entries import AlertEntry
+from edge_agent.store.write.alert_log import AlertEntry, AlertLog
 from tests.support.alerts.sinks import MailSink, WebSink
 from tests.support.broker import free_port, wait_until
 from tests.support.timeline import database, query

@@ -22,8 +22,7 @@ from typing import Any
 
 import uvicorn
 
-from dashboard.accounts.roles import Role
-from dashboard.accounts.scopes import LEAST_ROLE, Scope
+from dashboard.accounts.roles import LEAST_ROLE, Role, Scope
 from dashboard.web.app import create_app
 from dashboard.web.settings import DashboardOptions
 from tests.support.dashboard import add_session, fill

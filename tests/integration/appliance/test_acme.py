@@ -26,7 +26,7 @@ import pytest
 
 from dashboard.web.server import DashboardServer, listen, make_server
 from dashboard.web.settings import DashboardOptions
-from edge_agent.appliance.certificate import CERTIFICATE, KEY, keep_certificate
+from edge_agent.appliance.certificates import CERTIFICATE, KEY, keep_certificate
 from tests.support.broker import free_port, wait_until
 from tests.support.security.authority import Authority
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from edge_agent.alerts.figures import AgentFigures, AlarmLimits, MachineState, alarms
 from edge_agent.cli import cli
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import UpdateError
-from edge_agent.runtime.health.alarms import AgentFigures, AlarmLimits, MachineState, alarms
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
-from edge_agent.store.upkeep.copy_report import standing
-from edge_agent.store.upkeep.counted_time import DAY_MS, clock_doubt
+from edge_agent.store.upkeep.aging import DAY_MS, clock_doubt
+from edge_agent.store.upkeep.copies import standing
 from tests.support.timeline import START_MS, database, query, reading, row
 
 

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.appliance.bench import STAGES, Laps, percentile
-from edge_agent.appliance.bench_frames import file_frames
+from edge_agent.appliance.bench import STAGES, Laps, file_frames, percentile
 from edge_agent.cli.app import cli
 from edge_agent.core import clock
 from tests.support.vision.cameras import damage_frames, write_video

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
+from edge_agent.appliance.checks import Finding, Verdict
 from edge_agent.appliance.doctor import diagnose, exit_code
-from edge_agent.appliance.findings import Finding, Verdict
-from edge_agent.config import Settings, load_settings
+from edge_agent.config.loading import load_settings
+from edge_agent.config.settings import Settings
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.study.capture_switch import CaptureSwitch
-from edge_agent.store.upkeep.backup import make_daily_copy
 from edge_agent.store.upkeep.budget import Space
-from edge_agent.store.upkeep.copy_report import Standing
+from edge_agent.store.upkeep.copies import Standing, make_daily_copy
 
 
 def free_port() -> int:
@@ -90,7 +90,7 @@ def test_a_broker_that_does_not_answer_is_a_warning(tmp_path: Path) -> None:
 def test_a_port_that_another_program_has_is_a_warning_that_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.appliance.signs_of_life.ANSWER_S", 0.1)
+    monkeypatch.setattr("edge_agent.appliance.checks.ANSWER_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         finding = examine(tmp_path, dashboard={"port": port})["dashboard port"]
@@ -194,7 +194,7 @@ def test_copies_that_are_not_well_are_found(
     verdict: Verdict,
     found: str,
 ) -> None:
-    monkeypatch.setattr("edge_agent.store.upkeep.copy_report.standing", lambda _path: stands)
+    monkeypatch.setattr("edge_agent.store.upkeep.copies.standing", lambda _path: stands)
     finding = examine(tmp_path, backup={"also": str(tmp_path)})["copies"]
     assert finding.verdict is verdict and found in finding.found and finding.cure
 

@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent.appliance import running_checks
-from edge_agent.appliance.findings import Finding, Verdict
-from edge_agent.appliance.running_checks import check_running
-from edge_agent.config import load_settings
+from edge_agent.appliance import checks
+from edge_agent.appliance.checks import Finding, Verdict, check_running
+from edge_agent.config.loading import load_settings
 from tests.support.broker import Certificates, Mosquitto, free_port, subscribed
 
 
@@ -223,11 +222,11 @@ def test_the_stream_to_a_collector_is_told_and_a_missing_library_is_a_problem(
         "fleet": {"enabled": True},
         "mqtt": {"port": free_port()},
     }
-    monkeypatch.setattr(running_checks, "find_spec", lambda _name: None)
+    monkeypatch.setattr(checks, "find_spec", lambda _name: None)
     missing = look(None, **on)["fleet"]
     assert missing.verdict is Verdict.PROBLEM
     assert "--with fleet" in missing.cure
-    monkeypatch.setattr(running_checks, "find_spec", lambda _name: "there")
+    monkeypatch.setattr(checks, "find_spec", lambda _name: "there")
     assert look(None, **on)["fleet"].found == "the timeline is sent while the agent runs"
     stream = {"state": "connected", "waiting": 7}
     health = {"uptime_seconds": 5.0, "alarms": [], "fleet": stream}

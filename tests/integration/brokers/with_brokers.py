@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config.mqtt import MqttSettings
-from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connecting.states import MqttState
-from edge_agent.mqtt.options import MqttOptions
+from edge_agent.mqtt.broker import MqttState
+from edge_agent.mqtt.client import MqttClient, MqttOptions
 from tests.integration.brokers import starters
 from tests.integration.brokers.starters import DOORS, Door
 from tests.support.broker import Certificates, wait_until

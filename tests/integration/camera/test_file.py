@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.camera.file import FileCamera
-from edge_agent.camera.opencv import open_opencv
+from edge_agent.camera.factory import open_opencv
+from edge_agent.camera.files import FileCamera
 from edge_agent.config.camera import CameraSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason

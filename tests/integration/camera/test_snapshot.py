@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.camera import open_camera, snapshot
-from edge_agent.camera.snapshot import SnapshotCamera, shown_address
+from edge_agent.camera import network
+from edge_agent.camera.factory import open_camera
+from edge_agent.camera.network import SnapshotCamera, shown_address
 from edge_agent.config.camera import CameraSettings
 from edge_agent.core.errors import CameraError, CameraReason
 
@@ -187,7 +188,7 @@ def test_what_is_no_whole_jpeg_is_refused(
 def test_a_picture_that_is_too_large_is_not_read_to_its_end(
     honest: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshot, "LARGEST_BYTES", 1024 * 1024)
+    monkeypatch.setattr(network, "LARGEST_BYTES", 1024 * 1024)
 
     def answer(request: Handler) -> None:
         request.send_response(200)

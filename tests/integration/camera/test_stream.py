@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_agent.camera import live
+from edge_agent.camera import pixels
 from edge_agent.camera.base import CameraBase, DriverStuckError, Helper
-from edge_agent.camera.opencv import open_opencv
-from edge_agent.camera.stream import StreamCamera, without_password
+from edge_agent.camera.factory import open_opencv
+from edge_agent.camera.network import StreamCamera, without_password
 from edge_agent.config.camera import CameraSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
@@ -76,7 +76,7 @@ def test_a_name_service_that_hangs_is_a_matter_of_the_network_not_of_a_driver(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     answered = threading.Event()
-    monkeypatch.setattr(live, "GRACE_S", 0.05)
+    monkeypatch.setattr(pixels, "GRACE_S", 0.05)
     monkeypatch.setattr(socket, "create_connection", lambda *_args, **_more: answered.wait(30))
     with pytest.raises(CameraError, match="the network has not answered") as caught:
         StreamCamera("rtsp://camera/stream", stall_seconds=0.05)

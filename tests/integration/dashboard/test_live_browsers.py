@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dashboard.web.settings import DashboardOptions
-from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.live.feed import LiveServer
 from tests.browser.live_agent import LiveAgent
 from tests.support.broker import wait_until
 from tests.support.dashboard import DashboardProcess

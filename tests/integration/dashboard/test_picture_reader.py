@@ -17,7 +17,7 @@ from dashboard.picture import reader as module
 from dashboard.picture.frames import send_picture
 from dashboard.picture.reader import BusyError, PictureReader
 from dashboard.web.settings import options_from
-from edge_agent.config import Settings
+from edge_agent.config.settings import Settings
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ModelError, PictureError
 from tests.support.broker import wait_until

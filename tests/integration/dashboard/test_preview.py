@@ -18,14 +18,11 @@ import httpx2
 import numpy as np
 import pytest
 
-from dashboard.accounts.account_rows import Account
-from dashboard.accounts.accounts import Accounts
-from dashboard.accounts.members import Members
-from dashboard.accounts.roles import Role
-from dashboard.web.guards.cookies import LOGIN_COOKIE
+from dashboard.accounts.accounts import Accounts, Members
+from dashboard.accounts.roles import Account, Role
+from dashboard.web.guards.login import LOGIN_COOKIE
 from edge_agent.core.study import Purpose
-from edge_agent.runtime.preview.messages import LEASE_S
-from edge_agent.runtime.preview.server import jpeg_of
+from edge_agent.live.preview import LEASE_S, jpeg_of
 from edge_agent.store.study.study import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until

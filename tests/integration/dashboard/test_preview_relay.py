@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.web.preview import relay
-from dashboard.web.preview.relay import AWAY, BUSY, Onlooker, Preview, Previews, refused
+from dashboard.web import live
+from dashboard.web.live import AWAY, BUSY, Onlooker, Preview, Previews, refused
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.runtime.preview.messages import Ended, Part, read_part
+from edge_agent.live.preview import Ended, Part, read_part
 from tests.integration.runtime.test_preview_server import Stand
 
 PATIENCE_S = 60.0
@@ -137,7 +137,7 @@ def test_an_agent_that_is_away_or_freezes_is_said(
             await Previews(tmp_path / "nobody.sock", asyncio.Event()).start(account.onlooker())
         assert str(away.value) == AWAY
         preview = await Previews(path, asyncio.Event()).start(account.onlooker())
-        monkeypatch.setattr(relay, "SILENT_S", 0.5)
+        monkeypatch.setattr(live, "SILENT_S", 0.5)
         why = await end_of(preview)
         server.close()
         await closed()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.web.preview.relay import Preview
+from dashboard.web.live import Preview
 from edge_agent.core.study import Purpose
-from edge_agent.runtime.preview.messages import Ended
+from edge_agent.live.preview import Ended
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.study import Study
 from tests.integration.runtime.test_preview_server import Stand

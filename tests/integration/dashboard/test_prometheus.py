@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dashboard.accounts.roles import Role
-from dashboard.accounts.scopes import Scope
-from edge_agent.appliance.certificate import keep_certificate
+from dashboard.accounts.roles import Role, Scope
+from edge_agent.appliance.certificates import keep_certificate
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.docs.pages import ROOT, blocks_of
 from tests.support.dashboard import DashboardProcess, fill

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from dashboard.commands.analyse import main
+from dashboard.commands.analyse import main_analyse
 from dashboard.protocols.file import EXAMPLES, Order, Report, Stimulus, load_protocol
 from edge_agent.demo import SEED
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.simulated import SimulatedPerson
+from edge_agent.vitals.sources import SimulatedPerson
 
 SETTLING_MS = {"heart_rate": 10_000, "systolic": 30_000, "diastolic": 30_000}
 MEANS = """
@@ -46,7 +46,7 @@ def test_its_t_tests_are_those_of_the_participants_means_and_as_documented(
     migrate(database)
     seed_example_study(database, SimulatedPerson, seed=SEED)
 
-    assert main(["--data", str(tmp_path), "--sample", "example", "--json"]) == 0
+    assert main_analyse(["--data", str(tmp_path), "--sample", "example", "--json"]) == 0
 
     comparisons = json.loads(capsys.readouterr().out)["comparisons"]
     assert len(comparisons) == 9

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from edge_agent.cli import cli
-from edge_agent.core.attributes import AttributeUse, age_band, checked_attribute
 from edge_agent.core.errors import StudyError
-from edge_agent.store.study.attributes import (
+from edge_agent.core.study import AttributeUse, age_band, checked_attribute
+from edge_agent.store.study.people import (
     agree_to_attributes,
     attribute_use_of,
     attributes_of,

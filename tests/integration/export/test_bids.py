@@ -16,9 +16,9 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.export.bids.names import seconds, subject_labels
-from edge_agent.store.export.formats import format_named
-from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.bids import seconds, subject_labels
+from edge_agent.store.export.format import format_named
+from edge_agent.store.export.rows import Choice
 from edge_agent.store.study.study import Study
 from tests.support.datasets.bids import downloaded_validator, judged_by_schema, validated
 from tests.support.timeline import database, instant, reading, row
@@ -221,7 +221,7 @@ def test_seconds_have_all_their_digits(ms: int, text: str) -> None:
 
 def test_the_dashboard_sends_it_as_a_zip_with_its_folders(recorded: Path, tmp_path: Path) -> None:
     from dashboard.computing.computing import Computing
-    from dashboard.exports.jobs import ExportJobs, ExportRequest
+    from dashboard.export_jobs import ExportJobs, ExportRequest
 
     jobs = ExportJobs(recorded, "pi", {}, (), Computing())
     try:

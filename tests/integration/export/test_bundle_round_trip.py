@@ -22,7 +22,7 @@ from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.write.timeline import write_vitals
 from edge_agent.vision.models.card import read_card, shipped_models
-from edge_agent.vitals.simulated import SimulatedPerson
+from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.timeline import query
 
 IN_A_SESSION = "EXISTS (SELECT 1 FROM session WHERE started <= at AND at < ended)"

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.response import response_of
+from dashboard.analysis.answer import response_of
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import Analysis
 from edge_agent.store.database.schema import migrate
-from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
-from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.bundle import BUNDLE
+from edge_agent.store.export.rows import Choice
 from edge_agent.store.read.reader import RangeReader, Reader
 from tests.integration.export.test_scripts import BOTH, printed_rows, shown_by
 from tests.support.studies import HEART, add_stimuli

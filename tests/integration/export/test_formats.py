@@ -20,14 +20,12 @@ from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.fhir.observations import quantity
-from edge_agent.store.export.formats import all_formats
-from edge_agent.store.export.formats.csv import FORMAT as CSV
-from edge_agent.store.export.formats.fhir import FORMAT as FHIR
-from edge_agent.store.export.formats.json import FORMAT as JSON
-from edge_agent.store.export.formats.parquet import FORMAT as PARQUET
-from edge_agent.store.export.rows.columns import FILES
-from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.columns import FILES
+from edge_agent.store.export.fhir import FHIR, quantity
+from edge_agent.store.export.format import all_formats
+from edge_agent.store.export.rows import Choice
+from edge_agent.store.export.table_formats import PARQUET
+from edge_agent.store.export.text_formats import CSV, JSON
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
 from tests.support.datasets.fhir_profile import check_bundle

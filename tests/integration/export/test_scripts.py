@@ -17,24 +17,23 @@ import pytest
 from click.testing import CliRunner
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.heart.outcomes import HeartValue, HeartValues, compare_heart
-from dashboard.analysis.misreading import FaceReading
-from dashboard.analysis.present.response import response_of
-from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
-from dashboard.analysis.present.study.bundle_tables import bundle_tables
-from dashboard.analysis.present.supplement_text import all_states_sentence
-from dashboard.analysis.present.table import groups_of
+from dashboard.analysis.answer import response_of
+from dashboard.analysis.checks import FaceReading
+from dashboard.analysis.heart import HeartValue, HeartValues, compare_heart
 from dashboard.analysis.request import (
     HEART_NAMES,
     AnalysisQuery,
+    Design,
     HeartMeasure,
     Outcome,
     StateBy,
 )
-from dashboard.analysis.states import Design
+from dashboard.analysis.results import AnalysisModel, ComparisonModel
+from dashboard.analysis.say.method import all_states_sentence
+from dashboard.analysis.say.tables import bundle_tables, groups_of
 from dashboard.commands.analyse_bundle import analyse_bundle_command
 from dashboard.commands.analyse_bundle import main as analyse_bundle
-from dashboard.statistics import Recall
+from dashboard.statistics.period import Recall
 from edge_agent import __version__
 from edge_agent.core.expression import Emotion
 from edge_agent.store.read.reader import Reader

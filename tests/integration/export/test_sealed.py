@@ -14,10 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_agent.cli.app import cli
+from edge_agent.core import age
+from edge_agent.core.age import LARGEST, lock_key
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.export import locked_key, sealed
-from edge_agent.store.export.locked_key import LARGEST, lock_key
+from edge_agent.store.export import sealed
 from edge_agent.store.export.sealed import check_passphrase, seal
 from tests.support.backups.terminal import run_on_terminal
 from tests.support.dashboard import add_session, fill
@@ -27,7 +28,7 @@ from tests.support.exports.sealed import WORDS, opened
 @pytest.fixture
 def _little_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a passphrase cost next to nothing; one test asks `age` to open it at its real cost."""
-    monkeypatch.setattr(locked_key, "WORK", 10)
+    monkeypatch.setattr(age, "WORK", 10)
 
 
 @pytest.fixture

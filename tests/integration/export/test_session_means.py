@@ -15,16 +15,16 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.response import response_of
-from dashboard.analysis.present.study.bundle_tables import bundle_tables
+from dashboard.analysis.answer import response_of
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import Analysis
-from dashboard.statistics import mixed_model
-from edge_agent.core.attributes import AttributeUse
-from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
-from edge_agent.store.export.rows.selection import Choice
+from dashboard.analysis.say.tables import bundle_tables
+from dashboard.statistics.mixed_model import mixed_model
+from edge_agent.core.study import AttributeUse
+from edge_agent.store.export.bundle import BUNDLE
+from edge_agent.store.export.rows import Choice
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.attributes import agree_to_attributes
+from edge_agent.store.study.people import agree_to_attributes
 from tests.support.studies import HEART, add_session, heart, make_study
 
 QUERY = AnalysisQuery(vital=(HEART,), group="sex", sensitivity=False)

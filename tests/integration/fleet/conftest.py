@@ -30,7 +30,7 @@ def there(postgres: Postgres) -> Iterator[Any]:
     # here, for the other files of this folder are collected without the extra too
     import psycopg
 
-    from collector.database.migrations import migrate
+    from collector.database.schema import migrate
 
     with psycopg.connect(postgres.address, autocommit=True) as connection:
         connection.execute("DROP SCHEMA IF EXISTS fleet CASCADE")

@@ -18,11 +18,10 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from collector.database.devices import note_states
-from collector.device_state import StateMessage
-from collector.transport import Delivery
+from collector.messages import Delivery, StateMessage
 from collector.worker import Collector
 from edge_agent.core.clock import boot_seconds, iso_utc
-from edge_agent.mqtt.payloads.events import status_payload
+from edge_agent.mqtt.payloads import status_payload
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import collecting
 from tests.support.fleet.health_example import health_example

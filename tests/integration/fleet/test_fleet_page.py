@@ -16,11 +16,9 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 from starlette.testclient import TestClient
 
 from collector.database.devices import note_states
-from collector.device_state import StateMessage
-from dashboard.fleet.address import FleetAddress
-from dashboard.fleet.connections import FleetDatabase
-from dashboard.fleet.device_reader import device_names, read_devices
-from dashboard.fleet.fleet_devices import PAGE_DEVICES
+from collector.messages import StateMessage
+from dashboard.fleet.known import PAGE_DEVICES, FleetAddress
+from dashboard.fleet.postgres import FleetDatabase, device_names, read_devices
 from edge_agent.core.clock import boot_seconds, iso_utc
 from edge_agent.core.errors import StoreError
 from tests.support.dashboard import client_of, set_up

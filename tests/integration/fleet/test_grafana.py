@@ -16,13 +16,11 @@ import psycopg
 from psycopg.rows import dict_row
 
 from collector.database.devices import note_states
-from collector.database.migrations import migrate
-from collector.device_state import StateMessage
+from collector.database.schema import migrate
 from collector.intake import Intake
-from collector.transport import Delivery
-from dashboard.fleet.address import FleetAddress
-from dashboard.fleet.connections import FleetDatabase
-from dashboard.fleet.device_reader import read_devices
+from collector.messages import Delivery, StateMessage
+from dashboard.fleet.known import FleetAddress
+from dashboard.fleet.postgres import FleetDatabase, read_devices
 from edge_agent.core.clock import boot_seconds, iso_utc, now
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed

@@ -18,17 +18,15 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
-from collector.database.migrations import MIGRATIONS, Migration, migrate
-from collector.errors import CollectorError
+from collector.database.schema import MIGRATIONS, Migration, migrate
 from collector.intake import Intake
-from collector.transport import Delivery
+from collector.messages import CollectorError, Delivery
+from edge_agent.fleet.chunks import decode, encode
 from edge_agent.fleet.log import ChangeLog
-from edge_agent.fleet.message import decode, encode
 from edge_agent.fleet.tables import BY_NAME
-from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.database.stream_epoch import renew_stream_epoch
+from edge_agent.store.database.schema import renew_stream_epoch, write_transaction
+from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.upkeep.retention import prune
 from tests.support.erasure import record
 from tests.support.fleet.devices import (
     messages_of,

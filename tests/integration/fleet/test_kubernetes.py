@@ -92,7 +92,7 @@ def test_two_collectors_and_each_volume_is_there() -> None:
 @pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 def test_the_accounts_of_the_database_write_and_only_read(tmp_path: Path) -> None:
     psycopg = pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
-    from collector.database.migrations import migrate
+    from collector.database.schema import migrate
 
     (settings,) = [one for one in OBJECTS if name_of(one) == "ConfigMap/database"]
     script = tmp_path / "roles.sh"

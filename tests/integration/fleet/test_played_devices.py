@@ -13,7 +13,7 @@ from benchmarks.fleet._day import ERASES_AT, ROWS, Player, record_day
 from benchmarks.fleet._load import Load
 from benchmarks.fleet._place import Lags, running
 from benchmarks.fleet.fleet import Wrong
-from edge_agent.fleet.message import decode
+from edge_agent.fleet.chunks import decode
 from tests.support.fleet.postgres import INSTALL, postgres_programs
 
 

@@ -15,10 +15,14 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_agent.fleet.message import TimelineMessage, decode
-from edge_agent.store.database.replacement import prepared_path, replace_files
-from edge_agent.store.database.schema import connect, copy_database, write_transaction
-from edge_agent.store.database.stream_epoch import renew_stream_epoch
+from edge_agent.fleet.chunks import TimelineMessage, decode
+from edge_agent.store.database.files import prepared_path, replace_files
+from edge_agent.store.database.schema import (
+    connect,
+    copy_database,
+    renew_stream_epoch,
+    write_transaction,
+)
 from tests.support.agent import Tables, running_agent
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import SimulatedDevice

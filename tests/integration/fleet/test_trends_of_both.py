@@ -13,18 +13,17 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
-from collector.database.migrations import migrate
+from collector.database.schema import migrate
 from collector.intake import Intake
-from collector.transport import Delivery
-from dashboard.fleet.address import FleetAddress
-from dashboard.fleet.connections import FleetDatabase
+from collector.messages import Delivery
+from dashboard.fleet.known import FleetAddress, TrendReader
+from dashboard.fleet.postgres import FleetDatabase
 from dashboard.fleet.timeline import FleetTimeline
-from dashboard.fleet.trend_reader import TrendReader
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.tables import DAY_MS, HOUR_MS, MINUTE_MS
+from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
+from edge_agent.store.read.base import Trend, VitalTrend
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import Trend, VitalTrend
 from tests.support.dashboard import client_of, set_up
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed

@@ -13,14 +13,14 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from paho.mqtt import publish
 
-from edge_agent.appliance.running_checks import agent_health, check_running
-from edge_agent.config import Settings
-from edge_agent.config.fleet.section import FleetSettings
-from edge_agent.mqtt.payloads.health import HealthPayload
-from edge_agent.runtime import agent as module
-from edge_agent.runtime.health import report as health_module
-from edge_agent.runtime.health.alarms import AlarmLimits
-from edge_agent.runtime.live_feed import SOCKET_NAME
+from edge_agent.agent import health as health_module
+from edge_agent.agent import loop as module
+from edge_agent.alerts.figures import AlarmLimits
+from edge_agent.appliance.checks import agent_health, check_running
+from edge_agent.config.mqtt import FleetSettings
+from edge_agent.config.settings import Settings
+from edge_agent.live.feed import SOCKET_NAME
+from edge_agent.mqtt.health_payload import HealthPayload
 from tests.support.agent import Tables, running_agent
 from tests.support.broker import Certificates, Mosquitto, wait_until
 from tests.support.fleet.devices import SimulatedDevice

@@ -19,16 +19,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.appliance.backups.archive import MANIFEST, SEAL_CHARACTERS, open_archive
-from edge_agent.appliance.backups.manifest import DATABASE
-from edge_agent.appliance.backups.restore import Places, restore_archive
+from edge_agent.appliance.archive import DATABASE, MANIFEST, SEAL_CHARACTERS, open_archive
 from edge_agent.appliance.release import unpack
+from edge_agent.appliance.restore import Places, restore_archive
 from edge_agent.cli import cli
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.store.database.schema import migrate
-from edge_agent.store.intake.options import ImportOptions
-from edge_agent.store.intake.sources import opened_study
-from edge_agent.store.intake.study_import import import_study
+from edge_agent.store.intake.cells import ImportOptions
+from edge_agent.store.intake.study_import import import_study, opened_study
 from tests.support.backups.whole_appliance import whole_appliance
 from tests.support.fuzz.damage import Change, Costs, changed, give_changes
 

@@ -24,7 +24,7 @@ import pytest
 
 from edge_agent.core.errors import ModelError
 from edge_agent.vision.models.card import MODELS_FOLDER
-from edge_agent.vision.models.trial import try_apart
+from edge_agent.vision.models.model import try_apart
 from tests.support.fuzz.damage import Change, Costs, changed, give_changes
 from tests.support.fuzz.model_worker import write_damaged
 from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model

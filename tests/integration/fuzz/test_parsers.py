@@ -24,26 +24,23 @@ pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 
-from collector.checked_values import check_values
-from collector.device_state import StateMessage, read_state
+from collector.messages import StateMessage, read_state
+from collector.streams import check_values
 from dashboard.protocols.file import load_protocol
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.core.given_readings import Origin
-from edge_agent.core.reading_times import LocalTimes
-from edge_agent.fleet.confirmation import read_confirmation
-from edge_agent.fleet.message import TimelineMessage, decode, encode
-from edge_agent.mqtt.commands import Commands
-from edge_agent.runtime.video import creation_ms
+from edge_agent.core.readings import LocalTimes, Origin
+from edge_agent.fleet.chunks import TimelineMessage, decode, encode, read_confirmation
+from edge_agent.mqtt.incoming import Commands
+from edge_agent.reading import creation_ms
 from edge_agent.vision.models.card import MODELS_FOLDER, read_card
-from edge_agent.vision.stills.pictures import load_picture
-from edge_agent.vitals import gatt, oximeter
-from edge_agent.vitals.csv import CsvFile, all_readings
-from edge_agent.vitals.csv_columns import guess_columns
-from edge_agent.vitals.health.formats import open_export
-from edge_agent.vitals.health.rows import RowValidator
-from edge_agent.vitals.ingest import VitalIngest
+from edge_agent.vision.stills import load_picture
+from edge_agent.vitals import gatt
+from edge_agent.vitals.csv import CsvFile, all_readings, guess_columns
+from edge_agent.vitals.health_files import RowValidator
+from edge_agent.vitals.health_makers import open_export
+from edge_agent.vitals.sources import VitalIngest
 from tests.support.fleet.health_example import health_example
 from tests.support.fuzz.damage import Change, Costs, changed, give_changes
 from tests.support.vitals.health_exports import (
@@ -133,8 +130,8 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
         bytes.fromhex("1678005000ff07e807010203040548000000"),
     ),
     "thermometer.gatt": (decoded(gatt.decode_temperature), bytes.fromhex("04450100ff04")),
-    "oximeter.gatt": (decoded(oximeter.decode_continuous), bytes.fromhex("0861004800000800")),
-    "spot.gatt": (decoded(oximeter.decode_spot_check), bytes.fromhex("0061004800")),
+    "oximeter.gatt": (decoded(gatt.decode_continuous), bytes.fromhex("0861004800000800")),
+    "spot.gatt": (decoded(gatt.decode_spot_check), bytes.fromhex("0061004800")),
     "battery.gatt": (decoded(gatt.decode_battery_level), b"\x40"),
     "session.command": (
         decoded(lambda payload: COMMANDS.session(payload, False)),

@@ -24,8 +24,6 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.alert_log.alert_log import AlertLog
-from edge_agent.store.alert_log.entries import AlertEntry
 from edge_agent.store.database.schema import connect, read_transaction, write_transaction
 from edge_agent.store.gate import server
 from edge_agent.store.gate.client import COMMANDS, LARGEST
@@ -34,8 +32,9 @@ from edge_agent.store.intake.corrections import ReadingKey, entered_readings
 from edge_agent.store.study.past import PastMarker, PastSession
 from edge_agent.store.study.protocol_runs import NewRun, Progress, RunState
 from edge_agent.store.study.study import Study
-from edge_agent.store.write.audit.chain import check
-from edge_agent.store.write.imports import ReadingTable
+from edge_agent.store.write.alert_log import AlertEntry, AlertLog
+from edge_agent.store.write.audit import check
+from edge_agent.store.write.timeline import ReadingTable
 from tests.integration.gate.conftest import Gate, running_gate
 
 MANUAL = frozenset({VitalFlag.MANUAL})

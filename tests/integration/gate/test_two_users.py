@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_agent.store.database.dashboard_file import FOLDER, dashboard_file
+from edge_agent.store.database.dashboard_file import (
+    FOLDER,
+    dashboard_file,
+    delete_prepared_exports,
+    make_prepared_folder,
+)
 from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.export.prepared import delete_prepared_exports, make_prepared_folder
 
 
 def test_files_of_the_dashboard_lie_in_its_own_folder_where_there_is_one(tmp_path: Path) -> None:

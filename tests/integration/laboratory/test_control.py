@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
+from edge_agent.control.listening import MOST_PER_SECOND, MarkerStream, SerialCodes
+from edge_agent.control.orders import OrderWorker
 from edge_agent.core import clock
-from edge_agent.core.worker import Worker
-from edge_agent.runtime.control.marker_stream import MarkerStream
-from edge_agent.runtime.control.orders import OrderWorker
-from edge_agent.runtime.control.serial_codes import MOST_PER_SECOND, SerialCodes
+from edge_agent.core.threads import Worker
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.study import Study
 from tests.support.timeline import query, wait_for

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from edge_agent.config.laboratory.lsl import LslSettings
+from edge_agent.config.laboratory import LslSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import ServerError
 from edge_agent.core.expression import EMOTIONS, Emotion, Recognition
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
-from edge_agent.runtime.lsl.streams import EXPRESSION_CHANNELS, StreamOptions, Streams
+from edge_agent.live.feed import SOCKET_NAME, LiveServer
+from edge_agent.lsl.streams import EXPRESSION_CHANNELS, StreamOptions, Streams
 from tests.support.timeline import observation, wait_for
 
 pylsl: Any = pytest.importorskip(

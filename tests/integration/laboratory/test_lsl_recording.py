@@ -14,7 +14,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.runtime.lsl.streams import FLAGS
+from edge_agent.lsl.streams import FLAGS
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.study.study import Study
 from tests.support.appliance import Appliance

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from paho.mqtt import publish
 
-from dashboard.accounts.scopes import Scope
+from dashboard.accounts.roles import Scope
 from edge_agent.core import clock
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import migrate

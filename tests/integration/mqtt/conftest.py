@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config.mqtt import MqttSettings
-from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.options import MqttOptions
+from edge_agent.mqtt.client import MqttClient, MqttOptions
 from tests.support.broker import Mosquitto
 from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import QUICK, Start

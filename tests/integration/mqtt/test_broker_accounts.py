@@ -11,11 +11,9 @@ import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_agent.appliance.broker.accounts import BrokerAccounts
-from edge_agent.appliance.broker.files import BrokerFiles
-from edge_agent.appliance.broker.rights import PUBLISHED, Right
-from edge_agent.mqtt.discovery.device import Device
-from edge_agent.mqtt.topics import Topics
+from edge_agent.appliance.broker_accounts import PUBLISHED, BrokerAccounts, BrokerFiles, Right
+from edge_agent.mqtt.discovery import Device
+from edge_agent.mqtt.payloads import Topics
 from tests.appliance.stranger import ask_broker
 from tests.support.broker import DEADLINE_S, Mosquitto, subscribed, wait_until
 

@@ -9,17 +9,16 @@ from typing import Literal
 
 import pytest
 
+from edge_agent.agent.health import HealthMonitor
+from edge_agent.alerts.figures import AgentFigures
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connecting.states import MqttState
-from edge_agent.mqtt.options import MqttOptions
-from edge_agent.mqtt.payloads.events import EmotionPayload, StatusPayload, vital_payload
-from edge_agent.runtime.health.alarms import AgentFigures
-from edge_agent.runtime.health.report import HealthMonitor
+from edge_agent.mqtt.broker import MqttState
+from edge_agent.mqtt.client import MqttClient, MqttOptions
+from edge_agent.mqtt.payloads import EmotionPayload, StatusPayload, vital_payload
 from tests.support.broker import Mosquitto, Relay, free_port, subscribed, wait_until
 from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import QUICK, Start, wait_for_state

@@ -11,8 +11,7 @@ import pytest
 
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import MqttError
-from edge_agent.mqtt.connecting.encryption import encryption
-from edge_agent.mqtt.connecting.states import MqttState
+from edge_agent.mqtt.broker import MqttState, encryption
 from tests.support.broker import Certificates, Mosquitto, wait_until
 from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import Start, wait_for_state

@@ -16,10 +16,9 @@ from paho.mqtt import publish
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.config.mqtt import MqttSettings
-from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connecting.states import MqttState
-from edge_agent.mqtt.discovery.device import Device, discovery_payload
-from edge_agent.mqtt.options import MqttOptions
+from edge_agent.mqtt.broker import MqttState
+from edge_agent.mqtt.client import MqttClient, MqttOptions
+from edge_agent.mqtt.discovery import Device, discovery_payload
 from tests.support.broker import Mosquitto, subscribed, wait_until
 from tests.support.home.rules import APPLIANCE, HOME_ASSISTANT, documented_rules
 from tests.support.memory_outbox import MemoryOutbox

@@ -12,14 +12,12 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
-from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connecting import queues
-from edge_agent.mqtt.connecting.opening import open_connection
-from edge_agent.mqtt.connecting.queues import QueueClearing
-from edge_agent.mqtt.connecting.states import MqttState
-from edge_agent.mqtt.options import MqttOptions
+from edge_agent.mqtt import connection as queues
+from edge_agent.mqtt.broker import MqttState
+from edge_agent.mqtt.client import MqttClient, MqttOptions
+from edge_agent.mqtt.connection import QueueClearing, open_connection
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
-from edge_agent.store.study.study_rows import insert_participant
+from edge_agent.store.study.rows import insert_participant
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from tests.support.broker import Mosquitto, free_port, wait_until
@@ -145,7 +143,7 @@ def test_a_broker_that_is_away_is_asked_again_and_one_that_refuses_is_named(
 
 
 def _failing_first(real: object, state: MqttState) -> object:
-    from edge_agent.mqtt.connecting.states import ConnectionEndedError
+    from edge_agent.mqtt.broker import ConnectionEndedError
 
     calls: list[object] = []
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.findings import Verdict
-from edge_agent.appliance.running_checks import check_running
-from edge_agent.config import load_settings
-from edge_agent.mqtt.connecting.states import MqttState
+from edge_agent.appliance.checks import Verdict, check_running
+from edge_agent.config.loading import load_settings
+from edge_agent.mqtt.broker import MqttState
 from tests.support.broker import Mosquitto, free_port, wait_until
 from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import Start, wait_for_state

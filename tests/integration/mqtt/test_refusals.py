@@ -11,11 +11,9 @@ import pytest
 
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import MqttError
-from edge_agent.mqtt.broker import read_password, tls_context
-from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connecting import connection
-from edge_agent.mqtt.connecting.states import MqttState
-from edge_agent.mqtt.options import Backoff, MqttOptions
+from edge_agent.mqtt import connection
+from edge_agent.mqtt.broker import MqttState, read_password, tls_context
+from edge_agent.mqtt.client import Backoff, MqttClient, MqttOptions
 from tests.support.broker import Certificates, Mosquitto, wait_until
 from tests.support.memory_outbox import MemoryOutbox
 

@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.clock import now
-from edge_agent.mqtt.connecting.states import MqttState
+from edge_agent.mqtt.broker import MqttState
 from tests.support.broker import Mosquitto, subscribed, wait_until
 from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import Start, wait_for_state

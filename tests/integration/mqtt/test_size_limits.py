@@ -9,14 +9,13 @@ from typing import Literal
 
 import pytest
 
+from edge_agent.agent.health import HealthMonitor
+from edge_agent.alerts.figures import AgentFigures
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
-from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connecting.states import MqttState
-from edge_agent.mqtt.options import Backoff, MqttOptions
-from edge_agent.mqtt.payloads.events import emotion_payload
-from edge_agent.runtime.health.alarms import AgentFigures
-from edge_agent.runtime.health.report import HealthMonitor
+from edge_agent.mqtt.broker import MqttState
+from edge_agent.mqtt.client import Backoff, MqttClient, MqttOptions
+from edge_agent.mqtt.payloads import emotion_payload
 from tests.support.broker import Mosquitto, Relay, subscribed, wait_until
 from tests.support.memory_outbox import MemoryOutbox
 from tests.support.timeline import observation, recognition

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.agent.summary import SummaryWindow
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connecting.states import MqttState
-from edge_agent.mqtt.options import Backoff, MqttOptions
-from edge_agent.mqtt.payloads.session import SessionPayload
-from edge_agent.mqtt.payloads.summary import SummaryPayload
-from edge_agent.runtime.summary import SummaryWindow
+from edge_agent.mqtt.broker import MqttState
+from edge_agent.mqtt.client import Backoff, MqttClient, MqttOptions
+from edge_agent.mqtt.payloads import SessionPayload, SummaryPayload
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import Outbox, OutboxMessage

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import ConfigError
-from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.connecting.states import MqttState
-from edge_agent.mqtt.options import MqttOptions
-from edge_agent.mqtt.payloads.alerts import AlertsPayload
+from edge_agent.mqtt.broker import MqttState
+from edge_agent.mqtt.client import MqttClient, MqttOptions
+from edge_agent.mqtt.payloads import AlertsPayload
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from tests.support.broker import Mosquitto, subscribed, wait_until

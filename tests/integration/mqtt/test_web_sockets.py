@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.mqtt.connecting.states import MqttState
+from edge_agent.mqtt.broker import MqttState
 from tests.support.broker import Certificates, Mosquitto, subscribed, wait_until
 from tests.support.memory_outbox import MemoryOutbox
 from tests.support.mqtt_clients import Start

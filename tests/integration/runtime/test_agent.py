@@ -16,27 +16,26 @@ import pytest
 from click.testing import CliRunner
 
 import edge_agent
+from edge_agent.agent import health as health_module
+from edge_agent.agent import loop as module
+from edge_agent.agent.broker import configured_broker
+from edge_agent.agent.loop import Agent
+from edge_agent.alerts.figures import AlarmLimits
 from edge_agent.cli import cli
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import MqttError, StoreError
 from edge_agent.core.expression import Emotion
-from edge_agent.runtime import agent as module
-from edge_agent.runtime.agent import Agent
-from edge_agent.runtime.health import report as health_module
-from edge_agent.runtime.health.alarms import AlarmLimits
-from edge_agent.runtime.live_feed import LiveServer
-from edge_agent.runtime.mqtt_setup import configured_broker
-from edge_agent.runtime.signals import StopSignals
+from edge_agent.core.process import StopSignals
+from edge_agent.live.feed import LiveServer
 from edge_agent.store.database.lock import lock
 from edge_agent.store.database.schema import PAGE_BYTES, write_transaction
-from edge_agent.store.salvage.noted_damage import noted_damage
-from edge_agent.store.salvage.rescue import Rescue
+from edge_agent.store.salvage.rescue import Rescue, noted_damage
 from edge_agent.store.study.study import Study
 from edge_agent.store.write import recorder
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
-from edge_agent.vitals.simulated import SimulatedPerson
+from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.broker import free_port, wait_until
 from tests.support.timeline import add, database, query, row

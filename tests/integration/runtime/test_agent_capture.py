@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.agent import loop as module
 from edge_agent.core import clock
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.runtime import agent as module
 from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.study import Study
 from tests.support.agent import running_agent

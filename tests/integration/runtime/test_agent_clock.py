@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.agent import loop as module
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.runtime import agent as module
-from edge_agent.store.upkeep.backup import make_daily_copy
-from edge_agent.store.upkeep.copy_report import Attempt, write_attempt
-from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.upkeep.aging import prune
+from edge_agent.store.upkeep.copies import Attempt, make_daily_copy, write_attempt
 from tests.support.agent import Tables, running_agent
 from tests.support.timeline import START_MS, database, query, row
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from edge_agent.config.laboratory.lsl import LslSettings
+from edge_agent.config.laboratory import LslSettings
 from edge_agent.core import clock
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.lsl import worker as module
-from edge_agent.runtime.lsl.streams import StreamOptions
-from edge_agent.runtime.lsl.worker import StreamWorker
+from edge_agent.lsl import worker as module
+from edge_agent.lsl.streams import StreamOptions
+from edge_agent.lsl.worker import StreamWorker
 from tests.support.broker import wait_until
 from tests.support.timeline import database
 

@@ -17,9 +17,16 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Frame
-from edge_agent.runtime.preview import server as module
-from edge_agent.runtime.preview.messages import LEASE_S, MORE, request_line
-from edge_agent.runtime.preview.server import FRAME_S, LATE_S, PreviewServer, jpeg_of
+from edge_agent.live import preview as module
+from edge_agent.live.preview import (
+    FRAME_S,
+    LATE_S,
+    LEASE_S,
+    MORE,
+    PreviewServer,
+    jpeg_of,
+    request_line,
+)
 from tests.support.broker import wait_until
 from tests.support.clocks.simulated_time import Seconds
 

@@ -13,15 +13,20 @@ import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import PAGE_BYTES, VERSION, migrate, write_transaction
-from edge_agent.store.salvage.noted_damage import noted_damage
+from edge_agent.store.salvage.rescue import noted_damage
 from edge_agent.store.upkeep import copies as module
-from edge_agent.store.upkeep.backup import make_daily_copy
-from edge_agent.store.upkeep.copies import Copy, Mark, daily_copies, to_delete, verified
-from edge_agent.store.upkeep.copy_report import standing
-from edge_agent.store.upkeep.counted_time import DAY_MS
+from edge_agent.store.upkeep.aging import DAY_MS, prune
+from edge_agent.store.upkeep.copies import (
+    Copy,
+    Mark,
+    daily_copies,
+    make_daily_copy,
+    standing,
+    to_delete,
+    verified,
+)
 from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.upkeep.verification import Contents, note_what_is_torn, verify
+from edge_agent.store.upkeep.soundness import Contents, note_what_is_torn, verify
 from tests.support.erasure import CODE, bytes_of, hold, record
 from tests.support.timeline import START_MS, add, database, row
 
@@ -314,7 +319,7 @@ def test_an_erasure_while_a_copy_is_made_leaves_nobody_in_it(
         verify(copy)
         erase_participant(path, CODE, actor="ada")
 
-    monkeypatch.setattr("edge_agent.store.upkeep.backup.verify", verify_late)
+    monkeypatch.setattr("edge_agent.store.upkeep.copies.verify", verify_late)
     make_daily_copy(path, now_ms=NIGHT_MS + 3 * DAY_MS)
     assert CODE.lower().encode() not in bytes_of(path.parent)
     assert standing(path, NIGHT_MS + 3 * DAY_MS).is_well, "and is not taken for smaller"

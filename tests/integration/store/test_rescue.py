@@ -15,17 +15,21 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
-from edge_agent.store.database.salvage_state import Salvage, read_salvages, write_salvages
-from edge_agent.store.database.schema import PAGE_BYTES, migrate, write_transaction
-from edge_agent.store.database.set_aside_files import set_aside_beside
+from edge_agent.store.database.files import set_aside_beside
+from edge_agent.store.database.schema import (
+    PAGE_BYTES,
+    Salvage,
+    migrate,
+    read_salvages,
+    write_salvages,
+    write_transaction,
+)
 from edge_agent.store.salvage.carrier import FEWEST_PAGES, Carrier
-from edge_agent.store.salvage.copying import Copying
-from edge_agent.store.salvage.log import log_beside, read_log
-from edge_agent.store.salvage.noted_damage import note_damage, noted_damage
-from edge_agent.store.salvage.rescue import MOST_IN_AN_HOUR, Rescue
-from edge_agent.store.salvage.tables import LARGE
+from edge_agent.store.salvage.copying import LARGE, Copying
+from edge_agent.store.salvage.pages import log_beside, read_log
+from edge_agent.store.salvage.rescue import MOST_IN_AN_HOUR, Rescue, note_damage, noted_damage
 from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.write.tombstones import add_tombstones
+from edge_agent.store.write.rollups import add_tombstones
 from tests.faults.damage import (
     STUDY,
     Place,

@@ -16,12 +16,19 @@ import torch
 from edge_agent.vision.cover import CoverDetector
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.training_runs import NEEDS_TRAINING, training_here
-from training.covers.crops import Crops, save_crops
-from training.covers.fit import Asked, plan_cover
-from training.covers.recipe import CoverRecipe
-from training.covers.task import CoverTask, face_weights, known_label, over
 from training.data.drawn import THINGS
 from training.errors import DataError
+from training.expression.covers import (
+    Asked,
+    CoverRecipe,
+    CoverTask,
+    Crops,
+    face_weights,
+    known_label,
+    over,
+    plan_cover,
+    save_crops,
+)
 from training.learning.kinds import FitRequest
 from training.learning.recipe import load_recipe
 
@@ -59,8 +66,8 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     # What is learnt on from is its checkpoint; to write its model takes longer than to learn.
     with (
-        patch("training.covers.fit._write", return_value=folder),
-        patch("training.covers.fit.finish_card", return_value=folder),
+        patch("training.expression.covers._write", return_value=folder),
+        patch("training.expression.covers.finish_card", return_value=folder),
     ):
         fit(first, folder / "face-cover-a")
     done = fit(RECIPE, out)

@@ -17,13 +17,12 @@ from edge_agent.vision.models.model import load_model
 from tests.support.vision.training_runs import NEEDS_TRAINING, ROOT, training_here, write_data
 from training.data.datasets import load_faces
 from training.errors import RecipeError
-from training.expression.distillation import load_run
+from training.expression.pretrained import MobileFaceNet
 from training.expression.recipe import ExpressionRecipe
-from training.expression.task import predict
+from training.expression.task import load_run, predict
 from training.learning.kinds import FitRequest
 from training.learning.recipe import load_recipe
 from training.learning.run import train
-from training.models.recognition import MobileFaceNet
 
 pytestmark = [*NEEDS_TRAINING, pytest.mark.usefixtures("undrawn", "shallow")]
 
@@ -60,8 +59,8 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 def shallow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Build the networks whose depth no recipe says with fewer blocks."""
     one = {"resnet18": (1, 1, 1, 1), "resnet34": (1, 1, 1, 1)}
-    monkeypatch.setattr("training.models.resnet._BLOCKS", one)
-    monkeypatch.setattr("training.models.mobilenet.BLOCKS", ((64, 1), (128, 2)))
+    monkeypatch.setattr("training.networks.published._BLOCKS", one)
+    monkeypatch.setattr("training.networks.published.BLOCKS", ((64, 1), (128, 2)))
 
 
 def small(recipe: Path, folder: Path) -> Path:

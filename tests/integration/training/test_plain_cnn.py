@@ -13,8 +13,7 @@ import torch
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.training_runs import NEEDS_TRAINING, ROOT, training_here, write_data
 from training.data.datasets import Faces, load_faces
-from training.expression.distillation import load_run
-from training.expression.task import predict
+from training.expression.task import load_run, predict
 
 pytestmark = [*NEEDS_TRAINING, pytest.mark.deep]
 

@@ -19,9 +19,9 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 from edge_agent.vision.models.card import read_card, shipped_models
 from edge_agent.vision.models.model import load_model
 from training.data.datasets import Faces, checksum_fraction, load_faces
-from training.measuring.calibration import probabilities
-from training.measuring.evaluate import answers_by_protocol, evaluate_file, run_model
-from training.publishing.model_page import page_text
+from training.report.calibration import probabilities
+from training.report.evaluate import answers_by_protocol, evaluate_file, run_model
+from training.report.publish import page_text
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = ROOT / "docs" / "models"

@@ -17,8 +17,9 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.training_runs import NEEDS_TRAINING
 from training.errors import DataError
-from training.models.evidence import EVIDENCE, WithEvidence
-from training.models.quantize import (
+from training.networks.architectures import RegionAttention, SmallResNet
+from training.networks.base import EVIDENCE, WithEvidence
+from training.networks.quantize import (
     PixelInput,
     check_conversion,
     convert,
@@ -26,7 +27,6 @@ from training.models.quantize import (
     quantize,
     write_model,
 )
-from training.models.small_resnet import RegionAttention, SmallResNet
 
 pytestmark = NEEDS_TRAINING
 

@@ -30,28 +30,26 @@ from edge_agent.core.expression import (
 )
 from edge_agent.vision.align import TEMPLATE, crop_matrix
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.models.card import ModelCard, find_model, read_card
-from edge_agent.vision.models.model import load_model
-from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognizer
-from edge_agent.vision.stills.drawing import (
-    check_place,
-    draw_explanations,
-    explain_picture,
-    headline,
-    percent,
-    save_png,
-)
-from edge_agent.vision.stills.evidence import (
+from edge_agent.vision.drawing import (
     AGAINST,
     SUPPORTS,
     cells_of,
+    check_place,
     corners,
+    draw_explanations,
+    explain_picture,
+    headline,
     over_crop,
     over_picture,
+    percent,
+    save_png,
     scaled,
     tint,
 )
-from edge_agent.vision.stills.pictures import classify_pictures
+from edge_agent.vision.models.card import ModelCard, find_model, read_card
+from edge_agent.vision.models.model import load_model
+from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognizer
+from edge_agent.vision.stills import classify_pictures
 from tests.support.vision.portraits import SERIOUS_FILE, smiling
 from tests.support.vision.tiny_model import (
     SIDE,

@@ -17,15 +17,10 @@ import pytest
 from click.testing import CliRunner
 
 from edge_agent.cli import cli
-from edge_agent.core.sensors import SensorKind, SensorState
+from edge_agent.config.data import RecorderOptions
+from edge_agent.core.vitals import SensorKind, SensorState
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vitals import ble
-from edge_agent.vitals.bluetooth import (
-    BluetoothVitals,
-    radio_factory,
-    scan_sensors,
-)
 from edge_agent.vitals.gatt import (
     BLOOD_PRESSURE_MEASUREMENT,
     CONTINUOUS_MEASUREMENT,
@@ -33,7 +28,7 @@ from edge_agent.vitals.gatt import (
     SPOT_CHECK_MEASUREMENT,
     TEMPERATURE_MEASUREMENT,
 )
-from edge_agent.vitals.sensor import Sensor
+from edge_agent.vitals.sensor import BluetoothVitals, Sensor, radio_factory, scan_sensors
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
 from tests.support.timeline import database, query

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.appliance.checks import Finding, Verdict
 from edge_agent.appliance.doctor import diagnose
-from edge_agent.appliance.findings import Finding, Verdict
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import VitalsError, VitalsReason
-from edge_agent.vitals.bluetooth import check_bluetooth, scan_sensors
+from edge_agent.vitals.sensor import check_bluetooth, scan_sensors
 from tests.support.vitals.bluez import BlueZ
 from tests.support.vitals.dbus import NOT_IN_THE_GROUP, Bus
 from tests.support.vitals.near_sensors import strap

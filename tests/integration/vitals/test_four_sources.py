@@ -11,15 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant, now
-from edge_agent.core.given_readings import Origin
-from edge_agent.core.readings import VitalReading
+from edge_agent.core.readings import Origin, VitalReading
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vitals.gatt import HeartRate
-from edge_agent.vitals.ingest import VitalIngest
-from edge_agent.vitals.sensor_readings import SensorReadings
-from edge_agent.vitals.simulated import SimulatedPerson
+from edge_agent.vitals.profiles import SensorReadings
+from edge_agent.vitals.sources import SimulatedPerson, VitalIngest
 from tests.support.dashboard import client_of
 from tests.support.security.tokens import make_token
 from tests.support.timeline import query, wait_for

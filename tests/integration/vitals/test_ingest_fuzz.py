@@ -15,12 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.core.given_readings import Origin
-from edge_agent.core.readings import VitalReading
-from edge_agent.mqtt.payloads.incoming import rejected_payload
+from edge_agent.core.readings import Origin, VitalReading
+from edge_agent.mqtt.incoming import rejected_payload
 from edge_agent.store.database.schema import connect
-from edge_agent.store.write.imports import import_readings
-from edge_agent.vitals.ingest import VitalIngest
+from edge_agent.store.write.timeline import import_readings
+from edge_agent.vitals.sources import VitalIngest
 from tests.support.dashboard import client_of
 from tests.support.fuzz.damage import examples
 from tests.support.security.tokens import make_token

@@ -17,11 +17,10 @@ pytest.importorskip("bumble", reason="bumble plays the sensors: pip install bumb
 from bumble.gatt import Characteristic
 from bumble.link import LocalLink
 
-from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.sensors import SensorKind
+from edge_agent.config.data import RecorderOptions
+from edge_agent.core.readings import Gap, VitalFlag, VitalReading
+from edge_agent.core.vitals import SensorKind
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vitals import gatt
 from edge_agent.vitals.sensor import Sensor, SensorSession
 from tests.support.timeline import database, query

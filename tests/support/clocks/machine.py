@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.config.data import RecorderOptions
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, ExpressionRow
-from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalReading
+from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.write.batch_writer import BatchWriter
-from edge_agent.store.write.clocks.boots import ClockCheck
-from edge_agent.store.write.pending_batch import Row
-from edge_agent.store.write.recorder_options import RecorderOptions
+from edge_agent.store.write.batch import BatchWriter, Row
+from edge_agent.store.write.boots import ClockCheck
 from tests.support.timeline import START_MS, mostly
 
 DAY_S = 86_400.0

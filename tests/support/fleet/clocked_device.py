@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from collector.intake import Intake
-from collector.transport import Delivery
-from edge_agent.fleet.message import TimelineMessage
+from collector.messages import Delivery
+from edge_agent.fleet.chunks import TimelineMessage
 from edge_agent.fleet.tables import BOOT_CHARACTERS
-from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.database.tables import DAY_MS, HOUR_MS
-from edge_agent.store.study.study_rows import insert_participant
+from edge_agent.store.database.schema import DAY_MS, HOUR_MS, write_transaction
+from edge_agent.store.study.rows import insert_participant
 from edge_agent.store.write.timeline import write_expressions, write_vitals
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.timeline import database, instant, reading, row

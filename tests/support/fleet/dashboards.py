@@ -9,8 +9,8 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from dashboard.fleet.address import FleetAddress
-from dashboard.fleet.kept_copies import FOLDER
+from dashboard.fleet.copies import FOLDER
+from dashboard.fleet.known import FleetAddress
 from dashboard.web.services import Services
 from tests.support.dashboard import client_of, set_up
 from tests.support.fleet.postgres import Postgres

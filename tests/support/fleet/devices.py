@@ -17,17 +17,15 @@ from typing import Any
 
 import psycopg
 
-from collector.database import rollups
-from collector.open_minutes import close_minutes
-from edge_agent.config.fleet.section import FleetSettings
-from edge_agent.config.mqtt import MqttSettings
+from collector.database import rows as rollups
+from collector.intake import close_minutes
+from edge_agent.config.mqtt import FleetSettings, MqttSettings
 from edge_agent.core import clock
-from edge_agent.fleet.chunks import Chunk
+from edge_agent.fleet.chunks import Chunk, TimelineMessage, encode
 from edge_agent.fleet.log import ChangeLog
-from edge_agent.fleet.message import TimelineMessage, encode
 from edge_agent.fleet.sender import FleetSender, SenderOptions
 from edge_agent.fleet.tables import STUDY, TIMELINE
-from edge_agent.mqtt.options import Backoff
+from edge_agent.mqtt.client import Backoff
 from edge_agent.store.database.schema import migrate
 from tests.support.broker import wait_until
 from tests.support.erasure import record
@@ -87,7 +85,7 @@ def rows_there(connection: psycopg.Connection, device: str) -> dict[str, str]:
 
 def rollups_there(connection: psycopg.Connection, device: str) -> dict[str, str]:
     """Return the same of the minutes and hours at the collector, those that still fill too."""
-    rollups.prepare(connection)
+    rollups.prepare_rollups(connection)
     while close_minutes(connection, 0.0):
         pass
     found = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from edge_agent.mqtt.payloads.health import HealthPayload
+from edge_agent.mqtt.health_payload import HealthPayload
 
 
 def health_example() -> dict[str, Any]:

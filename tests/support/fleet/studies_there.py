@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from collector.database.migrations import migrate
+from collector.database.schema import migrate
 from collector.intake import Intake
-from collector.transport import Delivery
-from edge_agent.core.attributes import AttributeUse
+from collector.messages import Delivery
+from edge_agent.core.study import AttributeUse
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.vitals.simulated import SimulatedPerson
+from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.studies import add_session, heart

@@ -1,4 +1,4 @@
-"""Loads and runs damaged models as ``edge_agent.vision.models.trial`` does, many in one process: a
+"""Loads and runs damaged models as ``edge_agent.vision.models.model`` does, many in one process: a
 runtime that dies takes the process with it, and the test that asked sees it.
 
 A request on the standard input is the length of a TFLite file in eight bytes, and the file. The
@@ -18,8 +18,7 @@ import numpy as np
 
 from edge_agent.core.errors import ModelError
 from edge_agent.vision.models.card import read_card
-from edge_agent.vision.models.model import load_model
-from edge_agent.vision.models.trial import MEMORY_BYTES
+from edge_agent.vision.models.model import MEMORY_BYTES, load_model
 
 
 def write_damaged(card_path: Path, content: bytes) -> None:

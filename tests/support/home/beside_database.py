@@ -13,10 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from edge_agent.agent.dispatcher import SINGLE_S, STREAM_S
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import EMOTIONS, NO_FACE, UNCERTAIN, Expression
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.states.home_state import SINGLE_S, STREAM_S
 from tests.support.home.home_assistant import Change
 from tests.support.timeline import query
 

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edge_agent.runtime.control.marker_stream import MarkerStream
-from edge_agent.runtime.control.orders import OrderWorker
+from edge_agent.control.listening import MarkerStream
+from edge_agent.control.orders import OrderWorker
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.study import Study
 from tests.docs.pages import blocks_of

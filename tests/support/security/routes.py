@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from dashboard.accounts.roles import MAY, Permission, Role
 from dashboard.web import routes as pages
 from dashboard.web.guards.permissions import permission_of
-from dashboard.web.pages import find_pages
+from dashboard.web.rendering import find_pages
 from tests.support.dashboard import log_in_as
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dashboard.accounts.account_rows import Account, insert_account
-from dashboard.accounts.roles import Role
-from dashboard.accounts.scopes import Scope
+from dashboard.accounts.roles import Account, Role, Scope, insert_account
 from dashboard.accounts.tokens import NewToken, Tokens
 from edge_agent.store.database.dashboard_file import write_dashboard
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dashboard.statistics import MixedModel, mixed_model
+from dashboard.statistics.mixed_model import MixedModel, mixed_model
 from tests.support.statistics.known_mixed_models import Reading
 
 STATES = ("neutral", "anger", "happiness")

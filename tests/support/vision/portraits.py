@@ -11,7 +11,7 @@ import skimage.data
 from edge_agent.vision.align import Picture
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.models.model import find_model, load_model
-from edge_agent.vision.stills.pictures import load_picture
+from edge_agent.vision.stills import load_picture
 
 SMILING_FILE = Path(skimage.data.__file__).with_name("astronaut.png")
 SERIOUS_FILE = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"

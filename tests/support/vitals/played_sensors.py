@@ -24,7 +24,7 @@ from bumble.link import LocalLink
 from bumble.transport.common import AsyncPipeSink
 
 from edge_agent.core.errors import VitalsError, VitalsReason
-from edge_agent.vitals.base import Link
+from edge_agent.vitals.sources import Link
 
 READABLE = Characteristic.Properties.READ
 NOTIFIED = Characteristic.Properties.NOTIFY

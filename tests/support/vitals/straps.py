@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import VitalsError, VitalsReason
-from edge_agent.vitals.base import Link
 from edge_agent.vitals.gatt import BATTERY_LEVEL
+from edge_agent.vitals.sources import Link
 from tests.support.clocks.simulated_time import simulated_now
 
 AWAY = VitalsError(VitalsReason.NOT_FOUND, "It is not in reach.", "Wear it.")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.alerts.engine import FORGET_S, AlertEngine, Change, Zone
+from edge_agent.alerts.rules import FORGET_S, AlertEngine, Change, Zone
 from edge_agent.alerts.signals import zone_of
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.vitals import VitalKind

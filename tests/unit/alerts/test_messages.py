@@ -6,11 +6,9 @@ from dataclasses import replace
 from datetime import UTC, time
 from pathlib import Path
 
-from edge_agent.alerts.addresses import read_addresses, targets_of
-from edge_agent.alerts.messages import LATEST_MS, due_messages
-from edge_agent.alerts.quiet import NEVER_QUIET, QuietHours
-from edge_agent.alerts.rules import DISCLAIMER
-from edge_agent.store.alert_log.entries import AlertEntry, Delivery
+from edge_agent.alerts.rules import DISCLAIMER, NEVER_QUIET, QuietHours
+from edge_agent.alerts.sending import LATEST_MS, due_messages, read_addresses, targets_of
+from edge_agent.store.write.alert_log import AlertEntry, Delivery
 
 NOON = 1_767_268_800_000  # 2026-01-01T12:00:00Z
 TARGETS = targets_of(["ntfy://push.example.org/topic", "json://hooks.example.org/a"])

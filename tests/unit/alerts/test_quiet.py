@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from edge_agent.alerts.quiet import NEVER_QUIET, QuietHours
+from edge_agent.alerts.rules import NEVER_QUIET, QuietHours
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = QuietHours(time(22), time(7), BERLIN)

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from edge_agent.alerts.engine import Zone
-from edge_agent.alerts.rules import alert_text, rule_title
+from edge_agent.alerts.rules import Zone, alert_text, rule_title
 from edge_agent.alerts.signals import FeedSignals
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.live_feed import vital_message
+from edge_agent.live.feed import vital_message
 
 HEART = RuleSettings(
     name="hr", when=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120, margin=5

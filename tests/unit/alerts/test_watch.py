@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.alerts.engine import Zone
-from edge_agent.alerts.quiet import QuietHours
+from edge_agent.alerts.rules import QuietHours, Zone
 from edge_agent.alerts.signals import Signal
 from edge_agent.alerts.watch import AlertWatch
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.study import Purpose
-from edge_agent.store.alert_log.alert_log import AlertLog
 from edge_agent.store.database import schema
 from edge_agent.store.study.study import Study
+from edge_agent.store.write.alert_log import AlertLog
 from tests.support.timeline import database, instant, query
 
 CAMERA = RuleSettings(name="camera", when=AlertKind.CAMERA, seconds=3, clear_seconds=3)

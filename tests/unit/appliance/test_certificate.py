@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance import certificate as room
-from edge_agent.appliance.certificate import fingerprint, host_name, keep_certificate
+from edge_agent.appliance import certificates as room
+from edge_agent.appliance.certificates import fingerprint, host_name, keep_certificate
 from edge_agent.core.errors import CertificateError
 
 

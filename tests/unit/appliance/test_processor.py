@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.processor import Processor, this_processor
+from edge_agent.appliance.bench import Processor, this_processor
 
 PI_4 = "processor\t: 0\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm crc32 cpuid\n"
 PI_5 = "processor\t: 0\nFeatures\t: fp asimd aes asimdhp cpuid asimdrdm lrcpc dcpop asimddp\n"

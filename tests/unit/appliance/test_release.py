@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.release import (
-    fetch,
-    order_of,
-    unpack,
-    version_of,
-)
+from edge_agent.appliance.release import fetch, order_of, unpack, version_of
 from edge_agent.core.errors import UpdateError
 
 TOP = "affect-edge-1.2.3"

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from edge_agent.appliance.trust import NAMESPACE, Trust, read_key, read_key_file
 from edge_agent.appliance.update import Place
-from edge_agent.cli.updates import commands
+from edge_agent.cli import models
 from edge_agent.core.errors import UpdateError
 from tools.build_release import require_key
 
@@ -222,8 +222,8 @@ def test_no_release_is_signed_with_a_key_that_appliances_would_refuse(
 def affect_edge(trust: Trust, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
     place = Place(release_of(trust).parent, release_of(trust).parent, trust.owner.parent / "a.toml")
     monkeypatch.setattr(Place, "current", lambda _: release_of(trust))
-    monkeypatch.setattr(commands, "installed_place", lambda: place)
-    return CliRunner().invoke(commands.update, words)
+    monkeypatch.setattr(models, "installed_place", lambda: place)
+    return CliRunner().invoke(models.update, words)
 
 
 def test_the_command_shows_the_fingerprint_before_it_trusts(

@@ -16,8 +16,8 @@ from edge_agent.camera.capture import CaptureWorker
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
-from edge_agent.core.gaps import Gap
-from edge_agent.core.latest_value import LatestValue
+from edge_agent.core.readings import Gap
+from edge_agent.core.threads import LatestValue
 from tests.support.broker import wait_until
 from tests.support.clocks.simulated_time import START, Seconds
 

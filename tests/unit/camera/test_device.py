@@ -16,10 +16,11 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.camera import live, v4l2
+from edge_agent.camera import device as v4l2
+from edge_agent.camera import pixels
 from edge_agent.camera.base import DriverStuckError
 from edge_agent.camera.device import DeviceCamera, device_error
-from edge_agent.camera.opencv import open_opencv
+from edge_agent.camera.factory import open_opencv
 from edge_agent.config.camera import CameraSettings
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import NOBODY, read_to_the_end, without_rights
@@ -267,8 +268,8 @@ def test_a_webcam_whose_driver_hangs_cannot_hang_the_agent(
     camera = DeviceCamera(node, width=640, height=480, fps=100, stall_seconds=0.05)
     camera.read()
     captures[0].hangs = threading.Event()
-    monkeypatch.setattr(live, "GRACE_S", 0.05)
-    monkeypatch.setattr(live, "CLOSE_S", 0.05)
+    monkeypatch.setattr(pixels, "GRACE_S", 0.05)
+    monkeypatch.setattr(pixels, "CLOSE_S", 0.05)
     with pytest.raises(DriverStuckError, match="has not come back"):
         camera.read()
     with pytest.raises(DriverStuckError):

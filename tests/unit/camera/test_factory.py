@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.camera import Camera, open_camera, v4l2
-from edge_agent.camera.factory import _open_auto
+from edge_agent.camera import device
+from edge_agent.camera.base import Camera
+from edge_agent.camera.factory import _open_auto, open_camera
 from edge_agent.config.camera import CameraSettings, Source
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import write_video
@@ -132,7 +133,7 @@ def test_auto_on_a_machine_without_any_camera_tells_both_reasons(
 ) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     # a node that is no camera
-    monkeypatch.setattr(v4l2, "nodes", lambda folder: [Path("/dev/null")])
+    monkeypatch.setattr(device, "nodes", lambda folder: [Path("/dev/null")])
     with pytest.raises(CameraError) as caught:
         open_camera(CameraSettings(source="auto"))
     assert caught.value.reason is CameraReason.NOT_FOUND

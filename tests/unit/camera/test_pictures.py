@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from edge_agent.camera.pictures import PicturesCamera, natural_key, picture_files
+from edge_agent.camera.files import PicturesCamera, natural_key, picture_files
 from edge_agent.camera.pixels import decoded, letterboxed
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import open_folder, without_rights

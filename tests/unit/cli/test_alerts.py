@@ -9,8 +9,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from edge_agent.cli import cli
-from edge_agent.store.alert_log.alert_log import AlertLog
-from edge_agent.store.alert_log.entries import AlertEntry
+from edge_agent.store.write.alert_log import AlertEntry, AlertLog
 from tests.support.alerts.sinks import WebSink
 from tests.support.timeline import database, instant
 

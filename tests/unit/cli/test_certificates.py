@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.appliance.certificate import fingerprint
+from edge_agent.appliance.certificates import fingerprint
 from edge_agent.cli.app import cli
 from tests.support.security.authority import Authority
 

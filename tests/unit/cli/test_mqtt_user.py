@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.appliance.broker import accounts as room
-from edge_agent.appliance.broker.files import BrokerFiles
+from edge_agent.appliance import broker_accounts as room
+from edge_agent.appliance.broker_accounts import BrokerFiles
 from edge_agent.cli import cli
 from edge_agent.core.errors import BrokerAccountError
 

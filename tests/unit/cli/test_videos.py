@@ -19,9 +19,9 @@ from pyarrow import parquet
 
 from edge_agent import read_video
 from edge_agent.cli import cli
-from edge_agent.cli.videos import SUFFIXES, find_videos
+from edge_agent.cli.pictures import SUFFIXES, find_videos
 from edge_agent.core.errors import CameraError
-from edge_agent.runtime.video import creation_ms
+from edge_agent.reading import creation_ms
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.vision.portraits import smiling
 

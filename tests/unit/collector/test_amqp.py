@@ -24,7 +24,7 @@ from pika.exceptions import (
 )
 
 from collector.amqp import AmqpTransport, QuorumQueue
-from collector.errors import TransportError
+from collector.messages import TransportError
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.broker import tls_context
 

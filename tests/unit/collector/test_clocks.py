@@ -12,7 +12,7 @@ pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.clocks import (
+from collector.intake import (
     LEAST_DOUBT_MS,
     MOST_DOUBT_MS,
     ROW_MS,
@@ -21,7 +21,7 @@ from collector.clocks import (
     _newest,
     row_after,
 )
-from edge_agent.fleet.message import TimelineMessage
+from edge_agent.fleet.chunks import TimelineMessage
 
 NOW_MS = 1_790_000_400_000
 HOUR_MS = 3_600_000

@@ -14,15 +14,11 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 
 from collector.__main__ import collect
-from collector.checked_values import check_values
-from collector.database.tables import FIRST
-from collector.device_state import StateMessage
-from collector.errors import TransportError
-from collector.positions import Positions, from_sql
-from collector.streams import MOST_RANGES, StreamState, arrange_one
-from collector.transport import Delivery
+from collector.database.schema import FIRST
+from collector.messages import Delivery, Positions, StateMessage, TransportError, from_sql
+from collector.streams import MOST_RANGES, StreamState, arrange_one, check_values
 from collector.worker import Collector
-from edge_agent.fleet.message import MessageError, TimelineMessage
+from edge_agent.fleet.chunks import MessageError, TimelineMessage
 
 EPOCH = "5f2c9a0d1e3b4c67"
 

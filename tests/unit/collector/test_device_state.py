@@ -13,8 +13,8 @@ pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from collector.database.devices import note_states
-from collector.device_state import Health, StateMessage, Status, read_state
-from edge_agent.fleet.message import MessageError
+from collector.messages import Health, StateMessage, Status, read_state
+from edge_agent.fleet.chunks import MessageError
 from tests.support.fleet.health_example import health_example
 
 AT = "2026-11-20T08:12:10.250Z"

@@ -13,13 +13,10 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 import psycopg
 
 from collector import worker
-from collector.device_state import StateMessage
-from collector.errors import TransportError
-from collector.intake import Told
-from collector.open_minutes import MOST_CLOSED
-from collector.transport import Delivery
+from collector.intake import MOST_CLOSED, Told
+from collector.messages import Delivery, StateMessage, TransportError
 from collector.worker import Collector
-from edge_agent.mqtt.payloads.timeline import Confirmation
+from edge_agent.mqtt.payloads import Confirmation
 
 EPOCH = "5f2c9a0d1e3b4c67"
 

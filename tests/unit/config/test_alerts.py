@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.alerts.options import alert_options
+from edge_agent.alerts.sending import alert_options
 from edge_agent.appliance.support_bundle import without_secrets
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import ConfigError
 from edge_agent.store.export.appliance import public_settings
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import Section, Settings, load_right_part, load_settings
 from edge_agent.config.alerts import RuleSettings
-from edge_agent.config.problems import line_of_key
+from edge_agent.config.loading import line_of_key, load_right_part, load_settings
+from edge_agent.config.section import Section
+from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
-from edge_agent.core.sensors import SensorKind
+from edge_agent.core.vitals import SensorKind
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = ROOT / "config" / "affect-edge.toml"

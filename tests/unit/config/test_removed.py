@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import load_settings
-from edge_agent.config.removed import REMOVED, why_removed
+from edge_agent.config.loading import REMOVED, load_settings, why_removed
 from edge_agent.core.errors import ConfigError
 
 

@@ -18,8 +18,8 @@ from edge_agent.core.errors import CameraError, CameraReason, StoreError
 from edge_agent.core.expression import EMOTIONS, Box, Emotion, Expression
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Purpose
+from edge_agent.core.threads import Worker
 from edge_agent.core.vitals import VitalKind
-from edge_agent.core.worker import Worker
 
 boxes = st.builds(
     Box, st.floats(-100, 100), st.floats(-100, 100), st.floats(0.125, 200), st.floats(0.125, 200)

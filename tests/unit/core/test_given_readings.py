@@ -13,18 +13,20 @@ from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.given_readings import (
+from edge_agent.core.readings import (
     FIELDS,
     MAX_BYTES,
     MAX_READINGS,
+    UNUSABLE,
     ArrivalTimes,
     Origin,
+    VitalFlag,
+    VitalReading,
     id_of,
     parse_payload,
     read_given,
     reading_of,
 )
-from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from tests.support.vitals.odd_readings import ITEMS
 

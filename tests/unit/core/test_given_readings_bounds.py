@@ -11,11 +11,13 @@ from pydantic import ValidationError
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.given_readings import (
+from edge_agent.core.readings import (
     FIELDS,
     ArrivalTimes,
     GivenReading,
     Origin,
+    VitalFlag,
+    VitalReading,
     are_near,
     has_time,
     id_of,
@@ -23,7 +25,6 @@ from edge_agent.core.given_readings import (
     read_given,
     reading_of,
 )
-from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_000_400_000)

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.core.texts import Message
-from edge_agent.core.texts.kept import packed, unpacked
+from edge_agent.core.texts import Message, packed, unpacked
 
 TEXT = Message(
     "{what} for {seconds:g} s.", what=Message("{vital} high", vital=Message("Pulse")), seconds=2.5

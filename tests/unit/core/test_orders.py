@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from edge_agent.core.control.orders import EndOrder, MarkerOrder, Order, StartOrder, read_order
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import (
+    EndOrder,
+    MarkerKind,
+    MarkerOrder,
+    Order,
+    Purpose,
+    SessionSetting,
+    StartOrder,
+    read_order,
+)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import random
 
 import pytest
 
-from edge_agent.core.clock import Instant
-from edge_agent.core.control.sender_clock import SENDERS, SenderClock, SenderClocks
+from edge_agent.core.clock import SENDERS, Instant, SenderClock, SenderClocks
 
 
 def test_late_messages_get_the_time_at_which_they_were_sent() -> None:

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.readings import VitalReading
-from edge_agent.core.shared_times import BeatTimes, placed
+from edge_agent.core.readings import BeatTimes, VitalReading, placed
 from edge_agent.core.vitals import VitalKind
 
 START_MS = 1_790_000_400_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.web.routes import health, security_txt
+from dashboard.web.routes import assets, health
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.support import Support, read_support
 from tests.support.dashboard import client_of, set_up
@@ -65,7 +65,7 @@ def ada(tmp_path: Path) -> TestClient:
 def test_the_health_page_and_security_txt_tell_both(
     ada: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (health, security_txt):
+    for module in (health, assets):
         monkeypatch.setattr(module, "read_support", lambda: FILLED)
     page = ada.get("/health").text
     assert "supported until 2099-12-31" in page and 'href="mailto:security@example.org"' in page
@@ -84,7 +84,7 @@ def test_the_health_page_and_security_txt_tell_both(
 def test_a_build_that_promises_nothing_says_so(
     ada: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (health, security_txt):
+    for module in (health, assets):
         monkeypatch.setattr(module, "read_support", lambda: Support("", None))
     assert "Nobody has promised support for this build" in ada.get("/health").text
     assert ada.get("/.well-known/security.txt").status_code == 404

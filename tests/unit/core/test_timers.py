@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_agent.core import clock
-from edge_agent.core.timers import Every, Rate
+from edge_agent.core.clock import Every, Rate
 
 
 class Boot:

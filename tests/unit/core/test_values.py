@@ -22,9 +22,8 @@ from edge_agent.core.expression import (
     face_state,
 )
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
-from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting, forbidden_because
-from edge_agent.core.vitals import AnalysisOption, VitalKind
+from edge_agent.core.vitals import AnalysisOption, SensorKind, SensorState, VitalKind
 
 AT = Instant(1000, 1_790_000_000_000)
 NEUTRAL = Expression((1.0, 0, 0, 0, 0, 0, 0, 0))

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from argon2 import PasswordHasher
 
-from dashboard.accounts import accounts, members
+from dashboard.accounts import accounts
 
 
 @pytest.fixture(autouse=True)
@@ -17,4 +17,4 @@ def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(accounts, "PasswordHasher", quick)
-    monkeypatch.setattr(members, "PasswordHasher", quick)
+    monkeypatch.setattr(accounts, "PasswordHasher", quick)

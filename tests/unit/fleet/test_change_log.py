@@ -13,15 +13,13 @@ import pytest
 
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
-from edge_agent.config import Settings
+from edge_agent.config.settings import Settings
 from edge_agent.fleet.log import BYTES_A_CHANGE, ChangeLog, end_stream
-from edge_agent.fleet.tables import TABLES
-from edge_agent.fleet.triggers import drop_triggers
-from edge_agent.store.database.schema import connect, write_transaction
-from edge_agent.store.database.stream_epoch import renew_stream_epoch
+from edge_agent.fleet.tables import TABLES, drop_triggers
+from edge_agent.store.database.schema import connect, renew_stream_epoch, write_transaction
+from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.write.replication.changes import Special
+from edge_agent.store.write.changes import Special
 from tests.support.broker import wait_until
 from tests.support.erasure import bytes_of, record
 from tests.support.studies import add_session, heart
@@ -247,10 +245,10 @@ def test_triggers_can_be_taken_away(log: ChangeLog, path: Path) -> None:
 
 _IMPORTED = """
 import sys
-import edge_agent.runtime.agent, edge_agent.cli
+import edge_agent.agent.loop, edge_agent.cli
 from pathlib import Path
 from edge_agent.config import Settings
-from edge_agent.runtime.mqtt_setup import _configured_fleet
+from edge_agent.agent.broker import _configured_fleet
 assert _configured_fleet(Settings(), Path(sys.argv[1])) == []
 names = {name for name in sys.modules if name.startswith(("edge_agent.fleet", "collector"))}
 print(sorted(names | ({"cbor2", "psycopg"} & set(sys.modules))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_agent.fleet.flight import MOST_AT_BROKER, MOST_UNCONFIRMED, Flight
+from edge_agent.fleet.sender import MOST_AT_BROKER, MOST_UNCONFIRMED, Flight
 
 
 def test_what_is_confirmed_is_not_sent_again() -> None:

@@ -15,9 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core import clock
-from edge_agent.fleet.chunks import Chunk
-from edge_agent.fleet.confirmation import read_confirmation
-from edge_agent.fleet.message import LARGEST_BYTES, MessageError, TimelineMessage, decode, encode
+from edge_agent.fleet.chunks import (
+    LARGEST_BYTES,
+    Chunk,
+    MessageError,
+    TimelineMessage,
+    decode,
+    encode,
+    read_confirmation,
+)
 from edge_agent.fleet.sender import timeline_message
 
 GOOD: dict[str, Any] = {

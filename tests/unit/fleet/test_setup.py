@@ -11,10 +11,10 @@ from click.testing import CliRunner
 
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
-from edge_agent.cli.fleet.collect import collect
-from edge_agent.config import Settings
+from edge_agent.cli.fleet import collect
 from edge_agent.config.mqtt import MqttSettings
-from edge_agent.fleet.setup import fleet_sender
+from edge_agent.config.settings import Settings
+from edge_agent.fleet.sender import fleet_sender
 from tests.support.broker import free_port, wait_until
 from tests.support.timeline import database, query, reading, row
 

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from edge_agent.fleet.troubles import Trouble, Troubles
-from edge_agent.store.write.replication.standing import ReplicationStanding
+from edge_agent.fleet.sender import Trouble, Troubles
+from edge_agent.store.write.changes import ReplicationStanding
 
 
 def test_the_first_cause_is_told_and_the_next_one_when_it_is_over(

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import ConfigError, StudyError
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
-from edge_agent.mqtt.commands import COMMAND_BYTES, Commands
+from edge_agent.mqtt.incoming import COMMAND_BYTES, Commands
 
 
 class Done:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_agent.mqtt.drop_guard import DROPS, PASSED_OVER, DropGuard
+from edge_agent.mqtt.sending import DROPS, PASSED_OVER, DropGuard
 
 
 def dropped_alone(guard: DropGuard, message: int) -> None:

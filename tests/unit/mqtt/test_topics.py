@@ -21,19 +21,18 @@ from edge_agent.core.expression import (
     Observation,
     Recognition,
 )
-from edge_agent.core.given_readings import Origin, parse_payload, reading_of
-from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.readings import Origin, VitalFlag, VitalReading, parse_payload, reading_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt import asyncapi
 from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST, Channel
-from edge_agent.mqtt.payloads.events import (
+from edge_agent.mqtt.payloads import (
     EmotionPayload,
     StatusPayload,
+    Topics,
     emotion_payload,
     status_payload,
     vital_payload,
 )
-from edge_agent.mqtt.topics import Topics
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 AT = Instant(boot_ms=1, wall_ms=1_795_162_320_250)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from edge_agent.agent.dispatcher import LATE_S, EventDispatcher
+from edge_agent.agent.summary import SummaryWindow
 from edge_agent.core import clock
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.dispatcher import LATE_S, EventDispatcher
-from edge_agent.runtime.live_feed import LiveServer
-from edge_agent.runtime.summary import SummaryWindow
+from edge_agent.live.feed import LiveServer
 from edge_agent.store.write.recorder import Recorder
 from tests.support.timeline import database
 

@@ -30,8 +30,8 @@ from edge_agent.core.expression import (
 )
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime import live_feed
-from edge_agent.runtime.live_feed import LiveServer, live_messages
+from edge_agent.live import feed
+from edge_agent.live.feed import LiveServer, live_messages
 
 DEADLINE_S = 60.0
 
@@ -234,7 +234,7 @@ def test_readers_beyond_the_most_allowed_are_turned_away(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(live_feed, "READERS", 2)
+    monkeypatch.setattr(feed, "READERS", 2)
     serve(path)
     callers = [Caller(path) for _ in range(2)]
     assert [caller.next()["state"] for caller in callers] == ["online", "online"]
@@ -247,7 +247,7 @@ def test_readers_beyond_the_most_allowed_are_turned_away(
 def test_a_reader_that_hangs_up_makes_room(
     path: Path, serve: Callable[[Path], LiveServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_feed, "READERS", 1)
+    monkeypatch.setattr(feed, "READERS", 1)
     serve(path)
     deadline = time.monotonic() + DEADLINE_S
     for _ in range(3):
@@ -262,8 +262,8 @@ def test_a_reader_that_hangs_up_makes_room(
 def test_the_feed_says_offline_once_and_comes_back_by_itself(
     path: Path, serve: Callable[[Path], LiveServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_feed, "FIRST_RETRY_S", 0.02)
-    monkeypatch.setattr(live_feed, "LONGEST_RETRY_S", 0.05)
+    monkeypatch.setattr(feed, "FIRST_RETRY_S", 0.02)
+    monkeypatch.setattr(feed, "LONGEST_RETRY_S", 0.05)
 
     async def over_a_restart() -> None:
         async with reading(path) as messages:

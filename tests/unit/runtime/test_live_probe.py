@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.runtime.live_feed import LiveServer
-from edge_agent.runtime.live_probe import AgentProbe
+from edge_agent.live.feed import AgentProbe, LiveServer
 from tests.support.broker import wait_until
 
 PATIENCE_S = 60.0

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from edge_agent.runtime.memory import _code
+from edge_agent.core.process import _code
 
 COUNT_HEAPS = """
 import threading
@@ -27,7 +27,7 @@ sizes = [int(b, 16) - int(a, 16) for a, b in (span.split("-") for span, _ in spa
 done.set()
 print(sum(48 << 20 <= size <= 64 << 20 for size in sizes))
 """
-CALL = "from edge_agent.runtime.memory import share_one_heap; share_one_heap()"
+CALL = "from edge_agent.core.process import share_one_heap; share_one_heap()"
 
 
 def heaps(call: str) -> int:
@@ -46,7 +46,7 @@ def test_threads_take_memory_from_one_heap_once_that_was_asked() -> None:
 
 GIVE_BACK = """
 import hashlib, resource, ssl, sqlite3
-from edge_agent.runtime.memory import give_back
+from edge_agent.core.process import give_back
 def resident():
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * resource.getpagesize()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.runtime.summary import rounded_shares
+from edge_agent.agent.summary import rounded_shares
 
 PARTS = st.lists(st.floats(0, 1), min_size=1, max_size=10).filter(lambda parts: sum(parts) > 1e-6)
 

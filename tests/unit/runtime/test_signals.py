@@ -8,7 +8,7 @@ import sys
 DEADLINE_S = 60
 _PROGRAM = """
 import signal
-from edge_agent.runtime.signals import StopRequest
+from edge_agent.core.process import StopRequest
 
 def strike(*_):
     request.set()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.agent.summary import SummaryWindow
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.expression import (
     EMOTIONS,
@@ -23,8 +24,7 @@ from edge_agent.core.expression import (
 )
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.mqtt.payloads.summary import SummaryPayload
-from edge_agent.runtime.summary import SummaryWindow
+from edge_agent.mqtt.payloads import SummaryPayload
 
 START = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
 FACE = Face(Box(10, 10, 40, 50), 0.9, ((1, 1), (2, 1), (1.5, 2), (1, 3), (2, 3)))

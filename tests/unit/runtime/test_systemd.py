@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.runtime.systemd import SystemdNotifier
+from edge_agent.core.process import SystemdNotifier
 
 
 def listening(address: str) -> socket.socket:

@@ -17,4 +17,4 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
         path.touch()
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", save)
-    monkeypatch.setattr("training.measuring.figures._png", lambda *_, **__: b"undrawn")
+    monkeypatch.setattr("training.report.figures._png", lambda *_, **__: b"undrawn")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_agent.vision.border import Border
+from edge_agent.vision.need import Border
 
 BORDER = Border(comes=0.83, goes=0.75)
 

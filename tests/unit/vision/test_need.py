@@ -12,12 +12,12 @@ from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Emotion, Expression, Face, Frame, Recognition
 from edge_agent.vision.align import Picture, crop_face
-from edge_agent.vision.border import Border
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.need import (
     CAREFUL_S,
     FOLLOWED,
     SPARING_S,
+    Border,
     Effort,
     NeedReader,
     open_need_reader,

@@ -15,13 +15,11 @@ from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Box, Emotion, Face, Frame, Recognition, RejectReason
 from edge_agent.vision.align import Picture, align_box, align_face, crop_face
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.faces.follower import FaceFollower
-from edge_agent.vision.faces.primary import PrimaryFaceSelector
-from edge_agent.vision.faces.tracker import Tracker
+from edge_agent.vision.faces.finder import FaceFollower
+from edge_agent.vision.faces.tracking import PrimaryFaceSelector, Tracker
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.recognizer import Recognizer, open_recognizer
+from edge_agent.vision.recognizer import Recognizer, VisionStages, open_recognizer
 from edge_agent.vision.smoother import Smoother
-from edge_agent.vision.stages import VisionStages
 from tests.support.vision.portraits import detector, serious, smiling
 from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model
 

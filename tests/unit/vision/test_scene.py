@@ -12,8 +12,8 @@ from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Frame
 from edge_agent.vision.align import Picture
+from edge_agent.vision.need import SceneWatch
 from edge_agent.vision.recognizer import open_recognizer
-from edge_agent.vision.scene import SceneWatch
 from tests.support.vision.portraits import serious, smiling
 
 START = Instant(boot_ms=60_000, wall_ms=1_800_000_000_000)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_agent.core.expression import Box, Face
-from edge_agent.vision.skin import WEIGHTS, skin_colour
+from edge_agent.vision.worker import WEIGHTS, skin_colour
 from tests.support.vision.portraits import detector, serious, smiling
 
 COINCIDING = Face(Box(100, 100, 80, 100), 0.9, ((140.0, 150.0),) * 5)

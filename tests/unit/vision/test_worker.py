@@ -11,7 +11,7 @@ import pytest
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core import clock
 from edge_agent.core.expression import Frame, Recognition
-from edge_agent.core.latest_value import LatestValue
+from edge_agent.core.threads import LatestValue
 from edge_agent.vision.governor import SLOWEST_S, WHOLE_FRAMES, Governor, Limit
 from edge_agent.vision.need import Effort
 from edge_agent.vision.recognizer import open_recognizer

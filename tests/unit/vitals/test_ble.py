@@ -20,8 +20,8 @@ from bleak.exc import (
 
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.vitals.ble import translated
-from edge_agent.vitals.bluetooth import check_bluetooth, radio_factory, scan_sensors
 from edge_agent.vitals.gatt import HEART_RATE_MEASUREMENT
+from edge_agent.vitals.sensor import check_bluetooth, radio_factory, scan_sensors
 
 ADDRESS = "A0:9E:1A:00:00:01"
 

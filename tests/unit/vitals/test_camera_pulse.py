@@ -9,8 +9,7 @@ import math
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.readings import Gap, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.camera_pulse import CameraPulse, Colour
 

@@ -9,10 +9,9 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.reading_times import LocalTimes
-from edge_agent.core.readings import VitalFlag
+from edge_agent.core.readings import LocalTimes, VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.write.imports import import_readings
+from edge_agent.store.write.timeline import import_readings
 from edge_agent.vitals.csv import PROBLEMS_MOST, read_readings
 from tests.support.timeline import database, query
 

@@ -9,25 +9,22 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.reading_times import LocalTimes
-from edge_agent.core.readings import VitalFlag
+from edge_agent.core.readings import LocalTimes, VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.export.rows.columns import VITAL
+from edge_agent.store.export.columns import VITAL
 from edge_agent.vitals.csv import (
     MAX_FILE_BYTES,
-    CsvFile,
-    all_readings,
-    count_placeholders,
-    guess_map,
-    read_readings,
-)
-from edge_agent.vitals.csv_columns import (
     ColumnMap,
+    CsvFile,
     DateOrder,
     _iso,
     _with_named_month,
+    all_readings,
+    count_placeholders,
     guess_columns,
     guess_dates,
+    guess_map,
+    read_readings,
 )
 
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_100_000_000)

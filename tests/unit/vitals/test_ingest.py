@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.given_readings import MAX_BYTES, MAX_READINGS, Origin
-from edge_agent.core.readings import VitalReading
+from edge_agent.core.readings import MAX_BYTES, MAX_READINGS, Origin, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.mqtt.payloads.incoming import rejected_payload
-from edge_agent.store.write.imports import import_readings
-from edge_agent.vitals.ingest import Verdict, VitalIngest
+from edge_agent.mqtt.incoming import rejected_payload
+from edge_agent.store.write.timeline import import_readings
+from edge_agent.vitals.sources import Verdict, VitalIngest
 from tests.support.timeline import database, query
 from tests.support.vitals.odd_readings import PAYLOADS
 

@@ -14,13 +14,15 @@ from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.gatt import (
     DeviceTime,
+    Oximetry,
     Temperature,
     TemperatureSite,
+    decode_continuous,
+    decode_spot_check,
     decode_temperature,
     decode_temperature_type,
 )
-from edge_agent.vitals.oximeter import Oximetry, decode_continuous, decode_spot_check
-from edge_agent.vitals.sensor_readings import SensorReadings
+from edge_agent.vitals.profiles import SensorReadings
 from tests.support.timeline import instant
 
 NOTHING: frozenset[VitalFlag] = frozenset()

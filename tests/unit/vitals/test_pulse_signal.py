@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_agent.vitals.pulse_signal import WINDOW_S, Pulse, find_pulse, pulse_signal
+from edge_agent.vitals.camera_pulse import WINDOW_S, Pulse, find_pulse, pulse_signal
 
 SKIN = np.array([180.0, 130.0, 105.0])
 PULSE = np.array([0.33, 0.77, 0.53])  # de Haan & Jeanne 2013: relative strength under white light

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import load_settings
+from edge_agent.agent.loop import Agent
+from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.agent import Agent
-from edge_agent.store.export.formats.csv import FORMAT as CSV
-from edge_agent.store.read.recorded_vitals import recorded_vitals
+from edge_agent.store.export.text_formats import CSV
+from edge_agent.store.read.reader import recorded_vitals
 from edge_agent.vitals.csv import read_readings
-from edge_agent.vitals.replay import ReplayVitals
+from edge_agent.vitals.sources import ReplayVitals
 from tests.support.timeline import database, reading, wait_for
 
 RECORDED = [

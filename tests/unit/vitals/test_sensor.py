@@ -19,14 +19,12 @@ from typing import Any
 import pytest
 
 from edge_agent.core.errors import VitalsError, VitalsReason
-from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.sensors import SensorKind
+from edge_agent.core.readings import Gap, VitalFlag, VitalReading
+from edge_agent.core.vitals import SensorKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_gap, write_vitals
-from edge_agent.vitals.base import Link
-from edge_agent.vitals.bluetooth import BluetoothVitals
-from edge_agent.vitals.sensor import Sensor, SensorSession
+from edge_agent.vitals.sensor import BluetoothVitals, Sensor, SensorSession
+from edge_agent.vitals.sources import Link
 from tests.support.broker import wait_until
 from tests.support.clocks.simulated_time import START, in_simulated_time, simulated_now
 from tests.support.timeline import database, query

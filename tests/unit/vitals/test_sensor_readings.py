@@ -10,7 +10,7 @@ import pytest
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate
-from edge_agent.vitals.sensor_readings import SensorReadings
+from edge_agent.vitals.profiles import SensorReadings
 from tests.support.clocks.simulated_time import START
 
 

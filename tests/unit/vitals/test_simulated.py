@@ -10,8 +10,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.base import VitalSource
-from edge_agent.vitals.simulated import SimulatedPerson, SimulatedVitals
+from edge_agent.vitals.sources import SimulatedPerson, SimulatedVitals, VitalSource
 
 
 def heart_rates(person: SimulatedPerson, condition: str | None, seconds: int = 120) -> list[float]:

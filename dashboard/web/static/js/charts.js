@@ -53,7 +53,7 @@ function loadPlotly() {
   return loading;
 }
 
-/** Return the chart that a page carries as dashboard/charts/packed.py wrote it. */
+/** Return the chart that a page carries as dashboard/charts/chart.py wrote it. */
 export function unpack(element) {
   const { lists, rows, ...content } = JSON.parse(element.querySelector("[data-chart-json]").textContent);
   const instants = (steps) => {

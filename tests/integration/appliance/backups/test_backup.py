@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.backups.archive import open_archive
-from edge_agent.appliance.backups.config_text import with_value
-from edge_agent.appliance.backups.passphrase import new_lock, open_lock
+from edge_agent.appliance.archive import open_archive
+from edge_agent.appliance.restore import with_value
+from edge_agent.core.age import new_lock, open_lock
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.schema import connect
 from tests.support.backups.killed import killed_at

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.appliance.backups.archive import SEAL_CHARACTERS, open_archive
+from edge_agent.appliance.archive import SEAL_CHARACTERS, open_archive
 from edge_agent.core.errors import BackupError
 from tests.support.backups.whole_appliance import WholeAppliance, whole_appliance
 

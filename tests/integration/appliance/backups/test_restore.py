@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.appliance.backups.restore import Places, restore_database
+from edge_agent.appliance.restore import Places, restore_database
 from edge_agent.cli import cli
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.lock import DatabaseLock, lock, lock_for_reading

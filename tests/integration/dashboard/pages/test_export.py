@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard import export_jobs
 from dashboard.computing.answers import analysis_tables
 from dashboard.computing.computing import Computing
-from dashboard.exports import jobs as export_jobs
-from dashboard.exports.jobs import ExportJobs, ExportRequest
+from dashboard.export_jobs import ExportJobs, ExportRequest
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, options_from
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
-from edge_agent.store.export.formats.json import FORMAT as JSON
-from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.bundle import BUNDLE
+from edge_agent.store.export.rows import Choice
+from edge_agent.store.export.text_formats import JSON
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.dashboard import NAME, add_session, client_of, fill, set_up

@@ -13,13 +13,17 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from dashboard.accounts.roles import MAY, Permission, Role, roles_with, who_may
-from dashboard.accounts.scopes import LEAST_ROLE, Scope
+from dashboard.accounts.roles import LEAST_ROLE, MAY, Permission, Role, Scope, roles_with, who_may
 from dashboard.web import routes as pages
-from dashboard.web.guards.permissions import check_declared, needs, permission_of, scope_of
-from dashboard.web.guards.tokens import is_for_programs
-from dashboard.web.login_guard import is_public
-from dashboard.web.pages import find_pages
+from dashboard.web.guards.login import is_public
+from dashboard.web.guards.permissions import (
+    check_declared,
+    is_for_programs,
+    needs,
+    permission_of,
+    scope_of,
+)
+from dashboard.web.rendering import find_pages
 from tests.golden.project import routes
 from tests.support.dashboard import client_of, log_in_as, set_up
 from tests.support.security.routes import declared, is_refused_by_role, try_roles

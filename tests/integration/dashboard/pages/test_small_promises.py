@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.accounts.roles import Role
-from dashboard.accounts.scopes import Scope
+from dashboard.accounts.roles import Role, Scope
 from dashboard.accounts.second_factors import new_recovery_codes, new_secret
-from dashboard.web.guards.refusal_log import QUIET_S, RefusalLog
+from dashboard.web.guards.permissions import QUIET_S, RefusalLog
 from tests.support.dashboard import client_of, log_in_as, set_up
 from tests.support.security.tokens import bearer, make_token
 
@@ -124,7 +123,7 @@ def test_a_refusal_is_told_again_after_a_while(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("dashboard.web.guards.refusal_log.boot_seconds", lambda: now)
+    monkeypatch.setattr("dashboard.web.guards.permissions.boot_seconds", lambda: now)
     refusals = RefusalLog()
     for _ in range(2):
         refusals.note("ada", "GET", "/x", "study")

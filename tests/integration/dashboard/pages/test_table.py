@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.analysis.present.schemas import AnalysisModel
-from dashboard.analysis.present.table import groups_of
-from dashboard.commands.analyse import main as analyse_command
-from edge_agent.core.attributes import AttributeUse
+from dashboard.analysis.results import AnalysisModel
+from dashboard.analysis.say.tables import groups_of
+from dashboard.commands.analyse import main_analyse as analyse_command
 from edge_agent.core.readings import VitalFlag
-from edge_agent.store.study.attributes import agree_to_attributes
+from edge_agent.core.study import AttributeUse
+from edge_agent.store.study.people import agree_to_attributes
 from tests.support.dashboard import client_of, set_up
 from tests.support.studies import add_session, heart, make_study
 

@@ -15,15 +15,14 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
-from collector.database.migrations import MIGRATIONS, migrate
+from collector.database.schema import MIGRATIONS, migrate
 from collector.intake import Intake
-from collector.transport import Delivery
-from dashboard.fleet.address import FleetAddress
-from dashboard.fleet.connections import FleetDatabase
-from dashboard.fleet.device_reader import read_devices
+from collector.messages import Delivery
+from dashboard.fleet.known import FleetAddress
+from dashboard.fleet.postgres import FleetDatabase, read_devices
 from dashboard.fleet.timeline import FleetTimeline
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.tables import DAY_MS, HOUR_MS, MINUTE_MS
+from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.support.dashboard import client_of, set_up
 from tests.support.fleet.clocked_device import RECORDED_MS, ClockedDevice, take
 from tests.support.fleet.devices import packed, rows_here, rows_there

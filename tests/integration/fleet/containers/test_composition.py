@@ -26,8 +26,8 @@ pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 import psycopg
 
 from collector.__main__ import collect
-from collector.database.migrations import migrate
-from edge_agent.config import ENV_DELIMITER, ENV_PREFIX, Settings
+from collector.database.schema import migrate
+from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 from tests.support.broker import free_port, wait_until
 from tests.support.fleet.postgres import INSTALL, postgres_programs
 

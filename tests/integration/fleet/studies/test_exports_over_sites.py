@@ -24,11 +24,11 @@ import psycopg
 from starlette.testclient import TestClient
 
 from collector.intake import Intake
-from collector.transport import Delivery
-from dashboard.accounts.audit_trail import AuditFilter
+from collector.messages import Delivery
+from dashboard.accounts.audit import AuditFilter
 from dashboard.accounts.roles import Role
-from dashboard.exports.sites import export_sites
-from dashboard.web.chosen_study import MOST_DEVICES
+from dashboard.export_jobs import export_sites
+from dashboard.web.study import MOST_DEVICES
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.broker import wait_until
 from tests.support.dashboard import log_in_as
@@ -329,7 +329,7 @@ def test_an_erasure_ends_a_preparation_and_takes_what_is_ready(
         right(sites, wanted, out, compute, on_share)
 
     applied = there.execute("SELECT applied FROM fleet.stream WHERE device = 'hall'").fetchone()
-    monkeypatch.setattr("dashboard.exports.jobs.export_sites", slowly)
+    monkeypatch.setattr("dashboard.export_jobs.export_sites", slowly)
     made = fleet.post(f"/api/v1/exports?{BOTH}", json={"format": "json"}).json()
     folder = services_of(fleet).options.data / "exports"
     assert first.wait(60)

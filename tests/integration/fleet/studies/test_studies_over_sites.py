@@ -17,11 +17,11 @@ from starlette.testclient import TestClient
 
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.request import AnalysisQuery, Outcome, Sample, StateBy
-from dashboard.analysis.sites.pooled_reader import PooledReader
-from dashboard.commands.analyse import main
-from dashboard.fleet.address import FleetAddress
-from dashboard.statistics import mixed_model
-from dashboard.web.chosen_study import MOST_DEVICES
+from dashboard.analysis.sites import PooledReader
+from dashboard.commands.analyse import main_analyse
+from dashboard.fleet.known import FleetAddress
+from dashboard.statistics.mixed_model import mixed_model
+from dashboard.web.study import MOST_DEVICES
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
@@ -74,7 +74,7 @@ def there(postgres: Postgres, sites: dict[str, Path]) -> Iterator[Any]:
 
 def answer(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Return what the command prints."""
-    code = main(list(words))
+    code = main_analyse(list(words))
     printed = capsys.readouterr()
     assert code == 0, printed.err
     return printed.out
@@ -159,7 +159,7 @@ def test_devices_that_do_not_exist_or_are_named_twice_over_are_told(
         (("--device", "room", "--device", "attic"), "There is no device 'attic'"),
         (("--device", "room", "--all-devices"), "Give --device or --all-devices, not both."),
     ):
-        assert main(["--source", postgres.address, *words]) == 1
+        assert main_analyse(["--source", postgres.address, *words]) == 1
         assert reason in capsys.readouterr().err
 
 

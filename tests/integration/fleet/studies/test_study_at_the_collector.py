@@ -14,7 +14,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
-from dashboard.commands.analyse import main
+from dashboard.commands.analyse import main_analyse
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.fleet.studies_there import collect, other_device, studied_device
 
@@ -45,7 +45,7 @@ def there(postgres: Postgres, here: Path) -> Iterator[Any]:
 
 def answer(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Return what the command prints."""
-    code = main(list(words))
+    code = main_analyse(list(words))
     printed = capsys.readouterr()
     assert code == 0, printed.err
     return printed.out
@@ -53,7 +53,7 @@ def answer(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Return why the command refuses."""
-    assert main(list(words)) == 1
+    assert main_analyse(list(words)) == 1
     return capsys.readouterr().err
 
 

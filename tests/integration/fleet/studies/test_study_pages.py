@@ -18,9 +18,9 @@ import psycopg
 from starlette.testclient import TestClient
 
 from collector.intake import Intake
-from collector.transport import Delivery
+from collector.messages import Delivery
 from dashboard.accounts.roles import Role
-from dashboard.fleet.kept_copies import FOLDER, KEPT_S, KeptCopies
+from dashboard.fleet.copies import FOLDER, KEPT_S, KeptCopies
 from edge_agent.core.errors import StoreError
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.upkeep.erasure import erase_participant

@@ -8,19 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.broker.accounts import BrokerAccounts, reload_broker
-from edge_agent.appliance.broker.files import (
+from edge_agent.appliance.broker_accounts import (
+    BrokerAccounts,
     BrokerFiles,
+    Right,
+    agent_rules,
     names_in,
+    reload_broker,
+    rights_in,
+    rules_for,
     rules_in,
     with_more_rules,
     with_password,
     with_rules,
     without_rules,
 )
-from edge_agent.appliance.broker.rights import Right, agent_rules, rights_in, rules_for
 from edge_agent.core.errors import BrokerAccountError
-from edge_agent.mqtt.discovery.device import Device
+from edge_agent.mqtt.discovery import Device
 
 DEVICE = Device("affect-edge", "affect-edge", "homeassistant", "1.0.0")
 BY_HAND = """# ours

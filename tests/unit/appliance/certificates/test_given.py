@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from edge_agent.appliance.certificates.given import read_given
+from edge_agent.appliance.certificates import read_given
 from edge_agent.core.errors import CertificateError
 from tests.support.security.authority import Authority, new_key, pem_of
 

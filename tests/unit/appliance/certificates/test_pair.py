@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.certificate import fingerprint, is_given, keep_certificate
-from edge_agent.appliance.certificates import pair
-from edge_agent.appliance.certificates.pair import finish_replacement, fits, replace_pair
+from edge_agent.appliance import certificates
+from edge_agent.appliance.certificates import (
+    fingerprint,
+    finish_replacement,
+    fits,
+    is_given,
+    keep_certificate,
+    replace_pair,
+)
 from edge_agent.core.errors import CertificateError
 from tests.support.security.authority import Authority
 
@@ -110,7 +116,7 @@ def test_two_commands_do_not_mix_their_pairs(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pair, "LOCK_S", 0.1)
+    monkeypatch.setattr(certificates, "LOCK_S", 0.1)
     before = fingerprint(served[0])
     holder = os.open(served[0].parent, os.O_RDONLY)
     try:

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_agent.cli import cli
-from edge_agent.cli.readings.import_vitals import FILES_SHOWN
+from edge_agent.cli.vitals import FILES_SHOWN
 from edge_agent.core.errors import AffectEdgeError, DataFileError, StoreError
-from edge_agent.store.intake import staged_readings
-from edge_agent.store.intake.staged_readings import StagedReadings
+from edge_agent.store.intake import timeline
+from edge_agent.store.intake.timeline import StagedReadings
 from tests.support.timeline import query
 from tests.support.vitals.health_exports import (
     apple_export,
@@ -309,7 +309,7 @@ def test_a_full_disk_while_readings_are_kept_aside_is_said(
             super().__init__()
             self._connection.execute("PRAGMA max_page_count = 2")
 
-    monkeypatch.setattr(staged_readings, "StagedReadings", Full)
+    monkeypatch.setattr(timeline, "StagedReadings", Full)
     file = phone(tmp_path, *(rate(minute, source="w" * 150 + str(minute)) for minute in range(60)))
     done = run(file, data)
     assert isinstance(done.exception, StoreError)

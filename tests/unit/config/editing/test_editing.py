@@ -10,27 +10,19 @@ import pytest
 from click.testing import CliRunner
 
 from edge_agent.cli.app import cli
-from edge_agent.config.editing.document import (
+from edge_agent.config.editing import (
+    ConfigChangedError,
     ConfigFile,
+    can_be_written,
     checked,
+    command_for,
     difference,
     read_file,
     rules_of,
+    save,
     with_changes,
 )
-from edge_agent.config.editing.keys import (
-    Kind,
-    all_keys,
-    key_named,
-    restarts,
-    values_of,
-)
-from edge_agent.config.editing.saving import (
-    ConfigChangedError,
-    can_be_written,
-    command_for,
-    save,
-)
+from edge_agent.config.keys import Kind, all_keys, key_named, restarts, values_of
 from edge_agent.core.errors import ConfigError
 
 SHIPPED = Path(__file__).parents[4] / "config" / "affect-edge.toml"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.accounts import attempts as attempts_module
-from dashboard.accounts.attempts import KeptAttempts, KnownDevices
+from dashboard.accounts import login as attempts_module
+from dashboard.accounts.login import KeptAttempts, KnownDevices
 from edge_agent.core.clock import Instant
 from edge_agent.store.database.schema import migrate
 from tests.support.timeline import query_dashboard

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from dashboard.accounts.login_turns import BusyError, LoginTurns
+from dashboard.accounts.login import BusyError, LoginTurns
 
 
 class Crowd:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.accounts.logins import browser_name
+from dashboard.accounts.login import browser_name
 from dashboard.accounts.roles import Role
 from tests.support.dashboard import NAME, PASSWORD, client_of, log_in_as, set_up
 from tests.support.timeline import query

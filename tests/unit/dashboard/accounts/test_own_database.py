@@ -9,20 +9,17 @@ import pytest
 from argon2 import PasswordHasher
 from click.testing import CliRunner
 
-from dashboard.accounts.account_rows import Account, insert_account
-from dashboard.accounts.accounts import Accounts
-from dashboard.accounts.attempts import KeptAttempts
-from dashboard.accounts.languages import choose_language, language_of_account
-from dashboard.accounts.members import Members
+from dashboard.accounts.accounts import Accounts, Members, choose_language, language_of_account
+from dashboard.accounts.login import KeptAttempts
 from dashboard.accounts.passwords import AccountError
-from dashboard.accounts.roles import Role
+from dashboard.accounts.roles import Account, Role, insert_account
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.commands.account import account as account_command
-from dashboard.commands.password import password as password_command
+from dashboard.commands.account import password as password_command
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.dashboard_file import dashboard_file, write_dashboard
 from edge_agent.store.database.schema import migrate
-from edge_agent.store.upkeep.backup import make_daily_copy, restore_copy
+from edge_agent.store.upkeep.copies import make_daily_copy, restore_copy
 from tests.support.timeline import query_dashboard
 
 PASSWORD = "correct horse battery"

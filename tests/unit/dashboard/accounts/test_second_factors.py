@@ -8,9 +8,9 @@ import pyotp
 import pytest
 
 from dashboard.accounts import second_factors as module
-from dashboard.accounts.account_rows import Account
 from dashboard.accounts.accounts import Accounts, ensure_setup_code
 from dashboard.accounts.passwords import AccountError
+from dashboard.accounts.roles import Account
 from dashboard.accounts.second_factors import SecondFactors, address_for_app, new_secret
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import StoreError

@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from dashboard.accounts import tokens
-from dashboard.accounts.account_rows import Account
-from dashboard.accounts.members import Members
+from dashboard.accounts.accounts import Members
 from dashboard.accounts.passwords import AccountError
-from dashboard.accounts.roles import MAY, Permission, Role
-from dashboard.accounts.scopes import LEAST_ROLE, Scope
+from dashboard.accounts.roles import LEAST_ROLE, MAY, Account, Permission, Role, Scope
 from dashboard.accounts.tokens import NewToken, Tokens
 from edge_agent.core.clock import Instant
 from tests.support.security.tokens import EVERYTHING, READINGS, maker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dashboard.analysis.agreement import Source, compare_sources
-from dashboard.analysis.present.supplement_text import agreement_sentence
+from dashboard.analysis.say.method import agreement_sentence
 from edge_agent.store.read.stimuli import Stimulus
 
 

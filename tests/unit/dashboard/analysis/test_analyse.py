@@ -7,22 +7,21 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
+from dashboard.analysis.answer import response_of
 from dashboard.analysis.comparison import Obstacle
 from dashboard.analysis.means import session_means
-from dashboard.analysis.present.cautions import cautions_of
-from dashboard.analysis.present.response import response_of
 from dashboard.analysis.readings import ReadingGroup
-from dashboard.analysis.request import AnalysisQuery, Sample, StateBy
+from dashboard.analysis.request import PAIRS, TESTED_STATES, VITALS, AnalysisQuery, Sample, StateBy
 from dashboard.analysis.results import Analysis
-from dashboard.analysis.states import PAIRS, TESTED_STATES, VITALS
-from dashboard.statistics import Method, paired_t
+from dashboard.analysis.say.cautions import cautions_of
+from dashboard.statistics.t_tests import Method, paired_t
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import MatchCounts
 from tests.support.studies import (
     DIASTOLIC,
     HEART,

@@ -7,7 +7,9 @@ import math
 import pytest
 
 from dashboard.analysis.comparison import Obstacle, compare, compare_family, compare_states
-from dashboard.statistics import Method, benjamini_hochberg, holm, paired_t, repeated_anova, welch_t
+from dashboard.statistics.anova import repeated_anova
+from dashboard.statistics.distributions import benjamini_hochberg, holm
+from dashboard.statistics.t_tests import Method, paired_t, welch_t
 from edge_agent.core.errors import StatisticsError
 from tests.support.statistics.known_statistics import HEART
 

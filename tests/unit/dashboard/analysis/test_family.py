@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.response import response_of
-from dashboard.analysis.present.study.comparison_text import sentence
+from dashboard.analysis.answer import response_of
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import Analysis
-from dashboard.statistics import benjamini_hochberg, holm, sample_size
+from dashboard.analysis.say.tests import sentence
+from dashboard.statistics.distributions import benjamini_hochberg, holm
+from dashboard.statistics.planning import sample_size
 from edge_agent.store.read.reader import Reader
 from tests.support.studies import HEART, SYSTOLIC, States, make_study
 

@@ -11,20 +11,15 @@ import pytest
 from pydantic import ValidationError
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.planning.preregistration import (
-    PreregistrationDocument,
-    compared,
-    preregister,
-)
-from dashboard.analysis.present.response import response_of
-from dashboard.analysis.present.schemas import AnalysisModel
-from dashboard.analysis.present.study.flow_text import flow_csv
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.states import PAIRS, pairs_of
-from dashboard.commands.analyse_text import report
-from edge_agent.core.attributes import AttributeUse
+from dashboard.analysis.answer import response_of
+from dashboard.analysis.planning import PreregistrationDocument, compared, preregister
+from dashboard.analysis.request import PAIRS, AnalysisQuery, pairs_of
+from dashboard.analysis.results import AnalysisModel
+from dashboard.analysis.say.people import flow_csv
+from dashboard.commands.analyse import report
+from edge_agent.core.study import AttributeUse
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.attributes import agree_to_attributes
+from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.study import Study
 from tests.support.studies import add_session, heart, make_study
 

@@ -9,22 +9,21 @@ import numpy as np
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.baseline import find_baselines
-from dashboard.analysis.heart.text import heart_sentence
-from dashboard.analysis.present.cautions import warnings_of
-from dashboard.analysis.request import AnalysisQuery, HeartMeasure, Outcome
+from dashboard.analysis.means import find_baselines
+from dashboard.analysis.request import AnalysisQuery, Design, HeartMeasure, Outcome
 from dashboard.analysis.results import Analysis
-from dashboard.analysis.states import Design
-from dashboard.statistics import (
+from dashboard.analysis.say.cautions import warnings_of
+from dashboard.analysis.say.tests import heart_sentence
+from dashboard.statistics.distributions import Values
+from dashboard.statistics.heart import (
     HIGH_HZ,
     LOW_HZ,
     NoBreathError,
     TooShortError,
     breaths_per_minute,
-    paired_t,
     spectrum,
 )
-from dashboard.statistics.distributions import Values
+from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader

@@ -14,20 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.simulated.ectopic import KINDS, SPOILT, errors, ours
-from dashboard.analysis.heart.variability import variability_by_state
-from dashboard.statistics import (
+from dashboard.analysis.heart import variability_by_state
+from dashboard.statistics.distributions import Values
+from dashboard.statistics.heart import (
     ArtefactError,
     Corrections,
-    NoVariationError,
     TooShortError,
     corrected,
     heart_variability,
     ln_rmssd,
 )
-from dashboard.statistics.distributions import Values
+from dashboard.statistics.samples import NoVariationError
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
-from edge_agent.store.read.beats import Beats
+from edge_agent.store.read.observed import Beats
 
 SECONDS = [0.8, 0.81, 0.79, 0.8, 0.82, 0.79] * 3  # 14 s
 STEADY = [0.8, 0.82, 0.8, 0.78] * 25  # 80 s

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from dashboard.analysis.checks import FaceReading, bounds_of, doubt_of, misreading_of, too_short
 from dashboard.analysis.comparison import compare
 from dashboard.analysis.family import in_family
-from dashboard.analysis.misreading import (
-    FaceReading,
-    bounds_of,
-    doubt_of,
-    misreading_of,
-    too_short,
-)
 from dashboard.analysis.request import AnalysisQuery, Correction, StateBy
-from dashboard.statistics import Bounds, Method, Recall, equivalence
+from dashboard.statistics.period import Recall
+from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.store.read.matching import FaceLabels, mixture
 

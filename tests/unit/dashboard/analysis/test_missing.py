@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard.analysis.flow import LackingState
+from dashboard.analysis.groups import MissingMeasure, compare_missing
 from dashboard.analysis.means import StateMean
-from dashboard.analysis.study.flow import LackingState
-from dashboard.analysis.study.missing import MissingMeasure, compare_missing
 from tests.support.studies import HEART
 
 REST = {"a": 70.0, "b": 66.0, "c": 73.0, "x": 71.0, "y": 64.0, "z": 69.0}

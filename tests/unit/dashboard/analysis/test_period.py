@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.period import hides
-from dashboard.analysis.present.cautions import cautions_of
-from dashboard.analysis.present.response import response_of
-from dashboard.analysis.present.study.comparison_text import sentence
-from dashboard.analysis.present.table import groups_of
+from dashboard.analysis.answer import response_of
+from dashboard.analysis.checks import hides
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import Analysis
+from dashboard.analysis.say.cautions import cautions_of
+from dashboard.analysis.say.tables import groups_of
+from dashboard.analysis.say.tests import sentence
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from tests.support.studies import HEART, States, make_study

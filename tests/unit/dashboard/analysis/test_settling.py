@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.cautions import warnings_of
-from dashboard.analysis.present.response import response_of
+from dashboard.analysis.answer import response_of
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import Analysis
+from dashboard.analysis.say.cautions import warnings_of
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.read.reader import Reader
 from tests.support.studies import (

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.cautions import cautions_of
 from dashboard.analysis.readings import best_source
 from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.analysis.say.cautions import cautions_of
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.response import response_of
-from dashboard.analysis.present.schemas import AnalysisModel
-from dashboard.analysis.present.study.flow_text import flow_csv
+from dashboard.analysis.answer import response_of
 from dashboard.analysis.request import AnalysisQuery
-from dashboard.statistics import bayes_factor_independent
+from dashboard.analysis.results import AnalysisModel
+from dashboard.analysis.say.people import flow_csv
+from dashboard.statistics.t_tests import bayes_factor_independent
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
 from tests.support.script_studies import groups, sessions

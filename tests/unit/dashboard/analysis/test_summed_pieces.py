@@ -14,8 +14,8 @@ from dashboard.analysis.readings import ReadingGroup, find_readings
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.sensitivity import SettlingChoice
 from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import flags_of
 from tests.support.studies import HEART, SYSTOLIC, add_stimuli
 
 KINDS = (HEART, SYSTOLIC)

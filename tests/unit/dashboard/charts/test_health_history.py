@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dashboard.charts.health_history import BUCKET_MS, BUCKETS, State, health_figures
-from dashboard.charts.health_limits import FULL_BYTES, HOT_CELSIUS
-from edge_agent.runtime.health.alarms import AlarmLimits
+from dashboard.charts.health import (
+    BUCKET_MS,
+    BUCKETS,
+    FULL_BYTES,
+    HOT_CELSIUS,
+    State,
+    health_figures,
+)
+from edge_agent.alerts.figures import AlarmLimits
 from edge_agent.store.upkeep.health_history import HealthMinute
 
 END = 1_795_400_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.charts.model_figures import category_rows, reliability_chart, robustness_rows
+from dashboard.charts.models import category_rows, reliability_chart, robustness_rows
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.vision.models.card import find_model, read_card
 

@@ -6,8 +6,7 @@ import json
 from itertools import accumulate
 from typing import Any
 
-from dashboard.charts.chart import Chart
-from dashboard.charts.packed import packed
+from dashboard.charts.chart import Chart, packed
 
 START = 1_795_322_400_000
 TIMES = [START + 30_000 * step for step in range(120)]

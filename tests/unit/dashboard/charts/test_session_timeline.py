@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.charts.session_timeline import Recording, session_timeline, since_start
+from dashboard.charts.session import Recording, session_timeline, since_start
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
+from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 
 MINUTE = 60_000
 START = 1_800_000_000_000

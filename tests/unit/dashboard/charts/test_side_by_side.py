@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dashboard.charts.side_by_side import description, side_by_side
+from dashboard.charts.session import description, side_by_side
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.sessions.summary import (
-    ConditionSummary,
-    MeanReading,
-    SessionSummary,
-)
+from edge_agent.store.read.sessions import ConditionSummary, MeanReading, SessionSummary
 
 KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC)
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.charts.last_readings import last_reading_trace
-from dashboard.charts.trend_comparison import compared_rows, steps_from
-from dashboard.charts.trend_data import TrendData
+from dashboard.charts.trends import TrendData, compared_rows, last_reading_trace, steps_from
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.results import Trend, VitalTrend
+from edge_agent.store.read.base import Trend, VitalTrend
 
 MINUTE = 60_000
 START = 1_790_000_400_000

@@ -8,19 +8,12 @@ from typing import Any
 
 import pytest
 
-from dashboard.charts.chart import Chart
-from dashboard.charts.plotly_script import (
-    PLOTLY_SHA256,
-    PLOTLY_VERSION,
-    plotly_address,
-    plotly_file,
-)
-from dashboard.charts.trend_data import TrendData
-from dashboard.charts.trends import trend_chart
-from dashboard.web.delivery.static_files import STATIC
+from dashboard.charts.chart import PLOTLY_SHA256, PLOTLY_VERSION, Chart, plotly_address, plotly_file
+from dashboard.charts.trends import TrendData, trend_chart
+from dashboard.web.delivery import STATIC
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
+from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 
 START = 1_790_000_400_000
 BUCKET = 60_000

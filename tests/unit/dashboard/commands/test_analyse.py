@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.__main__ import main as dashboard_main
-from dashboard.commands.analyse import main
+from dashboard.commands.analyse import main_analyse
 from tests.support.studies import add_session, heart, make_study
 
 PEOPLE = {
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 def test_json_is_one_object_with_nine_comparisons(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--data", str(folder), "--json"]) == 0
+    assert main_analyse(["--data", str(folder), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert len(answer["comparisons"]) == 9
     first = answer["comparisons"][0]
@@ -50,7 +50,7 @@ def test_json_is_one_object_with_nine_comparisons(
 def test_the_table_is_readable_in_a_terminal(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--data", str(folder)]) == 0
+    assert main_analyse(["--data", str(folder)]) == 0
     text = capsys.readouterr().out
     assert "Heart rate, /min\nanger − neutral" in text
     assert "- Heart rate was 5.8 /min higher in anger than in neutral (95 % CI" in text
@@ -63,7 +63,7 @@ def test_the_table_of_the_flow_follows_the_question_of_a_file(
 ) -> None:
     file = tmp_path / "question.json"
     file.write_text('{"sample": "selected", "session": [1, 2], "sensitivity": false}')
-    assert main(["--data", str(folder), "--print-flow", "--question", str(file)]) == 0
+    assert main_analyse(["--data", str(folder), "--print-flow", "--question", str(file)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "step,vital,first,second,state,reason,people,sessions,readings"
     assert "consented,,,,,,4,4," in lines
@@ -76,10 +76,10 @@ def test_a_question_that_cannot_be_read_is_refused_with_its_file(
     folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "question.json"
-    assert main(["--data", str(folder), "--question", str(file)]) == 2
+    assert main_analyse(["--data", str(folder), "--question", str(file)]) == 2
     assert "question.json: cannot be read" in capsys.readouterr().err
     file.write_text('{"window": 0}')
-    assert main(["--data", str(folder), "--question", str(file)]) == 2
+    assert main_analyse(["--data", str(folder), "--question", str(file)]) == 2
     assert "question.json: window" in capsys.readouterr().err
 
 
@@ -97,14 +97,14 @@ def test_it_runs_as_the_process_that_affect_edge_starts(folder: Path) -> None:
 def test_only_the_sessions_named_are_looked_at(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--data", str(folder), "--session", "1", "--session", "2", "--json"]) == 0
+    assert main_analyse(["--data", str(folder), "--session", "1", "--session", "2", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["sample"], answer["sessions"]) == ("selected", [1, 2])
 
 
 def test_the_example_can_be_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_session(folder / "affect-edge.db", "SIM-1", heart(anger=80.0), simulated=True)
-    assert main(["--data", str(folder), "--sample", "example", "--json"]) == 0
+    assert main_analyse(["--data", str(folder), "--sample", "example", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["sessions"] == [5]
 
 
@@ -125,7 +125,7 @@ def test_the_example_can_be_asked_for(folder: Path, capsys: pytest.CaptureFixtur
 def test_wrong_use_is_named_and_ends_with_2(
     folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
-    assert main(["--data", str(folder), *words]) == 2
+    assert main_analyse(["--data", str(folder), *words]) == 2
     shown = capsys.readouterr()
     assert said in shown.err
     assert shown.out == ""
@@ -134,14 +134,14 @@ def test_wrong_use_is_named_and_ends_with_2(
 def test_a_session_that_does_not_exist_ends_with_1(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--data", str(folder), "--session", "77"]) == 1
+    assert main_analyse(["--data", str(folder), "--session", "77"]) == 1
     assert "There is no session 77. Sessions: 1, 2, 3, 4." in capsys.readouterr().err
 
 
 def test_a_folder_without_a_database_ends_with_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--data", str(tmp_path / "nothing")]) == 1
+    assert main_analyse(["--data", str(tmp_path / "nothing")]) == 1
     shown = capsys.readouterr()
     assert "affect-edge.db" in shown.err
     assert shown.out == ""
@@ -150,7 +150,7 @@ def test_a_folder_without_a_database_ends_with_1(
 def test_a_configuration_that_is_missing_ends_with_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--config", str(tmp_path / "none.toml")]) == 2
+    assert main_analyse(["--config", str(tmp_path / "none.toml")]) == 2
     assert "none.toml: no such file" in capsys.readouterr().err
 
 

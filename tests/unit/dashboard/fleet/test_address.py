@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.fleet.address import FleetAddress
-from dashboard.fleet.opening import open_fleet
+from dashboard.fleet.known import FleetAddress
+from dashboard.fleet.source import open_fleet
 from dashboard.web.settings import options_from
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import ConfigError, StoreError
 
 ADDRESS = "postgresql://reader@db.example:5433/fleet"
@@ -91,6 +91,6 @@ def test_without_a_source_nothing_is_opened_and_psycopg_not_imported() -> None:
 
 
 def test_without_psycopg_a_source_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "dashboard.fleet.connections", None)
+    monkeypatch.setitem(sys.modules, "dashboard.fleet.postgres", None)
     with pytest.raises(StoreError, match=r"install\.sh --with fleet"):
         open_fleet(FleetAddress(ADDRESS))

@@ -12,9 +12,8 @@ pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
-from dashboard.fleet.address import FleetAddress
-from dashboard.fleet.connections import KEPT, FleetDatabase
-from dashboard.fleet.device_reader import device_names, read_devices
+from dashboard.fleet.known import FleetAddress
+from dashboard.fleet.postgres import KEPT, FleetDatabase, device_names, read_devices
 from edge_agent.core.errors import StoreError
 
 

@@ -9,9 +9,16 @@ import pytest
 
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 
-from dashboard.fleet.moved_rows import MOST_BY_ROW_MS, MovedRows, Table, read_stretches
-from dashboard.fleet.wrong_clocks import FOREVER_MS, ClockOff, Stretch
-from edge_agent.store.database.tables import DAY_MS, HOUR_MS, MINUTE_MS
+from dashboard.fleet.clocks import (
+    FOREVER_MS,
+    MOST_BY_ROW_MS,
+    ClockOff,
+    MovedRows,
+    Stretch,
+    Table,
+    read_stretches,
+)
+from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
 
 T0 = 1_790_000_400_000
 TABLE = Table("vital", "ROLLED_UP", "OF_ROWS", " AND kind = 'heart_rate'", " AND is_primary = 1")

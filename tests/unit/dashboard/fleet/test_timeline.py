@@ -14,7 +14,7 @@ from dashboard.fleet.timeline import FleetTimeline
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.tables import ADDED, DAY_MS, HOUR_MS
+from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS
 
 DAY = 20_000 * DAY_MS
 

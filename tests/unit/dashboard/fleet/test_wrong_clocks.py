@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.fleet.wrong_clocks import (
+from dashboard.fleet.clocks import (
     FOREVER_MS,
     ClockOff,
     Measured,
@@ -19,7 +19,7 @@ from dashboard.fleet.wrong_clocks import (
     pieces,
     stretches,
 )
-from edge_agent.store.database.tables import DAY_MS, HOUR_MS, MINUTE_MS
+from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
 
 T0 = 1_790_000_400_000  # a full minute
 

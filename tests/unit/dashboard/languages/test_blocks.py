@@ -8,8 +8,8 @@ import jinja2
 import pytest
 
 from dashboard.languages import current
-from dashboard.languages.blocks import TextBlocks
 from dashboard.languages.current import speaking
+from dashboard.languages.templates import TextBlocks
 
 
 class Shouting(catalogues.NullTranslations):

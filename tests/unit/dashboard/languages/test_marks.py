@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.languages.current import SOURCE, available, speaking
-from dashboard.languages.figures import thousands
-from dashboard.languages.marks import marks
+from dashboard.languages.figures import marks, thousands
 from tools.texts.locale_marks import form_of, marks_of
 
 OTHERS = [code for code in available() if code != SOURCE]

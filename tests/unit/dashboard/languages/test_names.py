@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from dashboard.analysis.query import describe, query_of
+from dashboard.analysis.request import describe, query_of
 from dashboard.languages.current import speaking
 from dashboard.languages.figures import by_locale, decimal, general, percent, thousands
 from dashboard.languages.names import (
     list_with_or,
+    said,
     said_if_ours,
     said_of,
     state_name,
@@ -17,7 +18,6 @@ from dashboard.languages.names import (
     vital_label,
     vital_short,
 )
-from dashboard.languages.written import said
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import Message, listed
 from edge_agent.core.vitals import VitalKind

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.web.delivery.static_files import STATIC
+from dashboard.web.delivery import STATIC
 from dashboard.web.rendering import HERE
 from tests.unit.dashboard.languages.unmarked import unmarked_in_script, unmarked_in_template
 

@@ -6,13 +6,7 @@ import pytest
 
 from dashboard.languages.current import speaking
 from dashboard.languages.figures import by_locale, figure, file_size, thousands
-from dashboard.languages.written import (
-    capitalised,
-    moment,
-    said,
-    with_and,
-    words,
-)
+from dashboard.languages.names import capitalised, moment, said, with_and, words
 
 AT_MS = 1_790_000_400_250  # 2026-09-21 14:20:00.250 UTC
 

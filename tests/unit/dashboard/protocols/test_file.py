@@ -13,17 +13,19 @@ from dashboard.protocols.file import (
     EXAMPLES,
     FILE_BYTES,
     Baseline,
+    MediaKind,
     Order,
     ProtocolError,
     Report,
     Stimulus,
+    find_media,
     find_protocol,
     line_of,
     list_protocols,
     load_protocol,
+    media_type,
 )
-from dashboard.protocols.media import MediaKind, find_media, media_type
-from dashboard.protocols.scales import Scale
+from dashboard.protocols.texts import Scale
 
 EXAMPLE = EXAMPLES / "three-conditions.toml"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)

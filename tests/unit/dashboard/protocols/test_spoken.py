@@ -12,8 +12,7 @@ import pytest
 from dashboard.languages import current
 from dashboard.languages.current import speaking
 from dashboard.protocols.plan import Screen, ScreenKind
-from dashboard.protocols.running import ProtocolView
-from dashboard.protocols.spoken import text_of_screen, texts_for
+from dashboard.protocols.runner import ProtocolView, text_of_screen, texts_for
 from dashboard.protocols.texts import Texts
 
 

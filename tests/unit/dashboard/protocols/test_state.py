@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.protocols.media import MediaKind
+from dashboard.protocols.file import MediaKind
 from dashboard.protocols.plan import Screen, ScreenKind
-from dashboard.protocols.scales import Scale
 from dashboard.protocols.state import ProtocolState
+from dashboard.protocols.texts import Scale
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind
 from edge_agent.store.study.protocol_runs import RunState

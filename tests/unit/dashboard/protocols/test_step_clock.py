@@ -19,7 +19,7 @@ from dashboard.protocols.plan import (
     to_json,
     williams,
 )
-from dashboard.protocols.step_clock import Position, StepClock, StepEntry
+from dashboard.protocols.state import Position, StepClock, StepEntry
 
 EXAMPLE = EXAMPLES / "three-conditions.toml"
 lengths = st.lists(st.one_of(st.none(), st.floats(0.5, 100)), min_size=1, max_size=8).map(tuple)

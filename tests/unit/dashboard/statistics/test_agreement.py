@@ -7,14 +7,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dashboard.statistics import (
-    Interval,
-    Judgement,
-    NoInterval,
-    NoVariationError,
-    TooFewError,
-    cohens_kappa,
-)
+from dashboard.statistics.agreement import Judgement, NoInterval, cohens_kappa
+from dashboard.statistics.samples import Interval, NoVariationError, TooFewError
 
 Table = tuple[tuple[int, ...], ...]
 THREE: Table = ((20, 5, 3), (4, 15, 6), (1, 2, 24))

@@ -6,7 +6,9 @@ import math
 
 import pytest
 
-from dashboard.statistics import NoVariationError, TooFewError, paired_t, repeated_anova
+from dashboard.statistics.anova import repeated_anova
+from dashboard.statistics.samples import NoVariationError, TooFewError
+from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
 from tests.support.statistics.known_designs import STATES, VARIANCES, KnownVariance
 from tests.support.statistics.known_statistics import HEART

@@ -6,11 +6,8 @@ import math
 
 import pytest
 
-from dashboard.statistics import (
-    TooFewError,
-    bayes_factor_independent,
-    bayes_factor_paired,
-)
+from dashboard.statistics.samples import TooFewError
+from dashboard.statistics.t_tests import bayes_factor_independent, bayes_factor_paired
 from edge_agent.core.errors import StatisticsError
 
 DEFAULT = math.sqrt(2) / 2

@@ -6,15 +6,8 @@ import math
 
 import pytest
 
-from dashboard.statistics import (
-    DEFAULT_BOUNDS,
-    Bounds,
-    Method,
-    NoVariationError,
-    TooFewError,
-    equivalence,
-    paired_t,
-)
+from dashboard.statistics.samples import NoVariationError, TooFewError
+from dashboard.statistics.t_tests import DEFAULT_BOUNDS, Bounds, Method, equivalence, paired_t
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import VitalKind
 from tests.support.statistics.known_designs import EQUIVALENCES, KnownEquivalence

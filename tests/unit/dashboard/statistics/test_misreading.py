@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dashboard.statistics import Recall, attenuation
+from dashboard.statistics.period import Recall, attenuation
 from edge_agent.core.errors import StatisticsError
 
 

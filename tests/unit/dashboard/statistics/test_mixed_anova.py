@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from dashboard.statistics import NoVariationError, TooFewError, mixed_anova, paired_t, welch_t
-from dashboard.statistics.samples import MINIMUM
+from dashboard.statistics.anova import mixed_anova
+from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError
+from dashboard.statistics.t_tests import paired_t, welch_t
 from edge_agent.core.errors import StatisticsError
 
 FIRST = (

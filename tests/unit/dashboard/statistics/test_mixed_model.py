@@ -10,14 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dashboard.statistics import (
-    FixedEffect,
-    MixedModel,
-    NoVariationError,
-    TooFewError,
-    mixed_model,
-    paired_t,
-)
+from dashboard.statistics.mixed_model import FixedEffect, MixedModel, mixed_model
+from dashboard.statistics.samples import NoVariationError, TooFewError
+from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
 from tests.support.statistics.known_mixed_models import (
     ALIKE,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dashboard.statistics import TooFewError, adjusted_for_time, drift, paired_t
-from dashboard.statistics.period import OneWayError
+from dashboard.statistics.period import OneWayError, adjusted_for_time, drift
+from dashboard.statistics.samples import TooFewError
+from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
 
 FIRST = (71.0, 80.0, 66.5, 84.2, 90.0, 77.0)

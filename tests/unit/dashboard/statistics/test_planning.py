@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from dashboard.statistics import Method, adjusted_for_time
+from dashboard.statistics.period import adjusted_for_time
 from dashboard.statistics.planning import Design, difference_sd, plan_study, planned_power
+from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
 
 

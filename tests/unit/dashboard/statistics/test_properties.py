@@ -10,17 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dashboard.statistics import (
-    Method,
-    NoVariationError,
-    benjamini_hochberg,
-    hedges_g,
-    holm,
-    paired_t,
-    rank_sum,
-    signed_rank,
-    welch_t,
-)
+from dashboard.statistics.distributions import benjamini_hochberg, holm
+from dashboard.statistics.ranks import rank_sum, signed_rank
+from dashboard.statistics.samples import NoVariationError
+from dashboard.statistics.t_tests import Method, hedges_g, paired_t, welch_t
 
 quick = settings(max_examples=60, deadline=None)  # a busy machine may be slow
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.statistics import RankTest, rank_biserial, rank_sum, signed_rank
+from dashboard.statistics.ranks import RankTest, rank_biserial, rank_sum, signed_rank
 
 # Sums of ranks and U by SciPy 1.17: stats.rankdata of the differences and stats.mannwhitneyu.
 BEFORE = (125.0, 115.0, 130.0, 140.0, 140.0, 115.0, 140.0, 125.0, 140.0, 135.0)

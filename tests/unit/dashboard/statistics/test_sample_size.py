@@ -7,14 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from dashboard.statistics import (
-    Method,
-    NoVariationError,
-    TooFewError,
-    power_of,
-    sample_size,
-    still_needed,
-)
+from dashboard.statistics.planning import power_of, sample_size, still_needed
+from dashboard.statistics.samples import NoVariationError, TooFewError
+from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
 from tests.support.statistics.known_statistics import HEART, UNEQUAL
 

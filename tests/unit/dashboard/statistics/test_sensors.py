@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard.statistics.agreement import intraclass_correlation, limits_of_agreement
 from dashboard.statistics.samples import NoVariationError, TooFewError
-from dashboard.statistics.sensors.agreement import intraclass_correlation, limits_of_agreement
 
 PEOPLE = ["a", "a", "a", "b", "b", "c", "c", "c", "c", "d"]
 DIFFERENCES = [1.5, 2.25, 0.5, -1, 0.25, 3, 2.5, 4, 3.25, 0.75]

@@ -9,22 +9,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dashboard.statistics import (
+from dashboard.statistics.distributions import benjamini_hochberg, holm
+from dashboard.statistics.ranks import mean_ranks, rank_sum, shapiro_wilk, signed_rank
+from dashboard.statistics.samples import NoVariationError, TooFewError
+from dashboard.statistics.t_tests import (
     Method,
-    NoVariationError,
-    TooFewError,
-    benjamini_hochberg,
     hedges_g,
-    holm,
     paired_t,
-    rank_sum,
-    shapiro_wilk,
-    signed_rank,
     small_sample_correction,
     summarize,
     welch_t,
 )
-from dashboard.statistics.ranks import mean_ranks
 from edge_agent.core.errors import StatisticsError
 from tests.support.statistics.known_statistics import HEART, KNOWN, MANY, Known
 

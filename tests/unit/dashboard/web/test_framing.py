@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.web.delivery.static_files import STATIC
+from dashboard.web.delivery import STATIC
 from edge_agent.core.expression import RejectReason
 from edge_agent.vision.quality import ENOUGH_PIXELS, LEAST_PIXELS
 

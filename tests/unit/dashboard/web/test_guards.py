@@ -10,8 +10,8 @@ from fastapi import HTTPException, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from dashboard.web.attempt_limiter import address_of, too_many, with_wait
-from dashboard.web.security import BodyLimit, SecurityHeaders, require_same_origin
+from dashboard.web.guards.limits import address_of, too_many, with_wait
+from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
 
 MIB = 1024 * 1024
 Headers = dict[str, str]

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from dashboard.web.live_fan_out import WAITING, Listener, LiveFanOut
+from dashboard.web.live import WAITING, Listener, LiveFanOut
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.texts import N_, Message
-from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
+from edge_agent.live.feed import SOCKET_NAME, LiveServer
 
 DEADLINE_S = 60.0
 

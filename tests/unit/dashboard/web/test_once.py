@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dashboard.web.once import MOST_KEPT, Once, new_key
+from dashboard.web.services import MOST_KEPT, Once, new_key
 from edge_agent.core.errors import StudyError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.web import routes
-from dashboard.web.pages import find_pages, navigation_of
+from dashboard.web.rendering import find_pages, navigation_of
 
 
 def test_pages_in_folders_are_found_and_stand_in_the_order_of_their_positions() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dashboard.languages.figures import file_size
-from dashboard.languages.written import duration, words
+from dashboard.languages.names import duration, words
 from dashboard.web.rendering import local_time
 
 

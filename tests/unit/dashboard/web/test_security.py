@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.web.attempt_limiter import AttemptLimiter, BackOff
-from dashboard.web.security import safe_next
+from dashboard.web.guards.limits import AttemptLimiter, BackOff
+from dashboard.web.guards.security import safe_next
 from dashboard.web.settings import DashboardOptions, check_exposure, is_loopback, options_from
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose
 from tests.support.clocks.simulated_time import Seconds

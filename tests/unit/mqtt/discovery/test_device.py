@@ -10,10 +10,9 @@ from jinja2 import Environment, StrictUndefined
 
 from edge_agent.core.expression import FACE_STATES
 from edge_agent.core.vitals import VitalKind
-from edge_agent.mqtt.discovery.device import Device, discovery_payload
-from edge_agent.mqtt.discovery.payload import Component
-from edge_agent.mqtt.payloads.incoming import CaptureCommand
-from edge_agent.mqtt.payloads.state import StatePayload
+from edge_agent.mqtt.discovery import Component, Device, discovery_payload
+from edge_agent.mqtt.incoming import CaptureCommand
+from edge_agent.mqtt.payloads import StatePayload
 
 # From Home Assistant 2025.1.4: DEVICE_CLASS_UNITS and DEVICE_CLASS_STATE_CLASSES in
 # homeassistant/components/sensor/const.py. A class that is missing here is used by no entity.

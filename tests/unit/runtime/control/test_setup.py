@@ -7,11 +7,8 @@ from typing import Any
 
 import pytest
 
-from edge_agent.config import Settings
-from edge_agent.runtime.control.setup import (
-    configured_control,
-    configured_streams,
-)
+from edge_agent.config.settings import Settings
+from edge_agent.control.listening import configured_control, configured_streams
 from edge_agent.store.study.study import Study
 from tests.support.timeline import database
 

@@ -10,17 +10,22 @@ from typing import Any
 import psutil
 import pytest
 
+from edge_agent.agent.health import HealthMonitor, processor_temperature
+from edge_agent.agent.loop import is_fresh
+from edge_agent.alerts.figures import (
+    AgentFigures,
+    AlarmLimits,
+    MachineState,
+    ThrottlingProbe,
+    alarms,
+)
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.sensors import SensorKind, SensorState
-from edge_agent.mqtt.payloads.health import HealthPayload
-from edge_agent.runtime.health.alarms import AgentFigures, AlarmLimits, MachineState, alarms
-from edge_agent.runtime.health.report import HealthMonitor, processor_temperature
-from edge_agent.runtime.health.throttling import ThrottlingProbe
-from edge_agent.runtime.health.watchdog import is_fresh
-from edge_agent.store.upkeep.copy_report import Standing
-from edge_agent.store.write.outbox_losses import Hole
-from edge_agent.store.write.replication.standing import ReplicationStanding
+from edge_agent.core.vitals import SensorKind, SensorState
+from edge_agent.mqtt.health_payload import HealthPayload
+from edge_agent.store.upkeep.copies import Standing
+from edge_agent.store.write.changes import ReplicationStanding
+from edge_agent.store.write.outbox import Hole
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.firmware import POWER_GOOD, answer_of, firmware
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.runtime.health.throttling import (
+from edge_agent.alerts.figures import (
     THROTTLING_GIVE_UP_SECONDS,
     THROTTLING_SECONDS,
     Throttling,

@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.runtime.lsl.library import StreamClock
+from edge_agent.lsl.outlet import StreamClock
 
 WALL_MINUS_BOOT_NS = 1_700_000_000_000_000_000 + 600_000
 """The two clocks turn their milliseconds at different moments, as they do on each machine."""

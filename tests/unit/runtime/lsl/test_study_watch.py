@@ -10,10 +10,10 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.runtime.lsl.study_watch import OLDEST_MS, SEEN_NAME, StudyWatch
+from edge_agent.lsl.worker import OLDEST_MS, SEEN_NAME, StudyWatch
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
-from edge_agent.store.write.clocks.boots import BootRows
+from edge_agent.store.write.boots import BootRows
 from tests.support.timeline import database
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edge_agent.agent.dispatcher import SINGLE_S, STREAM_S, Conditions, HomeState
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
     EMOTIONS,
@@ -17,7 +18,6 @@ from edge_agent.core.expression import (
 )
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.states.home_state import SINGLE_S, STREAM_S, Conditions, HomeState
 
 START = Instant(boot_ms=100_000, wall_ms=1_795_162_320_250)
 GOOD = Conditions(capture=True, camera=True, late_s=2.0, recording=True, session=False)

@@ -13,11 +13,16 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose
 from edge_agent.core.texts import Message
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.alert_log.alert_log import AlertLog, prune_alerts
-from edge_agent.store.alert_log.entries import AlertEntry, AlertFilter, Delivery
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.write.alert_log import (
+    AlertEntry,
+    AlertFilter,
+    AlertLog,
+    Delivery,
+    prune_alerts,
+)
 from tests.support.timeline import START_MS, database, instant, query
 
 DAY_S = 86_400.0

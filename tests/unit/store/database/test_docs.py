@@ -11,8 +11,8 @@ from sqlite_utils import Database
 
 from edge_agent.store.database.dashboard_file import read_dashboard
 from edge_agent.store.database.schema import DATABASE_NAME, connect
-from edge_agent.store.export.rows import columns
-from edge_agent.vitals import csv_columns
+from edge_agent.store.export import columns
+from edge_agent.vitals import csv
 from tests.support.timeline import database
 
 TEXT = (Path(__file__).resolve().parents[4] / "docs" / "data.md").read_text(encoding="utf-8")
@@ -79,9 +79,9 @@ def test_every_view_and_imported_column_is_described(tmp_path: Path) -> None:
     with closing(connect(database(tmp_path), readonly=True)) as connection:
         for view in Database(connection).views:
             assert f"| `{view.name}` |" in TEXT, view.name
-    for column in (*csv_columns.OURS, *csv_columns.OPTIONAL):
+    for column in (*csv.OURS, *csv.OPTIONAL):
         assert re.search(rf"^\| `{column}` \| (yes|no) \|", TEXT, re.MULTILINE), column
-    for column in csv_columns.DERIVED:
+    for column in csv.DERIVED:
         assert f"`{column}`" in TEXT
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.replacement import (
+from edge_agent.store.database.files import (
     finish_replacement,
     free_stamp,
     prepared_path,

@@ -17,18 +17,18 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from dashboard.accounts.roles import Role
-from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS, RejectReason
-from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
 from edge_agent.store.database.schema import (
+    EPISODE_GAP_MS,
+    NONE_OF_THESE,
     VERSION,
     connect,
     migrate,
     read_transaction,
     write_transaction,
 )
-from edge_agent.store.database.tables import EPISODE_GAP_MS, NONE_OF_THESE
 from edge_agent.store.read.reader import Reader
 from tests.support.timeline import database, query, query_dashboard, row
 

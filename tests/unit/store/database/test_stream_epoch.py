@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edge_agent.store.database.schema import (
-    write_transaction,
-)
-from edge_agent.store.database.stream_epoch import stream_epoch
+from edge_agent.store.database.schema import stream_epoch, write_transaction
 from tests.support.timeline import database
 
 

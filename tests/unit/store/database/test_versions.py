@@ -15,7 +15,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database import schema
 from edge_agent.store.database.schema import VERSION, connect, migrate
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.write.imports import import_readings
+from edge_agent.store.write.timeline import import_readings
 from tests.support.timeline import database, query, row
 
 

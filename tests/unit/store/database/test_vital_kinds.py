@@ -10,13 +10,9 @@ import pytest
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import (
-    connect,
-    migrate,
-    write_transaction,
-)
+from edge_agent.store.database.schema import connect, migrate, write_transaction
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.write.imports import import_readings
+from edge_agent.store.write.timeline import import_readings
 from tests.support.timeline import database, instant, query
 
 

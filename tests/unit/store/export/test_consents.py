@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.store.database.schema import migrate
-from edge_agent.store.export.formats.csv import FORMAT as CSV
-from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.rows import Choice
+from edge_agent.store.export.text_formats import CSV
 from edge_agent.store.study.past import give_past_consent
 from edge_agent.store.study.study import Study
 

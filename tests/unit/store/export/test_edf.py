@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalFlag
+from edge_agent.core.readings import Gap, VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.export.formats.edf import FORMAT as EDF
+from edge_agent.store.export.edf import EDF
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap
 from tests.support.timeline import database, instant, query, reading

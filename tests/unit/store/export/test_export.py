@@ -12,18 +12,17 @@ from typing import Any
 
 import pytest
 
-from edge_agent.core.attributes import AttributeUse
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectedFrames, RejectReason
-from edge_agent.core.gaps import Gap
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.readings import Gap
+from edge_agent.core.study import AttributeUse, MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
-from edge_agent.store.export.formats.csv import FORMAT as CSV
-from edge_agent.store.export.rows import columns
-from edge_agent.store.export.rows.selection import Choice
-from edge_agent.store.study.attributes import agree_to_attributes
+from edge_agent.store.export import columns
+from edge_agent.store.export.bundle import BUNDLE
+from edge_agent.store.export.rows import Choice
+from edge_agent.store.export.text_formats import CSV
+from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap, write_rejected_frames

@@ -12,10 +12,9 @@ import pytest
 
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import Purpose
-from edge_agent.store.export.formats.json import FORMAT as JSON
-from edge_agent.store.export.formats.ndjson import FORMAT as NDJSON
-from edge_agent.store.export.rows.columns import FILES
-from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.columns import FILES
+from edge_agent.store.export.rows import Choice
+from edge_agent.store.export.text_formats import JSON, NDJSON
 from edge_agent.store.study.study import Study
 from tests.support.timeline import database, instant, reading, row
 

@@ -18,15 +18,13 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.export import table_formats
 from edge_agent.store.export.appliance import Appliance
+from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.format import ExportFormat
-from edge_agent.store.export.formats import xlsx
-from edge_agent.store.export.formats.sav import FORMAT as SAV
-from edge_agent.store.export.formats.xlsx import FORMAT as XLSX
-from edge_agent.store.export.rows.columns import FILES
-from edge_agent.store.export.rows.selection import Choice
-from edge_agent.store.export.rows.typed import Row
+from edge_agent.store.export.rows import Choice, Row
 from edge_agent.store.export.source import ExportSource
+from edge_agent.store.export.table_formats import SAV, XLSX
 from edge_agent.store.study.study import Study
 from tests.support.timeline import database, instant, reading, row
 
@@ -101,7 +99,7 @@ def test_the_workbook_has_a_sheet_for_each_table_and_one_that_explains(
 def test_a_table_beyond_the_limit_of_a_sheet_goes_on_on_another(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(xlsx, "SHEET_ROWS", 10)
+    monkeypatch.setattr(table_formats, "SHEET_ROWS", 10)
     book = openpyxl.load_workbook(XLSX.export(path, tmp_path / "all.xlsx")[0])
     assert (book["vital"].max_row, book["vital 2"].max_row) == (11, 6)
     assert book["vital 2"]["A1"].value == "at"

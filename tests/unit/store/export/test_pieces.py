@@ -19,12 +19,12 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect, write_transaction
-from edge_agent.store.export.formats.csv import FORMAT as CSV
-from edge_agent.store.export.rows.cells import cell, recorded
-from edge_agent.store.export.rows.columns import FILES
+from edge_agent.store.export.columns import FILES
+from edge_agent.store.export.rows import cell, recorded
+from edge_agent.store.export.text_formats import CSV
 from edge_agent.store.read.matching import OBSERVED, Matching
 from edge_agent.store.read.observed import read_face_labels
-from edge_agent.store.study.study_rows import (
+from edge_agent.store.study.rows import (
     NewSession,
     close_session,
     insert_consent,

@@ -13,14 +13,13 @@ from dashboard.web.routes.export import NewExport
 from edge_agent.cli.app import cli
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose
-from edge_agent.store.export import formats
-from edge_agent.store.export.format import ExportFormat
-from edge_agent.store.export.formats import all_formats, format_named
-from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export import format
+from edge_agent.store.export.format import ExportFormat, all_formats, format_named
+from edge_agent.store.export.rows import Choice
 from edge_agent.store.study.study import Study
 from tests.support.timeline import database, instant, row
 
-FOLDER = Path(formats.__file__).parent
+FOLDER = Path(format.__file__).parent
 PAGE = (Path(__file__).resolve().parents[4] / "docs" / "export.md").read_text(encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.intake import cells
-from edge_agent.store.intake.problems import CellError
+from edge_agent.store.intake.cells import CellError
 
 AT_MS = 1_790_000_400_250
 AT = "2026-09-21T14:20:00.250Z"

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StudyError
-from edge_agent.core.given_readings import flag_near_pressures
-from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading, flag_near_pressures
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.intake.corrections import (
@@ -20,7 +19,7 @@ from edge_agent.store.intake.corrections import (
 )
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.write.imports import import_each
+from edge_agent.store.write.timeline import import_each
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
 from tests.support.timeline import database, instant, query
 

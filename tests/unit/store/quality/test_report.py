@@ -11,13 +11,12 @@ import pytest
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import RejectedFrames, RejectReason
-from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.readings import Gap, VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.quality.report import Check, Level, SessionQuality, Thresholds, share_covered
-from edge_agent.store.quality.session_quality import session_quality
+from edge_agent.store.read.quality import Check, Level, SessionQuality, Thresholds, share_covered
+from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap, write_rejected_frames

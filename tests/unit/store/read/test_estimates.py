@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.agent.summary import SummaryWindow
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.quality.report import Level
-from edge_agent.store.quality.session_quality import session_quality
+from edge_agent.store.read.quality import Level
+from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.upkeep.rollups_anew import make_anew
+from edge_agent.store.upkeep.fold import make_anew
 from tests.support.studies import add_session, heart
 from tests.support.timeline import START_MS, database, instant, query, reading
 

@@ -17,7 +17,8 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.export.formats.csv import FORMAT as CSV
+from edge_agent.store.export.text_formats import CSV
+from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.matching import (
     AMBIGUOUS,
     OBSERVED,
@@ -27,7 +28,6 @@ from edge_agent.store.read.matching import (
     Matching,
 )
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import MatchCounts
 from edge_agent.store.study.study import Study
 from tests.support.timeline import database, instant, reading, row
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.read.overview import (
+from edge_agent.store.read.reader import (
     Consent,
     SessionCounts,
     consents,

@@ -11,8 +11,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Emotion
-from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalFlag
+from edge_agent.core.readings import Gap, VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction

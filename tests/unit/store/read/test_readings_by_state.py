@@ -11,8 +11,8 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import MatchCounts
 from tests.support.timed_session import second_of, study_with_session
 from tests.support.timeline import add, database, reading, row
 

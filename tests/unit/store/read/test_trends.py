@@ -10,10 +10,10 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import MatchCounts
+from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.fold import fold_rollups
-from edge_agent.store.upkeep.retention import prune
 from tests.support.timeline import START_MS, add, database, reading, row
 
 MINUTE = 60_000

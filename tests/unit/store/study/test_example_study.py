@@ -15,8 +15,8 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import CONDITIONS, PARTICIPANTS, seed_example_study
 from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.retention import prune
-from edge_agent.vitals.simulated import SimulatedPerson
+from edge_agent.store.upkeep.aging import prune
+from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.timeline import START_MS, database, instant, query, row
 
 DAY = 86_400_000

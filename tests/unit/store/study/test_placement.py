@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from edge_agent.cli import cli
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.study import Purpose, Session
-from edge_agent.store.study.placement import Placement
+from edge_agent.store.study.past import Placement
 from edge_agent.store.study.study import Study
 from tests.support.timeline import START_MS, database, instant
 

@@ -10,7 +10,7 @@ import pytest
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Marker, MarkerKind, Purpose, SessionSetting
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.export.formats.csv import FORMAT as CSV
+from edge_agent.store.export.text_formats import CSV
 from edge_agent.store.study.protocol_runs import (
     NewRun,
     Progress,

@@ -10,7 +10,7 @@ from edge_agent.core.clock import now
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import migrate, write_transaction
-from edge_agent.store.study.roster import (
+from edge_agent.store.study.people import (
     PAGE_ROWS,
     ConsentState,
     Question,
@@ -20,8 +20,8 @@ from edge_agent.store.study.roster import (
     enrolled,
     read_roster,
 )
+from edge_agent.store.study.rows import insert_consent, insert_participant
 from edge_agent.store.study.study import Study
-from edge_agent.store.study.study_rows import insert_consent, insert_participant
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
-from edge_agent.store.upkeep.backup import make_daily_copy, restore_copy
+from edge_agent.store.upkeep.copies import make_daily_copy, restore_copy
 from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.upkeep.verification import verify
+from edge_agent.store.upkeep.soundness import verify
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, last_seq
 from tests.support.timeline import query
 

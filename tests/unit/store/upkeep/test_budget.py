@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.study import Purpose
+from edge_agent.store.database.files import part_of
 from edge_agent.store.database.schema import connect, transaction
-from edge_agent.store.database.set_aside_files import part_of
-from edge_agent.store.study.study_rows import (
+from edge_agent.store.study.rows import (
     NewSession,
     close_session,
     insert_consent,
     insert_participant,
     insert_session,
 )
+from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.budget import SHARES, Space, keep_to_budget, space_of
-from edge_agent.store.upkeep.retention import prune
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
 DAY = 86_400

@@ -11,17 +11,17 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.store.database.schema import connect
-from edge_agent.store.upkeep import counted_time as module
-from edge_agent.store.upkeep.budget import keep_to_budget
-from edge_agent.store.upkeep.counted_time import (
+from edge_agent.store.upkeep import aging as module
+from edge_agent.store.upkeep.aging import (
     DAY_MS,
     CountedTime,
     boots_with_wrong_times,
     confirm_clock,
     count_time,
     last_count,
+    prune,
 )
-from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.upkeep.budget import keep_to_budget
 from tests.support.timeline import START_MS, add, database, query, reading, row
 
 YEAR = 365
@@ -289,7 +289,7 @@ def test_rows_of_a_start_whose_clock_was_behind_stay_as_long_as_the_next_start(
 def test_every_run_that_deletes_leaves_one_line_with_counts_and_border(
     path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.store.upkeep.deletions._PORTION_ROWS", 3)
+    monkeypatch.setattr("edge_agent.store.upkeep.aging._PORTION_ROWS", 3)
     with closing(connect(path, readonly=False)) as connection:
         connection.execute("DELETE FROM audit")
     machine.go(1)

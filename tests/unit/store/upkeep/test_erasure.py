@@ -11,22 +11,22 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.expression import RejectedFrames, RejectReason
-from edge_agent.core.gaps import Gap
+from edge_agent.core.readings import Gap
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import connect, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.fold import fold_rollups
-from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.recorder_options import RecorderOptions
+from edge_agent.store.write.rollups import read_tombstones
 from edge_agent.store.write.timeline import write_rejected_frames
-from edge_agent.store.write.tombstones import read_tombstones
 from tests.support.erasure import CODE, NAME, NOTE, bytes_of, everything, hold, opened, record
 from tests.support.timeline import (
     START_MS,

@@ -14,10 +14,9 @@ from edge_agent.core.study import Purpose
 from edge_agent.store.database import schema
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep import scrub
+from edge_agent.store.upkeep import erasure
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
-from edge_agent.store.write.outbox import OutboxMessage, enqueue
-from edge_agent.store.write.outbox_losses import set_aside
+from edge_agent.store.write.outbox import OutboxMessage, enqueue, set_aside
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
 
@@ -164,7 +163,7 @@ def test_hours_on_both_sides_of_a_full_hour_are_computed_anew(tmp_path: Path) ->
 def test_old_bytes_are_found_wherever_they_lie_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(scrub, "_CHUNK", chunk)
+    monkeypatch.setattr(erasure, "_CHUNK", chunk)
     path = database(tmp_path)
     hold(path, "Zq-Wombat7", 10, 20)
     other = tmp_path / "clean"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from edge_agent.agent.health import health_monitor
+from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core.clock import Instant, now
-from edge_agent.runtime.health.alarms import AgentFigures
-from edge_agent.runtime.health.report import health_monitor
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.upkeep import health_history
 from edge_agent.store.upkeep.health_history import DAY_MS, HealthHistory, health_minutes

@@ -10,8 +10,8 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.upkeep import deletions
-from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.upkeep import aging
+from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.write.timeline import write_rejected_frames
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
@@ -62,7 +62,7 @@ def test_less_than_a_day_is_refused(path: Path, days: int) -> None:
 def test_what_time_does_not_allow_is_left_to_the_next_call(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deletions, "_PORTION_ROWS", 3)
+    monkeypatch.setattr(aging, "_PORTION_ROWS", 3)
     later = START_MS + 2 * DAY_MS
     assert prune(path, 1, now_ms=later, within_s=0) == 6, "a portion of each table"
     assert [len(left(path, table)) for table in ("expression", "unfit")] == [4, 4]

@@ -9,17 +9,19 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.upkeep import second_place as module
-from edge_agent.store.upkeep.backup import make_daily_copy
-from edge_agent.store.upkeep.copies import daily_copies, verified
-from edge_agent.store.upkeep.copy_report import read_report, standing
-from edge_agent.store.upkeep.counted_time import DAY_MS
-from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.upkeep.second_place import (
+from edge_agent.store.upkeep import copies as module
+from edge_agent.store.upkeep.aging import DAY_MS
+from edge_agent.store.upkeep.copies import (
     PLACE_MARK,
     copy_to_second_place,
+    daily_copies,
     forget_second_place,
+    make_daily_copy,
+    read_report,
+    standing,
+    verified,
 )
+from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.erasure import CODE, bytes_of, hold
 from tests.support.timeline import START_MS, database, query
 

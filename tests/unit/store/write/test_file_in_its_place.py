@@ -13,7 +13,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import connect, migrate, write_transaction
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.study import Study
-from edge_agent.store.write.batch_writer import BatchWriter
+from edge_agent.store.write.batch import BatchWriter
 from edge_agent.store.write.outbox import Outbox, OutboxMessage
 from tests.support.recording import Recording
 from tests.support.timeline import query, reading
@@ -84,13 +84,13 @@ def test_one_that_is_deleted_while_it_is_opened_costs_nothing(
     usual = connect
 
     def connect_and_delete(path: Path, *, readonly: bool, busy_seconds: float) -> object:
-        monkeypatch.setattr("edge_agent.store.database.open_file.connect", usual)
+        monkeypatch.setattr("edge_agent.store.database.lock.connect", usual)
         connection = usual(path, readonly=readonly, busy_seconds=busy_seconds)
         for part in ("", "-wal", "-shm"):
             path.with_name(path.name + part).unlink(missing_ok=True)
         return connection
 
-    monkeypatch.setattr("edge_agent.store.database.open_file.connect", connect_and_delete)
+    monkeypatch.setattr("edge_agent.store.database.lock.connect", connect_and_delete)
     recording = Recording(path, safe=Rescue(path), batch_rows=2)
     recordings.append(recording)
     wait_for_more(recording)
@@ -102,7 +102,7 @@ def test_a_new_one_that_is_moved_before_the_disk_lets_it_be_opened_costs_nothing
     path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse_and_move(path: Path, *, readonly: bool, busy_seconds: float) -> object:
-        monkeypatch.setattr("edge_agent.store.database.open_file.connect", connect)
+        monkeypatch.setattr("edge_agent.store.database.lock.connect", connect)
         path.rename(path.with_name("elsewhere.db"))
         raise StoreError(f"{path}: cannot be read or written (input/output error).")
 
@@ -110,7 +110,7 @@ def test_a_new_one_that_is_moved_before_the_disk_lets_it_be_opened_costs_nothing
 
     def replace_and_refuse(rescue: Rescue, cause: str) -> None:
         replace(rescue, cause)
-        monkeypatch.setattr("edge_agent.store.database.open_file.connect", refuse_and_move)
+        monkeypatch.setattr("edge_agent.store.database.lock.connect", refuse_and_move)
 
     monkeypatch.setattr(Rescue, "replace", replace_and_refuse)
     os.truncate(path, 0)

@@ -14,7 +14,7 @@ from edge_agent.store.database.schema import connect
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.study import Study
 from edge_agent.store.write import recorder as module
-from edge_agent.store.write.clocks.boots import ClockCheck
+from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.recorder import Recorder
 from tests.support.clocks.machine import DAY_S, Machine, Writing
 from tests.support.timeline import START_MS, query, reading

@@ -10,9 +10,15 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.store.database.schema import connect, write_transaction
-from edge_agent.store.write import outbox_losses
-from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue, last_seq, leave_out
-from edge_agent.store.write.outbox_losses import note_hole
+from edge_agent.store.write import outbox as outbox_losses
+from edge_agent.store.write.outbox import (
+    Outbox,
+    OutboxMessage,
+    enqueue,
+    last_seq,
+    leave_out,
+    note_hole,
+)
 from tests.support.timeline import database, query
 
 HOLES = "SELECT topic, first_seq, last_seq, reason FROM outbox_hole ORDER BY id"

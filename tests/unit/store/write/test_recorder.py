@@ -9,8 +9,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, Expression, RejectReason
-from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.readings import Gap, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.write.outbox import OutboxMessage
 from tests.support.recording import Recording

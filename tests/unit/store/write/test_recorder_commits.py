@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.config.data import RecorderOptions
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Expression
@@ -15,10 +16,9 @@ from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.study.study import Study
+from edge_agent.store.write.batch import PendingBatch
 from edge_agent.store.write.outbox import Outbox, OutboxMessage
-from edge_agent.store.write.pending_batch import PendingBatch
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.store.write.rollups import per_mille
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.recording import Recording

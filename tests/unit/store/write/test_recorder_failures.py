@@ -161,7 +161,7 @@ KILLED = """
 import os, sys, time
 from pathlib import Path
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.recorder_options import RecorderOptions
+from edge_agent.config.data import RecorderOptions
 from edge_agent.store.database.schema import migrate
 from tests.support.timeline import observation, reading, recognition
 path = Path(sys.argv[1])
@@ -227,7 +227,7 @@ def test_a_database_that_was_opened_while_the_card_refused_writing_is_written_to
         refused.set()
         return connect(path, readonly=readonly, busy_seconds=busy_seconds)
 
-    monkeypatch.setattr("edge_agent.store.database.open_file.connect", connect_once)
+    monkeypatch.setattr("edge_agent.store.database.lock.connect", connect_once)
     recording = Recording(path, safe=Rescue(path), batch_rows=1, retry_seconds=0.05)
     recordings.append(recording)
     recording.submit(reading(0))

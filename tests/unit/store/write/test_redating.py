@@ -16,12 +16,12 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
 from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.erasure_rows import erase_rows
-from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.write.clocks import redating
-from edge_agent.store.write.clocks.boots import ClockCheck
-from edge_agent.store.write.imports import import_each, import_readings
+from edge_agent.store.upkeep.aging import prune
+from edge_agent.store.upkeep.erasure import erase_rows
+from edge_agent.store.write import redating
+from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.outbox import OutboxMessage
+from edge_agent.store.write.timeline import import_each, import_readings
 from tests.support.clocks.dated import (
     assert_rollups_are_those_of_the_rows,
     study_with_session,

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.store.database.salvage_state import Salvage, write_salvages
-from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.write.clocks.boots import ClockCheck
+from edge_agent.store.database.schema import Salvage, write_salvages, write_transaction
+from edge_agent.store.write.boots import ClockCheck
 from tests.support.clocks.dated import (
     study_with_session,
     wrong_rows,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from edge_agent.store.write.batch import KEEP
 from edge_agent.store.write.outbox import OutboxMessage
-from edge_agent.store.write.set_aside import KEEP
 from tests.support.recording import Recording
 from tests.support.timeline import START_MS, instant, query, reading
 

@@ -9,9 +9,9 @@ import pytest
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.store.database.schema import connect, write_transaction
+from edge_agent.store.write.batch import summarises_erased_time
 from edge_agent.store.write.outbox import OutboxMessage
-from edge_agent.store.write.pending_rows import summarises_erased_time
-from edge_agent.store.write.tombstones import Tombstones, add_tombstones, read_tombstones
+from edge_agent.store.write.rollups import Tombstones, add_tombstones, read_tombstones
 from tests.support.recording import Recording
 from tests.support.timeline import (
     START_MS,

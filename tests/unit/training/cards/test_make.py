@@ -15,17 +15,16 @@ from scipy.linalg import hadamard
 
 pytest.importorskip("sklearn", reason="the training extra is not installed")
 
-from edge_agent.appliance.models.installing import ModelPlace, install_model
-from edge_agent.config import load_settings
+from edge_agent.appliance.models import ModelPlace, install_model
+from edge_agent.config.loading import load_settings
 from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.tiny_faces import faces as noise_faces
 from tests.support.vision.tiny_model import tiny_tflite
-from training.cards.make import CardWishes, better_order, make_card
-from training.cards.tflite_file import TFLiteFile
 from training.commands import main
 from training.data.datasets import EXPRESSIONS, NO_LABEL, VOTE_COLUMNS, Faces
 from training.errors import DataError
+from training.report.cards import CardWishes, TFLiteFile, better_order, make_card
 
 TEMPLATES = hadamard(16)[1:9]
 """Eight patterns of 4 × 4 pixels, each bright in its own half."""
@@ -309,7 +308,7 @@ def test_the_command_asks_on_a_terminal(
             return True
 
     terminal = Terminal()
-    monkeypatch.setattr("training.commands.card.sys.stdin", terminal)
+    monkeypatch.setattr("training.commands.measure.sys.stdin", terminal)
     asked: list[str] = []
 
     def prompt(text: str, *, default: str, **_: object) -> str:

@@ -20,8 +20,8 @@ RECIPES = ROOT / "training" / "recipes" / "literature"
 def test_it_writes_a_report_that_says_which_half_evaluated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.systems.report._curves", lambda _: b"curves")
-    monkeypatch.setattr("training.systems.report.confusion_png", lambda *_: b"matrix")
+    monkeypatch.setattr("training.expression.systems._report_curves", lambda _: b"curves")
+    monkeypatch.setattr("training.expression.systems.confusion_png", lambda *_: b"matrix")
     for name in ("cnn-scratch", "depthwise"):
         stripe_model(tmp_path / name, name=name)
         shutil.copy(RECIPES / f"{name}.toml", tmp_path / name / "recipe.toml")

@@ -10,10 +10,17 @@ import numpy as np
 import pytest
 
 from tests.support.vision.portraits import detector, serious, smiling
-from training.covers import crops
-from training.covers.crops import Crops, load_crops, portraits, save_crops, scenes, without_copies
 from training.errors import DataError
-from training.faces.labelling.split import Shares
+from training.expression import covers
+from training.expression.covers import (
+    Crops,
+    load_crops,
+    portraits,
+    save_crops,
+    scenes,
+    without_copies,
+)
+from training.faces.labelling import Shares
 
 ALL_TEST = Shares(test=0.99, valid=0.0)
 
@@ -43,7 +50,7 @@ def test_the_folder_of_a_portrait_says_whether_it_wears_a_mask(tmp_path: Path) -
     cut = portraits(packed, ALL_TEST, detector())
     assert cut.masked.tolist() == [1, 0]
     assert cut.pixels.shape == (2, 48, 48)
-    assert {crops.PARTS[part] for part in cut.part} == {"test"}
+    assert {covers.PARTS[part] for part in cut.part} == {"test"}
 
 
 def test_a_face_of_a_scene_gets_the_label_of_the_box_it_lies_on(tmp_path: Path) -> None:
@@ -90,5 +97,5 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_crops_says_how_to_cut_them(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cut them with: python -m training.covers.crops"):
+    with pytest.raises(DataError, match="cut them with: python -m training.expression.covers"):
         load_crops(tmp_path)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from training.data.agreement import agreement
 from training.data.datasets import FER2013, VOTE_COLUMNS, Faces
+from training.data.fer import agreement
 
 
 def test_labels_votes_and_pairs_of_votes_are_counted() -> None:

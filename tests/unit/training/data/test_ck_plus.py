@@ -17,8 +17,7 @@ from training.data.ck_plus import (
     write_parts,
 )
 from training.data.datasets import load_faces
-from training.errors import DataError
-from training.files import write_whole
+from training.errors import DataError, write_whole
 
 
 def pixels(grey: int) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data.cleaning import cleaned
 from training.data.datasets import FER2013_AS_EXPRESSION, VOTE_COLUMNS, Faces
+from training.data.fer import cleaned
 from training.errors import DataError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_agent.vision.align import Picture, align_face
-from edge_agent.vision.stills.pictures import load_picture
+from edge_agent.vision.stills import load_picture
 from tests.support.vision.portraits import detector, serious, smiling
 from training.commands import main
 from training.data.crops import Cut, FaceCutter, Tally, aligned_faces, cut_one, plan_cuts

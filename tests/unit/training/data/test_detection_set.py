@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from edge_agent.core.expression import Box
 from tests.support.vision.portraits import smiling
 from training.commands.main import app
-from training.data.detection_set import DetectionSet, box_line
+from training.data.photographs import DetectionSet, box_line
 
 
 def test_a_box_is_told_by_its_middle_and_what_lies_outside_is_cut_off() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent.core.errors import PictureError
 from training.data.datasets import EXPRESSIONS
-from training.data.labelled_photographs import LabelledPhotographs
+from training.data.photographs import LabelledPhotographs
 from training.errors import DataError
 
 TABLE = "file,emotion\na.png,anger\nb.png,happiness\n"

@@ -13,9 +13,8 @@ from tests.support.vision.tiny_faces import faces, tiny_recipe
 from training.data.lessons import Lessons
 from training.errors import RecipeError
 from training.expression.augment import Augmentation
-from training.expression.distillation import Views, load_run, soften
 from training.expression.recipe import Distillation, ExpressionRecipe
-from training.expression.task import ExpressionTask
+from training.expression.task import ExpressionTask, Views, load_run, soften
 from training.learning.checkpoint import CHECKPOINT, save_weights
 from training.learning.recipe import RECIPE, load_recipe
 

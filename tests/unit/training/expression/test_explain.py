@@ -22,20 +22,22 @@ from training.commands import main
 from training.data.datasets import EXPRESSIONS
 from training.errors import RecipeError
 from training.expression.explain import (
+    VIEWS,
     Explained,
+    artefacts,
     explain_faces,
     grad_cam,
     open_run,
     peak,
+    spread,
     steps_of_stage,
+    summary,
     upper_share,
+    weight_map,
 )
-from training.expression.explain_regions import VIEWS, spread, weight_map
-from training.expression.explain_report import artefacts, summary
 from training.expression.recipe import ExpressionRecipe
 from training.learning.recipe import load_recipe
-from training.models.evidence import WithEvidence
-from training.models.expression_network import RegionNetwork
+from training.networks.base import RegionNetwork, WithEvidence
 
 pytestmark = pytest.mark.training
 

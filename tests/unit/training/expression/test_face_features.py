@@ -19,12 +19,11 @@ from training.expression.face_features import (
     learn_face_features,
     stage_schedule,
 )
+from training.expression.pretrained import MobileFaceNet
 from training.expression.recipe import ExpressionRecipe
 from training.learning.recipe import load_recipe
-from training.models.plain_cnn import PlainCnn
-from training.models.recognition import MobileFaceNet
-from training.models.region_attention import RegionAttentionNet
-from training.models.small_resnet import SmallResNet
+from training.networks.architectures import RegionAttentionNet, SmallResNet
+from training.networks.published import PlainCnn
 
 pytestmark = [pytest.mark.training, pytest.mark.usefixtures("undrawn")]
 

@@ -19,10 +19,10 @@ from training.expression.fit import align_heads
 from training.expression.recipe import ExpressionRecipe, Loss
 from training.expression.task import ExpressionTask, class_weights, predict
 from training.learning.recipe import load_recipe
-from training.measuring.evaluate import enlarged
-from training.measuring.temperature import best_temperature, bias_corrected_temperature
-from training.models.cost import multiply_adds, parameters
-from training.models.small_resnet import SmallResNet
+from training.networks.architectures import SmallResNet
+from training.networks.base import multiply_adds, parameters
+from training.report.calibration import best_temperature, bias_corrected_temperature
+from training.report.evaluate import enlarged
 
 pytestmark = pytest.mark.training
 

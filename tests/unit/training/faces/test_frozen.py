@@ -15,10 +15,9 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 
 from edge_agent.core.expression import Box
-from training.faces.labelling.labels import LabelledFace
+from training.faces.detector import DetectorRecipe, DetectorTask
+from training.faces.labelling import LabelledFace
 from training.faces.photographs import FaceBoxes, Photographs
-from training.faces.recipe import DetectorRecipe
-from training.faces.task import DetectorTask
 from training.learning.recipe import load_recipe
 
 pytestmark = pytest.mark.training

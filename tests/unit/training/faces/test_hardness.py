@@ -10,10 +10,9 @@ import pytest
 pytest.importorskip("torch", reason="the training extra is not installed")
 
 from edge_agent.core.expression import Box
-from training.faces.labelling.labels import LabelledFace
+from training.faces.detector import DetectorRecipe, costs, drawn_by_cost
+from training.faces.labelling import LabelledFace
 from training.faces.photographs import FaceBoxes, Photographs
-from training.faces.recipe import DetectorRecipe
-from training.faces.task import costs, drawn_by_cost
 from training.learning.recipe import load_recipe
 
 pytestmark = pytest.mark.training

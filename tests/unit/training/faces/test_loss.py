@@ -10,11 +10,10 @@ import torch
 
 from edge_agent.core.expression import Box
 from edge_agent.vision.faces.detector import STRIDES
-from training.faces.labelling.labels import LabelledFace
-from training.faces.loss import DetectorLoss, Weights, overlaps
+from training.faces.detector import DetectorLoss, Targets, Weights, assign, overlaps
+from training.faces.labelling import LabelledFace
 from training.faces.photographs import FaceBoxes
-from training.faces.targets import Targets, assign
-from training.models.face_detector import KINDS, OUTPUTS, FaceDetectorNet, Residual, Widths
+from training.networks.face import KINDS, OUTPUTS, FaceDetectorNet, Residual, Widths
 
 pytestmark = pytest.mark.training
 

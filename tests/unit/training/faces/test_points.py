@@ -17,9 +17,15 @@ import torch
 from edge_agent.core.expression import Box
 from training.errors import DataError
 from training.faces import points as pt
-from training.faces.labelling.labels import LabelledFace, LabelledPicture, read_labels, write_labels
-from training.faces.labelling.marked import MARKED, NAMES
-from training.faces.labelling.measure_template import MIRROR
+from training.faces.labelling import (
+    MARKED,
+    NAMES,
+    LabelledFace,
+    LabelledPicture,
+    read_labels,
+    write_labels,
+)
+from training.faces.template import MIRROR
 
 pytestmark = pytest.mark.training
 

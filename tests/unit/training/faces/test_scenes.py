@@ -11,11 +11,10 @@ import pytest
 
 from edge_agent.core.expression import Box
 from training.errors import DataError
-from training.faces.compose import Composer, Composition, change_light
-from training.faces.labelling.labels import LabelledFace, LabelledPicture
-from training.faces.patterns import draw_pattern
+from training.faces.detector import assign
+from training.faces.labelling import LabelledFace, LabelledPicture
 from training.faces.photographs import FaceBoxes, Photographs, join
-from training.faces.targets import assign
+from training.faces.scenes import Composer, Composition, change_light, draw_pattern
 
 POINTS = ((24.0, 28.0), (36.0, 28.0), (30.0, 35.0), (25.0, 42.0), (35.0, 42.0))
 QUIET = Composition(grid=0, over_photograph=0, faceless=0, gray=0, light=0, blur=0, noise=0, jpeg=0)

@@ -11,9 +11,8 @@ import pytest
 
 from dashboard.statistics.agreement import Judgement, cohens_kappa
 from training.data.crops import plan_cuts
+from training.data.labelling import ANSWERS, NO_FACE, SETTLED, Labels, Mark, pair_agreement
 from training.errors import DataError
-from training.labelling.agreement import pair_agreement
-from training.labelling.labels import ANSWERS, NO_FACE, SETTLED, Labels, Mark
 
 
 @pytest.fixture

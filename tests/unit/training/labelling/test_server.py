@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from training.data.labelling import HOST, LONGEST, SETTLED, Labels, Mark, label_app, open_socket
 from training.errors import DataError
-from training.labelling.labels import SETTLED, Labels, Mark
-from training.labelling.server import HOST, LONGEST, label_app, open_socket
 
 
 @pytest.fixture

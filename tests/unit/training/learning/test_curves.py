@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib", reason="the training extra is not installed")
 from PIL import Image
 
 from training.errors import RecipeError
-from training.learning.curves import CURVES, PICTURE, write_curves
+from training.learning.checkpoint import CURVES, PICTURE, write_curves
 
 ROWS = (
     {"epoch": 1.0, "lr": 0.1, "train_loss": 4.0, "valid_accuracy": 0.25, "seconds": 1.5},

@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 
 from tests.support.vision.line_task import SCHEDULE, Line, line
 from training.errors import DataError, RecipeError
-from training.learning.find_lr import RangeTest, RateRange, find_lr, write_range_test
+from training.learning.run import RangeTest, RateRange, find_lr, write_range_test
 
 pytestmark = pytest.mark.training
 

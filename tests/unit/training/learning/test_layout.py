@@ -11,10 +11,10 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 from torch import nn
 
-from training.covers.recipe import CoverRecipe
+from training.expression.covers import CoverRecipe
 from training.expression.recipe import ExpressionRecipe
-from training.faces.recipe import DetectorRecipe
-from training.learning.layout import memory_format
+from training.faces.detector import DetectorRecipe
+from training.learning.rates import memory_format
 from training.learning.recipe import load_recipe, recipe_kind
 
 pytestmark = pytest.mark.training

@@ -14,12 +14,13 @@ from tests.support.vision.line_task import SCHEDULE, Line, line
 from training.errors import DataError, RecipeError
 from training.learning.checkpoint import (
     CHECKPOINT,
+    CURVES,
+    PICTURE,
     averaged_weights,
     epochs_left,
     save_weights,
     seconds_spent,
 )
-from training.learning.curves import CURVES, PICTURE
 from training.learning.loop import fit, moving_average, parameter_groups, time_left
 
 pytestmark = [pytest.mark.training, pytest.mark.usefixtures("undrawn")]

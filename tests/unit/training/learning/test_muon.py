@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from training.learning.loop import parameter_groups
-from training.learning.muon import Muon, orthogonal
+from training.learning.rates import Muon, orthogonal
 
 pytestmark = pytest.mark.training
 

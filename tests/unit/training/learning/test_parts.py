@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from training.errors import RecipeError
 from training.learning.loop import begin, fit
-from training.learning.parts import frozen_at
+from training.learning.rates import frozen_at
 from training.learning.recipe import Schedule
 
 pytestmark = [pytest.mark.training, pytest.mark.usefixtures("undrawn")]

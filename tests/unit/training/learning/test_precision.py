@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from tests.support.vision.line_task import SCHEDULE, Line, line
 from training.learning.checkpoint import CHECKPOINT
 from training.learning.loop import CPU, fit
-from training.learning.muon import orthogonal
-from training.learning.precision import bfloat16_is_quick, precision_on, precision_sentence
+from training.learning.rates import bfloat16_is_quick, orthogonal, precision_on, precision_sentence
 
 pytestmark = [pytest.mark.training, pytest.mark.usefixtures("undrawn")]
 

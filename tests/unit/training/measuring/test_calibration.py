@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.data.datasets import Faces, split_held_back
 from training.errors import DataError
-from training.measuring.calibration import (
+from training.report.calibration import (
     ALLOWED_ERROR,
     BINS,
     CERTAINTY,

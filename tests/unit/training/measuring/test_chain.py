@@ -20,23 +20,25 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 from edge_agent.config.vision import VisionSettings
 from edge_agent.vision.align import TEMPLATE
 from edge_agent.vision.recognizer import open_recognizer
-from edge_agent.vision.stills.pictures import Picture
+from edge_agent.vision.stills import Picture
 from tests.support.vision.portraits import detector, serious, smiling
 from training.commands import main, options
 from training.data.datasets import EXPRESSIONS
-from training.data.labelled_photographs import LabelledPhotographs
-from training.faces.labelling.labels import LabelledFace
-from training.measuring.chain import (
+from training.data.photographs import LabelledPhotographs
+from training.faces.labelling import LabelledFace
+from training.report.chain import (
     BOX,
     CENTRED,
     CHAIN,
     LABELS,
     NO_FACE,
     YUNET,
+    chain_json,
+    chain_tables,
+    chain_text,
     deviations,
     measure_chain,
 )
-from training.measuring.chain_report import chain_json, chain_tables, chain_text
 
 MODEL = "expression-fast"
 HAPPINESS = EXPRESSIONS.index("happiness")

@@ -10,7 +10,7 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from edge_agent.core.errors import ModelError
 from tests.support.vision.stripes import stripe_faces, stripe_model
-from training.measuring.compare import compare_files, comparison_text, mcnemar
+from training.report.compare import compare_files, comparison_text, mcnemar
 
 
 def right(*counts: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

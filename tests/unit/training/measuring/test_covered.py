@@ -17,7 +17,8 @@ from tests.support.vision.training_runs import write_data
 from training.commands.main import app
 from training.data.datasets import FER2013_AS_EXPRESSION, VOTE_COLUMNS
 from training.errors import DataError
-from training.measuring.covered import (
+from training.report.compare import evaluate_tables
+from training.report.robustness import (
     COVERS,
     NOTHING,
     covered_files,
@@ -25,7 +26,6 @@ from training.measuring.covered import (
     covered_text,
     macro,
 )
-from training.measuring.predictions import evaluate_tables
 
 
 def changed_rows(name: str, column: slice = slice(None)) -> tuple[int, int]:

@@ -10,9 +10,8 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from training.data.datasets import EXPRESSIONS, FER2013, NO_LABEL, VOTE_COLUMNS, Faces
 from training.errors import DataError
-from training.measuring.evaluate import evaluate_logits
-from training.measuring.metrics import classification_figures
-from training.measuring.tables import evaluation_text
+from training.report.evaluate import classification_figures, evaluate_logits
+from training.report.figures import evaluation_text
 
 LABELS = ("a", "b", "c")
 

@@ -11,8 +11,8 @@ from edge_agent.vision.models.model import TFLiteModel, load_model
 from tests.support.vision.stripes import joined, stripe_faces, stripe_model, unlabelled
 from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model
 from training.errors import DataError
-from training.measuring.measure import measure
-from training.measuring.tables import measured_text
+from training.report.figures import measured_text
+from training.report.measure import measure
 
 
 def model(folder: Path, **changes: object) -> TFLiteModel:

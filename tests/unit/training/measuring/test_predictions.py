@@ -8,7 +8,7 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from training.data.datasets import EXPRESSIONS, FER2013
 from training.errors import DataError
-from training.measuring.predictions import evaluate_tables
+from training.report.compare import evaluate_tables
 
 TRUTH = "id,label\na,anger\nb,happiness\nc,neutral\n"
 SHARES = "file," + ",".join(EXPRESSIONS)

@@ -10,8 +10,8 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.stripes import stripe_faces, stripe_model
-from training.measuring.evaluate import evaluate_logits, run_model
-from training.measuring.robustness import CHANGES, COVER, Row, robustness, worst
+from training.report.evaluate import evaluate_logits, run_model
+from training.report.robustness import CHANGES, COVER, Row, robustness, worst
 
 EDGE = 48
 BY_NAME = {change.name: change for change in CHANGES}

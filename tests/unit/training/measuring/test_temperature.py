@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from training.errors import DataError
-from training.measuring.temperature import LEAST, MOST, best_temperature, bias_corrected_temperature
+from training.report.calibration import LEAST, MOST, best_temperature, bias_corrected_temperature
 
 
 def said_and_voted(true_temperature: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -7,10 +7,15 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from training.models.architectures import Network
-from training.models.cost import multiply_adds, parameters
-from training.models.evidence import WithEvidence
-from training.models.expression_network import ExpressionNetwork, NetworkSection, RegionNetwork
+from training.networks.architectures import Network
+from training.networks.base import (
+    ExpressionNetwork,
+    NetworkSection,
+    RegionNetwork,
+    WithEvidence,
+    multiply_adds,
+    parameters,
+)
 
 pytestmark = pytest.mark.training
 

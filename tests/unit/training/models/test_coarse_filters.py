@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 from torch import Tensor, nn
 
-from training.models.coarse_filters import coarse_filters, filter_bounds, round_filters
+from training.networks.quantize import coarse_filters, filter_bounds, round_filters
 
 
 def like_neighbouring_pixels(places: int, size: int) -> Tensor:

@@ -6,8 +6,8 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 
 import torch
 
-from training.models.evidence import WithEvidence
-from training.models.small_resnet import RegionAttention, SmallResNet
+from training.networks.architectures import RegionAttention, SmallResNet
+from training.networks.base import WithEvidence
 
 pytestmark = pytest.mark.training
 

@@ -11,10 +11,9 @@ import torch
 from training.errors import RecipeError
 from training.expression.recipe import ExpressionRecipe
 from training.learning.recipe import load_recipe
-from training.models.cost import multiply_adds, parameters
-from training.models.expression_network import RegionNetwork
-from training.models.plain_cnn import PlainCnn, PlainCnnSection
-from training.models.small_resnet import SmallResNetSection
+from training.networks.architectures import SmallResNetSection
+from training.networks.base import RegionNetwork, multiply_adds, parameters
+from training.networks.published import PlainCnn, PlainCnnSection
 
 pytestmark = pytest.mark.training
 

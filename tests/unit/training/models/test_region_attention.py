@@ -9,14 +9,14 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 
-from training.models.quantize import PixelInput, quantize
-from training.models.region_attention import (
+from training.networks.architectures import (
     REGIONS,
     RegionAttentionNet,
+    SmallResNet,
     region_bias,
     regions_of,
 )
-from training.models.small_resnet import SmallResNet
+from training.networks.quantize import PixelInput, quantize
 
 pytestmark = pytest.mark.training
 

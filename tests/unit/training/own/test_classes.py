@@ -12,14 +12,14 @@ import pytest
 pytest.importorskip("torch", reason="the training extra is not installed")
 pytest.importorskip("litert_torch", reason="the training extra is not installed")
 
-from edge_agent.appliance.models.installing import ModelPlace, install_model
+from edge_agent.appliance.models import ModelPlace, install_model
 from edge_agent.core.errors import ModelError
 from edge_agent.vision.align import Picture
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import serious, smiling
 from training.commands import main
 from training.errors import DataError
-from training.own.classes import own_classes, train_classes
+from training.expression.own import own_classes, train_classes
 
 pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
 

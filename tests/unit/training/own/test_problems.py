@@ -12,7 +12,7 @@ from edge_agent.vision.align import Picture
 from tests.support.vision.portraits import serious, smiling
 from training.data.crops import FaceCutter
 from training.data.datasets import EDGE, read_folder
-from training.own.problems import problems_of
+from training.report.problems import problems_of
 
 
 def changed(image: Picture, rng: np.random.Generator) -> Picture:

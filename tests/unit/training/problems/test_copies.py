@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.problems import copies
-from training.problems.copies import NEARLY, copies_of, near_copies, near_pairs
+from training.report import problems
+from training.report.problems import NEARLY, copies_of, near_copies, near_pairs
 
 
 def hashes_with_neighbours(seed: int) -> NDArray[np.uint8]:
@@ -58,14 +58,14 @@ def test_thousands_of_one_picture_do_not_take_the_square_of_their_number(
 
     assert len(near_pairs(same).first) == 4999
 
-    monkeypatch.setattr(copies, "MOST_IN_A_BUCKET", 3)
+    monkeypatch.setattr(problems, "MOST_IN_A_BUCKET", 3)
     film = np.zeros((400, 32), dtype=np.uint8)
     film[:, :2] = np.arange(400, dtype=np.uint16)[:, None].view(np.uint8)
     assert len(near_pairs(film).first) <= 400 * 272 * 3
 
 
 def test_a_copy_has_its_original_beside_it_and_likeness_does_not_chain() -> None:
-    pairs = copies.Pairs(
+    pairs = problems.Pairs(
         np.array([0, 1, 2, 3, 0]),
         np.array([1, 2, 3, 4, 5]),
         np.array([10, 10, 5, 0, 0], dtype=np.int64),

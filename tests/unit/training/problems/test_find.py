@@ -18,12 +18,19 @@ from edge_agent.vision.align import Picture
 from tests.support.vision.portraits import serious, smiling
 from training.commands import main
 from training.data.crops import FaceCutter
-from training.data.datasets import EDGE, EXPRESSIONS
-from training.data.left_out import checksum, folder_without, load_without
+from training.data.datasets import EDGE, EXPRESSIONS, checksum, folder_without, load_without
 from training.errors import DataError
-from training.problems.find import BLANK, COPY, DOUBTED, NO_FACE, UNLIKE, find_problems
-from training.problems.labels import confident_answers, doubted_labels
-from training.problems.page import problems_page
+from training.report.problems import (
+    BLANK,
+    COPY,
+    DOUBTED,
+    NO_FACE,
+    UNLIKE,
+    confident_answers,
+    doubted_labels,
+    find_problems,
+    problems_page,
+)
 
 
 def face(portrait: Picture) -> NDArray[np.uint8]:

@@ -13,8 +13,7 @@ pytest.importorskip("litert_torch", reason="the training extra is not installed"
 
 from tests.support.vision.tiny_faces import faces, tiny_recipe
 from training.commands import main
-from training.data.datasets import EXPRESSIONS
-from training.data.left_out import checksum
+from training.data.datasets import EXPRESSIONS, checksum
 from training.errors import RecipeError
 from training.learning.kinds import FitRequest, plan
 

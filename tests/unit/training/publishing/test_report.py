@@ -12,11 +12,10 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 from edge_agent.vision.models.model import load_model, read_card
 from tests.support.vision.stripes import joined, stripe_faces, stripe_model
 from training.errors import DataError
-from training.measuring.calibration import in_half_a
-from training.measuring.chain import ChainAnswers
-from training.measuring.measure import measure
-from training.publishing.model_page import page_text
-from training.publishing.report import calibrated, chain_metrics, write_report
+from training.report.calibration import in_half_a
+from training.report.chain import ChainAnswers
+from training.report.measure import measure
+from training.report.publish import calibrated, chain_metrics, page_text, write_report
 
 UNDRAWN = pytest.mark.usefixtures("undrawn")
 FACES = joined(stripe_faces(60, usage="Training", seed=2), stripe_faces(210))

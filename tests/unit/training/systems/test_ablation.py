@@ -14,11 +14,17 @@ from tests.support.vision.tiny_faces import tiny_recipe
 from training.commands.main import app
 from training.errors import RecipeError
 from training.expression.recipe import ExpressionRecipe
+from training.expression.systems import (
+    NOISES,
+    UNSPOILT,
+    System,
+    ablation_rows,
+    ablation_text,
+    spoilt,
+    write_variants,
+)
 from training.learning.kinds import FitRequest
 from training.learning.recipe import load_recipe
-from training.systems.ablation import UNSPOILT, ablation_rows, ablation_text, write_variants
-from training.systems.gather import System
-from training.systems.noise import NOISES, spoilt
 
 pytestmark = pytest.mark.training
 
@@ -102,7 +108,7 @@ def test_the_command_learns_what_is_missing_and_writes_the_table(
         learnt.append(wanted.out.name)
         return stripe_model(wanted.out, name=wanted.out.name).with_suffix(".json")
 
-    monkeypatch.setattr("training.systems.gather.train", train)
+    monkeypatch.setattr("training.expression.systems.train", train)
     monkeypatch.setattr("training.data.datasets.load_faces", lambda *_, **__: stripe_faces(80))
     asked = ["ablate", str(run), "--data", str(tmp_path / "x.csv"), "--device", "cpu"]
 

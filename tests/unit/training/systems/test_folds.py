@@ -11,10 +11,10 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 from tests.support.vision.stripes import stripe_faces, stripe_model
 from tests.support.vision.tiny_faces import faces, tiny_recipe
 from training.commands.main import app
-from training.data.folds import divide
+from training.data.lessons import divide
 from training.errors import DataError, RecipeError
+from training.expression.systems import FoldFigures, fixed_split, fold_runs, folds_text
 from training.learning.kinds import FitRequest, Fold
-from training.systems.folds import FoldFigures, fixed_split, fold_runs, folds_text
 
 pytestmark = pytest.mark.training
 
@@ -57,7 +57,7 @@ def test_finished_folds_are_loaded_others_learn_and_another_recipe_is_refused(
         (wanted.out / "recipe.toml").write_text(recipe.read_text("utf-8"), encoding="utf-8")
         return card
 
-    monkeypatch.setattr("training.systems.folds.train", train)
+    monkeypatch.setattr("training.expression.systems.train", train)
     request = FitRequest(recipe, tmp_path / "x.csv", None, tmp_path / "runs", tmp_path)
 
     first = fold_runs(recipe, request, 2)

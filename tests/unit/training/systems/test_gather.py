@@ -9,8 +9,8 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 
 from tests.support.vision.stripes import stripe_model
 from training.errors import RecipeError
+from training.expression.systems import gather, recipe_files
 from training.learning.kinds import FitRequest
-from training.systems.gather import gather, recipe_files
 
 pytestmark = pytest.mark.training
 
@@ -41,7 +41,7 @@ def test_finished_runs_are_loaded_and_others_go_on(
         asked.append(wanted)
         return finished(tmp_path, wanted.out.name)
 
-    monkeypatch.setattr("training.systems.gather.train", train)
+    monkeypatch.setattr("training.expression.systems.train", train)
     finished(tmp_path, NAMES[0])
     recipes = [RECIPES / f"{name}.toml" for name in NAMES]
 

@@ -10,10 +10,14 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.stripes import stripe_faces, stripe_model
 from training.expression.recipe import ExpressionRecipe
+from training.expression.systems import (
+    Comparison,
+    System,
+    backbone_pairs,
+    compare_systems,
+    report_files,
+)
 from training.learning.recipe import load_recipe
-from training.systems.gather import System
-from training.systems.protocol import Comparison, backbone_pairs, compare_systems
-from training.systems.report import report_files
 
 pytestmark = pytest.mark.training
 
@@ -55,8 +59,8 @@ def test_each_pair_is_tested_and_what_all_get_wrong_is_named(comparison: Compari
 def test_region_attention_stands_beside_its_own_backbone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.systems.report.confusion_png", lambda *_: b"matrix")
-    monkeypatch.setattr("training.systems.report._curves", lambda _: b"curves")
+    monkeypatch.setattr("training.expression.systems.confusion_png", lambda *_: b"matrix")
+    monkeypatch.setattr("training.expression.systems._report_curves", lambda _: b"curves")
     names = ("region-attention", "region-attention-none", "depthwise")
     systems = [system(tmp_path, name) for name in names]
     faces = stripe_faces(28)
@@ -75,8 +79,8 @@ def test_region_attention_stands_beside_its_own_backbone(
 def test_the_report_holds_every_figure_and_only_one_file_holds_pictures(
     comparison: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.systems.report.confusion_png", lambda *_: b"matrix")
-    monkeypatch.setattr("training.systems.report._curves", lambda _: b"curves")
+    monkeypatch.setattr("training.expression.systems.confusion_png", lambda *_: b"matrix")
+    monkeypatch.setattr("training.expression.systems._report_curves", lambda _: b"curves")
     pictures = np.full((70, 48, 48), 99, dtype=np.uint8)
 
     files = report_files(comparison, pictures)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from edge_agent.vision.faces.assignment import assign
+from edge_agent.vision.faces.tracking import assign
 
 UNASSIGNED = 2.5
 some_costs = st.integers(0, 7).flatmap(

@@ -12,8 +12,14 @@ import pytest
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Face, Frame
 from edge_agent.vision.align import Picture
-from edge_agent.vision.faces.finder import FaceFinder, UsedModel, open_finder, open_near_finder
-from edge_agent.vision.faces.follower import MARGIN, FaceFollower
+from edge_agent.vision.faces.finder import (
+    MARGIN,
+    FaceFinder,
+    FaceFollower,
+    UsedModel,
+    open_finder,
+    open_near_finder,
+)
 from tests.support.vision.portraits import serious, smiling
 
 START = Instant(boot_ms=60_000, wall_ms=1_800_000_000_000)

@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Face
-from edge_agent.vision.faces.primary import PrimaryFaceSelector, prominence
+from edge_agent.vision.faces.tracking import PrimaryFaceSelector, prominence
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_800_000_000_000)
 WIDTH = 640

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Face
-from edge_agent.vision.faces.tracker import Tracker
+from edge_agent.vision.faces.tracking import Tracker
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_800_000_000_000)
 RATES = pytest.mark.parametrize("fps", [2, 5, 15, 30])

@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_agent.config import load_settings
+from edge_agent.config.loading import load_settings
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ConfigError, ModelError
-from edge_agent.vision.faces.finder import NEAR_SIZE, open_finder, open_near_finder
-from edge_agent.vision.faces.yunet import SIZE, YuNet
+from edge_agent.vision.faces.finder import NEAR_SIZE, SIZE, YuNet, open_finder, open_near_finder
 
 SMALL = (10, 20, 30, 40, 15, 30, 35, 30, 25, 40, 17, 50, 33, 50, 0.75)
 LARGE = (100, 60, 80, 100, 120, 90, 160, 90, 140, 110, 122, 130, 158, 130, 0.9)

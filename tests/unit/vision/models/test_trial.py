@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.models import trial
+from edge_agent.vision.models import model
 from edge_agent.vision.models.card import MODELS_FOLDER
 from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model
 
@@ -17,11 +17,11 @@ from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_
 def test_a_model_of_others_is_tried_apart_before_it_is_installed_or_used(tmp_path: Path) -> None:
     content = tiny_tflite()
     card = write_model(tmp_path, content, expression_card(content))
-    trial.try_apart(card)
-    trial.try_apart(MODELS_FOLDER / "expression-fast.json")
+    model.try_apart(card)
+    model.try_apart(MODELS_FOLDER / "expression-fast.json")
     card.with_suffix(".tflite").write_bytes(content + b"more")
     with pytest.raises(ModelError, match="the card says"):
-        trial.try_apart(card)
+        model.try_apart(card)
 
 
 @pytest.mark.parametrize(
@@ -33,33 +33,33 @@ def test_what_takes_too_much_is_refused_in_words(
     content = tiny_tflite()
     card = write_model(tmp_path, content, expression_card(content))
     if name == "WAIT_SECONDS":
-        monkeypatch.setattr(trial, name, few)
+        monkeypatch.setattr(model, name, few)
     else:
-        starved = f"import {trial.__name__} as t, sys, pathlib; t.{name} = {few}; "
+        starved = f"import {model.__name__} as t, sys, pathlib; t.{name} = {few}; "
         starved += "sys.exit(t.main(pathlib.Path(sys.argv[-1])))"
         run = subprocess.run
         monkeypatch.setattr(
-            trial.__name__ + ".subprocess.run",
+            model.__name__ + ".subprocess.run",
             lambda words, **rest: run([words[0], "-c", starved, words[-1]], **rest),
         )
     with pytest.raises(ModelError, match=r"cannot be loaded within|cannot run|is no TFLite model"):
-        trial.try_apart(card)
+        model.try_apart(card)
 
 
 def test_the_process_that_tries_says_what_it_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(trial, "limit", lambda: None)  # it would hold for the other tests, too
+    monkeypatch.setattr(model, "limit", lambda: None)  # it would hold for the other tests, too
     content = tiny_tflite()
     card = write_model(tmp_path, content, expression_card(content))
-    assert trial.main(card) == 0
+    assert model.main(card) == 0
     card.with_suffix(".tflite").unlink()
-    assert trial.main(card) == 3
+    assert model.main(card) == 3
     assert "no such file" in capsys.readouterr().out
 
 
 def test_the_limits_hold_for_the_process_that_asks_for_them() -> None:
-    asked = f"import resource, {trial.__name__} as t; t.limit(); "
+    asked = f"import resource, {model.__name__} as t; t.limit(); "
     asked += "print(resource.getrlimit(resource.RLIMIT_DATA)[0])"
     told = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True)
-    assert int(told.stdout) == trial.MEMORY_BYTES
+    assert int(told.stdout) == model.MEMORY_BYTES

@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
-from edge_agent.vision.stills.pictures import classify_pictures, load_picture
+from edge_agent.vision.stills import classify_pictures, load_picture
 from tests.support.vision.portraits import SERIOUS_FILE, smiling
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from PIL.ExifTags import IFD, Base
 
 from edge_agent.cli.pictures import describe_picture
-from edge_agent.vision.stills.field_of_view import field_of_view_deg
+from edge_agent.vision.stills import field_of_view_deg
 
 
 def photograph(

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from edge_agent.core.errors import PictureError
-from edge_agent.vision.stills.pictures import MAX_PIXELS, MAX_SIDE, find_pictures, load_picture
+from edge_agent.vision.stills import MAX_PIXELS, MAX_SIDE, find_pictures, load_picture
 from tests.support.vision.cameras import open_folder, without_rights
 
 RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # BGR

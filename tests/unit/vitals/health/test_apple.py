@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.vitals.health import apple
-from edge_agent.vitals.health.formats import open_export
-from edge_agent.vitals.health.members import Member
-from edge_agent.vitals.health.rows import LeftOut, Row, RowValidator
+from edge_agent.vitals import health_makers
+from edge_agent.vitals.health_files import LeftOut, Member, Row, RowValidator
+from edge_agent.vitals.health_makers import open_export
 from tests.support.vitals.health_exports import (
     APPLE_END,
     APPLE_HEAD,
@@ -50,7 +49,7 @@ def test_a_control_character_in_a_name_keeps_no_row_out() -> None:
 
 def rows_of(content: bytes) -> list[Row]:
     member = Member("export.xml", len(content), lambda: io.BytesIO(content))
-    return list(apple.read(member, RowValidator(NOW)))
+    return list(health_makers.read_apple(member, RowValidator(NOW)))
 
 
 def readings_of(*records: str) -> list[VitalReading]:
@@ -201,7 +200,7 @@ def test_memory_does_not_grow_with_the_export() -> None:
     for records in (2_000, 20_000):
         member = Member("export.xml", 1, partial(endless, records))
         tracemalloc.start()
-        count = sum(1 for _ in apple.read(member, RowValidator(NOW)))
+        count = sum(1 for _ in health_makers.read_apple(member, RowValidator(NOW)))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert count == records

@@ -19,13 +19,11 @@ from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.reading_times import LocalTimes
-from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.vitals import SPECS
-from edge_agent.vitals.health import fitbit, garmin, members, samsung, withings
-from edge_agent.vitals.health.formats import open_export
-from edge_agent.vitals.health.members import Member
-from edge_agent.vitals.health.rows import Row, Rows, RowValidator
+from edge_agent.vitals import health_files, health_makers
+from edge_agent.vitals.health_files import Member, Row, Rows, RowValidator
+from edge_agent.vitals.health_makers import open_export
 from tests.support.vitals.health_exports import (
     BYTE,
     UINT8,
@@ -67,18 +65,18 @@ def shown(rows: Rows) -> list[tuple[str, str, float] | str]:
 def test_a_day_of_fitbit_is_read_in_the_zone_that_is_named() -> None:
     name = "heart_rate-2026-01-05.json"
     day = fitbit_day(("01/05/26 08:00:05", 61, 2), ("07/05/26 08:00:05", 62, 3))
-    assert fitbit.is_ours(name, day)
-    assert shown(fitbit.read(member(name, day), BERLIN)) == [
+    assert health_makers.is_fitbit(name, day)
+    assert shown(health_makers.read_fitbit(member(name, day), BERLIN)) == [
         ("01-05T07:00:05", "heart_rate", 61.0),
         ("07-05T06:00:05", "heart_rate", 62.0),
     ]
     with pytest.raises(DataFileError, match="name no time zone. Say which it is with --timezone"):
-        list(fitbit.read(member(name, day), RowValidator(NOW)))
+        list(health_makers.read_fitbit(member(name, day), RowValidator(NOW)))
 
 
 def test_a_rate_of_which_fitbit_is_not_sure_is_in_doubt() -> None:
     day = fitbit_day(("01/05/26 08:00:05", 70, 0), ("01/05/26 08:00:10", 61, 1))
-    first, second = fitbit.read(member("heart_rate-2026-01-05.json", day), BERLIN)
+    first, second = health_makers.read_fitbit(member("heart_rate-2026-01-05.json", day), BERLIN)
     assert isinstance(first, VitalReading) and VitalFlag.POOR_SIGNAL in first.flags
     assert isinstance(second, VitalReading) and VitalFlag.POOR_SIGNAL not in second.flags
 
@@ -93,7 +91,9 @@ def test_a_bad_entry_of_fitbit_is_named_and_left_out() -> None:
             {"dateTime": "01/05/26 08:00:25", "value": {"bpm": 62, "confidence": 1}},
         ]
     )
-    *left, reading = shown(fitbit.read(member("heart_rate-2026-01-05.json", day), BERLIN))
+    *left, reading = shown(
+        health_makers.read_fitbit(member("heart_rate-2026-01-05.json", day), BERLIN)
+    )
     assert reading == ("01-05T07:00:25", "heart_rate", 62.0)
     assert [str(sentence).split(": ")[0] for sentence in left] == [
         f"heart_rate-2026-01-05.json, entry {number}" for number in (1, 2, 3, 4)
@@ -103,7 +103,7 @@ def test_a_bad_entry_of_fitbit_is_named_and_left_out() -> None:
 @pytest.mark.parametrize("content", ["[", "{}", "\xff", "[" * 100_000, "[NaN"])
 def test_a_day_of_fitbit_that_is_no_list_is_refused(content: str) -> None:
     with pytest.raises(DataFileError, match="Nothing was imported"):
-        list(fitbit.read(member("heart_rate-2026-01-05.json", content), BERLIN))
+        list(health_makers.read_fitbit(member("heart_rate-2026-01-05.json", content), BERLIN))
 
 
 @pytest.mark.parametrize(
@@ -129,15 +129,15 @@ def test_a_day_of_fitbit_that_is_no_list_is_refused(content: str) -> None:
 def test_tables_of_fitbit_are_read(
     name: str, content: str, expected: tuple[str, str, float]
 ) -> None:
-    assert fitbit.is_ours(name, content.encode())
-    assert shown(fitbit.read(member(name, content), RowValidator(NOW))) == [expected]
+    assert health_makers.is_fitbit(name, content.encode())
+    assert shown(health_makers.read_fitbit(member(name, content), RowValidator(NOW))) == [expected]
 
 
 def test_rates_at_rest_and_other_tables_are_none_of_the_export() -> None:
     header = b"timestamp,beats per minute\n"
-    assert not fitbit.is_ours("daily_resting_heart_rate.csv", header)
-    assert not fitbit.is_ours("steps_2026-01-05.csv", b"timestamp,steps\n")
-    assert not fitbit.is_ours("anything.csv", b"timestamp,value\n")
+    assert not health_makers.is_fitbit("daily_resting_heart_rate.csv", header)
+    assert not health_makers.is_fitbit("steps_2026-01-05.csv", b"timestamp,steps\n")
+    assert not health_makers.is_fitbit("anything.csv", b"timestamp,value\n")
 
 
 def test_the_cuff_of_withings_gives_what_it_measured() -> None:
@@ -146,15 +146,15 @@ def test_the_cuff_of_withings_gives_what_it_measured() -> None:
         '"2026-01-05 08:15:00",61,121,79,"after coffee, sitting"\n'
         '"2026-01-06 08:15:00",58,,,\n'
     )
-    assert withings.is_ours("bp.csv", content.encode())
-    assert shown(withings.read(member("bp.csv", content), BERLIN)) == [
+    assert health_makers.is_withings("bp.csv", content.encode())
+    assert shown(health_makers.read_withings(member("bp.csv", content), BERLIN)) == [
         ("01-05T07:15:00", "heart_rate", 61.0),
         ("01-05T07:15:00", "systolic", 121.0),
         ("01-05T07:15:00", "diastolic", 79.0),
         ("01-06T07:15:00", "heart_rate", 58.0),
     ]
     with pytest.raises(DataFileError, match="--timezone"):
-        list(withings.read(member("bp.csv", content), RowValidator(NOW)))
+        list(health_makers.read_withings(member("bp.csv", content), RowValidator(NOW)))
 
 
 def test_lists_of_withings_are_readings_one_after_the_other() -> None:
@@ -166,8 +166,8 @@ def test_lists_of_withings_are_readings_one_after_the_other() -> None:
         "2026-01-06T10:00:00+02:00,[60],[x]\n"
         "yesterday,[60],[61]\n"
     )
-    assert withings.is_ours("raw_hr_hr.csv", content.encode())
-    rows = shown(withings.read(member("raw_hr_hr.csv", content), RowValidator(NOW)))
+    assert health_makers.is_withings("raw_hr_hr.csv", content.encode())
+    rows = shown(health_makers.read_withings(member("raw_hr_hr.csv", content), RowValidator(NOW)))
     assert rows[:4] == [
         ("01-05T21:59:30", "heart_rate", 65.0),
         ("01-05T22:00:30", "heart_rate", 63.0),
@@ -191,8 +191,8 @@ def test_lists_of_withings_are_readings_one_after_the_other() -> None:
 )
 def test_every_series_of_withings_is_read(name: str, kind: str, value: float) -> None:
     content = f"start,duration,value\n2026-01-05T23:59:30+02:00,[60],[{value}]\n"
-    assert withings.is_ours(name, content.encode())
-    rows = shown(withings.read(member(name, content), RowValidator(NOW)))
+    assert health_makers.is_withings(name, content.encode())
+    rows = shown(health_makers.read_withings(member(name, content), RowValidator(NOW)))
     assert rows == [("01-05T21:59:30", kind, value)]
 
 
@@ -207,12 +207,12 @@ SAMSUNG = (
 
 def test_a_table_of_samsung_is_read_in_the_zone_that_is_named() -> None:
     name = "com.samsung.shealth.tracker.heart_rate.20260105.csv"
-    assert samsung.is_ours(name, SAMSUNG.encode())
-    rows = shown(samsung.read(member(name, SAMSUNG), BERLIN))
+    assert health_makers.is_samsung(name, SAMSUNG.encode())
+    rows = shown(health_makers.read_samsung(member(name, SAMSUNG), BERLIN))
     assert rows[0] == ("01-05T07:00:00", "heart_rate", 70.0)
     assert str(rows[1]).startswith(f"{name}, row 4: ") and "'fast'" in str(rows[1])
     with pytest.raises(DataFileError, match="UTC or local times.*--timezone UTC"):
-        list(samsung.read(member(name, SAMSUNG), RowValidator(NOW)))
+        list(health_makers.read_samsung(member(name, SAMSUNG), RowValidator(NOW)))
 
 
 def test_pressures_and_oxygen_of_samsung_are_read() -> None:
@@ -220,35 +220,43 @@ def test_pressures_and_oxygen_of_samsung_are_read() -> None:
         "com.samsung.shealth.blood_pressure,1,2\n"
         "start_time,systolic,diastolic,pulse\n2026-01-05 08:00:00.000,120,80,\n"
     )
-    assert shown(samsung.read(member("a.csv", pressure), BERLIN)) == [
+    assert shown(health_makers.read_samsung(member("a.csv", pressure), BERLIN)) == [
         ("01-05T07:00:00", "systolic", 120.0),
         ("01-05T07:00:00", "diastolic", 80.0),
     ]
     oxygen = "com.samsung.health.oxygen_saturation,1,2\nspo2,start_time\n97,2026-01-05 08:00:00\n"
-    assert shown(samsung.read(member("b.csv", oxygen), BERLIN)) == [
+    assert shown(health_makers.read_samsung(member("b.csv", oxygen), BERLIN)) == [
         ("01-05T07:00:00", "oxygen_saturation", 97.0)
     ]
     lacking = "com.samsung.health.oxygen_saturation,1,2\nspo2,end_time\n97,2026-01-05\n"
     with pytest.raises(DataFileError, match="the columns .* are not those of this export"):
-        list(samsung.read(member("b.csv", lacking), BERLIN))
+        list(health_makers.read_samsung(member("b.csv", lacking), BERLIN))
 
 
 def test_a_table_with_too_few_values_in_a_row_names_it_and_a_broken_one_is_refused() -> None:
     name = "heart_rate_2026-01-05.csv"
     head = "timestamp,beats per minute\n"
-    rows = shown(fitbit.read(member(name, f"{head}2026-01-05T08:00:04Z\n\n"), RowValidator(NOW)))
+    rows = shown(
+        health_makers.read_fitbit(
+            member(name, f"{head}2026-01-05T08:00:04Z\n\n"), RowValidator(NOW)
+        )
+    )
     assert rows == [f"{name}, row 2: has 1 values, but there are 2 columns."]
     for broken in ('a"b",1\n"x"y,2\n', "x" * 2_000_000):
         with pytest.raises(DataFileError, match="Nothing was imported|longer than 1048576"):
-            list(fitbit.read(member(name, head + broken), RowValidator(NOW)))
+            list(health_makers.read_fitbit(member(name, head + broken), RowValidator(NOW)))
     with pytest.raises(DataFileError, match="no UTF-8|not UTF-8"):
-        list(fitbit.read(member(name, head.encode() + b"\xff\xfe,1\n"), RowValidator(NOW)))
+        list(
+            health_makers.read_fitbit(
+                member(name, head.encode() + b"\xff\xfe,1\n"), RowValidator(NOW)
+            )
+        )
 
 
 def test_a_day_of_a_garmin_watch_is_read_with_its_short_times() -> None:
     day = garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))
-    assert garmin.is_ours("2026-01-05.fit", day)
-    rows = list(garmin.read(member("day.fit", day), RowValidator(NOW)))
+    assert health_makers.is_garmin("2026-01-05.fit", day)
+    rows = list(health_makers.read_garmin(member("day.fit", day), RowValidator(NOW)))
     assert shown(iter(rows)) == [
         ("01-05T08:00:00", "heart_rate", 61.0),
         ("01-05T08:01:00", "heart_rate", 62.0),
@@ -270,7 +278,7 @@ def test_a_minute_older_than_the_last_full_time_stays_where_it_is() -> None:
             for later, rate in minutes
         ),
     )
-    assert shown(garmin.read(member("day.fit", day), RowValidator(NOW)))[1:] == [
+    assert shown(health_makers.read_garmin(member("day.fit", day), RowValidator(NOW)))[1:] == [
         ("01-05T08:01:00", "heart_rate", 61.0),
         ("01-05T07:59:00", "heart_rate", 62.0),
         ("01-05T08:02:00", "heart_rate", 63.0),
@@ -296,7 +304,7 @@ def test_rates_of_a_strap_that_kept_them_have_the_times_of_its_events() -> None:
         ),
         (132, {10: (BYTE, packed), 6: (UINT8, bytes([61, 62, 255, 64]))}),
     )
-    rows = list(garmin.read(member("swim.fit", day), RowValidator(NOW)))
+    rows = list(health_makers.read_garmin(member("swim.fit", day), RowValidator(NOW)))
     start = datetime(2026, 1, 5, 8, tzinfo=UTC).timestamp()
     assert [(row.kind, row.value) for row in rows if isinstance(row, VitalReading)] == [
         ("heart_rate", rate)
@@ -313,7 +321,7 @@ def test_values_of_a_fit_file_that_have_no_wall_clock_are_told() -> None:
         (132, {9: (UINT32, 4094), 6: (UINT8, 60)}),
         (78, {0: (UINT16, struct.pack("<3H", 892, 905, 65535))}),
     )
-    assert shown(garmin.read(member("run.fit", day), RowValidator(NOW))) == [
+    assert shown(health_makers.read_garmin(member("run.fit", day), RowValidator(NOW))) == [
         f"run.fit, message {number}: {field}: {value} has no time: the file tells none before it."
         for number, field, value in [
             (3, "heart_rate", 70),
@@ -336,7 +344,7 @@ def test_beats_of_a_fit_file_end_before_the_next_time_one_after_the_other() -> N
     )
     rows = [
         row
-        for row in garmin.read(member("run.fit", day), RowValidator(NOW))
+        for row in health_makers.read_garmin(member("run.fit", day), RowValidator(NOW))
         if isinstance(row, VitalReading) and row.kind.value == "rr_interval"
     ]
     start_ms = datetime(2026, 1, 5, 8, tzinfo=UTC).timestamp() * 1000
@@ -351,9 +359,11 @@ def test_beats_of_a_fit_file_end_before_the_next_time_one_after_the_other() -> N
 @pytest.mark.parametrize("missing", [1, 2])
 def test_a_fit_file_without_its_checksum_is_read_with_a_word(missing: int) -> None:
     day = garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))
-    first, *rows = shown(garmin.read(member("day.fit", day[:-missing]), RowValidator(NOW)))
+    first, *rows = shown(
+        health_makers.read_garmin(member("day.fit", day[:-missing]), RowValidator(NOW))
+    )
     assert first == "day.fit: lacks its checksum, the last two bytes, and was read without it."
-    assert rows == shown(garmin.read(member("day.fit", day), RowValidator(NOW)))
+    assert rows == shown(health_makers.read_garmin(member("day.fit", day), RowValidator(NOW)))
 
 
 def test_a_damaged_fit_file_is_left_out_by_name_and_packed_ones_are_read(tmp_path: Path) -> None:
@@ -378,7 +388,7 @@ def test_a_fit_file_that_ends_too_early_or_was_changed_is_refused(share: float) 
     changed = day[:cut] + bytes([day[cut] ^ 0x55]) + day[cut + 1 :]
     for broken in (day[:cut], changed):
         with pytest.raises(DataFileError, match="damaged FIT file"):
-            list(garmin.read(member("day.fit", broken), RowValidator(NOW)))
+            list(health_makers.read_garmin(member("day.fit", broken), RowValidator(NOW)))
 
 
 def test_a_folder_is_read_file_by_file_and_what_is_not_known_is_passed_over(tmp_path: Path) -> None:
@@ -444,7 +454,7 @@ def test_a_damaged_or_huge_archive_is_refused(
     ):
         list(export.rows(BERLIN) if export else ())
     (tmp_path / "huge.zip").write_bytes(packed)
-    monkeypatch.setattr(members, "MAX_BYTES", 10)
+    monkeypatch.setattr(health_files, "MAX_BYTES", 10)
     with (
         pytest.raises(DataFileError, match="unpacked it would have more"),
         open_export(tmp_path / "huge.zip"),
@@ -453,18 +463,24 @@ def test_a_damaged_or_huge_archive_is_refused(
 
 
 PARSERS: dict[str, tuple[Reader, bytes]] = {
-    "heart_rate-2026-01-05.json": (fitbit.read, fitbit_day(("01/05/26 08:00:05", 61, 2))),
+    "heart_rate-2026-01-05.json": (
+        health_makers.read_fitbit,
+        fitbit_day(("01/05/26 08:00:05", 61, 2)),
+    ),
     "heart_rate_2026-01-05.csv": (
-        fitbit.read,
+        health_makers.read_fitbit,
         b"timestamp,beats per minute\n2026-01-05T08:00:04Z,65.0\n",
     ),
     "bp.csv": (
-        withings.read,
+        health_makers.read_withings,
         b'Date,"Heart rate",Systolic,Diastolic,Comments\n"2026-01-05 08:15:00",61,121,79,\n',
     ),
-    "raw_hr_hr.csv": (withings.read, b"start,duration,value\n2026-01-06T08:00:00+02:00,[60],[61]"),
-    "day.fit": (garmin.read, garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))),
-    "body.fit": (garmin.read, b""),
+    "raw_hr_hr.csv": (
+        health_makers.read_withings,
+        b"start,duration,value\n2026-01-06T08:00:00+02:00,[60],[61]",
+    ),
+    "day.fit": (health_makers.read_garmin, garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))),
+    "body.fit": (health_makers.read_garmin, b""),
 }
 
 

@@ -8,17 +8,11 @@ import pytest
 from click.testing import CliRunner
 from pydantic import ValidationError
 
-from dashboard.analysis.planning.preregistration import (
-    PreregistrationDocument,
-    compared,
-    preregister,
-)
-from dashboard.analysis.present.response import response_of
-from dashboard.analysis.query import query_of
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.commands.analyse import analyse_command
-from dashboard.commands.analyse_text import report
-from dashboard.statistics import benjamini_hochberg, holm, within_families
+from dashboard.analysis.answer import response_of
+from dashboard.analysis.planning import PreregistrationDocument, compared, preregister
+from dashboard.analysis.request import AnalysisQuery, query_of
+from dashboard.commands.analyse import analyse_command, report
+from dashboard.statistics.distributions import benjamini_hochberg, holm, within_families
 from edge_agent.core.errors import StatisticsError
 from tests.unit.dashboard.analysis.test_family import nine_tests
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.cautions import cautions_of, warnings_of
-from dashboard.analysis.present.method_text import method_of
-from dashboard.analysis.present.response import response_of
-from dashboard.analysis.present.supplement_text import (
+from dashboard.analysis.answer import response_of
+from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.results import Analysis
+from dashboard.analysis.say.cautions import cautions_of, warnings_of
+from dashboard.analysis.say.method import (
     all_states_sentence,
+    method_of,
     sensitivity_sentence,
     variability_sentence,
 )
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.results import Analysis
 from dashboard.analysis.sensitivity import Conclusion
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag
@@ -25,7 +25,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.study.study_rows import NewSession, insert_session
+from edge_agent.store.study.rows import NewSession, insert_session
 from tests.support.studies import HEART, States, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 

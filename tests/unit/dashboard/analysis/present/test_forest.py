@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.study.forest import LEFT, RIGHT, forest_of
 from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.say.light import LEFT, RIGHT, forest_of
 from edge_agent.store.read.reader import Reader
 from tests.support.studies import heart, make_study
 

@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.charts import analysis_charts, effects_chart
-from dashboard.analysis.present.left_out_table import left_out_table
-from dashboard.analysis.present.response import response_of
-from dashboard.analysis.present.spread_charts import spread_charts
-from dashboard.analysis.present.supplement_text import variability_sentence
-from dashboard.analysis.present.table import groups_of
+from dashboard.analysis.answer import response_of
 from dashboard.analysis.results import Analysis
+from dashboard.analysis.say.charts import analysis_charts, effects_chart, spread_charts
+from dashboard.analysis.say.light import left_out_table
+from dashboard.analysis.say.method import variability_sentence
+from dashboard.analysis.say.tables import groups_of
 from dashboard.languages import current
 from dashboard.languages.current import speaking
 from edge_agent.store.read.reader import Reader

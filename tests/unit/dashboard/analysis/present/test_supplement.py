@@ -1,7 +1,7 @@
 """What programs get beside the comparisons."""
 
-from dashboard.analysis.heart.variability import StateVariability
-from dashboard.analysis.present.supplement import variability_model
+from dashboard.analysis.answer import variability_model
+from dashboard.analysis.heart import StateVariability
 from edge_agent.core.expression import Emotion
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.cautions import cautions_of, warnings_of
-from dashboard.analysis.present.charts import analysis_charts
-from dashboard.analysis.present.method_text import assumptions_of, method_of
-from dashboard.analysis.present.study.comparison_text import sentence
-from dashboard.analysis.present.text import df_text, interval_text, number, p_text, people
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import Analysis
+from dashboard.analysis.say.cautions import cautions_of, warnings_of
+from dashboard.analysis.say.charts import analysis_charts
+from dashboard.analysis.say.method import assumptions_of, method_of
+from dashboard.analysis.say.numbers import df_text, interval_text, number, p_text, people
+from dashboard.analysis.say.tests import sentence
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader

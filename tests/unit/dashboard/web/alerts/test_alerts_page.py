@@ -15,15 +15,14 @@ from dashboard.accounts.roles import Role
 from dashboard.languages.current import speaking
 from dashboard.web.routes.live import _alert_events
 from dashboard.web.services import Services
-from edge_agent.alerts.options import AlertOptions
 from edge_agent.alerts.rules import DISCLAIMER, alert_text
+from edge_agent.alerts.sending import AlertOptions
 from edge_agent.alerts.signals import SIMULATED
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.core.clock import now
 from edge_agent.core.texts import Message
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.alert_log.alert_log import AlertLog
-from edge_agent.store.alert_log.entries import AlertEntry, Delivery
+from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery
 from tests.support.dashboard import client_of, log_in_as, set_up
 from tests.support.timeline import query
 

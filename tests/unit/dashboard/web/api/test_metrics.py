@@ -11,13 +11,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as older_families
 from starlette.testclient import TestClient
 
-from dashboard.accounts.roles import Role
-from dashboard.accounts.scopes import Scope
+from dashboard.accounts.roles import Role, Scope
 from dashboard.web.settings import DashboardOptions
+from edge_agent.agent.health import HealthMonitor
+from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core import clock
-from edge_agent.runtime.health.alarms import AgentFigures
-from edge_agent.runtime.health.report import HealthMonitor
-from edge_agent.runtime.live_feed import LiveServer, expression_message
+from edge_agent.live.feed import LiveServer, expression_message
 from edge_agent.store.upkeep.health_history import HealthHistory
 from tests.support.dashboard import fill
 from tests.support.security.tokens import bearer, make_token

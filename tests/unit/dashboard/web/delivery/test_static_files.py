@@ -7,7 +7,7 @@ import re
 
 from starlette.testclient import TestClient
 
-from dashboard.web.delivery.static_files import STATIC, static_name
+from dashboard.web.delivery import STATIC, static_name
 
 
 def test_a_page_names_its_files_by_their_content_and_browsers_keep_them(ada: TestClient) -> None:

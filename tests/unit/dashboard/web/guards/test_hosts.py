@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from dashboard.web.guards import hosts
-from dashboard.web.guards.hosts import HostCheck, host_of
-from dashboard.web.guards.own_certificate import is_trusted, names_in
+from dashboard.web.guards.hosts import HostCheck, host_of, is_trusted, names_in
 from dashboard.web.settings import DashboardOptions
-from edge_agent.appliance.certificate import keep_certificate
+from edge_agent.appliance.certificates import keep_certificate
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import client_of
 

@@ -8,9 +8,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
-from dashboard.languages.choice import asked_for, chosen_from, own_name
-from dashboard.languages.current import available
-from dashboard.web.guards.languages import LANGUAGE_COOKIE
+from dashboard.languages.current import asked_for, available, chosen_from, own_name
+from dashboard.web.rendering import LANGUAGE_COOKIE
 from dashboard.web.settings import DashboardOptions
 from edge_agent.config.dashboard import DashboardSettings
 from tests.support.dashboard import NAME, PASSWORD, client_of, log_in_as, set_up
@@ -96,8 +95,7 @@ def test_a_language_that_is_not_here_is_refused(ada: TestClient) -> None:
 
 
 def test_the_choice_of_a_removed_account_goes_with_it(ada: TestClient, tmp_path: Path) -> None:
-    from dashboard.accounts.languages import language_of_account
-    from dashboard.accounts.members import Members
+    from dashboard.accounts.accounts import Members, language_of_account
 
     viewer = log_in_as(ada, Role.VIEWER)
     viewer.post("/account/language", data={"language": "de"})

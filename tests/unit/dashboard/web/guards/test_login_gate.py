@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.accounts.passwords import AccountError
-from dashboard.web.attempt_limiter import AttemptLimiter
-from dashboard.web.guards.login_gate import Asker, HeldUpError, LoginGate
+from dashboard.web.guards.limits import Asker, AttemptLimiter, HeldUpError, LoginGate
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.dashboard_file import write_dashboard
 from edge_agent.store.database.schema import migrate

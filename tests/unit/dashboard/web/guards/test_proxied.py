@@ -10,11 +10,10 @@ import pyotp
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.accounts.members import Members
+from dashboard.accounts.accounts import Members
 from dashboard.accounts.roles import Role
-from dashboard.web.proxy import TrustedProxy
-from dashboard.web.settings import DashboardOptions, check_exposure, options_from
-from edge_agent.config import Settings
+from dashboard.web.settings import DashboardOptions, TrustedProxy, check_exposure, options_from
+from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
 from tests.support.dashboard import NAME, PASSWORD, client_of, set_up
 from tests.support.timeline import query

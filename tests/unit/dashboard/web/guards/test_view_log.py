@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.accounts.roles import Role
-from dashboard.web.guards.view_log import AGAIN_S
+from dashboard.web.guards.permissions import AGAIN_S
 from edge_agent.core.errors import StoreError
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.upkeep.erasure import erase_participant

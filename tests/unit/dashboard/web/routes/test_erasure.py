@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.second_place import PLACE_MARK, copy_to_second_place
+from edge_agent.store.upkeep.copies import PLACE_MARK, copy_to_second_place
 from tests.support.dashboard import add_session, client_of, fill, set_up
 from tests.support.timeline import query
 from tests.unit.cli.test_cli import affect_edge

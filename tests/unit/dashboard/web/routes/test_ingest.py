@@ -11,9 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.tokens import Tokens
-from dashboard.web.guards.tokens import REQUESTS_A_MINUTE, WRONG_TOKENS
+from dashboard.web.guards.permissions import REQUESTS_A_MINUTE, WRONG_TOKENS
 from edge_agent.core.clock import now
-from edge_agent.core.given_readings import MAX_BYTES
+from edge_agent.core.readings import MAX_BYTES
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.study import Study

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from dashboard.accounts.accounts import create_login_link
-from dashboard.web.alerts.dashboard_alerts import DashboardAlerts
-from dashboard.web.api.agent_feed import agent_messages
+from dashboard.web.alerts import DashboardAlerts
 from dashboard.web.app import create_app
+from dashboard.web.live import agent_messages
 from dashboard.web.routes import live
 from dashboard.web.routes.live import _events
 from dashboard.web.services import Services
@@ -22,7 +22,7 @@ from edge_agent.core import clock
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.live.feed import LiveServer
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_vitals
 from tests.support.dashboard import client_of, fill, set_up

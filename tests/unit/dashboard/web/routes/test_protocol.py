@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from dashboard.protocols.file import StudyProtocol, load_protocol
 from dashboard.protocols.runner import RESTARTED, ProtocolRunner
-from dashboard.web.guards.cookies import LOGIN_COOKIE
-from dashboard.web.routes.protocol import operator, participant
+from dashboard.web.guards.login import LOGIN_COOKIE
+from dashboard.web.routes import protocol
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StudyError
@@ -226,30 +226,30 @@ def test_what_the_participant_is_sent_holds_nothing_that_is_measured(client: Tes
     address = started(client)
     runner = runner_of(client)
     token = address.rpartition("/")[2]
-    assert '"hello"' in participant._event(runner.view_of(token))
+    assert '"hello"' in protocol._participant_event(runner.view_of(token))
     runner.join(token)
     runner.set_ready(token)
-    assert '"break"' in participant._event(runner.view_of(token))
+    assert '"break"' in protocol._participant_event(runner.view_of(token))
     runner.go()
-    shown = participant._event(runner.view_of(token))
+    shown = protocol._participant_event(runner.view_of(token))
     keys = ["media", "next_picture", "scale", "screen", "start_ms", "step", "text", "timed", "turn"]
     assert sorted(json.loads(shown.split("data: ")[1])) == keys
     runner.end()
-    assert '"end"' in participant._event(runner.view_of(token))
+    assert '"end"' in protocol._participant_event(runner.view_of(token))
 
 
 def test_the_operators_page_is_told_of_each_change_until_the_login_ends(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operator, "CHECK_SECONDS", 0.0)
-    monkeypatch.setattr(operator, "SIGN_OF_LIFE_S", 0.02)
+    monkeypatch.setattr(protocol, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(protocol, "SIGN_OF_LIFE_S", 0.02)
     services: Services = client.app.state.services  # type: ignore[attr-defined]
     token = client.cookies[LOGIN_COOKIE]
     told: list[str] = []
 
     async def listen() -> None:
         async with asyncio.timeout(60):
-            async for text in operator._events(services, token):
+            async for text in protocol._events(services, token):
                 told.append(text)
                 if text.startswith("event: protocol\ndata: null"):
                     await asyncio.to_thread(started, client)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.web.ingest_state import FILES_KEPT, KEPT_SECONDS, UploadedFiles
+from dashboard.web.services import FILES_KEPT, KEPT_SECONDS, UploadedFiles
 from edge_agent.core.clock import now
 from edge_agent.core.study import Purpose
 from edge_agent.core.table_files import COLUMNS_MOST, LINE_MOST, NAMES_MOST

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from edge_agent.core.clock import now
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.study.rows import insert_consent, insert_participant
 from edge_agent.store.study.study import Study
-from edge_agent.store.study.study_rows import insert_consent, insert_participant
 from tests.support.dashboard import add_session, fill
 from tests.support.timeline import query
 

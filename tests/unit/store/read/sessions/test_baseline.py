@@ -23,16 +23,11 @@ from edge_agent.core.expression import (
 )
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.read.base import FaceFrames
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import FaceFrames
-from edge_agent.store.read.sessions.baseline import (
-    LEAST_ROWS,
-    USUAL_LOG_ODDS,
-    Baseline,
-    neutral_shift,
-)
+from edge_agent.store.read.sessions import LEAST_ROWS, USUAL_LOG_ODDS, Baseline, neutral_shift
 from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.write.timeline import write_rejected_frames
 from tests.support.timeline import START_MS, add, database, instant, query, row
 

@@ -8,19 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.database_checks import check_database
-from edge_agent.appliance.findings import Verdict
-from edge_agent.config import load_settings
-from edge_agent.store.database.schema import (
-    connect,
-    migrate,
-    read_transaction,
-    write_transaction,
-)
+from edge_agent.appliance.checks import Verdict, check_database
+from edge_agent.config.loading import load_settings
+from edge_agent.store.database.schema import connect, migrate, read_transaction, write_transaction
 from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.deletions import Deletions
+from edge_agent.store.upkeep.aging import Deletions
 from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.write.audit.chain import (
+from edge_agent.store.write.audit import (
     SHOWN,
     AuditLine,
     Chain,

@@ -11,9 +11,9 @@ import torch
 from torch.nn import functional
 
 from training.errors import RecipeError
-from training.expression.bases import load_base, mobilenet_tflite, settle_norms
-from training.models.mobilenet import BLOCKS, MobileNet
-from training.models.vgg import Vgg
+from training.expression import pretrained
+from training.expression.pretrained import load_base, settle_norms
+from training.networks.published import BLOCKS, MobileNet, Vgg
 
 pytestmark = pytest.mark.training
 
@@ -47,7 +47,7 @@ def test_a_tflite_base_sees_grey_as_three_colours_of_its_own_range(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     held = made_file()
-    monkeypatch.setattr(mobilenet_tflite, "_constants", lambda _: held)
+    monkeypatch.setattr(pretrained, "_constants", lambda _: held)
     network = MobileNet(0.25, HEADS).eval()
 
     load_base(Path("base.tflite"), network, GREY)
@@ -65,7 +65,7 @@ def test_a_tflite_base_sees_grey_as_three_colours_of_its_own_range(
 def test_a_tflite_base_of_another_width_or_network_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(mobilenet_tflite, "_constants", lambda _: made_file())
+    monkeypatch.setattr(pretrained, "_constants", lambda _: made_file())
     with pytest.raises(RecipeError, match="network.width is another one"):
         load_base(Path("base.tflite"), MobileNet(0.5, HEADS), GREY)
     with pytest.raises(RecipeError, match="a base for architecture mobilenet alone"):

@@ -7,9 +7,9 @@ import pytest
 
 from edge_agent.core.expression import Box
 from edge_agent.vision.faces.detector import Candidates
-from training.faces.evaluation.detections import evaluate_detections, landmark_error
-from training.faces.labelling.labels import LabelledFace
+from training.faces.labelling import LabelledFace
 from training.faces.photographs import FaceBoxes
+from training.faces.trial import evaluate_detections, landmark_error
 
 POINTS = ((14.0, 18.0), (26.0, 18.0), (20.0, 25.0), (15.0, 32.0), (25.0, 32.0))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from training.faces.evaluation.groups import (
+from training.faces.groups import (
     ENOUGH,
     NOT_TOLD,
     Seen,

@@ -17,16 +17,15 @@ from numpy.typing import NDArray
 
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.expression import Box, Face
-from edge_agent.vision.faces.yunet import YuNetFile
+from edge_agent.vision.faces.finder import YuNetFile
 from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from edge_agent.vision.recognizer import open_recognizer
 from tests.support.vision.portraits import detector, serious, smiling
 from training.commands import main
 from training.errors import DataError, RecipeError
-from training.faces.evaluation.archive import Archive
-from training.faces.evaluation.covered import Reading, read_covered
-from training.faces.evaluation.score_sweep import STILLS, note_stills, sweep, sweep_text
-from training.faces.evaluation.trial import (
+from training.faces.labelling import NAMES, Shares, read_shares
+from training.faces.photographs import Archive
+from training.faces.trial import (
     ALL,
     MASK,
     NO_MASK,
@@ -36,13 +35,23 @@ from training.faces.evaluation.trial import (
     YUNET,
     Finding,
     Placing,
+    Reading,
     Trial,
     frame_of,
+    read_covered,
 )
-from training.faces.evaluation.trial_report import HELD_OUT, Report, note, report_json, report_text
-from training.faces.evaluation.trial_run import run_trial
-from training.faces.labelling.marked import NAMES
-from training.faces.labelling.split import Shares, read_shares
+from training.faces.trial_report import (
+    HELD_OUT,
+    STILLS,
+    Report,
+    note,
+    note_stills,
+    report_json,
+    report_text,
+    run_trial,
+    sweep,
+    sweep_text,
+)
 
 Picture = NDArray[np.uint8]
 WALL = np.full((480, 640, 3), 127, np.uint8)

@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.core.expression import Box
 from training.errors import DataError
-from training.faces.labelling.labels import (
+from training.faces.labelling import (
     COLUMNS,
     LabelledFace,
     LabelledPicture,

@@ -9,8 +9,14 @@ import pytest
 
 from edge_agent.core.expression import Box
 from training.errors import DataError
-from training.faces.labelling.labels import LabelledFace
-from training.faces.labelling.marked import MARKED, NAMES, deviation, read_marked, with_marked
+from training.faces.labelling import (
+    MARKED,
+    NAMES,
+    LabelledFace,
+    deviation,
+    read_marked,
+    with_marked,
+)
 
 POINTS = np.array([(20.0, 20.0), (30.0, 20.0), (25.0, 26.0), (21.0, 31.0), (29.0, 31.0)])
 HEADER = ",".join(["file", *(f"{name}_{axis}" for name in NAMES for axis in "xy")])

@@ -13,10 +13,17 @@ import pytest
 
 from edge_agent.core.expression import Box
 from training.errors import DataError
-from training.faces.labelling.copies import without_copies
-from training.faces.labelling.labels import LabelledFace, LabelledPicture
-from training.faces.labelling.split import Shares
-from training.faces.labelling.teacher import Teacher, agree, mirrored, parse_archive, with_heads
+from training.faces.labelling import (
+    LabelledFace,
+    LabelledPicture,
+    Shares,
+    Teacher,
+    agree,
+    mirrored,
+    parse_archive,
+    with_heads,
+    without_copies,
+)
 
 POINTS = (14.0, 18.0, 26.0, 18.0, 20.0, 25.0, 15.0, 32.0, 25.0, 32.0)
 

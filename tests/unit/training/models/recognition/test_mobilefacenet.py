@@ -11,9 +11,8 @@ import torch
 
 from tests.support.vision.tiny_faces import faces
 from training.errors import RecipeError
-from training.expression.bases import face_network
-from training.expression.bases.face_network import load_face_network
-from training.models.recognition import MobileFaceNet, as_face_input
+from training.expression import pretrained
+from training.expression.pretrained import MobileFaceNet, as_face_input, load_face_network
 
 pytestmark = pytest.mark.training
 
@@ -60,14 +59,14 @@ def test_the_same_picture_is_told_beside_others(
     torch.save({"net_state_dict": MobileFaceNet().state_dict()}, tmp_path / "made.ckpt")
     made = faces(4)
     made.usage[:] = 1
-    monkeypatch.setattr(face_network, "load_faces", lambda *_, **__: made)
+    monkeypatch.setattr(pretrained, "load_faces", lambda *_, **__: made)
 
     done = CliRunner().invoke(
-        face_network.main, ["--weights", str(tmp_path / "made.ckpt"), "--data", "fer2013.csv"]
+        pretrained.main, ["--weights", str(tmp_path / "made.ckpt"), "--data", "fer2013.csv"]
     )
 
     assert done.output.startswith("4 faces cut out twice, 3 pixels apart: mean cosine ")
-    told = face_network.likeness(load_face_network(tmp_path / "made.ckpt"), made)
+    told = pretrained.likeness(load_face_network(tmp_path / "made.ckpt"), made)
     assert -1 <= told.others <= 1
     assert -1 <= told.same <= 1
 

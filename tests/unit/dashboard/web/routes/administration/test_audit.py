@@ -14,7 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.write.audit.chain import AuditLine, append
+from edge_agent.store.write.audit import AuditLine, append
 from tests.support.dashboard import client_of, set_up
 
 HOUR_MS = 3_600_000

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from dashboard.accounts.roles import Role
-from dashboard.web.first_steps.broker import BrokerForm, form_of, try_broker
-from dashboard.web.first_steps.progress import Outcome, Progress, Step
+from dashboard.web.first_steps import BrokerForm, Outcome, Progress, Step, form_of, try_broker
 from dashboard.web.settings import DashboardOptions
-from edge_agent.config import MqttSettings
+from edge_agent.config.mqtt import MqttSettings
 from edge_agent.store.database.dashboard_file import write_dashboard
 from edge_agent.store.database.schema import migrate
 from tests.support.broker import Mosquitto, free_port
@@ -99,7 +98,7 @@ def test_where_only_the_agent_may_read_the_password_it_tells_how_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str | None, is_well: bool, told: str
 ) -> None:
     health = None if state is None else {"mqtt": {"state": state}}
-    monkeypatch.setattr("edge_agent.appliance.running_checks.agent_health", lambda _socket: health)
+    monkeypatch.setattr("edge_agent.appliance.checks.agent_health", lambda _socket: health)
     configured = MqttSettings.model_validate(
         {"username": "edge", "password_file": tmp_path / "not-for-the-dashboard"}
     )

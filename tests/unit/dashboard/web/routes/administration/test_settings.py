@@ -13,10 +13,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
-from dashboard.web.configuration.changes import read_present
-from dashboard.web.configuration.form import changes_of, typed
-from edge_agent.config.editing.document import rules_of
-from edge_agent.config.editing.keys import key_named
+from dashboard.web.configuration import changes_of, read_present, typed
+from edge_agent.config.editing import rules_of
+from edge_agent.config.keys import key_named
 from tests.support.dashboard import client_of, log_in_as, set_up
 
 SHIPPED = Path(__file__).parents[6] / "config" / "affect-edge.toml"
@@ -139,7 +138,7 @@ def test_what_the_environment_decides_is_said_and_not_changed(
 def test_where_the_file_belongs_to_the_system_the_command_is_said(
     ada: TestClient, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.web.configuration.changes.can_be_written", lambda _: False)
+    monkeypatch.setattr("dashboard.web.configuration.can_be_written", lambda _: False)
     before = file.read_text(encoding="utf-8")
     page = ada.get("/settings").text
     assert "The dashboard may not write this file" in page

@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
-from dashboard.commands.account import main
+from dashboard.commands.account import main_account
 from tests.support.dashboard import NAME, log_in_as
 from tests.support.security.tokens import bearer
 from tests.support.timeline import query
@@ -58,7 +58,7 @@ def test_only_administrators_see_it(ada: TestClient) -> None:
 
 def test_a_token_outlives_no_request_stream_longer_than_itself(ada: TestClient) -> None:
     """A stream looks again whether what let it in still holds: here, at once."""
-    from dashboard.web.login_guard import still_holds
+    from dashboard.web.guards.login import still_holds
 
     made = ada.post("/tokens", data={"name": "eye", "scope": "read"}).text
     secret = re.search(r'id="secret"[^>]*>([^<]+)<', made)
@@ -74,19 +74,21 @@ def test_the_command_makes_lists_and_revokes(
 ) -> None:
     data = ["--data", str(tmp_path)]
     words = ["token", "make", "grafana", "--scope", "read", "--account", NAME, "--role", "viewer"]
-    assert main([*words, "--days", "90", *data]) == 0
+    assert main_account([*words, "--days", "90", *data]) == 0
     secret = capsys.readouterr().out.strip()
     ada.cookies.clear()
     assert ada.get("/api/v1/session", headers=bearer(secret)).status_code == 200
     assert ada.get("/api/v1/analysis", headers=bearer(secret)).status_code == 403
-    assert main(["token", "list", *data]) == 0
+    assert main_account(["token", "list", *data]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("grafana\tread\tviewer\tby ada\tlast used ") and "ends 20" in shown
-    assert main(["token", "revoke", "grafanna", *data]) == 2
+    assert main_account(["token", "revoke", "grafanna", *data]) == 2
     assert "There is: grafana." in capsys.readouterr().err
-    assert main(["token", "revoke", "grafana", *data]) == 0
+    assert main_account(["token", "revoke", "grafana", *data]) == 0
     assert ada.get("/api/v1/session", headers=bearer(secret)).status_code == 401
     assert query(tmp_path / "affect-edge.db", "SELECT actor FROM audit WHERE action LIKE 'token%'")[
         -1
     ] == ("command line",)
-    assert main(["token", "make", "x", "--scope", "read", "--account", "nobody", *data]) == 2
+    assert (
+        main_account(["token", "make", "x", "--scope", "read", "--account", "nobody", *data]) == 2
+    )

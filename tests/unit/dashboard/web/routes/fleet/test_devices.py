@@ -13,9 +13,8 @@ pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
-from dashboard.fleet import device_reader
-from dashboard.fleet.address import FleetAddress
-from dashboard.fleet.fleet_devices import FleetDevice, FleetPage
+from dashboard.fleet import postgres
+from dashboard.fleet.known import FleetAddress, FleetDevice, FleetPage
 from tests.support.dashboard import client_of, log_in_as, set_up
 from tests.support.fleet.health_example import health_example
 
@@ -64,7 +63,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         found = (device("attic", **UNKNOWN), device("room", reasons=("alarms", "clock")))
         return FleetPage(found, 120, 130, 4, 2)
 
-    monkeypatch.setattr(device_reader, "read_devices", read)
+    monkeypatch.setattr(postgres, "read_devices", read)
     return questions
 
 

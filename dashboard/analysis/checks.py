@@ -1,0 +1,422 @@
+"""Misreading, left out, period.
+
+Readings in doubt that count in no mean: how many, and whether they would matter. Pure.
+
+What misread faces and mixed windows do to differences between observed states. Pure.
+
+Whether a difference may come from the time in the session: by how much each vital drifts, when
+the states were met, and what is left at equal times. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+
+import numpy as np
+
+from dashboard.analysis.comparison import Comparison, Decision
+from dashboard.analysis.family import ALPHA, adjusted_by, decide_groups
+from dashboard.analysis.means import Sides, StateMean, Visits, sides_of
+from dashboard.analysis.readings import StateReadings
+from dashboard.analysis.request import (
+    DOUBTS,
+    TESTED_STATES,
+    AnalysisQuery,
+    Correction,
+    StateBy,
+    tested_state,
+)
+from dashboard.analysis.sensitivity import Conclusion, conclude
+from dashboard.languages.current import N_
+from dashboard.statistics.period import (
+    Attenuation,
+    Drift,
+    OneWayError,
+    Recall,
+    TimeAdjusted,
+    adjusted_for_time,
+    attenuation,
+    drift,
+)
+from dashboard.statistics.t_tests import Bounds, Equivalence, Method, equivalence
+from edge_agent.core.errors import StatisticsError
+from edge_agent.core.expression import Emotion
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.texts import text_of
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.matching import Mixture
+from edge_agent.store.read.stimuli import Stimulus
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How many readings of a state a flag keeps out of the means.
+
+    A reading with two such flags is counted under both.
+    """
+
+    flag: VitalFlag
+    state: str
+    readings: int
+
+
+@dataclass(frozen=True, slots=True)
+class WithAll:
+    """What a test would come to if every reading counted, whatever its flags.
+
+    Attributes:
+        decision: in numbers.
+        adjusted_p: the p that would decide, by the correction that was asked for.
+        conclusion: what it would come to.
+        changes: whether that is another conclusion than the one without the readings in doubt.
+    """
+
+    decision: Decision
+    adjusted_p: float | None
+    conclusion: Conclusion
+    changes: bool
+
+
+def count_left_out(readings: StateReadings, query: AnalysisQuery) -> tuple[LeftOut, ...]:
+    """Count the readings that are left out, by flag and state."""
+    counts: Counter[tuple[VitalFlag, str]] = Counter()
+    for group in readings.in_states():
+        state = query.state_of(group.state)
+        for flag in group.doubts(query.counted):
+            if state is not None:
+                counts[flag, state] += group.n
+    return tuple(
+        LeftOut(flag, state, counts[flag, state])
+        for flag in DOUBTS
+        for state in query.states
+        if counts[flag, state]
+    )
+
+
+def tests_with_all(
+    readings: StateReadings, query: AnalysisQuery, family: Sequence[Comparison]
+) -> tuple[WithAll, ...]:
+    """Decide the family again with every reading, for comparison; it decides nothing.
+
+    Args:
+        readings: of the question.
+        query: what was asked.
+        family: the comparisons without what is left out.
+
+    Returns:
+        For each comparison what it would come to; empty where nothing is left out.
+    """
+    if not any(group.doubts(query.counted) for group in readings.in_states()):
+        return ()
+    decisions = decide_groups(readings.groups, query)
+    return tuple(
+        _with_all(decision, comparison, query.correction)
+        for decision, comparison in zip(decisions, family, strict=True)
+    )
+
+
+def _with_all(decision: Decision, comparison: Comparison, correction: Correction) -> WithAll:
+    strict = correction is Correction.HOLM
+    adjusted = decision.holm_p if strict else decision.bh_p
+    usual = None
+    if comparison.tests is not None:
+        usual = comparison.tests.holm_p if strict else comparison.tests.bh_p
+    conclusion = conclude(decision.difference, adjusted)
+    changes = conclusion is not conclude(comparison.difference, usual)
+    return WithAll(decision, adjusted, conclusion, changes)
+
+
+MANY_MIXED = 0.25
+"""From this share of mixed windows on, a difference may shrink or turn its sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceReading:
+    """What the card of the classifier says: its name, and how often it reads each state rightly."""
+
+    model: str
+    recalls: Mapping[Emotion, Recall]
+
+
+@dataclass(frozen=True, slots=True)
+class Misreading:
+    """By how much misreading shrinks one difference; ``attenuation`` is ``None`` where no card says
+    how often the two states are read rightly.
+    """
+
+    model: str
+    attenuation: Attenuation | None
+
+
+def misreading_of(
+    query: AnalysisQuery, first: str, second: str, face: FaceReading | None
+) -> Misreading | None:
+    """Return what misreading does to a difference; ``None`` where states are not observed."""
+    if query.state is not StateBy.OBSERVED:
+        return None
+    if face is None or not {first, second} <= face.recalls.keys():
+        return Misreading("" if face is None else face.model, None)
+    one = face.recalls[Emotion(first)]
+    other = face.recalls[Emotion(second)]
+    return Misreading(face.model, attenuation(one, other))
+
+
+def bounds_of(
+    comparison: Comparison, declared: Equivalence | None, misread: Misreading | None
+) -> Equivalence | None:
+    """Return the equivalence test that decides: bounds as far in as misreading may pull a
+    difference.
+
+    A true difference of the size of the bound is observed as that times the factor: what must be
+    excluded is the smaller one.
+    """
+    if declared is None or comparison.method is None or misread is None:
+        return declared
+    if misread.attenuation is None or misread.attenuation.interval.low <= 0:
+        return declared
+    bound = declared.bounds.high * misread.attenuation.interval.low
+    return equivalence(
+        comparison.first, comparison.second, comparison.method, Bounds(-bound, bound)
+    )
+
+
+def doubt_of(misread: Misreading | None, mixed: Mixture | None) -> str:
+    """Say why no difference may be called excluded; empty where there is no reason."""
+    if misread is None:
+        return ""
+    if too_short(mixed):
+        return N_("the observed states are too short for the window")
+    if misread.attenuation is None:
+        return N_("how often the classifier misreads these states is not known")
+    if misread.attenuation.interval.low <= 0:
+        return N_("the classifier may misread these states so often that nothing is left")
+    return ""
+
+
+def too_short(mixed: Mixture | None) -> bool:
+    """Tell whether states are too short for the window."""
+    if mixed is None or not mixed.stretch_ms:
+        return False
+    return mixed.mixed > MANY_MIXED * mixed.windows or mixed.stretch_ms < mixed.window_ms
+
+
+MATTERS = 0.25
+"""From this share of a difference on, what time alone would make of it is worth a caution.
+
+At a quarter of a difference that is just significant, 8 % of tests without any effect would say one
+(instead of 5 %).
+"""
+
+
+UNEVEN = 0.2
+"""From this share of people with the same order on, a t-test without any effect errs in more than
+8 % of studies (``python -m benchmarks order``), and the estimate at equal times is told first.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodEffect:
+    """What time in the session may have to do with one paired difference.
+
+    Attributes:
+        people: pairs of the test.
+        gap: mean minutes by which the first state was met later than the second.
+        one_way: whether everybody met the two the same way round, so that nothing can be adjusted.
+        by_drift: what the change of the vital over the session makes of the gap, in its unit;
+            ``None`` where that change is not known.
+        adjusted: the difference at equal times; ``None`` where it cannot be computed.
+        adjusted_p: its p, adjusted over the family of such tests.
+        same_way: people who met the two the way round that most did.
+        uneven: whether order and state hang together: mean minutes between the two states are more
+            than a fifth of their root mean square, as where more than a fifth of the people have
+            the same order and the orders of the others are balanced.
+    """
+
+    people: int
+    gap: float
+    one_way: bool
+    by_drift: float | None
+    adjusted: TimeAdjusted | None
+    adjusted_p: float | None = None
+    same_way: int = 0
+    uneven: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VitalDrift:
+    """The change of one vital over the session; ``None`` with the reason where it is not known."""
+
+    kind: VitalKind
+    drift: Drift | None
+    reason: str
+
+
+def drift_of(kind: VitalKind, means: Sequence[StateMean]) -> VitalDrift:
+    """Estimate how a vital changes while a session lasts."""
+    own = [mean for mean in means if mean.kind is kind]
+    people = {code: place for place, code in enumerate(sorted({one.participant for one in own}))}
+    states = sorted({mean.state for mean in own})
+    try:
+        change = drift(
+            [people[mean.participant] for mean in own],
+            [states.index(mean.state) for mean in own],
+            np.array([mean.minutes for mean in own]),
+            np.array([mean.mean for mean in own]),
+        )
+    except StatisticsError as error:
+        return VitalDrift(kind, None, text_of(error))
+    return VitalDrift(kind, change, "")
+
+
+def period_effect(
+    comparison: Comparison, times: Sides, change: Drift | None
+) -> PeriodEffect | None:
+    """Judge one comparison; ``None`` without a paired test.
+
+    Args:
+        comparison: the test.
+        times: minutes since the start of the session, from the sessions that the values are from.
+        change: how the vital changes over the session, if that is known.
+    """
+    if comparison.method is not Method.PAIRED or comparison.tests is None:
+        return None
+    both = sorted(times.first.keys() & times.second.keys())
+    gaps = [times.first[code] - times.second[code] for code in both]
+    return effect_of(comparison.first, comparison.second, gaps, change)
+
+
+def effect_of(
+    first: Sequence[float], second: Sequence[float], gaps: Sequence[float], change: Drift | None
+) -> PeriodEffect:
+    """Judge one paired difference.
+
+    Args:
+        first: one value a participant.
+        second: the same participants in the same order.
+        gaps: of each, minutes by which the first state was met later than the second.
+        change: how the vital changes over the session, if that is known.
+    """
+    gap = sum(gaps) / len(gaps)
+    by_drift = None if change is None else change.slope * gap
+    one_way = False
+    adjusted = None
+    try:
+        adjusted = adjusted_for_time(first, second, gaps)
+    except OneWayError:
+        one_way = gap != 0
+    except StatisticsError:  # too few, or nothing left to judge by: the t-test stands alone
+        pass
+    same_way = sum(one * gap > 0 for one in gaps)
+    uneven = abs(gap) > UNEVEN * float(np.sqrt(np.mean(np.square(gaps))))
+    uneven = uneven and 2 * same_way - len(gaps) > 1  # of an odd number one is always left over
+    return PeriodEffect(
+        len(gaps), gap, one_way, by_drift, adjusted, same_way=same_way, uneven=uneven
+    )
+
+
+def periods_of(
+    family: Sequence[tuple[VitalKind, str, str, Comparison]],
+    times: Visits,
+    drifts: Sequence[VitalDrift],
+) -> tuple[PeriodEffect | None, ...]:
+    """Judge comparisons, each with its vital and its two states; p is not adjusted yet.
+
+    Args:
+        family: the tests.
+        times: of each vital and participant the minutes since the start of each session, by state.
+        drifts: how the vitals change over the session.
+    """
+    changes = {one.kind: one.drift for one in drifts}
+    return tuple(
+        period_effect(comparison, sides_of(times, kind, first, second), changes[kind])
+        for kind, first, second, comparison in family
+    )
+
+
+def adjust_periods(
+    effects: Sequence[PeriodEffect | None], correction: Correction, families: Sequence[int] = ()
+) -> tuple[PeriodEffect | None, ...]:
+    """Adjust the p values at equal times over those of each family that could be computed."""
+    computed = [one.adjusted.p for one in effects if one is not None and one.adjusted is not None]
+    own = tuple(compress(families, (bool(one and one.adjusted) for one in effects)))
+    adjusted = iter(adjusted_by(correction, computed, own))
+    return tuple(
+        replace(one, adjusted_p=next(adjusted)) if one is not None and one.adjusted else one
+        for one in effects
+    )
+
+
+def matters(effect: PeriodEffect, difference: float, decides: float, p: float) -> bool:
+    """Tell whether time in the session may explain a difference, or hide one.
+
+    Args:
+        effect: what time may have to do with it.
+        difference: mean difference of the t-test.
+        decides: adjusted p of the t-test.
+        p: its p before adjustment.
+    """
+    if disagrees(effect, decides):
+        return True
+    if p >= ALPHA:
+        return False
+    if effect.one_way:
+        return True
+    return effect.by_drift is not None and abs(effect.by_drift) >= MATTERS * abs(difference)
+
+
+def disagrees(effect: PeriodEffect, decides: float) -> bool:
+    """Tell whether the test at equal times comes to another conclusion than the t-test."""
+    if effect.adjusted_p is None:
+        return False
+    return (effect.adjusted_p < ALPHA) != (decides < ALPHA)
+
+
+def hides(effect: PeriodEffect | None, bound: float) -> str:
+    """Say why time in the session may hide a difference as large as a bound; empty if it cannot.
+
+    A heart that calms down takes from a state that most people met late what the state adds. Where
+    time makes a quarter of the bound or more, the 90 % interval of the difference at equal times
+    must lie within the bounds, too.
+
+    Args:
+        effect: what time may have to do with the difference.
+        bound: in the unit of the vital, above 0.
+    """
+    if effect is None:
+        return ""
+    if effect.one_way:
+        return N_("everybody met the two states in the same order, and time may hide a difference")
+    by_time = abs(effect.by_drift or 0.0)
+    if effect.adjusted is not None:
+        by_time = max(by_time, abs(effect.adjusted.slope * effect.gap))
+    if by_time < MATTERS * bound:
+        return ""
+    if effect.adjusted is None:
+        return N_(
+            "time in the session may hide a difference, and there is no estimate at equal times"
+        )
+    ends = effect.adjusted.within(0.90)
+    if -bound < ends.low and ends.high < bound:
+        return ""
+    return N_("at equal times in the session the difference may be that large")
+
+
+def orders_of(
+    stimuli: Iterable[Stimulus], states: tuple[str, ...] = TESTED_STATES
+) -> dict[tuple[str, ...], int]:
+    """Count the participants by the order in which they first met the tested states, in their first
+    such session.
+    """
+    by_session: defaultdict[tuple[str, int], dict[str, None]] = defaultdict(dict)
+    for stimulus in stimuli:
+        state = tested_state(stimulus.condition, states)
+        if state is not None:
+            by_session[stimulus.participant, stimulus.session].setdefault(state)
+    first: dict[str, tuple[str, ...]] = {}
+    for (participant, _), met in by_session.items():
+        if len(met) > 1:
+            first.setdefault(participant, tuple(met))
+    return dict(Counter(first.values()).most_common())

@@ -1,1 +1,0 @@
-"""What a question declares in words of its own: families of tests."""

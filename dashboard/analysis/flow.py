@@ -1,0 +1,375 @@
+"""Where people and readings were lost on the way from consent to the tests.
+
+As a flow chart of a trial (CONSORT) has it: each step with who is still there, and beside it who
+was lost, and why.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dashboard.analysis.checks import LeftOut
+from dashboard.analysis.comparison import Comparison
+from dashboard.analysis.means import SessionMean, sides_of, visits_of
+from dashboard.analysis.readings import StateReadings
+from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.statistics.t_tests import Method
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.study import Session
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.base import flags_of
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.store.read.study import ReadingCount, Recruited, outside
+
+
+class Step(StrEnum):
+    """A step of the flow, in order."""
+
+    CONSENTED = "consented"
+    IN_SESSIONS = "in_sessions"
+    MEASURED = "measured"
+    USABLE = "usable"
+    IN_STATE = "in_state"
+    TESTED = "tested"
+
+
+class Lost(StrEnum):
+    """Why somebody or something is not in the next step."""
+
+    NO_SESSION = "no_session"
+    OTHER_SESSIONS = "other_sessions"
+    NO_CONSENT = "no_consent"
+    NO_READING = "no_reading"
+    IN_DOUBT = "in_doubt"
+    OUTSIDE_STATES = "outside_states"
+    NOT_MATCHED = "not_matched"
+    NOT_SETTLED = "not_settled"
+    NO_PAIR = "no_pair"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many are there; ``readings`` is ``None`` where readings are not counted yet."""
+
+    people: int
+    sessions: int
+    readings: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What one reason costs on the way to the next step.
+
+    Attributes:
+        reason: why.
+        people: who is lost altogether by it.
+        readings: how many readings; ``None`` where they are not counted yet.
+        detail: which flag or vital; empty for all.
+        state: in which state; ``None`` for all.
+    """
+
+    reason: Lost
+    people: int
+    readings: int | None
+    detail: str = ""
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step: who is there, and what was lost since the step before."""
+
+    step: Step
+    count: Count
+    losses: tuple[Loss, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LackingState:
+    """Who has a vital, but not in this state."""
+
+    kind: VitalKind
+    state: str
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TestFlow:
+    """Who is in one test, and who is not.
+
+    Attributes:
+        kind: what was measured.
+        first: first state.
+        second: second state.
+        used: people in the t-test.
+        lacks_first: people who have the second state only, and are not used.
+        lacks_second: people who have the first state only, and are not used.
+        apart: people who have both, but never in one session.
+        both: people who have both and are not used, because groups are compared.
+    """
+
+    kind: VitalKind
+    first: str
+    second: str
+    used: int
+    lacks_first: int
+    lacks_second: int
+    apart: int
+    both: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The whole way: the steps, who lacks a state, and who is in which test."""
+
+    stages: tuple[Stage, ...]
+    missing: tuple[LackingState, ...]
+    tests: tuple[TestFlow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was recorded: everybody, the sessions that are looked at, all sessions, and what they
+    hold.
+    """
+
+    people: Sequence[Recruited]
+    sessions: Sequence[Session]
+    every_session: Sequence[Session]
+    counts: Sequence[ReadingCount]
+
+
+def recorded_of(
+    reader: Reader,
+    query: AnalysisQuery,
+    sessions: Sequence[Session],
+    stimuli: Sequence[Stimulus],
+    readings: StateReadings,
+) -> Recorded:
+    """Read what the flow needs beyond the readings of the question.
+
+    Those in stimuli are summed already, with the beginnings; only the others are counted here.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    of_session: defaultdict[int, list[Stimulus]] = defaultdict(list)
+    for one in stimuli:
+        if query.state is StateBy.CONDITION or (query.state is StateBy.REPORTED and one.reported):
+            of_session[one.session].append(one)
+    spans = [span for one in sessions for span in outside(one, of_session[one.id])]
+    counts = reader.reading_counts(spans, query.vital)
+    if query.state is not StateBy.OBSERVED:
+        counts += [
+            ReadingCount(group.session, group.kind, " ".join(sorted(group.flags)), group.n)
+            for group in (*readings.groups, *readings.beginnings)
+        ]
+    return Recorded(reader.recruited(), sessions, reader.session_list(), counts)
+
+
+def flow_of(
+    recorded: Recorded,
+    query: AnalysisQuery,
+    readings: StateReadings,
+    means: Sequence[SessionMean],
+    left_out: Sequence[LeftOut],
+    family: Sequence[Comparison],
+) -> Flow:
+    """Follow people and readings from consent to the tests.
+
+    Args:
+        recorded: what there is.
+        query: the question.
+        readings: those with a state, whatever their flags.
+        means: of each session and state, of what counts.
+        left_out: readings in the states that their flags keep out.
+        family: the t-tests, in order of the vitals asked for and the pairs of states.
+    """
+    of_session = {one.id: one.participant for one in recorded.sessions}
+    doubts = UNUSABLE - query.counted
+    usable = [one for one in recorded.counts if not flags_of(one.flags) & doubts]
+    measured = _counted(recorded.counts, of_session)
+    clean = _counted(usable, of_session)
+    in_state = Count(
+        len({mean.participant for mean in means}),
+        len({mean.session for mean in means}),
+        sum(mean.readings for mean in means),
+    )
+    pairs = [(kind, *pair) for kind in query.vital for pair in query.pairs]
+    tests = [(*names, comparison) for names, comparison in zip(pairs, family, strict=True)]
+    stages = (
+        *_recruitment(recorded, of_session),
+        Stage(
+            Step.MEASURED,
+            measured,
+            _some(Loss(Lost.NO_READING, len(set(of_session.values())) - measured.people, None)),
+        ),
+        Stage(Step.USABLE, clean, _doubtful(measured, clean, recorded.counts, left_out, query)),
+        Stage(Step.IN_STATE, in_state, _stateless(clean, in_state, readings, query)),
+        _tested(in_state, means, tests),
+    )
+    return Flow(stages, _missing(means, query), tuple(_test_flow(*names) for names in tests))
+
+
+def _recruitment(recorded: Recorded, of_session: Mapping[int, str]) -> tuple[Stage, Stage]:
+    """Return the first two steps: who consented, and who has a session that is looked at."""
+    simulated = {one.simulated for one in recorded.sessions} or {False}
+    alike = [one for one in recorded.people if one.simulated in simulated]
+    consented = {one.code for one in alike if one.consented}
+    here = set(of_session.values())
+    elsewhere = {one.participant for one in recorded.every_session}
+    lost = consented - here
+    losses = (
+        Loss(Lost.NO_SESSION, len(lost - elsewhere), None),
+        Loss(Lost.OTHER_SESSIONS, len(lost & elsewhere), None),
+        Loss(Lost.NO_CONSENT, -len(here - consented), None),
+    )
+    sessions = sum(one.participant in consented for one in recorded.every_session)
+    return (
+        Stage(Step.CONSENTED, Count(len(consented), sessions, None)),
+        Stage(
+            Step.IN_SESSIONS,
+            Count(len(here), len(of_session), None),
+            tuple(loss for loss in losses if loss.people),
+        ),
+    )
+
+
+def _counted(counts: Iterable[ReadingCount], of_session: Mapping[int, str]) -> Count:
+    own = [one for one in counts if one.n]
+    sessions = {one.session for one in own}
+    people = {of_session[number] for number in sessions}
+    return Count(len(people), len(sessions), sum(one.n for one in own))
+
+
+def _doubtful(
+    before: Count,
+    after: Count,
+    counts: Sequence[ReadingCount],
+    left_out: Sequence[LeftOut],
+    query: AnalysisQuery,
+) -> tuple[Loss, ...]:
+    """Return what the flags of doubt cost, by flag: those in the three states by state, too."""
+    people = before.people - after.people
+    total = (before.readings or 0) - (after.readings or 0)
+    by_flag: defaultdict[str, int] = defaultdict(int)
+    doubts = UNUSABLE - query.counted
+    for one in counts:
+        for flag in flags_of(one.flags) & doubts:
+            by_flag[flag.value] += one.n
+    losses = [Loss(Lost.IN_DOUBT, people, total)] if total or people else []
+    for name in sorted(by_flag):
+        losses.append(Loss(Lost.IN_DOUBT, 0, by_flag[name], name))
+        losses += [
+            Loss(Lost.IN_DOUBT, 0, one.readings, name, one.state)
+            for one in left_out
+            if one.flag.value == name
+        ]
+    return tuple(losses)
+
+
+def _stateless(
+    before: Count, after: Count, readings: StateReadings, query: AnalysisQuery
+) -> tuple[Loss, ...]:
+    """Return what lies in none of the three states, or before a vital has settled there."""
+    settling = [
+        Loss(Lost.NOT_SETTLED, 0, one.readings, one.kind.value)
+        for one in readings.settling
+        if one.readings
+    ]
+    unsettled = sum(loss.readings or 0 for loss in settling)
+    others = sum(
+        group.n for group in readings.counting(query.counted) if query.state_of(group.state) is None
+    )
+    people = before.people - after.people
+    outside = (before.readings or 0) - (after.readings or 0) - unsettled
+    if query.state is not StateBy.OBSERVED:
+        return (*_some(Loss(Lost.OUTSIDE_STATES, people, outside)), *settling)
+    return (
+        *_some(Loss(Lost.NOT_MATCHED, people, outside - others)),
+        *_some(Loss(Lost.OUTSIDE_STATES, 0, others)),
+    )
+
+
+def _tested(
+    before: Count,
+    means: Sequence[SessionMean],
+    tests: Sequence[tuple[VitalKind, str, str, Comparison]],
+) -> Stage:
+    """Return the last step: who is in any t-test at all, with the readings that it uses."""
+    visits = visits_of(means)
+    used: set[tuple[VitalKind, str, str, bool]] = set()
+    for kind, first, second, comparison in tests:
+        sides = sides_of(visits, kind, first, second)
+        both = sides.first.keys() & sides.second.keys()
+        for state, codes in ((first, sides.first.keys()), (second, sides.second.keys())):
+            if comparison.method is Method.PAIRED:
+                used |= {(kind, state, code, True) for code in both}
+            elif comparison.method is Method.WELCH:
+                used |= {(kind, state, code, False) for code in codes - both}
+    counted = _in_tests(means, used)
+    count = Count(
+        len({mean.participant for mean in counted}),
+        len({mean.session for mean in counted}),
+        sum(mean.readings for mean in counted),
+    )
+    lost = before.people - count.people
+    fewer = (before.readings or 0) - (count.readings or 0)
+    return Stage(Step.TESTED, count, _some(Loss(Lost.NO_PAIR, lost, fewer)))
+
+
+def _in_tests(
+    means: Sequence[SessionMean], used: Collection[tuple[VitalKind, str, str, bool]]
+) -> list[SessionMean]:
+    """Return the means that a test uses: for pairs those of sessions with another state, too."""
+    states = Counter((mean.kind, mean.session) for mean in means)
+    return [
+        mean
+        for mean in means
+        if (mean.kind, mean.state, mean.participant, False) in used
+        or (
+            (mean.kind, mean.state, mean.participant, True) in used
+            and states[mean.kind, mean.session] > 1
+        )
+    ]
+
+
+def _some(loss: Loss) -> tuple[Loss, ...]:
+    return (loss,) if loss.people or loss.readings else ()
+
+
+def _missing(means: Sequence[SessionMean], query: AnalysisQuery) -> tuple[LackingState, ...]:
+    """Name those who have a vital in some state, but not in this one."""
+    having: defaultdict[tuple[VitalKind, str | None], set[str]] = defaultdict(set)
+    for mean in means:
+        having[mean.kind, mean.state].add(mean.participant)
+        having[mean.kind, None].add(mean.participant)
+    every = [
+        LackingState(kind, state, tuple(sorted(having[kind, None] - having[kind, state])))
+        for kind in query.vital
+        for state in query.states
+    ]
+    return tuple(one for one in every if one.codes)
+
+
+def _test_flow(kind: VitalKind, first: str, second: str, comparison: Comparison) -> TestFlow:
+    c = comparison
+    paired = c.method is Method.PAIRED
+    welch = c.method is Method.WELCH
+    used = len(c.first)
+    if welch:
+        used += len(c.second)
+    return TestFlow(
+        kind,
+        first,
+        second,
+        used,
+        0 if welch else c.n_second_only,
+        0 if welch else c.n_first_only,
+        c.n_apart,
+        0 if paired else c.n_both,
+    )

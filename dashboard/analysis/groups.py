@@ -1,0 +1,325 @@
+"""Groups of people; people who lack a state.
+
+Groups of people, by one of their attributes: do they differ, and do the states differ otherwise
+in one group than in another? A family of its own. Pure.
+
+Comparison of people who lack a state with those who have it: at rest, in the other states, and
+in their reactions. Pure.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from dashboard.analysis.family import adjusted_by
+from dashboard.analysis.flow import LackingState
+from dashboard.analysis.means import StateMean, Visits, states_together
+from dashboard.analysis.request import AnalysisQuery, Correction, same_label
+from dashboard.statistics.anova import FTest, MixedAnova, mixed_anova
+from dashboard.statistics.distributions import holm
+from dashboard.statistics.samples import MINIMUM, NoVariationError
+from dashboard.statistics.t_tests import TTest, welch_t
+from edge_agent.core.errors import StatisticsError
+from edge_agent.core.texts import N_, Message, text_of
+from edge_agent.core.vitals import VitalKind
+
+MOST_GROUPS = 6
+UNEVEN_SPREAD = 2.0
+"""From this ratio of the groups' standard deviations on, F is not to be believed where the groups
+have unequal numbers of people.
+"""
+
+Person = tuple[float, ...]
+"""The values of one person, one for each state."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupContrast:
+    """Two groups compared by Welch's test, first minus second.
+
+    Attributes:
+        first: value of the attribute.
+        second: another.
+        pair: the two states whose difference is compared; ``None``: the mean of all states.
+        test: the t-test.
+        adjusted_p: p adjusted over the contrasts of all vitals.
+    """
+
+    first: str
+    second: str
+    pair: tuple[str, str] | None
+    test: TTest
+    adjusted_p: float
+
+
+@dataclass(frozen=True, slots=True)
+class VitalGroups:
+    """The groups of one vital.
+
+    Attributes:
+        kind: what was measured.
+        sizes: people with all states in one session, by group, those too small among them.
+        no_attribute: codes of people with a value in some state whose attribute is not known.
+        incomplete: people who lack a state in each of their sessions, by group.
+        too_small: groups of fewer than three people, which are in no test.
+        anova: ``None`` with the reason where there is none.
+        reason: why there is none.
+        groups_p: p of the groups' F, adjusted over both F of all vitals.
+        interaction_p: p of the interaction's F, adjusted so.
+        contrasts: groups compared two by two, with estimates.
+        uneven: whether groups of unequal size spread so differently that F may be wrong.
+    """
+
+    kind: VitalKind
+    sizes: Mapping[str, int]
+    no_attribute: tuple[str, ...]
+    incomplete: Mapping[str, int]
+    too_small: tuple[str, ...]
+    anova: MixedAnova | None
+    reason: str
+    groups_p: float | None = None
+    interaction_p: float | None = None
+    contrasts: tuple[GroupContrast, ...] = ()
+    uneven: bool = False
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The groups that are in the tests."""
+        return tuple(name for name in self.sizes if name not in self.too_small)
+
+
+def compare_groups(
+    visits: Visits, values: Mapping[str, str], query: AnalysisQuery
+) -> tuple[VitalGroups, ...]:
+    """Compare the groups of each vital; p is adjusted over the F tests of all vitals, and over
+    their contrasts.
+
+    Args:
+        visits: of each vital and person the mean of each state of each session.
+        values: of each person the attribute that makes the groups; whoever is not in it is left
+            out.
+        query: states, vitals and correction.
+    """
+    vitals = [_compared(kind, visits, values, query) for kind in query.vital]
+    return _adjusted(vitals, query.correction)
+
+
+def attribute_of(attributes: Mapping[str, Mapping[str, str]], name: str) -> dict[str, str]:
+    """Return one attribute of those who have it, by code."""
+    wanted = same_label(name)
+    return {code: own[wanted] for code, own in attributes.items() if wanted in own}
+
+
+def _compared(
+    kind: VitalKind, visits: Visits, values: Mapping[str, str], query: AnalysisQuery
+) -> VitalGroups:
+    everybody = visits.get(kind, {})
+    together = states_together(visits, kind, query.states)
+    whole = sorted(together.columns[0])
+    people: dict[str, list[Person]] = {}
+    for code in whole:
+        if code in values:
+            row = tuple(column[code] for column in together.columns)
+            people.setdefault(values[code], []).append(row)
+    lacking = Counter(
+        values[code] for code in everybody if code in values and code not in together.columns[0]
+    )
+    names = sorted(set(people) | set(lacking))
+    blank = VitalGroups(
+        kind=kind,
+        sizes={name: len(people.get(name, ())) for name in names},
+        no_attribute=tuple(sorted(code for code in everybody if code not in values)),
+        incomplete=dict(sorted(lacking.items())),
+        too_small=tuple(name for name in names if len(people.get(name, ())) < MINIMUM),
+        anova=None,
+        reason="",
+    )
+    return _tested(blank, people, query.pairs, query.states)
+
+
+def _tested(
+    blank: VitalGroups,
+    people: Mapping[str, Sequence[Person]],
+    pairs: Sequence[tuple[str, str]],
+    states: Sequence[str],
+) -> VitalGroups:
+    """Return the groups with their tests, or with the reason why there are none."""
+    names = blank.compared
+    if len(names) < 2:
+        reason = Message(
+            N_("it needs at least 2 groups of {minimum} people with all states in one session"),
+            minimum=MINIMUM,
+        )
+        return replace(blank, reason=reason)
+    if len(names) > MOST_GROUPS:
+        reason = Message(
+            N_(
+                "the attribute has {n} values with {minimum} people or more; put them into at most "
+                "{most} groups"
+            ),
+            n=len(names),
+            minimum=MINIMUM,
+            most=MOST_GROUPS,
+        )
+        return replace(blank, reason=reason)
+    tables = [people[name] for name in names]
+    contrasts = tuple(_contrasts(people, names, pairs, states))
+    try:
+        anova = mixed_anova(tables)
+    except StatisticsError as error:
+        return replace(blank, reason=text_of(error), contrasts=contrasts)
+    return replace(blank, anova=anova, contrasts=contrasts, uneven=_is_uneven(tables))
+
+
+def _contrasts(
+    people: Mapping[str, Sequence[Person]],
+    names: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    states: Sequence[str],
+) -> Iterator[GroupContrast]:
+    """Compare each two groups: over all states, then each difference between two states."""
+    for second, first in combinations(names, 2):
+        for pair in (None, *pairs):
+            places = None if pair is None else (states.index(pair[0]), states.index(pair[1]))
+            one = [_value(person, places) for person in people[first]]
+            other = [_value(person, places) for person in people[second]]
+            try:
+                test = welch_t(one, other)
+            except NoVariationError:  # nobody differs from anybody: nothing to judge by
+                continue
+            yield GroupContrast(first, second, pair, test, test.p)
+
+
+def _value(person: Person, places: tuple[int, int] | None) -> float:
+    if places is None:
+        return statistics.fmean(person)
+    return person[places[0]] - person[places[1]]
+
+
+def _is_uneven(tables: Sequence[Sequence[Person]]) -> bool:
+    """Tell whether groups of unequal size spread very differently, in level or in reaction."""
+    sizes = [len(table) for table in tables]
+    if max(sizes) == min(sizes):
+        return False
+    levels = [statistics.stdev(map(statistics.fmean, table)) for table in tables]
+    spreads = [levels]
+    for place in range(1, len(tables[0][0])):
+        changes = [[person[place] - person[0] for person in table] for table in tables]
+        spreads.append([statistics.stdev(change) for change in changes])
+    return any(max(one) >= UNEVEN_SPREAD * min(one) for one in spreads)
+
+
+def _adjusted(vitals: Sequence[VitalGroups], correction: Correction) -> tuple[VitalGroups, ...]:
+    """Adjust the F tests of all vitals as one family, and the contrasts as another."""
+    f_tests: list[FTest] = []
+    for one in vitals:
+        if one.anova is not None:
+            f_tests += [one.anova.groups, one.anova.interaction]
+    of_f = iter(adjusted_by(correction, [test.p for test in f_tests]))
+    of_t = iter(adjusted_by(correction, [c.test.p for one in vitals for c in one.contrasts]))
+    finished = []
+    for one in vitals:
+        contrasts = tuple(replace(c, adjusted_p=next(of_t)) for c in one.contrasts)
+        own = replace(one, contrasts=contrasts)
+        if own.anova is not None:
+            own = replace(own, groups_p=next(of_f), interaction_p=next(of_f))
+        finished.append(own)
+    return tuple(finished)
+
+
+REST = "baseline"
+"""Name of the time at rest, among the states that are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingMeasure:
+    """One measure in which those who lack a state are compared with the others.
+
+    Attributes:
+        state: a state, or ``REST``.
+        less: the state that it is taken less, where it is a reaction; else empty.
+        difference: mean of those who lack the state less that of the others.
+        adjusted_p: of Welch's t-test, by Holm over the measures.
+    """
+
+    state: str
+    less: str
+    difference: float
+    adjusted_p: float
+
+
+@dataclass(frozen=True, slots=True)
+class MissingState:
+    """A state of a vital that some people lack, and in what they differ from the others."""
+
+    kind: VitalKind
+    state: str
+    lacking: int
+    others: int
+    measures: tuple[MissingMeasure, ...]
+
+
+def compare_missing(
+    missing: Iterable[LackingState],
+    means: Sequence[StateMean],
+    at_rest: Mapping[tuple[VitalKind, str], float],
+    *,
+    changes: bool,
+) -> tuple[MissingState, ...]:
+    """Compare who lacks a state with who has it, where there are three or more of both.
+
+    Args:
+        missing: who lacks which state.
+        means: of each person and state.
+        at_rest: of a vital and a person, where there is a baseline.
+        changes: whether the means are changes from baseline, so that each is a reaction itself.
+    """
+    every = []
+    for one in missing:
+        values: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        for mean in means:
+            if mean.kind is one.kind:
+                values[mean.state][mean.participant] = mean.mean
+        having = values.pop(one.state, {})
+        rest = {code: value for (kind, code), value in at_rest.items() if kind is one.kind}
+        others = [(state, "", own) for state, own in values.items()]
+        reference, of_reference = (REST, rest) if rest else next(iter(values.items()), ("", {}))
+        reactions = [
+            (
+                state,
+                reference,
+                {code: own[code] - of_reference[code] for code in own.keys() & of_reference.keys()},
+            )
+            for state, own in values.items()
+            if state != reference and not changes
+        ]
+        measures = _compared_missing(
+            [(REST, "", rest), *others, *reactions], set(one.codes), set(having)
+        )
+        if any(measure.state != REST for measure in measures):  # else groups of different people
+            every.append(MissingState(one.kind, one.state, len(one.codes), len(having), measures))
+    return tuple(every)
+
+
+def _compared_missing(
+    measures: Iterable[tuple[str, str, Mapping[str, float]]], lacking: set[str], having: set[str]
+) -> tuple[MissingMeasure, ...]:
+    tests = []
+    for state, less, values in measures:
+        first = [values[code] for code in sorted(lacking & values.keys())]
+        second = [values[code] for code in sorted(having & values.keys())]
+        if min(len(first), len(second)) < MINIMUM:
+            continue
+        try:
+            tests.append((state, less, welch_t(first, second)))
+        except StatisticsError:  # nobody differs from anybody else
+            continue
+    adjusted = holm([test.p for _, _, test in tests])
+    return tuple(
+        MissingMeasure(state, less, test.difference, p)
+        for (state, less, test), p in zip(tests, adjusted, strict=True)
+    )

@@ -1,1 +1,0 @@
-"""The heart between its beats: variability of each person and state, and tests of it."""

@@ -1,0 +1,316 @@
+"""Plan and preregistration.
+
+A study before its first participant: the question to the planner, and its answer.
+
+What was decided before the data, and how what is asked now differs from it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from dashboard.analysis.request import AnalysisQuery, Correction, Model, QuestionInJson
+from dashboard.languages.current import N_ as CURRENT_N_
+from dashboard.languages.current import gettext
+from dashboard.languages.figures import decimal, general, thousands
+from dashboard.languages.refused import OF_JSON
+from edge_agent.core.texts import N_, Message
+from edge_agent.core.vitals import TESTED, VitalKind
+from edge_agent.store.gate.commands import Commands
+from edge_agent.store.study.study import Preregistration, preregistrations
+
+
+class PlanQuery(Model):
+    """What is planned. The effect is given as a difference and its spread, or as d_z."""
+
+    vital: VitalKind = Field(VitalKind.HEART_RATE, description="What is measured")
+    difference: float | None = Field(
+        None, description="Smallest difference worth finding, in the unit of the vital"
+    )
+    sd: float | None = Field(
+        None, gt=0, description="Standard deviation between people in one state, in the same unit"
+    )
+    correlation: float = Field(
+        0.7, ge=-1, lt=1, description="Of a person's values in the two states"
+    )
+    sd_difference: float | None = Field(
+        None,
+        gt=0,
+        description="Standard deviation of the differences of a person, in place of sd and "
+        "correlation",
+    )
+    d_z: float | None = Field(
+        None,
+        description="Difference over the standard deviation of the differences (groups: of "
+        "the values), in place of all these",
+    )
+    design: Literal["paired", "groups"] = Field(
+        "paired", description="Everybody meets both states, or each person one of them"
+    )
+    tests: int = Field(9, ge=1, le=1000, description="Size of the family: vitals times pairs")
+    correction: Correction = Field(Correction.HOLM, description="Which adjusted p decides")
+    power: float = Field(0.8, gt=0.05, lt=1, description="How often the study is to find it")
+    order: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the people who meet the one state first; 0.5 is balanced",
+    )
+
+    @model_validator(mode="after")
+    def _has_an_effect(self) -> PlanQuery:
+        if self.vital not in TESTED:
+            raise ValueError(Message(N_("{value} is not tested"), value=self.vital.value))
+        if 0 in (self.difference, self.d_z):
+            raise ValueError(
+                N_("no study can find a difference of 0: give the smallest one worth finding")
+            )
+        if self.d_z is not None:
+            return self
+        if self.difference is None or (self.sd is None and self.sd_difference is None):
+            raise ValueError(
+                N_(
+                    "give the difference with sd and correlation, or with sd_difference, or give "
+                    "d_z"
+                )
+            )
+        return self
+
+
+class CurvePoint(Model):
+    """A point of the power curve."""
+
+    n: int = Field(description="People; in each group where there are two")
+    power: float = Field(description="How often such a study finds the difference, 0…1")
+
+
+class PlanModel(Model):
+    """The answer."""
+
+    question: PlanQuery = Field(description="As it was asked, with defaults filled in")
+    effect: float = Field(description="Difference over the standard deviation that it is judged by")
+    n: int = Field(description="People needed; in each group where there are two")
+    power: float = Field(description="What they reach")
+    level: float = Field(description="0.05 divided by the size of the family")
+    n_single: int = Field(description="What one test at 0.05 would need")
+    curve: tuple[CurvePoint, ...] = Field(description="Power by number of people")
+    sentence: str = Field(description="The answer in words")
+
+
+def plan_of(query: PlanQuery) -> PlanModel:
+    """Return how many people a study needs.
+
+    Raises:
+        StatisticsError: no such study can be planned; the text says why.
+    """
+    from dashboard.statistics.planning import Design, plan_study
+    from dashboard.statistics.t_tests import Method  # loads SciPy
+
+    effect = _effect(query)
+    method = Method.PAIRED if query.design == "paired" else Method.WELCH
+    # two groups meet one state each, at the same time of their session
+    order = query.order if query.design == "paired" else 0.5
+    plan = plan_study(Design(method, effect, query.tests, order), query.power)
+    return PlanModel(
+        question=query,
+        effect=effect,
+        n=plan.n,
+        power=plan.power,
+        level=plan.level,
+        n_single=plan.n_single,
+        curve=tuple(CurvePoint(n=n, power=power) for n, power in plan.curve),
+        sentence=_sentence(query, effect, plan.n, plan.n_single),
+    )
+
+
+def _effect(query: PlanQuery) -> float:
+    from dashboard.statistics.planning import difference_sd
+
+    if query.d_z is not None:
+        return query.d_z
+    difference = query.difference or 0.0
+    if query.sd_difference is not None:
+        return difference / query.sd_difference
+    sd = query.sd or 1.0
+    if query.design == "groups":
+        return difference / sd
+    return difference / difference_sd(sd, query.correlation)
+
+
+def _sentence(query: PlanQuery, effect: float, n: int, single: int) -> str:
+    text = gettext("To find {effect} in {power} % of studies takes {people}, {family}.")
+    if query.design == "paired":
+        text = gettext(
+            "To find {effect} in {power} % of studies takes {people}, {order} % of whom meet the "
+            "one state first, by the test at equal times in the session, {family}."
+        )
+    people = gettext("{n} people")
+    if query.design == "groups":
+        people = gettext("{n} people in each group")
+    family = gettext("with one test at 0.05")
+    if query.tests != 1:
+        family = gettext(
+            "in a family of {tests} tests, whose smallest p must be below 0.05 / {tests} (one test "
+            "alone would need {single})"
+        ).format(tests=query.tests, single=thousands(single))
+    return text.format(
+        effect=_effect_text(query, effect),
+        power=decimal(100 * query.power, 0),
+        people=people.format(n=thousands(n)),
+        order=decimal(100 * query.order, 0),
+        family=family,
+    )
+
+
+def _effect_text(query: PlanQuery, effect: float) -> str:
+    size = decimal(abs(effect), 2)
+    if query.difference is None:
+        return gettext("an effect of {size} standard deviations").format(size=size)
+    return gettext("a difference of {value} {unit} ({size} standard deviations)").format(
+        value=general(abs(query.difference)), unit=query.vital.spec.unit_shown, size=size
+    )
+
+
+# what only adds a table beside the result, and which sessions there are by now
+_WITHOUT_EFFECT = frozenset({"sensitivity"})
+
+
+class PreregistrationDocument(Model):
+    """What is decided. Bounds, correction, window and lags are part of the question."""
+
+    question: QuestionInJson = Field(
+        AnalysisQuery(), description="What will be asked of the data, with all its choices"
+    )
+    people: Annotated[int, Field(ge=1, le=100_000), OF_JSON] = Field(
+        description="How many people will take part"
+    )
+    exclusions: str = Field(
+        "", max_length=4000, description="Who and which readings will be left out, and why"
+    )
+    stopping: str = Field(
+        min_length=1, max_length=4000, description="When recording ends and the data are tested"
+    )
+    expectation: str = Field("", max_length=4000, description="What is expected to be found")
+
+
+class PreregistrationModel(Model):
+    """A frozen preregistration."""
+
+    id: int = Field(description="Its number")
+    at_ms: int = Field(description="When it was frozen, UTC in milliseconds")
+    sha256: str = Field(description="Of the time in milliseconds, a line feed, and the document")
+    intact: bool = Field(description="Whether the SHA-256 is still that of time and document")
+    document: PreregistrationDocument = Field(description="What was decided")
+
+
+class PreregisteredModel(Model):
+    """How what is asked now stands to the newest preregistration."""
+
+    id: int = Field(description="Its number")
+    at_ms: int = Field(description="When it was frozen, UTC in milliseconds")
+    sha256: str = Field(description="Its SHA-256")
+    as_preregistered: bool = Field(description="Whether nothing differs")
+    differences: tuple[str, ...] = Field(description="What differs, a sentence each")
+
+
+def preregister(path: Path, document: PreregistrationDocument, actor: str) -> PreregistrationModel:
+    """Freeze what was decided.
+
+    Raises:
+        StoreError: the database cannot be written.
+    """
+    text = json.dumps(document.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
+    return _model(Commands(path).preregister(text, actor=actor))
+
+
+def frozen(path: Path) -> list[PreregistrationModel]:
+    """Return all preregistrations, the newest first.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    return [_model(one) for one in preregistrations(path)]
+
+
+def compared(path: Path, query: AnalysisQuery, participants: int) -> PreregisteredModel | None:
+    """Return how a question stands to the newest preregistration; ``None`` where there is none.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    newest = next(iter(frozen(path)), None)
+    if newest is None:
+        return None
+    differing = _differences(newest, query, participants)
+    return PreregisteredModel(
+        id=newest.id,
+        at_ms=newest.at_ms,
+        sha256=newest.sha256,
+        as_preregistered=not differing,
+        differences=differing,
+    )
+
+
+def choices(query: AnalysisQuery) -> dict[str, str]:
+    """Return every choice of a question as text, by its name."""
+    shown = query.model_dump(mode="json")
+    texts = {name: _shown(value) for name, value in shown.items() if name not in _WITHOUT_EFFECT}
+    if query.group is None:
+        texts["group"] = CURRENT_N_("none")
+    texts["family"] = " / ".join(query.family) or CURRENT_N_("all tests together")
+    return texts
+
+
+def _differences(
+    newest: PreregistrationModel, query: AnalysisQuery, participants: int
+) -> tuple[str, ...]:
+    decided = choices(newest.document.question)
+    current = choices(query)
+    texts = [
+        gettext("{choice}: preregistered {decided}, asked {current}.").format(
+            choice=gettext(name.replace("_", " ")),
+            decided=gettext(decided[name]),
+            current=gettext(current[name]),
+        )
+        for name in decided
+        if decided[name] != current[name]
+    ]
+    people = newest.document.people
+    if participants != people:
+        texts.append(
+            gettext("People: preregistered {people}, {n} have readings so far.").format(
+                people=people, n=participants
+            )
+        )
+    if not newest.intact:
+        texts.append(gettext("The frozen text does not fit its SHA-256: the database was changed."))
+    return tuple(texts)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return CURRENT_N_("each by its own")
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value) or CURRENT_N_("none")
+    if isinstance(value, bool):
+        return CURRENT_N_("yes") if value else CURRENT_N_("no")
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+def _model(one: Preregistration) -> PreregistrationModel:
+    values = json.loads(one.document)
+    try:
+        document = PreregistrationDocument.model_validate(values)
+    except ValidationError:  # of another release, which knew other choices
+        known = set(AnalysisQuery.model_fields)
+        values["question"] = {k: v for k, v in values["question"].items() if k in known}
+        document = PreregistrationDocument.model_validate(values)
+    return PreregistrationModel(
+        id=one.id, at_ms=one.at_ms, sha256=one.sha256, intact=one.intact, document=document
+    )

@@ -1,1 +1,0 @@
-"""An analysis as sentences, tables, charts, and as the model that programs get."""

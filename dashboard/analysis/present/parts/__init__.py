@@ -1,1 +1,0 @@
-"""The parts of the answer that have pages of their own in the documentation of the interface."""

@@ -1,0 +1,1 @@
+"""TODO dashboard/analysis/say."""

@@ -1,0 +1,501 @@
+"""Cautions.
+
+What a reader must know before believing the numbers, and weigh when concluding from them.
+
+Misread faces and mixed windows, in words. Pure.
+
+Time in the session, in words: how vitals drift, what is left at equal times, when to beware.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from dashboard.analysis.checks import PeriodEffect, VitalDrift, disagrees, matters, too_short
+from dashboard.analysis.request import Sample
+from dashboard.analysis.results import Analysis, VitalComparison
+from dashboard.analysis.say.method import about_readings, about_values, share_text
+from dashboard.analysis.say.numbers import (
+    correction_name,
+    interval_text,
+    number,
+    p_equals,
+    people,
+    percent,
+    states_text,
+    unit_of,
+    vital_name,
+)
+from dashboard.analysis.say.people import group_warning, missing_cautions, missing_warnings
+from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.figures import decimal, general, thousands
+from dashboard.languages.names import said, state_name
+from dashboard.statistics.period import Attenuation
+from dashboard.statistics.samples import MINIMUM
+
+
+def mixture_warning(analysis: Analysis) -> str:
+    """Warn where states are too short for the window; empty where they are not."""
+    mixed = analysis.mixture
+    if mixed is None or not too_short(mixed):
+        return ""
+    return gettext(
+        "The observed states are short for the window of {window} s: half of the time lies in "
+        "stretches of up to {stretch} s, and {share} of the windows hold a second emotion. "
+        "Differences may shrink, vanish or turn their sign; no difference is called excluded. "
+        "Shorten the window, and see the table of other windows and lags."
+    ).format(
+        window=general(analysis.query.window),
+        stretch=decimal(mixed.stretch_ms / 1000, 0),
+        share=percent(mixed.mixed / max(mixed.windows, 1)),
+    )
+
+
+def misreading_sentence(test: VitalComparison) -> str:
+    """Say by how much misreading shrinks a difference; empty where states are not observed."""
+    if test.misreading is None:
+        return ""
+    lost = test.misreading.attenuation
+    first = state_name(test.first)
+    second = state_name(test.second)
+    if lost is None:
+        return gettext(
+            "{First} and {second}: no card on this device says how often the classifier misreads "
+            "them, so it is not known how much of a difference is lost."
+        ).format(First=_capital(first), second=second)
+    text = gettext(
+        "{First} and {second}: {model} reads {share_first} of {n_first} faces in {first} and "
+        "{share_second} of {n_second} in {second} rightly. If every other one is taken for the "
+        "other state, {factor} of a difference is left (95 % CI {low} to {high})."
+    ).format(
+        First=_capital(first),
+        first=first,
+        second=second,
+        model=test.misreading.model,
+        share_first=percent(lost.first.share),
+        n_first=thousands(lost.first.n),
+        share_second=percent(lost.second.share),
+        n_second=thousands(lost.second.n),
+        factor=percent(lost.factor),
+        low=percent(lost.interval.low),
+        high=percent(lost.interval.high),
+    )
+    return f"{text} {_bounds(lost)}"
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _bounds(lost: Attenuation) -> str:
+    """Say which bounds the equivalence tests that decide have."""
+    if lost.interval.low <= 0:
+        return gettext("No difference of these two is therefore called excluded.")
+    return gettext(
+        "The equivalence tests that decide therefore have {share} of the declared bounds, the "
+        "lower end of that interval."
+    ).format(share=percent(lost.interval.low))
+
+
+def misreading_sentences(analysis: Analysis) -> tuple[str, ...]:
+    """Return each pair of states once."""
+    return tuple(dict.fromkeys(filter(None, map(misreading_sentence, analysis.family))))
+
+
+def drift_sentence(change: VitalDrift) -> str:
+    """Say how a vital changes while a session lasts."""
+    name = vital_name(change.kind)
+    if change.drift is None:
+        return gettext(
+            "{vital}: a change over the session cannot be told from the states: {reason}."
+        ).format(vital=name, reason=said(change.reason))
+    ends = change.drift.interval
+    return gettext(
+        "{vital} changed by {slope} {unit} with each minute of a session, the states aside (95 % "
+        "CI {interval}; {people}, p {p})."
+    ).format(
+        vital=name,
+        slope=number(change.drift.slope, 2),
+        unit=unit_of(change.kind),
+        interval=interval_text(ends.low, ends.high, 2),
+        people=people(change.drift.people),
+        p=p_equals(change.drift.p),
+    )
+
+
+def period_sentence(test: VitalComparison) -> str:
+    """Say what is left of a paired difference at equal times in the session; empty without one."""
+    effect = test.period
+    tests = test.comparison.tests
+    if effect is None or tests is None:
+        return ""
+    named = _named(test, effect)
+    if effect.one_way:
+        return _one_way(effect).format(**named)
+    if effect.adjusted is None:
+        return gettext(
+            "{vital}, {first} − {second}: too few people, or too little spread, for an estimate at "
+            "equal times."
+        ).format(vital=named["vital"], first=named["first"], second=named["second"])
+    ends = effect.adjusted.interval
+    estimates = gettext(
+        "{vital}, {first} − {second}: {difference} {unit} as measured, {adjusted} {unit} at equal "
+        "times in the session (95 % CI {interval}; t({df}) = {t}, {method} p {p})."
+    ).format(
+        vital=named["vital"],
+        first=named["first"],
+        second=named["second"],
+        difference=number(tests.t.difference),
+        unit=named["unit"],
+        adjusted=number(effect.adjusted.difference),
+        interval=interval_text(ends.low, ends.high),
+        df=general(effect.adjusted.df),
+        t=number(effect.adjusted.t, 2),
+        method=correction_name(test.correction),
+        p=p_equals(effect.adjusted_p or 0.0),
+    )
+    if not disagrees(effect, test.adjusted_p or 0.0):
+        return f"{estimates} {gettext('Both say the same.')}"
+    slope = number(effect.adjusted.slope, 2)
+    return f"{estimates} {_disagreement(effect).format(**named, slope=slope)}"
+
+
+def _named(test: VitalComparison, effect: PeriodEffect) -> dict[str, str]:
+    """Return what the sentences about time in the session name."""
+    return {
+        "vital": vital_name(test.kind),
+        "first": state_name(test.first),
+        "second": state_name(test.second),
+        "minutes": number(abs(effect.gap)),
+        "unit": unit_of(test.kind),
+    }
+
+
+def _one_way(effect: PeriodEffect) -> str:
+    if effect.gap > 0:
+        return gettext(
+            "{vital}, {first} − {second}: everybody met {first} after {second}, by {minutes} min "
+            "on average. Nothing can be adjusted, and a difference must not be called an effect of "
+            "the state."
+        )
+    return gettext(
+        "{vital}, {first} − {second}: everybody met {first} before {second}, by {minutes} min on "
+        "average. Nothing can be adjusted, and a difference must not be called an effect of the "
+        "state."
+    )
+
+
+def _disagreement(effect: PeriodEffect) -> str:
+    if effect.gap > 0:
+        return gettext(
+            "The two disagree: {first} was met {minutes} min after {second} on average, and with "
+            "each minute between them the difference changed by {slope} {unit}."
+        )
+    return gettext(
+        "The two disagree: {first} was met {minutes} min before {second} on average, and with each "
+        "minute between them the difference changed by {slope} {unit}."
+    )
+
+
+def period_cautions(analysis: Analysis) -> tuple[str, ...]:
+    """Return a caution for each difference that time in the session may explain, or hide."""
+    texts = []
+    for test in analysis.family:
+        tests = test.comparison.tests
+        if tests is None or test.period is None:
+            continue
+        if not matters(test.period, tests.t.difference, test.adjusted_p or 0.0, tests.t.p):
+            continue
+        texts.append(_caution(test, test.period, tests.t.difference))
+    return tuple(texts)
+
+
+def _caution(test: VitalComparison, effect: PeriodEffect, difference: float) -> str:
+    if effect.one_way or disagrees(effect, test.adjusted_p or 0.0):
+        return gettext("Time in the session. {sentence}").format(sentence=period_sentence(test))
+    by_drift = effect.by_drift or 0.0
+    share = gettext("all")
+    if difference:
+        share = percent(abs(by_drift / difference))
+    text = gettext(
+        "Time in the session. {vital}, {first} − {second}: {first} was met {minutes} min before "
+        "{second} on average; the change over the session alone would make {by_drift} {unit} of "
+        "that, in size {share} of the difference. Read the estimate at equal times, and balance "
+        "the order."
+    )
+    if effect.gap > 0:
+        text = gettext(
+            "Time in the session. {vital}, {first} − {second}: {first} was met {minutes} min after "
+            "{second} on average; the change over the session alone would make {by_drift} {unit} "
+            "of that, in size {share} of the difference. Read the estimate at equal times, and "
+            "balance the order."
+        )
+    return text.format(**_named(test, effect), by_drift=number(by_drift), share=share)
+
+
+_MANY_READINGS = 10
+_UNEVEN_PEOPLE = 2
+_UNEVEN_READINGS = 3
+_SAME_ORDER = 0.8
+_FEW_MATCHED = 0.5
+
+
+def warnings_of(analysis: Analysis) -> tuple[str, ...]:
+    """Return what a reader must know before believing any number, gravest first."""
+    texts = (
+        _about_simulation(analysis),
+        _about_estimates(analysis),
+        _about_sessions(analysis),
+        _about_one_person(analysis),
+        _about_few_matches(analysis),
+        mixture_warning(analysis),
+        group_warning(analysis),
+        *missing_warnings(analysis),
+        *about_values(analysis),
+    )
+    return tuple(text for text in texts if text)
+
+
+def cautions_of(analysis: Analysis) -> tuple[str, ...]:
+    """Return what a reader must weigh when concluding from the numbers."""
+    texts = (
+        _about_left_out_estimates(analysis),
+        *about_readings(analysis),
+        _about_repeats(analysis),
+        _about_left_out(analysis),
+        *_about_uneven_states(analysis),
+        *missing_cautions(analysis),
+        _about_order(analysis),
+        *period_cautions(analysis),
+        _about_matching(analysis),
+        *misreading_sentences(analysis),
+        _about_reports(analysis),
+        _about_other_states(analysis),
+        _about_open_session(analysis),
+        _about_looks(analysis),
+    )
+    return tuple(text for text in texts if text)
+
+
+def _about_simulation(analysis: Analysis) -> str:
+    simulated = analysis.simulated_readings
+    readings = analysis.readings
+    if not simulated:
+        return ""
+    if simulated < readings:
+        return gettext(
+            "Simulated and measured readings are mixed: {simulated} of {readings} are simulated. "
+            "These numbers say nothing about people; select sessions of one kind."
+        ).format(simulated=thousands(simulated), readings=thousands(readings))
+    return gettext(
+        "All of these readings are simulated. They show how the page works and say nothing about "
+        "people."
+    )
+
+
+def _about_sessions(analysis: Analysis) -> str:
+    if not analysis.sessions:
+        return _nothing(analysis.sample)
+    if analysis.query.sample is Sample.AUTO and analysis.sample is Sample.EXAMPLE:
+        return gettext(
+            "No measured session has readings in {states} yet; the example study is shown instead."
+        ).format(states=states_text(analysis.query))
+    return ""
+
+
+def _nothing(sample: Sample) -> str:
+    if sample is Sample.MEASURED:
+        return gettext("There is no measured session, so there is nothing to compare.")
+    if sample is Sample.EXAMPLE:
+        return gettext("There is no example study, so there is nothing to compare.")
+    return gettext("There is no session selected, so there is nothing to compare.")
+
+
+def _about_repeats(analysis: Analysis) -> str:
+    means = len(analysis.means)
+    if not means or analysis.readings < _MANY_READINGS * means:
+        return ""
+    return gettext(
+        "The {readings} readings come from {people}. However many readings a person gives, that "
+        "person counts once in each state (n = 1): more readings make a mean steadier, not n "
+        "larger."
+    ).format(readings=thousands(analysis.readings), people=people(len(analysis.participants)))
+
+
+def _about_left_out(analysis: Analysis) -> str:
+    most = max((test.comparison.left_out for test in analysis.family), default=0)
+    if not most:
+        return ""
+    return gettext(
+        "Some tests leave out up to {people}: a paired test uses only people with both states in "
+        "one session, Welch’s only people with one of them. The table says how many each."
+    ).format(people=people(most))
+
+
+def _about_estimates(analysis: Analysis) -> str:
+    estimated = analysis.estimated_readings
+    readings = analysis.readings
+    if not estimated:
+        return ""
+    if estimated < readings:
+        return gettext(
+            "Estimated and measured readings are mixed: {estimated} of {readings} are estimated, "
+            "which is no measurement. Select sessions of one kind."
+        ).format(estimated=thousands(estimated), readings=thousands(readings))
+    return gettext(
+        "All of these readings are estimated and not measured. The tests are about the estimates."
+    )
+
+
+def _about_left_out_estimates(analysis: Analysis) -> str:
+    left_out = analysis.estimated_left_out
+    if not left_out:
+        return ""
+    return ngettext(
+        "{n} estimated reading is left out: an estimate, such as the camera’s pulse, is no "
+        "measurement and counts only when you select it.",
+        "{n} estimated readings are left out: an estimate, such as the camera’s pulse, is no "
+        "measurement and counts only when you select it.",
+        left_out,
+    ).format(n=thousands(left_out))
+
+
+def _about_one_person(analysis: Analysis) -> str:
+    if len(analysis.participants) != 1:
+        return ""
+    return gettext(
+        "All {readings} readings come from one person. However many readings a person gives, that "
+        "is n = 1, and nothing can be said about people: at least {minimum} are needed, and many "
+        "more for a good answer."
+    ).format(readings=thousands(analysis.readings), minimum=MINIMUM)
+
+
+def _about_few_matches(analysis: Analysis) -> str:
+    m = analysis.matching
+    if (
+        m is None
+        or not m.matched
+        or m.matched >= _FEW_MATCHED * (total := m.matched + m.unmatched + m.ambiguous)
+    ):
+        return ""
+    return gettext(
+        "Only {share} of the readings could be matched to an emotion. They are not a random "
+        "selection: the means may describe moments in which the face was easy to read."
+    ).format(share=percent(m.matched / total))
+
+
+def _about_uneven_states(analysis: Analysis) -> list[str]:
+    """Say where the states have very different numbers of people, or of readings a person."""
+    texts = []
+    for kind in analysis.query.vital:
+        own = {s.state: s for s in analysis.summaries if s.kind is kind and s.summary is not None}
+        heads = {state: s.summary.n for state, s in own.items() if s.summary is not None}
+        each = {state: own[state].readings / n for state, n in heads.items()}
+        if _ratio(heads) >= _UNEVEN_PEOPLE:
+            texts.append(
+                gettext(
+                    "{vital}: the states have uneven numbers of people ({numbers}). People are "
+                    "seldom missing from a state by chance."
+                ).format(vital=vital_name(kind), numbers=_listed(heads))
+            )
+        if _ratio(each) >= _UNEVEN_READINGS:
+            texts.append(
+                gettext(
+                    "{vital}: the states have uneven numbers of readings a person ({numbers}). "
+                    "The mean of few readings is less steady."
+                ).format(vital=vital_name(kind), numbers=_listed(each))
+            )
+    return texts
+
+
+def _ratio(numbers: dict[str, int] | dict[str, float]) -> float:
+    if numbers:
+        return max(numbers.values()) / min(numbers.values())
+    return 1.0
+
+
+def _listed(numbers: dict[str, int] | dict[str, float]) -> str:
+    return ", ".join(
+        gettext("{n} in {state}").format(n=f"{value:.0f}", state=state_name(state))
+        for state, value in numbers.items()
+    )
+
+
+def _about_order(analysis: Analysis) -> str:
+    orders = analysis.orders
+    total = sum(analysis.orders.values())
+    if total < MINIMUM:
+        return ""
+    order, count = max(orders.items(), key=lambda item: item[1])
+    if count < _SAME_ORDER * total:
+        return ""
+    text = gettext(
+        "{n} of {people} met the states in the same order ({order}). A difference may come from "
+        "the order: habituation, fatigue, or the state before. Balance the order between "
+        "participants."
+    )
+    if count == total:
+        text = gettext(
+            "All {people} met the states in the same order ({order}). A difference may come from "
+            "the order: habituation, fatigue, or the state before. Balance the order between "
+            "participants."
+        )
+    listed = ", ".join(state_name(state) for state in order)
+    return text.format(n=count, people=people(total), order=listed)
+
+
+def _about_matching(analysis: Analysis) -> str:
+    m = analysis.matching
+    if m is None or not (m.unmatched or m.ambiguous):
+        return ""
+    return gettext(
+        "Of the readings, {matched} could be matched to an observed emotion; {unmatched} could not "
+        "because no face was recorded in the window, and {ambiguous} because no emotion held "
+        "{share} of it."
+    ).format(
+        matched=thousands(m.matched),
+        unmatched=thousands(m.unmatched),
+        ambiguous=thousands(m.ambiguous),
+        share=share_text(analysis),
+    )
+
+
+def _about_reports(analysis: Analysis) -> str:
+    if not analysis.unreported:
+        return ""
+    return ngettext(
+        "Of {n} stimulus nothing was reported; the readings of that time are left out.",
+        "Of {n} stimuli nothing was reported; the readings of that time are left out.",
+        analysis.unreported,
+    ).format(n=thousands(analysis.unreported))
+
+
+def _about_other_states(analysis: Analysis) -> str:
+    if not analysis.other_states:
+        return ""
+    listed = ", ".join(
+        f"{state_name(label)} ({thousands(count)})"
+        for label, count in list(analysis.other_states.items())[:12]
+    )
+    if len(analysis.other_states) > 12:
+        listed = f"{listed}, …"
+    return gettext("Readings in other states are not tested: {states}.").format(states=listed)
+
+
+def _about_open_session(analysis: Analysis) -> str:
+    if all(session.end_ms is not None for session in analysis.sessions):
+        return ""
+    return gettext(
+        "A session is still open: the numbers will change. Draw conclusions when it has ended."
+    )
+
+
+def _about_looks(analysis: Analysis) -> str:
+    if not analysis.tests_computed:
+        return ""
+    return gettext(
+        "Every look at growing data is another chance of a false finding: in studies without "
+        "any effect, one look at p < 0.05 finds something in 5 %, five looks in 14 % "
+        "(Armitage, McPherson & Rowe 1969). Decide beforehand how many people take part, and "
+        "conclude from the look at the end."
+    )

@@ -1,0 +1,386 @@
+"""Pictures.
+
+Pictures of an analysis: every participant's means as a line over the states, and the effect
+sizes.
+
+The picture of how the participants' means are distributed in each state.
+"""
+
+from __future__ import annotations
+
+import html
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dashboard.analysis.means import StateMean
+from dashboard.analysis.results import Analysis, StateSummary, VitalComparison
+from dashboard.analysis.say.numbers import interval_text, number, people, unit_of, vital_name
+from dashboard.charts.chart import Chart
+from dashboard.languages.current import gettext
+from dashboard.languages.names import state_name
+from dashboard.statistics.t_tests import EffectSize
+from edge_agent.core.vitals import VitalKind
+
+_SIDE = 0.16  # the overall mean stands beside the participants' dots, not on them
+
+
+def analysis_charts(analysis: Analysis) -> tuple[Chart, ...]:
+    """Draw one panel for each vital that has readings."""
+    return tuple(
+        _panel(analysis, kind)
+        for kind in analysis.query.vital
+        if any(mean.kind is kind for mean in analysis.means)
+    )
+
+
+def effects_chart(analysis: Analysis) -> Chart | None:
+    """Draw Hedges' g of every test that has numbers, with its interval, the first test on top.
+
+    ``None`` without any.
+    """
+    tests = [(test, test.comparison.tests) for test in analysis.family]
+    shown = [(test, comparison.effect) for test, comparison in tests if comparison is not None]
+    if not shown:
+        return None
+    names = [_name(test) for test, _ in shown]
+    apart = sum(effect.interval.low > 0 or effect.interval.high < 0 for _, effect in shown)
+    return Chart(
+        id="effects",
+        title=gettext("Effect sizes, Hedges’ g"),
+        sentence=gettext(
+            "One row a test, with the 95 % interval. 0 is no difference, 1 is as much as people "
+            "differ from each other (one standard deviation). {n} of {total} intervals leave out "
+            "0, before any adjustment for the number of tests."
+        ).format(n=apart, total=len(shown)),
+        figure={
+            "data": [_effect(test, effect, -place) for place, (test, effect) in enumerate(shown)],
+            "layout": _effects_layout([name.replace(": ", "<br>") for name in names]),
+        },
+        columns=(gettext("test"), "g", gettext("95 % CI")),
+        rows=tuple(
+            (name, number(effect.g, 2), interval_text(effect.interval.low, effect.interval.high, 2))
+            for name, (_, effect) in zip(names, shown, strict=True)
+        ),
+        height="large",
+    )
+
+
+def _effect(test: VitalComparison, effect: EffectSize, height: int) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": _name(test),
+        "x": [round(effect.g, 3)],
+        "y": [height],
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [round(effect.interval.high - effect.g, 3)],
+            "arrayminus": [round(effect.g - effect.interval.low, 3)],
+            "color": f"var({test.kind.spec.colour})",
+            "thickness": 2,
+            "width": 5,
+        },
+        "marker": {"color": f"var({test.kind.spec.colour})", "size": 10, "symbol": "square"},
+        "hovertemplate": "g = %{x:.2f}",
+        "showlegend": False,
+    }
+
+
+def _name(test: VitalComparison) -> str:
+    first = state_name(test.first)
+    return f"{vital_name(test.kind)}: {first} − {state_name(test.second)}"
+
+
+def _effects_layout(names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "hovermode": "closest",
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 34},
+        "xaxis": {
+            "gridcolor": "var(--chart-grid)",
+            "zeroline": True,
+            "zerolinecolor": "var(--text)",
+            "zerolinewidth": 1.5,
+            "fixedrange": True,
+            "nticks": 6,
+            "tickangle": 0,
+        },
+        "yaxis": {
+            "tickvals": [-place for place in range(len(names))],
+            "ticktext": list(names),
+            "range": [0.6 - len(names), 0.6],
+            "automargin": True,
+            "showgrid": False,
+            "zeroline": False,
+            "fixedrange": True,
+        },
+    }
+
+
+def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
+    own = [mean for mean in analysis.means if mean.kind is kind]
+    order = analysis.query.states
+    people_means: dict[str, dict[str, StateMean]] = {}
+    for mean in own:
+        people_means.setdefault(mean.participant, {})[mean.state] = mean
+    summaries = [summary for summary in analysis.summaries if summary.kind is kind]
+    return Chart(
+        id=f"means-{kind.value.replace('_', '-')}",
+        title=means_title(kind, simulated=any(mean.simulated for mean in own)),
+        sentence=_sentence(summaries),
+        figure={
+            "data": [
+                *(
+                    _person(code, _in_order(states, order), kind)
+                    for code, states in people_means.items()
+                ),
+                _overall(summaries, kind),
+            ],
+            "layout": layout_of(
+                tickvals=list(range(len(order))),
+                ticktext=[html.escape(state_name(state)) for state in order],
+                range=[-0.35, len(order) - 0.6],
+            ),
+        },
+        columns=(gettext("participant"), *map(state_name, order), gettext("readings")),
+        rows=tuple(_row(code, _in_order(states, order)) for code, states in people_means.items()),
+        height="medium",
+    )
+
+
+def _in_order(states: Mapping[str, StateMean], order: Sequence[str]) -> list[StateMean | None]:
+    return [states.get(state) for state in order]
+
+
+def _person(code: str, means: Sequence[StateMean | None], kind: VitalKind) -> dict[str, Any]:
+    """One participant: a thin line over the states; it breaks where a state is missing."""
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": html.escape(code),
+        "x": list(range(len(means))),
+        "y": [None if mean is None else round(mean.mean, 3) for mean in means],
+        "customdata": [None if mean is None else mean.readings for mean in means],
+        "line": {"color": "var(--chart-line)", "width": 1.2},
+        "marker": {"color": f"var({kind.spec.colour})", "size": 7, "opacity": 0.55},
+        "connectgaps": False,
+        "hovertemplate": gettext("{value}, {n} readings").format(
+            value=f"%{{y:.1f}} {unit_of(kind)}", n="%{customdata}"
+        ),
+        "showlegend": False,
+    }
+
+
+def _overall(summaries: list[StateSummary], kind: VitalKind) -> dict[str, Any]:
+    """The mean over participants with its 95 % interval, beside the dots."""
+    shown = [(place, s.summary) for place, s in enumerate(summaries) if s.summary is not None]
+    halves = [0.0 if s.interval is None else s.interval.high - s.mean for _, s in shown]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": gettext("mean of all, 95 % interval"),
+        "x": [place + _SIDE for place, _ in shown],
+        "y": [round(s.mean, 3) for _, s in shown],
+        "error_y": {
+            "type": "data",
+            "array": halves,
+            "color": "var(--text)",
+            "thickness": 2,
+            "width": 6,
+        },
+        "marker": {
+            "color": f"var({kind.spec.colour})",
+            "size": 12,
+            "line": {"color": "var(--text)", "width": 2},
+        },
+        "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}",
+        "showlegend": False,
+    }
+
+
+def means_title(kind: VitalKind, *, simulated: bool) -> str:
+    """Return the title of a picture of means: the vital with its unit."""
+    title = f"{vital_name(kind)}, {unit_of(kind)}"
+    if simulated:
+        return gettext("{title} · simulated").format(title=title)
+    return title
+
+
+def layout_of(**of_states: Any) -> dict[str, Any]:
+    """Return the layout of a chart with the states below and the values of a vital at the side."""
+    return {
+        "hovermode": "closest",
+        "margin": {"l": 44, "r": 8, "t": 8, "b": 30},
+        "xaxis": {
+            "zeroline": False,
+            "showgrid": False,
+            "linecolor": "var(--chart-line)",
+            "fixedrange": True,
+            **of_states,
+        },
+        "yaxis": {
+            "gridcolor": "var(--chart-grid)",
+            "zeroline": False,
+            "automargin": True,
+            "nticks": 6,
+            "fixedrange": True,
+        },
+    }
+
+
+def _sentence(summaries: list[StateSummary]) -> str:
+    """Say the means in words; the unit stands in the title."""
+    return gettext("Mean of the participants’ means, with 95 % CI: {means}.").format(
+        means="; ".join(_mean_text(state) for state in summaries)
+    )
+
+
+def _mean_text(state: StateSummary) -> str:
+    summary = state.summary
+    if summary is None:
+        return gettext("{state}: no readings").format(state=state_name(state.state))
+    ends = summary.interval
+    if ends is not None:
+        spread = f" ({interval_text(ends.low, ends.high)})"
+    else:
+        spread = ""
+    return f"{state_name(state.state)} {number(summary.mean)}{spread}, {people(summary.n)}"
+
+
+def _row(code: str, means: Sequence[StateMean | None]) -> tuple[str, ...]:
+    cells = ["" if mean is None else number(mean.mean) for mean in means]
+    return (code, *cells, str(sum(mean.readings for mean in means if mean is not None)))
+
+
+def spread_charts(analysis: Analysis) -> tuple[Chart, ...]:
+    """Draw for each vital that has readings a box with all its dots for each state.
+
+    A dot is one participant.
+    """
+    measured = {mean.kind for mean in analysis.means}
+    return tuple(_spread_panel(analysis, kind) for kind in analysis.query.vital if kind in measured)
+
+
+def _spread_panel(analysis: Analysis, kind: VitalKind) -> Chart:
+    values = {
+        state: sorted(
+            mean.mean for mean in analysis.means if mean.kind is kind and mean.state == state
+        )
+        for state in analysis.query.states
+    }
+    simulated = any(mean.simulated for mean in analysis.means if mean.kind is kind)
+    return Chart(
+        id=f"spread-{kind.value.replace('_', '-')}",
+        title=_title(kind, simulated=simulated),
+        sentence=gettext("How the participants’ means are distributed: {states}.").format(
+            states="; ".join(map(_words, values.items()))
+        ),
+        figure={
+            "data": [
+                trace
+                for place, (state, own) in enumerate(values.items())
+                if own
+                for trace in _box(place, state, own, kind)
+            ],
+            "layout": layout_of(
+                tickvals=list(range(len(values))),
+                ticktext=[state_name(state) for state in values],
+                range=[-0.5, len(values) - 0.5],
+            ),
+        },
+        columns=(
+            gettext("state"),
+            gettext("people"),
+            gettext("least"),
+            gettext("lower quarter"),
+            gettext("median"),
+            gettext("upper quarter"),
+            gettext("most"),
+        ),
+        rows=tuple(
+            (state_name(state), str(len(own)), *map(number, _five(own)))
+            for state, own in values.items()
+            if own
+        ),
+        height="medium",
+    )
+
+
+def _title(kind: VitalKind, *, simulated: bool) -> str:
+    title = gettext("{vital} by state, {unit}").format(vital=vital_name(kind), unit=unit_of(kind))
+    if simulated:
+        return gettext("{title} · simulated").format(title=title)
+    return title
+
+
+def _words(item: tuple[str, Sequence[float]]) -> str:
+    state, own = item
+    if not own:
+        return gettext("{state}: no readings").format(state=state_name(state))
+    least, _, median, _, most = _five(own)
+    return gettext("{state} median {median}, from {least} to {most}, {people}").format(
+        state=state_name(state),
+        median=number(median),
+        least=number(least),
+        most=number(most),
+        people=people(len(own)),
+    )
+
+
+def _five(own: Sequence[float]) -> tuple[float, float, float, float, float]:
+    """Return least, lower quartile, median, upper quartile and most."""
+    if len(own) == 1:
+        return own[0], own[0], own[0], own[0], own[0]
+    low, median, high = statistics.quantiles(own, method="inclusive")
+    return own[0], low, median, high, own[-1]
+
+
+_HALF_BOX = 0.28
+_HALF_CAP = 0.1
+_DOTS = 0.2  # so far to each side, at the most
+
+
+def _box(place: int, state: str, own: Sequence[float], kind: VitalKind) -> list[dict[str, Any]]:
+    """Compose a box with its dots; whiskers end at the last dot within 1.5 box heights (Tukey)."""
+    _, low, median, high, _ = _five(own)
+    reach = 1.5 * (high - low)
+    bottom = min(value for value in own if value >= low - reach)
+    top = max(value for value in own if value <= high + reach)
+    left = place - _HALF_BOX
+    right = place + _HALF_BOX
+    colour = f"var({kind.spec.colour})"
+    line = {"color": colour, "width": 1.5}
+    shared = {"type": "scatter", "mode": "lines", "line": line, "showlegend": False}
+    whiskers = _line(
+        [(place, high), (place, top)],
+        [(place - _HALF_CAP, top), (place + _HALF_CAP, top)],
+        [(place, low), (place, bottom)],
+        [(place - _HALF_CAP, bottom), (place + _HALF_CAP, bottom)],
+        [(left, median), (right, median)],
+    )
+    outline = _line([(left, low), (left, high), (right, high), (right, low), (left, low)])
+    filled = {"fill": "toself", "fillcolor": f"var({kind.spec.colour}-band)", "hoverinfo": "skip"}
+    dots = {
+        "mode": "markers",
+        "name": state_name(state),
+        "x": [round(place + at, 3) for at in _spread(len(own))],
+        "y": [round(value, 3) for value in own],
+        "marker": {"color": colour, "size": 6, "opacity": 0.6},
+        "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}<extra></extra>",
+    }
+    return [shared | outline | filled, shared | whiskers | {"hoverinfo": "skip"}, shared | dots]
+
+
+def _line(*strokes: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Return ``x`` and ``y`` of strokes that do not touch each other."""
+    points = [point for stroke in strokes for point in (*stroke, None)][:-1]
+    return {
+        "x": [None if point is None else round(point[0], 3) for point in points],
+        "y": [None if point is None else round(point[1], 3) for point in points],
+    }
+
+
+def _spread(count: int) -> list[float]:
+    """Return how far to the side each dot stands, so that neighbours do not hide each other."""
+    return [_DOTS * ((number * 0.618) % 1 * 2 - 1) for number in range(count)]

@@ -1,0 +1,203 @@
+"""Parts that load without SciPy: forest plot, table of exclusions.
+
+Effect sizes as a picture for paper, which needs no script: where each mark stands. Pure.
+
+What was left out as people read it: by flag and state, by settling time, and whether it matters.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dashboard.analysis.results import AnalysisModel, ComparisonModel, WithAllModel
+from dashboard.analysis.say.numbers import flag_name, interval_text, number, p_text, vital_name
+from dashboard.languages.current import ngettext
+from dashboard.languages.figures import general, thousands
+from dashboard.languages.names import state_name
+
+if TYPE_CHECKING:
+    from dashboard.analysis.results import Analysis
+
+
+WIDTH = 680
+LEFT = 220
+"""Room for the names of the tests."""
+RIGHT = 540
+"""Where the figures begin."""
+ROW = 13
+TOP = 10
+_STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_MOST_TICKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """One test: its name, where its mark and the ends of its interval stand, and its figures."""
+
+    name: str
+    y: float
+    x: float
+    low: float
+    high: float
+    figures: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """The picture, in units of its own.
+
+    Attributes:
+        rows: one a test that has numbers.
+        ticks: place and number of each line of the scale.
+        zero: place of no difference.
+        height: of the picture; its width is ``WIDTH``.
+    """
+
+    rows: tuple[ForestRow, ...]
+    ticks: tuple[tuple[float, str], ...]
+    zero: float
+    height: int
+    width: int = WIDTH
+    left: int = LEFT
+    right: int = RIGHT
+
+
+def forest_of(analysis: Analysis) -> Forest | None:
+    """Draw Hedges' g of every test that has numbers; ``None`` without any."""
+    tests = [(test, test.comparison.tests) for test in analysis.family]
+    shown = [(test, numbers.effect) for test, numbers in tests if numbers is not None]
+    if not shown:
+        return None
+    low = min(0.0, *(effect.interval.low for _, effect in shown))
+    high = max(0.0, *(effect.interval.high for _, effect in shown))
+    step = _step(high - low)
+    first = math.floor(low / step)
+    last = math.ceil(high / step)
+
+    def place(g: float) -> float:
+        share = (g / step - first) / (last - first)
+        return round(LEFT + 10 + share * (RIGHT - LEFT - 30), 1)
+
+    rows = tuple(
+        ForestRow(
+            name=f"{vital_name(test.kind)}: {state_name(test.first)} − {state_name(test.second)}",
+            y=TOP + ROW * number_of,
+            x=place(effect.g),
+            low=place(effect.interval.low),
+            high=place(effect.interval.high),
+            figures=f"{number(effect.g, 2)} "
+            f"({interval_text(effect.interval.low, effect.interval.high, 2)})",
+        )
+        for number_of, (test, effect) in enumerate(shown)
+    )
+    ticks = tuple((place(n * step), number(n * step, 1)) for n in range(first, last + 1))
+    return Forest(rows, ticks, place(0.0), TOP + ROW * len(rows) + 14)
+
+
+def _step(span: float) -> float:
+    """Return the distance of the lines of the scale."""
+    for step in _STEPS:
+        if span / step <= _MOST_TICKS - 2:
+            return step
+    return 10.0 ** math.ceil(math.log10(span / (_MOST_TICKS - 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class FlagRow:
+    """How many readings a flag keeps out; ``counts`` are in order of the states of the question."""
+
+    name: str
+    counts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WithAllRow:
+    """One test as it stands, and as it would be with every reading.
+
+    Attributes:
+        comparison: vital and states.
+        difference: mean difference.
+        adjusted_p: the p that decides.
+        all_difference: mean difference with every reading.
+        all_adjusted_p: the p that would decide then.
+        changes: whether the conclusion would be another.
+    """
+
+    comparison: str
+    difference: str
+    adjusted_p: str
+    all_difference: str
+    all_adjusted_p: str
+    changes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutTable:
+    """What was left out.
+
+    Attributes:
+        flags: by flag and state; empty where nothing is left out for its flags.
+        tests: each test with and without those readings; empty as ``flags``.
+        settling: a sentence for each vital of which the start of stimuli was left out.
+    """
+
+    flags: tuple[FlagRow, ...]
+    tests: tuple[WithAllRow, ...]
+    settling: tuple[str, ...]
+
+
+def left_out_table(response: AnalysisModel) -> LeftOutTable:
+    """Write what was left out."""
+    counts = {(one.flag, one.state): one.readings for one in response.left_out}
+    return LeftOutTable(
+        flags=tuple(
+            FlagRow(
+                flag_name(flag),
+                tuple(
+                    thousands(counts.get((flag, state), 0)) for state in response.question.states
+                ),
+            )
+            for flag in dict.fromkeys(one.flag for one in response.left_out)
+        ),
+        tests=tuple(
+            _with_all(test, test.with_all)
+            for test in response.comparisons
+            if test.with_all is not None
+        ),
+        settling=tuple(
+            ngettext(
+                "{vital}: the first {seconds} s of each stimulus, {n} reading.",
+                "{vital}: the first {seconds} s of each stimulus, {n} readings.",
+                one.readings,
+            ).format(
+                vital=vital_name(one.vital),
+                seconds=general(one.seconds),
+                n=thousands(one.readings),
+            )
+            for one in response.settling
+            if one.readings
+        ),
+    )
+
+
+def _with_all(test: ComparisonModel, every: WithAllModel) -> WithAllRow:
+    return WithAllRow(
+        f"{vital_name(test.vital)}: {state_name(test.first)} − {state_name(test.second)}",
+        _number(test.difference),
+        _p(test.adjusted_p),
+        _number(every.difference),
+        _p(every.adjusted_p),
+        every.changes,
+    )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else number(value)
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None else p_text(value)

@@ -1,0 +1,330 @@
+"""The mixed model and the evidence, in words. Pure."""
+
+from __future__ import annotations
+
+from dashboard.analysis.mixed import Main, VitalModel
+from dashboard.analysis.request import Correction, Design
+from dashboard.analysis.results import Analysis, VitalComparison
+from dashboard.analysis.say.numbers import (
+    ALPHA,
+    correction_name,
+    df_text,
+    interval_text,
+    number,
+    p_equals,
+    people,
+    unit_of,
+    vital_name,
+)
+from dashboard.analysis.say.tests import differed, not_shown, shift_text, with_doubts
+from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.figures import decimal, thousands
+from dashboard.languages.names import said, state_name, with_and
+from dashboard.statistics.t_tests import BayesFactor
+
+_MATTERS = 0.25  # share of the t-test's difference from which on what time makes of it is said
+_OTHER_ERROR = 0.1  # share of the standard error from which on another one is said
+
+
+def main_reason(analysis: Analysis) -> str:
+    """Say which analysis is the main one, and why."""
+    repeated = max((one.design.repeated for one in analysis.models), default=0)
+    incomplete = max((one.design.incomplete for one in analysis.models), default=0)
+    if analysis.main is Main.MIXED_MODEL:
+        return gettext(
+            "Main analysis: the mixed model, because {reason}. It uses all of them; the t-tests "
+            "stand beside it."
+        ).format(reason=_calls(repeated, incomplete))
+    if analysis.query.design is not Design.AUTO:
+        text = gettext("Main analysis: the t-tests, because the design was chosen.")
+    elif not (repeated or incomplete):
+        text = gettext(
+            "Main analysis: the t-tests, because everybody has one session with all states."
+        )
+    elif any(one.design.uneven for one in analysis.models):
+        text = gettext(
+            "Main analysis: the t-tests, because the mixed model takes means of few and of many "
+            "readings for equally steady."
+        )
+    else:
+        text = gettext(
+            "Main analysis: the t-tests. The mixed model does not answer all that they do, or "
+            "finds nothing in which people resemble themselves, though {reason}."
+        ).format(reason=_calls(repeated, incomplete))
+    if any(one.tests for one in analysis.models):
+        return f"{text} {gettext('The mixed model stands beside them.')}"
+    return text
+
+
+def _calls(repeated: int, incomplete: int) -> str:
+    parts = []
+    if repeated:
+        parts.append(
+            ngettext(
+                "{n} person has several sessions", "{n} people have several sessions", repeated
+            ).format(n=repeated)
+        )
+    if incomplete:
+        parts.append(
+            ngettext("{n} session lacks a state", "{n} sessions lack a state", incomplete).format(
+                n=thousands(incomplete)
+            )
+        )
+    return with_and(parts)
+
+
+def model_sentence(model: VitalModel) -> str:
+    """Say what went into the model of a vital, or why there is none."""
+    name = vital_name(model.kind)
+    fit = model.model
+    if fit is None:
+        reason = said(model.reason)
+        return gettext("{vital}: no mixed model. {reason}.").format(
+            vital=name, reason=reason[:1].upper() + reason[1:]
+        )
+    design = model.design
+    parts = [gettext("people")]
+    if fit.session_variance is not None:
+        parts.append(gettext("sessions"))
+    if fit.reaction_variance is not None:
+        parts.append(gettext("people’s own reactions to a state"))
+    texts = [
+        gettext(
+            "{vital}: {means} means of {people} in {sessions} sessions; variances of {parts} and "
+            "the rest."
+        ).format(
+            vital=name,
+            means=thousands(design.means),
+            people=people(design.participants),
+            sessions=thousands(design.sessions),
+            parts=", ".join(parts),
+        ),
+        _minute(model),
+    ]
+    if model.sites:
+        texts.append(_site_text(model))
+    if fit.singular:
+        texts.append(gettext("A variance was estimated as 0, so this is the fit without it."))
+    return " ".join(texts)
+
+
+def _site_text(model: VitalModel) -> str:
+    """Say how the sites differ."""
+    differences = [
+        gettext("{site} {difference} {unit} (95 % CI {interval}, p {p})").format(
+            site=site.name,
+            difference=number(site.estimate, 1),
+            unit=unit_of(model.kind),
+            interval=interval_text(site.interval.low, site.interval.high),
+            p=p_equals(site.p),
+        )
+        for site in model.sites
+    ]
+    return gettext("Site is a factor of it; compared with {first}: {differences}.").format(
+        first=model.first_site, differences="; ".join(differences)
+    )
+
+
+def _minute(model: VitalModel) -> str:
+    """Say what the time in the session does, or why it is not in the model."""
+    if model.time is None:
+        return gettext(
+            "Time in the session is not in it: all met the states at nearly the same times."
+        )
+    return gettext("Each minute of the session changes it by {slope} {unit} (p {p}).").format(
+        slope=number(model.time.estimate, 2),
+        unit=unit_of(model.kind),
+        p=p_equals(model.time.p),
+    )
+
+
+def tested_sentence(test: VitalComparison, model: VitalModel) -> str:
+    """Say what the model makes of two states; where the t-test concludes otherwise, why."""
+    tested = test.by_model
+    if tested is None:
+        return ""
+    effect = tested.effect
+    unit = unit_of(test.kind)
+    shown = tested.adjusted_p < ALPHA
+    figures = _figures(test, model)
+    if effect.estimate < 0 or not shown:
+        figures = gettext("difference {difference} {unit}, {figures}").format(
+            difference=number(effect.estimate), unit=unit, figures=figures
+        )
+    named = {
+        "vital": vital_name(test.kind),
+        "first": state_name(test.first),
+        "second": state_name(test.second),
+        "figures": figures,
+    }
+    if shown:
+        text = differed(effect.estimate, timed=model.time is not None).format(
+            **named, value=number(abs(effect.estimate)), unit=unit
+        )
+        text = with_doubts(text, test)
+    else:
+        text = not_shown(timed=model.time is not None).format(
+            **named,
+            low=shift_text(effect.interval.low, unit),
+            high=shift_text(effect.interval.high, unit),
+        )
+    if differs(test):
+        return f"{text} {_why_other(test, model)}"
+    return text
+
+
+def _figures(test: VitalComparison, model: VitalModel) -> str:
+    tested = test.by_model
+    if tested is None:
+        return ""
+    effect = tested.effect
+    figures = gettext(
+        "95 % CI {interval}; {people} in {sessions} sessions, mixed model t({df}) = {t}, {method} "
+        "p {p}"
+    ).format(
+        interval=interval_text(effect.interval.low, effect.interval.high),
+        people=people(model.design.participants),
+        sessions=thousands(model.design.sessions),
+        df=df_text(round(effect.df, 1)),
+        t=number(effect.t, 2),
+        method=correction_name(test.correction),
+        p=p_equals(tested.adjusted_p),
+    )
+    if effect.p < ALPHA <= tested.adjusted_p:
+        text = gettext("{figures}; p before adjustment {p}")
+        return text.format(figures=figures, p=p_equals(effect.p))
+    return figures
+
+
+def differs(test: VitalComparison) -> bool:
+    """Tell whether model and t-test come to another conclusion."""
+    tests = test.comparison.tests
+    if test.by_model is None or tests is None or test.adjusted_p is None:
+        return False
+    shows = test.by_model.adjusted_p < ALPHA
+    if shows != (test.adjusted_p < ALPHA):
+        return True
+    return shows and (test.by_model.effect.estimate < 0) != (tests.t.difference < 0)
+
+
+def _why_other(test: VitalComparison, model: VitalModel) -> str:
+    tests = test.comparison.tests
+    if tests is None or test.by_model is None:
+        return ""
+    unit = unit_of(test.kind)
+    t = tests.t
+    reasons = []
+    more = model.design.participants - len(test.comparison.first)
+    if more > 0:
+        text = gettext("uses {people} whom the t-test leaves out")
+        reasons.append(text.format(people=people(more)))
+    gap = 0.0 if test.period is None else test.period.gap
+    by_time = 0.0 if model.time is None else model.time.estimate * gap
+    if abs(by_time) >= _MATTERS * abs(t.difference):
+        text = gettext("takes out {value} {unit} that time in the session makes")
+        reasons.append(text.format(value=number(abs(by_time)), unit=unit))
+    error = test.by_model.effect.error
+    if abs(error - t.error) >= _OTHER_ERROR * t.error:
+        text = gettext(
+            "judges by the spread of all states and sessions together (standard error {error} "
+            "instead of {other})"
+        )
+        reasons.append(text.format(error=number(error, 2), other=number(t.error, 2)))
+    if not reasons:
+        reasons.append(gettext("weighs people and sessions by how much they say"))
+    return gettext(
+        "The t-test concludes otherwise (difference {difference} {unit}, {method} p {p}): the "
+        "model {reasons}."
+    ).format(
+        difference=number(t.difference),
+        unit=unit,
+        method=correction_name(test.correction),
+        p=p_equals(test.adjusted_p or 0.0),
+        reasons=_reasons(reasons),
+    )
+
+
+def _reasons(reasons: list[str]) -> str:
+    text = reasons[0]
+    for reason in reasons[1:]:
+        text = gettext("{reasons}, and {reason}").format(reasons=text, reason=reason)
+    return text
+
+
+def evidence_sentence(test: VitalComparison, factor: BayesFactor) -> str:
+    """Say how much the data speak for a difference, or for none."""
+    against = factor.log_factor < 0
+    times = factor.for_none if against else factor.for_difference
+    text = gettext(
+        "{vital}, {first} and {second}: the data are {times} times as likely with a difference as "
+        "without one (BF₁₀ = {times}; JZS, scale r = {scale})"
+    )
+    if against:
+        text = gettext(
+            "{vital}, {first} and {second}: the data are {times} times as likely without a "
+            "difference as with one (BF₀₁ = {times}; JZS, scale r = {scale})"
+        )
+    start = text.format(
+        vital=vital_name(test.kind),
+        first=state_name(test.first),
+        second=state_name(test.second),
+        times=factor_text(times),
+        scale=decimal(factor.scale, 3),
+    )
+    if times < _MODERATE:
+        return gettext("{finding}. They hardly speak for either.").format(finding=start)
+    if not against:
+        return _for_difference(times).format(finding=start)
+    doubt = "" if test.in_family is None else test.in_family.doubt
+    if doubt:
+        text = gettext("{finding}. This is not called evidence for no difference, because {doubt}.")
+        return text.format(finding=start, doubt=gettext(doubt))
+    return _for_none(times).format(finding=start)
+
+
+_MODERATE, _STRONG, _VERY_STRONG, _EXTREME = 3.0, 10.0, 30.0, 100.0
+
+
+def _for_difference(times: float) -> str:
+    if times >= _EXTREME:
+        return gettext("{finding}: extreme evidence for a difference.")
+    if times >= _VERY_STRONG:
+        return gettext("{finding}: very strong evidence for a difference.")
+    if times >= _STRONG:
+        return gettext("{finding}: strong evidence for a difference.")
+    return gettext("{finding}: moderate evidence for a difference.")
+
+
+def _for_none(times: float) -> str:
+    if times >= _EXTREME:
+        return gettext("{finding}: extreme evidence for no difference.")
+    if times >= _VERY_STRONG:
+        return gettext("{finding}: very strong evidence for no difference.")
+    if times >= _STRONG:
+        return gettext("{finding}: strong evidence for no difference.")
+    return gettext("{finding}: moderate evidence for no difference.")
+
+
+LARGE_FACTOR = 1e5
+"""From here on a Bayes factor is only said to be larger."""
+
+
+def factor_text(factor: float) -> str:
+    """Write a Bayes factor: three digits, large ones by powers of ten."""
+    if factor >= LARGE_FACTOR:
+        return gettext("over {factor}").format(factor=thousands(100_000))
+    if factor >= 100:
+        return thousands(round(factor))
+    return number(factor, 1 if factor >= 10 else 2)
+
+
+def model_rule(correction: Correction) -> str:
+    """Say how the model is made, for the methods section."""
+    return gettext(
+        "Mixed model: value ~ state + minutes in the session + (1 | participant / session), and + "
+        "(1 | participant : state) where somebody met a state in several sessions; one value is "
+        "one mean of a state in a session; restricted maximum likelihood, Satterthwaite’s degrees "
+        "of freedom, p adjusted over its tests by {method}’s method. It is the main analysis where "
+        "people have several sessions or missing states. Bayes factors: JZS with a Cauchy prior of "
+        "scale √2/2 (Rouder et al. 2009), from the t-tests."
+    ).format(method=correction_name(correction))

@@ -1,0 +1,190 @@
+"""Numbers and names as people read them.
+
+Numbers and names as people read them, in the language in use.
+
+What people call readings in doubt. Quick to load: the form of the page needs it.
+"""
+
+from __future__ import annotations
+
+from dashboard.analysis.request import AnalysisQuery, Correction
+from dashboard.languages import figures
+from dashboard.languages.current import N_, gettext, ngettext, pgettext
+from dashboard.languages.figures import by_locale, general
+from dashboard.languages.names import list_with_or, state_name, vital_in_text, vital_label, with_and
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
+
+ALPHA = 0.05
+_CORRECTIONS = {Correction.HOLM: "Holm", Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg"}
+_MINUS = "−"
+
+
+def vital_name(kind: VitalKind) -> str:
+    """Return the name of a vital at the start of a sentence."""
+    return vital_label(kind)
+
+
+def unit_of(kind: VitalKind) -> str:
+    """Return the unit of a vital as people write it."""
+    return kind.spec.unit_shown
+
+
+def bounds_text(query: AnalysisQuery, word: str = "and") -> str:
+    """Return the bounds of what is tested, such as ``± 5 /min and ± 5 mmHg``.
+
+    Args:
+        query: what is asked.
+        word: ``and`` or ``or``, which stands before the last.
+    """
+    bounds = [f"± {general(query.bound(kind))} {unit_of(kind)}" for kind in query.vital]
+    return _joined(list(dict.fromkeys(bounds)), word)
+
+
+def lags_text(query: AnalysisQuery) -> str:
+    """Return by how long readings follow the face, as in ``5 s before a heart-rate reading``."""
+    parts = [
+        gettext("{seconds} s before a heart-rate reading").format(
+            seconds=general(query.lag_heart_rate)
+        ),
+        gettext("{seconds} s before a blood-pressure reading").format(
+            seconds=general(query.lag_pressure)
+        ),
+    ]
+    parts += [
+        gettext("{seconds} s before a reading of {vital}").format(
+            seconds=general(query.lag_s(kind)), vital=vital_in_text(kind)
+        )
+        for kind in query.vital
+        if kind.spec.option is None
+    ]
+    return with_and(parts)
+
+
+def settling_text(query: AnalysisQuery) -> str:
+    """Say how much of the beginning of a stimulus is left out, of what is tested."""
+    named: dict[float, list[str]] = {}
+    for kind in query.vital:
+        named.setdefault(query.settling_s(kind), []).append(vital_in_text(kind))
+    parts = [
+        gettext("{seconds} s of {vitals}").format(seconds=general(seconds), vitals=with_and(kinds))
+        for seconds, kinds in named.items()
+    ]
+    return gettext("Left out at the start of each stimulus: {parts}.").format(parts=with_and(parts))
+
+
+def states_text(query: AnalysisQuery, word: str = "or") -> str:
+    """Name the states that are compared, as the tests do: the one compared with comes last.
+
+    Args:
+        query: what is asked.
+        word: ``and`` or ``or``, which stands before the last.
+    """
+    return _joined([state_name(state) for state in reversed(query.states)], word)
+
+
+def how_many(states: int) -> str:
+    """Return a number of states as a word."""
+    words = (
+        pgettext("number of states", "no"),
+        pgettext("number of states", "one"),
+        pgettext("number of states", "two"),
+        pgettext("number of states", "three"),
+        pgettext("number of states", "four"),
+        pgettext("number of states", "five"),
+        pgettext("number of states", "six"),
+    )
+    return words[states]
+
+
+def _joined(parts: list[str], word: str) -> str:
+    """Return ``a``, ``a and b`` or ``a, b and c``."""
+    if word == "or":
+        return list_with_or(parts)
+    return with_and(parts)
+
+
+def number(value: float, digits: int = 1) -> str:
+    """Write a number with a true minus sign and no negative zero.
+
+    Small ones get up to two more decimals than ``digits``; what is still smaller, or very large,
+    powers of ten. Twelve digits count: the last bits differ between programs that compute the same,
+    and must not decide how a tie is rounded.
+    """
+    value = _without_last_bits(value)
+    places = next(
+        (places for places in range(digits, digits + 3) if abs(value) >= 0.5 * 10.0**-places),
+        digits,
+    )
+    if value and not 0.5 * 10.0**-places <= abs(value) < 1e6:
+        return by_locale(f"{value:.1e}".replace("-", _MINUS))
+    if value:
+        return by_locale(f"{value:.{places}f}".replace("-", _MINUS))
+    return by_locale(f"{0:.{places}f}")
+
+
+def p_text(p: float) -> str:
+    """Write a p value to three decimals, to more where rounding would carry it across 0.05, small
+    ones by powers.
+    """
+    p = _without_last_bits(p)
+    if p < 0.001:
+        return by_locale(f"{p:.1e}".replace("e-0", "e-").replace("-", _MINUS))
+    text = f"{p:.3f}"
+    if float(text) != ALPHA:
+        return by_locale(text)
+    return by_locale(f"{p:.6f}".rstrip("0"))
+
+
+def _without_last_bits(value: float) -> float:
+    return float(f"{value:.12g}")
+
+
+def p_equals(p: float) -> str:
+    """Write ``= 0.021``, or ``< 0.001`` where the digits no longer matter."""
+    if p < 0.001:
+        return by_locale("< 0.001")
+    return f"= {p_text(p)}"
+
+
+def interval_text(low: float, high: float, digits: int = 1) -> str:
+    """Write ``2.0 to 10.2``."""
+    return pgettext("interval", "{low} to {high}").format(
+        low=number(low, digits), high=number(high, digits)
+    )
+
+
+def people(count: int) -> str:
+    """Write ``1 person`` or ``12 people``."""
+    return ngettext("{n} person", "{n} people", count).format(n=count)
+
+
+def df_text(df: float) -> str:
+    """Write degrees of freedom: whole ones without decimals, Welch's with one."""
+    if df == round(df):
+        return f"{df:.0f}"
+    return by_locale(f"{df:.1f}")
+
+
+def percent(share: float) -> str:
+    """Write a share as ``12 %``."""
+    return figures.percent(share)
+
+
+def correction_name(correction: Correction) -> str:
+    """Return whose method adjusts p."""
+    return _CORRECTIONS[correction]
+
+
+_FLAGS = {
+    VitalFlag.OUT_OF_RANGE: N_("out of range"),
+    VitalFlag.CONTACT_LOST: N_("without sensor contact"),
+    VitalFlag.ESTIMATED: N_("estimated, such as the camera’s pulse"),
+    VitalFlag.CLOCK_DIFFERS: N_("of doubtful time"),
+    VitalFlag.POOR_SIGNAL: N_("with a poor signal"),
+}
+
+
+def flag_name(flag: VitalFlag) -> str:
+    """Return what people call the readings with a flag of doubt."""
+    return gettext(_FLAGS[flag])

@@ -1,0 +1,522 @@
+"""Groups, and the flow of people.
+
+Groups of people as models and in words. Pure.
+
+The flow of people and readings as models, in words, and as a table. Pure.
+
+Sentences that compare people who lack a state with those who have it. Pure.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+
+from dashboard.analysis.flow import Flow, LackingState, Loss, Lost, Stage, Step
+from dashboard.analysis.groups import REST, GroupContrast, MissingMeasure, MissingState, VitalGroups
+from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.results import (
+    Analysis,
+    FlowModel,
+    GroupContrastModel,
+    GroupFlowModel,
+    GroupTestModel,
+    IntervalModel,
+    LossModel,
+    MissingModel,
+    StageModel,
+    TestFlowModel,
+    VitalGroupsModel,
+)
+from dashboard.analysis.say.apa import apa_p
+from dashboard.analysis.say.numbers import (
+    ALPHA,
+    correction_name,
+    df_text,
+    flag_name,
+    interval_text,
+    number,
+    p_equals,
+    people,
+    states_text,
+    unit_of,
+    vital_name,
+)
+from dashboard.analysis.say.tests import shift_text
+from dashboard.languages.current import N_, gettext, ngettext
+from dashboard.languages.figures import decimal, thousands
+from dashboard.languages.names import said, state_name, vital_in_text, with_and
+from dashboard.statistics.anova import FTest
+from dashboard.statistics.samples import MINIMUM
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
+
+
+def group_models(analysis: Analysis) -> tuple[VitalGroupsModel, ...]:
+    """Return the groups of each vital; nothing where no attribute is asked for."""
+    return tuple(_model(one, analysis.query) for one in analysis.groups)
+
+
+def group_warning(analysis: Analysis) -> str:
+    """Say where F must not be believed; empty where it may."""
+    names = [vital_name(one.kind) for one in analysis.groups if one.uneven]
+    if not names:
+        return ""
+    return gettext(
+        "{vitals}: the groups have unequal numbers of people and spread very differently, so the F "
+        "tests of the groups err too often or too seldom. Believe Welch’s comparisons below them."
+    ).format(vitals=", ".join(names))
+
+
+def _model(one: VitalGroups, query: AnalysisQuery) -> VitalGroupsModel:
+    anova = one.anova
+    return VitalGroupsModel(
+        vital=one.kind,
+        attribute=query.group or "",
+        sizes=dict(one.sizes),
+        too_small=one.too_small,
+        no_attribute=len(one.no_attribute),
+        incomplete=dict(one.incomplete),
+        epsilon=None if anova is None else anova.epsilon,
+        groups=None if anova is None else _f_model(one, anova.groups, one.groups_p, query, False),
+        interaction=None
+        if anova is None
+        else _f_model(one, anova.interaction, one.interaction_p, query, True),
+        contrasts=tuple(_contrast(one, contrast, query) for contrast in one.contrasts),
+        uneven=one.uneven,
+        reason=said(one.reason),
+        left_out=_left_out(one, query),
+    )
+
+
+def _f_model(
+    one: VitalGroups, test: FTest, adjusted: float | None, query: AnalysisQuery, crossed: bool
+) -> GroupTestModel:
+    decides = test.p if adjusted is None else adjusted
+    return GroupTestModel(
+        f=test.f,
+        df=test.df,
+        p=test.p,
+        adjusted_p=decides,
+        partial_eta_squared=test.partial_eta_squared,
+        sentence=_f_sentence(one, test, decides, query, crossed),
+        apa=_apa(one, test, decides, query, crossed),
+    )
+
+
+def _f_sentence(
+    one: VitalGroups, test: FTest, decides: float, query: AnalysisQuery, crossed: bool
+) -> str:
+    return _f_claim(shown=decides < ALPHA, crossed=crossed).format(
+        vital=vital_in_text(one.kind) if crossed else vital_name(one.kind),
+        attribute=query.group,
+        f=number(test.f, 2),
+        df=with_and([_df(value) for value in test.df]),
+        p=p_equals(test.p),
+        method=correction_name(query.correction),
+        adjusted=p_equals(decides),
+        eta=number(test.partial_eta_squared, 2),
+        sizes=", ".join(f"{name} {one.sizes[name]}" for name in one.compared),
+    )
+
+
+def _f_claim(*, shown: bool, crossed: bool) -> str:
+    if crossed and shown:
+        return gettext(
+            "What the states do to {vital} depended on {attribute} (F = {f} with {df} degrees of "
+            "freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: {sizes})."
+        )
+    if crossed:
+        return gettext(
+            "What the states do to {vital} was not shown to depend on {attribute} (F = {f} with "
+            "{df} degrees of freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: "
+            "{sizes})."
+        )
+    if shown:
+        return gettext(
+            "{vital}, all states together, differed by {attribute} (F = {f} with {df} degrees of "
+            "freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: {sizes})."
+        )
+    return gettext(
+        "{vital}, all states together, was not shown to differ by {attribute} (F = {f} with {df} "
+        "degrees of freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: {sizes})."
+    )
+
+
+def _df(value: float) -> str:
+    return df_text(value) if value == round(value) else decimal(value, 2)
+
+
+def _apa(one: VitalGroups, test: FTest, decides: float, query: AnalysisQuery, crossed: bool) -> str:
+    return _apa_claim(shown=decides < ALPHA, crossed=crossed).format(
+        attribute=query.group,
+        vital=vital_in_text(one.kind),
+        df=_df(test.df[0]),
+        df_rest=_df(test.df[1]),
+        f=number(test.f, 2),
+        p=apa_p(test.p),
+        method=correction_name(query.correction),
+        adjusted=apa_p(decides),
+        eta=number(test.partial_eta_squared, 2),
+        n=sum(one.sizes[name] for name in one.compared),
+    )
+
+
+def _apa_claim(*, shown: bool, crossed: bool) -> str:
+    if crossed and shown:
+        return gettext(
+            "A mixed analysis of variance showed a significant interaction of state and "
+            "{attribute} on {vital} (Greenhouse-Geisser corrected), F({df}, {df_rest}) = {f}, p "
+            "{p}, {method}-adjusted p {adjusted}, partial η2 = {eta}, N = {n}."
+        )
+    if crossed:
+        return gettext(
+            "A mixed analysis of variance showed no significant interaction of state and "
+            "{attribute} on {vital} (Greenhouse-Geisser corrected), F({df}, {df_rest}) = {f}, p "
+            "{p}, {method}-adjusted p {adjusted}, partial η2 = {eta}, N = {n}."
+        )
+    if shown:
+        return gettext(
+            "A mixed analysis of variance showed a significant main effect of {attribute} on "
+            "{vital}, F({df}, {df_rest}) = {f}, p {p}, {method}-adjusted p {adjusted}, partial η2 "
+            "= {eta}, N = {n}."
+        )
+    return gettext(
+        "A mixed analysis of variance showed no significant main effect of {attribute} on {vital}, "
+        "F({df}, {df_rest}) = {f}, p {p}, {method}-adjusted p {adjusted}, partial η2 = {eta}, N = "
+        "{n}."
+    )
+
+
+def _contrast(
+    one: VitalGroups, contrast: GroupContrast, query: AnalysisQuery
+) -> GroupContrastModel:
+    t = contrast.test
+    pair = contrast.pair
+    return GroupContrastModel(
+        first=contrast.first,
+        second=contrast.second,
+        first_state=None if pair is None else str(pair[0]),
+        second_state=None if pair is None else str(pair[1]),
+        n_first=t.n_first,
+        n_second=t.n_second,
+        difference=t.difference,
+        interval=IntervalModel(low=t.interval.low, high=t.interval.high),
+        t=t.t,
+        df=t.df,
+        p=t.p,
+        adjusted_p=contrast.adjusted_p,
+        sentence=_contrast_sentence(one, contrast, query),
+    )
+
+
+def _contrast_sentence(one: VitalGroups, contrast: GroupContrast, query: AnalysisQuery) -> str:
+    t = contrast.test
+    of = gettext("{vital}, all states together").format(vital=vital_name(one.kind))
+    if contrast.pair is not None:
+        first, second = contrast.pair
+        of = f"{vital_name(one.kind)}, {state_name(first)} − {state_name(second)}"
+    text = gettext(
+        "{what}, {first} − {second}: not shown to differ, {difference} {unit} (95 % CI "
+        "{interval}); Welch t({df}) = {t}, p {p}, {method} p {adjusted}, n = {n_first} and "
+        "{n_second}."
+    )
+    if contrast.adjusted_p < ALPHA:
+        text = gettext(
+            "{what}, {first} − {second}: differs, {difference} {unit} (95 % CI {interval}); Welch "
+            "t({df}) = {t}, p {p}, {method} p {adjusted}, n = {n_first} and {n_second}."
+        )
+    return text.format(
+        what=of,
+        first=contrast.first,
+        second=contrast.second,
+        difference=number(t.difference),
+        unit=unit_of(one.kind),
+        interval=interval_text(t.interval.low, t.interval.high),
+        df=df_text(t.df),
+        t=number(t.t, 2),
+        p=p_equals(t.p),
+        method=correction_name(query.correction),
+        adjusted=p_equals(contrast.adjusted_p),
+        n_first=t.n_first,
+        n_second=t.n_second,
+    )
+
+
+def _left_out(one: VitalGroups, query: AnalysisQuery) -> str:
+    """Say who is in no test of the groups, and why."""
+    parts = []
+    if one.no_attribute:
+        text = gettext("{people} without {attribute}")
+        parts.append(text.format(people=people(len(one.no_attribute)), attribute=query.group))
+    if one.incomplete:
+        listed = ", ".join(f"{name} {count}" for name, count in one.incomplete.items())
+        text = gettext("{people} without all states ({groups})")
+        parts.append(text.format(people=people(sum(one.incomplete.values())), groups=listed))
+    small = sum(one.sizes[name] for name in one.too_small)
+    if small:
+        named = ", ".join(name for name in one.too_small if one.sizes[name])
+        text = gettext("{people} in groups of fewer than {minimum} ({groups})")
+        parts.append(text.format(people=people(small), minimum=MINIMUM, groups=named))
+    if not parts:
+        return ""
+    return gettext("{vital}, in no test of the groups: {parts}.").format(
+        vital=vital_name(one.kind), parts="; ".join(parts)
+    )
+
+
+def group_lines(one: VitalGroupsModel) -> list[str]:
+    """Return all that is said of the groups of a vital, the F tests first."""
+    if one.groups is None or one.interaction is None:
+        text = gettext("{vital}, by {attribute}: no F test. {reason}.")
+        vital = vital_name(one.vital)
+        lines = [text.format(vital=vital, attribute=one.attribute, reason=one.reason)]
+    else:
+        lines = [one.groups.sentence, one.interaction.sentence]
+    lines += [contrast.sentence for contrast in one.contrasts]
+    return [*lines, one.left_out] if one.left_out else lines
+
+
+COLUMNS = ("step", "vital", "first", "second", "state", "reason", "people", "sessions", "readings")
+"""Of the table of the flow."""
+
+_TITLES = {
+    Step.CONSENTED: N_("Consented"),
+    Step.IN_SESSIONS: N_("With a session that is looked at"),
+    Step.MEASURED: N_("With readings of what is tested"),
+    Step.USABLE: N_("With readings that count"),
+    Step.IN_STATE: N_("In {states}"),
+    Step.TESTED: N_("In at least one t-test"),
+}
+_REASONS = {
+    Lost.NO_SESSION: N_("no session"),
+    Lost.OTHER_SESSIONS: N_("only in sessions that are not looked at"),
+    Lost.NO_CONSENT: N_("in a session without a consent on record"),
+    Lost.NO_READING: N_("no reading in any session"),
+    Lost.IN_DOUBT: N_("in doubt"),
+    Lost.OUTSIDE_STATES: N_("outside of the states that are compared"),
+    Lost.NOT_MATCHED: N_("no face before it, or no clear emotion"),
+    Lost.NOT_SETTLED: N_("before the body had settled"),
+    Lost.NO_PAIR: N_("no second state in the same session to compare with"),
+}
+_LISTED = 12
+
+
+def flow_model(flow: Flow, query: AnalysisQuery, groups: Sequence[VitalGroups] = ()) -> FlowModel:
+    """Return the flow with its sentences, and who is in the tests of the groups."""
+    states = states_text(query)
+    first = flow.stages[0].count
+    last = flow.stages[-1].count
+    return FlowModel(
+        summary=ngettext(
+            "{people} consented, {n} is in a t-test with {readings} readings",
+            "{people} consented, {n} are in a t-test with {readings} readings",
+            last.people,
+        ).format(
+            people=people(first.people),
+            n=thousands(last.people),
+            readings=thousands(last.readings or 0),
+        ),
+        stages=tuple(_stage(stage, states) for stage in flow.stages),
+        missing=tuple(_missing(one) for one in flow.missing),
+        tests=tuple(
+            TestFlowModel(
+                vital=one.kind,
+                first=str(one.first),
+                second=str(one.second),
+                used=one.used,
+                lacks_first=one.lacks_first,
+                lacks_second=one.lacks_second,
+                apart=one.apart,
+                both=one.both,
+            )
+            for one in flow.tests
+        ),
+        groups=tuple(_group(one) for one in groups),
+    )
+
+
+def _group(one: VitalGroups) -> GroupFlowModel:
+    return GroupFlowModel(
+        vital=one.kind,
+        used={name: one.sizes[name] for name in one.compared},
+        no_attribute=len(one.no_attribute),
+        incomplete=sum(one.incomplete.values()),
+        too_small=sum(one.sizes[name] for name in one.too_small),
+    )
+
+
+def flow_csv(flow: FlowModel) -> str:
+    """Return the flow as CSV, a line for each step, each loss, each missing state and each test."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_rows(flow))
+    return out.getvalue()
+
+
+def _rows(flow: FlowModel) -> Iterator[tuple[str | int | None, ...]]:
+    for stage in flow.stages:
+        for loss in stage.lost:
+            reason = f"{loss.reason}:{loss.detail}" if loss.detail else loss.reason
+            yield ("lost", "", "", "", loss.state, reason, loss.people, None, loss.readings)
+        yield (stage.step, "", "", "", "", "", stage.people, stage.sessions, stage.readings)
+    for one in flow.missing:
+        yield ("missing", one.vital, "", "", one.state, "", len(one.participants), None, None)
+    for test in flow.tests:
+        names = (test.vital, test.first, test.second, "")
+        yield ("test", *names, "used", test.used, None, None)
+        for reason in ("lacks_first", "lacks_second", "apart", "both"):
+            if count := getattr(test, reason):
+                yield ("test", *names, reason, count, None, None)
+    for own in flow.groups:  # what an attribute says of people stays here: only how many
+        names = (own.vital, "", "", "")
+        yield ("group", *names, "used", sum(own.used.values()), None, None)
+        for reason in ("no_attribute", "incomplete", "too_small"):
+            if count := getattr(own, reason):
+                yield ("group", *names, reason, count, None, None)
+
+
+def _stage(stage: Stage, states: str) -> StageModel:
+    return StageModel(
+        step=stage.step.value,
+        title=gettext(_TITLES[stage.step]).format(states=states),
+        people=stage.count.people,
+        sessions=stage.count.sessions,
+        readings=stage.count.readings,
+        lost=tuple(_loss(loss, stage.losses) for loss in stage.losses),
+    )
+
+
+def _loss(loss: Loss, every: Sequence[Loss]) -> LossModel:
+    return LossModel(
+        reason=loss.reason.value,
+        detail=loss.detail,
+        state="" if loss.state is None else str(loss.state),
+        people=loss.people,
+        readings=loss.readings,
+        sentence=_loss_sentence(loss, every),
+    )
+
+
+def _loss_sentence(loss: Loss, every: Sequence[Loss]) -> str:
+    reason = gettext(_REASONS[loss.reason])
+    if loss.reason is Lost.IN_DOUBT and loss.detail:
+        reason = flag_name(VitalFlag(loss.detail))
+    if loss.reason is Lost.NOT_SETTLED:
+        reason = gettext("{vital} before the body had settled").format(
+            vital=vital_in_text(VitalKind(loss.detail))
+        )
+    if loss.state is not None:
+        reason = gettext("{reason}, in {state}").format(reason=reason, state=state_name(loss.state))
+    elif loss.detail:
+        own = [one for one in every if one.state and one.detail == loss.detail]
+        listed = ", ".join(
+            gettext("{n} in {state}").format(
+                n=thousands(one.readings or 0), state=state_name(one.state or "")
+            )
+            for one in own
+        )
+        reason = f"{reason} ({listed})" if listed else reason
+    return f"{_lost(loss)}: {reason}"
+
+
+def _lost(loss: Loss) -> str:
+    """Say how many people and readings are lost; people may also be gained."""
+    parts = []
+    if loss.people < 0:
+        parts.append(
+            ngettext("{n} person more", "{n} people more", -loss.people).format(n=-loss.people)
+        )
+    elif loss.people:
+        parts.append(people(loss.people))
+    if loss.readings:
+        parts.append(
+            ngettext("{n} reading", "{n} readings", loss.readings).format(
+                n=thousands(loss.readings)
+            )
+        )
+    return with_and(parts)
+
+
+def _missing(one: LackingState) -> MissingModel:
+    codes = ", ".join(one.codes[:_LISTED])
+    if len(one.codes) > _LISTED:
+        codes = f"{codes}, …"
+    return MissingModel(
+        vital=one.kind,
+        state=str(one.state),
+        participants=one.codes,
+        sentence=ngettext(
+            "{vital}: {n} person has no reading that counts in {state} ({codes})",
+            "{vital}: {n} people have no reading that counts in {state} ({codes})",
+            len(one.codes),
+        ).format(
+            vital=vital_name(one.kind),
+            n=len(one.codes),
+            state=state_name(one.state),
+            codes=codes,
+        ),
+    )
+
+
+def missing_warnings(analysis: Analysis) -> tuple[str, ...]:
+    """Warn where those who lack a state differ from the others."""
+    return tuple(_differ(one) for one in analysis.missing if _shown(one.measures))
+
+
+def missing_cautions(analysis: Analysis) -> tuple[str, ...]:
+    """Say where those who lack a state were not shown to differ from the others."""
+    return tuple(_alike(one) for one in analysis.missing if not _shown(one.measures))
+
+
+def _shown(measures: Iterable[MissingMeasure]) -> list[MissingMeasure]:
+    return [one for one in measures if one.adjusted_p < ALPHA]
+
+
+def _differ(one: MissingState) -> str:
+    unit = unit_of(one.kind)
+    differences = [
+        gettext("{measure} was {difference} (Welch, Holm p {p})").format(
+            measure=_name(measure),
+            difference=shift_text(measure.difference, unit),
+            p=p_equals(measure.adjusted_p),
+        )
+        for measure in _shown(one.measures)
+    ]
+    return gettext(
+        "{vital}: {lacking} lack {state}, and they are not like the {others} who have it: "
+        "{differences}. Differences with {state} are those of the people who stayed; do not take "
+        "them for an effect in all."
+    ).format(**_named(one), differences=with_and(differences))
+
+
+def _alike(one: MissingState) -> str:
+    return gettext(
+        "{vital}: {lacking} lack {state}. They were not shown to differ from the {others} who have "
+        "it in {measures} (smallest Holm p {p}), but so few can hide a difference; ask why they "
+        "lack it."
+    ).format(
+        **_named(one),
+        measures=with_and([_name(measure) for measure in one.measures]),
+        p=p_equals(min(measure.adjusted_p for measure in one.measures)),
+    )
+
+
+def _named(one: MissingState) -> dict[str, object]:
+    return {
+        "vital": vital_name(one.kind),
+        "lacking": people(one.lacking),
+        "state": state_name(one.state),
+        "others": one.others,
+    }
+
+
+def _name(measure: MissingMeasure) -> str:
+    """Write a state, or a reaction as ``happiness − neutral``."""
+    return " − ".join(
+        gettext(REST) if state == REST else state_name(state)
+        for state in (measure.state, measure.less)
+        if state
+    )

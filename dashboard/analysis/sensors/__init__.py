@@ -1,1 +1,0 @@
-"""Two sources of one vital, compared where both measured."""

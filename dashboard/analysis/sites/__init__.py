@@ -1,1 +1,0 @@
-"""Studies over several sites: one reader over the databases of all."""

@@ -1,1 +1,0 @@
-"""Sums of readings: what means are made of."""

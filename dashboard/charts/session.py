@@ -1,0 +1,486 @@
+"""A session on one axis; two side by side.
+
+The timeline of a session as shapes: conditions, expression and vitals on one axis.
+
+The page draws them as SVG, so that screen and paper show the same without a script. The axis is the
+time since the session's start, or since a condition's; a second session is laid over the first by
+it.
+
+Two sessions beside each other: means by condition, and the same in sentences.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from dashboard.languages.current import gettext
+from dashboard.languages.current import gettext as _
+from dashboard.languages.figures import by_locale, decimal, general
+from dashboard.languages.names import said
+from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.study import Marker, MarkerKind
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
+from edge_agent.store.read.sessions import MeanReading, SessionSummary
+
+_BAND = 24.0
+_SHARES = 96.0
+_PANEL = 74.0
+_CAPTION = 32.0
+_LEFT = 44.0
+_RIGHT = 10.0
+_FLAGS = 20.0
+_AXIS = 24.0
+_LETTER = 7.2
+"""Width of a letter of the labels, a little more than it needs."""
+_STEPS_S = (5, 10, 15, 30, *(60 * m for m in (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 480, 1440)))
+_BREAK_MS = 10_000
+_NAMED = frozenset({MarkerKind.NOTE, MarkerKind.BASELINE})
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What was recorded of one session.
+
+    Attributes:
+        start_ms: its start.
+        end_ms: its end, or the present while it is open.
+        trend: expressions.
+        vitals: readings by kind.
+        conditions: in order of time.
+        markers: in order of time.
+        zero_ms: what the axis counts from; ``None``: the start.
+    """
+
+    start_ms: int
+    end_ms: int
+    trend: Trend
+    vitals: Mapping[VitalKind, VitalTrend]
+    conditions: Sequence[ConditionInterval]
+    markers: Sequence[Marker] = ()
+    zero_ms: int | None = None
+
+    @property
+    def zero(self) -> int:
+        """What the axis counts from, ms since 1970 (UTC)."""
+        if self.zero_ms is None:
+            return self.start_ms
+        return self.zero_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle; ``name`` says what its colour or its text is."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    name: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that goes through, as SVG writes its path, and what it shows.
+
+    ``dots`` are those points of a kind that is measured now and then. ``second`` is whether it is
+    of the session laid over.
+    """
+
+    path: str
+    dots: tuple[tuple[float, float], ...]
+    colour: str
+    second: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A place on an axis with its text."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Room for lines of one unit: caption, its height, ticks of the vertical axis, and lines."""
+
+    caption: str
+    top: float
+    bottom: float
+    ticks: tuple[Tick, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Condition band and shares of expression of one session."""
+
+    caption: str
+    caption_y: float
+    bands: tuple[Box, ...]
+    top: float
+    bottom: float
+    bars: tuple[Box, ...]
+
+    def shapes(self) -> dict[str, str]:
+        """Return one SVG path for all bars of each name: a third of the bytes of a shape a bar."""
+        paths: dict[str, str] = {}
+        for bar in self.bars:
+            left, top, width, height = (f"{v:g}" for v in (bar.x, bar.y, bar.width, bar.height))
+            paths[bar.name] = f"{paths.get(bar.name, '')}M{left} {top}h{width}v{height}h-{width}z"
+        return paths
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Everything that is drawn, in units of the picture.
+
+    Attributes:
+        width: of the picture.
+        height: of the picture.
+        left: where the axis begins.
+        right: where it ends.
+        strips: one for each session.
+        panels: of the vitals.
+        ticks: of the time axis.
+        flags: numbered notes and baselines of the first session.
+        foot: where the panels end.
+    """
+
+    width: float
+    height: float
+    left: float
+    right: float
+    strips: tuple[Strip, ...]
+    panels: tuple[Panel, ...]
+    ticks: tuple[Tick, ...]
+    flags: tuple[Tick, ...]
+    foot: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Turns times since a session's zero into places; ``first_ms`` is the earliest of them."""
+
+    length_ms: int
+    width: float
+    first_ms: int = 0
+
+    def at(self, since_ms: float) -> float:
+        """Return the place, kept within the axis."""
+        share = min(1.0, max(0.0, (since_ms - self.first_ms) / self.length_ms))
+        return round(_LEFT + share * (self.width - _LEFT - _RIGHT), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Turns values of a panel into heights."""
+
+    low: float
+    high: float
+    step: float
+    top: float
+
+    @classmethod
+    def of(cls, values: Sequence[float], top: float) -> _Scale:
+        """Return the scale that holds these values between round ones."""
+        wanted = max(1.0, (max(values) - min(values)) / 2)
+        power = 10.0 ** math.floor(math.log10(wanted))
+        step = next(power * f for f in (1, 2, 5, 10) if power * f >= wanted)
+        low = math.floor(min(values) / step) * step
+        high = max(math.ceil(max(values) / step) * step, low + step)
+        return cls(low, high, step, top)
+
+    def at(self, value: float) -> float:
+        """Return the height of a value."""
+        share = (value - self.low) / (self.high - self.low)
+        return round(self.top + (1 - share) * _PANEL, 1)
+
+    def ticks(self) -> tuple[Tick, ...]:
+        """Return the round values, from the lowest."""
+        count = round((self.high - self.low) / self.step)
+        values = [self.low + number * self.step for number in range(count + 1)]
+        return tuple(Tick(self.at(value), general(value)) for value in values)
+
+
+def named_markers(markers: Iterable[Marker]) -> list[Marker]:
+    """Return the markers that the picture numbers: notes and baselines."""
+    return [marker for marker in markers if marker.kind in _NAMED]
+
+
+def since_start(ms: float) -> str:
+    """Write a time since the start: ``4:05``, ``1:04:05``, or ``−0:30`` before it."""
+    if round(ms / 1000) < 0:
+        return f"−{since_start(-ms)}"
+    seconds = round(ms / 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02d}:{seconds:02d}"
+    return f"{minutes}:{seconds:02d}"
+
+
+def session_timeline(recordings: Sequence[tuple[str, Recording]], width: float) -> Timeline:
+    """Return the picture of one session, or of two whose zeros lie at one place.
+
+    Args:
+        recordings: name and recording of each; a single one needs no name.
+        width: of the picture; its text is 12 units high.
+    """
+    first = min(one.start_ms - one.zero for _, one in recordings)
+    last = max(one.end_ms - one.zero for _, one in recordings)
+    axis = _Axis(max(1_000, last - first), width, first)
+    flags = tuple(
+        Tick(axis.at(marker.at.wall_ms - recordings[0][1].zero), str(number))
+        for number, marker in enumerate(named_markers(recordings[0][1].markers), 1)
+    )
+    y = _FLAGS if flags else 4.0
+    strips: list[Strip] = []
+    for name, recording in recordings:
+        strip = _strip(name, recording, axis, y)
+        strips.append(strip)
+        y = strip.bottom + 8
+    panels = _panels([one for _, one in recordings], axis, y)
+    foot = panels[-1].bottom if panels else strips[-1].bottom
+    return Timeline(
+        width=width,
+        height=foot + _AXIS,
+        left=_LEFT,
+        right=width - _RIGHT,
+        strips=tuple(strips),
+        panels=panels,
+        ticks=_time_ticks(axis),
+        flags=flags,
+        foot=foot,
+    )
+
+
+def _strip(name: str, recording: Recording, axis: _Axis, y: float) -> Strip:
+    caption_y = y + 13
+    if name:
+        y += 20
+    bands = tuple(_bands(recording, axis, y))
+    top = y + (_BAND + 4 if bands else 0)
+    return Strip(name, caption_y, bands, top, top + _SHARES, tuple(_bars(recording, axis, top)))
+
+
+def _bands(recording: Recording, axis: _Axis, y: float) -> Iterable[Box]:
+    for condition in recording.conditions:
+        left = axis.at(condition.start_ms - recording.zero)
+        right = axis.at((condition.end_ms or recording.end_ms) - recording.zero)
+        width = round(right - left, 1)
+        letters = int((width - 8) / _LETTER)
+        text = condition.label
+        if letters < len(text):
+            text = text[: letters - 1] + "…" if letters > 2 else ""
+        yield Box(left, y, width, _BAND, condition.label, text)
+
+
+def _bars(recording: Recording, axis: _Axis, top: float) -> Iterable[Box]:
+    """Yield the shares of each bucket, piled up from the bottom; neighbours of one share are one
+    box.
+    """
+    trend = recording.trend
+    shares = {emotion.value: trend.shares[emotion] for emotion in EMOTIONS}
+    shares["uncertain"] = trend.uncertain
+    for index, start in enumerate(trend.starts):
+        left = axis.at(start - recording.zero)
+        width = round(axis.at(start + trend.bucket_ms - recording.zero) - left, 1)
+        foot = top + _SHARES
+        for name, values in shares.items():
+            height = round((values[index] or 0.0) * _SHARES, 1)
+            if height > 0 and width > 0:
+                foot -= height
+                yield Box(left, round(foot, 1), width, height, name)
+
+
+def _panels(recordings: Sequence[Recording], axis: _Axis, y: float) -> tuple[Panel, ...]:
+    kinds = [
+        kind
+        for kind in VitalKind
+        if kind.spec.panel
+        and any(kind in one.vitals and any(one.vitals[kind].n) for one in recordings)
+    ]
+    panels = []
+    for title in dict.fromkeys(kind.spec.panel for kind in kinds):
+        drawn = [kind for kind in kinds if kind.spec.panel == title]
+        top = y + _CAPTION
+        panels.append(_panel(title, drawn, recordings, axis, top))
+        y = top + _PANEL
+    return tuple(panels)
+
+
+def _panel(
+    title: str,
+    kinds: Sequence[VitalKind],
+    recordings: Sequence[Recording],
+    axis: _Axis,
+    top: float,
+) -> Panel:
+    values = [
+        value
+        for one in recordings
+        for kind in kinds
+        if kind in one.vitals
+        for value in one.vitals[kind].mean
+        if value is not None
+    ]
+    scale = _Scale.of(values, top)
+    lines = [
+        line
+        for number, one in enumerate(recordings)
+        for kind in kinds
+        if kind in one.vitals
+        for line in _lines(one, kind, axis, scale, second=number > 0)
+    ]
+    caption = f"{gettext(title)}, {kinds[0].spec.unit_shown}"
+    return Panel(caption, top, top + _PANEL, scale.ticks(), tuple(lines))
+
+
+def _lines(
+    recording: Recording, kind: VitalKind, axis: _Axis, scale: _Scale, *, second: bool
+) -> Iterable[Line]:
+    """Yield the line of a kind; one that comes all the time breaks where it was silent."""
+    trend = recording.vitals[kind]
+    middle = trend.bucket_ms / 2 - recording.zero
+    known = [
+        (start, (axis.at(start + middle), scale.at(value)))
+        for start, value in zip(trend.starts, trend.mean, strict=True)
+        if value is not None
+    ]
+    longest = max(_BREAK_MS, 2 * trend.bucket_ms) if kind.spec.stream else math.inf
+    pieces: list[list[tuple[float, float]]] = []
+    before = -math.inf
+    for start, place in known:
+        if start - before > longest or not pieces:
+            pieces.append([])
+        pieces[-1].append(place)
+        before = start
+    for piece in pieces:
+        is_sparse = not kind.spec.stream or len(piece) == 1
+        dots = tuple(piece) if is_sparse else ()
+        yield Line(_path(piece), dots, kind.spec.colour, second)
+
+
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    """Write a line as steps from place to place: shorter than the places, and more alike."""
+    (x, y), *others = places
+    path = f"M{x:g} {y:g}"
+    for next_x, next_y in others:
+        path += f"l{round(next_x - x, 1):g} {round(next_y - y, 1):g}"
+        x = next_x
+        y = next_y
+    return path
+
+
+def _time_ticks(axis: _Axis) -> tuple[Tick, ...]:
+    room = 64.0  # a text and the space beside it
+    most = max(2, int((axis.width - _LEFT - _RIGHT) / room))
+    step = next((s for s in _STEPS_S if axis.length_ms / 1000 / s <= most), _STEPS_S[-1])
+    earliest = math.ceil(axis.first_ms / 1000 / step)
+    latest = math.floor((axis.first_ms + axis.length_ms) / 1000 / step)
+    times = [1000 * step * number for number in range(earliest, latest + 1)]
+    return tuple(Tick(axis.at(ms), since_start(ms)) for ms in times)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A mean in both sessions; ``None`` where a session has none.
+
+    Attributes:
+        kind: which vital.
+        first: in the first session, in the unit of the vital.
+        second: in the second one.
+    """
+
+    kind: VitalKind
+    first: float | None
+    second: float | None
+
+    def shown(self, value: float | None) -> str:
+        """Write a mean; a dash where there is none."""
+        if value is None:
+            return "–"
+        return decimal(value, max(1, self.kind.spec.decimals))
+
+    @property
+    def difference(self) -> str:
+        """The second minus the first, with its sign; a dash where one is missing."""
+        if self.first is None or self.second is None:
+            return "–"
+        written = f"{self.second - self.first:+.{max(1, self.kind.spec.decimals)}f}"
+        return by_locale(written.replace("-", "−"))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A condition of either session.
+
+    Attributes:
+        label: what it is called.
+        pairs: the vitals, those of every row in one order.
+        expressions: the strongest category of each session with its share, 0 to 1; ``None``: no
+            face was read.
+    """
+
+    label: str
+    pairs: tuple[Pair, ...]
+    expressions: tuple[tuple[str, float] | None, ...]
+
+    def sentence(self) -> str:
+        """Return the row in words; empty where the sessions share no mean."""
+        texts = [
+            _("{vital} {first} and {second} {unit}").format(
+                vital=said(pair.kind.spec.name_in_text),
+                first=pair.shown(pair.first),
+                second=pair.shown(pair.second),
+                unit=pair.kind.spec.unit_shown,
+            )
+            for pair in self.pairs
+            if pair.first is not None and pair.second is not None
+        ]
+        if not texts:
+            return ""
+        return f"{self.label}: {', '.join(texts)}."
+
+
+def side_by_side(
+    first: SessionSummary, second: SessionSummary, kinds: tuple[VitalKind, ...]
+) -> list[Row]:
+    """Return a row for each condition, those of the first session first.
+
+    A condition that comes twice in a session has its first turn in the row.
+    """
+    each = [{one.label: one for one in reversed(summary.conditions)} for summary in (first, second)]
+    labels = dict.fromkeys([*reversed(each[0]), *reversed(each[1])])
+    rows = []
+    for label in labels:
+        summaries = [conditions.get(label) for conditions in each]
+        vitals = [one.vitals if one else {} for one in summaries]
+        pairs = [Pair(kind, *(_mean(known, kind) for known in vitals)) for kind in kinds]
+        expressions = tuple(_strongest(one.expression if one else None) for one in summaries)
+        rows.append(Row(label, tuple(pairs), expressions))
+    return rows
+
+
+def description(rows: list[Row]) -> Iterator[str]:
+    """Yield what the rows say in words, for who does not see the picture."""
+    return (row.sentence() for row in rows if row.sentence())
+
+
+def _mean(vitals: Mapping[VitalKind, MeanReading], kind: VitalKind) -> float | None:
+    known = vitals.get(kind)
+    if known is None:
+        return None
+    return known.mean
+
+
+def _strongest(expression: Mapping[Emotion, float] | None) -> tuple[str, float] | None:
+    if not expression:
+        return None
+    strongest = max(expression, key=lambda one: expression[one])
+    return strongest.value, expression[strongest]

@@ -1,0 +1,210 @@
+"""The fleet as it is known without PostgreSQL.
+
+Where the PostgreSQL of a fleet is: an address without its password, and the file of that.
+
+The sites of a study, as everybody hands them on.
+
+A device of a fleet, and what says that it needs attention; nothing here needs PostgreSQL.
+
+What the Trends page asks, whoever answers: the file of an appliance, or PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+from edge_agent.core.errors import StoreError
+from edge_agent.core.study import Marker
+from edge_agent.core.texts import N_
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
+
+
+@dataclass(frozen=True, slots=True)
+class FleetAddress:
+    """What ``[dashboard]`` says of the database that collectors write to.
+
+    Attributes:
+        address: ``postgresql://…``, without a password.
+        password_file: file whose first line is the password; ``None``: libpq finds it, such as in
+            ``PGPASSWORD`` or a ``.pgpass``, or none is needed.
+    """
+
+    address: str
+    password_file: Path | None = None
+
+    @property
+    def shown(self) -> str:
+        """Server and database, as a page may name them."""
+        parts = urlsplit(self.address)
+        host = parts.hostname or "localhost"
+        return f"{host}{parts.path.rstrip('/')}"
+
+    def password(self) -> str | None:
+        """Return the password, read anew: it may have been changed.
+
+        Raises:
+            StoreError: the file cannot be read, or its first line is empty.
+        """
+        file = self.password_file
+        if file is None:
+            return None
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise StoreError(
+                f"dashboard.source_password_file {file}: cannot be read ({why}). Write the "
+                "password of the database account on its first line and let the dashboard's user "
+                "read it."
+            ) from error
+        if not lines or not lines[0]:
+            raise StoreError(
+                f"dashboard.source_password_file {file}: its first line is empty. Write the "
+                "password of the database account there."
+            )
+        return lines[0]
+
+
+Sites = tuple[tuple[str, Path], ...]
+"""Name and database of each site; one without a name is an appliance's own."""
+
+
+SILENT_S = 180
+"""A device tells its health every minute: after three it is silent, whatever its state was."""
+BEHIND_CHANGES = 1_000
+"""Changes that wait on a device; one face and one strap make one or two a second."""
+BEHIND_S = 300
+CLOCK_MS = 5_000
+DISK_PERCENT = 10.0
+PAGE_DEVICES = 50
+Shown = Literal["all", "attention", "online", "silent", "offline"]
+
+BAD: Mapping[str, str] = {
+    "offline": N_("offline"),
+    "silent": N_("not heard for three minutes"),
+    "alarms": N_("alarm"),
+    "lost": N_("changes are lost"),
+}
+"""Reasons that come first, and what a page says of each."""
+WORTH_A_LOOK: Mapping[str, str] = {
+    "not_copied": N_("not all was sent yet"),
+    "behind": N_("lags behind"),
+    "holes": N_("messages are missing"),
+    "clock": N_("clock is wrong"),
+    "disk": N_("little room on disk"),
+    "sensors": N_("a sensor is not connected"),
+    "camera": N_("the camera gives no picture"),
+    "health_old": N_("its health is old"),
+}
+SHOWN: Mapping[Shown, str] = {
+    "all": N_("All devices"),
+    "attention": N_("Need attention"),
+    "online": N_("Online"),
+    "silent": N_("Silent"),
+    "offline": N_("Offline"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FleetDevice:
+    """A device as far as the collector knows it; ages are by the clock of PostgreSQL.
+
+    Attributes:
+        name: ``device.name``.
+        state: ``online``, ``silent`` (not heard for three minutes), or ``offline`` (it said so, or
+            the broker did).
+        since_ms: when the state began, UTC; ``None``: not known.
+        heard_s: seconds since it was last heard; ``None``: never.
+        reasons: why it needs attention, of ``BAD`` and ``WORTH_A_LOOK``.
+        version: of its program.
+        health: its newest health; empty: none was heard.
+        health_s: age of the health, seconds.
+        health_by_device: whether that age is by the device's own clock: the broker had kept it.
+        applied: position up to which everything is there; ``None``: it sends no timeline.
+        copied: whether all that it held at the start of its stream is there.
+        holes: whether messages are missing between others.
+        waiting: changes on the device that are not confirmed; ``None``: not known.
+        lost: changes that will not come.
+        clock_ahead_ms: how far its clock was ahead, at least, by its quickest message; where
+            nothing agrees with that, by its newest.
+        clock_doubt_ms: how closely another message agrees; ``None``: none does.
+        timeline_s: seconds since its timeline was last heard.
+    """
+
+    name: str
+    state: Literal["online", "silent", "offline"]
+    since_ms: int | None
+    heard_s: float | None
+    reasons: tuple[str, ...]
+    version: str | None
+    health: Mapping[str, Any]
+    health_s: float | None
+    health_by_device: bool
+    applied: int | None
+    copied: bool | None
+    holes: bool
+    waiting: int | None
+    lost: int
+    clock_ahead_ms: int | None
+    clock_doubt_ms: int | None
+    timeline_s: float | None
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether something is wrong, not only worth a look."""
+        return any(reason in BAD for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPage:
+    """A page of devices, those that need attention first.
+
+    Attributes:
+        devices: those of this page.
+        matching: how many match what was asked for.
+        total: all devices there are.
+        online: how many of all are online.
+        attention: how many of all need attention.
+    """
+
+    devices: tuple[FleetDevice, ...]
+    matching: int
+    total: int
+    online: int
+    attention: int
+
+
+class TrendReader(Protocol):
+    """Answers what was recorded when; ``store.read.reader.Reader`` does so for one appliance.
+
+    Ranges are half-open, in UTC epoch milliseconds. Every method raises ``StoreError`` where the
+    database cannot be read, and ``trend`` and ``vital_trend`` raise ``ValueError`` for a range that
+    is empty.
+    """
+
+    def at_one_moment(self) -> AbstractContextManager[None]:
+        """Answer what this thread asks within the block of one moment."""
+
+    def span(self) -> tuple[int, int] | None:
+        """Return from when to when there is anything; ``None`` when there is nothing."""
+
+    def trend(self, start_ms: int, end_ms: int, buckets: int) -> Trend:
+        """Return the shares of expressions, in at most ``buckets`` + 1 steps."""
+
+    def vital_trend(self, kind: VitalKind, start_ms: int, end_ms: int, buckets: int) -> VitalTrend:
+        """Return mean, least, most and number of readings of a kind, as ``trend`` does."""
+
+    def recorded_kinds(self) -> frozenset[VitalKind]:
+        """Return the kinds of reading of which there is any."""
+
+    def conditions(self, start_ms: int, end_ms: int) -> list[ConditionInterval]:
+        """Return the conditions that overlap a range, in order of time."""
+
+    def markers(self, start_ms: int | None = None, end_ms: int | None = None) -> list[Marker]:
+        """Return the markers of a range, in order of time."""

@@ -1,1 +1,0 @@
-"""The heart by its intervals between beats: artefacts, variability, rhythm of the breath."""

@@ -1,0 +1,545 @@
+"""Restricted likelihood; own reactions.
+
+Variances of readings nested in sessions nested in participants, by restricted likelihood. Pure.
+
+The covariance V of such readings has a closed inverse: all that the likelihood needs of them is
+the mean of each session and one matrix of what is left within sessions. Time and memory of a step
+grow with the number of sessions.
+
+Values of people who met the same states in several sessions, with a variance for what each
+person makes of a state. Pure.
+
+Sessions and states cross within a person, so V has no closed inverse as it has of nested groups
+alone. But a person has one level and one reaction to each state, however many the sessions: by
+Woodbury's identity what must be inverted is one small matrix a person. Time and memory of a step
+grow with the number of sessions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize
+
+from dashboard.statistics.distributions import Values
+from dashboard.statistics.samples import NoVariationError
+
+Numbers = npt.NDArray[np.inexact[Any]]
+"""Real numbers, or complex ones where a derivative is taken along the imaginary axis."""
+
+Places = npt.NDArray[np.int64]
+
+RESIDUAL = 0
+PARTICIPANT = 1
+SESSION = 2
+"""Places of the variances in an array of them; the last is missing where it cannot be told."""
+
+_STEP = 1e-30  # along the imaginary axis: such a derivative loses no digit by subtraction
+_NEAR_ZERO = 0.05  # ratio of standard deviations below which a variance of 0 is tried
+# ratios of standard deviations to the residual's
+_STARTS = ((1.0, 1.0, 1.0), (3.0, 0.3, 0.3), (0.3, 3.0, 1.0))
+_MANY = 200  # participants from whom on the likelihood has one hill, and one start does
+_PERFECT = 1e-12  # sum of squares of standardized values below which the rest is rounding
+_NO_REST = 1e4  # ratio of standard deviations from which on the residual is rounding
+_EXPLAINED = (
+    "effects, participants and sessions explain the values without a rest, so nothing can be tested"
+)
+_NEWTON_STEPS = 50
+_SETTLED = 1e-8  # share of a variance: a step of Newton's squares it, so the next one is rounding
+
+
+class Groups(Protocol):
+    """Readings in groups, each kind of group with a variance of its own."""
+
+    @property
+    def participants(self) -> int:
+        """How many there are."""
+
+    @property
+    def variances(self) -> int:
+        """How many variances there are, the residual's among them."""
+
+    @property
+    def spare(self) -> int:
+        """Readings less effects."""
+
+    def turned(self, by: Values) -> Self:
+        """Return the same readings with other columns: the present ones times a matrix."""
+
+    def products(self, variances: Numbers) -> Products:
+        """Compute what the likelihood is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class NestedGroups:
+    """All that the likelihood needs of the readings; columns are the effects and then the value.
+
+    Attributes:
+        within: sums of products of the columns, each less its mean of the session.
+        means: of the columns in each session.
+        n: readings of each session.
+        person: number of the participant of each session, rising from 0.
+        sessions: how many there are.
+        with_sessions: whether sessions have a variance of their own. Where nobody has two sessions,
+            or no session two readings, the data cannot tell it from another; participants stand in
+            their place then.
+    """
+
+    within: Values
+    means: Values
+    n: Values
+    person: Places
+    sessions: int
+    with_sessions: bool
+
+    @property
+    def participants(self) -> int:
+        """How many there are."""
+        return int(self.person[-1]) + 1
+
+    @property
+    def variances(self) -> int:
+        """How many variances there are, the residual's among them."""
+        return 2 + self.with_sessions
+
+    @property
+    def spare(self) -> int:
+        """Readings less effects."""
+        return round(math.fsum(self.n)) - len(self.within) + 1
+
+    def turned(self, by: Values) -> NestedGroups:
+        """Return the same readings with other columns: the present ones times a matrix."""
+        return replace(self, within=by.T @ self.within @ by, means=self.means @ by)
+
+    def products(self, variances: Numbers) -> Products:
+        """Compute what the likelihood is made of."""
+        return _nested_products(self, variances)
+
+
+@dataclass(frozen=True, slots=True)
+class Products:
+    """[X y]ᵀV⁻¹[X y] and log |V| at some variances, each with its derivatives along them."""
+
+    matrix: Numbers
+    slopes: Numbers
+    log_determinant: float
+    log_slopes: Numbers
+
+    def solved(self) -> tuple[Numbers, Numbers]:
+        """Return (XᵀV⁻¹X)⁻¹, and the row (−β, 1) that makes residuals of the columns."""
+        inverse = np.linalg.inv(self.matrix[:-1, :-1])
+        return inverse, np.append(-inverse @ self.matrix[:-1, -1], 1.0)
+
+
+def group(
+    columns: Values, participants: Sequence[Hashable], sessions: Sequence[Hashable]
+) -> NestedGroups:
+    """Return the sufficient statistics of columns, one row for each reading.
+
+    ``columns`` is overwritten, to spare the memory of another copy.
+
+    Raises:
+        NoVariationError: effects and groups leave no residual.
+    """
+    person = numbered(participants)
+    place = numbered(zip(person.tolist(), sessions, strict=True))
+    count = int(place.max()) + 1
+    told_apart = len(person) > count > int(person.max()) + 1
+    if not told_apart:
+        place = person
+    owner = np.zeros(int(place.max()) + 1, dtype=np.int64)
+    owner[place] = person
+    order = np.argsort(owner, kind="stable")
+    place = np.argsort(order, kind="stable")[place]
+    n = np.bincount(place).astype(np.float64)
+    means = np.column_stack([np.bincount(place, column) for column in columns.T]) / n[:, np.newaxis]
+    columns -= means[place]
+    within = columns.T @ columns
+    require_rest(within)
+    return NestedGroups(within, means, n, owner[order], count, told_apart)
+
+
+def numbered(names: Iterable[Hashable]) -> Places:
+    """Return a number for each name, from 0 in the order of their first appearance."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+
+
+def require_rest(within: Values) -> None:
+    """Refuse values that the effects explain within each group, but for rounding."""
+    effects = within[:-1, :-1]
+    explained = within[-1, :-1] @ np.linalg.pinv(effects, rcond=1e-12, hermitian=True)
+    if within[-1, -1] - float(explained @ within[:-1, -1]) <= _PERFECT:
+        raise NoVariationError(_EXPLAINED)
+
+
+def _nested_products(groups: NestedGroups, variances: Numbers) -> Products:
+    """Compute what the likelihood is made of.
+
+    With λ = 1 / (φ_session + φ_residual / n) for each session, m its means, u their mean weighted
+    by λ over a participant, and ρ = 1 / (φ_participant + 1 / Σλ): the matrix is within / φ_residual
+    + Σ λ (m − u)(m − u)ᵀ + Σ ρ u uᵀ.
+    """
+    residual = variances[RESIDUAL]
+    session = variances[SESSION] if groups.with_sessions else 0.0
+    n = groups.n
+    first = np.flatnonzero(np.diff(groups.person, prepend=-1))
+    weight = 1 / (session + residual / n)
+    weights = np.add.reduceat(weight, first)
+    middle = np.add.reduceat(weight[:, np.newaxis] * groups.means, first) / weights[:, np.newaxis]
+    apart = groups.means - middle[groups.person]
+    person = 1 / (variances[PARTICIPANT] + 1 / weights)
+    matrix = groups.within / residual
+    matrix = matrix + _squares(weight, apart) + _squares(person, middle)
+    slopes = []
+    log_slopes = []
+    along = (-(weight**2) / n, np.zeros_like(weight), -(weight**2))  # of λ
+    for place in range(len(variances)):
+        change = along[place]
+        changes = np.add.reduceat(change, first)
+        moved = np.add.reduceat(change[:, np.newaxis] * apart, first) / weights[:, np.newaxis]
+        own = 1.0 if place == PARTICIPANT else 0.0
+        bent = -(person**2) * (own - changes / weights**2)
+        crossed = (person[:, np.newaxis] * moved).T @ middle
+        slope = _squares(change, apart) + _squares(bent, middle) + crossed + crossed.T
+        log_slope = -np.sum(bent / person) - np.sum(change / weight) + np.sum(changes / weights)
+        if place == RESIDUAL:
+            slope = slope - groups.within / residual**2
+            log_slope = log_slope + np.sum(n - 1) / residual
+        slopes.append(slope)
+        log_slopes.append(log_slope)
+    determinant = (
+        float(np.sum(n - 1)) * math.log(residual.real)
+        - float(np.sum(np.log(weight.real / n)))
+        - float(np.sum(np.log(person.real)))
+        + float(np.sum(np.log(weights.real)))
+    )
+    return Products(matrix, np.array(slopes), determinant, np.array(log_slopes))
+
+
+def _squares(weights: Numbers, rows: Numbers) -> Numbers:
+    return (weights[:, np.newaxis] * rows).T @ rows
+
+
+def criterion(groups: Groups, variances: Values) -> float:
+    """Return −2 log of the restricted likelihood, constants included."""
+    sums = groups.products(variances)
+    _, row = sums.solved()
+    log_effects = float(np.linalg.slogdet(sums.matrix[:-1, :-1])[1])
+    rest = float((row @ sums.matrix @ row).real)
+    return sums.log_determinant + log_effects + rest + groups.spare * math.log(2 * math.pi)
+
+
+def gradient(groups: Groups, variances: Numbers) -> Numbers:
+    """Return the derivatives of the criterion along the variances."""
+    sums = groups.products(variances)
+    inverse, row = sums.solved()
+    traces = np.einsum("ij,kji->k", inverse, sums.slopes[:, :-1, :-1])
+    slopes: Numbers = sums.log_slopes + traces + sums.slopes @ row @ row
+    return slopes
+
+
+def curvature(groups: Groups, variances: Values) -> Values:
+    """Return the second derivatives of the criterion along the variances."""
+    rows = []
+    for place in range(len(variances)):
+        stepped = variances.astype(np.complex128)
+        stepped[place] += 1j * _STEP
+        rows.append(gradient(groups, stepped).imag / _STEP)
+    second = np.array(rows)
+    return (second + second.T) / 2
+
+
+def fit(groups: Groups) -> Values:
+    """Return the variances that minimise the criterion; exactly 0 where that is the boundary.
+
+    Raises:
+        NoVariationError: effects and groups leave no residual.
+    """
+    count = groups.variances - 1
+    free = [True] * count
+    starts = _STARTS[:1] if groups.participants >= _MANY else _STARTS
+    ratios = min(
+        (_minimum(groups, np.array(start[:count]), free) for start in starts),
+        key=lambda optimum: optimum[0],
+    )[1]
+    for place in np.argsort(ratios):
+        if ratios[place] < _NEAR_ZERO:
+            free[place] = False
+            start = np.where(free, np.maximum(ratios, _NEAR_ZERO), 0.0)
+            tried = _minimum(groups, start, free)[1]
+            if _profile(groups, tried**2)[1][place] >= 0:
+                ratios = tried
+            else:
+                free[place] = True
+    if ratios.max() >= _NO_REST:
+        raise NoVariationError(_EXPLAINED)
+    return _polished(groups, ratios)
+
+
+def _minimum(groups: Groups, start: Values, free: Sequence[bool]) -> tuple[float, Values]:
+    """Return the least criterion, and the ratios of standard deviations to the residual's there.
+
+    The criterion has no slope along a ratio of 0, where a search bounded by 0 would stand still: a
+    ratio may be negative here, which is the same as positive.
+    """
+
+    def along(ratios: Values) -> tuple[float, Values]:
+        value, slopes = _profile(groups, ratios**2)
+        return value, 2 * ratios * slopes
+
+    bounds = [(-_NO_REST * one, _NO_REST * one) for one in free]
+    optimum = optimize.minimize(
+        along, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12}
+    )
+    return float(optimum.fun), np.abs(optimum.x)
+
+
+def _profile(groups: Groups, ratios: Values) -> tuple[float, Values]:
+    """Return the criterion, less constants, and its derivatives at ratios of variances, with the
+    residual variance that is best for them.
+    """
+    sums = groups.products(np.append(1.0, ratios))
+    inverse, row = sums.solved()
+    rest = float((row @ sums.matrix @ row).real)
+    value = groups.spare * math.log(rest) + sums.log_determinant
+    value += float(np.linalg.slogdet(sums.matrix[:-1, :-1])[1])
+    traces = np.einsum("ij,kji->k", inverse, sums.slopes[:, :-1, :-1])
+    shares = groups.spare / rest * (sums.slopes @ row @ row)
+    return value, np.asarray((sums.log_slopes + traces + shares)[1:].real)
+
+
+def _polished(groups: Groups, ratios: Values) -> Values:
+    """Return the variances after Newton's steps along those that are not 0, to the last digits."""
+    sums = groups.products(np.append(1.0, ratios**2))
+    _, row = sums.solved()
+    residual = float((row @ sums.matrix @ row).real) / groups.spare
+    variances = residual * np.append(1.0, ratios**2)
+    free = np.flatnonzero(variances)
+    for _ in range(_NEWTON_STEPS):
+        slopes = gradient(groups, variances)[free].real
+        step = np.linalg.solve(curvature(groups, variances)[np.ix_(free, free)], slopes)
+        longest = float(np.max(np.abs(step) / variances[free]))
+        variances[free] -= step / max(1.0, 2 * longest)
+        if longest < _SETTLED:
+            break
+    return variances
+
+
+@dataclass(frozen=True, slots=True)
+class CrossedGroups:
+    """All that the likelihood needs of the values.
+
+    Columns are one of ones, one for each state (1 in it, else 0), the effects, and the value.
+
+    Attributes:
+        within: of each participant the sums of products of the columns, each less its mean of the
+            session.
+        between: of each participant the sums of products of the means of sessions, apart for
+            sessions of each length; shape (lengths, participants, columns, columns).
+        lengths: values of a session, each number that occurs once.
+        counts: how many sessions there are of each length.
+        first: of each pattern of states in sessions the first participant who has it.
+        pattern: of each participant the pattern, a place in ``first``; most share one of a few, and
+            what depends on nothing else is computed once for each.
+        states: how many there are.
+        sessions: how many there are.
+        with_sessions: whether sessions have a variance of their own; where no session has two
+            values, the data cannot tell it from the residual, and each value stands for itself.
+    """
+
+    within: Values
+    between: Values
+    lengths: Values
+    counts: Values
+    first: Places
+    pattern: Places
+    states: int
+    sessions: int
+    with_sessions: bool
+
+    @property
+    def variances(self) -> int:
+        """How many variances there are: residual, participant, perhaps session, reaction."""
+        return 3 + self.with_sessions
+
+    @property
+    def spare(self) -> int:
+        """Values less effects."""
+        return int(self.n - (self.within.shape[1] - self.states - 2))
+
+    @property
+    def n(self) -> int:
+        """Values."""
+        return round(math.fsum(self.lengths * self.counts))
+
+    @property
+    def participants(self) -> int:
+        """How many there are."""
+        return len(self.within)
+
+    def turned(self, by: Values) -> CrossedGroups:
+        """Return the same values with other columns: the present ones times a matrix.
+
+        The columns of ones and of states stay as they are.
+        """
+        own = 1 + self.states
+        whole = np.eye(own + len(by))
+        whole[own:, own:] = by
+        return replace(
+            self,
+            within=whole.T @ self.within @ whole,
+            between=whole.T @ self.between @ whole,
+        )
+
+    def products(self, variances: Numbers) -> Products:
+        """Compute what the likelihood is made of.
+
+        D is the covariance without level and reactions, block by block of a session: D⁻¹ = (I − 11ᵀ
+        φ_s / (φ_e + n φ_s)) / φ_e. With U the columns of ones and states, G their variances and C =
+        UᵀD⁻¹U of a person, V⁻¹ = D⁻¹ − D⁻¹UHUᵀD⁻¹, H = (I + GC)⁻¹G. Slopes are −[X y]ᵀV⁻¹(∂V)V⁻¹[X
+        y]; that along the residual follows from the others, since Σ φ ∂V/∂φ = V.
+        """
+        own = 1 + self.states
+        residual = variances[RESIDUAL]
+        session = variances[SESSION] if self.with_sessions else 0.0
+        spread = np.append(variances[PARTICIPANT], np.repeat(variances[-1], self.states))
+        weight = 1 / (session + residual / self.lengths)
+        together = self.within / residual + _weighted(weight, self.between)
+        levels = together[:, :own, :own]
+        crossed = together[:, :own, own:]
+        some_levels = levels[self.first]
+        stretched = np.eye(own) + spread[:, np.newaxis] * some_levels
+        some_solved = np.linalg.inv(stretched) * spread  # H
+        solved = some_solved[self.pattern]
+        removed = solved @ crossed
+        matrix = (together[:, own:, own:] - crossed.transpose(0, 2, 1) @ removed).sum(axis=0)
+        rows = crossed - levels @ removed  # UᵀV⁻¹[X y]
+        # the diagonal of CHC, for C is symmetric
+        inner = (some_levels @ some_solved * some_levels).sum(axis=2)[self.pattern]
+        traces = (np.diagonal(levels, axis1=1, axis2=2) - inner).sum(axis=0)
+        slopes = [_squared(rows[:, :1]), _squared(rows[:, 1:])]
+        log_slopes = [traces[0], traces[1:].sum()]
+        free = [variances[PARTICIPANT], variances[-1]]
+        if self.with_sessions:
+            twice = _weighted(weight**2, self.between)
+            slopes.insert(1, _left(twice, removed))
+            bent = np.sum(solved * twice[:, :own, :own].transpose(0, 2, 1))
+            log_slopes.insert(1, self.counts @ weight - bent)
+            free.insert(1, session)
+        rest = sum(one * slope for one, slope in zip(free, slopes, strict=True))
+        log_rest = sum(one * slope for one, slope in zip(free, log_slopes, strict=True))
+        slopes.insert(0, (-matrix - rest) / residual)
+        log_slopes.insert(0, (self.n - log_rest) / residual)
+        determinant = (
+            float(self.counts @ (self.lengths - 1)) * np.log(residual.real)
+            - float(self.counts @ np.log(weight.real / self.lengths))
+            + float(np.linalg.slogdet(stretched.real)[1][self.pattern].sum())
+        )
+        return Products(matrix, np.array(slopes), float(determinant), np.array(log_slopes))
+
+
+def _squared(rows: Numbers) -> Numbers:
+    """Return minus the sum of products of rows: of each participant some rows of columns."""
+    crossed: Numbers = -_crossed(rows, rows)
+    return crossed
+
+
+def _crossed(rows: Numbers, others: Numbers) -> Numbers:
+    """Sum the products of two sets of columns over all rows of all participants."""
+    # Small products, one a participant: a large one would wake the threads of BLAS, which cost more
+    # processor time than they save.
+    crossed: Numbers = (rows.transpose(0, 2, 1) @ others).sum(axis=0)
+    return crossed
+
+
+def _weighted(weight: Numbers, between: Values) -> Numbers:
+    """Sum over lengths of sessions, each with its weight."""
+    total: Numbers = weight[0] * between[0]
+    for one, products in zip(weight[1:], between[1:], strict=True):
+        total = total + one * products
+    return total
+
+
+def _left(products: Numbers, removed: Numbers) -> Numbers:
+    """Return minus the sum over participants of products of columns, each less what level and
+    reactions explain of it.
+    """
+    own = removed.shape[1]
+    crossed = _crossed(products[:, :own, own:], removed)
+    explained = _crossed(removed, products[:, :own, :own] @ removed)
+    left: Numbers = crossed + crossed.T - explained - products[:, own:, own:].sum(axis=0)
+    return left
+
+
+def group_crossed(
+    columns: Values,
+    participants: Sequence[Hashable],
+    sessions: Sequence[Hashable],
+    states: Sequence[Hashable],
+) -> CrossedGroups:
+    """Return the sufficient statistics of columns, one row for each value.
+
+    Raises:
+        NoVariationError: effects, levels and reactions leave no residual.
+    """
+    person = numbered(participants)
+    order = np.argsort(person, kind="stable")
+    person = person[order]
+    state = numbered(states)[order]
+    place = numbered(zip(person.tolist(), (sessions[i] for i in order.tolist()), strict=True))
+    count = int(place.max()) + 1
+    told_apart = len(person) > count > int(person[-1]) + 1
+    if not told_apart:
+        place = np.arange(len(person))
+    n = np.bincount(place).astype(np.float64)
+    kinds = np.eye(int(state.max()) + 1)[state]
+    rows = np.column_stack([np.ones(len(person)), kinds, columns[order]])
+    means = np.column_stack([np.bincount(place, column) for column in rows.T]) / n[:, np.newaxis]
+    owner = np.zeros(len(n), dtype=np.int64)
+    owner[place] = person
+    rows -= means[place]
+    within = _by_person(rows, person)
+    if told_apart:
+        require_rest(within.sum(axis=0)[kinds.shape[1] + 1 :, kinds.shape[1] + 1 :])
+    owner = np.zeros(len(n), dtype=np.int64)
+    owner[place] = person
+    lengths = np.unique(n)
+    counts = np.array([float(np.sum(n == length)) for length in lengths])
+    between = np.stack(
+        [_by_person(means * (n == length)[:, np.newaxis], owner) for length in lengths]
+    )
+    first, pattern = _patterns(within, between, 1 + kinds.shape[1])
+    return CrossedGroups(
+        within, between, lengths, counts, first, pattern, kinds.shape[1], count, told_apart
+    )
+
+
+def _patterns(within: Values, between: Values, own: int) -> tuple[Places, Places]:
+    """Number the participants whose sums of the columns of ones and states are the same, to the
+    last digit.
+    """
+    sums = np.concatenate([within[np.newaxis], between])[:, :, :own, :own]
+    rows = np.ascontiguousarray(sums.transpose(1, 0, 2, 3)).reshape(len(within), -1)
+    numbers: dict[bytes, int] = {}
+    pattern = np.array(
+        [numbers.setdefault(row.tobytes(), len(numbers)) for row in rows], dtype=np.int64
+    )
+    return np.unique(pattern, return_index=True)[1], pattern
+
+
+def _by_person(rows: Values, person: Places) -> Values:
+    """Sum the products of the columns over the rows of each person; rows of one stand together."""
+    first = np.flatnonzero(np.diff(person, prepend=-1))
+    width = rows.shape[1]
+    sums = np.empty((len(first), width, width))
+    for one in range(width):
+        for other in range(one, width):
+            sums[:, one, other] = np.add.reduceat(rows[:, one] * rows[:, other], first)
+            sums[:, other, one] = sums[:, one, other]
+    return sums

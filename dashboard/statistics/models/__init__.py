@@ -1,1 +1,0 @@
-"""Models that are fitted step by step, and what they are made of."""

@@ -1,1 +1,0 @@
-"""Two instruments that measured the same: limits of agreement, intraclass correlation."""

@@ -1,0 +1,241 @@
+"""Alerts that stand; an agent that is gone.
+
+Notices that the agent is gone or does not answer, which the agent cannot tell itself.
+
+The alerts that stand, as every page shows them, and the threads that watch and send.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from pathlib import Path
+from typing import ClassVar
+
+from starlette.concurrency import run_in_threadpool
+
+from dashboard.languages.current import language
+from dashboard.languages.names import said
+from edge_agent.alerts.rules import SEEN_BY_DASHBOARD, Zone
+from edge_agent.alerts.sending import AlertOptions, AlertSender
+from edge_agent.alerts.signals import UNKNOWN, WELL, Signal
+from edge_agent.alerts.watch import AlertWatch
+from edge_agent.config.alerts import RuleSettings
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import StoreError
+from edge_agent.core.texts import N_, Message, packed
+from edge_agent.core.threads import Worker
+from edge_agent.live.feed import AgentProbe
+from edge_agent.live.sockets import is_served
+from edge_agent.store.gate.commands import Commands
+from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery, Signature
+
+STEP_S = 0.5
+ANSWER_S = 0.7
+"""Longest wait for the first word of an agent."""
+FRESH_MS = 2_500
+"""The agent speaks each second; what is older was said before it froze."""
+START_S = 60.0
+"""An agent that was never heard may still start for so long."""
+GONE = N_(
+    "It is not running, so nothing is recorded. Start it: sudo systemctl start affect-edge-agent"
+)
+FROZEN = N_(
+    "It runs but says nothing; nobody knows whether it records. If this lasts, start it anew."
+)
+
+
+class AgentWatch(Worker):
+    """Looks twice a second whether the agent still speaks, over one connection that stays open.
+
+    Args:
+        options: the rules.
+        alert_log: where alerts are written down.
+        socket: of the agent's live feed.
+        start_s: how long an agent that was never heard may take to start.
+    """
+
+    def __init__(
+        self,
+        options: AlertOptions,
+        alert_log: AlertLog,
+        socket: Path,
+        start_s: float = START_S,
+    ) -> None:
+        super().__init__("agent-watch")
+        self._socket = socket
+        self._probe = AgentProbe(socket)
+        self._give_up_s = clock.boot_seconds() + start_s
+        self._was_heard = False
+        self._watch = AlertWatch(
+            options.rules_of(SEEN_BY_DASHBOARD),
+            [kind.value for kind in SEEN_BY_DASHBOARD],
+            alert_log,
+            self._signal,
+            options.quiet,
+        )
+
+    @property
+    def unwritten(self) -> tuple[AlertEntry, ...]:
+        """Alerts that began and could not be written yet: a frozen agent may hold the database."""
+        return self._watch.unwritten
+
+    def work(self) -> None:
+        """Look until stopped."""
+        try:
+            while not self.stopping.wait(STEP_S):
+                self._watch.step(clock.now())
+        finally:
+            self._probe.close()
+
+    def _signal(self, _rule: RuleSettings, at_s: float) -> Signal:
+        told_ms = self._probe.last_state_ms(ANSWER_S)
+        if told_ms is not None and abs(clock.now().wall_ms - told_ms) <= FRESH_MS:
+            self._was_heard = True
+            return WELL
+        if not self._was_heard and at_s < self._give_up_s:
+            return UNKNOWN
+        if self._is_gone():
+            return Signal(Zone.BEYOND, reason=Message(GONE))
+        return Signal(Zone.BEYOND, reason=Message(FROZEN))
+
+    def _is_gone(self) -> bool:
+        return not self._probe.is_connected and not is_served(self._socket)
+
+
+log = logging.getLogger(__name__)
+
+Mark = tuple[Signature, tuple[AlertEntry, ...]]
+
+_END_S = 2.0
+_BUSY_S = 0.2
+"""A page waits no longer for the alerts; it shows those of before."""
+
+
+class _WrittenByCommands(AlertLog):
+    """The log of alerts for a program that may only read it."""
+
+    def __init__(self, commands: Commands) -> None:
+        super().__init__(commands.path)
+        self._commands = commands
+
+    def begin(self, alert: AlertEntry, at: Instant) -> None:
+        """Write that the agent does not answer."""
+        text, parts = str(alert.text), packed(alert.text)
+        self._commands.begin_alert(alert.rule, text, parts, at, quiet=alert.quiet)
+
+    def end(self, rule: str, ending: str, at: Instant, *, kind: str | None = None) -> None:
+        """Write that the agent answers again, or is not watched any more."""
+        del kind  # it may end its own alone
+        self._commands.end_alert(rule, ending, at)
+
+    def note_delivery(self, alert: int, delivery: Delivery, *, kind: str | None = None) -> None:
+        """Write what became of a message."""
+        del kind
+        self._commands.note_delivery(alert, delivery)
+
+
+class DashboardAlerts:
+    """The alerts that stand; read again only after somebody wrote to the database.
+
+    Args:
+        options: the rules, and who is told.
+        commands: write the log.
+        socket: of the agent's live feed.
+
+    Attributes:
+        options: as given.
+        log: the log.
+    """
+
+    LOOK_S: ClassVar[float] = 0.5
+
+    def __init__(self, options: AlertOptions, commands: Commands, socket: Path) -> None:
+        self.options = options
+        self.log = _WrittenByCommands(commands)
+        self._quick = AlertLog(commands.path, busy_seconds=_BUSY_S)
+        self._lock = threading.Lock()
+        self._read_at: Mark | None = None
+        self._open: tuple[AlertEntry, ...] = ()
+        self._events: dict[str, str] = {}
+        kinds = [kind.value for kind in SEEN_BY_DASHBOARD]
+        self._agent = AgentWatch(options, self.log, socket)
+        self._workers: list[Worker] = [self._agent]
+        if options.sends:
+            self._workers.append(AlertSender(options, kinds, self.log))
+
+    def start(self) -> None:
+        """Watch the agent, and send what is to be sent."""
+        for worker in self._workers:
+            worker.start()
+
+    def close(self) -> None:
+        """End the threads."""
+        for worker in self._workers:
+            worker.stop()
+        for worker in self._workers:
+            worker.join(_END_S)
+
+    def standing(self) -> tuple[AlertEntry, ...]:
+        """Return the alerts that stand, the oldest first."""
+        with self._lock:
+            mark = self._mark()
+            if mark != self._read_at:
+                self._read(mark)
+            return self._open
+
+    def unseen(self) -> list[AlertEntry]:
+        """Return those that nobody has acknowledged."""
+        return [alert for alert in self.standing() if alert.acknowledged_ms is None]
+
+    async def refresh(self) -> None:
+        """Read the alerts that stand, if anybody wrote since the last time."""
+        if self._mark() != self._read_at:
+            await run_in_threadpool(self.standing)
+
+    def _mark(self) -> Mark:
+        """Return what changes whenever other alerts may stand."""
+        return self._quick.signature(), self._agent.unwritten
+
+    def _read(self, mark: Mark) -> None:
+        try:
+            written = self._quick.open_alerts()
+        except StoreError as error:
+            log.debug("alerts: not read now: %s", error)
+            return
+        there = {alert.rule for alert in written}
+        waiting = [alert for alert in mark[1] if alert.rule not in there]
+        self._open = (*written, *waiting)
+        self._events = {}
+        self._read_at = mark
+
+    def event(self) -> str:
+        """Return the alerts that stand as a server-sent event, as they were read last, in the
+        language in use; empty before they were read.
+        """
+        if self._read_at is None:
+            return ""
+        known = self._events
+        if language() not in known:
+            known[language()] = self._event()
+        return known[language()]
+
+    def _event(self) -> str:
+        message = {
+            "type": "alerts",
+            "open": [
+                {
+                    "id": alert.id,
+                    "rule": alert.rule,
+                    "text": said(alert.text),
+                    "since": alert.raised_ms,
+                    "acknowledged": alert.acknowledged_ms is not None,
+                }
+                for alert in self._open
+            ],
+            "sound": self.options.table.sound and not self.options.quiet.holds(clock.now().wall_ms),
+        }
+        data = json.dumps(message, separators=(",", ":"))
+        return f"event: alerts\ndata: {data}\n\n"

@@ -1,1 +1,0 @@
-"""Alerts in the dashboard: those that stand, for every page, and the watch over the agent."""

@@ -1,0 +1,335 @@
+"""The file shown and changed.
+
+The configuration file as the dashboard shows and changes it.
+
+Nothing here knows more than ``affect-edge config check`` and ``config set`` do: the same checks,
+the same way of writing.
+
+The form of the settings: values as texts, and back.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dashboard.languages.current import gettext as _
+from edge_agent.config.alerts import RuleSettings
+from edge_agent.config.editing import (
+    ConfigChangedError,
+    ConfigFile,
+    can_be_written,
+    checked,
+    command_for,
+    difference,
+    read_file,
+    rules_of,
+    save,
+    with_changes,
+)
+from edge_agent.config.keys import (
+    RULES,
+    Key,
+    Kind,
+    Value,
+    all_keys,
+    key_named,
+    restarts,
+    values_of,
+    variable_of,
+    written_value,
+)
+from edge_agent.config.loading import load_right_part, load_settings
+from edge_agent.config.settings import Settings
+from edge_agent.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The configuration as it stands.
+
+    Attributes:
+        file: the file; ``None``: there is none.
+        settings: what holds; where the file is wrong, what is right in it.
+        values: value and source of every key.
+        written: what the file itself says.
+        rules: those of alerts, as they are written.
+        problem: what is wrong with the file; empty: nothing.
+        is_writable: whether this dashboard may replace the file.
+    """
+
+    file: ConfigFile | None
+    settings: Settings
+    values: Mapping[str, Value]
+    written: Mapping[str, Any]
+    rules: list[dict[str, Any]]
+    problem: str
+    is_writable: bool
+
+    @property
+    def can_be_changed(self) -> bool:
+        """Whether there is a file that can be read as TOML."""
+        return self.file is not None and (bool(self.written) or not self.problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that was checked and is not written yet.
+
+    Attributes:
+        before: the file as it is.
+        after: the file as it would be.
+        values: the new values by key.
+        lines: what is different, with ``-`` and ``+``.
+    """
+
+    before: ConfigFile
+    after: ConfigFile
+    values: Mapping[str, Any]
+    lines: list[str]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services to start again afterwards."""
+        return restarts(self.values)
+
+    @property
+    def restart(self) -> str:
+        """The command that starts them again."""
+        return f"sudo systemctl restart {' '.join(self.services)}"
+
+    @property
+    def command(self) -> str:
+        """The command that makes the change, for who may write the file."""
+        return command_for(self.before.path, self.values)
+
+    def told(self) -> str:
+        """Return the change for the audit trail: keys and their new values."""
+        parts = []
+        for name, value in self.values.items():
+            shown = value
+            if name == RULES:
+                shown = ", ".join(str(rule.get("name")) for rule in value)
+            if value is None:
+                shown = "default"
+            parts.append(f"{name} = {shown}")
+        return "; ".join(parts)
+
+
+def read_present(path: Path | None) -> Present:
+    """Read the configuration as it stands.
+
+    Args:
+        path: its file; ``None``: there is none.
+    """
+    if path is None:
+        settings = load_settings()
+        return Present(None, settings, values_of(settings, ""), {}, rules_of(""), "", False)
+    problem = ""
+    settings, error = load_right_part(path)
+    if error is not None:
+        problem = str(error)
+    try:
+        file = read_file(path)
+        written = tomllib.loads(file.text)
+        text = file.text
+    except ConfigError:
+        return Present(None, settings, values_of(settings, ""), {}, rules_of(""), problem, False)
+    except tomllib.TOMLDecodeError:
+        written = {}
+        text = ""
+    values = values_of(settings, text)
+    return Present(file, settings, values, written, rules_of(text), problem, can_be_written(path))
+
+
+def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
+    """Check a change.
+
+    Args:
+        present: the configuration as it stands.
+        digest: of the file that somebody looked at.
+        values: new values by key; ``None`` leaves a key out.
+
+    Raises:
+        ConfigChangedError: the file says something else by now.
+        ConfigError: there is no file, a key may not be changed here, or a value is not allowed.
+    """
+    before = present.file
+    if before is None or not present.can_be_changed:
+        raise ConfigError(
+            present.problem or _("There is no configuration file: the defaults hold.")
+        )
+    if digest != before.digest:
+        raise ConfigChangedError(
+            _(
+                "{file}: somebody changed it meanwhile. Nothing was written: load the page again, "
+                "and change it again."
+            ).format(file=before.path)
+        )
+    _refuse_closed(values)
+    wanted = {name: _without_gaps(value) for name, value in values.items()}
+    try:
+        after = ConfigFile(before.path, with_changes(before.text, wanted))
+        checked(after)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            _("{keys}: cannot be written as TOML: {reason}").format(
+                keys=", ".join(wanted), reason=error
+            )
+        ) from error
+    return Change(before, after, wanted, difference(before, after, present.settings))
+
+
+def refuse_other_types(values: Mapping[str, Any]) -> None:
+    """Refuse a text where a key has a number or a switch; a form has nothing but texts, JSON has.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    for name, value in values.items():
+        key = key_named(name)
+        kind = None if key is None else key.kind
+        is_switch = isinstance(value, bool)
+        if kind is Kind.SWITCH and not (value is None or is_switch):
+            raise ConfigError(
+                _("{key}: give true or false, not {value}.").format(key=name, value=repr(value))
+            )
+        if kind in (Kind.WHOLE, Kind.NUMBER) and (is_switch or isinstance(value, str)):
+            raise ConfigError(
+                _("{key}: give a number, not {value}.").format(key=name, value=repr(value))
+            )
+
+
+def written_to(change: Change) -> Path:
+    """Write a change, and return where the file of before lies now.
+
+    Raises:
+        ConfigChangedError: the file says something else by now.
+        ConfigError: it cannot be written.
+    """
+    return save(change.before, change.after.text)
+
+
+def _refuse_closed(values: Mapping[str, Any]) -> None:
+    for name in values:
+        key = key_named(name)
+        if key is None:
+            raise ConfigError(_("{key}: there is no such key.").format(key=name))
+        if not key.is_editable:
+            raise ConfigError(
+                _("{key}: is not changed in a browser. Change it in the file.").format(key=name)
+            )
+        variable = variable_of(name)
+        if variable:
+            raise ConfigError(
+                _("{key}: {variable} in the environment decides it, and not the file.").format(
+                    key=name, variable=variable
+                )
+            )
+
+
+def _without_gaps(value: Any) -> Any:
+    """Return rules without what they leave open: TOML knows no null."""
+    if isinstance(value, list):
+        return [_without_gaps(one) for one in value]
+    if isinstance(value, Mapping):
+        return {name: one for name, one in value.items() if one is not None}
+    return value
+
+
+SWITCH = {"on": True, "off": False}
+RULE_FIELDS = tuple(RuleSettings.model_fields)
+_NUMBERS = frozenset({"above", "below", "margin", "seconds", "clear_seconds"})
+_SWITCHES = frozenset({"in_sessions", "notify"})
+_MOST_RULES = 60
+
+
+def text_of(value: Any) -> str:
+    """Write a value as a field of the form holds it; nothing for a key that is left out."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return "\n".join(str(one) for one in value)
+    return str(value)
+
+
+def typed(key: Key, text: str) -> Any:
+    """Read a field of the form; what is no number stays a text, which the checks then refuse."""
+    text = text.strip()
+    if not text:
+        return None
+    match key.kind:
+        case Kind.SWITCH:
+            return SWITCH.get(text, text)
+        case Kind.LIST:
+            return [line.strip() for line in text.splitlines() if line.strip()]
+        case Kind.WHOLE | Kind.NUMBER:
+            return _number(text)
+        case _ if isinstance(key.default, int):
+            return _number(text)
+    return text
+
+
+def fields_of(present: Present) -> dict[str, str]:
+    """Return what the form holds for each key that may be changed."""
+    return {
+        key.name: text_of(written_value(present.written, key.name))
+        for key in all_keys()
+        if key.is_editable and key.name != RULES
+    }
+
+
+def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a form changes: keys that it has not, and those that stayed, are left alone."""
+    changes: dict[str, Any] = {}
+    for name, before in fields_of(present).items():
+        key = next(one for one in all_keys() if one.name == name)
+        if name not in sent or variable_of(name):
+            continue
+        value = typed(key, sent[name])
+        if value != typed(key, before):
+            changes[name] = value
+    if "rules" in sent:
+        rules = _rules(sent)
+        if rules != present.rules:
+            changes[RULES] = rules
+    return changes
+
+
+def _rules(sent: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the rules of a form without those to be removed and those that say nothing."""
+    rules = []
+    for number in range(_MOST_RULES):
+        rule = {
+            name: _of_rule(name, sent.get(f"rule-{number}-{name}", "").strip())
+            for name in RULE_FIELDS
+        }
+        given = {name: value for name, value in rule.items() if value is not None}
+        if given and f"rule-{number}-remove" not in sent:
+            rules.append(given)
+    return rules
+
+
+def _of_rule(name: str, text: str) -> Any:
+    if not text:
+        return None
+    if name in _NUMBERS:
+        return _number(text)
+    if name in _SWITCHES:
+        return SWITCH.get(text, text)
+    return text
+
+
+def _number(text: str) -> int | float | str:
+    """Read a number as it is written; another text stays one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

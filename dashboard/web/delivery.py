@@ -1,0 +1,203 @@
+"""Static files, kept pages, QR codes.
+
+What lies in ``static/``, sent compressed, and under an address that names its content kept by
+browsers for a year.
+
+Pages that hold nothing of a study: the browser keeps them, and asks whether they are still so.
+
+Every other page is ``no-store``, for what a browser keeps lies on its disk, readable for whoever
+uses the machine next.
+
+Texts as pictures for the camera of a phone or tablet.
+
+A prepared export on its way.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import os
+from pathlib import Path
+
+from fastapi import Request
+from fastapi.responses import FileResponse as ResponsesFileResponse
+from jinja2.ext import Extension
+from markupsafe import Markup
+from starlette.datastructures import Headers
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboard.export_jobs import ExportJobs, PreparedExport
+
+STATIC = Path(__file__).parents[1] / "static"
+FOR_EVER = "public, max-age=31536000, immutable"
+_CHECKED = "public, no-cache"
+_SENT_AS_THEY_ARE = ("/static/", "/export/", "/api/v1/export", "/api/v1/preview")
+"""Compressed by themselves, or too large to be compressed while they are sent."""
+
+
+@functools.cache
+def static_name() -> str:
+    """Return a name that changes whenever a file in ``static/`` does.
+
+    One name for all of them: scripts load each other by relative addresses, so that none is ever
+    used beside an older one.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(STATIC.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(STATIC).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+class NamedAddresses(Extension):
+    """Of templates: addresses below ``/static/`` get the name of the present content."""
+
+    def preprocess(
+        self,
+        source: str,
+        name: str | None,  # noqa: ARG002 - Jinja's name
+        filename: str | None = None,  # noqa: ARG002 - Jinja's name
+    ) -> str:
+        """Return the text of a template with those addresses."""
+        return source.replace('"/static/', f'"/static/{static_name()}/')
+
+
+class KeptFiles(StaticFiles):
+    """The folder ``static/``, asked for with and without the name of its content."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Answer with a file, which browsers keep for a year where its address names it."""
+        plain = path.removeprefix(static_name() + os.sep)
+        response = await super().get_response(plain, scope)
+        named = plain != path and response.status_code < 400
+        response.headers["Cache-Control"] = FOR_EVER if named else _CHECKED
+        return response
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """Answer compressed where the browser takes it and has no copy to compare."""
+        headers = Headers(scope=scope)
+        plain = super().file_response(full_path, stat_result, scope, status_code)
+        if not isinstance(plain, FileResponse) or "gzip" not in headers.get("accept-encoding", ""):
+            return plain
+        return compressed_file(Path(full_path), str(plain.media_type), plain.headers["etag"])
+
+
+def compressed_file(file: Path, media_type: str, etag: str = "") -> Response:
+    """Return the answer with a file, compressed once in the life of the dashboard."""
+    headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    if etag:
+        headers["ETag"] = etag
+    return Response(_gzipped(file), media_type=media_type, headers=headers)
+
+
+@functools.cache
+def _gzipped(file: Path) -> bytes:
+    return gzip.compress(file.read_bytes(), compresslevel=9, mtime=0)
+
+
+class PageCompression:
+    """ASGI middleware: pages and answers of the API are compressed while they are sent.
+
+    Event streams and downloads are not: an export of a year would cost a Raspberry Pi minutes.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._compressed = GZipMiddleware(app, compresslevel=6)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, by way of the compression or not."""
+        as_it_is = scope["type"] != "http" or scope["path"].startswith(_SENT_AS_THEY_ARE)
+        await (self._app if as_it_is else self._compressed)(scope, receive, send)
+
+
+_KEPT = "private, no-cache"  # by this browser alone, and never shown without asking
+
+
+def keep_page(request: Request, page: HTMLResponse) -> Response:
+    """Return the page with its ETag, or 304 where the browser has it already.
+
+    Render it with ``now_ms=None``: with the time of the answer in it no two are alike. The ETag is
+    of the whole page, with navigation and name of the account: after another log-in it differs.
+
+    Example:
+        >>> return keep_page(request, render(request, "statistics.html", now_ms=None))
+    """
+    etag = f'W/"{hashlib.sha256(page.body).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": _KEPT, "Vary": "Cookie, Accept-Language"}
+    known = request.headers.get("if-none-match", "")
+    if page.status_code == 200 and etag in [one.strip() for one in known.split(",")]:
+        return Response(status_code=304, headers=headers)
+    page.headers.update(headers)
+    return page
+
+
+def qr_code(text: str) -> Markup:
+    """Draw a text as a QR code, black on what lies behind it.
+
+    Example:
+        >>> str(qr_code("http://127.0.0.1/live"))[:4]
+        '<svg'
+    """
+    import segno  # few pages need it
+
+    code = segno.make(text, error="m", micro=False)
+    # no value of ours is put into this markup but the text, which is drawn and not written
+    return Markup(code.svg_inline(svgclass="qr", lineclass=None, omitsize=True, border=4))  # noqa: S704
+
+
+ANY_FILE = "application/octet-stream"
+"""What a program may ask for that does not care about the type of a file."""
+
+
+class SentExport(ResponsesFileResponse):
+    """A prepared file, which knows when its last byte has gone."""
+
+    def __init__(
+        self,
+        exports: ExportJobs,
+        prepared: PreparedExport,
+        accept: str | None,
+        *,
+        in_parts: bool = True,
+    ) -> None:
+        media_type = ANY_FILE if accept == ANY_FILE else prepared.request.media_type
+        super().__init__(prepared.file, media_type=media_type, filename=prepared.file.name)
+        self._exports = exports
+        self._prepared = prepared
+        self._in_parts = in_parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, or the part that was asked for."""
+        if not self._in_parts:
+            scope = {
+                **scope,
+                "headers": [(name, value) for name, value in scope["headers"] if name != b"range"],
+            }
+        arrived = False
+
+        async def watch(message: Message) -> None:
+            nonlocal arrived
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                arrived = not await Request(scope, receive).is_disconnected()
+            await send(message)
+
+        await super().__call__(scope, receive, watch)
+        part = self.headers.get("content-range", "")
+        if arrived and (
+            not part
+            or part.partition("-")[2].partition("/")[0] == str((self._prepared.size or 0) - 1)
+        ):
+            self._exports.sent(self._prepared)

@@ -1,1 +1,0 @@
-"""How answers are sent: compressed, and kept by browsers where they may."""

@@ -1,0 +1,478 @@
+"""Pages for people, problems for programs.
+
+Answer errors: a page for people, a problem for programs, never a traceback.
+
+Errors as programs get them: problem details (RFC 9457, ``application/problem+json``).
+
+>>> KINDS[409].name
+'conflict'
+
+The description of the API (OpenAPI 3.1): what FastAPI finds out from the routes, and what every
+operation shares: who may use it, and how it refuses.
+
+A route says with ``may_refuse`` what only it can answer; the rest follows from its method, its
+address and the permission that it declares.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route
+
+from dashboard.accounts.roles import Permission, Scope, roles_with
+from dashboard.computing.computing import ComputationEndedError
+from dashboard.languages.current import gettext, speaking
+from dashboard.languages.names import said_of
+from dashboard.languages.refused import refused_text
+from dashboard.picture.reader import BusyError
+from dashboard.web.guards.login import LOGIN_COOKIE, LoginNeededError
+from dashboard.web.guards.permissions import (
+    PasswordChangeNeededError,
+    SecondFactorNeededError,
+    is_for_programs,
+    permission_of,
+    scope_of,
+)
+from dashboard.web.guards.security import HEADERS
+from dashboard.web.rendering import language_of, render
+from dashboard.web.schemas import Problem
+from dashboard.web.study import DeviceNeededError
+from edge_agent import __version__
+from edge_agent.core.errors import (
+    AffectEdgeError,
+    ModelError,
+    PictureError,
+    StatisticsError,
+    StoreError,
+    StudyError,
+)
+from edge_agent.core.readings import MAX_READINGS, GivenReading
+from edge_agent.core.texts import N_
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE = "urn:affect-edge:problem:{name}"
+_SAFE = "/-._~!$&'()*+,;=:@%"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """A kind of error.
+
+    Attributes:
+        name: the last part of its ``type``, which never changes.
+        title: what it is, for people.
+        what_to_do: what helps with any error of the kind.
+    """
+
+    name: str
+    title: str
+    what_to_do: str
+
+
+_OTHER = ProblemKind("refused", N_("Request failed"), N_("Read detail, correct it, and ask again."))
+KINDS: Mapping[int, ProblemKind] = {
+    400: ProblemKind(
+        "invalid-request",
+        N_("Invalid request"),
+        N_("Correct what detail names, and send it again."),
+    ),
+    401: ProblemKind(
+        "not-logged-in",
+        N_("Not logged in"),
+        N_("Log in, or send a token that is in force: Authorization: Bearer …."),
+    ),
+    403: ProblemKind(
+        "not-allowed",
+        N_("Not allowed"),
+        N_("Use an account or a token that may do this; detail says which."),
+    ),
+    404: ProblemKind(
+        "not-found", N_("Not found"), N_("Check the address, and the number or name in it.")
+    ),
+    405: ProblemKind(
+        "not-supported", N_("Not supported here"), N_("Use one of the methods in the header Allow.")
+    ),
+    409: ProblemKind(
+        "conflict",
+        N_("Not possible now"),
+        N_("Change what detail names, then ask again; asking again alone does not help."),
+    ),
+    410: ProblemKind("gone", N_("No longer available"), N_("Ask for a new one.")),
+    413: ProblemKind("too-large", N_("Too large"), N_("Send less at a time.")),
+    415: ProblemKind(
+        "wrong-content",
+        N_("Content is not understood"),
+        N_("Send the content type that detail names."),
+    ),
+    422: ProblemKind(
+        "invalid-value", N_("Invalid value"), N_("Correct the value that detail names.")
+    ),
+    429: ProblemKind(
+        "too-many-requests",
+        N_("Too many attempts"),
+        N_("Wait as many seconds as the header Retry-After says, then ask again."),
+    ),
+    500: ProblemKind(
+        "internal-error",
+        N_("Something went wrong"),
+        N_("Look at the dashboard's log; asking again may help."),
+    ),
+    503: ProblemKind(
+        "unavailable",
+        N_("The data cannot be read"),
+        N_("Ask again in some seconds; if it stays, look at the page Health."),
+    ),
+}
+"""Every kind that the API uses, by status."""
+
+
+def problem_of(request: Request, status: int, detail: str) -> Problem:
+    """Return the description of an error of one request."""
+    kind = KINDS.get(status, _OTHER)
+    return Problem(
+        type=_TYPE.format(name=kind.name),
+        title=gettext(kind.title),
+        status=status,
+        detail=detail,
+        instance=quote(request.url.path, safe=_SAFE),
+        what_to_do=gettext(kind.what_to_do),
+    )
+
+
+def problem_response(
+    request: Request, status: int, detail: str, more: Mapping[str, Any] | None = None
+) -> JSONResponse:
+    """Return an error as an answer.
+
+    Args:
+        request: what was asked.
+        status: of the answer.
+        detail: what is wrong with this request and what to do.
+        more: further members.
+    """
+    content = problem_of(request, status, detail).model_dump(mode="json") | dict(more or {})
+    return JSONResponse(content, status, media_type=MEDIA_TYPE)
+
+
+log = logging.getLogger(__name__)
+
+_NO_ROUTE = HTTPStatus(404).phrase
+_PAGE_TITLES = {404: N_("Page not found")}
+
+
+def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
+    """Turn every error into a page for people or JSON for programs, never a traceback."""
+
+    _handle_what_is_needed(app)
+
+    @app.exception_handler(HTTPException)
+    def http_error(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404 and error.detail == _NO_ROUTE:
+            text = gettext("There is nothing at this address.")
+        else:
+            text = str(error.detail)
+        response = _answer(request, error.status_code, text)
+        response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            response.headers["Allow"] = ", ".join(_methods_at(known, request))
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    def bad_value(request: Request, error: RequestValidationError) -> Response:
+        return _answer(request, 422, "; ".join(_describe(detail) for detail in error.errors()))
+
+    @app.exception_handler(AffectEdgeError)
+    def known_error(request: Request, error: AffectEdgeError) -> Response:
+        if isinstance(error, StoreError):
+            log.error("the store refused: %s", error)
+        response = _answer(request, _status_of(error), said_of(error))
+        if isinstance(error, BusyError):
+            response.headers["Retry-After"] = "2"
+        return response
+
+    @app.exception_handler(Exception)
+    def unknown_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server
+        with speaking(language_of(request)):  # this answer passes by the middleware
+            response = _answer(
+                request,
+                500,
+                gettext(
+                    "See the dashboard's log. Reload the page; if the error stays, restart the "
+                    "dashboard."
+                ),
+            )
+        response.headers.update(HEADERS)
+        return response
+
+
+def _handle_what_is_needed(app: FastAPI) -> None:
+    """Lead people to the page where they log in or choose; tell programs what is missing."""
+
+    @app.exception_handler(LoginNeededError)
+    def login_needed(request: Request, error: LoginNeededError) -> Response:
+        if is_for_programs(request.url.path):
+            return _login_needed(request)
+        return RedirectResponse(error.location, 303)
+
+    @app.exception_handler(PasswordChangeNeededError)
+    def password_needed(request: Request, error: PasswordChangeNeededError) -> Response:  # noqa: ARG001 - says it all
+        if is_for_programs(request.url.path):
+            return problem_response(request, 403, gettext("Choose a password of your own first."))
+        return RedirectResponse("/account", 303)
+
+    @app.exception_handler(SecondFactorNeededError)
+    def second_factor_needed(request: Request, error: SecondFactorNeededError) -> Response:  # noqa: ARG001 - says it all
+        if is_for_programs(request.url.path):
+            text = gettext("Your role needs a second factor. Turn it on, on the page Account.")
+            return problem_response(request, 403, text)
+        return RedirectResponse("/account", 303)
+
+    @app.exception_handler(DeviceNeededError)
+    def device_needed(request: Request, error: DeviceNeededError) -> Response:
+        names = ", ".join((error.offered.devices or ())[:20]) or gettext("none")
+        if is_for_programs(request.url.path):
+            text = error.problem or gettext("device: name one of {names}.").format(names=names)
+            return problem_response(request, error.status if error.problem else 422, text)
+        return render(
+            request,
+            "choose_device.html",
+            error.status,
+            chosen_study=error.offered,
+            problem=error.problem,
+        )
+
+
+def _methods_at(known: Iterable[BaseRoute], request: Request) -> list[str]:
+    """Return what may be done at the address of a request, by all its routes together."""
+    methods: set[str] = set()
+    for route in known:
+        if isinstance(route, Route) and route.path_regex.match(request.url.path):
+            methods.update(route.methods or ())
+    return sorted(methods)
+
+
+def _status_of(error: AffectEdgeError) -> int:
+    match error:
+        case StoreError() | BusyError() | ModelError() | ComputationEndedError():
+            return 503
+        case StudyError():
+            return 409
+        case StatisticsError() | PictureError():
+            return 422
+        case _:
+            return 400
+
+
+def _describe(detail: dict[str, object]) -> str:
+    where = detail.get("loc")
+    if isinstance(where, tuple | list) and where:
+        name = str(where[-1])
+    else:
+        name = "request"
+    return gettext("{name}: {problem} (given: {given!r})").format(
+        name=name, problem=refused_text(detail), given=str(detail.get("input"))[:80]
+    )
+
+
+def _answer(request: Request, status: int, text: str) -> Response:
+    if is_for_programs(request.url.path):
+        return problem_response(request, status, text)
+    kind = KINDS.get(status)
+    title = gettext(_PAGE_TITLES.get(status) or (kind.title if kind else N_("Request failed")))
+    return render(request, "error.html", status, title=title, text=text)
+
+
+def _login_needed(request: Request) -> Response:
+    response = problem_response(
+        request,
+        401,
+        gettext(
+            "Log in first, or send a token: Authorization: Bearer …. An administrator makes one on "
+            "the page Tokens."
+        ),
+    )
+    response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+_ABOUT = (
+    "Emotion and vital-sign timeline of one appliance. A program sends a token "
+    "(`Authorization: Bearer …`), which an administrator makes on the page Tokens; the pages "
+    "of the dashboard use the cookie of a login. Every error is a problem (RFC 9457)."
+)
+_ALWAYS = (401, 403, 429, 503)
+_WITH_BODY = (400, 413)
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_NAMES = {
+    status: "".join(word.capitalize() for word in kind.name.split("-"))
+    for status, kind in KINDS.items()
+}
+_HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": "How to come in: Bearer"},
+    429: {"Retry-After": "Seconds to wait"},
+}
+_UNUSED = ("HTTPValidationError", "ValidationError")
+
+
+def may_refuse(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a route that can refuse in these ways, beyond what all can."""
+    return {status: {"description": KINDS[status].title} for status in statuses}
+
+
+def file_answer(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a route that sends a file of one of these types."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {
+        200: {"description": "The file", "content": dict.fromkeys(media_types, binary)},
+    }
+
+
+def event_answer() -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a route that streams server-sent events."""
+    text = {"schema": {"type": "string"}}
+    return {200: {"description": "Events, until the client goes", "content": {EVENTS: text}}}
+
+
+EVENTS = "text/event-stream"
+
+
+def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
+    """Return the description of the routes that are part of the API."""
+    served = [route for route in routes if isinstance(route, APIRoute) and route.include_in_schema]
+    document = get_openapi(
+        title="Affect Edge",
+        version=__version__,
+        description=_ABOUT,
+        routes=served,
+    )
+    document = _with_plain_names(document)
+    for route in served:
+        for method in route.methods or ():
+            _complete(document["paths"][route.path][method.lower()], route)
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = _security_schemes()
+    components["responses"] = {_NAMES[status]: _refusal(status) for status in _used(document)}
+    components["schemas"] = _schemas(components["schemas"])
+    return document
+
+
+def _with_plain_names(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the description with names that programs can use as names of types.
+
+    A shape that is not the same when it is sent and when it comes back has two of them.
+    """
+    text = json.dumps(document).replace('-Input"', 'Input"').replace('-Output"', 'Output"')
+    named: dict[str, Any] = json.loads(text)
+    for name, schema in named["components"]["schemas"].items():
+        if name.endswith(("Input", "Output")):
+            schema["title"] = name
+    return named
+
+
+def _schemas(shapes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the shapes that FastAPI found, and those that it cannot see, by name."""
+    _, made = models_json_schema(
+        [(Problem, "validation"), (GivenReading, "validation")],
+        ref_template="#/components/schemas/{model}",
+    )
+    given = {"$ref": "#/components/schemas/GivenReading"}
+    several = {"type": "array", "items": given, "minItems": 1, "maxItems": MAX_READINGS}
+    either = {"description": "One reading, or a list of them", "oneOf": [given, several]}
+    together = {**shapes, **made["$defs"], "GivenReadings": either}
+    return {name: together[name] for name in sorted(together) if name not in _UNUSED}
+
+
+def _complete(operation: dict[str, Any], route: APIRoute) -> None:
+    """Add to an operation who may use it and how it refuses."""
+    permission = permission_of(route) or Permission.ADMINISTER
+    scope = scope_of(route)
+    operation["security"] = [{"token": [scope.value]}]
+    if not _wants_token(route):
+        operation["security"].append({"login": []})
+    role = roles_with(permission)[0]
+    operation["description"] = (
+        f"{operation.get('description', '').strip()}\n\nA token needs the scope `{scope}` and the "
+        f"role {role} or higher; so does a login."
+    )
+    responses = operation["responses"]
+    statuses = {int(code) for code in responses if int(code) >= 400} | set(_ALWAYS)
+    if "requestBody" in operation:
+        statuses |= set(_WITH_BODY)
+    for status in sorted(statuses):
+        stated = responses.pop(str(status), {})
+        shape = _own_shape(stated)
+        if shape is None:
+            responses[str(status)] = {"$ref": f"#/components/responses/{_NAMES[status]}"}
+        else:
+            responses[str(status)] = _refusal(status, shape)
+
+
+def _own_shape(stated: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the schema that a route gave a refusal of its own; ``None``: it is a plain problem."""
+    for content in stated.get("content", {}).values():
+        schema: Mapping[str, Any] = content.get("schema", {})
+        if schema.get("$ref", "").rpartition("/")[2] not in {"", "Problem", *_UNUSED}:
+            return schema
+    return None
+
+
+def _refusal(status: int, schema: Mapping[str, Any] = _PROBLEM) -> dict[str, Any]:
+    kind = KINDS[status]
+    answer: dict[str, Any] = {
+        "description": f"{kind.title}. {kind.what_to_do}",
+        "content": {MEDIA_TYPE: {"schema": dict(schema)}},
+    }
+    if status in _HEADERS:
+        answer["headers"] = {
+            name: {"description": about, "schema": {"type": "string"}}
+            for name, about in _HEADERS[status].items()
+        }
+    return answer
+
+
+def _wants_token(route: APIRoute) -> bool:
+    """Tell whether a login does not open a route."""
+    return scope_of(route) is Scope.READINGS
+
+
+def _used(document: Mapping[str, Any]) -> list[int]:
+    """Return the statuses whose plain refusal an operation refers to."""
+    names = {
+        answer["$ref"].rpartition("/")[2]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for answer in operation["responses"].values()
+        if "$ref" in answer
+    }
+    return [status for status, name in _NAMES.items() if name in names]
+
+
+def _security_schemes() -> dict[str, Any]:
+    return {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token of a program, made on the page Tokens. Its scopes: "
+            + ", ".join(scope.value for scope in Scope),
+        },
+        "login": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": LOGIN_COOKIE,
+            "description": "The login of a browser; over HTTPS the name begins with __Host-",
+        },
+    }

@@ -1,0 +1,249 @@
+"""Broker tried, steps taken.
+
+Tries a broker with what somebody typed, without changing anything.
+
+Which of the first steps were taken or skipped: a row of the dashboard's table ``setting``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dashboard.languages.refused import refused_text
+from edge_agent.config.editing import command_for
+from edge_agent.config.mqtt import MqttSettings
+from edge_agent.core.texts import N_
+from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerForm:
+    """What was typed.
+
+    Attributes:
+        host, port: of the broker.
+        username: account there; empty: none.
+        password: of the account; empty: the configured one, if nothing else differs.
+        tls: whether the connection is encrypted.
+    """
+
+    host: str
+    port: str
+    username: str = ""
+    password: str = ""
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAnswer:
+    """What came of it.
+
+    Attributes:
+        text: what was found, in English.
+        advice: what to do, in English; empty when all is well.
+        is_well: whether the broker lets us in.
+        problem: why nothing was tried.
+        command: the command that keeps what was typed, where it differs; empty: it is kept already.
+    """
+
+    text: str = ""
+    advice: str = ""
+    is_well: bool = False
+    problem: str = ""
+    command: str = ""
+
+
+def form_of(mqtt: MqttSettings) -> BrokerForm:
+    """Return the form as the configuration fills it; never with a password."""
+    return BrokerForm(mqtt.host, str(mqtt.port), mqtt.username or "", "", mqtt.tls)
+
+
+def try_broker(
+    mqtt: MqttSettings, form: BrokerForm, file: Path | None, live_socket: Path
+) -> BrokerAnswer:
+    """Log in at the broker and leave again; takes seconds where nobody answers.
+
+    The configured password and certificate go to no other address than the configured one. Where
+    only the agent may read the password, the agent tells how it stands with the broker.
+
+    Args:
+        mqtt: as configured.
+        form: what was typed.
+        file: the configuration file, for the command; ``None``: there is none.
+        live_socket: where the agent answers.
+    """
+    # the MQTT library is loaded by whoever asks for it, and not by every dashboard
+    from edge_agent.appliance.checks import Verdict, check_broker, guarded
+
+    changed = _changes(mqtt, form)
+    try:
+        wanted = mqtt.model_copy(update={"enabled": True})
+        if changed or form.password:
+            wanted = _typed(mqtt, form)
+    except ValidationError as error:
+        return BrokerAnswer(problem="; ".join(_refusal(one) for one in error.errors()))
+    if not changed and not form.password and _is_the_agents(mqtt.password_file):
+        return _as_agent_says(mqtt, live_socket)
+    result = guarded("broker", partial(check_broker, wanted))
+    command = command_for(file, changed) if file is not None and changed else ""
+    return BrokerAnswer(result.found, result.cure, result.verdict is Verdict.OK, command=command)
+
+
+def _is_the_agents(password_file: Path | None) -> bool:
+    """Tell whether the password is there, and not for the dashboard to read."""
+    return password_file is not None and not os.access(password_file, os.R_OK)
+
+
+def _as_agent_says(mqtt: MqttSettings, live_socket: Path) -> BrokerAnswer:
+    from edge_agent.appliance.checks import agent_health
+
+    health = agent_health(live_socket)
+    if health is None:
+        cure = "Type the password here, or start the agent: sudo systemctl start affect-edge-agent"
+        return BrokerAnswer(
+            "Only the agent may read the configured password, and it does not answer.", cure
+        )
+    state = health["mqtt"]["state"]
+    if state == "connected":
+        return BrokerAnswer(f"{mqtt.host}:{mqtt.port} lets the agent in", is_well=True)
+    cure = "Why, says the agent's log: journalctl -u affect-edge-agent -n 50"
+    return BrokerAnswer(f"The agent is not connected to {mqtt.host}:{mqtt.port} ({state})", cure)
+
+
+def _typed(mqtt: MqttSettings, form: BrokerForm) -> MqttSettings:
+    return MqttSettings.model_validate(
+        {
+            "enabled": True,
+            "host": form.host,
+            "port": form.port,
+            "username": form.username or None,
+            "password": form.password or None,
+            "tls": form.tls,
+            "ca_file": mqtt.ca_file if form.tls else None,
+            "root": mqtt.root,
+            "transport": mqtt.transport,
+            "websocket_path": mqtt.websocket_path,
+        }
+    )
+
+
+def _changes(mqtt: MqttSettings, form: BrokerForm) -> dict[str, Any]:
+    """Return the keys that were typed otherwise than they are configured."""
+    port: int | str = int(form.port) if form.port.isdecimal() else form.port
+    typed = {
+        "mqtt.host": (form.host, mqtt.host),
+        "mqtt.port": (port, mqtt.port),
+        "mqtt.username": (form.username or None, mqtt.username),
+        "mqtt.tls": (form.tls, mqtt.tls),
+    }
+    return {name: new for name, (new, old) in typed.items() if new != old}
+
+
+def _refusal(detail: Any) -> str:
+    name = ".".join(["mqtt", *(str(part) for part in detail["loc"])])
+    return f"{name}: {refused_text(detail)}"  # without what was given: it may be a password
+
+
+_KEY = "first_steps"
+
+
+class Step(StrEnum):
+    """A step, in the order in which they are taken."""
+
+    CAMERA = "camera"
+    PRIVACY = "privacy"
+    ACCOUNT = "account"
+    BROKER = "broker"
+    SENSORS = "sensors"
+
+
+class Outcome(StrEnum):
+    """How a step was left."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+
+
+TITLES: Mapping[Step, str] = {
+    Step.CAMERA: N_("Camera"),
+    Step.PRIVACY: N_("Privacy"),
+    Step.ACCOUNT: N_("A second account"),
+    Step.BROKER: N_("Broker"),
+    Step.SENSORS: N_("Sensors"),
+}
+
+
+class Progress:
+    """How far the first steps of this appliance are.
+
+    Args:
+        database: the database file, already migrated.
+
+    Example:
+        >>> progress = Progress(Path("data/affect-edge.db"))
+        >>> progress.begin()
+        >>> progress.left(Step.CAMERA, Outcome.DONE)
+        >>> progress.next_step()
+        <Step.PRIVACY: 'privacy'>
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+
+    def begin(self) -> None:
+        """Note that nobody has taken a step yet; what was noted before stays."""
+        with write_dashboard(self._database) as connection:
+            connection.execute(
+                "INSERT INTO setting (key, value) VALUES (?, '{}') ON CONFLICT (key) DO NOTHING",
+                (_KEY,),
+            )
+
+    def left(self, step: Step, outcome: Outcome) -> None:
+        """Note how a step was left; a step once done stays done."""
+        with write_dashboard(self._database) as connection:
+            row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
+            taken = _read(row[0]) if row else {}
+            if taken.get(step) is not Outcome.DONE:
+                taken[step] = outcome
+            text = json.dumps({step.value: how.value for step, how in taken.items()})
+            connection.execute(
+                "INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET "
+                "value = ?2",
+                (_KEY, text),
+            )
+
+    def taken(self) -> dict[Step, Outcome] | None:
+        """Return how each step was left; ``None``: they were never begun here."""
+        with read_dashboard(self._database) as connection:
+            row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
+        return None if row is None else _read(row[0])
+
+    def next_step(self) -> Step | None:
+        """Return the first step that nobody has left yet; ``None``: there is none."""
+        taken = self.taken() or {}
+        return next((step for step in Step if step not in taken), None)
+
+    def is_open(self) -> bool:
+        """Tell whether the steps were begun and are not all left."""
+        taken = self.taken()
+        return taken is not None and len(taken) < len(Step)
+
+
+def _read(text: str) -> dict[Step, Outcome]:
+    """Read what was noted; steps and outcomes of another version are left out."""
+    known = {step.value for step in Step}
+    outcomes = {outcome.value for outcome in Outcome}
+    return {
+        Step(name): Outcome(how)
+        for name, how in json.loads(text).items()
+        if name in known and how in outcomes
+    }

@@ -1,0 +1,175 @@
+"""The cookie of a login.
+
+Who asks: the cookie of a login or the token of a program, the addresses that ask nobody, and the
+guard of the others.
+
+Logins themselves are rows that ``dashboard.accounts.accounts`` writes.
+
+The cookies of the dashboard: their names and how they are set.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+from urllib.parse import quote
+
+from fastapi import Depends, Request
+from starlette.responses import Response
+
+from dashboard.accounts.accounts import LINK_PATH
+from dashboard.accounts.roles import Account
+from dashboard.accounts.tokens import PREFIX
+from dashboard.web.guards.hosts import name_from_proxy
+from dashboard.web.guards.permissions import account_for, secret_in
+from dashboard.web.services import Services, services
+from dashboard.web.settings import DashboardOptions
+
+LOGIN_COOKIE = "affect-edge-login"
+DEVICE_COOKIE = "affect-edge-device"
+HALF_LOGIN_COOKIE = "affect-edge-half-login"
+DEVICE_SECONDS = 180 * 86_400
+_HOST = "__Host-"
+"""Browsers take a cookie of such a name from this host alone, over HTTPS, and for all its paths."""
+
+
+def cookie_name(name: str, options: DashboardOptions) -> str:
+    """Return the full name of a cookie as this dashboard is served."""
+    if options.is_secure:
+        return _HOST + name
+    return name
+
+
+def cookie_of(request: Request, name: str, options: DashboardOptions) -> str:
+    """Return the value of a cookie that came with a request; empty without one."""
+    return request.cookies.get(cookie_name(name, options), "")
+
+
+def set_cookie(
+    response: Response, name: str, value: str, seconds: int, options: DashboardOptions
+) -> None:
+    """Give a browser a cookie that no script can read and no other site can send with a form."""
+    response.set_cookie(
+        cookie_name(name, options),
+        value,
+        max_age=seconds,
+        path="/",
+        secure=options.is_secure,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def drop_cookie(response: Response, name: str, options: DashboardOptions) -> None:
+    """Let a browser forget a cookie."""
+    response.delete_cookie(
+        cookie_name(name, options), path="/", secure=options.is_secure, httponly=True
+    )
+
+
+PUBLIC_PATHS = frozenset(
+    {
+        "/login",
+        "/login/code",  # wants the right password of before
+        "/setup",
+        LINK_PATH,  # wants a one-time link
+        "/healthz",
+        "/favicon.ico",
+        "/.well-known/security.txt",
+    }
+)
+# a participant's page is opened by the token in its address
+PUBLIC_PREFIXES = ("/static/", "/participate/")
+
+
+class LoginNeededError(Exception):
+    """Nobody is logged in; becomes 401 for programs and a redirect to the login page for people."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__("login needed")
+        self.location = location
+
+
+def login_token(request: Request) -> str:
+    """Return the token of the login that a request comes with; empty without one."""
+    return cookie_of(request, LOGIN_COOKIE, services(request).options)
+
+
+def key_of(request: Request) -> str:
+    """Return the secret of the login or of the token that a request comes with, for streams that
+    look again later whether it still holds.
+    """
+    return secret_in(request) or login_token(request)
+
+
+def still_holds(services: Services, key: str) -> bool:
+    """Tell whether the login or token of a secret is still in force.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    if key.startswith(PREFIX):
+        return services.tokens.tokens.of(key) is not None
+    return services.accounts.of_token(key) is not None
+
+
+def account_of(request: Request) -> Account | None:
+    """Return who asks, looked up once in a request: of a token, where it brings one.
+
+    Raises:
+        HTTPException: 401 for a token that is not in force, 429 after too many requests with it.
+    """
+    if not hasattr(request.state, "account"):
+        request.state.account = None
+        secret = secret_in(request)
+        if secret is None:
+            request.state.account = _of_login(request, login_token(request))
+        else:
+            address = request.client.host if request.client else ""
+            request.state.token = services(request).tokens.admit(secret, address)
+            request.state.account = account_for(request.state.token)
+    return cast("Account | None", request.state.account)
+
+
+def _of_login(request: Request, token: str) -> Account | None:
+    """Return whose login it is; nobody's, if a trusted proxy says that somebody else asks."""
+    account = services(request).accounts.of_token(token) if token else None
+    named = name_from_proxy(request, services(request).options.proxy)
+    return None if account is not None and named not in {"", account.name} else account
+
+
+def is_public(path: str) -> bool:
+    """Tell whether an address asks nobody for a login."""
+    return path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES)
+
+
+def require_login(request: Request) -> None:
+    """Refuse every route but the public ones to those who are not logged in.
+
+    A dependency of the whole application.
+
+    Raises:
+        LoginNeededError: with the address of the login page, which leads back here.
+    """
+    path = request.url.path
+    if is_public(path) or account_of(request) is not None:
+        return
+    if request.method == "GET":
+        back = path + (f"?{request.url.query}" if request.url.query else "")
+    else:
+        back = "/"
+    raise LoginNeededError("/login" if back == "/" else f"/login?next={quote(back)}")
+
+
+def current_account(request: Request) -> Account:
+    """Return who is logged in.
+
+    Raises:
+        LoginNeededError: nobody is.
+    """
+    account = account_of(request)
+    if account is None:
+        raise LoginNeededError("/login")
+    return account
+
+
+AccountDep = Annotated[Account, Depends(current_account)]

@@ -1,1 +1,0 @@
-"""The camera for people: its switch, and its picture for an administrator."""

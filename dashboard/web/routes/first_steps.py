@@ -1,0 +1,179 @@
+"""The first steps after setup: camera, privacy, a second account, broker, sensors; then Live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from dashboard.accounts.passwords import AccountError
+from dashboard.accounts.roles import ABOUT, NAME_MAX, Permission, Role
+from dashboard.languages.names import said_of
+from dashboard.web.configuration import Present, fields_of, read_present, text_of
+from dashboard.web.first_steps import (
+    TITLES,
+    BrokerAnswer,
+    BrokerForm,
+    Outcome,
+    Step,
+    form_of,
+    try_broker,
+)
+from dashboard.web.guards.login import AccountDep
+from dashboard.web.guards.permissions import needs
+from dashboard.web.live import heard_now
+from dashboard.web.rendering import render
+from dashboard.web.routes.login import FIRST_STEPS, HOME
+from dashboard.web.services import Services, ServicesDep
+from edge_agent.config.keys import all_keys, variable_of
+
+router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.ADMINISTER)])
+_KEYS: Mapping[Step, tuple[str, ...]] = {
+    Step.CAMERA: ("camera.source", "camera.fps", "camera.rotate"),
+    Step.PRIVACY: ("dashboard.purposes",),
+    Step.BROKER: ("mqtt.enabled", "mqtt.home_assistant"),
+    Step.SENSORS: ("vitals.simulated.enabled", "vitals.camera_pulse.enabled"),
+}
+_SUGGESTED = (Role.OPERATOR, Role.RESEARCHER, Role.VIEWER, Role.ADMINISTRATOR)
+TextField = Annotated[str, Form(max_length=1000)]
+
+
+class BrokerFields(BaseModel):
+    """The form of a broker."""
+
+    host: str = Field("", max_length=255)
+    port: str = Field("", max_length=10)
+    username: str = Field("", max_length=255)
+    password: str = Field("", max_length=1000)
+    tls: str = Field("", max_length=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a step shows of the request before it.
+
+    Attributes:
+        problem: why nothing was done.
+        link, link_of: a new account's one-time link, and whose it is.
+        name: as typed, of an account that was not made.
+        broker: what was typed of a broker; ``None``: nothing, the configuration fills it in.
+        answer: what the broker said; ``None``: nobody was asked.
+    """
+
+    problem: str = ""
+    link: str = ""
+    link_of: str = ""
+    name: str = ""
+    broker: BrokerForm | None = None
+    answer: BrokerAnswer | None = None
+
+
+@router.get(FIRST_STEPS)
+async def first_steps(
+    request: Request, services: ServicesDep, step: Step | None = None
+) -> Response:
+    """Show a step: the one that is named, or the first that was not taken yet."""
+    if step is None:
+        following = await run_in_threadpool(services.first_steps.next_step)
+        step = following or Step.CAMERA
+    heard = await heard_now(services.options.live_socket)
+    return await run_in_threadpool(_page, request, services, step, Shown(), heard)
+
+
+@router.post(FIRST_STEPS)
+def leave_step(
+    services: ServicesDep, step: Annotated[Step, Form()], outcome: Annotated[Outcome, Form()]
+) -> Response:
+    """Note that a step was taken or skipped, and lead to the next; after the last one to Live."""
+    services.first_steps.left(step, outcome)
+    behind = list(Step)[list(Step).index(step) + 1 :]
+    if not behind:
+        return RedirectResponse(HOME, 303)
+    return RedirectResponse(f"{FIRST_STEPS}?step={behind[0]}", 303)
+
+
+@router.post(f"{FIRST_STEPS}/account")
+def add_account(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    role: Annotated[Role, Form()],
+    name: TextField = "",
+) -> Response:
+    """Add an account, and show the link with which its owner chooses a password."""
+    try:
+        link = services.members.add_with_link(name, role, account.name)
+    except AccountError as error:
+        shown = Shown(problem=said_of(error), name=name)
+    else:
+        whole = f"{str(request.base_url).rstrip('/')}{link}"
+        shown = Shown(link=whole, link_of=name.strip())
+    return _page(request, services, Step.ACCOUNT, shown, {})
+
+
+@router.post(f"{FIRST_STEPS}/broker")
+def ask_broker(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    typed: Annotated[BrokerFields, Form()],
+) -> Response:
+    """Log in at a broker with what was typed; nothing is kept."""
+    form = BrokerForm(
+        typed.host.strip(),
+        typed.port.strip(),
+        typed.username.strip(),
+        typed.password,
+        typed.tls == "yes",
+    )
+    present = read_present(services.options.config)
+    services.commands.note(account.name, "broker_test", f"{form.host}:{form.port}"[:200])
+    path = present.file.path if present.file else None
+    answer = try_broker(present.settings.mqtt, form, path, services.options.live_socket)
+    return _page(request, services, Step.BROKER, Shown(broker=form, answer=answer), {})
+
+
+def _page(
+    request: Request,
+    services: Services,
+    step: Step,
+    shown: Shown,
+    heard: Mapping[str, Mapping[str, Any]],
+) -> Response:
+    present = read_present(services.options.config)
+    taken = services.first_steps.taken() or {}
+    return render(
+        request,
+        "first_steps.html",
+        step=step,
+        steps=[(one, TITLES[one], taken.get(one)) for one in Step],
+        keys=[key for key in all_keys() if key.name in _KEYS.get(step, ())],
+        present=present,
+        fields=fields_of(present),
+        variable_of=variable_of,
+        text_of=text_of,
+        shown=shown,
+        **_of_step(services, step, shown, present),
+        state=heard.get("state"),
+        health=heard.get("health"),
+    )
+
+
+def _of_step(services: Services, step: Step, shown: Shown, present: Present) -> dict[str, Any]:
+    """Return what only one of the steps shows."""
+    if step is Step.ACCOUNT:
+        return {
+            "members": services.members.all(),
+            "roles": [(role, ABOUT[role]) for role in _SUGGESTED],
+            "name_length": NAME_MAX,
+        }
+    if step is Step.BROKER:
+        return {"broker": shown.broker or form_of(present.settings.mqtt)}
+    if step is Step.SENSORS:
+        return {"readings": list(services.reader.latest_vitals().values())}
+    return {}

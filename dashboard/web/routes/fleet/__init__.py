@@ -1,1 +1,0 @@
-"""Pages of a dashboard that shows many devices."""

@@ -1,0 +1,312 @@
+"""One participant.
+
+A participant's page: consents, attributes, sessions, and how they went over time.
+
+What is told of a participant beside the code, as far as they agreed to it.
+
+Erasing a participant, after their code was typed once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import Field
+
+from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
+from dashboard.web.errors import may_refuse
+from dashboard.web.guards.login import AccountDep
+from dashboard.web.guards.permissions import needs
+from dashboard.web.rendering import render
+from dashboard.web.schemas import ApiModel
+from dashboard.web.services import Services, ServicesDep
+from dashboard.web.study import APPLIANCE_ONLY, ChosenStudyDep
+from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import Emotion
+from edge_agent.core.study import (
+    AGE_BAND,
+    AGE_BANDS,
+    LENGTH,
+    MEDICATION,
+    SEX,
+    SEXES,
+    AttributeUse,
+    Session,
+)
+from edge_agent.core.texts import N_, Message
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.reader import Reader, consents, session_counts
+from edge_agent.store.read.study import SessionMeans, read_session_means
+from edge_agent.store.study.people import attribute_use_of, attributes_of, consents_of, enrolled
+from edge_agent.store.upkeep.erasure import is_erasable
+
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
+_MOST_MEANS = 24
+_ATTRIBUTE_USE = {
+    AttributeUse.NONE: N_("none kept"),
+    AttributeUse.HERE: N_("kept on this device only"),
+    AttributeUse.SHARED: N_("kept, and may go along in exports"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """A session with what was recorded in it."""
+
+    session: Session
+    means: SessionMeans | None
+
+    @property
+    def expression(self) -> dict[Emotion, float] | None:
+        """Mean probabilities; ``None`` where none is kept, or it was not looked for."""
+        return None if self.means is None else self.means.expression
+
+
+@router.get("/study/participants/{code}", include_in_schema=False)
+def participant_page(
+    request: Request, services: ServicesDep, account: AccountDep, study: ChosenStudyDep, code: str
+) -> Response:
+    """Show one participant: consents, attributes, and sessions over time."""
+    database, reader = study.database, study.reader
+    try:
+        person = enrolled(database, code)
+    except StudyError as error:
+        raise HTTPException(404, str(error)) from error
+    services.views.note(account, "participant_view", study.named(person.code))
+    sessions = [one for one in reader.session_list() if one.participant == person.code]
+    lines = _lines(reader, sessions)
+    measured = {kind for line in lines if line.means for kind in line.means.vitals}
+    return render(
+        request,
+        "participant.html",
+        person=person,
+        consents=consents_of(database, person.code),
+        attributes=attributes_of(database).get(person.code, {}),
+        attribute_use=_ATTRIBUTE_USE[attribute_use_of(database, person.code)],
+        lines=lines,
+        kinds=[kind for kind in VitalKind if kind in measured],
+        most_means=_MOST_MEANS,
+    )
+
+
+def _lines(reader: Reader, sessions: Sequence[Session]) -> list[SessionLine]:
+    """Return the sessions, newest first; means only of the newest, for each is read row by row."""
+    newest = sessions[:_MOST_MEANS]
+    with reader.connect() as connection:
+        means = read_session_means(connection, newest)
+    return [SessionLine(one, means.get(one.id)) for one in sessions]
+
+
+attributes_router = APIRouter(
+    tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY]
+)
+_KNOWN = (AGE_BAND, SEX, MEDICATION)
+
+
+class AttributesModel(ApiModel):
+    """What is told of a participant."""
+
+    consent: AttributeUse = Field(
+        description="none: none are kept; here: kept on this appliance; shared: in exports, too"
+    )
+    attributes: dict[str, str] = Field(
+        max_length=20, description="age_band, sex, medication, and fields of the study's own"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeForm:
+    """What a person wrote, as typed."""
+
+    use: str
+    known: Mapping[str, str]
+    others: str
+
+
+def _form(
+    use: Annotated[str, Form(max_length=20)] = "",
+    age_band: Annotated[str, Form(max_length=100)] = "",
+    sex: Annotated[str, Form(max_length=100)] = "",
+    medication: Annotated[str, Form(max_length=200)] = "",
+    others: Annotated[str, Form(max_length=4000)] = "",
+) -> AttributeForm:
+    return AttributeForm(use, {AGE_BAND: age_band, SEX: sex, MEDICATION: medication}, others)
+
+
+FormDep = Annotated[AttributeForm, Depends(_form)]
+
+
+@attributes_router.get("/study/participants/{code}/attributes", include_in_schema=False)
+def attributes_page(request: Request, services: ServicesDep, code: str) -> Response:
+    """Show what is told of a participant, and what they agreed to."""
+    return _page(request, services, code)
+
+
+@attributes_router.post("/study/participants/{code}/attributes", include_in_schema=False)
+def change_attributes(
+    request: Request, services: ServicesDep, account: AccountDep, code: str, form: FormDep
+) -> Response:
+    """Record what the participant agreed to, and what is told of them: all of it, or nothing."""
+    try:
+        use = AttributeUse(form.use)
+        _write(services, code, use, {**form.known, **_fields(form.others)}, account.name)
+    except (ValueError, StudyError) as error:
+        problem = gettext("Choose what they agreed to.")
+        if isinstance(error, StudyError):
+            problem = said_of(error)
+        return _page(request, services, code, problem)
+    return RedirectResponse("/study", 303)
+
+
+@attributes_router.get(
+    "/api/v1/participants/{code}/attributes",
+    operation_id="get_participant_attributes",
+    responses=may_refuse(409),
+)
+def get_attributes(code: str, services: ServicesDep) -> AttributesModel:
+    """Tell what is told of a participant."""
+    use = attribute_use_of(services.options.database, code)
+    return AttributesModel(consent=use, attributes=_kept(services, code))
+
+
+@attributes_router.put(
+    "/api/v1/participants/{code}/attributes",
+    operation_id="set_participant_attributes",
+    responses=may_refuse(409),
+)
+def put_attributes(
+    code: str, new: AttributesModel, services: ServicesDep, account: AccountDep
+) -> AttributesModel:
+    """Replace what the participant agreed to, and what is told of them."""
+    _write(services, code, new.consent, new.attributes, account.name)
+    return AttributesModel(consent=new.consent, attributes=_kept(services, code))
+
+
+def _write(
+    services: Services, code: str, use: AttributeUse, values: Mapping[str, str], actor: str
+) -> None:
+    """Write both; what is not among the values goes.
+
+    An export that waits may hold what is not to be shared any more: it goes, too.
+    """
+    gone = dict.fromkeys(_kept(services, code), "")
+    new = {name: value for name, value in values.items() if value.strip()}
+    told = None if use is AttributeUse.NONE else gone | new
+    services.commands.agree_to_attributes(code, use, told, actor=actor)
+    services.exports.forget_all()
+
+
+def _kept(services: Services, code: str) -> dict[str, str]:
+    told = attributes_of(services.options.database)
+    return next((kept for one, kept in told.items() if one.casefold() == code.casefold()), {})
+
+
+def _fields(text: str) -> dict[str, str]:
+    """Return the fields of lines such as ``handedness=left``.
+
+    Raises:
+        StudyError: a line has no equals sign.
+    """
+    fields: dict[str, str] = {}
+    for line in filter(None, (one.strip() for one in text.splitlines())):
+        name, sign, value = line.partition("=")
+        if not sign or not value.strip():
+            raise StudyError(
+                Message(
+                    N_("{line!r}: write name=value on each line, such as handedness=left."),
+                    line=line,
+                )
+            )
+        fields[name.strip()] = value
+    return fields
+
+
+def _page(request: Request, services: Services, code: str, problem: str = "") -> Response:
+    known = {one.code.casefold(): one.code for one in services.study.participants()}
+    if code.casefold() not in known:
+        raise HTTPException(404)
+    kept = _kept(services, code)
+    return render(
+        request,
+        "attributes.html",
+        status_code=409 if problem else 200,
+        problem=problem,
+        code=known[code.casefold()],
+        has_consent=services.study.has_consent(code),
+        use=attribute_use_of(services.options.database, code),
+        kept=kept,
+        others="\n".join(f"{name}={kept[name]}" for name in kept if name not in _KNOWN),
+        age_bands=AGE_BANDS,
+        sexes=SEXES,
+        length=LENGTH,
+    )
+
+
+erasure_router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
+
+
+@erasure_router.get("/study/participants/{code}/erase", include_in_schema=False)
+def erase_page(request: Request, services: ServicesDep, code: str) -> Response:
+    """Show what would be erased, and ask for the code."""
+    return _erasure_page(request, services, code)
+
+
+@erasure_router.post("/study/participants/{code}/erase", include_in_schema=False)
+def erase(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    code: str,
+    typed: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Erase the participant whose code was typed, and say what was erased.
+
+    The answer's text names nobody.
+    """
+    if typed.strip().casefold() != code.casefold():
+        problem = gettext("{typed} was typed, which is not {code}. Nothing was erased.").format(
+            typed=typed.strip() or gettext("Nothing"), code=code
+        )
+        return _erasure_page(request, services, code, problem)
+    database = services.options.database
+    try:
+        if is_erasable(database, code):
+            # they may hold the participant, and one that is being written reads the old rows
+            services.exports.forget_all()
+        done = services.commands.erase_participant(code, actor=account.name)
+    except StudyError as error:
+        return _erasure_page(request, services, code, str(error))
+    services.protocol_runner.forget(code)
+    return render(request, "erased.html", done=done)
+
+
+def _erasure_page(request: Request, services: Services, code: str, problem: str = "") -> Response:
+    person = next(
+        (one for one in services.study.participants() if one.code.casefold() == code.casefold()),
+        None,
+    )
+    if person is None:
+        raise HTTPException(404)
+    database = services.options.database
+    sessions = [
+        session for session in services.study.sessions() if session.participant == person.code
+    ]
+    counts = session_counts(database)
+    return render(
+        request,
+        "erase.html",
+        status_code=409 if problem else 200,
+        problem=problem,
+        code=person.code,
+        consent=consents(database).get(person.code),
+        is_open=any(session.end_ms is None for session in sessions),
+        sessions=len(sessions),
+        expressions=sum(counts[session.id].expressions for session in sessions),
+        readings=sum(counts[session.id].vitals for session in sessions),
+    )

@@ -1,0 +1,339 @@
+"""Operator and participant.
+
+The operator's page of a protocol: what runs, what comes next, and the keys that pause, skip and
+end it.
+
+The participant's page: full screen, opened by a token, and without a single number that was
+measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+
+from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said, said_if_ours
+from dashboard.protocols.file import find_media, list_protocols, media_type
+from dashboard.protocols.runner import ProtocolRunner, ProtocolView, text_of_screen, texts_for
+from dashboard.web.delivery import qr_code
+from dashboard.web.errors import event_answer, may_refuse
+from dashboard.web.event_streams import EventStream
+from dashboard.web.guards.login import AccountDep, key_of
+from dashboard.web.guards.permissions import needs
+from dashboard.web.rendering import render
+from dashboard.web.routes.live import CHECK_SECONDS, is_let_in
+from dashboard.web.schemas import (
+    Answer,
+    ProtocolEntry,
+    ProtocolStateModel,
+    ScreenModel,
+    SessionModel,
+)
+from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, ServicesDep
+from dashboard.web.study import APPLIANCE_ONLY
+from edge_agent.core import clock
+from edge_agent.core.errors import StudyError
+from edge_agent.core.texts import N_
+
+router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
+
+SIGN_OF_LIFE_S = 5.0
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+@router.get("/protocol", include_in_schema=False)
+def protocol_page(request: Request, runner: ProtocolRunnerDep) -> Response:
+    """Show the protocol that runs, or how the last one ended."""
+    view = runner.view()
+    if view is None:
+        return RedirectResponse("/study", 303)
+    state = protocol_state_model(view)
+    return render(
+        request,
+        "protocol.html",
+        state=state.model_dump(mode="json"),
+        qr_code=qr_code(f"{request.base_url}{state.participant_path[1:]}"),
+        is_loopback=request.url.hostname in _LOOPBACK,
+    )
+
+
+@router.get("/api/v1/protocols", operation_id="list_protocols")
+def get_protocols(options: OptionsDep) -> list[ProtocolEntry]:
+    """List the protocol files, those that cannot be used with the reason."""
+    return [
+        ProtocolEntry(name=one.name, title=one.title, problem=one.problem and said(one.problem))
+        for one in list_protocols(options.protocols)
+    ]
+
+
+@router.get("/api/v1/protocol", operation_id="get_protocol_state", responses=may_refuse(409))
+def get_protocol(runner: ProtocolRunnerDep) -> ProtocolStateModel:
+    """Tell how the protocol stands, or how the last one ended."""
+    return _state(runner)
+
+
+@router.post("/api/v1/protocol/go", operation_id="continue_protocol", responses=may_refuse(409))
+def go_on(runner: ProtocolRunnerDep) -> ProtocolStateModel:
+    """Begin, or go on after a break, as soon as the participant is ready."""
+    runner.go()
+    return _state(runner)
+
+
+@router.post("/api/v1/protocol/pause", operation_id="pause_protocol", responses=may_refuse(409))
+def pause(runner: ProtocolRunnerDep) -> ProtocolStateModel:
+    """Stand still; the condition that is open ends here."""
+    runner.pause()
+    return _state(runner)
+
+
+@router.post(
+    "/api/v1/protocol/skip", operation_id="skip_protocol_screen", responses=may_refuse(409)
+)
+def skip(runner: ProtocolRunnerDep) -> ProtocolStateModel:
+    """Leave the present screen."""
+    runner.skip()
+    return _state(runner)
+
+
+@router.post(
+    "/api/v1/protocol/repeat", operation_id="repeat_protocol_screen", responses=may_refuse(409)
+)
+def repeat(runner: ProtocolRunnerDep) -> ProtocolStateModel:
+    """Begin the present screen again."""
+    runner.repeat()
+    return _state(runner)
+
+
+@router.post("/api/v1/protocol/end", operation_id="end_protocol", responses=may_refuse(409))
+def end(
+    runner: ProtocolRunnerDep, services: ServicesDep, account: AccountDep
+) -> ProtocolStateModel:
+    """End protocol and session now."""
+    runner.end()
+    state = _state(runner)
+    services.commands.note(account.name, "session_end", str(state.session.id))
+    return state
+
+
+@router.get(
+    "/api/v1/protocol/events",
+    operation_id="stream_protocol",
+    response_class=StreamingResponse,
+    responses=event_answer(),
+)
+async def protocol_events(request: Request, services: ServicesDep) -> Response:
+    """Stream server-sent events ``protocol``: its state, whenever something changes."""
+    key = key_of(request)
+    return EventStream(request, _events(services, key), key)
+
+
+def protocol_state_model(view: ProtocolView) -> ProtocolStateModel:
+    """Return what programs and the operator's page get."""
+    return ProtocolStateModel(
+        session=SessionModel.model_validate(view.session),
+        title=view.title,
+        state=view.state.value,
+        reason=said(view.reason),
+        begun=view.begun,
+        step=view.step,
+        screens=[
+            ScreenModel(
+                title=said_if_ours(one.title),
+                kind=one.kind.value,
+                seconds=one.seconds,
+                condition=one.condition,
+            )
+            for one in view.screens
+        ],
+        remaining_ms=view.remaining_ms,
+        participant_present=view.present,
+        participant_ready=view.ready,
+        participant_path=f"/participate/{view.token}",
+        answers=view.answers,
+        problem=said(view.problem),
+    )
+
+
+async def follow(services: Services, look: Callable[[], str]) -> AsyncGenerator[str, None]:
+    """Write what ``look`` gives whenever it is another text, with signs of life between, until the
+    dashboard stops.
+    """
+    yield "retry: 1000\n\n"
+    event = services.protocol_runner.watch()
+    stop = asyncio.ensure_future(services.stopping.wait())
+    last = ""
+    try:
+        while not services.stopping.is_set():
+            text = look()
+            yield text if text != last else ": still here\n\n"
+            last = text
+            changed = asyncio.ensure_future(event.wait())
+            await asyncio.wait(
+                {changed, stop}, timeout=SIGN_OF_LIFE_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            changed.cancel()
+            event.clear()
+    finally:
+        stop.cancel()
+        services.protocol_runner.unwatch(event)
+
+
+async def _events(services: Services, key: str) -> AsyncGenerator[str, None]:
+    """Write the state for as long as the login or token holds."""
+    checked = clock.boot_seconds()
+    async for text in follow(services, lambda: _event(services.protocol_runner.view())):
+        yield text
+        if clock.boot_seconds() - checked >= CHECK_SECONDS:
+            if not await is_let_in(services, key):
+                return
+            checked = clock.boot_seconds()
+
+
+def _event(view: ProtocolView | None) -> str:
+    if view is None:
+        data = "null"
+    else:
+        data = protocol_state_model(view).model_dump_json()
+    return f"event: protocol\ndata: {data}\n\n"
+
+
+def _state(runner: ProtocolRunner) -> ProtocolStateModel:
+    view = runner.view()
+    if view is None:
+        raise StudyError(
+            N_("No protocol has run since the dashboard started. Start a session with one.")
+        )
+    return protocol_state_model(view)
+
+
+participant_router = APIRouter(
+    prefix="/participate", include_in_schema=False, dependencies=[needs(Permission.OPEN)]
+)
+
+
+def _view(runner: ProtocolRunnerDep, token: str) -> ProtocolView:
+    """Return the protocol that a token belongs to; a wrong one finds nothing."""
+    view = runner.view_of(token)
+    if view is None:
+        raise HTTPException(404)
+    return view
+
+
+def _open_view(view: Annotated[ProtocolView, Depends(_view)]) -> ProtocolView:
+    """Return the protocol of a token while it is not over; afterwards nothing is shown or taken."""
+    if view.is_over:
+        raise HTTPException(410, gettext("The session has ended, and this page with it."))
+    return view
+
+
+ProtocolViewDep = Annotated[ProtocolView, Depends(_open_view)]
+
+
+@participant_router.get("/{token}")
+def participant_page(request: Request, runner: ProtocolRunnerDep, token: str) -> Response:
+    """Show the page of the protocol that the token belongs to."""
+    view = runner.view_of(token)
+    if view is None or view.is_over:
+        return render(request, "participate_gone.html", 404 if view is None else 410)
+    return render(request, "participate.html", token=token, texts=texts_for(view))
+
+
+@participant_router.get("/{token}/events", dependencies=[Depends(_view)])
+async def participant_events(request: Request, services: ServicesDep, token: str) -> Response:
+    """Stream what is to be shown now, whenever that changes; that it is over, too.
+
+    While the stream is open, the page counts as open.
+    """
+    return EventStream(request, _participant_events(services, token), token)
+
+
+@participant_router.post("/{token}/ready", status_code=204, dependencies=[Depends(_open_view)])
+def ready(runner: ProtocolRunnerDep, token: str) -> None:
+    """The participant is there, and may be shown something."""
+    runner.set_ready(token)
+
+
+@participant_router.post("/{token}/answer", status_code=204, dependencies=[Depends(_open_view)])
+def answer(runner: ProtocolRunnerDep, token: str, message: Answer) -> None:
+    """Take an answer to the question of a screen."""
+    runner.answer(token, message.step, message.value)
+
+
+@participant_router.post("/{token}/ended", status_code=204, dependencies=[Depends(_open_view)])
+def media_ended(runner: ProtocolRunnerDep, token: str, message: Answer) -> None:
+    """The sound or video of a screen has come to its end."""
+    runner.media_ended(token, message.step)
+
+
+@participant_router.post("/{token}/failed", status_code=204, dependencies=[Depends(_open_view)])
+def media_failed(runner: ProtocolRunnerDep, token: str, message: Answer) -> None:
+    """The file of a screen cannot be shown by this browser."""
+    runner.media_failed(token, message.step)
+
+
+@participant_router.get("/{token}/media/{step}")
+def media(view: ProtocolViewDep, options: OptionsDep, step: int) -> Response:
+    """Send the file of a screen."""
+    if not 0 <= step < len(view.screens) or not view.screens[step].file:
+        raise HTTPException(404)
+    name = view.screens[step].file
+    try:
+        place = find_media(options.protocols, name)
+    except ValueError as error:
+        raise HTTPException(404) from error
+    if not place.is_file():
+        raise HTTPException(404)
+    return FileResponse(
+        place, media_type=media_type(name), headers={"Cache-Control": "private, max-age=3600"}
+    )
+
+
+async def _participant_events(services: Services, token: str) -> AsyncGenerator[str, None]:
+    """Write what is to be shown until the protocol is over."""
+    if not services.protocol_runner.join(token):
+        yield _participant_event(services.protocol_runner.view_of(token))
+        return
+    try:
+        async with aclosing(
+            follow(services, lambda: _participant_event(services.protocol_runner.view_of(token)))
+        ) as texts:
+            async for text in texts:
+                yield text
+    finally:
+        services.protocol_runner.leave(token)
+
+
+def _participant_event(view: ProtocolView | None) -> str:
+    shown: dict[str, object]
+    if view is None or view.is_over:
+        shown = {"screen": "end"}
+    else:
+        shown = _shown(view)
+    return f"event: screen\ndata: {json.dumps(shown, ensure_ascii=False)}\n\n"
+
+
+def _shown(view: ProtocolView) -> dict[str, object]:
+    """Return what the page shows; nothing of what is measured is in it."""
+    screen = view.screen
+    if screen is None or view.state != "running":
+        return {"screen": "break" if view.ready else "hello", "begun": view.begun}
+    following = view.screens[view.step + 1 : view.step + 2]
+    return {
+        "screen": screen.kind.value,
+        "step": view.step,
+        "turn": view.step_seq,
+        "start_ms": view.start_ms,
+        "text": text_of_screen(view, screen.text),
+        "media": screen.media,
+        "scale": screen.scale,
+        "timed": screen.seconds is not None,
+        "next_picture": view.step + 1 if following and following[0].media == "picture" else None,
+    }

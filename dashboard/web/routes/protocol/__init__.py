@@ -1,1 +1,0 @@
-"""The operator's and the participant's page of a protocol."""

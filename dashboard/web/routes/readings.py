@@ -1,0 +1,685 @@
+"""Readings entered by hand, corrected, imported.
+
+Readings by hand, and how files and programs hand them in.
+
+Correcting and removing readings that were entered by hand.
+
+A CSV file of readings: sent, explained column by column, seen, and then stored as a whole or not
+at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Annotated, cast
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from python_multipart.exceptions import FormParserError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.figures import general, thousands
+from dashboard.languages.names import said, said_of, vital_label
+from dashboard.web.guards.login import AccountDep
+from dashboard.web.guards.permissions import needs
+from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.services import Services, ServicesDep, new_key
+from dashboard.web.study import APPLIANCE_ONLY
+from edge_agent.core import clock
+from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.readings import (
+    DOUBTFUL,
+    LEAST_PULSE_PRESSURE_MMHG,
+    Origin,
+    VitalFlag,
+    VitalReading,
+    are_near,
+    flag_near_pressures,
+    reading_of,
+)
+from edge_agent.core.study import MarkerKind
+from edge_agent.core.texts import N_, Message
+from edge_agent.core.vitals import PRESSURES, VitalKind
+from edge_agent.store.intake.corrections import ReadingKey, entered_readings, removed_readings
+from edge_agent.store.intake.imports import TakenReadings, taken_readings
+from edge_agent.store.study.past import Nearest, Placement, outside_sentence
+from edge_agent.store.write.timeline import ReadingTable
+from edge_agent.vitals.csv import (
+    MAX_FILE_BYTES,
+    TARGETS,
+    ColumnMap,
+    CsvFile,
+    DateOrder,
+    JudgedRow,
+    all_readings,
+    count_placeholders,
+    guess_map,
+    local_times,
+)
+
+router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
+NAVIGATION = NavigationEntry(
+    title=N_("Readings"),
+    path="/readings",
+    position=40,
+    icon="M12 21a6 6 0 006-6c0-4-6-11-6-11S6 11 6 15a6 6 0 006 6zM12 12v6M9 15h6",
+    of="appliance",
+)
+PAGE = "/readings"
+BY_HAND = tuple(kind for kind in VitalKind if kind.spec.by_hand)
+NOTE_LENGTH = 80
+
+TEXT_LENGTH = 200
+RECENT = 20
+_CHANGED = {
+    "corrected": N_("The reading was corrected. What it was before is kept."),
+    "removed": N_("The reading was removed. It counts nowhere any more; what it was is kept."),
+}
+
+Text = Annotated[str, Form(max_length=TEXT_LENGTH)]
+Count = Annotated[int | None, Query(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a person wrote into the form, and what is wrong with it, by field.
+
+    ``doubts`` says what is implausible; it is stored only when the person confirms these values.
+    """
+
+    values: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
+
+    @property
+    def signature(self) -> str:
+        """The values, as they are confirmed: other ones are asked about again."""
+        given = {kind: self.values.get(kind) for kind in BY_HAND}
+        return " ".join(f"{kind}={value}" for kind, value in given.items() if value)
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """What the page says of the request before it; empty texts are not shown.
+
+    Attributes:
+        message: what became of an entry.
+        warning: what is odd about it.
+        added: what an import added, by kind and source.
+        entry: the form as it was filled in, with its problems.
+        file_problem: why a file cannot be read.
+        correction: of a reading, that was not taken yet.
+    """
+
+    message: str = ""
+    warning: str = ""
+    added: Sequence[TakenReadings] = ()
+    entry: Entry = field(default_factory=Entry)
+    file_problem: str = ""
+    correction: Correction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A correction that was not taken yet: of which reading, its new value, and why not.
+
+    ``confirmed`` is the value with which the form may come again although it is implausible; empty:
+    it may not.
+    """
+
+    key: ReadingKey
+    value: str
+    problem: str
+    confirmed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Readings of a file that lie in no session, as numbers of an address.
+
+    Attributes:
+        count: how many they are.
+        given: of how many.
+        nearest: number of the nearest session.
+        later_s: by how much it begins later; negative where it ended before.
+    """
+
+    count: int
+    given: int
+    nearest: int | None
+    later_s: int
+
+
+def _outside(
+    outside: Count = None,
+    given: Count = None,
+    nearest: Count = None,
+    later: Annotated[int, Query(ge=-(2**40), le=2**40)] = 0,
+) -> Outside | None:
+    if not outside:
+        return None
+    return Outside(outside, given or outside, nearest, later)
+
+
+OutsideDep = Annotated[Outside | None, Depends(_outside)]
+
+
+async def _entry_form(request: Request) -> Entry:
+    """Return the fields of the form: one for each kind that is entered by hand, time and note."""
+    form = await request.form(max_fields=20)
+    names = (*BY_HAND, "at", "note", "confirmed", "once")
+    values = {name: form.get(name, "") for name in names}
+    if any(not isinstance(value, str) or len(value) > TEXT_LENGTH for value in values.values()):
+        raise HTTPException(
+            422,
+            gettext("Give each field as text of at most {text_length} characters.").format(
+                text_length=TEXT_LENGTH
+            ),
+        )
+    return Entry({str(name): str(value).strip() for name, value in values.items()})
+
+
+EntryDep = Annotated[Entry, Depends(_entry_form)]
+
+
+@router.get(PAGE, include_in_schema=False)
+def readings_page(
+    request: Request,
+    services: ServicesDep,
+    taken: Count = None,
+    there: Count = None,
+    flagged: Count = None,
+    twice: Count = None,
+    empty: Count = None,
+    number: Annotated[int | None, Query(alias="import", ge=0, le=2**53)] = None,
+    outside: OutsideDep = None,
+    changed: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """Show the form, the place for files, and how programs send; after an entry, what became
+    of it.
+    """
+    warning = "" if outside is None else _outside_text(services, outside)
+    message = (
+        gettext(_CHANGED.get(changed, ""))
+        if changed in _CHANGED
+        else _result_text(taken, there or 0, flagged or 0)
+    )
+    if twice:
+        told = ngettext(
+            "{n} local time comes twice, as clocks were put back: the order of the file decided "
+            "which one is meant.",
+            "{n} local times come twice, as clocks were put back: the order of the file decided "
+            "which ones are meant.",
+            twice,
+        )
+        warning = f"{told.format(n=thousands(twice))} {warning}".strip()
+    if empty:
+        told = ngettext(
+            "{n} cell had a mark for no value (such as 255 or --) and gave no reading.",
+            "{n} cells had a mark for no value (such as 255 or --) and gave no reading.",
+            empty,
+        )
+        warning = f"{told.format(n=thousands(empty))} {warning}".strip()
+    added = [] if number is None else taken_readings(services.options.database, number)
+    return _page(request, services, Notices(message=message, warning=warning, added=added))
+
+
+@router.post(f"{PAGE}/by-hand", include_in_schema=False)
+def enter(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    entry: EntryDep,
+) -> Response:
+    """Take in what a person has measured; nothing is stored while a field is wrong, and nothing
+    implausible before the person has confirmed it.
+    """
+    readings = _validate(entry, account.name)
+    _check_note(services, entry, readings)
+    if not entry.problems and entry.values["confirmed"] != entry.signature:
+        entry.doubts.extend(doubts_of(readings))
+    if entry.problems or entry.doubts:
+        return _page(request, services, Notices(entry=entry))
+
+    def store() -> str:
+        new = services.commands.enter_readings(readings, actor=account.name)
+        if entry.values["note"]:
+            at, note = readings[0].at, entry.values["note"]
+            services.commands.add_marker(MarkerKind.NOTE, note, at, actor=account.name)
+        flagged = sum(bool(reading.flags & DOUBTFUL) for reading in readings)
+        return f"{PAGE}?taken={sum(new)}&there={new.count(False)}&flagged={flagged}"
+
+    return RedirectResponse(services.once.run(entry.values["once"], store), 303)
+
+
+def _validate(entry: Entry, account: str) -> list[VitalReading]:
+    """Return the readings of an entry; what is wrong goes to its field."""
+    now = clock.now()
+    origin = Origin(
+        f"manual:{account}", flags=frozenset({VitalFlag.MANUAL}), decimal_comma=True, live=False
+    )
+    readings: list[VitalReading] = []
+    for kind in BY_HAND:
+        if entry.values[kind]:
+            given = {
+                "kind": kind.value,
+                "value": entry.values[kind],
+                "at": entry.values["at"] or None,
+            }
+            try:
+                readings.append(reading_of(given, now, origin))
+            except ReadingError as error:
+                name = "at" if error.field == "at" else kind.value
+                entry.problems[name] = f"{error.shown} {error.reason}"
+    if not any(entry.values[kind] for kind in BY_HAND):
+        entry.problems["heart_rate"] = gettext("Enter a heart rate, or both pressures.")
+    if bool(entry.values["systolic"]) != bool(entry.values["diastolic"]):
+        missing = "diastolic" if entry.values["systolic"] else "systolic"
+        entry.problems.setdefault(
+            missing, gettext("A cuff measures both pressures: enter this one too.")
+        )
+    if any(VitalFlag.CLOCK_DIFFERS in reading.flags for reading in readings):
+        entry.problems["at"] = gettext(
+            "This time is in the future. Correct it, or leave it empty for now."
+        )
+    return flag_near_pressures([reading.checked() for reading in readings])
+
+
+def doubts_of(readings: list[VitalReading]) -> list[str]:
+    """Return a sentence for each reading that is implausible by itself, or for a pair of them."""
+    doubts = []
+    for reading in readings:
+        low, high = reading.kind.plausible
+        spec = reading.kind.spec
+        if not low <= reading.value <= high:
+            doubts.append(
+                gettext("{vital} {value} {unit} is not between {low} and {high}.").format(
+                    vital=vital_label(reading.kind),
+                    value=general(reading.value),
+                    unit=spec.unit_shown,
+                    low=general(low),
+                    high=general(high),
+                )
+            )
+    pressures = {one.kind: one.value for one in readings if one.kind in PRESSURES}
+    if not doubts and are_near(pressures):
+        high, low = (pressures[kind] for kind in (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC))
+        doubts.append(
+            gettext(
+                "{high}/{low} mmHg: the systolic pressure, which comes first, must be more than "
+                "{least} mmHg above the diastolic. Were the two swapped?"
+            ).format(high=general(high), low=general(low), least=general(LEAST_PULSE_PRESSURE_MMHG))
+        )
+    return doubts
+
+
+def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) -> None:
+    """Make sure that a note finds its place before anything is written."""
+    note = entry.values["note"]
+    if not note:
+        return
+    session = services.study.open_session()
+    if session is None:
+        entry.problems["note"] = gettext(
+            "No session is open to which the note could belong. Leave it empty."
+        )
+    elif len(note) > NOTE_LENGTH or not note.isprintable():
+        entry.problems["note"] = gettext("Give at most {n} printable characters.").format(
+            n=NOTE_LENGTH
+        )
+    elif readings and readings[0].at.wall_ms < session.start_ms:
+        entry.problems["note"] = gettext(
+            "The time lies before the open session, to which the note would belong. Leave it empty."
+        )
+
+
+def _result_text(taken: int | None, there: int, flagged: int) -> str:
+    """Say what became of what was handed in."""
+    if taken is None:
+        return ""
+    parts = [
+        ngettext("{n} reading was saved.", "{n} readings were saved.", taken).format(
+            n=thousands(taken)
+        )
+    ]
+    if there:
+        text = ngettext(
+            "{n} was already there and unchanged.", "{n} were already there and unchanged.", there
+        )
+        parts.append(text.format(n=thousands(there)))
+    if flagged:
+        text = ngettext(
+            "{n} looks implausible: it is saved with a flag and left out of all means.",
+            "{n} look implausible: they are saved with a flag and left out of all means.",
+            flagged,
+        )
+        parts.append(text.format(n=thousands(flagged)))
+    return " ".join(parts)
+
+
+def _outside_text(services: Services, outside: Outside) -> str:
+    """Say how many readings of a file lie in no session, and which session is nearest."""
+    code = next((s.participant for s in services.study.sessions() if s.id == outside.nearest), None)
+    nearest = None
+    if outside.nearest is not None and code is not None:
+        nearest = Nearest(outside.nearest, code, outside.later_s)
+    sentence = said(outside_sentence(outside.count, outside.given, nearest))
+    return f"{sentence} {gettext('What lies in no session is in no test.')}"
+
+
+def _page(request: Request, services: Services, notices: Notices) -> Response:
+    entry = notices.entry
+    wrong = notices.file_problem or entry.problems or entry.doubts
+    database = services.options.database
+    return render(
+        request,
+        "readings.html",
+        status_code=422 if wrong or notices.correction else 200,
+        message=notices.message,
+        warning=notices.warning,
+        added=notices.added,
+        entry=entry,
+        confirmed=entry.signature if entry.doubts else "",
+        once=new_key(),
+        recent=entered_readings(database, RECENT),
+        removed=removed_readings(database, RECENT),
+        correction=notices.correction,
+        kinds=sorted(BY_HAND, key=lambda kind: kind not in PRESSURES),
+        file_problem=notices.file_problem,
+        open_session=services.study.open_session(),
+        largest_mib=MAX_FILE_BYTES // 2**20,
+        address=str(request.base_url).rstrip("/"),
+    )
+
+
+def page_with_correction(request: Request, services: Services, correction: Correction) -> Response:
+    """Show the page with a correction that was not taken yet."""
+    return _page(request, services, Notices(correction=correction))
+
+
+def page_with_file_problem(request: Request, services: Services, problem: str) -> Response:
+    """Show the page with what is wrong with a file."""
+    return _page(request, services, Notices(file_problem=problem))
+
+
+_LIST = "recent-title"
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionForm:
+    """A reading, and what a person typed as its value."""
+
+    key: ReadingKey
+    value: str
+    confirmed: str
+
+
+def _key(
+    at: Annotated[int, Form(ge=0, le=2**62)],
+    kind: Annotated[VitalKind, Form()],
+    source: Text,
+) -> ReadingKey:
+    return ReadingKey(at, kind, source)
+
+
+KeyDep = Annotated[ReadingKey, Depends(_key)]
+
+
+def _form(key: KeyDep, value: Text = "", confirmed: Text = "") -> CorrectionForm:
+    return CorrectionForm(key, value.strip(), confirmed)
+
+
+FormDep = Annotated[CorrectionForm, Depends(_form)]
+
+
+@router.post(f"{PAGE}/by-hand/correct", include_in_schema=False)
+def correct(
+    request: Request, services: ServicesDep, account: AccountDep, form: FormDep
+) -> Response:
+    """Give a reading another value; an implausible one only when it is confirmed."""
+    origin = Origin(form.key.source, decimal_comma=True, live=False)
+    try:
+        given = {"kind": form.key.kind.value, "value": form.value, "at": form.key.at_ms}
+        reading = reading_of(given, clock.now(), origin)
+    except ReadingError as error:
+        wrong = Correction(form.key, form.value, f"{error.shown} {error.reason}")
+        return page_with_correction(request, services, wrong)
+    doubts = doubts_of([reading])
+    if doubts and form.confirmed != form.value:
+        doubted = Correction(form.key, form.value, " ".join(doubts), confirmed=form.value)
+        return page_with_correction(request, services, doubted)
+    services.commands.correct_reading(form.key, reading.value, actor=account.name)
+    return RedirectResponse(f"{PAGE}?changed=corrected#{_LIST}", 303)
+
+
+@router.post(f"{PAGE}/by-hand/remove", include_in_schema=False)
+def remove(services: ServicesDep, account: AccountDep, key: KeyDep) -> Response:
+    """Remove a reading; what it was is kept."""
+    services.commands.remove_reading(key, actor=account.name)
+    return RedirectResponse(f"{PAGE}?changed=removed#{_LIST}", 303)
+
+
+csv_import_router = APIRouter(
+    tags=["readings"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY]
+)
+PATH = f"{PAGE}/import"
+PREVIEW_ROWS = 10
+_NAME_MOST = 255
+DATES: Mapping[DateOrder, str] = {
+    "iso": N_("2026-11-20 08:15, or numbers since 1970"),
+    "dmy": N_("20.11.2026 08:15 (day first)"),
+    "mdy": N_("11/20/2026 8:15 AM (month first)"),
+}
+LABELS: Mapping[str, str] = {
+    "at": N_("Time, or date"),
+    "time": N_("Time of day, where the date has a column of its own"),
+    "kind": N_("Kind, where each row is one reading"),
+    "value": N_("Value, where each row is one reading"),
+    "unit": N_("Unit"),
+    "source": N_("Source"),
+    "flags": N_("Flags"),
+    "device_time": N_("Time that the device stamped"),
+}
+
+
+class _InMemory(MultiPartParser):
+    """Keeps a file in memory: health data shall not lie about in the system's temporary folder."""
+
+    spool_max_size = MAX_FILE_BYTES + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person said of a file.
+
+    Attributes:
+        columns: the columns.
+        zone: name of the time zone of times that name none; empty: there are none such.
+    """
+
+    columns: ColumnMap
+    zone: str
+
+
+@csv_import_router.post(PATH, include_in_schema=False)
+async def send_file(request: Request, services: ServicesDep, account: AccountDep) -> Response:
+    """Take a file into memory and lead to its preview."""
+    try:
+        name, raw = await _file_of(request)
+        file = await run_in_threadpool(CsvFile.parse, name, raw)
+    except DataFileError as error:
+        return await run_in_threadpool(page_with_file_problem, request, services, said_of(error))
+    return RedirectResponse(f"{PATH}/{services.ingest.files.keep(account.id, file)}", 303)
+
+
+@csv_import_router.get(PATH, include_in_schema=False)
+def no_file() -> Response:
+    """Lead to the place where files are sent."""
+    return RedirectResponse(PAGE, 303)
+
+
+@csv_import_router.get(f"{PATH}/{{name}}", include_in_schema=False)
+def look(request: Request, services: ServicesDep, account: AccountDep, name: str) -> Response:
+    """Show what the columns are taken for and which readings the first rows give."""
+    file = _find(services, account.id, name)
+    choice = _choice(request.query_params, file)
+    return _csv_import_page(request, name, file, choice)
+
+
+@csv_import_router.post(f"{PATH}/{{name}}", include_in_schema=False)
+async def take_file(
+    request: Request, services: ServicesDep, account: AccountDep, name: str
+) -> Response:
+    """Store all readings of the file, or none."""
+    async with request.form(max_files=0) as form:
+        given = {key: value for key, value in form.items() if isinstance(value, str)}
+    return await run_in_threadpool(_take, request, services, account.id, account.name, name, given)
+
+
+def _take(
+    request: Request,
+    services: Services,
+    account: int,
+    who: str,
+    name: str,
+    given: Mapping[str, str],
+) -> Response:
+    file = _find(services, account, name)
+    choice = _choice(given, file)
+    try:
+        zone = local_times(choice.zone)
+        flagged = 0
+
+        def counted() -> Iterator[VitalReading]:
+            nonlocal flagged
+            for reading in all_readings(file, choice.columns, zone):
+                flagged += bool(reading.flags & DOUBTFUL)
+                yield reading
+
+        placement = Placement.of_database(services.options.database)
+        table = ReadingTable.of(placement.watch(counted()))
+        done = services.commands.import_readings(table, file=file.name, actor=who)
+    except DataFileError as error:
+        return _csv_import_page(request, name, file, choice, str(error))
+    services.ingest.files.drop(account, name)
+    answer = {"taken": done.inserted, "there": done.duplicates}
+    answer |= {"import": done.number} if done.number is not None else {}
+    answer |= {"flagged": flagged} if flagged else {}
+    empty = count_placeholders(file, choice.columns).total()
+    answer |= {"empty": empty} if empty else {}
+    answer |= {"twice": zone.twice} if zone is not None and zone.twice else {}
+    answer |= _csv_import_outside(placement)
+    return RedirectResponse(f"{PAGE}?{urlencode(answer)}", 303)
+
+
+def _csv_import_outside(placement: Placement) -> dict[str, int]:
+    """Return what the page Readings is told of readings that lie in no session, as numbers."""
+    if not placement.outside:
+        return {}
+    told = {"outside": placement.outside, "given": placement.readings}
+    if placement.nearest is not None:
+        told |= {
+            "nearest": placement.nearest.session,
+            "later": round(placement.nearest.later_s),
+        }
+    return told
+
+
+async def _file_of(request: Request) -> tuple[str, bytes]:
+    """Return name and content of the file that a form sends."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise DataFileError(N_("Choose a file and send the form again."))
+    try:
+        form = await _InMemory(request.headers, request.stream(), max_files=1, max_fields=5).parse()
+    except (MultiPartException, FormParserError, KeyError) as error:
+        raise DataFileError(
+            N_("The form did not arrive in one piece. Choose the file and send it again.")
+        ) from error
+    async with _closing(form.get("file")) as file:
+        if file is None or not file.filename:
+            raise DataFileError(N_("Choose a file first."))
+        if len(file.filename) > _NAME_MOST:
+            raise DataFileError(
+                Message(
+                    N_("The name of the file has more than {most} characters. Rename it."),
+                    most=_NAME_MOST,
+                )
+            )
+        return file.filename.replace("\\", "/").rpartition("/")[2], await file.read()
+
+
+class _closing:  # noqa: N801 - reads as a function, like contextlib's
+    """Close an uploaded file at the end of the block; what is none is ``None``."""
+
+    def __init__(self, file: object) -> None:
+        self._file = file if isinstance(file, UploadFile) else None
+
+    async def __aenter__(self) -> UploadFile | None:
+        return self._file
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._file is not None:
+            await self._file.close()
+
+
+def _find(services: Services, account: int, name: str) -> CsvFile:
+    file = services.ingest.files.find(account, name)
+    if file is None:
+        raise HTTPException(
+            410, gettext("This file is not kept any more. Send it again on the page Readings.")
+        )
+    return file
+
+
+def _choice(given: Mapping[str, str], file: CsvFile) -> Choice:
+    """Return what was chosen, or the guess where nothing was."""
+    if "dates" not in given:
+        return Choice(guess_map(file, PREVIEW_ROWS), "")
+    columns = {t: given[f"column_{t}"] for t in TARGETS if given.get(f"column_{t}") in file.header}
+    known = ((kind.value, kind.spec.unit_choices) for kind in VitalKind if kind in columns)
+    units = {
+        kind: given[f"unit_{kind}"]
+        for kind, allowed in known
+        if given.get(f"unit_{kind}") in allowed
+    }
+    dates = given["dates"] if given["dates"] in DATES else "iso"
+    return Choice(
+        ColumnMap(columns, units, cast("DateOrder", dates)), given.get("zone", "").strip()
+    )
+
+
+def _csv_import_page(
+    request: Request, name: str, file: CsvFile, choice: Choice, problem: str = ""
+) -> Response:
+    rows: list[JudgedRow] = []
+    placeholders: Mapping[str, int] = {}
+    hint = ""
+    try:
+        rows = list(islice(file.judged(choice.columns, local_times(choice.zone)), PREVIEW_ROWS))
+        placeholders = count_placeholders(file, choice.columns)
+    except DataFileError as error:
+        hint = str(error)
+    return render(
+        request,
+        "readings_import.html",
+        status_code=422 if problem else 200,
+        name=name,
+        file=file,
+        choice=choice,
+        rows=rows,
+        hint=hint,
+        problem=problem,
+        kinds=list(VitalKind),
+        labels=LABELS,
+        dates=DATES,
+        shown=[column for column in file.header if column in choice.columns.columns.values()],
+        unread=[name for name in file.header if name not in choice.columns.columns.values()],
+        placeholders=placeholders,
+    )

@@ -1,1 +1,0 @@
-"""Readings by hand, from files, and from programs."""

@@ -1,0 +1,288 @@
+"""The configuration: read in full, and changed where that is safe, as a page and for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dashboard.accounts.roles import Permission
+from dashboard.languages.current import gettext as _
+from dashboard.languages.names import said
+from dashboard.web.configuration import (
+    RULE_FIELDS,
+    Change,
+    Present,
+    changes_of,
+    fields_of,
+    planned,
+    read_present,
+    refuse_other_types,
+    text_of,
+    written_to,
+)
+from dashboard.web.errors import may_refuse
+from dashboard.web.guards.login import AccountDep
+from dashboard.web.guards.permissions import needs
+from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.services import Services, ServicesDep
+from edge_agent.config.alerts import AlertKind
+from edge_agent.config.editing import ConfigChangedError
+from edge_agent.config.keys import RULES, Kind, all_keys, variable_of
+from edge_agent.core.errors import ConfigError
+from edge_agent.core.texts import N_
+from edge_agent.core.vitals import VitalKind
+
+router = APIRouter(tags=["settings"], dependencies=[needs(Permission.ADMINISTER)])
+NAVIGATION = NavigationEntry(
+    title=N_("Settings"),
+    path="/settings",
+    position=93,
+    icon="M4 7h9M17 7h3M15 4v6M4 17h3M11 17h9M9 14v6",
+)
+PAGE = "/settings"
+_MOST_FIELDS = 1500
+_WHENS = [kind.value for kind in AlertKind]
+
+
+class SettingModel(BaseModel):
+    """A key of the configuration."""
+
+    name: str = Field(description="With its section, such as camera.fps.")
+    description: str = Field(description="What it is.")
+    kind: Kind = Field(description="How it is typed in.")
+    value: Any = Field(description="What holds; of a secret only whether there is one.")
+    default: Any = Field(description="What holds where it is left out.")
+    source: str = Field(description="file, environment or default.")
+    line: int | None = Field(description="Of the file.")
+    choices: list[str] = Field(description="What it may be; empty: anything within the limits.")
+    least: float | None = Field(description="Lower limit of a number.")
+    most: float | None = Field(description="Upper limit of a number.")
+    editable: bool = Field(description="Whether it may be changed here.")
+    read_by: list[str] = Field(description="Services to start again after a change.")
+
+
+class SettingsModel(BaseModel):
+    """The whole configuration."""
+
+    file: str | None = Field(description="Its file; null: there is none.")
+    digest: str = Field(description="Names the content of the file; a change must give it.")
+    writable: bool = Field(description="Whether the dashboard may write the file.")
+    problem: str = Field(description="What is wrong with the file; empty: nothing.")
+    settings: list[SettingModel] = Field(description="Every key, in the order of the file.")
+    rules: list[dict[str, Any]] = Field(description="Rules of alerts, as they are written.")
+
+
+class SettingsChange(BaseModel):
+    """What shall be changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    digest: str = Field(max_length=64, description="Of the file that was looked at.")
+    changes: dict[str, Any] = Field(
+        min_length=1,
+        max_length=200,
+        description="New values by key; null leaves a key out; alerts.rule is the list of all "
+        "rules.",
+    )
+
+
+class SettingsChangeModel(BaseModel):
+    """A change that was checked, and perhaps written."""
+
+    difference: list[str] = Field(description="Changed lines, with - and + before them.")
+    restart: str = Field(description="The command after which it counts.")
+    command: str = Field(description="The command that makes the same change.")
+    copy_of_before: str = Field(description="Where the file of before lies; empty: not written.")
+
+
+async def _sent_fields(request: Request) -> dict[str, str]:
+    form = await request.form(max_files=0, max_fields=_MOST_FIELDS)
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+SentDep = Annotated[dict[str, str], Depends(_sent_fields)]
+
+
+@router.get(PAGE, include_in_schema=False)
+def settings_page(request: Request, services: ServicesDep) -> Response:
+    """Show every setting with its value, and fields for those that may be changed."""
+    present = read_present(services.options.config)
+    return _form(request, present, fields_of(present), present.rules)
+
+
+@router.get(f"{PAGE}/file", include_in_schema=False)
+def file_page(request: Request, services: ServicesDep) -> Response:
+    """Show what can only be changed in the file, with its values."""
+    present = read_present(services.options.config)
+    return render(
+        request, "settings_file.html", present=present, sections=_sections(), text_of=text_of
+    )
+
+
+@router.post(PAGE, include_in_schema=False)
+def change_page(request: Request, services: ServicesDep, sent: SentDep) -> Response:
+    """Show what a form would change in the file, before it is written."""
+    present = read_present(services.options.config)
+    changes = changes_of(present, sent)
+    try:
+        if not changes:
+            raise ConfigError(_("Nothing was changed."))
+        change = planned(present, sent.get("digest", ""), changes)
+    except ConfigError as error:
+        if isinstance(error, ConfigChangedError):
+            return _form(request, present, fields_of(present), present.rules, str(error))
+        fields = fields_of(present) | {name: text_of(value) for name, value in changes.items()}
+        rules = changes.get(RULES, present.rules)
+        return _form(request, present, fields, rules, str(error))
+    return _review(request, present, change)
+
+
+@router.post(f"{PAGE}/save", include_in_schema=False)
+def save_page(
+    request: Request, services: ServicesDep, account: AccountDep, sent: SentDep
+) -> Response:
+    """Write a change that was looked at."""
+    present = read_present(services.options.config)
+    try:
+        wanted = SettingsChange(
+            digest=sent.get("digest", ""), changes=json.loads(sent.get("changes", ""))
+        )
+        change = planned(present, wanted.digest, wanted.changes)
+        copy = _written(services, account.name, present, change)
+    except (ConfigError, ValidationError, json.JSONDecodeError) as error:
+        present = read_present(services.options.config)
+        return _form(request, present, fields_of(present), present.rules, str(error))
+    first_steps = services.first_steps.is_open()
+    return render(request, "settings_saved.html", change=change, copy=copy, first_steps=first_steps)
+
+
+@router.get("/api/v1/settings", operation_id="get_settings")
+def get_settings(services: ServicesDep) -> SettingsModel:
+    """Return every setting with value, source and description; no secret."""
+    present = read_present(services.options.config)
+    settings = [
+        SettingModel(
+            name=key.name,
+            description=said(key.description),
+            kind=key.kind,
+            value=present.values[key.name].value,
+            default=None if key.secret else key.default,
+            source=present.values[key.name].source,
+            line=present.values[key.name].line,
+            choices=list(key.choices),
+            least=key.least,
+            most=key.most,
+            editable=key.is_editable,
+            read_by=list(key.read_by),
+        )
+        for key in all_keys()
+    ]
+    return SettingsModel(
+        file=str(present.file.path) if present.file else None,
+        digest=present.file.digest if present.file else "",
+        writable=present.is_writable,
+        problem=present.problem,
+        settings=settings,
+        rules=present.rules,
+    )
+
+
+@router.post(
+    "/api/v1/settings/difference", operation_id="preview_settings_change", responses=may_refuse(409)
+)
+def get_difference(services: ServicesDep, wanted: SettingsChange) -> SettingsChangeModel:
+    """Check a change and return what it would do to the file; nothing is written."""
+    change = _planned(read_present(services.options.config), wanted)
+    return _change_model(change, "")
+
+
+@router.patch("/api/v1/settings", operation_id="change_settings", responses=may_refuse(409))
+def patch_settings(
+    services: ServicesDep, account: AccountDep, wanted: SettingsChange
+) -> SettingsChangeModel:
+    """Write a change into the file; the services use it after they were started again."""
+    present = read_present(services.options.config)
+    change = _planned(present, wanted)
+    try:
+        return _change_model(change, _written(services, account.name, present, change))
+    except ConfigError as error:
+        raise HTTPException(409, str(error)) from error
+
+
+def _planned(present: Present, wanted: SettingsChange) -> Change:
+    try:
+        refuse_other_types(wanted.changes)
+        return planned(present, wanted.digest, wanted.changes)
+    except ConfigChangedError as error:
+        raise HTTPException(409, str(error)) from error
+    except ConfigError as error:
+        raise HTTPException(422, str(error)) from error
+
+
+def _written(services: Services, actor: str, present: Present, change: Change) -> str:
+    if not present.is_writable:
+        raise ConfigError(
+            _(
+                "{file} belongs to the system, and the dashboard may not write it. On the device: "
+                "{command}"
+            ).format(file=change.before.path, command=change.command)
+        )
+    copy = written_to(change)
+    services.commands.note(actor, "settings_change", change.told())
+    return str(copy)
+
+
+def _change_model(change: Change, copy: str) -> SettingsChangeModel:
+    return SettingsChangeModel(
+        difference=change.lines,
+        restart=change.restart,
+        command=change.command,
+        copy_of_before=copy,
+    )
+
+
+def _form(
+    request: Request,
+    present: Present,
+    fields: dict[str, str],
+    rules: list[dict[str, Any]],
+    problem: str = "",
+) -> Response:
+    return render(
+        request,
+        "settings.html",
+        422 if problem else 200,
+        present=present,
+        fields=fields,
+        rules=rules,
+        sections=_sections(),
+        problem=problem,
+        variable_of=variable_of,
+        text_of=text_of,
+        rule_fields=RULE_FIELDS,
+        whens=_WHENS,
+        kinds=[kind.value for kind in VitalKind],
+    )
+
+
+def _sections() -> dict[str, list[Any]]:
+    """Return all keys but the rules by section, in the order of the file."""
+    sections: dict[str, list[Any]] = {}
+    for key in all_keys():
+        if key.name != RULES:
+            sections.setdefault(key.section, []).append(key)
+    return sections
+
+
+def _review(request: Request, present: Present, change: Change) -> Response:
+    return render(
+        request,
+        "settings_review.html",
+        present=present,
+        change=change,
+        changes=json.dumps(change.values),
+    )

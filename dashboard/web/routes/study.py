@@ -1,0 +1,470 @@
+"""Participants, sessions; past.
+
+Participants, consent and sessions.
+
+Participants, consents, sessions and markers of a study that has taken place, for programs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Body, Depends, Form, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import Field, StrictBool
+
+from dashboard.accounts.roles import Permission, Scope
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
+from dashboard.languages.refused import OF_JSON
+from dashboard.protocols.file import ProtocolError
+from dashboard.web.errors import may_refuse
+from dashboard.web.guards.login import AccountDep
+from dashboard.web.guards.permissions import needs
+from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.routes.live import close_session, open_session, session_choices
+from dashboard.web.schemas import ApiModel, EpochMs, SessionModel
+from dashboard.web.services import Services, ServicesDep, StudyDep
+from dashboard.web.study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep, study_shown
+from edge_agent.core.errors import StudyError
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.core.texts import N_, Message
+from edge_agent.store.read.reader import session_counts
+from edge_agent.store.study.past import PastMarker, PastSession
+from edge_agent.store.study.people import ConsentState, Question, RosterOrder, read_roster
+
+router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
+NAVIGATION = NavigationEntry(
+    title=N_("Study"),
+    path="/study",
+    position=30,
+    icon="M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5",
+    by_device=True,
+)
+_STUDY = "/study"
+# of templates/_consent_text.html; records name the version that was agreed to
+CONSENT_VERSION = "3"
+
+_SESSION_ROWS = 25
+_LAST_PAGE = 1_000_000
+
+CodeField = Annotated[str, Form(max_length=100)]
+OnceField = Annotated[str, Form(max_length=40)]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyQuestion:
+    """Which part of the two lists of the page is wanted."""
+
+    participants: Question = field(default_factory=Question)
+    session_page: int = 1
+
+    def address(self, **changes: int) -> str:
+        """Return the address of the page with another page of a list."""
+        part = self.participants
+        words = {
+            "search": part.search,
+            "consent": part.consent or "",
+            "order": "" if part.order is RosterOrder.CODE else part.order,
+            "page": part.page,
+            "session_page": self.session_page,
+        } | changes
+        shown = {name: value for name, value in words.items() if value not in {"", 1}}
+        return f"{_STUDY}?{urlencode(shown)}"
+
+
+def _question(
+    search: Annotated[str, Query(max_length=100)] = "",
+    consent: Annotated[ConsentState | Literal[""], Query()] = "",
+    order: Annotated[RosterOrder, Query()] = RosterOrder.CODE,
+    page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1,
+    session_page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1,
+) -> StudyQuestion:
+    return StudyQuestion(Question(search.strip(), consent or None, order, page), session_page)
+
+
+QuestionDep = Annotated[StudyQuestion, Depends(_question)]
+
+
+@router.get(_STUDY, include_in_schema=False)
+def study_page(
+    request: Request,
+    services: ServicesDep,
+    study: ChosenStudyDep,  # noqa: ARG001 - lent for the request, in which the page looks for it
+    question: QuestionDep,
+    participant: Annotated[str, Query(max_length=100)] = "",
+    ended: Annotated[int | None, Query(ge=0)] = None,
+) -> Response:
+    """Show participants, their consent, and sessions.
+
+    A participant that the address names is the one chosen for the next session; nobody else is.
+    """
+    return _page(request, services, chosen=participant, ended=ended, question=question)
+
+
+@router.post(
+    "/study/participants",
+    include_in_schema=False,
+    dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY],
+)
+def create_participant(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    code: CodeField = "",
+    once: OnceField = "",
+) -> Response:
+    """Add a participant under the code given, or one that is made up; a second click adds none."""
+
+    def add() -> str:
+        made = services.commands.create_participant(code.strip() or None, actor=account.name)
+        return f"/study/participants/{made.code}/consent"
+
+    try:
+        return RedirectResponse(services.once.run(once, add), 303)
+    except StudyError as error:
+        return _page(request, services, said_of(error))
+
+
+@router.get(
+    "/study/participants/{code}/consent",
+    include_in_schema=False,
+    dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY],
+)
+def consent_page(request: Request, study: StudyDep, code: str) -> Response:
+    """Show the text that a participant agrees to."""
+    return _consent_page(request, study.has_consent(code), code)
+
+
+@router.post(
+    "/study/participants/{code}/consent",
+    include_in_schema=False,
+    dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY],
+)
+def give_consent(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    code: str,
+    agreed: Annotated[str, Form(max_length=10)] = "",
+    text_version: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    """Record that the participant agreed to the text that was shown."""
+    if agreed != "yes" or text_version != CONSENT_VERSION:
+        problem = gettext(
+            "Tick the box once the participant has read this text and agreed; nothing was recorded."
+        )
+        return _consent_page(request, services.study.has_consent(code), code, problem)
+    services.commands.give_consent(code, CONSENT_VERSION, actor=account.name)
+    return RedirectResponse(f"{_STUDY}?{urlencode({'participant': code})}", 303)
+
+
+@router.post(
+    "/study/participants/{code}/withdraw",
+    include_in_schema=False,
+    dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY],
+)
+def withdraw_consent(
+    request: Request, services: ServicesDep, account: AccountDep, code: str
+) -> Response:
+    """Record that the participant withdrew, which ends their session, and lead to the page that
+    offers erasure.
+    """
+    try:
+        services.commands.withdraw_consent(code, actor=account.name)
+    except StudyError as error:
+        return _page(request, services, said_of(error))
+    services.exports.forget_all()  # one that waits for its download may hold them
+    return RedirectResponse(f"/study/participants/{code}/erase", 303)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionForm:
+    """What a person chose for a new session, as typed."""
+
+    participant: str
+    purpose: str
+    setting: str
+    protocol: str
+    name: str
+    once: str
+
+
+def _session_form(
+    participant: CodeField = "",
+    purpose: Annotated[str, Form(max_length=40)] = "",
+    setting: Annotated[str, Form(max_length=40)] = SessionSetting.OTHER.value,
+    protocol: Annotated[str, Form(max_length=64)] = "",
+    name: Annotated[str, Form(max_length=200)] = "",
+    once: OnceField = "",
+) -> SessionForm:
+    return SessionForm(participant, purpose, setting, protocol, name, once)
+
+
+SessionFormDep = Annotated[SessionForm, Depends(_session_form)]
+
+
+@router.post("/study/sessions", include_in_schema=False, dependencies=[APPLIANCE_ONLY])
+def start_session(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    form: SessionFormDep,
+) -> Response:
+    """Open a session now and lead to the page of its protocol, or to the live page, where its
+    markers are set; a second click opens none.
+    """
+
+    def start() -> str:
+        if not form.participant:
+            raise StudyError(N_("Choose the participant of the session."))
+        open_session(
+            services,
+            form.participant,
+            _purpose(form.purpose),
+            _setting(form.setting),
+            form.name,
+            form.protocol,
+            account.name,
+        )
+        return "/protocol" if form.protocol else "/live"
+
+    try:
+        return RedirectResponse(services.once.run(form.once, start), 303)
+    except (StudyError, ProtocolError) as error:
+        return _page(request, services, said_of(error), chosen=form.participant)
+
+
+@router.post("/study/sessions/end", include_in_schema=False, dependencies=[APPLIANCE_ONLY])
+def end_session(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    session: Annotated[int | None, Form(ge=0)] = None,
+) -> Response:
+    """Close the open session now, and lead to the study, which leads to the session."""
+    is_open = services.study.open_session()
+    try:
+        close_session(services, account.name, session)
+    except StudyError as error:
+        return _page(request, services, said_of(error))
+    number = session if session is not None or is_open is None else is_open.id
+    return RedirectResponse(f"{_STUDY}?ended={number}", 303)
+
+
+@router.get("/api/v1/sessions", operation_id="list_sessions", responses=may_refuse(404))
+def get_sessions(study: ChosenStudiesDep) -> list[SessionModel]:
+    """List all sessions, newest first; of several devices with the numbers that they have there."""
+    return [SessionModel.model_validate(session) for session in study.reader.session_list()]
+
+
+def _page(
+    request: Request,
+    services: Services,
+    problem: str = "",
+    *,
+    chosen: str = "",
+    ended: int | None = None,
+    question: StudyQuestion | None = None,
+) -> Response:
+    question = question or StudyQuestion()
+    of_study = study_shown(request)
+    is_read_only = of_study.devices is not None
+    study = of_study.study
+    sessions = study.sessions()
+    pages = max(1, -(-len(sessions) // _SESSION_ROWS))
+    session_page = min(question.session_page, pages)
+    first = (session_page - 1) * _SESSION_ROWS
+    shown = sessions[first : first + _SESSION_ROWS]
+    database = of_study.database
+    running = None if is_read_only else services.protocol_runner.view()
+    roster = read_roster(database, question.participants)
+    return render(
+        request,
+        "study.html",
+        status_code=409 if problem else 200,
+        problem=problem,
+        question=question.participants,
+        roster=roster,
+        roster_address=lambda page: of_study.address(question.address(page=page)),
+        choices=None if is_read_only else session_choices(services),
+        chosen=chosen,
+        sessions=shown,
+        session_count=len(sessions),
+        session_page=session_page,
+        session_pages=pages,
+        session_address=lambda page: of_study.address(question.address(session_page=page)),
+        ended=next((one for one in sessions if one.id == ended and one.end_ms), None),
+        counts=session_counts(database, [one.id for one in shown]),
+        open_session=study.open_session(),
+        read_only=is_read_only,
+        running=running is not None and not running.is_over,
+    )
+
+
+def _consent_page(request: Request, has_consent: bool, code: str, problem: str = "") -> Response:
+    return render(
+        request,
+        "consent.html",
+        status_code=409 if problem else 200,
+        code=code,
+        has_consent=has_consent,
+        text_version=CONSENT_VERSION,
+        problem=problem,
+    )
+
+
+def _purpose(text: str) -> Purpose:
+    try:
+        return Purpose(text)
+    except ValueError as error:
+        raise StudyError(
+            Message(
+                N_("Purpose {text!r} is not known. Choose one of: {names}."),
+                text=text,
+                names=", ".join(Purpose),
+            )
+        ) from error
+
+
+def _setting(text: str) -> SessionSetting:
+    try:
+        return SessionSetting(text)
+    except ValueError as error:
+        raise StudyError(
+            Message(
+                N_("Setting {text!r} is not known. Choose one of: {names}."),
+                text=text,
+                names=", ".join(SessionSetting),
+            )
+        ) from error
+
+
+past_router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
+_MOST_MARKERS = 10_000
+GivenMs = Annotated[EpochMs, OF_JSON]
+
+
+class NewParticipant(ApiModel):
+    """A participant to add."""
+
+    code: str | None = Field(
+        None, max_length=32, description="Pseudonymous code, never a name; null: one is made up"
+    )
+    simulated: StrictBool = Field(False, description="Whether they are made up")
+
+
+class ParticipantModel(ApiModel):
+    """Somebody who takes part."""
+
+    code: str = Field(description="Pseudonymous code")
+    simulated: bool = Field(description="Whether they are made up")
+
+
+class PastConsent(ApiModel):
+    """A consent that was given."""
+
+    text_version: str = Field(max_length=40, description="Version of the text that they read")
+    given: GivenMs
+
+
+class PastSessionModel(ApiModel):
+    """A session that has taken place."""
+
+    participant: str = Field(
+        min_length=1, max_length=32, description="Code of somebody whose consent stood then"
+    )
+    purpose: Purpose
+    setting: SessionSetting = Field(SessionSetting.OTHER, description="Where it took place")
+    name: str = Field("", max_length=80, description="What to call it")
+    start: GivenMs
+    end: GivenMs
+    simulated: StrictBool = Field(False, description="Whether its data are made up")
+
+
+class PastMarkerModel(ApiModel):
+    """A marker of a time that has passed."""
+
+    at: GivenMs
+    kind: MarkerKind
+    label: str = Field(
+        "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
+    )
+
+
+class MarkersAdded(ApiModel):
+    """What became of markers."""
+
+    added: int = Field(description="How many were new")
+    duplicates: int = Field(description="How many were there already")
+
+
+Markers = Annotated[list[PastMarkerModel], Body(min_length=1, max_length=_MOST_MARKERS)]
+
+
+@past_router.post(
+    "/api/v1/participants",
+    operation_id="create_participant",
+    status_code=201,
+    responses=may_refuse(409),
+)
+def past_create_participant(
+    new: NewParticipant, services: ServicesDep, account: AccountDep
+) -> ParticipantModel:
+    """Add a participant."""
+    made = services.commands.create_participant(
+        new.code, simulated=new.simulated, actor=account.name
+    )
+    return ParticipantModel(code=made.code, simulated=made.simulated)
+
+
+@past_router.post(
+    "/api/v1/participants/{code}/consents",
+    operation_id="record_past_consent",
+    status_code=201,
+    responses=may_refuse(409),
+)
+def past_give_consent(
+    code: str, new: PastConsent, services: ServicesDep, account: AccountDep
+) -> PastConsent:
+    """Record that a participant agreed to a text at a time that has passed."""
+    services.commands.give_consent(code, new.text_version, new.given, actor=account.name)
+    return new
+
+
+@past_router.post(
+    "/api/v1/sessions", operation_id="add_past_session", status_code=201, responses=may_refuse(409)
+)
+def create_session(
+    new: PastSessionModel, services: ServicesDep, account: AccountDep
+) -> SessionModel:
+    """Add a session that has taken place."""
+    session = PastSession(
+        participant=new.participant,
+        purpose=new.purpose,
+        start_ms=new.start,
+        end_ms=new.end,
+        name=new.name,
+        setting=new.setting,
+        simulated=new.simulated,
+    )
+    made = services.commands.add_past_session(session, actor=account.name)
+    return SessionModel.model_validate(made)
+
+
+@past_router.post(
+    "/api/v1/sessions/{number}/markers",
+    operation_id="add_past_markers",
+    status_code=201,
+    responses=may_refuse(409),
+    dependencies=[needs(Permission.STUDY, Scope.MARKERS)],
+)
+def create_markers(
+    number: int, new: Markers, services: ServicesDep, account: AccountDep
+) -> MarkersAdded:
+    """Add markers to a session that has taken place: all of them, or none."""
+    markers = [PastMarker(one.at, one.kind, one.label, number) for one in new]
+    added, duplicates = services.commands.add_past_markers(markers, actor=account.name)
+    return MarkersAdded(added=added, duplicates=duplicates)

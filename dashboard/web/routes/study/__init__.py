@@ -1,1 +1,0 @@
-"""Participants, sessions, their quality and summaries, and erasure."""

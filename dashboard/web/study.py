@@ -1,0 +1,191 @@
+"""Which study a request is about: that of this appliance, or that of a device of a fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any, cast
+from urllib.parse import urlencode
+
+from fastapi import Depends, HTTPException, Query, Request
+from pydantic import Field
+
+from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.sites import reader_of
+from dashboard.fleet.known import Sites
+from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
+from dashboard.web.services import Services, services
+from edge_agent.core.errors import StoreError
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.study import Study
+
+PARAMETER = "device"
+DEVICE_TEXT = (
+    "With dashboard.source: whose study; left out: the only device there is. Without it: empty"
+)
+DEVICES_TEXT = f"{DEVICE_TEXT}. Repeated: these devices are sites of one study"
+MOST_DEVICES = 16
+"""How many studies a question of a page may take; a command takes any number."""
+Device = Annotated[str, Query(alias=PARAMETER, max_length=200, description=DEVICE_TEXT)]
+Devices = Annotated[
+    list[str], Query(alias=PARAMETER, max_length=MOST_DEVICES, description=DEVICES_TEXT)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenStudy:
+    """A study, and how pages and programs name it.
+
+    Attributes:
+        sites: name and file of each device: the appliance's own without a name, or copies that are
+            there as long as the request.
+        devices: the devices to choose from; ``None`` on an appliance.
+        several: whether several may be chosen.
+    """
+
+    sites: Sites
+    devices: tuple[str, ...] | None = None
+    several: bool = False
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The devices whose study it is; empty for this appliance's."""
+        return tuple(name for name, _ in self.sites if name)
+
+    @property
+    def device(self) -> str:
+        """What people call it; empty for this appliance's."""
+        return ", ".join(self.chosen)
+
+    @property
+    def database(self) -> Path:
+        """The file of the only device."""
+        return self.sites[0][1]
+
+    @property
+    def reader(self) -> Reader:
+        """Reads it; of several devices what an analysis asks."""
+        return reader_of(self.sites)
+
+    @property
+    def study(self) -> Study:
+        """Its participants and sessions; for reading, for a copy is deleted again."""
+        return Study(self.database)
+
+    def address(self, path: str) -> str:
+        """Return an address of this dashboard with the device, where there is one."""
+        return with_devices(path, self.chosen)
+
+    def named(self, what: str) -> str:
+        """Return what the audit trail calls something of this study."""
+        return f"{self.device}: {what}" if self.device else what
+
+
+def with_devices(path: str, devices: Sequence[str]) -> str:
+    """Return an address of this dashboard with the devices that it is about."""
+    if not devices:
+        return path
+    before, mark, part = path.partition("#")
+    joined = "&" if "?" in before else "?"
+    return f"{before}{joined}{urlencode({PARAMETER: devices}, doseq=True)}{mark}{part}"
+
+
+class QuestionOfDevice(AnalysisQuery):
+    """The question of an analysis as an address asks it, beside the device that it is about."""
+
+    device: list[str] = Field([], max_length=MOST_DEVICES, description=DEVICES_TEXT)
+
+    def question(self) -> AnalysisQuery:
+        """Return the question alone."""
+        fields = {name: getattr(self, name) for name in AnalysisQuery.model_fields}
+        return AnalysisQuery.model_construct(self.model_fields_set - {PARAMETER}, **fields)
+
+
+class DeviceNeededError(Exception):
+    """A page can show nothing yet: a device is to be chosen, or this one's study cannot be read.
+
+    Attributes:
+        offered: the devices to choose from, and those that were chosen.
+        problem: why it cannot be shown; empty where none was chosen.
+        status: of the answer.
+    """
+
+    def __init__(
+        self, offered: ChosenStudy, problem: str = "", status: HTTPStatus = HTTPStatus.OK
+    ) -> None:
+        super().__init__(problem or "choose a device")
+        self.offered = offered
+        self.problem = problem
+        self.status = status
+
+
+def _chosen_study(request: Request, device: Device = "") -> Iterator[ChosenStudy]:
+    """Lend the study for the length of a request; ``render`` finds it there as well."""
+    yield from _lent(request, [device] if device else [], several=False)
+
+
+def _chosen_studies(
+    request: Request,
+    device: Devices = [],  # noqa: B006 - FastAPI copies it
+) -> Iterator[ChosenStudy]:
+    """Lend the studies of one or several devices for the length of a request."""
+    yield from _lent(request, [one for one in device if one], several=True)
+
+
+def _lent(request: Request, devices: Sequence[str], *, several: bool) -> Iterator[ChosenStudy]:
+    with ExitStack() as until_answered:
+        request.state.study = _study_of(services(request), devices, until_answered, several)
+        yield request.state.study
+
+
+def _study_of(
+    shared: Services, devices: Sequence[str], until_answered: ExitStack, several: bool
+) -> ChosenStudy:
+    copies = shared.copies
+    if shared.fleet is None or copies is None:
+        if devices:
+            text = gettext("device = {device}: this dashboard shows one appliance. Leave it out.")
+            raise HTTPException(404, text.format(device=devices[0]))
+        return ChosenStudy((("", shared.options.database),))
+    from dashboard.fleet.postgres import device_names  # psycopg: only with dashboard.source
+
+    names = tuple(device_names(shared.fleet))
+    wanted = sorted(set(devices)) or (names if len(names) == 1 else ())
+    offered = ChosenStudy(tuple((name, Path()) for name in wanted), names, several)
+    if not wanted:
+        raise DeviceNeededError(offered)
+    for unknown in (one for one in wanted if one not in names):
+        text = gettext("device = {device}: no such device has sent a timeline. See the page Fleet.")
+        raise DeviceNeededError(offered, text.format(device=unknown), HTTPStatus.NOT_FOUND)
+    try:
+        sites = until_answered.enter_context(copies.lend_all(wanted))
+    except StoreError as error:
+        raise DeviceNeededError(offered, said_of(error), HTTPStatus.SERVICE_UNAVAILABLE) from error
+    return ChosenStudy(sites, names, several)
+
+
+def study_shown(request: Request) -> ChosenStudy:
+    """Return the study that a page shows; this appliance's on pages about something else."""
+    shown = getattr(request.state, "study", None)
+    return cast("ChosenStudy", shown or ChosenStudy((("", services(request).options.database),)))
+
+
+def _refuse_on_fleet(request: Request) -> None:
+    if services(request).fleet is not None:
+        raise HTTPException(
+            409,
+            gettext(
+                "This dashboard shows many devices and changes nothing on them. Do this on the "
+                "device’s own dashboard."
+            ),
+        )
+
+
+ChosenStudyDep = Annotated[ChosenStudy, Depends(_chosen_study)]
+ChosenStudiesDep = Annotated[ChosenStudy, Depends(_chosen_studies)]
+APPLIANCE_ONLY: Any = Depends(_refuse_on_fleet)
+"""Of routes that write to the study or steer the agent: a fleet is only read."""

@@ -1,0 +1,239 @@
+"""Builds the MQTT client from the settings, and the alerts that it publishes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from pydantic import SecretStr
+
+import edge_agent
+from edge_agent.alerts.sending import alert_options
+from edge_agent.alerts.watch import agent_workers
+from edge_agent.config.mqtt import MqttSettings
+from edge_agent.config.settings import Settings
+from edge_agent.control.permission import CapturePermission
+from edge_agent.core import clock
+from edge_agent.core.clock import ClockOffset, iso_utc
+from edge_agent.core.errors import ServerError, StoreError
+from edge_agent.core.threads import Worker
+from edge_agent.live.feed import LiveServer
+from edge_agent.mqtt.broker import read_password
+from edge_agent.mqtt.client import MqttClient, MqttOptions, Subscription
+from edge_agent.mqtt.discovery import Device
+from edge_agent.mqtt.incoming import Commands, RejectedPayload, rejected_payload
+from edge_agent.mqtt.payloads import AlertsPayload, Topics
+from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.salvage.rescue import Rescue
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.alert_log import AlertEntry
+from edge_agent.store.write.changes import has_stream
+from edge_agent.store.write.outbox import Outbox
+from edge_agent.vitals.sources import VitalIngest
+
+log = logging.getLogger(__name__)
+
+ANNOUNCED_NAME = "home-assistant-topics"
+"""File in the data folder: what Home Assistant was told, so that it can be taken back."""
+
+
+def configured_client(
+    settings: Settings,
+    database: Path,
+    study: Study,
+    permission: CapturePermission,
+    ingest: VitalIngest,
+    rescue: Rescue,
+) -> MqttClient | None:
+    """Return the client of the configured broker; ``None`` where MQTT is off.
+
+    Without MQTT the outbox is emptied: nobody would ever take its messages.
+
+    Args:
+        settings: the configuration.
+        database: holds the outbox.
+        study: carries out commands.
+        permission: turns the camera on and off.
+        ingest: takes readings.
+        rescue: is told when the outbox finds the database damaged.
+
+    Raises:
+        MqttError: the settings cannot work.
+    """
+    outbox = Outbox(database, on_error=rescue.report)
+    if not settings.mqtt.enabled:
+        _empty(outbox)
+        return None
+    options = MqttOptions(
+        configured_broker(settings.mqtt),
+        device=settings.device.name,
+        window_s=settings.summary.window,
+        subscriptions=(*_readings(settings, ingest), *_commands(settings, study, permission)),
+        home_assistant=_home_assistant(settings),
+        announced=database.parent / ANNOUNCED_NAME,
+    )
+    return MqttClient(options, outbox)
+
+
+def configured_alerts(
+    settings: Settings, database: Path, live: LiveServer, client: MqttClient | None
+) -> list[Worker]:
+    """Return what evaluates and sends alerts, fed by the live feed, not yet started.
+
+    Args:
+        settings: the configuration.
+        database: holds their log.
+        live: whose messages are evaluated.
+        client: publishes the alerts that stand; ``None`` where MQTT is off.
+    """
+    publish = None
+    if client is not None:
+        publish = partial(_publish_alerts, client)
+    worker, workers = agent_workers(alert_options(settings), database, publish)
+    live.on_message = worker.take
+    return workers
+
+
+def configured_publishers(
+    settings: Settings, database: Path, live: LiveServer, client: MqttClient | None
+) -> list[Worker]:
+    """Return what evaluates alerts, and what sends the timeline, not yet started.
+
+    Args:
+        settings, database, live, client: as ``configured_alerts`` takes them.
+
+    Raises:
+        MqttError: the broker's settings cannot work.
+        ServerError: the timeline is to be sent, and a library is missing.
+    """
+    alerts = configured_alerts(settings, database, live, client)
+    return [*alerts, *_configured_fleet(settings, database)]
+
+
+def _configured_fleet(settings: Settings, database: Path) -> list[Worker]:
+    """Return what sends the timeline; where that is off, nothing of it is imported.
+
+    What an earlier time with it has left in the database is taken away.
+    """
+    if not settings.fleet.enabled:
+        with read_transaction(database) as connection:
+            left = has_stream(connection)
+        if left:
+            from edge_agent.fleet.log import end_stream
+
+            end_stream(database)
+        return []
+    try:
+        from edge_agent.fleet.sender import fleet_sender
+    except ImportError as error:
+        raise ServerError(
+            "[fleet] enabled: the library cbor2 is not installed. From the folder that the "
+            "appliance was installed from: sudo ./install.sh --with fleet. In a checkout: "
+            ".venv/bin/pip install -e '.[fleet]'. Or set enabled = false."
+        ) from error
+    return [fleet_sender(settings, database, configured_broker(settings.mqtt))]
+
+
+def _publish_alerts(client: MqttClient, alerts: Iterable[AlertEntry]) -> None:
+    stand = [
+        {
+            "rule": alert.rule,
+            "kind": alert.kind,
+            "text": alert.text,
+            "since": iso_utc(alert.raised_ms),
+            "acknowledged": alert.acknowledged_ms is not None,
+        }
+        for alert in alerts
+    ]
+    payload = {"at": iso_utc(clock.now().wall_ms), "open": stand}
+    client.publish_alerts(AlertsPayload.model_validate(payload))
+
+
+def _empty(outbox: Outbox) -> None:
+    """Forget all messages; those that cannot be forgotten now are at the next start."""
+    try:
+        outbox.clear()
+    except StoreError as error:
+        log.warning("the messages that wait for a broker were not deleted: %s", error)
+    outbox.close()
+
+
+def configured_broker(mqtt: MqttSettings) -> MqttSettings:
+    """Return the table with the password of its file.
+
+    Raises:
+        MqttError: the file cannot be read.
+    """
+    if mqtt.password_file is None:
+        return mqtt
+    return mqtt.model_copy(
+        update={"password": SecretStr(read_password(mqtt.password_file)), "password_file": None}
+    )
+
+
+def _home_assistant(settings: Settings) -> Device | None:
+    """Return what Home Assistant is told of the appliance, where the configuration wants it."""
+    mqtt = settings.mqtt
+    if not mqtt.home_assistant:
+        return None
+    return Device(
+        settings.device.name,
+        root=mqtt.root,
+        prefix=mqtt.home_assistant_prefix,
+        version=edge_agent.__version__,
+        window_s=settings.summary.window,
+        commands=mqtt.commands,
+    )
+
+
+def _readings(settings: Settings, ingest: VitalIngest) -> list[Subscription]:
+    """Return the subscription to readings of other devices, where the configuration allows it."""
+    if not settings.vitals.mqtt.enabled:
+        return []
+
+    def on_message(payload: bytes, retained: bool) -> RejectedPayload | None:
+        return _take_readings(ingest, payload, retained)
+
+    return [Subscription(Topics.INGEST, on_message, Topics.REJECTED)]
+
+
+def _take_readings(ingest: VitalIngest, payload: bytes, retained: bool) -> RejectedPayload | None:
+    """Accept the readings of a message; return the report of those that were refused."""
+    verdict = ingest.take(payload, retained=retained)
+    if not verdict.refusals:
+        return None
+    refused = [(refusal.index, refusal.id, refusal.error) for refusal in verdict.refusals]
+    return rejected_payload(clock.now().wall_ms, verdict.digest, verdict.taken, refused)
+
+
+def _note_clock(study: Study, sender: str, offset: ClockOffset) -> None:
+    """Keep how a sender's clock stands in the audit trail."""
+    log.info("control: clock of %s: %s", sender, offset)
+    try:
+        study.note("agent", "sender_clock", f"{sender}: {offset}")
+    except StoreError as error:
+        log.warning("control: the clock of %s is not in the audit trail: %s", sender, error)
+
+
+def _commands(
+    settings: Settings, study: Study, permission: CapturePermission
+) -> list[Subscription]:
+    """Return the subscriptions to commands, where the configuration allows them."""
+    if not settings.mqtt.commands:
+        return []
+    commands = Commands(
+        lambda code, purpose, name, setting: study.start_session(
+            code, purpose, name, setting=setting
+        ),
+        study.end_session,
+        study.add_marker,
+        lambda on: permission.turn(on=on, by="mqtt"),
+        partial(_note_clock, study),
+    )
+    return [
+        Subscription(Topics.COMMAND_SESSION, commands.session, Topics.COMMAND_REJECTED),
+        Subscription(Topics.COMMAND_MARKER, commands.marker, Topics.COMMAND_REJECTED),
+        Subscription(Topics.COMMAND_CAPTURE, commands.capture, Topics.COMMAND_REJECTED),
+    ]

@@ -1,0 +1,182 @@
+"""Camera, vision and vitals from the settings.
+
+Builds the camera and the vision chain from the settings, for the agent and for commands.
+
+Builds the configured sources of vitals.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from edge_agent.agent.summary import SummaryWindow
+from edge_agent.camera.base import Camera
+from edge_agent.camera.factory import open_camera
+from edge_agent.config.section import at_home
+from edge_agent.config.settings import Settings
+from edge_agent.core import clock
+from edge_agent.core.errors import StoreError
+from edge_agent.core.readings import Gap, VitalReading
+from edge_agent.live.feed import LiveServer
+from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
+from edge_agent.live.preview import PreviewServer
+from edge_agent.mqtt.payloads import Topics
+from edge_agent.store.read.reader import recorded_vitals
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.outbox import last_seq
+from edge_agent.vision.models.card import find_model
+from edge_agent.vision.models.model import try_apart
+from edge_agent.vision.recognizer import Recognizer, open_recognizer
+from edge_agent.vitals.camera_pulse import CameraPulse
+from edge_agent.vitals.csv import read_readings
+from edge_agent.vitals.sensor import BluetoothVitals, Sensor, radio_factory
+from edge_agent.vitals.sources import ReplayVitals, SimulatedVitals, VitalSource
+
+
+def camera_factory(settings: Settings) -> Callable[[], Camera]:
+    """Return a function that opens the configured camera.
+
+    Each call opens it anew and may raise ``CameraError``.
+    """
+    return partial(open_camera, settings.camera)
+
+
+def frame_period_s(settings: Settings) -> float:
+    """Return the seconds from one frame of the camera to the next."""
+    camera = settings.camera
+    if camera.source == "snapshot":
+        return camera.snapshot_seconds
+    return 1 / camera.fps
+
+
+def configured_preview(settings: Settings, data: Path, live: LiveServer) -> PreviewServer | None:
+    """Return what shows the camera's picture to administrators; ``None`` where nobody may see it.
+
+    Args:
+        settings: the configuration.
+        data: folder of its socket.
+        live: tells every page that somebody looks.
+    """
+    if settings.capture.preview == "never":
+        return None
+    return PreviewServer(data / PREVIEW_SOCKET, live.publish, frame_period_s(settings))
+
+
+def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recognizer:
+    """Return the configured vision chain; raises ``ModelError``.
+
+    Models that are not the shipped ones are tried in another process first.
+
+    Args:
+        settings: the configuration.
+        by_need: see ``open_recognizer``; recorded material is read in each frame, the same each
+            time.
+    """
+    options = settings.vision
+    try_apart(find_model(options.expression_model))
+    if options.detector != "yunet":
+        try_apart(find_model(options.detector_model))
+    return open_recognizer(options, by_need=by_need)
+
+
+def configured_window(settings: Settings, database: Path) -> SummaryWindow:
+    """Return the first window of the summaries; its number follows the last one sent."""
+    return SummaryWindow(
+        settings.device.name,
+        clock.now(),
+        simulated=settings.camera.source == "demo",
+        last_seq=last_seq(database, Topics.SUMMARY),
+    )
+
+
+log = logging.getLogger(__name__)
+
+Sink = Callable[[VitalReading], None]
+GapSink = Callable[[Gap], None]
+
+
+def configured_sources(
+    settings: Settings, study: Study, sink: Sink, on_gap: GapSink
+) -> list[VitalSource]:
+    """Return every source that has a thread of its own, not yet started.
+
+    Args:
+        settings: the configuration.
+        study: names the condition that a simulated person reacts to.
+        sink: receives each reading.
+        on_gap: receives each interval in which a sensor was silent.
+
+    Raises:
+        DataFileError: the recording to be replayed cannot be read.
+        VitalsError: sensors are configured, but the Bluetooth library is not installed.
+    """
+    return [
+        *_simulated(settings, study, sink),
+        *_bluetooth(settings, sink, on_gap),
+        *_replay(settings, sink),
+    ]
+
+
+def configured_pulse(settings: Settings, sink: Sink, on_gap: GapSink) -> CameraPulse | None:
+    """Return the pulse estimator that the vision thread feeds; ``None`` where it is off."""
+    if not settings.vitals.camera_pulse.enabled:
+        return None
+    return CameraPulse(sink, on_gap, simulated=settings.camera.source == "demo")
+
+
+class _LastCondition:
+    """The open condition; while the database cannot be read, the one of before.
+
+    Args:
+        study: knows it.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._last: str | None = None
+
+    def __call__(self) -> str | None:
+        """Return the condition; ``None``: none is open."""
+        try:
+            self._last = self._study.open_condition()
+        except StoreError as error:
+            log.debug("the open condition could not be read: %s", error)
+        return self._last
+
+
+def _simulated(settings: Settings, study: Study, sink: Sink) -> list[VitalSource]:
+    simulated = settings.vitals.simulated
+    if not simulated.enabled:
+        return []
+    source = SimulatedVitals(
+        sink,
+        seed=simulated.seed,
+        heart_rate_seconds=simulated.heart_rate_seconds,
+        pressure_seconds=simulated.pressure_seconds,
+        condition=_LastCondition(study),
+    )
+    return [source]
+
+
+def _replay(settings: Settings, sink: Sink) -> list[VitalSource]:
+    replay = settings.vitals.replay
+    if replay.file is None:
+        return []
+    file = at_home(replay.file)
+    if file.suffix == ".db":
+        readings = recorded_vitals(file)
+    else:
+        readings = read_readings(file)
+    return [ReplayVitals(sink, readings, file.name, speed=replay.speed, loop=replay.loop)]
+
+
+def _bluetooth(settings: Settings, sink: Sink, on_gap: GapSink) -> list[VitalSource]:
+    bluetooth = settings.vitals.bluetooth
+    if not bluetooth.devices:
+        return []
+    sensors = [Sensor(device.address, device.kind) for device in bluetooth.devices]
+    radio = radio_factory(bluetooth.adapter)
+    return [BluetoothVitals(sink, on_gap, sensors, radio)]

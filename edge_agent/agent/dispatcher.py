@@ -1,0 +1,366 @@
+"""Recognitions and readings to their takers; what is known now.
+
+Dispatches recognitions and readings to recorder, summary, live feed and broker.
+
+What is known now, for Home Assistant: a value is ``None`` as soon as it is not of now.
+
+What the live feed tells each second: whether pictures come, and how the broker is reached.
+
+It is a sign of life, too: a page that hears none of it takes the agent for frozen.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edge_agent.agent.summary import SummaryWindow
+from edge_agent.agent.threads import AgentThreads
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.expression import Recognition
+from edge_agent.core.readings import UNUSABLE, VitalReading
+from edge_agent.core.vitals import SPECS, VitalKind
+from edge_agent.live.feed import LiveServer
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.payloads import StatePayload, Topics, emotion_payload, vital_payload
+from edge_agent.store.study.capture_switch import SwitchedOff
+from edge_agent.store.write.outbox import OutboxMessage
+from edge_agent.store.write.recorder import Recorder
+
+STREAM_S = 10.0
+"""A reading of a sensor that speaks all the time is of now for so long."""
+SINGLE_S = 3600.0
+"""One of a cuff is of now for so long; a monitor worn for a day measures twice an hour."""
+AT_ONCE = ("emotion", "capture", "camera", "recording", "session", "alarms")
+"""A change of one of these is published at once, all else with the summary window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """How the agent is at one moment, besides what was seen and read.
+
+    Attributes:
+        capture: whether the camera is switched on.
+        camera: whether the camera gives pictures.
+        late_s: age from which its newest picture is not of now.
+        recording: whether what is seen is written.
+        session: whether a session is open; ``None``: not known.
+    """
+
+    capture: bool
+    camera: bool
+    late_s: float
+    recording: bool
+    session: bool | None
+
+
+NOTHING_YET = Conditions(capture=True, camera=False, late_s=0.0, recording=False, session=None)
+"""How an agent is that has just started."""
+
+
+class HomeState:
+    """Gathers what is known now, and tells when it is to be published.
+
+    Recognitions and readings come from other threads; all else belongs to the agent's loop.
+
+    Args:
+        simulated: whether the camera is a demonstration.
+        window_s: seconds after which it is published though nothing changed.
+    """
+
+    def __init__(self, *, simulated: bool, window_s: float) -> None:
+        self._simulated = simulated
+        self._window_s = window_s
+        self._lock = threading.Lock()
+        self._seen: Recognition | None = None
+        self._readings: dict[VitalKind, VitalReading] = {}
+        self._shares: Mapping[str, float] | None = None
+        self._health: Mapping[str, Any] | None = None
+        self._published: StatePayload | None = None
+        self._published_at: Instant | None = None
+
+    def see(self, recognition: Recognition) -> None:
+        """Take in the recognition of the newest frame."""
+        with self._lock:
+            self._seen = recognition
+
+    def add_vital(self, reading: VitalReading) -> None:
+        """Take in a reading; one in doubt ends what was known of its kind."""
+        with self._lock:
+            known = self._readings.get(reading.kind)
+            if known is None or known.at.boot_ms <= reading.at.boot_ms:
+                self._readings[reading.kind] = reading
+
+    def close_window(self, summary: Mapping[str, Any]) -> None:
+        """Take in the summary of a window that has just ended."""
+        with self._lock:
+            self._shares = summary["shares"]
+
+    def set_health(self, report: Mapping[str, Any]) -> None:
+        """Take in the newest health report."""
+        self._health = report
+
+    def due(self, conditions: Conditions, at: Instant) -> StatePayload | None:
+        """Return what is to be published now; ``None``: nothing."""
+        state = self.now(conditions, at)
+        last = self._published
+        last_at = self._published_at
+        if last is not None and last_at is not None:
+            changed = any(getattr(state, name) != getattr(last, name) for name in AT_ONCE)
+            if not changed and at.seconds_since(last_at) < self._window_s:
+                return None
+        self._published = state
+        self._published_at = at
+        return state
+
+    def now(self, conditions: Conditions, at: Instant) -> StatePayload:
+        """Return what is known at a moment."""
+        with self._lock:
+            seen = self._seen
+            readings = dict(self._readings)
+            shares = self._shares
+        if seen is not None and at.seconds_since(seen.at) > conditions.late_s:
+            seen = None
+        if not conditions.camera:
+            seen = None
+        health = self._health
+        return StatePayload.model_validate(
+            {
+                "at": iso_utc(at.wall_ms),
+                **_expression(seen),
+                "shares": None
+                if shares is None
+                else {label: round(100 * share, 2) for label, share in shares.items()},
+                "vitals": {kind: _vital(readings.get(kind), at) for kind in SPECS},
+                "capture": conditions.capture,
+                "camera": conditions.camera,
+                "recording": conditions.recording,
+                "session": conditions.session,
+                "frames_per_second": health and health["camera"]["fps"],
+                "temperature_celsius": health and health["temperature_celsius"],
+                "alarms": health and {one["name"]: one["text"] for one in health["alarms"]},
+                "simulated": self._simulated,
+            }
+        )
+
+
+def _expression(seen: Recognition | None) -> dict[str, Any]:
+    """Return label, valence and number of faces; all ``None`` without a picture of now."""
+    if seen is None:
+        return {"emotion": None, "valence": None, "faces": None}
+    face = seen.primary
+    valence = None
+    if face is not None and face.reject_reason is None:
+        valence = round(max(-1.0, min(1.0, face.smoothed.valence)), 4)
+    return {"emotion": seen.state, "valence": valence, "faces": len(seen.observations)}
+
+
+def _vital(reading: VitalReading | None, at: Instant) -> dict[str, Any] | None:
+    """Return the newest reading of a kind, unless it is old or in doubt."""
+    if reading is None or reading.flags & UNUSABLE:
+        return None
+    limit_s = SINGLE_S
+    if reading.kind.spec.stream:
+        limit_s = STREAM_S
+    if at.seconds_since(reading.at) > limit_s:
+        return None
+    return {
+        "value": reading.value,
+        "unit": reading.kind.unit,
+        "measured_at": iso_utc(reading.at.wall_ms),
+        "source": reading.source,
+        "flags": sorted(reading.flags),
+    }
+
+
+def begin_home(client: MqttClient, *, simulated: bool, window_s: float, capture: bool) -> HomeState:
+    """Publish that nothing is known yet, and return what gathers what is known from now on.
+
+    Args:
+        client: publishes it.
+        simulated: whether the camera is a demonstration.
+        window_s: seconds after which it is published though nothing changed.
+        capture: whether the camera is switched on.
+    """
+    home = HomeState(simulated=simulated, window_s=window_s)
+    client.publish_state(home.now(replace(NOTHING_YET, capture=capture), clock.now()))
+    return home
+
+
+def tell_home(
+    home: HomeState,
+    threads: AgentThreads,
+    camera: Mapping[str, Any],
+    session: bool | None,
+    at: Instant,
+) -> None:
+    """Publish what is known now, if it is time.
+
+    Args:
+        home: what is known.
+        threads: of the agent; with the MQTT client.
+        camera: its state, as ``live_state`` tells it.
+        session: whether a session is open; ``None``: not known.
+        at: now.
+    """
+    gives_pictures = camera["state"] == "open"
+    conditions = Conditions(
+        capture=camera["switched_off"] is None,
+        camera=gives_pictures,
+        late_s=camera["late_after_seconds"],
+        recording=gives_pictures and threads.recorder.last_error is None,
+        session=session,
+    )
+    payload = home.due(conditions, at)
+    if payload is not None and threads.client is not None:
+        threads.client.publish_state(payload)
+
+
+LATE_S = 60.0
+"""A reading farther from now than this is not published as one of now: a cuff sends old ones."""
+
+
+class EventDispatcher:
+    """Passes each recognition and each reading to recorder, summary, live feed and broker.
+
+    It is called from the vision thread and from the threads of the vitals. A lock guards the
+    summary window, the only part of it that is not safe to share.
+
+    Args:
+        recorder: writes the timeline.
+        window: gathers the summary.
+        live: publishes to the dashboard.
+        client: publishes over MQTT; ``None`` where MQTT is off.
+        simulated: whether the camera is a demonstration.
+        home: gathers what is known now; ``None`` where nobody asks.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        window: SummaryWindow,
+        live: LiveServer,
+        client: MqttClient | None,
+        simulated: bool,
+        home: HomeState | None = None,
+    ) -> None:
+        self._recorder = recorder
+        self._window = window
+        self._live = live
+        self._client = client
+        self._simulated = simulated
+        self._home = home
+        self._lock = threading.Lock()
+        self._last_label: str | None = None
+        self.listener: Callable[[Recognition | VitalReading], None] | None = None
+        """Is given each recognition and each reading of now, as well."""
+
+    def recognition(self, seen: Recognition) -> None:
+        """Pass on the recognition of one frame."""
+        self._recorder.submit(seen)
+        self._live.publish_recognition(seen)
+        with self._lock:
+            self._window.add_recognition(seen)
+        if self._home is not None:
+            self._home.see(seen)
+        if self.listener is not None:
+            self.listener(seen)
+        if self._client is None:
+            return
+        payload = emotion_payload(seen, simulated=self._simulated)
+        if payload.emotion != self._last_label:
+            self._last_label = payload.emotion
+            self._client.publish_emotion(payload)
+
+    def vital(self, reading: VitalReading) -> None:
+        """Pass on one reading.
+
+        One that comes late, or ahead of its time, goes to the timeline only.
+        """
+        self._recorder.submit(reading)
+        if abs(clock.now().wall_ms - reading.at.wall_ms) > 1000 * LATE_S:
+            return
+        self._live.publish_vital(reading)
+        with self._lock:
+            self._window.add_vital(reading)
+        if self._home is not None:
+            self._home.add_vital(reading)
+        if self.listener is not None:
+            self.listener(reading)
+        if self._client is not None:
+            self._client.publish_vital(vital_payload(reading))
+
+    def close_window(self, at: clock.Instant) -> None:
+        """Close the summary window, and submit its summary to the outbox.
+
+        The recorder writes it in one transaction with the rows that it summarizes.
+        """
+        with self._lock:
+            payload = self._window.close(at)
+        if self._home is not None:
+            self._home.close_window(payload)
+        if self._client is not None:
+            self._recorder.submit(OutboxMessage(Topics.SUMMARY, payload, made=at))
+
+
+NOT_LIVE_S = 2.0
+"""Without a picture for this long, an open camera is called silent."""
+
+
+def live_state(
+    threads: AgentThreads, at: Instant, frame_period_s: float, off: SwitchedOff | None = None
+) -> dict[str, Any]:
+    """Return the message ``state`` of the live feed.
+
+    Args:
+        threads: whose state it is.
+        at: now.
+        frame_period_s: seconds from one picture to the next that are usual for this camera.
+        off: since when and by whom the camera is switched off; ``None``: it is on.
+    """
+    return {
+        "type": "state",
+        "at": at.wall_ms,
+        "camera": _camera(threads, frame_period_s) | {"switched_off": _switched_off(off)},
+        "broker": {
+            "state": threads.client.state.value if threads.client else "disabled",
+            "reason": threads.client.last_error if threads.client else None,
+        },
+        "clock_synchronised": clock.is_synchronised(),
+    }
+
+
+def _switched_off(off: SwitchedOff | None) -> dict[str, Any] | None:
+    """Return since when and by whom the camera is off; ``None``: it is on."""
+    if off is None:
+        return None
+    return {"since": off.since_ms, "by": off.by}
+
+
+def _camera(threads: AgentThreads, frame_period_s: float) -> dict[str, Any]:
+    """Return whether pictures come, why not, and how old the last one is.
+
+    ``state`` is ``open``, ``silent`` (none comes), ``failed`` (with a reason), ``closed`` (nothing
+    may be captured now) or ``ended`` (a file has).
+    """
+    capture = threads.capture
+    age_s = capture.silent_s
+    late_s = max(NOT_LIVE_S, 2 * frame_period_s + 1)
+    state = "open"
+    if capture.ended:
+        state = "ended"
+    elif capture.is_idle:
+        state = "closed"
+    elif capture.failure is not None:
+        state = "failed"
+    elif age_s > late_s:
+        state = "silent"
+    return {
+        "state": state,
+        "reason": str(capture.failure) if capture.failure else None,
+        "frame_age_seconds": None if capture.is_idle else round(age_s, 1),
+        "late_after_seconds": late_s,
+    }

@@ -1,0 +1,207 @@
+"""The health report of the appliance: the machine, the agent's threads, and the alarms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import psutil
+
+from edge_agent import __version__
+from edge_agent.alerts.figures import (
+    AgentFigures,
+    AlarmLimits,
+    MachineState,
+    Throttling,
+    ThrottlingProbe,
+    alarms,
+)
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.store.upkeep.health_history import HealthHistory
+
+_PROCESSOR_SENSORS = ("cpu_thermal", "coretemp", "k10temp", "zenpower", "soc_thermal", "acpitz")
+"""Names that Linux gives the processor's sensor: Raspberry Pi first, then PCs."""
+
+
+class TemperatureReading(Protocol):
+    """One temperature as psutil gives it."""
+
+    @property
+    def current(self) -> float:
+        """Degrees Celsius."""
+
+
+def processor_temperature(sensors: Mapping[str, Sequence[TemperatureReading]]) -> float | None:
+    """Return the processor's temperature out of what the machine has.
+
+    ``None`` without a sensor that is known.
+    """
+    for name in _PROCESSOR_SENSORS:
+        if sensors.get(name):
+            return max(reading.current for reading in sensors[name])
+    return None
+
+
+def health_monitor(database: Path, device: str) -> HealthMonitor:
+    """Return the monitor of an agent over its database, which keeps a report a minute."""
+    history = HealthHistory(database)
+    return HealthMonitor(database.parent, device, __version__, history=history)
+
+
+class HealthMonitor:
+    """Builds the health report.
+
+    Args:
+        data: folder of the database; its disk is watched.
+        device: name of the appliance.
+        version: of the agent.
+        limits: of the alarms; ``None``: the usual ones.
+        throttling: asks the firmware about power and heat; ``None``: through ``vcgencmd``.
+        history: keeps a report of each minute; ``None``: none is kept.
+
+    Example:
+        >>> from edge_agent.core import clock
+        >>> monitor = HealthMonitor(Path("."), "lab", "1.0")
+        >>> report = monitor.report(AgentFigures(fps=15.0), clock.now())
+        >>> report["camera"]["fps"], report["mqtt"]["state"]
+        (15.0, 'disabled')
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        device: str,
+        version: str,
+        *,
+        limits: AlarmLimits | None = None,
+        throttling: ThrottlingProbe | None = None,
+        history: HealthHistory | None = None,
+    ) -> None:
+        self._data = data
+        self._device = device
+        self._version = version
+        self._limits = limits or AlarmLimits()
+        self._throttling = throttling or ThrottlingProbe()
+        self._history = history
+        self._process = psutil.Process()
+        self._process.cpu_percent()
+        self._started_s = clock.boot_seconds()
+
+    def report(self, figures: AgentFigures, at: Instant) -> dict[str, Any]:
+        """Return the payload of the topic ``health``; the live feed carries the same."""
+        disk = self._disk()
+        machine = MachineState(
+            uptime_s=clock.boot_seconds() - self._started_s,
+            temperature=processor_temperature(psutil.sensors_temperatures()),
+            throttling=self._throttling.latest(),
+            disk_free_bytes=None if disk is None else disk["free_bytes"],
+            clock_synchronised=clock.is_synchronised(),
+        )
+        throttling = machine.throttling
+        report = {
+            "schema": 1,
+            "at": iso_utc(at.wall_ms),
+            "device": self._device,
+            "version": self._version,
+            "uptime_seconds": round(machine.uptime_s, 1),
+            "temperature_celsius": machine.temperature,
+            "throttling": throttling
+            and {f.name: getattr(throttling, f.name) for f in fields(Throttling)},
+            "cpu_percent": self._process.cpu_percent(),
+            "load_1_minute": round(os.getloadavg()[0], 2),
+            "disk": disk,
+            "memory": {
+                "process_bytes": self._process.memory_info().rss,
+                "available_bytes": psutil.virtual_memory().available,
+            },
+            **_thread_tables(figures),
+            "clock_synchronised": machine.clock_synchronised,
+            "alarms": [
+                {"name": name, "text": text}
+                for name, text in alarms(figures, machine, self._limits).items()
+            ],
+        }
+        if self._history is not None:
+            self._history.keep(report, at)
+        return report
+
+    def _disk(self) -> dict[str, Any] | None:
+        """Return the space on the data disk; ``None`` when the folder is gone."""
+        try:
+            usage = psutil.disk_usage(str(self._data))
+        except OSError:
+            return None
+        return {"free_bytes": usage.free, "free_percent": round(100.0 - usage.percent, 1)}
+
+
+def _thread_tables(figures: AgentFigures) -> dict[str, Any]:
+    """Return what the threads say, in the form of the payload."""
+    return {
+        "camera": {
+            "fps": _rounded(figures.fps),
+            "frame_age_seconds": _rounded(figures.frame_age_s),
+            "frames_dropped": figures.frames_dropped,
+            "fps_limit": _rounded(figures.fps_limit),
+            "limited_by": figures.limited_by,
+            "readings_per_second": _rounded(figures.readings_per_second),
+            "effort": figures.effort,
+        },
+        "recorder": {
+            "queue_depth": figures.queue_depth,
+            "rows_dropped": figures.rows_dropped,
+            "last_commit_age_seconds": _rounded(figures.commit_age_s),
+            "duplicates": figures.duplicates,
+        },
+        "copies": {
+            "last_good_age_seconds": _rounded(figures.copies.age_s),
+            "failed": figures.copies.error is not None,
+            "smaller": figures.copies.smaller_than is not None,
+            "second_place_failed": figures.copies.second_error is not None,
+        },
+        "mqtt": {
+            "state": figures.mqtt_state,
+            "outbox": figures.outbox,
+            "readings_taken": figures.readings_taken,
+            "readings_refused": figures.readings_refused,
+            "set_aside": dict(figures.set_aside),
+            "holes": [
+                {
+                    "epoch": hole.epoch,
+                    "topic": hole.topic,
+                    "first": hole.first,
+                    "last": hole.last,
+                    "reason": hole.reason,
+                    "at": iso_utc(hole.at_ms),
+                }
+                for hole in figures.holes
+            ],
+        },
+        "fleet": figures.fleet
+        and {
+            "state": figures.fleet.state,
+            "waiting": figures.fleet.waiting,
+            "confirmed": figures.fleet.confirmed,
+            "given_up": figures.fleet.given_up,
+        },
+        "sensors": [
+            {
+                "source": sensor.source,
+                "kind": sensor.kind.value,
+                "connected": sensor.connected,
+                "battery_percent": sensor.battery_percent,
+                "contact": sensor.contact,
+                "reason": sensor.reason,
+            }
+            for sensor in figures.sensors
+        ],
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    if value is None:
+        return None
+    return round(value, 2)

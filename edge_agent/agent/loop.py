@@ -1,0 +1,415 @@
+"""Settings → parts → threads → loop.
+
+The running agent: settings → parts → threads, and the loop that watches over them.
+
+This is the module that knows every room. Each thread does one thing (see docs/architecture.md); the
+loop closes summary windows, reports the health, deletes old rows, and tells systemd's watchdog that
+all is well while everything is fresh.
+
+Whether the agent is healthy enough for systemd's watchdog, which restarts it otherwise.
+
+>>> is_fresh(AgentFigures(frame_age_s=0.1))
+True
+>>> is_fresh(AgentFigures(frame_age_s=16.0))
+False
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from edge_agent.agent.broker import configured_client, configured_publishers
+from edge_agent.agent.building import (
+    camera_factory,
+    configured_preview,
+    configured_pulse,
+    configured_recognizer,
+    configured_sources,
+    configured_window,
+    frame_period_s,
+)
+from edge_agent.agent.dispatcher import (
+    EventDispatcher,
+    HomeState,
+    begin_home,
+    live_state,
+    tell_home,
+)
+from edge_agent.agent.health import health_monitor
+from edge_agent.agent.threads import AgentThreads, FigureReader
+from edge_agent.alerts.figures import AgentFigures, AlarmLimits
+from edge_agent.camera.capture import CaptureWorker
+from edge_agent.config.data import RecorderOptions
+from edge_agent.config.settings import Settings
+from edge_agent.control.listening import configured_control, configured_streams
+from edge_agent.control.permission import capture_permission
+from edge_agent.core import clock
+from edge_agent.core.clock import Every
+from edge_agent.core.errors import StoreError
+from edge_agent.core.expression import Frame
+from edge_agent.core.process import StopRequest, SystemdNotifier
+from edge_agent.core.readings import Origin, VitalReading
+from edge_agent.core.threads import LatestValue, Worker
+from edge_agent.live.feed import SOCKET_NAME, LiveServer
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.store.database.files import finish_replacement
+from edge_agent.store.database.lock import lock
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.salvage.carrier import Carrier
+from edge_agent.store.salvage.rescue import Rescue
+from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.aging import clock_doubt, prune
+from edge_agent.store.upkeep.budget import Space, keep_to_budget
+from edge_agent.store.upkeep.copies import Standing, standing
+from edge_agent.store.write.boots import ClockCheck
+from edge_agent.store.write.recorder import Recorder
+from edge_agent.vision.governor import Governor
+from edge_agent.vision.recognizer import Recognizer
+from edge_agent.vision.worker import VisionWorker, watch_skin
+from edge_agent.vitals.sources import VitalIngest
+
+
+def is_fresh(figures: AgentFigures, limits: AlarmLimits | None = None) -> bool:
+    """Return whether neither frames nor rows are stuck, so that systemd need not restart the agent.
+
+    A camera that failed with a known reason is reopened by its own thread, and a disk that refuses
+    rows is not mended by a restart: both count as fresh.
+    """
+    limits = limits or AlarmLimits()
+    hangs = figures.camera_error is None and (figures.frame_age_s or 0.0) > limits.frame_age_s
+    stuck = figures.store_error is None and figures.waiting_s > limits.waiting_s
+    return not (hangs or stuck)
+
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.25
+"""Period of the loop: the longest delay of a summary and of the end."""
+SESSION_POLL_S = 1.0
+CLOCK_POLL_S = 1.0
+LIVE_HEALTH_S = 5.0
+LIVE_STATE_S = 1.0
+MQTT_HEALTH_S = 60.0
+PRUNE_S = 3600.0
+UPKEEP_S = 60.0
+"""Period of the look at the copies and at the clock, for the alarms."""
+PRUNE_WITHIN_S = 2.0
+"""Longest deletion of old rows in the loop, which must not stand still for the watchdog.
+
+What is left is deleted an hour later, or at night by the maintenance.
+"""
+
+
+class Agent:
+    """Everything that ``affect-edge run`` runs.
+
+    Args:
+        settings: the configuration.
+        data: the data folder; made when it does not exist.
+        environment: of the process; it tells how to reach systemd.
+
+    Raises:
+        StoreError: the database cannot be used, or another agent uses it.
+        ModelError: a model is missing or damaged.
+        MqttError: the broker's settings cannot work.
+        DataFileError: the recording to be replayed cannot be read.
+        VitalsError: sensors are configured, but the Bluetooth library is not installed.
+        ServerError: the live feed cannot listen, or a library of streams or ports is missing.
+
+    Example:
+        Run until a signal comes, and end the process with the agent's exit code::
+
+            agent = Agent(load_settings(), Path("data"))
+            StopSignals().call(agent.stop)
+            sys.exit(agent.run())
+    """
+
+    def __init__(
+        self, settings: Settings, data: Path, environment: Mapping[str, str] = os.environ
+    ) -> None:
+        self._settings = settings
+        self._stop = StopRequest()
+        self._dead: Worker | None = None
+        self._home: HomeState | None = None
+        self._alarms: list[str] | None = None
+        self._space: Space | None = None
+        self._copies = Standing()
+        self._clock_doubt: str | None = None
+        self._database = data / DATABASE_NAME
+        self._rescue = Rescue(self._database)
+        self._read_error: str | None = None
+        # who records a row for each frame wants each of them read
+        recognizer = configured_recognizer(settings, by_need=settings.record.interval > 0)
+        # first: two agents must not make the file at once
+        self._lock = lock(self._database)
+        try:
+            if finish_replacement(self._database):
+                raise StoreError(
+                    f"{self._database}: a restore that was interrupted is complete now, with its "
+                    "configuration. Start the agent again."
+                )
+            self._rescue.before_start()
+            migrate(self._database)
+            self._build(data, recognizer)
+            self._monitor = health_monitor(self._database, settings.device.name)
+            self._notifier = SystemdNotifier.from_environment(environment)
+            self._start_timers()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _build(self, data: Path, recognizer: Recognizer) -> None:
+        """Build the parts, in the order in which they need each other."""
+        settings = self._settings
+        self._study = Study(
+            self._database,
+            purposes=settings.dashboard.purposes,
+            outbox_rows=settings.mqtt.outbox_rows,
+        )
+        ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
+        self._permission = capture_permission(settings.capture.mode, self._database)
+        client = configured_client(
+            settings, self._database, self._study, self._permission, ingest, self._rescue
+        )
+        if settings.mqtt.home_assistant and client is not None:
+            self._home = begin_home(
+                client,
+                simulated=self._is_simulated,
+                window_s=settings.summary.window,
+                capture=self._permission.off is None,
+            )
+        live = LiveServer(data / SOCKET_NAME, simulated=self._is_simulated)
+        recorder = self._make_recorder(client)
+        window = configured_window(settings, self._database)
+        self._dispatcher = EventDispatcher(
+            recorder, window, live, client, self._is_simulated, self._home
+        )
+        self._pulse = configured_pulse(settings, self._dispatcher.vital, recorder.submit)
+        preview = configured_preview(settings, data, live)
+        latest_frame: LatestValue[Frame] = preview.frames if preview else LatestValue()
+        self._governor = Governor(settings.vision.cpu_budget, settings.camera.fps)
+        self._threads = AgentThreads(
+            capture=self._make_capture(latest_frame, recorder),
+            vision=self._make_vision(latest_frame, recognizer),
+            vitals=configured_sources(
+                settings, self._study, self._dispatcher.vital, recorder.submit
+            ),
+            recorder=recorder,
+            live=live,
+            client=client,
+            carrier=Carrier(self._rescue),
+            alerts=configured_publishers(settings, self._database, live, client),
+            preview=preview,
+            streams=configured_streams(settings, self._database),
+            control=configured_control(settings, self._study),
+        )
+        if self._threads.streams is not None:
+            self._dispatcher.listener = self._threads.streams.take
+        self._figures = FigureReader(self._threads, self._governor, latest_frame, ingest)
+        recorder.submit(ClockCheck(clock.now(), is_start=True))
+        for card in recognizer.models:
+            recorder.record_model(card.kind, card.name, card.version, card.sha256)
+
+    @property
+    def _is_simulated(self) -> bool:
+        """Whether the camera is a demonstration, and every row and message must say so."""
+        return self._settings.camera.source == "demo"
+
+    def _make_recorder(self, client: MqttClient | None) -> Recorder:
+        options = RecorderOptions(
+            **self._settings.record.model_dump(),
+            outbox_rows=self._settings.mqtt.outbox_rows,
+            simulated=self._is_simulated,
+            only_in_sessions=self._settings.capture.mode == "sessions",
+        )
+        return Recorder(
+            self._database,
+            options,
+            safe=self._rescue,
+            on_commit=client.wake if client is not None else None,
+        )
+
+    def _make_capture(self, latest_frame: LatestValue[Frame], recorder: Recorder) -> CaptureWorker:
+        return CaptureWorker(
+            camera_factory(self._settings),
+            latest_frame,
+            recorder.submit,
+            self._end_of_file,
+            self._permission.is_given,
+            self._permission.gap_reason,
+        )
+
+    def _make_vision(
+        self, latest_frame: LatestValue[Frame], recognizer: Recognizer
+    ) -> VisionWorker:
+        return VisionWorker(
+            latest_frame,
+            recognizer,
+            self._governor,
+            self._dispatcher.recognition,
+            watch_skin(self._pulse.see) if self._pulse else None,
+            self._settings.vision.threads,
+        )
+
+    def _start_timers(self) -> None:
+        watchdog_s = self._notifier.watchdog_interval_s
+        self._clock_watch = clock.ClockWatch()
+        self._clock_timer = Every(CLOCK_POLL_S)
+        self._window_timer = Every(self._settings.summary.window)
+        self._session_timer = Every(SESSION_POLL_S, at_once=True)
+        self._live_timer = Every(LIVE_HEALTH_S)
+        self._state_timer = Every(LIVE_STATE_S, at_once=True)
+        self._mqtt_timer = Every(MQTT_HEALTH_S, at_once=True)
+        self._prune_timer = Every(PRUNE_S, at_once=True)
+        self._upkeep_timer = Every(UPKEEP_S, at_once=True)
+        self._watchdog_timer = Every(watchdog_s) if watchdog_s else None
+
+    def _take_vital(self, reading: VitalReading) -> None:
+        # the MQTT client is built before the dispatcher, which needs it
+        self._dispatcher.vital(reading)
+
+    def stop(self) -> None:
+        """Ask the agent to end; safe to call from a signal handler."""
+        self._stop.set()
+
+    def run(self) -> int:
+        """Run until ``stop`` is called, a file camera ends, or a worker dies.
+
+        Returns:
+            0 after an orderly end, 1 when a worker died.
+        """
+        try:
+            self._threads.start(self._died)
+            log.info("the agent runs; timeline in %s", self._database)
+            self._notifier.ready()
+            while not self._stop.wait(TICK_S):
+                self._tick()
+        finally:
+            self._notifier.stopping()
+            self._shut_down()
+            self._lock.release()
+        if self._dead:
+            return 1
+        return 0
+
+    def _tick(self) -> None:
+        if self._needs_session and self._session_timer.due():
+            self._look_for_session()
+        if self._clock_timer.due():
+            self._check_clock(clock.now())
+            self._permission.look()
+        if self._window_timer.due():
+            self._dispatcher.close_window(clock.now())
+        if self._state_timer.due():
+            self._tell_state(clock.now())
+        if self._live_timer.due():
+            self._rescue.look_for_note()
+            self._report(self._figures.read(self._space, self._read_error))
+        if self._watchdog_timer is not None and self._watchdog_timer.due():
+            self._tell_watchdog()
+        if self._prune_timer.due():
+            self._prune()
+        if self._upkeep_timer.due():
+            self._copies = standing(self._database)
+            self._clock_doubt = clock_doubt(self._database)
+
+    @property
+    def _needs_session(self) -> bool:
+        """Whether it matters here if a session is open."""
+        return self._home is not None or self._settings.capture.mode == "sessions"
+
+    def _tell_state(self, at: clock.Instant) -> None:
+        """Tell the dashboard's pages, and Home Assistant, what is known now."""
+        state = live_state(self._threads, at, frame_period_s(self._settings), self._permission.off)
+        self._threads.live.publish(state)
+        if self._home is not None:
+            session = None if self._read_error else self._permission.session_open
+            tell_home(self._home, self._threads, state["camera"], session, at)
+
+    def _check_clock(self, at: clock.Instant) -> None:
+        """Let rows that were dated by a wrong clock be moved as soon as it was set."""
+        if self._clock_watch.has_changed(at):
+            self._threads.recorder.submit(ClockCheck(at))
+
+    def _look_for_session(self) -> None:
+        """Ask whether a session is open; while the database cannot be read, what was holds."""
+        try:
+            self._permission.session_open = self._study.open_session() is not None
+        except StoreError as error:
+            self._could_not_read(error)
+        else:
+            self._read_error = None
+
+    def _could_not_read(self, error: StoreError) -> None:
+        """Note an error of reading: it is tried again, and the recorder looks at damage."""
+        if self._read_error is None:
+            log.warning("the database could not be read: %s", error)
+        self._read_error = str(error)
+        self._rescue.report(error)
+
+    def _tell_watchdog(self) -> None:
+        """Tell systemd that the agent is alive, unless frames or rows are stuck.
+
+        Without a word in time, systemd restarts the agent: the only help for a driver that hangs.
+        """
+        if is_fresh(self._figures.read(self._space)):
+            self._notifier.watchdog()
+
+    def _report(self, figures: AgentFigures) -> None:
+        """Publish the health: always to the live feed, every minute to the broker.
+
+        When an alarm starts or ends, the broker gets it at once.
+        """
+        figures = replace(
+            figures,
+            copies=self._copies,
+            clock_doubt=self._clock_doubt,
+            damage=self._rescue.reported,
+        )
+        report = self._monitor.report(figures, clock.now())
+        self._governor.set_temperature(report["temperature_celsius"])
+        self._threads.live.publish({"type": "health", **report})
+        alarms = [alarm["name"] for alarm in report["alarms"]]
+        if self._home is not None:
+            self._home.set_health(report)
+        client = self._threads.client
+        if client is not None and (self._mqtt_timer.due() or alarms != self._alarms):
+            client.publish_health(report)
+        self._alarms = alarms
+
+    def _prune(self) -> None:
+        """Delete rows that are too old, and the oldest ones beyond the disk budget."""
+        record = self._settings.record
+        path = self._database
+        try:
+            prune(path, record.keep_days, within_s=PRUNE_WITHIN_S)
+            self._space = keep_to_budget(
+                path, record.budget_mb, record.keep_days, within_s=PRUNE_WITHIN_S
+            ).space
+        except StoreError as error:
+            log.warning("old rows were not deleted: %s", error)
+            self._rescue.report(error)
+
+    def _died(self, worker: Worker, _error: Exception) -> None:
+        self._dead = worker
+        self._stop.set()
+
+    def _end_of_file(self) -> None:
+        log.info("the file or folder is at its end; the agent stops")
+        self._stop.set()
+
+    def _shut_down(self) -> None:
+        """End the sources, write what they left, then say goodbye to the broker.
+
+        The last window is closed while the recorder still runs: its summary is written to the
+        outbox, and goes out when the broker is there again.
+        """
+        self._threads.stop_sources()
+        if self._pulse is not None:
+            self._pulse.close()
+        self._dispatcher.close_window(clock.now())
+        self._threads.stop_outputs()

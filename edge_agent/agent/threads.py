@@ -1,0 +1,212 @@
+"""The agent's threads: start them, end them in order, and read their counters."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edge_agent.alerts.figures import AgentFigures
+from edge_agent.camera.capture import CaptureWorker
+from edge_agent.core import clock
+from edge_agent.core.clock import Rate
+from edge_agent.core.expression import Frame
+from edge_agent.core.threads import LatestValue, Worker
+from edge_agent.core.vitals import SensorState
+from edge_agent.live.feed import LiveServer
+from edge_agent.live.preview import PreviewServer
+from edge_agent.lsl.worker import StreamWorker
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.store.salvage.carrier import Carrier
+from edge_agent.store.upkeep.budget import Space
+from edge_agent.store.write.changes import Replicates, ReplicationStanding
+from edge_agent.store.write.recorder import Recorder
+from edge_agent.vision.governor import Governor
+from edge_agent.vision.worker import VisionWorker
+from edge_agent.vitals.sensor import BluetoothVitals
+from edge_agent.vitals.sources import VitalIngest, VitalSource
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 2.0
+"""Longest wait for a thread to finish its work; systemd kills the agent after five seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentThreads:
+    """Every thread of the agent.
+
+    Attributes:
+        capture: reads the camera.
+        vision: reads faces in the newest frame.
+        vitals: sources of vitals.
+        recorder: writes the timeline.
+        live: serves the live feed.
+        client: publishes over MQTT; ``None`` where MQTT is off.
+        carrier: carries over the timeline of a damaged database.
+        alerts: evaluate and send alerts, and send the timeline to a collector.
+        preview: shows the camera's picture to administrators; ``None`` where nobody may see it.
+        streams: offers streams of the Lab Streaming Layer; ``None`` where they are off.
+        control: listen to other programs, and do what they ask for.
+    """
+
+    capture: CaptureWorker
+    vision: VisionWorker
+    vitals: Sequence[VitalSource]
+    recorder: Recorder
+    live: LiveServer
+    client: MqttClient | None
+    carrier: Carrier
+    alerts: Sequence[Worker] = ()
+    preview: PreviewServer | None = None
+    streams: StreamWorker | None = None
+    control: Sequence[Worker] = ()
+
+    def start(self, on_death: Callable[[Worker, Exception], None]) -> None:
+        """Start every thread, first those that others hand something to.
+
+        Args:
+            on_death: called in a thread that died, with it and its error.
+        """
+        for worker in (*self._outputs, *self.control, *self.vitals, self.vision, self.capture):
+            worker.on_death = on_death
+            worker.start()
+
+    def stop_sources(self) -> None:
+        """End capture, vitals and vision, so that nothing new comes; wait for each a second."""
+        sources: list[Worker] = [self.capture, *self.vitals, self.vision, *self.control]
+        for worker in sources:
+            worker.stop()
+        for worker in sources:
+            if not worker.join(DRAIN_S / 2):
+                log.warning("%s does not end and is left behind", worker.name)
+
+    def stop_outputs(self) -> None:
+        """End the recorder, then live feed and broker: the last summary goes out first."""
+        self.recorder.stop()
+        if not self.recorder.join(DRAIN_S):
+            log.error("the recorder did not finish in time")
+        publishers = [worker for worker in self._outputs if worker is not self.recorder]
+        for worker in publishers:
+            worker.stop()
+        for worker in publishers:
+            worker.join(DRAIN_S)
+
+    @property
+    def _outputs(self) -> list[Worker]:
+        maybe = (self.streams, self.client, self.preview)
+        workers: list[Worker] = [self.live, self.recorder, self.carrier, *self.alerts]
+        return [*workers, *(worker for worker in maybe if worker is not None)]
+
+
+class FigureReader:
+    """Reads the figures of one agent. Belongs to one thread.
+
+    Args:
+        threads: whose counters are read.
+        governor: knows the limit of the frame rate.
+        latest_frame: counts the frames that were skipped.
+        ingest: counts readings received over MQTT.
+    """
+
+    def __init__(
+        self,
+        threads: AgentThreads,
+        governor: Governor,
+        latest_frame: LatestValue[Frame],
+        ingest: VitalIngest,
+    ) -> None:
+        self._threads = threads
+        self._governor = governor
+        self._latest_frame = latest_frame
+        self._ingest = ingest
+        self._rate = Rate()
+        self._readings = Rate()
+
+    def read(self, space: Space | None, read_error: str | None = None) -> AgentFigures:
+        """Return the figures of now.
+
+        Args:
+            space: what the last look at the disk budget found; ``None`` before the first.
+            read_error: why the database could not be read the last time; ``None``: it could.
+        """
+        recorder = self._threads.recorder
+        client = self._threads.client
+        capture = self._threads.capture
+        plan = self._governor.plan
+        return AgentFigures(
+            fps=self._frames_per_second(),
+            frame_age_s=self._frame_age_s(),
+            frames_dropped=self._latest_frame.dropped,
+            fps_limit=1 / plan.frame_s if plan.frame_s else None,
+            limited_by=plan.limit.value if plan.limit else None,
+            readings_per_second=self._readings_per_second(),
+            effort=self._threads.vision.effort.value,
+            camera_error=_text_of(capture.failure),
+            queue_depth=recorder.queue_depth,
+            waiting_s=recorder.waiting_s,
+            rows_dropped=recorder.dropped,
+            commit_age_s=_age_s(recorder.last_commit_boot_s),
+            store_error=_text_of(recorder.last_error),
+            read_error=read_error,
+            rows_set_aside=recorder.set_aside,
+            salvage=self._threads.carrier.sentence(),
+            budget_cut_ms=space.cut_ms if space else None,
+            budget_over_bytes=space.over_bytes if space else 0,
+            aside_bytes=space.aside_bytes if space else 0,
+            aside_over_bytes=space.aside_over_bytes if space else 0,
+            mqtt_state=client.state.value if client else "disabled",
+            mqtt_error=client.last_error if client else None,
+            mqtt_state_s=client.state_seconds if client else 0.0,
+            outbox=client.waiting if client else 0,
+            set_aside=client.set_aside if client else {},
+            left_out=client.left_out if client else {},
+            holes=client.holes if client else (),
+            duplicates=recorder.duplicates,
+            readings_taken=self._ingest.taken,
+            readings_refused=self._ingest.refused,
+            sensors=self._sensors(),
+            fleet=self._fleet(),
+        )
+
+    def _frames_per_second(self) -> float | None:
+        if self._threads.capture.is_idle:
+            return None
+        return self._rate.per_second(self._threads.vision.frames)
+
+    def _readings_per_second(self) -> float | None:
+        if self._threads.capture.is_idle:
+            return None
+        return self._readings.per_second(self._threads.vision.readings)
+
+    def _frame_age_s(self) -> float | None:
+        """Return the age of the last frame that was recognized.
+
+        Not of the last one that was read: a vision thread that hangs must be noticed, too.
+        """
+        if self._threads.capture.is_idle:
+            return None
+        latest_s = max(self._threads.vision.last_sign_s, self._threads.capture.begun_s)
+        return clock.boot_seconds() - latest_s
+
+    def _fleet(self) -> ReplicationStanding | None:
+        senders = (one for one in self._threads.alerts if isinstance(one, Replicates))
+        return next((sender.standing for sender in senders), None)
+
+    def _sensors(self) -> tuple[SensorState, ...]:
+        return tuple(
+            state
+            for source in self._threads.vitals
+            if isinstance(source, BluetoothVitals)
+            for state in source.states
+        )
+
+
+def _age_s(boot_s: float | None) -> float | None:
+    if boot_s is None:
+        return None
+    return clock.boot_seconds() - boot_s
+
+
+def _text_of(error: Exception | None) -> str | None:
+    return str(error) if error else None

@@ -1,0 +1,493 @@
+"""Addresses, texts, delivery.
+
+The addresses that alerts are sent to, and names for them that hold no secret.
+
+Which messages about alerts are to be sent now, and what they say.
+
+Sending messages through a process of its own, within a deadline.
+
+What is watched and who is told, as the configuration says it.
+
+Sends what is due about alerts, again and again until it arrives; nobody waits for it.
+
+What is to be sent follows from the log, so that a restart neither repeats nor forgets a message.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import time
+from pathlib import Path
+from threading import Event
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from edge_agent.alerts.rules import DISCLAIMER, NEVER_QUIET, QuietHours
+from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
+from edge_agent.config.settings import Settings
+from edge_agent.core import clock
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StoreError
+from edge_agent.core.texts import N_, packed
+from edge_agent.core.texts import Message as Text
+from edge_agent.core.threads import Worker
+from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery
+
+_SHORTEST_SECRET = 4
+_PUBLIC = frozenset({"from", "name", "mode", "format", "smtp", "priority", "tags", "method"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a message goes.
+
+    Attributes:
+        name: what logs, pages and the command call it: kind, number and machine.
+        address: the whole address, with its secrets.
+    """
+
+    name: str
+    address: str = field(repr=False)
+
+    def without_secrets(self, text: str) -> str:
+        """Return a text in which every part of the address but the machine is hidden."""
+        host = urlsplit(self.address).hostname or ""
+        parts = re.split(r"[/:@?&=,]", self.address)
+        for part in sorted(parts, key=len, reverse=True):
+            if len(part) >= _SHORTEST_SECRET and part not in {host, self.kind} | _PUBLIC:
+                text = text.replace(part, "…")
+        return text
+
+    @property
+    def kind(self) -> str:
+        """What stands before ``://``."""
+        return self.address.partition("://")[0].lower()
+
+
+def targets_of(addresses: Iterable[str]) -> tuple[Target, ...]:
+    """Return a target for each address, in their order.
+
+    >>> [target.name for target in targets_of(["ntfy://push.example.org/my-topic"])]
+    ['ntfy 1 (push.example.org)']
+    """
+    return tuple(
+        Target(_name(number, address), address) for number, address in enumerate(addresses, start=1)
+    )
+
+
+def _name(number: int, address: str) -> str:
+    kind, sign, _ = address.partition("://")
+    if not sign or not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9]*", kind):
+        return f"address {number}"
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        host = ""
+    if "." in host:  # else it is a token or the name of a person
+        return f"{kind.lower()} {number} ({host})"
+    return f"{kind.lower()} {number}"
+
+
+def read_addresses(file: Path) -> tuple[str, ...]:
+    """Return the addresses in a file, one a line; empty lines and those with ``#`` say nothing.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no text.
+    """
+    lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+RAISED = "raised"
+ENDED = "ended"
+LATEST_MS = 86_400_000
+"""A message that could not be sent within a day of what it tells is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that is to be sent.
+
+    Attributes:
+        alert: what it tells.
+        event: ``raised`` or ``ended``.
+        target: where it goes.
+        tries: how often it was tried.
+    """
+
+    alert: AlertEntry
+    event: str
+    target: Target
+    tries: int
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """What tells it from all others."""
+        return self.alert.id, self.event, self.target.name
+
+    def title(self, device: str) -> Text:
+        """Return its heading."""
+        if self.event == ENDED:
+            return Text(
+                N_("Affect Edge {device}: over: {rule}"), device=device, rule=self.alert.rule
+            )
+        return Text("Affect Edge {device}: {rule}", device=device, rule=self.alert.rule)
+
+    def body(self) -> Text:
+        """Return its text; no measured value leaves the appliance."""
+        since = Text(N_("Since {since} UTC."), since=_minute(self.alert.raised_ms))
+        if self.event == ENDED and self.alert.ended_ms is not None:
+            since = Text(
+                N_("Since {since} UTC, ended {ended} UTC."),
+                since=_minute(self.alert.raised_ms),
+                ended=_minute(self.alert.ended_ms),
+            )
+        return Text(
+            "{text}\n{since}\n{disclaimer}",
+            text=self.alert.text,
+            since=since,
+            disclaimer=Text(DISCLAIMER),
+        )
+
+
+def due_messages(
+    alerts: Iterable[AlertEntry],
+    targets: Iterable[Target],
+    quiet: QuietHours,
+    after_s: float,
+    now_ms: int,
+) -> Iterator[Message]:
+    """Yield what is to be sent now.
+
+    An alert that ended before it was to be sent is not sent. Where the beginning was sent, the end
+    is sent as well. In quiet hours nothing is; afterwards what still stands.
+
+    Args:
+        alerts: of the last day.
+        targets: where they go.
+        quiet: the quiet hours.
+        after_s: seconds that an alert must stand before it is sent.
+        now_ms: UTC.
+    """
+    if quiet.holds(now_ms):
+        return
+    known = tuple(targets)
+    for alert in alerts:
+        for target in known:
+            sent = {d.event: d for d in alert.deliveries if d.target == target.name}
+            event = _due_event(alert, sent, after_s, now_ms)
+            if event:
+                tries = sent[event].tries if event in sent else 0
+                yield Message(alert, event, target, tries)
+
+
+def _due_event(
+    alert: AlertEntry, sent: dict[str, Delivery], after_s: float, now_ms: int
+) -> str | None:
+    has_begun = RAISED in sent and sent[RAISED].sent_ms is not None
+    if alert.ended_ms is None:
+        stood_ms = now_ms - alert.raised_ms
+        if not has_begun and after_s * 1000 <= stood_ms:
+            return RAISED
+        return None
+    is_over = ENDED in sent and sent[ENDED].sent_ms is not None
+    if has_begun and not is_over and now_ms - alert.ended_ms <= LATEST_MS:
+        return ENDED
+    return None
+
+
+def _minute(wall_ms: int) -> str:
+    return iso_utc(wall_ms)[:16].replace("T", " ")
+
+
+ENGLISH = "en"
+_SENDS = "edge_agent.alerts.outgoing"
+_SENDS_IN_A_LANGUAGE = "dashboard.commands.others"
+"""The catalogue of texts is the dashboard's; the agent only starts what knows it."""
+
+START_S = 30.0
+"""Longest time for the process to start, on a slow machine."""
+EACH_S = 15.0
+"""Longest time for each message."""
+_LOOK_S = 0.5
+_LONGEST = 300
+_LATE = "no answer in time"
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A message that is ready to be sent.
+
+    Attributes:
+        target: where it goes.
+        title: its heading.
+        body: its text.
+        kind: ``warning``, ``success`` or ``info``.
+    """
+
+    target: Target
+    title: str
+    body: str
+    kind: str = "info"
+
+
+def post(
+    posts: Sequence[Post], stopping: Event | None = None, language: str = ENGLISH
+) -> list[str]:
+    """Send messages; return why each did not arrive, empty where it did.
+
+    Args:
+        posts: the messages.
+        stopping: ends the attempt when it is set.
+        language: in which each title and body is said that is a ``Message``.
+    """
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", *_program(language)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    except OSError as error:
+        return [f"the process that sends did not start ({error.strerror})"] * len(posts)
+    lines = _talk(process, posts, stopping).splitlines()
+    errors = [_error_in(line) for line in lines] + [_LATE] * (len(posts) - len(lines))
+    return [
+        one.target.without_secrets(error)[:_LONGEST]
+        for one, error in zip(posts, errors, strict=False)
+    ]
+
+
+def _program(language: str) -> list[str]:
+    if language == ENGLISH:
+        return [_SENDS]
+    return [_SENDS_IN_A_LANGUAGE, language]
+
+
+def _talk(process: subprocess.Popen[str], posts: Sequence[Post], stopping: Event | None) -> str:
+    """Give the process its messages; return what it has answered when it ends or must end."""
+    given: str | None = "".join(f"{_line_of(one)}\n" for one in posts)
+    end_s = clock.boot_seconds() + START_S + EACH_S * len(posts)
+    with process:
+        while clock.boot_seconds() < end_s and not (stopping is not None and stopping.is_set()):
+            try:
+                return process.communicate(given, timeout=_LOOK_S)[0]
+            except subprocess.TimeoutExpired:
+                given = None
+        process.kill()
+        return process.communicate()[0]
+
+
+def _line_of(one: Post) -> str:
+    return json.dumps(
+        {
+            "address": one.target.address,
+            "title": one.title,
+            "body": one.body,
+            "kind": one.kind,
+            "title_parts": packed(one.title),
+            "body_parts": packed(one.body),
+        }
+    )
+
+
+def _error_in(line: str) -> str:
+    try:
+        return str(json.loads(line)["error"])
+    except (ValueError, KeyError):
+        return _LATE
+
+
+@dataclass(frozen=True, slots=True)
+class AlertOptions:
+    """What is watched and who is told.
+
+    Attributes:
+        table: the table ``[alerts]``.
+        device: name of the appliance.
+        language: code of the language of what is sent.
+    """
+
+    table: AlertSettings
+    device: str = "affect-edge"
+    language: str = ENGLISH
+
+    @property
+    def rules(self) -> tuple[RuleSettings, ...]:
+        """Return the rules in force; none where alerts are off."""
+        return self.table.rule if self.table.enabled else ()
+
+    def rules_of(self, kinds: Collection[AlertKind]) -> tuple[RuleSettings, ...]:
+        """Return the rules of some kinds."""
+        return tuple(rule for rule in self.rules if rule.when in kinds)
+
+    @property
+    def quiet(self) -> QuietHours:
+        """The quiet hours."""
+        start, end, zone = self.table.quiet_from, self.table.quiet_until, self.table.time_zone
+        if start is None or end is None:
+            return NEVER_QUIET
+        at_home = None if zone is None else ZoneInfo(zone)
+        return QuietHours(time.fromisoformat(start), time.fromisoformat(end), at_home)
+
+    @property
+    def sends(self) -> bool:
+        """Whether there is any address, or a file for them."""
+        return bool(self.table.notify) or self.table.notify_file is not None
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return where alerts are sent now.
+
+        Raises:
+            OSError: the file of addresses cannot be read.
+            ValueError: it is no text.
+        """
+        more: tuple[str, ...] = ()
+        if self.table.notify_file is not None:
+            more = read_addresses(self.table.notify_file)
+        return targets_of((*self._addresses, *more))
+
+    def targets_without_file(self) -> tuple[Target, ...]:
+        """Return those that the configuration names itself."""
+        return targets_of(self._addresses)
+
+    @property
+    def _addresses(self) -> tuple[str, ...]:
+        return tuple(address.get_secret_value() for address in self.table.notify)
+
+
+NO_ALERTS = AlertOptions(AlertSettings(enabled=False))
+"""Nothing is watched."""
+
+
+def alert_options(settings: Settings) -> AlertOptions:
+    """Return what the configuration says of alerts.
+
+    Whoever reads a message has no browser that asks for another language than the configured one.
+    """
+    language = settings.dashboard.language
+    return AlertOptions(
+        settings.alerts, settings.device.name, ENGLISH if language == "auto" else language
+    )
+
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+FIRST_RETRY_S = 5.0
+LONGEST_RETRY_S = 600.0
+
+
+class AlertSender(Worker):
+    """Sends the alerts of some kinds.
+
+    Args:
+        options: addresses, quiet hours, and how long an alert must stand.
+        kinds: what may be watched here; the alerts of others are sent by others.
+        alert_log: where alerts and messages are written down.
+        first_retry_s: pause after the first attempt that failed; each is twice as long.
+    """
+
+    def __init__(
+        self,
+        options: AlertOptions,
+        kinds: Iterable[str],
+        alert_log: AlertLog,
+        first_retry_s: float = FIRST_RETRY_S,
+    ) -> None:
+        super().__init__("alert-sender")
+        self._options = options
+        sent = {rule.name for rule in options.rules if rule.notify}
+        self._rules = frozenset(sent)
+        self._kinds = frozenset(kinds)
+        self._log = alert_log
+        self._first_retry_s = first_retry_s
+        self._not_before_s: dict[tuple[int, str, str], float] = {}
+        self._failing: set[str] = set()
+        self._file_error = ""
+
+    def work(self) -> None:
+        """Look each second for what is due, until stopped."""
+        while not self.stopping.wait(LOOK_S):
+            targets = self._targets()
+            if not targets:
+                continue
+            try:
+                self._send_due(targets)
+            except StoreError as error:
+                log.debug("alerts: nothing sent now: %s", error)
+
+    def _targets(self) -> tuple[Target, ...]:
+        """Return where messages go now: the file may be changed while this runs."""
+        try:
+            targets = self._options.targets()
+        except (OSError, ValueError) as error:
+            if str(error) != self._file_error:
+                log.warning("alerts.notify_file: cannot be read, nothing is sent there: %s", error)
+            self._file_error = str(error)
+            return self._options.targets_without_file()
+        self._file_error = ""
+        return targets
+
+    def _send_due(self, targets: tuple[Target, ...]) -> None:
+        now_ms = clock.now().wall_ms
+        alerts = [
+            alert
+            for alert in self._log.recent(self._kinds, now_ms - LATEST_MS)
+            if alert.rule in self._rules
+        ]
+        self._forget_others(alerts)
+        options = self._options
+        due = due_messages(alerts, targets, options.quiet, options.table.notify_after, now_ms)
+        now_s = clock.boot_seconds()
+        messages = [message for message in due if now_s >= self._not_before_s.get(message.key, 0.0)]
+        if not messages:
+            return
+        posts = [self._post_of(message) for message in messages]
+        errors = post(posts, self.stopping, options.language)
+        if self.stopping.is_set():
+            return
+        for message, error in zip(messages, errors, strict=True):
+            self._note(message, error)
+
+    def _post_of(self, message: Message) -> Post:
+        kind = "warning"
+        if message.event == ENDED:
+            kind = "success"
+        return Post(message.target, message.title(self._options.device), message.body(), kind)
+
+    def _note(self, message: Message, error: str) -> None:
+        """Write down what became of a message, and when it is tried again."""
+        self._tell(message.target, error)
+        tries = message.tries + 1
+        sent_ms = None
+        if not error:
+            sent_ms = clock.now().wall_ms
+        delivery = Delivery(message.event, message.target.name, tries, sent_ms, error)
+        pause_s = min(self._first_retry_s * 2 ** min(message.tries, 20), LONGEST_RETRY_S)
+        # also where it cannot be written down that it arrived: not again and again
+        self._not_before_s[message.key] = clock.boot_seconds() + pause_s
+        self._log.note_delivery(message.alert.id, delivery)
+
+    def _tell(self, target: Target, error: str) -> None:
+        """Say once that an address cannot be reached, and that it can again."""
+        if error and target.name not in self._failing:
+            self._failing.add(target.name)
+            log.warning("alerts: not sent to %s, tried again: %s", target.name, error)
+        elif not error and target.name in self._failing:
+            self._failing.discard(target.name)
+            log.info("alerts: sent to %s again", target.name)
+
+    def _forget_others(self, alerts: Iterable[AlertEntry]) -> None:
+        there = {alert.id for alert in alerts}
+        self._not_before_s = {
+            key: at_s for key, at_s in self._not_before_s.items() if key[0] in there
+        }

@@ -1,0 +1,495 @@
+"""The backup archive and its list.
+
+The archive of an appliance: a ZIP file with a list, stored without compression and sealed.
+
+Its last 64 characters are the SHA-256 of everything before them, so that no bit can change unseen
+(``head -c -64 FILE | sha256sum``). Nothing is compressed: what an archive says of its size is so,
+and it cannot swell. ``docs/backup.md`` describes it for those who have no Affect Edge.
+
+The list in an archive: what is in it, where it came from, and the SHA-256 of each file.
+
+What is in a database, whatever its schema: for people who choose what to restore.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import sqlite3
+import stat
+import struct
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edge_agent.core.age import Lock, Readable, Writable, open_lock
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import BackupError, StoreError
+from edge_agent.store.database.dashboard_file import FILE_NAME as DASHBOARD_NAME
+from edge_agent.store.database.files import translate_errors
+from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME
+
+# ruff: noqa: S608 - only our own names are put into SQL text
+
+
+_TIMED = ("expression", "unfit", "vital")
+
+
+class Inventory(BaseModel):
+    """What is in a database."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = Field(ge=0, description="Version of its schema")
+    participants: int = Field(ge=0, description="Participants")
+    sessions: int = Field(ge=0, description="Sessions")
+    accounts: int = Field(ge=0, description="Accounts of the dashboard")
+    rows: int = Field(ge=0, description="Rows of the timeline: expressions, unfit frames, vitals")
+    newest: str | None = Field(description="Time of the newest of these rows, UTC")
+
+    @property
+    def sentence(self) -> str:
+        """What is in it, for people."""
+        newest = f"newest row {self.newest}" if self.newest else "no row"
+        return (
+            f"{self.participants:,} participants, {self.sessions:,} sessions, {self.rows:,} rows, "
+            f"{newest}, {self.accounts} accounts, schema {self.schema_version}"
+        )
+
+
+def open_as_it_is(path: Path) -> sqlite3.Connection:
+    """Open a database of ours for reading, and leave no file beside it.
+
+    Raises:
+        StoreError: it is not one of ours.
+        sqlite3.Error: it cannot be opened or read.
+    """
+    how = "mode=ro"
+    if not path.with_name(f"{path.name}-wal").exists():
+        how = "mode=ro&immutable=1"  # a stick may be write-protected
+    connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True)
+    try:
+        connection.row_factory = sqlite3.Row
+        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise StoreError(f"{path}: is a database, but not one of Affect Edge.")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def read_inventory(path: Path) -> Inventory:
+    """Count what is in a database.
+
+    Raises:
+        StoreError: it is damaged, not one of ours, or cannot be read.
+    """
+    with translate_errors(path), closing(open_as_it_is(path)) as connection:
+        there = {
+            row[0]
+            for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        }
+
+        def count(table: str) -> int:
+            if table not in there:
+                return 0
+            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+        times = [
+            connection.execute(f"SELECT max(at) FROM {table}").fetchone()[0]
+            for table in _TIMED
+            if table in there
+        ]
+        newest = max((time for time in times if time is not None), default=None)
+        return Inventory(
+            schema_version=connection.execute("PRAGMA user_version").fetchone()[0],
+            participants=count("participant"),
+            sessions=count("session"),
+            accounts=count("account"),
+            rows=sum(count(table) for table in _TIMED),
+            newest=_shown(newest),
+        )
+
+
+def _shown(wall_ms: int | None) -> str | None:
+    try:
+        return None if wall_ms is None else iso_utc(wall_ms)
+    except (ValueError, OverflowError, OSError):  # no clock has ever shown such a time
+        return None
+
+
+DATABASE = f"data/{DATABASE_NAME}"
+DASHBOARD = f"data/{DASHBOARD_NAME}"
+CONFIG = "config/affect-edge.toml"
+ROOTS = ("data", "config", "other")
+"""First parts of paths: below the data folder, beside the configuration, anywhere else."""
+FILE_KEYS = (
+    "dashboard.certificate",
+    "dashboard.key",
+    "dashboard.protocols",
+    "mqtt.password_file",
+    "mqtt.ca_file",
+    "mqtt.client_certificate",
+    "mqtt.client_key",
+    "vision.expression_model",
+    "vision.detector_model",
+    "alerts.notify_file",
+)
+"""Keys of the configuration that name a file or folder without which the appliance is not whole."""
+_MOST_FILES = 100_000
+
+
+def _plain(text: str) -> str:
+    parts = PurePosixPath(text).parts
+    odd = not text.isprintable() or "\\" in text or "//" in text
+    if odd or len(parts) < 2 or parts[0] not in ROOTS or ".." in parts or "." in text.split("/"):
+        raise ValueError("is no path below data/, config/ or other/")
+    return text
+
+
+ArchivePath = Annotated[str, Field(max_length=1000), AfterValidator(_plain)]
+
+
+class Part(BaseModel):
+    """The rules that all tables of the list have in common."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ArchivedFile(Part):
+    """A file of the archive."""
+
+    path: ArchivePath = Field(description="Its path in the archive")
+    bytes: int = Field(ge=0, description="Its size")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of its content")
+    private: bool = Field(description="Whether only its owner could read it")
+
+
+class ArchivedSetting(Part):
+    """A key of the configuration that names a file or folder."""
+
+    key: Literal[FILE_KEYS] = Field(description="Section and key")  # type: ignore[valid-type]
+    value: str = Field(max_length=4096, description="Its value: where it lay on the appliance")
+    path: ArchivePath = Field(description="Where it is in the archive")
+
+
+class Manifest(Part):
+    """What is in an archive."""
+
+    format: Literal["affect-edge-backup"] = "affect-edge-backup"
+    format_version: Literal[1] = 1
+    made: str = Field(max_length=40, description="When, UTC")
+    device: str = Field(max_length=40, description="Name of the appliance")
+    program: str = Field(max_length=40, description="Version of Affect Edge that made it")
+    contents: Inventory = Field(description="What is in the database")
+    files: tuple[ArchivedFile, ...] = Field(max_length=_MOST_FILES, description="Every file")
+    settings: tuple[ArchivedSetting, ...] = Field(
+        (), max_length=len(FILE_KEYS), description="Files that the settings name"
+    )
+    left_out: tuple[str, ...] = Field((), description="What the settings name and was not there")
+    environment: tuple[str, ...] = Field(
+        (), description="Names of environment variables that were laid over the configuration"
+    )
+
+    @model_validator(mode="after")
+    def _only_what_belongs_to_an_appliance(self) -> Manifest:
+        paths = [file.path for file in self.files]
+        if DATABASE not in paths or len(set(paths)) < len(paths):
+            raise ValueError(f"lists a path twice, or no {DATABASE}")
+        allowed = {DATABASE, DASHBOARD, CONFIG}
+        named = [setting.path for setting in self.settings]
+        for path in paths:
+            if path in allowed:
+                continue
+            if not any(belongs_to(path, name) for name in named) or is_our_own(path):
+                raise ValueError(f"{path} belongs to no setting")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.bytes for file in self.files)
+
+
+def belongs_to(path: str, setting: str) -> bool:
+    """Tell whether a path is what a setting names, lies in it, or is a model beside its card."""
+    place = PurePosixPath(setting)
+    mine = PurePosixPath(path)
+    beside = mine.suffix in {".json", ".tflite"} and mine.with_suffix("") == place.with_suffix("")
+    return mine == place or place in mine.parents or beside
+
+
+def is_our_own(path: str) -> bool:
+    """Tell whether a path is a file that the programs themselves keep in the data folder."""
+    parts = PurePosixPath(path).parts
+    return parts[0] == "data" and (parts[1].startswith("affect-edge.") or parts[1] in _OWN)
+
+
+_OWN = {"live.sock", "exports", "from-backup", DASHBOARD_NAME}
+
+
+MANIFEST = "manifest.json"
+KEY = "key.age"
+LOCKED = ".age"
+SEAL_CHARACTERS = 64
+_CHUNK = 1 << 20
+_LARGEST_MANIFEST = 64 << 20
+_LARGEST_KEY = 10_000
+_AGAIN = "Nothing was changed. Take another copy of the archive, or another archive."
+
+
+class ArchiveWriter:
+    """Writes an archive from its first byte to its seal.
+
+    Args:
+        file: open for reading and writing, empty.
+        lock: locks every file; ``None`` leaves them open.
+        locked_key: the key of ``lock``, locked with the passphrase.
+    """
+
+    def __init__(
+        self, file: IO[bytes], lock: Lock | None = None, locked_key: bytes | None = None
+    ) -> None:
+        self._file = file
+        self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True)
+        self._lock = lock
+        if locked_key is not None:
+            self._zip.writestr(_member(KEY), locked_key)
+
+    def add(self, path: str, source: Readable, *, private: bool) -> ArchivedFile:
+        """Write a file; return what the list says of it."""
+        reader = _Counted(source)
+        self._write(path, reader)
+        return ArchivedFile(
+            path=path, bytes=reader.bytes, sha256=reader.digest.hexdigest(), private=private
+        )
+
+    def close(self, manifest: Manifest) -> None:
+        """Write the list and the seal."""
+        self._write(MANIFEST, io.BytesIO(manifest.model_dump_json(indent=2).encode()))
+        self._zip.comment = b"0" * SEAL_CHARACTERS
+        self._zip.close()
+        seal = _digest(self._file).encode("ascii")
+        self._file.seek(-SEAL_CHARACTERS, os.SEEK_END)
+        self._file.write(seal)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _write(self, path: str, source: Readable) -> None:
+        name = path if self._lock is None else path + LOCKED
+        with self._zip.open(_member(name), "w", force_zip64=True) as member:
+            if self._lock is None:
+                shutil.copyfileobj(source, member, _CHUNK)
+            else:
+                self._lock.encrypt(source, member)
+
+
+class Archive:
+    """An archive whose seal and list are right."""
+
+    def __init__(self, path: Path, zip_file: zipfile.ZipFile, lock: Lock | None) -> None:
+        self._path = path
+        self._zip = zip_file
+        self._lock = lock
+        text = io.BytesIO()
+        self._copy(MANIFEST, text, _LARGEST_MANIFEST)
+        try:
+            self.manifest = Manifest.model_validate_json(text.getvalue())
+        except ValidationError as error:
+            what = error.errors()[0]
+            where = ".".join(str(part) for part in what["loc"][:3])
+            raise BackupError(
+                f"{path}: its {MANIFEST} is not one that this version of Affect Edge knows "
+                f"({where}: {what['msg']}). {_AGAIN}"
+            ) from error
+        self._check_members()
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether a passphrase opened it."""
+        return self._lock is not None
+
+    def extract(self, file: ArchivedFile, target: Writable) -> None:
+        """Write a file of the archive, and compare it with the list.
+
+        Raises:
+            BackupError: it is not what the list says; the target is worth nothing then.
+        """
+        written = self._copy(file.path, target, file.bytes)
+        if (written.bytes, written.digest.hexdigest()) != (file.bytes, file.sha256):
+            raise BackupError(
+                f"{self._path}: {file.path} in it is not what its list says: the archive is "
+                f"damaged or was changed. {_AGAIN}"
+            )
+
+    def check(self, files: Iterable[ArchivedFile]) -> None:
+        """Read files and compare them with the list.
+
+        Raises:
+            BackupError: one of them is not what the list says.
+        """
+        with Path(os.devnull).open("wb") as nowhere:
+            for file in files:
+                self.extract(file, nowhere)
+
+    def _copy(self, path: str, target: Writable, most: int) -> _Counted:
+        writer = _Counted(target, self._path, most)
+        try:
+            with self._member(path) as member:
+                if self._lock is None:
+                    shutil.copyfileobj(member, writer, _CHUNK)
+                else:
+                    self._lock.decrypt(member, writer)
+        except KeyError as error:
+            raise BackupError(f"{self._path}: holds no {path}. {_AGAIN}") from error
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+            raise BackupError(f"{self._path}: {path} in it is damaged. {_AGAIN}") from error
+        return writer
+
+    def _member(self, path: str) -> IO[bytes]:
+        """Open a file of the archive.
+
+        Raises:
+            KeyError: there is none.
+            BackupError: its place in the archive is none.
+        """
+        try:
+            return self._zip.open(path + LOCKED * self.is_locked)
+        except (OSError, ValueError, struct.error) as error:
+            raise BackupError(
+                f"{self._path}: {path} in it cannot be read ({error}). {_AGAIN}"
+            ) from error
+
+    def _check_members(self) -> None:
+        end = LOCKED * self.is_locked
+        wanted = {f"{path}{end}" for path in (MANIFEST, *(f.path for f in self.manifest.files))}
+        if self.is_locked:
+            wanted.add(KEY)
+        odd = wanted ^ set(self._zip.namelist())
+        if odd or len(self._zip.namelist()) != len(wanted):
+            raise BackupError(
+                f"{self._path}: its list and what is in it differ "
+                f"({', '.join(sorted(odd)[:3]) or 'a file twice'}). {_AGAIN}"
+            )
+
+
+@contextmanager
+def open_archive(path: Path, ask_passphrase: Callable[[], str]) -> Iterator[Archive]:
+    """Open an archive after reading all of it for its seal.
+
+    Args:
+        path: the file.
+        ask_passphrase: called where one is needed.
+
+    Raises:
+        BackupError: it cannot be read, is no archive, damaged, or the passphrase is wrong.
+    """
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(path.open("rb"))
+            _check_seal(path, file)
+            zip_file = opened.enter_context(zipfile.ZipFile(file))
+            for member in zip_file.infolist():
+                _check_member(path, member)
+            archive = Archive(path, zip_file, _lock_of(zip_file, ask_passphrase))
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+            raise BackupError(
+                f"{path}: is no archive of ours, or damaged ({error}). {_AGAIN}"
+            ) from error
+        except OSError as error:
+            raise BackupError(
+                f"{error.filename or path}: {error.strerror or error}. Nothing was changed."
+            ) from error
+        yield archive
+
+
+def _check_seal(path: Path, file: IO[bytes]) -> None:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - SEAL_CHARACTERS))
+    seal = file.read(SEAL_CHARACTERS)
+    if seal != _digest(file).encode("ascii"):
+        file.seek(0)
+        if file.read(2) != b"PK":
+            raise BackupError(
+                f"{path}: is no archive that `affect-edge backup` made. Nothing was changed; name "
+                "such an archive, or a copy of the database."
+            )
+        raise BackupError(f"{path}: is damaged or not complete: its checksum is wrong. {_AGAIN}")
+
+
+def _digest(file: IO[bytes]) -> str:
+    """Return the SHA-256 of everything before the seal."""
+    left = file.seek(0, os.SEEK_END) - SEAL_CHARACTERS
+    file.seek(0)
+    digest = hashlib.sha256()
+    while left > 0:
+        chunk = file.read(min(left, _CHUNK))
+        if not chunk:
+            break
+        left -= len(chunk)
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
+    """Refuse what our own archives never hold."""
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    stored = member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
+    if member.is_dir() or kind not in {0, stat.S_IFREG} or not stored:
+        raise BackupError(
+            f"{path}: holds {member.filename[:80]!r}, which is compressed, encrypted or no plain "
+            f"file: no `affect-edge backup` writes such a thing. {_AGAIN}"
+        )
+
+
+def _lock_of(zip_file: zipfile.ZipFile, ask_passphrase: Callable[[], str]) -> Lock | None:
+    if KEY not in zip_file.namelist():
+        return None
+    with zip_file.open(KEY) as member:
+        return open_lock(member.read(_LARGEST_KEY), ask_passphrase())
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """Return the head of a member: no time, for the clock may be unset, and private."""
+    member = zipfile.ZipInfo(name)
+    member.external_attr = (stat.S_IFREG | 0o600) << 16
+    return member
+
+
+class _Counted:
+    """A file that counts and hashes what passes, and takes no more than it may."""
+
+    def __init__(
+        self, file: Readable | Writable, path: Path | None = None, most: int | None = None
+    ) -> None:
+        self._file: Any = file
+        self._path = path
+        self._most = most
+        self.bytes = 0
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1, /) -> bytes:
+        chunk: bytes = self._file.read(size)
+        self._count(chunk)
+        return chunk
+
+    def write(self, chunk: bytes, /) -> int:
+        self._count(chunk)
+        written: int = self._file.write(chunk)
+        return written
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def _count(self, chunk: bytes) -> None:
+        self.bytes += len(chunk)
+        self.digest.update(chunk)
+        if self._most is not None and self.bytes > self._most:
+            raise BackupError(f"{self._path}: a file in it is larger than its list says. {_AGAIN}")

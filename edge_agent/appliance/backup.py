@@ -1,0 +1,297 @@
+"""Make one.
+
+Making an archive of the appliance, beside a running agent.
+
+What makes an appliance beside its database: the configuration, and the files it names.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+
+import edge_agent
+from edge_agent.appliance.archive import (
+    CONFIG,
+    DASHBOARD,
+    DATABASE,
+    FILE_KEYS,
+    ArchivedFile,
+    ArchivedSetting,
+    ArchiveWriter,
+    Inventory,
+    Manifest,
+    is_our_own,
+    open_archive,
+    read_inventory,
+)
+from edge_agent.config.settings import ENV_PREFIX, Settings
+from edge_agent.core import clock
+from edge_agent.core.age import new_lock
+from edge_agent.core.errors import BackupError
+from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
+from edge_agent.store.database.files import PREPARED, sync_folder, translate_errors
+from edge_agent.store.database.schema import DATABASE_NAME, connect, copy_database
+from edge_agent.store.upkeep.soundness import forget_cached_pages, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that goes into an archive."""
+
+    file: Path
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The files of an appliance, without its database.
+
+    Attributes:
+        sources: the configuration and all files that it names.
+        settings: the keys that name them.
+        left_out: sentences about what they name and is not there.
+        environment: names of the variables that are laid over the configuration.
+    """
+
+    sources: tuple[Source, ...]
+    settings: tuple[ArchivedSetting, ...]
+    left_out: tuple[str, ...]
+    environment: tuple[str, ...]
+
+
+def parts_of(settings: Settings, config: Path | None, data: Path) -> Parts:
+    """Find the files of an appliance.
+
+    Args:
+        settings: its configuration.
+        config: the file that it was read from; ``None``: there is none.
+        data: the data folder.
+
+    Raises:
+        BackupError: a file cannot be read.
+    """
+    sources: dict[str, Source] = {}
+    named = []
+    left_out = []
+    if config is not None:
+        sources[CONFIG] = Source(config, CONFIG)
+    own = dashboard_file(data / DATABASE_NAME)
+    if own.exists():
+        sources[DASHBOARD] = Source(own, DASHBOARD)
+    for key, value in named_files(settings):
+        file = Path(value).expanduser().absolute()
+        if not file.exists():
+            left_out.append(f"{key} = {value}: is not there")
+            continue
+        path = _place(file, key, data.absolute(), config)
+        named.append(ArchivedSetting(key=key, value=value, path=path))
+        for source in _files(file, path, is_model=key.startswith("vision.")):
+            sources.setdefault(source.path, source)
+    for source in sources.values():
+        if not os.access(source.file, os.R_OK):
+            raise BackupError(
+                f"{source.file}: cannot be read, and without it the appliance is not whole. Run "
+                "as root (sudo), or as the user that may read it. No archive was made."
+            )
+    environment = tuple(sorted(name for name in os.environ if name.startswith(ENV_PREFIX)))
+    return Parts(tuple(sources.values()), tuple(named), tuple(left_out), environment)
+
+
+def named_files(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield each key that names a file or folder of this machine, with its value."""
+    for key in FILE_KEYS:
+        section, name = key.split(".")
+        value = getattr(getattr(settings, section), name)
+        if value is not None and ("/" in str(value) or not key.startswith("vision.")):
+            yield key, str(value)
+
+
+def _place(file: Path, key: str, data: Path, config: Path | None) -> str:
+    """Return where in the archive something lies: by where it lies on the appliance."""
+    if file.is_relative_to(data) and file != data:
+        path = f"data/{file.relative_to(data)}"
+        if not is_our_own(path):
+            return path
+    beside = None if config is None else config.absolute().parent
+    if beside and file.is_relative_to(beside) and file != beside:
+        path = f"config/{file.relative_to(beside)}"
+        if path != CONFIG:
+            return path
+    return f"other/{key}/{file.name}"
+
+
+def _files(file: Path, path: str, *, is_model: bool) -> Iterator[Source]:
+    """Yield a file, the files of a folder, or a model with its card."""
+    if file.is_dir():
+        for inner in sorted(file.rglob("*")):
+            was_set_aside = ".replaced." in inner.name or inner.name.endswith(PREPARED)
+            if inner.is_file() and not was_set_aside:
+                yield Source(inner, f"{path}/{inner.relative_to(file)}")
+        return
+    yield Source(file, path)
+    for end in (".json", ".tflite"):
+        beside = file.with_suffix(end)
+        if is_model and beside != file and beside.is_file() and file.suffix != ".onnx":
+            yield Source(beside, str(Path(path).with_suffix(end)))
+
+
+_SPARE_BYTES = 100_000_000
+"""Space that the copy of the database must leave free in the data folder."""
+
+
+def make_backup(
+    database: Path, parts: Parts, target: Path, device: str, passphrase: str | None = None
+) -> Manifest:
+    """Write everything that makes the appliance into one file, and read it back.
+
+    The file gets its name when it is complete and verified; only its owner may read it.
+
+    Args:
+        database: of the appliance; an agent may record into it.
+        parts: the other files.
+        target: the archive; one of ours in its place is replaced.
+        device: name of the appliance.
+        passphrase: locks the archive; ``None`` leaves it open.
+
+    Raises:
+        BackupError: it cannot be written, a file cannot be read, or the disk is full.
+        StoreError: the database cannot be read or is damaged.
+    """
+    fresh = target.with_name(f".{target.name}.part")
+    with _saying_why(target):
+        fresh.unlink(missing_ok=True)
+        handle = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(handle, "w+b") as file, _copy_of(database) as (copy, contents):
+                _check_space(target.parent, copy, parts)
+                _write(file, database, (copy, contents), parts, device, passphrase)
+                forget_cached_pages(fresh)
+            with open_archive(fresh, lambda: passphrase or "") as archive:
+                manifest = archive.manifest
+                archive.check(manifest.files)
+            fresh.replace(target)
+            sync_folder(target.parent)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+    return manifest
+
+
+def _write(
+    file: IO[bytes],
+    database: Path,
+    copied: tuple[IO[bytes], Inventory],
+    parts: Parts,
+    device: str,
+    passphrase: str | None,
+) -> None:
+    lock = locked_key = None
+    if passphrase is not None:
+        lock, locked_key = new_lock(passphrase)
+    writer = ArchiveWriter(file, lock, locked_key)
+    copy, contents = copied
+    files = [writer.add(DATABASE, copy, private=False)]
+    for source in parts.sources:
+        if source.path == DASHBOARD:
+            with read_as_owner(database) as connection:
+                accounts = BytesIO(connection.serialize())
+            files.append(writer.add(DASHBOARD, accounts, private=True))
+        else:
+            files.append(_add(writer, source.file, source.path))
+    writer.close(
+        Manifest(
+            made=clock.iso_utc(clock.now().wall_ms),
+            device=device,
+            program=edge_agent.__version__,
+            contents=contents,
+            files=tuple(files),
+            settings=parts.settings,
+            left_out=parts.left_out,
+            environment=parts.environment,
+        )
+    )
+
+
+def _add(writer: ArchiveWriter, file: Path, path: str) -> ArchivedFile:
+    with file.open("rb") as source:
+        private = os.fstat(source.fileno()).st_mode & 0o077 == 0
+        return writer.add(path, source, private=private)
+
+
+@contextmanager
+def _copy_of(database: Path) -> Iterator[tuple[IO[bytes], Inventory]]:
+    """Give a verified copy of the database, open, and what is in it.
+
+    The copy has lost its name by then: nothing of it stays, however this process ends. Before, it
+    has one that an erasure finds.
+    """
+    copy = database.with_name(f"{database.name}.backup-for-archive")
+    with translate_errors(database):
+        try:
+            with closing(connect(database, readonly=True)) as connection:
+                pages = connection.execute("PRAGMA page_count").fetchone()[0]
+                size = pages * connection.execute("PRAGMA page_size").fetchone()[0]
+                _require(database.parent, size + _SPARE_BYTES, "to copy the database aside")
+                copy_database(connection, copy)
+            verify(copy)
+            contents = read_inventory(copy)
+            file = copy.open("rb")
+        finally:
+            copy.unlink(missing_ok=True)
+    with file:
+        yield file, contents
+
+
+def _check_space(folder: Path, copy: IO[bytes], parts: Parts) -> None:
+    sizes = [source.file.stat().st_size for source in parts.sources]
+    needed = os.fstat(copy.fileno()).st_size + sum(sizes)
+    _require(folder, needed + needed // 1000 + 1_000_000, "for the archive")
+
+
+def _require(folder: Path, needed: int, what: str) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise BackupError(
+            f"{folder}: {free / 1e6:.0f} MB are free, {needed / 1e6:.0f} MB are needed {what}. "
+            "Free space, or name a file on another disk. No archive was made."
+        )
+
+
+@contextmanager
+def _saying_why(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            why = "the disk is full, or takes no file so large. Free space, or name another disk"
+        elif error.errno == errno.ENOENT:
+            why = "there is no such folder. Make it, or name another"
+        else:
+            why = f"cannot be written or read ({error.strerror or error}). Name another file"
+        raise BackupError(f"{error.filename or target}: {why}. No archive was made.") from error
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse to write over anything but an older archive, and over that unless it is wanted.
+
+    Raises:
+        BackupError: there is something else, or ``overwrite`` was not said.
+    """
+    if target.is_dir():
+        raise BackupError(f"{target}: is a folder. Name a file in it, such as {target}/affect.zip.")
+    if not target.exists():
+        return
+    if not overwrite:
+        raise BackupError(f"{target}: is there already. Name another file, or say --overwrite.")
+    with _saying_why(target), target.open("rb") as file:
+        is_zip = file.read(2) == b"PK"
+    if not is_zip or not target.is_file():
+        raise BackupError(f"{target}: is no archive of ours, so it is not replaced. Name another.")

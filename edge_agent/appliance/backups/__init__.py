@@ -1,1 +1,0 @@
-"""Everything that makes the appliance in one archive, and the way back."""

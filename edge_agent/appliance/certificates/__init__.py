@@ -1,1 +1,0 @@
-"""Certificates that the owner brings, and how a pair of files is replaced."""

@@ -1,0 +1,519 @@
+"""Checks of the doctor.
+
+What the doctor looks at in the database and its copies; nothing is changed.
+
+What the doctor looks at of what runs: services, agent, dashboard, certificate, broker.
+
+Whether agent and dashboard answer, as a program outside of them finds out.
+
+What a check of the doctor comes to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from edge_agent.config.dashboard import DashboardSettings
+from edge_agent.config.mqtt import MqttSettings
+from edge_agent.config.settings import Settings
+from edge_agent.core import clock
+from edge_agent.core.errors import AffectEdgeError, CameraError, StoreError, VitalsError
+from edge_agent.live.feed import SOCKET_NAME, AgentProbe
+
+
+class Verdict(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check; ``cure`` says what to do and is empty when all is well."""
+
+    check: str
+    verdict: Verdict
+    found: str
+    cure: str = ""
+
+
+def guarded(check: str, look: Callable[[], Finding]) -> Finding:
+    """Return what a check found, or the error that it ended with as a problem."""
+    try:
+        return look()
+    except (CameraError, VitalsError) as error:
+        return Finding(check, Verdict.PROBLEM, error.problem, error.cure)
+    except AffectEdgeError as error:
+        return Finding(check, Verdict.PROBLEM, str(error), "See the sentence before.")
+    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+        return Finding(check, Verdict.PROBLEM, str(error), "See the sentence before.")
+
+
+QUICK_S = 20.0
+DEEP_S = 3_600.0
+_DAY_S = 86_400.0
+_RESTORE_ACCOUNTS = "Put the file back from an archive: affect-edge restore FILE."
+
+
+def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Finding]:
+    """Yield what is found in the database, its rows, its copies and its budget."""
+    from edge_agent.store.database.schema import DATABASE_NAME, copies_beside
+
+    path = data / DATABASE_NAME
+    if not path.exists():
+        told = f"{path} is not there yet; the agent makes it"
+        yield Finding("database", Verdict.OK, told)
+    else:
+        yield guarded("database", partial(_database, path, deep=deep))
+        yield guarded("newest row", partial(_newest_row, path))
+        yield guarded("counted time", partial(_counted_time, path))
+        yield guarded("accounts", partial(_accounts, path))
+        if deep:
+            yield guarded("audit", partial(_audit, path))
+    yield guarded("copies", partial(_copies, settings, path))
+    if deep:
+        for copy in copies_beside(path):
+            yield guarded(f"copy {copy.name}", partial(_copy, copy))
+    yield guarded("disk budget", partial(_disk_budget, settings, data))
+
+
+def _database(path: Path, *, deep: bool) -> Finding:
+    from edge_agent.store.read.reader import Reader
+    from edge_agent.store.salvage.rescue import noted_damage
+    from edge_agent.store.upkeep.soundness import look_at
+
+    within_s = DEEP_S if deep else QUICK_S
+    counts = Reader(path).counts()
+    rows = ", ".join(f"{n} {table} rows" for table, n in sorted(counts.items()))
+    soundness = look_at(path, deep=deep, within_s=within_s)
+    noted = noted_damage(path)
+    if noted or soundness.faults:
+        damaged = f"is damaged: {noted or soundness.faults[0]}"
+        cure = (
+            "Stop the agent, copy the file and what lies beside it elsewhere, and put the newest "
+            "sound copy in its place. Cards wear out: consider a new one."
+        )
+        return Finding("database", Verdict.PROBLEM, damaged, cure)
+    if not soundness.complete:
+        return Finding("database", Verdict.OK, f"{rows}; no damage found in {within_s:.0f} s")
+    return Finding("database", Verdict.OK, f"{rows}; sound")
+
+
+def _newest_row(path: Path) -> Finding:
+    from edge_agent.store.read.reader import Reader
+
+    span = Reader(path).span()
+    if span is None:
+        return Finding("newest row", Verdict.OK, "nothing has been recorded yet")
+    age_s = (clock.now().wall_ms - span[1]) / 1000
+    if age_s < -_DAY_S:
+        ahead = f"the newest row lies {-age_s / _DAY_S:.0f} days in the future"
+        cure = "Check the clock of this machine (timedatectl): it was ahead then, or is behind now."
+        return Finding("newest row", Verdict.WARNING, ahead, cure)
+    return Finding("newest row", Verdict.OK, f"{_duration(age_s)} old")
+
+
+def _accounts(path: Path) -> Finding:
+    from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
+
+    kept = dashboard_file(path)
+    if not kept.exists():
+        told = "none yet: the dashboard prints a code for the first one"
+        return Finding("accounts", Verdict.OK, told)
+    if not os.access(kept, os.R_OK):
+        told = "not looked at: only the dashboard's user and root may read them"
+        return Finding("accounts", Verdict.OK, told)
+    try:
+        with read_as_owner(path) as connection:
+            count = connection.execute("SELECT count(*) FROM account").fetchone()[0]
+            is_sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+    except StoreError as error:
+        return Finding("accounts", Verdict.PROBLEM, str(error), _RESTORE_ACCOUNTS)
+    if not is_sound:
+        return Finding("accounts", Verdict.PROBLEM, f"{kept.name} is damaged", _RESTORE_ACCOUNTS)
+    return Finding("accounts", Verdict.OK, f"{count} in {kept.name}; sound")
+
+
+def _audit(path: Path) -> Finding:
+    from edge_agent.store.database.schema import read_transaction
+    from edge_agent.store.write.audit import SHOWN, check
+
+    with read_transaction(path) as connection:
+        chain = check(connection)
+    if chain.faults:
+        broken = f"the audit trail was changed: {' '.join(chain.faults)}"
+        cure = (
+            "Compare it with a copy of the database of before. After a rescue of a damaged "
+            "database lines may be missing; nothing else should change them."
+        )
+        return Finding("audit", Verdict.WARNING, broken, cure)
+    if not chain.head:
+        return Finding("audit", Verdict.OK, f"{chain.lines} lines, none sealed yet")
+    told = f"{chain.lines} lines, each fits its seal; the newest is {chain.head[:SHOWN]}"
+    return Finding("audit", Verdict.OK, told)
+
+
+def _copies(settings: Settings, path: Path) -> Finding:
+    from edge_agent.store.upkeep.copies import standing
+
+    stands = standing(path)
+    if stands.age_s is None:
+        age = "there is no verified copy of the database"
+    else:
+        age = f"the last verified copy of the database is {_duration(stands.age_s)} old"
+    if stands.error:
+        cure = "See what the error says; the older copies are kept until a new one is verified."
+        return Finding("copies", Verdict.PROBLEM, f"{age}; the next failed: {stands.error}", cure)
+    if stands.smaller_than:
+        less = f"{age}; a later one holds much less than {stands.smaller_than}"
+        restore = (
+            "Restore that copy if rows were lost; move it to another folder if they were meant "
+            "to go."
+        )
+        return Finding("copies", Verdict.PROBLEM, less, restore)
+    if stands.overdue:
+        now = "See that the nightly maintenance runs, or say `affect-edge backup` now."
+        return Finding("copies", Verdict.WARNING, age, now)
+    if stands.second_error and settings.backup.also:
+        away = f"{age}; the copy in a second place was not made: {stands.second_error}"
+        put = "Put the stick or share back, or take backup.also out of the configuration."
+        return Finding("copies", Verdict.WARNING, away, put)
+    return Finding("copies", Verdict.OK, age)
+
+
+def _counted_time(path: Path) -> Finding:
+    from edge_agent.store.upkeep.aging import clock_doubt
+
+    doubt = clock_doubt(path)
+    if doubt is None:
+        return Finding("counted time", Verdict.OK, "agrees with the clock, or follows it soon")
+    return Finding("counted time", Verdict.WARNING, doubt, "Old rows stay until the clock is set.")
+
+
+def _copy(copy: Path) -> Finding:
+    from edge_agent.store.upkeep.soundness import look_at
+
+    soundness = look_at(copy, deep=True, within_s=DEEP_S)
+    if soundness.faults:
+        damaged = f"is damaged: {soundness.faults[0]}"
+        cure = "Do not restore this one. Keep it elsewhere while no better one is there."
+        return Finding(f"copy {copy.name}", Verdict.WARNING, damaged, cure)
+    return Finding(f"copy {copy.name}", Verdict.OK, "sound")
+
+
+def _duration(seconds: float) -> str:
+    """Return a length of time in the unit that fits."""
+    for name, length in (("days", _DAY_S), ("hours", 3_600.0), ("minutes", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {name}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def _disk_budget(settings: Settings, data: Path) -> Finding:
+    from edge_agent.store.database.schema import DATABASE_NAME, copies_beside
+    from edge_agent.store.upkeep.budget import SHARES, space_of
+
+    path = data / DATABASE_NAME
+    record = settings.record
+    if not path.exists():
+        return Finding(
+            "disk budget", Verdict.OK, f"{record.budget_mb} MB for the database and its copies"
+        )
+    space = space_of(path, record.budget_mb, record.keep_days)
+    taken = sum(file.stat().st_size for file in (path, *copies_beside(path)))
+    free = shutil.disk_usage(data).free
+    size = f"the database has {space.used_bytes / 1e6:.0f} MB"
+    told = f"{size}, its share of record.budget_mb is {record.budget_mb // SHARES} MB"
+    if space.over_bytes:
+        cure = (
+            "Export and erase participants who are done, or raise record.budget_mb; sessions are "
+            "not deleted for space."
+        )
+        return Finding("disk budget", Verdict.WARNING, told, cure)
+    if space.aside_over_bytes:
+        aside = (
+            f"databases that were damaged or replaced take {space.aside_bytes / 1e6:.0f} MB, and "
+            f"all files are {space.aside_over_bytes / 1e6:.0f} MB larger than record.budget_mb"
+        )
+        cure = (
+            "Copy affect-edge.db.damaged.* and affect-edge.db.replaced.* away, then delete them "
+            "here, or raise record.budget_mb; they are never deleted by themselves."
+        )
+        return Finding("disk budget", Verdict.WARNING, aside, cure)
+    if space.cut_ms is not None:
+        early = f"rows of before {clock.iso_utc(space.cut_ms)[:10]} were deleted early; {told}"
+        longer = "Raise record.budget_mb, or lower record.keep_days to what fits."
+        return Finding("disk budget", Verdict.WARNING, early, longer)
+    if record.budget_mb > (taken + free) / 1e6:
+        small = (
+            f"record.budget_mb is {record.budget_mb} MB, but there is room for "
+            f"{(taken + free) / 1e6:.0f} MB"
+        )
+        fitting = "Lower record.budget_mb to what fits, or use a larger disk."
+        return Finding("disk budget", Verdict.WARNING, small, fitting)
+    return Finding("disk budget", Verdict.OK, told)
+
+
+ANSWER_S = 3.0
+OLD_MS = 10_000
+"""The agent tells each second how it stands; what is older than this is no sign of life."""
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+
+
+def agent_answers(folder: Path) -> bool:
+    """Tell whether an agent writes to a data folder, and its loop goes round."""
+    probe = AgentProbe(folder / SOCKET_NAME)
+    try:
+        said_ms = probe.last_state_ms(within_s=ANSWER_S)
+    finally:
+        probe.close()
+    return said_ms is not None and abs(clock.now().wall_ms - said_ms) <= OLD_MS
+
+
+def dashboard_answers(settings: DashboardSettings) -> bool:
+    """Tell whether ``/healthz`` gives what our dashboard gives."""
+    address = _EVERYWHERE.get(settings.host, settings.host)
+    if settings.certificate is not None:
+        # Our own machine and nothing secret: who answers is not the question, only what.
+        context = ssl._create_unverified_context()  # noqa: S323
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            address, settings.port, timeout=ANSWER_S, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(address, settings.port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", "/healthz")
+        answer = json.loads(connection.getresponse().read(1_000))
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+    return bool(answer == {"status": "ok"})
+
+
+UNITS = (
+    "affect-edge-agent.service",
+    "affect-edge-database.service",
+    "affect-edge-dashboard.service",
+    "affect-edge-maintenance.timer",
+    "affect-edge-maintenance.service",
+)
+CERTIFICATE_DAYS = 14
+BROKER_CERTIFICATE_DAYS = 60
+"""Nothing renews these: somebody has to make new ones, perhaps on another machine."""
+_RUNNING_CHECKS_DAY_S = 86_400
+_ANSWER_S = 3.0
+
+
+def check_running(settings: Settings, health: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """Yield what is found of services, agent, broker, certificate and dashboard.
+
+    Args:
+        settings: the configuration that the agent would use.
+        health: the agent's own report; ``None`` when it does not answer.
+    """
+    services = unit_states()
+    for unit in UNITS:
+        if unit in services:
+            yield guarded(unit, partial(_service, unit, services[unit]))
+    yield from _alarms(health)
+    yield guarded("broker", partial(check_broker, settings.mqtt))
+    yield from _certificates_for_the_broker(settings.mqtt)
+    if settings.fleet.enabled:
+        yield _fleet(health)
+    if settings.dashboard.certificate is not None:
+        yield guarded("certificate", partial(_certificate, settings.dashboard.certificate))
+    yield guarded("dashboard port", partial(_port, settings))
+
+
+def agent_health(socket_file: Path) -> dict[str, Any] | None:
+    """Return the running agent's own report; ``None`` when it does not answer."""
+    return asyncio.run(_first_report(socket_file))
+
+
+async def _first_report(socket_file: Path) -> dict[str, Any] | None:
+    from edge_agent.live.feed import live_messages
+
+    try:
+        async with asyncio.timeout(_ANSWER_S), aclosing(live_messages(socket_file)) as messages:
+            async for message in messages:
+                if message.get("type") == "health":
+                    return message
+                if message.get("type") == "agent" and message.get("state") == "offline":
+                    return None
+    except TimeoutError:
+        return None
+    return None
+
+
+def unit_states() -> dict[str, dict[str, str]]:
+    """Return what systemd says of each of our units that is installed, by its name."""
+    names = ("Id", "LoadState", "ActiveState", "SubState", "Result", "NRestarts")
+    told = _output("systemctl", "show", f"--property={','.join(names)}", *UNITS)
+    states = {}
+    for block in told.strip().split("\n\n"):
+        state = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if state.get("LoadState") == "loaded":
+            states[state["Id"]] = state
+    return states
+
+
+def journal(unit: str, lines: int, *options: str) -> list[str]:
+    """Return the newest lines of a unit's log; none where it may not be read."""
+    words = ("--unit", unit, "--lines", str(lines), "--no-pager", "--quiet", *options)
+    return _output("journalctl", *words).splitlines()
+
+
+def _output(program: str, *arguments: str) -> str:
+    """Return what a program prints; nothing where it is missing, fails or hangs."""
+    if shutil.which(program) is None:
+        return ""
+    try:
+        done = subprocess.run(
+            [program, *arguments], capture_output=True, text=True, check=False, timeout=10
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout
+
+
+def _service(unit: str, state: Mapping[str, str]) -> Finding:
+    active = state.get("ActiveState", "unknown")
+    if unit == "affect-edge-maintenance.service":
+        well = active != "failed"
+    else:
+        well = active == "active"
+    if well:
+        return Finding(unit, Verdict.OK, f"{active} ({state.get('SubState', 'unknown')})")
+    lines = journal(unit, 1, "--priority=err", "--output=cat")
+    told = f"{active} ({state.get('Result', 'unknown')}); its log says: {''.join(lines) or '-'}"
+    cure = f"Start it: sudo systemctl restart {unit}. Its log: journalctl -u {unit} -n 50"
+    return Finding(unit, Verdict.PROBLEM, told, cure)
+
+
+def _alarms(health: Mapping[str, Any] | None) -> Iterator[Finding]:
+    if health is None:
+        yield Finding("agent", Verdict.OK, "does not run with this data folder")
+        return
+    yield Finding("agent", Verdict.OK, f"answers, runs for {health['uptime_seconds']:.0f} s")
+    for alarm in health["alarms"]:
+        cure = "See the sentence before; the health page shows when it has gone."
+        yield Finding(f"alarm {alarm['name']}", Verdict.WARNING, str(alarm["text"]), cure)
+
+
+def check_broker(mqtt: MqttSettings) -> Finding:
+    """Log in at a broker, and leave again."""
+    if not mqtt.enabled:
+        return Finding("broker", Verdict.OK, "publishing is switched off (mqtt.enabled)")
+    from edge_agent.agent.broker import configured_broker
+    from edge_agent.mqtt.broker import ConnectionEndedError, MqttState
+    from edge_agent.mqtt.connection import log_in
+
+    try:
+        remark = log_in(configured_broker(mqtt), f"{mqtt.root.replace('/', '-')}-doctor")
+    except ConnectionEndedError as error:
+        if error.state is MqttState.UNREACHABLE:
+            cure = (
+                "Start the broker or correct mqtt.host and mqtt.port; messages wait in the outbox "
+                "until then."
+            )
+            return Finding("broker", Verdict.WARNING, error.text, cure)
+        cure = "See the sentence before; messages wait in the outbox until then."
+        return Finding("broker", Verdict.PROBLEM, error.text, cure)
+    if remark is not None:
+        return Finding("broker", Verdict.WARNING, remark, "See the sentence before.")
+    who = f"as {mqtt.username!r}" if mqtt.username else "without a name"
+    return Finding("broker", Verdict.OK, f"{mqtt.host}:{mqtt.port} lets us in {who}")
+
+
+def _certificates_for_the_broker(mqtt: MqttSettings) -> Iterator[Finding]:
+    """Tell when what the broker and this device show each other ends; they do not connect then."""
+    files = {"mqtt.client_certificate": mqtt.client_certificate, "mqtt.ca_file": mqtt.ca_file}
+    for setting, file in files.items():
+        if mqtt.enabled and mqtt.tls and file is not None:
+            yield guarded(setting, partial(_broker_certificate, setting, file))
+
+
+def _broker_certificate(setting: str, file: Path) -> Finding:
+    from edge_agent.appliance.certificates import ends_at
+
+    days = (ends_at(file) - clock.now().wall_ms / 1000) / _RUNNING_CHECKS_DAY_S
+    cure = "Have a new one made and name it there."
+    if days < 0:
+        told = f"{file} ended {-days:.0f} days ago, and the broker cannot be used"
+        return Finding(setting, Verdict.PROBLEM, told, cure)
+    told = f"{file} is valid for {days:.0f} more days"
+    if days < BROKER_CERTIFICATE_DAYS:
+        return Finding(setting, Verdict.WARNING, told, cure)
+    return Finding(setting, Verdict.OK, told)
+
+
+def _fleet(health: Mapping[str, Any] | None) -> Finding:
+    if find_spec("cbor2") is None:
+        return Finding(
+            "fleet",
+            Verdict.PROBLEM,
+            "[fleet] enabled: the library cbor2 is not installed, and the agent does not start",
+            "Run sudo ./install.sh --with fleet (in a checkout: .venv/bin/pip install -e "
+            "'.[fleet]'), or set fleet.enabled = false.",
+        )
+    stream = (health or {}).get("fleet")
+    if stream is None:
+        return Finding("fleet", Verdict.OK, "the timeline is sent while the agent runs")
+    waiting = f"{stream['waiting']} changes wait for the collector ({stream['state']})"
+    return Finding("fleet", Verdict.OK, waiting)
+
+
+def _certificate(file: Path) -> Finding:
+    from edge_agent.appliance.certificates import ends_at
+
+    days = (ends_at(file) - clock.now().wall_ms / 1000) / _RUNNING_CHECKS_DAY_S
+    cure = (
+        "Run `affect-edge maintenance`, which renews the appliance's own; a newer one of yours is "
+        "taken by `affect-edge certificate install`."
+    )
+    if days < 0:
+        ended = f"{file} ended {-days:.0f} days ago"
+        return Finding("certificate", Verdict.PROBLEM, ended, cure)
+    if days < CERTIFICATE_DAYS:
+        return Finding("certificate", Verdict.WARNING, f"{file} ends in {days:.0f} days", cure)
+    return Finding("certificate", Verdict.OK, f"{file} is valid for {days:.0f} more days")
+
+
+def _port(settings: Settings) -> Finding:
+    host = settings.dashboard.host
+    port = settings.dashboard.port
+    try:
+        socket.create_server((host, port), family=family_of(host)).close()
+    except OSError as error:
+        if dashboard_answers(settings.dashboard):
+            return Finding("dashboard port", Verdict.OK, f"the dashboard answers on {host}:{port}")
+        taken = f"{host}:{port} ({error.strerror}), and no dashboard answers there"
+        cure = "Stop what uses the port, or set dashboard.port to a free one."
+        return Finding("dashboard port", Verdict.WARNING, taken, cure)
+    return Finding("dashboard port", Verdict.OK, f"{host}:{port} is free")
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """Return the kind of an address to listen on: IPv6 where it is written as such, else IPv4."""
+    if ":" in host:
+        return socket.AF_INET6
+    return socket.AF_INET

@@ -1,0 +1,356 @@
+"""Install models.
+
+Take a model into use.
+
+What can fail comes first: the files are checked as the agent checks them, copied beside what is
+there, and checked again. Then one file, the configuration, is replaced. Whenever the power goes,
+the configuration names a whole model: the old one or the new one.
+
+The models that lie on an appliance: shipped, installed, and named by the configuration.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.config.editing import ConfigFile, checked, read_file, save, with_changes
+from edge_agent.config.keys import variable_of
+from edge_agent.config.settings import Settings
+from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
+from edge_agent.core.files import give_owner, make_folder
+from edge_agent.store.database.files import sync_folder
+from edge_agent.vision.models.card import ModelCard, find_model, read_card, shipped_models
+from edge_agent.vision.models.model import load_model, try_apart
+
+FOLDER = "models"
+"""Below the data folder: one folder a model, named by name, version and content of its card."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model on this appliance.
+
+    Attributes:
+        name: of its card; of a card that cannot be read that of its file.
+        kind, version: of its card; ``None`` where that cannot be read, or there is none.
+        used: whether the configuration names it.
+        shipped: whether it comes with the program.
+        path: its card, or the ONNX file of a detector without one.
+        problem: why it cannot be used, a sentence; ``None``: its card can be read.
+    """
+
+    name: str
+    kind: str | None
+    version: str | None
+    used: bool
+    shipped: bool
+    path: Path
+    problem: str | None = None
+
+
+def installed_cards(data: Path) -> list[Path]:
+    """Return the cards of the installed models, by the names of their folders.
+
+    Args:
+        data: the data folder; it may be missing.
+    """
+    return sorted((data / FOLDER).glob("[!.]*/*.json"))
+
+
+def models_on(settings: Settings, data: Path) -> list[ListedModel]:
+    """Return all models that this appliance has, the shipped ones first.
+
+    Args:
+        settings: which of them are configured.
+        data: the data folder.
+    """
+    shipped = list(shipped_models().values())
+    configured = list(dict.fromkeys(_configured(settings)))
+    paths = dict.fromkeys([*shipped, *installed_cards(data), *configured])
+    return [_listed(path, used=path in configured, shipped=path in shipped) for path in paths]
+
+
+def _configured(settings: Settings) -> Iterator[Path]:
+    for name in (settings.vision.expression_model, settings.vision.detector_model):
+        try:
+            yield find_model(name)
+        except ModelError:  # listed as a file that is not there
+            yield Path(name)
+
+
+def _listed(path: Path, *, used: bool, shipped: bool) -> ListedModel:
+    if path.suffix == ".onnx":  # a detector of OpenCV, which has no card
+        problem = None if path.exists() else f"{path}: no such file."
+        return ListedModel(path.stem, "face-detector", None, used, shipped, path, problem)
+    try:
+        card = read_card(path)
+    except ModelError as error:
+        return ListedModel(path.stem, None, None, used, shipped, path, str(error))
+    return ListedModel(card.name, card.kind, card.version, used, shipped, path)
+
+
+KEYS = {"expression": "vision.expression_model", "face-detector": "vision.detector_model"}
+"""Kind of a model → the key of the configuration that names it."""
+_UNFINISHED = ".incoming"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlace:
+    """Where a model is installed.
+
+    Attributes:
+        config: the configuration file, which will name it.
+        data: the data folder, which will hold it.
+    """
+
+    config: Path
+    data: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where the installed models lie."""
+        return self.data.absolute() / FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChange:
+    """Another model is configured.
+
+    Attributes:
+        card: of the model that is configured now.
+        path: where that card lies.
+        key: of the configuration.
+        before: model that was configured before, as the key named it.
+        copy: the configuration of before; ``None``: nothing had to be changed.
+    """
+
+    card: ModelCard
+    path: Path
+    key: str
+    before: str
+    copy: Path | None
+
+
+def install_model(place: ModelPlace, what: Sequence[str]) -> ModelChange:
+    """Check a model, keep it below the data folder, and name it in the configuration.
+
+    Args:
+        place: the appliance.
+        what: a card or its TFLite file, or both of one model; or the name of a model that is here.
+
+    Raises:
+        ModelError: the files are missing, damaged, of two models, or not what the agent needs; or
+            they cannot be kept. The model of before is configured.
+        ConfigError: the configuration cannot be read or changed. The model of before is configured.
+    """
+    file = read_file(place.config)
+    settings = checked(file)
+    source = _card_of(what, place)
+    card = read_card(source)
+    _refuse_others(what, source, card)
+    key = _key_of(card, source, settings)
+    _check(settings, card, source)
+    if source in shipped_models().values():
+        path, value = source, source.stem
+    elif source in installed_cards(place.data.absolute()):
+        path, value = source, str(source)
+    else:
+        path = _keep(place, source, card)
+        value = str(path)
+    before = _value(settings, key)
+    if value == before:
+        return ModelChange(card, path, key, before, None)
+    after = ConfigFile(file.path, with_changes(file.text, {key: value}))
+    checked(after)
+    return ModelChange(card, path, key, before, save(file, after.text))
+
+
+# ---------------------------------------------------------------- what is given
+
+
+def _card_of(what: Sequence[str], place: ModelPlace) -> Path:
+    """Return the card that names or files mean.
+
+    Raises:
+        ModelError: they mean none, or two.
+    """
+    if len(what) == 1 and Path(what[0]).suffix not in {".json", ".tflite"}:
+        return _named(what[0], place)
+    cards = {Path(one).expanduser().absolute().with_suffix(".json") for one in what}
+    if len(cards) > 1:
+        raise ModelError(
+            f"{', '.join(what)}: these are {len(cards)} models. Give one: NAME.tflite with "
+            "NAME.json beside it."
+        )
+    (card,) = cards
+    for one in what:
+        file = Path(one).expanduser()
+        if file.suffix not in {".json", ".tflite"}:
+            raise ModelError(f"{one}: not a file of a model. Give NAME.tflite or NAME.json.")
+        if not file.is_file():
+            raise ModelError(f"{one}: no such file.")
+    return card
+
+
+def _named(name: str, place: ModelPlace) -> Path:
+    shipped = shipped_models()
+    if name in shipped:
+        return shipped[name]
+    installed = installed_cards(place.data.absolute())
+    chosen = [card for card in installed if name in {card.stem, card.parent.name}]
+    if len(chosen) == 1:
+        return chosen[0]
+    if chosen:
+        folders = ", ".join(card.parent.name for card in chosen)
+        raise ModelError(f"{name}: {len(chosen)} models have this name. Give one of: {folders}.")
+    known = [*shipped, *(card.stem for card in installed)]
+    raise ModelError(
+        f"there is no model {name!r}. Here are: {', '.join(known)}; or give a file, NAME.tflite, "
+        "with its card NAME.json beside it."
+    )
+
+
+def _refuse_others(what: Sequence[str], source: Path, card: ModelCard) -> None:
+    """Refuse a TFLite file that is not the one which the card beside it names."""
+    for one in what:
+        if one.endswith(".tflite") and Path(one).name != card.file:
+            raise ModelError(
+                f"{one}: its card {source} is of another file, {card.file}. Give that one."
+            )
+
+
+def _key_of(card: ModelCard, source: Path, settings: Settings) -> str:
+    key = KEYS.get(card.kind)
+    if card.kind == "classes":
+        raise ModelError(
+            f"{source}: a model of classes of your own. The appliance records, sends and tests the "
+            "eight categories and cannot use it; other programs can, with its card. Kinds that can "
+            f"be installed: {', '.join(KEYS)}."
+        )
+    if key is None:
+        raise ModelError(
+            f"{source}: a model of kind {card.kind!r} comes with the program and is not chosen. "
+            f"Kinds that can be installed: {', '.join(KEYS)}."
+        )
+    _refuse_environment(key)
+    if card.kind == "face-detector" and settings.vision.detector == "yunet":
+        raise ModelError(
+            f"{source}: the configuration asks for YuNet, which is no TFLite model. First: "
+            "affect-edge config set vision.detector=tflite vision.detector_model="
+        )
+    return key
+
+
+def _refuse_environment(key: str) -> None:
+    variable = variable_of(key)
+    if variable is not None:
+        raise ConfigError(
+            f"The environment variable {variable} decides {key}, whatever the file says. Remove "
+            "it, then give the command again."
+        )
+
+
+def _check(settings: Settings, card: ModelCard, source: Path) -> None:
+    """Load the model as the agent would, with the other models that are configured.
+
+    Raises:
+        ModelError: the agent would refuse it.
+    """
+    from edge_agent.vision.recognizer import open_recognizer
+
+    # Apart and alone first: an error then is one of this model, and not the end of this program.
+    try_apart(source)
+    load_model(source, kind=card.kind)
+    key = "expression_model" if card.kind == "expression" else "detector_model"
+    open_recognizer(settings.vision.model_copy(update={key: str(source)}))
+
+
+# ---------------------------------------------------------------- what is written
+
+
+@contextmanager
+def _writing(place: ModelPlace) -> Iterator[Path]:
+    """Yield the folder of the installed models, which nobody else writes meanwhile.
+
+    Raises:
+        ModelError: something cannot be written.
+    """
+    folder = place.folder
+    try:
+        make_folder(folder)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield folder
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise ModelError(
+            f"{folder}: cannot be written ({error.strerror or error}). Make room, or give the "
+            "command as a user who may write there (sudo)."
+        ) from error
+
+
+def _keep(place: ModelPlace, source: Path, card: ModelCard) -> Path:
+    """Copy a model into a folder of its own, whole or not at all, and return its card there."""
+    text, content = _read(source), _read(source.with_name(card.file))
+    name = f"{card.name}-{card.version}-{hashlib.sha256(text).hexdigest()[:12]}"
+    # card and file get one name, by which a backup knows that they belong together
+    file = Path(card.file)
+    kept = place.folder / name / file.with_suffix(".json").name
+    if _is_whole(kept, card):
+        return kept
+    with _writing(place) as folder:
+        unfinished = folder / _UNFINISHED
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a start that did not come to its end
+        try:
+            make_folder(unfinished)
+            _write_synced(unfinished / file.name, content)
+            _write_synced(unfinished / kept.name, text)
+            load_model(unfinished / kept.name, kind=card.kind)  # the copy, before it counts
+            shutil.rmtree(folder / name, ignore_errors=True)  # of before, and damaged
+            unfinished.rename(folder / name)
+            sync_folder(folder)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+    return kept
+
+
+def _write_synced(file: Path, content: bytes) -> None:
+    """Write a file whose folder is renamed into place next: the disk must have it before."""
+    part = file.with_name(f".{file.name}.part")
+    with part.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    give_owner(part, file, 0o640)
+    part.replace(file)
+    sync_folder(file.parent)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read ({error.strerror or error}).") from error
+
+
+def _is_whole(kept: Path, card: ModelCard) -> bool:
+    try:
+        return kept.exists() and load_model(kept, kind=card.kind).card == card
+    except AffectEdgeError:
+        return False
+
+
+def _value(settings: Settings, key: str) -> str:
+    section, name = key.split(".")
+    value: str = getattr(getattr(settings, section), name)
+    return value

@@ -1,0 +1,402 @@
+"""Videos and folders of pictures.
+
+A video file as a camera.
+
+A folder of pictures as a camera: one after the other in natural name order.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+
+from edge_agent.camera.base import CameraBase, Pace, closed_error
+from edge_agent.camera.pixels import as_bgr, decoded, letterboxed, quiet_opencv
+from edge_agent.config.camera import Rotation
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import CameraError, CameraReason
+
+if TYPE_CHECKING:
+    from edge_agent.core.expression import Image
+
+
+log = logging.getLogger(__name__)
+
+_SLOWEST_FPS = 0.1
+_FASTEST_FPS = 1000.0
+_MAX_DAMAGED = 30
+"""Frames that fail in a row before the video counts as ended: OpenCV does not tell damage from the
+end.
+"""
+
+
+class VideoFile:
+    """The frames of a video file one after the other.
+
+    Damaged ones are skipped, since whole ones may follow.
+
+    Attributes:
+        damaged: how many frames were skipped.
+
+    Raises:
+        CameraError: OpenCV does not take the file's name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._capture = cv2.VideoCapture(opencv_name(path), cv2.CAP_FFMPEG)
+        self.damaged = 0
+
+    @property
+    def fps(self) -> float:
+        """What the file says of its rate; senseless where it says nothing."""
+        return self._capture.get(cv2.CAP_PROP_FPS)
+
+    @property
+    def frames(self) -> int:
+        """How many frames the file says that it has; 0 where it says nothing."""
+        return max(round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+
+    @property
+    def seconds(self) -> float:
+        """When the frame that was grabbed last is shown, from the start of the video."""
+        return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+
+    def grab(self) -> bool:
+        """Go on to the next frame; ``False`` when there is none, or when the file is no video."""
+        for failed in range(_MAX_DAMAGED + 1):
+            if self._capture.grab():
+                self.damaged += failed
+                return True
+        return False
+
+    def image(self) -> Image | None:
+        """Return the frame that was grabbed, or the next that can be decoded.
+
+        ``None`` when there is none.
+        """
+        ok, image = self._capture.retrieve()
+        while not ok:
+            self.damaged += 1
+            if not self.grab():
+                return None
+            ok, image = self._capture.retrieve()
+        return as_bgr(image)
+
+    def release(self) -> None:
+        """Close the file."""
+        self._capture.release()
+
+
+class FileCamera(CameraBase):
+    """Plays a video file at its own pace, and skips frames beyond ``fps`` frames per second.
+
+    A machine too slow for the file plays it slower. At the end it starts again with ``loop``, else
+    ``read`` raises ``end_of_file``. A file that says no rate is played at ``fps``. Damaged frames
+    are skipped, and counted in the log at the end.
+
+    Raises:
+        CameraError: the file is missing, may not be read, or is no video.
+
+    Example::
+
+        with FileCamera(Path("interview.mp4"), fps=15) as camera:
+            frame = camera.read()
+    """
+
+    def __init__(self, path: Path, *, fps: float, loop: bool = False, rotate: Rotation = 0) -> None:
+        super().__init__(f"opencv:{path}", rotate)
+        quiet_opencv()
+        self._path = path
+        self._loop = loop
+        self._lock = threading.Lock()  # OpenCV crashes when one thread releases what another reads
+        self._video = open_video(path)
+        self._grabbed = 1
+        self._due = 0.0
+        self._damaged_told = 0
+        own = self._video.fps
+        own = own if _SLOWEST_FPS <= own <= _FASTEST_FPS else fps
+        self._step = max(1.0, own / fps)
+        self._pace = Pace(min(own, fps), self._closed)
+        log.info("camera %s: %.3g frames/s, shown at %.3g/s", self.name, own, min(own, fps))
+
+    def _take(self) -> tuple[Image, Instant]:
+        with self._lock:
+            if self._closed.is_set():
+                raise closed_error(self.name)
+            image = self._frame()
+            if image is None:
+                self._tell_damaged()
+            if image is None and self._loop:
+                self._video.release()
+                self._video = open_video(self._path)
+                self._grabbed = 1
+                self._due = 0.0
+                image = self._frame()
+        if image is None:
+            raise self._ended()
+        if not self._pace.wait():
+            raise closed_error(self.name)
+        return image, clock.now()
+
+    def _frame(self) -> Image | None:
+        """Return the frame that is due next, ``None`` when the file ends before it."""
+        while self._grabbed <= int(self._due):
+            if not self._video.grab():
+                return None
+            self._grabbed += 1
+        self._due += self._step
+        return self._video.image()
+
+    def _tell_damaged(self) -> None:
+        """Log how many frames were damaged, once and not again in every round."""
+        if self._video.damaged > self._damaged_told:
+            self._damaged_told = self._video.damaged
+            log.warning(
+                "camera %s: damaged frames skipped in the video: %d",
+                self.name,
+                self._damaged_told,
+            )
+
+    def _ended(self) -> CameraError:
+        if self._count <= 1 and is_picture(self._path):
+            return CameraError(
+                CameraReason.END_OF_FILE,
+                f"{self._path}: is a picture, not a video, and was shown.",
+                'For a folder of pictures set camera.source = "pictures" and camera.folder.',
+            )
+        return CameraError(
+            CameraReason.END_OF_FILE,
+            f"{self._path}: the video has ended.",
+            "Set camera.loop = true to start again at the end.",
+        )
+
+    def _release(self) -> None:
+        with self._lock:
+            self._tell_damaged()
+            self._video.release()
+
+
+def opencv_name(path: Path) -> str:
+    """Return a file's name as OpenCV takes it: absolute.
+
+    FFmpeg would take the start of ``clip:1.mp4`` for a protocol.
+
+    Raises:
+        CameraError: the name is not UTF-8, on which OpenCV crashes.
+    """
+    name = str(path.absolute())
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise CameraError(
+            CameraReason.UNREADABLE,
+            f"{path}: its name is not UTF-8.",
+            "Rename the file.",
+        ) from error
+    return name
+
+
+def is_picture(path: Path) -> bool:
+    """Return whether a file begins like a picture, whole or broken; only its first bytes are read.
+
+    Raises:
+        CameraError: OpenCV does not take the file's name.
+    """
+    return cv2.haveImageReader(opencv_name(path))
+
+
+def open_video(path: Path) -> VideoFile:
+    """Return a video file opened, its first frame grabbed.
+
+    Raises:
+        CameraError: the file is missing, may not be read, is empty or no video.
+    """
+    _check_file(path)
+    video = VideoFile(path)
+    if video.grab():
+        return video
+    video.release()
+    raise CameraError(
+        CameraReason.UNREADABLE,
+        f"{path}: is no video, or is broken.",
+        "Try it with `ffprobe`; MP4, AVI, MKV and WebM are understood.",
+    )
+
+
+def _check_file(path: Path) -> None:
+    """Raise unless the file can be opened and holds something."""
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise CameraError(
+                    CameraReason.UNREADABLE,
+                    f"{path}: the file is empty.",
+                    "Give a video file that holds something.",
+                )
+    except OSError as error:
+        raise file_error(path, error) from error
+
+
+def file_error(path: Path, error: OSError) -> CameraError:
+    """Translate what the system says when a file is looked up or opened."""
+    if isinstance(error, FileNotFoundError):
+        return CameraError(
+            CameraReason.NOT_FOUND,
+            f"{path}: the file is gone.",
+            "Check the path in camera.device.",
+        )
+    if isinstance(error, PermissionError):
+        return CameraError(
+            CameraReason.NO_PERMISSION,
+            f"{path}: this user may not read the file.",
+            f"Allow it, for example: chmod a+r '{path}'.",
+        )
+    return CameraError(
+        CameraReason.UNREADABLE,
+        f"{path}: cannot be read ({error.strerror}).",
+        "Check the file and the disk it lies on.",
+    )
+
+
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+
+
+class PicturesCamera(CameraBase):
+    """Shows the pictures of a folder, ``fps`` of them a second, letterboxed to one size.
+
+    Broken pictures are skipped with one warning each. At the end the folder starts again with
+    ``loop``, else ``read`` raises ``end_of_file``. Files that come later are seen at the next
+    start.
+
+    Raises:
+        CameraError: the folder is missing, unreadable, holds no picture, or no picture that can be
+            read.
+
+    Example::
+
+        with PicturesCamera(Path("pictures"), width=640, height=480, fps=1) as camera:
+            frame = camera.read()
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        width: int,
+        height: int,
+        fps: float,
+        loop: bool = False,
+        rotate: Rotation = 0,
+    ) -> None:
+        super().__init__(f"pictures:{folder}", rotate)
+        quiet_opencv()
+        self._folder = folder
+        self._size = (width, height)
+        self._loop = loop
+        self._pace = Pace(fps, self._closed)
+        self._files = picture_files(folder)
+        self._position = 0
+        self._next = self._load()
+        if self._next is None:
+            raise CameraError(
+                CameraReason.UNREADABLE,
+                f"{folder}: none of its pictures can be read.",
+                "Put whole JPEG, PNG, WebP, TIFF or BMP files there.",
+            )
+
+    def _take(self) -> tuple[Image, Instant]:
+        image = self._next if self._next is not None else self._load()
+        self._next = None
+        if image is None:
+            raise CameraError(
+                CameraReason.END_OF_FILE,
+                f"{self._folder}: all pictures were shown.",
+                "Set camera.loop = true to start again at the end.",
+            )
+        if not self._pace.wait():
+            raise closed_error(self.name)
+        return image, clock.now()
+
+    def _load(self) -> Image | None:
+        """Return the next picture that can be read; ``None`` at the end.
+
+        Broken ones leave the list.
+        """
+        while self._files:
+            if self._position >= len(self._files):
+                if not self._loop:
+                    return None
+                self._position = 0
+            file = self._files[self._position]
+            try:
+                image = decoded(file)
+                problem = "is broken or no picture"
+            except OSError as error:
+                image = None
+                problem = f"cannot be read ({error.strerror})"
+            if image is not None:
+                self._position += 1
+                return letterboxed(image, *self._size)
+            log.warning("picture %s %s and is skipped", file, problem)
+            del self._files[self._position]
+        return None
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """Return the picture files of a folder in natural name order: ``a2`` before ``a10``.
+
+    Hidden files left out.
+
+    Raises:
+        CameraError: the folder is missing, no folder, unreadable or without pictures.
+    """
+    cure = "Set camera.folder to a folder with pictures."
+    try:
+        files = [
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        ]
+    except FileNotFoundError as error:
+        raise CameraError(
+            CameraReason.NOT_FOUND,
+            f"{folder}: there is no such folder.",
+            cure,
+        ) from error
+    except NotADirectoryError as error:
+        raise CameraError(
+            CameraReason.NOT_FOUND,
+            f"{folder}: is a file, not a folder.",
+            cure,
+        ) from error
+    except PermissionError as error:
+        raise CameraError(
+            CameraReason.NO_PERMISSION,
+            f"{folder}: this user may not read the folder.",
+            f"Allow it, for example: chmod a+rx '{folder}'.",
+        ) from error
+    if not files:
+        allowed = ", ".join(sorted(SUFFIXES))
+        raise CameraError(
+            CameraReason.NOT_FOUND,
+            f"{folder}: holds no picture ({allowed}).",
+            cure,
+        )
+    return sorted(files, key=lambda path: natural_key(path.name))
+
+
+def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
+    """Return a sort key by which the numbers in a name count as numbers.
+
+    Equal names fall back to the text.
+    """
+    parts = re.split(r"(\d+)", name.casefold())
+    return tuple(int(part) if index % 2 else part for index, part in enumerate(parts)), name

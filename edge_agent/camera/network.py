@@ -1,0 +1,439 @@
+"""Streams and snapshot addresses.
+
+A network stream as a camera: RTSP, RTMP, or HTTP.
+
+An IP camera's still-picture address as a camera: one JPEG over HTTP or HTTPS at an interval.
+
+Many IP cameras give a stream that is hard to reach, and beside it an address that answers with the
+picture of now. The address is fetched by the standard library, on a helper thread with a deadline:
+a name service or a server that hangs cannot hold the agent.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import socket
+import ssl
+from concurrent.futures import Future
+from typing import IO, TYPE_CHECKING
+from urllib import request
+from urllib.error import HTTPError, URLError
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+import cv2
+
+from edge_agent.camera.base import GRACE_S, CameraBase, Helper, Pace, closed_error
+from edge_agent.camera.pixels import LiveCamera, decoded_bytes, quiet_opencv
+from edge_agent.config.camera import Rotation
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import CameraError, CameraReason
+
+if TYPE_CHECKING:
+    from edge_agent.core.expression import Image
+
+
+log = logging.getLogger(__name__)
+
+PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "http": 80, "https": 443}
+"""Kinds of address that are taken, with their usual ports."""
+
+
+class StreamCamera(LiveCamera):
+    """A network stream: RTSP, RTMP, or HTTP (MJPEG and what else FFmpeg reads).
+
+    Raises:
+        CameraError: the address is none, nobody answers there, or what answers is no video.
+
+    Example::
+
+        with StreamCamera("rtsp://192.0.2.7/live") as camera:
+            frame = camera.read()
+    """
+
+    def __init__(self, address: str, *, rotate: Rotation = 0, stall_seconds: float = 5.0) -> None:
+        quiet_opencv()
+        shown = without_password(address)
+
+        def open_capture() -> cv2.VideoCapture:
+            return _open_stream(address, shown, stall_seconds)
+
+        def lost(waited: float) -> CameraError:
+            if waited >= 0.9 * stall_seconds:
+                what = f"{shown}: no frame for {waited:.1f} s."
+            else:
+                what = f"{shown}: the stream ended after waiting {waited:.1f} s."
+            return CameraError(
+                CameraReason.STALLED,
+                what,
+                "Check the network; it is opened again.",
+            )
+
+        super().__init__(f"opencv:{address}", open_capture, lost, stall_seconds, rotate)
+
+    def hung(self, seconds: float) -> CameraError:
+        """Return a plain error: the network hangs, and the stream can be opened again."""
+        return CameraError(
+            CameraReason.STALLED,
+            f"{self.name}: the network has not answered for {seconds:.1f} s.",
+            "Check the network and its name service; it is opened again.",
+        )
+
+    def _release(self) -> None:
+        try:
+            super()._release()
+        except CameraError as error:
+            log.warning("camera %s did not close cleanly: %s", self.name, error)
+
+
+def without_password(address: str) -> str:
+    """Return an address as it may be shown: a password in it is replaced by an ellipsis."""
+    start, _, rest = address.partition("://")
+    end = min((rest.index(mark) for mark in "/?#" if mark in rest), default=len(rest))
+    login, at, host = rest[:end].rpartition("@")
+    user, colon, _password = login.partition(":")
+    return f"{start}://{user}{':…' if colon else ''}{at}{host}{rest[end:]}"
+
+
+def _open_stream(address: str, shown: str, seconds: float) -> cv2.VideoCapture:
+    begun = clock.boot_seconds()
+    _check_address(address, shown, seconds)
+    left = max(0.5, seconds - (clock.boot_seconds() - begun))
+    ms = round(seconds * 1000)
+    left_ms = round(left * 1000)
+    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, left_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, ms]
+    capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts)
+    if capture.isOpened():
+        return capture
+    capture.release()
+    if clock.boot_seconds() - begun >= 0.9 * seconds:
+        raise CameraError(
+            CameraReason.STALLED,
+            f"{shown}: the server took the connection but sent no video for {seconds:.1f} s.",
+            "Check that the camera is on and not at its limit of viewers; it is opened again.",
+        )
+    raise CameraError(
+        CameraReason.UNREADABLE,
+        f"{shown}: the server answers, but not with a video.",
+        "Check the path, user and password in camera.device.",
+    )
+
+
+def _check_address(address: str, shown: str, seconds: float) -> None:
+    """Raise unless the address can be taken and somebody listens there."""
+    example = (
+        "Write camera.device like rtsp://user:password@host:554/path or http://host:8080/stream."
+    )
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+        port = parts.port or PORTS.get(parts.scheme, 0)
+    except ValueError as error:
+        raise CameraError(
+            CameraReason.UNREADABLE,
+            f"{shown}: is no address ({error}).",
+            example,
+        ) from error
+    if not host or parts.scheme not in PORTS:
+        known = ", ".join(f"{scheme}://" for scheme in PORTS)
+        raise CameraError(
+            CameraReason.UNREADABLE,
+            f"{shown}: is none of {known} with a host.",
+            example,
+        )
+    try:
+        socket.create_connection((host, port), timeout=seconds).close()
+    except OSError as error:
+        if isinstance(error, TimeoutError):
+            reason = "no answer"
+        else:
+            reason = error.strerror or str(error)
+        raise CameraError(
+            CameraReason.NOT_FOUND,
+            f"{shown}: nobody answers at {host}, port {port} ({reason}).",
+            "Check that the camera is on, in this network, and that host and port are right.",
+        ) from error
+
+
+LARGEST_BYTES = 16 * 1024 * 1024
+"""Largest picture: four times a JPEG of 12 megapixels, so that no server can fill the memory."""
+CONTENT_TYPES = frozenset({"image/jpeg", "image/jpg", "image/pjpeg"})
+_PIECE_BYTES = 64 * 1024
+_CLOSED_POLL_S = 0.1
+_EXAMPLE = "Write camera.device like http://user:password@192.168.1.20/snapshot.jpg."
+
+
+class SnapshotCamera(CameraBase):
+    """Fetches a JPEG picture from an address, again and again.
+
+    A user and a password in the address are sent only when the camera asks for them, by the method
+    that it asks for (Basic or Digest). Neither they nor the query of the address are ever logged.
+
+    Args:
+        address: ``http://`` or ``https://`` with a host; certificates are checked.
+        interval_s: seconds from one picture to the next; a slower camera sets the pace itself.
+        rotate: clockwise rotation of every picture, degrees.
+        stall_seconds: a picture that is not complete after this long counts as ``stalled``.
+
+    Raises:
+        CameraError: the address cannot be used, nobody answers there, the user is refused, or the
+            answer is no whole JPEG picture of at most 16 MiB.
+
+    Example:
+        Read one picture::
+
+            with SnapshotCamera("http://192.168.1.20/snapshot.jpg", interval_s=1.0) as camera:
+                frame = camera.read()
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        interval_s: float,
+        rotate: Rotation = 0,
+        stall_seconds: float = 5.0,
+    ) -> None:
+        quiet_opencv()
+        parts = _checked(address)
+        self._shown = shown_address(address)
+        super().__init__(f"snapshot:{self._shown}", rotate)
+        self._url = urlunsplit(parts._replace(netloc=_host_of(parts), fragment=""))
+        self._opener = _opener(self._url, parts)
+        self._seconds = stall_seconds
+        self._pace = Pace(1.0 / interval_s, self._closed)
+        self._helper = Helper(f"camera {self.name}")
+        try:
+            self._first: tuple[Image, Instant] | None = self._fetch_in_time()
+        except CameraError:
+            self._helper.stop()
+            raise
+        log.info("camera %s opened", self.name)
+
+    def _take(self) -> tuple[Image, Instant]:
+        if not self._pace.wait():
+            raise closed_error(self.name)
+        first = self._first
+        self._first = None
+        if first is not None:
+            return first
+        return self._fetch_in_time()
+
+    def _release(self) -> None:
+        self._helper.stop()
+
+    def _fetch_in_time(self) -> tuple[Image, Instant]:
+        """Fetch a picture on the helper thread; give up at the deadline or when closed."""
+        answer: Future[tuple[Image, Instant]] = self._helper.submit(self._fetch)
+        deadline_s = clock.boot_seconds() + self._seconds + GRACE_S
+        while True:
+            try:
+                return answer.result(_CLOSED_POLL_S)
+            except TimeoutError:
+                if self._closed.is_set():
+                    raise closed_error(self.name) from None
+                if clock.boot_seconds() > deadline_s:
+                    raise self._too_late() from None
+
+    def _fetch(self) -> tuple[Image, Instant]:
+        """Return the picture of now, and when its answer began."""
+        deadline_s = clock.boot_seconds() + self._seconds
+        try:
+            with self._opener.open(self._url, timeout=self._seconds) as response:
+                at = clock.now()
+                self._check_headers(response)
+                content = self._read(response, deadline_s)
+        except HTTPError as error:
+            error.close()  # it holds the connection
+            raise self._status_error(error) from error
+        except TimeoutError as error:
+            raise self._too_late() from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise self._connection_error(error) from error
+        image = decoded_bytes(content)
+        if image is None:
+            raise CameraError(
+                CameraReason.UNREADABLE,
+                f"{self._shown}: the picture is broken or cut off.",
+                "Check the network; it is fetched again.",
+            )
+        return image, at
+
+    def _check_headers(self, response: http.client.HTTPResponse) -> None:
+        kind = response.headers.get_content_type()
+        if kind not in CONTENT_TYPES:
+            raise CameraError(
+                CameraReason.UNREADABLE,
+                f"{self._shown}: the server answers with {kind}, not with a JPEG picture.",
+                (
+                    "Take the camera's address of still pictures; for a stream set camera.source = "
+                    '"opencv".'
+                ),
+            )
+        length = response.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) > LARGEST_BYTES:
+            raise self._too_large()
+
+    def _read(self, response: http.client.HTTPResponse, deadline_s: float) -> bytes:
+        """Read the whole body; the server's word about its length is not relied on."""
+        content = bytearray()
+        # read1: what has arrived, so that a server that sends byte by byte meets the deadline, too
+        while piece := response.read1(_PIECE_BYTES):
+            content += piece
+            if len(content) > LARGEST_BYTES:
+                raise self._too_large()
+            if clock.boot_seconds() > deadline_s:
+                raise self._too_late()
+        return bytes(content)
+
+    def _too_late(self) -> CameraError:
+        return CameraError(
+            CameraReason.STALLED,
+            f"{self._shown}: no whole picture within {self._seconds:.1f} s.",
+            "Check the camera and the network; it is fetched again.",
+        )
+
+    def _too_large(self) -> CameraError:
+        return CameraError(
+            CameraReason.UNREADABLE,
+            f"{self._shown}: the picture has more than {LARGEST_BYTES // 1024**2} MiB.",
+            "Set a smaller picture in the camera's own settings.",
+        )
+
+    def _status_error(self, error: HTTPError) -> CameraError:
+        """Translate an answer with a status that is no success."""
+        status = f"(HTTP {error.code})"
+        if error.code in {401, 403}:
+            return CameraError(
+                CameraReason.NO_PERMISSION,
+                f"{self._shown}: the camera refuses the user {status}.",
+                "Check user and password in camera.device.",
+            )
+        if error.code in {404, 410}:
+            return CameraError(
+                CameraReason.NOT_FOUND,
+                f"{self._shown}: there is no picture at this path {status}.",
+                "Check the path in camera.device; the camera's manual names it.",
+            )
+        return CameraError(
+            CameraReason.UNREADABLE,
+            f"{self._shown}: the camera answers with an error {status}.",
+            "Restart the camera if that does not end; it is fetched again.",
+        )
+
+    def _connection_error(self, error: Exception) -> CameraError:
+        """Translate what went wrong before or while an answer came."""
+        cause = error
+        if isinstance(error, URLError) and isinstance(error.reason, Exception):
+            cause = error.reason
+        if isinstance(cause, TimeoutError):
+            return self._too_late()
+        if isinstance(cause, ssl.SSLError):
+            return CameraError(
+                CameraReason.UNREADABLE,
+                f"{self._shown}: no trusted encryption ({cause.reason or cause}).",
+                (
+                    "Let this machine trust the camera's certificate, or use http:// inside your "
+                    "own network."
+                ),
+            )
+        if isinstance(cause, OSError) and not isinstance(cause, http.client.HTTPException):
+            reason = cause.strerror or str(cause)
+            return CameraError(
+                CameraReason.NOT_FOUND,
+                f"{self._shown}: nobody answers ({reason}).",
+                "Check that the camera is on, in this network, and that host and port are right.",
+            )
+        # the text of other errors may hold the address: only their kind is told
+        return CameraError(
+            CameraReason.UNREADABLE,
+            f"{self._shown}: the answer cannot be understood ({type(cause).__name__}).",
+            _EXAMPLE,
+        )
+
+
+def shown_address(address: str) -> str:
+    """Return an address as it may be logged: without user, password, query and fragment.
+
+    Many cameras take the password in the query (``?user=…&pwd=…``).
+
+    Example:
+        >>> shown_address("http://admin:secret@192.168.1.20/image.jpg?pwd=secret")
+        'http://192.168.1.20/image.jpg?…'
+    """
+    start, separator, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    _user, colon, port = host.rpartition(":")
+    if colon and "@" in path and "@" not in host and not port.isdecimal():
+        # a slash within the password: what stands before the last @ is the login
+        host, slash, path = path.rpartition("@")[2].partition("/")
+    host = host.rpartition("@")[2]
+    shown = f"{start}{separator}{host}{slash}{path}"
+    for mark in "?#":
+        before, separator, _secret = shown.partition(mark)
+        if separator:
+            shown = f"{before}{mark}…"
+    return shown
+
+
+def _checked(address: str) -> SplitResult:
+    """Return the parts of an address; raise unless it is HTTP or HTTPS with a host."""
+    shown = shown_address(address)
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        _ = parts.port  # a port that is no number raises
+    except ValueError:
+        usable = False
+    if not usable:
+        raise CameraError(
+            CameraReason.UNREADABLE,
+            f"{shown}: is no http:// or https:// address.",
+            _EXAMPLE,
+        )
+    return parts
+
+
+def _host_of(parts: SplitResult) -> str:
+    """Return host and port without user and password."""
+    return parts.netloc.rpartition("@")[2]
+
+
+class _RefusalCloser(request.BaseHandler):
+    """Closes the answer that asks for a password: the handlers that send it leave it open."""
+
+    handler_order = 480  # before those handlers, which have 490
+
+    def http_error_401(
+        self, _request: request.Request, answer: IO[bytes], *_details: object
+    ) -> None:
+        """Close the answer; the next handler goes on."""
+        answer.close()
+
+
+def _opener(url: str, parts: SplitResult) -> request.OpenerDirector:
+    """Return what fetches ``url``: HTTP and HTTPS only, and no proxy.
+
+    A camera stands in the own network, where a proxy cannot reach it. A redirection to a file or
+    another protocol is an error, and the password goes to no other host.
+    """
+    passwords = request.HTTPPasswordMgrWithDefaultRealm()
+    if parts.username is not None:
+        user = unquote(parts.username)
+        passwords.add_password(None, url, user, unquote(parts.password or ""))
+    opener = request.OpenerDirector()
+    for handler in (
+        _RefusalCloser(),
+        request.HTTPHandler(),
+        request.HTTPSHandler(context=ssl.create_default_context()),
+        request.HTTPDigestAuthHandler(passwords),
+        request.HTTPBasicAuthHandler(passwords),
+        request.HTTPRedirectHandler(),
+        request.HTTPErrorProcessor(),
+        request.HTTPDefaultErrorHandler(),
+        request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    opener.addheaders = [("User-Agent", "affect-edge"), ("Accept", "image/jpeg")]
+    return opener

@@ -1,0 +1,298 @@
+"""Broker users, certificates, gate.
+
+``affect-edge mqtt-user``: accounts at the broker for other machines and programs.
+
+``affect-edge certificate``: the dashboard's own certificate, or one that its owner brings.
+
+``affect-edge database-gate``: runs the commands of a dashboard that may only read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec
+
+import click
+
+from edge_agent.cli.appliance import TLS_FOLDER
+from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.core.errors import BrokerAccountError
+from edge_agent.store.gate.client import SOCKET
+
+if TYPE_CHECKING:
+    from edge_agent.appliance.broker_accounts import Account, BrokerAccounts, Right
+
+
+P = ParamSpec("P")
+RIGHTS = ("read", "readings", "commands", "home-assistant")
+config_option = click.option(
+    "--config", type=click.Path(path_type=Path), help="Configuration file (TOML)."
+)
+
+
+def may_option(*, required: bool) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Give a command ``--may``."""
+    return click.option(
+        "--may",
+        "names",
+        multiple=True,
+        type=click.Choice(RIGHTS),
+        required=required,
+        help="What it may do; can be given several times. Left out: read."
+        if not required
+        else "What it may do from now on; can be given several times.",
+    )
+
+
+@click.group("mqtt-user")
+def mqtt_user() -> None:
+    """Accounts at the MQTT broker of this machine, each with its own rights.
+
+    read: what the appliance publishes. readings: send readings. commands: start and end
+    sessions, set markers. home-assistant: be Home Assistant (its buttons need commands, too).
+    """
+
+
+@mqtt_user.command("add")
+@click.argument("name")
+@may_option(required=False)
+@config_option
+def add(name: str, names: tuple[str, ...], config: Path | None) -> None:
+    """Make an account, and show its password, once."""
+    accounts = _accounts(config)
+    password = accounts.add(name, _rights(names or ("read",)))
+    click.echo(f"Account {name}, may: {', '.join(names or ('read',))}")
+    click.echo(f"Password (shown this once, and kept nowhere): {password}")
+    _say_whether_in_force(accounts)
+
+
+@mqtt_user.command("list")
+@json_option
+@config_option
+def list_accounts(as_json: bool, config: Path | None) -> None:
+    """Show the accounts and what they may do."""
+    accounts = _accounts(config).all()
+    if as_json:
+        click.echo(json.dumps([_as_dict(account) for account in accounts]))
+        return
+    for account in accounts:
+        click.echo(f"{account.name}: {_in_words(account)}")
+
+
+@mqtt_user.command("change")
+@click.argument("name")
+@may_option(required=True)
+@config_option
+def change(name: str, names: tuple[str, ...], config: Path | None) -> None:
+    """Give an account other rights; its password stays."""
+    accounts = _accounts(config)
+    accounts.change(name, _rights(names))
+    click.echo(f"Account {name}, may from now on: {', '.join(names)}")
+    _say_whether_in_force(accounts)
+
+
+@mqtt_user.command("remove")
+@click.argument("name")
+@config_option
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+def remove(name: str, config: Path | None, yes: bool) -> None:
+    """Remove an account; who is connected with it is cut off."""
+    accounts = _accounts(config)
+    if not yes:
+        click.confirm(f"Remove the account {name}?", abort=True)
+    accounts.remove(name)
+    click.echo(f"Account {name} is gone.")
+    _say_whether_in_force(accounts)
+
+
+def _accounts(config: Path | None) -> BrokerAccounts:
+    """Return the accounts of this machine's broker, for root, who alone may change them."""
+    if os.geteuid() != 0:
+        raise BrokerAccountError(
+            "Only root can look after accounts at the broker; put sudo before the command."
+        )
+    log_to_stderr(logging.WARNING)
+    settings, _folder = load(config, None)
+    from edge_agent import __version__
+    from edge_agent.appliance.broker_accounts import BrokerAccounts
+    from edge_agent.mqtt.discovery import Device
+
+    mqtt = settings.mqtt
+    device = Device(settings.device.name, mqtt.root, mqtt.home_assistant_prefix, __version__)
+    return BrokerAccounts(device, mqtt.username)
+
+
+def _say_whether_in_force(accounts: BrokerAccounts) -> None:
+    if not accounts.in_force:
+        click.echo("The broker does not run; this holds from its next start.", err=True)
+
+
+def _rights(names: tuple[str, ...]) -> list[Right]:
+    from edge_agent.appliance.broker_accounts import Right
+
+    return [Right(name) for name in names]
+
+
+def _as_dict(account: Account) -> dict[str, object]:
+    return {
+        "name": account.name,
+        "may": [str(right) for right in account.rights],
+        "more_rules": account.more,
+        "of_the_agent": account.of_the_agent,
+    }
+
+
+def _in_words(account: Account) -> str:
+    if account.of_the_agent:
+        return "the agent's own account"
+    words = [str(right) for right in account.rights]
+    if account.more:
+        words.append("other rules in the access file")
+    return ", ".join(words) or "nothing"
+
+
+@click.group(invoke_without_command=True)
+@common_options
+@click.option(
+    "--if-used", is_flag=True, help="Do nothing where the dashboard uses another, or none."
+)
+@click.pass_context
+def certificate(
+    context: click.Context, config: Path | None, data: Path | None, if_used: bool
+) -> None:
+    """Make the dashboard's own certificate, or renew it, and show its fingerprint."""
+    log_to_stderr(logging.WARNING)
+    if context.invoked_subcommand:
+        return
+    settings, folder = load(config, data)
+    from edge_agent.appliance.certificates import (
+        CERTIFICATE,
+        fingerprint,
+        finish_replacement,
+        keep_certificate,
+    )
+
+    file = folder / TLS_FOLDER / CERTIFICATE
+    served = settings.dashboard
+    if served.certificate and served.key and served.certificate.parent.is_dir():
+        finish_replacement(served.certificate, served.key)
+    if if_used and served.certificate != file:
+        return
+    made = keep_certificate(file.parent)
+    click.echo(f"{file}: {'made' if made else 'good'}, SHA-256 fingerprint")
+    click.echo(f"  {fingerprint(file)}")
+
+
+@certificate.command("install")
+@click.option(
+    "--cert",
+    type=click.Path(path_type=Path),
+    envvar="LEGO_CERT_PATH",
+    metavar="FILE",
+    help="Your certificate (PEM), followed by those that lead to its authority.",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    envvar="LEGO_CERT_KEY_PATH",
+    metavar="FILE",
+    help="Its private key (PEM), without a passphrase.",
+)
+@click.option(
+    "--lineage",
+    type=click.Path(path_type=Path),
+    envvar="RENEWED_LINEAGE",
+    metavar="FOLDER",
+    help="Folder of certbot with fullchain.pem and privkey.pem, in place of --cert and --key.",
+)
+@common_options
+def install(
+    cert: Path | None,
+    key: Path | None,
+    lineage: Path | None,
+    config: Path | None,
+    data: Path | None,
+) -> None:
+    """Serve the dashboard with a certificate of yours; an open page stays open.
+
+    Without options the files are taken that certbot (--deploy-hook) and lego (--run-hook,
+    --renew-hook) name in the environment. They are checked first: what browsers would refuse is
+    refused, and nothing changes.
+    """
+    if lineage is not None and cert is None and key is None:
+        cert, key = lineage / "fullchain.pem", lineage / "privkey.pem"
+    if cert is None or key is None:
+        raise click.UsageError("Give --cert FILE and --key FILE, or --lineage FOLDER.")
+    settings, folder = load(config, data)
+    from edge_agent.appliance.certificates import (
+        CERTIFICATE,
+        KEY,
+        make_place,
+        read_given,
+        replace_pair,
+    )
+
+    given = read_given(cert, key)
+    served = settings.dashboard
+    is_served = served.certificate is not None and served.key is not None
+    target = served.certificate or folder / TLS_FOLDER / CERTIFICATE
+    target_key = served.key or folder / TLS_FOLDER / KEY
+    if target.exists() and target.samefile(cert):
+        click.echo(f"{cert}: is the file that the dashboard uses; it takes a change by itself.")
+        return
+    if target.parent == folder / TLS_FOLDER:
+        make_place(target.parent)
+    replace_pair(target, target_key, given.content, given.secret)
+    click.echo(f"Installed for {', '.join(given.names)}: {target}")
+    click.echo(f"It ends on {given.ends:%Y-%m-%d}, in {given.days:.0f} days.")
+    if not given.has_root:
+        click.echo(f"Browsers take it where they trust {given.authority}.")
+    if is_served:
+        click.echo("The dashboard takes it within a minute, without a restart.")
+    else:
+        click.echo("The configuration names no certificate yet. Below [dashboard] write:")
+        click.echo(f'  certificate = "{target}"')
+        click.echo(f'  key = "{target_key}"')
+        click.echo("and restart the dashboard.")
+
+
+@click.command("database-gate")
+@common_options
+@click.option(
+    "--socket",
+    "address",
+    type=click.Path(path_type=Path),
+    default=SOCKET,
+    show_default=True,
+    help="Where programs come that may read the database and not write it.",
+)
+def database_gate(config: Path | None, data: Path | None, address: Path) -> None:
+    """Run the commands of a dashboard that may only read the database."""
+    log_to_stderr()
+    settings, folder = load(config, data)
+    from edge_agent.core.process import StopSignals, SystemdNotifier
+    from edge_agent.store.database.lock import lock_for_reading
+    from edge_agent.store.database.schema import DATABASE_NAME, migrate
+    from edge_agent.store.gate.commands import Commands
+    from edge_agent.store.gate.server import Gate
+
+    signals = StopSignals()
+    database = folder / DATABASE_NAME
+    migrate(database)
+    commands = Commands(
+        database,
+        purposes=settings.dashboard.purposes,
+        outbox_rows=settings.mqtt.outbox_rows,
+    )
+    with lock_for_reading(database), Gate(commands, address) as keeper:
+        # from a thread of its own: who serves cannot wait for its own end
+        signals.call(lambda: threading.Thread(target=keeper.stop).start())
+        notifier = SystemdNotifier.from_environment(os.environ)
+        notifier.ready()
+        keeper.serve(notifier.watchdog, notifier.watchdog_interval_s)
+        notifier.stopping()

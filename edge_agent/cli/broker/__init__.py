@@ -1,1 +1,0 @@
-"""The commands about the MQTT broker of this machine."""

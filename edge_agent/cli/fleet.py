@@ -1,0 +1,107 @@
+"""Collect.
+
+The command that collects the timelines of many appliances; a program of its own.
+
+The options of the collector, which the command line and the collector itself know.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+_OPTIONS = (
+    click.option(
+        "--database",
+        required=True,
+        help="Where PostgreSQL is, such as postgresql://collector@db.example/fleet, without a "
+        "password.",
+    ),
+    click.option(
+        "--database-password-file",
+        type=click.Path(path_type=Path),
+        help="File whose first line is the password of the account of the database; left out: "
+        "libpq finds it (.pgpass), or none is needed.",
+    ),
+    click.option(
+        "--protocol",
+        type=click.Choice(["mqtt", "amqp"]),
+        default="mqtt",
+        show_default=True,
+        help="How to ask the broker: MQTT 5 (mosquitto, EMQX, HiveMQ), or AMQP for a quorum queue "
+        "of RabbitMQ.",
+    ),
+    click.option(
+        "--host",
+        "hosts",
+        multiple=True,
+        default=["127.0.0.1"],
+        show_default=True,
+        help="Broker; with AMQP several times: the nodes of a cluster.",
+    ),
+    click.option(
+        "--port",
+        type=click.IntRange(1, 65535),
+        help="Left out: 1883 for MQTT, 5672 for AMQP; with --tls 8883 and 5671.",
+    ),
+    click.option("--username", help="Account at the broker."),
+    click.option(
+        "--password-file",
+        type=click.Path(path_type=Path),
+        help="File whose first line is the password of the account.",
+    ),
+    click.option("--tls", is_flag=True, help="Encrypt, and check the broker's certificate."),
+    click.option(
+        "--ca-file",
+        type=click.Path(path_type=Path),
+        help="Certificate authority of the broker (PEM); left out: the system's.",
+    ),
+    click.option(
+        "--client-certificate",
+        type=click.Path(path_type=Path),
+        help="Shown to a broker that asks for one (PEM); with --client-key.",
+    ),
+    click.option(
+        "--client-key", type=click.Path(path_type=Path), help="Private key of that (PEM)."
+    ),
+    click.option(
+        "--root", default="affect-edge", show_default=True, help="First part of the topics."
+    ),
+    click.option(
+        "--health-file",
+        type=click.Path(path_type=Path),
+        help="File that says every two seconds how it stands, for affect-edge health --collector.",
+    ),
+    click.option(
+        "--name",
+        help="Of this collector at the broker, another one for each; left out: from the host.",
+    ),
+)
+
+
+def collect_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a function the options of the collector, in their order."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command(context_settings={"auto_envvar_prefix": "AFFECT_EDGE_COLLECT"})
+@collect_options
+def collect(**options: object) -> None:
+    """Take the timelines of many appliances from a broker into PostgreSQL, until stopped."""
+    words = []
+    for name, value in options.items():
+        word = f"--{name.replace('_', '-')}"
+        if isinstance(value, tuple):
+            words += [part for host in value for part in ("--host", str(host))]
+        elif value is True:
+            words.append(word)
+        elif value not in (None, False):
+            words += [word, str(value)]
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "collector", *words])

@@ -1,0 +1,245 @@
+"""Models, update, rollback.
+
+``affect-edge model``: what is here, whether it is whole, which one runs.
+
+``affect-edge update`` and ``rollback``: newer releases, and whose are taken.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.removed import removed_option
+from edge_agent.core.errors import UpdateError
+
+if TYPE_CHECKING:
+    from edge_agent.appliance.models import ListedModel, ModelPlace
+    from edge_agent.appliance.update import Place
+
+
+@click.group()
+def model() -> None:
+    """Model files."""
+
+
+@model.command("list")
+@common_options
+@json_option
+def model_list(config: Path | None, data: Path | None, as_json: bool) -> None:
+    """List the models on this appliance; the configured ones are marked."""
+    log_to_stderr(logging.WARNING)
+    settings, folder = load(config, data)
+    from edge_agent.appliance.models import models_on
+
+    models = models_on(settings, folder)
+    if as_json:
+        click.echo(json.dumps([asdict(one) | {"path": str(one.path)} for one in models]))
+        return
+    for one in models:
+        click.echo(_line(one))
+
+
+@model.command("verify")
+@click.argument("card", required=False, type=click.Path(path_type=Path))
+@common_options
+def model_verify(card: Path | None, config: Path | None, data: Path | None) -> None:
+    """Check model files against their cards: CARD, or the configured ones."""
+    log_to_stderr(logging.WARNING)
+    settings, _folder = load(config, data)
+    from edge_agent.vision.models.card import find_model, read_card
+    from edge_agent.vision.models.model import load_model
+
+    vision = settings.vision
+    names: list[str | Path] = [card] if card else [vision.detector_model, vision.expression_model]
+    if card is None and vision.detector == "yunet":
+        from edge_agent.vision.faces.finder import open_finder
+
+        used = open_finder(settings.vision).card
+        click.echo(f"{used.name}: YuNet, SHA-256 {used.sha256}; it has no card to agree with")
+        names = [vision.expression_model]
+    for name in names:
+        path = find_model(name)
+        loaded = load_model(path, kind=read_card(path).kind)
+        click.echo(f"{loaded.card.name} {loaded.card.version}: file, hash, labels and shapes agree")
+
+
+@model.command("install")
+@click.argument("what", metavar="FILE…|NAME", nargs=-1, required=True)
+@common_options
+def model_install(what: tuple[str, ...], config: Path | None, data: Path | None) -> None:
+    """Use another model: the files of one of your own, or the NAME of one that is here.
+
+    FILE is NAME.tflite or its card NAME.json; both lie in one folder. They are checked as the agent
+    checks them and copied below the data folder, then the configuration names the model. The one of
+    before stays there, too.
+    """
+    log_to_stderr(logging.WARNING)
+    from edge_agent.appliance.models import install_model
+
+    change = install_model(_place(config, data), what)
+    click.echo(f"{change.card.name} {change.card.version}: file, hash, labels and shapes agree")
+    if change.copy is None:
+        click.echo("it is configured already; nothing was changed")
+        return
+    from edge_agent.config.keys import restarts
+
+    click.echo(f"{change.key}: {change.before or 'the default'} → {change.path}")
+    click.echo(f"written; before: {change.copy}")
+    click.echo(f"to use it: sudo systemctl restart {' '.join(restarts((change.key,)))}")
+    back = f"model install {change.before}" if change.before else f"config set {change.key}="
+    click.echo(f"to go back: sudo affect-edge {back}")
+
+
+def _place(config: Path | None, data: Path | None) -> ModelPlace:
+    from edge_agent.appliance.models import ModelPlace
+    from edge_agent.config.loading import SYSTEM_FILE
+
+    _settings, folder = load(config, data)
+    return ModelPlace(config or SYSTEM_FILE, folder)
+
+
+def _line(one: ListedModel) -> str:
+    words = f"{'*' if one.used else ' '} {one.name:24} {one.version or '-':8} {one.kind or '-'}"
+    if one.problem is not None:
+        return f"{words}  cannot be used: {one.problem}"
+    if one.shipped:
+        return words
+    return f"{words}  {one.path}"
+
+
+_BY_FILE = "Get the archive of a release and its .sig, then: sudo affect-edge update FILE"
+
+
+@click.command()
+@click.argument("source", metavar="[FILE|URL|CHECKOUT]", required=False)
+@click.option(
+    "--trust",
+    type=click.Path(path_type=Path),
+    metavar="KEYFILE",
+    help="Take releases that this public key (.pub) signs, too.",
+)
+@click.option(
+    "--revoke",
+    type=click.Path(path_type=Path),
+    metavar="KEYFILE",
+    help="Never again take what this public key (.pub) signs.",
+)
+@click.option("--keys", is_flag=True, help="Show the keys whose releases are taken.")
+@removed_option("--feed", _BY_FILE)
+@removed_option("--check", _BY_FILE)
+@removed_option("--if-due", _BY_FILE)
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+def update(source: str | None, yes: bool, **options: object) -> None:
+    """Install a newer, signed release; the present one comes back by itself if it is not well.
+
+    A git checkout is taken where it stands at a signed tag. --trust, --revoke and --keys say whose
+    signatures count.
+    """
+    log_to_stderr(logging.WARNING)
+    wanted = [name for name, value in options.items() if value not in (None, False)]
+    if len(wanted) + (source is not None) != 1:
+        raise click.UsageError("Give one of: FILE, URL or CHECKOUT, --trust, --revoke, --keys.")
+    place = installed_place()
+    if source is not None:
+        update_from(place, source, yes)
+    elif isinstance(options["trust"], Path):
+        trust_key(place, options["trust"], yes)
+    elif isinstance(options["revoke"], Path):
+        revoke_key(place, options["revoke"], yes)
+    else:
+        show_keys(place)
+
+
+def update_from(place: Place, source: str, yes: bool) -> None:
+    """Install the release of an archive."""
+    from edge_agent.appliance import update as room
+    from edge_agent.appliance.release import version_of
+
+    click.echo(
+        f"Affect Edge {version_of(place.current())} is installed. Recording stops for some seconds."
+    )
+    if not yes:
+        click.confirm("Update now?", abort=True)
+    version = room.update(place, source, lambda sentence: click.echo(f"• {sentence}"))
+    click.echo(f"Affect Edge {version} runs. `affect-edge rollback` goes back to the one before.")
+
+
+def trust_key(place: Place, file: Path, yes: bool) -> None:
+    """Take the releases that a key signs, once its fingerprint was compared."""
+    from edge_agent.appliance.trust import read_key_file
+
+    trust = place.trust()
+    key = read_key_file(file)
+    if trust.trusts(key):
+        click.echo(f"{key.fingerprint} is trusted already.")
+        return
+    click.echo(f"Fingerprint: {key.fingerprint}")
+    click.echo("Whoever holds this key can then change the program on this machine as root.")
+    click.echo("Compare the fingerprint with the one that the publisher of the releases tells.")
+    if not yes:
+        click.confirm("Trust it?", abort=True)
+    click.echo(f"Trusted from now on ({trust.add(key)}).")
+
+
+def revoke_key(place: Place, file: Path, yes: bool) -> None:
+    """Never again take what a key signs."""
+    from edge_agent.appliance.trust import read_key_file
+
+    trust = place.trust()
+    key = read_key_file(file)
+    click.echo(f"Nothing that {key.fingerprint} signs will be taken any more, whoever trusts it.")
+    if not yes:
+        click.confirm("Revoke it?", abort=True)
+    click.echo(f"Revoked ({trust.revoke(key)}).")
+    if all(one.revoked for one in trust.trusted_keys()):
+        click.echo("Now no key is trusted: trust another one before the next update (--trust).")
+
+
+def show_keys(place: Place) -> None:
+    """Say whose releases are taken."""
+    trusted = place.trust().trusted_keys()
+    if not trusted:
+        click.echo("No key is trusted to sign releases. `affect-edge update --trust KEYFILE` does.")
+    for one in trusted:
+        note = ", revoked: nothing that it signs is taken" * one.revoked
+        click.echo(f"{one.key.fingerprint} ({one.source}{note})")
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+def rollback(yes: bool) -> None:
+    """Go back to the release that ran before the last update."""
+    log_to_stderr(logging.WARNING)
+    from edge_agent.appliance import update as room
+    from edge_agent.appliance.release import version_of
+
+    place = installed_place()
+    old = place.previous()
+    lost = (
+        " What was recorded since the update goes, for the older program cannot read it."
+        * room.loses_rows(place, old)
+    )
+    click.echo(f"{version_of(place.current())} makes room for {version_of(old)}.{lost}")
+    if not yes:
+        click.confirm("Go back now?", abort=True)
+    version = room.roll_back(place, lambda sentence: click.echo(f"• {sentence}"))
+    click.echo(f"Affect Edge {version} runs.")
+
+
+def installed_place() -> Place:
+    """Return where the appliance is installed, for root, who alone may change it."""
+    from edge_agent.appliance.update import Place
+
+    if os.geteuid() != 0:
+        raise UpdateError(
+            "Only root can change the installed program; put sudo before the command."
+        )
+    return Place()

@@ -1,1 +1,0 @@
-"""The commands that concern model files: listed, verified, installed, taken back."""

@@ -1,1 +1,0 @@
-"""The commands about a study: participants, sessions and markers, of now and of the past."""

@@ -1,0 +1,212 @@
+"""Every key of the configuration, as a form needs it: type, limits, default, who may change it."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+from edge_agent.config.loading import line_of_key
+from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
+
+RULES = "alerts.rule"
+"""The key whose value is the list of rules."""
+AGENT = "affect-edge-agent"
+DASHBOARD = "affect-edge-dashboard"
+_READ_BY = {
+    "backup": (AGENT,),
+    "camera": (AGENT,),
+    "dashboard": (DASHBOARD,),
+    "record": (AGENT,),
+    "summary": (AGENT,),
+}
+_LOGIN = re.compile(r"(?<=//)[^/@\s]+@")
+"""Name and password in an address."""
+
+
+class Kind(StrEnum):
+    """How a value is typed in."""
+
+    SWITCH = "switch"
+    WHOLE = "whole"
+    NUMBER = "number"
+    TEXT = "text"
+    CHOICE = "choice"
+    LIST = "list"
+    TABLES = "tables"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the configuration.
+
+    Attributes:
+        name: with its section, such as ``camera.fps``.
+        description: what it is, a phrase.
+        kind: how it is typed in.
+        default: what holds where it is left out; ``None``: nothing.
+        choices: what a choice or the parts of a list may be; empty: anything.
+        least, most: limits of a number, where there are any.
+        secret: whether its value is shown to nobody.
+        is_editable: whether a browser may change it.
+    """
+
+    name: str
+    description: str
+    kind: Kind
+    default: Any
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    secret: bool = False
+    is_editable: bool = False
+
+    @property
+    def section(self) -> str:
+        """The section that it stands in."""
+        return self.name.partition(".")[0]
+
+    @property
+    def read_by(self) -> tuple[str, ...]:
+        """The services that must be started again before a change counts."""
+        return _READ_BY.get(self.section, (AGENT, DASHBOARD))
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a key is now, and why.
+
+    Attributes:
+        value: as JSON has it; of a secret only whether there is one.
+        source: ``file``, ``environment`` or ``default``.
+        line: of the file, from 1; ``None`` elsewhere.
+    """
+
+    value: Any
+    source: str
+    line: int | None = None
+
+
+@cache
+def all_keys() -> tuple[Key, ...]:
+    """Return every key, in the order of the file."""
+    schema = Settings.model_json_schema()
+    return tuple(_keys(schema, schema["$defs"], ""))
+
+
+def key_named(name: str) -> Key | None:
+    """Return a key by its name; ``None``: there is none."""
+    return next((key for key in all_keys() if key.name == name), None)
+
+
+def values_of(settings: Settings, text: str) -> dict[str, Value]:
+    """Return the value of every key.
+
+    Args:
+        settings: as they were read.
+        text: of the file that they were read from, empty without one.
+    """
+    written = tomllib.loads(text)
+    every = settings.model_dump(mode="json")
+    return {key.name: _value_of(key, every, written, text) for key in all_keys()}
+
+
+def without_login(text: str) -> str:
+    """Return an address without the name and the password in it.
+
+    >>> without_login("rtsp://ada:secret@camera/1")
+    'rtsp://…@camera/1'
+    """
+    return _LOGIN.sub("…@", text)
+
+
+def restarts(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the services to start again after these keys were changed."""
+    sections = [name.partition(".")[0] for name in names]
+    wanted = {service for one in sections for service in _READ_BY.get(one, (AGENT, DASHBOARD))}
+    return tuple(service for service in (AGENT, DASHBOARD) if service in wanted)
+
+
+def variable_of(name: str) -> str | None:
+    """Return the environment variable that decides a key; ``None``: none does."""
+    parts = name.upper().split(".")
+    wanted = {ENV_PREFIX + ENV_DELIMITER.join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+    return next((variable for variable in os.environ if variable.upper() in wanted), None)
+
+
+def written_value(written: Mapping[str, Any], name: str) -> Any:
+    """Return what a file says for a key; ``None``: it says nothing."""
+    inner: Any = written
+    for part in name.split("."):
+        if not isinstance(inner, Mapping) or part not in inner:
+            return None
+        inner = inner[part]
+    return inner
+
+
+def _value_of(key: Key, every: Mapping[str, Any], written: Mapping[str, Any], text: str) -> Value:
+    value = written_value(every, key.name)
+    if key.secret:
+        value = bool(value)
+    if isinstance(value, str):
+        value = without_login(value)
+    if variable_of(key.name):
+        return Value(value, "environment")
+    if written_value(written, key.name) is None:
+        return Value(value, "default")
+    return Value(value, "file", line_of_key(text, key.name.split(".")))
+
+
+def _keys(table: Mapping[str, Any], kinds: Mapping[str, Any], start: str) -> Iterator[Key]:
+    for name, field in table["properties"].items():
+        inner = _resolved(field, kinds)
+        if "properties" in inner:
+            yield from _keys(inner, kinds, f"{start}{name}.")
+        else:
+            yield _key(start + name, field, inner, kinds)
+
+
+def _key(
+    name: str, field: Mapping[str, Any], inner: Mapping[str, Any], kinds: Mapping[str, Any]
+) -> Key:
+    items = _resolved(inner.get("items", {}), kinds)
+    described: dict[str, Any] = {"name": name, "description": field.get("description", "")}
+    common: dict[str, Any] = {
+        "is_editable": field.get("editable", False),
+        "default": field.get("default"),
+        "secret": bool(inner.get("writeOnly") or items.get("writeOnly")),
+    }
+    if inner.get("type") == "array":
+        kind = Kind.LIST
+        if "properties" in items:
+            kind = Kind.TABLES
+        choices = tuple(str(one) for one in items.get("enum", ()))
+        return Key(**described, **common, kind=kind, choices=choices)
+    if "enum" in inner:
+        choices = tuple(str(one) for one in inner["enum"])
+        return Key(**described, **common, kind=Kind.CHOICE, choices=choices)
+    return Key(
+        **described,
+        **common,
+        kind=_KINDS.get(inner.get("type", ""), Kind.TEXT),
+        least=inner.get("minimum", inner.get("exclusiveMinimum")),
+        most=inner.get("maximum", inner.get("exclusiveMaximum")),
+    )
+
+
+_KINDS = {"boolean": Kind.SWITCH, "integer": Kind.WHOLE, "number": Kind.NUMBER}
+
+
+def _resolved(field: Mapping[str, Any], kinds: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follow references, and take the type of what may also be left out."""
+    for part in field.get("anyOf", ()):
+        if part.get("type") != "null":
+            return _resolved(part, kinds)
+    if "$ref" in field:
+        return _resolved(kinds[field["$ref"].rpartition("/")[2]], kinds)
+    return field

@@ -1,1 +1,0 @@
-"""The sections about other programs of a laboratory: ``[lsl]`` and ``[control]``."""

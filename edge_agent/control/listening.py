@@ -1,0 +1,303 @@
+"""Marker streams and serial codes.
+
+Listens to a stream of markers of the Lab Streaming Layer, by the sender's own times.
+
+Listens to a serial port whose bytes are codes, as of a TTL box or an experiment program.
+
+Builds the streams, and what listens to other programs, from the settings.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from edge_agent.config.settings import Settings
+from edge_agent.control.orders import ClockNote, OrderWorker, Quiet
+from edge_agent.core import clock
+from edge_agent.core.clock import Every, Instant
+from edge_agent.core.errors import ServerError, StudyError
+from edge_agent.core.study import read_order
+from edge_agent.core.threads import Worker
+from edge_agent.core.vitals import SensorKind, VitalKind
+from edge_agent.lsl.outlet import StreamClock, load_pylsl
+from edge_agent.lsl.streams import StreamOptions
+from edge_agent.lsl.worker import StreamWorker
+from edge_agent.store.study.study import Study
+from edge_agent.vitals.sensor import Sensor
+
+log = logging.getLogger(__name__)
+
+_PULL_S = 0.2
+_RESOLVE_S = 1.0
+_CLOCK_S = 10.0
+_CORRECTION_S = 2.0
+_LATEST_S = 2.0
+"""A stamp that lies farther ahead of now than this is a mistake of the sender."""
+_OLDEST_S = 600.0
+
+
+class MarkerStream(Worker):
+    """Turns the samples of a stream into orders, each at the time that its stamp says.
+
+    The stream may come and go: it is looked for by its name again and again, and a sender that
+    comes back under the same source id is known again to the library. Markers that were sent before
+    anybody listened are not repeated by it.
+
+    Args:
+        name: of the stream.
+        orders: carries out what is asked for.
+        codes: what a number asks for; a text says it itself.
+
+    Raises:
+        ServerError: pylsl or its native library is missing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        orders: OrderWorker,
+        codes: Mapping[int, str],
+        on_death: Callable[[Worker, Exception], None] | None = None,
+    ) -> None:
+        super().__init__("lsl-markers", on_death)
+        self._pylsl = load_pylsl()
+        self._name = name
+        self._sender = f"lsl:{name}"
+        self._orders = orders
+        self._codes = codes
+        self._clock = StreamClock(self._pylsl.local_clock)
+        self._strange = Quiet()
+
+    def work(self) -> None:
+        """Listen until stopped."""
+        while not self.stopping.is_set():
+            streams = self._pylsl.resolve_byprop("name", self._name, timeout=_RESOLVE_S)
+            if not streams:
+                continue
+            if len(streams) > 1:
+                log.warning("lsl: %d streams are called %s; one is taken", len(streams), self._name)
+            try:
+                self._listen(self._pylsl.StreamInlet(streams[0], recover=True))
+            except (self._pylsl.LostError, TimeoutError, RuntimeError) as error:
+                log.warning("lsl: the stream %s is lost (%s); it is looked for", self._name, error)
+
+    def _listen(self, inlet: Any) -> None:
+        inlet.open_stream(timeout=_CORRECTION_S)
+        correction_s = self._correction(inlet)
+        log.info("lsl: listening to the stream %s", self._name)
+        timer = Every(_CLOCK_S)
+        while not self.stopping.is_set():
+            sample, stamp_s = inlet.pull_sample(timeout=_PULL_S)
+            if timer.due():
+                correction_s = self._correction(inlet, correction_s)
+            if sample is not None:
+                self._take(sample[0], stamp_s + correction_s)
+
+    def _correction(self, inlet: Any, known_s: float | None = None) -> float:
+        """Return what must be added to the sender's times; while it is away, what was known."""
+        try:
+            correction_s: float = inlet.time_correction(timeout=_CORRECTION_S)
+        except TimeoutError:
+            if known_s is None:
+                raise
+            return known_s
+        # the library says of its estimate that it is better than this
+        self._orders.note_clock(self._sender, ClockNote(correction_s, 0.001))
+        return correction_s
+
+    def _take(self, value: object, stamp_s: float) -> None:
+        at = self._clock.instant_of(stamp_s)
+        try:
+            order = read_order(self._text_of(value))
+            _check_time(at)
+        except StudyError as error:
+            self._strange.warn("control: %s: %s", self._sender, error)
+            return
+        self._orders.give(order, at, self._sender)
+
+    def _text_of(self, value: object) -> str:
+        """Return what a sample says: its text, or what the code means."""
+        text = str(value).strip()
+        if isinstance(value, float) and value.is_integer():
+            text = str(int(value))
+        if not text.isascii() or not text.isdigit():
+            return text
+        if int(text) not in self._codes:
+            raise StudyError(f"The code {text} is not in [control.codes]. Add it there.")
+        return self._codes[int(text)]
+
+
+def _check_time(at: Instant) -> None:
+    ahead_s = at.seconds_since(clock.now())
+    if not -_OLDEST_S <= ahead_s <= _LATEST_S:
+        raise StudyError(
+            f"A marker {ahead_s:+.0f} s from now is not set. Let the program stamp its samples "
+            "with local_clock(), or leave the stamp out."
+        )
+
+
+MOST_PER_SECOND = 100
+"""Codes that are taken in a second: a line that floats gives thousands."""
+_WAIT_S = 0.2
+_RETRY_S = (0.5, 1.0, 2.0, 5.0)
+_BITS = 10  # of a byte on the line, with start and stop
+_USB_S = 0.016  # how long an adapter gathers bytes before it sends them, unless told otherwise
+
+
+class SerialCodes(Worker):
+    """Turns the bytes of a serial port into orders, each at the time at which it came.
+
+    A byte without a meaning is counted and logged; a 0 is the rest of a line of codes and is passed
+    over, unless it has a meaning. A port that is unplugged is opened again when it is back.
+
+    Args:
+        port: such as ``/dev/ttyUSB0``.
+        baud: its speed.
+        orders: carries out what is asked for.
+        codes: what each byte asks for.
+
+    Raises:
+        ServerError: pyserial is missing.
+    """
+
+    def __init__(
+        self,
+        port: str,
+        baud: int,
+        orders: OrderWorker,
+        codes: Mapping[int, str],
+        on_death: Callable[[Worker, Exception], None] | None = None,
+    ) -> None:
+        super().__init__("serial", on_death)
+        self._serial = _load_pyserial()
+        self._port = port
+        self._baud = baud
+        self._sender = f"serial:{port}"
+        self._orders = orders
+        self._codes = {code: read_order(text) for code, text in codes.items()}
+        self._strange = Quiet()
+        self._flood = Quiet()
+        self._second = Every(1.0)
+        self._taken = 0
+        self._problem = ""
+
+    def work(self) -> None:
+        """Listen until stopped; whenever the port is away, wait and open it again."""
+        attempt = 0
+        while not self.stopping.is_set():
+            try:
+                with self._serial.Serial(self._port, self._baud, timeout=_WAIT_S) as port:
+                    attempt = 0
+                    self._listen(port)
+            except (OSError, ValueError) as error:  # its own error is an OSError
+                self._tell(str(error))
+                self.stopping.wait(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
+                attempt += 1
+
+    def _tell(self, problem: str) -> None:
+        """Log a problem when it is new."""
+        if problem != self._problem:
+            log.warning(
+                "serial port %s: %s. It is opened again when it is there; the agent's user must "
+                "be in the group dialout.",
+                self._port,
+                problem,
+            )
+        self._problem = problem
+
+    def _listen(self, port: Any) -> None:
+        port.reset_input_buffer()  # what came before anybody listened has no time
+        log.info("serial port %s: listening", self._port)
+        self._problem = ""
+        # the time of a byte is that of its arrival here
+        byte_s = _BITS / self._baud
+        self._orders.note_clock(self._sender, ClockNote(0.0, byte_s + _USB_S))
+        while not self.stopping.is_set():
+            if data := port.read(1):
+                self._take(data[0])
+
+    def _take(self, code: int) -> None:
+        at = clock.now()
+        order = self._codes.get(code)
+        if order is None:
+            if code:
+                self._strange.warn(
+                    "serial port %s: the byte %d is not in [control.codes]", self._port, code
+                )
+            return
+        if self._second.due():
+            self._taken = 0
+        self._taken += 1
+        if self._taken > MOST_PER_SECOND:
+            self._flood.warn(
+                "serial port %s: more than %d codes in a second; the others are left out",
+                self._port,
+                MOST_PER_SECOND,
+            )
+            return
+        self._orders.give(order, at, self._sender)
+
+
+def _load_pyserial() -> Any:
+    try:
+        import serial
+    except ImportError as error:
+        raise ServerError(
+            "Serial port: the library pyserial is not installed. On an appliance: "
+            "sudo ./install.sh --with serial. In a checkout: .venv/bin/pip install -e '.[serial]'. "
+            "With pipx: pipx inject affect-edge pyserial."
+        ) from error
+    return serial
+
+
+_GIVES = {
+    SensorKind.HEART_RATE: (VitalKind.HEART_RATE, VitalKind.RR_INTERVAL),
+    SensorKind.BLOOD_PRESSURE: (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC, VitalKind.MEAN_ARTERIAL),
+    SensorKind.PULSE_OXIMETER: (VitalKind.OXYGEN_SATURATION, VitalKind.HEART_RATE),
+    SensorKind.THERMOMETER: (VitalKind.SKIN_TEMPERATURE, VitalKind.BODY_TEMPERATURE),
+}
+"""What a kind of sensor measures, so that its streams are there before it speaks."""
+
+
+def configured_streams(settings: Settings, database: Path) -> StreamWorker | None:
+    """Return what offers the streams, not yet started; ``None`` where it is off.
+
+    Raises:
+        ServerError: pylsl or its native library is missing.
+    """
+    if not settings.lsl.enabled:
+        return None
+    return StreamWorker(
+        StreamOptions(settings.device.name, settings.lsl),
+        database,
+        simulated=settings.camera.source == "demo",
+        sensors=_sensors(settings),
+    )
+
+
+def configured_control(settings: Settings, study: Study) -> list[Worker]:
+    """Return what listens to other programs and obeys them, not yet started.
+
+    Raises:
+        ServerError: a library is missing.
+    """
+    control = settings.control
+    if control.lsl_stream is None and control.serial_port is None:
+        return []
+    orders = OrderWorker(study)
+    workers: list[Worker] = [orders]
+    if control.lsl_stream is not None:
+        workers.append(MarkerStream(control.lsl_stream, orders, control.codes))
+    if control.serial_port is not None:
+        port = control.serial_port
+        workers.append(SerialCodes(port, control.serial_baud, orders, control.codes))
+    return workers
+
+
+def _sensors(settings: Settings) -> Iterator[tuple[VitalKind, str]]:
+    for device in settings.vitals.bluetooth.devices:
+        for kind in _GIVES[device.kind]:
+            yield kind, Sensor(device.address, device.kind).source

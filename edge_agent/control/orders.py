@@ -1,0 +1,166 @@
+"""Carries out the orders of other programs, each at its own time, in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+
+from edge_agent.core.clock import Every, Instant
+from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.study import EndOrder, MarkerOrder, Order, StartOrder
+from edge_agent.core.threads import Worker
+from edge_agent.store.study.study import Study
+
+log = logging.getLogger(__name__)
+
+WAITING = 1_000
+"""Orders that wait at the most, while the database cannot be written."""
+_RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+_TOLD_S = 60.0
+_MOVED_S = 0.005
+"""A clock that moved by less is no news."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockNote:
+    """How a sender's clock stands to ours.
+
+    Attributes:
+        offset_s: what must be added to its times to get ours.
+        doubt_s: how far that may be wrong.
+    """
+
+    offset_s: float
+    doubt_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    order: Order
+    at: Instant
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    sender: str
+    note: ClockNote
+
+
+class OrderWorker(Worker):
+    """Carries out orders, in the order in which they came.
+
+    An order that the study refuses is logged and passed over. While the database cannot be written,
+    orders wait, and get the time at which they were given.
+
+    Args:
+        study: carries them out, and keeps what is known of the senders' clocks.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        on_death: Callable[[Worker, Exception], None] | None = None,
+    ) -> None:
+        super().__init__("control", on_death)
+        self._study = study
+        self._queue: queue.Queue[_Waiting | _Clock] = queue.Queue(WAITING)
+        self._clocks: dict[str, ClockNote] = {}
+        self._full = Quiet()
+        self._refused = Quiet()
+
+    def give(self, order: Order, at: Instant, sender: str) -> None:
+        """Have an order carried out as one of ``at``; callable from any thread, returns at once.
+
+        Args:
+            order: what is asked for.
+            at: when it was asked.
+            sender: who asks, such as ``serial:/dev/ttyUSB0``.
+        """
+        try:
+            self._queue.put_nowait(_Waiting(order, at, sender))
+        except queue.Full:
+            self._full.warn("control: %s asks for more than can be written; some are lost", sender)
+
+    def note_clock(self, sender: str, note: ClockNote) -> None:
+        """Have kept what is known of a sender's clock; returns at once.
+
+        The audit trail keeps it when it is news.
+        """
+        with suppress(queue.Full):  # it is told again soon
+            self._queue.put_nowait(_Clock(sender, note))
+
+    def work(self) -> None:
+        """Carry out orders until stopped, then what is left, each once."""
+        while not self.stopping.is_set():
+            with suppress(queue.Empty):
+                self._do(self._queue.get(timeout=0.2))
+        while not self._queue.empty():
+            self._do(self._queue.get_nowait())
+
+    def _do(self, waiting: _Waiting | _Clock) -> None:
+        if isinstance(waiting, _Waiting):
+            self._obey(waiting)
+        else:
+            self._keep(waiting.sender, waiting.note)
+
+    def _keep(self, sender: str, note: ClockNote) -> None:
+        """Write what is known of a clock into the audit trail, when it is news."""
+        known = self._clocks.get(sender)
+        if known is not None and abs(note.offset_s - known.offset_s) < max(_MOVED_S, note.doubt_s):
+            return
+        self._clocks[sender] = note
+        detail = f"{sender}: {note.offset_s:+.4f} s, ± {note.doubt_s:.4f} s"
+        log.info("control: clock of %s", detail)
+        try:
+            self._study.note("agent", "sender_clock", detail)
+        except StoreError as error:
+            log.warning("control: the clock of %s is not in the audit trail: %s", sender, error)
+
+    def _obey(self, waiting: _Waiting) -> None:
+        """Carry out one order; while the database cannot be written, try again."""
+        for attempt in count():
+            try:
+                _carry_out(self._study, waiting.order, waiting.at)
+            except StudyError as error:
+                self._refused.warn("control: %s: refused: %s", waiting.sender, error)
+                return
+            except StoreError as error:
+                if attempt == 0:
+                    log.warning("control: an order of %s waits: %s", waiting.sender, error)
+                if self.stopping.wait(_RETRY_S[min(attempt, len(_RETRY_S) - 1)]):
+                    log.error("control: an order of %s is lost: %s", waiting.sender, error)
+                    return
+            else:
+                return
+
+
+class Quiet:
+    """Logs a warning at most once a minute, and then how many were held back."""
+
+    def __init__(self) -> None:
+        self._timer = Every(_TOLD_S, at_once=True)
+        self._held = 0
+
+    def warn(self, text: str, *values: object) -> None:
+        """Log a warning, or count it."""
+        if not self._timer.due():
+            self._held += 1
+            return
+        if self._held:
+            text = f"{text} ({self._held} more since the last such line)"
+            self._held = 0
+        log.warning(text, *values)
+
+
+def _carry_out(study: Study, order: Order, at: Instant) -> None:
+    if isinstance(order, MarkerOrder):
+        study.add_marker(order.kind, order.label, at)
+    elif isinstance(order, StartOrder):
+        study.start_session(order.participant, order.purpose, order.name, at, setting=order.setting)
+    elif isinstance(order, EndOrder):
+        study.end_session(at)

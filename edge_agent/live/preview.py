@@ -1,0 +1,349 @@
+"""The picture for one administrator.
+
+What agent and dashboard say to each other over the preview's socket.
+
+The dashboard sends a line with who wants to look, and a line ``MORE`` for each further minute. The
+agent answers with parts: a line of JSON, and behind it as many bytes of a JPEG picture as it says.
+
+The thread that shows the camera's picture to one administrator at a time.
+
+No picture is written anywhere: it is encoded in memory, sent, and forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import selectors
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_agent.core.clock import boot_seconds, now
+from edge_agent.core.expression import Frame
+from edge_agent.core.threads import LatestValue, Worker
+from edge_agent.live.sockets import listen
+
+if TYPE_CHECKING:
+    from edge_agent.core.expression import Image
+
+
+SOCKET_NAME = "preview.sock"
+LEASE_S = 60.0
+"""A preview ends after this long, unless somebody asks for more."""
+SIGN_S = 0.5
+"""The agent sends a part at least so often, with a picture or without one."""
+MORE = b'{"more":true}\n'
+LONGEST_LINE = 4096
+LARGEST_PICTURE = 1 << 20
+
+
+class Ended(StrEnum):
+    """Why a preview ended, or did not begin."""
+
+    TIME = "time"
+    LEFT = "left"
+    CAMERA = "camera"
+    AGENT = "agent"
+    BUSY = "busy"
+    LOGIN = "login"
+    ROLE = "role"
+    SESSION = "session"
+    DATABASE = "database"
+    DASHBOARD = "dashboard"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a preview.
+
+    Attributes:
+        until_ms: when it ends by itself, UTC milliseconds.
+        picture: a JPEG picture; empty: there is no new one.
+        ended: why it ended; empty: it goes on.
+    """
+
+    until_ms: int = 0
+    picture: bytes = b""
+    ended: str = ""
+
+    def encoded(self) -> bytes:
+        """Return it as it is sent.
+
+        >>> Part(5, b"abc").encoded()
+        b'{"until":5,"bytes":3,"ended":""}\\nabc'
+        """
+        head = {"until": self.until_ms, "bytes": len(self.picture), "ended": self.ended}
+        return json.dumps(head, separators=(",", ":")).encode() + b"\n" + self.picture
+
+
+def request_line(by: str) -> bytes:
+    """Return the line that asks for a preview, for the account ``by``."""
+    return json.dumps({"by": by}).encode() + b"\n"
+
+
+async def read_part(incoming: asyncio.StreamReader) -> Part:
+    """Read the next part.
+
+    Raises:
+        EOFError: the agent has hung up.
+        ValueError: it is no part.
+        OSError: the connection broke.
+    """
+    line = await incoming.readline()
+    if not line:
+        raise EOFError
+    head = json.loads(line)
+    try:
+        size = int(head["bytes"])
+        until_ms = int(head["until"])
+        ended = str(head["ended"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no part of a preview: {line!r}") from error
+    if not 0 <= size <= LARGEST_PICTURE:
+        raise ValueError(f"a picture of {size} bytes")
+    return Part(until_ms, await incoming.readexactly(size), ended)
+
+
+log = logging.getLogger(__name__)
+
+FRAME_S = 0.2
+"""Least time between two pictures: the eye needs no more, and reading faces goes first."""
+WIDTH = 640
+"""Wider pictures are made smaller."""
+QUALITY = 75
+ASK_S = 2.0
+"""Longest wait for the line that says who looks."""
+SEND_S = 2.0
+"""Longest wait for a reader that does not read."""
+LATE_S = 3.0
+"""Without a frame for this long the preview ends, unless the camera is slower."""
+_TAKE_S = 0.1
+_LOOK_S = 0.5
+_MOST_TURNED_AWAY = 4
+"""Connections that are kept open after the answer that somebody looks already."""
+
+
+class SharedFrames(LatestValue[Frame]):
+    """The slot between camera and vision; while somebody looks on, a second slot is filled, too.
+
+    Vision misses no frame by it, and nothing is copied.
+
+    Attributes:
+        onlooker: the second slot; ``None``: nobody looks.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.onlooker: LatestValue[Frame] | None = None
+
+    def put(self, value: Frame) -> None:
+        """Store ``value`` for both, in place of one that was not taken; never blocks."""
+        super().put(value)
+        onlooker = self.onlooker
+        if onlooker is not None:
+            onlooker.put(value)
+
+
+class PreviewServer(Worker):
+    """Sends pictures to whoever connects to the socket, one reader at a time, until its time is up.
+
+    While nobody looks, the thread waits for a reader, and each frame costs one comparison.
+
+    Args:
+        path: of the socket; readable and writable for user and group.
+        tell: is given a message of the live feed whenever a preview begins or ends.
+        frame_period_s: seconds from one frame of the camera to the next.
+        clock: counts the seconds of a preview.
+
+    Attributes:
+        frames: where the camera's thread puts the newest frame, for vision.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tell: Callable[[Mapping[str, Any]], None],
+        frame_period_s: float,
+        clock: Callable[[], float] = boot_seconds,
+    ) -> None:
+        super().__init__("preview")
+        self.frames = SharedFrames()
+        self._path = path
+        self._tell = tell
+        self._late_s = max(LATE_S, 2 * frame_period_s + 1)
+        self._clock = clock
+        self._listener: socket.socket | None = None
+
+    def start(self) -> None:
+        """Listen, then serve in the thread.
+
+        Raises:
+            ServerError: another agent serves the socket, or it cannot be made there.
+        """
+        self._listener = listen(self._path)
+        super().start()
+
+    def work(self) -> None:
+        """Serve one reader after the other until stopped, then remove the socket."""
+        assert self._listener is not None, "start() listens"
+        with self._listener as listener:
+            mine = self._path.stat()
+            while not self.stopping.is_set():
+                listener.settimeout(_LOOK_S)
+                with contextlib.suppress(OSError):  # nobody came, or a reader left
+                    connection, _ = listener.accept()
+                    with connection:
+                        self._serve(connection, listener)
+            with contextlib.suppress(OSError):
+                if self._path.stat().st_ino == mine.st_ino:
+                    self._path.unlink()
+
+    def _serve(self, connection: socket.socket, listener: socket.socket) -> None:
+        connection.settimeout(ASK_S)
+        by = _who(connection)
+        if not by:
+            return
+        connection.settimeout(SEND_S)
+        listener.setblocking(False)
+        show = _Show(connection, listener, self._late_s, self._clock)
+        self.frames.onlooker = show.frames
+        log.info("preview: begins, for %s", by)
+        self._announce(by, show.until_ms)
+        show.on_more = lambda: self._announce(by, show.until_ms)
+        ended = Ended.LEFT
+        try:
+            ended = show.run(self.stopping.is_set)
+            connection.sendall(Part(ended=ended).encoded())
+        finally:
+            self.frames.onlooker = None
+            show.close()
+            log.info("preview: ended (%s) after %d pictures", ended, show.pictures)
+            self._announce(None, None)
+
+    def _announce(self, by: str | None, until_ms: int | None) -> None:
+        at = now().wall_ms
+        self._tell({"type": "preview", "at": at, "by": by, "until": until_ms})
+
+
+class _Show:
+    """One preview, from its first picture to its end."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        listener: socket.socket,
+        late_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self.frames: LatestValue[Frame] = LatestValue()
+        self.pictures = 0
+        self.on_more: Callable[[], None] = lambda: None
+        self._connection = connection
+        self._listener = listener
+        self._late_s = late_s
+        self._clock = clock
+        self._turned_away: list[socket.socket] = []
+        self._begun_s = clock()
+        self._end_s = 0.0
+        self.until_ms = 0
+        self._prolong()
+
+    def run(self, is_stopping: Callable[[], bool]) -> Ended:
+        """Send pictures until there is a reason to end; return it."""
+        began_s = seen_s = signed_s = self._begun_s
+        while True:
+            reason = self._heard()
+            present_s = self._clock()
+            if is_stopping():
+                reason = Ended.AGENT
+            elif reason is None and present_s >= self._end_s:
+                reason = Ended.TIME
+            elif reason is None and present_s - seen_s > self._late_s:
+                reason = Ended.CAMERA
+            if reason is not None:
+                return reason
+            if present_s < began_s + FRAME_S:
+                frame = None
+                self._is_said(within_s=began_s + FRAME_S - present_s)
+            else:
+                frame = self.frames.take(_TAKE_S)
+            if frame is not None:
+                began_s = seen_s = signed_s = self._clock()
+                self._send(jpeg_of(frame.image))
+                self.pictures += 1
+            elif self._clock() - signed_s >= SIGN_S:
+                signed_s = self._clock()
+                self._send(b"")
+
+    def _is_said(self, within_s: float) -> bool:
+        """Return whether the reader says something or leaves; wait for that no longer."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._connection, selectors.EVENT_READ)
+            return bool(selector.select(within_s))
+
+    def _send(self, picture: bytes) -> None:
+        self._connection.sendall(Part(self.until_ms, picture).encoded())
+
+    def _heard(self) -> Ended | None:
+        """Take what the reader says, and turn others away; return why to end, if it has left."""
+        with contextlib.suppress(BlockingIOError):
+            other, _ = self._listener.accept()
+            self._turn_away(other)
+        if not self._is_said(within_s=0):
+            return None
+        request = self._connection.recv(LONGEST_LINE)
+        if not request:
+            return Ended.LEFT
+        if MORE in request:
+            self._prolong()
+            self.on_more()
+        return None
+
+    def _turn_away(self, other: socket.socket) -> None:
+        """Tell another reader that somebody looks already.
+
+        The connection stays open for now: on a closed one the reader could not send who it is, and
+        would take the failure for an agent that is away.
+        """
+        self._turned_away.append(other)
+        with contextlib.suppress(OSError):
+            other.settimeout(SEND_S)
+            other.sendall(Part(ended=Ended.BUSY).encoded())
+            other.shutdown(socket.SHUT_WR)
+        if len(self._turned_away) > _MOST_TURNED_AWAY:
+            self._turned_away.pop(0).close()
+
+    def close(self) -> None:
+        """Close the connections of those who were turned away."""
+        for other in self._turned_away:
+            other.close()
+
+    def _prolong(self) -> None:
+        self._end_s = self._clock() + LEASE_S
+        self.until_ms = now().shifted(LEASE_S).wall_ms
+
+
+def jpeg_of(image: Image) -> bytes:
+    """Return a picture (uint8, height × width × 3, BGR) as JPEG, not wider than ``WIDTH``."""
+    import cv2
+
+    height, width = image.shape[:2]
+    if width > WIDTH:
+        size = (WIDTH, max(1, round(height * WIDTH / width)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    done, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
+    return data.tobytes() if done else b""
+
+
+def _who(connection: socket.socket) -> str:
+    """Return who wants to look; empty when the line does not say so in time."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        line = connection.makefile("rb", buffering=0).readline(LONGEST_LINE)
+        return str(json.loads(line).get("by") or "")[:100]
+    return ""

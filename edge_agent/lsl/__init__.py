@@ -1,0 +1,1 @@
+"""TODO edge_agent/lsl."""

@@ -1,0 +1,215 @@
+"""The library, its clock, one stream.
+
+The library of the Lab Streaming Layer, and its clock beside ours.
+
+One stream of the Lab Streaming Layer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Every, Instant
+from edge_agent.core.errors import ServerError
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 10.0
+_TRIES = 5
+_MOVED_S = 0.000_5
+_JUMPED_S = 0.005
+_ROUNDED_MS = 2
+"""Wall and boot clock are each cut to milliseconds: their difference may be one more, or less."""
+
+
+def load_pylsl() -> Any:
+    """Return the library, with its native part.
+
+    Raises:
+        ServerError: pylsl or its native library is missing.
+    """
+    try:
+        import pylsl
+    except ImportError as error:
+        raise ServerError(
+            "Lab Streaming Layer: the library pylsl is not installed. On an appliance: "
+            "sudo ./install.sh --with lsl. In a checkout: .venv/bin/pip install -e '.[lsl]'. "
+            "With pipx: pipx inject affect-edge pylsl."
+        ) from error
+    except (RuntimeError, OSError) as error:
+        # pylsl is there, but finds no liblsl for this processor
+        raise ServerError(
+            "Lab Streaming Layer: pylsl finds no native library (liblsl) for this machine. Install "
+            "liblsl of your system from github.com/sccn/liblsl/releases, or name its file in the "
+            "environment variable PYLSL_LIB."
+        ) from error
+    return pylsl
+
+
+class StreamClock:
+    """Converts between our boot clock and the clock of the Lab Streaming Layer on this machine.
+
+    Both run evenly and differ by a constant, until the machine is suspended: ours counts that time,
+    theirs does not. So the difference is measured at the start and looked at again every ten
+    seconds. The wall clock has no part in it: nobody can set a stream's time.
+
+    Args:
+        local_clock: ``pylsl.local_clock``, seconds.
+
+    Example:
+        Send a reading at its own time::
+
+            stamps = StreamClock(pylsl.local_clock)
+            outlet.push_sample([72.0], stamps.stamp_of(reading.at))
+    """
+
+    def __init__(self, local_clock: Callable[[], float]) -> None:
+        self._local_clock = local_clock
+        self._difference_s = self._measure()
+        self._wall_ms = 0
+        self._timer = Every(_LOOK_S)
+
+    def stamp_of(self, at: Instant) -> float:
+        """Return an instant on the clock of the Lab Streaming Layer, seconds."""
+        self._look()
+        return at.boot_ms / 1000 + self._difference_s
+
+    def instant_of(self, stamp_s: float) -> Instant:
+        """Return a time of the Lab Streaming Layer's clock on this machine as an instant.
+
+        Of two times the later one is never the earlier instant, unless the wall clock was set.
+        """
+        self._look()
+        present = clock.now()
+        at = present.shifted(stamp_s - self._difference_s - present.boot_ms / 1000)
+        if abs(at.wall_ms - at.boot_ms - self._wall_ms) > _ROUNDED_MS:
+            self._wall_ms = at.wall_ms - at.boot_ms
+        return replace(at, wall_ms=at.boot_ms + self._wall_ms)
+
+    def _look(self) -> None:
+        if not self._timer.due():
+            return
+        difference_s = self._measure()
+        moved_s = abs(difference_s - self._difference_s)
+        if moved_s > _JUMPED_S:
+            log.warning("lsl: the clocks moved by %.3f s, as after a suspend", moved_s)
+        if moved_s > _MOVED_S:
+            self._difference_s = difference_s
+
+    def _measure(self) -> float:
+        """Return theirs minus ours, by the quickest of a few looks: nothing came between."""
+        looks = []
+        for _ in range(_TRIES):
+            before = clock.boot_ns()
+            theirs = self._local_clock()
+            after = clock.boot_ns()
+            looks.append((after - before, theirs - (before + after) / 2e9))
+        return min(looks)[1]
+
+
+PREFIX = "AffectEdge"
+HOLD_S = 20.0
+"""How long the samples of a new stream wait for its first reader.
+
+A recorder needs a few seconds to find a stream again after the agent was started anew.
+"""
+_HELD_SAMPLES = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSpec:
+    """What a stream says of itself.
+
+    Attributes:
+        name: after the prefix; people choose the stream by it.
+        content: the content type of XDF, such as ``Markers``.
+        device: name of the appliance.
+        key: names the stream within the appliance; recorders find it again by it.
+        channels: label, unit and type of each.
+        source: who gives the values.
+        nature: ``measured``, ``estimated``, ``simulated``, ``replayed`` or ``recorded``.
+        flags: names of the bits of the channel ``flags``, the lowest first.
+        text: whether samples are text.
+    """
+
+    name: str
+    content: str
+    device: str
+    key: str
+    channels: Sequence[tuple[str, str, str]]
+    source: str
+    nature: str
+    flags: Sequence[str] = ()
+    text: bool = False
+
+
+class Outlet:
+    """Offers one stream. Belongs to one thread.
+
+    The samples of its first seconds wait for a reader: they are sent late, with their own times.
+
+    Args:
+        pylsl: the library.
+        spec: what the stream says of itself.
+    """
+
+    def __init__(self, pylsl: Any, spec: StreamSpec) -> None:
+        self._outlet = pylsl.StreamOutlet(_info(pylsl, spec))
+        self._held: deque[tuple[list[Any], float]] | None = deque(maxlen=_HELD_SAMPLES)
+        self._held_until_s = clock.boot_seconds() + HOLD_S
+
+    def push(self, sample: list[Any], stamp_s: float) -> None:
+        """Send a sample; ``stamp_s`` is on the clock of the Lab Streaming Layer."""
+        self.look()
+        if self._held is not None:
+            self._held.append((sample, stamp_s))
+        else:
+            self._outlet.push_sample(sample, stamp_s)
+
+    def look(self) -> None:
+        """Send the samples that wait once there is a reader; forget them when none comes."""
+        if self._held is None:
+            return
+        if self._outlet.have_consumers():
+            for sample, stamp_s in self._held:
+                self._outlet.push_sample(sample, stamp_s)
+        elif clock.boot_seconds() < self._held_until_s:
+            return
+        self._held = None
+
+
+def _info(pylsl: Any, spec: StreamSpec) -> Any:
+    """Return the description, with the names that XDF uses."""
+    info = pylsl.StreamInfo(
+        f"{PREFIX} {spec.name}",
+        spec.content,
+        len(spec.channels),
+        pylsl.IRREGULAR_RATE,
+        pylsl.cf_string if spec.text else pylsl.cf_double64,
+        f"affect-edge/{spec.device}/{spec.key}",
+    )
+    description = info.desc()
+    acquisition = description.append_child("acquisition")
+    acquisition.append_child_value("manufacturer", "Affect Edge")
+    acquisition.append_child_value("serial_number", spec.device)
+    source = description.append_child("source")
+    source.append_child_value("name", spec.source)
+    source.append_child_value("nature", spec.nature)
+    channels = description.append_child("channels")
+    for label, unit, content in spec.channels:
+        channel = channels.append_child("channel")
+        channel.append_child_value("label", label)
+        channel.append_child_value("unit", unit)
+        channel.append_child_value("type", content)
+    if spec.flags:
+        flags = description.append_child("flags")
+        for bit, name in enumerate(spec.flags):
+            flag = flags.append_child("flag")
+            flag.append_child_value("value", str(1 << bit))
+            flag.append_child_value("label", name)
+    return info

@@ -1,0 +1,257 @@
+"""The thread that feeds them.
+
+Feeds the streams from the agent, in a thread of its own.
+
+Finds new markers and sessions in the database, whoever set them: page, program, protocol.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Every, Instant
+from edge_agent.core.errors import StoreError
+from edge_agent.core.expression import Recognition
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.threads import Worker
+from edge_agent.core.vitals import VitalKind
+from edge_agent.lsl.streams import ExpressionSample, StreamOptions, Streams
+from edge_agent.store.database.schema import read_transaction
+
+log = logging.getLogger(__name__)
+
+SEEN_NAME = "lsl-seen.json"
+"""File in the data folder: which markers and sessions were sent, so that a restart loses none."""
+OLDEST_MS = 600_000
+"""Events older than this are not sent: the agent was away for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyEvent:
+    """A marker, or the start or end of a session.
+
+    Attributes:
+        at: when it was.
+        is_marker: whether it is a marker.
+        text: as it is sent.
+    """
+
+    at: Instant
+    is_marker: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The last rows that were sent.
+
+    Attributes:
+        marker: number of the newest marker.
+        session: number of the newest session.
+        open: number of the session that was open; ``None``: none was.
+    """
+
+    marker: int = 0
+    session: int = 0
+    open: int | None = None
+
+
+class StudyWatch:
+    """Yields what is new in the study since the last look. Belongs to one thread.
+
+    Rows that were added for a time that has passed, as by an import, are no events of now and are
+    left out.
+
+    Args:
+        database: the database.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._file = database.parent / SEEN_NAME
+        self._seen = self._known()
+
+    def new_events(self) -> list[StudyEvent]:
+        """Return what is new, in order of time.
+
+        Raises:
+            StoreError: the database cannot be read now; nothing is skipped by that.
+        """
+        with read_transaction(self._database) as connection:
+            seen = self._seen or _newest(connection)
+            seen = _not_beyond(connection, seen)
+            events = [*_sessions(connection, seen), *_markers(connection, seen)]
+            newest = _newest(connection)
+        if newest != self._seen:
+            self._keep(newest)
+        present = clock.now()
+        recent = [event for event in events if 0 <= present.boot_ms - event.at.boot_ms <= OLDEST_MS]
+        return sorted(recent, key=lambda event: event.at)
+
+    def _known(self) -> _Seen | None:
+        """Return what an earlier run has sent; ``None``: there was none, or it cannot be read."""
+        with suppress(OSError, ValueError, TypeError):
+            return _Seen(**json.loads(self._file.read_text(encoding="utf-8")))
+        return None
+
+    def _keep(self, seen: _Seen) -> None:
+        self._seen = seen
+        try:
+            part = self._file.with_suffix(".part")
+            part.write_text(json.dumps(asdict(seen)), encoding="utf-8")
+            part.replace(self._file)
+        except OSError as error:  # a restart may then leave out what happened meanwhile
+            log.warning("lsl: %s: cannot be written (%s)", self._file, error.strerror)
+
+
+def _newest(connection: sqlite3.Connection) -> _Seen:
+    marker = connection.execute("SELECT coalesce(max(id), 0) FROM marker").fetchone()[0]
+    session = connection.execute("SELECT coalesce(max(id), 0) FROM session").fetchone()[0]
+    row = connection.execute("SELECT id FROM session WHERE ended IS NULL").fetchone()
+    return _Seen(marker, session, row[0] if row else None)
+
+
+def _not_beyond(connection: sqlite3.Connection, seen: _Seen) -> _Seen:
+    """Return ``seen`` with numbers that exist: those of erased rows are given again."""
+    newest = _newest(connection)
+    return replace(
+        seen,
+        marker=min(seen.marker, newest.marker),
+        session=min(seen.session, newest.session),
+    )
+
+
+def _markers(connection: sqlite3.Connection, seen: _Seen) -> Iterator[StudyEvent]:
+    rows = connection.execute(
+        "SELECT at, boot_ms, kind, label FROM marker WHERE id > ? AND boot_ms IS NOT NULL "
+        "ORDER BY id",
+        (seen.marker,),
+    )
+    for at, boot_ms, kind, label in rows:
+        yield StudyEvent(Instant(boot_ms, at), True, f"{kind}/{label}")
+
+
+def _sessions(connection: sqlite3.Connection, seen: _Seen) -> Iterator[StudyEvent]:
+    rows = connection.execute(
+        "SELECT id, started, boot_ms, ended, ended_boot_ms FROM session WHERE id > ? OR id = ? "
+        "ORDER BY id",
+        (seen.session, seen.open),
+    )
+    for number, started, boot_ms, ended, ended_boot_ms in rows:
+        if number > seen.session and boot_ms is not None:
+            yield StudyEvent(Instant(boot_ms, started), False, f"session_start/{number}")
+        if ended is not None and ended_boot_ms is not None:
+            yield StudyEvent(Instant(ended_boot_ms, ended), False, f"session_end/{number}")
+
+
+WAITING = 10_000
+"""Samples that wait for the thread at the most: ten minutes of them."""
+LOOK_S = 0.25
+"""Period of the look at the database; events carry their own times."""
+_LAST_S = 0.2
+"""How long the library gets to send the last samples."""
+
+
+class StreamWorker(Worker):
+    """Sends every frame and reading of the agent, and each marker and session, on streams.
+
+    ``take`` returns at once: whoever reads slowly, or not at all, holds nobody up.
+
+    Args:
+        options: what is offered.
+        database: holds markers and sessions.
+        simulated: whether the camera is a demonstration.
+        sensors: kinds and sources whose streams are offered from the start.
+
+    Raises:
+        ServerError: pylsl or its native library is missing.
+    """
+
+    def __init__(
+        self,
+        options: StreamOptions,
+        database: Path,
+        *,
+        simulated: bool = False,
+        sensors: Iterable[tuple[VitalKind, str]] = (),
+        on_death: Callable[[Worker, Exception], None] | None = None,
+    ) -> None:
+        super().__init__("lsl", on_death)
+        self._streams = Streams(options)
+        self._watch = StudyWatch(database)
+        self._simulated = simulated
+        self._waiting: queue.Queue[Recognition | VitalReading] = queue.Queue(WAITING)
+        self._could_read = True
+        self._dropped = 0
+        self._streams.offer_events()
+        self._streams.offer_expression(simulated)
+        for kind, source in sensors:
+            self._streams.offer(kind, source)
+
+    @property
+    def dropped(self) -> int:
+        """Samples that found the queue full."""
+        return self._dropped
+
+    def take(self, item: Recognition | VitalReading) -> None:
+        """Send a frame or a reading; callable from any thread, returns at once."""
+        try:
+            self._waiting.put_nowait(item)
+        except queue.Full:
+            if not self._dropped:
+                log.error("lsl: the thread stands still, and samples are lost")
+            self._dropped += 1
+
+    def work(self) -> None:
+        """Send until stopped, then what is left."""
+        timer = Every(LOOK_S, at_once=True)
+        while not self.stopping.is_set():
+            self._send(timeout_s=LOOK_S / 2)
+            if timer.due():
+                self._send_events()
+                self._streams.look()
+        while not self._waiting.empty():
+            self._send(timeout_s=0)
+        self._send_events()
+        self._streams.look()
+        clock.sleep(_LAST_S)
+
+    def _send(self, timeout_s: float) -> None:
+        try:
+            item = self._waiting.get(timeout=timeout_s) if timeout_s else self._waiting.get_nowait()
+        except queue.Empty:
+            return
+        if isinstance(item, VitalReading):
+            self._streams.vital(item.at, item.kind, item.source, item.value, item.flags)
+        else:
+            self._streams.expression(item.at, _sample(item), self._simulated)
+
+    def _send_events(self) -> None:
+        try:
+            events = self._watch.new_events()
+        except StoreError as error:
+            if self._could_read:
+                log.warning("lsl: markers and sessions wait: %s", error)
+            self._could_read = False
+            return
+        self._could_read = True
+        for event in events:
+            send = self._streams.marker if event.is_marker else self._streams.session
+            send(event.at, event.text)
+
+
+def _sample(seen: Recognition) -> ExpressionSample | None:
+    face = seen.primary
+    if face is None:
+        return None
+    smoothed = face.smoothed
+    rejected = face.reject_reason is not None
+    return ExpressionSample(smoothed.as_dict(), smoothed.valence, face.quality, rejected)

@@ -1,0 +1,680 @@
+"""One connection from opening to end.
+
+One connection to a broker, from connecting to its end: the only file that speaks by paho.
+
+paho keeps unacknowledged messages in memory and sends them again by itself after a reconnect. Here
+the outbox does that, so every connection gets a new paho client, and nothing is kept beyond it.
+
+The words for a connection that did not come to stand or ended, each with what to do.
+
+Opens a connection, with the older version of MQTT where the broker does not take the newer.
+
+A log-in at the broker as the agent does it, which ends at once and disturbs nobody.
+
+Queues that the broker keeps for subscribers that are away, cleared after an erasure.
+
+MQTT lets nobody look into the queue of another client. Whoever connects by its client id and asks
+for a clean session ends its old one, messages and subscriptions included (MQTT 3.1.1, 3.1.2.4; MQTT
+5, 3.1.2.4). So only the queues whose client ids are configured can be cleared; such a subscriber
+subscribes anew when it connects the next time.
+
+How long a broker has said nothing, and since when it owes an answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import ssl
+from collections import deque
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from paho.mqtt import client as paho
+from paho.mqtt.client import WebsocketConnectionError
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge_agent.config.mqtt import MqttSettings
+from edge_agent.core.clock import boot_seconds
+from edge_agent.mqtt.broker import (
+    ConnectionEndedError,
+    MqttState,
+    WakeSignal,
+    encryption,
+    packet_bytes,
+)
+
+# reason codes of MQTT 5, section 2.4
+_UNSUPPORTED_PROTOCOL = 0x84
+_LOGIN_REFUSED = frozenset({0x86, 0x87, 0x8A})
+_TAKEN_OVER = 0x8E
+_VAGUE = "HANDSHAKE_FAILURE"
+_ALERTS = (
+    "CERTIFICATE_REQUIRED",
+    "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_REVOKED",
+    "CERTIFICATE_UNKNOWN",
+    "UNSUPPORTED_CERTIFICATE",
+    "BAD_CERTIFICATE",
+    "UNKNOWN_CA",
+    _VAGUE,
+)
+"""What a broker sends that wants a certificate, or another; the last, of TLS 1.2, for none."""
+
+
+def not_reached(broker: MqttSettings, error: Exception) -> ConnectionEndedError:
+    """Return why there is no line to the broker."""
+    where = broker.where
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ConnectionEndedError(
+            MqttState.UNTRUSTED,
+            f"{where}: the certificate is not trusted ({error.verify_message}). mqtt.ca_file "
+            "must be the authority that signed it, and mqtt.host the name in it.",
+        )
+    if isinstance(error, ssl.SSLError):
+        refused = certificate_refused(broker, str(error))
+        if refused is not None:
+            return refused
+        return ConnectionEndedError(
+            MqttState.UNTRUSTED,
+            f"{where}: no encrypted connection ({error.reason or error}). Is mqtt.port the "
+            "broker's TLS port? Else set mqtt.tls = false.",
+        )
+    if isinstance(error, (WebsocketConnectionError, LookupError)):
+        return ConnectionEndedError(
+            MqttState.UNREACHABLE,
+            f"{where}: opens no WebSocket at {broker.websocket_path}. Is this the broker's port "
+            'for WebSockets, and its mqtt.websocket_path? Else set mqtt.transport to "tcp".',
+        )
+    reason = getattr(error, "strerror", None) or error
+    text = f"{where}: cannot be reached ({reason})."
+    if broker.tls and isinstance(error, ConnectionResetError):
+        text += " A broker hangs up like this where mqtt.port is not its TLS port: set that one, "
+        text += "or mqtt.tls = false."
+    return ConnectionEndedError(MqttState.UNREACHABLE, text)
+
+
+def certificate_refused(broker: MqttSettings, complaint: str) -> ConnectionEndedError | None:
+    """Return the words for a broker that refuses our certificate, or wants one.
+
+    Args:
+        broker: at the other end.
+        complaint: what OpenSSL says, with the name of the alert (RFC 8446, section 6.2).
+
+    Returns:
+        ``None`` where the complaint is about something else.
+    """
+    alert = next((one for one in _ALERTS if one in complaint.replace(" ", "_").upper()), None)
+    if alert is None or (alert == _VAGUE and broker.client_certificate is not None):
+        return None
+    if broker.client_certificate is None:
+        none = "none"
+        if alert == _VAGUE:
+            none = "none, it seems"
+        text = (
+            f"{broker.where}: wants a certificate and gets {none}. Set mqtt.client_certificate and "
+            "mqtt.client_key to those that the broker's keeper made for this appliance."
+        )
+    else:
+        text = (
+            f"{broker.where}: does not take mqtt.client_certificate {broker.client_certificate} "
+            f"({alert.lower().replace('_', ' ')}). It must be valid now and signed by the "
+            "authority that the broker trusts (mosquitto: cafile)."
+        )
+    return ConnectionEndedError(MqttState.UNAUTHORISED, text)
+
+
+def ended(
+    broker: MqttSettings, answer: ReasonCode | None, end: ReasonCode | None
+) -> ConnectionEndedError:
+    """Return why a connection is over.
+
+    Args:
+        broker: at the other end.
+        answer: to the log-in; ``None``: there was none.
+        end: the last reason code of the connection; ``None``: there was none.
+    """
+    where = broker.where
+    reason = end
+    if answer is not None and answer.is_failure:
+        # the answer to the login says more than the end of the connection that follows it
+        reason = answer
+    code = 0
+    if reason is not None:
+        code = reason.value
+    if code == _UNSUPPORTED_PROTOCOL:
+        other = "3.1.1" if broker.protocol == "5" else "5"
+        return ConnectionEndedError(
+            MqttState.REFUSED,
+            f'{where}: does not speak MQTT {broker.protocol}. Set mqtt.protocol to "{other}".',
+            version=True,
+        )
+    if code in _LOGIN_REFUSED:
+        return _login_refused(broker, reason)
+    if code == _TAKEN_OVER:
+        return ConnectionEndedError(
+            MqttState.REFUSED,
+            f"{where}: another appliance of the same name took over. Give each its own "
+            "device.name.",
+        )
+    if answer is None:
+        return _hung_up(broker)
+    if answer.is_failure:
+        return ConnectionEndedError(
+            MqttState.REFUSED, f"{where}: refuses the connection ({reason})."
+        )
+    return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: connection lost ({reason}).")
+
+
+def _login_refused(broker: MqttSettings, reason: ReasonCode | None) -> ConnectionEndedError:
+    who = "visitors without a name"
+    if broker.username:
+        who = f"user {broker.username!r}"
+    return ConnectionEndedError(
+        MqttState.UNAUTHORISED,
+        f"{broker.where}: refuses {who} ({reason}). Check mqtt.username and the password.",
+    )
+
+
+def right_port(broker: MqttSettings) -> str:
+    """Return what to look at where something listens that does not greet as a broker does."""
+    port, other = "without TLS", "mqtt.tls = true"
+    if broker.tls:
+        port, other = "with TLS", "mqtt.tls = false"
+    text = f"Is it a broker, and mqtt.port its port {port} (else set {other})"
+    if broker.transport == "tcp":
+        return f'{text} and without WebSockets (else set mqtt.transport = "websockets")?'
+    return f"{text}, and mqtt.websocket_path the broker's?"
+
+
+def _hung_up(broker: MqttSettings) -> ConnectionEndedError:
+    """Return the words for a broker that ended the connection before it said anything."""
+    text = f"{broker.where}: hung up without a greeting. {right_port(broker)}"
+    if broker.tls and broker.client_certificate is None:
+        text += " If it wants a certificate, set mqtt.client_certificate and mqtt.client_key."
+    return ConnectionEndedError(MqttState.UNREACHABLE, text, version=True)
+
+
+ASK_SECONDS = 0.7
+"""A broker that said nothing for this long is asked for a sign of life."""
+
+
+class Silence:
+    """The silence of one connection: seconds of the boot clock.
+
+    Example:
+        >>> silence = Silence()
+        >>> silence.is_long(), silence.owed_s
+        (False, 0.0)
+    """
+
+    def __init__(self) -> None:
+        self._heard_s = boot_seconds()
+        self._asked_s: float | None = None
+
+    @property
+    def owed_s(self) -> float:
+        """Seconds since the broker was asked for a sign of life; 0 where it owes none."""
+        if self._asked_s is None:
+            return 0.0
+        return boot_seconds() - self._asked_s
+
+    def is_long(self) -> bool:
+        """Tell whether it is time to ask: nothing was heard, and nothing is owed."""
+        return self._asked_s is None and boot_seconds() - self._heard_s >= ASK_SECONDS
+
+    def note_question(self) -> None:
+        """Note that the broker was asked."""
+        self._asked_s = boot_seconds()
+
+    def note_answer(self) -> None:
+        """Note that the broker said something."""
+        self._heard_s = boot_seconds()
+        self._asked_s = None
+
+
+CONNECT_SECONDS = 4.0
+"""Longest wait for the TCP connection: less than the five seconds in which the agent must stop."""
+ANSWER_SECONDS = 10.0
+"""Longest wait for the broker's first answer (CONNACK)."""
+LARGEST_PACKET_BYTES = 1024 * 1024
+"""With MQTT 5 the broker does not send larger messages: nobody can fill the agent's memory."""
+MOST_RECEIVED = 10_000
+"""Received messages that wait to be handled; the oldest are dropped first, for the same reason."""
+_NOWHERE = "affect-edge-sign-of-life"
+"""A topic to which nobody subscribes: the broker must answer who leaves it (MQTT 5, 3.10.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PubAck:
+    """The broker's acknowledgement (PUBACK) of one message at QoS 1.
+
+    Attributes:
+        mid: number of the message, as ``Connection.publish`` returned it.
+        refusal: why the broker refused the message; ``None`` when it accepted it.
+    """
+
+    mid: int
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedMessage:
+    """A message that the broker sent.
+
+    Attributes:
+        topic: the full topic.
+        payload: its bytes, unchecked.
+        retained: whether the broker had kept the message: it is then not of now.
+    """
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+class Connection:
+    """One connection; every method is called from one thread.
+
+    Args:
+        broker: where to connect.
+        context: for TLS; ``None`` without.
+        client_id: the same at every connection: the broker then ends a half-dead older connection,
+            and publishes its last will, before the new one says ``online``.
+        will: topic and payload that the broker publishes, retained, when the connection breaks;
+            ``None``: nothing.
+        wake: ends the wait in ``pump``.
+    """
+
+    def __init__(
+        self,
+        broker: MqttSettings,
+        context: ssl.SSLContext | None,
+        client_id: str,
+        will: tuple[str, bytes] | None,
+        wake: WakeSignal,
+    ) -> None:
+        self._broker = broker
+        self._wake = wake
+        self._selector = selectors.DefaultSelector()
+        self._connack: ReasonCode | None = None
+        self._end: ReasonCode | None = None
+        self._complaint = ""
+        self._acks: list[PubAck] = []
+        self._taken: set[int] = set()
+        self._messages: deque[ReceivedMessage] = deque(maxlen=MOST_RECEIVED)
+        self._failed_subscriptions: list[str] = []
+        self._subscriptions: dict[int, str] = {}
+        self.silence = Silence()
+        self.receive_maximum = 65535
+        self.maximum_packet: int | None = None
+        if broker.protocol == "5":
+            version = MQTTProtocolVersion.MQTTv5
+        else:
+            version = MQTTProtocolVersion.MQTTv311
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=version,
+            transport=broker.transport,
+            reconnect_on_failure=False,
+        )
+        self._client.ws_set_options(broker.websocket_path)
+        self._client.connect_timeout = CONNECT_SECONDS
+        if will is not None:
+            self._client.will_set(will[0], will[1], qos=1, retain=True)
+        if broker.username is not None:
+            self._client.username_pw_set(broker.username, broker.password_text)
+        if context is not None:
+            self._client.tls_set_context(context)
+        self._client.on_log = self._on_log
+        self._client.on_connect = self._on_connect
+        self._client.on_publish = self._on_publish
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.on_disconnect = self._on_disconnect
+
+    def open(self) -> None:
+        """Connect, log in, and wait for the broker's answer.
+
+        Raises:
+            ConnectionEndedError: the broker is not reachable, not trusted, or refuses.
+        """
+        try:
+            self._client.connect(
+                self._broker.host,
+                self._broker.port,
+                self._broker.keepalive,
+                properties=self._connect_properties(),
+            )
+        except (OSError, UnicodeError, LookupError) as error:  # the last by an odd WebSocket answer
+            raise not_reached(self._broker, error) from error
+        sock = self._socket()
+        self._selector.register(sock, selectors.EVENT_READ)
+        self._selector.register(self._wake, selectors.EVENT_READ)
+        self._await_connack()
+
+    def _connect_properties(self) -> Properties | None:
+        if self._broker.protocol != "5":
+            return None
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = LARGEST_PACKET_BYTES
+        return properties
+
+    def _await_connack(self) -> None:
+        """Pump until the broker has answered."""
+        deadline = boot_seconds() + ANSWER_SECONDS
+        while self._connack is None:
+            left = deadline - boot_seconds()
+            if left <= 0:
+                raise ConnectionEndedError(
+                    MqttState.UNREACHABLE,
+                    f"{self._broker.where}: did not answer within {ANSWER_SECONDS:.0f} s. "
+                    f"{right_port(self._broker)}",
+                )
+            self.pump(left)
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int:
+        """Send a message; return its number, which at QoS 1 comes back in a ``PubAck``."""
+        mid = self._client.publish(topic, payload, qos=qos, retain=retain).mid
+        self._taken.discard(mid)  # the numbers begin again after 65,535
+        return mid
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Tell whether a message is as small as the broker demands; with MQTT 5 it says so."""
+        if self.maximum_packet is None:
+            return True
+        return packet_bytes(topic, payload) <= self.maximum_packet
+
+    def subscribe(self, topic: str) -> None:
+        """Subscribe to a topic at QoS 1.
+
+        Its messages come from ``messages``; a refusal comes from ``failed_subscriptions``.
+        """
+        mid = self._client.subscribe(topic, qos=1)[1]
+        if mid is not None:
+            self._subscriptions[mid] = topic
+
+    def messages(self) -> list[ReceivedMessage]:
+        """Return the messages received since the last call, in order."""
+        messages = list(self._messages)
+        self._messages.clear()
+        return messages
+
+    def failed_subscriptions(self) -> list[str]:
+        """Return the topics whose subscription the broker has refused since the last call."""
+        topics = self._failed_subscriptions
+        self._failed_subscriptions = []
+        return topics
+
+    def pump(self, timeout_s: float) -> None:
+        """Wait for bytes at most ``timeout_s`` (and less than a second), then read and write them.
+
+        A broker that says nothing is asked for a sign of life: the keep-alive of MQTT would notice
+        only after up to a minute that it hangs, for the system takes bytes in its place.
+
+        Raises:
+            ConnectionEndedError: the connection is over.
+        """
+        if self._connack is not None and self.silence.is_long():
+            self._client.unsubscribe(_NOWHERE)  # which may find that the connection is over
+            self.silence.note_question()
+        sock = self._socket()
+        self._selector.modify(
+            sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
+        )
+        # TLS may hold decrypted bytes that ``select`` does not see: read them without waiting
+        buffered = self._broker.tls and sock.pending() > 0
+        ready = self._selector.select(0 if buffered else min(timeout_s, ASK_SECONDS))
+        for key, events in ready:
+            if key.fileobj is self._wake:
+                self._wake.clear()
+            elif events & selectors.EVENT_WRITE:
+                self._client.loop_write()
+        if buffered or any(k.fileobj is sock and e & selectors.EVENT_READ for k, e in ready):
+            self._client.loop_read()
+            self.silence.note_answer()
+        self._client.loop_misc()
+        self._socket()
+
+    def acks(self) -> list[PubAck]:
+        """Return the broker's acknowledgements since the last call."""
+        acks = self._acks
+        self._acks = []
+        return acks
+
+    def has_taken(self, mid: int) -> bool:
+        """Tell whether the broker has acknowledged a message at QoS 1, also if it refused it."""
+        return mid in self._taken
+
+    def disconnect(self) -> None:
+        """Say goodbye, so that the broker does not publish the last will; does not wait."""
+        if self._client.socket() is not None:
+            self._client.disconnect()
+
+    def release(self) -> None:
+        """Close the socket and the selector, without a word to the broker."""
+        self._selector.close()
+        sock = self._client.socket()
+        if sock is not None:
+            sock.close()
+
+    def _socket(self) -> Any:
+        """Return the open socket; raise ``ConnectionEndedError`` when there is none.
+
+        With TLS it has ``pending``; with WebSockets it is paho's, around a socket.
+        """
+        sock = self._client.socket()
+        if sock is None or self._end is not None:
+            refused = certificate_refused(self._broker, self._complaint)
+            if self._connack is None and refused is not None:
+                raise refused
+            raise ended(self._broker, self._connack, self._end)
+        return sock
+
+    def _on_log(self, _client: paho.Client, _data: object, level: int, text: str) -> None:
+        """Keep what TLS complains of: with TLS 1.3 a refusal comes after the handshake."""
+        if level == paho.MQTT_LOG_ERR:
+            self._complaint = text
+
+    def _on_connect(
+        self,
+        _client: paho.Client,
+        _data: object,
+        _flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        self._connack = reason
+        self.receive_maximum = getattr(properties, "ReceiveMaximum", self.receive_maximum)
+        self.maximum_packet = getattr(properties, "MaximumPacketSize", None)
+
+    def _on_publish(
+        self,
+        _client: paho.Client,
+        _data: object,
+        mid: int,
+        reason: ReasonCode,
+        _properties: Properties,
+    ) -> None:
+        self._taken.add(mid)
+        self._acks.append(PubAck(mid, str(reason) if reason.is_failure else None))
+
+    def _on_subscribe(
+        self,
+        _client: paho.Client,
+        _data: object,
+        mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        topic = self._subscriptions.pop(mid, None)
+        if topic is not None and any(reason.is_failure for reason in reasons):
+            self._failed_subscriptions.append(topic)
+
+    def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        self._messages.append(
+            ReceivedMessage(message.topic, bytes(message.payload), message.retain)
+        )
+
+    def _on_disconnect(
+        self,
+        _client: paho.Client,
+        _data: object,
+        _flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self._end = self._end or reason
+
+
+def open_connection(
+    broker: MqttSettings,
+    context: ssl.SSLContext | None,
+    client_id: str,
+    will: tuple[str, bytes] | None,
+    wake: WakeSignal,
+    *,
+    suspected: bool,
+) -> tuple[Connection, str | None]:
+    """Connect and log in; where MQTT 5 is refused, try 3.1.1.
+
+    A broker of before MQTT 5 says that it does not speak it, or hangs up without a word. The latter
+    is also what a broker does that goes down, so it counts only when it happened before.
+
+    Args:
+        broker, context, client_id, will, wake: as ``Connection`` takes them.
+        suspected: whether the broker hung up without a word the last time, too.
+
+    Returns:
+        The open connection, and a sentence where it has an older version than configured.
+
+    Raises:
+        ConnectionEndedError: no version is taken.
+    """
+    try:
+        return _opened(Connection(broker, context, client_id, will, wake)), None
+    except ConnectionEndedError as refusal:
+        is_said = refusal.state is MqttState.REFUSED
+        if broker.protocol != "5" or not refusal.version or not (is_said or suspected):
+            raise
+        first = refusal
+    older = broker.model_copy(update={"protocol": "3.1.1"})
+    try:
+        connection = _opened(Connection(older, context, client_id, will, wake))
+    except ConnectionEndedError as second:
+        if second.state is MqttState.UNAUTHORISED:
+            raise  # it speaks 3.1.1, and says what is wrong
+        if not is_said:
+            raise first from second
+        raise ConnectionEndedError(
+            first.state,
+            f"{broker.where}: does not speak MQTT 5, and 3.1.1 was tried in vain ({second.text})",
+        ) from second
+    how = "hangs up at MQTT 5"
+    if is_said:
+        how = "does not speak MQTT 5"
+    return connection, (
+        f"{broker.where}: {how}; 3.1.1 is used, in which it cannot say that it refuses a message. "
+        'Use a newer broker, or set mqtt.protocol to "3.1.1".'
+    )
+
+
+def _opened(connection: Connection) -> Connection:
+    try:
+        connection.open()
+    except ConnectionEndedError:
+        connection.release()
+        raise
+    return connection
+
+
+def log_in(broker: MqttSettings, name: str) -> str | None:
+    """Connect with the account and the encryption of the agent, and leave.
+
+    The client's name is one of its own, so that the agent keeps its connection, and there is no
+    last will, so that nobody is told anything.
+
+    Args:
+        broker: where to log in.
+        name: what the client's name begins with.
+
+    Returns:
+        A sentence where the broker takes only an older version of MQTT than is configured.
+
+    Raises:
+        ConnectionEndedError: the broker cannot be reached, is not trusted, or refuses.
+        MqttError: the authority of the broker, our certificate or its key cannot be used.
+    """
+    context = encryption(broker)
+    with closing(WakeSignal()) as wake:
+        connection, remark = open_connection(
+            broker, context, f"{name}-{os.getpid()}", None, wake, suspected=True
+        )
+        try:
+            connection.disconnect()
+        finally:
+            connection.release()
+    return remark
+
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 60.0
+
+
+class QueueClearing:
+    """Clears the queues of the configured subscribers once retained topics have been cleared.
+
+    Args:
+        broker: where, as whom, and of which subscribers.
+        context: for TLS; ``None`` without.
+    """
+
+    def __init__(self, broker: MqttSettings, context: ssl.SSLContext | None) -> None:
+        self._broker = broker
+        self._context = context
+        self._due: list[str] = []
+        self._not_before_s = 0.0
+
+    def noting(self, on_clear: Callable[[str], None]) -> Callable[[str], None]:
+        """Return what is to be called when a topic is cleared: it calls ``on_clear``, too."""
+
+        def note(topic: str) -> None:
+            self._due = list(self._broker.durable_subscribers)
+            on_clear(topic)
+
+        return note
+
+    def clear_when(self, idle: bool) -> None:
+        """Clear the queues that are due, if no message is on its way to the broker any more.
+
+        A broker that cannot be reached is asked again after a minute; one that refuses is not.
+        """
+        while idle and self._due and boot_seconds() >= self._not_before_s:
+            client_id = self._due.pop(0)
+            try:
+                self._clear(client_id)
+            except ConnectionEndedError as ended:
+                text = "mqtt: the queue of %r was not cleared after an erasure: %s"
+                log.warning(text, client_id, ended.text)
+                if ended.state is MqttState.UNREACHABLE:
+                    self._due.append(client_id)
+                    self._not_before_s = boot_seconds() + AGAIN_SECONDS
+
+    def _clear(self, client_id: str) -> None:
+        wake = WakeSignal()
+        try:
+            line = (self._broker, self._context, client_id, None, wake)
+            connection, _ = open_connection(*line, suspected=False)
+            connection.disconnect()
+            connection.release()
+        finally:
+            wake.close()
+        log.info("mqtt: the queue of a subscriber was cleared after an erasure")

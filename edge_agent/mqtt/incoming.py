@@ -1,0 +1,280 @@
+"""Commands and refusals.
+
+Commands over MQTT: sessions, markers, the camera; refusals are reported.
+
+Payloads of commands from outside, and of the answers to what was refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge_agent.core import clock
+from edge_agent.core.clock import ClockOffset, Instant, SenderClocks, iso_utc
+from edge_agent.core.errors import ReadingError, StoreError, StudyError
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.mqtt.payloads import Part, Payload, Time, Topics
+
+REFUSALS_SHOWN = 20
+"""Refused readings named in one report: a message may hold a thousand."""
+
+
+class RefusedReading(Part):
+    """A refused reading, and why."""
+
+    index: int | None = Field(
+        ge=0, description="Its position in the list, from 0; null: the whole message"
+    )
+    id: str | int | None = Field(
+        description="The `id` its sender gave it; null: none, or none that could be used"
+    )
+    field: str = Field(description="The field that is wrong")
+    reason: str = Field(description="Field, value, and what is allowed")
+
+
+class RejectedPayload(Payload):
+    """Readings received over MQTT that were refused."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "schema": 1,
+                    "at": "2026-11-20T08:12:10.250Z",
+                    "digest": "9f86d081884c7d65",
+                    "taken": 1,
+                    "refused": 1,
+                    "readings": [
+                        {
+                            "index": 1,
+                            "id": "a-17",
+                            "field": "unit",
+                            "reason": "unit: 'psi' is no unit of systolic. Allowed: mm[hg], "
+                            "mmhg, kpa, or empty for mm[Hg].",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    at: Time
+    digest: str = Field(
+        description="First 16 hexadecimal digits of the SHA-256 of the message that was refused"
+    )
+    taken: int = Field(ge=0, description="Readings of the same message that were accepted")
+    refused: int = Field(ge=1, description="Readings of the message that were refused")
+    readings: list[RefusedReading] = Field(
+        max_length=REFUSALS_SHOWN, description="The first twenty refused readings"
+    )
+
+
+class SessionCommand(Part):
+    """Opens or closes a session, now."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "action": "start",
+                    "participant": "P007",
+                    "purpose": "research",
+                    "setting": "laboratory",
+                    "name": "three films",
+                }
+            ]
+        }
+    )
+
+    action: Literal["start", "end"]
+    participant: str | None = Field(
+        None, max_length=32, description="start: code of somebody who has consented"
+    )
+    purpose: Purpose | None = Field(None, description="start: why it is recorded")
+    setting: SessionSetting = Field(SessionSetting.OTHER, description="start: where it takes place")
+    name: str = Field("", max_length=80, description="start: name of the session")
+
+
+class MarkerCommand(Part):
+    """Sets a marker in the open session: now, or when the sender's clock says."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"kind": "stimulus_start", "label": "anger"}]}
+    )
+
+    kind: MarkerKind
+    label: str = Field(
+        "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
+    )
+    sent_ms: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="When it happened, by the sender's own clock, milliseconds since whenever it "
+        "likes: the way of the message is taken off by it; null: when it arrives",
+    )
+    sender: str = Field(
+        "",
+        max_length=80,
+        description="Whose clock that is; programs with clocks of their own differ",
+    )
+
+
+class CaptureCommand(Part):
+    """Turns the camera on or off; it stays so after a restart."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"action": "off"}]})
+
+    action: Literal["on", "off"]
+
+
+class CommandRejectedPayload(Payload):
+    """A command that was refused."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "schema": 1,
+                    "at": "2026-11-20T08:12:10.250Z",
+                    "topic": "command/marker",
+                    "digest": "9f86d081884c7d65",
+                    "reason": "No session is open. Start one first.",
+                }
+            ]
+        }
+    )
+
+    at: Time
+    topic: str = Field(description="command/session, command/marker or command/capture")
+    digest: str = Field(description="First 16 hexadecimal digits of the SHA-256 of the message")
+    reason: str = Field(description="Why, and what to do")
+
+
+def rejected_payload(
+    wall_ms: int,
+    digest: str,
+    taken: int,
+    refused: Sequence[tuple[int | None, str | int | None, ReadingError]],
+) -> RejectedPayload:
+    """Return the report of a message with refused readings.
+
+    Args:
+        wall_ms: when it was refused, UTC milliseconds since 1970.
+        digest: of the message, as in `RejectedPayload`.
+        taken: how many of its readings were accepted.
+        refused: position in the message, id and error of each refused reading.
+    """
+    return RejectedPayload(
+        at=iso_utc(wall_ms),
+        digest=digest,
+        taken=taken,
+        refused=len(refused),
+        readings=[
+            RefusedReading(index=index, id=name, field=error.field, reason=str(error))
+            for index, name, error in refused[:REFUSALS_SHOWN]
+        ],
+    )
+
+
+COMMAND_BYTES = 4096
+"""Longest command; the longest that makes sense has about 300 bytes."""
+Command = TypeVar("Command", bound=BaseModel)
+
+
+class Commands:
+    """Carries out commands.
+
+    A retained message is never obeyed: it may be days old, and sessions would open by themselves.
+
+    Args:
+        start: opens a session, given participant, purpose, name and setting.
+        end: closes the open one.
+        mark: sets a marker in it, at an instant; ``None`` is now.
+        turn: turns the camera on (true) or off.
+        on_clock: is told how a sender's clock stands, when it is news.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[str, Purpose, str, SessionSetting], object],
+        end: Callable[[], object],
+        mark: Callable[[MarkerKind, str, Instant | None], object],
+        turn: Callable[[bool], object],
+        on_clock: Callable[[str, ClockOffset], None] = lambda _sender, _offset: None,
+    ) -> None:
+        self._start = start
+        self._end = end
+        self._mark = mark
+        self._turn = turn
+        self._on_clock = on_clock
+        self._clocks = SenderClocks()
+
+    def session(self, payload: bytes, retained: bool) -> CommandRejectedPayload | None:
+        """Open or close a session; return the report of a refusal, or ``None``."""
+        return _obey(Topics.COMMAND_SESSION, SessionCommand, payload, retained, self._do_session)
+
+    def marker(self, payload: bytes, retained: bool) -> CommandRejectedPayload | None:
+        """Set a marker; return the report of a refusal, or ``None``."""
+        return _obey(Topics.COMMAND_MARKER, MarkerCommand, payload, retained, self._do_marker)
+
+    def capture(self, payload: bytes, retained: bool) -> CommandRejectedPayload | None:
+        """Turn the camera on or off; return the report of a refusal, or ``None``."""
+        return _obey(Topics.COMMAND_CAPTURE, CaptureCommand, payload, retained, self._do_capture)
+
+    def _do_capture(self, command: CaptureCommand) -> None:
+        self._turn(command.action == "on")
+
+    def _do_session(self, command: SessionCommand) -> None:
+        if command.action == "end":
+            self._end()
+        elif command.participant is None or command.purpose is None:
+            raise StudyError("action start: name participant and purpose.")
+        else:
+            self._start(command.participant, command.purpose, command.name, command.setting)
+
+    def _do_marker(self, command: MarkerCommand) -> None:
+        if command.sent_ms is None:
+            self._mark(command.kind, command.label, None)
+            return
+        at, offset = self._clocks.instant(command.sender, command.sent_ms, clock.now())
+        self._mark(command.kind, command.label, at)
+        if offset is not None:
+            self._on_clock(f"mqtt:{command.sender}", offset)
+
+
+def _obey(
+    topic: str, model: type[Command], payload: bytes, retained: bool, do: Callable[[Command], None]
+) -> CommandRejectedPayload | None:
+    reason = None
+    if retained:
+        reason = (
+            "A retained command is not obeyed, because it may be old. Publish it without retain."
+        )
+    elif len(payload) > COMMAND_BYTES:
+        reason = f"The command has {len(payload)} bytes; {COMMAND_BYTES} are allowed."
+    else:
+        try:
+            do(model.model_validate_json(payload))
+        except ValidationError as error:
+            reason = "; ".join(
+                _describe(str(one["loc"][-1]) if one["loc"] else "", one["msg"])
+                for one in error.errors()
+            )
+        except (StudyError, StoreError) as error:
+            reason = str(error)
+    if reason is None:
+        return None
+    digest = hashlib.sha256(payload).hexdigest()[:16]
+    return CommandRejectedPayload(
+        at=iso_utc(clock.now().wall_ms), topic=topic, digest=digest, reason=reason[:500]
+    )
+
+
+def _describe(field: str, message: str) -> str:
+    if field:
+        return f"{field}: {message}"
+    return message

@@ -1,0 +1,751 @@
+"""Outbox, messages of now and discovery on the line.
+
+Sends the discovery message, again where Home Assistant needs it, and takes it back.
+
+Sends the messages of the outbox over one connection, and deletes those the broker has.
+
+Messages of now that no outbox keeps (QoS 0): the latest of each retained topic, and vitals.
+
+Publishes the messages of now over one connection after the other.
+
+A broker with a limit hangs up at a message that is larger, where it could not say so (MQTT 3.1.1)
+or does not (mosquitto's ``message_size_limit``). Such a topic is found and left out, so that the
+connection stands for everything else.
+
+Finds the message at which a broker hangs up, so that it does not stop all that come after it.
+
+MQTT 3.1.1 has no word for "too large": the broker closes the connection. The message is then the
+first of the next connection, and so for ever.
+
+The interface between the MQTT client and the outbox; the store implements it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from edge_agent.core import clock
+from edge_agent.mqtt.connection import Connection, PubAck, ReceivedMessage
+from edge_agent.mqtt.discovery import Device, discovery_payload
+from edge_agent.mqtt.payloads import Payload, Topics
+
+log = logging.getLogger(__name__)
+
+
+class AnnouncedTopics:
+    """The topics on which the broker may keep a discovery message of ours, in a small file.
+
+    They are written down before they are published, so that a message is found again and removed
+    after the agent was killed, renamed, or told to be silent.
+
+    Args:
+        path: of the file, a line is a topic; ``None``: nothing is remembered.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def read(self) -> set[str]:
+        """Return the topics; none where the file is missing or cannot be read."""
+        if self._path is None:
+            return set()
+        try:
+            return set(self._path.read_text(encoding="utf-8").split("\n")) - {""}
+        except FileNotFoundError:
+            return set()
+        except (OSError, UnicodeDecodeError) as error:
+            log.warning("mqtt: %s cannot be read: %s", self._path, error)
+            return set()
+
+    def write(self, topics: Iterable[str]) -> None:
+        """Replace the topics; an error is logged, for nothing else depends on them."""
+        if self._path is None:
+            return
+        text = "".join(f"{topic}\n" for topic in sorted(topics))
+        try:
+            if text:
+                self._path.write_text(text, encoding="utf-8")
+            else:
+                self._path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("mqtt: %s cannot be written: %s", self._path, error)
+
+
+class Announcer:
+    """Publishes the discovery message over one connection after the other.
+
+    Belongs to the thread of the MQTT client.
+
+    Args:
+        device: what is announced; ``None``: nothing, and what was announced is removed.
+        announced: remembers what the broker keeps.
+    """
+
+    def __init__(self, device: Device | None, announced: AnnouncedTopics) -> None:
+        self._announced = announced
+        self._device = device
+        self._payload = b""
+        if device is not None:
+            self._payload = discovery_payload(device).encode()
+        self._sent: dict[int, str] = {}
+        self._warned = False
+
+    def begin_connection(self, connection: Connection) -> None:
+        """Remove what is not announced any more, announce the device, and await the birth."""
+        self._sent.clear()
+        known = self._announced.read()
+        own: set[str] = set()
+        if self._device is not None:
+            own = {self._device.topic}
+        if own - known:
+            self._announced.write(known | own)
+        for topic in sorted(known - own):
+            # MQTT 5, 3.3.1.3: an empty retained message removes what the broker keeps
+            self._sent[connection.publish(topic, b"", qos=1, retain=True)] = topic
+        if self._device is not None:
+            connection.subscribe(self._device.birth_topic)
+            self._announce(connection, self._device)
+
+    def handle(self, connection: Connection, message: ReceivedMessage) -> None:
+        """Announce again when the message says that Home Assistant has started."""
+        device = self._device
+        if device is None or message.topic != device.birth_topic:
+            return
+        if message.payload == b"online":
+            self._announce(connection, device)
+
+    def take_own(self, acks: Iterable[PubAck]) -> list[PubAck]:
+        """Take in the acknowledgements of discovery messages; return the others.
+
+        Where the broker refuses one, the rest of what the appliance sends goes on.
+        """
+        others = []
+        for ack in acks:
+            topic = self._sent.pop(ack.mid, None)
+            if topic is None:
+                others.append(ack)
+            elif ack.refusal is not None:
+                self._warn(topic, ack.refusal)
+            elif self._device is None or topic != self._device.topic:
+                self._announced.write(self._announced.read() - {topic})
+        return others
+
+    def _announce(self, connection: Connection, device: Device) -> None:
+        if connection.fits(device.topic, self._payload):
+            mid = connection.publish(device.topic, self._payload, qos=1, retain=True)
+            self._sent[mid] = device.topic
+        else:
+            self._warn(device.topic, f"{len(self._payload)} bytes are more than it takes")
+
+    def _warn(self, topic: str, reason: str) -> None:
+        if not self._warned:
+            log.warning(
+                "mqtt: the broker does not take the message for Home Assistant (%s). Let the "
+                "account write %s, or set mqtt.home_assistant to false.",
+                reason,
+                topic,
+            )
+        self._warned = True
+
+
+DROPS = 4
+"""So often a message that is sent alone must end the connection before it is passed over."""
+PASSED_OVER = 20
+"""With so many in a row the broker takes nothing at all: no message is to blame."""
+
+
+class DropGuard:
+    """Counts the ends of connections at each message; for one thread, over all its connections.
+
+    After an end with unacknowledged messages they are sent one at a time. One that ends the
+    connection ``DROPS`` times is passed over. It is to blame only once the broker has taken a later
+    one: until then it may be the broker, and nothing is thrown away.
+
+    Example:
+        >>> guard = DropGuard()
+        >>> guard.ended([1, 2])  # together with others: nobody knows which
+        >>> for _ in range(DROPS):
+        ...     guard.ended([1])
+        >>> guard.passed_over, guard.acknowledged(2)
+        (frozenset({1}), frozenset({1}))
+    """
+
+    def __init__(self) -> None:
+        self._suspects: set[int] = set()
+        self._drops: Counter[int] = Counter()
+        self._passed_over: set[int] = set()
+
+    @property
+    def is_careful(self) -> bool:
+        """Whether messages are to be sent one at a time."""
+        return bool(self._suspects)
+
+    @property
+    def passed_over(self) -> frozenset[int]:
+        """Messages that are not to be sent for now."""
+        return frozenset(self._passed_over)
+
+    def ended(self, unacknowledged: Collection[int]) -> None:
+        """Note that the broker hung up soon after these messages were sent."""
+        if len(unacknowledged) == 1 and self.is_careful:
+            self._count(next(iter(unacknowledged)))
+        self._suspects |= set(unacknowledged) - self._passed_over
+
+    def _count(self, message: int) -> None:
+        self._drops[message] += 1
+        if self._drops[message] < DROPS:
+            return
+        self._suspects.discard(message)
+        self._passed_over.add(message)
+        if len(self._passed_over) >= PASSED_OVER:
+            self._suspects |= self._passed_over
+            self._passed_over.clear()
+            self._drops.clear()
+
+    def gone_before(self, oldest: int) -> None:
+        """Forget messages older than the oldest one that waits: they are no longer there."""
+        self._suspects = {one for one in self._suspects if one >= oldest}
+        self._passed_over = {one for one in self._passed_over if one >= oldest}
+
+    def took(self, message: int) -> None:
+        """Note that the broker took a message, without blaming others for anything."""
+        self._suspects.discard(message)
+        self._drops.pop(message, None)
+
+    def acknowledged(self, message: int) -> frozenset[int]:
+        """Note that the broker took a message; return those that are to blame."""
+        self.took(message)
+        to_blame = self.passed_over
+        self._passed_over.clear()
+        for one in to_blame:
+            self._drops.pop(one, None)
+        return to_blame
+
+
+class WaitingMessage(Protocol):
+    """A message that the broker has not yet acknowledged."""
+
+    @property
+    def id(self) -> int:
+        """Number of the row; later messages have higher numbers."""
+
+    @property
+    def topic(self) -> str:
+        """Last part of the topic, such as ``summary``; the client adds root and device."""
+
+    @property
+    def seq(self) -> int | None:
+        """Number of the message within its topic, rising by one.
+
+        ``None`` for topics that are not numbered.
+        """
+
+    @property
+    def payload(self) -> Mapping[str, Any] | None:
+        """The message, with ``seq`` and ``epoch`` where it is numbered."""
+
+    @property
+    def created_ms(self) -> int:
+        """When it was written, UTC milliseconds since 1970."""
+
+    @property
+    def boot_id(self) -> str | None:
+        """In which start of the machine it was made; ``None``: not known."""
+
+    @property
+    def boot_ms(self) -> int | None:
+        """When it was made on the clock of that start; ``None``: not known."""
+
+
+class SeqHole(Protocol):
+    """Numbers of a topic under which nothing will come."""
+
+    @property
+    def epoch(self) -> str:
+        """Whose numbers they are."""
+
+    @property
+    def topic(self) -> str:
+        """Last part of the topic."""
+
+    @property
+    def first(self) -> int:
+        """The first number."""
+
+    @property
+    def last(self) -> int:
+        """The last number."""
+
+    @property
+    def reason(self) -> str:
+        """Why, one word."""
+
+    @property
+    def at_ms(self) -> int:
+        """When the last of them was noted, UTC milliseconds since 1970."""
+
+
+class OutboxQueue(Protocol):
+    """The outbox; every method is called from the client's own thread."""
+
+    def pending(self, limit: int) -> Sequence[WaitingMessage]:
+        """Return the oldest ``limit`` messages in the order of writing.
+
+        Raises:
+            StoreError: the database cannot be read; the client tries again.
+        """
+
+    def has_changed(self) -> bool:
+        """Tell whether others have written since the last call; cheap enough for ten a second.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+
+    def delete(self, ids: Collection[int]) -> None:
+        """Delete messages that the broker has acknowledged.
+
+        Raises:
+            StoreError: the database cannot be written; the client tries again.
+        """
+
+    def discard(self, ids: Collection[int]) -> None:
+        """Delete messages of topics that are switched off; their numbers become holes.
+
+        Raises:
+            StoreError: the database cannot be written; the client tries again.
+        """
+
+    def set_aside(self, reasons: Mapping[int, str]) -> None:
+        """Move messages out of the way, by id with the reason: they are not sent.
+
+        Raises:
+            StoreError: the database cannot be written; the client tries again.
+        """
+
+    @property
+    def set_aside_counts(self) -> Mapping[str, int]:
+        """How many messages were set aside since the start, by reason."""
+
+    def holes(self, limit: int) -> Sequence[SeqHole]:
+        """Return the newest holes in the numbers, newest first.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+
+    def count(self) -> int:
+        """Return how many messages wait."""
+
+    def close(self) -> None:
+        """Close the database connection; called by the client's thread at its end."""
+
+
+IN_FLIGHT = 20
+"""Messages sent and not yet acknowledged, at the most.
+
+A long outbox is sent in small steps, so that the messages of now are not stuck behind it.
+"""
+DROP_SECONDS = 5.0
+"""A broker that hangs up at a message does so sooner; a line that dies takes longer to be noticed.
+"""
+TOO_LARGE = "too_large"
+CONNECTION_LOST = "connection_lost"
+
+
+class OutboxDelivery:
+    """Sends the outbox in order, a few messages at a time, over one connection.
+
+    A row is deleted only after the broker has acknowledged it. A connection that breaks in between
+    therefore sends a message twice, and never loses one.
+
+    Args:
+        outbox: where messages wait.
+        topics: names of this appliance's topics.
+        window_s: length of a summary window in seconds; a message older than two of them is marked
+            ``replayed``.
+        acknowledged: ids of rows that the broker has but the database has not yet deleted; shared
+            by all connections of a client.
+        guard: finds messages at which the broker hangs up; shared as well.
+        on_clear: called with the suffix of a retained topic that is cleared, so that the client
+            does not publish its old content again.
+    """
+
+    def __init__(
+        self,
+        outbox: OutboxQueue,
+        topics: Topics,
+        window_s: float,
+        acknowledged: set[int],
+        guard: DropGuard,
+        on_clear: Callable[[str], None],
+    ) -> None:
+        self._outbox = outbox
+        self._topics = topics
+        self._window_ms = window_s * 1000
+        self._acknowledged = acknowledged
+        self._guard = guard
+        self._on_clear = on_clear
+        self._boot_id = clock.boot_id()
+        self._connected_ms = clock.now().boot_ms
+        self._in_flight: dict[int, int] = {}
+        self._answered = False
+        self._had_its_turn = False
+        self._sent_s = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether every message that was sent has been acknowledged."""
+        return not self._in_flight
+
+    @property
+    def had_its_turn(self) -> bool:
+        """Whether over this connection nothing was left to be sent once."""
+        return self._had_its_turn
+
+    def send(self, connection: Connection) -> None:
+        """Publish waiting messages, up to the number that may be in flight.
+
+        Those that the broker would not take are set aside.
+
+        Raises:
+            StoreError: the outbox cannot be read, or a message cannot be set aside.
+        """
+        if self._guard.is_careful and not self._answered:
+            return  # a broker that says nothing at all is not the fault of a message
+        while self._send_some(connection):
+            pass  # what was set aside has made room for others
+        self._had_its_turn = not self._in_flight
+
+    def _send_some(self, connection: Connection) -> bool:
+        """Publish what may be in flight; return whether something was put away instead."""
+        limit = min(IN_FLIGHT, connection.receive_maximum)
+        if self._guard.is_careful:
+            limit = 1
+        passed_over = self._guard.passed_over
+        underway = set(self._in_flight.values()) | self._acknowledged | passed_over
+        too_large = {}
+        off = []
+        rows = self._outbox.pending(limit + len(passed_over))
+        if rows:
+            self._guard.gone_before(rows[0].id)
+        for row in rows:
+            if row.id in underway or len(self._in_flight) >= limit:
+                continue
+            if row.topic in self._topics.off:
+                off.append(row.id)
+                continue
+            topic = self._topics.full(row.topic)
+            payload = self._encode(row)
+            if connection.fits(topic, payload):
+                self._publish(connection, row, topic, payload)
+            else:
+                too_large[row.id] = TOO_LARGE
+        if too_large:
+            self._outbox.set_aside(too_large)
+        if off:
+            self._outbox.discard(off)
+        return bool(too_large or off)
+
+    def _publish(
+        self, connection: Connection, row: WaitingMessage, topic: str, payload: bytes
+    ) -> None:
+        clears = row.payload is None
+        if clears:
+            self._on_clear(row.topic)
+        mid = connection.publish(topic, payload, qos=1, retain=clears)
+        self._in_flight[mid] = row.id
+        self._sent_s = clock.boot_seconds()
+
+    def process_acks(self, acks: Sequence[PubAck]) -> tuple[bool, str | None]:
+        """Delete the rows that the broker has acknowledged, and set aside those it never takes.
+
+        Returns:
+            Whether more can be sent now, and the broker's reason where it refused a message.
+
+        Raises:
+            StoreError: the rows cannot be deleted or set aside; the next call tries again.
+        """
+        refusal = None
+        to_blame: set[int] = set()
+        for ack in acks:
+            row = self._in_flight.pop(ack.mid, None)
+            if ack.refusal is not None:
+                refusal = ack.refusal
+            elif row is not None:
+                self._acknowledged.add(row)
+                to_blame |= self._guard.acknowledged(row)
+        first_answer = bool(acks) and not self._answered
+        self._answered = self._answered or first_answer
+        deleted = bool(self._acknowledged)
+        if deleted:
+            # cleared only after the deletion: if that fails, the ids are kept for the next call
+            self._outbox.delete(sorted(self._acknowledged))
+            self._acknowledged.clear()
+        if to_blame:
+            self._outbox.set_aside(dict.fromkeys(to_blame, CONNECTION_LOST))
+        return deleted or first_answer, refusal
+
+    def connection_ended(self, connection: Connection) -> None:
+        """Take in the last acknowledgements of a connection that has ended, and blame nobody yet.
+
+        What is to be deleted or set aside waits for the next connection.
+        """
+        for ack in connection.acks():
+            if ack.refusal is None and ack.mid in self._in_flight:
+                row = self._in_flight.pop(ack.mid)
+                self._acknowledged.add(row)
+                self._guard.took(row)
+        if self._in_flight and clock.boot_seconds() - self._sent_s < DROP_SECONDS:
+            self._guard.ended(self._in_flight.values())
+
+    def _is_late(self, row: WaitingMessage) -> bool:
+        """Tell whether a message comes late, by the clock that nobody sets."""
+        if row.boot_ms is None or row.boot_id != self._boot_id:
+            return True
+        age_ms = clock.now().boot_ms - row.boot_ms
+        # two windows: one that has just closed waits for the recorder's batch before it is sent
+        return row.boot_ms < self._connected_ms or not 0 <= age_ms <= 2 * self._window_ms
+
+    def _encode(self, row: WaitingMessage) -> bytes:
+        if row.payload is None:
+            # MQTT 5, 3.3.1.3: an empty retained message removes what the broker keeps
+            return b""
+        return json.dumps(
+            {**row.payload, "replayed": self._is_late(row)},
+            separators=(",", ":"),
+            ensure_ascii=False,
+        ).encode()
+
+
+VITALS_WAITING = 256
+"""Readings that wait for the client's thread, at the most; the oldest are dropped first."""
+
+
+class LiveMessages:
+    """Messages handed over by any thread, and taken by the client's thread.
+
+    While the broker is away, a retained topic keeps only its newest message, and readings are not
+    kept at all: a late reading would look like one of now, and the timeline has it.
+
+    Args:
+        topics: names, and which are switched off: their messages are passed over, and what the
+            broker keeps of them is cleared.
+
+    Example:
+        >>> from edge_agent.mqtt.payloads import status_payload
+        >>> messages = LiveMessages(Topics("affect-edge", "lab"))
+        >>> messages.retain("emotion", status_payload("offline", None))
+        >>> [topic for topic, _ in messages.take_retained()], messages.take_retained()
+        (['emotion'], [])
+    """
+
+    def __init__(self, topics: Topics) -> None:
+        self._off = topics.off
+        self._lock = threading.Lock()
+        self._retained = dict.fromkeys(Topics.RETAINED & topics.off, b"")
+        self._changed: set[str] = set()
+        self._vitals: deque[bytes] = deque(maxlen=VITALS_WAITING)
+        self._state: bytes | None = None
+        self._newest_state: bytes | None = None
+
+    def retain(self, suffix: str, payload: Payload) -> None:
+        """Keep the newest message of a retained topic, to be published next."""
+        if suffix in self._off:
+            return
+        with self._lock:
+            self._retained[suffix] = payload.encode()
+            self._changed.add(suffix)
+
+    def forget(self, suffix: str) -> None:
+        """Drop the message of a retained topic, which was cleared at the broker."""
+        with self._lock:
+            self._retained.pop(suffix, None)
+            self._changed.discard(suffix)
+
+    def add_vital(self, payload: Payload) -> None:
+        """Add a reading, to be published next."""
+        if Topics.VITALS in self._off:
+            return
+        with self._lock:
+            self._vitals.append(payload.encode())
+
+    def set_state(self, payload: Payload) -> None:
+        """Keep what is known now, to be published next in place of what was known before."""
+        if Topics.STATE in self._off:
+            return
+        with self._lock:
+            self._state = self._newest_state = payload.encode()
+
+    def begin_connection(self) -> None:
+        """Publish every retained topic again; drop readings meant for the connection before."""
+        with self._lock:
+            self._changed = set(self._retained)
+            self._vitals.clear()
+            self._state = None
+
+    def take_retained(self) -> list[tuple[str, bytes]]:
+        """Return suffix and payload of the retained topics that changed since the last call."""
+        with self._lock:
+            changed = [(suffix, self._retained[suffix]) for suffix in sorted(self._changed)]
+            self._changed.clear()
+        return changed
+
+    def take_vitals(self) -> list[bytes]:
+        """Return the readings since the last call, in order."""
+        with self._lock:
+            vitals = list(self._vitals)
+            self._vitals.clear()
+        return vitals
+
+    @property
+    def newest_state(self) -> bytes | None:
+        """What is known now, whether it was taken or not."""
+        with self._lock:
+            return self._newest_state
+
+    def take_state(self) -> bytes | None:
+        """Return what is known now, if it was not taken before."""
+        with self._lock:
+            state = self._state
+            self._state = None
+        return state
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A message that is to be sent alone; ``number`` is its own at the connection."""
+
+    suffix: str
+    payload: bytes
+    retain: bool
+    number: int = 0
+
+
+class LiveSender:
+    """Sends live messages; used by the client's thread alone.
+
+    At first all are sent as they come, at QoS 0. Where connections keep ending soon, they are sent
+    one at a time and at QoS 1, so that the broker says which it has taken. The topic at which it
+    hangs up ``DROPS`` times in a row, though it answered before, is left out from that size on.
+
+    Args:
+        topics: names of this appliance's topics.
+        live: the messages.
+    """
+
+    def __init__(self, topics: Topics, live: LiveMessages) -> None:
+        self._topics = topics
+        self._live = live
+        self._drops: Counter[str] = Counter()
+        self._left_out: dict[str, int] = {}
+        self._is_careful = False
+        self._greeting: int | None = None
+        self._waiting: dict[str, _Waiting] = {}
+        self._alone: _Waiting | None = None
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Topics of which the broker does not take every message: suffix → bytes of the smallest.
+
+        That one and larger ones are not published until the agent starts again.
+        """
+        return dict(self._left_out)
+
+    def begin_connection(self, *, careful: bool, greeting: int | None) -> None:
+        """Send over another connection from now on.
+
+        Args:
+            careful: send one message at a time.
+            greeting: number of a message at QoS 1 that was sent first: until the broker has it,
+                nothing that is careful is sent, for a broken line is no message's fault.
+        """
+        self._live.begin_connection()
+        self._is_careful = careful
+        self._greeting = greeting
+        self._waiting.clear()
+        self._alone = None
+
+    def send_before_greeting(self, connection: Connection) -> None:
+        """Publish what is known now, before the appliance is called online.
+
+        Home Assistant shows again what it knew of before, as soon as it hears ``online``.
+        """
+        state = self._live.newest_state
+        if state is not None:
+            self.publish(connection, Topics.STATE, state, retain=False)
+
+    def connection_ended(self, connection: Connection) -> None:
+        """Blame the message that was sent alone and that the broker did not take."""
+        alone = self._alone
+        self._alone = None
+        if alone is None or connection.has_taken(alone.number):
+            return
+        self._drops[alone.suffix] += 1
+        if self._drops[alone.suffix] >= DROPS:
+            self._leave_out(alone.suffix, alone.payload)
+
+    def send(self, connection: Connection) -> None:
+        """Publish what came since the last call."""
+        messages = [
+            _Waiting(suffix, payload, retain=True) for suffix, payload in self._live.take_retained()
+        ]
+        messages += [
+            _Waiting(Topics.VITALS, payload, retain=False) for payload in self._live.take_vitals()
+        ]
+        state = self._live.take_state()
+        if state is not None:
+            messages.append(_Waiting(Topics.STATE, state, retain=False))
+        for message in messages:
+            if self._is_careful:
+                self._waiting[message.suffix] = message  # of each topic the newest
+            else:
+                self.publish(connection, message.suffix, message.payload, retain=message.retain)
+        if self._is_careful:
+            self._send_next(connection)
+
+    def publish(
+        self, connection: Connection, suffix: str, payload: bytes, *, retain: bool, qos: int = 0
+    ) -> int | None:
+        """Publish, unless the broker would hang up because of the size; return its number then."""
+        topic = self._topics.full(suffix)
+        if not connection.fits(topic, payload):
+            self._leave_out(suffix, payload)
+        elif len(payload) < self._left_out.get(suffix, len(payload) + 1):
+            return connection.publish(topic, payload, qos=qos, retain=retain)
+        return None
+
+    def _send_next(self, connection: Connection) -> None:
+        if self._greeting is not None and not connection.has_taken(self._greeting):
+            return
+        if self._alone is not None:
+            if not connection.has_taken(self._alone.number):
+                return
+            self._drops.pop(self._alone.suffix, None)
+            self._alone = None
+        while self._waiting and self._alone is None:
+            message = self._waiting.pop(min(self._waiting))
+            number = self.publish(
+                connection, message.suffix, message.payload, retain=message.retain, qos=1
+            )
+            if number is not None:
+                self._alone = _Waiting(message.suffix, message.payload, message.retain, number)
+
+    def _leave_out(self, suffix: str, payload: bytes) -> None:
+        known = self._left_out.get(suffix)
+        self._left_out[suffix] = min(len(payload), known or len(payload))
+        if known is None:
+            log.warning(
+                "mqtt: %s is not published: its %d bytes are more than the broker takes. Raise its "
+                "limit (mosquitto: max_packet_size, message_size_limit), then start the agent "
+                "again.",
+                self._topics.full(suffix),
+                len(payload),
+            )

@@ -1,1 +1,0 @@
-"""Local sockets, by which the dashboard hears the agent."""

@@ -1,1 +1,0 @@
-"""The log of alerts: which stood when, who acknowledged them, whom they were sent to."""

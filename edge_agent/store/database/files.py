@@ -1,0 +1,333 @@
+"""Files replaced together, names beside the database, errors in words.
+
+Files that take the places of others: all of them or none, whatever interrupts.
+
+The new files lie prepared beside their places. A journal beside the database names them; from the
+moment it is there, the only way is forward, and each step can be done again. What was in a place is
+set aside, a database with its log; nothing is deleted.
+
+Names of the files beside a database that was damaged, moved or deleted.
+
+What SQLite and the file system raise, in words that say what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.errors import DamageError, StoreError
+
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
+"""Codes that mean a damaged file."""
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether an error means that the file is damaged."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in DAMAGED
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Tell whether SQLite refused to write because it has the file open for reading only.
+
+    It opens a file so while the card refuses writing, and never tries again by itself.
+    """
+    cause = error if isinstance(error, sqlite3.Error) else error.__cause__
+    code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return int(code) & 0xFF == sqlite3.SQLITE_READONLY
+
+
+@contextmanager
+def translate_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system raise in the block into ``StoreError``."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise store_error(path, error) from error
+    except UnicodeDecodeError as error:
+        # What SQLite quotes from a damaged list of tables is no text.
+        raise DamageError(f"{path}: {_MEANINGS[sqlite3.SQLITE_CORRUPT]}") from error
+    except OSError as error:
+        raise StoreError(_describe_os_error(path, error)) from error
+
+
+def store_error(path: Path, error: sqlite3.Error) -> StoreError:
+    """Say what an error of SQLite means for a person, and the cure."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    text = f"{path}: {_MEANINGS.get(code, f'{error}.')}"
+    if code in DAMAGED:
+        return DamageError(text)
+    return StoreError(text)
+
+
+def translated(path: Path, error: sqlite3.Error | StoreError) -> StoreError:
+    """Return an error of SQLite in the words of ``store_error``, and any other as it is."""
+    if isinstance(error, StoreError):
+        return error
+    return store_error(path, error)
+
+
+def _describe_os_error(path: Path, error: OSError) -> str:
+    """Say what a failed file operation means, and the cure."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{path}: {_NO_PERMISSION}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{path}: {_FULL}"
+    return f"{error.filename or path}: {error.strerror or error}. Name another folder with --data."
+
+
+_NO_PERMISSION = (
+    "no permission to read or write here. Run as the user that owns the folder, or name another "
+    "one with --data."
+)
+
+
+_FULL = (
+    "the disk, or the size allowed for the database, is full. Free space; recording goes on "
+    "by itself."
+)
+
+
+_MEANINGS = {
+    sqlite3.SQLITE_PERM: _NO_PERMISSION,
+    sqlite3.SQLITE_READONLY: _NO_PERMISSION,
+    sqlite3.SQLITE_CANTOPEN: _NO_PERMISSION,
+    sqlite3.SQLITE_AUTH: _NO_PERMISSION,
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_NOTADB: "is not a database. Nothing was changed; start the agent, which sets it "
+    "aside and salvages what is readable, or name another folder with --data.",
+    sqlite3.SQLITE_CORRUPT: "is damaged. Start the agent, which sets it aside and salvages what is "
+    "readable, or restore a copy.",
+    sqlite3.SQLITE_BUSY: "is locked by another program. Close what has it open (a database "
+    "browser?) and try again.",
+    sqlite3.SQLITE_LOCKED: "is locked by another program. Close what has it open (a database "
+    "browser?) and try again.",
+    sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error). Check the card or disk, "
+    "`dmesg` tells more.",
+}
+
+
+PREPARED = ".backup-restoring"
+"""End of the name of a prepared file; an erasure finds a prepared database by it."""
+LOGS = ("-wal", "-shm", "-journal")
+"""Ends of the names of what SQLite keeps beside a database."""
+_FINISH = "Say `affect-edge restore` as the same user as before (sudo): it completes the restore."
+
+
+def prepared_path(target: Path) -> Path:
+    """Return where the file lies that is to take the place of ``target``."""
+    return target.with_name(f"{target.name}{PREPARED}")
+
+
+def is_half_replaced(database: Path) -> bool:
+    """Tell whether a replacement was interrupted: its prepared files must stay.
+
+    Raises:
+        StoreError: the folder may not be read.
+    """
+    with translate_errors(database):
+        return _journal(database).exists()
+
+
+def refuse_half_replaced(database: Path) -> None:
+    """Keep programs away from an appliance of which only some files are replaced.
+
+    Raises:
+        StoreError: a replacement was interrupted.
+    """
+    if is_half_replaced(database):
+        raise StoreError(
+            f"{database}: a restore was interrupted. Nothing is lost: the next start of the agent "
+            f"completes it. {_FINISH}"
+        )
+
+
+def free_stamp(targets: Sequence[Path], stamp: str) -> str:
+    """Return ``stamp``, with a number behind it if something was set aside under it before."""
+    for number in count(1):
+        tried = stamp if number == 1 else f"{stamp}-{number}"
+        if not any(_aside(target, tried).exists() for target in targets):
+            break
+    return tried
+
+
+def replace_files(database: Path, targets: Sequence[Path], stamp: str) -> None:
+    """Put prepared files in their places; what is there is called ``….replaced.<stamp>`` then.
+
+    Whoever calls it holds the lock of the database.
+
+    Args:
+        database: the journal lies beside it.
+        targets: the places; the file for each lies at its ``prepared_path``, complete and synced.
+        stamp: as ``free_stamp`` gives it.
+
+    Raises:
+        StoreError: a folder cannot be written. Before the journal is there, nothing has changed;
+            afterwards ``finish_replacement`` does the rest.
+    """
+    journal = _journal(database)
+    fresh = journal.with_name(f"{journal.name}.part")
+    with translate_errors(journal):
+        for folder in {target.parent for target in targets}:
+            sync_folder(folder)
+        with fresh.open("w", encoding="utf-8") as file:
+            json.dump({"targets": [str(target) for target in targets], "stamp": stamp}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.chmod(0o640)
+        if os.geteuid() == 0:  # the agent of the folder may read it; its owner stays who wrote it
+            os.chown(fresh, -1, journal.parent.stat().st_gid)
+        fresh.replace(journal)
+        sync_folder(journal.parent)
+    finish_replacement(database)
+
+
+def finish_replacement(database: Path) -> bool:
+    """Complete a replacement that was interrupted; return whether there was one.
+
+    Raises:
+        StoreError: a folder cannot be written, or the journal cannot be believed.
+    """
+    journal = _journal(database)
+    if not is_half_replaced(database):
+        return False
+    targets, stamp = _read(journal)
+    for target in targets:
+        try:
+            _replace(target, stamp)
+        except OSError as error:
+            raise StoreError(
+                f"{target}: a restore was interrupted before it was replaced, and this user cannot "
+                f"replace it ({error.strerror}). {_FINISH}"
+            ) from error
+    with translate_errors(journal):
+        journal.unlink()
+        sync_folder(journal.parent)
+    return True
+
+
+def set_aside(targets: Sequence[Path], stamp: str) -> Iterator[Path]:
+    """Yield what was set aside under a stamp."""
+    yield from (_aside(target, stamp) for target in targets if _aside(target, stamp).exists())
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _replace(target: Path, stamp: str) -> None:
+    """Set aside what is there, then move the prepared file in: in this order after a power cut."""
+    prepared = prepared_path(target)
+    if not prepared.exists():  # done before the interruption
+        return
+    aside = _aside(target, stamp)
+    for end in ("", *LOGS):
+        present = target.with_name(target.name + end)
+        if present.exists():
+            present.rename(aside.with_name(aside.name + end))
+    sync_folder(target.parent)
+    prepared.rename(target)
+    sync_folder(target.parent)
+
+
+def _read(journal: Path) -> tuple[list[Path], str]:
+    with translate_errors(journal):
+        if os.geteuid() == 0 and journal.stat().st_uid != 0:
+            # root moves nothing because a less trusted user wrote so
+            raise StoreError(
+                f"{journal}: was written by another user. Run the command as the user that owns it."
+            )
+        try:
+            fields = json.loads(journal.read_text(encoding="utf-8"))
+            return [Path(target) for target in fields["targets"]], str(fields["stamp"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{journal}: is damaged. The files {PREPARED} are the new ones, those with "
+                "'.replaced.' the old ones; put them right by hand and delete this file."
+            ) from error
+
+
+def _journal(database: Path) -> Path:
+    return database.with_name(f"{database.name}.replacing")
+
+
+def _aside(target: Path, stamp: str) -> Path:
+    return target.with_name(f"{target.name}.replaced.{stamp}")
+
+
+PARTS = ("-wal", "-shm", "")
+"""Endings of the files that make a database; the file itself is the last that is moved."""
+
+
+def unfinished_mark(path: Path) -> Path:
+    """Return the file that says: this database is being set aside, and a new one is made."""
+    return path.with_name(f"{path.name}.salvaging")
+
+
+def new_database(path: Path) -> Path:
+    """Return where the new database is made before it takes its place."""
+    return path.with_name(f"{path.name}.salvaged")
+
+
+def free_name(path: Path) -> Path:
+    """Return a name for a database that is set aside, with the present time and not yet taken."""
+    second = clock.now().wall_ms // 1000
+    while True:
+        stamp = datetime.fromtimestamp(second, UTC)
+        name = path.with_name(f"{path.name}.damaged.{stamp:%Y%m%dT%H%M%SZ}")
+        if not any(part_of(name, part).exists() for part in PARTS):
+            return name
+        second += 1
+
+
+def part_of(path: Path, part: str) -> Path:
+    """Return one of the files of a database; ``part`` is one of ``PARTS``."""
+    return path.with_name(path.name + part)
+
+
+def set_aside_beside(path: Path) -> list[Path]:
+    """Return the databases that were set aside, oldest first, without their logs."""
+    files = path.parent.glob(f"{path.name}.damaged.*")
+    return sorted(file for file in files if not file.name.endswith(("-wal", "-shm")))
+
+
+def delete_set_aside(path: Path) -> None:
+    """Delete a database that was set aside, with its log."""
+    for part in PARTS:
+        part_of(path, part).unlink(missing_ok=True)
+
+
+def refuse_unfinished(path: Path) -> None:
+    """Refuse a path whose database is being salvaged: a new one would hide what is readable.
+
+    An empty file would even make SQLite delete the log that is left.
+    """
+    if unfinished_mark(path).exists():
+        raise StoreError(
+            f"{path}: was damaged and is being salvaged. Try again in some seconds; the agent does "
+            "it, so start it if it does not run."
+        )
+    missing = not path.exists() or path.stat().st_size == 0
+    log_file = path.with_name(f"{path.name}-wal")
+    if missing and log_file.exists() and log_file.stat().st_size:
+        raise DamageError(
+            f"{path}: is empty or gone, but its log {log_file.name} is left. Start the agent, "
+            "which salvages what is in it."
+        )

@@ -1,0 +1,576 @@
+"""BIDS.
+
+Sessions as a data set after the Brain Imaging Data Structure.
+
+Lines of tab-separated files, and the data dictionaries beside them.
+
+Writes a BIDS data set: a folder for each participant and session, tables below ``beh``.
+
+The markers of a session as events: a stimulus is one event that lasts.
+
+How participants, sessions, tables and columns are called in a BIDS data set.
+
+The readings of a session at one sample a second, as BIDS wants physiological recordings.
+
+Sensors speak when they like. The readings themselves stand in ``beh``; this is a copy for programs
+that read evenly sampled recordings, and its sidecar says how it was made.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import resources
+from itertools import groupby
+from pathlib import Path
+from typing import IO, Any
+
+from edge_agent import __version__
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.study import AGE_BAND, AGE_BANDS, MEDICATION, SEX, SEXES, MarkerKind
+from edge_agent.core.vitals import AnalysisOption, VitalKind
+from edge_agent.store.export.columns import FILES, Column
+from edge_agent.store.export.format import TreeFormat
+from edge_agent.store.export.rows import Row, Value, guarded
+from edge_agent.store.export.source import ExportSource
+
+PROGRAM = "Affect Edge"
+"""What ``GeneratedBy`` of a data set says where it is ours."""
+TASK = "affect"
+NOT_AVAILABLE = "n/a"
+MODELS = "Models"
+"""The key under which the table of expressions tells the models that were used."""
+BEH_TABLES = {
+    "expression": "expression",
+    "unfit": "unfit",
+    "vital": "vital",
+    "gap": "gap",
+    "self_report": "selfreport",
+}
+"""The tables of the timeline that stand below ``beh``, and the label of ``acq-`` of each."""
+RESAMPLED = "resampled"
+
+# The time is told by onset, the person by the folder, and what is derived is derived again.
+_TOLD_OTHERWISE = {"at", "at_ms", "start_at", "start_ms", "end_at", "end_ms", "session"}
+_TOLD_OTHERWISE |= {"participant", "observed"}
+_ATTRIBUTES: Mapping[str, tuple[str, None, tuple[str, ...]]] = {
+    AGE_BAND: ("Age in years, as a band", None, AGE_BANDS),
+    SEX: ("Sex as the participant told it", None, SEXES),
+    MEDICATION: ("Medication as the participant told it", None, ()),
+}
+_DERIVED_CONDITION = {"expression", "unfit", "vital"}
+
+
+def beh_columns(table: str) -> tuple[Column, ...]:
+    """Return the columns of a table below ``beh`` that follow onset (of a gap: and duration)."""
+    left_out = _TOLD_OTHERWISE | ({"condition"} if table in _DERIVED_CONDITION else set())
+    return tuple(column for column in FILES[table] if column.name not in left_out)
+
+
+def attribute_column(name: str) -> Column:
+    """Return the column of an attribute in the table of participants."""
+    about = _ATTRIBUTES.get(name)
+    if about is not None:
+        return Column(name, "string", *about)
+    return Column(name, "string", "Field of the study's own, as the experimenter called it")
+
+
+def subject_labels(codes: Iterable[str]) -> dict[str, str]:
+    """Return the label of each participant's code: letters and digits only, and each once.
+
+    Example:
+        >>> subject_labels(["P-1", "P1"])
+        {'P-1': 'P1', 'P1': 'P1x2'}
+    """
+    labels: dict[str, str] = {}
+    taken: set[str] = set()
+    for code in codes:
+        plain = re.sub(r"[^A-Za-z0-9]", "", code)
+        label = plain
+        number = 1
+        while label.casefold() in taken:
+            number = number + 1
+            label = f"{plain}x{number}"
+        taken.add(label.casefold())
+        labels[code] = label
+    return labels
+
+
+def seconds(milliseconds: int) -> str:
+    """Return milliseconds as seconds with all their digits."""
+    sign = "-" if milliseconds < 0 else ""
+    whole, rest = divmod(abs(milliseconds), 1000)
+    return f"{sign}{whole}.{rest:03d}"
+
+
+_BREAKS = re.compile(r"[\t\r\n]+")
+
+
+def tsv_line(values: Iterable[Value]) -> str:
+    """Return values as one line with its end; what is missing or no number is ``n/a``.
+
+    Tab-separated files know no quotes: a tab or line break inside a text becomes a blank.
+    """
+    return "\t".join(_cell(value) for value in values) + "\n"
+
+
+def described(columns: Iterable[Column]) -> dict[str, Any]:
+    """Return the data dictionary of columns: meaning, unit and values of each."""
+    return {column.name: _meaning(column) for column in columns}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a sidecar."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _meaning(column: Column) -> dict[str, Any]:
+    meaning: dict[str, Any] = {"Description": column.description}
+    if column.unit:
+        meaning["Units"] = column.unit
+    if column.allowed:
+        meaning["Levels"] = {value: value for value in column.allowed}
+    if column.type == "boolean":
+        meaning["Levels"] = {"0": "no", "1": "yes"}
+    return meaning
+
+
+def _cell(value: Value) -> str:
+    if value is None or value == "":
+        return NOT_AVAILABLE
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, str):
+        return guarded(_BREAKS.sub(" ", value))
+    return repr(value) if math.isfinite(value) else NOT_AVAILABLE
+
+
+COLUMNS = (
+    Column("onset", "number", "When it happened, from the start of the session", "s"),
+    Column(
+        "duration",
+        "number",
+        "How long a stimulus lasted; n/a where its end was not marked; 0 for an instant",
+        "s",
+    ),
+    Column("trial_type", "string", "Condition that a stimulus opened; n/a for all else"),
+    Column("marker", "string", "What was marked", allowed=tuple(MarkerKind)),
+    Column("label", "string", "Label or text of the marker"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event.
+
+    Attributes:
+        at_ms: when, UTC milliseconds.
+        lasted_ms: how long; ``None`` where nobody knows.
+        marker: what was marked.
+        label: its label.
+    """
+
+    at_ms: int
+    lasted_ms: int | None
+    marker: MarkerKind
+    label: str
+
+
+def events_of(markers: Sequence[Row]) -> list[Event]:
+    """Return the events of the markers of a session, which are in order of time.
+
+    A stimulus and the end that follows it, with the same label, are one event; an end that fits
+    to no start stays an event of its own.
+    """
+    events: list[Event] = []
+    opened: int | None = None
+    for row in markers:
+        event = Event(
+            int(row["at_ms"] or 0), 0, MarkerKind(str(row["kind"])), str(row["label"] or "")
+        )
+        if event.marker is MarkerKind.STIMULUS_END and opened is not None:
+            start = events[opened]
+            if start.label == event.label:
+                events[opened] = replace(start, lasted_ms=event.at_ms - start.at_ms)
+                opened = None
+                continue
+        if event.marker is MarkerKind.STIMULUS_START:
+            opened = len(events)
+            event = replace(event, lasted_ms=None)
+        events.append(event)
+    return events
+
+
+HELD_S = 5
+"""For how long a reading is the value of the samples that follow it."""
+_STEP_MS = 1000
+_HOW = (
+    "Resampled: the newest reading of this source at each second, for at most {held} s; n/a "
+    "otherwise. Readings flagged {flags} are left out. The readings as they were measured, at "
+    "irregular times and with their flags, stand in the file acq-vital_beh.tsv beside this one."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What one column is a recording of."""
+
+    kind: VitalKind
+    source: str
+
+
+def is_resampled(kind: VitalKind) -> bool:
+    """Tell whether a kind has a level at each time: not intervals of beats, not a cuff's."""
+    return kind is not VitalKind.RR_INTERVAL and kind.spec.option is not AnalysisOption.PRESSURE
+
+
+def channels_of(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> list[Channel]:
+    """Return the channels that have a reading in a span of time."""
+    rows = connection.execute(
+        "SELECT DISTINCT kind, source FROM vital WHERE at >= ? AND at < ? ORDER BY kind, source",
+        (start_ms, end_ms),
+    )
+    channels = [Channel(VitalKind(kind), source) for kind, source in rows]
+    return [channel for channel in channels if is_resampled(channel.kind)]
+
+
+class Resampled:
+    """Writes one recording; give it the readings in order of time.
+
+    Args:
+        file: to write into.
+        channels: its columns.
+        start_ms: time of the first sample, UTC milliseconds.
+    """
+
+    def __init__(self, file: IO[str], channels: Iterable[Channel], start_ms: int) -> None:
+        self._channels = list(channels)
+        self._newest: dict[Channel, tuple[int, float]] = {}
+        self._next_ms = start_ms
+        self._file = file
+
+    def take(self, row: Row) -> None:
+        """Take a reading, a row of ``vital.csv``."""
+        at_ms = int(row["at_ms"] or 0)
+        self.write_until(at_ms)
+        flags = str(row["flags"] or "").split()
+        channel = Channel(VitalKind(str(row["kind"])), str(row["source"] or ""))
+        if UNUSABLE.isdisjoint(flags):
+            self._newest[channel] = (at_ms, float(row["value"] or 0.0))
+
+    def write_until(self, end_ms: int) -> None:
+        """Write the samples before a time."""
+        while self._next_ms < end_ms:
+            cells = (self._sample(channel) for channel in self._channels)
+            self._file.write("\t".join(cells) + "\n")
+            self._next_ms = self._next_ms + _STEP_MS
+
+    def _sample(self, channel: Channel) -> str:
+        at_ms, value = self._newest.get(channel, (-1000 * HELD_S, 0.0))
+        if self._next_ms - at_ms >= 1000 * HELD_S:
+            return NOT_AVAILABLE
+        return repr(value) if math.isfinite(value) else NOT_AVAILABLE
+
+
+@contextmanager
+def resampled(path: Path, channels: Sequence[Channel], start_ms: int) -> Iterator[Resampled | None]:
+    """Write a recording, which ends in ``.tsv.gz``, and its sidecar; nothing without channels."""
+    if not channels:
+        yield None
+        return
+    with (
+        path.open("wb") as raw,
+        # neither name nor time of the file in its head, where some look for what is private
+        gzip.GzipFile("", "wb", compresslevel=2, fileobj=raw, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="") as file,
+    ):
+        yield Resampled(file, channels, start_ms)
+    write_json(path.with_name(path.name.removesuffix(".tsv.gz") + ".json"), _sidecar(channels))
+
+
+def _sidecar(channels: Sequence[Channel]) -> dict[str, Any]:
+    names = column_names(channels)
+    how = _HOW.format(held=HELD_S, flags=", ".join(sorted(UNUSABLE)))
+    content: dict[str, Any] = {
+        "TaskName": TASK,
+        "PhysioType": "generic",
+        "SamplingFrequency": 1000 / _STEP_MS,
+        "StartTime": 0,
+        "Columns": names,
+    }
+    for name, channel in zip(names, channels, strict=True):
+        content[name] = {
+            "Description": f"{channel.kind.spec.label}. {how}",
+            "Units": channel.kind.unit,
+            "Source": channel.source,
+        }
+    return content
+
+
+def column_names(channels: Iterable[Channel]) -> list[str]:
+    """Return the name of each column: its kind; of further sources of a kind with a number."""
+    names: list[str] = []
+    for channel in channels:
+        before = sum(name.partition("__")[0] == channel.kind.value for name in names)
+        names.append(f"{channel.kind}__{before + 1}" if before else channel.kind.value)
+    return names
+
+
+BIDS_VERSION = "1.9.0"
+_ONSET = Column("onset", "number", "When, from the start of the session", "s")
+_DURATION = Column("duration", "number", "How long", "s")
+_ACQ_TIME = Column("acq_time", "datetime", "Start of the session, UTC: onsets count from here")
+_TASK_DESCRIPTION = "What was shown or asked stands in the labels of the events."
+_FOREVER_MS = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A session as the files need it; ``end_ms`` lies far in the future while it is open."""
+
+    label: str
+    folder: Path
+    stem: str
+    start_ms: int
+    end_ms: int
+
+
+def write_dataset(source: ExportSource, root: Path) -> None:
+    """Write the chosen sessions of a timeline as a BIDS data set into an empty folder.
+
+    Rows that lie in no session, and participants without one, have no place in it.
+    """
+    _DataSet(source, root).write()
+
+
+class _DataSet:
+    def __init__(self, source: ExportSource, root: Path) -> None:
+        self._source = source
+        self._root = root
+        self._sessions: dict[int, _Session] = {}
+
+    def write(self) -> None:
+        rows = list(self._source.rows("session"))
+        labels = subject_labels(sorted({str(row["participant"]) for row in rows}))
+        self._describe(len(rows), len(labels))
+        self._participants(labels)
+        for code, of_person in groupby(
+            sorted(rows, key=lambda row: (str(row["participant"]), _number(row["start_ms"]))),
+            lambda row: str(row["participant"]),
+        ):
+            self._person(labels[code], list(of_person))
+        self._events()
+        for table in ("self_report", "expression", "unfit"):
+            self._beh(table)
+        self._vitals()
+        self._gaps()
+        self._dictionaries()
+
+    def _describe(self, sessions: int, participants: int) -> None:
+        """Write what the data set is, for people and programs."""
+        name = f"Timeline recorded by {PROGRAM}"
+        description = {
+            "Name": name,
+            "BIDSVersion": BIDS_VERSION,
+            "DatasetType": "raw",
+            "GeneratedBy": [{"Name": PROGRAM, "Version": __version__}],
+        }
+        write_json(self._root / "dataset_description.json", description)
+        text = resources.files("edge_agent.store.export").joinpath("scripts/BIDS.md").read_text()
+        (self._root / "README.md").write_text(
+            text.format(
+                created=self._source.created,
+                version=__version__,
+                device=self._source.appliance.device,
+                sessions=sessions,
+                participants=participants,
+            ),
+            encoding="utf-8",
+        )
+        day = self._source.created[:10]
+        change = f"1.0.0 {day}\n  - Exported by {PROGRAM} {__version__}.\n"
+        (self._root / "CHANGES").write_text(change, encoding="utf-8")
+
+    def _participants(self, labels: dict[str, str]) -> None:
+        told: dict[str, dict[str, Value]] = {}
+        for row in self._source.rows("participant_attribute"):
+            told.setdefault(str(row["participant"]), {})[str(row["name"])] = row["value"]
+        names = sorted({name for code in told if code in labels for name in told[code]})
+        label = Column("participant_id", "string", "Label of the participant's folder")
+        columns = (label, *FILES["participant"], *map(attribute_column, names))
+        with (self._root / "participants.tsv").open("w", encoding="utf-8", newline="") as file:
+            file.write(_heads(columns))
+            for row in self._source.rows("participant"):
+                code = str(row["participant"])
+                if code in labels:
+                    attributes = [told.get(code, {}).get(name) for name in names]
+                    file.write(tsv_line([f"sub-{labels[code]}", *row.values(), *attributes]))
+        write_json(self._root / "participants.json", described(columns))
+
+    def _person(self, label: str, rows: list[Row]) -> None:
+        """Make the folders of a participant, and the table of the sessions."""
+        folder = self._root / f"sub-{label}"
+        folder.mkdir()
+        identifier = Column("session_id", "string", "Label of the session's folder")
+        own = [column for column in FILES["session"] if column.name != "participant"]
+        columns = (identifier, _ACQ_TIME, *own)
+        with (folder / f"sub-{label}_sessions.tsv").open("w", encoding="utf-8") as file:
+            file.write(_heads(columns))
+            for place, row in enumerate(rows, start=1):
+                session = self._session(folder, f"sub-{label}", f"{place}", row)
+                values = [row[column.name] for column in own]
+                file.write(tsv_line([f"ses-{session.label}", iso_utc(session.start_ms), *values]))
+        write_json(folder / f"sub-{label}_sessions.json", described(columns))
+
+    def _session(self, folder: Path, subject: str, label: str, row: Row) -> _Session:
+        number = _number(row["session"])
+        beh = folder / f"ses-{label}" / "beh"
+        beh.mkdir(parents=True)
+        stem = f"{subject}_ses-{label}_task-{TASK}"
+        end_ms = _FOREVER_MS if row["end_ms"] is None else _number(row["end_ms"])
+        made = _Session(label, beh, stem, _number(row["start_ms"]), end_ms)
+        self._sessions[number] = made
+        return made
+
+    def _events(self) -> None:
+        """Write the markers of every session; a session without one has the line of heads."""
+        markers: dict[int, list[Row]] = {}
+        for row in self._source.rows("marker"):
+            markers.setdefault(_number(row["session"]), []).append(row)
+        for number, session in self._sessions.items():
+            path = session.folder / f"{session.stem}_events.tsv"
+            with path.open("w", encoding="utf-8", newline="") as file:
+                file.write(_heads(COLUMNS))
+                for event in events_of(markers.get(number, [])):
+                    file.write(_event(event, session.start_ms))
+
+    def _dictionaries(self) -> None:
+        """Write the data dictionaries of the tables that there are; they hold for all sessions."""
+        task = {"TaskName": TASK, "TaskDescription": _TASK_DESCRIPTION}
+        if self._sessions:
+            write_json(self._root / f"task-{TASK}_events.json", described(COLUMNS))
+        for table, label in BEH_TABLES.items():
+            if not any(self._root.glob(f"sub-*/ses-*/beh/*_acq-{label}_beh.tsv")):
+                continue
+            columns = _columns(table)
+            content: dict[str, Any] = task | described(columns)
+            if table == "expression":
+                content[MODELS] = list(self._source.rows("model"))
+                content["Settings"] = dict(self._source.appliance.settings)
+            write_json(self._root / f"task-{TASK}_acq-{label}_beh.json", content)
+
+    def _beh(self, table: str) -> None:
+        """Write one table below ``beh`` of each session that has rows of it."""
+        for session, rows in self._by_session(table):
+            with _opened(session, table) as file:
+                file.writelines(_line(table, row, session) for row in rows)
+
+    def _vitals(self) -> None:
+        """Write the readings as they were measured, and resampled."""
+        for session, rows in self._by_session("vital"):
+            channels = channels_of(self._source.connection, session.start_ms, session.end_ms)
+            path = session.folder / f"{session.stem}_recording-{RESAMPLED}_physio.tsv.gz"
+            with (
+                _opened(session, "vital") as file,
+                resampled(path, channels, session.start_ms) as even,
+            ):
+                last_ms = session.start_ms
+                for row in rows:
+                    file.write(_line("vital", row, session))
+                    last_ms = _number(row["at_ms"])
+                    if even is not None:
+                        even.take(row)
+                if even is not None:
+                    even.write_until(last_ms + 1)
+
+    def _gaps(self) -> None:
+        """Write the gaps that reach into a session, cut to it."""
+        rows = list(self._source.rows("gap"))
+        for session in self._sessions.values():
+            met = [
+                row
+                for row in rows
+                if _number(row["start_ms"]) < session.end_ms
+                and _number(row["end_ms"]) > session.start_ms
+            ]
+            if met:
+                with _opened(session, "gap") as file:
+                    file.writelines(_line("gap", row, session) for row in met)
+
+    def _by_session(self, table: str) -> Iterator[tuple[_Session, Iterator[Row]]]:
+        """Yield each session with its rows, which lie together, for sessions do not overlap."""
+        for number, rows in groupby(self._source.rows(table), lambda row: row["session"]):
+            if number is not None and _number(number) in self._sessions:
+                yield self._sessions[_number(number)], rows
+
+
+def _columns(table: str) -> tuple[Column, ...]:
+    """Return all columns of a table below ``beh``."""
+    first = (_ONSET, _DURATION) if table == "gap" else (_ONSET,)
+    return first + beh_columns(table)
+
+
+@contextmanager
+def _opened(session: _Session, table: str) -> Iterator[IO[str]]:
+    """Open a table below ``beh``, with its heads.
+
+    It is opened again where two sessions meet in one moment.
+    """
+    path = session.folder / f"{session.stem}_acq-{BEH_TABLES[table]}_beh.tsv"
+    is_new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        if is_new:
+            file.write(_heads(_columns(table)))
+        yield file
+
+
+def _line(table: str, row: Row, session: _Session) -> str:
+    """Return a row as a line; a gap is cut to its session."""
+    if table == "gap":
+        start_ms = max(session.start_ms, _number(row["start_ms"]))
+        end_ms = min(session.end_ms, _number(row["end_ms"]))
+        times = [seconds(start_ms - session.start_ms), seconds(end_ms - start_ms)]
+    else:
+        times = [seconds(_number(row["at_ms"]) - session.start_ms)]
+    rest = (row[column.name] for column in beh_columns(table))
+    return "\t".join(times) + "\t" + tsv_line(rest)
+
+
+def _event(event: Event, start_ms: int) -> str:
+    """Return an event as a line."""
+    is_stimulus = event.marker is MarkerKind.STIMULUS_START
+    lasted = NOT_AVAILABLE if event.lasted_ms is None else seconds(event.lasted_ms)
+    times = f"{seconds(event.at_ms - start_ms)}\t{lasted}\t"
+    return times + tsv_line([event.label if is_stimulus else None, event.marker.value, event.label])
+
+
+def _heads(columns: Iterable[Column]) -> str:
+    return tsv_line(column.name for column in columns)
+
+
+def _number(value: Value) -> int:
+    """Return a whole number of a row."""
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is no whole number")
+    return value
+
+
+BIDS = TreeFormat(
+    name="bids",
+    label="BIDS (zip)",
+    summary="a data set after the Brain Imaging Data Structure",
+    description="BIDS is for archives such as OpenNeuro and for programs that read it; it holds "
+    "sessions only.",
+    suffix=".bids.zip",
+    media_type="application/zip",
+    position=45,
+    write_tree=write_dataset,
+)

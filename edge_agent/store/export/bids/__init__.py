@@ -1,1 +1,0 @@
-"""The timeline as a data set after the Brain Imaging Data Structure (bids-specification.org)."""

@@ -1,0 +1,217 @@
+"""The timeline as one zip that explains itself.
+
+It holds tidy CSV, its description, settings, model cards, and two scripts that compute the
+dashboard's tests again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from typing import IO
+
+from edge_agent import __version__
+from edge_agent.core import clock
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.export import columns
+from edge_agent.store.export.columns import DESCRIPTION, FILES, TITLES, WrittenFile, description
+from edge_agent.store.export.files import write_blocks
+from edge_agent.store.export.format import FileFormat
+from edge_agent.store.export.rows import ALWAYS, Block
+from edge_agent.store.export.source import ExportSource
+
+_LEVEL = 2  # three times as fast as zlib's own default, for a fifth more bytes
+_MEDIA_TYPES = {
+    "csv": "text/csv",
+    "json": "application/json",
+    "html": "text/html",
+    "md": "text/markdown",
+    "py": "text/x-python",
+    "R": "text/x-r-source",
+}
+_OF_QUESTION = {
+    "flow.csv": "People and readings from consent to the tests",
+    "attenuation.csv": "What misread faces leave of a difference at the worst, for the scripts",
+    "baseline.csv": "Means at rest, for the scripts",
+    "heart_measure.csv": "Measures of the intervals between beats, for the scripts",
+    "session_mean.csv": "Means of sessions and states, for the mixed model and the tests of groups",
+}
+_SCRIPTS = {
+    "analysis.py": "Runs the dashboard's tests on these files; needs the package affect-edge",
+    "analysis.R": "Computes the dashboard's tests by itself, in R",
+}
+
+
+def _write(source: ExportSource, out: IO[bytes]) -> None:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
+        _Bundle(source, archive).write()
+
+
+class _Bundle:
+    """Writes the members of one zip.
+
+    Args:
+        source: what is exported.
+        archive: to write into.
+    """
+
+    def __init__(self, source: ExportSource, archive: zipfile.ZipFile) -> None:
+        self._source = source
+        self._archive = archive
+        self._files: list[WrittenFile] = []
+
+    def write(self) -> None:
+        """Write all of them; the description comes last, for it has size and hash of the others."""
+        for name in FILES:
+            self._table(name, self._source.blocks(name))
+        self._text("vital_kind.csv", "Kinds of vital readings, for the scripts", kinds_csv())
+        for path, title in _SCRIPTS.items():
+            self._text(path, title, _resource(path))
+        settings = json.dumps(self._source.appliance.settings, indent=2, ensure_ascii=False) + "\n"
+        self._text("settings.json", "Settings at the time of the export", settings)
+        question = json.dumps(self._source.appliance.question, indent=2, ensure_ascii=False) + "\n"
+        self._text("question.json", "The question asked on the Analysis page", question)
+        for name, title in _OF_QUESTION.items():
+            if text := self._source.appliance.tables.get(name):
+                self._text(name, title, text)
+        for path, title, plan in self._plans():
+            self._text(path, title, plan)
+        for sha256, card in self._cards():
+            name = json.loads(card)["name"]
+            self._text(f"models/{name}-{sha256[:8]}.json", f"Card of the model {name}", card)
+        self._text(columns.PATH, columns.TITLE, self._codebook())
+        self._text("README.md", "Read this first", self._readme())
+        with self._open(DESCRIPTION) as member:
+            member.write(description(self._files).encode())
+
+    def _open(self, path: str) -> IO[bytes]:
+        member = zipfile.ZipInfo(
+            path, datetime.fromtimestamp(self._source.created_ms / 1000, UTC).timetuple()[:6]
+        )
+        member.compress_type = zipfile.ZIP_DEFLATED
+        member.external_attr = 0o600 << 16
+        # A member that brings its own date does not take the archive's level.
+        if sys.version_info >= (3, 13):
+            member.compress_level = _LEVEL
+        else:
+            member._compresslevel = _LEVEL  # type: ignore[attr-defined]  # its name before 3.13
+        return self._archive.open(member, "w", force_zip64=True)
+
+    def _table(self, name: str, blocks: Iterator[Block]) -> None:
+        with self._open(f"{name}.csv") as member:
+            size, sha256, rows = write_blocks(member, blocks)
+        self._files.append(
+            WrittenFile(name, f"{name}.csv", TITLES[name], "text/csv", size, sha256, rows)
+        )
+
+    def _text(self, path: str, title: str, text: str) -> None:
+        data = text.encode()
+        with self._open(path) as member:
+            member.write(data)
+        name = path.lower().replace("/", "-").replace(".", "-")
+        media_type = _MEDIA_TYPES[path.rpartition(".")[2]]
+        sha256 = hashlib.sha256(data).hexdigest()
+        self._files.append(WrittenFile(name, path, title, media_type, len(data), sha256))
+
+    def _plans(self) -> Iterator[tuple[str, str, str]]:
+        """Yield path, title and text of each order of a protocol that was run."""
+        rows = self._source.connection.execute(
+            "SELECT name, sha256, order_row, max(plan) AS plan FROM protocol_run WHERE session IN "
+            "(SELECT value FROM json_each(:sessions)) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+            self._source.chosen.parameters,
+        )
+        for row in rows:
+            name = re.sub(r"[^A-Za-z0-9._-]", "-", row["name"])
+            path = f"protocols/{name}-{row['sha256'][:8]}-order-{row['order_row']}.json"
+            title = f"Screens of the protocol {name}, order {row['order_row']}"
+            yield path, title, row["plan"] + "\n"
+
+    def _cards(self) -> list[tuple[str, str]]:
+        """Return SHA-256 and card of the models that were used, as far as their cards are known."""
+        used = self._source.connection.execute("SELECT DISTINCT sha256 FROM model ORDER BY sha256")
+        return [
+            (row[0], self._source.appliance.cards[row[0]])
+            for row in used
+            if row[0] in self._source.appliance.cards
+        ]
+
+    def _codebook(self) -> str:
+        return columns.codebook(self._files, self._source.created)
+
+    def _readme(self) -> str:
+        rows = {file.name: file.rows for file in self._files}
+        return _resource("README.md").format(
+            created=self._source.created,
+            version=__version__,
+            device=self._source.appliance.device,
+            sessions=_counted(rows["session"] or 0, "session"),
+            participants=_counted(rows["participant"] or 0, "participant"),
+            range=_range(self._source.chosen.span),
+            files="\n".join(_files(self._files)),
+        )
+
+
+def kinds_csv() -> str:
+    """Return what the scripts need to know of each kind of vital, as CSV.
+
+    A kind without a bound is not tested; ``option`` ends the options that set bound and settling
+    time.
+    """
+    lines = ["kind,label,unit_shown,bound,option,default,settling_s"]
+    for kind in VitalKind:
+        spec = kind.spec
+        cells = (
+            kind.value,
+            spec.label,
+            spec.unit_shown,
+            "" if spec.bound is None else f"{spec.bound:g}",
+            spec.option or "",
+            str(int(spec.tested_by_default)),
+            f"{spec.settling_s:g}",
+        )
+        lines.append(",".join(cells))
+    return "\n".join(lines) + "\n"
+
+
+def _files(files: Sequence[WrittenFile]) -> Iterator[str]:
+    for file in files:
+        yield f"| `{file.path}` | {file.title} | {'' if file.rows is None else f'{file.rows:,}'} |"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _range(span: tuple[int, int]) -> str:
+    """Say which range was asked for."""
+    start, end = (
+        clock.iso_utc(at) if at != always else "" for at, always in zip(span, ALWAYS, strict=True)
+    )
+    if not (start or end):
+        return "all times"
+    return f"{f'from {start} ' if start else ''}{f'up to {end}' if end else 'on'}".strip()
+
+
+def _resource(name: str) -> str:
+    return (resources.files("edge_agent.store.export") / "scripts" / name).read_text(
+        encoding="utf-8"
+    )
+
+
+BUNDLE = FileFormat(
+    name="bundle",
+    label="Bundle (zip)",
+    summary="a zip that explains and recomputes itself",
+    description="The bundle is a zip of the CSV tables, their description, two scripts that "
+    "compute the tests again, settings and model cards.",
+    suffix=".zip",
+    media_type="application/zip",
+    position=10,
+    write=_write,
+)

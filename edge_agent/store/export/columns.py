@@ -1,0 +1,555 @@
+"""The description of exported files: columns, units, codebook.
+
+The columns of the exported files, with type, unit and meaning.
+
+``docs/data.md`` repeats them for people.
+
+The codebook of a bundle: every table and column for people, as one page that prints well.
+
+It is made from the schemas of ``datapackage.json`` and the registry of vitals; nothing is written
+by hand twice.
+
+``datapackage.json``: a description of the files of an export.
+
+It follows the Data Package standard (frictionlessdata.io).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from edge_agent import __version__
+from edge_agent.core import clock
+from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.matching import AMBIGUOUS, UNMATCHED
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a file; ``type`` is that of the Table Schema standard."""
+
+    name: str
+    type: str
+    description: str
+    unit: str | None = None
+    allowed: tuple[str, ...] = ()
+
+    def as_field(self) -> dict[str, Any]:
+        """Return the column as a field of a Table Schema (frictionlessdata.io)."""
+        field: dict[str, Any] = {
+            "name": self.name,
+            "type": self.type,
+            "description": self.description,
+        }
+        if self.unit:
+            field["unit"] = self.unit
+        if self.allowed:
+            field["constraints"] = {"enum": list(self.allowed)}
+        if self.type == "boolean":
+            field |= {"trueValues": ["1"], "falseValues": ["0"]}
+        if self.type == "datetime":
+            field["format"] = "%Y-%m-%dT%H:%M:%S.%fZ"
+        return field
+
+
+def _times(what: str, prefix: str = "") -> tuple[Column, Column]:
+    """Return the two columns of an instant: for people and for programs."""
+    return (
+        Column(f"{prefix}at", "datetime", f"{what}, UTC"),
+        Column(f"{prefix}ms", "integer", f"{what}, since 1970 UTC", "ms"),
+    )
+
+
+def _at(what: str) -> tuple[Column, Column]:
+    text, number = _times(what)
+    return text, Column("at_ms", number.type, number.description, number.unit)
+
+
+def _per_mille(emotion: Emotion, smoothed: bool) -> Column:
+    if smoothed:
+        return Column(
+            f"smoothed_{emotion}",
+            "integer",
+            f"Smoothed probability of {emotion} at the end",
+            "1/1000",
+        )
+    return Column(
+        emotion.value, "integer", f"Mean probability of {emotion} over the frames", "1/1000"
+    )
+
+
+_SESSION = Column(
+    "session", "integer", "Number of the session in which it lies; empty outside sessions"
+)
+_PARTICIPANT = Column(
+    "participant", "string", "Pseudonymous code of the participant of that session"
+)
+_CONDITION = Column(
+    "condition", "string", "Label of the stimulus that went on; empty when none did"
+)
+_SIMULATED = Column("simulated", "boolean", "1 when it is made up for a demonstration")
+_UNCERTAIN = (
+    "uncertain: no category was probable enough (vision.uncertain_below of settings.json, else the "
+    "threshold of the model's card), although a face was read"
+)
+_LABELS = (*(emotion.value for emotion in EMOTIONS), "uncertain")
+
+EXPRESSION = (
+    *_at("End of the recording interval"),
+    _SESSION,
+    _PARTICIPANT,
+    _CONDITION,
+    Column(
+        "track",
+        "integer",
+        "Number of the face while it was followed; says nothing about the person",
+    ),
+    Column(
+        "interval_ms",
+        "integer",
+        "Length of the recording interval; 0 when every frame is a row",
+        "ms",
+    ),
+    Column(
+        "frames",
+        "integer",
+        "Readings that the means are taken over: frames in which the face was looked at and could "
+        "be read",
+    ),
+    *(_per_mille(emotion, smoothed=False) for emotion in EMOTIONS),
+    *(_per_mille(emotion, smoothed=True) for emotion in EMOTIONS),
+    Column(
+        "emotion",
+        "string",
+        f"Smoothed label at the end of the interval. {_UNCERTAIN}",
+        allowed=_LABELS,
+    ),
+    Column("face_size", "number", "Mean height of the face in the picture", "pixel"),
+    Column(
+        "quality",
+        "number",
+        "Mean fitness of the face for reading (wholeness, size, sharpness, light, pose), 0 to 1",
+        "1",
+    ),
+    Column(
+        "is_primary",
+        "boolean",
+        "1 when it is the participant's face: the largest and most central one",
+    ),
+    _SIMULATED,
+)
+REJECTED_FRAMES = (
+    *_at("End of the recording interval"),
+    _SESSION,
+    _PARTICIPANT,
+    _CONDITION,
+    Column("track", "integer", "Number of the face, as in expression.csv"),
+    Column(
+        "interval_ms",
+        "integer",
+        "Length of the recording interval; 0 when every frame is a row",
+        "ms",
+    ),
+    Column(
+        "reason",
+        "string",
+        "Why the face could not be read in these frames",
+        allowed=tuple(RejectReason),
+    ),
+    Column(
+        "frames", "integer", "Frames that could not be read for this reason; they are in no mean"
+    ),
+    Column(
+        "is_primary",
+        "boolean",
+        "1 when it is the participant's face: the largest and most central one",
+    ),
+    _SIMULATED,
+)
+VITAL = (
+    *_at("When it was measured"),
+    _SESSION,
+    _PARTICIPANT,
+    _CONDITION,
+    Column("kind", "string", "What was measured", allowed=tuple(VitalKind)),
+    Column("value", "number", "The value, in the unit of the next column"),
+    Column(
+        "unit",
+        "string",
+        "UCUM unit, fixed by the kind",
+        allowed=tuple(sorted({kind.unit for kind in VitalKind})),
+    ),
+    Column("source", "string", "Who said it: a device, a file, or simulated"),
+    Column(
+        "flags", "string", f"What is special about it, separated by blanks: {', '.join(VitalFlag)}"
+    ),
+    Column(
+        "device_time",
+        "string",
+        "Time that the device stamped, by its own clock; empty when it stamped none",
+    ),
+    Column(
+        "observed",
+        "string",
+        "Emotion observed before it: the smoothed label of at least 60 % of the rows in the 10 s "
+        "that end 5 s before it (pressures: 45 s); ambiguous when none was, unmatched when no face "
+        "was read; empty outside sessions",
+        allowed=(*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED),
+    ),
+    _SIMULATED,
+)
+EPISODE = (
+    *_times("Start of the episode", "start_"),
+    *_times("End of the episode", "end_"),
+    Column("seconds", "number", "Length of the episode", "s"),
+    Column("emotion", "string", "The one smoothed label that it is a run of", allowed=_LABELS),
+    Column("rows", "integer", "Rows of expression.csv in it"),
+    Column("frames", "integer", "Readings in it, as in expression.csv"),
+    _SIMULATED,
+)
+GAP = (
+    *_times("Start of the gap", "start_"),
+    *_times("End of the gap", "end_"),
+    Column("source", "string", "What did not speak: camera, recorder, or the source of a vital"),
+    Column("reason", "string", "Why: no_face, stalled, disconnected, not_written …"),
+)
+MARKER = (
+    *_at("When it was set"),
+    Column("session", "integer", "Number of the session"),
+    Column("participant", "string", "Pseudonymous code of the participant"),
+    Column("kind", "string", "What happened", allowed=tuple(MarkerKind)),
+    Column(
+        "label",
+        "string",
+        "Condition that a stimulus start opens, the text of a note, or neutral for a baseline",
+    ),
+)
+SELF_REPORT = (
+    *_at("When it was answered"),
+    Column("session", "integer", "Number of the session"),
+    Column("participant", "string", "Pseudonymous code of the participant"),
+    Column("condition", "string", "Label of the last stimulus before; empty when there was none"),
+    Column("scale", "string", "What was asked", allowed=("valence", "arousal", "emotion")),
+    Column(
+        "value",
+        "string",
+        "1 to 9 for valence (9 pleasant) and arousal (9 excited); for emotion a category or none",
+    ),
+)
+SESSION = (
+    Column("session", "integer", "Number of the session"),
+    Column("participant", "string", "Pseudonymous code of the participant"),
+    Column("purpose", "string", "Why it was recorded", allowed=tuple(Purpose)),
+    Column("setting", "string", "Where it took place", allowed=tuple(SessionSetting)),
+    Column("name", "string", "Name given by the experimenter"),
+    *_times("Start of the session", "start_"),
+    *_times("End of the session; empty while it is open", "end_"),
+    _SIMULATED,
+    Column(
+        "origin",
+        "string",
+        "Empty for a session that was run here; entered: it was added later; import: and from "
+        "which file",
+    ),
+)
+PROTOCOL_RUN = (
+    Column("session", "integer", "Number of the session in which it ran"),
+    Column("participant", "string", "Pseudonymous code of the participant"),
+    Column("name", "string", "Name of the protocol's file"),
+    Column("title", "string", "What people call it"),
+    Column("sha256", "string", "SHA-256 of the protocol's file as it was run"),
+    Column("order_row", "integer", "Which of the protocol's orders it was, from 0"),
+    Column("order", "string", "Conditions in the order in which they were planned, apart by >"),
+    Column("state", "string", "How it ended: finished, or ended before; running or paused"),
+    Column("reason", "string", "Why it ended before its last step, or stands still"),
+)
+PARTICIPANT = (
+    Column("participant", "string", "Pseudonymous code"),
+    Column("created_at", "datetime", "When the code was made, UTC"),
+    Column(
+        "consent_version", "string", "Version of the text last agreed to; empty without consent"
+    ),
+    Column("consent_given_at", "datetime", "When consent was given, UTC"),
+    Column("consent_withdrawn_at", "datetime", "When it was withdrawn, UTC; empty while it stands"),
+    _SIMULATED,
+    Column(
+        "consent_attributes",
+        "string",
+        "What the consent says of attributes. none: none are kept; here: they stay where they are; "
+        "shared: they may go along in exports",
+        allowed=tuple(AttributeUse),
+    ),
+)
+PARTICIPANT_ATTRIBUTE = (
+    Column("participant", "string", "Pseudonymous code"),
+    Column("name", "string", "What is told: age_band, sex, medication, or a field of the study"),
+    Column("value", "string", "What it is for this participant"),
+)
+MODEL = (
+    Column("kind", "string", "What it does: expression, face-detector, face-cover"),
+    Column("name", "string", "Name of the model"),
+    Column("version", "string", "Version of its weights"),
+    Column("sha256", "string", "SHA-256 of its file"),
+    *_times("When the agent began to use it", "since_"),
+)
+FILES = {
+    "expression": EXPRESSION,
+    "unfit": REJECTED_FRAMES,
+    "vital": VITAL,
+    "episode": EPISODE,
+    "gap": GAP,
+    "marker": MARKER,
+    "self_report": SELF_REPORT,
+    "session": SESSION,
+    "participant": PARTICIPANT,
+    "model": MODEL,
+    "protocol_run": PROTOCOL_RUN,
+    "participant_attribute": PARTICIPANT_ATTRIBUTE,
+}
+TITLES = {
+    "expression": "Expressions: one face over one recording interval",
+    "unfit": "Frames in which a face could not be read, and why",
+    "vital": "Vital readings",
+    "episode": "Runs of one smoothed emotion of the participant's face",
+    "gap": "Times in which a source did not speak",
+    "marker": "Markers of sessions",
+    "self_report": "What participants said of themselves",
+    "session": "Sessions",
+    "participant": "Participants",
+    "model": "Models that the agent used, and from when",
+    "protocol_run": "Protocols that were run, and in which order",
+    "participant_attribute": "Attributes of participants who agreed that they go along",
+}
+
+
+DESCRIPTION = "datapackage.json"
+PACKAGE = "affect-edge-export"
+_KEYS = {"session": "session", "participant": "participant"}
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file of an export.
+
+    Attributes:
+        name: of the table in ``FILES``, or of the file without its ending.
+        path: within the export.
+        title: what it is.
+        media_type: of the file.
+        size: bytes.
+        sha256: hexadecimal.
+        rows: of a table; ``None`` for other files.
+    """
+
+    name: str
+    path: str
+    title: str
+    media_type: str
+    size: int
+    sha256: str
+    rows: int | None = None
+
+    def as_resource(self) -> dict[str, Any]:
+        """Return the file as a resource of a data package.
+
+        A table with the schema of its columns.
+        """
+        ending = self.path.rpartition(".")[2]
+        described: dict[str, Any] = {
+            "name": self.name,
+            "title": self.title,
+            "path": self.path,
+            "format": ending.lower(),
+            "mediatype": self.media_type,
+            "encoding": "utf-8",
+            "bytes": self.size,
+            "hash": f"sha256:{self.sha256}",
+        }
+        if self.rows is None:
+            return described
+        return described | {
+            "profile": "tabular-data-resource",
+            "rows": self.rows,
+            "schema": schema_of(self.name),
+        }
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """Return the Table Schema of one of ``FILES``.
+
+    It has the columns, the key, and the tables that it points to.
+    """
+    fields = [column.as_field() for column in FILES[name]]
+    schema: dict[str, Any] = {"fields": fields, "missingValues": [""]}
+    names = {column.name for column in FILES[name]}
+    if name in _KEYS:
+        schema["primaryKey"] = _KEYS[name]
+    points = [key for key in _KEYS if key in names and key != name]
+    if points:
+        schema["foreignKeys"] = [
+            {"fields": key, "reference": {"resource": key, "fields": _KEYS[key]}} for key in points
+        ]
+    return schema
+
+
+def description(files: Iterable[WrittenFile]) -> str:
+    """Return the text of ``datapackage.json`` for the files of an export."""
+    package = {
+        "profile": "data-package",
+        "name": PACKAGE,
+        "title": "Timeline recorded by Affect Edge",
+        "description": "Expressions and vital signs under participants' codes. Times are UTC. A "
+        "missing value is an empty cell. A text that a spreadsheet would take for a "
+        "formula stands behind an apostrophe.",
+        "created": clock.iso_utc(clock.now().wall_ms),
+        "version": __version__,
+        "resources": [file.as_resource() for file in files],
+    }
+    return _sealed(package)
+
+
+def unchanged_files(path: Path) -> dict[str, str] | None:
+    """Return the hash of each file that a description names; ``None``: none of ours, or changed.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        package = json.loads(text)
+        del package["hash"]
+        if package["name"] != PACKAGE or _sealed(package) != text:
+            return None
+        return {one["path"]: one["hash"] for one in package["resources"]}
+    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _sealed(package: dict[str, Any]) -> str:
+    """Return the text of a description with its own hash, by which a change is noticed."""
+    digest = hashlib.sha256(_text(package).encode()).hexdigest()
+    return _text(package | {"hash": f"sha256:{digest}"})
+
+
+def _text(package: dict[str, Any]) -> str:
+    return json.dumps(package, indent=2, ensure_ascii=False) + "\n"
+
+
+PATH = "codebook.html"
+TITLE = "Codebook: every table and column, to read and to print"
+
+_STYLE = """
+body { font: 11pt/1.4 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+  color: #111; background: #fff }
+h2 { margin-top: 2.2rem; break-after: avoid }
+table { border-collapse: collapse; width: 100%; font-size: 9.5pt }
+th, td { border: 1px solid #999; padding: .25rem .4rem; text-align: left; vertical-align: top;
+  overflow-wrap: anywhere }
+thead { display: table-header-group }
+tr { break-inside: avoid }
+code { font-family: ui-monospace, monospace }
+nav { columns: 3 }
+@page { margin: 15mm }
+@media print { body { margin: 0; max-width: none } nav { columns: 2 } }
+"""
+_TYPES = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "0 no, 1 yes",
+    "datetime": "time: ISO 8601, UTC",
+}
+_COLUMNS = ("Column", "Type", "Unit", "Meaning", "Values", "Missing")
+_VITALS = ("Kind", "Name", "Unit", "Plausible", "Meaning", "Smallest difference of interest")
+
+
+def codebook(files: Iterable[WrittenFile], created: str) -> str:
+    """Return the codebook of the tables among the files of an export, as an HTML page.
+
+    Args:
+        files: those of the export; only tables are described.
+        created: when it was made, as text.
+    """
+    tables = [file for file in files if file.rows is not None]
+    links = "".join(f'<li><a href="#{file.name}">{file.path}</a></li>' for file in tables)
+    body = "".join(_table_of(file) for file in tables)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>Codebook</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>Codebook</h1>\n"
+        f"<p>Export of {escape(created)} by Affect Edge {__version__}. A missing value is an empty "
+        "cell in every table; no number and no word stands for one. A text that a spreadsheet "
+        "would take for a formula stands behind an apostrophe.</p>\n"
+        f'<nav><ul>{links}<li><a href="#kinds">Kinds of vitals</a></li></ul></nav>\n'
+        f"{body}{_kinds()}</body>\n</html>\n"
+    )
+
+
+def _table_of(file: WrittenFile) -> str:
+    schema = schema_of(file.name)
+    keys = []
+    if "primaryKey" in schema:
+        keys.append(f"One row is known by <code>{schema['primaryKey']}</code>.")
+    keys += [
+        f"<code>{key['fields']}</code> leads to "
+        f'<a href="#{key["reference"]["resource"]}">{key["reference"]["resource"]}.csv</a>.'
+        for key in schema.get("foreignKeys", ())
+    ]
+    rows = (_column(field, schema) for field in schema["fields"])
+    return (
+        f'<h2 id="{file.name}">{file.path}</h2>\n<p>{escape(file.title)}. {file.rows:,} rows. '
+        f"{' '.join(keys)}</p>\n{_html_table(_COLUMNS, rows)}"
+    )
+
+
+def _column(field: Mapping[str, Any], schema: Mapping[str, Any]) -> Sequence[str]:
+    """Return the cells of one column."""
+    values = field.get("constraints", {}).get("enum", ())
+    is_key = field["name"] == schema.get("primaryKey")
+    return (
+        f"<code>{field['name']}</code>",
+        _TYPES[field["type"]],
+        escape(field.get("unit", "")),
+        escape(field["description"]),
+        ", ".join(f"<code>{escape(value)}</code>" for value in values),
+        "never" if is_key or field["type"] == "boolean" else "empty",
+    )
+
+
+def _kinds() -> str:
+    rows = (
+        (
+            f"<code>{kind}</code>",
+            escape(kind.spec.label),
+            f"{escape(kind.unit)} ({escape(kind.spec.unit_shown)})",
+            " to ".join(f"{bound:g}" for bound in kind.plausible),
+            escape(kind.spec.definition),
+            "" if kind.spec.bound is None else f"{kind.spec.bound:g}",
+        )
+        for kind in VitalKind
+    )
+    return (
+        '<h2 id="kinds">Kinds of vitals</h2>\n<p>What <code>kind</code> in '
+        '<a href="#vital">vital.csv</a> can be. A value that is not plausible stays, and has the '
+        f"flag <code>out_of_range</code>.</p>\n{_html_table(_VITALS, rows)}"
+    )
+
+
+def _html_table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f'<th scope="col">{one}</th>' for one in heads)
+    body = "\n".join(_lines(rows))
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n"
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    for first, *others in rows:
+        cells = "".join(f"<td>{cell}</td>" for cell in others)
+        yield f'<tr><th scope="row">{first}</th>{cells}</tr>'

@@ -1,0 +1,341 @@
+"""EDF+.
+
+Sessions as EDF+ files, where edfio is installed.
+
+Writes a folder of EDF+ files, one for each session.
+
+One session as an EDF+ file.
+
+The readings of a session at an even rate, with 0 where there is none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent import __version__
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.study import MarkerKind
+from edge_agent.core.vitals import AnalysisOption, VitalKind
+from edge_agent.store.export.bids import Event, events_of
+from edge_agent.store.export.format import TreeFormat
+from edge_agent.store.export.rows import Row, Value
+from edge_agent.store.export.source import ExportSource
+
+HELD_S = 5.0
+"""For how long a reading is the value of the samples that follow it."""
+NO_VALUE = 0.0
+_SAMPLES_PER_S = {VitalKind.RR_INTERVAL: 4}
+"""A tachogram has four: Task Force 1996, Circulation 93:1043-1065. Other levels have one."""
+
+
+@dataclass(slots=True)
+class Signal:
+    """The usable readings of one source and kind.
+
+    Attributes:
+        kind: what was measured.
+        source: who said it.
+        times: seconds since the start of the file, in order.
+        values: in the unit of the kind.
+    """
+
+    kind: VitalKind
+    source: str
+    times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> int:
+        """Samples in a second."""
+        return _SAMPLES_PER_S.get(self.kind, 1)
+
+    @property
+    def top(self) -> float:
+        """The largest value that the signal can hold; 0 is the least."""
+        return self.kind.plausible[1]
+
+    def sampled(self, seconds: int) -> NDArray[np.float64]:
+        """Return the newest reading at each sample, for at most ``HELD_S``; 0 otherwise."""
+        grid = np.arange(seconds * self.rate) / self.rate
+        times = np.asarray(self.times)
+        places = np.searchsorted(times, grid, side="right") - 1
+        is_known = (places >= 0) & (grid - times[np.maximum(places, 0)] < HELD_S)
+        newest = np.asarray(self.values)[np.maximum(places, 0)]
+        return np.where(is_known, newest, NO_VALUE)
+
+
+def is_level(kind: VitalKind) -> bool:
+    """Tell whether a kind has a value at each time: not that of a cuff, which measures once."""
+    return kind.spec.option is not AnalysisOption.PRESSURE
+
+
+def missing(samples: NDArray[np.float64], rate: int) -> list[tuple[float, float]]:
+    """Return when a signal has no value: onset and length of each such time, seconds."""
+    empty = np.concatenate(([False], samples == NO_VALUE, [False]))
+    edges = np.flatnonzero(empty[1:] != empty[:-1])
+    return [
+        (float(start) / rate, float(end - start) / rate)
+        for start, end in zip(edges[::2], edges[1::2], strict=True)
+    ]
+
+
+def labels_of(signals: Sequence[Signal]) -> list[str]:
+    """Return the label of each signal; further sources of a kind get a number."""
+    labels: list[str] = []
+    for place, signal in enumerate(signals):
+        before = sum(other.kind is signal.kind for other in signals[:place])
+        label = signal.kind.spec.edf or signal.kind.value[:13]
+        labels.append(f"{label} {before + 1}" if before else label)
+    return labels
+
+
+def edf_signals(signals: Sequence[Signal], seconds: int) -> list[Any]:
+    """Return the signals as edfio wants them."""
+    import edfio
+
+    return [
+        edfio.EdfSignal(
+            signal.sampled(seconds),
+            signal.rate,
+            label=label,
+            transducer_type=ascii_text(signal.source, 80),
+            physical_dimension=ascii_text(signal.kind.unit, 8),
+            physical_range=(NO_VALUE, signal.top),
+            prefiltering=f"newest reading, at most {HELD_S:.0f} s old; 0: none",
+        )
+        for label, signal in zip(labels_of(signals), signals, strict=True)
+    ]
+
+
+def ascii_text(text: str, most: int) -> str:
+    """Return a text as a header of EDF can hold it."""
+    plain = text.encode("ascii", "replace").decode("ascii")
+    return "".join(sign if sign.isprintable() else "?" for sign in plain)[:most]
+
+
+_EQUIPMENT = "Affect_Edge"
+_LONGEST = 400
+"""Signs of an annotation: what readers take for sure."""
+
+
+@dataclass(slots=True)
+class SessionFile:
+    """Gathers the rows of a session, then writes them.
+
+    Times in the file count from a whole second, which is UTC, for the header knows no others.
+
+    Attributes:
+        participant: pseudonymous code; a name is nowhere.
+        start_ms: start of the session, UTC milliseconds.
+        end_ms: its end; ``None`` while it is open.
+        number: of the session.
+        simulated: whether it is made up.
+    """
+
+    participant: str
+    number: int
+    start_ms: int
+    end_ms: int | None
+    simulated: bool
+    _signals: dict[tuple[VitalKind, str], Signal] = field(default_factory=dict)
+    _annotations: list[tuple[float, float | None, str]] = field(default_factory=list)
+    _last_ms: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return f"session-{self.number}.edf"
+
+    @property
+    def base_ms(self) -> int:
+        """The whole second at which the file begins."""
+        return self.start_ms // 1000 * 1000
+
+    def vital(self, row: Row) -> None:
+        """Take a reading, a row of ``vital.csv``; they come in order of time."""
+        kind = VitalKind(str(row["kind"]))
+        value = float(row["value"] or 0.0)
+        source = str(row["source"] or "")
+        flags = str(row["flags"] or "").split()
+        at_s = self._seconds(row["at_ms"])
+        usable = UNUSABLE.isdisjoint(flags) and 0.0 < value <= kind.plausible[1]
+        if usable and is_level(kind):
+            signal = self._signals.setdefault((kind, source), Signal(kind, source))
+            signal.times.append(at_s)
+            signal.values.append(value)
+        if not usable or not is_level(kind) or kind is VitalKind.RR_INTERVAL:
+            special = f" [{' '.join(flags)}]" if flags else ""
+            self._note(at_s, None, f"{kind.value}={value!r} {kind.unit} {source}{special}")
+
+    def event(self, event: Event) -> None:
+        """Take a marker; a stimulus lasts."""
+        is_stimulus = event.marker is MarkerKind.STIMULUS_START
+        word = "stimulus" if is_stimulus else event.marker.value
+        lasted = event.lasted_ms / 1000 if event.lasted_ms else None
+        self._note(self._seconds(event.at_ms), lasted, f"{word}: {event.label}")
+
+    def self_report(self, row: Row) -> None:
+        """Take what the participant said of themselves, a row of ``self_report.csv``."""
+        self._note(self._seconds(row["at_ms"]), None, f"self_report: {row['scale']}={row['value']}")
+
+    def gap(self, row: Row) -> None:
+        """Take a gap, a row of ``gap.csv``, as far as it lies in the session."""
+        start_ms = max(self.start_ms, _whole(row["start_ms"]))
+        end_ms = _whole(row["end_ms"])
+        if self.end_ms is not None:
+            end_ms = min(end_ms, self.end_ms)
+        if start_ms < end_ms:
+            text = f"gap: {row['source']} {row['reason']}"
+            self._note(self._seconds(start_ms), (end_ms - start_ms) / 1000, text)
+
+    def write(self, folder: Path) -> None:
+        """Write the file into a folder.
+
+        Raises:
+            OSError: it cannot be written, or the disk is full.
+        """
+        import edfio
+
+        end_ms = self.end_ms if self.end_ms is not None else self._last_ms
+        seconds = max(1, math.ceil((max(end_ms, self._last_ms) - self.base_ms) / 1000))
+        order = list(VitalKind)
+        signals = sorted(
+            self._signals.values(), key=lambda one: (order.index(one.kind), one.source)
+        )
+        self._note(self._seconds(self.start_ms), None, f"session_start: {self.number}")
+        if self.end_ms is not None:
+            self._note(self._seconds(self.end_ms), None, f"session_end: {self.number}")
+        begin = datetime.fromtimestamp(self.base_ms / 1000, UTC)
+        notes = sorted(
+            [*self._annotations, *_missing(signals, seconds)], key=lambda note: (note[0], note[2])
+        )
+        file = edfio.Edf(
+            edf_signals(signals, seconds),
+            patient=edfio.Patient(code=_word(self.participant)),
+            recording=edfio.Recording(
+                startdate=begin.date(),
+                equipment_code=_EQUIPMENT,
+                additional=("times_in_UTC", "simulated") if self.simulated else ("times_in_UTC",),
+            ),
+            starttime=begin.time(),
+            data_record_duration=1 if signals else None,
+            annotations=[edfio.EdfAnnotation(*note) for note in notes],
+        )
+        file.write(folder / self.name)
+
+    def _seconds(self, at_ms: Any) -> float:
+        """Return a time as the file counts it."""
+        self._last_ms = max(self._last_ms, _whole(at_ms))
+        return (_whole(at_ms) - self.base_ms) / 1000
+
+    def _note(self, onset: float, lasted: float | None, text: str) -> None:
+        plain = "".join(sign if sign.isprintable() else " " for sign in text)
+        self._annotations.append((onset, lasted, plain[:_LONGEST]))
+
+
+def _missing(signals: Sequence[Signal], seconds: int) -> Iterator[tuple[float, float | None, str]]:
+    """Yield an annotation for each time in which a signal has no value."""
+    for label, signal in zip(labels_of(signals), signals, strict=True):
+        for onset, lasted in missing(signal.sampled(seconds), signal.rate):
+            yield onset, lasted, f"no value: {label}"
+
+
+def _word(text: str) -> str:
+    """Return a text as a field of the header, which a blank would end."""
+    return ascii_text(text, 32).replace(" ", "_") or "X"
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is no whole number")
+    return value
+
+
+def write_folder(source: ExportSource, root: Path) -> None:
+    """Write the chosen sessions of a timeline, each as an EDF+ file, into an empty folder.
+
+    Rows that lie in no session have no place in it. ``sessions.json`` says what each file is.
+
+    Raises:
+        OSError: a file cannot be written, or the disk is full.
+    """
+    sessions = {
+        _folder_whole(row["session"]): SessionFile(
+            participant=str(row["participant"]),
+            number=_folder_whole(row["session"]),
+            start_ms=_folder_whole(row["start_ms"]),
+            end_ms=None if row["end_ms"] is None else _folder_whole(row["end_ms"]),
+            simulated=bool(row["simulated"]),
+        )
+        for row in source.rows("session")
+    }
+    _gather(source, sessions)
+    for session in sessions.values():
+        session.write(root)
+    about = {
+        "created": source.created,
+        "program": f"Affect Edge {__version__}",
+        "sessions": [
+            {
+                "file": session.name,
+                "session": number,
+                "participant": session.participant,
+                "start": iso_utc(session.start_ms),
+                "simulated": session.simulated,
+            }
+            for number, session in sessions.items()
+        ],
+    }
+    text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
+    (root / "sessions.json").write_text(text, encoding="utf-8")
+
+
+def _gather(source: ExportSource, sessions: dict[int, SessionFile]) -> None:
+    """Give each session its rows."""
+    markers: dict[int, list[Row]] = {}
+    for row in source.rows("marker"):
+        markers.setdefault(_folder_whole(row["session"]), []).append(row)
+    for number, session in sessions.items():
+        for event in events_of(markers.get(number, [])):
+            session.event(event)
+    for row in source.rows("vital"):
+        if row["session"] in sessions:
+            sessions[_folder_whole(row["session"])].vital(row)
+    for row in source.rows("self_report"):
+        if row["session"] in sessions:
+            sessions[_folder_whole(row["session"])].self_report(row)
+    for row in source.rows("gap"):
+        for session in sessions.values():
+            session.gap(row)
+
+
+def _folder_whole(value: Value) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is no whole number")
+    return value
+
+
+EDF = TreeFormat(
+    name="edf",
+    label="EDF+ (zip)",
+    summary="an EDF+ file for each session, for programs of sleep and heart research",
+    description="EDF+ is a file for each session with vital signs as signals, and beats, markers "
+    "and gaps as annotations; it needs edfio on this device. Times are in UTC.",
+    suffix=".edf.zip",
+    media_type="application/zip",
+    position=57,
+    library="edfio",
+    extra="edf",
+    write_tree=write_folder,
+)

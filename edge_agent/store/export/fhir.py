@@ -1,0 +1,455 @@
+"""FHIR R4.
+
+Sessions as one FHIR R4 Bundle, written resource by resource.
+
+Readings, expressions and self-reports as FHIR R4 Observations. Pure.
+
+Vital signs follow the profiles that ``VitalSpec.fhir_profile`` names
+(hl7.org/fhir/R4/observation-vitalsigns.html). A value that is no number is left out with its reason
+(``dataAbsentReason``); one out of the plausible range stays, with an interpretation and a note.
+
+FHIR R4 resources that observations refer to: Patient, Device, CodeSystem. Pure.
+
+See hl7.org/fhir/R4.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import IO, Any
+
+from edge_agent import __version__
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import PRESSURES, VitalKind
+from edge_agent.store.export.format import FileFormat
+from edge_agent.store.export.rows import Chosen, Row, Value
+from edge_agent.store.export.source import ExportSource
+
+EXPRESSIONS = "urn:affect-edge:expression"
+OBSERVATIONS = "urn:affect-edge:observation"
+
+
+def own_code(kind: VitalKind) -> str:
+    """Return our own code of a kind of vital that LOINC has none for."""
+    return kind.value.replace("_", "-")
+
+
+OWN_CODES = {
+    "facial-expression": "Emotional expression of the face as a model classified it; components: "
+    "probabilities",
+    **{own_code(kind): kind.spec.definition for kind in VitalKind if not kind.spec.loinc},
+    "reported-emotion": "Emotion that the participant reported",
+    "reported-valence": "Reported valence, 1 unpleasant to 9 pleasant",
+    "reported-arousal": "Reported arousal, 1 calm to 9 excited",
+}
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:affect-edge")
+_TEST_DATA = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason",
+    "code": "HTEST",
+    "display": "test health data",
+}
+
+
+def identity(*parts: Value) -> str:
+    """Return the id of a resource: the same parts always give the same."""
+    return str(uuid.uuid5(_NAMESPACE, "/".join(map(str, parts))))
+
+
+def reference(*parts: Value) -> dict[str, str]:
+    """Return a reference to the resource with the id of these parts."""
+    return {"reference": f"urn:uuid:{identity(*parts)}"}
+
+
+def marked(simulated: object) -> dict[str, Any]:
+    """Return the part of ``meta`` that says that a resource is made up; empty for real ones."""
+    if simulated:
+        return {"security": [_TEST_DATA]}
+    return {}
+
+
+def patient(row: Row) -> dict[str, Any]:
+    """Return a participant: a code and nothing else."""
+    code = row["participant"]
+    resource = {
+        "resourceType": "Patient",
+        "id": identity("participant", code),
+        "identifier": [{"system": "urn:affect-edge:participant", "value": code}],
+    }
+    return resource | ({"meta": marked(True)} if row["simulated"] else {})
+
+
+def appliance_device(name: str) -> dict[str, Any]:
+    """Return the appliance."""
+    return {
+        "resourceType": "Device",
+        "id": identity("device", name),
+        "deviceName": [{"name": name, "type": "user-friendly-name"}],
+        "modelNumber": "Affect Edge",
+        "version": [{"value": __version__}],
+    }
+
+
+def model_device(row: Row, appliance: str) -> dict[str, Any]:
+    """Return the model that reads faces: software on the appliance, known by its hash."""
+    return {
+        "resourceType": "Device",
+        "id": identity("model", row["sha256"]),
+        "identifier": [{"system": "urn:affect-edge:model-sha256", "value": row["sha256"]}],
+        "deviceName": [{"name": row["name"], "type": "model-name"}],
+        "version": [{"value": row["version"]}],
+        "parent": reference("device", appliance),
+    }
+
+
+def source_device(source: str) -> dict[str, Any]:
+    """Return what gave readings: a strap, a cuff, a file."""
+    return {
+        "resourceType": "Device",
+        "id": identity("source", source),
+        "identifier": [{"system": "urn:affect-edge:source", "value": source}],
+        "deviceName": [{"name": source, "type": "user-friendly-name"}],
+    }
+
+
+def code_systems() -> Iterator[dict[str, Any]]:
+    """Yield our own code systems.
+
+    LOINC has no code for an emotion that was classified from a face, or that was reported.
+    """
+    faces = {
+        emotion.value: f"The face looks like {emotion}, one of the categories of FER+"
+        for emotion in EMOTIONS
+    }
+    faces |= {
+        "uncertain": "No category is certain enough",
+        "none": "The participant reported none of the categories",
+    }
+    yield _code_system(
+        EXPRESSIONS,
+        "AffectEdgeExpression",
+        "Emotional expression of a face as a classifier reads it. It says what a face looks like, "
+        "not what a person feels, and is no diagnosis.",
+        faces,
+    )
+    about = "What Affect Edge observes and LOINC has no code for."
+    yield _code_system(OBSERVATIONS, "AffectEdgeObservation", about, OWN_CODES)
+
+
+def _code_system(url: str, name: str, about: str, concepts: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "resourceType": "CodeSystem",
+        "id": identity("code system", url),
+        "url": url,
+        "version": "1",
+        "name": name,
+        "status": "active",
+        "experimental": True,
+        "description": about,
+        "content": "complete",
+        "concept": [
+            {"code": code, "display": code, "definition": meaning}
+            for code, meaning in concepts.items()
+        ],
+    }
+
+
+LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
+_PROFILE = "http://hl7.org/fhir/StructureDefinition/"
+_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+_INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+_PRESSURE = (LOINC, "85354-9", "Blood pressure panel with all children optional")
+_NOTES = {
+    VitalFlag.CONTACT_LOST: "The sensor had no contact with the skin.",
+    VitalFlag.CLOCK_DIFFERS: "The clock of the device differed; the time is in doubt.",
+    VitalFlag.POOR_SIGNAL: "The sensor itself doubts the measurement.",
+    VitalFlag.SIMULATED: "Simulated: made up for a demonstration.",
+    VitalFlag.ESTIMATED: "Estimated, not measured.",
+}
+
+
+def vitals(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
+    """Yield the observations of readings that one source gave at one instant.
+
+    Pressures make one panel.
+    """
+    pressures = {VitalKind(str(row["kind"])): row for row in rows if row["kind"] in PRESSURES}
+    for row in rows:
+        if row["kind"] not in PRESSURES:
+            yield _single(row)
+    if pressures:
+        yield _panel(pressures)
+
+
+def quantity(value: Value, kind: VitalKind) -> dict[str, Any]:
+    """Return ``valueQuantity`` of a reading, or ``dataAbsentReason`` where there is no number."""
+    if value is None:
+        return _absent("unknown", "Unknown")
+    number = float(value)
+    if math.isnan(number):
+        return _absent("not-a-number", "Not a Number (NaN)")
+    if math.isinf(number):
+        if number > 0:
+            return _absent("positive-infinity", "Positive Infinity (PINF)")
+        return _BELOW_ALL
+    return {
+        "valueQuantity": {
+            "value": number,
+            "unit": kind.spec.unit_shown,
+            "system": UCUM,
+            "code": kind.unit,
+        }
+    } | _interpretation(number, kind)
+
+
+def expression(row: Row, device: str) -> dict[str, Any]:
+    """Return what the participant's face showed over one recording interval.
+
+    Args:
+        row: of ``expression.csv``.
+        device: id of the model that read the face.
+    """
+    at = int(row["at_ms"] or 0)
+    label = str(row["emotion"])
+    start = iso_utc(at - int(row["interval_ms"] or 0))
+    probabilities = [
+        {
+            "code": {
+                "coding": [_coding(EXPRESSIONS, emotion.value, emotion.value)],
+                "text": f"Probability of {emotion}",
+            },
+            "valueQuantity": {
+                "value": int(row[f"smoothed_{emotion}"] or 0) / 1000,
+                "unit": "1",
+                "system": UCUM,
+                "code": "1",
+            },
+        }
+        for emotion in EMOTIONS
+    ]
+    observation = _observation(
+        row,
+        identity("expression", row["session"], at, row["track"]),
+        "exam",
+        _own("facial-expression"),
+    )
+    del observation["effectiveDateTime"]
+    return observation | {
+        "effectivePeriod": {"start": start, "end": row["at"]},
+        "valueCodeableConcept": {"coding": [_coding(EXPRESSIONS, label, label)]},
+        "device": {"reference": f"urn:uuid:{device}"},
+        "component": probabilities,
+    }
+
+
+def self_report(row: Row, *, simulated: bool) -> dict[str, Any]:
+    """Return the self-report of a participant."""
+    scale = str(row["scale"])
+    value = str(row["value"])
+    name = identity("self report", row["session"], row["at_ms"], scale)
+    observation = _observation(
+        row | {"simulated": simulated}, name, "survey", _own(f"reported-{scale}")
+    )
+    if scale == "emotion":
+        return observation | {
+            "valueCodeableConcept": {"coding": [_coding(EXPRESSIONS, value, value)]}
+        }
+    return observation | {"valueInteger": int(value)}
+
+
+def _single(row: Row) -> dict[str, Any]:
+    kind = VitalKind(str(row["kind"]))
+    codes = _codes(kind)
+    observation = _reading(row, [row], codes[0], kind.spec.fhir_profile)
+    observation["code"]["coding"] += [_coding(*code) for code in codes[1:]]
+    return observation | quantity(row["value"], kind)
+
+
+def _codes(kind: VitalKind) -> list[tuple[str, str, str]]:
+    """Return system, code and name of a kind: those of LOINC, or our own where it has none."""
+    if kind.spec.loinc:
+        return [(LOINC, *code) for code in kind.spec.loinc]
+    return [_own(own_code(kind))]
+
+
+def _panel(pressures: dict[VitalKind, Row]) -> dict[str, Any]:
+    """Return a blood pressure.
+
+    The profile wants systolic and diastolic, the one that is missing with the reason.
+    """
+    first = next(iter(pressures.values()))
+    wanted = [
+        kind for kind in PRESSURES if kind in pressures or kind is not VitalKind.MEAN_ARTERIAL
+    ]
+    components = [
+        {"code": {"coding": [_coding(*_codes(kind)[0])]}}
+        | quantity(pressures[kind]["value"] if kind in pressures else None, kind)
+        for kind in wanted
+    ]
+    return _reading(first, list(pressures.values()), _PRESSURE, "bp") | {"component": components}
+
+
+def _reading(
+    row: Row, rows: Sequence[Row], code: tuple[str, str, str], profile: str | None
+) -> dict[str, Any]:
+    """Return what all observations of vital signs share."""
+    name = identity("vital", row["at_ms"], code[1], row["source"])
+    flags = [
+        VitalFlag(flag)
+        for flag in dict.fromkeys(" ".join(str(one["flags"] or "") for one in rows).split())
+    ]
+    simulated = VitalFlag.SIMULATED in flags
+    observation = _observation(row | {"simulated": simulated}, name, "vital-signs", code)
+    observation["device"] = reference("source", row["source"])
+    notes = [_range_note(one) for one in rows] + [_NOTES.get(flag, "") for flag in flags]
+    plain = [
+        flag.value for flag in flags if flag not in _NOTES and flag is not VitalFlag.OUT_OF_RANGE
+    ]
+    notes.append(f"Flags: {', '.join(plain)}." if plain else "")
+    texts = [{"text": note} for note in notes if note]
+    if texts:
+        observation["note"] = observation.get("note", []) + texts
+    if profile:
+        observation["meta"] = observation.get("meta", {}) | {"profile": [_PROFILE + profile]}
+    return observation
+
+
+def _observation(row: Row, name: str, category: str, code: tuple[str, str, str]) -> dict[str, Any]:
+    observation: dict[str, Any] = {
+        "resourceType": "Observation",
+        "id": name,
+        "status": "final",
+        "category": [{"coding": [_coding(_CATEGORY, category, None)]}],
+        "code": {"coding": [_coding(*code)], "text": code[2]},
+        "subject": reference("participant", row["participant"]),
+        "effectiveDateTime": row["at"],
+    }
+    if row["simulated"]:
+        observation["meta"] = marked(True)
+    if row["condition"]:
+        observation["note"] = [{"text": f"Condition: {row['condition']}"}]
+    return observation
+
+
+def _own(code: str) -> tuple[str, str, str]:
+    return OBSERVATIONS, code, OWN_CODES[code]
+
+
+def _coding(system: str, code: str, display: str | None) -> dict[str, str]:
+    return {"system": system, "code": code} | ({"display": display} if display else {})
+
+
+def _absent(code: str, display: str) -> dict[str, Any]:
+    return {"dataAbsentReason": {"coding": [_coding(_ABSENT, code, display)]}}
+
+
+_BELOW_ALL = _absent("negative-infinity", "Negative Infinity (NINF)")
+
+
+def _interpretation(value: float, kind: VitalKind) -> dict[str, Any]:
+    low, high = kind.plausible
+    if low <= value <= high:
+        return {}
+    code, display = ("L", "Low") if value < low else ("H", "High")
+    return {
+        "interpretation": [
+            {
+                "coding": [_coding(_INTERPRETATION, code, display)],
+                "text": "Out of the plausible range",
+            }
+        ]
+    }
+
+
+def _range_note(row: Row) -> str:
+    """Say that a value is hardly a measurement."""
+    kind = VitalKind(str(row["kind"]))
+    value = row["value"]
+    low, high = kind.plausible
+    if value is not None and low <= float(value) <= high:
+        return ""
+    reading = f"{kind.value.replace('_', ' ')} {value}".capitalize()
+    return (
+        f"{reading} lies outside the plausible range of {low:g} to {high:g} {kind.spec.unit_shown}."
+    )
+
+
+Resource = dict[str, Any]
+
+
+def _write(source: ExportSource, out: IO[bytes]) -> None:
+    """Write a Bundle of the type ``collection``.
+
+    It holds a Patient for each participant, by code alone; a Device for the appliance, each of its
+    models and each source of readings; a CodeSystem for expressions; Observations for heart rate,
+    blood pressure, intervals between beats, what the participant's face showed, and what the
+    participant reported. Faces of others, and whatever lies outside the sessions, are left out.
+    """
+    head = {"resourceType": "Bundle", "type": "collection", "timestamp": source.created}
+    out.write(f'{json.dumps(head)[:-1]}, "entry": ['.encode())
+    for number, resource in enumerate(_resources(source)):
+        entry = {"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}
+        out.write(f"{',' if number else ''}\n{json.dumps(entry, ensure_ascii=False)}".encode())
+    out.write(b"\n]}\n")
+
+
+def _resources(source: ExportSource) -> Iterator[Resource]:
+    """Yield what the bundle holds."""
+    table = source.rows
+    appliance = source.appliance
+    yield from code_systems()
+    yield appliance_device(appliance.device)
+    models = [row for row in table("model") if _was_used(row, source.chosen)]
+    for row in models:
+        yield model_device(row, appliance.device)
+    simulated = {int(row["session"] or 0) for row in table("session") if row["simulated"]}
+    for row in table("participant"):
+        yield patient(row)
+    for row in table("self_report"):
+        yield self_report(row, simulated=row["session"] in simulated)
+    for row in table("expression"):
+        if row["is_primary"]:
+            yield expression(row, _reader_of(models, row) or identity("device", appliance.device))
+    sensors: set[str] = set()
+    for _, together in groupby(table("vital"), key=lambda row: (row["at_ms"], row["source"])):
+        rows = list(together)
+        sensors.add(str(rows[0]["source"]))
+        yield from vitals(rows)
+    for sensor in sorted(sensors):
+        yield source_device(sensor)
+
+
+def _was_used(row: Row, chosen: Chosen) -> bool:
+    return (
+        any(int(row["since_ms"] or 0) < end for _, end in chosen.ranges)
+        and row["kind"] == "expression"
+    )
+
+
+def _reader_of(models: list[Row], row: Row) -> str | None:
+    """Return the id of the model that read a face: the last one that came into use before."""
+    before = [model for model in models if int(model["since_ms"] or 0) <= int(row["at_ms"] or 0)]
+    if before:
+        return identity("model", before[-1]["sha256"])
+    return None
+
+
+FHIR = FileFormat(
+    name="fhir",
+    label="FHIR R4",
+    summary="an R4 bundle of sessions",
+    description="FHIR R4 is for clinical systems: sessions as Patient by code, Device and "
+    "Observations.",
+    suffix=".fhir.json",
+    media_type="application/fhir+json",
+    position=40,
+    needs_sessions=True,
+    write=_write,
+)

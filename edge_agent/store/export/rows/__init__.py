@@ -1,1 +1,0 @@
-"""The rows of an export: which are chosen, their columns, cells and types."""

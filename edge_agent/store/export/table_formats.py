@@ -1,0 +1,336 @@
+"""Parquet, SPSS, Excel.
+
+The timeline as Parquet files, where pyarrow is installed.
+
+The timeline as data files of SPSS, where pyreadstat is installed.
+
+The timeline as an Excel workbook, where XlsxWriter is installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from edge_agent.store.export.columns import FILES, TITLES, Column, WrittenFile
+from edge_agent.store.export.format import FileFormat, FolderFormat
+from edge_agent.store.export.rows import Block, Row, Value, rows_of
+from edge_agent.store.export.source import ExportSource
+
+PARQUET_TYPE = "application/vnd.apache.parquet"
+
+# of CSV in a row group: large enough to be read fast, small enough for any memory
+_GROUP_BYTES = 8 << 20
+
+
+def _write_parquet(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:
+    """Write the columns of a CSV file with their types, units and meanings; times are in UTC."""
+    from pyarrow import parquet
+
+    path = folder / f"{name}.parquet"
+    schema = _schema(name)
+    rows = 0
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for text, count in _grouped(blocks):
+            writer.write_table(_table(text, schema))
+            rows += count
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = path.stat().st_size
+    return WrittenFile(name, path.name, TITLES[name], PARQUET_TYPE, size, digest, rows)
+
+
+def _grouped(blocks: Iterator[Block]) -> Iterator[tuple[str, int]]:
+    """Join blocks until they are worth a row group."""
+    next(blocks)  # the line of heads
+    texts: list[str] = []
+    size = 0
+    rows = 0
+    for block in blocks:
+        texts.append(block.text)
+        size += len(block.text)
+        rows += block.rows
+        if size > _GROUP_BYTES:
+            yield "".join(texts), rows
+            texts = []
+            size = 0
+            rows = 0
+    if texts:
+        yield "".join(texts), rows
+
+
+def _schema(name: str) -> Any:
+    import pyarrow as pa
+
+    types = {
+        "string": pa.string(),
+        "datetime": pa.timestamp("ms", tz="UTC"),
+        "integer": pa.int64(),
+        "number": pa.float64(),
+        "boolean": pa.bool_(),
+    }
+
+    def described(column: Column) -> Any:
+        about = {"description": column.description} | ({"unit": column.unit} if column.unit else {})
+        return pa.field(column.name, types[column.type], metadata=about)
+
+    return pa.schema([described(column) for column in FILES[name]])
+
+
+def _table(text: str, schema: Any) -> Any:
+    """Read lines of CSV into a table.
+
+    The apostrophes that protect spreadsheets from formulas are removed.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import csv
+
+    table = csv.read_csv(
+        io.BytesIO(text.encode()),
+        read_options=csv.ReadOptions(column_names=schema.names),
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            column_types=schema,
+            null_values=[""],
+            strings_can_be_null=True,
+            true_values=["1"],
+            false_values=["0"],
+        ),
+    )
+    columns = []
+    for field, column in zip(schema, table.columns, strict=True):
+        if pa.types.is_string(field.type):
+            guarded = pc.starts_with(column, "'")
+            column = pc.if_else(guarded, pc.utf8_slice_codeunits(column, 1), column)  # noqa: PLW2901 - the same column
+        columns.append(column)
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+PARQUET = FolderFormat(
+    name="parquet",
+    label="Parquet (zip)",
+    summary="a folder of tables with typed columns",
+    description="Parquet is for large data in Python, R or DuckDB, and needs pyarrow on this "
+    "device.",
+    suffix=".parquet.zip",
+    media_type="application/zip",
+    position=50,
+    library="pyarrow",
+    extra="parquet",
+    write_table=_write_parquet,
+)
+
+
+SAV_TYPE = "application/x-spss-sav"
+YES_NO: dict[int | float, str] = {0: "no", 1: "yes"}
+
+
+def _write_sav(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:
+    """Write a table with the meaning of each variable as its label; times are in UTC.
+
+    The library takes a table whole, so memory grows with its rows: about 1 kB each.
+
+    Raises:
+        OSError: it cannot be written, or the disk is full.
+    """
+    import pandas as pd
+    import pyreadstat
+
+    path = folder / f"{name}.sav"
+    columns = FILES[name]
+    frame = pd.DataFrame(rows_of(name, blocks), columns=[column.name for column in columns])
+    for column in columns:
+        frame[column.name] = _typed(frame[column.name], column)
+    try:
+        pyreadstat.write_sav(
+            frame,
+            str(path),
+            file_label=TITLES[name],
+            column_labels=[_label(column) for column in columns],
+            variable_value_labels={
+                column.name: YES_NO for column in columns if column.type == "boolean"
+            },
+            row_compress=True,
+        )
+    except pyreadstat.ReadstatError as error:
+        raise OSError(f"{path.name}: {error}") from error  # it does not say why
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = path.stat().st_size
+    return WrittenFile(name, path.name, TITLES[name], SAV_TYPE, size, digest, len(frame))
+
+
+def _typed(values: Any, column: Column) -> Any:
+    """Return a column as SPSS has it: finite numbers, UTC times without a zone, text."""
+    import pandas as pd
+
+    if column.type == "string":
+        return values.fillna("").astype(str)
+    if column.type == "datetime":
+        times = pd.to_datetime(values, utc=True, format="ISO8601")
+        return times.dt.tz_localize(None).astype("datetime64[ms]")
+    numbers = values.astype("float64")
+    return numbers.where(numbers.abs() < float("inf"))
+
+
+def _label(column: Column) -> str:
+    if column.unit:
+        return f"{column.description} ({column.unit})"
+    return column.description
+
+
+SAV = FolderFormat(
+    name="sav",
+    label="SPSS (zip)",
+    summary="a folder of data files of SPSS",
+    description="SPSS is a folder of .sav files with labelled variables, for SPSS, PSPP and "
+    "jamovi, and needs pyreadstat on this device. Times are in UTC.",
+    suffix=".sav.zip",
+    media_type="application/zip",
+    position=55,
+    library="pyreadstat",
+    extra="sav",
+    packages="pandas pyreadstat",
+    write_table=_write_sav,
+)
+
+
+SHEET_ROWS = 1_048_575
+"""Below the heads; Excel's limit is one more."""
+_TEXTS_STAY = {
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+    "strings_to_numbers": False,
+}
+_TIME = "yyyy-mm-dd hh:mm:ss.000"
+_WIDTHS = {"datetime": 23, "string": 16}
+
+
+def _write(source: ExportSource, out: IO[bytes]) -> None:
+    """Write a sheet for each table, and one that says what the columns are.
+
+    Rows go through temporary files beside it, so memory does not grow with the recording; they go
+    whatever happens. Times are those of UTC, as Excel knows no zones.
+
+    Raises:
+        OSError: it cannot be written, or the disk is full.
+    """
+    from xlsxwriter import Workbook
+    from xlsxwriter.exceptions import FileCreateError
+
+    place = Path(out.name)
+    with tempfile.TemporaryDirectory(prefix=f"{place.name}-", dir=place.parent) as folder:
+        made = Path(folder) / "book.xlsx"
+        book = Workbook(made, {"constant_memory": True, "tmpdir": folder, **_TEXTS_STAY})
+        book.use_zip64()
+        try:
+            _fill(book, source)
+            book.close()
+        except FileCreateError as error:  # of which an OSError is the only reason
+            raise error.args[0] from error
+        finally:
+            _close_sheets(book)
+        with made.open("rb") as file:
+            shutil.copyfileobj(file, out)
+
+
+def _close_sheets(book: Any) -> None:
+    """Close the temporary files of a book that could not be finished; the library leaves them."""
+    for sheet in book.worksheets():
+        if sheet.row_data_fh is not None:
+            with contextlib.suppress(OSError):  # what it still holds no longer matters
+                sheet.row_data_fh.close()
+
+
+def _fill(book: Any, source: ExportSource) -> None:
+    styles = {
+        "head": book.add_format({"bold": True, "bottom": 1}),
+        "datetime": book.add_format({"num_format": _TIME}),
+    }
+    _describe(book, styles)
+    for name, columns in FILES.items():
+        _write_xlsx(book, styles, name, columns, source.rows(name))
+
+
+def _describe(book: Any, styles: dict[str, Any]) -> None:
+    """Write the sheet of columns: table, name, type, unit, meaning."""
+    sheet = book.add_worksheet("columns")
+    sheet.freeze_panes(1, 0)
+    sheet.set_column(0, 3, 18)
+    sheet.set_column(4, 4, 90)
+    sheet.write_row(0, 0, ("sheet", "column", "type", "unit", "meaning"), styles["head"])
+    place = 0
+    for name, columns in FILES.items():
+        for column in columns:
+            place += 1
+            meaning = column.description
+            if column is columns[0]:
+                meaning = f"{meaning}. ({TITLES[name]})"
+            sheet.write_row(place, 0, (name, column.name, column.type, column.unit or "", meaning))
+
+
+def _write_xlsx(
+    book: Any, styles: dict[str, Any], name: str, columns: tuple[Column, ...], rows: Iterator[Row]
+) -> None:
+    """Write the rows of a table, on as many sheets as Excel needs."""
+    sheet = _new_sheet(book, styles, name, columns)
+    place = 0
+    number = 1
+    for row in rows:
+        if place == SHEET_ROWS:
+            number += 1
+            place = 0
+            sheet = _new_sheet(book, styles, f"{name} {number}", columns)
+        place += 1
+        for across, column in enumerate(columns):
+            _write_cell(sheet, (place, across), column, row[column.name], styles)
+
+
+def _new_sheet(book: Any, styles: dict[str, Any], name: str, columns: tuple[Column, ...]) -> Any:
+    sheet = book.add_worksheet(name)
+    sheet.freeze_panes(1, 0)
+    for across, column in enumerate(columns):
+        sheet.set_column(across, across, _WIDTHS.get(column.type, 11))
+    sheet.write_row(0, 0, [column.name for column in columns], styles["head"])
+    return sheet
+
+
+def _write_cell(
+    sheet: Any, where: tuple[int, int], column: Column, value: Value, styles: dict[str, Any]
+) -> None:
+    """Write one value as what it is; nothing for a missing one and for no number."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return
+    if isinstance(value, bool):
+        sheet.write_boolean(*where, value)
+    elif isinstance(value, int | float):
+        sheet.write_number(*where, value)
+    elif column.type == "datetime":
+        at = datetime.fromisoformat(value).replace(tzinfo=None)
+        sheet.write_datetime(*where, at, styles["datetime"])
+    else:
+        sheet.write_string(*where, value)
+
+
+XLSX = FileFormat(
+    name="xlsx",
+    label="Excel",
+    summary="an Excel workbook with a sheet for each table",
+    description="Excel is a workbook with a sheet for each table and one that says what the "
+    "columns are, and needs XlsxWriter on this device. Times are in UTC.",
+    suffix=".xlsx",
+    media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    position=52,
+    library="xlsxwriter",
+    extra="xlsx",
+    write=_write,
+)

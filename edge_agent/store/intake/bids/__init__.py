@@ -1,1 +1,0 @@
-"""Studies that come in as a BIDS data set: ours, or another laboratory's."""

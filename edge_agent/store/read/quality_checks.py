@@ -1,0 +1,462 @@
+"""Checks of a recording, and what to do about it.
+
+Evaluates what was recorded of a session. Pure.
+
+Each check says what was found, what is wanted, and what to do.
+
+What to do about a face that could not be read, by what took most of the time.
+
+The quality report of a session: what was recorded, and whether it is fit for analysis.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from edge_agent.core.expression import RejectReason
+from edge_agent.core.texts import N_, Message, listed
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.matching import Matching
+from edge_agent.store.read.quality import (
+    Check,
+    Level,
+    Measures,
+    Recorded,
+    SessionQuality,
+    Thresholds,
+    VitalQuality,
+    measure,
+    read_clock,
+    read_face_spans,
+    read_frame_counts,
+    read_lost_seconds,
+)
+from edge_agent.store.read.reader import Reader
+
+CURES_OF_FACE = {
+    RejectReason.TOO_DARK: N_(
+        "Most was lost to darkness: put a lamp in front of the participant, not behind them."
+    ),
+    RejectReason.TOO_BRIGHT: N_(
+        "Most was lost to glare: close the blinds, or turn the lamp away from the face."
+    ),
+    RejectReason.BLURRED: N_(
+        "Most was lost to blur: clean and focus the camera, and give it more light."
+    ),
+    RejectReason.TURNED_AWAY: N_(
+        "Most was lost to a turned head: put the camera on top of what the participant looks at."
+    ),
+    RejectReason.CUT_OFF: N_(
+        "Most was lost at the edge of the picture: turn the camera towards the participant."
+    ),
+    RejectReason.COVERED: N_(
+        "Most was lost because something covered the face: ask the participant "
+        "to take off mask and dark glasses, and to keep hands and hair away from mouth and eyes."
+    ),
+    RejectReason.TOO_SMALL: N_("Most was lost to distance: move the camera nearer."),
+    "no_face": N_(
+        "Most was lost because no face was in the picture: aim the camera, and fix the chair."
+    ),
+    "stalled": N_(
+        "Most was lost because the camera stopped: see the health page, and `affect-edge doctor`."
+    ),
+    "switched_off": N_(
+        "Most was lost because the camera was switched off: turn it on before the session."
+    ),
+    "agent_stopped": N_(
+        "Most was lost because the agent did not run: look for a loose plug or a weak "
+        "power supply, and update or restart between sessions only."
+    ),
+    "not_written": N_(
+        "Most was lost because it could not be written: free some space, or use a faster disk."
+    ),
+}
+
+
+CURES_OF_LIGHT = {
+    RejectReason.TOO_DARK: N_("Put a lamp in front of the participant, not behind them."),
+    RejectReason.TOO_BRIGHT: N_("Close the blinds, or turn the lamp away from the face."),
+}
+
+
+_LIGHT = (RejectReason.TOO_DARK, RejectReason.TOO_BRIGHT)
+
+
+def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> SessionQuality:
+    """Return the quality report of a session.
+
+    Args:
+        recorded: what the timeline holds of it.
+        thresholds: what is asked for; ``None`` is the usual.
+    """
+    bars = thresholds or Thresholds()
+    measures = measure(recorded)
+    checks = (
+        _conditions(recorded, measures),
+        _face(measures, bars),
+        _readings(measures, bars),
+        _clock(measures),
+        *_streams(measures, bars),
+        _unmatched(measures, bars),
+        _flagged(measures, bars),
+        _light(measures, bars),
+        _frames(measures, bars),
+    )
+    session = recorded.session
+    level = max((check.level for check in checks), key=list(Level).index)
+    return SessionQuality(
+        session=session.id,
+        participant=session.participant,
+        start_ms=session.start_ms,
+        end_ms=session.end_ms,
+        level=level,
+        sentence=_sentence(level, checks),
+        checks=checks,
+        measures=measures,
+        thresholds=bars,
+    )
+
+
+def _sentence(level: Level, checks: Sequence[Check]) -> str:
+    names = [_message(check.name) for check in checks if check.level is level]
+    match level:
+        case Level.GOOD:
+            return N_(
+                "This session is fit for analysis: everything that was looked at is as it should "
+                "be."
+            )
+        case Level.CARE:
+            return Message(
+                N_("This session is fit for analysis, with care: look at {checks}, and report it."),
+                checks=listed(names),
+            )
+        case Level.BAD:
+            return Message(
+                N_("This session is not fit for analysis because of {checks}."),
+                checks=listed(names),
+            )
+
+
+def _conditions(recorded: Recorded, measures: Measures) -> Check:
+    name = "conditions"
+    conditions = len(measures.conditions)
+    if not conditions:
+        return Check(
+            name,
+            Level.BAD,
+            N_("No condition is marked, so that nothing can be compared."),
+            N_(
+                "Mark the start and end of each stimulus on the live page, or let a protocol do it."
+            ),
+        )
+    message = Message(N_("{n} conditions are marked."), n=conditions)
+    if conditions == 1:
+        message = Message(N_("1 condition is marked."))
+    if recorded.session.end_ms is None:
+        return Check(
+            name,
+            Level.CARE,
+            Message(N_("{message} The session is still open."), message=message),
+            N_("Look again once it has ended."),
+        )
+    return Check(name, Level.GOOD, message)
+
+
+def _face(measures: Measures, bars: Thresholds) -> Check:
+    name = "the face"
+    share = measures.face_share or 0.0
+    message = Message(
+        N_("The face was read in {share:.0%} of the condition time; {wanted:.0%} is wanted."),
+        share=share,
+        wanted=bars.face_share,
+    )
+    poor = [
+        c.label
+        for c in measures.conditions
+        if c.face_share is not None and c.face_share < bars.face_share
+    ]
+    if poor:
+        message = Message(
+            N_("{message} Less under {conditions}."),
+            message=message,
+            conditions=listed(dict.fromkeys(poor)),
+        )
+    if share < bars.face_share:
+        return Check(name, Level.BAD, message, _cure_of_face(measures))
+    if poor:
+        return Check(name, Level.CARE, message, _cure_of_face(measures))
+    return Check(name, Level.GOOD, message)
+
+
+def _cure_of_face(measures: Measures) -> str:
+    """Name what took most of the time."""
+    lost: Counter[str] = Counter(
+        {reason: round(seconds) for reason, seconds in measures.lost_s.items()}
+    )
+    for gap in measures.gaps:
+        if gap.source == "camera":
+            known = gap.reason in {"no_face", "switched_off"}
+            lost[gap.reason if known else "stalled"] += round(gap.seconds)
+        elif gap.reason in {"agent_stopped", "not_written"}:
+            lost[gap.reason] += round(gap.seconds)
+    worst = lost.most_common(1)
+    if not worst or not worst[0][1]:
+        return N_(
+            "Record with the camera running and the participant in front of it during every "
+            "condition."
+        )
+    return CURES_OF_FACE[worst[0][0]]
+
+
+def _readings(measures: Measures, bars: Thresholds) -> Check:
+    name = "readings"
+    kinds = [vital.kind for vital in measures.vitals if vital.kind is not VitalKind.RR_INTERVAL]
+    if not kinds:
+        return Check(
+            name,
+            Level.BAD,
+            N_("There is no reading of heart rate or blood pressure."),
+            N_(
+                "Connect a strap or cuff, or import its readings, and look at the live page before "
+                "the first condition."
+            ),
+        )
+    counts: dict[str, Counter[VitalKind]] = {}
+    for condition in measures.conditions:
+        counts.setdefault(condition.label, Counter()).update(condition.readings)
+    missing = [
+        Message(N_("{vital} under {condition}"), vital=_vital(kind), condition=label)
+        for label, of_kind in counts.items()
+        for kind in kinds
+        if of_kind[kind] < bars.readings
+    ]
+    if missing:
+        message = Message(
+            N_(
+                "Missing: {missing}; wanted: at least {wanted} usable of each kind under each "
+                "condition."
+            ),
+            missing=listed(missing),
+            wanted=bars.readings,
+        )
+        cure = N_("Wet the strap's electrodes; press the cuff's button while the condition lasts.")
+        return Check(name, Level.BAD, message, cure)
+    message = Message(
+        N_(
+            "There are readings of {vitals}: at least {wanted} usable of each kind under each "
+            "condition."
+        ),
+        vitals=listed(_vital(kind) for kind in kinds),
+        wanted=bars.readings,
+    )
+    return Check(name, Level.GOOD, message)
+
+
+def _clock(measures: Measures) -> Check:
+    name = "the clock"
+    jumps = [event for event in measures.clock if event.jump_s is not None]
+    starts = len(measures.clock) - len(jumps)
+    if jumps:
+        by = listed(f"{event.jump_s:+.0f} s" for event in jumps)
+        cure = N_(
+            "Let the machine set its clock (network, or a clock module) before the session starts."
+        )
+        return Check(
+            name,
+            Level.BAD,
+            Message(
+                N_("The clock jumped during the session: {jumps}. Times do not fit together."),
+                jumps=by,
+            ),
+            cure,
+        )
+    if starts:
+        cure = N_(
+            "Look for a loose plug or a weak power supply; the health page names under-voltage."
+        )
+        message = Message(N_("The machine was started anew during the session ({n}×)."), n=starts)
+        return Check(name, Level.CARE, message, cure)
+    if measures.synchronised is False:
+        cure = N_(
+            "Within the session times agree; join them with other machines only after the "
+            "clock was set."
+        )
+        return Check(name, Level.CARE, N_("The network had not set the clock."), cure)
+    return Check(name, Level.GOOD, N_("The clock did not jump."))
+
+
+def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
+    for vital in measures.vitals:
+        if vital.share is None or not vital.kind.spec.tested:
+            continue
+        name = Message(N_("the course of {vital}"), vital=_vital(vital.kind))
+        message = Message(
+            N_("{vital} is there in {share:.0%} of the condition time; {wanted:.0%} is wanted."),
+            vital=_message(vital.kind.spec.label),
+            share=vital.share,
+            wanted=bars.stream_share,
+        )
+        if vital.share < bars.stream_share:
+            yield Check(
+                name,
+                Level.CARE,
+                message,
+                N_("Wet the electrodes, tighten the strap, keep it within 5 m."),
+            )
+        else:
+            yield Check(name, Level.GOOD, message)
+
+
+def _unmatched(measures: Measures, bars: Thresholds) -> Check:
+    name = "unmatched readings"
+    worst, share = _worst(
+        measures, lambda v: v.unmatched, lambda v: v.matched + v.unmatched + v.ambiguous
+    )
+    if worst is None:
+        return Check(name, Level.GOOD, N_("There was nothing to match."))
+    message = Message(
+        N_(
+            "Before {share:.0%} of the readings of {vital} no face was read; at most {most:.0%} is "
+            "wanted."
+        ),
+        share=share,
+        vital=_vital(worst),
+        most=bars.unmatched_share,
+    )
+    if share > bars.unmatched_share:
+        cure = N_(
+            "Compare by condition instead of by observed emotion, or see to the face (above)."
+        )
+        return Check(name, Level.CARE, message, cure)
+    return Check(name, Level.GOOD, message)
+
+
+def _flagged(measures: Measures, bars: Thresholds) -> Check:
+    name = "flagged readings"
+    worst, share = _worst(measures, lambda v: v.flagged, lambda v: v.usable + v.flagged)
+    if worst is None:
+        return Check(name, Level.GOOD, N_("There was nothing to flag."))
+    message = Message(
+        N_("{share:.0%} of the readings of {vital} are flagged; at most {most:.0%} is wanted."),
+        share=share,
+        vital=_vital(worst),
+        most=bars.flagged_share,
+    )
+    if share > bars.flagged_share:
+        cure = N_(
+            "Fit strap or cuff anew, and let the participant sit still; see the flags in the "
+            "export."
+        )
+        return Check(name, Level.CARE, message, cure)
+    return Check(name, Level.GOOD, message)
+
+
+def _light(measures: Measures, bars: Thresholds) -> Check:
+    name = "light"
+    frames = measures.frames
+    if not frames.seen:
+        return Check(name, Level.GOOD, N_("No frame of the face to judge the light by."))
+    dark, bright = (frames.unfit.get(flaw, 0) / frames.seen for flaw in _LIGHT)
+    message = Message(
+        N_(
+            "{dark:.0%} of the frames were too dark and {bright:.0%} too bright; at most "
+            "{most:.0%} is wanted."
+        ),
+        dark=dark,
+        bright=bright,
+        most=bars.light_share,
+    )
+    if dark + bright > bars.light_share:
+        return Check(
+            name,
+            Level.CARE,
+            message,
+            CURES_OF_LIGHT[_LIGHT[dark < bright]],
+        )
+    return Check(name, Level.GOOD, message)
+
+
+def _frames(measures: Measures, bars: Thresholds) -> Check:
+    name = "frames"
+    rate = measures.frame_rate
+    if rate is None:
+        return Check(name, Level.GOOD, N_("No recorded interval to count frames in."))
+    message = Message(
+        N_(
+            "{rate:.1f} frames per second; {share:.0%} of the time less than half of that, at most "
+            "{most:.0%} is wanted."
+        ),
+        rate=rate.median_per_s,
+        share=rate.slow_share,
+        most=bars.slow_share,
+    )
+    if rate.slow_share > bars.slow_share:
+        return Check(
+            name,
+            Level.CARE,
+            message,
+            N_("Look for heat, under-voltage or other programs on the health page."),
+        )
+    return Check(name, Level.GOOD, message)
+
+
+def _message(text: str) -> Message:
+    """Return a name as something that is said in the language of the reader."""
+    if isinstance(text, Message):
+        return text
+    return Message(text)
+
+
+def _vital(kind: VitalKind) -> Message:
+    return Message(kind.spec.name_in_text)
+
+
+def _worst(
+    measures: Measures, part: Callable[[VitalQuality], int], whole: Callable[[VitalQuality], int]
+) -> tuple[VitalKind | None, float]:
+    """Return the kind with the largest share, and that share."""
+    shares = [(part(v) / whole(v), v.kind) for v in measures.vitals if whole(v)]
+    share, kind = max(shares, key=lambda each: each[0], default=(0.0, None))
+    return kind, share
+
+
+def session_quality(
+    reader: Reader, session: int, thresholds: Thresholds | None = None
+) -> SessionQuality:
+    """Return the quality report of a session.
+
+    Args:
+        reader: of the timeline.
+        session: its number.
+        thresholds: what the session must reach; ``None`` takes the defaults.
+
+    Raises:
+        StudyError: there is no such session.
+    """
+    recorded_session, end = reader.session(session)
+    start = recorded_session.start_ms
+    with reader.connect() as connection:
+        face = read_face_spans(connection, start, end)
+        counts = read_frame_counts(connection, start, end)
+        lost = read_lost_seconds(connection, start, end)
+        events, synchronised = read_clock(connection, start, end)
+    shown = reader.face_labels([recorded_session])
+    recorded = Recorded(
+        session=recorded_session,
+        end_ms=end,
+        conditions=[one for one in reader.conditions(start, end + 1) if one.session == session],
+        face=face,
+        frames=reader.face_frames(start, end),
+        lost_s=lost,
+        counts=counts,
+        readings=reader.session_readings([session], tuple(VitalKind)),
+        matches={
+            kind: reader.observed_sums([recorded_session], shown, [kind], [Matching()])[0].counts
+            for kind in VitalKind
+        },
+        gaps=reader.gaps(start, end),
+        clock=events,
+        synchronised=synchronised,
+    )
+    return evaluate(recorded, thresholds)

@@ -1,0 +1,421 @@
+"""Baseline and summary of a session.
+
+A participant's neutral face, by which their expressions are corrected. Pure.
+
+It is computed when rows are read, and never written.
+
+Some faces look sad or angry to a classifier while they rest. During a calibration (marker
+``baseline``) the participant looks neutral for 20 s; what the classifier over-reads in that time is
+taken away from what it reads later.
+
+For each row and category c the log-odds against neutral are l_c = ln(p_c / p_neutral). With L_c,
+their median over the calibration, and R, the log-odds that a neutral face may well have,
+
+    s_c = max(0, L_c − R),    p'_c = p_c · exp(−s_c) / Σ_k p_k · exp(−s_k),    s_neutral = 0.
+
+The shift of log-odds followed by renormalising is Aitchison's perturbation of a composition (1982,
+J. R. Stat. Soc. B 44:139) and the correction of a classifier's outputs to other priors (Saerens,
+Latinne & Decaestecker 2002, Neural Computation 14:21); the median of the person's own frames as
+their neutral is that of Baltrušaitis, Mahmoud & Robinson (2015, FERA, person-specific
+normalisation). One-sided it is ours: a category that rests lower than usual is not raised, for that
+would blow up what is next to nothing.
+
+The rows that a baseline is computed from, and those that it corrects.
+
+All of it is read in a transaction that the caller holds.
+
+A session by condition, as recorded or relative to the participant's own baseline.
+
+Computed when read. Pure.
+
+The neutral face is that of ``edge_agent.store.read.sessions``. Resting vitals are the
+means of the usable readings while the participant rested: under the condition that a protocol opens
+for its baseline, or in the 20 s after a marker set by hand, or, without any such marker, under the
+last condition called ``baseline``. Relative readings are differences from them, in the unit of the
+kind (change scores); the recorded rows never change.
+
+What a session's course by condition is made of, in a transaction that the caller holds.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import EMOTIONS, Emotion, Expression
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import NAMES, SMOOTHED
+from edge_agent.store.read.base import ConditionInterval, StateReading
+
+BASELINE_S = 20.0
+"""Length of a calibration, seconds from its marker."""
+LEAST_ROWS = 5
+"""Rows of the participant's face that a calibration needs."""
+USUAL_LOG_ODDS = math.log(1 / 20)
+"""R: a category with a twentieth of neutral's probability. On 700 neutral faces of FER2013 the
+median of sadness, which expression-accurate 1.2.0 over-reads most, is exp(−3.9); those of all
+others lie below exp(−7.1)."""
+_LEAST_PROBABILITY = 0.65 * 0.0005
+"""Stands for a recorded 0: 65 % of the limit of rounding (Martín-Fernández et al. 2003,
+multiplicative replacement).
+"""
+_NEUTRAL = EMOTIONS.index(Emotion.NEUTRAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What a participant's neutral face makes the classifier over-read.
+
+    Attributes:
+        session: in which the calibration lies, and for which it holds.
+        start_ms: its marker.
+        end_ms: 20 s later, or earlier where a stimulus began or the session ended.
+        rows: rows that it is taken from.
+        shift: s of each category in the order of ``EMOTIONS``, in units of log-odds, at least 0.
+    """
+
+    session: int
+    start_ms: int
+    end_ms: int
+    rows: int
+    shift: tuple[float, ...]
+
+    def corrected(self, expression: Expression) -> Expression:
+        """Return an expression without what the neutral face over-reads.
+
+        Its probabilities sum to 1.
+        """
+        weights = [
+            p * math.exp(-s) for p, s in zip(expression.probabilities, self.shift, strict=True)
+        ]
+        total = math.fsum(weights)
+        if total:
+            return Expression(tuple(weight / total for weight in weights))
+        return expression
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedRow:
+    """A row of the participant's face, as recorded and as it is after the correction.
+
+    Attributes:
+        at_ms: end of the recording interval.
+        mean: mean raw probabilities, as recorded.
+        smoothed: smoothed probabilities, as recorded.
+        corrected_mean: ``mean`` without what the neutral face over-reads.
+        corrected_smoothed: likewise.
+    """
+
+    at_ms: int
+    mean: Expression
+    smoothed: Expression
+    corrected_mean: Expression
+    corrected_smoothed: Expression
+
+
+def neutral_shift(
+    rows: Sequence[Expression], usual_log_odds: float = USUAL_LOG_ODDS
+) -> tuple[float, ...]:
+    """Return s of each category from the rows of a calibration.
+
+    Args:
+        rows: mean raw probabilities of the participant's neutral face.
+        usual_log_odds: R.
+
+    Raises:
+        ValueError: fewer than ``LEAST_ROWS`` rows.
+    """
+    if len(rows) < LEAST_ROWS:
+        raise ValueError(f"a baseline needs {LEAST_ROWS} rows of the face, not {len(rows)}")
+    by_category = [
+        [_log_odds(row.probabilities, index) for row in rows] for index in range(len(EMOTIONS))
+    ]
+    return tuple(
+        0.0 if index == _NEUTRAL else max(0.0, median(values) - usual_log_odds)
+        for index, values in enumerate(by_category)
+    )
+
+
+def _log_odds(probabilities: Sequence[float], index: int) -> float:
+    """Return ln(p / p_neutral), with what stands for a recorded 0."""
+    return math.log(
+        max(probabilities[index], _LEAST_PROBABILITY)
+        / max(probabilities[_NEUTRAL], _LEAST_PROBABILITY)
+    )
+
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+# The end of a calibration: 20 s after its marker, a stimulus that begins before, or the end of the
+# session.
+_CALIBRATION = """
+    SELECT marker.at AS started, min(
+        marker.at + :length,
+        coalesce(session.ended, marker.at + :length),
+        coalesce(
+            (SELECT min(next.at) FROM marker AS next
+                WHERE next.session = marker.session AND next.kind = 'stimulus_start'
+                    AND next.at >= marker.at),
+            marker.at + :length)) AS ended
+    FROM marker JOIN session ON session.id = marker.session
+    WHERE marker.session = :session AND marker.kind = 'baseline'
+    ORDER BY marker.at DESC, marker.id DESC LIMIT 1"""
+
+
+def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | None:
+    """Return the baseline of a session; see ``Reader.baseline``."""
+    _span(connection, session)
+    session_row = connection.execute(
+        _CALIBRATION, {"session": session, "length": round(BASELINE_S * 1000)}
+    ).fetchone()
+    if session_row is None:
+        return None
+    start = session_row["started"]
+    end = session_row["ended"]
+    rows = connection.execute(
+        f"SELECT {', '.join(NAMES)} FROM expression WHERE is_primary = 1 AND at > :start AND at - "
+        "interval_ms >= :start AND at <= :end ORDER BY at",
+        {"start": start, "end": end},
+    )
+    neutral = [_expression(row, NAMES) for row in rows]
+    if len(neutral) < LEAST_ROWS:
+        raise StudyError(
+            f"The baseline of session {session} at {iso_utc(start)} has {len(neutral)} "
+            f"readable rows of the face; {LEAST_ROWS} are needed. Set the marker again while "
+            f"the participant looks at the camera for {BASELINE_S:.0f} s."
+        )
+    return Baseline(session, start, end, len(neutral), neutral_shift(neutral))
+
+
+def read_corrected_rows(connection: sqlite3.Connection, session: int) -> list[CorrectedRow]:
+    """Return the corrected rows of a session; see ``Reader.corrected_rows``."""
+    baseline = read_baseline(connection, session)
+    if baseline is None:
+        raise StudyError(
+            f"Session {session} has no baseline marker. Show its recorded probabilities instead."
+        )
+    start, end = _span(connection, session)
+    rows = connection.execute(
+        f"SELECT at, {', '.join((*NAMES, *SMOOTHED))} FROM expression "
+        "WHERE is_primary = 1 AND at >= :start AND (:end IS NULL OR at < :end) ORDER BY at",
+        {"start": start, "end": end},
+    )
+    return [_corrected(row, baseline) for row in rows]
+
+
+def _span(connection: sqlite3.Connection, session: int) -> tuple[int, int | None]:
+    """Return start and end of a session."""
+    row = connection.execute(
+        "SELECT started, ended FROM session WHERE id = ?", (session,)
+    ).fetchone()
+    if row is None:
+        raise StudyError(f"There is no session {session}.")
+    return row["started"], row["ended"]
+
+
+def _corrected(row: sqlite3.Row, baseline: Baseline) -> CorrectedRow:
+    mean = _expression(row, NAMES)
+    smoothed = _expression(row, SMOOTHED)
+    return CorrectedRow(
+        row["at"], mean, smoothed, baseline.corrected(mean), baseline.corrected(smoothed)
+    )
+
+
+def _expression(row: sqlite3.Row, names: tuple[str, ...]) -> Expression:
+    return Expression(tuple(row[name] / 1000 for name in names))
+
+
+BASELINE_LABEL = "baseline"
+_TOGETHER_MS = 1_000
+"""A protocol sets its baseline marker just after it has opened the condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeanReading:
+    """Mean of usable readings, in the unit of the kind, and how many they are."""
+
+    mean: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """What a participant's vitals are at rest.
+
+    Attributes:
+        start_ms: of the time that it is taken from.
+        end_ms: its end.
+        label: the condition that it is; ``None``: the 20 s after a marker.
+        vitals: means by kind; only kinds with a usable reading.
+    """
+
+    start_ms: int
+    end_ms: int
+    label: str | None
+    vitals: dict[VitalKind, MeanReading]
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionSummary:
+    """A condition of the session.
+
+    Attributes:
+        label: of the condition.
+        start_ms: its start.
+        end_ms: its end.
+        rows: rows of the participant's face in it.
+        expression: mean probabilities by category; ``None`` without rows.
+        vitals: means by kind; relative ones are differences, only of kinds that were measured at
+            rest.
+    """
+
+    label: str
+    start_ms: int
+    end_ms: int
+    rows: int
+    expression: dict[Emotion, float] | None
+    vitals: dict[VitalKind, MeanReading]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """A session by condition.
+
+    Attributes:
+        session: its number.
+        relative: whether expressions are corrected by the neutral face, and readings are
+            differences from rest.
+        baseline: the neutral face; ``None`` where there is none, and expressions are as recorded.
+        baseline_problem: why a baseline marker could not be used; empty when all is well.
+        resting: vitals at rest; ``None`` where there are none, and readings are as recorded.
+        conditions: in order of time.
+    """
+
+    session: int
+    relative: bool
+    baseline: Baseline | None
+    baseline_problem: str
+    resting: Resting | None
+    conditions: tuple[ConditionSummary, ...]
+
+
+def find_resting(
+    marker_ms: int | None,
+    conditions: Sequence[ConditionInterval],
+    readings: Sequence[StateReading],
+    end_ms: int,
+) -> Resting | None:
+    """Return the resting vitals of a session.
+
+    Args:
+        marker_ms: the last baseline marker; ``None`` without any.
+        conditions: of the session, in order of time.
+        readings: of the session.
+        end_ms: end of the session.
+    """
+    interval: tuple[int, int, str | None] | None
+    if marker_ms is None:
+        named = [one for one in conditions if one.label.casefold() == BASELINE_LABEL]
+        interval = _of_condition(named[-1], end_ms) if named else None
+    else:
+        opened = [one for one in conditions if 0 <= marker_ms - one.start_ms <= _TOGETHER_MS]
+        later = [one.start_ms for one in conditions if one.start_ms > marker_ms]
+        by_hand = marker_ms, min(marker_ms + round(BASELINE_S * 1000), end_ms, *later), None
+        if opened:
+            interval = _of_condition(opened[-1], end_ms)
+        else:
+            interval = by_hand
+    if interval is None:
+        return None
+    start, end, label = interval
+    return Resting(start, end, label, mean_readings(readings, start, end))
+
+
+def _of_condition(condition: ConditionInterval, end_ms: int) -> tuple[int, int, str]:
+    return condition.start_ms, condition.end_ms or end_ms, condition.label
+
+
+def mean_readings(
+    readings: Sequence[StateReading], start_ms: int, end_ms: int
+) -> dict[VitalKind, MeanReading]:
+    """Return the mean of the usable readings of each kind in a time."""
+    values_of = {
+        kind: [
+            r.value
+            for r in readings
+            if r.kind is kind and start_ms <= r.at_ms < end_ms and not r.flags & UNUSABLE
+        ]
+        for kind in VitalKind
+    }
+    return {
+        kind: MeanReading(fmean(values), len(values))
+        for kind, values in values_of.items()
+        if values
+    }
+
+
+def summarise_condition(
+    condition: ConditionInterval,
+    end_ms: int,
+    rows: Sequence[tuple[int, Expression]],
+    readings: Sequence[StateReading],
+    baseline: Baseline | None,
+    resting: Resting | None,
+) -> ConditionSummary:
+    """Return the means of a condition.
+
+    Args:
+        condition: which.
+        end_ms: end of the session, for a condition without one.
+        rows: time and mean raw probabilities of the participant's face.
+        readings: of the session.
+        baseline: corrects the expressions; ``None`` leaves them as recorded.
+        resting: is taken away from the readings; ``None`` leaves them as recorded.
+    """
+    start = condition.start_ms
+    end = condition.end_ms or end_ms
+    inside = [row for at, row in rows if start < at <= end]
+    shown = [row if baseline is None else baseline.corrected(row) for row in inside]
+    means = [
+        math.fsum(row.probabilities[i] for row in shown) / len(shown)
+        for i in range(len(EMOTIONS))
+        if shown
+    ]
+    vitals = mean_readings(readings, start, end)
+    if resting is not None:
+        vitals = {
+            kind: MeanReading(reading.mean - resting.vitals[kind].mean, reading.n)
+            for kind, reading in vitals.items()
+            if kind in resting.vitals
+        }
+    expression = dict(zip(EMOTIONS, means, strict=True)) if means else None
+    return ConditionSummary(condition.label, start, end, len(inside), expression, vitals)
+
+
+def read_face(
+    connection: sqlite3.Connection, start_ms: int, end_ms: int
+) -> list[tuple[int, Expression]]:
+    """Return time and mean raw probabilities of the participant's face."""
+    rows = connection.execute(
+        f"SELECT at, {', '.join(NAMES)} FROM expression "
+        "WHERE is_primary = 1 AND at > ? AND at <= ? ORDER BY at",
+        (start_ms, end_ms),
+    )
+    return [(row["at"], Expression(tuple(row[name] / 1000 for name in NAMES))) for row in rows]
+
+
+def last_baseline_marker(connection: sqlite3.Connection, session: int) -> int | None:
+    """Return when the last baseline marker of a session was set, or ``None``."""
+    cursor = connection.execute(
+        "SELECT max(at) FROM marker WHERE session = ? AND kind = 'baseline'", (session,)
+    )
+    if (at := cursor.fetchone()[0]) is None:
+        return None
+    return int(at)

@@ -1,0 +1,190 @@
+"""Reading vital readings by state: the open condition, or the observed emotion."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from edge_agent.core.study import Session
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.base import MatchCounts, StateReading
+from edge_agent.store.read.matching import (
+    DEFAULT_LAG_S,
+    DEFAULT_SHARE,
+    DEFAULT_WINDOW_S,
+    FaceLabels,
+    Matching,
+)
+from edge_agent.store.read.observed import (
+    Beats,
+    ObservedSums,
+    StateSpan,
+    match,
+    read_beats,
+    read_face_labels,
+    sum_observed,
+)
+from edge_agent.store.read.stimuli import (
+    PieceSums,
+    ReadingSum,
+    Stimulus,
+    select_stimuli,
+    sum_pieces,
+    sum_readings,
+)
+from edge_agent.store.read.study import (
+    ReadingCount,
+    Recruited,
+    SessionReader,
+    Span,
+    count_readings,
+    select_recruited,
+    select_session_readings,
+)
+from edge_agent.store.study.people import select_attributes
+
+
+class StateReader(SessionReader):
+    """Answers questions about readings by the participant's state: what tests are made of.
+
+    A state is the condition that was open, or the emotion that was observed before the reading.
+
+    Example:
+        >>> reader = StateReader(path)
+        >>> readings, counts = reader.vitals_by_observed_emotion(window_s=10.0, share=0.6)
+        >>> counts.unmatched
+    """
+
+    def session_readings(
+        self, session_ids: Collection[int] | None, kinds: Collection[VitalKind]
+    ) -> list[StateReading]:
+        """Return the readings within sessions.
+
+        The state is the condition, empty where none was open.
+        """
+        with self.connect() as connection:
+            return select_session_readings(connection, session_ids, kinds)
+
+    def vitals_by_condition(
+        self,
+        session_ids: Collection[int] | None = None,
+        kinds: Collection[VitalKind] = tuple(VitalKind),
+    ) -> list[StateReading]:
+        """Return the readings taken while a stimulus went on.
+
+        Their state is the label of that condition.
+
+        Args:
+            session_ids: sessions to look at; ``None`` is all.
+            kinds: which kinds of reading.
+        """
+        return [each for each in self.session_readings(session_ids, kinds) if each.state]
+
+    def vitals_by_observed_emotion(
+        self,
+        session_ids: Collection[int] | None = None,
+        kinds: Collection[VitalKind] = tuple(VitalKind),
+        *,
+        window_s: float = DEFAULT_WINDOW_S,
+        lag_s: Mapping[VitalKind, float] = DEFAULT_LAG_S,
+        share: float = DEFAULT_SHARE,
+    ) -> tuple[list[StateReading], MatchCounts]:
+        """Return the readings before which one emotion was observed; their state is its name.
+
+        The primary face's smoothed labels in (t − lag − window, t − lag] are looked at, within the
+        same session; one category must hold at least ``share`` of the rows.
+
+        Args:
+            session_ids: sessions to look at; ``None`` is all.
+            kinds: which kinds of reading.
+            window_s: length of the window in seconds, above 0.
+            lag_s: for each kind how many seconds the body follows the face; kinds left out have the
+                default.
+            share: the least share of rows, above 0 and at most 1.
+
+        Raises:
+            ValueError: a window or share that is not allowed.
+        """
+        by = Matching(window_s, lag_s, share)
+        readings = self.session_readings(session_ids, kinds)
+        ids = {reading.session for reading in readings}
+        labels = self.face_labels([session for session in self.session_list() if session.id in ids])
+        return match(readings, labels, by)
+
+    def face_labels(self, sessions: Iterable[Session]) -> dict[int, FaceLabels]:
+        """Return the labels of the participant's face in each session, by the session's id.
+
+        There is one for each recorded row.
+        """
+        with self.connect() as connection:
+            return {session.id: read_face_labels(connection, session) for session in sessions}
+
+    def observed_sums(
+        self,
+        sessions: Collection[Session],
+        shown: Mapping[int, FaceLabels],
+        kinds: Collection[VitalKind],
+        matchings: Sequence[Matching],
+    ) -> list[ObservedSums]:
+        """Return the sums of readings by the observed emotion, for each way of matching.
+
+        What means are made of, as ``vital_sums`` is for stimuli; arguments as in
+        ``observed.sum_observed``.
+        """
+        with self.connect() as connection:
+            return sum_observed(connection, sessions, shown, kinds, matchings)
+
+    def stimuli(self, session_ids: Collection[int]) -> list[Stimulus]:
+        """Return the stimuli of sessions, with the self-reports of each.
+
+        They are in order of session and time.
+        """
+        with self.connect() as connection:
+            return select_stimuli(connection, session_ids)
+
+    def vital_sums(
+        self,
+        stimuli: Sequence[Stimulus],
+        kinds: Collection[VitalKind],
+        cuts_ms: Collection[int] = (),
+    ) -> list[tuple[Stimulus, ReadingSum]]:
+        """Return the sums of the readings in each stimulus by kind and flags.
+
+        Means are made of them; arguments as in ``stimuli.sum_readings``.
+        """
+        with self.connect() as connection:
+            return sum_readings(connection, stimuli, kinds, cuts_ms)
+
+    def piece_sums(
+        self,
+        stimuli: Sequence[Stimulus],
+        kinds: Collection[VitalKind],
+        cuts_ms: Collection[int] = (),
+    ) -> PieceSums:
+        """Return the same sums as columns, for studies with many stimuli."""
+        with self.connect() as connection:
+            return sum_pieces(connection, stimuli, kinds, cuts_ms)
+
+    def recruited(self) -> list[Recruited]:
+        """Return all participants, with whether they consented."""
+        with self.connect() as connection:
+            return select_recruited(connection)
+
+    def attributes(self) -> dict[str, dict[str, str]]:
+        """Return the attributes of each participant whose consent allows that they are used."""
+        with self.connect() as connection:
+            return select_attributes(connection)
+
+    def reading_counts(
+        self, spans: Collection[Span], kinds: Collection[VitalKind]
+    ) -> list[ReadingCount]:
+        """Count the readings in spans of sessions by vital and flags, whatever the state."""
+        with self.connect() as connection:
+            return count_readings(connection, spans, kinds)
+
+    def beats(self, spans: Iterable[StateSpan]) -> list[Beats]:
+        """Return the intervals between beats in the given times of one state.
+
+        A time without any is left out.
+        """
+        with self.connect() as connection:
+            return list(read_beats(connection, spans))

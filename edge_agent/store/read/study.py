@@ -1,0 +1,394 @@
+"""Sessions side by side, consent, flow.
+
+Reading the study: sessions, markers, conditions, baselines, summaries of a session.
+
+The readings within sessions, with the condition that was open at each.
+
+Sessions side by side: what a participant showed and what was measured, one mean a session.
+
+What is noted about a session beside its measurements: consent, protocol, operator, answers.
+
+Who consented, and what sessions hold of each vital: where the flow of a study begins.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from edge_agent.core import clock
+from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.study import Marker, Session
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import NAMES
+from edge_agent.store.read.base import ConditionInterval, DatabaseReader, StateReading, flags_of
+from edge_agent.store.read.sessions import (
+    Baseline,
+    CorrectedRow,
+    MeanReading,
+    Resting,
+    SessionSummary,
+    find_resting,
+    last_baseline_marker,
+    mean_readings,
+    read_baseline,
+    read_corrected_rows,
+    read_face,
+    summarise_condition,
+)
+from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus
+from edge_agent.store.study.rows import marker_of, select_sessions
+
+
+def select_session_readings(
+    connection: sqlite3.Connection,
+    session_ids: Collection[int] | None,
+    kinds: Collection[VitalKind],
+) -> list[StateReading]:
+    """Return the readings within sessions, in order of session and time.
+
+    The state is the condition, empty where none was open.
+
+    Args:
+        connection: to read from; its rows are ``sqlite3.Row``.
+        session_ids: sessions to look at; ``None`` is all.
+        kinds: which kinds of reading.
+    """
+    rows = connection.execute(
+        "SELECT at_ms, session, participant, condition, kind, value, flags, simulated FROM "
+        "session_vital WHERE (:sessions IS NULL OR session IN (SELECT value FROM "
+        "json_each(:sessions))) AND kind IN (SELECT value FROM json_each(:kinds)) ORDER BY "
+        "session, at_ms, kind, source",
+        {
+            "sessions": None if session_ids is None else json.dumps(list(session_ids)),
+            "kinds": json.dumps([kind.value for kind in kinds]),
+        },
+    )
+    return [
+        StateReading(
+            participant=row["participant"],
+            session=row["session"],
+            state=row["condition"] or "",
+            kind=VitalKind(row["kind"]),
+            value=row["value"],
+            at_ms=row["at_ms"],
+            flags=flags_of(row["flags"]),
+            simulated=bool(row["simulated"]),
+        )
+        for row in rows
+    ]
+
+
+class SessionReader(DatabaseReader):
+    """Answers questions about sessions and what was marked in them.
+
+    Ranges are half-open, ``start_ms`` ≤ time < ``end_ms``, in UTC epoch milliseconds.
+
+    Example:
+        >>> reader = SessionReader(path)
+        >>> session, end_ms = reader.session(3)
+        >>> summary = reader.session_summary(3, relative=True)
+        >>> [(condition.label, condition.vitals) for condition in summary.conditions]
+    """
+
+    def session_list(self) -> list[Session]:
+        """Return all sessions, newest first."""
+        with self.connect() as connection:
+            return select_sessions(connection)
+
+    def session(self, number: int) -> tuple[Session, int]:
+        """Return a session and its end in UTC milliseconds, or the present while it is open.
+
+        Raises:
+            StudyError: there is no such session.
+        """
+        recorded = next((one for one in self.session_list() if one.id == number), None)
+        if recorded is None:
+            raise StudyError(f"There is no session {number}.")
+        return recorded, recorded.end_ms or max(recorded.start_ms, clock.now().wall_ms)
+
+    def markers(self, start_ms: int | None = None, end_ms: int | None = None) -> list[Marker]:
+        """Return the markers of all sessions in a range, in order of time."""
+        with self.connect() as connection:
+            rows = connection.execute(
+                "SELECT id, session, at, boot_ms, kind, label FROM marker WHERE at >= "
+                "coalesce(:start, at) AND (:end IS NULL OR at < :end) ORDER BY at, id",
+                {"start": start_ms, "end": end_ms},
+            )
+            return [marker_of(row) for row in rows]
+
+    def conditions(self, start_ms: int, end_ms: int) -> list[ConditionInterval]:
+        """Return the conditions that overlap a range, in order of time."""
+        with self.connect() as connection:
+            rows = connection.execute(
+                "SELECT session, participant, label, started, ended FROM condition "
+                "WHERE started < ? AND (ended IS NULL OR ended > ?) ORDER BY started",
+                (end_ms, start_ms),
+            )
+            return [ConditionInterval(*row) for row in rows]
+
+    def baseline(self, session: int) -> Baseline | None:
+        """Return what the participant's neutral face makes the classifier over-read.
+
+        It comes from the session's last baseline marker; ``None`` when it has none. Nothing
+        recorded is changed.
+
+        Raises:
+            StudyError: there is no such session, or too little of the face was read after the
+                marker.
+        """
+        with self.connect() as connection:
+            return read_baseline(connection, session)
+
+    def corrected_rows(self, session: int) -> list[CorrectedRow]:
+        """Return the rows of the participant's face in a session, corrected by its baseline.
+
+        They are in order of time.
+
+        Raises:
+            StudyError: there is no such session, it has no baseline, or too little of the face was
+                read for one.
+        """
+        with self.connect() as connection:
+            return read_corrected_rows(connection, session)
+
+    def resting_time(self, session: Session) -> tuple[int, int] | None:
+        """Return start and end of a session's baseline, as its summary takes it; ``None`` where it
+        has none.
+        """
+        end = session.end_ms or max(session.start_ms, clock.now().wall_ms)
+        with self.connect() as connection:
+            marker = last_baseline_marker(connection, session.id)
+        conditions = [
+            one for one in self.conditions(session.start_ms, end + 1) if one.session == session.id
+        ]
+        resting = find_resting(marker, conditions, [], end)
+        if resting is None:
+            return None
+        return resting.start_ms, resting.end_ms
+
+    def session_summary(self, session: int, *, relative: bool = False) -> SessionSummary:
+        """Return a session by condition, as recorded or relative to the participant's baseline.
+
+        Raises:
+            StudyError: there is no such session.
+        """
+        recorded, end = self.session(session)
+        baseline = None
+        problem = ""
+        try:
+            baseline = self.baseline(session)
+        except StudyError as error:
+            # a marker, but too little of the face: the readings can still be shown
+            problem = str(error)
+        with self.connect() as connection:
+            face = read_face(connection, recorded.start_ms, end)
+            marker = last_baseline_marker(connection, session)
+            readings = select_session_readings(connection, [session], tuple(VitalKind))
+        conditions = [
+            one for one in self.conditions(recorded.start_ms, end + 1) if one.session == session
+        ]
+        resting = find_resting(marker, conditions, readings, end)
+        # As recorded: nothing is corrected and nothing is taken away.
+        corrections: tuple[Baseline | None, Resting | None] = (None, None)
+        if relative:
+            corrections = (baseline, resting)
+        summaries = tuple(
+            summarise_condition(condition, end, face, readings, *corrections)
+            for condition in conditions
+        )
+        return SessionSummary(session, relative, baseline, problem, resting, summaries)
+
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+_SUMS = ", ".join(f"avg({name}) AS {name}" for name in NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMeans:
+    """Means over a whole session.
+
+    Attributes:
+        expression: mean probabilities of the participant's face; ``None`` where no row is kept.
+        vitals: means of the usable readings by kind.
+    """
+
+    expression: dict[Emotion, float] | None
+    vitals: dict[VitalKind, MeanReading]
+
+
+def read_session_means(
+    connection: sqlite3.Connection, sessions: Sequence[Session]
+) -> dict[int, SessionMeans]:
+    """Return the means of each session, by its number, inside a transaction of the caller."""
+    readings = select_session_readings(
+        connection, [session.id for session in sessions], tuple(VitalKind)
+    )
+    means = {}
+    for session in sessions:
+        end_ms = session.end_ms or clock.now().wall_ms
+        row = connection.execute(
+            f"SELECT count(*) AS rows, {_SUMS} FROM expression WHERE is_primary = 1 AND at >= ? "
+            "AND at < ?",
+            (session.start_ms, end_ms),
+        ).fetchone()
+        expression = None
+        if row["rows"]:
+            expression = {emotion: row[emotion.value] / 1000 for emotion in EMOTIONS}
+        own = [one for one in readings if one.session == session.id]
+        means[session.id] = SessionMeans(
+            expression, mean_readings(own, session.start_ms, end_ms + 1)
+        )
+    return means
+
+
+_NEAR_MS = 60_000
+"""An audited start this near the session's is its own: numbers are used again after an erasure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a participant said of themselves at one time.
+
+    Attributes:
+        at_ms: of the first answer.
+        condition: the last stimulus before; ``None``: there was none.
+        values: by scale: ``valence`` and ``arousal`` (1 to 9), ``emotion``.
+    """
+
+    at_ms: int
+    condition: str | None
+    values: dict[str, int | str]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """What is noted about a session.
+
+    Attributes:
+        consent: version of the text that was agreed to when it began; ``None``: none is kept.
+        protocol: title of its protocol; ``None``: markers were set by hand.
+        operator: account that started it; ``None``: nobody did at the dashboard.
+        answers: self-reports in order of time.
+    """
+
+    consent: str | None
+    protocol: str | None
+    operator: str | None
+    answers: tuple[Answers, ...]
+
+
+def read_record(connection: sqlite3.Connection, session: Session) -> SessionRecord:
+    """Return what is noted about a session, inside a transaction of the caller."""
+    consent = connection.execute(
+        "SELECT text_version FROM consent JOIN participant ON participant.id = participant WHERE "
+        "code = ? AND given <= ? ORDER BY given DESC, consent.id DESC LIMIT 1",
+        (session.participant, session.start_ms),
+    ).fetchone()
+    protocol = connection.execute(
+        "SELECT title FROM protocol_run WHERE session = ?", (session.id,)
+    ).fetchone()
+    operator = connection.execute(
+        "SELECT actor FROM audit WHERE action = 'session_start' AND detail = ? AND at BETWEEN ? "
+        "AND ? ORDER BY id DESC LIMIT 1",
+        (str(session.id), session.start_ms - _NEAR_MS, session.start_ms + _NEAR_MS),
+    ).fetchone()
+    return SessionRecord(
+        consent=consent and consent[0],
+        protocol=protocol and protocol[0],
+        operator=operator and operator[0],
+        answers=_answers(connection, session.id),
+    )
+
+
+def _answers(connection: sqlite3.Connection, session: int) -> tuple[Answers, ...]:
+    """Return the answers, those of one condition together until a scale is answered again."""
+    answers: list[Answers] = []
+    rows = connection.execute(
+        "SELECT at, condition, scale, value FROM self_report WHERE session = ? ORDER BY at, id",
+        (session,),
+    )
+    for row in rows:
+        last = answers[-1] if answers else None
+        if last is None or last.condition != row["condition"] or row["scale"] in last.values:
+            last = Answers(row["at"], row["condition"], {})
+            answers.append(last)
+        last.values[row["scale"]] = row["value"]
+    return tuple(answers)
+
+
+Span = tuple[int, int, int]
+"""From and to, UTC epoch milliseconds, half-open, and the id of the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recruited:
+    """A participant as recruited.
+
+    Attributes:
+        code: the participant's code.
+        simulated: whether it is one of a demonstration.
+        consented: whether a consent was ever recorded.
+        withdrawn: whether none of the consents holds any more.
+    """
+
+    code: str
+    simulated: bool
+    consented: bool
+    withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingCount:
+    """How many readings of one vital with the same flags a session has."""
+
+    session: int
+    kind: VitalKind
+    flags: str
+    n: int
+
+
+def select_recruited(connection: sqlite3.Connection) -> list[Recruited]:
+    """Return all participants in order of their codes."""
+    rows = connection.execute(
+        "SELECT code, simulated, count(consent.id) AS consents, "
+        "count(consent.id) > 0 AND count(consent.id) = count(consent.withdrawn) AS gone "
+        "FROM participant LEFT JOIN consent ON consent.participant = participant.id "
+        "GROUP BY participant.id ORDER BY code"
+    )
+    return [
+        Recruited(row["code"], bool(row["simulated"]), row["consents"] > 0, bool(row["gone"]))
+        for row in rows
+    ]
+
+
+def count_readings(
+    connection: sqlite3.Connection, spans: Collection[Span], kinds: Collection[VitalKind]
+) -> list[ReadingCount]:
+    """Count the readings in spans of sessions by vital and flags; the database does."""
+    marks = ", ".join("?" * len(kinds))
+    rows = connection.execute(
+        "WITH span(first, last, number) AS MATERIALIZED (SELECT json_extract(value, '$[0]'), "
+        "json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)) "
+        "SELECT number, kind, flags, count(*) FROM span CROSS JOIN vital ON vital.at >= span.first "
+        f"AND vital.at < span.last WHERE kind IN ({marks}) GROUP BY number, kind, flags",
+        (json.dumps(list(spans)), *(kind.value for kind in kinds)),
+    )
+    return [ReadingCount(session, VitalKind(kind), flags, n) for session, kind, flags, n in rows]
+
+
+def outside(session: Session, stimuli: Iterable[Stimulus]) -> list[Span]:
+    """Return the spans of a session that lie in none of its stimuli, which are in order of time."""
+    spans = []
+    at = session.start_ms
+    end = FOREVER_MS if session.end_ms is None else session.end_ms
+    for one in stimuli:
+        spans.append((at, one.start_ms, session.id))
+        at = max(at, one.end_ms)
+    spans.append((at, end, session.id))
+    return [span for span in spans if span[0] < span[1]]

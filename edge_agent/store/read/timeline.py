@@ -1,0 +1,275 @@
+"""Reading the timeline over a range of time: trends, newest readings, episodes, gaps, rows."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Iterator
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import DAY_MS, HOUR_MS, statements_of
+from edge_agent.store.read.base import (
+    DatabaseReader,
+    Episode,
+    FaceFrames,
+    RecordedGap,
+    Row,
+    Trend,
+    VitalTrend,
+    flags_of,
+)
+from edge_agent.store.read.trends import read_trend, read_vital_trend
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+DEFAULT_BUCKETS = 200
+_SPANNING = (
+    "expression",
+    "expression_hour",
+    "expression_day",
+    "vital",
+    "vital_hour",
+    "vital_day",
+)
+"""Tables that say from when to when there is anything; rows may be gone whose sums are kept."""
+_BELIEVED = {
+    "vital": f"flags NOT LIKE '%{VitalFlag.CLOCK_DIFFERS}%'",
+    "vital_hour": "n > 0",
+    "vital_day": "n > 0",
+}
+"""Readings whose time is believed though it is still to come: our own clock was set back."""
+
+
+class TimelineReader(DatabaseReader):
+    """Answers questions about what was recorded when, whoever took part.
+
+    Ranges are half-open, ``start_ms`` ≤ time < ``end_ms``, in UTC epoch milliseconds.
+
+    Example:
+        >>> reader = TimelineReader(path)
+        >>> hour = reader.trend(now_ms - 3_600_000, now_ms, buckets=60)
+        >>> hour.shares[Emotion.HAPPINESS]
+    """
+
+    def trend(self, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS) -> Trend:
+        """Return the shares of expressions over a range, in buckets of a round length.
+
+        There are at most ``buckets`` + 1 of them.
+
+        Long ranges are answered from the rollups by minute, hour or day, so that a year takes no
+        longer than a day; short ones too where their rows were deleted, in longer buckets then.
+
+        Raises:
+            ValueError: the range is empty or ``buckets`` is not positive.
+        """
+        with self.connect() as connection:
+            return read_trend(connection, start_ms, end_ms, buckets)
+
+    def vital_trend(
+        self, kind: VitalKind, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS
+    ) -> VitalTrend:
+        """Return mean, least, most and number of readings over a range, as ``trend`` does.
+
+        Raises:
+            ValueError: the range is empty or ``buckets`` is not positive.
+        """
+        with self.connect() as connection:
+            return read_vital_trend(connection, kind, start_ms, end_ms, buckets)
+
+    def latest_vitals(self) -> dict[VitalKind, VitalReading]:
+        """Return the newest reading of each kind, but none whose time is still to come."""
+        with self.connect() as connection:
+            latest = (_latest_vital(connection, kind) for kind in VitalKind)
+            return {vital.kind: vital for vital in latest if vital is not None}
+
+    def span(self) -> tuple[int, int] | None:
+        """Return the times of the first and last row of the timeline; ``None`` when it is empty.
+
+        A reading of a wrong clock whose time is still to come does not count.
+        """
+        now_ms = clock.now().wall_ms
+        with self.connect() as connection:
+            ends = [
+                connection.execute(
+                    f"SELECT (SELECT min(at) FROM {table}), (SELECT at FROM {table} WHERE at <= ? "
+                    f"OR {_BELIEVED.get(table, 'true')} ORDER BY at DESC LIMIT 1)",
+                    (now_ms,),
+                ).fetchone()
+                for table in _SPANNING
+            ]
+        firsts = [first for first, _ in ends if first is not None]
+        lasts = [last for _, last in ends if last is not None]
+        if not lasts:
+            return None
+        return (min(firsts), max(lasts))
+
+    def episodes(self, start_ms: int, end_ms: int) -> list[Episode]:
+        """Return the runs of one smoothed emotion of the primary face, in order of time."""
+        with self.connect() as connection:
+            rows = connection.execute(
+                f"SELECT * FROM ({_episodes()}) ORDER BY start_ms", (start_ms, end_ms)
+            )
+            return [
+                Episode(
+                    start_ms=row["start_ms"],
+                    end_ms=row["end_ms"],
+                    emotion=_emotion(row["emotion"]),
+                    rows=row["rows"],
+                    frames=row["frames"],
+                    simulated=bool(row["simulated"]),
+                )
+                for row in rows
+            ]
+
+    def expression_rows(self, start_ms: int, end_ms: int) -> Iterator[Row]:
+        """Yield the rows of ``expression_view`` in order of time.
+
+        The columns are those of ``expression.csv``.
+        """
+        return self._rows(
+            "SELECT * FROM expression_view WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms",
+            start_ms,
+            end_ms,
+        )
+
+    def vital_rows(self, start_ms: int, end_ms: int) -> Iterator[Row]:
+        """Yield the rows of ``vital_view`` in order of time.
+
+        The columns are those of ``vital.csv``.
+        """
+        return self._rows(
+            "SELECT * FROM vital_view WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms",
+            start_ms,
+            end_ms,
+        )
+
+    def gaps(self, start_ms: int, end_ms: int) -> list[RecordedGap]:
+        """Return the gaps that overlap a range, in order of time."""
+        with self.connect() as connection:
+            rows = connection.execute(
+                "SELECT source, started, ended, reason FROM gap WHERE started < ? AND ended > ? "
+                "ORDER BY started, id",
+                (end_ms, start_ms),
+            )
+            return [RecordedGap(*row) for row in rows]
+
+    def face_frames(self, start_ms: int, end_ms: int) -> FaceFrames:
+        """Return how many frames of the participant's face were read in a range.
+
+        The others are counted by reason.
+        """
+        span = (start_ms, end_ms)
+        with self.connect() as connection:
+            read, quality = connection.execute(
+                "SELECT coalesce(sum(frames), 0), sum(frames * quality) / sum(frames) FROM "
+                "expression WHERE is_primary = 1 AND at >= ? AND at < ?",
+                span,
+            ).fetchone()
+            rejected = connection.execute(
+                "SELECT reason, sum(frames) AS frames FROM unfit WHERE is_primary = 1 AND at >= ? "
+                "AND at < ? GROUP BY reason ORDER BY frames DESC, reason",
+                span,
+            )
+            return FaceFrames(
+                read, {RejectReason(row["reason"]): row["frames"] for row in rejected}, quality
+            )
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows of each main table.
+
+        They are expressions, vitals, gaps, participants, sessions, markers and messages.
+        """
+        with self.connect() as connection:
+            # Expression rows come and go in order of their ids, and vitals are summed from their
+            # rollup: counting millions of rows would take seconds on a card. Each end of the ids is
+            # looked up by itself, for SQLite walks through all of them when asked for both.
+            expressions = connection.execute(
+                "SELECT coalesce((SELECT max(id) FROM expression) - (SELECT min(id) FROM "
+                "expression) + 1, 0)"
+            ).fetchone()[0]
+            vitals = connection.execute(
+                "SELECT (SELECT coalesce(sum(n + flagged), 0) FROM vital_hour) + (SELECT "
+                "coalesce(sum(n + flagged), 0) FROM vital_day)"
+            ).fetchone()[0]
+            small = ("gap", "participant", "session", "marker", "outbox")
+            return {"expression": expressions, "vital": vitals} | {
+                table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                for table in small
+            }
+
+    def recorded_kinds(self) -> frozenset[VitalKind]:
+        """Return the kinds of reading of which there is any.
+
+        From the rollup, whose index begins with the kind.
+        """
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM vital_hour WHERE kind = :kind) OR EXISTS (SELECT 1 FROM "
+            "vital_day WHERE kind = :kind)"
+        )
+        with self.connect() as connection:
+            return frozenset(
+                kind
+                for kind in VitalKind
+                if connection.execute(query, {"kind": kind.value}).fetchone()[0]
+            )
+
+    def _rows(self, sql: str, *parameters: int) -> Iterator[Row]:
+        with self.connect() as connection:
+            for row in connection.execute(sql, parameters):
+                yield dict(row)
+
+
+def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReading | None:
+    """Find the newest reading of a kind by way of the rollups, whose index begins with the kind."""
+    now_ms = clock.now().wall_ms
+    before_ms = 2**53
+    row = None
+    while row is None:
+        spans = (
+            connection.execute(
+                f"SELECT max(at), max(at) + {length} FROM {table} WHERE kind = ? AND at < ? AND "
+                f"(at <= ? OR {_BELIEVED[table]})",
+                (kind.value, before_ms, now_ms),
+            ).fetchone()
+            for table, length in (("vital_hour", HOUR_MS), ("vital_day", DAY_MS))
+        )
+        known = [(span[0], span[1]) for span in spans if span[0] is not None]
+        if not known:
+            return None
+        start, end = max(known)
+        row = connection.execute(
+            "SELECT at, value, source, flags, boot_ms FROM vital WHERE kind = ? AND at >= ? AND at "
+            f"< ? AND (at <= ? OR {_BELIEVED['vital']}) ORDER BY at DESC LIMIT 1",
+            (kind.value, start, end, now_ms),
+        ).fetchone()
+        before_ms = start
+    return VitalReading(
+        Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"]),
+        kind,
+        row["value"],
+        row["source"],
+        flags_of(row["flags"]),
+    )
+
+
+def _emotion(text: str | None) -> Emotion | None:
+    if text in EMOTIONS:
+        return Emotion(text)
+    return None
+
+
+@functools.cache
+def _episodes() -> str:
+    """Return the query of the view ``episode``, for a span alone.
+
+    The span is put in before the window functions run, else they would go over the whole timeline.
+    """
+    begin = "CREATE VIEW episode AS"
+    (view,) = (statement for statement in statements_of("views.sql") if begin in statement)
+    query = view.partition(begin)[2].strip().removesuffix(";")
+    return query.replace("WHERE is_primary = 1", "WHERE is_primary = 1 AND at >= ? AND at < ?")

@@ -1,0 +1,515 @@
+"""Rows of the study and what is refused.
+
+Rows of the study inside a transaction that the caller holds.
+
+The rules of a study are kept here.
+
+Rows of markers inside a transaction that the caller holds.
+
+What is refused of a session: its purpose, its times, and a consent that did not stand.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sqlite3
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import Emotion
+from edge_agent.core.study import (
+    AttributeUse,
+    Marker,
+    MarkerKind,
+    Participant,
+    Purpose,
+    Session,
+    SessionSetting,
+    forbidden_because,
+)
+from edge_agent.store.write.audit import AuditLine, append
+from edge_agent.store.write.boots import stamp
+
+LABEL_LENGTH = 80
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is mistaken for another
+_SESSION = (
+    "SELECT session.id, code, purpose, name, started, ended, session.simulated, setting, origin "
+    "FROM session JOIN participant ON participant.id = session.participant"
+)
+
+
+def insert_participant(
+    connection: sqlite3.Connection, code: str | None, at: Instant, *, simulated: bool = False
+) -> Participant:
+    """Add a participant; ``None`` makes up a code that is free."""
+    if code is None:
+        code = _free_code(connection)
+    if not _CODE.fullmatch(code):
+        raise StudyError(
+            f"Participant code {code!r}: give 1 to 32 letters, digits, '.', '_' or '-', "
+            "starting with a letter or digit. Never use a name."
+        )
+    if _is_taken(connection, code):
+        raise StudyError(f"Participant code {code} is taken. Choose another.")
+    boot, created = stamp(connection, at)
+    cursor = connection.execute(
+        "INSERT INTO participant (code, created, simulated, boot) VALUES (?, ?, ?, ?)",
+        (code, created.wall_ms, int(simulated), boot),
+    )
+    return Participant(int(cursor.lastrowid or 0), code, created.wall_ms, simulated)
+
+
+def select_participants(connection: sqlite3.Connection) -> list[Participant]:
+    """Return all participants in order of their codes."""
+    rows = connection.execute("SELECT id, code, created, simulated FROM participant ORDER BY code")
+    return [
+        Participant(row["id"], row["code"], row["created"], bool(row["simulated"])) for row in rows
+    ]
+
+
+def find_participant(connection: sqlite3.Connection, code: str) -> int:
+    """Return the id of a participant."""
+    row = connection.execute("SELECT id FROM participant WHERE code = ?", (code,)).fetchone()
+    if row is None:
+        raise StudyError(f"There is no participant {code!r}. Create the participant first.")
+    return int(row[0])
+
+
+def insert_audit(
+    connection: sqlite3.Connection, actor: str | None, action: str, detail: str, at: Instant
+) -> None:
+    """Write a line of the audit trail.
+
+    Nothing where nobody is named, for the caller has its own.
+    """
+    if actor is not None:
+        boot, known = stamp(connection, at)
+        append(connection, AuditLine(known.wall_ms, actor, action, detail, boot))
+
+
+def insert_consent(
+    connection: sqlite3.Connection, code: str, text_version: str, at: Instant
+) -> None:
+    """Record consent; an earlier one that still stands ends where this one begins."""
+    if not text_version.strip():
+        raise StudyError("Consent: name the version of the text that the participant agreed to.")
+    participant = find_participant(connection, code)
+    # what was agreed of attributes holds until it is decided anew
+    use = connection.execute(
+        "SELECT attributes FROM consent WHERE participant = ? AND withdrawn IS NULL", (participant,)
+    ).fetchone()
+    _end_consent(connection, participant, at)
+    boot, given = stamp(connection, at)
+    connection.execute(
+        "INSERT INTO consent (participant, text_version, given, given_boot, attributes) VALUES "
+        "(?, ?, ?, ?, ?)",
+        (
+            participant,
+            text_version.strip(),
+            given.wall_ms,
+            boot,
+            AttributeUse.NONE.value if use is None else use["attributes"],
+        ),
+    )
+
+
+def withdraw_consent(connection: sqlite3.Connection, code: str, at: Instant) -> None:
+    """End the consent that stands."""
+    participant = find_participant(connection, code)
+    if not _end_consent(connection, participant, at):
+        raise StudyError(f"Participant {code} has given no consent that could be withdrawn.")
+
+
+def _end_consent(connection: sqlite3.Connection, participant: int, at: Instant) -> bool:
+    """End the consent that stands; return whether there was one."""
+    boot, withdrawn = stamp(connection, at)
+    ended = connection.execute(
+        "UPDATE consent SET withdrawn = ?, withdrawn_boot = ? WHERE participant = ? AND withdrawn "
+        "IS NULL",
+        (withdrawn.wall_ms, boot, participant),
+    )
+    return ended.rowcount > 0
+
+
+def has_consent(connection: sqlite3.Connection, participant: int) -> bool:
+    """Tell whether a consent of the participant stands."""
+    row = connection.execute(
+        "SELECT 1 FROM consent WHERE participant = ? AND withdrawn IS NULL", (participant,)
+    )
+    return row.fetchone() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that is to be opened.
+
+    Attributes:
+        participant: the participant's code.
+        purpose: why it is recorded.
+        name: what to call it; may be empty.
+        start: from when on.
+        simulated: whether it is a demonstration.
+        setting: where it takes place.
+    """
+
+    participant: str
+    purpose: Purpose
+    name: str
+    start: Instant
+    simulated: bool = False
+    setting: SessionSetting = SessionSetting.OTHER
+
+
+def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
+    """Open a session.
+
+    Raises:
+        StudyError: no such participant, no consent, another session is open, or one ended later.
+    """
+    participant = find_participant(connection, new.participant)
+    if not has_consent(connection, participant):
+        raise StudyError(
+            f"Participant {new.participant} has given no consent. Record the consent before "
+            "the session starts."
+        )
+    open_one = find_open_session(connection)
+    if open_one is not None:
+        raise StudyError(
+            f"Session {open_one.id} of {open_one.participant} is open since "
+            f"{iso_utc(open_one.start_ms)}. End it first."
+        )
+    boot, start = stamp(connection, new.start)
+    _refuse_overlap(connection, start)
+    label = checked_label(new.name, "Session name", empty_allowed=True)
+    cursor = connection.execute(
+        "INSERT INTO session (participant, purpose, name, started, simulated, setting, boot, "
+        "boot_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            participant,
+            new.purpose.value,
+            label,
+            start.wall_ms,
+            int(new.simulated),
+            new.setting.value,
+            boot,
+            None if boot is None else start.boot_ms,
+        ),
+    )
+    return session_numbered(connection, int(cursor.lastrowid or 0))
+
+
+def session_numbered(connection: sqlite3.Connection, number: int) -> Session:
+    """Return the session of a number.
+
+    Raises:
+        StudyError: there is none.
+    """
+    row = connection.execute(f"{_SESSION} WHERE session.id = ?", (number,)).fetchone()
+    if row is None:
+        raise StudyError(f"There is no session {number}.")
+    return _session_of(row)
+
+
+def close_session(connection: sqlite3.Connection, at: Instant) -> Session:
+    """Close the open session."""
+    session = require_open_session(connection)
+    boot, end = in_session(connection, session.id, at)
+    refuse_before_start(session, end)
+    connection.execute(
+        "UPDATE session SET ended = ?, ended_boot = ?, ended_boot_ms = ? WHERE id = ?",
+        (end.wall_ms, boot, None if boot is None else end.boot_ms, session.id),
+    )
+    return replace(session, end_ms=end.wall_ms)
+
+
+def find_open_session(connection: sqlite3.Connection) -> Session | None:
+    """Return the session that is open."""
+    row = connection.execute(f"{_SESSION} WHERE ended IS NULL").fetchone()
+    if row is None:
+        return None
+    return _session_of(row)
+
+
+def require_open_session(connection: sqlite3.Connection) -> Session:
+    """Return the session that is open, or refuse."""
+    session = find_open_session(connection)
+    if session is None:
+        raise StudyError("No session is open. Start one first.")
+    return session
+
+
+def select_sessions(connection: sqlite3.Connection) -> list[Session]:
+    """Return all sessions, newest first."""
+    return [
+        _session_of(row)
+        for row in connection.execute(f"{_SESSION} ORDER BY started DESC, session.id DESC")
+    ]
+
+
+def _session_of(row: sqlite3.Row) -> Session:
+    return Session(
+        id=row["id"],
+        participant=row["code"],
+        purpose=Purpose(row["purpose"]),
+        name=row["name"],
+        start_ms=row["started"],
+        end_ms=row["ended"],
+        simulated=bool(row["simulated"]),
+        setting=SessionSetting(row["setting"]),
+        origin=row["origin"],
+    )
+
+
+def checked_label(text: str, what: str, *, empty_allowed: bool) -> str:
+    """Return the text without blanks around it, or refuse it.
+
+    Raises:
+        StudyError: it is too long, not printable on one line, or empty where it may not be.
+    """
+    label = text.strip()
+    if not label and not empty_allowed:
+        raise StudyError(f"{what}: give a label of 1 to {LABEL_LENGTH} characters.")
+    if len(label) > LABEL_LENGTH or not label.isprintable():
+        raise StudyError(
+            f"{what} {label[:20]!r}…: give at most {LABEL_LENGTH} printable characters on one line."
+        )
+    return label
+
+
+def in_session(
+    connection: sqlite3.Connection, session: int, at: Instant
+) -> tuple[int | None, Instant]:
+    """Return an instant of a session by the clock that its start was read from, and its boot row.
+
+    Where the wall clock stepped since, to a time that nobody has confirmed yet, the boot clock says
+    how long the session has lasted: it is never too long, and never ends before its start.
+    """
+    boot, known = stamp(connection, at)
+    row = connection.execute(
+        "SELECT session.started, session.boot, session.boot_ms, start.synchronised, "
+        "start.boot_id = now.boot_id AS is_same_start, now.synchronised AS is_known FROM session "
+        "JOIN boot AS start ON start.id = session.boot JOIN boot AS now ON now.id = ? WHERE "
+        "session.id = ?",
+        (boot, session),
+    ).fetchone()
+    if row is None or row["boot"] == boot or not row["is_same_start"]:
+        return boot, known
+    if row["synchronised"] and row["is_known"]:
+        return boot, known
+    lasted_ms = known.boot_ms - row["boot_ms"]
+    return row["boot"], replace(known, wall_ms=row["started"] + lasted_ms)
+
+
+def refuse_before_start(session: Session, at: Instant) -> None:
+    if at.wall_ms < session.start_ms:
+        raise StudyError(
+            f"{iso_utc(at.wall_ms)} lies before the start of session {session.id} "
+            f"({iso_utc(session.start_ms)})."
+        )
+
+
+def _refuse_overlap(connection: sqlite3.Connection, at: Instant) -> None:
+    """Refuse a session that would begin inside an earlier one.
+
+    Rows are joined by time, and would belong to both.
+    """
+    row = connection.execute(
+        "SELECT id, ended FROM session WHERE ended > ? ORDER BY ended DESC LIMIT 1", (at.wall_ms,)
+    ).fetchone()
+    if row is not None:
+        raise StudyError(
+            f"{iso_utc(at.wall_ms)} lies before the end of session {row['id']} "
+            f"({iso_utc(row['ended'])}). Sessions must not overlap; if the clock of this "
+            "machine is wrong, set it first."
+        )
+
+
+def _is_taken(connection: sqlite3.Connection, code: str) -> bool:
+    return (
+        connection.execute("SELECT 1 FROM participant WHERE code = ?", (code,)).fetchone()
+        is not None
+    )
+
+
+def _free_code(connection: sqlite3.Connection) -> str:
+    """Return a random code of four letters that is not taken."""
+    while True:
+        code = "P-" + "".join(secrets.choice(_CODE_LETTERS) for _ in range(4))
+        if not _is_taken(connection, code):
+            return code
+
+
+_EVER = 2**62
+_STIMULI = (MarkerKind.STIMULUS_START.value, MarkerKind.STIMULUS_END.value)
+
+
+def insert_marker(
+    connection: sqlite3.Connection, session: Session, kind: MarkerKind, label: str, at: Instant
+) -> Marker:
+    """Add a marker to a session.
+
+    A stimulus end without label takes that of the open condition, a baseline neutral.
+    """
+    boot, at = in_session(connection, session.id, at)
+    refuse_before_start(session, at)
+    if kind is MarkerKind.STIMULUS_END:
+        condition = find_open_condition(connection, session.id)
+        if condition is None:
+            raise StudyError("No stimulus is going on that could end. Mark its start first.")
+        label = label.strip() or condition
+    if kind is MarkerKind.BASELINE:
+        label = label.strip() or Emotion.NEUTRAL.value
+    label = checked_label(label, f"Marker {kind}", empty_allowed=False)
+    cursor = connection.execute(
+        "INSERT INTO marker (session, at, boot_ms, kind, label, boot) VALUES (?, ?, ?, ?, ?, ?)",
+        (session.id, at.wall_ms, at.boot_ms, kind.value, label, boot),
+    )
+    return Marker(at, kind, label, session.id, int(cursor.lastrowid or 0))
+
+
+def marker_is_there(
+    connection: sqlite3.Connection, session: Session, kind: MarkerKind, label: str, at: Instant
+) -> bool:
+    """Tell whether a session has a marker of this time, kind and label; no label fits any."""
+    known = in_session(connection, session.id, at)[1]
+    row = connection.execute(
+        "SELECT 1 FROM marker WHERE session = ? AND at = ? AND kind = ? AND (label = ? OR ? = '')",
+        (session.id, known.wall_ms, kind.value, label.strip(), label.strip()),
+    )
+    return row.fetchone() is not None
+
+
+def find_open_condition(connection: sqlite3.Connection, session: int) -> str | None:
+    """Return the label of the stimulus that the last stimulus marker of the session opened."""
+    return find_condition(connection, session, _EVER)
+
+
+def find_condition(connection: sqlite3.Connection, session: int, at_ms: int) -> str | None:
+    """Return the label of the stimulus that went on in a session at a time, UTC milliseconds."""
+    row = connection.execute(
+        "SELECT kind, label FROM marker WHERE session = ? AND kind IN (?, ?) AND at <= ? ORDER BY "
+        "at DESC, id DESC LIMIT 1",
+        (session, *_STIMULI, at_ms),
+    ).fetchone()
+    if row is not None and row["kind"] == MarkerKind.STIMULUS_START:
+        return str(row["label"])
+    return None
+
+
+def select_markers(connection: sqlite3.Connection, session: int) -> list[Marker]:
+    """Return the markers of a session in order of time."""
+    if connection.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is None:
+        raise StudyError(f"There is no session {session}.")
+    rows = connection.execute(
+        "SELECT id, session, at, boot_ms, kind, label FROM marker WHERE session = ? ORDER BY at, "
+        "id",
+        (session,),
+    )
+    return [marker_of(row) for row in rows]
+
+
+def marker_of(row: sqlite3.Row) -> Marker:
+    """Return a row of ``marker`` as a value; its boot clock is 0 where it was not recorded."""
+    at = Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"])
+    return Marker(at, MarkerKind(row["kind"]), row["label"], row["session"], row["id"])
+
+
+_EARLIEST_MS = 946_684_800_000  # the year 2000, as for readings
+
+
+def check_purpose(purpose: Purpose, setting: SessionSetting, purposes: Collection[Purpose]) -> None:
+    """Refuse a purpose that this appliance does not allow, or that the setting forbids.
+
+    Raises:
+        StudyError: it is so.
+    """
+    if purpose not in purposes:
+        raise StudyError(
+            f"Purpose {purpose} is not allowed on this appliance. Allowed: {', '.join(purposes)}."
+        )
+    forbidden = forbidden_because(purpose, setting)
+    if forbidden is not None:
+        raise StudyError(forbidden)
+
+
+def check_time(what: str, at_ms: int, now_ms: int) -> None:
+    """Refuse a time that has not come yet, or lies before the year 2000.
+
+    Raises:
+        StudyError: it is so.
+    """
+    if at_ms > now_ms:
+        raise StudyError(
+            f"{what}: {iso_utc(at_ms)} lies in the future; it is {iso_utc(now_ms)} now. Give "
+            "a time that has passed, and look at the time zone."
+        )
+    if at_ms < _EARLIEST_MS:
+        raise StudyError(f"{what}: {iso_utc(at_ms)} lies before the year 2000.")
+
+
+def check_span(connection: sqlite3.Connection, start_ms: int, end_ms: int, now_ms: int) -> None:
+    """Refuse a session that ends before it begins, lies in the future, or meets another.
+
+    Raises:
+        StudyError: it is so.
+    """
+    check_time("Start of the session", start_ms, now_ms)
+    check_time("End of the session", end_ms, now_ms)
+    if end_ms <= start_ms:
+        raise StudyError(
+            f"The session ends at {iso_utc(end_ms)}, which does not follow its start at "
+            f"{iso_utc(start_ms)}. Give an end that is later."
+        )
+    other = connection.execute(
+        "SELECT id, started, ended FROM session WHERE started < ? AND (ended IS NULL OR ended > ?) "
+        "ORDER BY started LIMIT 1",
+        (end_ms, start_ms),
+    ).fetchone()
+    if other is not None:
+        raise StudyError(_overlap(start_ms, end_ms, other))
+
+
+def _overlap(start_ms: int, end_ms: int, other: sqlite3.Row) -> str:
+    until = "now"
+    if other["ended"] is not None:
+        until = iso_utc(other["ended"])
+    return (
+        f"{iso_utc(start_ms)} to {iso_utc(end_ms)} meets session {other['id']} "
+        f"({iso_utc(other['started'])} to {until}). Sessions must not overlap: correct the times."
+    )
+
+
+def check_consent(
+    connection: sqlite3.Connection, participant: int, code: str, times_ms: Iterable[int]
+) -> None:
+    """Refuse times at which no consent stood, or somebody who has withdrawn since.
+
+    Args:
+        connection: the database.
+        participant: their row.
+        code: their code, for the message.
+        times_ms: the times, UTC milliseconds.
+
+    Raises:
+        StudyError: it is so.
+    """
+    if not has_consent(connection, participant):
+        raise StudyError(
+            f"Participant {code} has given no consent that stands. Record it first: "
+            f"participant consent {code} --text VERSION --on TIME."
+        )
+    for at_ms in times_ms:
+        row = connection.execute(
+            "SELECT 1 FROM consent WHERE participant = ? AND given <= ? AND (withdrawn IS NULL OR "
+            "withdrawn >= ?)",
+            (participant, at_ms, at_ms),
+        )
+        if row.fetchone() is None:
+            raise StudyError(
+                f"At {iso_utc(at_ms)} no consent of participant {code} stood. Where they "
+                f"agreed before: participant consent {code} --text VERSION --on TIME."
+            )

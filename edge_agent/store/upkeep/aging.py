@@ -1,0 +1,404 @@
+"""The age of rows; retention.
+
+The time by which rows become old: counted, not read from the clock.
+
+A Raspberry Pi has no battery-backed clock. One that is a year ahead for an hour would make every
+row a year older, and what is deleted then does not come back. So the age of rows goes by a time
+that is carried on from one look to the next, hour by hour, and is kept in ``setting``:
+
+- It goes on by what has passed: by the boot clock within one start of the machine, by the wall
+  clock over a restart. A step of a day or more is not counted, for nobody can tell a long time
+  without power from a wrong clock.
+- Where the network has set the clock, and something was recorded under it on three days, the
+  counted time takes the clock's over: that is how a month without power is caught up with. A clock
+  that no time service vouches for is never believed by itself; the time is counted on all the same,
+  so that such an appliance deletes too, later rather than sooner.
+- Rows are deleted by the earlier of the two times.
+
+Deleting what is older than it may be kept.
+
+Deleting rows of the timeline in portions, each written down in the transaction that does it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import Collection
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.files import translate_errors
+from edge_agent.store.database.schema import connect, read_transaction, transaction
+from edge_agent.store.upkeep.soundness import ROWS_DELETED
+from edge_agent.store.write.audit import AuditLine, amend_newest, append
+from edge_agent.store.write.changes import unlogged_deletions
+
+# ruff: noqa: S608 - only our own conditions are put into SQL text; values go in as parameters
+
+
+DAY_MS = 24 * 3600 * 1000
+LONG_MS = 31 * DAY_MS
+"""So long an appliance may have been without power before somebody is asked."""
+_DAYS_SEEN = 3
+_LONGEST_STEP_MS = DAY_MS
+_LONGEST_RUN_MS = 2 * DAY_MS
+_DRIFT_MS = 3600 * 1000
+_WRITE_MS = 60 * 1000
+_KEY = "counted_time"
+
+
+@dataclass(frozen=True, slots=True)
+class CountedTime:
+    """The counted time at the last look, and what the clocks said then.
+
+    Attributes:
+        at_ms: the counted time, UTC.
+        wall_ms: the wall clock.
+        boot_ms: the boot clock.
+        boot: the kernel's identifier of that start of the machine; empty: not known.
+        days: days since 1970 on which something was recorded under a clock that the network had
+            set, while it disagreed with the counted time.
+    """
+
+    at_ms: int
+    wall_ms: int
+    boot_ms: int = 0
+    boot: str = ""
+    days: tuple[int, ...] = ()
+
+    @property
+    def present_ms(self) -> int:
+        """The time from which the age of rows is reckoned."""
+        return min(self.at_ms, self.wall_ms)
+
+    @property
+    def ahead_ms(self) -> int:
+        """By how much the clock is ahead of the counted time; negative: behind; 0: they agree."""
+        apart = self.wall_ms - self.at_ms
+        if abs(apart) < _DRIFT_MS:
+            return 0
+        return apart
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the clock is not believed, and what to do; ``None``: it is, or will be soon."""
+        if 0 <= self.ahead_ms <= LONG_MS:
+            return None
+        return (
+            f"The clock says {iso_utc(self.wall_ms)[:16]}, but counted on from what was recorded "
+            f"it is {iso_utc(self.at_ms)[:16]} UTC. No row is deleted by such a clock. Let the "
+            "network set it; if it is right, say `affect-edge maintenance --clock-is-right`."
+        )
+
+
+def count_time(
+    connection: sqlite3.Connection, now: Instant | None = None, *, confirmed: bool = False
+) -> CountedTime:
+    """Carry the counted time on to now, and keep it.
+
+    Args:
+        connection: for writing, outside a transaction.
+        now: the present on both clocks; ``None``: as the clocks say.
+        confirmed: a person says that the wall clock is right.
+    """
+    at = clock.now() if now is None else now
+    with transaction(connection):
+        known = _read(connection)
+        fresh = _carried_on(connection, known or _first(connection, at), at)
+        if confirmed:
+            fresh = replace(fresh, at_ms=at.wall_ms, days=())
+        if known is None or confirmed or _is_worth_writing(known, fresh):
+            connection.execute(
+                "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET "
+                "value = excluded.value",
+                (_KEY, json.dumps(asdict(fresh), separators=(",", ":"))),
+            )
+    return fresh
+
+
+def carry_on(path: Path) -> CountedTime:
+    """Carry the counted time on to now.
+
+    Raises:
+        StoreError: the database cannot be written.
+    """
+    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
+        return count_time(connection)
+
+
+def confirm_clock(path: Path) -> CountedTime:
+    """Take the wall clock for right, as a person says that it is.
+
+    Raises:
+        StoreError: the database cannot be written.
+    """
+    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
+        return count_time(connection, confirmed=True)
+
+
+def clock_doubt(path: Path) -> str | None:
+    """Return why the wall clock is not believed, and what to do; ``None``: it is, or nobody knows.
+
+    Changes nothing.
+    """
+    try:
+        with read_transaction(path) as connection:
+            counted = last_count(connection)
+    except StoreError:
+        return None
+    return counted.doubt if counted else None
+
+
+def last_count(connection: sqlite3.Connection) -> CountedTime | None:
+    """Return the counted time with the wall clock of now, changing nothing; ``None``: none yet."""
+    known = _read(connection)
+    if known is None:
+        return None
+    now = clock.now()
+    return replace(known, at_ms=known.at_ms + _passed(known, now), wall_ms=now.wall_ms)
+
+
+def boots_with_wrong_times(
+    connection: sqlite3.Connection, before_ms: int, counted: CountedTime | None = None
+) -> frozenset[int]:
+    """Return the numbers of ``boot`` whose rows look older than they are.
+
+    Their clock was more than a day behind that of the start before, or was set ahead by more than
+    a day while the machine ran. Such rows are as old as the next start, at the most: they stay
+    until that one lies before ``before_ms``.
+    """
+    rows = connection.execute(
+        "SELECT id, boot_id, started_ms, wall_minus_boot_ms FROM boot ORDER BY id"
+    ).fetchall()
+    wrong = set()
+    for place, row in enumerate(rows):
+        later = rows[place + 1] if place + 1 < len(rows) else None
+        behind = place > 0 and row["started_ms"] < rows[place - 1]["started_ms"] - DAY_MS
+        if later is None:
+            if behind and counted is not None and counted.ahead_ms:
+                wrong.add(row["id"])
+            continue
+        step = later["wall_minus_boot_ms"] - row["wall_minus_boot_ms"]
+        set_ahead = later["boot_id"] == row["boot_id"] and step > DAY_MS
+        if (behind or set_ahead) and later["started_ms"] >= before_ms:
+            wrong.add(row["id"])
+    return frozenset(wrong)
+
+
+def _carried_on(connection: sqlite3.Connection, known: CountedTime, now: Instant) -> CountedTime:
+    synchronised = clock.is_synchronised()
+    at_ms = known.at_ms + _passed(known, now)
+    apart = abs(now.wall_ms - at_ms)
+    days = known.days
+    today = now.wall_ms // DAY_MS
+    if apart < _DRIFT_MS or (synchronised and apart < _LONGEST_STEP_MS):
+        at_ms = now.wall_ms
+        days = ()
+    elif synchronised and today not in days and _is_recorded(connection, now.wall_ms):
+        days = (*days, today)
+        if len(days) >= _DAYS_SEEN:
+            at_ms = now.wall_ms
+            days = ()
+    return CountedTime(at_ms, now.wall_ms, now.boot_ms, clock.boot_id(), days)
+
+
+def _passed(known: CountedTime, now: Instant) -> int:
+    """Return the milliseconds since the last look, as far as they can be believed."""
+    if known.boot == clock.boot_id() and now.boot_ms >= known.boot_ms:
+        passed = now.boot_ms - known.boot_ms
+        longest = _LONGEST_RUN_MS
+    else:
+        passed = now.wall_ms - known.wall_ms
+        longest = _LONGEST_STEP_MS
+    if 0 <= passed < longest:
+        return passed
+    return 0
+
+
+def _first(connection: sqlite3.Connection, now: Instant) -> CountedTime:
+    """Return where to count from in a database that has no counted time yet: its last row.
+
+    Rows of this start of the machine say nothing as long as the network has not set its clock.
+    """
+    believed = "(boot IS NULL OR boot NOT IN (SELECT id FROM boot WHERE boot_id = :unset))"
+    values = {
+        "unset": None if clock.is_synchronised() else clock.boot_id(),
+        "until": now.wall_ms + DAY_MS,
+    }
+    rows = [
+        connection.execute(query, values).fetchone()
+        for query in (
+            # by number, which is the order of recording, whatever the clock said
+            f"SELECT at FROM expression WHERE {believed} ORDER BY id DESC LIMIT 1",
+            f"SELECT at FROM unfit WHERE {believed} ORDER BY id DESC LIMIT 1",
+            f"SELECT max(at) FROM vital WHERE at <= :until AND {believed}",
+        )
+    ]
+    times = [row[0] for row in rows if row and row[0] is not None]
+    last = max(times, default=now.wall_ms)
+    return CountedTime(last, last)
+
+
+def _is_recorded(connection: sqlite3.Connection, wall_ms: int) -> bool:
+    """Tell whether something was recorded in the last day by the wall clock."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM expression_hour WHERE at > ?1 AND at <= ?2) "
+        "OR EXISTS (SELECT 1 FROM vital WHERE at > ?1 AND at <= ?2)",
+        (wall_ms - DAY_MS, wall_ms),
+    ).fetchone()
+    return bool(row[0])
+
+
+def _is_worth_writing(known: CountedTime, fresh: CountedTime) -> bool:
+    """Tell whether more has happened than a minute that went by."""
+    return (
+        fresh.boot != known.boot
+        or fresh.days != known.days
+        or fresh.ahead_ms != known.ahead_ms
+        or abs(fresh.wall_ms - known.wall_ms) >= _WRITE_MS
+    )
+
+
+def _read(connection: sqlite3.Connection) -> CountedTime | None:
+    row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
+    if row is None:
+        return None
+    try:
+        fields: dict[str, Any] = json.loads(row[0])
+        return CountedTime(**{**fields, "days": tuple(fields["days"])})
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+_PORTION_ROWS = 5_000  # a portion a transaction, so that the recorder never waits for long
+_KEYS = {"expression": "id", "unfit": "id", "vital": "at, kind, source"}
+
+
+class Deletions:
+    """What one run deletes: one line in ``audit``, right after every portion.
+
+    Another line is begun where somebody else wrote one meanwhile.
+
+    Args:
+        connection: for writing.
+        action: of the line in ``audit``: ``retention`` or ``disk_budget``.
+        at_ms: of that line, UTC.
+        spared: numbers of ``boot`` whose rows stay, for their time is wrong.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        action: str,
+        at_ms: int,
+        spared: Collection[int] = (),
+    ) -> None:
+        self._connection = connection
+        self._action = action
+        self._at_ms = at_ms
+        self._others = ""
+        if spared:
+            numbers = ", ".join(str(int(number)) for number in sorted(spared))
+            self._others = f" AND (boot IS NULL OR boot NOT IN ({numbers}))"
+        self._rows: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
+        self._line: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows deleted so far."""
+        return self._rows.total()
+
+    def delete_between(self, table: str, start: int, end: int, until_s: float = math.inf) -> None:
+        """Delete the rows of a table from ``start`` to before ``end``.
+
+        Ends after the portion that passes ``until_s``, seconds of the boot clock.
+        """
+        key = _KEYS[table]
+        statement = (
+            f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} "
+            f"WHERE at >= ? AND at < ?{self._others} LIMIT ?)"
+        )
+        while True:
+            with transaction(self._connection):
+                with unlogged_deletions(self._connection):
+                    portion = self._connection.execute(
+                        statement, (start, end, _PORTION_ROWS)
+                    ).rowcount
+                if portion:
+                    self._rows[table] += portion
+                    self._write_down(table, portion, end)
+            if portion < _PORTION_ROWS or clock.boot_seconds() >= until_s:
+                return
+
+    def _write_down(self, table: str, portion: int, before_ms: int) -> None:
+        self._told[table] += portion
+        detail = self._detail(before_ms)
+        if self._line is None or not amend_newest(self._connection, self._line, detail):
+            # lines of others followed, which are sealed: what is told there stays
+            self._told = Counter({table: portion})
+            detail = self._detail(before_ms)
+            line = AuditLine(self._at_ms, "appliance", self._action, detail)
+            self._line = append(self._connection, line)
+        self._connection.execute(
+            "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value "
+            "= CAST(value AS INTEGER) + CAST(excluded.value AS INTEGER)",
+            (ROWS_DELETED, str(portion)),
+        )
+
+    def _detail(self, before_ms: int) -> str:
+        each = ", ".join(f"{rows} {table}" for table, rows in self._told.items())
+        total = self._told.total()
+        return f"{total} rows of before {iso_utc(before_ms)} deleted: {each}"
+
+
+_BEGINNING = -(2**62)
+
+
+def prune(
+    path: Path, keep_days: int, now_ms: int | None = None, *, within_s: float = math.inf
+) -> int:
+    """Delete rows of expressions and unfit frames older than ``keep_days`` days.
+
+    Rollups, vitals and the study stay. ``audit`` gets one line with the counts, if any row went.
+
+    Their bytes are overwritten, and their pages are used again by later rows; ``keep_to_budget``
+    shrinks the file.
+
+    Args:
+        path: the database.
+        keep_days: days to keep, at least 1.
+        now_ms: reckoned from here; ``None``: from the counted time, which no wrong clock moves.
+        within_s: stop after about so many seconds and leave the rest to the next call.
+
+    Returns:
+        How many rows were deleted.
+
+    Raises:
+        StoreError: the database cannot be written.
+        ValueError: ``keep_days`` is below 1.
+    """
+    if keep_days < 1:
+        raise ValueError(f"keep_days {keep_days} must be at least 1")
+    until_s = clock.boot_seconds() + within_s
+    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
+        counted = count_time(connection) if now_ms is None else None
+        present = counted.present_ms if counted else int(now_ms or 0)
+        before = present - keep_days * DAY_MS
+        spared = boots_with_wrong_times(connection, before, counted)
+        at_ms = clock.now().wall_ms if now_ms is None else now_ms
+        deletions = Deletions(connection, "retention", at_ms, spared)
+        for table in ("expression", "unfit"):
+            deletions.delete_between(table, _BEGINNING, before, until_s)
+        return deletions.rows

@@ -1,0 +1,359 @@
+"""The log of alerts, and who acknowledged.
+
+Reading and writing the log of alerts. Safe to share between threads.
+
+What the log of alerts holds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import StudyError
+from edge_agent.core.texts import packed, unpacked
+from edge_agent.store.database.schema import BUSY_SECONDS, read_transaction, write_transaction
+from edge_agent.store.write.audit import AuditLine, append
+from edge_agent.store.write.boots import stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one message about an alert.
+
+    Attributes:
+        event: ``raised`` or ``ended``.
+        target: name of the address, which holds no secret.
+        tries: how often it was tried.
+        sent_ms: when it arrived; ``None``: it did not.
+        error: why the last attempt failed; empty: it did not.
+    """
+
+    event: str
+    target: str
+    tries: int
+    sent_ms: int | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEntry:
+    """An alert.
+
+    Attributes:
+        id: its number.
+        rule: name of the rule.
+        kind: what the rule watches.
+        text: what is so, without any measured value; a ``Message``, unless it is an old row.
+        value: what was measured when it began; ``None``: nothing is.
+        session: number of the session that was open then; ``None``: none was.
+        raised_ms: when it began, UTC.
+        ended_ms: when it ended; ``None``: it stands.
+        ending: ``over``, ``not_known`` or ``rule_removed``; ``None``: it stands.
+        quiet: whether it began in quiet hours.
+        acknowledged_ms: when somebody acknowledged it; ``None``: nobody has.
+        acknowledged_by: who.
+        deliveries: what was sent about it.
+    """
+
+    id: int
+    rule: str
+    kind: str
+    text: str
+    value: float | None
+    session: int | None
+    raised_ms: int
+    ended_ms: int | None = None
+    ending: str | None = None
+    quiet: bool = False
+    acknowledged_ms: int | None = None
+    acknowledged_by: str | None = None
+    deliveries: tuple[Delivery, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it stands."""
+        return self.ended_ms is None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """Which alerts are wanted; what is left out does not matter.
+
+    Attributes:
+        start_ms: begun from here on, UTC.
+        end_ms: begun before.
+        kind: what is watched; empty: anything.
+        state: ``open``, ``ended`` or ``unacknowledged``; empty: any.
+    """
+
+    start_ms: int | None = None
+    end_ms: int | None = None
+    kind: str = ""
+    state: str = ""
+
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+_COLUMNS = (
+    "id, rule, kind, text, parts, value, session, raised, ended, ending, quiet, acknowledged, "
+    "acknowledged_by"
+)
+_STATES = {
+    "": "true",
+    "open": "ended IS NULL",
+    "ended": "ended IS NOT NULL",
+    "unacknowledged": "acknowledged IS NULL",
+}
+_DAY_MS = 86_400_000
+
+Signature = tuple[tuple[int, int, int], ...]
+
+
+class AlertLog:
+    """The log of one database.
+
+    Every method raises ``StoreError`` when the database cannot be used.
+
+    Args:
+        path: the database.
+        busy_seconds: how long to wait for others who write.
+
+    Example:
+        >>> log = AlertLog(path)
+        >>> number = log.begin(AlertEntry(0, "hr", "vital", "Too high.", 131.0, None, 0), now())
+        >>> log.end("hr", "over", now())
+    """
+
+    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
+        self._path = path
+        self._busy_seconds = busy_seconds
+
+    def signature(self) -> Signature:
+        """Return what changes whenever anybody has written to the database; cheap."""
+        marks = []
+        for file in (self._path, self._path.with_name(f"{self._path.name}-wal")):
+            try:
+                status = file.stat()
+            except OSError:
+                marks.append((0, 0, 0))
+            else:
+                marks.append((status.st_ino, status.st_mtime_ns, status.st_size))
+        return tuple(marks)
+
+    def begin(self, alert: AlertEntry, at: Instant) -> None:
+        """Write that an alert began, in the session that is open; nothing if it stands already."""
+        text, parts = str(alert.text), packed(alert.text)
+        self.begin_as(alert.rule, alert.kind, text, parts, at, value=alert.value, quiet=alert.quiet)
+
+    def begin_as(
+        self,
+        rule: str,
+        kind: str,
+        text: str,
+        parts: str | None,
+        at: Instant,
+        *,
+        value: float | None,
+        quiet: bool,
+    ) -> None:
+        """Do what ``begin`` does with the text as ``packed`` keeps it."""
+        with write_transaction(self._path) as connection:
+            boot, known = stamp(connection, at)
+            connection.execute(
+                "INSERT INTO alert (rule, kind, text, parts, value, session, raised, raised_boot, "
+                "quiet) VALUES (?, ?, ?, ?, ?, (SELECT id FROM session WHERE ended IS NULL), ?, ?, "
+                "?) ON CONFLICT DO NOTHING",
+                (
+                    rule,
+                    kind,
+                    text,
+                    parts,
+                    value,
+                    known.wall_ms,
+                    boot,
+                    int(quiet),
+                ),
+            )
+
+    def end(self, rule: str, ending: str, at: Instant, *, kind: str | None = None) -> None:
+        """Write that the alert of a rule ended, and why; nothing where none stands.
+
+        Args:
+            rule: its name.
+            ending: as of ``AlertEntry``.
+            at: when.
+            kind: end it only where it is of this kind; ``None``: of any.
+        """
+        with write_transaction(self._path) as connection:
+            boot, known = stamp(connection, at)
+            connection.execute(
+                "UPDATE alert SET ended = ?, ended_boot = ?, ending = ? WHERE rule = ? AND ended "
+                "IS NULL AND kind = coalesce(?, kind)",
+                (known.wall_ms, boot, ending, rule, kind),
+            )
+
+    def open_alerts(self) -> list[AlertEntry]:
+        """Return the alerts that stand, the oldest first."""
+        with read_transaction(self._path, self._busy_seconds) as connection:
+            return _entries(
+                connection, f"SELECT {_COLUMNS} FROM alert WHERE ended IS NULL ORDER BY id"
+            )
+
+    def is_session_open(self) -> bool:
+        """Tell whether a session is open."""
+        with read_transaction(self._path, self._busy_seconds) as connection:
+            row = connection.execute("SELECT 1 FROM session WHERE ended IS NULL").fetchone()
+            return row is not None
+
+    def page(self, wanted: AlertFilter, rows: int, page: int) -> tuple[int, list[AlertEntry]]:
+        """Return how many alerts are wanted, and those of one page, the newest first."""
+        conditions = [_STATES[wanted.state]]
+        values: list[str | int] = []
+        for condition, value in (
+            ("raised >= ?", wanted.start_ms),
+            ("raised < ?", wanted.end_ms),
+            ("kind = ?", wanted.kind or None),
+        ):
+            if value is not None:
+                conditions.append(condition)
+                values.append(value)
+        where = " AND ".join(conditions)
+        with read_transaction(self._path, self._busy_seconds) as connection:
+            count = connection.execute(
+                f"SELECT count(*) FROM alert WHERE {where}", values
+            ).fetchone()[0]
+            entries = _entries(
+                connection,
+                f"SELECT {_COLUMNS} FROM alert WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?",
+                (*values, rows, rows * (page - 1)),
+            )
+        return count, entries
+
+    def recent(self, kinds: Collection[str], since_ms: int) -> list[AlertEntry]:
+        """Return the alerts of some kinds that stand, or ended after ``since_ms``."""
+        places = ", ".join("?" * len(kinds))
+        with read_transaction(self._path, self._busy_seconds) as connection:
+            return _entries(
+                connection,
+                f"SELECT {_COLUMNS} FROM alert WHERE kind IN ({places}) AND (ended IS NULL OR "
+                "ended >= ?) ORDER BY id",
+                (*kinds, since_ms),
+            )
+
+    def acknowledge(self, number: int, actor: str) -> AlertEntry:
+        """Write who has seen an alert, and a line of the audit trail; the first one counts.
+
+        Raises:
+            StudyError: there is no such alert.
+        """
+        at = clock.now()
+        with write_transaction(self._path) as connection:
+            boot, known = stamp(connection, at)
+            done = connection.execute(
+                "UPDATE alert SET acknowledged = ?, acknowledged_boot = ?, acknowledged_by = ? "
+                "WHERE id = ? AND acknowledged IS NULL",
+                (known.wall_ms, boot, actor, number),
+            ).rowcount
+            entries = _entries(connection, f"SELECT {_COLUMNS} FROM alert WHERE id = ?", (number,))
+            if not entries:
+                raise StudyError(f"There is no alert {number}. Reload the page.")
+            if done:
+                detail = f"{number} {entries[0].rule}"
+                append(
+                    connection,
+                    AuditLine(known.wall_ms, actor, "alert_acknowledge", detail, boot),
+                )
+        return entries[0]
+
+    def note_delivery(self, alert: int, delivery: Delivery, *, kind: str | None = None) -> None:
+        """Write what became of a message; nothing where the alert was erased meanwhile.
+
+        Args:
+            alert: its number.
+            delivery: what became of it.
+            kind: write only where the alert is of this kind; ``None``: of any.
+        """
+        with write_transaction(self._path) as connection:
+            connection.execute(
+                "INSERT INTO alert_message (alert, event, target, tries, sent, error) "
+                "SELECT id, ?, ?, ?, ?, ? FROM alert WHERE id = ? AND kind = coalesce(?, kind) "
+                "ON CONFLICT DO UPDATE SET tries = excluded.tries, sent = excluded.sent, "
+                "error = excluded.error",
+                (
+                    delivery.event,
+                    delivery.target,
+                    delivery.tries,
+                    delivery.sent_ms,
+                    delivery.error,
+                    alert,
+                    kind,
+                ),
+            )
+
+
+def prune_alerts(path: Path, keep_days: int, now_ms: int) -> int:
+    """Delete alerts that ended more than ``keep_days`` days ago; return how many.
+
+    ``audit`` gets a line with their number, if there were any.
+
+    Raises:
+        StoreError: the database cannot be written.
+    """
+    with write_transaction(path) as connection:
+        gone = connection.execute(
+            "DELETE FROM alert WHERE ended < ?", (now_ms - keep_days * _DAY_MS,)
+        ).rowcount
+        if gone:
+            boot, at = stamp(connection, clock.now())
+            line = AuditLine(at.wall_ms, "appliance", "retention", f"{gone} alerts deleted", boot)
+            append(connection, line)
+    return gone
+
+
+def _entries(
+    connection: sqlite3.Connection, question: str, values: Iterable[str | int] = ()
+) -> list[AlertEntry]:
+    rows = connection.execute(question, tuple(values)).fetchall()
+    entries = [
+        AlertEntry(
+            row["id"],
+            row["rule"],
+            row["kind"],
+            unpacked(row["text"], row["parts"]),
+            row["value"],
+            row["session"],
+            row["raised"],
+            row["ended"],
+            row["ending"],
+            bool(row["quiet"]),
+            row["acknowledged"],
+            row["acknowledged_by"],
+        )
+        for row in rows
+    ]
+    if not entries:
+        return []
+    sent = _deliveries(connection, [entry.id for entry in entries])
+    return [replace(entry, deliveries=tuple(sent[entry.id])) for entry in entries]
+
+
+def _deliveries(
+    connection: sqlite3.Connection, numbers: list[int]
+) -> defaultdict[int, list[Delivery]]:
+    places = ", ".join("?" * len(numbers))
+    rows = connection.execute(
+        "SELECT alert, event, target, tries, sent, error FROM alert_message WHERE alert IN "
+        f"({places}) ORDER BY alert, event DESC, target",
+        numbers,
+    )
+    sent: defaultdict[int, list[Delivery]] = defaultdict(list)
+    for alert, *values in rows:
+        sent[alert].append(Delivery(*values))
+    return sent

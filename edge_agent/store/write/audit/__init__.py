@@ -1,1 +1,0 @@
-"""The audit trail: lines that are sealed one after the other."""

@@ -1,0 +1,437 @@
+"""Batches: rows that wait, and writing them.
+
+Writing one batch of rows inside a transaction that the caller holds.
+
+The rows that wait in memory for their commit: when it is due, and which rows found no room.
+
+Which of the rows that wait in memory may be written, asked at the moment of writing.
+
+Rows that the database refuses: they are kept with the reason, and the others are written.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import TypeVar
+
+from edge_agent.config.data import RecorderOptions
+from edge_agent.core.clock import Instant, boot_seconds
+from edge_agent.core.expression import ExpressionRow, RejectedFrames
+from edge_agent.core.readings import Gap, VitalReading
+from edge_agent.store.database.schema import is_salvaging
+from edge_agent.store.write.boots import BootRows, ClockCheck
+from edge_agent.store.write.outbox import ERASED, OutboxMessage, enqueue, leave_out
+from edge_agent.store.write.redating import redate
+from edge_agent.store.write.rollups import Tombstones
+from edge_agent.store.write.timeline import (
+    LastRow,
+    ModelUse,
+    last_row,
+    write_expressions,
+    write_gap,
+    write_model,
+    write_outage,
+    write_rejected_frames,
+    write_vitals,
+)
+
+Row = ExpressionRow | RejectedFrames | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck
+
+_PORTION_ROWS = 500
+
+
+class PendingBatch:
+    """Gathers rows until they are to be committed; for one thread.
+
+    Args:
+        options: how many rows, how long, and how much memory.
+        clock: counts the seconds that rows wait.
+
+    Example:
+        >>> batch = PendingBatch(RecorderOptions(batch_rows=60))
+        >>> batch.add(row)
+        >>> if batch.is_due():
+        ...     rows = batch.portion()
+        ...     batch.committed(len(rows))
+    """
+
+    def __init__(self, options: RecorderOptions, clock: Callable[[], float] = boot_seconds) -> None:
+        self._options = options
+        self._clock = clock
+        self._rows: list[Row] = []
+        self._since: float | None = None  # when the oldest row came
+        self._urgent = False
+        self._next_try = 0.0
+        # first and last row that found no room since the last commit
+        self._lost: tuple[Instant, Instant] | None = None
+        self._dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def dropped(self) -> int:
+        """Rows since the start for which there was no room in memory."""
+        return self._dropped
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds that the oldest row has waited; 0 when none waits."""
+        since = self._since
+        if since is None:
+            return 0.0
+        return max(0.0, self._clock() - since)
+
+    def add(self, row: Row) -> None:
+        """Add a row, or count it as lost when memory is full."""
+        if len(self._rows) >= self._options.memory_rows:
+            self._lose(row)
+            return
+        self._rows.append(row)
+        # A message is for somebody who waits: a summary, or that a session has begun. And while
+        # the clock was just set, what people see has a wrong time.
+        self._urgent = self._urgent or isinstance(row, OutboxMessage | ClockCheck)
+        if self._since is None:
+            self._since = self._clock()
+
+    def commit_at(self) -> float | None:
+        """Return the time by the clock at which to commit; ``None`` while no row waits."""
+        if self._since is None:
+            return None
+        full = self._urgent or len(self._rows) >= self._options.batch_rows
+        if full:
+            wanted = self._since
+        else:
+            wanted = self._since + self._options.batch_seconds
+        return max(self._next_try, wanted)
+
+    def is_due(self) -> bool:
+        """Tell whether it is time to commit."""
+        commit_at = self.commit_at()
+        return commit_at is not None and self._clock() >= commit_at
+
+    def portion(self) -> list[Row]:
+        """Return the oldest rows, for one transaction.
+
+        After a time without room on the disk there is more than a batch: in portions, so that a
+        little room helps, too.
+        """
+        return self._rows[: max(self._options.batch_rows, _PORTION_ROWS)]
+
+    def retry_later(self) -> None:
+        """Keep all rows for another attempt after a failed one."""
+        self._next_try = self._clock() + self._options.retry_seconds
+
+    def committed(self, count: int) -> None:
+        """Remove the ``count`` oldest rows, which are in the database now.
+
+        A gap takes the place of rows that found no room: there is some again.
+        """
+        self._rows = self._rows[count:]
+        if not self._rows:
+            self._since = None
+            self._urgent = False
+        if self._lost is not None:
+            first, last = self._lost
+            self._lost = None
+            self.add(Gap("recorder", first, last, "not_written"))
+
+    def _lose(self, row: Row) -> None:
+        """Count a row for which there is no room, and remember when it was."""
+        self._dropped += 1
+        at = instant_of(row)
+        if at is None:
+            return
+        first = at
+        if self._lost is not None:
+            first = self._lost[0]
+        self._lost = (first, at)
+
+
+class RefusedItems:
+    """Counts what found no room in a queue, and remembers when that was; for several threads.
+
+    Example:
+        >>> refused = RefusedItems()
+        >>> refused.note(Instant(1_000, 1_700_000_001_000))
+        >>> refused.count, refused.take_gap().reason
+        (1, 'not_written')
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._gap: Gap | None = None
+
+    @property
+    def count(self) -> int:
+        """How many since the start."""
+        return self._count
+
+    def note(self, at: Instant | None) -> None:
+        """Count one; ``at`` is when it happened, ``None`` for what leaves no gap."""
+        with self._lock:
+            self._count += 1
+            if at is not None:
+                first = at if self._gap is None else self._gap.start
+                self._gap = Gap("recorder", first, at, "not_written")
+
+    def take_gap(self) -> Gap | None:
+        """Return the time in which there was no room, once."""
+        with self._lock:
+            gap = self._gap
+            self._gap = None
+        return gap
+
+
+def instant_of(row: Row) -> Instant | None:
+    """Return when a row of the timeline happened; messages have no instant."""
+    match row:
+        case ExpressionRow() | RejectedFrames() | VitalReading() | ClockCheck():
+            return row.at
+        case Gap():
+            return row.end
+        case _:
+            return None
+
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+T = TypeVar("T")
+_SAME_START = (
+    "{} IN (SELECT id FROM boot WHERE boot_id = (SELECT boot_id FROM boot WHERE id = :boot))"
+)
+
+
+def rows_in_sessions(
+    connection: sqlite3.Connection, rows: Sequence[tuple[T, int | None]]
+) -> list[tuple[T, int | None]]:
+    """Return the rows without expressions, unfit frames and readings of a time outside sessions.
+
+    A row's time is the end of its interval. It is asked when the row is written, some seconds
+    later: nothing stays of what was seen after a session ended, although the camera looks away only
+    at the next tick.
+
+    Args:
+        connection: of the transaction.
+        rows: each with its row of ``boot``.
+    """
+    return [(row, boot) for row, boot in rows if _may_stay(connection, row, boot)]
+
+
+def _may_stay(connection: sqlite3.Connection, row: object, boot: int | None) -> bool:
+    """Tell whether a row lies in a session: by the boot clock where both have one.
+
+    The wall clock may have stepped since the session began.
+    """
+    if not isinstance(row, ExpressionRow | RejectedFrames | VitalReading):
+        return True
+    session = connection.execute(
+        f"SELECT 1 FROM session WHERE CASE WHEN {_SAME_START.format('boot')} THEN boot_ms <= "
+        ":boot_ms ELSE started <= :at END AND (ended IS NULL OR CASE WHEN "
+        f"{_SAME_START.format('ended_boot')} THEN ended_boot_ms >= :boot_ms ELSE ended >= :at END)",
+        {"at": row.at.wall_ms, "boot_ms": row.at.boot_ms, "boot": boot},
+    )
+    return session.fetchone() is not None
+
+
+def summarises_erased_time(tombstones: Tombstones, message: OutboxMessage) -> bool:
+    """Tell whether a message sums up a time that was erased."""
+    window = (message.payload or {}).get("window")
+    if not isinstance(window, Mapping):
+        return False
+    start, end = (
+        round(1000 * datetime.fromisoformat(window[name]).timestamp()) for name in ("start", "end")
+    )
+    return tombstones.cover(start, end)
+
+
+KEEP = 1_000
+_LONGEST = 4_000
+UNKNOWN_TIME = 0
+
+
+def set_aside(
+    connection: sqlite3.Connection,
+    at_ms: int | None,
+    source: str,
+    content: Mapping[str, object],
+    reason: str,
+) -> None:
+    """Keep a row that no table takes, inside the caller's transaction; the oldest give way.
+
+    Args:
+        connection: of the transaction.
+        at_ms: when the row happened, for erasing it with its time; ``None``: not known.
+        source: which table refused it.
+        content: its values.
+        reason: what the database says.
+    """
+    text = json.dumps(content, default=repr, ensure_ascii=True)[:_LONGEST]
+    at = at_ms if isinstance(at_ms, int) and 0 <= at_ms < 1 << 62 else UNKNOWN_TIME
+    cursor = connection.execute(
+        "INSERT INTO set_aside (at, source, content, reason) VALUES (?, ?, ?, ?)",
+        (at, source, text, reason[:_LONGEST]),
+    )
+    connection.execute("DELETE FROM set_aside WHERE id <= ?", (int(cursor.lastrowid or 0) - KEEP,))
+
+
+log = logging.getLogger(__name__)
+
+
+BAD_ROW = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+"""What a row raises that no table takes, however often it is tried."""
+
+
+class BatchWriter:
+    """Writes rows of all kinds, except those that may not be kept.
+
+    Where the clock was set meanwhile, rows of before are moved first.
+
+    Args:
+        options: of the recorder.
+    """
+
+    def __init__(self, options: RecorderOptions) -> None:
+        self._options = options
+        self._started: Instant | None = None
+        self._last: LastRow | None = None  # before the start; None: its outage is written
+        self._written: LastRow | None = None  # whose outage is in the transaction of now
+        self._has_wrong_times = False
+
+    @property
+    def has_wrong_times(self) -> bool:
+        """Whether there are rows left that are to be moved, in another transaction."""
+        return self._has_wrong_times
+
+    def forget(self) -> None:
+        """Take back what the last transaction did: it was rolled back."""
+        self._last = self._last or self._written
+
+    def write(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
+        """Write rows; return how many readings were there already (same kind, source and time)."""
+        self._written = None
+        self._look_at_clock(connection, rows)
+        boots = BootRows(connection)
+        placed = [_place(boots, row) for row in rows]
+        if self._options.only_in_sessions:
+            placed = rows_in_sessions(connection, placed)
+        tombstones = Tombstones(connection)
+        expressions: list[tuple[ExpressionRow, int | None]] = []
+        rejected: list[tuple[RejectedFrames, int | None]] = []
+        vitals: list[tuple[VitalReading, int | None]] = []
+        for row, boot in placed:
+            match row:
+                case ExpressionRow():
+                    expressions.append((row, boot))
+                case RejectedFrames():
+                    rejected.append((row, boot))
+                case VitalReading():
+                    vitals.append((row, boot))
+                case Gap():
+                    write_gap(connection, row, boot)
+                case OutboxMessage():
+                    if summarises_erased_time(tombstones, row):
+                        leave_out(connection, row, ERASED)
+                    else:
+                        enqueue(connection, row, self._options.outbox_rows)
+                case ModelUse():
+                    write_model(connection, row)
+        interval_ms = round(self._options.interval * 1000)
+        write_expressions(connection, expressions, interval_ms, self._options.simulated)
+        write_rejected_frames(connection, rejected, interval_ms, self._options.simulated)
+        return write_vitals(connection, vitals).count(False)
+
+    def write_each(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[int, int]:
+        """Write rows one by one; set aside those that the database refuses.
+
+        Returns:
+            How many readings were there already, and how many rows were set aside.
+        """
+        duplicates = 0
+        refused = 0
+        for row in rows:
+            connection.execute("SAVEPOINT one_row")
+            try:
+                duplicates += self.write(connection, [row])
+            except BAD_ROW as error:
+                connection.execute("ROLLBACK TO one_row")
+                self.forget()
+                refused += 1
+                _keep_refused(connection, row, error)
+            connection.execute("RELEASE one_row")
+        if refused:  # without a value: they are somebody's health
+            log.error("%d rows were refused by the database and set aside", refused)
+        return duplicates, refused
+
+    def _look_at_clock(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        """Move rows of before where the clock was set, and write the outage before the start."""
+        for row in rows:
+            if isinstance(row, ClockCheck) and row.is_start:
+                self._started = row.at
+                self._last = last_row(connection)
+        boots = BootRows(connection)
+        for row in rows:
+            if isinstance(row, ClockCheck) and row.at is not None:
+                boots.look(row.at)
+            else:
+                _place(boots, row)
+        boots.look_in_doubt()
+        boots.confirm()
+        checks = any(isinstance(row, ClockCheck) for row in rows)
+        if is_salvaging(connection):  # rows of before are still to come: they are moved together
+            self._has_wrong_times = False
+        elif checks or self._has_wrong_times or boots.wrong() is not None:
+            self._has_wrong_times = redate(connection, also_earlier_starts=True)
+        if self._last is not None and self._started is not None and checks:
+            self._write_outage(connection, self._last, self._started)
+
+    def _write_outage(self, connection: sqlite3.Connection, last: LastRow, start: Instant) -> None:
+        only_in_sessions = self._options.only_in_sessions
+        if write_outage(connection, last, start, only_in_sessions=only_in_sessions):
+            self._written = last
+            self._last = None
+
+
+def _place(boots: BootRows, row: Row) -> tuple[Row, int | None]:
+    """Return a row with its time as is known today, and the row of ``boot`` of that time.
+
+    ``None`` for what came with a time of its own, whose boot clock is not known, and for messages.
+    """
+    at = instant_of(row)
+    if at is None or not at.boot_ms:
+        return row, None
+    boot, known = boots.place(at)
+    match row:
+        case ExpressionRow() | RejectedFrames() | VitalReading():
+            return replace(row, at=known), boot
+        case Gap():
+            return replace(row, end=known), boot
+        case _:
+            return row, boot
+
+
+def _keep_refused(connection: sqlite3.Connection, row: Row, error: Exception) -> None:
+    """Set a row aside, unless it is of a time that was erased."""
+    at_ms = None
+    instant = instant_of(row)
+    if instant is not None:
+        at_ms = instant.wall_ms
+        if Tombstones(connection).cover(at_ms, at_ms):
+            return
+    set_aside(connection, at_ms, type(row).__name__, asdict(row), str(error))

@@ -1,0 +1,448 @@
+"""A clock that was set later.
+
+Moving what was dated by a clock that was not set, in the caller's transaction.
+
+A machine without a clock module starts with the time of its last end, or an older one, until the
+network tells it the real time. Rows of before get it here: their times, those of sessions and
+whatever else was stamped meanwhile move by the same step, their minutes and hours with them.
+``boot.moved_ms`` keeps by how much, so that what was believed at first is known.
+
+What came with a time of its own (an import, a reading with ``at``) points to no row of ``boot`` and
+stays where it is.
+
+Rollups when rows move from one time to another or an import goes, in the caller's transaction.
+
+What the moved rows added to their old minutes and hours is taken away there, and added to the new
+ones. Nothing is made anew: of minutes whose rows were deleted for their age, the rollup is all that
+is left.
+
+The times in messages that wait for the broker, when the clock that they were read from was set.
+
+What the broker has acknowledged keeps the time with which it was sent.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from edge_agent.core import clock
+from edge_agent.core.clock import CLOCK_JUMP_MS, iso_utc
+from edge_agent.core.readings import UNUSABLE, VitalFlag
+from edge_agent.store.database.schema import ADDED, DAY_MS, NAMES
+from edge_agent.store.write.audit import AuditLine, append, sealed_anew
+from edge_agent.store.write.boots import BootRow, BootRows, other_boots, stamp
+from edge_agent.store.write.rollups import ROLLUPS, add_tombstones, read_tombstones
+
+
+def move_messages(connection: sqlite3.Connection, boot: int, by_ms: int) -> None:
+    """Move the times in the waiting messages of a row of ``boot``."""
+    rows = connection.execute("SELECT id, payload FROM outbox WHERE boot = ?", (boot,)).fetchall()
+    for number, text in rows:
+        moved = _moved(text, by_ms)
+        if moved is not None:
+            connection.execute("UPDATE outbox SET payload = ? WHERE id = ?", (moved, number))
+
+
+def _moved(text: str, by_ms: int) -> str | None:
+    """Return a payload with its times moved; ``None`` where it has none, or cannot be read."""
+    try:
+        payload = json.loads(text)
+        if not isinstance(payload, dict):
+            return None
+        _move_times(payload, ("at",), by_ms)
+        if isinstance(payload.get("window"), dict):
+            _move_times(payload["window"], ("start", "end"), by_ms)
+    except (ValueError, TypeError):
+        return None
+    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
+
+
+def _move_times(fields: dict[str, Any], names: tuple[str, ...], by_ms: int) -> None:
+    for name in names:
+        if name in fields:
+            moment = datetime.fromisoformat(fields[name]) + timedelta(milliseconds=by_ms)
+            fields[name] = iso_utc(round(moment.timestamp() * 1000))
+
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+_VITAL_ADDED = ("n", "total", "flagged", "simulated")
+_OVERDRAWN = "(n < 0 OR flagged < 0)"
+_OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
+
+
+def is_flagged(flag: VitalFlag) -> str:
+    """Return SQL that tells whether a reading has a flag."""
+    return f"instr(' ' || flags || ' ', ' {flag} ') > 0"
+
+
+IS_UNUSABLE = " OR ".join(is_flagged(flag) for flag in sorted(UNUSABLE))
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rows of one row of ``boot`` in a span of time.
+
+    Attributes:
+        boot: number of the row.
+        start_ms: of the span, as the rows are dated.
+        end_ms: of the span; a row at this moment belongs to it.
+    """
+
+    boot: int
+    start_ms: int
+    end_ms: int
+
+    @property
+    def values(self) -> tuple[int, int, int]:
+        """Values of ``boot = ? AND at BETWEEN ? AND ?``."""
+        return self.boot, self.start_ms, self.end_ms
+
+    def moved(self, boot: int, by_ms: int) -> Stretch:
+        """Return the stretch after its rows were moved and given to another row of ``boot``."""
+        return Stretch(boot, self.start_ms + by_ms, self.end_ms + by_ms)
+
+
+def take_away(connection: sqlite3.Connection, rows: Stretch) -> None:
+    """Take what rows added to minutes and hours out of them; call before the rows are moved."""
+    for name, length in ROLLUPS:
+        _add_expressions(connection, name, length, -1, rows)
+        _add_vitals(connection, name, length, -1, _OF_STRETCH, rows.values)
+        hours = _whole(rows, length)
+        connection.execute(
+            f"DELETE FROM expression_{name} WHERE rows <= 0 AND at BETWEEN ? AND ?", hours
+        )
+        connection.execute(
+            f"DELETE FROM vital_{name} WHERE n <= 0 AND flagged <= 0 AND at BETWEEN ? AND ?", hours
+        )
+
+
+def add_again(connection: sqlite3.Connection, rows: Stretch, before: Stretch) -> None:
+    """Add what was moved to minutes and hours of where it is now; call after it was moved.
+
+    Args:
+        connection: of the transaction.
+        rows: where they are now.
+        before: where they were. What is left there has another least and most.
+    """
+    for name, length in ROLLUPS:
+        _add_expressions(connection, name, length, 1, rows)
+        _add_vitals(connection, name, length, 1, _OF_STRETCH, rows.values)
+        _measure_vitals(connection, name, length, _whole(before, length))
+
+
+def delete_import(connection: sqlite3.Connection, number: int) -> int:
+    """Delete the readings of an import and what they added to rollups; return how many there were.
+
+    What hours that were folded away cannot give back is taken out of their day.
+    """
+    span = connection.execute(
+        "SELECT min(at), max(at) FROM vital WHERE import = ?", (number,)
+    ).fetchone()
+    if span[0] is None:
+        return 0
+    for name, length in ROLLUPS:
+        _add_vitals(connection, name, length, -1, "import = ?", (number,))
+    sums = ", ".join(f"sum({column})" for column in _VITAL_ADDED)
+    connection.execute(
+        f"INSERT INTO vital_day (kind, at, {', '.join(_VITAL_ADDED)}) SELECT kind, at / {DAY_MS} * "
+        f"{DAY_MS}, {sums} FROM vital_hour WHERE {_OVERDRAWN} GROUP BY 1, 2 ON CONFLICT (kind, at) "
+        f"DO UPDATE SET {', '.join(f'{c} = {c} + excluded.{c}' for c in _VITAL_ADDED)}"
+    )
+    removed = connection.execute("DELETE FROM vital WHERE import = ?", (number,)).rowcount
+    for name, length in (*ROLLUPS, ("day", DAY_MS)):
+        connection.execute(f"DELETE FROM vital_{name} WHERE n + flagged = 0 OR {_OVERDRAWN}")
+        touched = (span[0] // length * length, span[1] // length * length + length - 1)
+        _measure_vitals(connection, name, length, touched)
+    return removed
+
+
+def _whole(rows: Stretch, length: int) -> tuple[int, int]:
+    """Return the first and the last millisecond of the minutes (hours) that a span touches."""
+    return rows.start_ms // length * length, rows.end_ms // length * length + length - 1
+
+
+def _add_expressions(
+    connection: sqlite3.Connection, name: str, length: int, sign: int, rows: Stretch
+) -> None:
+    sums = (
+        "count(*)", "sum(frames)", "sum(emotion IS NULL)", "sum(simulated)",
+        *(f"sum({emotion})" for emotion in NAMES),
+        *(f"count(*) FILTER (WHERE emotion = '{emotion}')" for emotion in NAMES),
+    )  # fmt: skip
+    connection.execute(
+        f"INSERT INTO expression_{name} (at, {', '.join(ADDED)}) SELECT at / {length} * {length}, "
+        f"{', '.join(f'{sign} * {added}' for added in sums)} FROM expression WHERE boot = ? AND "
+        f"at BETWEEN ? AND ? AND is_primary = 1 GROUP BY 1 ON CONFLICT (at) DO UPDATE SET "
+        f"{', '.join(f'{column} = {column} + excluded.{column}' for column in ADDED)}",
+        rows.values,
+    )
+
+
+def _add_vitals(
+    connection: sqlite3.Connection,
+    name: str,
+    length: int,
+    sign: int,
+    which: str,
+    values: tuple[int, ...],
+) -> None:
+    """Add the readings of an SQL condition to a rollup, or take them away."""
+    least = "min(value) FILTER (WHERE usable)" if sign > 0 else "NULL"
+    most = "max(value) FILTER (WHERE usable)" if sign > 0 else "NULL"
+    connection.execute(
+        f"INSERT INTO vital_{name} (kind, at, n, total, flagged, simulated, least, most) SELECT "
+        f"kind, at / {length} * {length}, {sign} * sum(usable), {sign} * coalesce(sum(value) "
+        f"FILTER (WHERE usable), 0.0), {sign} * sum(NOT usable), {sign} * "
+        f"sum({is_flagged(VitalFlag.SIMULATED)}), {least}, {most} FROM (SELECT *, NOT "
+        f"({IS_UNUSABLE}) AS usable FROM vital WHERE {which}) GROUP BY 1, 2 ON CONFLICT (kind, at) "
+        "DO UPDATE SET "
+        f"{', '.join(f'{column} = {column} + excluded.{column}' for column in _VITAL_ADDED)}, "
+        "least = min(coalesce(least, excluded.least), coalesce(excluded.least, least)), "
+        "most = max(coalesce(most, excluded.most), coalesce(excluded.most, most))",
+        values,
+    )
+
+
+def _measure_vitals(
+    connection: sqlite3.Connection, name: str, length: int, span: tuple[int, int]
+) -> None:
+    """Find least and most again where rows went away and all that are left are still there."""
+    connection.execute(
+        f"UPDATE vital_{name} SET least = found.least, most = found.most, total = found.total "
+        f"FROM (SELECT kind AS of_kind, at / {length} * {length} AS since, count(*) AS there, "
+        "coalesce(sum(value) FILTER (WHERE usable), 0.0) AS total, min(value) FILTER (WHERE "
+        "usable) AS least, max(value) FILTER (WHERE usable) AS most FROM (SELECT *, NOT "
+        f"({IS_UNUSABLE}) AS usable FROM vital WHERE at BETWEEN ? AND ?) GROUP BY 1, 2) AS "
+        "found WHERE kind = of_kind AND at = since AND n + flagged = there",
+        span,
+    )
+
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+log = logging.getLogger(__name__)
+
+PORTION_MS = 3 * 3600 * 1000
+"""Longest stretch of time that is moved in one transaction, so that nobody waits for long."""
+
+
+def redate(connection: sqlite3.Connection, *, also_earlier_starts: bool = False) -> bool:
+    """Move the newest rows that have a wrong time, as far as the right one is known.
+
+    Args:
+        connection: of the transaction.
+        also_earlier_starts: whether to look at earlier starts of the machine, too: the program may
+            have ended before it had moved what it knew to be wrong.
+
+    Returns:
+        Whether there is more to move, in another transaction.
+    """
+    starts: list[str | None] = [None]
+    if also_earlier_starts:
+        starts += other_boots(connection)
+    for boot_id in starts:
+        boots = BootRows(connection, boot_id)
+        boots.confirm()
+        wrong = boots.wrong()
+        if wrong is not None:
+            _move(connection, *wrong)
+            return True
+    return False
+
+
+def _move(
+    connection: sqlite3.Connection, wrong: BootRow, right: BootRow, end_ms: int | None
+) -> None:
+    """Move the last hours of a stretch, or all of it where it is not longer."""
+    by_ms = right.offset_ms - wrong.offset_ms
+    rows = _portion(connection, wrong, end_ms)
+    target = wrong.id
+    if rows.start_ms > wrong.offset_ms:
+        target = _split(connection, wrong, rows.start_ms)
+    take_away(connection, rows)
+    moved = _move_timeline(connection, rows, target, by_ms)
+    add_again(connection, rows.moved(target, by_ms), rows)
+    _move_gaps(connection, rows, target, by_ms)
+    _move_sessions(connection, rows, target, by_ms)
+    with sealed_anew(connection, "clock_set"):
+        for table, column, boot in _STAMPS:
+            connection.execute(
+                f"UPDATE {table} SET {column} = {column} + ?, {boot} = ? WHERE {boot} = ? AND "
+                f"{column} BETWEEN ? AND ?",
+                (by_ms, target, *rows.values),
+            )
+    move_messages(connection, target, by_ms)
+    _move_tombstones(connection, rows, by_ms)
+    connection.execute(
+        "UPDATE boot SET started_ms = started_ms + ?1, wall_minus_boot_ms = wall_minus_boot_ms + "
+        "?1, moved_ms = moved_ms + ?1, synchronised = ?2 WHERE id = ?3",
+        (by_ms, int(right.synchronised), target),
+    )
+    under, now = stamp(connection, clock.now())
+    told = f"{moved} rows moved by {by_ms / 1000:+.1f} s"
+    append(connection, AuditLine(now.wall_ms, "appliance", "clock_set", told, under))
+    log.info("the clock was set: %d rows moved by %+.1f s", moved, by_ms / 1000)
+
+
+def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None) -> Stretch:
+    """Return the last hours of a stretch; no session is cut in two."""
+    first = wrong.offset_ms - CLOCK_JUMP_MS
+    last = _newest(connection, wrong) if end_ms is None else end_ms
+    start = last - PORTION_MS
+    session = connection.execute(
+        "SELECT min(started) FROM session WHERE boot = ? AND started < ? AND (ended IS NULL OR "
+        "ended >= ?)",
+        (wrong.id, start, start),
+    ).fetchone()[0]
+    if session is not None:
+        start = session
+    if start <= wrong.offset_ms + wrong.start_ms:
+        return Stretch(wrong.id, first, last + CLOCK_JUMP_MS)
+    return Stretch(wrong.id, start, last + CLOCK_JUMP_MS)
+
+
+def _newest(connection: sqlite3.Connection, wrong: BootRow) -> int:
+    """Return when the last row of a stretch was that no other followed."""
+    newest = [
+        connection.execute(
+            f"SELECT max({column}) FROM {table} WHERE {boot} = ?", (wrong.id,)
+        ).fetchone()[0]
+        for table, column, boot in (*_TIMELINE, *_STAMPS)
+    ]
+    return max((at for at in newest if at is not None), default=wrong.offset_ms + wrong.start_ms)
+
+
+def _split(connection: sqlite3.Connection, wrong: BootRow, start_ms: int) -> int:
+    """Begin another row of ``boot`` inside a stretch, and return its number."""
+    cursor = connection.execute(
+        "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised, moved_ms) SELECT "
+        "boot_id, ?, wall_minus_boot_ms, synchronised, moved_ms FROM boot WHERE id = ?",
+        (start_ms, wrong.id),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _move_timeline(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> int:
+    """Move rows of faces and readings; return how many they were."""
+    moved = sum(
+        connection.execute(
+            f"UPDATE {table} SET at = at + ?, boot = ? WHERE boot = ? AND at BETWEEN ? AND ?",
+            (by_ms, target, *rows.values),
+        ).rowcount
+        for table in ("expression", "unfit")
+    )
+    return moved + _move_vitals(connection, rows, target, by_ms)
+
+
+def _move_vitals(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> int:
+    """Move readings; the time is part of their key, and two must never meet on the way.
+
+    The foremost goes first. Where a reading of the same kind and source is there already, for it
+    came with its own time, the moved one takes the next free millisecond: both are kept.
+    """
+    order = "DESC" if by_ms > 0 else "ASC"
+    keys = connection.execute(
+        f"SELECT at, kind, source FROM vital WHERE boot = ? AND at BETWEEN ? AND ? ORDER BY at "
+        f"{order}",
+        rows.values,
+    ).fetchall()
+    for at, kind, source in keys:
+        late_ms = 0
+        while not _move_reading(connection, (target, at + by_ms + late_ms), (at, kind, source)):
+            late_ms += 1
+    return len(keys)
+
+
+def _move_reading(
+    connection: sqlite3.Connection, there: tuple[int, int], reading: tuple[int, str, str]
+) -> bool:
+    """Move a reading to a row of ``boot`` and a time; return whether that was free."""
+    cursor = connection.execute(
+        "UPDATE OR IGNORE vital SET boot = ?, at = ? WHERE at = ? AND kind = ? AND source = ?",
+        (*there, *reading),
+    )
+    return cursor.rowcount == 1
+
+
+def _move_gaps(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> None:
+    """Move gaps; where only one end was read from the wrong clock, that one."""
+    values = {
+        "by": by_ms,
+        "target": target,
+        "boot": rows.boot,
+        "start": rows.start_ms,
+        "end": rows.end_ms,
+    }
+    for change, where in (
+        (
+            "started = started + :by, ended = ended + :by, started_boot = :target, boot = :target",
+            "boot = :boot AND started_boot = :boot AND ended BETWEEN :start AND :end",
+        ),
+        (
+            "started = started + :by, started_boot = :target",
+            "started_boot = :boot AND boot IS NOT :boot AND started BETWEEN :start AND :end",
+        ),
+        (
+            "ended = max(started, ended + :by), boot = :target",
+            "boot = :boot AND started_boot IS NOT :boot AND ended BETWEEN :start AND :end",
+        ),
+    ):
+        connection.execute(f"UPDATE gap SET {change} WHERE {where}", values)
+
+
+def _move_sessions(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> None:
+    """Move both ends of sessions in one statement: no end may lie before its start."""
+    inside = "(session.{boot} = :boot AND {column} BETWEEN :start AND :end)"
+    starts = inside.format(boot="boot", column="started")
+    ends = inside.format(boot="ended_boot", column="ended")
+    connection.execute(
+        f"UPDATE session SET started = started + :by * coalesce({starts}, 0), ended = max(ended + "
+        f":by * coalesce({ends}, 0), started + :by * coalesce({starts}, 0)), boot = CASE WHEN "
+        f"{starts} THEN :target ELSE boot END, ended_boot = CASE WHEN {ends} THEN :target ELSE "
+        f"ended_boot END WHERE {starts} OR {ends}",
+        {
+            "by": by_ms,
+            "target": target,
+            "boot": rows.boot,
+            "start": rows.start_ms,
+            "end": rows.end_ms,
+        },
+    )
+
+
+def _move_tombstones(connection: sqlite3.Connection, rows: Stretch, by_ms: int) -> None:
+    """Keep what was erased erased: rows that still wait in memory are moved, too."""
+    known = read_tombstones(connection)
+    moved = [
+        (start + by_ms, end + by_ms)
+        for start, end in known
+        if start <= rows.end_ms and end >= rows.start_ms
+    ]
+    add_tombstones(connection, [span for span in moved if span not in known])
+
+
+_STAMPS = (
+    ("participant", "created", "boot"),
+    ("consent", "given", "given_boot"),
+    ("consent", "withdrawn", "withdrawn_boot"),
+    ("marker", "at", "boot"),
+    ("self_report", "at", "boot"),
+    ("protocol_run", "saved", "boot"),
+    ("audit", "at", "boot"),
+    ("model", "since", "boot"),
+    ("outbox", "created", "boot"),
+    ("vital_change", "at", "boot"),
+    ("alert", "raised", "raised_boot"),
+    ("alert", "ended", "ended_boot"),
+    ("alert", "acknowledged", "acknowledged_boot"),
+)
+"""Table, column of a time, and column of the row of ``boot`` that it was read under."""
+_TIMELINE = (("expression", "at", "boot"), ("unfit", "at", "boot"), ("vital", "at", "boot"))

@@ -1,1 +1,0 @@
-"""What a fleet is told of changes; without a fleet nothing is written."""

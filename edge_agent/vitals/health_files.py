@@ -1,0 +1,352 @@
+"""Files and rows of health exports.
+
+The files of an export: one file, those of an archive, or those of a folder.
+
+What a row of an export becomes: a reading, or the reason why it is left out.
+
+CSV files of exports, row by row.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import shutil
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self, cast
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.readings import LocalTimes, Origin, VitalFlag, VitalReading, reading_of
+from edge_agent.core.table_files import bounded_lines, check_header
+
+HEAD_BYTES = 65_536
+MAX_BYTES = 64 * 2**30
+"""What all files of an archive may have unpacked; the largest exports have some gigabytes."""
+MAX_MEMBERS = 200_000
+MAX_INNER_BYTES = 2 * 2**30
+"""Packed size of an archive within an archive."""
+MAX_HELD_BYTES = 16 * 2**20
+"""A larger one lies in a temporary file while it is read."""
+GZIPPED = ".fit.gz"
+DAMAGED_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
+_DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of an export.
+
+    Attributes:
+        name: its own name, without folders.
+        size: how many bytes it has.
+        open: opens it; closed by who opened it.
+    """
+
+    name: str
+    size: int
+    open: Callable[[], BinaryIO]
+
+    def head(self) -> bytes:
+        """Return its first bytes."""
+        with self.open() as file, suppress(*DAMAGED_GZIP):
+            return file.read(HEAD_BYTES)
+        return b""
+
+    def unpacked(self) -> Member:
+        """Return a packed FIT file as the file in it, anything else as it is."""
+        if not self.name.lower().endswith(GZIPPED):
+            return self
+        return replace(self, open=lambda: cast("BinaryIO", _Gzipped(self.open())))
+
+
+class _Gzipped(gzip.GzipFile):
+    """A gzip file that closes the one that it reads."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(fileobj=file, mode="rb")
+        self._packed = file
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Turn what the system and archives raise while a file is read into ``DataFileError``."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataFileError(f"{name}: no such file.") from error
+    except OSError as error:
+        raise DataFileError(f"{name}: cannot be read ({error.strerror or error}).") from error
+    except (*_DAMAGED, EOFError, UnicodeDecodeError) as error:
+        raise DataFileError(
+            f"{name}: the archive is damaged ({error}). Nothing was imported; export it again."
+        ) from error
+    except (RuntimeError, NotImplementedError) as error:  # a password, or a rare way of packing
+        raise DataFileError(
+            f"{name}: cannot be unpacked here ({error}). Unpack it, and name the folder."
+        ) from error
+
+
+@contextmanager
+def members_of(path: Path) -> Iterator[list[Member]]:
+    """Give the files of an export for the length of the block, in order of their names.
+
+    Raises:
+        DataFileError: it is not there, cannot be read, or is an archive that is damaged or too
+            large.
+    """
+    with ExitStack() as opened:
+        with readable(str(path)):
+            if path.is_dir():
+                files = [_on_disk(file) for file in sorted(path.rglob("*")) if file.is_file()]
+            elif zipfile.is_zipfile(path):
+                files = _packed(path.name, opened.enter_context(zipfile.ZipFile(path)))
+            else:
+                files = [_on_disk(path)]
+            members = [one for each in files for one in _inside(each, opened)]
+        yield [member.unpacked() for member in members]
+
+
+def _inside(member: Member, opened: ExitStack) -> list[Member]:
+    """Return the files of an archive within an export, such as Garmin's; else the file itself."""
+    if not member.name.lower().endswith(".zip"):
+        return [member]
+    if member.size > MAX_INNER_BYTES:
+        raise DataFileError(
+            f"{member.name}: the archive in the export is larger than {MAX_INNER_BYTES // 2**20} "
+            "MiB. Unpack it, and name the folder."
+        )
+    with readable(member.name):
+        # a packed file cannot be read from its middle, which an archive is
+        copy = SpooledTemporaryFile(max_size=MAX_HELD_BYTES)  # noqa: SIM115 - the stack closes it
+        opened.enter_context(copy)
+        with member.open() as file:
+            shutil.copyfileobj(file, copy)
+        return _packed(member.name, opened.enter_context(zipfile.ZipFile(copy)))
+
+
+def _on_disk(path: Path) -> Member:
+    return Member(
+        path.name, path.stat().st_size, cast("Callable[[], BinaryIO]", partial(path.open, "rb"))
+    )
+
+
+def _packed(name: str, archive: zipfile.ZipFile) -> list[Member]:
+    files = [info for info in archive.infolist() if info.filename[-1:] not in {"", "/"}]
+    if len(files) > MAX_MEMBERS or sum(info.file_size for info in files) > MAX_BYTES:
+        raise DataFileError(
+            f"{name}: unpacked it would have more than {MAX_BYTES // 2**30} GiB or "
+            f"{MAX_MEMBERS:,} files. That is no export of one person."
+        )
+    return [
+        Member(
+            info.filename.rpartition("/")[2],
+            info.file_size,
+            cast("Callable[[], BinaryIO]", partial(archive.open, info)),
+        )
+        for info in sorted(files, key=lambda info: info.filename)
+    ]
+
+
+class LeftOut(NamedTuple):
+    """A row that gives no reading.
+
+    Attributes:
+        where: file and row.
+        why: what is wrong with it, the value named.
+    """
+
+    where: str
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """Both, for people."""
+        return f"{self.where}: {self.why}"
+
+
+class Remark(NamedTuple):
+    """What is worth knowing of a file that was read.
+
+    Attributes:
+        where: the file.
+        why: what is odd about it.
+    """
+
+    where: str
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """Both, for people."""
+        return f"{self.where}: {self.why}"
+
+
+class NotRead(Remark):
+    """Why a file of the export was left out as a whole."""
+
+
+class DamagedFileError(DataFileError):
+    """One file is damaged; others of the same export can be taken without it."""
+
+
+Row = VitalReading | LeftOut | Remark
+Rows = Iterator[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class RowValidator:
+    """Turns the fields of a row into a reading.
+
+    Args:
+        now: by which times to come are known.
+        zone: time zone of times that name none; ``None`` refuses such times.
+        source: what all readings name as their source, instead of what the export says.
+
+    Example:
+        >>> validator = RowValidator(clock.now())
+        >>> item = {"kind": "heart_rate", "value": "61", "at": "2026-01-05T08:00:00Z"}
+        >>> validator.row("export.xml, line 9", item, "apple_health:Watch").value
+        61.0
+    """
+
+    now: Instant
+    zone: LocalTimes | None = None
+    source: str = ""
+
+    def row(
+        self,
+        where: str,
+        item: Mapping[str, object],
+        source: str,
+        flags: frozenset[VitalFlag] = frozenset(),
+    ) -> Row:
+        """Return the reading of a row, flagged ``imported``, or why there is none.
+
+        Args:
+            where: file and row.
+            item: kind, value, unit and ``at``, as ``given_readings.reading_of`` takes them.
+            source: who measured, as far as the export says it.
+            flags: what else the row says of the reading.
+        """
+        origin = Origin("", flags=flags | {VitalFlag.IMPORTED}, zone=self.zone, live=False)
+        named = "".join(letter if letter.isprintable() else " " for letter in source)
+        try:
+            return reading_of({**item, "source": self.source or named[:200]}, self.now, origin)
+        except ReadingError as error:
+            return LeftOut(where, str(error))
+
+    def need_zone(self, name: str) -> None:
+        """Refuse a file whose times name no zone where none is given: it is never guessed.
+
+        Raises:
+            DataFileError: none is given.
+        """
+        if self.zone is None:
+            raise DataFileError(
+                f"{name}: its times name no time zone. Say which it is with --timezone, such as "
+                "Europe/Berlin, or UTC. Nothing was imported."
+            )
+
+
+def header_of(head: bytes) -> tuple[str, ...]:
+    """Return the names of the columns in small letters, from a file's first bytes."""
+    line = head.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
+    try:
+        return _names(next(csv.reader([line])))
+    except (csv.Error, StopIteration):
+        return ()
+
+
+def _names(cells: list[str]) -> tuple[str, ...]:
+    return tuple(cell.strip().lower() for cell in cells)
+
+
+class Table:
+    """A CSV file, opened; a context manager.
+
+    Args:
+        member: the file.
+        lines_above: how many lines stand above the names of the columns.
+
+    Attributes:
+        header: names of its columns in small letters.
+    """
+
+    def __init__(self, member: Member, lines_above: int = 0) -> None:
+        self._name = member.name
+        self._lines_above = lines_above
+        self._file = io.TextIOWrapper(member.open(), encoding="utf-8-sig", newline="")
+        self._reader = csv.reader(bounded_lines(self._file, self._name), strict=True)
+        self.header: tuple[str, ...] = ()
+
+    def __enter__(self) -> Self:
+        try:
+            for _ in range(self._lines_above):
+                self._next()
+            self.header = _names(self._next() or [])
+            check_header(self._name, self.header)
+        except DataFileError:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def need(self, known: bool) -> None:
+        """Refuse a table whose columns are not known.
+
+        Raises:
+            DataFileError: they are not.
+        """
+        if not known:
+            columns = ", ".join(self.header)[:200]
+            raise self._error(f"the columns ({columns}) are not those of this export")
+
+    def rows(self) -> Iterator[tuple[str, list[str]] | LeftOut]:
+        """Return where each row stands and its cells, or why it is left out.
+
+        Raises:
+            DataFileError: it is no CSV, or no UTF-8 text.
+        """
+        while (cells := self._next()) is not None:
+            where = f"{self._name}, row {self._reader.line_num}"
+            if len(cells) == len(self.header):
+                yield where, [cell.strip() for cell in cells]
+            elif any(cells):
+                yield LeftOut(
+                    where, f"has {len(cells)} values, but there are {len(self.header)} columns."
+                )
+
+    def _next(self) -> list[str] | None:
+        try:
+            return next(self._reader, None)
+        except csv.Error as error:
+            raise self._error(f"is not CSV ({error})") from error
+        except UnicodeDecodeError as error:
+            raise self._error(f"is not UTF-8 text ({error.reason})") from error
+
+    def _error(self, problem: str) -> DataFileError:
+        return DataFileError(
+            f"{self._name}, row {self._reader.line_num + 1}: {problem}. Nothing was imported."
+        )

@@ -1,0 +1,833 @@
+"""Apple, Fitbit, Garmin, Withings.
+
+The export of Apple Health: ``export.xml``, which may have gigabytes.
+
+Its shape is the document type at the start of each export (HealthKit Export Version 13 and 14), and
+Apple's documentation of HealthKit for identifiers, units and metadata.
+
+The document type itself is cut away before anything is read: some releases of iOS write one that is
+damaged, and only a document type could declare entities that grow without end.
+
+The export of Fitbit (Google Takeout): a file for each day.
+
+The shapes are those that the readme files of the export name, and that public programs read:
+
+- ``heart_rate-2026-01-05.json``: a list of ``{"dateTime": "01/05/26 08:00:05", "value": {"bpm": 61,
+  "confidence": 2}}``, without a time zone;
+- ``heart_rate_2026-01-05.csv``: ``timestamp,beats per minute`` and, of late, ``data source``;
+- ``Minute SpO2 - 2026-01-05.csv``: ``timestamp,value``; ``oxygen_saturation_2026-01-05.csv``:
+  ``timestamp,oxygen saturation percentage``.
+
+Heart rates at rest are no readings of a moment and are in files of their own, which are passed
+over.
+
+FIT files, as watches of Garmin and others write them and Garmin Connect exports them.
+
+Read by ``fitdecode``, which checks their checksums; the messages are those of the FIT profile.
+
+Intervals between beats (message ``hrv``) have no times of their own: they ended before the next
+message that has one, each before the following one.
+
+The export of Samsung Health: CSV files below a line that names the kind of data.
+
+The shape is the one that public programs read: the first line is
+``com.samsung.shealth.tracker.heart_rate,6305010,4`` (kind, version of the program, number), the
+second names the columns, with or without the kind before them
+(``com.samsung.health.heart_rate.start_time``). ``start_time`` is UTC or local, depending on the
+version, and no column says which: the zone is asked for.
+
+The export of Withings (Health Mate): CSV files in a ZIP archive.
+
+The shapes are those that the export's own readme and public programs name:
+
+- ``bp.csv``: ``Date,"Heart rate",Systolic,Diastolic,Comments``, local times without a zone;
+- ``raw_hr_hr.csv`` and others that ``VitalSpec.withings`` names: ``start,duration,value``, where
+  ``duration`` (seconds) and ``value`` are lists of the same length (``[60,60]``, ``[65,63]``) and
+  ``start`` has an offset.
+
+Which export a file is, and how it is read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from xml.parsers import expat
+
+from edge_agent.core.errors import DataFileError, shown_value
+from edge_agent.core.readings import BeatTimes, VitalFlag, VitalReading
+from edge_agent.core.vitals import SPECS, VitalKind
+from edge_agent.vitals.health_files import (
+    DAMAGED_GZIP,
+    GZIPPED,
+    HEAD_BYTES,
+    DamagedFileError,
+    LeftOut,
+    Member,
+    NotRead,
+    Remark,
+    Row,
+    Rows,
+    RowValidator,
+    Table,
+    header_of,
+    members_of,
+    readable,
+)
+
+if TYPE_CHECKING:
+    from fitdecode import FitDataMessage
+
+
+_PREFIX = "HKQuantityTypeIdentifier"
+_KINDS: Mapping[str, VitalKind] = {
+    f"{_PREFIX}{spec.apple}": kind for kind, spec in SPECS.items() if spec.apple
+}
+_UNITS = {"count/min": "/min", "degC": "Cel", "degF": "[degF]"}
+_LOCATION = "HKBodyTemperatureSensorLocation"
+_SKIN = {"4", "8", "11"}
+"""Finger, toe, forehead. Elsewhere, and where nothing tells the place, a temperature is what the
+type says: the body's.
+"""
+_TYPED = ("HKWasUserEntered", "1")
+_DOCUMENT_TYPE = re.compile(rb"<!DOCTYPE\s+HealthData\s*(\[.*?\]\s*)?>", re.DOTALL)
+# no letter of XML, yet names of apps have some; a blank keeps the places of all others
+_CONTROLS = bytes(code for code in range(0x20) if code not in b"\t\n\r")
+_BLANKED = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
+_CHUNK = 1 << 18
+_LONGEST_TAG = 1 << 20
+_DEEPEST = 64
+
+
+def is_apple(_name: str, head: bytes) -> bool:
+    """Tell an export by its first bytes."""
+    return head.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"<") and b"HealthData" in head
+
+
+def read_apple(member: Member, validator: RowValidator) -> Rows:
+    """Read an export row by row, in memory that does not grow with it.
+
+    Raises:
+        DataFileError: it is no XML, ends too early, or is made to break its reader.
+    """
+    with member.open() as file:
+        yield from _Reader(member.name, validator).rows(file)
+
+
+class _Reader:
+    """Takes what the parser tells, and gives the rows of what is complete.
+
+    Args:
+        name: of the file.
+        validator: makes readings.
+    """
+
+    def __init__(self, name: str, validator: RowValidator) -> None:
+        self._name = name
+        self._validator = validator
+        self._rows: list[Row] = []
+        self._record: Mapping[str, str] = {}
+        self._metadata: dict[str, str] = {}
+        self._line = 0
+        self._depth = 0
+        self._skipped_lines = 0
+        self._parser = parser = expat.ParserCreate("UTF-8")  # whatever its first line says
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.StartDoctypeDeclHandler = self._refuse_document_type
+        parser.EntityDeclHandler = self._refuse_document_type
+
+    def rows(self, file: BinaryIO) -> Iterator[Row]:
+        fed = 0
+        for chunk in self._chunks(file):
+            self._feed(chunk, last=False)
+            fed += len(chunk)
+            if fed - self._parser.CurrentByteIndex > _LONGEST_TAG:
+                raise self._error("has an element of more than 1 MiB, which no export has")
+            yield from self._taken()
+        self._feed(b"", last=True)
+        yield from self._taken()
+
+    def _chunks(self, file: BinaryIO) -> Iterator[bytes]:
+        """Return the file without its document type."""
+        head = file.read(HEAD_BYTES)
+        document_type = _DOCUMENT_TYPE.search(head)
+        if document_type is not None:
+            self._skipped_lines = document_type[0].count(b"\n")
+            head = head[: document_type.start()] + head[document_type.end() :]
+        yield head.translate(_BLANKED)
+        while chunk := file.read(_CHUNK):
+            yield chunk.translate(_BLANKED)
+
+    def _feed(self, chunk: bytes, *, last: bool) -> None:
+        try:
+            self._parser.Parse(chunk, last)
+        except expat.ExpatError as error:
+            line = error.lineno + self._skipped_lines
+            problem = expat.ErrorString(error.code)
+            raise self._error(f"is no XML from line {line} on ({problem})") from error
+
+    def _taken(self) -> list[Row]:
+        rows = self._rows
+        self._rows = []
+        return rows
+
+    def _error(self, problem: str) -> DataFileError:
+        return DataFileError(
+            f"{self._name}: {problem}. Nothing was imported; export it again on the phone."
+        )
+
+    def _refuse_document_type(self, *_: object) -> None:
+        raise self._error("declares entities, which no export does")
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._error(f"has more than {_DEEPEST} elements within each other")
+        if tag == "Record" and attributes.get("type") in _KINDS:
+            self._record = attributes
+            self._metadata = {}
+            self._line = self._parser.CurrentLineNumber + self._skipped_lines
+        elif tag == "MetadataEntry" and self._record:
+            self._metadata[attributes.get("key", "")] = attributes.get("value", "")
+
+    def _end(self, tag: str) -> None:
+        self._depth -= 1
+        if tag == "Record" and self._record:
+            self._rows.append(self._row(self._record))
+            self._record = {}
+
+    def _row(self, record: Mapping[str, str]) -> Row:
+        where = f"{self._name}, line {self._line}"
+        kind = _KINDS[record["type"]]
+        if kind is VitalKind.BODY_TEMPERATURE and self._metadata.get(_LOCATION) in _SKIN:
+            kind = VitalKind.SKIN_TEMPERATURE
+        flags = frozenset({VitalFlag.MANUAL}) if _TYPED in self._metadata.items() else frozenset()
+        item = {
+            "kind": kind.value,
+            "value": _value(kind, record.get("value", "")),
+            "unit": _UNITS.get(record.get("unit", ""), record.get("unit", "")),
+            "at": record.get("startDate", "").replace(" +", "+").replace(" -", "-"),
+        }
+        source = f"apple_health:{record.get('sourceName', '')}"
+        return self._validator.row(where, item, source, flags)
+
+
+def _value(kind: VitalKind, text: str) -> object:
+    """Return a value in the unit that the export names; a share of 1 becomes percent."""
+    if kind is not VitalKind.OXYGEN_SATURATION:
+        return text
+    try:
+        return round(100 * float(text), 6)
+    except ValueError:
+        return text
+
+
+_JSON_NAME = re.compile(r"heart_rate-\d{4}-\d\d-\d\d\.json", re.IGNORECASE)
+_OXYGEN_NAME = re.compile(r"minute spo2.*\.csv", re.IGNORECASE)
+_TIME = re.compile(r"(\d\d)/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)", re.ASCII)
+_COLUMNS: Mapping[str, VitalKind] = {
+    "beats per minute": VitalKind.HEART_RATE,
+    "oxygen saturation percentage": VitalKind.OXYGEN_SATURATION,
+    "value": VitalKind.OXYGEN_SATURATION,
+}
+_WITH_SOURCE = ("data source",)
+_AT_REST = re.compile(r".*resting.*", re.IGNORECASE)
+MAX_DAY_BYTES = 64 * 2**20
+
+
+def table_of_day(name: str) -> str:
+    """Return the name of the table that has the beats of a day's JSON file, too; empty: there is no
+    such table of this file.
+    """
+    return name.replace("-", "_", 1)[:-4] + "csv" if _JSON_NAME.fullmatch(name) else ""
+
+
+def is_fitbit(name: str, head: bytes) -> bool:
+    """Tell a file of the export by its name, and by the names of its columns."""
+    if _JSON_NAME.fullmatch(name):
+        return True
+    if _AT_REST.fullmatch(name):
+        return False
+    return _is_known(header_of(head), name)
+
+
+def _is_known(header: tuple[str, ...], name: str) -> bool:
+    """Tell whether a table with these columns holds readings."""
+    if header[:1] != ("timestamp",) or header[1:2] == () or header[2:] not in {(), _WITH_SOURCE}:
+        return False
+    if header[1] == "value":
+        return bool(_OXYGEN_NAME.fullmatch(name))
+    return header[1] in _COLUMNS
+
+
+def read_fitbit(member: Member, validator: RowValidator) -> Rows:
+    """Read a day.
+
+    Raises:
+        DataFileError: it is no JSON, no CSV, or too large for a day.
+    """
+    if member.name.lower().endswith(".json"):
+        return _day(member, validator)
+    return _table(member, validator)
+
+
+def _day(member: Member, validator: RowValidator) -> Iterator[Row]:
+    validator.need_zone(member.name)
+    for number, item in enumerate(_items(member), start=1):
+        where = f"{member.name}, entry {number}"
+        value = item.get("value") if isinstance(item, dict) else None
+        if not isinstance(item, dict) or not isinstance(value, dict):
+            yield LeftOut(where, f"{shown_value(item)} is no entry with dateTime and value.")
+            continue
+        given = {
+            "kind": VitalKind.HEART_RATE.value,
+            "value": value.get("bpm"),
+            "at": _iso(item.get("dateTime")),
+        }
+        # 0 is what a watch says that does not know; the value is then a stand-in
+        doubtful = value.get("confidence") == 0
+        flags = frozenset({VitalFlag.POOR_SIGNAL}) if doubtful else frozenset()
+        yield validator.row(where, given, "fitbit", flags)
+
+
+def _items(member: Member) -> list[object]:
+    if member.size > MAX_DAY_BYTES:
+        raise DataFileError(
+            f"{member.name}: has {member.size:,} bytes, more than a day can have. Nothing was "
+            "imported."
+        )
+    try:
+        with member.open() as file:
+            items = json.loads(file.read(MAX_DAY_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise DataFileError(
+            f"{member.name}: is not JSON ({error}). Nothing was imported; export it again."
+        ) from error
+    if not isinstance(items, list):
+        raise DataFileError(f"{member.name}: is no list of readings. Nothing was imported.")
+    return items
+
+
+def _iso(value: object) -> object:
+    """Return the export's month, day, year of two digits and time as ISO 8601."""
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return shown_value(value)
+    month, day, year, time = match.groups()
+    return f"20{year}-{month}-{day}T{time}"
+
+
+def _table(member: Member, validator: RowValidator) -> Iterator[Row]:
+    with Table(member) as table:
+        table.need(_is_known(table.header, member.name))
+        kind = _COLUMNS[table.header[1]]
+        for row in table.rows():
+            if isinstance(row, LeftOut):
+                yield row
+                continue
+            where, cells = row
+            given = {"kind": kind.value, "value": cells[1], "at": cells[0]}
+            source = f"fitbit:{cells[2]}" if len(cells) > 2 and cells[2] else "fitbit"
+            yield validator.row(where, given, source)
+
+
+_FIELDS: Mapping[str, tuple[tuple[str, VitalKind], ...]] = {
+    name: tuple(
+        (field, kind)
+        for kind, spec in SPECS.items()
+        for message, field in spec.fit
+        if message == name
+    )
+    for name in {message for spec in SPECS.values() for message, _field in spec.fit}
+}
+"""The fields of each message that are readings, in the order of the kinds."""
+_OF_ODD_MESSAGES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What the library raises where a checksum is right and a message makes no sense."""
+MAX_FILE_BYTES = 64 * 2**20
+
+
+def is_garmin(name: str, head: bytes) -> bool:
+    """Tell a FIT file by the mark in its header, a packed one that is damaged by its name."""
+    return head[8:12] == b".FIT" or (not head and name.lower().endswith(GZIPPED))
+
+
+def read_garmin(member: Member, validator: RowValidator) -> Rows:
+    """Read a file message by message.
+
+    Raises:
+        DamagedFileError: it is damaged.
+        DataFileError: the library for FIT files is not installed.
+    """
+    with _translated(member.name):
+        from fitdecode import CrcCheck, ErrorHandling, FitDataMessage, FitReader
+
+        strict = {"check_crc": CrcCheck.RAISE, "error_handling": ErrorHandling.RAISE}
+        content = _content(member)
+        whole = _with_checksum(content)
+        if whole is not content:
+            yield Remark(
+                member.name, "lacks its checksum, the last two bytes, and was read without it."
+            )
+        with FitReader(io.BytesIO(whole), **strict) as fit:
+            messages = _Messages(member.name, validator)
+            for number, message in enumerate(fit, start=1):
+                if isinstance(message, FitDataMessage):
+                    yield from messages.rows(number, message)
+            yield from messages.beats()
+
+
+def _content(member: Member) -> bytes:
+    try:
+        with member.open() as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except DAMAGED_GZIP as error:
+        raise DamagedFileError(
+            f"{member.name}: is a damaged archive ({error}). Nothing of it was imported; copy it "
+            "again."
+        ) from error
+    if len(content) > MAX_FILE_BYTES:
+        raise DamagedFileError(
+            f"{member.name}: has more than {MAX_FILE_BYTES // 2**20} MiB, which no FIT file has. "
+            "Nothing of it was imported."
+        )
+    return content
+
+
+def _with_checksum(content: bytes) -> bytes:
+    """Return a file with its checksum, where it ends just before that."""
+    from fitdecode.utils import compute_crc
+
+    end = content[0] + int.from_bytes(content[4:8], "little")
+    if len(content) - end not in {0, 1}:
+        return content
+    return content[:end] + struct.pack("<H", compute_crc(content[:end]))
+
+
+class _Messages:
+    """The readings of the messages of a file, one after the other.
+
+    Args:
+        name: of the file.
+        validator: makes readings.
+    """
+
+    def __init__(self, name: str, validator: RowValidator) -> None:
+        self._name = name
+        self._validator = validator
+        self._times = _Times()
+        self._events = _Events()
+        self._beats = BeatTimes()
+        self._waiting: list[tuple[int, float]] = []
+        self._last: datetime | None = None
+        self._source = "fit"
+
+    def rows(self, number: int, message: FitDataMessage) -> Iterator[Row]:
+        """Return what a message gives, and the beats that ended before it."""
+        if message.name == "file_id":
+            self._source = _source(message)
+            return
+        at = self._times.of(message)
+        if at is not None:
+            self._last = at
+            yield from self.beats()
+        if message.name == "hrv":
+            measured = (value for value in _list(message, "time") if not math.isnan(value))
+            self._waiting += [(number, value) for value in measured]
+        if message.name == "hr":
+            field = "filtered_bpm"
+            events = self._events.of(message, at)
+            for rate in _list(message, field):
+                event = next(events, None)
+                if not math.isnan(rate):
+                    yield self._row(number, field, VitalKind.HEART_RATE, rate, event)
+        for field, kind in _FIELDS.get(message.name, ()):
+            value = _garmin_value(message, field)
+            if value is not None:
+                yield self._row(number, field, kind, value, at)
+
+    def beats(self) -> Iterator[Row]:
+        """Return the intervals that wait for a time; they ended before the last one."""
+        rows = [
+            self._row(number, "time", VitalKind.RR_INTERVAL, value, self._last)
+            for number, value in self._waiting
+        ]
+        self._waiting.clear()
+        yield from (row for row in rows if not isinstance(row, VitalReading))
+        yield from self._beats.spread([row for row in rows if isinstance(row, VitalReading)])
+
+    def _row(
+        self, number: int, field: str, kind: VitalKind, value: object, at: datetime | None
+    ) -> Row:
+        if at is None:
+            why = f"{field}: {value} has no time: the file tells none before it."
+            return LeftOut(f"{self._name}, message {number}", why)
+        item = {"kind": kind.value, "value": value, "unit": kind.unit, "at": at.isoformat()}
+        return self._validator.row(f"{self._name}, message {number}", item, self._source)
+
+
+class _Times:
+    """The times of messages; those of a day's monitoring have only the low 16 bits of theirs."""
+
+    def __init__(self) -> None:
+        self._last: datetime | None = None
+
+    def of(self, message: FitDataMessage) -> datetime | None:
+        """Return the time of a message, UTC; ``None`` where it has none."""
+        at = _garmin_value(message, "timestamp")
+        if isinstance(at, datetime):
+            self._last = at
+            return at
+        low = _garmin_value(message, "timestamp_16")
+        if self._last is None or not isinstance(low, int):
+            return None
+        passed = round((self._last - _EPOCH).total_seconds())
+        # a message may be older than the one before it: the nearest time with these bits is meant
+        self._last += timedelta(seconds=((low - passed + 0x8000) & 0xFFFF) - 0x8000)
+        return self._last
+
+
+class _Events:
+    """The times of ``hr`` messages: counts of 1/1024 s of the strap, and one of them with a time.
+
+    ``fitdecode`` counts those of ``event_timestamp_12`` from 0, and not from that one.
+    """
+
+    def __init__(self) -> None:
+        self._zero: tuple[datetime, int] | None = None
+        self._count = 0
+
+    def of(self, message: FitDataMessage, at: datetime | None) -> Iterator[datetime]:
+        """Return the times of the events of a message; none before the first with a time."""
+        for count in self._counts(message):
+            if at is not None:
+                part = _garmin_value(message, "fractional_timestamp")
+                seconds = float(part) if isinstance(part, int | float) else 0.0
+                self._zero = (at + timedelta(seconds=seconds), count)
+                at = None
+            if self._zero is None:
+                return
+            zero, first = self._zero
+            yield zero + timedelta(seconds=((count - first) & 0xFFFFFFFF) / 1024)
+
+    def _counts(self, message: FitDataMessage) -> Iterator[int]:
+        packed = message.get_raw_value("event_timestamp_12", fallback=None)
+        if packed is None:
+            for seconds in _list(message, "event_timestamp"):
+                if not math.isnan(seconds):
+                    self._count = round(seconds * 1024)
+                    yield self._count
+            return
+        for place in range(0, len(packed) - 2, 3):
+            three = int.from_bytes(bytes(packed[place : place + 3]), "little")
+            for low in (three & 0xFFF, three >> 12):
+                self._count += (low - self._count) & 0xFFF
+                yield self._count
+
+
+_EPOCH = datetime(1989, 12, 31, tzinfo=UTC)
+"""Where FIT begins to count seconds."""
+
+
+def _garmin_value(message: FitDataMessage, field: str) -> object:
+    """Return the value of a field; ``None`` where there is none."""
+    value: object = message.get_value(field, fallback=None)
+    return value
+
+
+def _list(message: FitDataMessage, field: str) -> list[float]:
+    """Return the numbers of a field that has one or several; NaN for what is no value."""
+    value = _garmin_value(message, field)
+    values = value if isinstance(value, list | tuple) else (value,)
+    return [one if isinstance(one, int | float) else math.nan for one in values]
+
+
+def _source(message: FitDataMessage) -> str:
+    """Return who wrote the file: ``fit:garmin fenix6``."""
+    names = [
+        str(value)
+        for field in ("manufacturer", "garmin_product", "product_name", "product")
+        if (value := _garmin_value(message, field)) is not None
+    ]
+    return f"fit:{' '.join(names[:2])}" if names else "fit"
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        from fitdecode import FitError
+    except ImportError as error:
+        raise DataFileError(
+            f"{name}: reading FIT files needs the library fitdecode. On an appliance: sudo "
+            "./install.sh --with fit. In a checkout: .venv/bin/pip install -e '.[fit]'. "
+            "With pipx: pipx inject affect-edge fitdecode."
+        ) from error
+    try:
+        yield
+    except (FitError, *_OF_ODD_MESSAGES) as error:
+        raise DamagedFileError(
+            f"{name}: is a damaged FIT file ({error}). Nothing of it was imported; export it again."
+        ) from error
+
+
+_FIRST_LINE = re.compile(
+    rb"(?:\xef\xbb\xbf)?com\.samsung\.s?health\.(?:tracker\.)?"
+    rb"(heart_rate|oxygen_saturation|blood_pressure),"
+)
+_SAMSUNG_COLUMNS: Mapping[str, Mapping[str, VitalKind]] = {
+    "heart_rate": {"heart_rate": VitalKind.HEART_RATE},
+    "oxygen_saturation": {"spo2": VitalKind.OXYGEN_SATURATION},
+    "blood_pressure": {
+        "systolic": VitalKind.SYSTOLIC,
+        "diastolic": VitalKind.DIASTOLIC,
+        "pulse": VitalKind.HEART_RATE,
+    },
+}
+_SAMSUNG_TIME = "start_time"
+_SOURCE = "samsung"
+
+
+def is_samsung(_name: str, head: bytes) -> bool:
+    """Tell a file of the export by its first line."""
+    return _FIRST_LINE.match(head) is not None
+
+
+def read_samsung(member: Member, validator: RowValidator) -> Rows:
+    """Read a file.
+
+    Raises:
+        DataFileError: it is no CSV, lacks the column of a time or value, or its times need a zone.
+    """
+    first = _FIRST_LINE.match(member.head())
+    assert first is not None, "is_ours has looked"
+    kinds = _SAMSUNG_COLUMNS[first[1].decode("ascii")]
+    if validator.zone is None:
+        raise DataFileError(
+            f"{member.name}: versions of Samsung Health write UTC or local times, and the file "
+            "does not say which. Look up one reading on the phone, then give --timezone UTC, or "
+            "the zone of the phone such as --timezone Europe/Berlin. Nothing was imported."
+        )
+    with Table(member, lines_above=1) as table:
+        names = [name.rpartition(".")[2] for name in table.header]
+        table.need(_SAMSUNG_TIME in names and any(kind in names for kind in kinds))
+        for row in table.rows():
+            if isinstance(row, LeftOut):
+                yield row
+                continue
+            where, cells = row
+            at = cells[names.index(_SAMSUNG_TIME)]
+            for column, kind in kinds.items():
+                value = cells[names.index(column)] if column in names else ""
+                if value:
+                    yield validator.row(
+                        where, {"kind": kind.value, "value": value, "at": at}, _SOURCE
+                    )
+
+
+_CUFF = ("date", "heart rate", "systolic", "diastolic")
+_CUFF_KINDS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+_RAW: Mapping[str, VitalKind] = {
+    name.lower(): kind for kind, spec in SPECS.items() for name in spec.withings
+}
+_RAW_COLUMNS = ("start", "duration", "value")
+_WITHINGS_SOURCE = "withings"
+
+
+def is_withings(name: str, head: bytes) -> bool:
+    """Tell a file of the export by its name and the names of its columns."""
+    header = header_of(head)
+    if header[:4] == _CUFF:
+        return True
+    return name.lower() in _RAW and header == _RAW_COLUMNS
+
+
+def read_withings(member: Member, validator: RowValidator) -> Rows:
+    """Read a file.
+
+    Raises:
+        DataFileError: it is no CSV, or its times need a zone.
+    """
+    with Table(member) as table:
+        kind = _RAW.get(member.name.lower()) if table.header == _RAW_COLUMNS else None
+        if kind is None:
+            table.need(table.header[:4] == _CUFF)
+            validator.need_zone(member.name)
+        for row in table.rows():
+            if isinstance(row, LeftOut):
+                yield row
+            elif kind is not None:
+                yield from _series(row[0], row[1], kind, validator)
+            else:
+                yield from _measurement(row[0], row[1], validator)
+
+
+def _measurement(where: str, cells: list[str], validator: RowValidator) -> Iterator[Row]:
+    """Return the readings of a row of the cuff; what it did not measure is empty."""
+    for kind, value in zip(_CUFF_KINDS, cells[1:4], strict=True):
+        if value:
+            yield validator.row(
+                where, {"kind": kind.value, "value": value, "at": cells[0]}, _WITHINGS_SOURCE
+            )
+
+
+def _series(
+    where: str, cells: list[str], kind: VitalKind, validator: RowValidator
+) -> Iterator[Row]:
+    """Return the readings of a row with lists, each at the start of its part."""
+    start, durations, values = cells
+    seconds, numbers = _numbers(durations), _numbers(values)
+    if seconds is None or numbers is None or len(seconds) != len(numbers):
+        yield LeftOut(where, "duration and value are not two lists of numbers of the same length.")
+        return
+    passed = 0.0
+    for number, lasting in zip(numbers, seconds, strict=True):
+        given = {"kind": kind.value, "value": number, "at": _later(start, passed)}
+        yield validator.row(where, given, _WITHINGS_SOURCE)
+        passed += lasting
+
+
+def _numbers(text: str) -> list[float] | None:
+    """Return a list such as ``[60,61]``; ``None`` where it is none."""
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(items, list):
+        return None
+    if not all(isinstance(item, int | float) and 0 <= item < 1e9 for item in items):
+        return None
+    return items
+
+
+def _later(start: str, seconds: float) -> str:
+    """Return a time so many seconds later; what is no time is left as it stands."""
+    try:
+        return (datetime.fromisoformat(start) + timedelta(seconds=seconds)).isoformat()
+    except (ValueError, OverflowError):
+        return start
+
+
+@dataclass(frozen=True, slots=True)
+class HealthFormat:
+    """A kind of export.
+
+    Attributes:
+        name: whose it is, for people.
+        is_ours: tells it by a file's name and first bytes.
+        read: reads one file row by row; raises ``DataFileError`` where the file itself is broken.
+    """
+
+    name: str
+    is_ours: Callable[[str, bytes], bool]
+    read: Callable[[Member, RowValidator], Rows]
+
+
+FORMATS = (
+    HealthFormat("Apple Health", is_apple, read_apple),
+    HealthFormat("Fitbit", is_fitbit, read_fitbit),
+    HealthFormat("Samsung Health", is_samsung, read_samsung),
+    HealthFormat("Withings", is_withings, read_withings),
+    HealthFormat("Garmin (FIT)", is_garmin, read_garmin),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthExport:
+    """The files of an export that hold readings.
+
+    Attributes:
+        name: of the file that was named.
+        files: each with its format.
+        remarks: what is worth knowing of others.
+        unknown: names of the files that are of no known kind.
+    """
+
+    name: str
+    files: Sequence[tuple[HealthFormat, Member]]
+    remarks: Sequence[Remark] = ()
+    unknown: Sequence[str] = ()
+
+    @property
+    def formats(self) -> list[str]:
+        """Whose they are, each once."""
+        return list(dict.fromkeys(form.name for form, _ in self.files))
+
+    def rows(self, validator: RowValidator) -> Rows:
+        """Return row after row; a FIT file that is damaged is left out beside others.
+
+        Raises:
+            DataFileError: a file is broken: what came before must not be kept alone.
+        """
+        yield from self.remarks
+        for form, member in self.files:
+            with readable(member.name):
+                rows = form.read(member, validator)
+                if form.read is read_garmin and len(self.files) > 1:
+                    try:
+                        rows = iter(list(rows))  # an activity, not years: none of it is taken yet
+                    except DamagedFileError as error:
+                        rows = iter([NotRead(member.name, str(error).partition(": ")[2])])
+                yield from rows
+
+
+@contextmanager
+def open_export(path: Path) -> Iterator[HealthExport | None]:
+    """Give the export that a file, an archive or a folder is, for the length of the block.
+
+    ``None``: it is a single file of another kind.
+
+    Raises:
+        DataFileError: it cannot be read, or an archive or folder holds no file that is known.
+    """
+    with members_of(path) as members:
+        names = {member.name.lower() for member in members}
+        twice = [one.name for one in members if table_of_day(one.name.lower()) in names]
+        files = [
+            (form, member)
+            for member in members
+            if member.name not in twice and (form := _format_of(member))
+        ]
+        if files:
+            read = {member.name for _, member in files}
+            unknown = [one.name for one in members if one.name not in {*read, *twice}]
+            yield HealthExport(path.name, files, _remarks(twice), unknown)
+        elif len(members) == 1 and path.is_file() and members[0].name == path.name:
+            yield None
+        else:
+            known = ", ".join(form.name for form in FORMATS)
+            raise DataFileError(
+                f"{path.name}: none of its {len(members)} files is one that is known here. Known: "
+                f"{known}; docs/data.md lists the files of each."
+            )
+
+
+def _remarks(twice: Sequence[str]) -> list[NotRead]:
+    if not twice:
+        return []
+    files = twice[0] if len(twice) == 1 else f"{len(twice)} files, {twice[0]} to {twice[-1]}"
+    return [NotRead(files, "not read; the tables of the same days (.csv) have the same beats.")]
+
+
+def _format_of(member: Member) -> HealthFormat | None:
+    if not member.size:
+        return None
+    with readable(member.name):
+        head = member.head()
+    return next((form for form in FORMATS if form.is_ours(member.name, head)), None)

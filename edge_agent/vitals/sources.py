@@ -1,0 +1,457 @@
+"""Sources of readings: simulated, replayed and sent.
+
+What every source of physiological readings is: a worker that hands readings to a sink.
+
+And by what a Bluetooth sensor is reached: a ``Radio`` that makes a ``Link``.
+
+A made-up person whose heart rate and blood pressure react to what is shown.
+
+Every reading says ``simulated``.
+
+Readings of an earlier recording, played again at their own pace.
+
+Each says ``replayed`` and ``simulated``.
+
+Readings that other devices send as messages: each is taken or refused with its reason, and
+all are counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.expression import Emotion
+from edge_agent.core.readings import (
+    ArrivalTimes,
+    Origin,
+    VitalFlag,
+    VitalReading,
+    has_time,
+    id_of,
+    parse_payload,
+    read_given,
+)
+from edge_agent.core.threads import Worker
+from edge_agent.core.vitals import VitalKind
+
+Sink = Callable[[VitalReading], None]
+
+
+class Link(Protocol):
+    """One connection to a sensor; a characteristic is named by its UUID.
+
+    Everything may raise ``VitalsError``.
+    """
+
+    async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
+        """Have ``on_value`` called with each notification or indication."""
+
+    async def read(self, characteristic: str) -> bytes:
+        """Return the present value."""
+
+    async def closed_within(self, seconds: float) -> bool:
+        """Wait, at most so long, for the end of the connection; return whether it has ended."""
+
+
+class Radio(Protocol):
+    """What makes connections."""
+
+    def connect(self, address: str) -> AbstractAsyncContextManager[Link]:
+        """Find a sensor and connect; the end of the block disconnects.
+
+        Raises:
+            VitalsError: on entering, when that does not succeed.
+        """
+
+
+class VitalSource(Worker):
+    """A thread that reads one device, or makes readings up, until it is stopped.
+
+    A source whose device is away tries again by itself, waiting longer each time; it dies only of
+    its own faults.
+
+    Args:
+        name: goes into ``VitalReading.source`` and into the name of the thread.
+        sink: called in this thread with every reading, implausible ones flagged; it must not block.
+        on_death: as in ``Worker``.
+    """
+
+    def __init__(
+        self, name: str, sink: Sink, on_death: Callable[[Worker, Exception], None] | None = None
+    ) -> None:
+        super().__init__(f"vitals-{name}", on_death)
+        self.source = name
+        self._sink = sink
+
+    def emit(self, reading: VitalReading) -> None:
+        """Hand a reading on, flagged ``out_of_range`` when it is implausible."""
+        self._sink(reading.checked())
+
+
+SOURCE = "simulated"
+_HEART_SECONDS = 6.0  # time constant with which heart rate follows a condition
+_PRESSURE_SECONDS = 15.0
+_BREATHS_HZ = 0.25
+_MAYER_HZ = 0.1  # slow waves of blood pressure and heart rate
+
+
+class Pressure(NamedTuple):
+    """A blood-pressure reading in mmHg."""
+
+    systolic: float
+    diastolic: float
+    mean: float
+
+
+class Change(NamedTuple):
+    """By how much a condition moves a person: heart rate in 1/min, pressures in mmHg."""
+
+    heart_rate: float
+    systolic: float
+    diastolic: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """Mean and spread of the change between people.
+
+    Made up, of the size that laboratory studies of anger report.
+    """
+
+    mean: Change
+    spread: Change
+
+
+REACTIONS: Mapping[str, Reaction] = {
+    Emotion.ANGER: Reaction(Change(6, 8, 5), Change(5, 5, 4)),
+    Emotion.FEAR: Reaction(Change(7, 7, 4), Change(5, 5, 4)),
+    Emotion.SADNESS: Reaction(Change(-1, 3, 2), Change(3, 4, 3)),
+    Emotion.HAPPINESS: Reaction(Change(1, 2, 1), Change(3, 4, 3)),
+    Emotion.SURPRISE: Reaction(Change(2, 2, 1), Change(3, 4, 3)),
+}
+_REST = Change(0, 0, 0)
+
+
+class SimulatedPerson:
+    """Somebody with a resting state, a way of breathing and reactions of their own, all from one
+    seed.
+
+    Heart rate follows a condition with a time constant of 6 s, blood pressure with 15 s; breathing
+    and slow waves ride on the heart rate, and both are noisy. Conditions that are not names of
+    emotions, and *neutral*, change nothing.
+
+    Example:
+        >>> person = SimulatedPerson(seed=1)
+        >>> person.advance(60.0, "anger")
+        >>> person.heart_rate() > SimulatedPerson(seed=1).heart_rate()
+        True
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - a made-up person needs no secrecy
+        gauss = self._random.gauss
+        self._rest = Change(
+            min(90.0, max(52.0, gauss(68, 7))),
+            min(140.0, max(98.0, gauss(118, 9))),
+            min(90.0, max(58.0, gauss(75, 6))),
+        )
+        self._reactions = {
+            name: Change(
+                *(
+                    gauss(mean, spread)
+                    for mean, spread in zip(reaction.mean, reaction.spread, strict=True)
+                )
+            )
+            for name, reaction in REACTIONS.items()
+        }
+        self._breathing = self._random.uniform(0.5, 2.5)
+        self._phase = self._random.uniform(0, 2 * math.pi)
+        self._seconds = 0.0
+        self._now = _REST
+
+    def advance(self, seconds: float, condition: str | None) -> None:
+        """Let time pass under a condition; ``None`` is none."""
+        target = self._reactions.get((condition or "").strip().casefold(), _REST)
+        heart = 1 - math.exp(-seconds / _HEART_SECONDS)
+        pressure = 1 - math.exp(-seconds / _PRESSURE_SECONDS)
+        self._now = Change(
+            *(
+                now + (to - now) * step
+                for now, to, step in zip(
+                    self._now, target, (heart, pressure, pressure), strict=True
+                )
+            )
+        )
+        self._seconds += seconds
+
+    def heart_rate(self) -> float:
+        """Return the present heart rate in 1/min, one decimal."""
+        breath = self._breathing * math.sin(2 * math.pi * _BREATHS_HZ * self._seconds + self._phase)
+        wave = math.sin(2 * math.pi * _MAYER_HZ * self._seconds)
+        return round(
+            self._rest.heart_rate
+            + self._now.heart_rate
+            + breath
+            + wave
+            + self._random.gauss(0, 0.7),
+            1,
+        )
+
+    def pressure(self) -> Pressure:
+        """Return a cuff's reading in mmHg: whole numbers, mean pressure by the rule of thirds."""
+        systolic = self._rest.systolic + self._now.systolic + self._random.gauss(0, 2.0)
+        diastolic = min(
+            systolic - 15, self._rest.diastolic + self._now.diastolic + self._random.gauss(0, 1.5)
+        )
+        return Pressure(
+            float(round(systolic)),
+            float(round(diastolic)),
+            float(round((systolic + 2 * diastolic) / 3)),
+        )
+
+    def readings(self, at: Instant, *, heart_rate: bool, pressure: bool) -> list[VitalReading]:
+        """Return readings of this moment, flagged as what they are."""
+        simulated = frozenset({VitalFlag.SIMULATED})
+        readings = []
+        if heart_rate:
+            readings.append(
+                VitalReading(at, VitalKind.HEART_RATE, self.heart_rate(), SOURCE, simulated)
+            )
+        if pressure:
+            cuff = self.pressure()
+            readings += [
+                VitalReading(at, VitalKind.SYSTOLIC, cuff.systolic, SOURCE, simulated),
+                VitalReading(at, VitalKind.DIASTOLIC, cuff.diastolic, SOURCE, simulated),
+                VitalReading(at, VitalKind.MEAN_ARTERIAL, cuff.mean, SOURCE, simulated),
+            ]
+        return readings
+
+
+class SimulatedVitals(VitalSource):
+    """Readings of a ``SimulatedPerson`` in real time.
+
+    Args:
+        sink: as in ``VitalSource``.
+        seed: of the person.
+        heart_rate_seconds: seconds between readings of the heart rate.
+        pressure_seconds: seconds between readings of the blood pressure.
+        condition: asked before each reading for the condition that is open now, ``None`` for none.
+        on_death: as in ``Worker``.
+
+    Example:
+        >>> source = SimulatedVitals(recorder.submit, seed=3, condition=lambda: "anger")
+        >>> source.start()
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        seed: int = 1,
+        heart_rate_seconds: float = 1.0,
+        pressure_seconds: float = 30.0,
+        condition: Callable[[], str | None] = lambda: None,
+        on_death: Callable[[Worker, Exception], None] | None = None,
+    ) -> None:
+        super().__init__(SOURCE, sink, on_death)
+        self._person = SimulatedPerson(seed)
+        self._every = (heart_rate_seconds, pressure_seconds)
+        self._condition = condition
+
+    def work(self) -> None:
+        """Emit readings until stopped."""
+        last = clock.boot_seconds()
+        due = [last, last]
+        while not self.stopping.wait(max(0.0, min(due) - clock.boot_seconds())):
+            now = clock.boot_seconds()
+            self._person.advance(now - last, self._condition())
+            last = now
+            ready = [now >= moment for moment in due]
+            # After a pause of the machine the readings that were missed are not made up.
+            due = [
+                now + every if is_due else moment
+                for moment, every, is_due in zip(due, self._every, ready, strict=True)
+            ]
+            for reading in self._person.readings(
+                clock.now(), heart_rate=ready[0], pressure=ready[1]
+            ):
+                self.emit(reading)
+
+
+MARKS = frozenset({VitalFlag.REPLAYED, VitalFlag.SIMULATED})
+"""Simulated, too: nobody who was there now had this heart rate, and no test may take it for
+that.
+"""
+
+
+class ReplayVitals(VitalSource):
+    """Plays readings in the order of their times: the first at once, each other as long after it as
+    it was then.
+
+    Args:
+        sink: as in ``VitalSource``.
+        readings: of the recording.
+        name: of the recording; goes into the source of each reading, before its own.
+        speed: how many seconds of the recording pass in one.
+        loop: begin again at the end.
+        on_death: as in ``Worker``.
+
+    Raises:
+        DataFileError: there is nothing to play.
+
+    Example:
+        >>> replay = ReplayVitals(recorder.submit, readings, "morning", speed=10.0)
+        >>> replay.start()
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        readings: Sequence[VitalReading],
+        name: str,
+        *,
+        speed: float = 1.0,
+        loop: bool = False,
+        on_death: Callable[[Worker, Exception], None] | None = None,
+    ) -> None:
+        super().__init__(f"replay:{name}", sink, on_death)
+        if not readings:
+            raise DataFileError(
+                f"vitals.replay.file: {name} has no readings to play. Name another recording."
+            )
+        self._readings = sorted(readings, key=lambda reading: reading.at.wall_ms)
+        self._speed = speed
+        self._loop = loop
+        self._arrivals = ArrivalTimes()
+
+    def work(self) -> None:
+        """Play until stopped, or to the end."""
+        while True:
+            begun_s = clock.boot_seconds()
+            first_ms = self._readings[0].at.wall_ms
+            for reading in self._readings:
+                due_s = begun_s + (reading.at.wall_ms - first_ms) / 1000 / self._speed
+                if self.stopping.wait(max(0.0, due_s - clock.boot_seconds())):
+                    return
+                self.emit(self._played(reading))
+            # A recording of one instant would spin; a second lies between its end and its next
+            # beginning.
+            if not self._loop or self.stopping.wait(1.0 / self._speed):
+                return
+
+    def _played(self, reading: VitalReading) -> VitalReading:
+        source = f"{self.source}:{reading.source}"
+        at = self._arrivals.stamp(source, reading.kind, clock.now())
+        return replace(
+            reading, at=at, source=source, flags=(reading.flags - {VitalFlag.IMPORTED}) | MARKS
+        )
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A reading that was not taken.
+
+    Attributes:
+        index: its place in the list that was sent; ``None`` when the message as a whole was
+            refused.
+        id: what its sender calls it, if anything.
+        error: why.
+    """
+
+    index: int | None
+    id: str | int | None
+    error: ReadingError
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one message.
+
+    Attributes:
+        taken: readings handed on; those that are there already are known only by the database.
+        refusals: the others.
+        digest: beginning of the SHA-256 of the payload in hexadecimal, by which its sender can tell
+            it.
+    """
+
+    taken: int
+    refusals: tuple[Refusal, ...]
+    digest: str
+
+
+class VitalIngest:
+    """Judges messages and hands their readings on.
+
+    Args:
+        sink: called with every reading that is taken.
+        origin: who speaks.
+        now: the present.
+
+    Example:
+        >>> ingest = VitalIngest(recorder.submit, origin)
+        >>> ingest.take(b'{"kind": "heart_rate", "value": 72, "source": "watch"}').taken
+        1
+    """
+
+    def __init__(self, sink: Sink, origin: Origin, now: Callable[[], Instant] = clock.now) -> None:
+        self._sink = sink
+        self._origin = origin
+        self._now = now
+        self._arrivals = ArrivalTimes()
+        self.taken = 0
+        self.refused = 0
+
+    def take(self, payload: bytes, *, retained: bool = False) -> Verdict:
+        """Take the readings of a message, one or a list; a bad one does not keep out the others.
+
+        A message that the broker had kept says when it was measured, or it is refused: it comes
+        again with every connection, and would be a new reading each time.
+        """
+        digest = hashlib.sha256(payload).hexdigest()[:16]
+        try:
+            items = parse_payload(payload)
+        except ReadingError as error:
+            return self._count(Verdict(0, (Refusal(None, None, error),), digest))
+        taken: list[VitalReading] = []
+        refusals: list[Refusal] = []
+        for index, (item, answer) in enumerate(
+            zip(items, read_given(items, self._now(), self._origin, self._arrivals), strict=True)
+        ):
+            judged = answer
+            if retained and not has_time(item) and isinstance(answer, VitalReading):
+                judged = _RETAINED
+            if isinstance(judged, VitalReading):
+                taken.append(judged)
+            else:
+                refusals.append(Refusal(index, id_of(item), judged))
+        for reading in taken:
+            self._sink(reading)
+        return self._count(Verdict(len(taken), tuple(refusals), digest))
+
+    def _count(self, verdict: Verdict) -> Verdict:
+        if verdict.refusals and not self.refused:
+            field = verdict.refusals[0].error.field
+            log.warning(
+                "readings from %s are refused, the first for its %s", self._origin.source, field
+            )
+        self.taken += verdict.taken
+        self.refused += len(verdict.refusals)
+        return verdict
+
+
+_RETAINED = ReadingError(
+    "at", "", "is missing in a retained message. Say when it was measured, or do not retain it."
+)

@@ -1,0 +1,187 @@
+"""FER2013 cleaned; how far people agree.
+
+FER2013 without copies and without pictures that people label otherwise.
+
+The rules, in this order, for the pictures of all splits:
+
+1. *Blank*: a picture of one single grey is left out.
+2. *No majority*: a picture whose FER+ votes have no majority among the eight categories
+   (:func:`training.data.lessons.majority`) is left out; so is what most saw no face in.
+3. *Another label*: a picture whose majority is not its FER2013 label is left out.
+4. *Copy*: of pictures that are the same byte for byte one is left: the one of PublicTest or
+   PrivateTest, if there is one, so that nothing is learnt that is evaluated, else the first.
+
+What is left is easier than FER2013: people agree on it. A figure on it says nothing about FER2013.
+
+``python -m training.data.fer --data fer2013.csv --votes fer2013new.csv`` prints its size.
+
+How far people agree on FER2013: a bound on what a classifier can get right of its labels.
+
+``python -m training.data.fer --data fer2013.csv --votes fer2013new.csv`` prints it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.datasets import (
+    EXPRESSIONS,
+    FER2013_AS_EXPRESSION,
+    NO_LABEL,
+    USAGES,
+    Faces,
+    load_faces,
+)
+from training.data.lessons import majority
+from training.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What is left, and how many pictures of each split each rule took.
+
+    Attributes:
+        faces: that are left, in their order.
+        counts: split → rule → pictures; ``given`` and ``kept`` are the first and last.
+    """
+
+    faces: Faces
+    counts: dict[str, dict[str, int]]
+
+    def as_text(self) -> str:
+        """A line for each split."""
+        return "\n".join(
+            f"{usage}: " + ", ".join(f"{name} {count:,}" for name, count in rules.items())
+            for usage, rules in self.counts.items()
+        )
+
+
+def cleaned(faces: Faces) -> Cleaned:
+    """Leave out what the rules of this module leave out.
+
+    Raises:
+        DataError: when there are no votes, or nothing is left.
+    """
+    if not faces.votes.any():
+        raise DataError("a cleaned set needs people's votes; give --votes fer2013new.csv")
+    flat = faces.pictures.reshape(len(faces), -1)
+    clear = majority(faces.votes)
+    as_expression = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION])
+    own = np.where(faces.fer2013 == NO_LABEL, NO_LABEL, as_expression[faces.fer2013])
+    rules = {
+        "blank": flat.max(axis=1) == flat.min(axis=1),
+        "no majority": clear == NO_LABEL,
+        "another label": clear != own,
+    }
+    left = np.ones(len(faces), dtype=bool)
+    taken: dict[str, NDArray[np.bool_]] = {}
+    for name, leaves_out in rules.items():
+        taken[name] = left & leaves_out
+        left &= ~leaves_out
+    taken["copies"] = left & _copies(flat, faces.usage, left)
+    left &= ~taken["copies"]
+    if not left.any():
+        raise DataError("no picture is left: in none is the majority of votes its FER2013 label")
+    counts = {}
+    for number, usage in enumerate(USAGES):
+        of_split = faces.usage == number
+        if of_split.any():
+            gone = {name: int((of_split & one).sum()) for name, one in taken.items()}
+            kept = int((of_split & left).sum())
+            counts[usage] = {"given": int(of_split.sum()), **gone, "kept": kept}
+    return Cleaned(faces.take(left), counts)
+
+
+def _copies(
+    flat: NDArray[np.uint8], usage: NDArray[np.int8], left: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which pictures are copies of one that is kept; only those still left count."""
+    training = USAGES.index("Training")
+    # the first of equal pictures is kept, so those that are evaluated stand before the others
+    order = np.concatenate(
+        [np.flatnonzero(left & (usage != training)), np.flatnonzero(left & (usage == training))]
+    )
+    _, first = np.unique(flat[order], axis=0, return_index=True)
+    copies = left.copy()
+    copies[order[first]] = False
+    return copies
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True)
+@click.option("--votes", type=click.Path(path_type=Path), required=True)
+@click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"))
+def main(data: Path, votes: Path, cache: Path) -> None:
+    """Say how many pictures each rule leaves out, and how many are left."""
+    click.echo(cleaned(load_faces(data, votes, cache=cache)).as_text())
+
+
+if __name__ == "__main__":
+    main()
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Shares, 0…1, over the pictures of Training.
+
+    Attributes:
+        pictures: how many there are.
+        clear: how many have a FER+ majority among the eight categories.
+        label_and_majority: of these, where the FER2013 label is that majority.
+        label_and_vote: mean share of a picture's votes that name its FER2013 label.
+        two_votes: chance that two of a picture's votes are the same.
+    """
+
+    pictures: int
+    clear: int
+    label_and_majority: float
+    label_and_vote: float
+    two_votes: float
+
+    def sentence(self) -> str:
+        """All of it for people."""
+        return (
+            f"{self.pictures:,} pictures, {self.clear:,} with a majority of FER+ votes: the "
+            f"FER2013 label is that majority in {self.label_and_majority:.1%}, one vote names "
+            f"the FER2013 label in {self.label_and_vote:.1%}, two votes are the same in "
+            f"{self.two_votes:.1%}"
+        )
+
+
+def agreement(faces: Faces) -> Agreement:
+    """Compare the FER2013 labels with the FER+ votes, and these with one another."""
+    clear = majority(faces.votes)
+    known = clear >= 0
+    as_expression = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION])
+    own = as_expression[faces.fer2013]
+    votes = faces.votes.astype(np.int64)
+    count = votes.sum(axis=1)
+    named = votes[np.arange(len(votes)), own][count > 0] / count[count > 0]
+    pairs = count * (count - 1)
+    same = (votes * (votes - 1)).sum(axis=1)[pairs > 0] / pairs[pairs > 0]
+    return Agreement(
+        pictures=len(faces),
+        clear=int(known.sum()),
+        label_and_majority=float((own[known] == clear[known]).mean()),
+        label_and_vote=float(named.mean()),
+        two_votes=float(same.mean()),
+    )
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True)
+@click.option("--votes", type=click.Path(path_type=Path), required=True)
+@click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"))
+def main_agreement(data: Path, votes: Path, cache: Path) -> None:
+    """Say how far people agree on the pictures of Training."""
+    faces = load_faces(data, votes, cache=cache).of_usage("Training")
+    click.echo(agreement(faces).sentence())
+
+
+if __name__ == "__main__":
+    main_agreement()

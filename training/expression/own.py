@@ -1,0 +1,536 @@
+"""One's own photographs and classes.
+
+Classes of your own, such as *smiling* and *not smiling*: a model, and how good it is.
+
+The filters of the shipped quick network stay as they are, and one layer is learnt on what they see
+(logistic regression, every class weighed alike). A few dozen photographs a class are enough for it.
+
+The appliance does not use such a model: its timeline, its topics and its statistics know the eight
+categories, whose order is the same everywhere. So its card is of the kind ``classes``, which the
+agent refuses. Any other program can run it, on faces as ``crop-faces`` cuts them.
+
+What came out of classes of your own: a page, and the same in words for the terminal.
+
+Train on one's own photographs and say whether that was worth it.
+
+Everything lies in one folder: ``faces`` that were cut out, ``run`` with model and card, and the
+report. Given again, it goes on where it stopped.
+
+What came out of own photographs: a page, and the same in words for the terminal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+from edge_agent.core import clock
+from edge_agent.vision.align import CROP_NAME
+from edge_agent.vision.models.card import find_model
+from edge_agent.vision.models.model import load_model
+from training.data.crops import FaceCutter, Tally, cut_one, plan_cuts
+from training.data.datasets import (
+    EDGE,
+    EXPRESSIONS,
+    FER2013,
+    FolderOfFaces,
+    checksum_fraction,
+    folder_without,
+    read_subfolders,
+    split_tested,
+)
+from training.errors import DataError
+from training.expression.fit import pixel_input
+from training.expression.recipe import ExpressionRecipe
+from training.expression.task import load_run
+from training.learning.kinds import PUBLISHED, FitRequest
+from training.learning.recipe import load_recipe
+from training.learning.run import train
+from training.networks.base import RegionNetwork, mean_over_regions
+from training.networks.quantize import write_model
+from training.report.calibration import probabilities
+from training.report.compare import Comparison, compare_files
+from training.report.evaluate import Figures, classification_figures, run_model
+from training.report.figures import FACES_STYLE, html_faces, html_page, html_table
+from training.report.problems import categories_of, near_copies, problems_of
+
+log = logging.getLogger(__name__)
+
+SHIPPED = "expression-accurate"
+"""The model that an own one has to be better than."""
+SURE = 0.8
+"""Both models have to be so sure of another category for a label to be doubted."""
+SHOWN = 12
+"""Doubted labels that are shown, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """A picture whose label two models contradict, saying the same.
+
+    Attributes:
+        file: the cut-out face.
+        labelled: the category that its folder says.
+        answer: the category that both models see.
+        probability: that the less sure of the two gives it.
+        index: its place among the faces.
+    """
+
+    file: Path
+    labelled: str
+    answer: str
+    probability: float
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnModel:
+    """What came out.
+
+    Attributes:
+        card: of the new model.
+        folder: the faces.
+        cut: how the photographs became faces, in words; empty where they were cut out before.
+        problems: of the faces, a sentence each.
+        comparison: the shipped model and the new one on the tested faces, which fitted nothing.
+        doubted: labels to look at, the most doubtful first.
+    """
+
+    card: Path
+    folder: FolderOfFaces
+    cut: str
+    problems: tuple[str, ...]
+    comparison: Comparison
+    doubted: tuple[Doubted, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Whether the new model is better, in a sentence."""
+        protocol, test = next(iter(self.comparison.tests.items()))
+        before = self.comparison.first.accuracy[protocol]
+        after = self.comparison.second.accuracy[protocol]
+        points = 100 * (after - before)
+        if test.only_first == test.only_second:
+            what = "as good as the shipped one"
+        else:
+            what = f"{'better' if points > 0 else 'worse'} by {abs(points):.1f} points"
+        if test.p < 0.05:
+            certainty = f"significant, p = {test.p:.2g} by McNemar's exact test"
+        else:
+            certainty = (
+                f"not significant, p = {test.p:.2g} by McNemar's exact test: more faces would tell"
+            )
+        return (
+            f"The new model is {what}: right in {after:.1%} of {test.n} faces that it never saw, "
+            f"the shipped one in {before:.1%} ({certainty})."
+        )
+
+
+def train_own(photographs: Path, request: FitRequest, labels: Path | None = None) -> OwnModel:
+    """Cut faces out of photographs, learn from them, and compare with the shipped model.
+
+    Args:
+        photographs: a folder with a subfolder a category, or with ``labels`` any folder.
+        request: its ``out`` is the folder of everything; its ``data`` is not used; its ``without``
+            names faces.
+        labels: table with the columns ``file`` and ``emotion``.
+
+    Raises:
+        DataError: the photographs cannot be used, or hold too few faces to test with.
+        RecipeError: the recipe cannot be used.
+    """
+    recipe = load_recipe(request.recipe, ExpressionRecipe)
+    faces = request.out / "faces"
+    cut = cut_out(photographs, faces, labels)
+    folder = folder_without(faces, request.without)
+    problems = problems_of(folder)
+    for sentence in problems:
+        log.warning("%s", sentence)
+    _, tested = split_tested(folder.faces.without_blank(), recipe.data.tested)
+    if len(tested) == 0:
+        raise DataError(
+            f"{faces}: none of {len(folder.files)} faces is set aside for the last judgement "
+            f"(data.tested = {recipe.data.tested}); add photographs"
+        )
+    run = replace(request, data=faces, votes=None, out=request.out / "run", resume=True)
+    card = run.out / f"{recipe.name}.json"
+    if not card.exists():
+        card = train(run)
+    shipped = find_model(SHIPPED)
+    models = [path.with_suffix(".tflite") for path in (shipped, card)]
+    comparison = compare_files(models[0], models[1], tested)
+    doubted = _doubted(folder, [_answers(path, folder.faces.pictures) for path in (shipped, card)])
+    return OwnModel(card, folder, cut, tuple(problems), comparison, doubted)
+
+
+def cut_out(
+    photographs: Path, faces: Path, labels: Path | None, classes: Sequence[str] = ()
+) -> str:
+    """Cut the faces out, all or none, unless they lie there already; return what to say of it."""
+    if faces.exists():
+        log.info("%s: the faces were cut out before", faces)
+        return ""
+    part = faces.with_name("faces.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a start that was stopped
+    cuts = plan_cuts(photographs, part, labels, classes)
+    cutter = FaceCutter(EDGE)
+    tally = Tally()
+    for cut in cuts:
+        cut_one(cut, part, cutter, tally)
+    if not tally.faces:
+        raise DataError(f"{photographs}: no face was found in any of {len(cuts)} photographs")
+    part.rename(faces)
+    return tally.as_text(faces)
+
+
+def _answers(card: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Probabilities of the eight categories, N × 8, as the agent computes them."""
+    model = load_model(card, kind="expression")
+    logits = run_model(model, pictures)["expression"]
+    return probabilities(logits, model.card.temperature or 1.0)
+
+
+def _doubted(folder: FolderOfFaces, answers: Sequence[NDArray[np.float64]]) -> tuple[Doubted, ...]:
+    """The labels that all answers contradict, saying the same."""
+    labelled = categories_of(folder.faces)
+    first = answers[0].argmax(axis=1)
+    sure = np.minimum.reduce([each.max(axis=1) for each in answers])
+    alike = np.logical_and.reduce([each.argmax(axis=1) == first for each in answers])
+    chosen = np.flatnonzero(alike & (first != labelled) & (sure >= SURE))
+    ordered = chosen[np.argsort(-sure[chosen], kind="stable")][:SHOWN]
+    return tuple(
+        Doubted(
+            folder.files[at],
+            EXPRESSIONS[labelled[at]],
+            EXPRESSIONS[first[at]],
+            float(sure[at]),
+            int(at),
+        )
+        for at in ordered
+    )
+
+
+BASE = "expression-fast"
+NAME = "own-classes"
+OUTPUT = "classes"
+FEWEST = 10
+"""Faces that a class needs to be learnt, and ..."""
+TESTED_FEWEST = 1
+"""... to be judged."""
+_TESTED = 0.2
+_STRENGTH = 0.1  # inverse of the penalty: few faces, many features
+_CALIBRATION = 400
+
+
+@dataclass(frozen=True, slots=True)
+class OwnClasses:
+    """What came out.
+
+    Attributes:
+        card: of the model.
+        cut: how the photographs became faces, in words.
+        counts: class → faces.
+        figures: on the faces that fitted nothing.
+        usual: share of those that always naming the commonest class gets right.
+        alike: faces that look nearly like another one.
+    """
+
+    card: Path
+    cut: str
+    counts: dict[str, int]
+    figures: Figures
+    usual: float
+    alike: int
+
+
+def own_classes(photographs: Path) -> tuple[str, ...]:
+    """The names of a folder's subfolders where none is a category; empty otherwise."""
+    if not photographs.is_dir():
+        return ()
+    names = sorted(
+        path.name
+        for path in photographs.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
+    if any(name.lower() in {*EXPRESSIONS, *FER2013} for name in names):
+        return ()
+    return tuple(names) if len(names) > 1 else ()
+
+
+def train_classes(photographs: Path, out: Path, classes: tuple[str, ...]) -> OwnClasses:
+    """Cut faces out, learn their classes, and judge the int8 model on a fifth that fitted nothing.
+
+    Args:
+        photographs: a folder with a subfolder for each class.
+        out: folder for faces, model and card.
+        classes: names of the subfolders.
+
+    Raises:
+        DataError: the photographs cannot be used, or a class has too few faces.
+    """
+    faces = out / "faces"
+    cut = cut_out(photographs, faces, None, classes)
+    by_file, named, unreadable, _ = read_subfolders(faces, lambda folder: folder.name)
+    for path in unreadable:
+        log.warning("%s: is not a picture that can be read; it is left out", path)
+    pictures = np.stack(list(by_file.values()))
+    labels = np.array([classes.index(name) for name in named], dtype=np.int64)
+    tested = checksum_fraction(pictures) >= 1 - _TESTED
+    _check_counts(classes, labels, tested)
+    network, recipe = load_run(PUBLISHED / BASE)
+    assert isinstance(network, RegionNetwork)
+    module = _learnt(network, recipe, pictures[~tested], labels[~tested], len(classes))
+    module.eval()
+    card = write_model(
+        module,
+        pixel_input(recipe),
+        {OUTPUT: classes},
+        calibration=pictures[~tested][:_CALIBRATION],
+        card=_card(classes, int(np.count_nonzero(~tested))),
+        folder=out / "run",
+    )
+    model = load_model(card, kind="classes")
+    answers = run_model(model, pictures[tested])[OUTPUT].argmax(axis=1)
+    figures = classification_figures(labels[tested], answers, classes)
+    metrics = {
+        "tested": {
+            "accuracy": round(figures.accuracy, 4),
+            "macro_f1": round(figures.macro_f1, 4),
+            "n": figures.n,
+        }
+    }
+    card.write_text(model.card.model_copy(update={"metrics": metrics}).to_json(), "utf-8")
+    counts = {name: int((labels == at).sum()) for at, name in enumerate(classes)}
+    usual = np.bincount(labels[~tested], minlength=len(classes)).argmax()
+    alike = len(near_copies(pictures))
+    share = float((labels[tested] == usual).mean())
+    return OwnClasses(card, cut, counts, figures, share, alike)
+
+
+class ClassesNetwork(nn.Module):
+    """The filters of an expression network below one full connection."""
+
+    def __init__(self, network: RegionNetwork, head: nn.Linear) -> None:
+        super().__init__()
+        self.network = network
+        self.head = head
+
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        """N × 1 × H × W, normalised → the logits of the classes, N × K."""
+        return (self.head(mean_over_regions(self.network.features(x))),)
+
+
+def _learnt(
+    network: RegionNetwork,
+    recipe: ExpressionRecipe,
+    pictures: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    classes: int,
+) -> ClassesNetwork:
+    """Fit the layer on the faces and their mirror images."""
+    both = np.concatenate([pictures, pictures[:, :, ::-1]])
+    with torch.no_grad():
+        shown = recipe.as_input(torch.from_numpy(both).unsqueeze(1).float() / 255)
+        seen = mean_over_regions(network.features(shown)).numpy().astype(np.float64)
+    mean, deviation = seen.mean(axis=0), seen.std(axis=0) + 1e-6
+    fitted = LogisticRegression(C=_STRENGTH, class_weight="balanced", max_iter=2000)
+    fitted.fit((seen - mean) / deviation, np.tile(labels, 2))
+    weight, bias = fitted.coef_, fitted.intercept_
+    if classes == 2:  # scikit-learn keeps one row for two classes
+        weight, bias = np.stack([-weight[0], weight[0]]) / 2, np.stack([-bias[0], bias[0]]) / 2
+    head = nn.Linear(seen.shape[1], classes)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weight / deviation))
+        head.bias.copy_(torch.from_numpy(bias - weight @ (mean / deviation)))
+    return ClassesNetwork(network, head)
+
+
+def _check_counts(
+    classes: tuple[str, ...], labels: NDArray[np.int64], tested: NDArray[np.bool_]
+) -> None:
+    for at, name in enumerate(classes):
+        learnt, judged = ((labels == at) & ~tested).sum(), ((labels == at) & tested).sum()
+        if learnt < FEWEST or judged < TESTED_FEWEST:
+            raise DataError(
+                f"class {name!r} has {learnt} faces to learn from and {judged} to judge by; at "
+                f"least {FEWEST} and {TESTED_FEWEST} are needed. Add photographs of it (all begins "
+                "anew in another --out)"
+            )
+
+
+def _card(classes: tuple[str, ...], faces: int) -> dict[str, object]:
+    key = hashlib.sha256("\n".join(classes).encode()).hexdigest()[:8]
+    return {
+        "name": f"{NAME}-{key}",
+        "version": "1.0.0",
+        "kind": "classes",
+        "license": "that of your pictures, and Apache-2.0; learnt on from FER2013, which was "
+        "published for research",
+        "description": f"Tells {', '.join(classes)} apart, of one aligned grey face.",
+        "temperature": 1.0,
+        "crop": CROP_NAME,
+        "training": {
+            "recipe": "none: one layer on the filters of the base",
+            "seed": 0,
+            "epochs": 0,
+            "data": (f"{faces} faces of your own", f"weights of {BASE}"),
+            "date": clock.utc_now().date().isoformat(),
+        },
+        "metrics": {},
+        "limits": (
+            "Classes of somebody's own: the appliance cannot use it.",
+            "Its probabilities are not calibrated.",
+        ),
+    }
+
+
+_TITLE = "A model of your own classes"
+_NOT_HERE = (
+    "The appliance cannot use this model: what it records, sends and tests are the eight "
+    "categories of expression. Another program can: the card beside the file says what it takes "
+    "and gives."
+)
+
+
+def verdict(made: OwnClasses) -> str:
+    """How good the model is, in a sentence."""
+    return (
+        f"Right in {made.figures.accuracy:.1%} of {made.figures.n} faces that it never saw; always "
+        f"naming the commonest class is right in {made.usual:.1%}."
+    )
+
+
+def caution(made: OwnClasses) -> str:
+    """What the figure does not say."""
+    words = (
+        "The same people may be among the faces learnt and judged: faces of people that it has not "
+        "seen, it may read worse."
+    )
+    if made.alike:
+        words += f" {made.alike} faces look nearly like another one: keep one of each."
+    return words
+
+
+def classes_text(made: OwnClasses) -> str:
+    """The report for a terminal."""
+    lines = [verdict(made)]
+    for name, figures in made.figures.per_class.items():
+        lines.append(f"  {name}: found {figures.recall:.1%} of {figures.n}")
+    return "\n".join([*lines, caution(made), str(made.card), _NOT_HERE])
+
+
+def classes_page(made: OwnClasses) -> bytes:
+    """The page: verdict, faces, figures by class, confusion matrix. It shows no face."""
+    classes = made.figures.labels
+    matrix = [
+        (name, *map(str, row))
+        for name, row in zip(classes, made.figures.confusion_matrix, strict=True)
+    ]
+    by_class = [
+        (name, str(made.counts[name]), f"{one.precision:.2f}", f"{one.recall:.2f}", f"{one.f1:.2f}")
+        for name, one in made.figures.per_class.items()
+    ]
+    body = [
+        f"<h1>{_TITLE}</h1>",
+        f"<p><strong>{html.escape(verdict(made))}</strong></p>",
+        f"<p>{html.escape(caution(made))}</p>",
+        f"<p>{_NOT_HERE}</p>",
+        html_table(("class", "faces", "precision", "recall", "F1"), by_class),
+        "<h2>Confusion matrix</h2><p>Row: what it is; column: what was said.</p>",
+        html_table(("", *classes), matrix),
+        f"<pre>{html.escape(made.cut)}</pre>",
+    ]
+    return html_page(_TITLE, body, "pre { overflow-x: auto; }").encode()
+
+
+PAGE = "report.html"
+_STYLE = FACES_STYLE + "pre { overflow-x: auto; }"
+
+
+def report_text(own: OwnModel) -> str:
+    """The report for a terminal."""
+    lines = [own.verdict]
+    if own.doubted:
+        lines.append(f"These {len(own.doubted)} look mislabelled; look at them:")
+        lines += [f"  {_doubt(one)}" for one in own.doubted]
+    lines.append("Put it on the device:")
+    lines += [f"  {line}" for line in _install(own)]
+    return "\n".join(lines)
+
+
+def report_page(own: OwnModel) -> bytes:
+    """The page. It shows faces, so it is for whoever may look at the photographs."""
+    body = [
+        "<h1>A model of your own faces</h1>",
+        f"<p><strong>{html.escape(own.verdict)}</strong></p>",
+        "<h2>Faces</h2>",
+        html_table(("category", "faces"), _counts(own)),
+    ]
+    if own.cut:
+        body.append(f"<pre>{html.escape(own.cut)}</pre>")
+    body.append("<h2>What is doubtful about them</h2>")
+    if own.problems:
+        body.append("<ul>" + "".join(f"<li>{html.escape(each)}" for each in own.problems) + "</ul>")
+    else:
+        body.append("<p>Nothing was found.</p>")
+    body.append("<h2>Beside the shipped model, on faces that fitted nothing</h2>")
+    body.append(_side_by_side(own.comparison))
+    if own.doubted:
+        body.append("<h2>Labels to look at</h2>")
+        body.append("<p>Both models are sure of another category. They may both be wrong.</p>")
+        body.append(
+            html_faces(([own.folder.faces.pictures[one.index]], _doubt(one)) for one in own.doubted)
+        )
+    body.append("<h2>Put it on the device</h2>")
+    body.append(f"<pre>{html.escape(chr(10).join(_install(own)))}</pre>")
+    return html_page("A model of your own faces", body, _STYLE).encode()
+
+
+def _side_by_side(comparison: Comparison) -> str:
+    """What matters of both models; the pictures of a folder have one label, so one protocol is
+    enough.
+    """
+    protocol = next(iter(comparison.tests))
+    sides = (comparison.first, comparison.second)
+    rows = [
+        ("right", *(f"{side.accuracy[protocol]:.1%}" for side in sides)),
+        ("mean F1 of the categories", *(f"{side.macro_f1[protocol]:.3f}" for side in sides)),
+        ("calibration error", *(f"{side.calibration_error[protocol]:.3f}" for side in sides)),
+        ("milliseconds a face, here", *(f"{side.milliseconds:.2f}" for side in sides)),
+        ("megabytes", *(f"{side.file_bytes / 1e6:.2f}" for side in sides)),
+    ]
+    return html_table(("", *(side.model for side in sides)), rows)
+
+
+def _counts(own: OwnModel) -> list[tuple[str, str]]:
+    counts = np.bincount(categories_of(own.folder.faces), minlength=len(EXPRESSIONS))
+    return [(name, str(n)) for name, n in zip(EXPRESSIONS, counts, strict=True) if n]
+
+
+def _doubt(one: Doubted) -> str:
+    return (
+        f"{one.file.parent.name}/{one.file.name}: labelled {one.labelled}, both models say "
+        f"{one.answer} ({one.probability:.0%} or more)"
+    )
+
+
+def _install(own: OwnModel) -> list[str]:
+    """The commands that put the model on a device, and those that go back."""
+    file = own.card.with_suffix(".tflite")
+    return [
+        f"copy {file} and {own.card} to the device, into one folder; there:",
+        f"sudo affect-edge model install {file.name}",
+        "sudo systemctl restart affect-edge-agent affect-edge-dashboard",
+        "go back: sudo affect-edge model install expression-accurate",
+    ]

@@ -1,0 +1,406 @@
+"""Weights learnt elsewhere.
+
+MobileFaceNet, which tells people apart by their faces: what a face network knows of faces.
+
+Chen et al. 2018, "MobileFaceNets: efficient CNNs for accurate real-time face verification on mobile
+devices", table 1, for faces of 112 × 96 pixels in three colours. Names of layers are those of its
+published PyTorch checkpoints.
+
+Read a face-recognition network, for a network of expressions to learn from its features.
+
+``python -m training.expression.pretrained --weights mobilefacenet_068.ckpt --data
+fer2013.csv`` shows that it tells faces apart.
+
+Load a base into a network, whatever kind of file it comes in.
+
+Read the weights of a published MobileNet v1 out of its TFLite file (uint8, norms folded in).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from training.data.datasets import Faces, load_faces
+from training.errors import RecipeError
+from training.learning.checkpoint import averaged_weights, read_checkpoint
+from training.networks.base import ExpressionNetwork
+from training.networks.published import BLOCKS, Convolution, MobileNet
+
+HEIGHT = 112
+WIDTH = 96
+FEATURES = 512
+"""Channels of :meth:`MobileFaceNet.features`."""
+
+_BOTTLENECKS = (
+    *((2, 64, 2), (2, 64, 1), (2, 64, 1), (2, 64, 1), (2, 64, 1)),
+    *((4, 128, 2), (2, 128, 1), (2, 128, 1), (2, 128, 1), (2, 128, 1), (2, 128, 1), (2, 128, 1)),
+    *((4, 128, 2), (2, 128, 1), (2, 128, 1)),
+)
+"""Expansion, channels and stride of each."""
+_IDENTITY = 128
+
+
+class MobileFaceNet(nn.Module):
+    """A stem, fifteen inverted bottlenecks, and a depthwise convolution over the whole face.
+
+    Example::
+
+        network = MobileFaceNet().eval()
+        network(torch.zeros(1, 3, 112, 96)).shape            # 1 × 128
+        network.features(torch.zeros(1, 3, 112, 96)).shape   # 1 × 512 × 7 × 6
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = _Convolution(3, 64, 3, 2)
+        self.dw_conv1 = _Convolution(64, 64, 3, groups=64)
+        blocks = []
+        channels = 64
+        for expansion, out, stride in _BOTTLENECKS:
+            blocks.append(_Bottleneck(channels, out, stride, expansion))
+            channels = out
+        self.blocks = nn.Sequential(*blocks)
+        self.conv2 = _Convolution(channels, FEATURES, 1)
+        self.linear7 = _Convolution(FEATURES, FEATURES, (7, 6), groups=FEATURES, active=False)
+        self.linear1 = _Convolution(FEATURES, _IDENTITY, 1, active=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N × 3 × 112 × 96, −1…1 → what tells people apart, N × 128."""
+        identity: Tensor = self.linear1(self.linear7(self.features(x)))
+        return identity.flatten(1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """N × 3 × 112 × 96, −1…1 → what the last convolution makes of each region, N×512×7×6."""
+        features: Tensor = self.conv2(self.blocks(self.dw_conv1(self.conv1(x))))
+        return features
+
+
+def as_face_input(pictures: Tensor) -> Tensor:
+    """Grey faces, N × 1 × H × H, 0…1 → N × 3 × 112 × 96, −1…1: enlarged, the middle of the width.
+
+    The network takes (pixel − 127.5) / 128.
+    """
+    large = functional.interpolate(pictures, size=(HEIGHT, HEIGHT), mode="bilinear")
+    left = (HEIGHT - WIDTH) // 2
+    middle = large[..., left : left + WIDTH]
+    return ((middle * 255 - 127.5) / 128).expand(-1, 3, -1, -1)
+
+
+class _Convolution(nn.Module):
+    """Convolution, batch norm and, unless told otherwise, PReLU."""
+
+    def __init__(
+        self,
+        into: int,
+        out: int,
+        size: int | tuple[int, int],
+        stride: int = 1,
+        *,
+        groups: int = 1,
+        active: bool = True,
+    ) -> None:
+        super().__init__()
+        padding = 1 if size == 3 else 0
+        self.conv = nn.Conv2d(into, out, size, stride, padding, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(out)
+        self.prelu = nn.PReLU(out) if active else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N × into × H × W → N × out × h × w."""
+        made: Tensor = self.prelu(self.bn(self.conv(x)))
+        return made
+
+
+class _Bottleneck(nn.Module):
+    """A wider 1×1 convolution, a depthwise 3×3, a narrow 1×1; added to the input if it fits."""
+
+    def __init__(self, into: int, out: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        self.adds = stride == 1 and into == out
+        wide = into * expansion
+        self.conv = nn.Sequential(
+            nn.Conv2d(into, wide, 1, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.PReLU(wide),
+            nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.PReLU(wide),
+            nn.Conv2d(wide, out, 1, bias=False),
+            nn.BatchNorm2d(out),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N × into × H × W → N × out × H/stride × W/stride."""
+        made: Tensor = self.conv(x)
+        if self.adds:
+            return x + made
+        return made
+
+
+_LAYER = "MobilenetV1/MobilenetV1/Conv2d_"
+_FILTERS = "/weights_quant/"
+_BIAS = "/BatchNorm_Fold/bias"
+_PIXELS = (128 / 255, 128 / 255)
+"""What the published network takes off a pixel of 0…1, and what it divides by then."""
+
+
+def load_mobilenet(path: Path, network: MobileNet, grey: tuple[float, float]) -> None:
+    """Set the filters of a network, and the offsets of its norms, from a TFLite file.
+
+    value = scale × (stored − zero point). The filters of the three colours are added, as a grey
+    picture has the same number in each, and scaled to the pixels that this network takes. Batch
+    norms get no statistics (:func:`training.expression.pretrained.settle_norms`).
+
+    Args:
+        path: of the file.
+        network: changed in place.
+        grey: what the network takes off a pixel of 0…1, and what it divides by then.
+
+    Raises:
+        RecipeError: when the file cannot be read, or is no MobileNet v1 of that width.
+    """
+    tensors = _constants(path)
+    mean, deviation = grey
+    factor = deviation / _PIXELS[1]
+    offset = (mean - _PIXELS[0]) / _PIXELS[1]
+    filters, bias = _layer(path, tensors, "0")
+    summed = filters.transpose(0, 3, 1, 2).sum(axis=1, keepdims=True)
+    bias = bias + offset * summed.sum(axis=(1, 2, 3))
+    _set(path, network.stem, summed * factor, bias)
+    for number in range(1, len(BLOCKS) + 1):
+        block = network.blocks[number - 1]
+        depthwise, point = block.children()
+        filters, bias = _layer(path, tensors, f"{number}_depthwise")
+        _set(path, depthwise, filters.transpose(3, 0, 1, 2), bias)
+        filters, bias = _layer(path, tensors, f"{number}_pointwise")
+        _set(path, point, filters.transpose(0, 3, 1, 2), bias)
+
+
+def _constants(path: Path) -> dict[str, NDArray[np.float32]]:
+    """Filters and biases by name, as real values."""
+    try:
+        interpreter = Interpreter(model_path=str(path))
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise RecipeError(
+            f"--weights {path}: is not a TFLite file that can be read: {error}"
+        ) from error
+    held = {}
+    for detail in interpreter.get_tensor_details():
+        name = detail["name"]
+        is_bias = name.endswith(_BIAS) and ";" not in name  # activations have several names
+        if not (is_bias or _FILTERS in name):
+            continue
+        scale, zero = detail["quantization"]
+        stored = interpreter.get_tensor(detail["index"])
+        held[name] = (np.float32(scale) * (stored.astype(np.int64) - zero)).astype(np.float32)
+    return held
+
+
+def _layer(
+    path: Path, tensors: dict[str, NDArray[np.float32]], layer: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Filters, O × h × w × I (depthwise: 1 × h × w × C), and biases, O, of a layer."""
+    start = f"{_LAYER}{layer}"
+    filters = [value for name, value in tensors.items() if f"{start}{_FILTERS}" in name]
+    biases = [value for name, value in tensors.items() if name == f"{start}{_BIAS}"]
+    if len(filters) != 1 or len(biases) != 1:
+        raise RecipeError(
+            f"--weights {path}: is no MobileNet v1 with its batch norms folded in; it has no layer "
+            f"{start}"
+        )
+    return filters[0], biases[0]
+
+
+def _set(
+    path: Path,
+    layer: object,
+    filters: NDArray[np.float32],
+    bias: NDArray[np.float32],
+) -> None:
+    """Give a layer filters, O × I × h × w, and biases, O."""
+    assert isinstance(layer, Convolution)
+    wanted = tuple(layer.conv.weight.shape)
+    if filters.shape != wanted:
+        raise RecipeError(
+            f"--weights {path}: filters of {filters.shape} where the network has {wanted}; "
+            "network.width is another one"
+        )
+    with torch.no_grad():
+        layer.conv.weight.copy_(torch.from_numpy(np.ascontiguousarray(filters)))
+        layer.norm.bias.copy_(torch.from_numpy(bias.astype(np.float32)))
+
+
+_HEADS = "heads."
+
+
+def load_base(path: Path, network: ExpressionNetwork, grey: tuple[float, float]) -> None:
+    """Let a network begin with the weights of a file or a run; its heads stay new.
+
+    Args:
+        path: a TFLite file of MobileNet v1 (uint8), weights of the same network (``.pt``), or the
+            folder of a run.
+        network: changed in place.
+        grey: what the network takes off a pixel of 0…1, and what it divides by then.
+
+    Raises:
+        RecipeError: when the file cannot be read, or is of another network.
+    """
+    if path.suffix == ".tflite":
+        if not isinstance(network, MobileNet):
+            raise RecipeError(
+                f"--weights {path}: a TFLite file is a base for architecture mobilenet alone"
+            )
+        load_mobilenet(path, network, grey)
+        return
+    if path.is_dir():
+        weights = averaged_weights(path)
+    else:
+        weights = {name: value.float() for name, value in read_checkpoint(path).items()}
+    _load_all_but_heads(path, network, weights)
+
+
+def _load_all_but_heads(path: Path, network: nn.Module, weights: dict[str, Tensor]) -> None:
+    own = network.state_dict()
+    base = {name: value for name, value in weights.items() if not name.startswith(_HEADS)}
+    unlike = [
+        name
+        for name, value in own.items()
+        if not name.startswith(_HEADS) and (name not in base or base[name].shape != value.shape)
+    ]
+    if unlike:
+        raise RecipeError(
+            f"--weights {path}: is of another network; this one needs {unlike[0]} of shape "
+            f"{tuple(own[unlike[0]].shape)}"
+        )
+    network.load_state_dict({**own, **{name: base[name] for name in own if name in base}})
+
+
+def settle_norms(network: nn.Module, pictures: Tensor) -> None:
+    """Measure batch norm's statistics on pictures without changing what the network says.
+
+    A base whose batch norms are folded into its filters has none. Left at 0 and 1, the first step
+    of learning would normalise anew and change everything. So each norm gets the mean and variance
+    that it sees, and a factor and an offset that take both back.
+
+    Args:
+        network: changed in place.
+        pictures: float32, N × C × H × W, normalised as the network takes them.
+    """
+    seen: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def measure(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        values = inputs[0]
+        seen[norm] = (values.mean(dim=(0, 2, 3)), values.var(dim=(0, 2, 3), unbiased=False))
+
+    norms = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+    hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
+    network.eval()
+    with torch.no_grad():
+        network(pictures)
+        for norm, (mean, variance) in seen.items():
+            assert isinstance(norm, _BatchNorm)
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            per_unit = norm.weight / (norm.running_var + norm.eps).sqrt()
+            norm.bias.add_(per_unit * (mean - norm.running_mean))
+            norm.weight.copy_(per_unit * (variance + norm.eps).sqrt())
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(variance)
+    for hook in hooks:
+        hook.remove()
+
+
+WEIGHTS = "net_state_dict"
+"""Key of the weights in a checkpoint."""
+
+_SHOWN = 400
+_OFF = 3
+"""Pixels between the two cuts of a face."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How alike a network takes two cuts of faces to be.
+
+    Attributes:
+        faces: how many.
+        same: mean cosine of two cuts of one picture, −1…1.
+        others: mean cosine of cuts of two pictures.
+    """
+
+    faces: int
+    same: float
+    others: float
+
+    def sentence(self) -> str:
+        """All of it for people."""
+        return (
+            f"{self.faces} faces cut out twice, {_OFF} pixels apart: mean cosine {self.same:.2f} "
+            f"of the same picture, {self.others:.2f} of two pictures"
+        )
+
+
+def load_face_network(path: Path) -> MobileFaceNet:
+    """Read a checkpoint of the network; it is frozen, in eval mode.
+
+    Raises:
+        RecipeError: when the file cannot be read, or is no checkpoint of this network.
+    """
+    held = read_checkpoint(path)
+    network = MobileFaceNet()
+    weights = held.get(WEIGHTS)
+    if not isinstance(weights, dict):
+        raise RecipeError(
+            f"--weights {path}: has no {WEIGHTS}, so it is no checkpoint of MobileFaceNet; give one"
+        )
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RecipeError(
+            f"--weights {path}: is of another network than MobileFaceNet for faces of {HEIGHT} × "
+            f"{WIDTH} pixels; give its checkpoint"
+        ) from error
+    return network.requires_grad_(False).eval()
+
+
+def likeness(network: MobileFaceNet, faces: Faces) -> Likeness:
+    """Compare two cuts of each of the first faces with one another, and with those of others."""
+    pictures = torch.from_numpy(faces.pictures[:_SHOWN]).unsqueeze(1).float() / 255
+    edge = pictures.shape[-1]
+    first = _identities(network, pictures[..., : edge - _OFF, : edge - _OFF], edge)
+    second = _identities(network, pictures[..., _OFF:, _OFF:], edge)
+    cosines = first @ second.T
+    same = torch.eye(len(pictures), dtype=torch.bool)
+    return Likeness(len(pictures), float(cosines[same].mean()), float(cosines[~same].mean()))
+
+
+def _identities(network: MobileFaceNet, pictures: Tensor, edge: int) -> Tensor:
+    """N × 1 × h × h, 0…1 → N × 128 of length 1."""
+    enlarged = functional.interpolate(pictures, size=(edge, edge), mode="bilinear")
+    with torch.no_grad():
+        return functional.normalize(network(as_face_input(enlarged)))
+
+
+@click.command()
+@click.option("--weights", type=click.Path(path_type=Path), required=True)
+@click.option("--data", type=click.Path(path_type=Path), required=True)
+@click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"))
+def main(weights: Path, data: Path, cache: Path) -> None:
+    """Say how alike the network takes faces of PublicTest to be."""
+    faces = load_faces(data, cache=cache).of_usage("PublicTest")
+    click.echo(likeness(load_face_network(weights), faces).sentence())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,520 @@
+"""A whole trial, its sweep and report.
+
+A whole trial of a detector file: on every archive of which the recipe holds photographs out.
+
+The result of a trial as a table and as JSON, with the bars that it should reach.
+
+Which least score should a detector ask for? Faces found and false ones at several, in one pass.
+
+To be found are the faces that `trial` counts; a detection is false when YuNet sees nothing there at
+320 × 240 nor at 640 × 480, both with a score of 0.3. A score is chosen on the part ``valid``; the
+part ``test`` then evaluates the one that was chosen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from edge_agent.config.vision import VisionSettings
+from edge_agent.vision.faces.detector import FaceDetector
+from edge_agent.vision.faces.finder import FaceFinder, YuNet
+from edge_agent.vision.models.card import find_model, read_card
+from edge_agent.vision.models.model import load_model
+from edge_agent.vision.recognizer import open_recognizer
+from training.errors import DataError
+from training.faces.labelling import Picture, Shares, read_shares
+from training.faces.photographs import Archive
+from training.faces.trial import (
+    ALL,
+    HEIGHT,
+    MASK,
+    NO_MASK,
+    OURS,
+    QUARTERED,
+    ROLLED,
+    SIZES,
+    WIDTH,
+    YUNET,
+    Count,
+    Finding,
+    Placing,
+    Reading,
+    Trial,
+    candidates,
+    covered_text,
+    expected_faces,
+    frame_of,
+    hit,
+    read_covered,
+    size_row,
+    touched,
+)
+
+DETECTORS = (OURS, YUNET)
+SIZE_ROWS = tuple(size_row(low, high) for low, high in pairwise(SIZES))
+BASE = {**dict.fromkeys((*ROLLED.values(), QUARTERED), ALL), MASK: NO_MASK}
+"""With what a row is compared to say what the change costs."""
+ROWS = (ALL, *SIZE_ROWS, *ROLLED.values(), QUARTERED, NO_MASK, MASK)
+
+RECALL_BARS = {"portraits": 0.96, "scenes": 0.92}
+FALSE_BAR = 0.03
+NAMED_BAR = 0.1
+REFUSED_BAR = 0.03
+LANDMARK_BAR = 0.06
+LOST_BAR = 0.05
+HELD_OUT = "held out, as YuNet at 320x240 finds them in frames of 640x480"
+"""Name of the bars' figures in a card."""
+READ = "held-out portraits, as the agent reads them"
+"""The same in the card of the network for covered faces."""
+_WIDTH = 34
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Something that the detector should reach.
+
+    Attributes:
+        name: what.
+        bar: the value that must be reached.
+        value: the one that the detector has; ``None`` where there was nothing to measure.
+        least: whether the bar is the least value, else the largest.
+    """
+
+    name: str
+    bar: float
+    value: float | None
+    least: bool = False
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it is reached."""
+        if self.value is None:
+            return None
+        if self.least:
+            return self.value >= self.bar
+        return self.value <= self.bar
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole trial.
+
+    Attributes:
+        model: name and version of the detector.
+        threshold: least score of its detections.
+        findings: by archive.
+        placings: by archive with marked points.
+        covered: what the whole chain reads of portraits, with and without a mask.
+    """
+
+    model: str
+    threshold: float
+    findings: Mapping[str, Finding]
+    placings: Mapping[str, Placing]
+    covered: Mapping[str, Reading] = field(default_factory=dict)
+
+    def bars(self) -> list[Bar]:
+        """The bars that the detector should reach."""
+        return [*self._found(), self._false(), self._placed(), *self._lost()]
+
+    def cover_bars(self) -> list[Bar]:
+        """The bars that the network for covered faces should reach; empty if nothing was read."""
+        if not self.covered:
+            return []
+        masked = self.covered.get(MASK, Reading()).named_share
+        bare = self.covered.get(NO_MASK, Reading()).covered_share
+        return [
+            Bar("masked faces named", NAMED_BAR, masked),
+            Bar("bare faces refused as covered", REFUSED_BAR, bare),
+        ]
+
+    def _found(self) -> Iterator[Bar]:
+        for archive, bar in RECALL_BARS.items():
+            share = (
+                self.findings[archive].counts[ALL].share(OURS) if archive in self.findings else None
+            )
+            yield Bar(f"faces found in {archive}", bar, share, least=True)
+
+    def _false(self) -> Bar:
+        pictures = sum(one.pictures for one in self.findings.values())
+        false = sum(one.false[OURS] for one in self.findings.values())
+        return Bar("false faces a picture", FALSE_BAR, false / pictures if pictures else None)
+
+    def _placed(self) -> Bar:
+        errors = [error for one in self.placings.values() for error in one.errors[OURS][ALL]]
+        return Bar(
+            "landmark error, eye distances",
+            LANDMARK_BAR,
+            float(np.mean(errors)) if errors else None,
+        )
+
+    def _lost(self) -> Iterator[Bar]:
+        for row in (ROLLED[-30], ROLLED[30], QUARTERED, MASK):
+            share, before = (self._pooled(name).share(OURS) for name in (row, BASE[row]))
+            yield Bar(
+                f"recall lost {row}",
+                LOST_BAR,
+                None if share is None or before is None else before - share,
+            )
+
+    def _pooled(self, row: str) -> Count:
+        """A row over all archives."""
+        whole = Count()
+        for finding in self.findings.values():
+            whole.faces += finding.counts[row].faces
+            whole.hits += finding.counts[row].hits
+        return whole
+
+
+def report_json(report: Report) -> dict[str, object]:
+    """All figures."""
+    return {
+        "model": report.model,
+        "threshold": report.threshold,
+        "archives": {name: _finding_json(one) for name, one in report.findings.items()},
+        "landmarks": {name: _placing_json(one) for name, one in report.placings.items()},
+        "bars": [
+            {**asdict(bar), "value": _rounded(bar.value), "met": bar.met}
+            for bar in [*report.bars(), *report.cover_bars()]
+        ],
+        "covered": {row: asdict(one) for row, one in report.covered.items()},
+    }
+
+
+def report_text(report: Report) -> str:
+    """The table."""
+    parts = [
+        (
+            f"{report.model} at a score of {report.threshold:g}, and YuNet at 320 × 240 and a "
+            "score of 0.7"
+        )
+    ]
+    parts += [_finding_text(name, one) for name, one in report.findings.items()]
+    parts += [_placing_text(name, one) for name, one in report.placings.items()]
+    if report.covered:
+        parts.append(covered_text(report.covered, _WIDTH))
+    return "\n\n".join([*parts, _bars_text([*report.bars(), *report.cover_bars()])])
+
+
+def note(card_file: Path, report: Report, cover_file: Path | None = None) -> None:
+    """Write the figures of the bars into the detector's card, and into that for covered faces.
+
+    Raises:
+        ModelError: a card cannot be read.
+    """
+    _note(card_file, HELD_OUT, report.bars())
+    if cover_file is not None and report.covered:
+        _note(cover_file, READ, report.cover_bars())
+
+
+def _note(card_file: Path, name: str, bars: Sequence[Bar]) -> None:
+    card = read_card(card_file)
+    figures = {bar.name: round(bar.value, 4) for bar in bars if bar.value is not None}
+    changed = card.model_copy(update={"metrics": {**card.metrics, name: figures}})
+    card_file.write_text(changed.to_json(), encoding="utf-8")
+
+
+def _finding_json(finding: Finding) -> dict[str, object]:
+    counts = {row: finding.counts[row] for row in ROWS if finding.counts[row].faces}
+    return {
+        "pictures": finding.pictures,
+        "rows": {
+            row: {"faces": count.faces, **{name: _rounded(count.share(name)) for name in DETECTORS}}
+            for row, count in counts.items()
+        },
+        "precision": {name: _rounded(_precision(finding, name)) for name in DETECTORS},
+        "false_a_picture": {
+            name: _rounded(finding.false[name] / finding.pictures) for name in DETECTORS
+        },
+    }
+
+
+def _placing_json(placing: Placing) -> dict[str, object]:
+    rows = {
+        name: {row: _error(errors) for row, errors in of.items()}
+        for name, of in placing.errors.items()
+    }
+    return {"pictures": placing.pictures, **rows}
+
+
+def _error(errors: Sequence[float]) -> dict[str, float]:
+    mean = float(np.mean(errors))
+    median = float(np.median(errors))
+    return {"faces": len(errors), "mean": round(mean, 4), "median": round(median, 4)}
+
+
+def _finding_text(name: str, finding: Finding) -> str:
+    title = f"{name}: {finding.pictures:,} pictures"
+    lines = [f"{title:<{_WIDTH}} {'faces':>6} {'ours':>8} {'loses':>6} {'YuNet':>8} {'loses':>6}"]
+    for row in (row for row in ROWS if finding.counts[row].faces):
+        count = finding.counts[row]
+        before = finding.counts[BASE[row]] if row in BASE else None
+        cells = "".join(_cells(count, before, detector) for detector in DETECTORS)
+        lines.append(f"{'  ' + row:<{_WIDTH}} {count.faces:>6}{cells}")
+    lines.append(_line("precision", [_percent(_precision(finding, name)) for name in DETECTORS]))
+    lines.append(
+        _line(
+            "false faces a picture",
+            [f"{finding.false[name] / finding.pictures:.3f}" for name in DETECTORS],
+        )
+    )
+    return "\n".join(lines)
+
+
+def _placing_text(name: str, placing: Placing) -> str:
+    title = f"{name}: {placing.pictures:,} pictures with points"
+    lines = [f"{title:<{_WIDTH}} {'':>6} {'ours':>8} {'':>6} {'YuNet':>8}"]
+    for row in (ALL, ROLLED[-30], ROLLED[30]):
+        errors = [placing.errors[detector][row] for detector in DETECTORS]
+        if row == ALL:
+            what = "error, share of eye distance"
+        else:
+            what = f"the same {row}"
+        lines.append(_line(what, [_percent(float(np.mean(e)) if e else None) for e in errors]))
+    lines.append(
+        _line("faces found", [str(len(placing.errors[detector][ALL])) for detector in DETECTORS])
+    )
+    return "\n".join(lines)
+
+
+def _bars_text(bars: Sequence[Bar]) -> str:
+    answers = {True: "met", False: "missed", None: "not measured"}
+    lines = [f"{'bars':<{_WIDTH}} {'bar':>8} {'ours':>8}"]
+    for bar in bars:
+        bound = ("≥ " if bar.least else "≤ ") + f"{bar.bar:.3g}"
+        value = "" if bar.value is None else f"{bar.value:.3f}"
+        lines.append(f"{'  ' + bar.name:<{_WIDTH}} {bound:>8} {value:>8} {answers[bar.met]}")
+    return "\n".join(lines)
+
+
+def _cells(count: Count, before: Count | None, detector: str) -> str:
+    share = count.share(detector)
+    base = before.share(detector) if before else None
+    if share is None or base is None:
+        lost = ""
+    else:
+        lost = f"{100 * (base - share):.1f}"
+    return f" {_percent(share):>8} {lost:>6}"
+
+
+def _line(title: str, cells: Sequence[str]) -> str:
+    return f"{'  ' + title:<{_WIDTH}} {'':>6} {cells[0]:>8} {'':>6} {cells[1]:>8}"
+
+
+def _precision(finding: Finding, detector: str) -> float | None:
+    detections = finding.detections[detector]
+    if detections:
+        return 1 - finding.false[detector] / detections
+    return None
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return ""
+    return f"{share:.1%}"
+
+
+def _rounded(value: float | None) -> float | None:
+    if value is None:
+        return None
+    return round(value, 4)
+
+
+log = logging.getLogger(__name__)
+
+SURE = 0.7
+PERHAPS = 0.5
+PORTRAITS = "portraits"
+"""The archive whose folders say who wears a mask."""
+MIN_FACE = 24.0
+"""Smaller faces are left out, as the agent does by default; longer side, pixels of the frame."""
+
+
+def run_trial(
+    model: str | Path,
+    faces: Path,
+    yunet: Path,
+    recipe: Path,
+    *,
+    score: float | None = None,
+    limit: int | None = None,
+) -> Report:
+    """Evaluate a detector beside YuNet.
+
+    Args:
+        model: name of a shipped model, or path of a card or TFLite file.
+        faces: folder with the archives.
+        yunet: ONNX file of YuNet.
+        recipe: says which photographs are held out.
+        score: least score of a face; the card's if left out.
+        limit: most photographs of an archive.
+
+    Raises:
+        ModelError: the detector's or YuNet's file cannot be used.
+        RecipeError: the recipe does not say what is held out.
+        DataError: an archive is missing or cannot be read.
+    """
+    archives = {
+        name: Archive.find(faces, name, shares)
+        for name, shares in read_shares(recipe).items()
+        if shares.test
+    }
+    detector = FaceDetector(
+        load_model(find_model(model), kind="face-detector"), score, MIN_FACE, max_faces=1000
+    )
+    large = YuNet(yunet, PERHAPS, max_faces=1000, size=(WIDTH, HEIGHT))
+    trial = Trial(detector, YuNet(yunet, SURE, max_faces=1000), large)
+    findings: dict[str, Finding] = {}
+    placings: dict[str, Placing] = {}
+    for name, archive in archives.items():
+        if marked := archive.marked():
+            placings[name] = trial.place(archive.held_out(marked, limit), marked)
+        else:
+            findings[name] = trial.find(archive.held_out(limit=limit))
+        log.info("%s: done", name)
+    card = detector.card
+    threshold = card.score_threshold if score is None else score
+    covered = _read_portraits(archives.get(PORTRAITS), find_model(model), score, limit)
+    name = f"{card.name} {card.version}"
+    return Report(name, threshold or 0.0, findings, placings, covered)
+
+
+def _read_portraits(
+    portraits: Archive | None, model: Path, score: float | None, limit: int | None
+) -> dict[str, Reading]:
+    """Return what the whole chain reads of portraits with and without a mask."""
+    if portraits is None:
+        return {}
+    recognizer = open_recognizer(VisionSettings(detector_model=str(model), face_score=score))
+    return read_covered(recognizer, portraits.held_out(limit=limit))
+
+
+SCORES = (0.45, 0.5, 0.55, 0.6, 0.63)
+JUDGED = 0.3
+"""Score of the two detectors that check ours."""
+STILL_BARS = {"portraits": 0.98, "scenes": 0.95}
+SWEEP_FALSE_BAR = 0.05
+STILLS = "held out, still pictures at their own score"
+"""Name of the figures of the score that was chosen in a card."""
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What was found in the pictures of one archive, by least score.
+
+    Attributes:
+        pictures: how many there were.
+        faces: how many were to be found.
+        hits: how many of them were.
+        false: detections where neither of those that check sees anything.
+    """
+
+    pictures: int = 0
+    faces: int = 0
+    hits: Counter[float] = field(default_factory=Counter)
+    false: Counter[float] = field(default_factory=Counter)
+
+
+def sweep(
+    pictures: Iterable[tuple[str, Picture]],
+    ours: Mapping[float, FaceFinder],
+    yunet: FaceFinder,
+    checkers: Sequence[FaceFinder],
+) -> Sweep:
+    """Count what detectors of several scores find in pictures.
+
+    Args:
+        pictures: each with its name.
+        ours: least score → the detector that asks for it.
+        yunet: says which faces are to be found.
+        checkers: a detection that none of them touches is false.
+    """
+    result = Sweep()
+    for _name, picture in pictures:
+        frame = frame_of(picture)[0]
+        expected = expected_faces(candidates(yunet.detect(frame)))
+        seen = [candidates(other.detect(frame)) for other in checkers]
+        result.pictures += 1
+        result.faces += len(expected)
+        for score, detector in ours.items():
+            detected = candidates(detector.detect(frame))
+            result.hits[score] += int(hit(detected, expected).sum())
+            false = ~touched(detected, seen[0])
+            for other in seen[1:]:
+                false &= ~touched(detected, other)
+            result.false[score] += int(false.sum())
+    return result
+
+
+def run_sweep(
+    model: str | Path, faces: Path, yunet: Path, shares: Mapping[str, Shares], part: str
+) -> dict[str, Sweep]:
+    """Sweep over the photographs of a part, by archive.
+
+    Raises:
+        ModelError: the detector's or YuNet's file cannot be used.
+        DataError: an archive is missing or cannot be read.
+    """
+    loaded = load_model(find_model(model), kind="face-detector")
+    ours = {score: FaceDetector(loaded, score, MIN_FACE, max_faces=1000) for score in SCORES}
+    checkers = (
+        YuNet(yunet, JUDGED, max_faces=1000),
+        YuNet(yunet, JUDGED, max_faces=1000, size=(WIDTH, HEIGHT)),
+    )
+    sure = YuNet(yunet, SURE, max_faces=1000)
+    swept = {}
+    for name, share in shares.items():
+        archive = Archive.find(faces, name, share)
+        if not archive.marked():
+            swept[name] = sweep(archive.pictures_of(part), ours, sure, checkers)
+    return swept
+
+
+def figures_at(swept: Mapping[str, Sweep], score: float) -> dict[str, float]:
+    """Return the figures that have a bar, at one of ``SCORES``."""
+    pictures = sum(one.pictures for one in swept.values())
+    figures = {
+        f"faces found in {name}": round(one.hits[score] / max(one.faces, 1), 4)
+        for name, one in swept.items()
+    }
+    false = sum(one.false[score] for one in swept.values())
+    return figures | {"false faces a picture": round(false / max(pictures, 1), 4)}
+
+
+def note_stills(card_file: Path, swept: Mapping[str, Sweep]) -> None:
+    """Write the figures of the score for still pictures into a detector's card.
+
+    Raises:
+        ModelError: the card cannot be read.
+        DataError: it has no such score, or one that was not tried.
+    """
+    card = read_card(card_file)
+    score = card.still_score_threshold
+    if score not in SCORES:
+        raise DataError(
+            f"{card_file}: still_score_threshold is {score}; one of {SCORES} was tried. Set it."
+        )
+    noted = {**card.metrics, STILLS: {"score": score, **figures_at(swept, score)}}
+    changed = card.model_copy(update={"metrics": noted})
+    card_file.write_text(changed.to_json(), encoding="utf-8")
+
+
+def sweep_text(swept: Mapping[str, Sweep]) -> str:
+    """Return the table: a line for each score."""
+    lines = [f"frames of {WIDTH} × {HEIGHT}; false: neither YuNet at 320 nor at 640 sees it at 0.3"]
+    titles = "".join(f"{name:>12}" for name in swept)
+    lines.append(f"{'score':>8}{titles}{'false a picture':>18}")
+    for score in SCORES:
+        *recalls, false = figures_at(swept, score).values()
+        shares = "".join(f"{share:>12.1%}" for share in recalls)
+        lines.append(f"{score:>8.2f}{shares}{false:>18.3f}")
+    bars = "".join(f"{'≥ ' + format(STILL_BARS.get(name, 0), '.0%'):>12}" for name in swept)
+    lines.append(f"{'bar':>8}{bars}{'≤ ' + format(SWEEP_FALSE_BAR, '.2f'):>18}")
+    return "\n".join(lines)

@@ -1,0 +1,231 @@
+"""Detector and cover.
+
+A small anchor-free face detector with five landmarks, for int8 weights and activations.
+
+A backbone of depthwise-separable convolutions with ReLU gives features at strides 8, 16 and 32; a
+top-down neck adds the coarse to the fine; each stride has a head of its own. Each cell of a stride
+answers three questions: is a face centred here (score), how far are its four sides (box), and where
+are its five points (landmarks). The three come as tensors of their own, so that each is quantized
+with its own range, and distances are linear in units of the stride: an exponential would spend the
+256 steps on the largest faces.
+
+A very small network that says whether the mouth or the eyes of an aligned face are covered.
+
+Five convolutions, then a full connection that knows where in the crop a feature lies: mouth and
+eyes of an aligned crop are always at the same places.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edge_agent.vision.models.card import COVER_LABELS
+
+STRIDES = (8, 16, 32)
+KINDS = {"score": 1, "box": 4, "landmarks": 10}
+OUTPUTS = tuple(f"{kind}_{stride}" for stride in STRIDES for kind in KINDS)
+"""Names of the outputs in the order in which the network gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Channels: of the stem (stride 2), at strides 4, 8, 16 and 32, and of neck and heads."""
+
+    stem: int = 16
+    stage4: int = 32
+    stage8: int = 64
+    stage16: int = 96
+    stage32: int = 128
+    neck: int = 48
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution, batch norm, ReLU; an odd ``size`` is padded to keep the picture's."""
+
+    def __init__(
+        self, inputs: int, outputs: int, size: int = 1, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__(
+            nn.Conv2d(
+                inputs,
+                outputs,
+                size,
+                stride,
+                size // 2 if size % 2 else 0,
+                groups=groups,
+                bias=False,
+            ),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Separable(nn.Sequential):
+    """3×3 depthwise, then 1×1, each with batch norm and ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            ConvBlock(channels, channels, 3, groups=channels), ConvBlock(channels, channels)
+        )
+
+
+class Residual(nn.Module):
+    """A separable block added to its own input; at first it adds nothing.
+
+    So it can be added to a trained network.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.depthwise = ConvBlock(channels, channels, 3, groups=channels)
+        self.mix = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.relu(features + self.norm(self.mix(self.depthwise(features))))
+
+
+def blocks(channels: int, plain: int, residual: int = 0) -> list[nn.Module]:
+    """Separable blocks, then such beside their own inputs."""
+    return [
+        *(Separable(channels) for _ in range(plain)),
+        *(Residual(channels) for _ in range(residual)),
+    ]
+
+
+def stage(inputs: int, outputs: int, plain: int, residual: int = 0) -> nn.Sequential:
+    """Halve the resolution with one 2×2 convolution, then mix with blocks.
+
+    A depthwise convolution with stride 2 has fewer multiply-adds, but its gradient took a quarter
+    of the training.
+    """
+    return nn.Sequential(ConvBlock(inputs, outputs, 2, stride=2), *blocks(outputs, plain, residual))
+
+
+class Head(nn.Module):
+    """One shared block for score (1) and box (4) of each cell, own blocks for landmarks (10).
+
+    With features that score and box also use, the landmarks stayed level whatever the roll of the
+    head.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        point_channels: int,
+        point_blocks: int,
+        residual: int = 0,
+        prior: float = -4.6,
+    ) -> None:
+        super().__init__()
+        self.shared = Separable(channels)
+        self.points = nn.Sequential(*blocks(point_channels, point_blocks, residual))
+        self.score = nn.Conv2d(channels, KINDS["score"], 1)
+        self.box = nn.Conv2d(channels, KINDS["box"], 1)
+        self.landmarks = nn.Conv2d(point_channels, KINDS["landmarks"], 1)
+        nn.init.constant_(self.score.bias, prior)  # type: ignore[arg-type]
+        nn.init.constant_(self.box.bias, 2.0)  # type: ignore[arg-type]
+
+    def forward(self, features: Tensor, point_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        shared = self.shared(features)
+        answers = (
+            self.score(shared),
+            self.box(shared),
+            self.landmarks(self.points(point_features)),
+        )
+        score, box, landmarks = (answer.permute(0, 2, 3, 1) for answer in answers)
+        return score, box, landmarks
+
+
+class FaceDetectorNet(nn.Module):
+    """The network of the face detector.
+
+    Args:
+        widths: channels of its parts.
+
+    The input is batch × 3 × height × width, RGB in −1…1, height and width multiples of 32. The nine
+    outputs come in the order of `OUTPUTS`, each batch × height/stride × width/stride × channels, as
+    the runtime wants them: score is a logit; box is the distance from the middle of the cell to the
+    left, upper, right and lower side, landmarks x and y of the five points from there, both in
+    strides.
+    """
+
+    def __init__(self, widths: Widths | None = None) -> None:
+        super().__init__()
+        w = widths or Widths()
+        self.stem = ConvBlock(3, w.stem, 3, stride=2)
+        self.stage4 = stage(w.stem, w.stage4, 1)
+        self.stage8 = stage(w.stage4, w.stage8, 2, residual=2)
+        self.stage16 = stage(w.stage8, w.stage16, 2, residual=2)
+        self.stage32 = stage(w.stage16, w.stage32, 2, residual=1)
+        self.lateral = nn.ModuleList(ConvBlock(c, w.neck) for c in (w.stage8, w.stage16, w.stage32))
+        self.merge = nn.ModuleList(Separable(w.neck) for _ in range(2))
+        # Small faces have points of the neck. Larger ones, whose points matter, have them of what
+        # the backbone gives.
+        points = ((w.neck, 1), (w.stage16, 2, 1), (w.stage32, 2))
+        self.heads = nn.ModuleList(Head(w.neck, *widths) for widths in points)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        levels: list[Tensor] = []
+        features = self.stage4(self.stem(pictures))
+        for part in (self.stage8, self.stage16, self.stage32):
+            features = part(features)
+            levels.append(features)
+        necks = self._neck(levels)
+        points = (necks[0], *levels[1:])
+        return tuple(
+            answer
+            for neck, point_features, head in zip(necks, points, self.heads, strict=True)
+            for answer in head(neck, point_features)
+        )
+
+    def _neck(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        fine, middle, coarse = (
+            lateral(level) for lateral, level in zip(self.lateral, levels, strict=True)
+        )
+        middle = self.merge[1](middle + F.interpolate(coarse, scale_factor=2.0, mode="nearest"))
+        fine = self.merge[0](fine + F.interpolate(middle, scale_factor=2.0, mode="nearest"))
+        return [fine, middle, coarse]
+
+
+class FaceCoverNet(nn.Module):
+    """Convolutions of 3 × 3, each with batch norm and ReLU, and one full connection.
+
+    Args:
+        edge: height and width of the input in pixels.
+        widths: channels of the convolutions.
+        strides: of the convolutions.
+        dropout: share of the features dropped while training.
+
+    Example::
+
+        network = FaceCoverNet(48, (12, 24, 24, 40, 40), (2, 2, 1, 2, 1))
+        (logits,) = network(torch.zeros(1, 1, 48, 48))
+        logits.shape   # 1 × 2
+    """
+
+    def __init__(
+        self, edge: int, widths: Sequence[int], strides: Sequence[int], dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        pairs = itertools.pairwise((1, *widths))
+        blocks = [
+            ConvBlock(into, out, 3, stride)
+            for (into, out), stride in zip(pairs, strides, strict=True)
+        ]
+        self.blocks = nn.Sequential(*blocks)
+        rest = edge
+        for stride in strides:
+            rest = -(-rest // stride)
+        self.dropout = nn.Dropout(dropout)
+        self.answer = nn.Linear(widths[-1] * rest * rest, len(COVER_LABELS))
+
+    def forward(self, crops: Tensor) -> tuple[Tensor]:
+        """N × 1 × edge × edge, float, normalised → logits N × 2."""
+        return (self.answer(self.dropout(self.blocks(crops).flatten(1))),)

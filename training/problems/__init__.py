@@ -1,1 +1,0 @@
-"""What is wrong with labelled faces: near-copies, no faces, labels that networks doubt."""

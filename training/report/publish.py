@@ -1,0 +1,556 @@
+"""Card and page of a model.
+
+The page of a model, ``docs/models/NAME.md``: a pure function of its card.
+
+So the two cannot disagree.
+
+The words stand in ``model_page.md``; here the card's figures become the tables in them.
+
+Publish a finished model: calibrate it, measure it, write its card and its page.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.model import TFLiteModel, load_model
+from training.data.datasets import EXPRESSIONS, FER2013, Faces
+from training.data.photographs import LabelledPhotographs
+from training.errors import DataError, write_all, write_whole
+from training.report.calibration import (
+    ALLOWED_ERROR,
+    BINS,
+    CERTAINTY,
+    FIRST_THRESHOLD,
+    best_temperature,
+    choose_threshold,
+    in_half_a,
+    probabilities,
+    risk_coverage,
+)
+from training.report.chain import CHAIN, ChainAnswers, measure_chain
+from training.report.evaluate import PROTOCOLS, ClassFigures, answers_by_protocol, run_model
+from training.report.figures import artefacts
+from training.report.measure import Measured, measure, speed_of
+from training.report.robustness import CHANGES, Change, Group
+
+USAGE = "PublicTest"
+"""The split that the page speaks of."""
+FILE = "file"
+SPEED = "speed, "
+"""Beginning of the splits of a card that say how long one inference takes.
+
+The processor follows.
+"""
+
+PHOTOGRAPHS = "photographs"
+"""The split of a card that holds what the whole chain makes of photographs.
+
+Those of its categories begin with it.
+"""
+
+_WORDS = Path(__file__).with_name("model_page.md")
+_NOTHING = "–"
+
+Figures = dict[str, int | float]
+
+
+def page_text(card: ModelCard) -> str:
+    """The page in Markdown. A figure that the card does not have is shown as a dash."""
+    answers = _of(card, f"{USAGE}, answered")
+    return Template(_WORDS.read_text(encoding="utf-8")).substitute(
+        name=card.name,
+        version=card.version,
+        description=card.description,
+        license=card.license,
+        sha256=card.sha256,
+        data=", ".join(card.training.data),
+        usage=USAGE,
+        bins=BINS,
+        temperature=card.temperature,
+        uncertain_below=card.uncertain_below,
+        allowed=_percent(ALLOWED_ERROR),
+        certainty=_percent(CERTAINTY),
+        first=f"{FIRST_THRESHOLD:.2f}",
+        bound=_share(_of(card, f"{USAGE}, half A"), "answered_error_bound"),
+        coverage=_share(answers, "coverage"),
+        answered=_share(answers, "accuracy"),
+        coverage_of_all=_share(answers, "coverage_of_all"),
+        facts=_facts(card),
+        right=_right(card),
+        categories=_categories(card),
+        halves=_halves(card),
+        photographs=_photographs(card),
+        robustness=_robustness(card),
+        limits="\n".join(f"- {limit}" for limit in card.limits),
+        training=_training(card),
+    )
+
+
+def _facts(card: ModelCard) -> str:
+    speeds = {
+        name.removeprefix(SPEED): one
+        for name, one in card.metrics.items()
+        if name.startswith(SPEED)
+    }
+    size = card.metrics.get(FILE, {}).get("bytes")
+    rows = [
+        (
+            "file",
+            f"`{card.file}`" + ("" if size is None else f", {size / 1e6:.2f} MB ({size:,} bytes)"),
+        ),
+        (
+            "input",
+            f"{card.input.width} × {card.input.height} {card.input.color}, crop `{card.crop}`",
+        ),
+        *(("output", f"`{one.name}`, {' × '.join(map(str, one.shape))}") for one in card.outputs),
+        ("multiply-adds", f"{card.multiply_adds / 1e6:.1f} million"),
+        ("parameters", f"{card.parameters / 1e6:.2f} million"),
+        *(
+            (
+                f"one face, one thread, {name}",
+                f"{one['milliseconds']:.2f} ms (median of {one['runs']:.0f} runs)",
+            )
+            for name, one in speeds.items()
+        ),
+        ("temperature", f"{card.temperature}"),
+        ("uncertain below", f"{card.uncertain_below}"),
+        ("SHA-256", f"`{card.sha256}`"),
+    ]
+    return _table(("", ""), rows)
+
+
+def _right(card: ModelCard) -> str:
+    names = _protocols(card)
+    whole = _of(card, USAGE)
+    exact = _of(card, f"{USAGE}, float")
+    fresh = _of(card, f"{USAGE}, without copies")
+    rows = [
+        ("pictures", *(_count(whole, f"{name}_n") for name in names)),
+        ("**accuracy, int8**", *(f"**{_share(whole, f'{name}_accuracy')}**" for name in names)),
+        (
+            "accuracy of the network before int8",
+            *(_share(exact, f"{name}_accuracy") for name in names),
+        ),
+        ("points lost by int8", *(_lost(exact, whole, f"{name}_accuracy") for name in names)),
+        ("macro F1, int8", *(_number(whole, f"{name}_macro_f1") for name in names)),
+        (
+            "macro F1 of the network before int8",
+            *(_number(exact, f"{name}_macro_f1") for name in names),
+        ),
+        ("pictures without copies", *(_count(fresh, f"{name}_n") for name in names)),
+        ("accuracy without copies", *(_share(fresh, f"{name}_accuracy") for name in names)),
+        (
+            "expected calibration error",
+            *(_number(whole, f"{name}_calibration_error") for name in names),
+        ),
+    ]
+    return _table(("", *(PROTOCOLS[name] for name in names)), rows)
+
+
+def _categories(card: ModelCard) -> str:
+    parts = []
+    for protocol, labels in (("ferplus", EXPRESSIONS), ("fer2013", FER2013)):
+        title = PROTOCOLS[protocol]
+        figures_of = {label: _of(card, f"{USAGE}, {title}, {label}") for label in labels}
+        there = [label for label, one in figures_of.items() if one.get("n")]
+        if not there:
+            continue
+        weakest = sorted((figures_of[label]["recall"], label) for label in there)[:2]
+        named = " and ".join(
+            f"**{label}** ({_share(figures_of[label], 'recall')} of them found)"
+            for _, label in weakest
+        )
+        rows = [
+            (label, *(_number(one, key) for key in ("precision", "recall", "f1")), _count(one, "n"))
+            for label, one in figures_of.items()
+        ]
+        table = _table(("", "precision", "recall", "F1", "pictures"), rows)
+        picture = f"![Confusion matrix, {title}]({card.name}/confusion-{protocol}.png)"
+        parts.append(f"### {title}\n\nWeakest: {named}.\n\n{table}\n\n{picture}")
+    return "\n\n".join(parts)
+
+
+def _halves(card: ModelCard) -> str:
+    rows = []
+    for name in "AB":
+        half = _of(card, f"{USAGE}, half {name}")
+        right = _share(half, "accuracy")
+        error = _number(half, "calibration_error")
+        given = _share(half, "answered")
+        of_these = _share(half, "answered_accuracy")
+        bound = _share(half, "answered_error_bound")
+        seven = _share(half, "fer2013_accuracy")
+        cells = (right, error, given, of_these, bound, seven)
+        rows.append((f"half {name}", _count(half, "n"), *cells))
+    columns = (
+        "pictures",
+        "accuracy",
+        "calibration error",
+        "answered",
+        "right of these",
+        "wrong of these, at most",
+        "FER2013 accuracy",
+    )
+    return _table(("", *columns), rows)
+
+
+def _photographs(card: ModelCard) -> str:
+    whole = _of(card, PHOTOGRAPHS)
+    if not whole:
+        return "Not measured: what detector, crop and classifier make of photographs together."
+    figures_of = {label: _of(card, f"{PHOTOGRAPHS}, {label}") for label in EXPRESSIONS}
+    rows = [
+        (label, *(_number(one, key) for key in ("precision", "recall", "f1")), _count(one, "n"))
+        for label, one in figures_of.items()
+        if one.get("n")
+    ]
+    return (
+        "The agent's own detector, crop and classifier, one view of each face, on photographs "
+        f"with one person's label each, which are noisy. In {_count(whole, 'found')} of "
+        f"{_count(whole, 'n')} a face was found; {_share(whole, 'accuracy')} of all were read as "
+        "labelled. A face that was not found counts as missed.\n\n"
+    ) + _table(("", "precision", "recall", "F1", "photographs"), rows)
+
+
+def _robustness(card: ModelCard) -> str:
+    names = _protocols(card)
+    whole = _of(card, USAGE)
+    head = (
+        "the picture is",
+        *(cell for name in names for cell in (PROTOCOLS[name], "loses")),
+        "exactly",
+    )
+    rows = [
+        (
+            "as it is",
+            *(cell for name in names for cell in (_share(whole, f"{name}_accuracy"), "")),
+            "",
+        )
+    ]
+    for change in CHANGES:
+        figures = _of(card, f"{USAGE}, {change.name}")
+        if change.group == "harsh":
+            marked = f"{change.name} (harsher)"
+        else:
+            marked = change.name
+        cells = [
+            (_share(figures, f"{name}_accuracy"), _number(figures, f"{name}_loss", 2))
+            for name in names
+        ]
+        rows.append((marked, *(cell for pair in cells for cell in pair), change.does))
+    lines = [
+        f"- {PROTOCOLS[name]}: the worst row, covered faces and harsher light aside, is "
+        f"{_worst(card, name, ('main',))}; with harsher light it is "
+        f"{_worst(card, name, ('main', 'harsh'))}."
+        for name in names
+    ]
+    return _table(head, rows) + "\n\n" + "\n".join(lines)
+
+
+def _worst(card: ModelCard, protocol: str, groups: Sequence[Group]) -> str:
+    def loss(change: Change) -> float:
+        return _of(card, f"{USAGE}, {change.name}").get(f"{protocol}_loss", float("-inf"))
+
+    worst = max((change for change in CHANGES if change.group in groups), key=loss)
+    return (
+        f"*{worst.name}* "
+        f"({_number(_of(card, f'{USAGE}, {worst.name}'), f'{protocol}_loss', 2)} points)"
+    )
+
+
+def _training(card: ModelCard) -> str:
+    how = card.training
+    rows = [
+        (
+            "recipe",
+            (
+                f"`training/recipes/{how.recipe}`, seed {how.seed}, {how.epochs} epochs, "
+                f"{how.date.isoformat()}"
+            ),
+        )
+    ]
+    if how.teacher is not None:
+        rows.append(("teachers", how.teacher))
+    hours = {"time of this run": how.hours, "time of the teachers' runs": how.teacher_hours}
+    rows += [(name, f"{value:.1f} hours") for name, value in hours.items() if value is not None]
+    spent = sum(value for value in hours.values() if value is not None)
+    if how.watts is not None and spent:
+        energy = spent * how.watts / 1000
+        rows.append(
+            (
+                "energy, estimated",
+                f"{energy:.2f} kWh ({spent:.1f} h × {how.watts:.0f} W; not metered)",
+            )
+        )
+    return _table(("", ""), rows) + ("" if spent else "\n\nIts time and energy were not recorded.")
+
+
+def _protocols(card: ModelCard) -> list[str]:
+    return [name for name in PROTOCOLS if f"{name}_n" in _of(card, USAGE)]
+
+
+def _of(card: ModelCard, split: str) -> Figures:
+    return card.metrics.get(split, {})
+
+
+def _share(figures: Figures, key: str) -> str:
+    if key in figures:
+        return f"{100 * figures[key]:.2f} %"
+    return _NOTHING
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _number(figures: Figures, key: str, digits: int = 3) -> str:
+    if key in figures:
+        return f"{figures[key]:.{digits}f}"
+    return _NOTHING
+
+
+def _count(figures: Figures, key: str) -> str:
+    if key in figures:
+        return f"{figures[key]:,.0f}"
+    return _NOTHING
+
+
+def _lost(before: Figures, after: Figures, key: str) -> str:
+    if key in before and key in after:
+        return f"{100 * (before[key] - after[key]):.2f}"
+    return _NOTHING
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+
+
+log = logging.getLogger(__name__)
+
+
+def write_report(
+    model: Path,
+    faces: Faces,
+    out: Path,
+    *,
+    photographs: LabelledPhotographs | None = None,
+    time_again: bool = False,
+) -> Path:
+    """Calibrate and measure ``NAME.tflite``, and write its card and its page.
+
+    The card lies beside the model; the page goes into ``out``.
+
+    Temperature and threshold come from half A of PublicTest and are checked on half B. The same
+    file and faces give the same card and page; the milliseconds, which no two runs share, are
+    measured once and then kept.
+
+    Args:
+        model: a TFLite file with its card beside it.
+        faces: PublicTest with its votes; Training beside it tells which of its pictures are copies.
+        out: where ``NAME.md`` and the folder ``NAME`` with figures go.
+        photographs: also evaluate the whole chain on them; if left out, the card keeps its figures.
+        time_again: measure the milliseconds though the card has them.
+
+    Returns:
+        the path of the page.
+
+    Raises:
+        ModelError: the file or its card is not as the agent wants it.
+        DataError: the faces lack PublicTest or its votes, or something cannot be written.
+    """
+    card_file = model.with_suffix(".json")
+    loaded = load_model(card_file, kind="expression")
+    card = calibrated(loaded, faces)
+    measured = measure(loaded, faces, USAGE, card=card, robust=True, speed=False)
+    chain = _chain(loaded, photographs)
+    speed = _speed(loaded, faces, time_again=time_again)
+    card = card.model_copy(update={"metrics": card_metrics(measured) | chain | speed})
+    page = out / f"{card.name}.md"
+    write_all(out / card.name, artefacts(measured))
+    write_whole(page, page_text(card).encode())
+    write_whole(card_file, card.to_json().encode())
+    log.info("%s: %s", card_file, measured.evaluation.headline())
+    return page
+
+
+def calibrated(model: TFLiteModel, faces: Faces) -> ModelCard:
+    """The card of a model with the temperature and threshold that follow from half A of PublicTest.
+
+    The temperature is fitted against the FER+ majority, because the probability of an answer is to
+    say how often the answer is right; fitted against the shares of the votes it says how many
+    people would agree, which is less.
+
+    Raises:
+        DataError: half A has no picture with a majority of votes.
+    """
+    public = faces.of_usage(USAGE)
+    first = public.take(in_half_a(public.pictures))
+    answers = (
+        answers_by_protocol(run_model(model, first.pictures), first).get("ferplus")
+        if len(first)
+        else None
+    )
+    if answers is None:
+        raise DataError(
+            f"no picture in half A of {USAGE} has a majority of votes; give the FER+ "
+            "votes with --votes"
+        )
+    labels = np.eye(len(answers.labels), dtype=np.float32)[answers.truth]
+    temperature = round(best_temperature(answers.logits, labels), 4)
+    curve = risk_coverage(probabilities(answers.logits, temperature), answers.truth)
+    return model.card.model_copy(
+        update={"temperature": temperature, "uncertain_below": choose_threshold(curve)}
+    )
+
+
+def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
+    """Everything that was measured as a card keeps it: split → figure → value.
+
+    Figures of other splits stay.
+    """
+    card = measured.card
+    usage = measured.usage
+    kept = {
+        name: dict(figures)
+        for name, figures in card.metrics.items()
+        if name == f"{usage}, float"
+        or not (name.startswith((usage, PHOTOGRAPHS, SPEED)) or name == FILE)
+    }
+    errors = {
+        f"{name}_calibration_error": round(one.error, 4)
+        for name, one in measured.calibration.items()
+    }
+    metrics = {usage: {**measured.evaluation.headline(), **errors}}
+    if measured.without_copies is not None:
+        metrics[f"{usage}, without copies"] = measured.without_copies.headline()
+    for protocol, figures in measured.evaluation.by_protocol.items():
+        for label, one in figures.per_class.items():
+            metrics[f"{usage}, {PROTOCOLS[protocol]}, {label}"] = _category(one)
+    return (
+        kept
+        | metrics
+        | _read_as(measured)
+        | _reliability(measured)
+        | _confidence(measured)
+        | _report_robustness(measured)
+        | {FILE: {"bytes": measured.file_bytes}}
+    )
+
+
+def chain_metrics(answers: ChainAnswers) -> dict[str, dict[str, float]]:
+    """The figures of the whole chain on photographs, as a card keeps them."""
+    figures = answers.figures
+    metrics = {
+        PHOTOGRAPHS: {
+            "n": figures.n,
+            "found": int(answers.has_face.sum()),
+            "accuracy": round(figures.accuracy, 4),
+        }
+    }
+    for label, one in figures.per_class.items():
+        if one.n > 0:
+            metrics[f"{PHOTOGRAPHS}, {label}"] = _category(one)
+    return metrics
+
+
+def _category(figures: ClassFigures) -> dict[str, float]:
+    return {
+        name: value if name == "n" else round(value, 4) for name, value in asdict(figures).items()
+    }
+
+
+def _read_as(measured: Measured) -> dict[str, dict[str, float]]:
+    """The confusion matrix of the head that the agent uses, a row for each category."""
+    protocol, figures = next(iter(measured.evaluation.by_protocol.items()))
+    return {
+        f"{measured.usage}, {PROTOCOLS[protocol]}, {label}, read as": dict(
+            zip(figures.labels, row, strict=True)
+        )
+        for label, row in zip(figures.labels, figures.confusion_matrix, strict=True)
+    }
+
+
+def _reliability(measured: Measured) -> dict[str, dict[str, float]]:
+    """How often that head is right, by its largest probability; empty bins are left out."""
+    protocol, one = next(iter(measured.calibration.items()))
+    name = f"{measured.usage}, {PROTOCOLS[protocol]}, probability"
+    return {
+        f"{name} {part.lower:.2f} to {part.upper:.2f}": {
+            "n": part.n,
+            "confidence": round(part.confidence, 4),
+            "accuracy": round(part.accuracy, 4),
+        }
+        for part in one.bins
+        if part.n > 0
+    }
+
+
+def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
+    metrics: dict[str, dict[str, float]] = {}
+    confidence = measured.confidence
+    if confidence is None:
+        return metrics
+    for name, half in confidence.halves.items():
+        metrics[f"{measured.usage}, half {name}"] = {
+            "n": half.n,
+            "accuracy": round(half.accuracy, 4),
+            "calibration_error": round(half.calibration_error, 4),
+            "answered": round(half.answered.coverage, 4),
+            "answered_accuracy": round(half.answered.accuracy, 4),
+            "answered_error_bound": round(half.answered.error_bound, 4),
+        }
+        if half.fer2013_accuracy is not None:
+            metrics[f"{measured.usage}, half {name}"]["fer2013_accuracy"] = round(
+                half.fer2013_accuracy, 4
+            )
+    metrics[f"{measured.usage}, answered"] = {
+        "coverage": round(confidence.answered.coverage, 4),
+        "accuracy": round(confidence.answered.accuracy, 4),
+        "coverage_of_all": round(confidence.coverage_of_all, 4),
+    }
+    return metrics
+
+
+def _report_robustness(measured: Measured) -> dict[str, dict[str, float]]:
+    metrics = {}
+    for row in measured.robustness:
+        figures: dict[str, float] = {}
+        for name, accuracy in row.accuracy.items():
+            figures[f"{name}_accuracy"] = round(accuracy, 4)
+            figures[f"{name}_loss"] = round(row.loss[name], 2)
+        metrics[f"{measured.usage}, {row.name}"] = figures
+    return metrics
+
+
+def _chain(
+    model: TFLiteModel, photographs: LabelledPhotographs | None
+) -> dict[str, dict[str, float]]:
+    """The figures of the chain on the photographs; without photographs, those of the card."""
+    if photographs is None:
+        return _known(model, PHOTOGRAPHS)
+    return chain_metrics(measure_chain(str(model.path), photographs).answers[CHAIN])
+
+
+def _speed(model: TFLiteModel, faces: Faces, *, time_again: bool) -> dict[str, dict[str, float]]:
+    """The milliseconds that the card has, or new ones."""
+    known = _known(model, SPEED)
+    if known and not time_again:
+        return known
+    speed = speed_of(model, faces.pictures)
+    return {f"{SPEED}{speed.processor}": {"milliseconds": speed.milliseconds, "runs": speed.runs}}
+
+
+def _known(model: TFLiteModel, beginning: str) -> dict[str, dict[str, float]]:
+    return {
+        name: dict(figures)
+        for name, figures in model.card.metrics.items()
+        if name.startswith(beginning)
+    }

@@ -1,0 +1,454 @@
+"""Changed and covered crops.
+
+What a classifier loses when the crop is changed: one change at a time.
+
+Each change says exactly what it does. Pixels are 8 bits, geometry is bilinear, and what enters from
+outside the picture repeats its border.
+
+How a classifier does when a part of the face is covered: mouth, eyes, a half, mask, glasses.
+
+Rectangles are grey 128 and lie where the crop's template has eyes and mouth. Mask and glasses are
+drawn as for the network of covered faces (:mod:`training.data.drawn`); what they look like
+follows from the picture's own checksum, so that every model sees the same ones.
+
+Example::
+
+    rows = covered_rows(load_model(card, kind="expression"), faces)
+    rows[1].name, rows[1].figures["fer2013"].accuracy   # ("mouth", 0.48)
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.vision.align import TEMPLATE
+from edge_agent.vision.models.model import TFLiteModel
+from training.data.datasets import EXPRESSIONS, FER2013_AS_EXPRESSION, NO_LABEL, Faces
+from training.data.drawn import draw_dark_glasses, draw_mask
+from training.data.lessons import majority
+from training.errors import DataError
+from training.report.evaluate import (
+    PROTOCOLS,
+    Figures,
+    answers_by_protocol,
+    evaluate_logits,
+    run_model,
+)
+
+Picture = NDArray[np.uint8]
+Group = Literal["main", "harsh", "covered"]
+
+SHIFT = 0.10
+SCALE = 0.15
+ROLL = 15.0
+COVER = 128
+_FER2013_EDGE = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One way in which a crop can be worse than it should be.
+
+    Attributes:
+        name: short, also the name in the card.
+        does: exactly what is done to the picture.
+        group: ``main``; ``harsh``: more than a camera does; ``covered``: a part of the face cannot
+            be seen.
+        apply: uint8 H × W → uint8 H × W.
+    """
+
+    name: str
+    does: str
+    group: Group
+    apply: Callable[[Picture], Picture]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one change costs.
+
+    Attributes:
+        name: of the change.
+        does: what it does.
+        group: of the change.
+        accuracy: protocol → share right with the change, 0…1.
+        loss: protocol → percentage points less than without it; below zero: more.
+    """
+
+    name: str
+    does: str
+    group: Group
+    accuracy: dict[str, float]
+    loss: dict[str, float]
+
+
+def robustness(model: TFLiteModel, faces: Faces, unchanged: Mapping[str, float]) -> tuple[Row, ...]:
+    """Judge the model on ``faces`` under each of CHANGES, one after the other.
+
+    Args:
+        model: an expression model.
+        faces: with labels.
+        unchanged: protocol → accuracy on the faces as they are.
+    """
+    rows = []
+    for change in CHANGES:
+        pictures = np.stack([change.apply(picture) for picture in faces.pictures])
+        answers = answers_by_protocol(run_model(model, pictures), faces)
+        accuracy = {
+            name: float((one.predicted == one.truth).mean()) for name, one in answers.items()
+        }
+        loss = {name: 100 * (unchanged[name] - value) for name, value in accuracy.items()}
+        rows.append(Row(change.name, change.does, change.group, accuracy, loss))
+    return tuple(rows)
+
+
+def worst(rows: Sequence[Row], protocol: str, groups: Sequence[Group] = ("main",)) -> Row:
+    """The row of those groups that loses most by that protocol."""
+    return max((row for row in rows if row.group in groups), key=lambda row: row.loss[protocol])
+
+
+def _moved(
+    right: float = 0.0, down: float = 0.0, scale: float = 1.0, roll: float = 0.0
+) -> Callable[[Picture], Picture]:
+    """Shift by shares of the edge, scale and turn (degrees, counter-clockwise) about the middle."""
+
+    def apply(picture: Picture) -> Picture:
+        height, width = picture.shape
+        middle = ((width - 1) / 2, (height - 1) / 2)
+        matrix = cv2.getRotationMatrix2D(middle, roll, scale)
+        matrix[:, 2] += (right * width, down * height)
+        moved = cv2.warpAffine(
+            picture,
+            matrix,
+            (width, height),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(moved, dtype=np.uint8)
+
+    return apply
+
+
+def _looked_up(table: NDArray[np.floating]) -> Callable[[Picture], Picture]:
+    whole = np.rint(np.clip(table, 0, 255)).astype(np.uint8)
+    return lambda picture: whole[picture]
+
+
+def _light(factor: float) -> Callable[[Picture], Picture]:
+    """So many times the light: pixel → linear light → times factor, at most white → pixel.
+
+    The transfer function of sRGB, IEC 61966-2-1: linear below 0.04045, else ((v + 0.055) / 1.055) ^
+    2.4.
+    """
+    value = np.arange(256) / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    changed = np.minimum(linear * factor, 1.0)
+    encoded = np.where(changed <= 0.0031308, changed * 12.92, 1.055 * changed ** (1 / 2.4) - 0.055)
+    return _looked_up(encoded * 255)
+
+
+def _blurred(picture: Picture) -> Picture:
+    sigma = picture.shape[1] / _FER2013_EDGE
+    return np.asarray(
+        cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), dtype=np.uint8
+    )
+
+
+def _covered(side: Literal["left", "right", "upper", "lower"]) -> Callable[[Picture], Picture]:
+    def apply(picture: Picture) -> Picture:
+        height, width = (math.ceil(edge / 2) for edge in picture.shape)
+        parts = {
+            "left": (slice(None), slice(width)),
+            "right": (slice(None), slice(-width, None)),
+            "upper": (slice(height), slice(None)),
+            "lower": (slice(-height, None), slice(None)),
+        }
+        covered = picture.copy()
+        covered[parts[side]] = COVER
+        return covered
+
+    return apply
+
+
+CHANGES: tuple[Change, ...] = (
+    Change(
+        "shifted right 10 %",
+        "the face moves right by a tenth of the edge",
+        "main",
+        _moved(right=SHIFT),
+    ),
+    Change(
+        "shifted left 10 %",
+        "the face moves left by a tenth of the edge",
+        "main",
+        _moved(right=-SHIFT),
+    ),
+    Change(
+        "shifted down 10 %",
+        "the face moves down by a tenth of the edge",
+        "main",
+        _moved(down=SHIFT),
+    ),
+    Change(
+        "shifted up 10 %", "the face moves up by a tenth of the edge", "main", _moved(down=-SHIFT)
+    ),
+    Change(
+        "scaled up 15 %",
+        "the face is 1.15 times as large, about the middle",
+        "main",
+        _moved(scale=1 + SCALE),
+    ),
+    Change(
+        "scaled down 15 %",
+        "the face is 0.85 times as large, about the middle",
+        "main",
+        _moved(scale=1 - SCALE),
+    ),
+    Change(
+        "rolled left 15°",
+        "the face is turned counter-clockwise about the middle",
+        "main",
+        _moved(roll=ROLL),
+    ),
+    Change(
+        "rolled right 15°",
+        "the face is turned clockwise about the middle",
+        "main",
+        _moved(roll=-ROLL),
+    ),
+    Change(
+        "light halved", "half of the linear light (sRGB transfer function)", "main", _light(0.5)
+    ),
+    Change("light doubled", "twice the linear light (sRGB), clipped at white", "main", _light(2.0)),
+    Change(
+        "blurred", "Gaussian blur with a standard deviation of 1 pixel at 48 × 48", "main", _blurred
+    ),
+    Change(
+        "pixels halved",
+        "pixel values × 0.5: about a fifth of the light",
+        "harsh",
+        _looked_up(np.arange(256) * 0.5),
+    ),
+    Change(
+        "pixels doubled",
+        "pixel values × 2, clipped: about four and a half times the light",
+        "harsh",
+        _looked_up(np.arange(256) * 2.0),
+    ),
+    Change(
+        "left half covered", "the left half of the picture is grey 128", "covered", _covered("left")
+    ),
+    Change(
+        "right half covered",
+        "the right half of the picture is grey 128",
+        "covered",
+        _covered("right"),
+    ),
+    Change(
+        "upper half covered",
+        "the upper half of the picture is grey 128",
+        "covered",
+        _covered("upper"),
+    ),
+    Change(
+        "lower half covered",
+        "the lower half of the picture is grey 128",
+        "covered",
+        _covered("lower"),
+    ),
+)
+
+
+COLUMN = "covered"
+"""Of ``ground_truth.csv``: what is covered in that picture."""
+NOTHING = "nothing"
+TRUTH = "ground_truth.csv"
+
+_GREY = 128
+_EYES_Y = float(TEMPLATE[:2, 1].mean())
+_MOUTH_Y = float(TEMPLATE[3:, 1].mean())
+_HALF_HEIGHT = 0.13
+_WIDTH = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Something that hides a part of an aligned face.
+
+    Attributes:
+        name: short.
+        does: exactly what is done.
+        apply: uint8 H × H → uint8 H × H, a new array.
+    """
+
+    name: str
+    does: str
+    apply: Callable[[Picture], Picture]
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredRow:
+    """Figures of a classifier while one thing is covered.
+
+    Attributes:
+        name: of the cover; ``nothing`` for the faces as they are.
+        figures: protocol → figures.
+        right: protocol → bool, one for each picture that the protocol counts.
+    """
+
+    name: str
+    figures: dict[str, Figures]
+    right: dict[str, NDArray[np.bool_]]
+
+
+def covered_rows(model: TFLiteModel, faces: Faces) -> tuple[CoveredRow, ...]:
+    """Evaluate a model on faces as they are, then under each of COVERS.
+
+    Raises:
+        DataError: when no picture can be evaluated.
+    """
+    rows = []
+    for name, pictures in covered_pictures(faces.pictures):
+        logits = run_model(model, pictures)
+        answers = answers_by_protocol(logits, faces)
+        right = {protocol: one.predicted == one.truth for protocol, one in answers.items()}
+        rows.append(CoveredRow(name, evaluate_logits(logits, faces).by_protocol, right))
+    return tuple(rows)
+
+
+def covered_pictures(pictures: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Name of what is covered, and the pictures, uint8 N × H × H; first as they are."""
+    yield NOTHING, pictures
+    for cover in COVERS:
+        yield cover.name, np.stack([cover.apply(picture) for picture in pictures])
+
+
+def covered_files(faces: Faces) -> Iterator[tuple[str, bytes]]:
+    """Pictures for another program to answer, and their truth: file name → content.
+
+    ``mouth/00001.png`` and so on, and last ``ground_truth.csv`` with the columns ``file``,
+    ``label`` (the FER+ majority; the FER2013 class where nobody voted) and ``covered``. A picture
+    without a label is left out.
+
+    Raises:
+        DataError: when none has a label.
+    """
+    labels = _labels(faces)
+    if not any(labels):
+        raise DataError("no picture has a label; give --votes, or data with labels")
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow(("file", "label", COLUMN))
+    for name, pictures in covered_pictures(faces.pictures):
+        for number, (picture, label) in enumerate(zip(pictures, labels, strict=True), start=1):
+            if label is None:
+                continue
+            file = f"{name}/{number:05}.png"
+            writer.writerow((file, label, name))
+            yield file, cv2.imencode(".png", picture)[1].tobytes()
+    yield TRUTH, table.getvalue().encode()
+
+
+def macro(figures: Figures) -> tuple[float, float, float]:
+    """Precision, recall and F1, each the mean of the categories that have pictures, 0…1."""
+    known = [one for one in figures.per_class.values() if one.n > 0]
+    precision = float(np.mean([one.precision for one in known]))
+    recall = float(np.mean([one.recall for one in known]))
+    return precision, recall, figures.macro_f1
+
+
+def covered_json(rows: Sequence[CoveredRow]) -> dict[str, dict[str, object]]:
+    """What is covered → protocol → figures, as plain values for ``json``."""
+    return {
+        row.name: {protocol: one.as_json() for protocol, one in row.figures.items()} for row in rows
+    }
+
+
+def covered_text(rows: Sequence[CoveredRow]) -> str:
+    """A table for each protocol: right, precision, recall, F1, and points lost."""
+    return "\n\n".join(
+        covered_table(PROTOCOLS[protocol], {row.name: row.figures[protocol] for row in rows})
+        for protocol in rows[0].figures
+    )
+
+
+def covered_table(title: str, by_cover: Mapping[str, Figures]) -> str:
+    """One line for each thing that is covered; the points are lost against ``nothing``."""
+    bare = by_cover.get(NOTHING)
+    lines = [
+        f"{title}, covered",
+        f"{'':<{_WIDTH}} {'right':>7} {'precision':>10} {'recall':>7} {'F1':>7} {'loses':>7}",
+    ]
+    for name, figures in by_cover.items():
+        precision, recall, f1 = macro(figures)
+        loses = ""
+        if bare is not None and name != NOTHING:
+            loses = f"{100 * (bare.accuracy - figures.accuracy):.1f}"
+        lines.append(
+            f"{name:<{_WIDTH}} {figures.accuracy:>7.1%} {precision:>10.3f} {recall:>7.3f} "
+            f"{f1:>7.3f} {loses:>7}"
+        )
+    return "\n".join(lines)
+
+
+def _labels(faces: Faces) -> list[str | None]:
+    labels: list[str | None] = []
+    for voted, known in zip(majority(faces.votes), faces.fer2013, strict=True):
+        if voted != NO_LABEL:
+            labels.append(EXPRESSIONS[voted])
+        elif known != NO_LABEL and not faces.votes.any():
+            labels.append(FER2013_AS_EXPRESSION[known])
+        else:
+            labels.append(None)
+    return labels
+
+
+def _rectangle(
+    top: float, bottom: float, left: float = 0.0, right: float = 1.0
+) -> Callable[[Picture], Picture]:
+    """Cover a rectangle with grey; its edges are shares of the picture's."""
+
+    def apply(picture: Picture) -> Picture:
+        edge = len(picture)
+        covered = picture.copy()
+        rows = slice(round(max(top, 0) * edge), round(bottom * edge))
+        columns = slice(round(left * edge), round(right * edge))
+        covered[rows, columns] = _GREY
+        return covered
+
+    return apply
+
+
+def _drawn(
+    draw: Callable[[Picture, np.random.Generator], Picture],
+) -> Callable[[Picture], Picture]:
+    """Draw something as the picture's checksum decides."""
+    return lambda picture: draw(picture, np.random.default_rng(zlib.crc32(picture.tobytes())))
+
+
+COVERS = (
+    Cover(
+        "mouth",
+        "a grey bar over the mouth, a quarter of the edge high, three quarters wide",
+        _rectangle(_MOUTH_Y - _HALF_HEIGHT, _MOUTH_Y + _HALF_HEIGHT, 0.125, 0.875),
+    ),
+    Cover(
+        "eyes",
+        "a grey bar over both eyes, a quarter of the edge high",
+        _rectangle(_EYES_Y - _HALF_HEIGHT, _EYES_Y + _HALF_HEIGHT),
+    ),
+    Cover("left", "the left half of the picture is grey", _rectangle(0, 1, 0, 0.5)),
+    Cover("right", "the right half of the picture is grey", _rectangle(0, 1, 0.5, 1)),
+    Cover("mask", "a drawn mask from the bridge of the nose to the chin", _drawn(draw_mask)),
+    Cover("glasses", "drawn dark glasses", _drawn(draw_dark_glasses)),
+)
