@@ -17,15 +17,15 @@ from dashboard.commands.exit_codes import DONE, run_command
 from edge_agent.config.loading import load_settings
 
 _COMMANDS = {
-    "analyse": "dashboard.commands.analyse",
-    "plan-study": "dashboard.commands.analyse",
-    "compare-sensors": "dashboard.commands.analyse",
-    "protocol": "dashboard.commands.others",
-    "password": "dashboard.commands.account",
-    "account": "dashboard.commands.account",
-    "export-sites": "dashboard.commands.others",
+    "analyse": "dashboard.commands.analyse:main_analyse",
+    "plan-study": "dashboard.commands.analyse:main_plan_study",
+    "compare-sensors": "dashboard.commands.analyse:main_compare_sensors",
+    "protocol": "dashboard.commands.protocol:main",
+    "password": "dashboard.commands.account:main_password",
+    "account": "dashboard.commands.account:main_account",
+    "export-sites": "dashboard.commands.export_sites:main",
 }
-"""The module of each word that does something else than serve; its ``main`` takes the rest."""
+"""Each word that does something else than serve → ``module:function``, which takes the rest."""
 
 
 @click.command(
@@ -71,7 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     if words and words[0] in _COMMANDS:
         # only the one that is asked for is loaded
-        command: Callable[[list[str]], int] = import_module(_COMMANDS[words[0]]).main
+        module, _, function = _COMMANDS[words[0]].partition(":")
+        command: Callable[[list[str]], int] = getattr(import_module(module), function)
         return command(words[1:])
     # Ctrl-C before the server listened; afterwards it ends in order by itself.
     return run_command(serve_command, words, "python -m dashboard", interrupted=DONE)

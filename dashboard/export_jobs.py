@@ -276,7 +276,9 @@ def _about_all(
 
 
 def _readme(taken: Sequence[_Site], choice: Choice) -> str:
-    text = (resources.files("dashboard.exports") / "SITES.md").read_text(encoding="utf-8")
+    text = (resources.files("edge_agent.store.export") / "scripts" / "SITES.md").read_text(
+        encoding="utf-8"
+    )
     ends = [
         f"{word} {clock.iso_utc(at)}"
         for word, at in (("from", choice.start_ms), ("up to", choice.end_ms))

@@ -17,7 +17,6 @@ The language that an account chose for its pages.
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 import secrets
 import sqlite3
@@ -34,6 +33,7 @@ from dashboard.accounts.passwords import (
     check_new_password,
     hash_of_code,
     new_code,
+    sha256,
 )
 from dashboard.accounts.roles import (
     COLUMNS,
@@ -194,7 +194,7 @@ class Accounts:
         self._set_password(
             account.name,
             new,
-            keep=_sha256(token),
+            keep=sha256(token),
             actor=account.name,
             audit_line=("password_change", ""),
         )
@@ -255,7 +255,7 @@ class Accounts:
             row = connection.execute(
                 "SELECT count(*) FROM login WHERE account = ? AND expires > ? AND used > ? AND "
                 "token_hash <> ?",
-                (account.id, at, at - self._idle_ms, _sha256(token)),
+                (account.id, at, at - self._idle_ms, sha256(token)),
             ).fetchone()
         return int(row[0])
 
@@ -270,13 +270,13 @@ class Accounts:
         with write_dashboard(self._path) as connection:
             connection.execute(
                 "DELETE FROM login WHERE expires <= ? OR used <= ? OR token_hash = ?",
-                (at, at - self._idle_ms, _sha256(instead_of)),
+                (at, at - self._idle_ms, sha256(instead_of)),
             )
             connection.execute(
                 "INSERT INTO login (token_hash, account, created, expires, used, address, browser) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
-                    _sha256(token),
+                    sha256(token),
                     account.id,
                     at,
                     at + self._login_ms,
@@ -292,7 +292,7 @@ class Accounts:
         """End the login of a token."""
         with write_dashboard(self._path) as connection:
             ended = connection.execute(
-                "DELETE FROM login WHERE token_hash = ? RETURNING account", (_sha256(token),)
+                "DELETE FROM login WHERE token_hash = ? RETURNING account", (sha256(token),)
             ).fetchone()
             if ended is not None:
                 name = connection.execute(
@@ -317,7 +317,7 @@ class Accounts:
         It ends some hours after it began, and earlier when it was not used for long.
         """
         at = now().wall_ms
-        digest = _sha256(token)
+        digest = sha256(token)
         with read_dashboard(self._path) as connection:
             row = connection.execute(
                 f"SELECT {COLUMNS}, used FROM login JOIN account ON account.id = login.account "
@@ -348,7 +348,7 @@ class Accounts:
             digest, _, expires = (read_setting(connection, _LOGIN_LINK) or "").partition(" ")
             if (
                 not digest
-                or not secrets.compare_digest(digest, _sha256(token))
+                or not secrets.compare_digest(digest, sha256(token))
                 or int(expires) <= at
             ):
                 raise AccountError(passwords.LINK_SPENT)
@@ -384,7 +384,7 @@ def create_login_link(path: Path, minutes: int = 60) -> str:
     token = secrets.token_urlsafe(24)
     with write_dashboard(path) as connection:
         write_setting(
-            connection, _LOGIN_LINK, f"{_sha256(token)} {now().wall_ms + minutes * _MINUTE_MS}"
+            connection, _LOGIN_LINK, f"{sha256(token)} {now().wall_ms + minutes * _MINUTE_MS}"
         )
     return f"/login?link={token}"
 
@@ -406,10 +406,6 @@ def _names(connection: sqlite3.Connection) -> list[str]:
         "SELECT name FROM account WHERE password_hash <> ? ORDER BY name", (NO_PASSWORD,)
     )
     return [row[0] for row in rows]
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 # ruff: noqa: S608 - only our own names of columns are put into SQL text
@@ -652,7 +648,7 @@ def _holder(connection: sqlite3.Connection, link: str) -> Account:
     row = connection.execute(
         f"SELECT {COLUMNS} FROM account WHERE link_hash = ? AND link_expires > ? AND disabled IS "
         "NULL",
-        (_members_sha256(link), now().wall_ms),
+        (sha256(link), now().wall_ms),
     ).fetchone()
     if row is None:
         raise AccountError(
@@ -702,13 +698,9 @@ def _make_link(connection: sqlite3.Connection, number: int) -> str:
     secret = secrets.token_urlsafe(32)
     connection.execute(
         "UPDATE account SET link_hash = ?, link_expires = ? WHERE id = ?",
-        (_members_sha256(secret), now().wall_ms + LINK_HOURS * _HOUR_MS, number),
+        (sha256(secret), now().wall_ms + LINK_HOURS * _HOUR_MS, number),
     )
     return f"{LINK_PATH}?link={secret}"
-
-
-def _members_sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def language_of_account(path: Path, number: int) -> str:

@@ -26,6 +26,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashboard.accounts.passwords import sha256
 from dashboard.accounts.roles import Account, read_setting, write_setting
 from edge_agent.core.clock import now
 from edge_agent.core.errors import AffectEdgeError
@@ -97,7 +98,7 @@ class Logins:
     def of(self, account: Account, token: str) -> list[Login]:
         """Return the logins of an account, the one of ``token`` first, then those used last."""
         at = now().wall_ms
-        own = _sha256(token)
+        own = sha256(token)
         with read_dashboard(self._path) as connection:
             rows = connection.execute(
                 "SELECT token_hash, created, used, address, browser FROM login WHERE account = ? "
@@ -124,7 +125,7 @@ class Logins:
         with write_dashboard(self._path) as connection:
             ended = connection.execute(
                 "DELETE FROM login WHERE account = ? AND token_hash <> ?",
-                (account.id, _sha256(token)),
+                (account.id, sha256(token)),
             ).rowcount
             if ended:
                 told = f"{ended} {'login' if ended == 1 else 'logins'}"
@@ -153,10 +154,6 @@ def _sayable(name: str) -> str:
     if not between:
         return as_message(name)
     return Message(N_("{browser} on {system}"), browser=as_message(browser), system=system)
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 KEPT_SECONDS = 3600

@@ -144,3 +144,11 @@ WRONG_CODE = N_(
     "That is not the setup code. It stands in the terminal or log of the dashboard; each start "
     "prints a new one."
 )
+
+
+def sha256(text: str) -> str:
+    """Return the SHA-256 of a random secret in hexadecimal digits, as it is kept.
+
+    Half characters, which a request may hold, hash to something that no secret has.
+    """
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

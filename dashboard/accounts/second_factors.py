@@ -7,7 +7,6 @@ in the account's row of the dashboard's database.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ import pyotp
 from pydantic import BaseModel, ConfigDict
 from pyotp.utils import strings_equal
 
-from dashboard.accounts.passwords import AccountError, hash_of_code, new_code
+from dashboard.accounts.passwords import AccountError, hash_of_code, new_code, sha256
 from dashboard.accounts.roles import Account
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_, Message
@@ -147,7 +146,7 @@ class SecondFactors:
                 "SELECT password_hash FROM account WHERE id = ? AND disabled IS NULL",
                 (account.id,),
             ).fetchone()
-        return "" if row is None else _sha256(row[0])
+        return "" if row is None else sha256(row[0])
 
     def check(self, account: Account, code: str) -> None:
         """Spend a code of the app, or a recovery code.
@@ -246,9 +245,5 @@ def _end_others(connection: sqlite3.Connection, number: int, token: str) -> None
     """End all logins of an account but that of ``token``."""
     connection.execute(
         "DELETE FROM login WHERE account = ? AND token_hash <> ?",
-        (number, _sha256(token)),
+        (number, sha256(token)),
     )
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -7,13 +7,12 @@ lost; where the account is removed, its tokens are revoked (``Members.remove``).
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from dashboard.accounts.passwords import AccountError
+from dashboard.accounts.passwords import AccountError, sha256
 from dashboard.accounts.roles import (
     LEAST_ROLE,
     MAY,
@@ -143,7 +142,7 @@ class Tokens:
             connection.execute(
                 "INSERT INTO token (name, token_hash, scope, role, account, created, created_by, "
                 "expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (name, _sha256(secret), scopes, new.role, maker.id, at, maker.name, expires),
+                (name, sha256(secret), scopes, new.role, maker.id, at, maker.name, expires),
             )
             what = f"{scopes}; {new.role}" + ("" if new.days is None else f"; {new.days} days")
             self._note(actor or maker.name, "token_make", f"{name} ({what})")
@@ -172,7 +171,7 @@ class Tokens:
         """Return the token in force that a secret belongs to, or ``None``."""
         with read_dashboard(self._path) as connection:
             row = connection.execute(
-                f"{_SELECT} WHERE token_hash = ? AND revoked IS NULL", (_sha256(secret),)
+                f"{_SELECT} WHERE token_hash = ? AND revoked IS NULL", (sha256(secret),)
             ).fetchone()
         token = None if row is None else _token_of(row)
         return token if token is not None and token.state == "active" else None
@@ -285,7 +284,3 @@ def _refuse_one_more(connection: sqlite3.Connection, name: str, at: int) -> None
                 tokens_max=TOKENS_MAX,
             )
         )
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

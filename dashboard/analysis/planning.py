@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from dashboard.analysis.request import AnalysisQuery, Correction, Model, QuestionInJson
-from dashboard.languages.current import N_ as CURRENT_N_
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import decimal, general, thousands
 from dashboard.languages.refused import OF_JSON
@@ -260,8 +259,8 @@ def choices(query: AnalysisQuery) -> dict[str, str]:
     shown = query.model_dump(mode="json")
     texts = {name: _shown(value) for name, value in shown.items() if name not in _WITHOUT_EFFECT}
     if query.group is None:
-        texts["group"] = CURRENT_N_("none")
-    texts["family"] = " / ".join(query.family) or CURRENT_N_("all tests together")
+        texts["group"] = N_("none")
+    texts["family"] = " / ".join(query.family) or N_("all tests together")
     return texts
 
 
@@ -293,11 +292,11 @@ def _differences(
 
 def _shown(value: Any) -> str:
     if value is None:
-        return CURRENT_N_("each by its own")
+        return N_("each by its own")
     if isinstance(value, list):
-        return ", ".join(str(one) for one in value) or CURRENT_N_("none")
+        return ", ".join(str(one) for one in value) or N_("none")
     if isinstance(value, bool):
-        return CURRENT_N_("yes") if value else CURRENT_N_("no")
+        return N_("yes") if value else N_("no")
     if isinstance(value, float):
         return f"{value:g}"
     return str(value)

@@ -22,7 +22,6 @@ import os
 from pathlib import Path
 
 from fastapi import Request
-from fastapi.responses import FileResponse as ResponsesFileResponse
 from jinja2.ext import Extension
 from markupsafe import Markup
 from starlette.datastructures import Headers
@@ -33,7 +32,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.export_jobs import ExportJobs, PreparedExport
 
-STATIC = Path(__file__).parents[1] / "static"
+STATIC = Path(__file__).parent / "static"
 FOR_EVER = "public, max-age=31536000, immutable"
 _CHECKED = "public, no-cache"
 _SENT_AS_THEY_ARE = ("/static/", "/export/", "/api/v1/export", "/api/v1/preview")
@@ -162,7 +161,7 @@ ANY_FILE = "application/octet-stream"
 """What a program may ask for that does not care about the type of a file."""
 
 
-class SentExport(ResponsesFileResponse):
+class SentExport(FileResponse):
     """A prepared file, which knows when its last byte has gone."""
 
     def __init__(

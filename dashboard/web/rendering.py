@@ -79,7 +79,7 @@ class NavigationEntry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A module of routes.
+    """A router of a module of routes.
 
     ``navigation`` is ``None`` for a page that others lead to.
     """
@@ -90,13 +90,14 @@ class Page:
 
 
 def find_pages(package: ModuleType) -> tuple[Page, ...]:
-    """Return the page of every module in a package and in its folders, by name of the module.
+    """Return the pages of every module in a package, by name of the module.
 
     Raises:
-        TypeError: a module has no ``router``, or a ``NAVIGATION`` that is no entry.
+        TypeError: a module has no router, or an entry of the navigation leads to none of its
+            routes.
     """
-    modules = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-    return tuple(_page_of(module.name) for module in modules if not module.ispkg)
+    modules = pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    return tuple(page for module in modules for page in _pages_of(module.name))
 
 
 def navigation_of(pages: Iterable[Page]) -> tuple[NavigationEntry, ...]:
@@ -105,15 +106,20 @@ def navigation_of(pages: Iterable[Page]) -> tuple[NavigationEntry, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.position))
 
 
-def _page_of(name: str) -> Page:
-    module = importlib.import_module(name)
-    router = getattr(module, "router", None)
-    navigation = getattr(module, "NAVIGATION", None)
-    if not isinstance(router, APIRouter):
-        raise TypeError(f"{name}: a module of routes needs an APIRouter named 'router'")
-    if not isinstance(navigation, NavigationEntry | None):
-        raise TypeError(f"{name}: NAVIGATION is not a NavigationEntry")
-    return Page(name, router, navigation)
+def _pages_of(name: str) -> list[Page]:
+    parts = vars(importlib.import_module(name)).values()
+    entries = {entry.path: entry for entry in parts if isinstance(entry, NavigationEntry)}
+    pages = []
+    for router in parts:
+        if isinstance(router, APIRouter):
+            paths = [getattr(route, "path", "") for route in router.routes]
+            here = [entries.pop(path) for path in paths if path in entries]
+            pages.append(Page(name, router, here[0] if here else None))
+    if not pages:
+        raise TypeError(f"{name}: a module of routes needs an APIRouter")
+    if entries:
+        raise TypeError(f"{name}: the navigation leads to {min(entries)}, which is no route here")
+    return pages
 
 
 HERE = Path(__file__).parent

@@ -209,7 +209,7 @@ def _minute(wall_ms: int) -> str:
 
 ENGLISH = "en"
 _SENDS = "edge_agent.alerts.outgoing"
-_SENDS_IN_A_LANGUAGE = "dashboard.commands.others"
+_SENDS_IN_A_LANGUAGE = "dashboard.commands.send_alerts"
 """The catalogue of texts is the dashboard's; the agent only starts what knows it."""
 
 START_S = 30.0

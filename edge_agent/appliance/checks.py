@@ -319,7 +319,6 @@ UNITS = (
 CERTIFICATE_DAYS = 14
 BROKER_CERTIFICATE_DAYS = 60
 """Nothing renews these: somebody has to make new ones, perhaps on another machine."""
-_RUNNING_CHECKS_DAY_S = 86_400
 _ANSWER_S = 3.0
 
 
@@ -455,7 +454,7 @@ def _certificates_for_the_broker(mqtt: MqttSettings) -> Iterator[Finding]:
 def _broker_certificate(setting: str, file: Path) -> Finding:
     from edge_agent.appliance.certificates import ends_at
 
-    days = (ends_at(file) - clock.now().wall_ms / 1000) / _RUNNING_CHECKS_DAY_S
+    days = (ends_at(file) - clock.now().wall_ms / 1000) / _DAY_S
     cure = "Have a new one made and name it there."
     if days < 0:
         told = f"{file} ended {-days:.0f} days ago, and the broker cannot be used"
@@ -485,7 +484,7 @@ def _fleet(health: Mapping[str, Any] | None) -> Finding:
 def _certificate(file: Path) -> Finding:
     from edge_agent.appliance.certificates import ends_at
 
-    days = (ends_at(file) - clock.now().wall_ms / 1000) / _RUNNING_CHECKS_DAY_S
+    days = (ends_at(file) - clock.now().wall_ms / 1000) / _DAY_S
     cure = (
         "Run `affect-edge maintenance`, which renews the appliance's own; a newer one of yours is "
         "taken by `affect-edge certificate install`."

@@ -46,7 +46,7 @@ from edge_agent.cli.study import (
 from edge_agent.cli.vitals import import_vitals, lsl, vitals
 from edge_agent.core.errors import AffectEdgeError, ConfigError
 
-WORDS = Path(__file__).with_name("dashboard_commands.json")
+WORDS = Path(__file__).parent / "shell" / "dashboard_commands.json"
 NOTHING = {"takes": "nothing", "values": []}
 
 

@@ -1,1 +1,1 @@
-"""TODO edge_agent/live."""
+"""The agent's live feed and preview: local sockets by which the dashboard hears and sees it."""

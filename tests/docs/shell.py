@@ -12,7 +12,7 @@ import click
 from dashboard.__main__ import serve_command
 from dashboard.commands.account import password
 from dashboard.commands.analyse import analyse_command
-from dashboard.commands.others import protocol
+from dashboard.commands.protocol import protocol
 from edge_agent.cli import cli
 from tests.docs.pages import Block, blocks_of, pages
 from training.commands.main import app

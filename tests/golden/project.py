@@ -23,15 +23,16 @@ from starlette.routing import BaseRoute, Mount
 
 import dashboard.__main__ as dashboard_program
 import edge_agent.cli as agent_program
-import edge_agent.config as configuration
 import training.commands.main as training_program
 from dashboard.commands.account import account, password
 from dashboard.commands.analyse import analyse_command
-from dashboard.commands.others import protocol
+from dashboard.commands.protocol import protocol
 from dashboard.protocols.file import EXAMPLES, ProtocolFile
 from dashboard.web.app import create_app
 from dashboard.web.guards.login import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
+from edge_agent.config.loading import SYSTEM_FILE
+from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 from edge_agent.core.errors import CameraReason, VitalsReason
 from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.readings import VitalFlag
@@ -45,11 +46,10 @@ from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.timeline import instant, observation, reading, recognition
 
 __all__ = ["APPLICATION_ID", "DATABASE_NAME", "EXAMPLES", "LOGIN_COOKIE", "MODELS_FOLDER"]
-__all__ += ["PUBLIC_PATHS", "SOCKET_NAME", "asyncapi_document"]
+__all__ += ["PUBLIC_PATHS", "SOCKET_NAME", "SYSTEM_FILE", "asyncapi_document"]
 
 ROOT = Path(__file__).resolve().parents[2]
-SYSTEM_FILE = configuration.SYSTEM_FILE
-ENVIRONMENT = f"{configuration.ENV_PREFIX}SECTION{configuration.ENV_DELIMITER}KEY"
+ENVIRONMENT = f"{ENV_PREFIX}SECTION{ENV_DELIMITER}KEY"
 
 COMMANDS: dict[str, click.Command] = {
     "affect-edge": agent_program.cli,
@@ -124,7 +124,7 @@ def _program_words(words: tuple[object, ...]) -> Iterator[None]:
 
 def settings_schema() -> dict[str, Any]:
     """Return the JSON schema of the whole configuration."""
-    return configuration.Settings.model_json_schema()
+    return Settings.model_json_schema()
 
 
 def card_schema() -> dict[str, Any]:

@@ -39,8 +39,8 @@ COMMANDS = {
     "password": "password.password",
     "account": "account.account",
     "analyse": "analyse.analyse_command",
-    "compare-sensors": "compare_sensors.compare_sensors_command",
-    "plan-study": "plan_study.plan_command",
+    "compare-sensors": "analyse.compare_sensors_command",
+    "plan-study": "analyse.plan_command",
 }
 """Command that is handed on → where the dashboard has it, below ``dashboard.commands``."""
 HEAD = r"""'\" t

@@ -125,8 +125,14 @@ def ck_plus(data: Path, out: Path, count: int | None) -> None:
     DATA is its table (emotion, pixels, Usage), which keeps its own split, or its folder with a
     subfolder for each category, which becomes folds.
     """
-    from training.data.ck_plus import folds, own_split, read_ck_plus, warnings_of, write_parts
-    from training.data.ck_plus import summary as explain_report_summary
+    from training.data.ck_plus import (
+        folds,
+        own_split,
+        read_ck_plus,
+        summary,
+        warnings_of,
+        write_parts,
+    )
     from training.errors import check_new_folder
 
     check_new_folder(out, data)
@@ -143,7 +149,7 @@ def ck_plus(data: Path, out: Path, count: int | None) -> None:
     for sentence in warnings_of(portraits, parts):
         click.echo(f"warning: {sentence}", err=True)
     write_parts(parts, out)
-    click.echo(explain_report_summary(parts))
+    click.echo(summary(parts))
 
 
 @click.command("cover-faces")
@@ -204,8 +210,7 @@ def explain(options: ExplainOptions) -> None:
     from edge_agent.vision.stills import find_pictures
     from training.data.crops import aligned_faces
     from training.errors import write_all
-    from training.expression.explain import artefacts, explain_faces, open_run
-    from training.expression.explain import summary as explain_report_summary
+    from training.expression.explain import artefacts, explain_faces, open_run, summary
 
     network, recipe = open_run(options.run, options.recipe)
     faces, left_out = aligned_faces(options.pictures, aligned=options.aligned)
@@ -219,7 +224,7 @@ def explain(options: ExplainOptions) -> None:
     files = artefacts(explained)
     refuse_to_overwrite(options.out, files, find_pictures(options.pictures))
     write_all(options.out, files)
-    click.echo(explain_report_summary(explained))
+    click.echo(summary(explained))
     for name in files:
         click.echo(options.out / name)
 

@@ -40,7 +40,7 @@ from pathlib import Path
 import cv2
 
 from edge_agent.core.expression import Box
-from edge_agent.vision.align import Picture as AlignPicture
+from edge_agent.vision.align import Picture as Pixels
 from edge_agent.vision.stills import Picture, load_picture
 from training.data.datasets import EXPRESSIONS
 from training.errors import DataError, write_whole
@@ -239,7 +239,7 @@ class DetectionSet:
         self.photographs = 0
         self.faces = 0
 
-    def add(self, name: str, image: AlignPicture, boxes: Sequence[Box]) -> None:
+    def add(self, name: str, image: Pixels, boxes: Sequence[Box]) -> None:
         """Write a photograph, uint8 BGR or gray, and its boxes; without a box nothing.
 
         Raises:

@@ -46,7 +46,7 @@ from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.data.datasets import FER2013, Faces
 from training.errors import RecipeError
 from training.expression.recipe import ExpressionRecipe, Preparation
-from training.learning.checkpoint import CURVES as CURVES_CURVES
+from training.learning.checkpoint import CURVES as CURVES_FILE
 from training.learning.kinds import FitRequest, Fold
 from training.learning.recipe import RECIPE, load_recipe
 from training.learning.run import train
@@ -172,7 +172,7 @@ def refuse_another(folder: Path, path: Path, form: ExpressionRecipe) -> None:
 
 def _load(form: ExpressionRecipe, card: Path) -> System:
     model = load_model(card, kind="expression")
-    return System(form, model, _curves(card.parent / CURVES_CURVES), form.weights_needed)
+    return System(form, model, _curves(card.parent / CURVES_FILE), form.weights_needed)
 
 
 def _curves(path: Path) -> tuple[dict[str, float], ...]:

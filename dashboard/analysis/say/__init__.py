@@ -1,1 +1,1 @@
-"""TODO dashboard/analysis/say."""
+"""An analysis in words, tables and charts. Nothing here computes."""

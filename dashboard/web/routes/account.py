@@ -256,7 +256,7 @@ ENROLMENT_PAGE = f"{PAGE}/second-factor"
 SECTION = f"{PAGE}#second-factor"
 
 PasswordField = Annotated[str, Form(max_length=1000)]
-EnrolmentTextField = Annotated[str, Form(max_length=100)]
+CodeField = Annotated[str, Form(max_length=100)]
 
 
 @router.post(ENROLMENT_PAGE)
@@ -280,8 +280,8 @@ async def turn_on(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
-    key: EnrolmentTextField = "",
-    code: EnrolmentTextField = "",
+    key: CodeField = "",
+    code: CodeField = "",
 ) -> Response:
     """Turn it on with the first code of the app, and show the recovery codes, this once."""
     enrolment = services.enrolments.of(key)

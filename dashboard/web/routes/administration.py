@@ -24,7 +24,7 @@ from dashboard.accounts.accounts import LINK_HOURS
 from dashboard.accounts.audit import AuditEntry, AuditFilter
 from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountError
 from dashboard.accounts.roles import ABOUT, NAME_MAX, SCOPES_ABOUT, Account, Permission, Role, Scope
-from dashboard.accounts.tokens import NAME_MAX as TOKENS_NAME_MAX
+from dashboard.accounts.tokens import NAME_MAX as TOKEN_NAME_MAX
 from dashboard.accounts.tokens import NewToken
 from dashboard.languages.names import said_of, words
 from dashboard.web.guards.login import AccountDep
@@ -200,7 +200,7 @@ _NEW = NewToken("", frozenset({Scope.READ}), Role.VIEWER, DAYS[-1])
 
 
 @dataclass(frozen=True, slots=True)
-class TokensNotices:
+class TokenNotices:
     """What the page says of the request before it.
 
     Attributes:
@@ -217,7 +217,7 @@ class TokensNotices:
 @tokens_router.get(TOKENS_PAGE, include_in_schema=False)
 def tokens_page(request: Request, services: ServicesDep, account: AccountDep) -> Response:
     """Show all tokens, and the form for another."""
-    return _tokens_page(request, services, account, TokensNotices())
+    return _tokens_page(request, services, account, TokenNotices())
 
 
 class TokenForm(BaseModel):
@@ -242,9 +242,9 @@ def make(
         secret = services.tokens.tokens.make(new, account)
     except AccountError as error:
         return _tokens_page(
-            request, services, account, TokensNotices(problem=said_of(error), new=new)
+            request, services, account, TokenNotices(problem=said_of(error), new=new)
         )
-    return _tokens_page(request, services, account, TokensNotices(secret=secret, new=new))
+    return _tokens_page(request, services, account, TokenNotices(secret=secret, new=new))
 
 
 @tokens_router.post(f"{TOKENS_PAGE}/{{number}}/revoke", include_in_schema=False)
@@ -255,7 +255,7 @@ def revoke(services: ServicesDep, account: AccountDep, number: int) -> Response:
 
 
 def _tokens_page(
-    request: Request, services: Services, account: Account, notices: TokensNotices
+    request: Request, services: Services, account: Account, notices: TokenNotices
 ) -> Response:
     roles = list(Role)
     return render(
@@ -268,7 +268,7 @@ def _tokens_page(
         scopes=SCOPES_ABOUT,
         roles=roles[: roles.index(account.role) + 1],
         days=DAYS,
-        name_length=TOKENS_NAME_MAX,
+        name_length=TOKEN_NAME_MAX,
         sends_readings=Scope.READINGS in notices.new.scopes,
         address=str(request.base_url).rstrip("/"),
     )

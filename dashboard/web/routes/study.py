@@ -410,7 +410,7 @@ Markers = Annotated[list[PastMarkerModel], Body(min_length=1, max_length=_MOST_M
     status_code=201,
     responses=may_refuse(409),
 )
-def past_create_participant(
+def create_past_participant(
     new: NewParticipant, services: ServicesDep, account: AccountDep
 ) -> ParticipantModel:
     """Add a participant."""
@@ -426,7 +426,7 @@ def past_create_participant(
     status_code=201,
     responses=may_refuse(409),
 )
-def past_give_consent(
+def give_past_consent(
     code: str, new: PastConsent, services: ServicesDep, account: AccountDep
 ) -> PastConsent:
     """Record that a participant agreed to a text at a time that has passed."""

@@ -29,7 +29,7 @@ from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.store.export.bids import Event, events_of
 from edge_agent.store.export.format import TreeFormat
-from edge_agent.store.export.rows import Row, Value
+from edge_agent.store.export.rows import Row
 from edge_agent.store.export.source import ExportSource
 
 HELD_S = 5.0
@@ -271,11 +271,11 @@ def write_folder(source: ExportSource, root: Path) -> None:
         OSError: a file cannot be written, or the disk is full.
     """
     sessions = {
-        _folder_whole(row["session"]): SessionFile(
+        _whole(row["session"]): SessionFile(
             participant=str(row["participant"]),
-            number=_folder_whole(row["session"]),
-            start_ms=_folder_whole(row["start_ms"]),
-            end_ms=None if row["end_ms"] is None else _folder_whole(row["end_ms"]),
+            number=_whole(row["session"]),
+            start_ms=_whole(row["start_ms"]),
+            end_ms=None if row["end_ms"] is None else _whole(row["end_ms"]),
             simulated=bool(row["simulated"]),
         )
         for row in source.rows("session")
@@ -305,25 +305,19 @@ def _gather(source: ExportSource, sessions: dict[int, SessionFile]) -> None:
     """Give each session its rows."""
     markers: dict[int, list[Row]] = {}
     for row in source.rows("marker"):
-        markers.setdefault(_folder_whole(row["session"]), []).append(row)
+        markers.setdefault(_whole(row["session"]), []).append(row)
     for number, session in sessions.items():
         for event in events_of(markers.get(number, [])):
             session.event(event)
     for row in source.rows("vital"):
         if row["session"] in sessions:
-            sessions[_folder_whole(row["session"])].vital(row)
+            sessions[_whole(row["session"])].vital(row)
     for row in source.rows("self_report"):
         if row["session"] in sessions:
-            sessions[_folder_whole(row["session"])].self_report(row)
+            sessions[_whole(row["session"])].self_report(row)
     for row in source.rows("gap"):
         for session in sessions.values():
             session.gap(row)
-
-
-def _folder_whole(value: Value) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"{value!r} is no whole number")
-    return value
 
 
 EDF = TreeFormat(

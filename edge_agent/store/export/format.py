@@ -1,15 +1,11 @@
-"""The formats and what each needs.
-
-What a format of an export is: its names, what it needs, and the function that writes it.
+"""The formats of an export: their names, what each needs, and the functions that write them.
 
 A format writes one file (``FileFormat``), a folder with a file for each table (``FolderFormat``),
 or a folder as it likes (``TreeFormat``). Reading the database, temporary files and progress are
 the same for all and are done here; a format says only how rows become bytes.
 
-The formats of an export: each module of this folder is one, and its entry is ``FORMAT``.
-
-Command line, dashboard and OpenAPI offer what lies here; no other list is kept. CONTRIBUTING.md
-says how to add a format.
+``all_formats`` lists them; command line, dashboard and OpenAPI offer what stands there.
+CONTRIBUTING.md says how to add a format.
 
 Example:
     >>> [each.name for each in all_formats() if each.needs_sessions]
@@ -20,12 +16,10 @@ Example:
 from __future__ import annotations
 
 import importlib.util
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import IO
 
@@ -183,10 +177,15 @@ class TreeFormat(ExportFormat):
 @cache
 def all_formats() -> tuple[ExportFormat, ...]:
     """Return every format, in the order in which people see them."""
-    modules = (
-        import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
-    )
-    formats: list[ExportFormat] = [module.FORMAT for module in modules]
+    # imported here, for each of them imports this module
+    from edge_agent.store.export.bids import BIDS
+    from edge_agent.store.export.bundle import BUNDLE
+    from edge_agent.store.export.edf import EDF
+    from edge_agent.store.export.fhir import FHIR
+    from edge_agent.store.export.table_formats import PARQUET, SAV, XLSX
+    from edge_agent.store.export.text_formats import CSV, JSON, NDJSON
+
+    formats = (BIDS, BUNDLE, CSV, EDF, FHIR, JSON, NDJSON, PARQUET, SAV, XLSX)
     return tuple(sorted(formats, key=lambda each: (each.position, each.name)))
 
 

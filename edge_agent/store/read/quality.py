@@ -4,7 +4,7 @@ What was recorded of a session, and whether that is enough to be analysed.
 
 Pure; times are UTC milliseconds.
 
-``measure`` counts, ``edge_agent.store.read.quality_checks`` judges the counts against ``Thresholds``.
+``measure`` counts, ``quality_checks`` judges the counts against ``Thresholds``.
 
 What the timeline holds of a session, for its quality report.
 

@@ -45,7 +45,7 @@ from edge_agent.store.write.batch import (
     RefusedItems,
     instant_of,
 )
-from edge_agent.store.write.batch import Row as PendingBatchRow
+from edge_agent.store.write.batch import Row as PendingRow
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.timeline import ModelUse
@@ -470,7 +470,7 @@ class Recorder(Worker):
                 if self._writer.has_wrong_times:  # in portions: what comes meanwhile is written
                     self._batch.add(ClockCheck(at=None))
 
-    def _write(self, rows: Sequence[PendingBatchRow]) -> int:
+    def _write(self, rows: Sequence[PendingRow]) -> int:
         """Write rows in one transaction, and prove that they are in the file at the path."""
         connection = self._opened_database()
         try:

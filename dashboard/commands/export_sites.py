@@ -1,20 +1,10 @@
-"""Protocol files; alerts in a language; several devices exported.
-
-``python -m dashboard protocol``: check protocol files without a browser.
-
-Sends alerts in a language: ``python -m dashboard.commands.others de``.
-
-The agent starts it instead of ``edge_agent.alerts.outgoing`` where ``dashboard.language`` names a
-language; it reads and prints the same lines.
-
-``python -m dashboard export-sites``: what ``affect-edge export --source`` asks for.
-"""
+"""``python -m dashboard export-sites``: what ``affect-edge export --source`` asks for."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,54 +17,12 @@ from dashboard.commands.exit_codes import run_command
 from dashboard.export_jobs import StudyExport, export_sites
 from dashboard.fleet.known import Sites
 from dashboard.fleet.source import study_source
-from dashboard.languages.current import speaking
-from dashboard.languages.names import said
-from dashboard.protocols.file import ProtocolError, load_protocol
-from dashboard.protocols.plan import order_rows, screens_of
-from edge_agent.alerts import outgoing
 from edge_agent.core.errors import StoreError
 from edge_agent.store.export.files import check_new
 from edge_agent.store.export.format import all_formats, format_named
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.sealed import SUFFIX as SEALED
 from edge_agent.store.export.sealed import seal
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def protocol() -> None:
-    """Protocols: what a participant is shown, for how long and in which order."""
-
-
-@protocol.command("check")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def check(files: tuple[Path, ...]) -> None:
-    """Check protocol FILES and their media, and say in which order their stimuli come."""
-    for file in files:
-        protocol = load_protocol(file)
-        screens = screens_of(protocol, 0)
-        seconds = sum(screen.seconds or 0 for screen in screens)
-        rows = order_rows(protocol)
-        if rows == 1:
-            orders = "in one order"
-        else:
-            orders = f"in {rows} orders (Williams design)"
-        click.echo(
-            f"{file}: {protocol.title}: {len(screens)} screens, {seconds / 60:.1f} min and "
-            f"more, {orders}"
-        )
-        for row in range(rows):
-            shown = [
-                screen.condition
-                for screen in screens_of(protocol, row)
-                if screen.kind == "stimulus"
-            ]
-            click.echo(f"  {row + 1}: {', '.join(label or '' for label in shown)}")
-
-
-def main_protocol(arguments: list[str]) -> int:
-    """Run the command; return the exit code: 0 done, 2 wrong use, or a file that cannot be used."""
-    return run_command(protocol, arguments, "affect-edge protocol", wrong=(ProtocolError,))
-
 
 _Result = TypeVar("_Result")
 
@@ -171,17 +119,6 @@ def _say_progress(share: float) -> None:
         click.echo(f"\rExporting: {100 * share:.0f} %", nl=share == 1.0, err=True)
 
 
-def main_export_sites(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use."""
     return run_command(export_sites_command, arguments, "affect-edge export")
-
-
-def main_send_alerts(arguments: Sequence[str]) -> None:
-    """Send what standard input brings, said in the language that is named."""
-    (language,) = arguments
-    with speaking(language):
-        outgoing.main(said)
-
-
-if __name__ == "__main__":
-    main_send_alerts(sys.argv[1:])

@@ -1,0 +1,47 @@
+"""``python -m dashboard protocol``: check protocol files without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dashboard.commands.exit_codes import run_command
+from dashboard.protocols.file import ProtocolError, load_protocol
+from dashboard.protocols.plan import order_rows, screens_of
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def protocol() -> None:
+    """Protocols: what a participant is shown, for how long and in which order."""
+
+
+@protocol.command("check")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def check(files: tuple[Path, ...]) -> None:
+    """Check protocol FILES and their media, and say in which order their stimuli come."""
+    for file in files:
+        protocol = load_protocol(file)
+        screens = screens_of(protocol, 0)
+        seconds = sum(screen.seconds or 0 for screen in screens)
+        rows = order_rows(protocol)
+        if rows == 1:
+            orders = "in one order"
+        else:
+            orders = f"in {rows} orders (Williams design)"
+        click.echo(
+            f"{file}: {protocol.title}: {len(screens)} screens, {seconds / 60:.1f} min and "
+            f"more, {orders}"
+        )
+        for row in range(rows):
+            shown = [
+                screen.condition
+                for screen in screens_of(protocol, row)
+                if screen.kind == "stimulus"
+            ]
+            click.echo(f"  {row + 1}: {', '.join(label or '' for label in shown)}")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; return the exit code: 0 done, 2 wrong use, or a file that cannot be used."""
+    return run_command(protocol, arguments, "affect-edge protocol", wrong=(ProtocolError,))

@@ -1,1 +1,0 @@
-"""Exports that the dashboard makes: of one device, or of several as sites of one study."""
