@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
-from dashboard.web.guards.login import LOGIN_COOKIE
+from dashboard.web.login import LOGIN_COOKIE
 from dashboard.web.settings import DashboardOptions
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
 from tests.support.live_browsers import LiveBrowsers, log_in

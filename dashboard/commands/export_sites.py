@@ -19,7 +19,7 @@ from dashboard.fleet.known import Sites
 from dashboard.fleet.source import study_source
 from edge_agent.core.errors import StoreError
 from edge_agent.store.export.files import check_new
-from edge_agent.store.export.format import all_formats, format_named
+from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.sealed import SUFFIX as SEALED
 from edge_agent.store.export.sealed import seal

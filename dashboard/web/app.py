@@ -30,10 +30,10 @@ from dashboard.web.first_steps import Progress
 from dashboard.web.guards.connections import ConnectionGuard, RequestTimes
 from dashboard.web.guards.hosts import HostCheck, is_trusted
 from dashboard.web.guards.limits import LoginGate
-from dashboard.web.guards.login import is_public, require_login
 from dashboard.web.guards.permissions import TokenGate, ViewLog, check_declared, permissions_of
 from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
 from dashboard.web.live import LiveFanOut, Previews
+from dashboard.web.login import is_public, require_login
 from dashboard.web.rendering import Languages, find_pages, make_templates, navigation_of
 from dashboard.web.services import (
     ENROLMENT_S,

@@ -39,7 +39,6 @@ from dashboard.languages.current import gettext, speaking
 from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
 from dashboard.picture.reader import BusyError
-from dashboard.web.guards.login import LOGIN_COOKIE, LoginNeededError
 from dashboard.web.guards.permissions import (
     PasswordChangeNeededError,
     SecondFactorNeededError,
@@ -48,6 +47,7 @@ from dashboard.web.guards.permissions import (
     scope_of,
 )
 from dashboard.web.guards.security import HEADERS
+from dashboard.web.login import LOGIN_COOKIE, LoginNeededError
 from dashboard.web.rendering import language_of, render
 from dashboard.web.schemas import Problem
 from dashboard.web.study import DeviceNeededError

@@ -44,7 +44,7 @@ from dashboard.languages.figures import figure, file_size, thousands
 from dashboard.languages.names import capitalised, day, duration, moment, said, with_and, words
 from dashboard.languages.templates import TextBlocks
 from dashboard.web.delivery import NamedAddresses
-from dashboard.web.guards.login import account_of, cookie_name, cookie_of, drop_cookie, set_cookie
+from dashboard.web.login import account_of, cookie_name, cookie_of, drop_cookie, set_cookie
 from dashboard.web.services import services
 from dashboard.web.settings import DashboardOptions
 from dashboard.web.study import study_shown

@@ -42,7 +42,7 @@ class FormatChoice(click.Choice[str]):
 
     @property
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # read late, and never set
-        from edge_agent.store.export.format import all_formats
+        from edge_agent.store.export.formats import all_formats
 
         return tuple(each.name for each in all_formats())
 
@@ -51,7 +51,7 @@ class FormatOption(click.Option):
     """The option ``--format``, whose help says what each format is."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        from edge_agent.store.export.format import all_formats
+        from edge_agent.store.export.formats import all_formats
 
         lines = [f"{each.name}: {each.summary}." for each in all_formats()]
         self.help = f"{' '.join(lines)} Default: bundle for a name that ends in .zip, else csv."
@@ -123,7 +123,7 @@ def export(
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
     from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.export.format import format_named
+    from edge_agent.store.export.formats import format_named
     from edge_agent.store.export.rows import Choice
     from edge_agent.store.export.sealed import Work, export_sealed
 

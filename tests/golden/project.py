@@ -29,7 +29,7 @@ from dashboard.commands.analyse import analyse_command
 from dashboard.commands.protocol import protocol
 from dashboard.protocols.file import EXAMPLES, ProtocolFile
 from dashboard.web.app import create_app
-from dashboard.web.guards.login import LOGIN_COOKIE, PUBLIC_PATHS
+from dashboard.web.login import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
 from edge_agent.config.loading import SYSTEM_FILE
 from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings

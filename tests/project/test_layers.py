@@ -31,36 +31,24 @@ ROOT = Path(__file__).resolve().parents[2]
 HARDWARE_ROOMS = ("camera", "vision", "vitals", "mqtt")
 """They take the table of the configuration that is about them, and never the whole."""
 DASHBOARD_MAY = (
+    "edge_agent.alerts",
+    "edge_agent.appliance.checks",
     "edge_agent.cli.removed",
-    "edge_agent.appliance.checks",
-    "edge_agent.appliance.checks",
-    "edge_agent.core",
     "edge_agent.config",
+    "edge_agent.core",
     "edge_agent.fleet.tables",
+    "edge_agent.live",
     "edge_agent.store",
     "edge_agent.vision",
-    "edge_agent.alerts",
     "edge_agent.vitals.csv",
-    "edge_agent.vitals.csv",
-    "edge_agent.live.feed",
-    "edge_agent.live.feed",
-    "edge_agent.core.process",
-    "edge_agent.live.preview",
-    "edge_agent.runtime.sockets",
-    "edge_agent.core.process",
 )
 COLLECTOR_MAY = (
     "edge_agent.cli.fleet",
     "edge_agent.config.mqtt",
     "edge_agent.core",
-    "edge_agent.fleet.collector_health",
-    "edge_agent.fleet.chunks",
-    "edge_agent.fleet.tables",
-    "edge_agent.mqtt.broker",
+    "edge_agent.fleet",
     "edge_agent.mqtt.broker",
     "edge_agent.mqtt.payloads",
-    "edge_agent.mqtt.payloads",
-    "edge_agent.core.process",
     "edge_agent.store.database.schema",
 )
 TRAINING_MAY = (

@@ -23,7 +23,7 @@ from dashboard.accounts.accounts import ensure_setup_code
 from dashboard.accounts.roles import Account, Role
 from dashboard.computing.computing import Computing
 from dashboard.web.app import create_app
-from dashboard.web.guards.login import LOGIN_COOKIE
+from dashboard.web.login import LOGIN_COOKIE
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds, now

@@ -26,14 +26,14 @@ from dashboard.languages.current import available, gettext, own_name
 from dashboard.languages.names import said_of
 from dashboard.web.delivery import qr_code
 from dashboard.web.guards.limits import HeldUpError, address_of, with_wait
-from dashboard.web.guards.login import (
+from dashboard.web.guards.permissions import lacks_second_factor, needs
+from dashboard.web.login import (
     HALF_LOGIN_COOKIE,
     AccountDep,
     cookie_of,
     drop_cookie,
     login_token,
 )
-from dashboard.web.guards.permissions import lacks_second_factor, needs
 from dashboard.web.rendering import keep_choice, render
 from dashboard.web.routes.login import CODE_PAGE, asker, came_from, enter
 from dashboard.web.services import Enrolment, HalfLogin, Services, ServicesDep

@@ -27,8 +27,8 @@ from dashboard.accounts.roles import ABOUT, NAME_MAX, SCOPES_ABOUT, Account, Per
 from dashboard.accounts.tokens import NAME_MAX as TOKEN_NAME_MAX
 from dashboard.accounts.tokens import NewToken
 from dashboard.languages.names import said_of, words
-from dashboard.web.guards.login import AccountDep
 from dashboard.web.guards.permissions import needs
+from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.clock import iso_utc

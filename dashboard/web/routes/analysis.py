@@ -43,8 +43,8 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
-from dashboard.web.guards.login import AccountDep
 from dashboard.web.guards.permissions import needs
+from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.services import ComputingDep, OptionsDep, Services, ServicesDep
 from dashboard.web.settings import DashboardOptions

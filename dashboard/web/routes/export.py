@@ -18,15 +18,16 @@ from dashboard.languages.names import said, said_of
 from dashboard.languages.refused import OF_JSON, WholeNumber
 from dashboard.web.delivery import ANY_FILE, SentExport
 from dashboard.web.errors import file_answer, may_refuse
-from dashboard.web.guards.login import AccountDep
 from dashboard.web.guards.permissions import needs
+from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import ApiModel, EpochMs
 from dashboard.web.services import Services, ServicesDep
 from dashboard.web.study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
 from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import N_
-from edge_agent.store.export.format import ExportFormat, all_formats, format_named
+from edge_agent.store.export.format import ExportFormat
+from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.sealed import LONGEST, check_passphrase
 

@@ -24,9 +24,9 @@ from dashboard.web.first_steps import (
     form_of,
     try_broker,
 )
-from dashboard.web.guards.login import AccountDep
 from dashboard.web.guards.permissions import needs
 from dashboard.web.live import heard_now
+from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.routes.login import FIRST_STEPS, HOME
 from dashboard.web.services import Services, ServicesDep

@@ -20,9 +20,9 @@ from dashboard.charts.health import BUCKETS, HEIGHT, health_figures
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said
 from dashboard.web.errors import may_refuse
-from dashboard.web.guards.login import AccountDep
 from dashboard.web.guards.permissions import needs
 from dashboard.web.live import agent_messages
+from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import ApiModel, EpochMs, HealthModel, ModelInUse
 from dashboard.web.services import OptionsDep, Services, ServicesDep

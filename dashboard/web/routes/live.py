@@ -24,9 +24,9 @@ from dashboard.accounts.roles import MAY, Permission, Scope
 from dashboard.protocols.file import find_protocol, list_protocols
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
-from dashboard.web.guards.login import AccountDep, key_of, login_token, still_holds
 from dashboard.web.guards.permissions import lacks_second_factor, needs
 from dashboard.web.live import Onlooker
+from dashboard.web.login import AccountDep, key_of, login_token, still_holds
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import (
     ApiModel,

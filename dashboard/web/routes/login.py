@@ -22,7 +22,9 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.guards.hosts import name_from_proxy
 from dashboard.web.guards.limits import Asker, HeldUpError, address_of, with_wait
-from dashboard.web.guards.login import (
+from dashboard.web.guards.permissions import needs
+from dashboard.web.guards.security import safe_next
+from dashboard.web.login import (
     DEVICE_COOKIE,
     DEVICE_SECONDS,
     HALF_LOGIN_COOKIE,
@@ -33,8 +35,6 @@ from dashboard.web.guards.login import (
     login_token,
     set_cookie,
 )
-from dashboard.web.guards.permissions import needs
-from dashboard.web.guards.security import safe_next
 from dashboard.web.rendering import keep_choice, render
 from dashboard.web.services import HALF_LOGIN_S, HalfLogin, Services, ServicesDep
 from dashboard.web.services import services as services_of

@@ -21,8 +21,8 @@ from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.errors import may_refuse
-from dashboard.web.guards.login import AccountDep
 from dashboard.web.guards.permissions import needs
+from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel
 from dashboard.web.services import Services, ServicesDep

@@ -26,8 +26,8 @@ from dashboard.protocols.runner import ProtocolRunner, ProtocolView, text_of_scr
 from dashboard.web.delivery import qr_code
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
-from dashboard.web.guards.login import AccountDep, key_of
 from dashboard.web.guards.permissions import needs
+from dashboard.web.login import AccountDep, key_of
 from dashboard.web.rendering import render
 from dashboard.web.routes.live import CHECK_SECONDS, is_let_in
 from dashboard.web.schemas import (

@@ -27,8 +27,8 @@ from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import said, said_of, vital_label
-from dashboard.web.guards.login import AccountDep
 from dashboard.web.guards.permissions import needs
+from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep, new_key
 from dashboard.web.study import APPLIANCE_ONLY

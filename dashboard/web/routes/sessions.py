@@ -30,8 +30,8 @@ from dashboard.charts.session import (
 from dashboard.computing.answers import sensor_sentences
 from dashboard.languages.current import gettext
 from dashboard.web.errors import may_refuse
-from dashboard.web.guards.login import AccountDep
 from dashboard.web.guards.permissions import needs
+from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.services import ComputingDep, ServicesDep, services
 from dashboard.web.study import PARAMETER, ChosenStudyDep, Device

@@ -25,8 +25,8 @@ from dashboard.web.configuration import (
     written_to,
 )
 from dashboard.web.errors import may_refuse
-from dashboard.web.guards.login import AccountDep
 from dashboard.web.guards.permissions import needs
+from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.config.alerts import AlertKind

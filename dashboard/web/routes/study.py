@@ -21,8 +21,8 @@ from dashboard.languages.names import said_of
 from dashboard.languages.refused import OF_JSON
 from dashboard.protocols.file import ProtocolError
 from dashboard.web.errors import may_refuse
-from dashboard.web.guards.login import AccountDep
 from dashboard.web.guards.permissions import needs
+from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.routes.live import close_session, open_session, session_choices
 from dashboard.web.schemas import ApiModel, EpochMs, SessionModel

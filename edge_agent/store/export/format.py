@@ -3,14 +3,6 @@
 A format writes one file (``FileFormat``), a folder with a file for each table (``FolderFormat``),
 or a folder as it likes (``TreeFormat``). Reading the database, temporary files and progress are
 the same for all and are done here; a format says only how rows become bytes.
-
-``all_formats`` lists them; command line, dashboard and OpenAPI offer what stands there.
-CONTRIBUTING.md says how to add a format.
-
-Example:
-    >>> [each.name for each in all_formats() if each.needs_sessions]
-    ['fhir']
-    >>> format_named("csv").export(database, Path("tables"))
 """
 
 from __future__ import annotations
@@ -19,7 +11,6 @@ import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -172,27 +163,3 @@ class TreeFormat(ExportFormat):
         with new_folder(out) as folder:
             self.write_tree(source, folder)
         return sorted(file for file in out.rglob("*") if file.is_file())
-
-
-@cache
-def all_formats() -> tuple[ExportFormat, ...]:
-    """Return every format, in the order in which people see them."""
-    # imported here, for each of them imports this module
-    from edge_agent.store.export.bids import BIDS
-    from edge_agent.store.export.bundle import BUNDLE
-    from edge_agent.store.export.edf import EDF
-    from edge_agent.store.export.fhir import FHIR
-    from edge_agent.store.export.table_formats import PARQUET, SAV, XLSX
-    from edge_agent.store.export.text_formats import CSV, JSON, NDJSON
-
-    formats = (BIDS, BUNDLE, CSV, EDF, FHIR, JSON, NDJSON, PARQUET, SAV, XLSX)
-    return tuple(sorted(formats, key=lambda each: (each.position, each.name)))
-
-
-def format_named(name: str) -> ExportFormat:
-    """Return the format with a name.
-
-    Raises:
-        KeyError: there is none.
-    """
-    return {each.name: each for each in all_formats()}[name]

@@ -20,7 +20,7 @@ import pytest
 
 from dashboard.accounts.accounts import Accounts, Members
 from dashboard.accounts.roles import Account, Role
-from dashboard.web.guards.login import LOGIN_COOKIE
+from dashboard.web.login import LOGIN_COOKIE
 from edge_agent.core.study import Purpose
 from edge_agent.live.preview import LEASE_S, jpeg_of
 from edge_agent.store.study.study import Study

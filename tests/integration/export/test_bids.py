@@ -17,7 +17,7 @@ from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.bids import seconds, subject_labels
-from edge_agent.store.export.format import format_named
+from edge_agent.store.export.formats import format_named
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.study.study import Study
 from tests.support.datasets.bids import downloaded_validator, judged_by_schema, validated

@@ -22,7 +22,7 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.fhir import FHIR, quantity
-from edge_agent.store.export.format import all_formats
+from edge_agent.store.export.formats import all_formats
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.table_formats import PARQUET
 from edge_agent.store.export.text_formats import CSV, JSON

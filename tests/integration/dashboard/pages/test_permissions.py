@@ -15,7 +15,6 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import LEAST_ROLE, MAY, Permission, Role, Scope, roles_with, who_may
 from dashboard.web import routes as pages
-from dashboard.web.guards.login import is_public
 from dashboard.web.guards.permissions import (
     check_declared,
     is_for_programs,
@@ -23,6 +22,7 @@ from dashboard.web.guards.permissions import (
     permission_of,
     scope_of,
 )
+from dashboard.web.login import is_public
 from dashboard.web.rendering import find_pages
 from tests.golden.project import routes
 from tests.support.dashboard import client_of, log_in_as, set_up

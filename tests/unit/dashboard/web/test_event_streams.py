@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 
 from dashboard.web.event_streams import AT_MOST, EventStream
-from dashboard.web.guards.login import LOGIN_COOKIE
+from dashboard.web.login import LOGIN_COOKIE
 from dashboard.web.services import Services
 
 

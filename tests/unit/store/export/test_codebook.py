@@ -11,7 +11,7 @@ import pytest
 
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.columns import FILES
-from edge_agent.store.export.format import format_named
+from edge_agent.store.export.formats import format_named
 from tests.support.timeline import database, reading, row
 
 

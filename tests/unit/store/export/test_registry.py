@@ -13,7 +13,8 @@ from dashboard.web.routes.export import NewExport
 from edge_agent.cli.app import cli
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose
-from edge_agent.store.export.format import ExportFormat, all_formats, format_named
+from edge_agent.store.export.format import ExportFormat
+from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.study.study import Study
 from tests.support.timeline import database, instant, row

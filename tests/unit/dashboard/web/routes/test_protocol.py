@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from dashboard.protocols.file import StudyProtocol, load_protocol
 from dashboard.protocols.runner import RESTARTED, ProtocolRunner
-from dashboard.web.guards.login import LOGIN_COOKIE
+from dashboard.web.login import LOGIN_COOKIE
 from dashboard.web.routes import protocol
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions

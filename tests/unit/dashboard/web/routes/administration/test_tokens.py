@@ -58,7 +58,7 @@ def test_only_administrators_see_it(ada: TestClient) -> None:
 
 def test_a_token_outlives_no_request_stream_longer_than_itself(ada: TestClient) -> None:
     """A stream looks again whether what let it in still holds: here, at once."""
-    from dashboard.web.guards.login import still_holds
+    from dashboard.web.login import still_holds
 
     made = ada.post("/tokens", data={"name": "eye", "scope": "read"}).text
     secret = re.search(r'id="secret"[^>]*>([^<]+)<', made)

@@ -1,0 +1,34 @@
+"""The list of the formats of an export: command line, dashboard and OpenAPI offer what stands here.
+
+CONTRIBUTING.md says how to add a format.
+
+Example:
+    >>> [each.name for each in all_formats() if each.needs_sessions]
+    ['fhir']
+    >>> format_named("csv").export(database, Path("tables"))
+"""
+
+from __future__ import annotations
+
+from edge_agent.store.export.bids import BIDS
+from edge_agent.store.export.bundle import BUNDLE
+from edge_agent.store.export.edf import EDF
+from edge_agent.store.export.fhir import FHIR
+from edge_agent.store.export.format import ExportFormat
+from edge_agent.store.export.table_formats import PARQUET, SAV, XLSX
+from edge_agent.store.export.text_formats import CSV, JSON, NDJSON
+
+
+def all_formats() -> tuple[ExportFormat, ...]:
+    """Return every format, in the order in which people see them."""
+    formats = (BIDS, BUNDLE, CSV, EDF, FHIR, JSON, NDJSON, PARQUET, SAV, XLSX)
+    return tuple(sorted(formats, key=lambda each: (each.position, each.name)))
+
+
+def format_named(name: str) -> ExportFormat:
+    """Return the format with a name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {each.name: each for each in all_formats()}[name]
