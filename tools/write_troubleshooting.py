@@ -17,9 +17,7 @@ from pathlib import Path
 _PLACE = re.compile(r"\{[^{}]*\}")
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/troubleshooting.md"
-DOCTOR = tuple(
-    f"edge_agent/appliance/{name}.py" for name in ("doctor", "database_checks", "running_checks")
-)
+DOCTOR = tuple(f"edge_agent/appliance/{name}.py" for name in ("doctor", "checks"))
 HEAD = """# Troubleshooting
 
     sudo -u affect-edge affect-edge doctor      # on an installed appliance

@@ -36,7 +36,7 @@ SCRIPTS = {"bash": "bash/affect-edge", "zsh": "zsh/_affect-edge", "fish": "fish/
 """Shell → the file that it finds by its name."""
 COMMANDS = {
     "protocol": "protocol.protocol",
-    "password": "password.password",
+    "password": "account.password",
     "account": "account.account",
     "analyse": "analyse.analyse_command",
     "compare-sensors": "analyse.compare_sensors_command",
