@@ -55,7 +55,7 @@ test test-all test-unit stress coverage: export PYTHONDONTWRITEBYTECODE =
 
 TOOLS := openssl openssh-client age
 SERVERS := $(TOOLS) mosquitto postgresql nginx-light dbus-daemon gcc libc6-dev libfaketime mandoc
-BROWSER := chromium chromium-driver libatomic1
+BROWSER := chromium-headless-shell libatomic1
 OTHERS := curl zsh fish mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server r-base-core r-cran-lme4
 
 test: lint servers
@@ -112,7 +112,7 @@ test-brokers: $(VENV)/.dev
 
 # The program as pipx installs it, twice, with the packages that pip finds: too long for `make test`, which looks into the wheel.
 test-pipx: $(VENV)/.dev
-	@./tools/system-packages chromium chromium-driver libatomic1
+	@./tools/system-packages chromium-headless-shell libatomic1
 	@$(BIN)/python -m pytest -s -p no:cacheprovider tests/appliance/with_pipx.py $(ARGS)
 
 SUITE ?= trixie
@@ -179,7 +179,7 @@ api: $(VENV)/.dev
 	@nice -n 10 $(BIN)/python -m tests.integration.api.conformance $(ARGS)
 
 screenshots: $(VENV)/.dev
-	@./tools/system-packages chromium chromium-driver libatomic1
+	@./tools/system-packages chromium-headless-shell libatomic1
 	@$(BIN)/python tools/screenshots.py $(ARGS)
 
 # The banner that this hides names a successor of MkDocs' theme; docs/architecture.md does, too.

@@ -130,10 +130,12 @@ def require_browser() -> None:
             "benchmarks.marker_delay: Playwright is not installed, which drives the browser. "
             "Install it: .venv/bin/pip install -e '.[dev]'"
         )
-    if shutil.which("chromium") is None and shutil.which("chromium-browser") is None:
+    from tests.support.browser import PROGRAMS
+
+    if not any(map(shutil.which, PROGRAMS)):
         raise SystemExit(
             "benchmarks.marker_delay: Chromium is not installed. Install it: sudo apt "
-            "install chromium"
+            "install chromium-headless-shell"
         )
 
 

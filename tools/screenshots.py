@@ -113,7 +113,7 @@ def take_all(link: str, folder: Path | None, language: str, *, readme: bool) -> 
     """Log in once, and take the pages."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=FLAGS.split()
+            executable_path=shutil.which("chromium-headless-shell"), args=FLAGS.split()
         )
         first = browser.new_context()
         first.new_page().goto(link)
