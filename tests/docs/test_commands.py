@@ -88,7 +88,7 @@ NOT_RUN = {
     "curl ": "test_requests sends them to a real dashboard",
     "python -m tools.languages ": "tests/unit/dashboard/languages does it in a folder of its own",
     "python -m training.faces.": FACES_MODULES,
-    "python -m training.covers.": FACES_MODULES,
+    "python -m training.expression.covers ": FACES_MODULES,
 }
 """How a command begins → why it is not run."""
 

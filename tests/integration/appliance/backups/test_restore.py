@@ -233,7 +233,7 @@ def test_a_database_on_another_disk_is_restored_there(
 def test_on_an_installed_appliance_everything_goes_where_it_was_installed(
     appliance: WholeAppliance, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.config.SYSTEM_FILE", appliance.config)
+    monkeypatch.setattr("edge_agent.config.loading.SYSTEM_FILE", appliance.config)
     before = appliance.files()
     change(appliance)
     assert CliRunner().invoke(cli, ["restore", str(archive), "--yes"]).exit_code == 0
