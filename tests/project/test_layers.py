@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tools import rooms
 from tools.rooms import (
     FLOORS,
     PRODUCTS,
+    SOURCES,
     all_imports,
     arrows,
     child,
@@ -158,3 +160,10 @@ def test_help_loads_no_heavy_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_no_folder_holds_one_module_or_more_than_twenty() -> None:
+    packages = {path.parent for path in SOURCES.values() if path.name == "__init__.py"}
+    modules = Counter(path.parent for path in SOURCES.values() if path.name != "__init__.py")
+    held = {folder: modules[folder] for folder in packages if folder in modules}
+    assert {folder: number for folder, number in held.items() if not 1 < number <= 20} == {}
