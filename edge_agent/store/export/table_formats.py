@@ -206,11 +206,7 @@ SAV = FolderFormat(
 
 SHEET_ROWS = 1_048_575
 """Below the heads; Excel's limit is one more."""
-_TEXTS_STAY = {
-    "strings_to_formulas": False,
-    "strings_to_urls": False,
-    "strings_to_numbers": False,
-}
+_TEXTS_STAY = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
 _TIME = "yyyy-mm-dd hh:mm:ss.000"
 _WIDTHS = {"datetime": 23, "string": 16}
 

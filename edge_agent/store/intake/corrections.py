@@ -204,13 +204,7 @@ def _note(
 def _write(connection: sqlite3.Connection, new: VitalReading) -> None:
     connection.execute(
         "UPDATE vital SET value = ?, flags = ? WHERE at = ? AND kind = ? AND source = ?",
-        (
-            new.value,
-            " ".join(sorted(new.flags)),
-            new.at.wall_ms,
-            new.kind.value,
-            new.source,
-        ),
+        (new.value, " ".join(sorted(new.flags)), new.at.wall_ms, new.kind.value, new.source),
     )
 
 

@@ -184,13 +184,7 @@ class People:
             ),
         )
 
-    def _add(
-        self,
-        given: str,
-        created_ms: int,
-        is_simulated: bool,
-        consent: _Consent,
-    ) -> Person:
+    def _add(self, given: str, created_ms: int, is_simulated: bool, consent: _Consent) -> Person:
         code = f"{self._options.prefix}{given}"
         if not _CODE.fullmatch(code):
             raise CellError(

@@ -62,10 +62,7 @@ _PARTICIPANT = "code, created, simulated"
 _SESSION = "purpose, name, started, ended, simulated, setting, origin"
 _VITAL_ROLLUP = "kind, at, n, total, least, most, flagged, simulated"
 _EXPRESSION_ROLLUP = f"at, {', '.join(ADDED)}"
-_OF_SESSION = {
-    "marker": "at, kind, label",
-    "self_report": "at, condition, scale, value",
-}
+_OF_SESSION = {"marker": "at, kind, label", "self_report": "at, condition, scale, value"}
 _AS_THEY_ARE = {
     "expression": _EXPRESSION,
     "unfit": "at, interval_ms, track, reason, frames, is_primary, simulated",
@@ -76,10 +73,7 @@ _RECORDED = ("expression", "unfit", "vital")
 
 
 def check(
-    connection: sqlite3.Connection,
-    options: ImportOptions,
-    report: StudyImport,
-    problems: Problems,
+    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport, problems: Problems
 ) -> None:
     """Note what keeps a staged study out of a database.
 
@@ -231,10 +225,7 @@ def _check_sessions(connection: sqlite3.Connection, problems: Problems) -> None:
 
 
 def _check_recorded(
-    connection: sqlite3.Connection,
-    options: ImportOptions,
-    report: StudyImport,
-    problems: Problems,
+    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport, problems: Problems
 ) -> None:
     """Refuse sessions in whose time something was recorded here: it would be taken for theirs."""
     for table in _RECORDED:
@@ -294,12 +285,7 @@ _ALL_TIMES = (0, 2**53)
 
 
 def import_study(
-    path: Path,
-    source: StudySource,
-    options: ImportOptions,
-    *,
-    actor: str,
-    dry_run: bool = False,
+    path: Path, source: StudySource, options: ImportOptions, *, actor: str, dry_run: bool = False
 ) -> StudyImport:
     """Import a study into a database, or only say what would become of it.
 

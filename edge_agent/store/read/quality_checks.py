@@ -368,12 +368,7 @@ def _light(measures: Measures, bars: Thresholds) -> Check:
         most=bars.light_share,
     )
     if dark + bright > bars.light_share:
-        return Check(
-            name,
-            Level.CARE,
-            message,
-            CURES_OF_LIGHT[_LIGHT[dark < bright]],
-        )
+        return Check(name, Level.CARE, message, CURES_OF_LIGHT[_LIGHT[dark < bright]])
     return Check(name, Level.GOOD, message)
 
 

@@ -28,14 +28,7 @@ from edge_agent.store.read.trends import read_trend, read_vital_trend
 
 
 DEFAULT_BUCKETS = 200
-_SPANNING = (
-    "expression",
-    "expression_hour",
-    "expression_day",
-    "vital",
-    "vital_hour",
-    "vital_day",
-)
+_SPANNING = ("expression", "expression_hour", "expression_day", "vital", "vital_hour", "vital_day")
 """Tables that say from when to when there is anything; rows may be gone whose sums are kept."""
 _BELIEVED = {
     "vital": f"flags NOT LIKE '%{VitalFlag.CLOCK_DIFFERS}%'",

@@ -298,11 +298,7 @@ class Deletions:
     """
 
     def __init__(
-        self,
-        connection: sqlite3.Connection,
-        action: str,
-        at_ms: int,
-        spared: Collection[int] = (),
+        self, connection: sqlite3.Connection, action: str, at_ms: int, spared: Collection[int] = ()
     ) -> None:
         self._connection = connection
         self._action = action

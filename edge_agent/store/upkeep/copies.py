@@ -136,11 +136,7 @@ def write_mark(copy: Path, make: Callable[[Contents], Mark]) -> Mark:
     Raises:
         StoreError: the copy cannot be read or written.
     """
-    with (
-        translate_errors(copy),
-        closing(connect_any(copy)) as connection,
-        transaction(connection),
-    ):
+    with translate_errors(copy), closing(connect_any(copy)) as connection, transaction(connection):
         mark = make(read_contents(connection))
         _store(connection, mark)
     return mark

@@ -85,10 +85,7 @@ def in_r(folder: Path, words: Sequence[str]) -> str:
     return done.stdout.decode("utf-8")
 
 
-BOTH = (
-    pytest.param(in_python, id="python"),
-    pytest.param(in_r, id="r", marks=pytest.mark.deep),
-)
+BOTH = (pytest.param(in_python, id="python"), pytest.param(in_r, id="r", marks=pytest.mark.deep))
 
 
 def by_name(names: Iterable[str]) -> list[Any]:
@@ -137,9 +134,7 @@ def printed_rows(text: str) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize(("run", "name"), by_name(QUESTIONS))
 def test_a_script_prints_the_table_of_the_page(
-    run: Callable[[Path, Sequence[str]], str],
-    name: str,
-    bundles: Bundles,
+    run: Callable[[Path, Sequence[str]], str], name: str, bundles: Bundles
 ) -> None:
     question = QUESTIONS[name]
     database, folder = bundles(question.make)
@@ -151,10 +146,7 @@ def test_a_script_prints_the_table_of_the_page(
         figures = [line for line in text.splitlines() if line.startswith("all ")]
         if anova is not None:
             sentence = all_states_sentence(states)
-            assert any(line.partition(": ")[2] in sentence for line in figures), (
-                sentence,
-                figures,
-            )
+            assert any(line.partition(": ")[2] in sentence for line in figures), (sentence, figures)
 
 
 @pytest.mark.parametrize("run", BOTH)
@@ -195,9 +187,7 @@ def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
 
 @pytest.mark.parametrize(("run", "name"), by_name(FULL))
 def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
-    run: Callable[[Path, Sequence[str]], str],
-    name: str,
-    bundles: Bundles,
+    run: Callable[[Path, Sequence[str]], str], name: str, bundles: Bundles
 ) -> None:
     question = QUESTIONS[name]
     database, folder = bundles(question.make)

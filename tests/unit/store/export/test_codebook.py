@@ -90,9 +90,7 @@ def test_the_kinds_of_vitals_are_those_of_the_registry(bundle: zipfile.ZipFile) 
     ]
 
 
-def test_nothing_is_fetched_and_heads_repeat_on_every_printed_page(
-    bundle: zipfile.ZipFile,
-) -> None:
+def test_nothing_is_fetched_and_heads_repeat_on_every_printed_page(bundle: zipfile.ZipFile) -> None:
     text = bundle.read("codebook.html").decode()
     assert "http" not in text
     assert "src=" not in text

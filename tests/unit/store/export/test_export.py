@@ -160,11 +160,7 @@ def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: P
     assert markers == [("stimulus_start", 120_000)]
     assert [r["reason"] for r in rows_of(out, "gap")] == ["stalled"]
     (row,) = rows_of(out, "unfit")
-    assert (row["reason"], row["frames"], row["participant"]) == (
-        "too_dark",
-        "9",
-        "P01",
-    )
+    assert (row["reason"], row["frames"], row["participant"]) == ("too_dark", "9", "P01")
     both = tmp_path / "both"
     CSV.export(path, both, Choice((1,), START_MS + 185_000))
     assert [int(r["at_ms"]) - START_MS for r in rows_of(both, "expression")] == [190_000]

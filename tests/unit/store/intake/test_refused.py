@@ -119,10 +119,7 @@ S = "session,participant,purpose,setting,start_at,end_at\n"
             {"session": f"{S}1,P01,research,workplace,{at(0)},{at(9)}\n"},
             "must not be inferred at work",
         ),
-        (
-            {"session": f"{S}1,P01,research,home,{at(9)},{at(0)}\n"},
-            "does not follow the start",
-        ),
+        ({"session": f"{S}1,P01,research,home,{at(9)},{at(0)}\n"}, "does not follow the start"),
         ({"session": f"{S}1,P01,research,home,{at(0)},\n"}, "column end_at: '' is missing"),
         (
             {"session": f"{S}1,P01,research,home,{at(0)},2099-01-01T00:00:00Z\n"},

@@ -295,11 +295,7 @@ def boots(path: Path, *rows: tuple[str, float, float, int]) -> None:
         ([("a", -50, -100, 1), ("b", 30, 20, 1)], Level.CARE, "started anew during the session"),
         ([("a", -500, -900, 1), ("b", 5, -100, 1)], Level.GOOD, "did not jump"),
         # The clock was set in the session, and rows of before were moved; later parts came first.
-        (
-            [("a", 20, -100, 1), ("a", -50, -100, 1), ("a", 40, -100, 1)],
-            Level.GOOD,
-            "did not jump",
-        ),
+        ([("a", 20, -100, 1), ("a", -50, -100, 1), ("a", 40, -100, 1)], Level.GOOD, "did not jump"),
     ],
 )
 def test_a_clock_that_jumps_makes_a_session_unusable(

@@ -87,11 +87,7 @@ def test_episodes_are_runs_of_one_emotion_of_the_primary_face_broken_by_three_se
     assert query(
         tmp_path / "affect-edge.db",
         "SELECT start_ms, emotion, seconds FROM episode ORDER BY start_ms",
-    )[-1] == (
-        START_MS + 15_000,
-        "uncertain",
-        2.0,
-    )
+    )[-1] == (START_MS + 15_000, "uncertain", 2.0)
 
 
 def test_demonstration_rows_make_no_episode_with_real_ones(tmp_path: Path) -> None:
@@ -169,10 +165,7 @@ def test_conditions_gaps_markers_sessions_and_counts_are_listed(tmp_path: Path) 
     assert [
         (c.session, c.participant, c.label, second_of(c.start_ms), second_of(c.end_ms or 0))
         for c in found
-    ] == [
-        (1, "P01", "anger", 10, 20),
-        (1, "P01", "neutral", 30, 40),
-    ]
+    ] == [(1, "P01", "anger", 10, 20), (1, "P01", "neutral", 30, 40)]
     assert [c.label for c in reader.conditions(START_MS + 20_000, START_MS + 35_000)] == ["neutral"]
     assert [(g.source, g.reason) for g in reader.gaps(START_MS, START_MS + 5_000)] == [
         ("camera", "stalled")
@@ -191,13 +184,7 @@ def test_conditions_gaps_markers_sessions_and_counts_are_listed(tmp_path: Path) 
         counts["gap"],
         counts["marker"],
         counts["session"],
-    ) == (
-        5,
-        7,
-        1,
-        4,
-        1,
-    )
+    ) == (5, 7, 1, 4, 1)
 
 
 def test_a_condition_lasts_until_the_next_marker_the_end_of_the_session_or_now(

@@ -19,9 +19,7 @@ from edge_agent.store.database.schema import (
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.erasure import CODE, NOTE, bytes_of, everything, hold
-from tests.support.timeline import (
-    database,
-)
+from tests.support.timeline import database
 
 
 @pytest.fixture
