@@ -132,10 +132,8 @@ def test_people_with_sessions_stand_in_the_table_of_participants_and_others_do_n
     assert named == {"sub-P01": "P-01", "sub-P01x2": "P01"}
     assert {one["consent_version"] for one in people} == {"v1"}
     sessions = table(dataset / "sub-P01x2" / "sub-P01x2_sessions.tsv")
-    assert [(one["session_id"], one["session"], one["name"]) for one in sessions] == [
-        ("ses-1", "1", "films 0"),
-        ("ses-2", "3", "films 2"),
-    ]
+    expected = [("ses-1", "1", "films 0"), ("ses-2", "3", "films 2")]
+    assert [(one["session_id"], one["session"], one["name"]) for one in sessions] == expected
     assert sessions[0]["acq_time"] == "2026-09-21T14:20:00.000Z"
 
 

@@ -143,10 +143,8 @@ def test_a_session_without_readings_is_a_file_of_annotations(tmp_path: Path) -> 
     study.start_session("P01", Purpose.RESEARCH, "", at=instant(10))
     study.add_marker(MarkerKind.NOTE, "alone", at=instant(12.5))
     file = _written(made, tmp_path / "edf")
-    assert [note.text for note in edfio.read_edf(file).annotations] == [
-        "session_start: 1",
-        "note: alone",
-    ]
+    expected = ["session_start: 1", "note: alone"]
+    assert [note.text for note in edfio.read_edf(file).annotations] == expected
 
 
 def test_no_name_and_no_free_text_of_the_session_is_in_the_header(

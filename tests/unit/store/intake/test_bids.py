@@ -194,11 +194,8 @@ def test_another_laboratorys_data_set_gives_readings_conditions_and_sessions(
     assert done["notes"][1:] == [passed_over, note]
     sql = "SELECT code, name, started / 1000 % 86400 FROM session JOIN participant ON "
     sessions = stored(tmp_path, f"{sql} participant.id = participant ORDER BY started")
-    assert [one[:2] for one in sessions] == [
-        ("sub-01", "ses-a"),
-        ("sub-01", "ses-b"),
-        ("sub-02", "ses-a"),
-    ]
+    expected = [("sub-01", "ses-a"), ("sub-01", "ses-b"), ("sub-02", "ses-a")]
+    assert [one[:2] for one in sessions] == expected
     assert sessions[0][2] == 9 * 3600
     sql = "SELECT at - started, kind, value, flags FROM vital JOIN session ON session.id = 1 "
     readings = stored(tmp_path, f"{sql} AND at < ended ORDER BY at, kind")
@@ -248,12 +245,8 @@ def test_runs_without_times_follow_one_another_in_a_session(tmp_path: Path) -> N
     done = take(tmp_path, write_dataset(tmp_path / "x", files), *STATED, *STARTING)
     assert done["imported"]
     sql = "SELECT at - started, label FROM marker JOIN session ON session.id = session ORDER BY at"
-    assert stored(tmp_path, sql) == [
-        (1000, "film 1"),
-        (3000, "film 1"),
-        (5000, "film 2"),
-        (7000, "film 2"),
-    ]
+    expected = [(1000, "film 1"), (3000, "film 1"), (5000, "film 2"), (7000, "film 2")]
+    assert stored(tmp_path, sql) == expected
     assert stored(tmp_path, "SELECT code FROM participant") == [("sub-1",)]
 
 

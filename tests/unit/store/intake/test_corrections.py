@@ -72,10 +72,8 @@ def test_a_reading_that_was_removed_counts_nowhere_and_is_kept_beside(path: Path
     remove_reading(path, key(1), actor="bob")
     remove_reading(path, key(2), actor="bob")
     assert_rollups_are_those_of_the_rows(path)
-    assert query(path, "SELECT kind, value FROM vital ORDER BY at") == [
-        ("diastolic", 81.0),
-        ("diastolic", 82.0),
-    ]
+    expected = [("diastolic", 81.0), ("diastolic", 82.0)]
+    assert query(path, "SELECT kind, value FROM vital ORDER BY at") == expected
     assert [(one.value, one.actor) for one in removed_readings(path, 9)] == [
         (128, "bob"),
         (1280, "bob"),
@@ -113,7 +111,5 @@ def test_the_list_says_whose_a_reading_is_and_erasure_takes_what_it_was(path: Pa
     }
     assert removed_readings(path, 9)[0].participant == "P01"
     erase_participant(path, "P01", actor="ada")
-    assert query(path, "SELECT DISTINCT at FROM vital_change ORDER BY at") == [
-        (instant(150).wall_ms,),
-        (instant(250).wall_ms,),
-    ]
+    expected = [(instant(150).wall_ms,), (instant(250).wall_ms,)]
+    assert query(path, "SELECT DISTINCT at FROM vital_change ORDER BY at") == expected

@@ -58,13 +58,8 @@ def stored(folder: Path, sql: str) -> Any:
 def test_tables_of_ones_own_are_taken_with_few_columns(tmp_path: Path) -> None:
     done = take(tmp_path, study(tmp_path))
     assert (done["imported"], done["sessions"], done["problems"]) == (True, {"4": 4}, [])
-    assert done["files"]["vital"] == {
-        "file": "vital.csv",
-        "rows": 4,
-        "taken": 3,
-        "outside_sessions": 1,
-        "left_out": 0,
-    }
+    expected = {"file": "vital.csv", "rows": 4, "taken": 3, "outside_sessions": 1, "left_out": 0}
+    assert done["files"]["vital"] == expected
     assert "1 of 4 rows of vital.csv lie in no session" in done["notes"][0]
     assert stored(tmp_path, "SELECT kind, source, flags FROM vital ORDER BY kind") == [
         ("diastolic", "csv:vital.csv", "imported out_of_range"),

@@ -106,12 +106,8 @@ def test_a_well_recorded_session_is_fit_and_its_counts_are_right(path: Path) -> 
     assert all(not check.cure for check in found.checks)
     assert found.measures.face_share == 1.0
     anger, neutral = found.measures.conditions
-    assert (anger.label, anger.start_ms, anger.end_ms, anger.face_share) == (
-        "anger",
-        START_MS,
-        START_MS + 60_000,
-        1.0,
-    )
+    expected = ("anger", START_MS, START_MS + 60_000, 1.0)
+    assert (anger.label, anger.start_ms, anger.end_ms, anger.face_share) == expected
     assert neutral.readings == {VitalKind.HEART_RATE: 60, VitalKind.SYSTOLIC: 1}
     heart, cuff = found.measures.vitals
     assert (heart.usable, heart.flagged, heart.share) == (120, 0, 1.0)

@@ -60,7 +60,5 @@ def test_what_lies_in_a_session_is_counted(tmp_path: Path) -> None:
     study.add_marker(MarkerKind.NOTE, "hello", instant(3))
     study.end_session(instant(5))
     second = study.start_session("P-1", Purpose.RESEARCH, "", instant(8))
-    assert session_counts(path) == {
-        first.id: SessionCounts(3, 2, 1),
-        second.id: SessionCounts(2, 1, 0),
-    }
+    expected = {first.id: SessionCounts(3, 2, 1), second.id: SessionCounts(2, 1, 0)}
+    assert session_counts(path) == expected

@@ -93,10 +93,8 @@ def test_episodes_are_runs_of_one_emotion_of_the_primary_face_broken_by_three_se
 def test_demonstration_rows_make_no_episode_with_real_ones(tmp_path: Path) -> None:
     path = database(tmp_path, [row(1), row(2)])
     add(path, [row(1.5), row(2.5)], simulated=True)
-    assert [(e.rows, e.simulated) for e in Reader(path).episodes(0, 2**60)] == [
-        (2, False),
-        (2, True),
-    ]
+    expected = [(2, False), (2, True)]
+    assert [(e.rows, e.simulated) for e in Reader(path).episodes(0, 2**60)] == expected
 
 
 def test_rows_are_given_with_session_participant_and_condition(tmp_path: Path) -> None:
@@ -172,10 +170,8 @@ def test_conditions_gaps_markers_sessions_and_counts_are_listed(tmp_path: Path) 
     ]
     assert reader.gaps(START_MS + 6_000, START_MS + 9_000) == []
     assert [second_of(m.at.wall_ms) for m in reader.markers()] == [10, 20, 30, 40]
-    assert [m.label for m in reader.markers(START_MS + 20_000, START_MS + 40_000)] == [
-        "anger",
-        "neutral",
-    ]
+    expected = ["anger", "neutral"]
+    assert [m.label for m in reader.markers(START_MS + 20_000, START_MS + 40_000)] == expected
     assert [s.id for s in reader.session_list()] == [1]
     counts = reader.counts()
     assert (

@@ -64,12 +64,8 @@ def test_stimuli_come_in_order_with_their_end_and_what_was_reported_of_them(tmp_
         "none",
         False,
     )
-    assert (third.participant, third.session, third.simulated, third.reported) == (
-        "SIM",
-        2,
-        True,
-        None,
-    )
+    expected = ("SIM", 2, True, None)
+    assert (third.participant, third.session, third.simulated, third.reported) == expected
 
 
 def test_readings_are_summed_by_kind_and_flags(tmp_path: Path) -> None:

@@ -30,11 +30,8 @@ def test_shares_and_uncertain_of_each_bucket_sum_to_one_and_an_empty_bucket_is_n
     ]
     rows += [row(5, Emotion.DISGUST, primary=False)]
     trend = Reader(database(tmp_path, rows)).trend(START_MS, START_MS + 30_000, 3)
-    assert (trend.bucket_ms, trend.resolution, trend.starts) == (
-        10_000,
-        "row",
-        tuple(START_MS + s for s in (0, 10_000, 20_000)),
-    )
+    expected = (10_000, "row", tuple(START_MS + s for s in (0, 10_000, 20_000)))
+    assert (trend.bucket_ms, trend.resolution, trend.starts) == expected
     assert trend.shares[Emotion.HAPPINESS] == (0.6, None, 0.0)
     assert trend.shares[Emotion.ANGER] == (0.3, None, 0.0)
     assert trend.shares[Emotion.FEAR] == (0.0, None, 1.0)

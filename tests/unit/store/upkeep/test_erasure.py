@@ -228,12 +228,8 @@ def test_what_waits_for_the_broker_goes_and_retained_topics_are_cleared(path: Pa
             (row.topic, row.payload and row.payload.get("participant"))
             for row in outbox.pending(100)
         ]
-    assert waiting == [
-        *[("session", "P02")] * 4,
-        ("summary", None),
-        ("session", None),
-        ("emotion", None),
-    ]
+    expected = [*[("session", "P02")] * 4, ("summary", None), ("session", None), ("emotion", None)]
+    assert waiting == expected
     assert query(path, "SELECT payload FROM outbox ORDER BY id DESC LIMIT 2") == [
         ("null",),
         ("null",),

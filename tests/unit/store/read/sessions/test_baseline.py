@@ -149,11 +149,8 @@ def test_the_baseline_of_a_session_is_taken_from_the_twenty_seconds_after_its_ma
 ) -> None:
     baseline = Reader(path).baseline(1)
     assert baseline is not None
-    assert (baseline.start_ms, baseline.end_ms, baseline.rows) == (
-        START_MS + 10_000,
-        START_MS + 30_000,
-        20,
-    )
+    expected = (START_MS + 10_000, START_MS + 30_000, 20)
+    assert (baseline.start_ms, baseline.end_ms, baseline.rows) == expected
     assert baseline.shift[SAD] == pytest.approx(math.log(0.45 / 0.5) - USUAL_LOG_ODDS)
 
 
@@ -178,10 +175,8 @@ def test_corrected_rows_stand_beside_the_recorded_ones_which_never_change(path: 
     assert [r.at_ms for r in rows] == [START_MS + 1000 * s for s in range(1, 140)]
     resting = rows[15]
     smiling = rows[40]
-    assert (resting.mean.dominant, resting.corrected_mean.dominant) == (
-        Emotion.NEUTRAL,
-        Emotion.NEUTRAL,
-    )
+    expected = (Emotion.NEUTRAL, Emotion.NEUTRAL)
+    assert (resting.mean.dominant, resting.corrected_mean.dominant) == expected
     assert resting.smoothed.probabilities[SAD] == 0.45
     assert resting.corrected_smoothed.probabilities[SAD] < 0.05
     assert smiling.corrected_mean.dominant is HAPPY

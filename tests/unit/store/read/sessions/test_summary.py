@@ -74,10 +74,8 @@ def test_as_recorded_are_the_means_of_each_condition(path: Path) -> None:
     rest, anger = course.conditions
     assert (rest.label, anger.label, rest.rows, anger.rows) == ("baseline", "anger", 60, 60)
     assert (anger.start_ms, anger.end_ms) == (START_MS + 60_000, START_MS + 120_000)
-    assert (rest.vitals[VitalKind.HEART_RATE].mean, rest.vitals[VitalKind.HEART_RATE].n) == (
-        60.0,
-        60,
-    )
+    expected = (60.0, 60)
+    assert (rest.vitals[VitalKind.HEART_RATE].mean, rest.vitals[VitalKind.HEART_RATE].n) == expected
     assert anger.vitals[VitalKind.SYSTOLIC].mean == 130
     assert anger.expression is not None
     assert anger.expression[Emotion.SADNESS] == pytest.approx(0.3)
@@ -91,11 +89,8 @@ def test_relative_readings_are_differences_from_rest_and_expressions_are_correct
     before = query(path, "SELECT * FROM expression"), query(path, "SELECT * FROM vital")
     course = Reader(path).session_summary(session, relative=True)
     assert course.resting is not None and course.baseline is not None
-    assert (course.resting.label, course.resting.start_ms, course.resting.end_ms) == (
-        "baseline",
-        START_MS,
-        START_MS + 60_000,
-    )
+    expected = ("baseline", START_MS, START_MS + 60_000)
+    assert (course.resting.label, course.resting.start_ms, course.resting.end_ms) == expected
     anger = course.conditions[1]
     assert anger.vitals[VitalKind.HEART_RATE].mean == 15
     assert VitalKind.SYSTOLIC not in anger.vitals, "it was not measured at rest"
@@ -126,10 +121,8 @@ def test_rest_is_what_the_marker_or_the_name_says(
         assert resting is None
     else:
         assert resting is not None
-        assert (resting.label, round((resting.end_ms - resting.start_ms) / 1000)) == (
-            label,
-            seconds,
-        )
+        expected = (label, seconds)
+        assert (resting.label, round((resting.end_ms - resting.start_ms) / 1000)) == expected
 
 
 def test_a_marker_without_a_face_is_told_and_readings_are_relative_all_the_same(path: Path) -> None:
