@@ -1,12 +1,6 @@
-"""Checks of a recording, and what to do about it.
-
-Evaluates what was recorded of a session. Pure.
+"""The quality report of a session: what was recorded, and whether it is fit for analysis.
 
 Each check says what was found, what is wanted, and what to do.
-
-What to do about a face that could not be read, by what took most of the time.
-
-The quality report of a session: what was recorded, and whether it is fit for analysis.
 """
 
 from __future__ import annotations
@@ -153,14 +147,10 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
     message = Message(N_("{n} conditions are marked."), n=conditions)
     if conditions == 1:
         message = Message(N_("1 condition is marked."))
-    if recorded.session.end_ms is None:
-        return Check(
-            name,
-            Level.CARE,
-            Message(N_("{message} The session is still open."), message=message),
-            N_("Look again once it has ended."),
-        )
-    return Check(name, Level.GOOD, message)
+    is_open = recorded.session.end_ms is None
+    if is_open:
+        message = Message(N_("{message} The session is still open."), message=message)
+    return _check(name, is_open, message, N_("Look again once it has ended."))
 
 
 def _face(measures: Measures, bars: Thresholds) -> Check:
@@ -171,11 +161,8 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
         share=share,
         wanted=bars.face_share,
     )
-    poor = [
-        c.label
-        for c in measures.conditions
-        if c.face_share is not None and c.face_share < bars.face_share
-    ]
+    shares = [(one.label, one.face_share) for one in measures.conditions]
+    poor = [label for label, read in shares if read is not None and read < bars.face_share]
     if poor:
         message = Message(
             N_("{message} Less under {conditions}."),
@@ -184,9 +171,7 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
         )
     if share < bars.face_share:
         return Check(name, Level.BAD, message, _cure_of_face(measures))
-    if poor:
-        return Check(name, Level.CARE, message, _cure_of_face(measures))
-    return Check(name, Level.GOOD, message)
+    return _check(name, bool(poor), message, _cure_of_face(measures))
 
 
 def _cure_of_face(measures: Measures) -> str:
@@ -258,19 +243,14 @@ def _clock(measures: Measures) -> Check:
     jumps = [event for event in measures.clock if event.jump_s is not None]
     starts = len(measures.clock) - len(jumps)
     if jumps:
-        by = listed(f"{event.jump_s:+.0f} s" for event in jumps)
+        message = Message(
+            N_("The clock jumped during the session: {jumps}. Times do not fit together."),
+            jumps=listed(f"{event.jump_s:+.0f} s" for event in jumps),
+        )
         cure = N_(
             "Let the machine set its clock (network, or a clock module) before the session starts."
         )
-        return Check(
-            name,
-            Level.BAD,
-            Message(
-                N_("The clock jumped during the session: {jumps}. Times do not fit together."),
-                jumps=by,
-            ),
-            cure,
-        )
+        return Check(name, Level.BAD, message, cure)
     if starts:
         cure = N_(
             "Look for a loose plug or a weak power supply; the health page names under-voltage."
@@ -297,15 +277,8 @@ def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
             share=vital.share,
             wanted=bars.stream_share,
         )
-        if vital.share < bars.stream_share:
-            yield Check(
-                name,
-                Level.CARE,
-                message,
-                N_("Wet the electrodes, tighten the strap, keep it within 5 m."),
-            )
-        else:
-            yield Check(name, Level.GOOD, message)
+        cure = N_("Wet the electrodes, tighten the strap, keep it within 5 m.")
+        yield _check(name, vital.share < bars.stream_share, message, cure)
 
 
 def _unmatched(measures: Measures, bars: Thresholds) -> Check:
@@ -324,12 +297,8 @@ def _unmatched(measures: Measures, bars: Thresholds) -> Check:
         vital=_vital(worst),
         most=bars.unmatched_share,
     )
-    if share > bars.unmatched_share:
-        cure = N_(
-            "Compare by condition instead of by observed emotion, or see to the face (above)."
-        )
-        return Check(name, Level.CARE, message, cure)
-    return Check(name, Level.GOOD, message)
+    cure = N_("Compare by condition instead of by observed emotion, or see to the face (above).")
+    return _check(name, share > bars.unmatched_share, message, cure)
 
 
 def _flagged(measures: Measures, bars: Thresholds) -> Check:
@@ -343,13 +312,10 @@ def _flagged(measures: Measures, bars: Thresholds) -> Check:
         vital=_vital(worst),
         most=bars.flagged_share,
     )
-    if share > bars.flagged_share:
-        cure = N_(
-            "Fit strap or cuff anew, and let the participant sit still; see the flags in the "
-            "export."
-        )
-        return Check(name, Level.CARE, message, cure)
-    return Check(name, Level.GOOD, message)
+    cure = N_(
+        "Fit strap or cuff anew, and let the participant sit still; see the flags in the export."
+    )
+    return _check(name, share > bars.flagged_share, message, cure)
 
 
 def _light(measures: Measures, bars: Thresholds) -> Check:
@@ -367,9 +333,8 @@ def _light(measures: Measures, bars: Thresholds) -> Check:
         bright=bright,
         most=bars.light_share,
     )
-    if dark + bright > bars.light_share:
-        return Check(name, Level.CARE, message, CURES_OF_LIGHT[_LIGHT[dark < bright]])
-    return Check(name, Level.GOOD, message)
+    cure = CURES_OF_LIGHT[_LIGHT[dark < bright]]
+    return _check(name, dark + bright > bars.light_share, message, cure)
 
 
 def _frames(measures: Measures, bars: Thresholds) -> Check:
@@ -386,13 +351,14 @@ def _frames(measures: Measures, bars: Thresholds) -> Check:
         share=rate.slow_share,
         most=bars.slow_share,
     )
-    if rate.slow_share > bars.slow_share:
-        return Check(
-            name,
-            Level.CARE,
-            message,
-            N_("Look for heat, under-voltage or other programs on the health page."),
-        )
+    cure = N_("Look for heat, under-voltage or other programs on the health page.")
+    return _check(name, rate.slow_share > bars.slow_share, message, cure)
+
+
+def _check(name: str, needs_care: bool, message: Message, cure: str) -> Check:
+    """Return a check that asks for care, with its cure, or that all is well."""
+    if needs_care:
+        return Check(name, Level.CARE, message, cure)
     return Check(name, Level.GOOD, message)
 
 
@@ -440,7 +406,7 @@ def session_quality(
     recorded = Recorded(
         session=recorded_session,
         end_ms=end,
-        conditions=[one for one in reader.conditions(start, end + 1) if one.session == session],
+        conditions=reader.conditions_of(recorded_session, end),
         face=face,
         frames=reader.face_frames(start, end),
         lost_s=lost,

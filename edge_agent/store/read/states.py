@@ -107,7 +107,7 @@ class StateReader(SessionReader):
         by = Matching(window_s, lag_s, share)
         readings = self.session_readings(session_ids, kinds)
         ids = {reading.session for reading in readings}
-        labels = self.face_labels([session for session in self.session_list() if session.id in ids])
+        labels = self.face_labels(session for session in self.session_list() if session.id in ids)
         return match(readings, labels, by)
 
     def face_labels(self, sessions: Iterable[Session]) -> dict[int, FaceLabels]:

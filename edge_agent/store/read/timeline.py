@@ -105,18 +105,13 @@ class TimelineReader(DatabaseReader):
         """Return the runs of one smoothed emotion of the primary face, in order of time."""
         with self.connect() as connection:
             rows = connection.execute(
-                f"SELECT * FROM ({_episodes()}) ORDER BY start_ms", (start_ms, end_ms)
+                f"SELECT start_ms, end_ms, emotion, rows, frames, simulated FROM ({_episodes()}) "
+                "ORDER BY start_ms",
+                (start_ms, end_ms),
             )
             return [
-                Episode(
-                    start_ms=row["start_ms"],
-                    end_ms=row["end_ms"],
-                    emotion=_emotion(row["emotion"]),
-                    rows=row["rows"],
-                    frames=row["frames"],
-                    simulated=bool(row["simulated"]),
-                )
-                for row in rows
+                Episode(start, end, _emotion(emotion), count, frames, bool(simulated))
+                for start, end, emotion, count, frames, simulated in rows
             ]
 
     def expression_rows(self, start_ms: int, end_ms: int) -> Iterator[Row]:
@@ -124,22 +119,14 @@ class TimelineReader(DatabaseReader):
 
         The columns are those of ``expression.csv``.
         """
-        return self._rows(
-            "SELECT * FROM expression_view WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms",
-            start_ms,
-            end_ms,
-        )
+        return self._rows("expression_view", start_ms, end_ms)
 
     def vital_rows(self, start_ms: int, end_ms: int) -> Iterator[Row]:
         """Yield the rows of ``vital_view`` in order of time.
 
         The columns are those of ``vital.csv``.
         """
-        return self._rows(
-            "SELECT * FROM vital_view WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms",
-            start_ms,
-            end_ms,
-        )
+        return self._rows("vital_view", start_ms, end_ms)
 
     def gaps(self, start_ms: int, end_ms: int) -> list[RecordedGap]:
         """Return the gaps that overlap a range, in order of time."""
@@ -168,9 +155,8 @@ class TimelineReader(DatabaseReader):
                 "AND at < ? GROUP BY reason ORDER BY frames DESC, reason",
                 span,
             )
-            return FaceFrames(
-                read, {RejectReason(row["reason"]): row["frames"] for row in rejected}, quality
-            )
+            by_reason = {RejectReason(row["reason"]): row["frames"] for row in rejected}
+            return FaceFrames(read, by_reason, quality)
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows of each main table.
@@ -211,10 +197,10 @@ class TimelineReader(DatabaseReader):
                 if connection.execute(query, {"kind": kind.value}).fetchone()[0]
             )
 
-    def _rows(self, sql: str, *parameters: int) -> Iterator[Row]:
+    def _rows(self, view: str, *span: int) -> Iterator[Row]:
+        query = f"SELECT * FROM {view} WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms"
         with self.connect() as connection:
-            for row in connection.execute(sql, parameters):
-                yield dict(row)
+            yield from map(dict, connection.execute(query, span))
 
 
 def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReading | None:
