@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from edge_agent.store.database.schema import (
     read_transaction,
     write_transaction,
 )
+from edge_agent.store.read.base import flags_of
 from edge_agent.store.study.rows import insert_audit
 
 BY_HAND = "manual:"
@@ -149,7 +150,12 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
         for old, new in zip(before, flag_near_pressures(after), strict=True):
             if old != new:
                 _note(connection, old, new.value, actor)
-                _write(connection, new)
+                place = (new.at.wall_ms, new.kind.value, new.source)
+                connection.execute(
+                    "UPDATE vital SET value = ?, flags = ? WHERE at = ? AND kind = ? AND "
+                    "source = ?",
+                    (new.value, " ".join(sorted(new.flags)), *place),
+                )
                 _roll_up_anew(connection, old, new)
         insert_audit(connection, actor, "reading_correct", key.kind.value, clock.now())
 
@@ -169,7 +175,8 @@ def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
         old = next(one for one in _measurement(connection, key) if one.kind is key.kind)
         _note(connection, old, None, actor)
         connection.execute(
-            "DELETE FROM vital WHERE at = ? AND kind = ? AND source = ?", _values(key)
+            "DELETE FROM vital WHERE at = ? AND kind = ? AND source = ?",
+            (key.at_ms, key.kind.value, key.source),
         )
         _roll_up_anew(connection, old, None)
         insert_audit(connection, actor, "reading_remove", key.kind.value, clock.now())
@@ -201,13 +208,6 @@ def _note(
     )
 
 
-def _write(connection: sqlite3.Connection, new: VitalReading) -> None:
-    connection.execute(
-        "UPDATE vital SET value = ?, flags = ? WHERE at = ? AND kind = ? AND source = ?",
-        (new.value, " ".join(sorted(new.flags)), new.at.wall_ms, new.kind.value, new.source),
-    )
-
-
 def _roll_up_anew(
     connection: sqlite3.Connection, old: VitalReading, new: VitalReading | None
 ) -> None:
@@ -236,16 +236,12 @@ def _extremes(connection: sqlite3.Connection, table: str, place: Mapping[str, An
     rows = connection.execute(
         "SELECT * FROM vital WHERE kind = :kind AND at >= :start AND at < :end", place
     ).fetchall()
-    values = [row["value"] for row in rows if not _flags_of(row) & UNUSABLE]
+    values = [row["value"] for row in rows if not flags_of(row["flags"]) & UNUSABLE]
+    least = min(values, default=None)
     connection.execute(
         f"UPDATE {table} SET least = :least, most = :most WHERE kind = :kind AND at = :start "  # noqa: S608 - our own names
         "AND n + flagged = :number",
-        {
-            **place,
-            "number": len(rows),
-            "least": min(values, default=None),
-            "most": max(values, default=None),
-        },
+        {**place, "number": len(rows), "least": least, "most": max(values, default=None)},
     )
 
 
@@ -262,16 +258,9 @@ def _share(reading: VitalReading) -> dict[str, float]:
 
 def _reading_of(row: sqlite3.Row) -> VitalReading:
     at = Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"])
-    return VitalReading(at, VitalKind(row["kind"]), row["value"], row["source"], _flags_of(row))
-
-
-def _flags_of(row: sqlite3.Row) -> frozenset[VitalFlag]:
-    return frozenset(VitalFlag(flag) for flag in row["flags"].split())
+    flags = flags_of(row["flags"])
+    return VitalReading(at, VitalKind(row["kind"]), row["value"], row["source"], flags)
 
 
 def _key_of(row: sqlite3.Row) -> ReadingKey:
     return ReadingKey(row["at"], VitalKind(row["kind"]), row["source"])
-
-
-def _values(key: ReadingKey) -> Sequence[Any]:
-    return key.at_ms, key.kind.value, key.source

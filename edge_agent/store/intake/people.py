@@ -6,7 +6,7 @@ import re
 import sqlite3
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import pairwise
 
 from edge_agent.core import clock
@@ -16,7 +16,6 @@ from edge_agent.core.study import AttributeUse, Purpose, SessionSetting, checked
 from edge_agent.store.intake.cells import (
     CellError,
     ImportOptions,
-    Problems,
     SourceRow,
     StudyImport,
     boolean,
@@ -108,8 +107,7 @@ class People:
         staged: the staging database, in a transaction.
         source: the files.
         options: what was decided.
-        report: gets counts and notes.
-        problems: gets what is wrong.
+        report: gets counts, notes and problems.
     """
 
     def __init__(
@@ -118,13 +116,11 @@ class People:
         source: StudySource,
         options: ImportOptions,
         report: StudyImport,
-        problems: Problems,
     ) -> None:
         self._staged = staged
         self._source = source
         self._options = options
         self._report = report
-        self._problems = problems
         self._people: dict[str, Person] = {}
         self._attributes_left = 0
         self._now_ms = clock.now().wall_ms
@@ -156,7 +152,7 @@ class People:
             try:
                 take(row)
             except CellError as error:
-                self._problems.add_cell(row, error)
+                self._report.refuse_cell(row, error)
 
     def _is_left_out(self, code: str) -> bool:
         return code.strip().casefold() in self._left_out
@@ -172,17 +168,11 @@ class People:
             column = "consent_given_at" if version else "consent_version"
             raise CellError(column, "", "is missing: a consent has a version and a time.")
         created_ms = optional_moment(cells, "created_at")
-        self._add(
-            given,
-            self._now_ms if created_ms is None else created_ms,
-            boolean(cells, "simulated"),
-            _Consent(
-                version,
-                given_ms,
-                optional_moment(cells, "consent_withdrawn_at"),
-                member(AttributeUse, cells, "consent_attributes", AttributeUse.NONE),
-            ),
-        )
+        is_simulated = boolean(cells, "simulated")
+        withdrawn_ms = optional_moment(cells, "consent_withdrawn_at")
+        use = member(AttributeUse, cells, "consent_attributes", AttributeUse.NONE)
+        consent = _Consent(version, given_ms, withdrawn_ms, use)
+        self._add(given, self._now_ms if created_ms is None else created_ms, is_simulated, consent)
 
     def _add(self, given: str, created_ms: int, is_simulated: bool, consent: _Consent) -> Person:
         code = f"{self._options.prefix}{given}"
@@ -205,13 +195,7 @@ class People:
             self._staged.execute(
                 "INSERT INTO consent (participant, text_version, given, withdrawn, attributes) "
                 "VALUES (?, ?, ?, ?, ?)",
-                (
-                    number,
-                    consent.version,
-                    consent.given_ms,
-                    consent.withdrawn_ms,
-                    consent.attributes.value,
-                ),
+                (number, *astuple(consent)),
             )
         is_withdrawn = consent.withdrawn_ms is not None
         person = Person(number, code, consent.given_ms, is_withdrawn, consent.attributes)
@@ -349,12 +333,6 @@ class People:
         ordered = sorted(sessions, key=lambda one: one.start_ms)
         for before, after in pairwise(ordered):
             if after.start_ms < before.end_ms:
-                self._problems.add_cell(
-                    after.row,
-                    CellError(
-                        "start_at",
-                        iso_utc(after.start_ms),
-                        f"lies before the end of session {before.number}. Sessions must not "
-                        "overlap.",
-                    ),
-                )
+                cure = f"lies before the end of session {before.number}. Sessions must not overlap."
+                error = CellError("start_at", iso_utc(after.start_ms), cure)
+                self._report.refuse_cell(after.row, error)

@@ -1,11 +1,9 @@
-"""Rows and readings, staged.
-
-Markers, self-reports, expressions, readings and gaps of a study: staged row by row.
+"""Markers, self-reports, expressions, readings and gaps of a study: staged row by row.
 
 Rows are joined to sessions by time, as everywhere. A row that names a session must lie in it; one
 that lies in none is counted, and not taken: it belongs to nobody of the study.
 
-Readings that are kept aside until the whole file was read, however many there are.
+``StagedReadings`` keeps readings aside until a whole file was read, however many there are.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, tee
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from edge_agent.core import clock
@@ -46,7 +43,6 @@ from edge_agent.store.intake.cells import (
     CellError,
     Cells,
     FileCount,
-    Problems,
     SourceRow,
     StudyImport,
     boolean,
@@ -61,6 +57,7 @@ from edge_agent.store.intake.cells import (
 )
 from edge_agent.store.intake.people import Sessions, StagedSession
 from edge_agent.store.intake.tidy import StudySource
+from edge_agent.store.read.base import flags_of
 from edge_agent.store.write.timeline import recorded_value
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -93,8 +90,7 @@ class TimelineRows:
         staged: the staging database, in a transaction.
         source: the files.
         sessions: those of the files.
-        report: gets the counts.
-        problems: gets what is wrong.
+        report: gets counts and problems.
     """
 
     def __init__(
@@ -103,13 +99,11 @@ class TimelineRows:
         source: StudySource,
         sessions: Sessions,
         report: StudyImport,
-        problems: Problems,
     ) -> None:
         self._staged = staged
         self._source = source
         self._sessions = sessions
         self._report = report
-        self._problems = problems
         self._now = clock.now()
 
     def stage(self) -> None:
@@ -147,7 +141,7 @@ class TimelineRows:
             try:
                 values = make(row, count)
             except CellError as error:
-                self._problems.add_cell(row, error)
+                self._report.refuse_cell(row, error)
                 continue
             if values is not None:
                 count.taken += 1
@@ -163,7 +157,7 @@ class TimelineRows:
 
     def _counted(self, session: StagedSession | None, count: FileCount) -> StagedSession | None:
         if session is None:
-            count.outside += 1
+            count.outside_sessions += 1
             return None
         if session.is_left_out:
             count.left_out += 1
@@ -258,23 +252,11 @@ class TimelineRows:
         rows, given = tee(pairs)
         readings = placed((one for _, one in given), partial(recorded_value, self._staged))
         for (row, _), (reading, is_new) in zip(rows, readings, strict=True):
-            values = (
-                reading.at.wall_ms,
-                reading.kind.value,
-                reading.source,
-                reading.value,
-                " ".join(sorted(reading.flags)),
-                reading.device_time,
-            )
             if is_new:
-                self._staged.execute(_VITAL, values)
-            else:
-                again = CellError(
-                    "at",
-                    text_of(row.cells, "at"),
-                    f"is there twice for {reading.kind} of {reading.source}. Remove one of them.",
-                )
-                self._problems.add_cell(row, again)
+                self._staged.execute(_VITAL, _values_of(reading))
+                continue
+            cure = f"is there twice for {reading.kind} of {reading.source}. Remove one of them."
+            self._report.refuse_cell(row, CellError("at", text_of(row.cells, "at"), cure))
 
     def _readings(self) -> Iterator[tuple[SourceRow, VitalReading]]:
         known = "flags" in self._source.columns("vital")
@@ -288,9 +270,9 @@ class TimelineRows:
                 session = self._place(row, reading.at.wall_ms, count)
             except ReadingError as error:
                 text = row.cells.get(error.field, "")
-                self._problems.add_cell(row, CellError(error.field, text, error.reason))
+                self._report.refuse_cell(row, CellError(error.field, text, error.reason))
             except CellError as error:
-                self._problems.add_cell(row, error)
+                self._report.refuse_cell(row, error)
             else:
                 if session is not None:
                     count.taken += 1
@@ -305,6 +287,13 @@ def _given(cells: Cells) -> dict[str, object]:
         if name in cells
     }
     return given | {"at": text_of(cells, "at") or needed(cells, "at_ms")}
+
+
+def _values_of(reading: VitalReading) -> Values:
+    """Return time, kind, source, value, flags and device time of a reading, as they are kept."""
+    flags = " ".join(sorted(reading.flags))
+    about = (reading.kind.value, reading.source, reading.value, flags, reading.device_time)
+    return (reading.at.wall_ms, *about)
 
 
 def _answer(cells: Cells) -> int | str:
@@ -384,12 +373,7 @@ class StagedReadings:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._connection.close()
 
     def add(self, readings: Iterable[VitalReading]) -> None:
@@ -410,16 +394,9 @@ class StagedReadings:
         """Keep a reading that is the first of its kind, source and time."""
         try:
             self._connection.execute(
-                "INSERT INTO staged (kind, source, at, value, flags, device_time) "
+                "INSERT INTO staged (at, kind, source, value, flags, device_time) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    reading.kind.value,
-                    reading.source,
-                    reading.at.wall_ms,
-                    reading.value,
-                    " ".join(sorted(reading.flags)),
-                    reading.device_time,
-                ),
+                _values_of(reading),
             )
         except sqlite3.OperationalError as error:
             raise StoreError(
@@ -445,12 +422,7 @@ class StagedReadings:
         )
         return with_near_pressures(
             VitalReading(
-                Instant(0, at),
-                VitalKind(kind),
-                value,
-                source,
-                frozenset(VitalFlag(flag) for flag in flags.split()),
-                device_time,
+                Instant(0, at), VitalKind(kind), value, source, flags_of(flags), device_time
             )
             for kind, source, at, value, flags, device_time in rows
         )
