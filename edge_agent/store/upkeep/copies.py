@@ -1,22 +1,15 @@
-"""Daily copies, second place, their report.
-
-Keeping the database well over years: daily copies, and a look at whether the file is sound.
-
-The daily copies of a database: which were verified, what is in them, and which may go.
+"""Copies of the database: daily ones beside it, those in a second place, and how they stand.
 
 A copy carries its verification in itself, in its table ``setting``: nothing beside it can be lost,
 and erasing a participant changes both in one transaction.
 
-How the daily copies stand: for alarms, health report and doctor.
-
 What the last attempts came to lies beside the database in ``<name>.copies.json``, not in it: a
 damaged database could not tell.
 
-Copies in a second place: a USB stick or a mounted share that somebody may pull out.
-
-A folder into which nothing is mounted looks like one of the system's own disk, and copies written
-there would fill it. So a place counts only if it lies on another disk than the system and the
-database, or holds a file of the name ``PLACE_MARK``, which a person made there.
+A second place is a USB stick or a mounted share that somebody may pull out. A folder into which
+nothing is mounted looks like one of the system's own disk, and copies written there would fill it.
+So a place counts only if it lies on another disk than the system and the database, or holds a file
+of the name ``PLACE_MARK``, which a person made there.
 """
 
 from __future__ import annotations

@@ -1,18 +1,11 @@
-"""Erase to the last byte.
-
-Erasing a participant: no byte of theirs stays in the database, its log and its copies.
-
-Deleting what is known of a participant, inside a transaction that the caller holds.
-
-No old bytes in a database file and its log.
-"""
+"""The erasure of a participant: no byte of theirs stays in the database, its log and its copies."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,12 +104,12 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     with unlogged_deletions(connection):
         deleted.update(_delete_study(connection, participant))
         for span in spans:
-            days = days + folded_days(connection, span)
+            days += folded_days(connection, span)
             pruned = pruned_minutes(connection, span)
             deleted.update(_delete_timeline(connection, span))
             touched, gone = make_anew(connection, span, pruned)
-            minutes = minutes + touched
-            removed = removed + gone
+            minutes += touched
+            removed += gone
     log_erasure(connection, participant, spans)
     deleted["outbox"] += _delete_messages(connection, real, spans)
     refused = _delete_set_aside(connection, real, spans)
@@ -151,17 +144,13 @@ def sessions_to_erase(
         "SELECT id, name, started, ended FROM session WHERE participant = ? ORDER BY started",
         (row["id"],),
     ).fetchall()
-    _refuse_open(sessions, row["code"])
-    return row, sessions
-
-
-def _refuse_open(sessions: Sequence[sqlite3.Row], code: str) -> None:
     for session in sessions:
         if session["ended"] is None:
             raise StudyError(
-                f"Session {session['id']} of {code} is open. End it, or withdraw the "
+                f"Session {session['id']} of {row['code']} is open. End it, or withdraw the "
                 "consent, which ends it."
             )
+    return row, sessions
 
 
 def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
@@ -229,20 +218,16 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
         "DELETE FROM vital WHERE at >= ? AND at < ?", span
     ).rowcount
     connection.execute("DELETE FROM vital_change WHERE at >= ? AND at < ?", span)
-    deleted["alert"] = _delete_alerts(connection, span)
-    deleted["gap"] = connection.execute(
-        "DELETE FROM gap WHERE started >= ? AND ended <= ?", span
-    ).rowcount
-    return deleted
-
-
-def _delete_alerts(connection: sqlite3.Connection, span: Span) -> int:
-    """Delete alerts about somebody that stood in a span; those of a session went with it."""
-    return connection.execute(
+    # about somebody, and standing then; those of a session went with it
+    deleted["alert"] = connection.execute(
         "DELETE FROM alert WHERE kind IN ('vital', 'face', 'sensor') AND raised < ? AND "
         "(ended IS NULL OR ended >= ?)",
         (span[1], span[0]),
     ).rowcount
+    deleted["gap"] = connection.execute(
+        "DELETE FROM gap WHERE started >= ? AND ended <= ?", span
+    ).rowcount
+    return deleted
 
 
 def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
@@ -490,19 +475,21 @@ def erase_participant(
         with transaction(connection):
             rows = erase_rows(connection, code)
             if rows is not None:
-                _record(connection, actor, rows)
+                detail = f"{rows.rows.get('session', 0)} sessions"
+                insert_audit(connection, actor, "participant_erase", detail, clock.now())
                 for topic in RETAINED:
                     enqueue(connection, OutboxMessage(topic, None, sequenced=False), outbox_rows)
         # After the commit: an export that began before it would bring the participant back.
         if rows is not None:
             delete_prepared_exports(path.parent)
         compacted = rows is not None and scrub(path, connection, rows.texts)
-        copies, deleted = _erase_copies(
-            path, code, _elsewhere(path, salvages), known=rows is not None
-        )
+        # databases that were moved to other folders and are still there
+        moved = [path.parent / salvage.file for salvage in salvages]
+        elsewhere = [file for file in moved if file.parent != path.parent and file.exists()]
+        copies, deleted = _erase_copies(path, code, elsewhere, known=rows is not None)
         erased = rows is not None or bool(copies)
-        elsewhere, unreached = _erase_second_places(path, code, erased=erased)
-        copies += elsewhere
+        second, unreached = _erase_second_places(path, code, erased=erased)
+        copies += second
         if rows is None:  # an earlier attempt may have come this far
             if not copies:
                 raise StudyError(f"There is no participant {code!r}; nothing was erased.")
@@ -536,17 +523,6 @@ def _refuse_while_salvaging(path: Path, salvages: Iterable[Salvage]) -> None:
             )
 
 
-def _elsewhere(path: Path, salvages: Iterable[Salvage]) -> list[Path]:
-    """Return the databases that were moved to other folders and are still there."""
-    files = [path.parent / salvage.file for salvage in salvages]
-    return [file for file in files if file.parent != path.parent and file.exists()]
-
-
-def _record(connection: sqlite3.Connection, actor: str, rows: ErasedRows) -> None:
-    detail = f"{rows.rows.get('session', 0)} sessions"
-    insert_audit(connection, actor, "participant_erase", detail, clock.now())
-
-
 def _erase_copies(
     path: Path, code: str, elsewhere: Iterable[Path] = (), *, known: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -575,14 +551,9 @@ def _erase_copies(
     for file in damaged:
         delete_set_aside(file)
     for file in unreadable:
-        _delete_copy(file)
+        for end in ("", *LOGS):  # one that a restore set aside has its log beside it
+            file.with_name(file.name + end).unlink(missing_ok=True)
     return tuple(rewritten), tuple(file.name for file in (*damaged, *unreadable))
-
-
-def _delete_copy(copy: Path) -> None:
-    """Delete a copy; one that a restore set aside has its log beside it."""
-    for end in ("", *LOGS):
-        copy.with_name(copy.name + end).unlink(missing_ok=True)
 
 
 def _erase_second_places(
