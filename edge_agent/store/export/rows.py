@@ -29,13 +29,7 @@ from edge_agent.core.study import AttributeUse, MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import EPISODE_GAP_MS, HOUR_MS, NAMES, SMOOTHED, iso
 from edge_agent.store.export.columns import FILES
-from edge_agent.store.read.matching import (
-    DEFAULT_LAG_S,
-    OBSERVED,
-    UNCERTAIN_CATEGORY,
-    FaceLabels,
-    Matching,
-)
+from edge_agent.store.read import matching
 from edge_agent.store.read.stimuli import FOREVER_MS
 
 Span = tuple[int, int]
@@ -345,8 +339,8 @@ class Pieces:
 ROWS = 4_000
 """Rows in a block at the most."""
 
-_MATCHING = Matching()
-_REACH_MS = round(1000 * max(DEFAULT_LAG_S.values())) + _MATCHING.window_ms
+_MATCHING = matching.Matching()
+_REACH_MS = round(1000 * max(matching.DEFAULT_LAG_S.values())) + _MATCHING.window_ms
 _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 
 # One printf is several times as fast as strftime, joined columns, or Python for every row: within a
@@ -557,8 +551,8 @@ def _observed(
         "last": min(at_ms[-1], session.end_ms),
     }
     faces = _run(connection, _FACES, span).fetchall()
-    categories = [_CATEGORIES.get(emotion, UNCERTAIN_CATEGORY) for _, emotion in faces]
-    shown = FaceLabels(
+    categories = [_CATEGORIES.get(emotion, matching.UNCERTAIN_CATEGORY) for _, emotion in faces]
+    shown = matching.FaceLabels(
         np.array([at for at, _ in faces], dtype=np.int64), np.array(categories, dtype=np.int64)
     )
     steps = shown.steps(_MATCHING.window_ms, _MATCHING.share)
@@ -568,7 +562,7 @@ def _observed(
         kind: steps.later(_MATCHING.lag_ms(VitalKind(kind))).at(instants).tolist()
         for kind in set(kinds)
     }
-    return (OBSERVED[states[kind][place]] for place, kind in enumerate(kinds))
+    return (matching.OBSERVED[states[kind][place]] for place, kind in enumerate(kinds))
 
 
 def _episodes(connection: sqlite3.Connection, span: Mapping[str, str | int]) -> Iterator[Block]:

@@ -29,23 +29,10 @@ from edge_agent.core.study import (
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.gate.client import command
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
+from edge_agent.store.study import past
+from edge_agent.store.study import protocol_runs as runs
 from edge_agent.store.study.capture_switch import CaptureSwitch
-from edge_agent.store.study.past import (
-    PastMarker,
-    PastSession,
-    add_markers,
-    add_session,
-    add_simulated_participant,
-    give_past_consent,
-)
 from edge_agent.store.study.people import agree_to_attributes
-from edge_agent.store.study.protocol_runs import (
-    NewRun,
-    Progress,
-    ProtocolRuns,
-    SavedRun,
-    insert_run,
-)
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.study.study import Preregistration, Study, freeze
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
@@ -125,7 +112,7 @@ class Commands:
         self._purposes = tuple(purposes)
         self._outbox_rows = outbox_rows
         self._study = Study(path, purposes=self._purposes, outbox_rows=outbox_rows)
-        self._runs = ProtocolRuns(path, outbox_rows)
+        self._runs = runs.ProtocolRuns(path, outbox_rows)
         self._alerts = AlertLog(path)
 
     # ------------------------------------------------------------ participants and their consent
@@ -136,7 +123,7 @@ class Commands:
     ) -> Participant:
         """Add a participant under a pseudonymous code; ``None`` makes one up."""
         if simulated:
-            return add_simulated_participant(self.path, code, actor=actor)
+            return past.add_simulated_participant(self.path, code, actor=actor)
         return self._study.create_participant(code, actor=actor)
 
     @_asked
@@ -148,7 +135,7 @@ class Commands:
         if given_ms is None:
             self._study.give_consent(code, text_version, actor=actor)
         else:
-            give_past_consent(self.path, code, text_version, given_ms, actor=actor)
+            past.give_past_consent(self.path, code, text_version, given_ms, actor=actor)
 
     @_asked
     def withdraw_consent(self, code: str, *, actor: str) -> None:
@@ -188,15 +175,15 @@ class Commands:
         participant: str,
         purpose: Purpose,
         name: str,
-        run: NewRun,
+        run: runs.NewRun,
         *,
         setting: SessionSetting,
         actor: str,
-    ) -> SavedRun:
+    ) -> runs.SavedRun:
         """Open a session now with a protocol, which stands at its first screen."""
         _check_length("Protocol", run.plan, _DOCUMENT_LENGTH)
         at = clock.now()
-        made: list[SavedRun] = []
+        made: list[runs.SavedRun] = []
         self._study.start_session(
             participant,
             purpose,
@@ -204,12 +191,14 @@ class Commands:
             at,
             setting=setting,
             actor=actor,
-            also=lambda connection, opened: made.append(insert_run(connection, opened, run, at)),
+            also=lambda connection, opened: made.append(
+                runs.insert_run(connection, opened, run, at)
+            ),
         )
         return made[0]
 
     @command
-    def save_protocol(self, run: int, session: int, progress: Progress) -> bool:
+    def save_protocol(self, run: int, session: int, progress: runs.Progress) -> bool:
         """Write down where a protocol stands; return whether it goes on."""
         markers = (marker.at for marker in progress.markers)
         for at in (progress.at, *markers, *(report.at for report in progress.reports)):
@@ -232,19 +221,21 @@ class Commands:
         self._study.add_marker(kind, label, at, actor=actor)
 
     @_asked
-    def add_pressed_marker(self, pressed: PastMarker, *, actor: str) -> None:
+    def add_pressed_marker(self, pressed: past.PastMarker, *, actor: str) -> None:
         """Add a marker at the time at which it was pressed; handed in again, it is added once."""
         self._study.add_pressed_marker(pressed, actor=actor)
 
     @_asked
-    def add_past_session(self, new: PastSession, *, actor: str) -> Session:
+    def add_past_session(self, new: past.PastSession, *, actor: str) -> Session:
         """Add a session that has taken place."""
-        return add_session(self.path, new, purposes=self._purposes, actor=actor)
+        return past.add_session(self.path, new, purposes=self._purposes, actor=actor)
 
     @_asked
-    def add_past_markers(self, markers: Sequence[PastMarker], *, actor: str) -> tuple[int, int]:
+    def add_past_markers(
+        self, markers: Sequence[past.PastMarker], *, actor: str
+    ) -> tuple[int, int]:
         """Add markers to sessions that have taken place; return how many were new, and were not."""
-        return add_markers(self.path, markers, actor=actor)
+        return past.add_markers(self.path, markers, actor=actor)
 
     # ------------------------------------------------------------ readings
 

@@ -13,19 +13,13 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading, flag_near_pressures
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import (
-    DAY_MS,
-    HOUR_MS,
-    MINUTE_MS,
-    read_transaction,
-    write_transaction,
-)
+from edge_agent.store.database import schema
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.study.rows import insert_audit
 
 BY_HAND = "manual:"
 """What the source of a reading begins with that a person entered."""
-_ROLLUPS = (("minute", MINUTE_MS), ("hour", HOUR_MS), ("day", DAY_MS))
+_ROLLUPS = (("minute", schema.MINUTE_MS), ("hour", schema.HOUR_MS), ("day", schema.DAY_MS))
 _SESSION = (
     "LEFT JOIN session ON session.started <= {0}.at AND (session.ended IS NULL OR "
     "session.ended > {0}.at) LEFT JOIN participant ON participant.id = session.participant"
@@ -86,7 +80,7 @@ class RemovedReading:
 
 def entered_readings(path: Path, at_most: int) -> list[EnteredReading]:
     """Return the newest readings that people entered, newest first."""
-    with read_transaction(path) as connection:
+    with schema.read_transaction(path) as connection:
         rows = connection.execute(
             f"SELECT vital.*, {_WHOSE}, (SELECT value FROM vital_change AS old WHERE old.at = "  # noqa: S608 - our own words
             "vital.at AND old.kind = vital.kind AND old.source = vital.source ORDER BY old.id "
@@ -110,7 +104,7 @@ def entered_readings(path: Path, at_most: int) -> list[EnteredReading]:
 
 def removed_readings(path: Path, at_most: int) -> list[RemovedReading]:
     """Return the readings that were removed last, newest removal first."""
-    with read_transaction(path) as connection:
+    with schema.read_transaction(path) as connection:
         rows = connection.execute(
             f"SELECT vital_change.*, {_WHOSE} FROM vital_change "  # noqa: S608 - our own words
             f"{_SESSION.format('vital_change')} WHERE new_value IS NULL ORDER BY vital_change.id "
@@ -137,7 +131,7 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
     Raises:
         StudyError: it is not there any more, or nobody entered it.
     """
-    with write_transaction(path) as connection:
+    with schema.write_transaction(path) as connection:
         before = _measurement(connection, key)
         after = [
             replace(
@@ -171,7 +165,7 @@ def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
     Raises:
         StudyError: it is not there any more, or nobody entered it.
     """
-    with write_transaction(path) as connection:
+    with schema.write_transaction(path) as connection:
         old = next(one for one in _measurement(connection, key) if one.kind is key.kind)
         _note(connection, old, None, actor)
         connection.execute(

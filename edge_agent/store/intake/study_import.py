@@ -18,17 +18,10 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError
+from edge_agent.store.database import schema
 from edge_agent.store.database.dashboard_file import make_prepared_folder, prepared_folder
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import (
-    ADDED,
-    DAY_MS,
-    NAMES,
-    SMOOTHED,
-    connect,
-    migrate,
-    transaction,
-)
+from edge_agent.store.database.schema import ADDED, NAMES, SMOOTHED
 from edge_agent.store.intake.bids import BidsSource
 from edge_agent.store.intake.bids_files import opened_root
 from edge_agent.store.intake.cells import ImportOptions, StudyImport
@@ -38,12 +31,7 @@ from edge_agent.store.intake.tidy import StudySource, TidySource
 from edge_agent.store.intake.timeline import TimelineRows
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep.fold import make_anew
-from edge_agent.store.write.rollups import (
-    ADD_EXPRESSIONS,
-    ADD_VITALS,
-    read_erased_participants,
-    read_tombstones,
-)
+from edge_agent.store.write import rollups
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -152,8 +140,8 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
 def _merge_rollups(connection: sqlite3.Connection) -> None:
     for name in ("minute", "hour"):
         for table, columns, key, change in (
-            (f"expression_{name}", _EXPRESSION_ROLLUP, "at", ADD_EXPRESSIONS),
-            (f"vital_{name}", _VITAL_ROLLUP, "kind, at", ADD_VITALS),
+            (f"expression_{name}", _EXPRESSION_ROLLUP, "at", rollups.ADD_EXPRESSIONS),
+            (f"vital_{name}", _VITAL_ROLLUP, "kind, at", rollups.ADD_VITALS),
         ):
             # WHERE true: else SQLite takes ON CONFLICT for a join's condition
             connection.execute(
@@ -180,8 +168,8 @@ def _check_codes(
 
 def _check_erased(connection: sqlite3.Connection, report: StudyImport) -> None:
     """Refuse who was erased here: an older export still holds them."""
-    created = json.dumps(read_erased_participants(connection))
-    spans = set(read_tombstones(connection))
+    created = json.dumps(rollups.read_erased_participants(connection))
+    spans = set(rollups.read_tombstones(connection))
     rows = connection.execute(
         "SELECT code FROM staged.participant WHERE created IN (SELECT value FROM json_each(?))",
         (created,),
@@ -256,7 +244,7 @@ def _note_retention(
     """Say where the next maintenance would delete expressions of the study again."""
     if options.keep_days is None:
         return
-    before_ms = clock.now().wall_ms - options.keep_days * DAY_MS
+    before_ms = clock.now().wall_ms - options.keep_days * schema.DAY_MS
     old = connection.execute(
         "SELECT count(*) FROM staged.expression WHERE at < ?", (before_ms,)
     ).fetchone()[0]
@@ -298,7 +286,7 @@ def import_study(
             if dry_run:
                 check(connection, options, report)
             else:
-                with transaction(connection):
+                with schema.transaction(connection):
                     check(connection, options, report)
                     if not report.problem_count:
                         merge(connection, actor, clock.now(), report)
@@ -315,21 +303,21 @@ def _staging(path: Path) -> Iterator[Path]:
         make_prepared_folder(path.parent)
         with tempfile.TemporaryDirectory("", "study-", folder, ignore_cleanup_errors=True) as name:
             staged = Path(name) / "study.db"
-            migrate(staged)
+            schema.migrate(staged)
             yield staged
 
 
 @contextmanager
 def _attached(path: Path, staged: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
-    with translate_errors(path), closing(connect(path, readonly=readonly)) as connection:
+    with translate_errors(path), closing(schema.connect(path, readonly=readonly)) as connection:
         connection.execute("ATTACH ? AS staged", (str(staged.absolute()),))
         yield connection
 
 
 def _stage(staged: Path, source: StudySource, options: ImportOptions, report: StudyImport) -> None:
-    with translate_errors(staged), closing(connect(staged, readonly=False)) as connection:
+    with translate_errors(staged), closing(schema.connect(staged, readonly=False)) as connection:
         connection.execute("PRAGMA synchronous=OFF")  # a power cut leaves nothing to be kept
-        with transaction(connection):
+        with schema.transaction(connection):
             sessions = People(connection, source, options, report).stage()
             if not sessions.all and not report.problem_count:
                 raise DataFileError(f"{source.name}: has no session. Nothing was imported.")

@@ -39,22 +39,8 @@ from edge_agent.store.database.schema import (
     SMOOTHED,
     read_transaction,
 )
-from edge_agent.store.intake.cells import (
-    CellError,
-    Cells,
-    FileCount,
-    SourceRow,
-    StudyImport,
-    boolean,
-    bounded,
-    label,
-    member,
-    moment,
-    needed,
-    number,
-    probabilities,
-    text_of,
-)
+from edge_agent.store.intake import cells as read
+from edge_agent.store.intake.cells import CellError, Cells, FileCount, SourceRow, StudyImport
 from edge_agent.store.intake.people import Sessions, StagedSession
 from edge_agent.store.intake.tidy import StudySource
 from edge_agent.store.read.base import flags_of
@@ -150,7 +136,7 @@ class TimelineRows:
     def _place(self, row: SourceRow, at_ms: int, count: FileCount) -> StagedSession | None:
         """Return the session of a row that is taken; count one that is not."""
         session = self._sessions.at(at_ms)
-        named = text_of(row.cells, "session")
+        named = read.text_of(row.cells, "session")
         if named and (session is None or str(session.number) != named):
             raise CellError("session", named, "is not the session in whose time the row lies.")
         return self._counted(session, count)
@@ -166,83 +152,82 @@ class TimelineRows:
 
     def _place_of_event(self, row: SourceRow, at_ms: int, count: FileCount) -> StagedSession | None:
         """Return the session of a marker or self-report; the end of a session belongs to it."""
-        named = text_of(row.cells, "session")
+        named = read.text_of(row.cells, "session")
         session = self._sessions.at(at_ms)
         if named:
-            number = bounded(row.cells, "session", 1, 10**9)
-            session = self._sessions.by_number.get(number)
+            session = self._sessions.by_number.get(read.bounded(row.cells, "session", 1, 10**9))
             if session is None or not session.start_ms <= at_ms <= session.end_ms:
                 raise CellError("session", named, "is not the session in whose time the row lies.")
         return self._counted(session, count)
 
     def _marker(self, row: SourceRow, count: FileCount) -> Values | None:
-        at_ms = moment(row.cells)
-        kind = member(MarkerKind, row.cells, "kind")
-        text = label(row.cells, "label", f"Marker {kind}", empty_allowed=False)
+        at_ms = read.moment(row.cells)
+        kind = read.member(MarkerKind, row.cells, "kind")
+        text = read.label(row.cells, "label", f"Marker {kind}", empty_allowed=False)
         session = self._place_of_event(row, at_ms, count)
         return None if session is None else (session.number, at_ms, kind.value, text)
 
     def _self_report(self, row: SourceRow, count: FileCount) -> Values | None:
-        at_ms = moment(row.cells)
+        at_ms = read.moment(row.cells)
         value = _answer(row.cells)
         session = self._place_of_event(row, at_ms, count)
         if session is None:
             return None
-        condition = text_of(row.cells, "condition") or None
+        condition = read.text_of(row.cells, "condition") or None
         return session.number, at_ms, condition, row.cells["scale"].strip(), value
 
     def _expression(self, row: SourceRow, count: FileCount) -> Values | None:
         cells = row.cells
-        at_ms = moment(cells)
+        at_ms = read.moment(cells)
         if self._place(row, at_ms, count) is None:
             return None
-        means = probabilities(cells, NAMES)
-        smoothed = probabilities(cells, SMOOTHED, means)
-        emotion = text_of(cells, "emotion", _UNCERTAIN)
+        means = read.probabilities(cells, NAMES)
+        smoothed = read.probabilities(cells, SMOOTHED, means)
+        emotion = read.text_of(cells, "emotion", _UNCERTAIN)
         if emotion not in {*NAMES, _UNCERTAIN}:
             raise CellError("emotion", emotion, f"is not one of {', '.join(EMOTIONS)}, uncertain.")
         return (
             at_ms,
-            bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
-            bounded(cells, "track", 0, 2**53, 1),
-            bounded(cells, "frames", 1, _MOST_FRAMES, 1),
+            read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
+            read.bounded(cells, "track", 0, 2**53, 1),
+            read.bounded(cells, "frames", 1, _MOST_FRAMES, 1),
             *means,
             *smoothed,
             None if emotion == _UNCERTAIN else emotion,
-            number(cells, "face_size", 0.0),
-            number(cells, "quality", 1.0),
-            int(boolean(cells, "is_primary", default=True)),
-            int(boolean(cells, "simulated")),
+            read.number(cells, "face_size", 0.0),
+            read.number(cells, "quality", 1.0),
+            int(read.boolean(cells, "is_primary", default=True)),
+            int(read.boolean(cells, "simulated")),
         )
 
     def _rejected(self, row: SourceRow, count: FileCount) -> Values | None:
         cells = row.cells
-        at_ms = moment(cells)
+        at_ms = read.moment(cells)
         if self._place(row, at_ms, count) is None:
             return None
         return (
             at_ms,
-            bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
-            bounded(cells, "track", 0, 2**53, 1),
-            member(RejectReason, cells, "reason").value,
-            bounded(cells, "frames", 1, _MOST_FRAMES),
-            int(boolean(cells, "is_primary", default=True)),
-            int(boolean(cells, "simulated")),
+            read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
+            read.bounded(cells, "track", 0, 2**53, 1),
+            read.member(RejectReason, cells, "reason").value,
+            read.bounded(cells, "frames", 1, _MOST_FRAMES),
+            int(read.boolean(cells, "is_primary", default=True)),
+            int(read.boolean(cells, "simulated")),
         )
 
     def _gap(self, row: SourceRow, count: FileCount) -> Values | None:
         """Return a gap, cut to the session in which it begins."""
-        start_ms = moment(row.cells, "start_")
-        end_ms = moment(row.cells, "end_")
+        start_ms = read.moment(row.cells, "start_")
+        end_ms = read.moment(row.cells, "end_")
         session = self._counted(self._sessions.at(start_ms), count)
         if session is None:
             return None
-        source = needed(row.cells, "source")
-        return start_ms, min(end_ms, session.end_ms), source, needed(row.cells, "reason")
+        source = read.needed(row.cells, "source")
+        return start_ms, min(end_ms, session.end_ms), source, read.needed(row.cells, "reason")
 
     def _model(self, row: SourceRow, _count: FileCount) -> Values:
         names = ("kind", "name", "version", "sha256")
-        return *(needed(row.cells, name) for name in names), moment(row.cells, "since_")
+        return *(read.needed(row.cells, name) for name in names), read.moment(row.cells, "since_")
 
     def _vitals(self) -> None:
         """Stage the readings; where the files know no flags, what is implausible is flagged."""
@@ -256,7 +241,7 @@ class TimelineRows:
                 self._staged.execute(_VITAL, _values_of(reading))
                 continue
             cure = f"is there twice for {reading.kind} of {reading.source}. Remove one of them."
-            self._report.refuse_cell(row, CellError("at", text_of(row.cells, "at"), cure))
+            self._report.refuse_cell(row, CellError("at", read.text_of(row.cells, "at"), cure))
 
     def _readings(self) -> Iterator[tuple[SourceRow, VitalReading]]:
         known = "flags" in self._source.columns("vital")
@@ -286,7 +271,7 @@ def _given(cells: Cells) -> dict[str, object]:
         for name in ("kind", "value", "unit", "source", "flags", "device_time")
         if name in cells
     }
-    return given | {"at": text_of(cells, "at") or needed(cells, "at_ms")}
+    return given | {"at": read.text_of(cells, "at") or read.needed(cells, "at_ms")}
 
 
 def _values_of(reading: VitalReading) -> Values:
@@ -298,12 +283,12 @@ def _values_of(reading: VitalReading) -> Values:
 
 def _answer(cells: Cells) -> int | str:
     """Return what was answered, as the table keeps it."""
-    scale = needed(cells, "scale")
+    scale = read.needed(cells, "scale")
     if scale in {"valence", "arousal"}:
-        return bounded(cells, "value", 1, POINTS)
+        return read.bounded(cells, "value", 1, POINTS)
     if scale != "emotion":
         raise CellError("scale", scale, "is not one of valence, arousal, emotion.")
-    value = needed(cells, "value")
+    value = read.needed(cells, "value")
     if value not in {*Emotion, NONE_OF_THESE}:
         raise CellError("value", value, f"is not one of {', '.join(Emotion)}, {NONE_OF_THESE}.")
     return value

@@ -11,21 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from edge_agent.core.expression import RejectReason
 from edge_agent.core.texts import N_, Message, listed
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read import quality
 from edge_agent.store.read.matching import Matching
-from edge_agent.store.read.quality import (
-    Check,
-    Level,
-    Measures,
-    Recorded,
-    SessionQuality,
-    Thresholds,
-    VitalQuality,
-    measure,
-    read_clock,
-    read_face_spans,
-    read_frame_counts,
-    read_lost_seconds,
-)
+from edge_agent.store.read.quality import Check, Level, Measures, Recorded, Thresholds
 from edge_agent.store.read.reader import Reader
 
 CURES_OF_FACE = {
@@ -77,7 +65,7 @@ CURES_OF_LIGHT = {
 _LIGHT = (RejectReason.TOO_DARK, RejectReason.TOO_BRIGHT)
 
 
-def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> SessionQuality:
+def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> quality.SessionQuality:
     """Return the quality report of a session.
 
     Args:
@@ -85,7 +73,7 @@ def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> Sessio
         thresholds: what is asked for; ``None`` is the usual.
     """
     bars = thresholds or Thresholds()
-    measures = measure(recorded)
+    measures = quality.measure(recorded)
     checks = (
         _conditions(recorded, measures),
         _face(measures, bars),
@@ -99,7 +87,7 @@ def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> Sessio
     )
     session = recorded.session
     level = max((check.level for check in checks), key=list(Level).index)
-    return SessionQuality(
+    return quality.SessionQuality(
         session=session.id,
         participant=session.participant,
         start_ms=session.start_ms,
@@ -374,7 +362,9 @@ def _vital(kind: VitalKind) -> Message:
 
 
 def _worst(
-    measures: Measures, part: Callable[[VitalQuality], int], whole: Callable[[VitalQuality], int]
+    measures: Measures,
+    part: Callable[[quality.VitalQuality], int],
+    whole: Callable[[quality.VitalQuality], int],
 ) -> tuple[VitalKind | None, float]:
     """Return the kind with the largest share, and that share."""
     shares = [(part(v) / whole(v), v.kind) for v in measures.vitals if whole(v)]
@@ -384,7 +374,7 @@ def _worst(
 
 def session_quality(
     reader: Reader, session: int, thresholds: Thresholds | None = None
-) -> SessionQuality:
+) -> quality.SessionQuality:
     """Return the quality report of a session.
 
     Args:
@@ -398,10 +388,10 @@ def session_quality(
     recorded_session, end = reader.session(session)
     start = recorded_session.start_ms
     with reader.connect() as connection:
-        face = read_face_spans(connection, start, end)
-        counts = read_frame_counts(connection, start, end)
-        lost = read_lost_seconds(connection, start, end)
-        events, synchronised = read_clock(connection, start, end)
+        face = quality.read_face_spans(connection, start, end)
+        counts = quality.read_frame_counts(connection, start, end)
+        lost = quality.read_lost_seconds(connection, start, end)
+        events, synchronised = quality.read_clock(connection, start, end)
     shown = reader.face_labels([recorded_session])
     recorded = Recorded(
         session=recorded_session,

@@ -105,14 +105,11 @@ class CorrectedRow:
     corrected_smoothed: Expression
 
 
-def neutral_shift(
-    rows: Sequence[Expression], usual_log_odds: float = USUAL_LOG_ODDS
-) -> tuple[float, ...]:
+def neutral_shift(rows: Sequence[Expression]) -> tuple[float, ...]:
     """Return s of each category from the rows of a calibration.
 
     Args:
         rows: mean raw probabilities of the participant's neutral face.
-        usual_log_odds: R.
 
     Raises:
         ValueError: fewer than ``LEAST_ROWS`` rows.
@@ -123,7 +120,7 @@ def neutral_shift(
         [_log_odds(row.probabilities, index) for row in rows] for index in range(len(EMOTIONS))
     ]
     return tuple(
-        0.0 if index == _NEUTRAL else max(0.0, median(values) - usual_log_odds)
+        0.0 if index == _NEUTRAL else max(0.0, median(values) - USUAL_LOG_ODDS)
         for index, values in enumerate(by_category)
     )
 

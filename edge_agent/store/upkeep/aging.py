@@ -94,17 +94,14 @@ class CountedTime:
         )
 
 
-def count_time(
-    connection: sqlite3.Connection, now: Instant | None = None, *, confirmed: bool = False
-) -> CountedTime:
+def count_time(connection: sqlite3.Connection, *, confirmed: bool = False) -> CountedTime:
     """Carry the counted time on to now, and keep it.
 
     Args:
         connection: for writing, outside a transaction.
-        now: the present on both clocks; ``None``: as the clocks say.
         confirmed: a person says that the wall clock is right.
     """
-    at = clock.now() if now is None else now
+    at = clock.now()
     with transaction(connection):
         known = _read(connection)
         fresh = _carried_on(connection, known or _first(connection, at), at)

@@ -16,35 +16,14 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import AGE_BAND, SEX
 from edge_agent.core.texts import N_
+from edge_agent.store.database import files, schema
 from edge_agent.store.database.dashboard_file import delete_prepared_exports
-from edge_agent.store.database.files import (
-    LOGS,
-    delete_set_aside,
-    set_aside_beside,
-    store_error,
-    translate_errors,
-)
-from edge_agent.store.database.schema import (
-    Salvage,
-    connect,
-    connect_any,
-    copies_beside,
-    read_salvages,
-    read_transaction,
-    transaction,
-)
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep.copies import mark_anew, read_report, write_report
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
+from edge_agent.store.write import outbox
 from edge_agent.store.write.audit import sealed_anew
 from edge_agent.store.write.changes import log_erasure, unlogged_deletions
-from edge_agent.store.write.outbox import (
-    ERASED,
-    OutboxMessage,
-    delete_and_note,
-    enqueue,
-    is_damaged,
-)
 from edge_agent.store.write.rollups import Span, add_tombstones
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -236,10 +215,10 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
     That is messages about the participant, summaries of their time, and what is too damaged to tell
     whom it is about.
     """
-    connection.create_function("damaged", 1, is_damaged, deterministic=True)
+    connection.create_function("damaged", 1, outbox.is_damaged, deterministic=True)
     deleted = 0
     for condition, values in _about(code, spans):
-        deleted += delete_and_note(connection, condition, values, ERASED)
+        deleted += outbox.delete_and_note(connection, condition, values, outbox.ERASED)
         connection.execute(f"DELETE FROM outbox_set_aside WHERE {condition}", values)
     return deleted
 
@@ -467,18 +446,20 @@ def erase_participant(
             is still being salvaged from a damaged one.
     """
     with (
-        translate_errors(path),
-        closing(connect(path, readonly=False, busy_seconds=patience_s)) as connection,
+        files.translate_errors(path),
+        closing(schema.connect(path, readonly=False, busy_seconds=patience_s)) as connection,
     ):
-        salvages = read_salvages(connection)
+        salvages = schema.read_salvages(connection)
         _refuse_while_salvaging(path, salvages)
-        with transaction(connection):
+        with schema.transaction(connection):
             rows = erase_rows(connection, code)
             if rows is not None:
                 detail = f"{rows.rows.get('session', 0)} sessions"
                 insert_audit(connection, actor, "participant_erase", detail, clock.now())
                 for topic in RETAINED:
-                    enqueue(connection, OutboxMessage(topic, None, sequenced=False), outbox_rows)
+                    outbox.enqueue(
+                        connection, outbox.OutboxMessage(topic, None, sequenced=False), outbox_rows
+                    )
         # After the commit: an export that began before it would bring the participant back.
         if rows is not None:
             delete_prepared_exports(path.parent)
@@ -507,12 +488,12 @@ def is_erasable(path: Path, code: str) -> bool:
         StudyError: a session of theirs is open.
         StoreError: the database cannot be read, or is still being salvaged from a damaged one.
     """
-    with read_transaction(path) as connection:
-        _refuse_while_salvaging(path, read_salvages(connection))
+    with schema.read_transaction(path) as connection:
+        _refuse_while_salvaging(path, schema.read_salvages(connection))
         return sessions_to_erase(connection, code) is not None
 
 
-def _refuse_while_salvaging(path: Path, salvages: Iterable[Salvage]) -> None:
+def _refuse_while_salvaging(path: Path, salvages: Iterable[schema.Salvage]) -> None:
     """Refuse while rows still come from a database that was set aside: theirs would come, too."""
     for salvage in salvages:
         if not salvage.is_done:
@@ -534,12 +515,12 @@ def _erase_copies(
     """
     rewritten = []
     unreadable = []
-    for copy in [*copies_beside(path), *elsewhere]:
+    for copy in [*schema.copies_beside(path), *elsewhere]:
         try:
             held_participant = erase_from_copy(copy, code)
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
-                raise store_error(copy, error) from error
+                raise files.store_error(copy, error) from error
             unreadable.append(copy)
         except StoreError:  # a copy of something else
             unreadable.append(copy)
@@ -547,11 +528,11 @@ def _erase_copies(
             rewritten += [copy.name] if held_participant else []
     if not known and not rewritten:
         return (), ()
-    damaged = set_aside_beside(path)
+    damaged = files.set_aside_beside(path)
     for file in damaged:
-        delete_set_aside(file)
+        files.delete_set_aside(file)
     for file in unreadable:
-        for end in ("", *LOGS):  # one that a restore set aside has its log beside it
+        for end in ("", *files.LOGS):  # one that a restore set aside has its log beside it
             file.with_name(file.name + end).unlink(missing_ok=True)
     return tuple(rewritten), tuple(file.name for file in (*damaged, *unreadable))
 
@@ -585,10 +566,10 @@ def _erase_second_places(
 
 def erase_from_copy(copy: Path, code: str) -> bool:
     """Erase the participant from a copy of any schema; return whether they were in it."""
-    with closing(connect_any(copy)) as connection:
+    with closing(schema.connect_any(copy)) as connection:
         # An open session of that time has no end; the copy is no timeline that anybody records
         # into.
-        with transaction(connection):
+        with schema.transaction(connection):
             connection.execute(
                 "UPDATE session SET ended = max(started, (SELECT coalesce(max(at), 0) + 1 FROM "
                 "expression), (SELECT coalesce(max(at), 0) + 1 FROM vital)) WHERE ended IS NULL "

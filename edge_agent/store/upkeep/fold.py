@@ -23,16 +23,9 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.readings import VitalFlag
+from edge_agent.store.database import schema
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import (
-    ADDED,
-    DAY_MS,
-    HOUR_MS,
-    MINUTE_MS,
-    NAMES,
-    connect,
-    transaction,
-)
+from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
 from edge_agent.store.write.redating import IS_UNUSABLE, is_flagged
 from edge_agent.store.write.rollups import ADD_EXPRESSIONS, ADD_VITALS, Span
 
@@ -109,7 +102,7 @@ def fold_rollups(
             "least, and hours for as long as minutes at least"
         )
     until_s = clock.boot_seconds() + within_s
-    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
+    with translate_errors(path), closing(schema.connect(path, readonly=False)) as connection:
         present = _present(connection, now_ms)
         minutes = _fold_all(connection, _MINUTES, present - keep_minutes_days * DAY_MS, until_s)
         hours = _fold_all(connection, _HOURS, present - keep_hours_days * DAY_MS, until_s)
@@ -133,7 +126,7 @@ def _fold_all(connection: sqlite3.Connection, step: _Step, before: int, until_s:
     first = _first(connection, step.fine, before)
     while first is not None and clock.boot_seconds() < until_s:
         start = first // DAY_MS * DAY_MS
-        with transaction(connection):
+        with schema.transaction(connection):
             folded += _fold(connection, step, (start, min(before, start + step.portion_ms)))
         first = _first(connection, step.fine, before)
     return folded
