@@ -76,6 +76,8 @@ def test_every_column_stands_in_it_as_programs_are_told(bundle: zipfile.ZipFile)
             (field["name"], field.get("unit", ""), field["description"]) for field in fields
         ]
         for cells, field in zip(columns, fields, strict=True):
+            if field["name"].endswith("_ms"):
+                assert field["unit"] == "ms"
             assert cells[4] == ", ".join(field.get("constraints", {}).get("enum", []))
 
 

@@ -21,6 +21,7 @@ from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.write.timeline import import_readings
 from tests.support import studies
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
+from tests.support.timed_session import study_with_session
 from tests.support.timeline import add, database, instant, query, reading, row
 
 
@@ -71,11 +72,7 @@ def test_an_import_is_taken_out_of_a_day_whose_hours_were_folded(path: Path) -> 
 
 
 def test_undoing_says_what_pointed_to_the_readings(path: Path) -> None:
-    study = Study(path)
-    study.create_participant("P01")
-    study.give_consent("P01", "v1")
-    study.start_session("P01", Purpose.RESEARCH, "", at=instant(10))
-    study.end_session(at=instant(50))
+    study_with_session(path, [], start=10, end=50)
     flags = frozenset({VitalFlag.MANUAL})
     mine = [
         VitalReading(instant(20), VitalKind.SYSTOLIC, 80, "manual:ada", flags),

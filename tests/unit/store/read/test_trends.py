@@ -97,16 +97,6 @@ def test_rows_minutes_and_hours_tell_the_same(tmp_path: Path) -> None:
     assert exact.mean[:4] == (60.0, None, None, 63.0)
 
 
-def test_a_short_range_whose_rows_were_deleted_is_read_from_its_minutes(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(s) for s in range(120)])
-    long_range = Reader(path).trend(START_MS - DAY, START_MS + DAY, 48)
-    assert prune(path, 1, now_ms=START_MS + 2 * DAY) == 120
-    after = Reader(path).trend(START_MS, START_MS + 10 * MINUTE, 200)
-    assert (after.resolution, after.bucket_ms) == ("minute", MINUTE)
-    assert after.rows[:2] == (60, 60)
-    assert Reader(path).trend(START_MS - DAY, START_MS + DAY, 48) == long_range
-
-
 def test_across_the_retention_border_rows_and_rollups_give_one_whole_trend(tmp_path: Path) -> None:
     path = database(tmp_path, [row(s) for s in range(600)])
     # In the middle of the sixth minute: half of its rows are gone, and its rollup counts all.
