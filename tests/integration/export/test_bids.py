@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -215,18 +214,3 @@ def test_labels_are_letters_and_digits_and_never_the_same() -> None:
 def test_seconds_have_all_their_digits(ms: int, text: str) -> None:
     assert seconds(ms) == text
     assert round(1000 * float(text)) == ms
-
-
-def test_the_dashboard_sends_it_as_a_zip_with_its_folders(recorded: Path, tmp_path: Path) -> None:
-    from dashboard.computing.computing import Computing
-    from dashboard.export_jobs import ExportJobs, ExportRequest
-
-    jobs = ExportJobs(recorded, "pi", {}, (), Computing())
-    try:
-        made = jobs.prepare(1, ExportRequest(format_named("bids"), Choice()))
-        made.done.result(timeout=30)
-        assert made.problem == ""
-        with zipfile.ZipFile(made.file) as archive:
-            assert f"{BEH}_events.tsv" in archive.namelist()
-    finally:
-        jobs.close()
