@@ -714,7 +714,7 @@ def _lines(report: StudyImport, dry_run: bool) -> list[str]:
     """Return what became of a study, for people."""
     lines = [
         f"{count.file:18} {count.taken:>12,} of {count.rows:,} rows"
-        + (f", {count.outside:,} in no session" if count.outside else "")
+        + (f", {count.outside_sessions:,} in no session" if count.outside_sessions else "")
         + (f", {count.left_out:,} left out" if count.left_out else "")
         for count in report.counts.values()
     ]

@@ -15,18 +15,24 @@ def second_of(at_ms: int) -> float:
 
 
 def study_with_session(
-    path: Path, conditions: list[tuple[float, float, str]], *, end: float = 1000, start: float = 0
+    path: Path,
+    conditions: list[tuple[float, float, str]],
+    *,
+    end: float | None = 1000,
+    start: float = 0,
+    name: str = "",
 ) -> int:
     """A session from ``start`` to ``end`` with conditions at seconds from, until, label.
 
-    Returns its number.
+    Without an end it is open. Returns its number.
     """
     study = Study(path)
     participant = study.create_participant(f"P{len(study.participants()) + 1:02d}")
     study.give_consent(participant.code, "v1")
-    session = study.start_session(participant.code, Purpose.RESEARCH, "", at=instant(start))
+    session = study.start_session(participant.code, Purpose.RESEARCH, name, at=instant(start))
     for begin, until, label in conditions:
         study.add_marker(MarkerKind.STIMULUS_START, label, at=instant(begin))
         study.add_marker(MarkerKind.STIMULUS_END, "", at=instant(until))
-    study.end_session(at=instant(end))
+    if end is not None:
+        study.end_session(at=instant(end))
     return session.id

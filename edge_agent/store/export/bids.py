@@ -1,26 +1,15 @@
-"""BIDS.
+"""Sessions as a data set after the Brain Imaging Data Structure (BIDS).
 
-Sessions as a data set after the Brain Imaging Data Structure.
-
-Lines of tab-separated files, and the data dictionaries beside them.
-
-Writes a BIDS data set: a folder for each participant and session, tables below ``beh``.
-
-The markers of a session as events: a stimulus is one event that lasts.
-
-How participants, sessions, tables and columns are called in a BIDS data set.
-
-The readings of a session at one sample a second, as BIDS wants physiological recordings.
-
-Sensors speak when they like. The readings themselves stand in ``beh``; this is a copy for programs
-that read evenly sampled recordings, and its sidecar says how it was made.
+It has a folder for each participant and session, and tables below ``beh``, with data dictionaries
+beside them. The markers are events: a stimulus is one event that lasts. Sensors speak when they
+like; their readings stand in ``beh`` as they were measured. A copy at one sample a second is for
+programs that read evenly sampled recordings, and its sidecar says how it was made.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
-import json
 import math
 import re
 import sqlite3
@@ -37,9 +26,9 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import AGE_BAND, AGE_BANDS, MEDICATION, SEX, SEXES, MarkerKind
 from edge_agent.core.vitals import AnalysisOption, VitalKind
-from edge_agent.store.export.columns import FILES, Column
+from edge_agent.store.export.columns import FILES, Column, json_file
 from edge_agent.store.export.format import TreeFormat
-from edge_agent.store.export.rows import Row, Value, guarded
+from edge_agent.store.export.rows import Row, Value, guarded, whole
 from edge_agent.store.export.source import ExportSource
 
 PROGRAM = "Affect Edge"
@@ -77,10 +66,8 @@ def beh_columns(table: str) -> tuple[Column, ...]:
 
 def attribute_column(name: str) -> Column:
     """Return the column of an attribute in the table of participants."""
-    about = _ATTRIBUTES.get(name)
-    if about is not None:
-        return Column(name, "string", *about)
-    return Column(name, "string", "Field of the study's own, as the experimenter called it")
+    own = ("Field of the study's own, as the experimenter called it", None, ())
+    return Column(name, "string", *_ATTRIBUTES.get(name, own))
 
 
 def subject_labels(codes: Iterable[str]) -> dict[str, str]:
@@ -93,11 +80,10 @@ def subject_labels(codes: Iterable[str]) -> dict[str, str]:
     labels: dict[str, str] = {}
     taken: set[str] = set()
     for code in codes:
-        plain = re.sub(r"[^A-Za-z0-9]", "", code)
-        label = plain
+        label = plain = re.sub(r"[^A-Za-z0-9]", "", code)
         number = 1
         while label.casefold() in taken:
-            number = number + 1
+            number += 1
             label = f"{plain}x{number}"
         taken.add(label.casefold())
         labels[code] = label
@@ -129,7 +115,7 @@ def described(columns: Iterable[Column]) -> dict[str, Any]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a sidecar."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json_file(content), encoding="utf-8")
 
 
 def _meaning(column: Column) -> dict[str, Any]:
@@ -277,7 +263,7 @@ class Resampled:
         at_ms, value = self._newest.get(channel, (-1000 * HELD_S, 0.0))
         if self._next_ms - at_ms >= 1000 * HELD_S:
             return NOT_AVAILABLE
-        return repr(value) if math.isfinite(value) else NOT_AVAILABLE
+        return _cell(value)
 
 
 @contextmanager
@@ -363,7 +349,7 @@ class _DataSet:
         self._describe(len(rows), len(labels))
         self._participants(labels)
         for code, of_person in groupby(
-            sorted(rows, key=lambda row: (str(row["participant"]), _number(row["start_ms"]))),
+            sorted(rows, key=lambda row: (str(row["participant"]), whole(row["start_ms"]))),
             lambda row: str(row["participant"]),
         ):
             self._person(labels[code], list(of_person))
@@ -376,9 +362,8 @@ class _DataSet:
 
     def _describe(self, sessions: int, participants: int) -> None:
         """Write what the data set is, for people and programs."""
-        name = f"Timeline recorded by {PROGRAM}"
         description = {
-            "Name": name,
+            "Name": f"Timeline recorded by {PROGRAM}",
             "BIDSVersion": BIDS_VERSION,
             "DatasetType": "raw",
             "GeneratedBy": [{"Name": PROGRAM, "Version": __version__}],
@@ -431,12 +416,12 @@ class _DataSet:
         write_json(folder / f"sub-{label}_sessions.json", described(columns))
 
     def _session(self, folder: Path, subject: str, label: str, row: Row) -> _Session:
-        number = _number(row["session"])
+        number = whole(row["session"])
         beh = folder / f"ses-{label}" / "beh"
         beh.mkdir(parents=True)
         stem = f"{subject}_ses-{label}_task-{TASK}"
-        end_ms = _FOREVER_MS if row["end_ms"] is None else _number(row["end_ms"])
-        made = _Session(label, beh, stem, _number(row["start_ms"]), end_ms)
+        end_ms = _FOREVER_MS if row["end_ms"] is None else whole(row["end_ms"])
+        made = _Session(label, beh, stem, whole(row["start_ms"]), end_ms)
         self._sessions[number] = made
         return made
 
@@ -444,7 +429,7 @@ class _DataSet:
         """Write the markers of every session; a session without one has the line of heads."""
         markers: dict[int, list[Row]] = {}
         for row in self._source.rows("marker"):
-            markers.setdefault(_number(row["session"]), []).append(row)
+            markers.setdefault(whole(row["session"]), []).append(row)
         for number, session in self._sessions.items():
             path = session.folder / f"{session.stem}_events.tsv"
             with path.open("w", encoding="utf-8", newline="") as file:
@@ -485,7 +470,7 @@ class _DataSet:
                 last_ms = session.start_ms
                 for row in rows:
                     file.write(_line("vital", row, session))
-                    last_ms = _number(row["at_ms"])
+                    last_ms = whole(row["at_ms"])
                     if even is not None:
                         even.take(row)
                 if even is not None:
@@ -498,8 +483,8 @@ class _DataSet:
             met = [
                 row
                 for row in rows
-                if _number(row["start_ms"]) < session.end_ms
-                and _number(row["end_ms"]) > session.start_ms
+                if whole(row["start_ms"]) < session.end_ms
+                and whole(row["end_ms"]) > session.start_ms
             ]
             if met:
                 with _opened(session, "gap") as file:
@@ -508,8 +493,8 @@ class _DataSet:
     def _by_session(self, table: str) -> Iterator[tuple[_Session, Iterator[Row]]]:
         """Yield each session with its rows, which lie together, for sessions do not overlap."""
         for number, rows in groupby(self._source.rows(table), lambda row: row["session"]):
-            if number is not None and _number(number) in self._sessions:
-                yield self._sessions[_number(number)], rows
+            if number is not None and whole(number) in self._sessions:
+                yield self._sessions[whole(number)], rows
 
 
 def _columns(table: str) -> tuple[Column, ...]:
@@ -535,11 +520,11 @@ def _opened(session: _Session, table: str) -> Iterator[IO[str]]:
 def _line(table: str, row: Row, session: _Session) -> str:
     """Return a row as a line; a gap is cut to its session."""
     if table == "gap":
-        start_ms = max(session.start_ms, _number(row["start_ms"]))
-        end_ms = min(session.end_ms, _number(row["end_ms"]))
+        start_ms = max(session.start_ms, whole(row["start_ms"]))
+        end_ms = min(session.end_ms, whole(row["end_ms"]))
         times = [seconds(start_ms - session.start_ms), seconds(end_ms - start_ms)]
     else:
-        times = [seconds(_number(row["at_ms"]) - session.start_ms)]
+        times = [seconds(whole(row["at_ms"]) - session.start_ms)]
     rest = (row[column.name] for column in beh_columns(table))
     return "\t".join(times) + "\t" + tsv_line(rest)
 
@@ -554,13 +539,6 @@ def _event(event: Event, start_ms: int) -> str:
 
 def _heads(columns: Iterable[Column]) -> str:
     return tsv_line(column.name for column in columns)
-
-
-def _number(value: Value) -> int:
-    """Return a whole number of a row."""
-    if not isinstance(value, int):
-        raise TypeError(f"{value!r} is no whole number")
-    return value
 
 
 BIDS = TreeFormat(

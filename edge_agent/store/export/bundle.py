@@ -23,7 +23,7 @@ from edge_agent.store.export import columns
 from edge_agent.store.export.columns import DESCRIPTION, FILES, TITLES, WrittenFile, description
 from edge_agent.store.export.files import write_blocks
 from edge_agent.store.export.format import FileFormat
-from edge_agent.store.export.rows import ALWAYS, Block
+from edge_agent.store.export.rows import ALWAYS
 from edge_agent.store.export.source import ExportSource
 
 _LEVEL = 2  # three times as fast as zlib's own default, for a fifth more bytes
@@ -69,13 +69,16 @@ class _Bundle:
     def write(self) -> None:
         """Write all of them; the description comes last, for it has size and hash of the others."""
         for name in FILES:
-            self._table(name, self._source.blocks(name))
+            with self._open(f"{name}.csv") as member:
+                size, sha256, rows = write_blocks(member, self._source.blocks(name))
+            table = WrittenFile(name, f"{name}.csv", TITLES[name], "text/csv", size, sha256, rows)
+            self._files.append(table)
         self._text("vital_kind.csv", "Kinds of vital readings, for the scripts", kinds_csv())
         for path, title in _SCRIPTS.items():
             self._text(path, title, _resource(path))
-        settings = json.dumps(self._source.appliance.settings, indent=2, ensure_ascii=False) + "\n"
+        settings = columns.json_file(self._source.appliance.settings)
         self._text("settings.json", "Settings at the time of the export", settings)
-        question = json.dumps(self._source.appliance.question, indent=2, ensure_ascii=False) + "\n"
+        question = columns.json_file(self._source.appliance.question)
         self._text("question.json", "The question asked on the Analysis page", question)
         for name, title in _OF_QUESTION.items():
             if text := self._source.appliance.tables.get(name):
@@ -85,7 +88,8 @@ class _Bundle:
         for sha256, card in self._cards():
             name = json.loads(card)["name"]
             self._text(f"models/{name}-{sha256[:8]}.json", f"Card of the model {name}", card)
-        self._text(columns.PATH, columns.TITLE, self._codebook())
+        codebook = columns.codebook(self._files, self._source.created)
+        self._text(columns.PATH, columns.TITLE, codebook)
         self._text("README.md", "Read this first", self._readme())
         with self._open(DESCRIPTION) as member:
             member.write(description(self._files).encode())
@@ -102,13 +106,6 @@ class _Bundle:
         else:
             member._compresslevel = _LEVEL  # type: ignore[attr-defined]  # its name before 3.13
         return self._archive.open(member, "w", force_zip64=True)
-
-    def _table(self, name: str, blocks: Iterator[Block]) -> None:
-        with self._open(f"{name}.csv") as member:
-            size, sha256, rows = write_blocks(member, blocks)
-        self._files.append(
-            WrittenFile(name, f"{name}.csv", TITLES[name], "text/csv", size, sha256, rows)
-        )
 
     def _text(self, path: str, title: str, text: str) -> None:
         data = text.encode()
@@ -140,9 +137,6 @@ class _Bundle:
             for row in used
             if row[0] in self._source.appliance.cards
         ]
-
-    def _codebook(self) -> str:
-        return columns.codebook(self._files, self._source.created)
 
     def _readme(self) -> str:
         rows = {file.name: file.rows for file in self._files}

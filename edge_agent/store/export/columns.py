@@ -1,17 +1,8 @@
-"""The description of exported files: columns, units, codebook.
+"""The description of exported files: every column with type, unit and meaning.
 
-The columns of the exported files, with type, unit and meaning.
-
-``docs/data.md`` repeats them for people.
-
-The codebook of a bundle: every table and column for people, as one page that prints well.
-
-It is made from the schemas of ``datapackage.json`` and the registry of vitals; nothing is written
-by hand twice.
-
-``datapackage.json``: a description of the files of an export.
-
-It follows the Data Package standard (frictionlessdata.io).
+``docs/data.md`` repeats the columns for people. ``datapackage.json`` tells them to programs, by the
+Data Package standard (frictionlessdata.io). The codebook of a bundle is one page that prints well;
+it is made from the same schemas and the registry of vitals, so that nothing is written twice.
 """
 
 from __future__ import annotations
@@ -70,31 +61,38 @@ def _times(what: str, prefix: str = "") -> tuple[Column, Column]:
 
 
 def _at(what: str) -> tuple[Column, Column]:
-    text, number = _times(what)
-    return text, Column("at_ms", number.type, number.description, number.unit)
+    return _times(what)[0], _whole("at_ms", f"{what}, since 1970 UTC", "ms")
+
+
+def _text(name: str, description: str, allowed: tuple[str, ...] = ()) -> Column:
+    return Column(name, "string", description, allowed=allowed)
+
+
+def _whole(name: str, description: str, unit: str | None = None) -> Column:
+    return Column(name, "integer", description, unit)
 
 
 def _per_mille(emotion: Emotion, smoothed: bool) -> Column:
     if smoothed:
-        return Column(
-            f"smoothed_{emotion}",
-            "integer",
-            f"Smoothed probability of {emotion} at the end",
-            "1/1000",
-        )
-    return Column(
-        emotion.value, "integer", f"Mean probability of {emotion} over the frames", "1/1000"
-    )
+        about = f"Smoothed probability of {emotion} at the end"
+        return _whole(f"smoothed_{emotion}", about, "1/1000")
+    return _whole(emotion.value, f"Mean probability of {emotion} over the frames", "1/1000")
 
 
-_SESSION = Column(
-    "session", "integer", "Number of the session in which it lies; empty outside sessions"
+_WHERE = (
+    _whole("session", "Number of the session in which it lies; empty outside sessions"),
+    _text("participant", "Pseudonymous code of the participant of that session"),
+    _text("condition", "Label of the stimulus that went on; empty when none did"),
 )
-_PARTICIPANT = Column(
-    "participant", "string", "Pseudonymous code of the participant of that session"
+_IN_SESSION = (
+    _whole("session", "Number of the session"),
+    _text("participant", "Pseudonymous code of the participant"),
 )
-_CONDITION = Column(
-    "condition", "string", "Label of the stimulus that went on; empty when none did"
+_INTERVAL = _whole(
+    "interval_ms", "Length of the recording interval; 0 when every frame is a row", "ms"
+)
+_PRIMARY = Column(
+    "is_primary", "boolean", "1 when it is the participant's face: the largest and most central one"
 )
 _SIMULATED = Column("simulated", "boolean", "1 when it is made up for a demonstration")
 _UNCERTAIN = (
@@ -105,34 +103,17 @@ _LABELS = (*(emotion.value for emotion in EMOTIONS), "uncertain")
 
 EXPRESSION = (
     *_at("End of the recording interval"),
-    _SESSION,
-    _PARTICIPANT,
-    _CONDITION,
-    Column(
-        "track",
-        "integer",
-        "Number of the face while it was followed; says nothing about the person",
-    ),
-    Column(
-        "interval_ms",
-        "integer",
-        "Length of the recording interval; 0 when every frame is a row",
-        "ms",
-    ),
-    Column(
+    *_WHERE,
+    _whole("track", "Number of the face while it was followed; says nothing about the person"),
+    _INTERVAL,
+    _whole(
         "frames",
-        "integer",
         "Readings that the means are taken over: frames in which the face was looked at and could "
         "be read",
     ),
     *(_per_mille(emotion, smoothed=False) for emotion in EMOTIONS),
     *(_per_mille(emotion, smoothed=True) for emotion in EMOTIONS),
-    Column(
-        "emotion",
-        "string",
-        f"Smoothed label at the end of the interval. {_UNCERTAIN}",
-        allowed=_LABELS,
-    ),
+    _text("emotion", f"Smoothed label at the end of the interval. {_UNCERTAIN}", allowed=_LABELS),
     Column("face_size", "number", "Mean height of the face in the picture", "pixel"),
     Column(
         "quality",
@@ -140,66 +121,36 @@ EXPRESSION = (
         "Mean fitness of the face for reading (wholeness, size, sharpness, light, pose), 0 to 1",
         "1",
     ),
-    Column(
-        "is_primary",
-        "boolean",
-        "1 when it is the participant's face: the largest and most central one",
-    ),
+    _PRIMARY,
     _SIMULATED,
 )
 REJECTED_FRAMES = (
     *_at("End of the recording interval"),
-    _SESSION,
-    _PARTICIPANT,
-    _CONDITION,
-    Column("track", "integer", "Number of the face, as in expression.csv"),
-    Column(
-        "interval_ms",
-        "integer",
-        "Length of the recording interval; 0 when every frame is a row",
-        "ms",
-    ),
-    Column(
-        "reason",
-        "string",
-        "Why the face could not be read in these frames",
-        allowed=tuple(RejectReason),
-    ),
-    Column(
-        "frames", "integer", "Frames that could not be read for this reason; they are in no mean"
-    ),
-    Column(
-        "is_primary",
-        "boolean",
-        "1 when it is the participant's face: the largest and most central one",
-    ),
+    *_WHERE,
+    _whole("track", "Number of the face, as in expression.csv"),
+    _INTERVAL,
+    _text("reason", "Why the face could not be read in these frames", allowed=tuple(RejectReason)),
+    _whole("frames", "Frames that could not be read for this reason; they are in no mean"),
+    _PRIMARY,
     _SIMULATED,
 )
 VITAL = (
     *_at("When it was measured"),
-    _SESSION,
-    _PARTICIPANT,
-    _CONDITION,
-    Column("kind", "string", "What was measured", allowed=tuple(VitalKind)),
+    *_WHERE,
+    _text("kind", "What was measured", allowed=tuple(VitalKind)),
     Column("value", "number", "The value, in the unit of the next column"),
-    Column(
+    _text(
         "unit",
-        "string",
         "UCUM unit, fixed by the kind",
         allowed=tuple(sorted({kind.unit for kind in VitalKind})),
     ),
-    Column("source", "string", "Who said it: a device, a file, or simulated"),
-    Column(
-        "flags", "string", f"What is special about it, separated by blanks: {', '.join(VitalFlag)}"
+    _text("source", "Who said it: a device, a file, or simulated"),
+    _text("flags", f"What is special about it, separated by blanks: {', '.join(VitalFlag)}"),
+    _text(
+        "device_time", "Time that the device stamped, by its own clock; empty when it stamped none"
     ),
-    Column(
-        "device_time",
-        "string",
-        "Time that the device stamped, by its own clock; empty when it stamped none",
-    ),
-    Column(
+    _text(
         "observed",
-        "string",
         "Emotion observed before it: the smoothed label of at least 60 % of the rows in the 10 s "
         "that end 5 s before it (pressures: 45 s); ambiguous when none was, unmatched when no face "
         "was read; empty outside sessions",
@@ -211,94 +162,85 @@ EPISODE = (
     *_times("Start of the episode", "start_"),
     *_times("End of the episode", "end_"),
     Column("seconds", "number", "Length of the episode", "s"),
-    Column("emotion", "string", "The one smoothed label that it is a run of", allowed=_LABELS),
-    Column("rows", "integer", "Rows of expression.csv in it"),
-    Column("frames", "integer", "Readings in it, as in expression.csv"),
+    _text("emotion", "The one smoothed label that it is a run of", allowed=_LABELS),
+    _whole("rows", "Rows of expression.csv in it"),
+    _whole("frames", "Readings in it, as in expression.csv"),
     _SIMULATED,
 )
 GAP = (
     *_times("Start of the gap", "start_"),
     *_times("End of the gap", "end_"),
-    Column("source", "string", "What did not speak: camera, recorder, or the source of a vital"),
-    Column("reason", "string", "Why: no_face, stalled, disconnected, not_written …"),
+    _text("source", "What did not speak: camera, recorder, or the source of a vital"),
+    _text("reason", "Why: no_face, stalled, disconnected, not_written …"),
 )
 MARKER = (
     *_at("When it was set"),
-    Column("session", "integer", "Number of the session"),
-    Column("participant", "string", "Pseudonymous code of the participant"),
-    Column("kind", "string", "What happened", allowed=tuple(MarkerKind)),
-    Column(
+    *_IN_SESSION,
+    _text("kind", "What happened", allowed=tuple(MarkerKind)),
+    _text(
         "label",
-        "string",
         "Condition that a stimulus start opens, the text of a note, or neutral for a baseline",
     ),
 )
 SELF_REPORT = (
     *_at("When it was answered"),
-    Column("session", "integer", "Number of the session"),
-    Column("participant", "string", "Pseudonymous code of the participant"),
-    Column("condition", "string", "Label of the last stimulus before; empty when there was none"),
-    Column("scale", "string", "What was asked", allowed=("valence", "arousal", "emotion")),
-    Column(
+    *_IN_SESSION,
+    _text("condition", "Label of the last stimulus before; empty when there was none"),
+    _text("scale", "What was asked", allowed=("valence", "arousal", "emotion")),
+    _text(
         "value",
-        "string",
         "1 to 9 for valence (9 pleasant) and arousal (9 excited); for emotion a category or none",
     ),
 )
 SESSION = (
-    Column("session", "integer", "Number of the session"),
-    Column("participant", "string", "Pseudonymous code of the participant"),
-    Column("purpose", "string", "Why it was recorded", allowed=tuple(Purpose)),
-    Column("setting", "string", "Where it took place", allowed=tuple(SessionSetting)),
-    Column("name", "string", "Name given by the experimenter"),
+    *_IN_SESSION,
+    _text("purpose", "Why it was recorded", allowed=tuple(Purpose)),
+    _text("setting", "Where it took place", allowed=tuple(SessionSetting)),
+    _text("name", "Name given by the experimenter"),
     *_times("Start of the session", "start_"),
     *_times("End of the session; empty while it is open", "end_"),
     _SIMULATED,
-    Column(
+    _text(
         "origin",
-        "string",
         "Empty for a session that was run here; entered: it was added later; import: and from "
         "which file",
     ),
 )
 PROTOCOL_RUN = (
-    Column("session", "integer", "Number of the session in which it ran"),
-    Column("participant", "string", "Pseudonymous code of the participant"),
-    Column("name", "string", "Name of the protocol's file"),
-    Column("title", "string", "What people call it"),
-    Column("sha256", "string", "SHA-256 of the protocol's file as it was run"),
-    Column("order_row", "integer", "Which of the protocol's orders it was, from 0"),
-    Column("order", "string", "Conditions in the order in which they were planned, apart by >"),
-    Column("state", "string", "How it ended: finished, or ended before; running or paused"),
-    Column("reason", "string", "Why it ended before its last step, or stands still"),
+    _whole("session", "Number of the session in which it ran"),
+    _text("participant", "Pseudonymous code of the participant"),
+    _text("name", "Name of the protocol's file"),
+    _text("title", "What people call it"),
+    _text("sha256", "SHA-256 of the protocol's file as it was run"),
+    _whole("order_row", "Which of the protocol's orders it was, from 0"),
+    _text("order", "Conditions in the order in which they were planned, apart by >"),
+    _text("state", "How it ended: finished, or ended before; running or paused"),
+    _text("reason", "Why it ended before its last step, or stands still"),
 )
 PARTICIPANT = (
-    Column("participant", "string", "Pseudonymous code"),
+    _text("participant", "Pseudonymous code"),
     Column("created_at", "datetime", "When the code was made, UTC"),
-    Column(
-        "consent_version", "string", "Version of the text last agreed to; empty without consent"
-    ),
+    _text("consent_version", "Version of the text last agreed to; empty without consent"),
     Column("consent_given_at", "datetime", "When consent was given, UTC"),
     Column("consent_withdrawn_at", "datetime", "When it was withdrawn, UTC; empty while it stands"),
     _SIMULATED,
-    Column(
+    _text(
         "consent_attributes",
-        "string",
         "What the consent says of attributes. none: none are kept; here: they stay where they are; "
         "shared: they may go along in exports",
         allowed=tuple(AttributeUse),
     ),
 )
 PARTICIPANT_ATTRIBUTE = (
-    Column("participant", "string", "Pseudonymous code"),
-    Column("name", "string", "What is told: age_band, sex, medication, or a field of the study"),
-    Column("value", "string", "What it is for this participant"),
+    _text("participant", "Pseudonymous code"),
+    _text("name", "What is told: age_band, sex, medication, or a field of the study"),
+    _text("value", "What it is for this participant"),
 )
 MODEL = (
-    Column("kind", "string", "What it does: expression, face-detector, face-cover"),
-    Column("name", "string", "Name of the model"),
-    Column("version", "string", "Version of its weights"),
-    Column("sha256", "string", "SHA-256 of its file"),
+    _text("kind", "What it does: expression, face-detector, face-cover"),
+    _text("name", "Name of the model"),
+    _text("version", "Version of its weights"),
+    _text("sha256", "SHA-256 of its file"),
     *_times("When the agent began to use it", "since_"),
 )
 FILES = {
@@ -436,12 +378,13 @@ def unchanged_files(path: Path) -> dict[str, str] | None:
 
 def _sealed(package: dict[str, Any]) -> str:
     """Return the text of a description with its own hash, by which a change is noticed."""
-    digest = hashlib.sha256(_text(package).encode()).hexdigest()
-    return _text(package | {"hash": f"sha256:{digest}"})
+    digest = hashlib.sha256(json_file(package).encode()).hexdigest()
+    return json_file(package | {"hash": f"sha256:{digest}"})
 
 
-def _text(package: dict[str, Any]) -> str:
-    return json.dumps(package, indent=2, ensure_ascii=False) + "\n"
+def json_file(content: Mapping[str, Any]) -> str:
+    """Return the text of a file of JSON that people can read."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 PATH = "codebook.html"

@@ -1,17 +1,10 @@
-"""EDF+.
+"""Sessions as a folder of EDF+ files, one for each, where edfio is installed.
 
-Sessions as EDF+ files, where edfio is installed.
-
-Writes a folder of EDF+ files, one for each session.
-
-One session as an EDF+ file.
-
-The readings of a session at an even rate, with 0 where there is none.
+The readings of a session stand there at an even rate, with 0 where there is none.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +21,9 @@ from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.store.export.bids import Event, events_of
+from edge_agent.store.export.columns import json_file
 from edge_agent.store.export.format import TreeFormat
-from edge_agent.store.export.rows import Row
+from edge_agent.store.export.rows import Row, whole
 from edge_agent.store.export.source import ExportSource
 
 HELD_S = 5.0
@@ -191,8 +185,8 @@ class SessionFile:
 
     def gap(self, row: Row) -> None:
         """Take a gap, a row of ``gap.csv``, as far as it lies in the session."""
-        start_ms = max(self.start_ms, _whole(row["start_ms"]))
-        end_ms = _whole(row["end_ms"])
+        start_ms = max(self.start_ms, whole(row["start_ms"]))
+        end_ms = whole(row["end_ms"])
         if self.end_ms is not None:
             end_ms = min(end_ms, self.end_ms)
         if start_ms < end_ms:
@@ -236,8 +230,8 @@ class SessionFile:
 
     def _seconds(self, at_ms: Any) -> float:
         """Return a time as the file counts it."""
-        self._last_ms = max(self._last_ms, _whole(at_ms))
-        return (_whole(at_ms) - self.base_ms) / 1000
+        self._last_ms = max(self._last_ms, whole(at_ms))
+        return (whole(at_ms) - self.base_ms) / 1000
 
     def _note(self, onset: float, lasted: float | None, text: str) -> None:
         plain = "".join(sign if sign.isprintable() else " " for sign in text)
@@ -256,12 +250,6 @@ def _word(text: str) -> str:
     return ascii_text(text, 32).replace(" ", "_") or "X"
 
 
-def _whole(value: Any) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"{value!r} is no whole number")
-    return value
-
-
 def write_folder(source: ExportSource, root: Path) -> None:
     """Write the chosen sessions of a timeline, each as an EDF+ file, into an empty folder.
 
@@ -271,11 +259,11 @@ def write_folder(source: ExportSource, root: Path) -> None:
         OSError: a file cannot be written, or the disk is full.
     """
     sessions = {
-        _whole(row["session"]): SessionFile(
+        whole(row["session"]): SessionFile(
             participant=str(row["participant"]),
-            number=_whole(row["session"]),
-            start_ms=_whole(row["start_ms"]),
-            end_ms=None if row["end_ms"] is None else _whole(row["end_ms"]),
+            number=whole(row["session"]),
+            start_ms=whole(row["start_ms"]),
+            end_ms=None if row["end_ms"] is None else whole(row["end_ms"]),
             simulated=bool(row["simulated"]),
         )
         for row in source.rows("session")
@@ -297,24 +285,23 @@ def write_folder(source: ExportSource, root: Path) -> None:
             for number, session in sessions.items()
         ],
     }
-    text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
-    (root / "sessions.json").write_text(text, encoding="utf-8")
+    (root / "sessions.json").write_text(json_file(about), encoding="utf-8")
 
 
 def _gather(source: ExportSource, sessions: dict[int, SessionFile]) -> None:
     """Give each session its rows."""
     markers: dict[int, list[Row]] = {}
     for row in source.rows("marker"):
-        markers.setdefault(_whole(row["session"]), []).append(row)
+        markers.setdefault(whole(row["session"]), []).append(row)
     for number, session in sessions.items():
         for event in events_of(markers.get(number, [])):
             session.event(event)
     for row in source.rows("vital"):
         if row["session"] in sessions:
-            sessions[_whole(row["session"])].vital(row)
+            sessions[whole(row["session"])].vital(row)
     for row in source.rows("self_report"):
         if row["session"] in sessions:
-            sessions[_whole(row["session"])].self_report(row)
+            sessions[whole(row["session"])].self_report(row)
     for row in source.rows("gap"):
         for session in sessions.values():
             session.gap(row)

@@ -1,16 +1,8 @@
-"""FHIR R4.
-
-Sessions as one FHIR R4 Bundle, written resource by resource.
-
-Readings, expressions and self-reports as FHIR R4 Observations. Pure.
+"""Sessions as one FHIR R4 Bundle, written resource by resource (hl7.org/fhir/R4).
 
 Vital signs follow the profiles that ``VitalSpec.fhir_profile`` names
 (hl7.org/fhir/R4/observation-vitalsigns.html). A value that is no number is left out with its reason
 (``dataAbsentReason``); one out of the plausible range stays, with an interpretation and a note.
-
-FHIR R4 resources that observations refer to: Patient, Device, CodeSystem. Pure.
-
-See hl7.org/fhir/R4.
 """
 
 from __future__ import annotations
@@ -28,7 +20,7 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.store.export.format import FileFormat
-from edge_agent.store.export.rows import Chosen, Row, Value
+from edge_agent.store.export.rows import Row, Value
 from edge_agent.store.export.source import ExportSource
 
 EXPRESSIONS = "urn:affect-edge:expression"
@@ -50,10 +42,15 @@ OWN_CODES = {
 }
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:affect-edge")
 _TEST_DATA = {
-    "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason",
-    "code": "HTEST",
-    "display": "test health data",
+    "security": [
+        {
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason",
+            "code": "HTEST",
+            "display": "test health data",
+        }
+    ]
 }
+"""The ``meta`` of a resource that is made up."""
 
 
 def identity(*parts: Value) -> str:
@@ -66,13 +63,6 @@ def reference(*parts: Value) -> dict[str, str]:
     return {"reference": f"urn:uuid:{identity(*parts)}"}
 
 
-def marked(simulated: object) -> dict[str, Any]:
-    """Return the part of ``meta`` that says that a resource is made up; empty for real ones."""
-    if simulated:
-        return {"security": [_TEST_DATA]}
-    return {}
-
-
 def patient(row: Row) -> dict[str, Any]:
     """Return a participant: a code and nothing else."""
     code = row["participant"]
@@ -81,7 +71,7 @@ def patient(row: Row) -> dict[str, Any]:
         "id": identity("participant", code),
         "identifier": [{"system": "urn:affect-edge:participant", "value": code}],
     }
-    return resource | ({"meta": marked(True)} if row["simulated"] else {})
+    return resource | ({"meta": _TEST_DATA} if row["simulated"] else {})
 
 
 def appliance_device(name: str) -> dict[str, Any]:
@@ -195,10 +185,10 @@ def quantity(value: Value, kind: VitalKind) -> dict[str, Any]:
     number = float(value)
     if math.isnan(number):
         return _absent("not-a-number", "Not a Number (NaN)")
-    if math.isinf(number):
-        if number > 0:
-            return _absent("positive-infinity", "Positive Infinity (PINF)")
-        return _BELOW_ALL
+    if number == math.inf:
+        return _absent("positive-infinity", "Positive Infinity (PINF)")
+    if number == -math.inf:
+        return _absent("negative-infinity", "Negative Infinity (NINF)")
     return {
         "valueQuantity": {
             "value": number,
@@ -332,7 +322,7 @@ def _observation(row: Row, name: str, category: str, code: tuple[str, str, str])
         "effectiveDateTime": row["at"],
     }
     if row["simulated"]:
-        observation["meta"] = marked(True)
+        observation["meta"] = _TEST_DATA
     if row["condition"]:
         observation["note"] = [{"text": f"Condition: {row['condition']}"}]
     return observation
@@ -348,9 +338,6 @@ def _coding(system: str, code: str, display: str | None) -> dict[str, str]:
 
 def _absent(code: str, display: str) -> dict[str, Any]:
     return {"dataAbsentReason": {"coding": [_coding(_ABSENT, code, display)]}}
-
-
-_BELOW_ALL = _absent("negative-infinity", "Negative Infinity (NINF)")
 
 
 def _interpretation(value: float, kind: VitalKind) -> dict[str, Any]:
@@ -406,7 +393,12 @@ def _resources(source: ExportSource) -> Iterator[Resource]:
     appliance = source.appliance
     yield from code_systems()
     yield appliance_device(appliance.device)
-    models = [row for row in table("model") if _was_used(row, source.chosen)]
+    last_ms = max((end for _, end in source.chosen.ranges), default=0)
+    models = [
+        row
+        for row in table("model")
+        if row["kind"] == "expression" and int(row["since_ms"] or 0) < last_ms
+    ]
     for row in models:
         yield model_device(row, appliance.device)
     simulated = {int(row["session"] or 0) for row in table("session") if row["simulated"]}
@@ -424,13 +416,6 @@ def _resources(source: ExportSource) -> Iterator[Resource]:
         yield from vitals(rows)
     for sensor in sorted(sensors):
         yield source_device(sensor)
-
-
-def _was_used(row: Row, chosen: Chosen) -> bool:
-    return (
-        any(int(row["since_ms"] or 0) < end for _, end in chosen.ranges)
-        and row["kind"] == "expression"
-    )
 
 
 def _reader_of(models: list[Row], row: Row) -> str | None:

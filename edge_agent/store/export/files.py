@@ -121,12 +121,13 @@ def _foreign_files(folder: Path, ending: str) -> list[str]:
             path.name in ours
             and path.is_file()
             and not path.is_symlink()
-            and hashes.get(path.name) == f"sha256:{_sha256(path)}"
+            and hashes.get(path.name) == f"sha256:{sha256_of(path)}"
         )
     ]
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,25 +1,10 @@
-"""The chosen rows as blocks, pieces, episodes.
+"""The chosen rows of each exported file, as blocks of CSV and as values with their types.
 
-Which part of the timeline is taken along.
-
-The rows of each exported file as blocks of text, a few thousand rows a block.
-
-An export of any size needs the memory of some blocks only.
-
-Cells of the exported CSV files: quoted where they must be, and never a formula.
-
-Runs of one smoothed emotion, found while the rows pass by.
-
-The view ``episode`` would sort all of them first.
-
-The timeline cut into pieces whose rows share session, condition and hour.
-
-So each query returns rows that need no look-up of their own, which makes an export several times as
-fast as the views.
-
-The rows of an export as values with their types.
-
-They are read back from the blocks of CSV, so that all formats agree.
+A block has a few thousand rows, so an export of any size needs the memory of some blocks only. The
+timeline is cut into pieces whose rows share session, condition and hour: each query returns rows
+that need no look-up of their own, which makes an export several times as fast as the views.
+Episodes are found while the rows pass by, for the view ``episode`` would sort all of them first.
+Values are read back from the blocks, so that all formats agree.
 """
 
 from __future__ import annotations
@@ -43,14 +28,8 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AttributeUse, MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import EPISODE_GAP_MS, HOUR_MS, NAMES, SMOOTHED, iso
-from edge_agent.store.export.columns import FILES, Column
-from edge_agent.store.read.matching import (
-    DEFAULT_LAG_S,
-    OBSERVED,
-    UNCERTAIN_CATEGORY,
-    FaceLabels,
-    Matching,
-)
+from edge_agent.store.export.columns import FILES
+from edge_agent.store.read import matching
 from edge_agent.store.read.stimuli import FOREVER_MS
 
 Span = tuple[int, int]
@@ -115,10 +94,8 @@ def choose(connection: sqlite3.Connection, choice: Choice) -> Chosen:
     """
     span = choice.span
     sessions = _sessions(connection, choice.sessions, span)
-    ranges: tuple[tuple[int, int], ...]
-    if choice.sessions is None:
-        ranges = (span,)
-    else:
+    ranges: tuple[Span, ...] = (span,)
+    if choice.sessions is not None:
         ranges = _clipped(connection, sessions, span)
     return Chosen(sessions, span, ranges, choice.sessions is None and span == ALWAYS)
 
@@ -217,21 +194,10 @@ class Run:
     @property
     def values(self) -> tuple[str | float | int, ...]:
         """The values of a row of ``episode.csv``."""
-        start = iso_utc(self.start_ms)
-        end = iso_utc(self.end_ms)
+        times = (iso_utc(self.start_ms), self.start_ms, iso_utc(self.end_ms), self.end_ms)
         seconds = (self.end_ms - self.start_ms) / 1000
         shown = self.emotion or "uncertain"
-        return (
-            start,
-            self.start_ms,
-            end,
-            self.end_ms,
-            seconds,
-            shown,
-            self.rows,
-            self.frames,
-            self.simulated,
-        )
+        return (*times, seconds, shown, self.rows, self.frames, self.simulated)
 
 
 def episodes_of(rows: Iterable[FaceRow]) -> Iterator[Run]:
@@ -355,14 +321,13 @@ class Pieces:
         """Return when the stimuli of a session began and ended, and the condition from there on."""
         if self._markers[0] != session:
             rows = self._connection.execute(
-                "SELECT at, CASE kind WHEN ? THEN label END FROM marker WHERE session = ? AND kind "
-                "IN (?, ?) ORDER BY at, id",
-                (
-                    MarkerKind.STIMULUS_START,
-                    session,
-                    MarkerKind.STIMULUS_START,
-                    MarkerKind.STIMULUS_END,
-                ),
+                "SELECT at, CASE kind WHEN :start THEN label END FROM marker WHERE session = "
+                ":session AND kind IN (:start, :end) ORDER BY at, id",
+                {
+                    "session": session,
+                    "start": MarkerKind.STIMULUS_START,
+                    "end": MarkerKind.STIMULUS_END,
+                },
             ).fetchall()
             self._markers = (session, [row[0] for row in rows], [row[1] for row in rows])
         return self._markers[1], self._markers[2]
@@ -374,9 +339,8 @@ class Pieces:
 ROWS = 4_000
 """Rows in a block at the most."""
 
-_REMEMBERED = 1000
-_MATCHING = Matching()
-_REACH_MS = round(1000 * max(DEFAULT_LAG_S.values())) + _MATCHING.window_ms
+_MATCHING = matching.Matching()
+_REACH_MS = round(1000 * max(matching.DEFAULT_LAG_S.values())) + _MATCHING.window_ms
 _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 
 # One printf is several times as fast as strftime, joined columns, or Python for every row: within a
@@ -398,7 +362,7 @@ _LINES = {
     ),
 }
 # A value is written by Python, which finds the shortest text with all its digits; what hardly
-# changes from one reading to the next comes as one text, and its cells are found in a dictionary.
+# changes from one reading to the next comes as one text, and its cells are remembered.
 _APART = "\x1f"
 _VITALS = (
     f"SELECT printf('{_TIME}%s,', {_TIME_VALUES}, kind), value, printf('%s%c%s%c%s%c%s', kind, "
@@ -547,36 +511,31 @@ def _lines(connection: sqlite3.Connection, piece: Piece, name: str) -> Iterator[
 def _vitals(connection: sqlite3.Connection, piece: Piece) -> Iterator[Block]:
     """Yield readings with all digits of their values, and the emotion observed before each."""
     cursor = _run(connection, _VITALS, _values(piece))
-    about = _About()
     while rows := cursor.fetchmany(ROWS):
         if piece.session is None:
-            lines = [f"{head}{value!r}{about[key, '']}" for head, value, key, _ in rows]
+            lines = [f"{head}{value!r}{_behind(key, '')}" for head, value, key, _ in rows]
         else:
             observed = _observed(
                 connection, piece.session, [row[3] for row in rows], [row[2] for row in rows]
             )
             lines = [
-                f"{head}{value!r}{about[key, state]}"
+                f"{head}{value!r}{_behind(key, state)}"
                 for (head, value, key, _), state in zip(rows, observed, strict=True)
             ]
         yield _block(lines, piece.end_ms)
 
 
-class _About(dict[tuple[str, str], str]):
-    """The cells that follow the value of a reading.
+@lru_cache(maxsize=1024)
+def _behind(key: str, observed: str) -> str:
+    """Return the cells that follow the value of a reading.
 
-    The key is what the query gives and, in a session, the observed emotion.
+    Args:
+        key: what the query gives.
+        observed: the emotion observed before it; empty outside sessions.
     """
-
-    def __missing__(self, key: tuple[str, str]) -> str:
-        kind, flags, device_time, source = key[0].split(_APART, 3)
-        cells = (cell(source), cell(flags), cell(device_time), key[1])
-        cells_behind = (
-            f",{VitalKind(kind).unit},{','.join(cells)},{int(VitalFlag.SIMULATED in flags.split())}"
-        )
-        if len(self) < _REMEMBERED:
-            self[key] = cells_behind
-        return cells_behind
+    kind, flags, device_time, source = key.split(_APART, 3)
+    cells = ",".join((cell(source), cell(flags), cell(device_time), observed))
+    return f",{VitalKind(kind).unit},{cells},{int(VitalFlag.SIMULATED in flags.split())}"
 
 
 def _observed(
@@ -592,8 +551,8 @@ def _observed(
         "last": min(at_ms[-1], session.end_ms),
     }
     faces = _run(connection, _FACES, span).fetchall()
-    categories = [_CATEGORIES.get(emotion, UNCERTAIN_CATEGORY) for _, emotion in faces]
-    shown = FaceLabels(
+    categories = [_CATEGORIES.get(emotion, matching.UNCERTAIN_CATEGORY) for _, emotion in faces]
+    shown = matching.FaceLabels(
         np.array([at for at, _ in faces], dtype=np.int64), np.array(categories, dtype=np.int64)
     )
     steps = shown.steps(_MATCHING.window_ms, _MATCHING.share)
@@ -603,7 +562,7 @@ def _observed(
         kind: steps.later(_MATCHING.lag_ms(VitalKind(kind))).at(instants).tolist()
         for kind in set(kinds)
     }
-    return (OBSERVED[states[kind][place]] for place, kind in enumerate(kinds))
+    return (matching.OBSERVED[states[kind][place]] for place, kind in enumerate(kinds))
 
 
 def _episodes(connection: sqlite3.Connection, span: Mapping[str, str | int]) -> Iterator[Block]:
@@ -630,9 +589,16 @@ _READ: Mapping[str, Callable[[str], Value]] = {
 }
 
 
+def whole(value: Value) -> int:
+    """Return a whole number of a row."""
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is no whole number")
+    return value
+
+
 def rows_of(name: str, blocks: Iterator[Block]) -> Iterator[Row]:
     """Yield the rows of one of ``FILES`` from its blocks; an empty cell is ``None``."""
-    readers = [(column.name, _reader(column)) for column in FILES[name]]
+    readers = [(column.name, _READ[column.type]) for column in FILES[name]]
     next(blocks)  # the line of heads
     for block in blocks:
         for cells in csv.reader(io.StringIO(block.text, newline="")):
@@ -644,14 +610,8 @@ def rows_of(name: str, blocks: Iterator[Block]) -> Iterator[Row]:
 
 def json_text(row: Row) -> str:
     """Return a row as a JSON object on one line; a number that JSON cannot hold is null."""
-    finite = {key: None if _is_unbounded(value) else value for key, value in row.items()}
+    finite = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in row.items()
+    }
     return json.dumps(finite, ensure_ascii=False, separators=(",", ":"))
-
-
-def _is_unbounded(value: Value) -> bool:
-    """Tell whether a value is an infinity or no number (NaN)."""
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _reader(column: Column) -> Callable[[str], Value]:
-    return _READ[column.type]

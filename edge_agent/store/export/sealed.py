@@ -1,14 +1,10 @@
-"""Exports under a passphrase.
-
-Exports that only a passphrase opens: a zip of the export, locked by `age`, of the key, locked by
+"""Exports that only a passphrase opens: a zip of the export, locked by `age`, of the key, locked by
 the passphrase, and of a text that says how to open both.
 
 A random key locks the export (ChaCha20-Poly1305), which passes through in pieces, and the
 passphrase locks the key (scrypt). Archives of ``affect-edge backup`` are locked the same way, so
 one program opens both: `age` (age-encryption.org/v1).
-
-An export that leaves the data folder locked: its rows never lie open where they are taken to,
-such as on a stick.
+The rows of such an export never lie open where they are taken to, such as on a stick.
 """
 
 from __future__ import annotations
@@ -144,20 +140,14 @@ def export_sealed(
     with saying_why(folder):
         make_prepared_folder(work.database.parent)
         with tempfile.TemporaryDirectory(dir=folder) as name:
-            plain = _plain(work, out, Path(name), on_progress)
+            stem = out.name.removesuffix(SUFFIX).removesuffix(".zip")
+            suffix = work.format.suffix
+            plain = Path(name) / f"{stem.removesuffix(suffix)}{suffix}"
+            place = Path(name) / work.format.name if work.format.is_folder else plain
+            files = work.format.export(
+                work.database, place, work.choice, work.appliance, on_progress
+            )
+            if work.format.is_folder:
+                move_into_zip(files, place, plain)
             seal(plain, out, passphrase)
     return out
-
-
-def _plain(work: Work, out: Path, folder: Path, on_progress: OnProgress | None) -> Path:
-    """Write the export open; one that is a folder becomes a zip."""
-    stem = out.name.removesuffix(SUFFIX).removesuffix(".zip")
-    plain = folder / f"{stem.removesuffix(work.format.suffix)}{work.format.suffix}"
-    wanted = work.format
-    if not wanted.is_folder:
-        wanted.export(work.database, plain, work.choice, work.appliance, on_progress)
-        return plain
-    place = folder / wanted.name
-    files = wanted.export(work.database, place, work.choice, work.appliance, on_progress)
-    move_into_zip(files, place, plain)
-    return plain

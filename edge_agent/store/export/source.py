@@ -1,9 +1,4 @@
-"""The source of an export, at one moment; progress.
-
-What an export is made from: the chosen part of the timeline at one moment, table by table.
-
-How much of an export is done.
-"""
+"""The source of an export: the chosen part of the timeline at one moment, table by table."""
 
 from __future__ import annotations
 

@@ -1,16 +1,11 @@
-"""Parquet, SPSS, Excel.
+"""The timeline as Parquet files, data files of SPSS, or an Excel workbook.
 
-The timeline as Parquet files, where pyarrow is installed.
-
-The timeline as data files of SPSS, where pyreadstat is installed.
-
-The timeline as an Excel workbook, where XlsxWriter is installed.
+They need pyarrow, pyreadstat or XlsxWriter.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import math
 import shutil
@@ -21,11 +16,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from edge_agent.store.export.columns import FILES, TITLES, Column, WrittenFile
+from edge_agent.store.export.files import sha256_of
 from edge_agent.store.export.format import FileFormat, FolderFormat
 from edge_agent.store.export.rows import Block, Row, Value, rows_of
 from edge_agent.store.export.source import ExportSource
-
-PARQUET_TYPE = "application/vnd.apache.parquet"
 
 # of CSV in a row group: large enough to be read fast, small enough for any memory
 _GROUP_BYTES = 8 << 20
@@ -42,10 +36,13 @@ def _write_parquet(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenF
         for text, count in _grouped(blocks):
             writer.write_table(_table(text, schema))
             rows += count
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return _written(path, "application/vnd.apache.parquet", rows)
+
+
+def _written(path: Path, media_type: str, rows: int) -> WrittenFile:
     size = path.stat().st_size
-    return WrittenFile(name, path.name, TITLES[name], PARQUET_TYPE, size, digest, rows)
+    title = TITLES[path.stem]
+    return WrittenFile(path.stem, path.name, title, media_type, size, sha256_of(path), rows)
 
 
 def _grouped(blocks: Iterator[Block]) -> Iterator[tuple[str, int]]:
@@ -130,10 +127,6 @@ PARQUET = FolderFormat(
 )
 
 
-SAV_TYPE = "application/x-spss-sav"
-YES_NO: dict[int | float, str] = {0: "no", 1: "yes"}
-
-
 def _write_sav(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:
     """Write a table with the meaning of each variable as its label; times are in UTC.
 
@@ -157,16 +150,13 @@ def _write_sav(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:
             file_label=TITLES[name],
             column_labels=[_label(column) for column in columns],
             variable_value_labels={
-                column.name: YES_NO for column in columns if column.type == "boolean"
+                column.name: {0: "no", 1: "yes"} for column in columns if column.type == "boolean"
             },
             row_compress=True,
         )
     except pyreadstat.ReadstatError as error:
         raise OSError(f"{path.name}: {error}") from error  # it does not say why
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    size = path.stat().st_size
-    return WrittenFile(name, path.name, TITLES[name], SAV_TYPE, size, digest, len(frame))
+    return _written(path, "application/x-spss-sav", len(frame))
 
 
 def _typed(values: Any, column: Column) -> Any:
@@ -206,12 +196,7 @@ SAV = FolderFormat(
 
 SHEET_ROWS = 1_048_575
 """Below the heads; Excel's limit is one more."""
-_TEXTS_STAY = {
-    "strings_to_formulas": False,
-    "strings_to_urls": False,
-    "strings_to_numbers": False,
-}
-_TIME = "yyyy-mm-dd hh:mm:ss.000"
+_TEXTS_STAY = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
 _WIDTHS = {"datetime": 23, "string": 16}
 
 
@@ -233,7 +218,13 @@ def _write(source: ExportSource, out: IO[bytes]) -> None:
         book = Workbook(made, {"constant_memory": True, "tmpdir": folder, **_TEXTS_STAY})
         book.use_zip64()
         try:
-            _fill(book, source)
+            styles = {
+                "head": book.add_format({"bold": True, "bottom": 1}),
+                "datetime": book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000"}),
+            }
+            _describe(book, styles)
+            for name, columns in FILES.items():
+                _write_xlsx(book, styles, name, columns, source.rows(name))
             book.close()
         except FileCreateError as error:  # of which an OSError is the only reason
             raise error.args[0] from error
@@ -249,16 +240,6 @@ def _close_sheets(book: Any) -> None:
         if sheet.row_data_fh is not None:
             with contextlib.suppress(OSError):  # what it still holds no longer matters
                 sheet.row_data_fh.close()
-
-
-def _fill(book: Any, source: ExportSource) -> None:
-    styles = {
-        "head": book.add_format({"bold": True, "bottom": 1}),
-        "datetime": book.add_format({"num_format": _TIME}),
-    }
-    _describe(book, styles)
-    for name, columns in FILES.items():
-        _write_xlsx(book, styles, name, columns, source.rows(name))
 
 
 def _describe(book: Any, styles: dict[str, Any]) -> None:

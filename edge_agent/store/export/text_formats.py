@@ -1,10 +1,7 @@
-"""CSV, JSON, NDJSON.
+"""The timeline as a folder of CSV files, one JSON document, or newline-delimited JSON.
 
-The timeline as a folder of tidy CSV files with a description that programs can read.
-
-The timeline as one JSON document: the rows of each table, and the description of its columns.
-
-The timeline as newline-delimited JSON: one row a line, with the name of its table.
+The JSON document holds the rows of each table and the description of its columns; a line of NDJSON
+holds one row with the name of its table.
 """
 
 from __future__ import annotations
@@ -18,7 +15,7 @@ from edge_agent import __version__
 from edge_agent.store.export.columns import FILES, PACKAGE, TITLES, WrittenFile, schema_of
 from edge_agent.store.export.files import write_blocks
 from edge_agent.store.export.format import FileFormat, FolderFormat
-from edge_agent.store.export.rows import Block, Row, json_text
+from edge_agent.store.export.rows import Block, json_text
 from edge_agent.store.export.source import ExportSource
 
 
@@ -52,16 +49,11 @@ def _write_json(source: ExportSource, out: IO[bytes]) -> None:
     out.write(f"{json.dumps(head)[:-1]}, ".encode() + b'"tables": {')
     for number, name in enumerate(FILES):
         out.write(f"{',' if number else ''}\n{json.dumps(name)}: [".encode())
-        for text in _separated(source.rows(name)):
-            out.write(text.encode())
+        for place, row in enumerate(source.rows(name)):
+            out.write(f"{',' if place else ''}\n{json_text(row)}".encode())
         out.write(b"]")
     schemas = {name: schema_of(name) for name in FILES}
     out.write(f'}}, "schemas": {json.dumps(schemas, ensure_ascii=False)}}}\n'.encode())
-
-
-def _separated(rows: Iterator[Row]) -> Iterator[str]:
-    for number, row in enumerate(rows):
-        yield f"{',' if number else ''}\n{json_text(row)}"
 
 
 JSON = FileFormat(

@@ -9,8 +9,10 @@ sensor's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
@@ -27,23 +29,10 @@ from edge_agent.core.study import (
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.gate.client import command
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
+from edge_agent.store.study import past
+from edge_agent.store.study import protocol_runs as runs
 from edge_agent.store.study.capture_switch import CaptureSwitch
-from edge_agent.store.study.past import (
-    PastMarker,
-    PastSession,
-    add_markers,
-    add_session,
-    add_simulated_participant,
-    give_past_consent,
-)
 from edge_agent.store.study.people import agree_to_attributes
-from edge_agent.store.study.protocol_runs import (
-    NewRun,
-    Progress,
-    ProtocolRuns,
-    SavedRun,
-    insert_run,
-)
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.study.study import Preregistration, Study, freeze
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
@@ -82,6 +71,21 @@ _BY_HAND_MOST = 100
 _HANDED_IN_MOST = 1_000
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _asked(method: Callable[Concatenate[Commands, P], R]) -> Callable[Concatenate[Commands, P], R]:
+    """Make a command of a method, which nobody but an account or a token may ask for."""
+
+    @functools.wraps(method)
+    def checked(self: Commands, /, *args: P.args, **named: P.kwargs) -> R:
+        _check_actor(str(named["actor"]))
+        return method(self, *args, **named)
+
+    return command(checked)
+
+
 class Commands:
     """Changes the database: here, or in the process of the gate where this user may not write.
 
@@ -108,56 +112,51 @@ class Commands:
         self._purposes = tuple(purposes)
         self._outbox_rows = outbox_rows
         self._study = Study(path, purposes=self._purposes, outbox_rows=outbox_rows)
-        self._runs = ProtocolRuns(path, outbox_rows)
+        self._runs = runs.ProtocolRuns(path, outbox_rows)
         self._alerts = AlertLog(path)
 
     # ------------------------------------------------------------ participants and their consent
 
-    @command
+    @_asked
     def create_participant(
         self, code: str | None, *, simulated: bool = False, actor: str
     ) -> Participant:
         """Add a participant under a pseudonymous code; ``None`` makes one up."""
-        _check_actor(actor)
         if simulated:
-            return add_simulated_participant(self.path, code, actor=actor)
+            return past.add_simulated_participant(self.path, code, actor=actor)
         return self._study.create_participant(code, actor=actor)
 
-    @command
+    @_asked
     def give_consent(
         self, code: str, text_version: str, given_ms: int | None = None, *, actor: str
     ) -> None:
         """Record that a participant agreed to a version of the text: now, or at a past time."""
-        _check_actor(actor)
         _check_length("Text version", text_version, 100)
         if given_ms is None:
             self._study.give_consent(code, text_version, actor=actor)
         else:
-            give_past_consent(self.path, code, text_version, given_ms, actor=actor)
+            past.give_past_consent(self.path, code, text_version, given_ms, actor=actor)
 
-    @command
+    @_asked
     def withdraw_consent(self, code: str, *, actor: str) -> None:
         """Record that a participant withdraws, which ends their open session."""
-        _check_actor(actor)
         self._study.withdraw_consent(code, actor=actor)
 
-    @command
+    @_asked
     def agree_to_attributes(
         self, code: str, use: AttributeUse, values: Mapping[str, str] | None, *, actor: str
     ) -> None:
         """Record what a participant agrees to about attributes, and set them."""
-        _check_actor(actor)
         agree_to_attributes(self.path, code, use, actor=actor, values=values)
 
-    @command
+    @_asked
     def erase_participant(self, code: str, *, actor: str) -> Erasure:
         """Erase a participant from the database and its copies."""
-        _check_actor(actor)
         return erase_participant(self.path, code, actor=actor, outbox_rows=self._outbox_rows)
 
     # ------------------------------------------------------------ sessions and markers
 
-    @command
+    @_asked
     def start_session(
         self,
         participant: str,
@@ -168,25 +167,23 @@ class Commands:
         actor: str,
     ) -> Session:
         """Open a session now."""
-        _check_actor(actor)
         return self._study.start_session(participant, purpose, name, setting=setting, actor=actor)
 
-    @command
+    @_asked
     def start_protocol(
         self,
         participant: str,
         purpose: Purpose,
         name: str,
-        run: NewRun,
+        run: runs.NewRun,
         *,
         setting: SessionSetting,
         actor: str,
-    ) -> SavedRun:
+    ) -> runs.SavedRun:
         """Open a session now with a protocol, which stands at its first screen."""
-        _check_actor(actor)
         _check_length("Protocol", run.plan, _DOCUMENT_LENGTH)
         at = clock.now()
-        made: list[SavedRun] = []
+        made: list[runs.SavedRun] = []
         self._study.start_session(
             participant,
             purpose,
@@ -194,61 +191,57 @@ class Commands:
             at,
             setting=setting,
             actor=actor,
-            also=lambda connection, opened: made.append(insert_run(connection, opened, run, at)),
+            also=lambda connection, opened: made.append(
+                runs.insert_run(connection, opened, run, at)
+            ),
         )
         return made[0]
 
     @command
-    def save_protocol(self, run: int, session: int, progress: Progress) -> bool:
+    def save_protocol(self, run: int, session: int, progress: runs.Progress) -> bool:
         """Write down where a protocol stands; return whether it goes on."""
-        _check_not_ahead(progress.at)
-        for marker in progress.markers:
-            _check_not_ahead(marker.at)
-        for report in progress.reports:
-            _check_not_ahead(report.at)
+        markers = (marker.at for marker in progress.markers)
+        for at in (progress.at, *markers, *(report.at for report in progress.reports)):
+            _check_not_ahead(at)
         _check_length("Reason", progress.reason, _TEXT_LENGTH)
         return self._runs.save(run, session, progress)
 
-    @command
+    @_asked
     def end_session(self, *, actor: str) -> Session:
         """Close the open session now."""
-        _check_actor(actor)
         return self._study.end_session(actor=actor)
 
-    @command
+    @_asked
     def add_marker(
         self, kind: MarkerKind, label: str, at: Instant | None = None, *, actor: str
     ) -> None:
         """Add a marker to the open session, at ``at`` (now)."""
-        _check_actor(actor)
         if at is not None:
             _check_not_ahead(at)
         self._study.add_marker(kind, label, at, actor=actor)
 
-    @command
-    def add_pressed_marker(self, pressed: PastMarker, *, actor: str) -> None:
+    @_asked
+    def add_pressed_marker(self, pressed: past.PastMarker, *, actor: str) -> None:
         """Add a marker at the time at which it was pressed; handed in again, it is added once."""
-        _check_actor(actor)
         self._study.add_pressed_marker(pressed, actor=actor)
 
-    @command
-    def add_past_session(self, new: PastSession, *, actor: str) -> Session:
+    @_asked
+    def add_past_session(self, new: past.PastSession, *, actor: str) -> Session:
         """Add a session that has taken place."""
-        _check_actor(actor)
-        return add_session(self.path, new, purposes=self._purposes, actor=actor)
+        return past.add_session(self.path, new, purposes=self._purposes, actor=actor)
 
-    @command
-    def add_past_markers(self, markers: Sequence[PastMarker], *, actor: str) -> tuple[int, int]:
+    @_asked
+    def add_past_markers(
+        self, markers: Sequence[past.PastMarker], *, actor: str
+    ) -> tuple[int, int]:
         """Add markers to sessions that have taken place; return how many were new, and were not."""
-        _check_actor(actor)
-        return add_markers(self.path, markers, actor=actor)
+        return past.add_markers(self.path, markers, actor=actor)
 
     # ------------------------------------------------------------ readings
 
-    @command
+    @_asked
     def enter_readings(self, readings: Sequence[VitalReading], *, actor: str) -> list[bool]:
         """Write readings that a person entered; return for each whether it was new."""
-        _check_actor(actor)
         _check_count(readings, _BY_HAND_MOST)
         for reading in readings:
             if reading.source != f"manual:{actor}" or VitalFlag.MANUAL not in reading.flags:
@@ -272,46 +265,40 @@ class Commands:
                 )
         return import_each(self.path, readings)
 
-    @command
+    @_asked
     def import_readings(self, table: ReadingTable, *, file: str, actor: str) -> ImportResult:
         """Write the readings of a file, each with the number of this import."""
-        _check_actor(actor)
         _check_length("File", file, _TEXT_LENGTH)
         if any(VitalFlag.IMPORTED not in flags for flags in table.flag_sets):
             raise StudyError("A reading of a file has the flag imported.")
         return import_readings(self.path, table, file=file, actor=actor)
 
-    @command
+    @_asked
     def correct_reading(self, key: ReadingKey, value: float, *, actor: str) -> None:
         """Give a reading that a person entered another value; what it was is kept."""
-        _check_actor(actor)
         correct_reading(self.path, key, value, actor=actor)
 
-    @command
+    @_asked
     def remove_reading(self, key: ReadingKey, *, actor: str) -> None:
         """Remove a reading that a person entered; what it was is kept."""
-        _check_actor(actor)
         remove_reading(self.path, key, actor=actor)
 
     # ------------------------------------------------------------ camera, plan, alerts, trail
 
-    @command
+    @_asked
     def switch_camera(self, *, on: bool, actor: str) -> None:
         """Turn the camera on or off, from now on and after each start."""
-        _check_actor(actor)
         CaptureSwitch(self.path).turn(on=on, by=actor)
 
-    @command
+    @_asked
     def preregister(self, document: str, *, actor: str) -> Preregistration:
         """Freeze what was decided before the data."""
-        _check_actor(actor)
         _check_length("Preregistration", document, _DOCUMENT_LENGTH)
         return freeze(self.path, document, actor)
 
-    @command
+    @_asked
     def acknowledge_alert(self, number: int, *, actor: str) -> AlertEntry:
         """Write who has seen an alert; the first one counts."""
-        _check_actor(actor)
         return self._alerts.acknowledge(number, actor)
 
     @command

@@ -27,20 +27,8 @@ from edge_agent.core.study import AGE_BAND, SEX, MarkerKind, age_band
 from edge_agent.store.export.bids import BEH_TABLES, MODELS, PROGRAM
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import recorded
-from edge_agent.store.intake.bids_files import (
-    DESCRIPTION,
-    BidsFile,
-    Node,
-    data_files,
-    extent,
-    is_events,
-    number,
-    read_json,
-    recording_of,
-    samples,
-    table_of,
-    tsv_rows,
-)
+from edge_agent.store.intake import bids_files
+from edge_agent.store.intake.bids_files import BidsFile, Node, number, tsv_rows
 from edge_agent.store.intake.cells import SourceRow
 from edge_agent.store.intake.tidy import TABLES
 
@@ -167,7 +155,7 @@ def _put(place: Place, files: Iterable[BidsFile], start_ms: int, scans: Mapping[
     free_ms = start_ms
     for name, group in groupby(sorted(files, key=_recording), _recording):
         members = list(group)
-        extents = [extent(file) for file in members]
+        extents = [bids_files.extent(file) for file in members]
         first_ms = round(1000 * min(first for first, _ in extents))
         last_ms = round(1000 * max(last for _, last in extents))
         zero_ms = scans.get(name, free_ms - first_ms)
@@ -255,8 +243,8 @@ class BidsSource:
     def __init__(self, path: Path, root: Node, first_ms: int | None = None) -> None:
         self.name = path.name
         self._root = root
-        self._files = list(data_files(root))
-        self._is_ours = _is_ours(read_json(root / DESCRIPTION))
+        self._files = list(bids_files.data_files(root))
+        self._is_ours = _is_ours(bids_files.read_json(root / bids_files.DESCRIPTION))
         self._places = place_sessions(root, self._files, first_ms)
         self._codes = self._read_codes()
         self._overlapping = 0
@@ -271,12 +259,12 @@ class BidsSource:
 
     def tables(self) -> tuple[str, ...]:
         """Return which tables there are."""
-        there = {"session", *(table_of(file) or "" for file in self._files)}
+        there = {"session", *(bids_files.table_of(file) or "" for file in self._files)}
         if (self._root / _PEOPLE).is_file():
             there |= {"participant", "participant_attribute"}
-        if any(is_events(file) for file in self._files):
+        if any(bids_files.is_events(file) for file in self._files):
             there.add("marker")
-        if any(recording_of(file) for file in self._files):
+        if any(bids_files.recording_of(file) for file in self._files):
             there.add("vital")
         if self._is_ours:
             there.add("model")
@@ -284,7 +272,7 @@ class BidsSource:
 
     def columns(self, table: str) -> frozenset[str]:
         """Return the columns of a table: of readings, whether flags are told."""
-        tables = (file for file in self._files if table_of(file) == table)
+        tables = (file for file in self._files if bids_files.table_of(file) == table)
         names: set[str] = set()
         for file in tables:
             names.update(next(tsv_rows(file.node, file.path), (0, {}))[1])
@@ -307,14 +295,14 @@ class BidsSource:
             for file in self._files
             if file.ending != ".json"
             and file.suffix not in {"sessions", "scans"}
-            and not is_events(file)
-            and table_of(file) is None
-            and recording_of(file) is None
+            and not bids_files.is_events(file)
+            and bids_files.table_of(file) is None
+            and bids_files.recording_of(file) is None
         )
         columns = Counter(
             f"column {column} in"
             for file in self._files
-            if (recording := recording_of(file)) is not None
+            if (recording := bids_files.recording_of(file)) is not None
             for column in recording.others
         )
         return (
@@ -379,7 +367,7 @@ class BidsSource:
         for session, place in self._numbers():
             markers: list[tuple[float, float, SourceRow]] = []
             for placed in place.files:
-                if is_events(placed.file):
+                if bids_files.is_events(placed.file):
                     markers += self._events(placed, session, len(markers))
             ordered = sorted(markers, key=lambda one: one[:2])
             if not self._is_ours:
@@ -418,7 +406,7 @@ class BidsSource:
         """Yield the rows of a table below ``beh``."""
         for session, place in self._numbers():
             for placed in place.files:
-                if table_of(placed.file) == table:
+                if bids_files.table_of(placed.file) == table:
                     yield from self._beh_file(placed, session, table)
 
     def _beh_file(self, placed: PlacedFile, session: str, table: str) -> Iterator[SourceRow]:
@@ -438,7 +426,7 @@ class BidsSource:
     def _vitals(self) -> Iterator[SourceRow]:
         """Yield the readings of each session: as measured where there are such, else sampled."""
         for session, place in self._numbers():
-            as_measured = [one for one in place.files if table_of(one.file) == "vital"]
+            as_measured = [one for one in place.files if bids_files.table_of(one.file) == "vital"]
             for placed in as_measured:
                 yield from self._beh_file(placed, session, "vital")
             if not as_measured:
@@ -446,11 +434,11 @@ class BidsSource:
                     yield from self._samples(placed, session)
 
     def _samples(self, placed: PlacedFile, session: str) -> Iterator[SourceRow]:
-        recording = recording_of(placed.file)
+        recording = bids_files.recording_of(placed.file)
         if recording is None:
             return
         name = placed.file.entities.get("recording") or placed.file.entities.get("task", "")
-        for line, at_s, cells in samples(recording):
+        for line, at_s, cells in bids_files.samples(recording):
             at_ms = placed.zero_ms + round(1000 * at_s)
             for place, (kind, unit) in recording.kinds.items():
                 value = cells[place] if place < len(cells) else ""
@@ -464,7 +452,7 @@ class BidsSource:
         """Yield the models that the data dictionary of the expressions names."""
         for node in self._root.iterdir():
             if node.name.endswith(f"acq-{BEH_TABLES['expression']}_beh.json"):
-                for told in read_json(node).get(MODELS, ()):
+                for told in bids_files.read_json(node).get(MODELS, ()):
                     cells = {
                         key: "" if value is None else str(value) for key, value in told.items()
                     }

@@ -1,9 +1,4 @@
-"""Its files and contents.
-
-The files of a BIDS data set: what their names say, their rows, and their sidecars.
-
-What the files of a BIDS data set hold: when it begins and ends, and which readings.
-"""
+"""The files of a BIDS data set: what their names say, their rows, sidecars, and readings."""
 
 from __future__ import annotations
 

@@ -1,12 +1,6 @@
-"""Cells, zips, choices, and problems by line.
+"""The cells of a study's rows as values, and what is told of an import.
 
-The cells of a study's rows as values; what cannot be understood is a ``CellError``.
-
-What is wrong with the files of a study, by file, line, column and value.
-
-What reading a damaged or hostile zip raises.
-
-What whoever imports a study decides, and what is told of it.
+What cannot be understood is a ``CellError``; it becomes a problem by file, line, column and value.
 """
 
 from __future__ import annotations
@@ -18,7 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -88,28 +82,6 @@ class Problem:
         line = "" if self.line is None else f", line {self.line}"
         column = f", column {self.column}: {shown_value(self.value)}" if self.column else ":"
         return f"{self.file}{line}{column} {self.cure}"
-
-
-@dataclass(slots=True)
-class Problems:
-    """Collects problems: names the first ones, and counts all."""
-
-    named: list[Problem] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, problem: Problem) -> None:
-        """Add a problem."""
-        self.count += 1
-        if len(self.named) < SHOWN:
-            self.named.append(problem)
-
-    def add_cell(self, row: SourceRow, error: CellError) -> None:
-        """Add what is wrong with a cell of a row."""
-        self.add(Problem(row.file, row.line, error.column, error.value, error.cure))
-
-    def add_about(self, file: str, cure: str, line: int | None = None) -> None:
-        """Add what is wrong with a file, or with a line of it."""
-        self.add(Problem(file, line, "", "", cure))
 
 
 E = TypeVar("E", bound=StrEnum)
@@ -209,17 +181,12 @@ def moment(cells: Cells, prefix: str = "") -> int:
 
     The text of an export has milliseconds, too.
     """
-    column = f"{prefix}at"
-    text = text_of(cells, column)
-    if not text:
-        column = f"{prefix}ms" if prefix else "at_ms"
-        text = text_of(cells, column)
-    if not text:
-        raise CellError(f"{prefix}at", text, "is missing. Fill it in.")
-    try:
-        return time_ms(text, None)
-    except ReadingError as error:
-        raise CellError(column, text, error.reason) from error
+    at_ms = optional_moment(cells, f"{prefix}at")
+    if at_ms is None:
+        at_ms = optional_moment(cells, f"{prefix}ms" if prefix else "at_ms")
+    if at_ms is None:
+        raise CellError(f"{prefix}at", "", "is missing. Fill it in.")
+    return at_ms
 
 
 def optional_moment(cells: Cells, column: str) -> int | None:
@@ -304,14 +271,14 @@ class FileCount:
         file: its file.
         rows: how many rows there are.
         taken: how many belong to the study, and are imported.
-        outside: how many lie in no session, and are not.
+        outside_sessions: how many lie in no session, and are not.
         left_out: how many belong to somebody who is left out.
     """
 
     file: str
     rows: int = 0
     taken: int = 0
-    outside: int = 0
+    outside_sessions: int = 0
     left_out: int = 0
 
 
@@ -337,6 +304,20 @@ class StudyImport:
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
 
+    def refuse(self, problem: Problem) -> None:
+        """Count a problem; the first ones are named."""
+        self.problem_count += 1
+        if len(self.problems) < SHOWN:
+            self.problems.append(problem)
+
+    def refuse_cell(self, row: SourceRow, error: CellError) -> None:
+        """Note what is wrong with a cell of a row."""
+        self.refuse(Problem(row.file, row.line, error.column, error.value, error.cure))
+
+    def refuse_file(self, file: str, cure: str) -> None:
+        """Note what is wrong with a file."""
+        self.refuse(Problem(file, None, "", "", cure))
+
     def count(self, table: str, row: SourceRow) -> FileCount:
         """Return the count of the table of a row, begun where there is none."""
         return self.counts.setdefault(table, FileCount(row.counted_as or row.file))
@@ -347,16 +328,7 @@ class StudyImport:
         return {
             "source": self.source,
             "imported": self.imported,
-            "files": {
-                table: {
-                    "file": count.file,
-                    "rows": count.rows,
-                    "taken": count.taken,
-                    "outside_sessions": count.outside,
-                    "left_out": count.left_out,
-                }
-                for table, count in self.counts.items()
-            },
+            "files": {table: asdict(count) for table, count in self.counts.items()},
             "sessions": {str(there): here for there, here in self.sessions.items()},
             "notes": self.notes,
             "problems": [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,13 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading, flag_near_pressures
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import (
-    DAY_MS,
-    HOUR_MS,
-    MINUTE_MS,
-    read_transaction,
-    write_transaction,
-)
+from edge_agent.store.database import schema
+from edge_agent.store.read.base import flags_of
 from edge_agent.store.study.rows import insert_audit
 
 BY_HAND = "manual:"
 """What the source of a reading begins with that a person entered."""
-_ROLLUPS = (("minute", MINUTE_MS), ("hour", HOUR_MS), ("day", DAY_MS))
+_ROLLUPS = (("minute", schema.MINUTE_MS), ("hour", schema.HOUR_MS), ("day", schema.DAY_MS))
 _SESSION = (
     "LEFT JOIN session ON session.started <= {0}.at AND (session.ended IS NULL OR "
     "session.ended > {0}.at) LEFT JOIN participant ON participant.id = session.participant"
@@ -85,7 +80,7 @@ class RemovedReading:
 
 def entered_readings(path: Path, at_most: int) -> list[EnteredReading]:
     """Return the newest readings that people entered, newest first."""
-    with read_transaction(path) as connection:
+    with schema.read_transaction(path) as connection:
         rows = connection.execute(
             f"SELECT vital.*, {_WHOSE}, (SELECT value FROM vital_change AS old WHERE old.at = "  # noqa: S608 - our own words
             "vital.at AND old.kind = vital.kind AND old.source = vital.source ORDER BY old.id "
@@ -109,7 +104,7 @@ def entered_readings(path: Path, at_most: int) -> list[EnteredReading]:
 
 def removed_readings(path: Path, at_most: int) -> list[RemovedReading]:
     """Return the readings that were removed last, newest removal first."""
-    with read_transaction(path) as connection:
+    with schema.read_transaction(path) as connection:
         rows = connection.execute(
             f"SELECT vital_change.*, {_WHOSE} FROM vital_change "  # noqa: S608 - our own words
             f"{_SESSION.format('vital_change')} WHERE new_value IS NULL ORDER BY vital_change.id "
@@ -136,7 +131,7 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
     Raises:
         StudyError: it is not there any more, or nobody entered it.
     """
-    with write_transaction(path) as connection:
+    with schema.write_transaction(path) as connection:
         before = _measurement(connection, key)
         after = [
             replace(
@@ -149,7 +144,12 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
         for old, new in zip(before, flag_near_pressures(after), strict=True):
             if old != new:
                 _note(connection, old, new.value, actor)
-                _write(connection, new)
+                place = (new.at.wall_ms, new.kind.value, new.source)
+                connection.execute(
+                    "UPDATE vital SET value = ?, flags = ? WHERE at = ? AND kind = ? AND "
+                    "source = ?",
+                    (new.value, " ".join(sorted(new.flags)), *place),
+                )
                 _roll_up_anew(connection, old, new)
         insert_audit(connection, actor, "reading_correct", key.kind.value, clock.now())
 
@@ -165,11 +165,12 @@ def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
     Raises:
         StudyError: it is not there any more, or nobody entered it.
     """
-    with write_transaction(path) as connection:
+    with schema.write_transaction(path) as connection:
         old = next(one for one in _measurement(connection, key) if one.kind is key.kind)
         _note(connection, old, None, actor)
         connection.execute(
-            "DELETE FROM vital WHERE at = ? AND kind = ? AND source = ?", _values(key)
+            "DELETE FROM vital WHERE at = ? AND kind = ? AND source = ?",
+            (key.at_ms, key.kind.value, key.source),
         )
         _roll_up_anew(connection, old, None)
         insert_audit(connection, actor, "reading_remove", key.kind.value, clock.now())
@@ -201,19 +202,6 @@ def _note(
     )
 
 
-def _write(connection: sqlite3.Connection, new: VitalReading) -> None:
-    connection.execute(
-        "UPDATE vital SET value = ?, flags = ? WHERE at = ? AND kind = ? AND source = ?",
-        (
-            new.value,
-            " ".join(sorted(new.flags)),
-            new.at.wall_ms,
-            new.kind.value,
-            new.source,
-        ),
-    )
-
-
 def _roll_up_anew(
     connection: sqlite3.Connection, old: VitalReading, new: VitalReading | None
 ) -> None:
@@ -242,16 +230,12 @@ def _extremes(connection: sqlite3.Connection, table: str, place: Mapping[str, An
     rows = connection.execute(
         "SELECT * FROM vital WHERE kind = :kind AND at >= :start AND at < :end", place
     ).fetchall()
-    values = [row["value"] for row in rows if not _flags_of(row) & UNUSABLE]
+    values = [row["value"] for row in rows if not flags_of(row["flags"]) & UNUSABLE]
+    least = min(values, default=None)
     connection.execute(
         f"UPDATE {table} SET least = :least, most = :most WHERE kind = :kind AND at = :start "  # noqa: S608 - our own names
         "AND n + flagged = :number",
-        {
-            **place,
-            "number": len(rows),
-            "least": min(values, default=None),
-            "most": max(values, default=None),
-        },
+        {**place, "number": len(rows), "least": least, "most": max(values, default=None)},
     )
 
 
@@ -268,16 +252,9 @@ def _share(reading: VitalReading) -> dict[str, float]:
 
 def _reading_of(row: sqlite3.Row) -> VitalReading:
     at = Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"])
-    return VitalReading(at, VitalKind(row["kind"]), row["value"], row["source"], _flags_of(row))
-
-
-def _flags_of(row: sqlite3.Row) -> frozenset[VitalFlag]:
-    return frozenset(VitalFlag(flag) for flag in row["flags"].split())
+    flags = flags_of(row["flags"])
+    return VitalReading(at, VitalKind(row["kind"]), row["value"], row["source"], flags)
 
 
 def _key_of(row: sqlite3.Row) -> ReadingKey:
     return ReadingKey(row["at"], VitalKind(row["kind"]), row["source"])
-
-
-def _values(key: ReadingKey) -> Sequence[Any]:
-    return key.at_ms, key.kind.value, key.source

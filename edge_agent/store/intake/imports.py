@@ -1,12 +1,9 @@
-"""Imports listed, and taken back.
+"""The imports of readings and studies: which there are, what each added, and taking one back.
 
-The imports of readings and studies: which there are, what each added, and taking one back.
-
-Taking an imported study back: exactly the rows that it added.
-
-An import numbers its rows in one go, so the first and the last number in each table say which are
-its own; readings name their import. A number whose row was erased may be given again: people are
-known by when they were made, too, and rows of the timeline by their time.
+Taking a study back removes exactly the rows that it added. An import numbers its rows in one go, so
+the first and the last number in each table say which are its own; readings name their import. A
+number whose row was erased may be given again: people are known by when they were made, too, and
+rows of the timeline by their time.
 """
 
 from __future__ import annotations
@@ -14,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -100,16 +97,8 @@ def undo_study(connection: sqlite3.Connection, number: int) -> Counter[str]:
     ]
     sessions = _sessions(connection, numbers, people)
     _refuse_recorded_since(connection, number, numbers, people, sessions)
-    deleted = Counter(
-        {
-            table: _count(connection, table, column, ids)
-            for tables, column, ids in (
-                (_OF_PERSON, "participant", people),
-                (_OF_SESSION, "session", sessions),
-            )
-            for table in tables
-        }
-    )
+    deleted = Counter({one: _count(connection, one, "participant", people) for one in _OF_PERSON})
+    deleted.update({one: _count(connection, one, "session", sessions) for one in _OF_SESSION})
     pruned = {span: pruned_minutes(connection, span) for span in sessions.values()}
     deleted["day"] = sum(folded_days(connection, span) for span in sessions.values())
     for table, column in _OF_TIME.items():
@@ -162,45 +151,29 @@ def _refuse_recorded_since(
     people: Iterable[int],
     sessions: Mapping[int, Span],
 ) -> None:
-    since = {
-        table: count
-        for table, count in _recorded_since(connection, number, numbers, people, sessions)
-        if count
-    }
-    if since:
-        told = ", ".join(f"{count} rows of {table}" for table, count in since.items())
+    since: Counter[str] = Counter()
+    for table in _OF_PERSON:
+        since[table] = _count(connection, table, "participant", people, numbers[table])
+    for table in (*_OF_SESSION, "protocol_run"):
+        since[table] = _count(connection, table, "session", sessions, numbers.get(table))
+    for table, column in _OF_TIME.items():
+        # what was there before the import was joined to it, and stays
+        since[table] = sum(
+            connection.execute(
+                f"SELECT count(*) FROM {table} WHERE id > ? AND {column} >= ? AND {column} < ?",
+                (numbers[table][1], *span),
+            ).fetchone()[0]
+            for span in sessions.values()
+        )
+    others = _other_readings(connection, number, sessions)
+    since["vital"] = max(0, others - numbers[_OTHERS])
+    told = ", ".join(f"{count} rows of {table}" for table, count in since.items() if count)
+    if told:
         raise StudyError(
             f"Something was recorded into the study of import {number} since ({told}); nothing was "
             "removed. Undo the imports that added it first (affect-edge imports), or erase each "
             "participant (affect-edge participant erase CODE)."
         )
-
-
-def _recorded_since(
-    connection: sqlite3.Connection,
-    number: int,
-    numbers: Numbers,
-    people: Iterable[int],
-    sessions: Mapping[int, Span],
-) -> Iterator[tuple[str, int]]:
-    for table in _OF_PERSON:
-        yield table, _count(connection, table, "participant", people, numbers[table])
-    for table in (*_OF_SESSION, "protocol_run"):
-        yield table, _count(connection, table, "session", sessions, numbers.get(table))
-    for table, column in _OF_TIME.items():
-        # what was there before the import was joined to it, and stays
-        yield (
-            table,
-            sum(
-                connection.execute(
-                    f"SELECT count(*) FROM {table} WHERE id > ? AND {column} >= ? AND {column} < ?",
-                    (numbers[table][1], *span),
-                ).fetchone()[0]
-                for span in sessions.values()
-            ),
-        )
-    others = _other_readings(connection, number, sessions)
-    yield "vital", max(0, others - numbers[_OTHERS])
 
 
 def _other_readings(
@@ -461,12 +434,6 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
         connection.execute("UPDATE import SET undone = ? WHERE id = ?", (now.wall_ms, number))
         insert_audit(connection, actor, "import_undo", f"{chosen.file}: {removed}", now)
     later = [one for one in known if one.id > number and one.undone_ms is None and one.duplicates]
-    return UndoneImport(
-        number,
-        chosen.file,
-        removed,
-        {row[0]: row[1] for row in sessions},
-        corrected,
-        [o.id for o in later],
-        dict(study),
-    )
+    lay_in = {row[0]: row[1] for row in sessions}
+    met_by = [one.id for one in later]
+    return UndoneImport(number, chosen.file, removed, lay_in, corrected, met_by, dict(study))

@@ -6,28 +6,15 @@ import re
 import sqlite3
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import pairwise
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import AttributeUse, Purpose, SessionSetting, checked_attribute
-from edge_agent.store.intake.cells import (
-    CellError,
-    ImportOptions,
-    Problems,
-    SourceRow,
-    StudyImport,
-    boolean,
-    bounded,
-    label,
-    member,
-    moment,
-    needed,
-    optional_moment,
-    text_of,
-)
+from edge_agent.store.intake import cells as read
+from edge_agent.store.intake.cells import CellError, ImportOptions, SourceRow, StudyImport
 from edge_agent.store.intake.tidy import StudySource
 from edge_agent.store.study.rows import check_purpose, check_time
 
@@ -108,8 +95,7 @@ class People:
         staged: the staging database, in a transaction.
         source: the files.
         options: what was decided.
-        report: gets counts and notes.
-        problems: gets what is wrong.
+        report: gets counts, notes and problems.
     """
 
     def __init__(
@@ -118,13 +104,11 @@ class People:
         source: StudySource,
         options: ImportOptions,
         report: StudyImport,
-        problems: Problems,
     ) -> None:
         self._staged = staged
         self._source = source
         self._options = options
         self._report = report
-        self._problems = problems
         self._people: dict[str, Person] = {}
         self._attributes_left = 0
         self._now_ms = clock.now().wall_ms
@@ -156,41 +140,29 @@ class People:
             try:
                 take(row)
             except CellError as error:
-                self._problems.add_cell(row, error)
+                self._report.refuse_cell(row, error)
 
     def _is_left_out(self, code: str) -> bool:
         return code.strip().casefold() in self._left_out
 
     def _participant(self, row: SourceRow) -> None:
         cells = row.cells
-        given = needed(cells, "participant")
+        given = read.needed(cells, "participant")
         if given.casefold() in self._people:
             raise CellError("participant", given, "is there twice. Remove one of them.")
-        version = text_of(cells, "consent_version")
-        given_ms = optional_moment(cells, "consent_given_at")
+        version = read.text_of(cells, "consent_version")
+        given_ms = read.optional_moment(cells, "consent_given_at")
         if bool(version) != (given_ms is not None):
             column = "consent_given_at" if version else "consent_version"
             raise CellError(column, "", "is missing: a consent has a version and a time.")
-        created_ms = optional_moment(cells, "created_at")
-        self._add(
-            given,
-            self._now_ms if created_ms is None else created_ms,
-            boolean(cells, "simulated"),
-            _Consent(
-                version,
-                given_ms,
-                optional_moment(cells, "consent_withdrawn_at"),
-                member(AttributeUse, cells, "consent_attributes", AttributeUse.NONE),
-            ),
-        )
+        created_ms = read.optional_moment(cells, "created_at")
+        is_simulated = read.boolean(cells, "simulated")
+        withdrawn_ms = read.optional_moment(cells, "consent_withdrawn_at")
+        use = read.member(AttributeUse, cells, "consent_attributes", AttributeUse.NONE)
+        consent = _Consent(version, given_ms, withdrawn_ms, use)
+        self._add(given, self._now_ms if created_ms is None else created_ms, is_simulated, consent)
 
-    def _add(
-        self,
-        given: str,
-        created_ms: int,
-        is_simulated: bool,
-        consent: _Consent,
-    ) -> Person:
+    def _add(self, given: str, created_ms: int, is_simulated: bool, consent: _Consent) -> Person:
         code = f"{self._options.prefix}{given}"
         if not _CODE.fullmatch(code):
             raise CellError(
@@ -211,13 +183,7 @@ class People:
             self._staged.execute(
                 "INSERT INTO consent (participant, text_version, given, withdrawn, attributes) "
                 "VALUES (?, ?, ?, ?, ?)",
-                (
-                    number,
-                    consent.version,
-                    consent.given_ms,
-                    consent.withdrawn_ms,
-                    consent.attributes.value,
-                ),
+                (number, *astuple(consent)),
             )
         is_withdrawn = consent.withdrawn_ms is not None
         person = Person(number, code, consent.given_ms, is_withdrawn, consent.attributes)
@@ -226,16 +192,16 @@ class People:
 
     def _attribute(self, row: SourceRow) -> None:
         """Stage an attribute of somebody who agreed that it is kept."""
-        code = needed(row.cells, "participant")
+        code = read.needed(row.cells, "participant")
         person = self._people.get(code.casefold())
         if person is None:
             raise CellError("participant", code, "is not in the table of participants.")
         if person.attributes is AttributeUse.NONE:
             self._attributes_left = self._attributes_left + 1
             return
-        name = needed(row.cells, "name")
+        name = read.needed(row.cells, "name")
         try:
-            values = checked_attribute(name, needed(row.cells, "value"))
+            values = checked_attribute(name, read.needed(row.cells, "value"))
         except StudyError as error:
             raise CellError("name", name, f"cannot be taken: {error}") from error
         self._staged.execute(
@@ -256,12 +222,12 @@ class People:
 
     def _session(self, row: SourceRow) -> StagedSession:
         cells = row.cells
-        code = needed(cells, "participant")
-        number = bounded(cells, "session", 1, _MOST_SESSIONS)
-        start_ms = moment(cells, "start_")
-        if not (text_of(cells, "end_at") or text_of(cells, "end_ms")):
+        code = read.needed(cells, "participant")
+        number = read.bounded(cells, "session", 1, _MOST_SESSIONS)
+        start_ms = read.moment(cells, "start_")
+        if not (read.text_of(cells, "end_at") or read.text_of(cells, "end_ms")):
             raise CellError("end_at", "", "is missing: end the session first, or write its end.")
-        end_ms = moment(cells, "end_")
+        end_ms = read.moment(cells, "end_")
         self._check_span(start_ms, end_ms)
         session = StagedSession(number, start_ms, end_ms, code, self._is_left_out(code), row)
         if not session.is_left_out:
@@ -280,10 +246,10 @@ class People:
     def _insert(self, new: StagedSession) -> None:
         row = new.row.cells
         default = "" if self._options.purpose is None else self._options.purpose.value
-        if not text_of(row, "purpose", default):
+        if not read.text_of(row, "purpose", default):
             raise CellError("purpose", "", "is missing. Fill it in, or give --purpose.")
-        purpose = member(Purpose, row, "purpose", default)
-        setting = member(SessionSetting, row, "setting", self._options.setting.value)
+        purpose = read.member(Purpose, row, "purpose", default)
+        setting = read.member(SessionSetting, row, "setting", self._options.setting.value)
         try:
             check_purpose(purpose, setting, self._options.purposes)
         except StudyError as error:
@@ -297,10 +263,10 @@ class People:
                     new.number,
                     person.id,
                     purpose.value,
-                    label(row, "name", "Session name", empty_allowed=True),
+                    read.label(row, "name", "Session name", empty_allowed=True),
                     new.start_ms,
                     new.end_ms,
-                    int(boolean(row, "simulated")),
+                    int(read.boolean(row, "simulated")),
                     setting.value,
                     f"import: {self._source.name}",
                 ),
@@ -314,7 +280,7 @@ class People:
         if person is None and "participant" in self._source.tables():
             raise CellError("participant", new.code, "is not in the table of participants.")
         if person is None:
-            is_simulated = boolean(new.row.cells, "simulated")
+            is_simulated = read.boolean(new.row.cells, "simulated")
             person = self._add(new.code, self._now_ms, is_simulated, _Consent())
         if person.consent_ms is None:
             raise CellError(
@@ -355,12 +321,6 @@ class People:
         ordered = sorted(sessions, key=lambda one: one.start_ms)
         for before, after in pairwise(ordered):
             if after.start_ms < before.end_ms:
-                self._problems.add_cell(
-                    after.row,
-                    CellError(
-                        "start_at",
-                        iso_utc(after.start_ms),
-                        f"lies before the end of session {before.number}. Sessions must not "
-                        "overlap.",
-                    ),
-                )
+                cure = f"lies before the end of session {before.number}. Sessions must not overlap."
+                error = CellError("start_at", iso_utc(after.start_ms), cure)
+                self._report.refuse_cell(after.row, error)

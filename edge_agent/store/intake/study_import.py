@@ -1,15 +1,9 @@
-"""All or nothing.
-
-Importing a study: all of it or nothing.
+"""The import of a study: all of it or nothing.
 
 The files are read once, row by row, into a staging database beside the real one; memory does not
 grow with them. What is wrong is collected there, so that a dry run says the same as an import. The
 staged study is then merged in one transaction. The staging database lies where exports wait: it is
 deleted at the end, and otherwise when anybody is erased or the dashboard starts.
-
-A staged study, checked against a database and merged into it in one transaction.
-
-Which form the files of a study have.
 """
 
 from __future__ import annotations
@@ -24,32 +18,20 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError
+from edge_agent.store.database import schema
 from edge_agent.store.database.dashboard_file import make_prepared_folder, prepared_folder
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import (
-    ADDED,
-    DAY_MS,
-    NAMES,
-    SMOOTHED,
-    connect,
-    migrate,
-    transaction,
-)
+from edge_agent.store.database.schema import ADDED, NAMES, SMOOTHED
 from edge_agent.store.intake.bids import BidsSource
 from edge_agent.store.intake.bids_files import opened_root
-from edge_agent.store.intake.cells import ImportOptions, Problems, StudyImport
+from edge_agent.store.intake.cells import ImportOptions, StudyImport
 from edge_agent.store.intake.imports import highest_numbers, note_numbers
 from edge_agent.store.intake.people import People
 from edge_agent.store.intake.tidy import StudySource, TidySource
 from edge_agent.store.intake.timeline import TimelineRows
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep.fold import make_anew
-from edge_agent.store.write.rollups import (
-    ADD_EXPRESSIONS,
-    ADD_VITALS,
-    read_erased_participants,
-    read_tombstones,
-)
+from edge_agent.store.write import rollups
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -62,10 +44,7 @@ _PARTICIPANT = "code, created, simulated"
 _SESSION = "purpose, name, started, ended, simulated, setting, origin"
 _VITAL_ROLLUP = "kind, at, n, total, least, most, flagged, simulated"
 _EXPRESSION_ROLLUP = f"at, {', '.join(ADDED)}"
-_OF_SESSION = {
-    "marker": "at, kind, label",
-    "self_report": "at, condition, scale, value",
-}
+_OF_SESSION = {"marker": "at, kind, label", "self_report": "at, condition, scale, value"}
 _AS_THEY_ARE = {
     "expression": _EXPRESSION,
     "unfit": "at, interval_ms, track, reason, frames, is_primary, simulated",
@@ -75,25 +54,19 @@ _VITAL = "at, kind, source, value, flags, device_time"
 _RECORDED = ("expression", "unfit", "vital")
 
 
-def check(
-    connection: sqlite3.Connection,
-    options: ImportOptions,
-    report: StudyImport,
-    problems: Problems,
-) -> None:
+def check(connection: sqlite3.Connection, options: ImportOptions, report: StudyImport) -> None:
     """Note what keeps a staged study out of a database.
 
     Args:
         connection: of the database, with the staging database attached as ``staged``.
         options: what was decided.
         report: gets notes.
-        problems: gets what is in the way.
     """
-    _check_codes(connection, options, problems)
-    _check_erased(connection, problems)
-    _check_sessions(connection, problems)
-    _check_recorded(connection, options, report, problems)
-    _check_readings(connection, problems)
+    _check_codes(connection, options, report)
+    _check_erased(connection, report)
+    _check_sessions(connection, report)
+    _check_recorded(connection, options, report)
+    _check_readings(connection, report)
     _note_retention(connection, options, report)
     if _count(connection, "main.model") and _count(connection, "staged.model"):
         report.notes.append(
@@ -167,8 +140,8 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
 def _merge_rollups(connection: sqlite3.Connection) -> None:
     for name in ("minute", "hour"):
         for table, columns, key, change in (
-            (f"expression_{name}", _EXPRESSION_ROLLUP, "at", ADD_EXPRESSIONS),
-            (f"vital_{name}", _VITAL_ROLLUP, "kind, at", ADD_VITALS),
+            (f"expression_{name}", _EXPRESSION_ROLLUP, "at", rollups.ADD_EXPRESSIONS),
+            (f"vital_{name}", _VITAL_ROLLUP, "kind, at", rollups.ADD_VITALS),
         ):
             # WHERE true: else SQLite takes ON CONFLICT for a join's condition
             connection.execute(
@@ -178,7 +151,7 @@ def _merge_rollups(connection: sqlite3.Connection) -> None:
 
 
 def _check_codes(
-    connection: sqlite3.Connection, options: ImportOptions, problems: Problems
+    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
 ) -> None:
     rows = connection.execute(
         "SELECT staged.participant.code FROM staged.participant JOIN main.participant USING (code) "
@@ -186,17 +159,17 @@ def _check_codes(
     )
     for (code,) in rows:
         there = code.removeprefix(options.prefix)
-        problems.add_about(
+        report.refuse_file(
             "participant",
             f"the code {code} is taken here. Give all codes a beginning (--prefix NAME-), or "
             f"leave this one out (--leave-out {there}).",
         )
 
 
-def _check_erased(connection: sqlite3.Connection, problems: Problems) -> None:
+def _check_erased(connection: sqlite3.Connection, report: StudyImport) -> None:
     """Refuse who was erased here: an older export still holds them."""
-    created = json.dumps(read_erased_participants(connection))
-    spans = set(read_tombstones(connection))
+    created = json.dumps(rollups.read_erased_participants(connection))
+    spans = set(rollups.read_tombstones(connection))
     rows = connection.execute(
         "SELECT code FROM staged.participant WHERE created IN (SELECT value FROM json_each(?))",
         (created,),
@@ -208,13 +181,13 @@ def _check_erased(connection: sqlite3.Connection, problems: Problems) -> None:
     )
     erased |= {code for code, start, end in sessions if (start, end) in spans}
     for code in sorted(erased):
-        problems.add_about(
+        report.refuse_file(
             "participant",
             f"{code} was erased here, and does not come back. Leave them out: --leave-out {code}.",
         )
 
 
-def _check_sessions(connection: sqlite3.Connection, problems: Problems) -> None:
+def _check_sessions(connection: sqlite3.Connection, report: StudyImport) -> None:
     rows = connection.execute(
         "SELECT new.id AS new, there.id AS there, there.started, there.ended FROM staged.session "
         "AS new JOIN main.session AS there ON there.started < new.ended AND (there.ended IS NULL "
@@ -222,7 +195,7 @@ def _check_sessions(connection: sqlite3.Connection, problems: Problems) -> None:
     )
     for row in rows:
         end = "now" if row["ended"] is None else iso_utc(row["ended"])
-        problems.add_about(
+        report.refuse_file(
             "session",
             f"session {row['new']} meets session {row['there']} of this database "
             f"({iso_utc(row['started'])} to {end}). Sessions must not overlap: import into a "
@@ -231,10 +204,7 @@ def _check_sessions(connection: sqlite3.Connection, problems: Problems) -> None:
 
 
 def _check_recorded(
-    connection: sqlite3.Connection,
-    options: ImportOptions,
-    report: StudyImport,
-    problems: Problems,
+    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
 ) -> None:
     """Refuse sessions in whose time something was recorded here: it would be taken for theirs."""
     for table in _RECORDED:
@@ -247,20 +217,20 @@ def _check_recorded(
             if options.join_recorded:
                 report.notes.append(f"{about}, and belong to it now.")
                 continue
-            problems.add_about(
+            report.refuse_file(
                 "session",
                 f"{about}. Import into a database of its own (--data FOLDER), or say that they "
                 "belong to it (--join-recorded).",
             )
 
 
-def _check_readings(connection: sqlite3.Connection, problems: Problems) -> None:
+def _check_readings(connection: sqlite3.Connection, report: StudyImport) -> None:
     """Refuse readings that are here already: joined, they would count twice."""
     count, first = connection.execute(
         "SELECT count(*), min(at) FROM staged.vital JOIN main.vital USING (at, kind, source)"
     ).fetchone()
     if count:
-        problems.add_about(
+        report.refuse_file(
             "vital",
             f"{count} readings are here already, by kind, source and time; the first is of "
             f"{iso_utc(first)}. Take them out of the study's files, or import into a database of "
@@ -274,7 +244,7 @@ def _note_retention(
     """Say where the next maintenance would delete expressions of the study again."""
     if options.keep_days is None:
         return
-    before_ms = clock.now().wall_ms - options.keep_days * DAY_MS
+    before_ms = clock.now().wall_ms - options.keep_days * schema.DAY_MS
     old = connection.execute(
         "SELECT count(*) FROM staged.expression WHERE at < ?", (before_ms,)
     ).fetchone()[0]
@@ -290,16 +260,8 @@ def _count(connection: sqlite3.Connection, table: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
-_ALL_TIMES = (0, 2**53)
-
-
 def import_study(
-    path: Path,
-    source: StudySource,
-    options: ImportOptions,
-    *,
-    actor: str,
-    dry_run: bool = False,
+    path: Path, source: StudySource, options: ImportOptions, *, actor: str, dry_run: bool = False
 ) -> StudyImport:
     """Import a study into a database, or only say what would become of it.
 
@@ -318,21 +280,18 @@ def import_study(
         StoreError: the database cannot be used; disk full. Nothing was written then.
     """
     report = StudyImport(source.name)
-    problems = Problems()
     with _staging(path) as staged:
-        _stage(staged, source, options, report, problems)
+        _stage(staged, source, options, report)
         with _attached(path, staged, readonly=dry_run) as connection:
             if dry_run:
-                check(connection, options, report, problems)
+                check(connection, options, report)
             else:
-                with transaction(connection):
-                    check(connection, options, report, problems)
-                    if not problems.count:
+                with schema.transaction(connection):
+                    check(connection, options, report)
+                    if not report.problem_count:
                         merge(connection, actor, clock.now(), report)
                         report.imported = True
     report.notes += _notes(source, report)
-    report.problems = problems.named
-    report.problem_count = problems.count
     return report
 
 
@@ -342,52 +301,41 @@ def _staging(path: Path) -> Iterator[Path]:
     folder = prepared_folder(path.parent)
     with translate_errors(path):
         make_prepared_folder(path.parent)
-        with tempfile.TemporaryDirectory(
-            prefix="study-", dir=folder, ignore_cleanup_errors=True
-        ) as name:
+        with tempfile.TemporaryDirectory("", "study-", folder, ignore_cleanup_errors=True) as name:
             staged = Path(name) / "study.db"
-            migrate(staged)
+            schema.migrate(staged)
             yield staged
 
 
 @contextmanager
 def _attached(path: Path, staged: Path, *, readonly: bool) -> Iterator[sqlite3.Connection]:
-    with translate_errors(path), closing(connect(path, readonly=readonly)) as connection:
+    with translate_errors(path), closing(schema.connect(path, readonly=readonly)) as connection:
         connection.execute("ATTACH ? AS staged", (str(staged.absolute()),))
         yield connection
 
 
-def _stage(
-    staged: Path,
-    source: StudySource,
-    options: ImportOptions,
-    report: StudyImport,
-    problems: Problems,
-) -> None:
-    with translate_errors(staged), closing(connect(staged, readonly=False)) as connection:
+def _stage(staged: Path, source: StudySource, options: ImportOptions, report: StudyImport) -> None:
+    with translate_errors(staged), closing(schema.connect(staged, readonly=False)) as connection:
         connection.execute("PRAGMA synchronous=OFF")  # a power cut leaves nothing to be kept
-        with transaction(connection):
-            sessions = People(connection, source, options, report, problems).stage()
-            if not sessions.all and not problems.count:
+        with schema.transaction(connection):
+            sessions = People(connection, source, options, report).stage()
+            if not sessions.all and not report.problem_count:
                 raise DataFileError(f"{source.name}: has no session. Nothing was imported.")
-            if problems.count:
+            if report.problem_count:
                 return  # every row of theirs would be a problem, too
-            TimelineRows(connection, source, sessions, report, problems).stage()
-            make_anew(connection, _span(connection), ())
-
-
-def _span(connection: sqlite3.Connection) -> tuple[int, int]:
-    first, last = connection.execute("SELECT min(started), max(ended) FROM session").fetchone()
-    return first or _ALL_TIMES[0], last or _ALL_TIMES[0]
+            TimelineRows(connection, source, sessions, report).stage()
+            ends = "SELECT coalesce(min(started), 0), coalesce(max(ended), 0) FROM session"
+            first, last = connection.execute(ends).fetchone()
+            make_anew(connection, (first, last), ())
 
 
 def _notes(source: StudySource, report: StudyImport) -> list[str]:
     """Return what was not taken, in sentences."""
     notes = [
-        f"{count.outside:,} of {count.rows:,} rows of {count.file} lie in no session, and are not "
-        "taken."
+        f"{count.outside_sessions:,} of {count.rows:,} rows of {count.file} lie in no session, "
+        "and are not taken."
         for count in report.counts.values()
-        if count.outside
+        if count.outside_sessions
     ]
     if source.passed_over():
         notes.append(f"Not read: {', '.join(source.passed_over())}.")

@@ -1,11 +1,9 @@
-"""Rows and readings, staged.
-
-Markers, self-reports, expressions, readings and gaps of a study: staged row by row.
+"""Markers, self-reports, expressions, readings and gaps of a study: staged row by row.
 
 Rows are joined to sessions by time, as everywhere. A row that names a session must lie in it; one
 that lies in none is counted, and not taken: it belongs to nobody of the study.
 
-Readings that are kept aside until the whole file was read, however many there are.
+``StagedReadings`` keeps readings aside until a whole file was read, however many there are.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, tee
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from edge_agent.core import clock
@@ -42,25 +39,11 @@ from edge_agent.store.database.schema import (
     SMOOTHED,
     read_transaction,
 )
-from edge_agent.store.intake.cells import (
-    CellError,
-    Cells,
-    FileCount,
-    Problems,
-    SourceRow,
-    StudyImport,
-    boolean,
-    bounded,
-    label,
-    member,
-    moment,
-    needed,
-    number,
-    probabilities,
-    text_of,
-)
+from edge_agent.store.intake import cells as read
+from edge_agent.store.intake.cells import CellError, Cells, FileCount, SourceRow, StudyImport
 from edge_agent.store.intake.people import Sessions, StagedSession
 from edge_agent.store.intake.tidy import StudySource
+from edge_agent.store.read.base import flags_of
 from edge_agent.store.write.timeline import recorded_value
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -93,8 +76,7 @@ class TimelineRows:
         staged: the staging database, in a transaction.
         source: the files.
         sessions: those of the files.
-        report: gets the counts.
-        problems: gets what is wrong.
+        report: gets counts and problems.
     """
 
     def __init__(
@@ -103,13 +85,11 @@ class TimelineRows:
         source: StudySource,
         sessions: Sessions,
         report: StudyImport,
-        problems: Problems,
     ) -> None:
         self._staged = staged
         self._source = source
         self._sessions = sessions
         self._report = report
-        self._problems = problems
         self._now = clock.now()
 
     def stage(self) -> None:
@@ -147,7 +127,7 @@ class TimelineRows:
             try:
                 values = make(row, count)
             except CellError as error:
-                self._problems.add_cell(row, error)
+                self._report.refuse_cell(row, error)
                 continue
             if values is not None:
                 count.taken += 1
@@ -156,14 +136,14 @@ class TimelineRows:
     def _place(self, row: SourceRow, at_ms: int, count: FileCount) -> StagedSession | None:
         """Return the session of a row that is taken; count one that is not."""
         session = self._sessions.at(at_ms)
-        named = text_of(row.cells, "session")
+        named = read.text_of(row.cells, "session")
         if named and (session is None or str(session.number) != named):
             raise CellError("session", named, "is not the session in whose time the row lies.")
         return self._counted(session, count)
 
     def _counted(self, session: StagedSession | None, count: FileCount) -> StagedSession | None:
         if session is None:
-            count.outside += 1
+            count.outside_sessions += 1
             return None
         if session.is_left_out:
             count.left_out += 1
@@ -172,83 +152,82 @@ class TimelineRows:
 
     def _place_of_event(self, row: SourceRow, at_ms: int, count: FileCount) -> StagedSession | None:
         """Return the session of a marker or self-report; the end of a session belongs to it."""
-        named = text_of(row.cells, "session")
+        named = read.text_of(row.cells, "session")
         session = self._sessions.at(at_ms)
         if named:
-            number = bounded(row.cells, "session", 1, 10**9)
-            session = self._sessions.by_number.get(number)
+            session = self._sessions.by_number.get(read.bounded(row.cells, "session", 1, 10**9))
             if session is None or not session.start_ms <= at_ms <= session.end_ms:
                 raise CellError("session", named, "is not the session in whose time the row lies.")
         return self._counted(session, count)
 
     def _marker(self, row: SourceRow, count: FileCount) -> Values | None:
-        at_ms = moment(row.cells)
-        kind = member(MarkerKind, row.cells, "kind")
-        text = label(row.cells, "label", f"Marker {kind}", empty_allowed=False)
+        at_ms = read.moment(row.cells)
+        kind = read.member(MarkerKind, row.cells, "kind")
+        text = read.label(row.cells, "label", f"Marker {kind}", empty_allowed=False)
         session = self._place_of_event(row, at_ms, count)
         return None if session is None else (session.number, at_ms, kind.value, text)
 
     def _self_report(self, row: SourceRow, count: FileCount) -> Values | None:
-        at_ms = moment(row.cells)
+        at_ms = read.moment(row.cells)
         value = _answer(row.cells)
         session = self._place_of_event(row, at_ms, count)
         if session is None:
             return None
-        condition = text_of(row.cells, "condition") or None
+        condition = read.text_of(row.cells, "condition") or None
         return session.number, at_ms, condition, row.cells["scale"].strip(), value
 
     def _expression(self, row: SourceRow, count: FileCount) -> Values | None:
         cells = row.cells
-        at_ms = moment(cells)
+        at_ms = read.moment(cells)
         if self._place(row, at_ms, count) is None:
             return None
-        means = probabilities(cells, NAMES)
-        smoothed = probabilities(cells, SMOOTHED, means)
-        emotion = text_of(cells, "emotion", _UNCERTAIN)
+        means = read.probabilities(cells, NAMES)
+        smoothed = read.probabilities(cells, SMOOTHED, means)
+        emotion = read.text_of(cells, "emotion", _UNCERTAIN)
         if emotion not in {*NAMES, _UNCERTAIN}:
             raise CellError("emotion", emotion, f"is not one of {', '.join(EMOTIONS)}, uncertain.")
         return (
             at_ms,
-            bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
-            bounded(cells, "track", 0, 2**53, 1),
-            bounded(cells, "frames", 1, _MOST_FRAMES, 1),
+            read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
+            read.bounded(cells, "track", 0, 2**53, 1),
+            read.bounded(cells, "frames", 1, _MOST_FRAMES, 1),
             *means,
             *smoothed,
             None if emotion == _UNCERTAIN else emotion,
-            number(cells, "face_size", 0.0),
-            number(cells, "quality", 1.0),
-            int(boolean(cells, "is_primary", default=True)),
-            int(boolean(cells, "simulated")),
+            read.number(cells, "face_size", 0.0),
+            read.number(cells, "quality", 1.0),
+            int(read.boolean(cells, "is_primary", default=True)),
+            int(read.boolean(cells, "simulated")),
         )
 
     def _rejected(self, row: SourceRow, count: FileCount) -> Values | None:
         cells = row.cells
-        at_ms = moment(cells)
+        at_ms = read.moment(cells)
         if self._place(row, at_ms, count) is None:
             return None
         return (
             at_ms,
-            bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
-            bounded(cells, "track", 0, 2**53, 1),
-            member(RejectReason, cells, "reason").value,
-            bounded(cells, "frames", 1, _MOST_FRAMES),
-            int(boolean(cells, "is_primary", default=True)),
-            int(boolean(cells, "simulated")),
+            read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
+            read.bounded(cells, "track", 0, 2**53, 1),
+            read.member(RejectReason, cells, "reason").value,
+            read.bounded(cells, "frames", 1, _MOST_FRAMES),
+            int(read.boolean(cells, "is_primary", default=True)),
+            int(read.boolean(cells, "simulated")),
         )
 
     def _gap(self, row: SourceRow, count: FileCount) -> Values | None:
         """Return a gap, cut to the session in which it begins."""
-        start_ms = moment(row.cells, "start_")
-        end_ms = moment(row.cells, "end_")
+        start_ms = read.moment(row.cells, "start_")
+        end_ms = read.moment(row.cells, "end_")
         session = self._counted(self._sessions.at(start_ms), count)
         if session is None:
             return None
-        source = needed(row.cells, "source")
-        return start_ms, min(end_ms, session.end_ms), source, needed(row.cells, "reason")
+        source = read.needed(row.cells, "source")
+        return start_ms, min(end_ms, session.end_ms), source, read.needed(row.cells, "reason")
 
     def _model(self, row: SourceRow, _count: FileCount) -> Values:
         names = ("kind", "name", "version", "sha256")
-        return *(needed(row.cells, name) for name in names), moment(row.cells, "since_")
+        return *(read.needed(row.cells, name) for name in names), read.moment(row.cells, "since_")
 
     def _vitals(self) -> None:
         """Stage the readings; where the files know no flags, what is implausible is flagged."""
@@ -258,23 +237,11 @@ class TimelineRows:
         rows, given = tee(pairs)
         readings = placed((one for _, one in given), partial(recorded_value, self._staged))
         for (row, _), (reading, is_new) in zip(rows, readings, strict=True):
-            values = (
-                reading.at.wall_ms,
-                reading.kind.value,
-                reading.source,
-                reading.value,
-                " ".join(sorted(reading.flags)),
-                reading.device_time,
-            )
             if is_new:
-                self._staged.execute(_VITAL, values)
-            else:
-                again = CellError(
-                    "at",
-                    text_of(row.cells, "at"),
-                    f"is there twice for {reading.kind} of {reading.source}. Remove one of them.",
-                )
-                self._problems.add_cell(row, again)
+                self._staged.execute(_VITAL, _values_of(reading))
+                continue
+            cure = f"is there twice for {reading.kind} of {reading.source}. Remove one of them."
+            self._report.refuse_cell(row, CellError("at", read.text_of(row.cells, "at"), cure))
 
     def _readings(self) -> Iterator[tuple[SourceRow, VitalReading]]:
         known = "flags" in self._source.columns("vital")
@@ -288,9 +255,9 @@ class TimelineRows:
                 session = self._place(row, reading.at.wall_ms, count)
             except ReadingError as error:
                 text = row.cells.get(error.field, "")
-                self._problems.add_cell(row, CellError(error.field, text, error.reason))
+                self._report.refuse_cell(row, CellError(error.field, text, error.reason))
             except CellError as error:
-                self._problems.add_cell(row, error)
+                self._report.refuse_cell(row, error)
             else:
                 if session is not None:
                     count.taken += 1
@@ -304,17 +271,24 @@ def _given(cells: Cells) -> dict[str, object]:
         for name in ("kind", "value", "unit", "source", "flags", "device_time")
         if name in cells
     }
-    return given | {"at": text_of(cells, "at") or needed(cells, "at_ms")}
+    return given | {"at": read.text_of(cells, "at") or read.needed(cells, "at_ms")}
+
+
+def _values_of(reading: VitalReading) -> Values:
+    """Return time, kind, source, value, flags and device time of a reading, as they are kept."""
+    flags = " ".join(sorted(reading.flags))
+    about = (reading.kind.value, reading.source, reading.value, flags, reading.device_time)
+    return (reading.at.wall_ms, *about)
 
 
 def _answer(cells: Cells) -> int | str:
     """Return what was answered, as the table keeps it."""
-    scale = needed(cells, "scale")
+    scale = read.needed(cells, "scale")
     if scale in {"valence", "arousal"}:
-        return bounded(cells, "value", 1, POINTS)
+        return read.bounded(cells, "value", 1, POINTS)
     if scale != "emotion":
         raise CellError("scale", scale, "is not one of valence, arousal, emotion.")
-    value = needed(cells, "value")
+    value = read.needed(cells, "value")
     if value not in {*Emotion, NONE_OF_THESE}:
         raise CellError("value", value, f"is not one of {', '.join(Emotion)}, {NONE_OF_THESE}.")
     return value
@@ -384,12 +358,7 @@ class StagedReadings:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._connection.close()
 
     def add(self, readings: Iterable[VitalReading]) -> None:
@@ -410,16 +379,9 @@ class StagedReadings:
         """Keep a reading that is the first of its kind, source and time."""
         try:
             self._connection.execute(
-                "INSERT INTO staged (kind, source, at, value, flags, device_time) "
+                "INSERT INTO staged (at, kind, source, value, flags, device_time) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    reading.kind.value,
-                    reading.source,
-                    reading.at.wall_ms,
-                    reading.value,
-                    " ".join(sorted(reading.flags)),
-                    reading.device_time,
-                ),
+                _values_of(reading),
             )
         except sqlite3.OperationalError as error:
             raise StoreError(
@@ -445,12 +407,7 @@ class StagedReadings:
         )
         return with_near_pressures(
             VitalReading(
-                Instant(0, at),
-                VitalKind(kind),
-                value,
-                source,
-                frozenset(VitalFlag(flag) for flag in flags.split()),
-                device_time,
+                Instant(0, at), VitalKind(kind), value, source, flags_of(flags), device_time
             )
             for kind, source, at, value, flags, device_time in rows
         )

@@ -1,8 +1,6 @@
-"""Answers as values, a connection for each question.
+"""Answers of the reader as frozen values, and what every reader has: a connection for a question.
 
-What the reader answers, as frozen values. Times are UTC epoch milliseconds.
-
-What every reader of the database has: its path, and a connection for each question.
+Times are UTC epoch milliseconds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Readings joined to emotion; beats.
+"""Readings with the emotion that was observed before them, joined by time in the database.
 
-Readings with the emotion that was observed before them, joined by time in the database.
-
-Intervals between beats in unbroken times of one state, for the variability of the heart rate.
+Also the intervals between beats in unbroken times of one state, for the variability of the heart
+rate.
 """
 
 from __future__ import annotations
@@ -234,15 +233,9 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
         number, state = divmod(place, len(OBSERVED))
         if state < len(EMOTIONS):
             session, kind, flags, source = groups[number]
-            sums = ReadingSum(
-                VitalKind(kind),
-                flags,
-                int(n[place]),
-                float(total[place]),
-                float(largest[place]),
-                mean_at_ms=base + float(late[place]),
-                source=source,
-            )
+            numbers = (int(n[place]), float(total[place]), float(largest[place]))
+            at_ms = base + float(late[place])
+            sums = ReadingSum(VitalKind(kind), flags, *numbers, mean_at_ms=at_ms, source=source)
             sums_of.append((session, OBSERVED[state], sums))
     ambiguous, unmatched = (int(counts[OBSERVED.index(word)]) for word in (AMBIGUOUS, UNMATCHED))
     return ObservedSums(
@@ -342,13 +335,5 @@ def _cut(
             simulated = session.simulated or any(
                 VitalFlag.SIMULATED in flags_of(text) for text in set(inside)
             )
-            yield Beats(
-                session.participant,
-                span.state,
-                at[first:last],
-                values[first:last],
-                inside,
-                simulated,
-                session.id,
-                source,
-            )
+            measured = (at[first:last], values[first:last], inside)
+            yield Beats(session.participant, span.state, *measured, simulated, session.id, source)

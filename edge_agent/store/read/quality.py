@@ -1,14 +1,7 @@
-"""The recording of a session in figures.
+"""The recording of a session in figures, for its quality report.
 
-What was recorded of a session, and whether that is enough to be analysed.
-
-Pure; times are UTC milliseconds.
-
-``measure`` counts, ``quality_checks`` judges the counts against ``Thresholds``.
-
-What the timeline holds of a session, for its quality report.
-
-All of it is read in a transaction that the caller holds.
+``measure`` counts, and ``quality_checks`` judges the counts against ``Thresholds``. Times are UTC
+milliseconds. What the timeline holds is read in a transaction that the caller holds.
 """
 
 from __future__ import annotations
@@ -34,12 +27,8 @@ from edge_agent.store.read.base import (
 )
 
 Span = tuple[int, int]
-STREAMS = frozenset(kind for kind in VitalKind if kind.spec.stream)
-"""Kinds that come all the time, so that a silence is a loss.
-
-A cuff speaks when somebody presses its button.
-"""
 SILENCE_MS = 10_000
+"""A silence longer than this is a loss of what comes all the time; a cuff speaks when pressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,17 +247,21 @@ class SessionQuality:
 
 def measure(recorded: Recorded) -> Measures:
     """Count what was recorded of a session."""
-    session = recorded.session
-    spans = [_within((c.start_ms, c.end_ms or recorded.end_ms), session.start_ms, recorded.end_ms)
-             for c in recorded.conditions] or [(session.start_ms, recorded.end_ms)]  # fmt: skip
+    start_ms = recorded.session.start_ms
+    end_ms = recorded.end_ms
+    held = [
+        _within((one.start_ms, one.end_ms or end_ms), start_ms, end_ms)
+        for one in recorded.conditions
+    ]
+    spans = held or [(start_ms, end_ms)]
     return Measures(
         face_share=share_covered(spans, recorded.face),
         frames=recorded.frames,
         lost_s=recorded.lost_s,
         frame_rate=_frame_rate(recorded.counts),
-        conditions=tuple(_conditions(recorded)),
+        conditions=tuple(_conditions(recorded, held)),
         vitals=tuple(_vitals(recorded, spans)),
-        gaps=_gap_totals(recorded.gaps, session.start_ms, recorded.end_ms),
+        gaps=_gap_totals(recorded.gaps, start_ms, end_ms),
         clock=recorded.clock,
         synchronised=recorded.synchronised,
     )
@@ -305,22 +298,12 @@ def _within(span: Span, start_ms: int, end_ms: int) -> Span:
     return first, min(max(span[1], first), end_ms)
 
 
-def _conditions(recorded: Recorded) -> Iterable[ConditionQuality]:
+def _conditions(recorded: Recorded, held: Sequence[Span]) -> Iterable[ConditionQuality]:
     usable = [reading for reading in recorded.readings if not reading.flags & UNUSABLE]
-    for condition in recorded.conditions:
-        start, end = _within(
-            (condition.start_ms, condition.end_ms or recorded.end_ms),
-            recorded.session.start_ms,
-            recorded.end_ms,
-        )
+    for condition, (start, end) in zip(recorded.conditions, held, strict=True):
         kinds = Counter(reading.kind for reading in usable if start <= reading.at_ms < end)
-        yield ConditionQuality(
-            condition.label,
-            start,
-            end,
-            share_covered([(start, end)], recorded.face),
-            dict(sorted(kinds.items())),
-        )
+        share = share_covered([(start, end)], recorded.face)
+        yield ConditionQuality(condition.label, start, end, share, dict(sorted(kinds.items())))
 
 
 def _vitals(recorded: Recorded, spans: Sequence[Span]) -> Iterable[VitalQuality]:
@@ -334,21 +317,12 @@ def _vitals(recorded: Recorded, spans: Sequence[Span]) -> Iterable[VitalQuality]
         if not readings:
             continue
         usable = [reading.at_ms for reading in readings if not reading.flags & UNUSABLE]
-        share = (
-            share_covered(spans, [(at, at + SILENCE_MS) for at in usable])
-            if kind in STREAMS
-            else None
-        )
+        share = None
+        if kind.spec.stream:
+            share = share_covered(spans, [(at, at + SILENCE_MS) for at in usable])
         match = recorded.matches.get(kind, MatchCounts(0, 0, 0))
-        yield VitalQuality(
-            kind,
-            len(usable),
-            len(readings) - len(usable),
-            share,
-            match.matched,
-            match.unmatched,
-            match.ambiguous,
-        )
+        counts = (match.matched, match.unmatched, match.ambiguous)
+        yield VitalQuality(kind, len(usable), len(readings) - len(usable), share, *counts)
 
 
 def _gap_totals(gaps: Iterable[RecordedGap], start_ms: int, end_ms: int) -> tuple[GapTotal, ...]:

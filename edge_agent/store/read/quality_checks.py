@@ -1,12 +1,6 @@
-"""Checks of a recording, and what to do about it.
-
-Evaluates what was recorded of a session. Pure.
+"""The quality report of a session: what was recorded, and whether it is fit for analysis.
 
 Each check says what was found, what is wanted, and what to do.
-
-What to do about a face that could not be read, by what took most of the time.
-
-The quality report of a session: what was recorded, and whether it is fit for analysis.
 """
 
 from __future__ import annotations
@@ -17,21 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from edge_agent.core.expression import RejectReason
 from edge_agent.core.texts import N_, Message, listed
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read import quality
 from edge_agent.store.read.matching import Matching
-from edge_agent.store.read.quality import (
-    Check,
-    Level,
-    Measures,
-    Recorded,
-    SessionQuality,
-    Thresholds,
-    VitalQuality,
-    measure,
-    read_clock,
-    read_face_spans,
-    read_frame_counts,
-    read_lost_seconds,
-)
+from edge_agent.store.read.quality import Check, Level, Measures, Recorded, Thresholds
 from edge_agent.store.read.reader import Reader
 
 CURES_OF_FACE = {
@@ -83,7 +65,7 @@ CURES_OF_LIGHT = {
 _LIGHT = (RejectReason.TOO_DARK, RejectReason.TOO_BRIGHT)
 
 
-def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> SessionQuality:
+def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> quality.SessionQuality:
     """Return the quality report of a session.
 
     Args:
@@ -91,7 +73,7 @@ def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> Sessio
         thresholds: what is asked for; ``None`` is the usual.
     """
     bars = thresholds or Thresholds()
-    measures = measure(recorded)
+    measures = quality.measure(recorded)
     checks = (
         _conditions(recorded, measures),
         _face(measures, bars),
@@ -105,7 +87,7 @@ def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> Sessio
     )
     session = recorded.session
     level = max((check.level for check in checks), key=list(Level).index)
-    return SessionQuality(
+    return quality.SessionQuality(
         session=session.id,
         participant=session.participant,
         start_ms=session.start_ms,
@@ -153,14 +135,10 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
     message = Message(N_("{n} conditions are marked."), n=conditions)
     if conditions == 1:
         message = Message(N_("1 condition is marked."))
-    if recorded.session.end_ms is None:
-        return Check(
-            name,
-            Level.CARE,
-            Message(N_("{message} The session is still open."), message=message),
-            N_("Look again once it has ended."),
-        )
-    return Check(name, Level.GOOD, message)
+    is_open = recorded.session.end_ms is None
+    if is_open:
+        message = Message(N_("{message} The session is still open."), message=message)
+    return _check(name, is_open, message, N_("Look again once it has ended."))
 
 
 def _face(measures: Measures, bars: Thresholds) -> Check:
@@ -171,11 +149,8 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
         share=share,
         wanted=bars.face_share,
     )
-    poor = [
-        c.label
-        for c in measures.conditions
-        if c.face_share is not None and c.face_share < bars.face_share
-    ]
+    shares = [(one.label, one.face_share) for one in measures.conditions]
+    poor = [label for label, read in shares if read is not None and read < bars.face_share]
     if poor:
         message = Message(
             N_("{message} Less under {conditions}."),
@@ -184,9 +159,7 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
         )
     if share < bars.face_share:
         return Check(name, Level.BAD, message, _cure_of_face(measures))
-    if poor:
-        return Check(name, Level.CARE, message, _cure_of_face(measures))
-    return Check(name, Level.GOOD, message)
+    return _check(name, bool(poor), message, _cure_of_face(measures))
 
 
 def _cure_of_face(measures: Measures) -> str:
@@ -258,19 +231,14 @@ def _clock(measures: Measures) -> Check:
     jumps = [event for event in measures.clock if event.jump_s is not None]
     starts = len(measures.clock) - len(jumps)
     if jumps:
-        by = listed(f"{event.jump_s:+.0f} s" for event in jumps)
+        message = Message(
+            N_("The clock jumped during the session: {jumps}. Times do not fit together."),
+            jumps=listed(f"{event.jump_s:+.0f} s" for event in jumps),
+        )
         cure = N_(
             "Let the machine set its clock (network, or a clock module) before the session starts."
         )
-        return Check(
-            name,
-            Level.BAD,
-            Message(
-                N_("The clock jumped during the session: {jumps}. Times do not fit together."),
-                jumps=by,
-            ),
-            cure,
-        )
+        return Check(name, Level.BAD, message, cure)
     if starts:
         cure = N_(
             "Look for a loose plug or a weak power supply; the health page names under-voltage."
@@ -297,15 +265,8 @@ def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
             share=vital.share,
             wanted=bars.stream_share,
         )
-        if vital.share < bars.stream_share:
-            yield Check(
-                name,
-                Level.CARE,
-                message,
-                N_("Wet the electrodes, tighten the strap, keep it within 5 m."),
-            )
-        else:
-            yield Check(name, Level.GOOD, message)
+        cure = N_("Wet the electrodes, tighten the strap, keep it within 5 m.")
+        yield _check(name, vital.share < bars.stream_share, message, cure)
 
 
 def _unmatched(measures: Measures, bars: Thresholds) -> Check:
@@ -324,12 +285,8 @@ def _unmatched(measures: Measures, bars: Thresholds) -> Check:
         vital=_vital(worst),
         most=bars.unmatched_share,
     )
-    if share > bars.unmatched_share:
-        cure = N_(
-            "Compare by condition instead of by observed emotion, or see to the face (above)."
-        )
-        return Check(name, Level.CARE, message, cure)
-    return Check(name, Level.GOOD, message)
+    cure = N_("Compare by condition instead of by observed emotion, or see to the face (above).")
+    return _check(name, share > bars.unmatched_share, message, cure)
 
 
 def _flagged(measures: Measures, bars: Thresholds) -> Check:
@@ -343,13 +300,10 @@ def _flagged(measures: Measures, bars: Thresholds) -> Check:
         vital=_vital(worst),
         most=bars.flagged_share,
     )
-    if share > bars.flagged_share:
-        cure = N_(
-            "Fit strap or cuff anew, and let the participant sit still; see the flags in the "
-            "export."
-        )
-        return Check(name, Level.CARE, message, cure)
-    return Check(name, Level.GOOD, message)
+    cure = N_(
+        "Fit strap or cuff anew, and let the participant sit still; see the flags in the export."
+    )
+    return _check(name, share > bars.flagged_share, message, cure)
 
 
 def _light(measures: Measures, bars: Thresholds) -> Check:
@@ -367,14 +321,8 @@ def _light(measures: Measures, bars: Thresholds) -> Check:
         bright=bright,
         most=bars.light_share,
     )
-    if dark + bright > bars.light_share:
-        return Check(
-            name,
-            Level.CARE,
-            message,
-            CURES_OF_LIGHT[_LIGHT[dark < bright]],
-        )
-    return Check(name, Level.GOOD, message)
+    cure = CURES_OF_LIGHT[_LIGHT[dark < bright]]
+    return _check(name, dark + bright > bars.light_share, message, cure)
 
 
 def _frames(measures: Measures, bars: Thresholds) -> Check:
@@ -391,13 +339,14 @@ def _frames(measures: Measures, bars: Thresholds) -> Check:
         share=rate.slow_share,
         most=bars.slow_share,
     )
-    if rate.slow_share > bars.slow_share:
-        return Check(
-            name,
-            Level.CARE,
-            message,
-            N_("Look for heat, under-voltage or other programs on the health page."),
-        )
+    cure = N_("Look for heat, under-voltage or other programs on the health page.")
+    return _check(name, rate.slow_share > bars.slow_share, message, cure)
+
+
+def _check(name: str, needs_care: bool, message: Message, cure: str) -> Check:
+    """Return a check that asks for care, with its cure, or that all is well."""
+    if needs_care:
+        return Check(name, Level.CARE, message, cure)
     return Check(name, Level.GOOD, message)
 
 
@@ -413,7 +362,9 @@ def _vital(kind: VitalKind) -> Message:
 
 
 def _worst(
-    measures: Measures, part: Callable[[VitalQuality], int], whole: Callable[[VitalQuality], int]
+    measures: Measures,
+    part: Callable[[quality.VitalQuality], int],
+    whole: Callable[[quality.VitalQuality], int],
 ) -> tuple[VitalKind | None, float]:
     """Return the kind with the largest share, and that share."""
     shares = [(part(v) / whole(v), v.kind) for v in measures.vitals if whole(v)]
@@ -423,7 +374,7 @@ def _worst(
 
 def session_quality(
     reader: Reader, session: int, thresholds: Thresholds | None = None
-) -> SessionQuality:
+) -> quality.SessionQuality:
     """Return the quality report of a session.
 
     Args:
@@ -437,15 +388,15 @@ def session_quality(
     recorded_session, end = reader.session(session)
     start = recorded_session.start_ms
     with reader.connect() as connection:
-        face = read_face_spans(connection, start, end)
-        counts = read_frame_counts(connection, start, end)
-        lost = read_lost_seconds(connection, start, end)
-        events, synchronised = read_clock(connection, start, end)
+        face = quality.read_face_spans(connection, start, end)
+        counts = quality.read_frame_counts(connection, start, end)
+        lost = quality.read_lost_seconds(connection, start, end)
+        events, synchronised = quality.read_clock(connection, start, end)
     shown = reader.face_labels([recorded_session])
     recorded = Recorded(
         session=recorded_session,
         end_ms=end,
-        conditions=[one for one in reader.conditions(start, end + 1) if one.session == session],
+        conditions=reader.conditions_of(recorded_session, end),
         face=face,
         frames=reader.face_frames(start, end),
         lost_s=lost,

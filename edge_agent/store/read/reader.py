@@ -1,10 +1,6 @@
-"""One reader of all of this.
+"""The reader of a database beside a running agent, and short looks at the whole.
 
-Reading the timeline beside a running agent: read-only connections, one for each call.
-
-Short looks at the whole: consents, models in use, and how much lies in each session.
-
-The vital readings of a database, this one or another, as they were recorded.
+These are consents, models in use, how much lies in each session, and all vital readings.
 """
 
 from __future__ import annotations
@@ -15,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.states import StateReader
 from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus
 from edge_agent.store.read.timeline import TimelineReader
@@ -188,7 +185,7 @@ def recorded_vitals(path: Path) -> list[VitalReading]:
                 VitalKind(row["kind"]),
                 row["value"],
                 row["source"],
-                frozenset(VitalFlag(flag) for flag in row["flags"].split()),
+                flags_of(row["flags"]),
                 row["device_time"],
             )
             for row in rows

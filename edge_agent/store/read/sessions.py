@@ -1,8 +1,4 @@
-"""Baseline and summary of a session.
-
-A participant's neutral face, by which their expressions are corrected. Pure.
-
-It is computed when rows are read, and never written.
+"""The baseline of a session, and its course by condition; computed when read, and never written.
 
 Some faces look sad or angry to a classifier while they rest. During a calibration (marker
 ``baseline``) the participant looks neutral for 20 s; what the classifier over-reads in that time is
@@ -20,21 +16,11 @@ their neutral is that of Baltrušaitis, Mahmoud & Robinson (2015, FERA, person-s
 normalisation). One-sided it is ours: a category that rests lower than usual is not raised, for that
 would blow up what is next to nothing.
 
-The rows that a baseline is computed from, and those that it corrects.
-
-All of it is read in a transaction that the caller holds.
-
-A session by condition, as recorded or relative to the participant's own baseline.
-
-Computed when read. Pure.
-
-The neutral face is that of ``edge_agent.store.read.sessions``. Resting vitals are the
-means of the usable readings while the participant rested: under the condition that a protocol opens
-for its baseline, or in the 20 s after a marker set by hand, or, without any such marker, under the
-last condition called ``baseline``. Relative readings are differences from them, in the unit of the
-kind (change scores); the recorded rows never change.
-
-What a session's course by condition is made of, in a transaction that the caller holds.
+A session by condition is as recorded or relative to that baseline. Resting vitals are the means of
+the usable readings while the participant rested: under the condition that a protocol opens for its
+baseline, or in the 20 s after a marker set by hand, or, without any such marker, under the last
+condition called ``baseline``. Relative readings are differences from them, in the unit of the kind
+(change scores); the recorded rows never change.
 """
 
 from __future__ import annotations
@@ -119,14 +105,11 @@ class CorrectedRow:
     corrected_smoothed: Expression
 
 
-def neutral_shift(
-    rows: Sequence[Expression], usual_log_odds: float = USUAL_LOG_ODDS
-) -> tuple[float, ...]:
+def neutral_shift(rows: Sequence[Expression]) -> tuple[float, ...]:
     """Return s of each category from the rows of a calibration.
 
     Args:
         rows: mean raw probabilities of the participant's neutral face.
-        usual_log_odds: R.
 
     Raises:
         ValueError: fewer than ``LEAST_ROWS`` rows.
@@ -137,7 +120,7 @@ def neutral_shift(
         [_log_odds(row.probabilities, index) for row in rows] for index in range(len(EMOTIONS))
     ]
     return tuple(
-        0.0 if index == _NEUTRAL else max(0.0, median(values) - usual_log_odds)
+        0.0 if index == _NEUTRAL else max(0.0, median(values) - USUAL_LOG_ODDS)
         for index, values in enumerate(by_category)
     )
 
@@ -172,13 +155,12 @@ _CALIBRATION = """
 def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | None:
     """Return the baseline of a session; see ``Reader.baseline``."""
     _span(connection, session)
-    session_row = connection.execute(
+    calibration = connection.execute(
         _CALIBRATION, {"session": session, "length": round(BASELINE_S * 1000)}
     ).fetchone()
-    if session_row is None:
+    if calibration is None:
         return None
-    start = session_row["started"]
-    end = session_row["ended"]
+    start, end = calibration
     rows = connection.execute(
         f"SELECT {', '.join(NAMES)} FROM expression WHERE is_primary = 1 AND at > :start AND at - "
         "interval_ms >= :start AND at <= :end ORDER BY at",
@@ -320,45 +302,30 @@ def find_resting(
         readings: of the session.
         end_ms: end of the session.
     """
-    interval: tuple[int, int, str | None] | None
     if marker_ms is None:
-        named = [one for one in conditions if one.label.casefold() == BASELINE_LABEL]
-        interval = _of_condition(named[-1], end_ms) if named else None
+        rests = [one for one in conditions if one.label.casefold() == BASELINE_LABEL]
     else:
-        opened = [one for one in conditions if 0 <= marker_ms - one.start_ms <= _TOGETHER_MS]
-        later = [one.start_ms for one in conditions if one.start_ms > marker_ms]
-        by_hand = marker_ms, min(marker_ms + round(BASELINE_S * 1000), end_ms, *later), None
-        if opened:
-            interval = _of_condition(opened[-1], end_ms)
-        else:
-            interval = by_hand
-    if interval is None:
+        rests = [one for one in conditions if 0 <= marker_ms - one.start_ms <= _TOGETHER_MS]
+    if rests:
+        start = rests[-1].start_ms
+        end = rests[-1].end_ms or end_ms
+        return Resting(start, end, rests[-1].label, mean_readings(readings, start, end))
+    if marker_ms is None:
         return None
-    start, end, label = interval
-    return Resting(start, end, label, mean_readings(readings, start, end))
-
-
-def _of_condition(condition: ConditionInterval, end_ms: int) -> tuple[int, int, str]:
-    return condition.start_ms, condition.end_ms or end_ms, condition.label
+    later = [one.start_ms for one in conditions if one.start_ms > marker_ms]
+    end = min(marker_ms + round(BASELINE_S * 1000), end_ms, *later)
+    return Resting(marker_ms, end, None, mean_readings(readings, marker_ms, end))
 
 
 def mean_readings(
     readings: Sequence[StateReading], start_ms: int, end_ms: int
 ) -> dict[VitalKind, MeanReading]:
     """Return the mean of the usable readings of each kind in a time."""
-    values_of = {
-        kind: [
-            r.value
-            for r in readings
-            if r.kind is kind and start_ms <= r.at_ms < end_ms and not r.flags & UNUSABLE
-        ]
-        for kind in VitalKind
-    }
-    return {
-        kind: MeanReading(fmean(values), len(values))
-        for kind, values in values_of.items()
-        if values
-    }
+    values_of: dict[VitalKind, list[float]] = {kind: [] for kind in VitalKind}
+    for one in readings:
+        if start_ms <= one.at_ms < end_ms and not one.flags & UNUSABLE:
+            values_of[one.kind].append(one.value)
+    return {kind: MeanReading(fmean(of), len(of)) for kind, of in values_of.items() if of}
 
 
 def summarise_condition(
@@ -408,7 +375,7 @@ def read_face(
         "WHERE is_primary = 1 AND at > ? AND at <= ? ORDER BY at",
         (start_ms, end_ms),
     )
-    return [(row["at"], Expression(tuple(row[name] / 1000 for name in NAMES))) for row in rows]
+    return [(row["at"], _expression(row, NAMES)) for row in rows]
 
 
 def last_baseline_marker(connection: sqlite3.Connection, session: int) -> int | None:
@@ -416,6 +383,5 @@ def last_baseline_marker(connection: sqlite3.Connection, session: int) -> int | 
     cursor = connection.execute(
         "SELECT max(at) FROM marker WHERE session = ? AND kind = 'baseline'", (session,)
     )
-    if (at := cursor.fetchone()[0]) is None:
-        return None
-    return int(at)
+    at: int | None = cursor.fetchone()[0]
+    return at

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read import observed, study
 from edge_agent.store.read.base import MatchCounts, StateReading
 from edge_agent.store.read.matching import (
     DEFAULT_LAG_S,
@@ -13,15 +14,6 @@ from edge_agent.store.read.matching import (
     DEFAULT_WINDOW_S,
     FaceLabels,
     Matching,
-)
-from edge_agent.store.read.observed import (
-    Beats,
-    ObservedSums,
-    StateSpan,
-    match,
-    read_beats,
-    read_face_labels,
-    sum_observed,
 )
 from edge_agent.store.read.stimuli import (
     PieceSums,
@@ -31,19 +23,10 @@ from edge_agent.store.read.stimuli import (
     sum_pieces,
     sum_readings,
 )
-from edge_agent.store.read.study import (
-    ReadingCount,
-    Recruited,
-    SessionReader,
-    Span,
-    count_readings,
-    select_recruited,
-    select_session_readings,
-)
 from edge_agent.store.study.people import select_attributes
 
 
-class StateReader(SessionReader):
+class StateReader(study.SessionReader):
     """Answers questions about readings by the participant's state: what tests are made of.
 
     A state is the condition that was open, or the emotion that was observed before the reading.
@@ -62,7 +45,7 @@ class StateReader(SessionReader):
         The state is the condition, empty where none was open.
         """
         with self.connect() as connection:
-            return select_session_readings(connection, session_ids, kinds)
+            return study.select_session_readings(connection, session_ids, kinds)
 
     def vitals_by_condition(
         self,
@@ -107,8 +90,8 @@ class StateReader(SessionReader):
         by = Matching(window_s, lag_s, share)
         readings = self.session_readings(session_ids, kinds)
         ids = {reading.session for reading in readings}
-        labels = self.face_labels([session for session in self.session_list() if session.id in ids])
-        return match(readings, labels, by)
+        labels = self.face_labels(session for session in self.session_list() if session.id in ids)
+        return observed.match(readings, labels, by)
 
     def face_labels(self, sessions: Iterable[Session]) -> dict[int, FaceLabels]:
         """Return the labels of the participant's face in each session, by the session's id.
@@ -116,7 +99,9 @@ class StateReader(SessionReader):
         There is one for each recorded row.
         """
         with self.connect() as connection:
-            return {session.id: read_face_labels(connection, session) for session in sessions}
+            return {
+                session.id: observed.read_face_labels(connection, session) for session in sessions
+            }
 
     def observed_sums(
         self,
@@ -124,14 +109,14 @@ class StateReader(SessionReader):
         shown: Mapping[int, FaceLabels],
         kinds: Collection[VitalKind],
         matchings: Sequence[Matching],
-    ) -> list[ObservedSums]:
+    ) -> list[observed.ObservedSums]:
         """Return the sums of readings by the observed emotion, for each way of matching.
 
         What means are made of, as ``vital_sums`` is for stimuli; arguments as in
         ``observed.sum_observed``.
         """
         with self.connect() as connection:
-            return sum_observed(connection, sessions, shown, kinds, matchings)
+            return observed.sum_observed(connection, sessions, shown, kinds, matchings)
 
     def stimuli(self, session_ids: Collection[int]) -> list[Stimulus]:
         """Return the stimuli of sessions, with the self-reports of each.
@@ -164,10 +149,10 @@ class StateReader(SessionReader):
         with self.connect() as connection:
             return sum_pieces(connection, stimuli, kinds, cuts_ms)
 
-    def recruited(self) -> list[Recruited]:
+    def recruited(self) -> list[study.Recruited]:
         """Return all participants, with whether they consented."""
         with self.connect() as connection:
-            return select_recruited(connection)
+            return study.select_recruited(connection)
 
     def attributes(self) -> dict[str, dict[str, str]]:
         """Return the attributes of each participant whose consent allows that they are used."""
@@ -175,16 +160,16 @@ class StateReader(SessionReader):
             return select_attributes(connection)
 
     def reading_counts(
-        self, spans: Collection[Span], kinds: Collection[VitalKind]
-    ) -> list[ReadingCount]:
+        self, spans: Collection[study.Span], kinds: Collection[VitalKind]
+    ) -> list[study.ReadingCount]:
         """Count the readings in spans of sessions by vital and flags, whatever the state."""
         with self.connect() as connection:
-            return count_readings(connection, spans, kinds)
+            return study.count_readings(connection, spans, kinds)
 
-    def beats(self, spans: Iterable[StateSpan]) -> list[Beats]:
+    def beats(self, spans: Iterable[observed.StateSpan]) -> list[observed.Beats]:
         """Return the intervals between beats in the given times of one state.
 
         A time without any is left out.
         """
         with self.connect() as connection:
-            return list(read_beats(connection, spans))
+            return list(observed.read_beats(connection, spans))

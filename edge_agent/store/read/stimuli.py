@@ -158,24 +158,13 @@ def sum_readings(
             out in several ways while each reading is read once. Each piece has sums of its own.
     """
     starts = sorted({0, *cuts_ms})
-    return [
-        (
-            stimuli[number // len(starts)],
-            ReadingSum(
-                VitalKind(kind),
-                flags,
-                n,
-                total,
-                largest,
-                after_ms=starts[number % len(starts)],
-                mean_at_ms=mean_at,
-                source=source,
-            ),
-        )
-        for number, kind, flags, source, n, total, largest, mean_at in _summed(
-            connection, stimuli, kinds, starts
-        )
-    ]
+    sums = []
+    rows = _summed(connection, stimuli, kinds, starts)
+    for number, kind, flags, source, n, total, largest, mean_at in rows:
+        stimulus, place = divmod(number, len(starts))
+        made = ReadingSum(VitalKind(kind), flags, n, total, largest, starts[place], mean_at, source)
+        sums.append((stimuli[stimulus], made))
+    return sums
 
 
 def sum_pieces(

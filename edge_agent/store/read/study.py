@@ -1,14 +1,7 @@
-"""Sessions side by side, consent, flow.
+"""The study: sessions with their readings, markers, conditions, baselines and summaries.
 
-Reading the study: sessions, markers, conditions, baselines, summaries of a session.
-
-The readings within sessions, with the condition that was open at each.
-
-Sessions side by side: what a participant showed and what was measured, one mean a session.
-
-What is noted about a session beside its measurements: consent, protocol, operator, answers.
-
-Who consented, and what sessions hold of each vital: where the flow of a study begins.
+Beside them what is noted about a session (consent, protocol, operator, answers), means of sessions
+side by side, and who was recruited: where the flow of a study begins.
 """
 
 from __future__ import annotations
@@ -29,7 +22,6 @@ from edge_agent.store.read.sessions import (
     Baseline,
     CorrectedRow,
     MeanReading,
-    Resting,
     SessionSummary,
     find_resting,
     last_baseline_marker,
@@ -130,6 +122,11 @@ class SessionReader(DatabaseReader):
             )
             return [ConditionInterval(*row) for row in rows]
 
+    def conditions_of(self, session: Session, end_ms: int) -> list[ConditionInterval]:
+        """Return the conditions of a session that lasts, or lasted, until ``end_ms``."""
+        overlapping = self.conditions(session.start_ms, end_ms + 1)
+        return [one for one in overlapping if one.session == session.id]
+
     def baseline(self, session: int) -> Baseline | None:
         """Return what the participant's neutral face makes the classifier over-read.
 
@@ -162,10 +159,7 @@ class SessionReader(DatabaseReader):
         end = session.end_ms or max(session.start_ms, clock.now().wall_ms)
         with self.connect() as connection:
             marker = last_baseline_marker(connection, session.id)
-        conditions = [
-            one for one in self.conditions(session.start_ms, end + 1) if one.session == session.id
-        ]
-        resting = find_resting(marker, conditions, [], end)
+        resting = find_resting(marker, self.conditions_of(session, end), [], end)
         if resting is None:
             return None
         return resting.start_ms, resting.end_ms
@@ -188,18 +182,11 @@ class SessionReader(DatabaseReader):
             face = read_face(connection, recorded.start_ms, end)
             marker = last_baseline_marker(connection, session)
             readings = select_session_readings(connection, [session], tuple(VitalKind))
-        conditions = [
-            one for one in self.conditions(recorded.start_ms, end + 1) if one.session == session
-        ]
+        conditions = self.conditions_of(recorded, end)
         resting = find_resting(marker, conditions, readings, end)
         # As recorded: nothing is corrected and nothing is taken away.
-        corrections: tuple[Baseline | None, Resting | None] = (None, None)
-        if relative:
-            corrections = (baseline, resting)
-        summaries = tuple(
-            summarise_condition(condition, end, face, readings, *corrections)
-            for condition in conditions
-        )
+        by = (baseline, resting) if relative else (None, None)
+        summaries = tuple(summarise_condition(one, end, face, readings, *by) for one in conditions)
         return SessionSummary(session, relative, baseline, problem, resting, summaries)
 
 
@@ -241,9 +228,8 @@ def read_session_means(
         if row["rows"]:
             expression = {emotion: row[emotion.value] / 1000 for emotion in EMOTIONS}
         own = [one for one in readings if one.session == session.id]
-        means[session.id] = SessionMeans(
-            expression, mean_readings(own, session.start_ms, end_ms + 1)
-        )
+        vitals = mean_readings(own, session.start_ms, end_ms + 1)
+        means[session.id] = SessionMeans(expression, vitals)
     return means
 
 

@@ -12,30 +12,14 @@ from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DAY_MS, HOUR_MS, statements_of
-from edge_agent.store.read.base import (
-    DatabaseReader,
-    Episode,
-    FaceFrames,
-    RecordedGap,
-    Row,
-    Trend,
-    VitalTrend,
-    flags_of,
-)
+from edge_agent.store.read import base
 from edge_agent.store.read.trends import read_trend, read_vital_trend
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
 DEFAULT_BUCKETS = 200
-_SPANNING = (
-    "expression",
-    "expression_hour",
-    "expression_day",
-    "vital",
-    "vital_hour",
-    "vital_day",
-)
+_SPANNING = ("expression", "expression_hour", "expression_day", "vital", "vital_hour", "vital_day")
 """Tables that say from when to when there is anything; rows may be gone whose sums are kept."""
 _BELIEVED = {
     "vital": f"flags NOT LIKE '%{VitalFlag.CLOCK_DIFFERS}%'",
@@ -45,7 +29,7 @@ _BELIEVED = {
 """Readings whose time is believed though it is still to come: our own clock was set back."""
 
 
-class TimelineReader(DatabaseReader):
+class TimelineReader(base.DatabaseReader):
     """Answers questions about what was recorded when, whoever took part.
 
     Ranges are half-open, ``start_ms`` ≤ time < ``end_ms``, in UTC epoch milliseconds.
@@ -56,7 +40,7 @@ class TimelineReader(DatabaseReader):
         >>> hour.shares[Emotion.HAPPINESS]
     """
 
-    def trend(self, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS) -> Trend:
+    def trend(self, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS) -> base.Trend:
         """Return the shares of expressions over a range, in buckets of a round length.
 
         There are at most ``buckets`` + 1 of them.
@@ -72,7 +56,7 @@ class TimelineReader(DatabaseReader):
 
     def vital_trend(
         self, kind: VitalKind, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS
-    ) -> VitalTrend:
+    ) -> base.VitalTrend:
         """Return mean, least, most and number of readings over a range, as ``trend`` does.
 
         Raises:
@@ -108,47 +92,34 @@ class TimelineReader(DatabaseReader):
             return None
         return (min(firsts), max(lasts))
 
-    def episodes(self, start_ms: int, end_ms: int) -> list[Episode]:
+    def episodes(self, start_ms: int, end_ms: int) -> list[base.Episode]:
         """Return the runs of one smoothed emotion of the primary face, in order of time."""
         with self.connect() as connection:
             rows = connection.execute(
-                f"SELECT * FROM ({_episodes()}) ORDER BY start_ms", (start_ms, end_ms)
+                f"SELECT start_ms, end_ms, emotion, rows, frames, simulated FROM ({_episodes()}) "
+                "ORDER BY start_ms",
+                (start_ms, end_ms),
             )
             return [
-                Episode(
-                    start_ms=row["start_ms"],
-                    end_ms=row["end_ms"],
-                    emotion=_emotion(row["emotion"]),
-                    rows=row["rows"],
-                    frames=row["frames"],
-                    simulated=bool(row["simulated"]),
-                )
-                for row in rows
+                base.Episode(start, end, _emotion(emotion), count, frames, bool(simulated))
+                for start, end, emotion, count, frames, simulated in rows
             ]
 
-    def expression_rows(self, start_ms: int, end_ms: int) -> Iterator[Row]:
+    def expression_rows(self, start_ms: int, end_ms: int) -> Iterator[base.Row]:
         """Yield the rows of ``expression_view`` in order of time.
 
         The columns are those of ``expression.csv``.
         """
-        return self._rows(
-            "SELECT * FROM expression_view WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms",
-            start_ms,
-            end_ms,
-        )
+        return self._rows("expression_view", start_ms, end_ms)
 
-    def vital_rows(self, start_ms: int, end_ms: int) -> Iterator[Row]:
+    def vital_rows(self, start_ms: int, end_ms: int) -> Iterator[base.Row]:
         """Yield the rows of ``vital_view`` in order of time.
 
         The columns are those of ``vital.csv``.
         """
-        return self._rows(
-            "SELECT * FROM vital_view WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms",
-            start_ms,
-            end_ms,
-        )
+        return self._rows("vital_view", start_ms, end_ms)
 
-    def gaps(self, start_ms: int, end_ms: int) -> list[RecordedGap]:
+    def gaps(self, start_ms: int, end_ms: int) -> list[base.RecordedGap]:
         """Return the gaps that overlap a range, in order of time."""
         with self.connect() as connection:
             rows = connection.execute(
@@ -156,9 +127,9 @@ class TimelineReader(DatabaseReader):
                 "ORDER BY started, id",
                 (end_ms, start_ms),
             )
-            return [RecordedGap(*row) for row in rows]
+            return [base.RecordedGap(*row) for row in rows]
 
-    def face_frames(self, start_ms: int, end_ms: int) -> FaceFrames:
+    def face_frames(self, start_ms: int, end_ms: int) -> base.FaceFrames:
         """Return how many frames of the participant's face were read in a range.
 
         The others are counted by reason.
@@ -175,9 +146,8 @@ class TimelineReader(DatabaseReader):
                 "AND at < ? GROUP BY reason ORDER BY frames DESC, reason",
                 span,
             )
-            return FaceFrames(
-                read, {RejectReason(row["reason"]): row["frames"] for row in rejected}, quality
-            )
+            by_reason = {RejectReason(row["reason"]): row["frames"] for row in rejected}
+            return base.FaceFrames(read, by_reason, quality)
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows of each main table.
@@ -218,10 +188,10 @@ class TimelineReader(DatabaseReader):
                 if connection.execute(query, {"kind": kind.value}).fetchone()[0]
             )
 
-    def _rows(self, sql: str, *parameters: int) -> Iterator[Row]:
+    def _rows(self, view: str, *span: int) -> Iterator[base.Row]:
+        query = f"SELECT * FROM {view} WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms"
         with self.connect() as connection:
-            for row in connection.execute(sql, parameters):
-                yield dict(row)
+            yield from map(dict, connection.execute(query, span))
 
 
 def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReading | None:
@@ -253,7 +223,7 @@ def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReadi
         kind,
         row["value"],
         row["source"],
-        flags_of(row["flags"]),
+        base.flags_of(row["flags"]),
     )
 
 

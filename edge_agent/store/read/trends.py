@@ -1,12 +1,8 @@
-"""Buckets from rows or rollups.
-
-Trends in buckets, read from rows where a range is short and from rollups where it is long.
+"""Trends in buckets, read from rows where a range is short and from rollups where it is long.
 
 Where a finer table does not hold all of a range any more, the next coarser one that does is read,
 in buckets that are as long as its rows at least: no bucket is empty for want of rows that their
-rollup still counts, and none counts a row twice. ``store.read.resolutions`` tells which.
-
-Which of rows, minutes, hours and days still hold all that was recorded in a range.
+rollup still counts, and none counts a row twice.
 
 Rows are deleted after ``record.keep_days`` or for the disk budget, minutes and hours when they have
 been folded (``store.upkeep.fold``). An hour is the sum of its minutes as long as these are kept; a
@@ -71,7 +67,8 @@ class Recorded:
             "minute": (self._hours_above_minutes, self._days),
             "hour": (self._days,),
         }
-        return not any(_exists(connection, missing(), span) for missing in fewer[resolution])
+        questions = (f"SELECT EXISTS ({missing()})" for missing in fewer[resolution])
+        return not any(connection.execute(one, span).fetchone()[0] for one in questions)
 
     def resolution_read(
         self, connection: sqlite3.Connection, resolution: str, span: Mapping[str, int]
@@ -123,13 +120,6 @@ VITALS = {
     kind: Recorded("vital", "n + flagged", f"kind = '{kind}' AND", f"kind = '{kind}' AND")
     for kind in VitalKind
 }
-
-
-def _exists(connection: sqlite3.Connection, query: str, span: Mapping[str, int]) -> bool:
-    return bool(connection.execute(f"SELECT EXISTS ({query})", span).fetchone()[0])
-
-
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
 _ROUND_MS = (
@@ -297,16 +287,11 @@ def _buckets_kept(
     """Return the shortest buckets in which nothing of a span is missing."""
     buckets = buckets_for(*span, at_most)
     for finer, coarser_ms in (("row", MINUTE_MS), ("minute", HOUR_MS), ("hour", DAY_MS)):
-        if buckets.resolution == finer and not _is_whole(connection, recorded, buckets):
+        # Whole days are read from hours and days alike.
+        is_read = buckets.resolution == finer and buckets.length_ms % DAY_MS != 0
+        if is_read and not recorded.is_whole(connection, finer, _range(buckets)):
             buckets = buckets_for(*span, at_most, coarser_ms)
     return buckets
-
-
-def _is_whole(connection: sqlite3.Connection, recorded: Recorded, buckets: Buckets) -> bool:
-    # Whole days are read from hours and days alike.
-    return buckets.length_ms % DAY_MS == 0 or recorded.is_whole(
-        connection, buckets.resolution, _range(buckets)
-    )
 
 
 def _sums(

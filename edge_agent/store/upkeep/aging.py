@@ -1,6 +1,4 @@
-"""The age of rows; retention.
-
-The time by which rows become old: counted, not read from the clock.
+"""The age of rows, by a time that is counted and not read from the clock, and their deletion.
 
 A Raspberry Pi has no battery-backed clock. One that is a year ahead for an hour would make every
 row a year older, and what is deleted then does not come back. So the age of rows goes by a time
@@ -13,11 +11,8 @@ that is carried on from one look to the next, hour by hour, and is kept in ``set
   counted time takes the clock's over: that is how a month without power is caught up with. A clock
   that no time service vouches for is never believed by itself; the time is counted on all the same,
   so that such an appliance deletes too, later rather than sooner.
-- Rows are deleted by the earlier of the two times.
-
-Deleting what is older than it may be kept.
-
-Deleting rows of the timeline in portions, each written down in the transaction that does it.
+- Rows are deleted by the earlier of the two times, in portions, each written down in the
+  transaction that does it.
 """
 
 from __future__ import annotations
@@ -99,17 +94,14 @@ class CountedTime:
         )
 
 
-def count_time(
-    connection: sqlite3.Connection, now: Instant | None = None, *, confirmed: bool = False
-) -> CountedTime:
+def count_time(connection: sqlite3.Connection, *, confirmed: bool = False) -> CountedTime:
     """Carry the counted time on to now, and keep it.
 
     Args:
         connection: for writing, outside a transaction.
-        now: the present on both clocks; ``None``: as the clocks say.
         confirmed: a person says that the wall clock is right.
     """
-    at = clock.now() if now is None else now
+    at = clock.now()
     with transaction(connection):
         known = _read(connection)
         fresh = _carried_on(connection, known or _first(connection, at), at)
@@ -278,9 +270,6 @@ def _read(connection: sqlite3.Connection) -> CountedTime | None:
         return None
 
 
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-
 _PORTION_ROWS = 5_000  # a portion a transaction, so that the recorder never waits for long
 _KEYS = {"expression": "id", "unfit": "id", "vital": "at, kind, source"}
 
@@ -298,11 +287,7 @@ class Deletions:
     """
 
     def __init__(
-        self,
-        connection: sqlite3.Connection,
-        action: str,
-        at_ms: int,
-        spared: Collection[int] = (),
+        self, connection: sqlite3.Connection, action: str, at_ms: int, spared: Collection[int] = ()
     ) -> None:
         self._connection = connection
         self._action = action

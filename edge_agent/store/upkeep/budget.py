@@ -22,14 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
+from edge_agent.store.database import schema
 from edge_agent.store.database.files import part_of, set_aside_beside, translate_errors
-from edge_agent.store.database.schema import (
-    HOUR_MS,
-    connect,
-    copies_beside,
-    read_transaction,
-    transaction,
-)
 from edge_agent.store.upkeep.aging import DAY_MS, Deletions, boots_with_wrong_times, count_time
 from edge_agent.store.upkeep.copies import KEEP_COPIES
 from edge_agent.store.write.rollups import Span
@@ -89,7 +83,7 @@ def space_of(path: Path, budget_mb: int, keep_days: int, now_ms: int | None = No
     Raises:
         StoreError: the database cannot be read.
     """
-    with read_transaction(path) as connection:
+    with schema.read_transaction(path) as connection:
         return _space(path, connection, budget_mb, keep_days, _present(now_ms))
 
 
@@ -122,7 +116,7 @@ def keep_to_budget(
         until_s = math.inf
     else:
         until_s = clock.boot_seconds() + within_s
-    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
+    with translate_errors(path), closing(schema.connect(path, readonly=False)) as connection:
         size = path.stat().st_size
         counted = count_time(connection) if now_ms is None else None
         newest = (counted.present_ms if counted else present) - DAY_MS
@@ -164,7 +158,7 @@ def _space(
     cut_ms = int(row[0]) if row else None
     if cut_ms is not None and cut_ms <= present - keep_days * DAY_MS:
         cut_ms = None  # by now these rows would have gone anyway
-    copies = copies_beside(path)
+    copies = schema.copies_beside(path)
     replaced = [copy for copy in copies if ".replaced." in copy.name]
     aside = _bytes_of([*set_aside_beside(path), *replaced])
     over = 0
@@ -208,7 +202,7 @@ def _hours_outside_sessions(connection: sqlite3.Connection, newest: int) -> Iter
     for start, end in _spans_outside_sessions(connection, newest):
         at = _first_row(connection, start, end)
         while at is not None:
-            hour_end = min(end, at // HOUR_MS * HOUR_MS + HOUR_MS)
+            hour_end = min(end, at // schema.HOUR_MS * schema.HOUR_MS + schema.HOUR_MS)
             yield at, hour_end
             at = _first_row(connection, hour_end, end)
 
@@ -239,7 +233,7 @@ def _first_row(connection: sqlite3.Connection, start: int, end: int) -> int | No
 
 def _remember(connection: sqlite3.Connection, cut_ms: int) -> None:
     """Remember for the alarm up to when rows are gone."""
-    with transaction(connection):
+    with schema.transaction(connection):
         connection.execute(
             "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value "
             "= max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",

@@ -1,22 +1,15 @@
-"""Daily copies, second place, their report.
-
-Keeping the database well over years: daily copies, and a look at whether the file is sound.
-
-The daily copies of a database: which were verified, what is in them, and which may go.
+"""Copies of the database: daily ones beside it, those in a second place, and how they stand.
 
 A copy carries its verification in itself, in its table ``setting``: nothing beside it can be lost,
 and erasing a participant changes both in one transaction.
 
-How the daily copies stand: for alarms, health report and doctor.
-
 What the last attempts came to lies beside the database in ``<name>.copies.json``, not in it: a
 damaged database could not tell.
 
-Copies in a second place: a USB stick or a mounted share that somebody may pull out.
-
-A folder into which nothing is mounted looks like one of the system's own disk, and copies written
-there would fill it. So a place counts only if it lies on another disk than the system and the
-database, or holds a file of the name ``PLACE_MARK``, which a person made there.
+A second place is a USB stick or a mounted share that somebody may pull out. A folder into which
+nothing is mounted looks like one of the system's own disk, and copies written there would fill it.
+So a place counts only if it lies on another disk than the system and the database, or holds a file
+of the name ``PLACE_MARK``, which a person made there.
 """
 
 from __future__ import annotations
@@ -38,23 +31,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.files import (
-    LOGS,
-    free_stamp,
-    prepared_path,
-    replace_files,
-    set_aside,
-    translate_errors,
-)
-from edge_agent.store.database.schema import (
-    connect,
-    connect_any,
-    copies_beside,
-    copy_database,
-    read_transaction,
-    renew_stream_epoch,
-    transaction,
-)
+from edge_agent.store.database import files, schema
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.soundness import Contents, read_contents, verify
 
@@ -89,7 +66,7 @@ class Copy:
 
 def daily_copies(database: Path) -> list[Copy]:
     """Return the daily copies beside a database, or beside where it would be in another folder."""
-    paths = [path for path in copies_beside(database) if _DAILY.search(path.name)]
+    paths = [path for path in schema.copies_beside(database) if _DAILY.search(path.name)]
     return [Copy(path, _read_mark(path)) for path in paths]
 
 
@@ -137,9 +114,9 @@ def write_mark(copy: Path, make: Callable[[Contents], Mark]) -> Mark:
         StoreError: the copy cannot be read or written.
     """
     with (
-        translate_errors(copy),
-        closing(connect_any(copy)) as connection,
-        transaction(connection),
+        files.translate_errors(copy),
+        closing(schema.connect_any(copy)) as connection,
+        schema.transaction(connection),
     ):
         mark = make(read_contents(connection))
         _store(connection, mark)
@@ -330,7 +307,7 @@ def write_report(path: Path, report: Report) -> None:
     """
     file = _file(path)
     fresh = file.with_name(f"{file.name}.part")
-    with translate_errors(file):
+    with files.translate_errors(file):
         fresh.write_text(json.dumps(asdict(report)), encoding="utf-8")
         fresh.chmod(0o640)
         if os.geteuid() == 0:  # as root, for those whose folder it is
@@ -352,7 +329,7 @@ def _attempt(fields: object) -> Attempt | None:
 def _age_of_database(path: Path, present: int) -> int:
     """Return the milliseconds since the database was made; 0 where that is not known."""
     try:
-        with read_transaction(path) as connection:
+        with schema.read_transaction(path) as connection:
             made = connection.execute("SELECT min(applied) FROM migration").fetchone()[0]
     except StoreError:
         return 0
@@ -409,13 +386,16 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
     Raises:
         StoreError: as ``make_daily_copy``.
     """
-    with translate_errors(place), _alone(place.parent) as folder:
+    with files.translate_errors(place), _alone(place.parent) as folder:
         adopt(place, at_ms)
         fresh = place.with_name(f"{place.name}.backup-new")
         try:
-            with translate_errors(path), closing(connect(path, readonly=True)) as connection:
+            with (
+                files.translate_errors(path),
+                closing(schema.connect(path, readonly=True)) as connection,
+            ):
                 _check_space(path, connection, place.parent, spare_bytes)
-                copy_database(connection, fresh)
+                schema.copy_database(connection, fresh)
             target = _named(path, place, fresh, at_ms)
             # on the disk before an older one goes: a power cut may come between
             os.fsync(folder)
@@ -479,7 +459,7 @@ def _alone(folder: Path) -> Iterator[int]:
 
 
 def _names(path: Path) -> str:
-    return ", ".join(copy.name for copy in copies_beside(path)) or "there is none"
+    return ", ".join(copy.name for copy in schema.copies_beside(path)) or "there is none"
 
 
 def restore_copy(path: Path, copy: Path) -> None:
@@ -492,18 +472,18 @@ def restore_copy(path: Path, copy: Path) -> None:
         StoreError: the copy is none of ours, or cannot be read or written. The database is as it
             was then.
     """
-    fresh = prepared_path(path)
-    with translate_errors(copy):
-        with closing(connect_any(copy)) as connection:
-            copy_database(connection, fresh)
-        with closing(connect_any(fresh)) as connection:
-            with transaction(connection):
-                renew_stream_epoch(connection)
+    fresh = files.prepared_path(path)
+    with files.translate_errors(copy):
+        with closing(schema.connect_any(copy)) as connection:
+            schema.copy_database(connection, fresh)
+        with closing(schema.connect_any(fresh)) as connection:
+            with schema.transaction(connection):
+                schema.renew_stream_epoch(connection)
             connection.execute("PRAGMA journal_mode=WAL")
-        stamp = free_stamp([path], "by-a-copy")
-        replace_files(path, [path], stamp)
-        for replaced in set_aside([path], stamp):
-            for end in ("", *LOGS):
+        stamp = files.free_stamp([path], "by-a-copy")
+        files.replace_files(path, [path], stamp)
+        for replaced in files.set_aside([path], stamp):
+            for end in ("", *files.LOGS):
                 replaced.with_name(replaced.name + end).unlink(missing_ok=True)
 
 
@@ -545,7 +525,7 @@ def copy_to_second_place(
     try:
         _require_mounted(folder, path.parent)
         place = folder / device / path.name
-        with translate_errors(folder):
+        with files.translate_errors(folder):
             place.parent.mkdir(mode=0o750, exist_ok=True)
         _remember(path, place.parent)
         target = copy_beside(path, place, keep, at_ms, _SPARE_BYTES)
@@ -569,7 +549,7 @@ def forget_second_place(path: Path) -> None:
 
 
 def _require_mounted(folder: Path, data: Path) -> None:
-    with translate_errors(folder):
+    with files.translate_errors(folder):
         if not folder.is_dir():
             raise StoreError(
                 f"backup.also = {folder}: is not there, so no copy was made there. Plug the stick "
@@ -607,8 +587,8 @@ def _without_erased(path: Path, place: Path, target: Path) -> Path:
             f"{place.parent}: its older copies still hold somebody who was erased, and they stay, "
             "for the database is damaged or has lost rows. See the other alarms first."
         )
-    with translate_errors(place):
-        for other in copies_beside(place):
+    with files.translate_errors(place):
+        for other in schema.copies_beside(place):
             if other != target:
                 other.unlink()
         # It was compared with those: it is the measure now.

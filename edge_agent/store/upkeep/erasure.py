@@ -1,18 +1,11 @@
-"""Erase to the last byte.
-
-Erasing a participant: no byte of theirs stays in the database, its log and its copies.
-
-Deleting what is known of a participant, inside a transaction that the caller holds.
-
-No old bytes in a database file and its log.
-"""
+"""The erasure of a participant: no byte of theirs stays in the database, its log and its copies."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,35 +16,14 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import AGE_BAND, SEX
 from edge_agent.core.texts import N_
+from edge_agent.store.database import files, schema
 from edge_agent.store.database.dashboard_file import delete_prepared_exports
-from edge_agent.store.database.files import (
-    LOGS,
-    delete_set_aside,
-    set_aside_beside,
-    store_error,
-    translate_errors,
-)
-from edge_agent.store.database.schema import (
-    Salvage,
-    connect,
-    connect_any,
-    copies_beside,
-    read_salvages,
-    read_transaction,
-    transaction,
-)
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep.copies import mark_anew, read_report, write_report
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
+from edge_agent.store.write import outbox
 from edge_agent.store.write.audit import sealed_anew
 from edge_agent.store.write.changes import log_erasure, unlogged_deletions
-from edge_agent.store.write.outbox import (
-    ERASED,
-    OutboxMessage,
-    delete_and_note,
-    enqueue,
-    is_damaged,
-)
 from edge_agent.store.write.rollups import Span, add_tombstones
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -111,12 +83,12 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     with unlogged_deletions(connection):
         deleted.update(_delete_study(connection, participant))
         for span in spans:
-            days = days + folded_days(connection, span)
+            days += folded_days(connection, span)
             pruned = pruned_minutes(connection, span)
             deleted.update(_delete_timeline(connection, span))
             touched, gone = make_anew(connection, span, pruned)
-            minutes = minutes + touched
-            removed = removed + gone
+            minutes += touched
+            removed += gone
     log_erasure(connection, participant, spans)
     deleted["outbox"] += _delete_messages(connection, real, spans)
     refused = _delete_set_aside(connection, real, spans)
@@ -151,17 +123,13 @@ def sessions_to_erase(
         "SELECT id, name, started, ended FROM session WHERE participant = ? ORDER BY started",
         (row["id"],),
     ).fetchall()
-    _refuse_open(sessions, row["code"])
-    return row, sessions
-
-
-def _refuse_open(sessions: Sequence[sqlite3.Row], code: str) -> None:
     for session in sessions:
         if session["ended"] is None:
             raise StudyError(
-                f"Session {session['id']} of {code} is open. End it, or withdraw the "
+                f"Session {session['id']} of {row['code']} is open. End it, or withdraw the "
                 "consent, which ends it."
             )
+    return row, sessions
 
 
 def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
@@ -229,20 +197,16 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
         "DELETE FROM vital WHERE at >= ? AND at < ?", span
     ).rowcount
     connection.execute("DELETE FROM vital_change WHERE at >= ? AND at < ?", span)
-    deleted["alert"] = _delete_alerts(connection, span)
-    deleted["gap"] = connection.execute(
-        "DELETE FROM gap WHERE started >= ? AND ended <= ?", span
-    ).rowcount
-    return deleted
-
-
-def _delete_alerts(connection: sqlite3.Connection, span: Span) -> int:
-    """Delete alerts about somebody that stood in a span; those of a session went with it."""
-    return connection.execute(
+    # about somebody, and standing then; those of a session went with it
+    deleted["alert"] = connection.execute(
         "DELETE FROM alert WHERE kind IN ('vital', 'face', 'sensor') AND raised < ? AND "
         "(ended IS NULL OR ended >= ?)",
         (span[1], span[0]),
     ).rowcount
+    deleted["gap"] = connection.execute(
+        "DELETE FROM gap WHERE started >= ? AND ended <= ?", span
+    ).rowcount
+    return deleted
 
 
 def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
@@ -251,10 +215,10 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
     That is messages about the participant, summaries of their time, and what is too damaged to tell
     whom it is about.
     """
-    connection.create_function("damaged", 1, is_damaged, deterministic=True)
+    connection.create_function("damaged", 1, outbox.is_damaged, deterministic=True)
     deleted = 0
     for condition, values in _about(code, spans):
-        deleted += delete_and_note(connection, condition, values, ERASED)
+        deleted += outbox.delete_and_note(connection, condition, values, outbox.ERASED)
         connection.execute(f"DELETE FROM outbox_set_aside WHERE {condition}", values)
     return deleted
 
@@ -482,27 +446,31 @@ def erase_participant(
             is still being salvaged from a damaged one.
     """
     with (
-        translate_errors(path),
-        closing(connect(path, readonly=False, busy_seconds=patience_s)) as connection,
+        files.translate_errors(path),
+        closing(schema.connect(path, readonly=False, busy_seconds=patience_s)) as connection,
     ):
-        salvages = read_salvages(connection)
+        salvages = schema.read_salvages(connection)
         _refuse_while_salvaging(path, salvages)
-        with transaction(connection):
+        with schema.transaction(connection):
             rows = erase_rows(connection, code)
             if rows is not None:
-                _record(connection, actor, rows)
+                detail = f"{rows.rows.get('session', 0)} sessions"
+                insert_audit(connection, actor, "participant_erase", detail, clock.now())
                 for topic in RETAINED:
-                    enqueue(connection, OutboxMessage(topic, None, sequenced=False), outbox_rows)
+                    outbox.enqueue(
+                        connection, outbox.OutboxMessage(topic, None, sequenced=False), outbox_rows
+                    )
         # After the commit: an export that began before it would bring the participant back.
         if rows is not None:
             delete_prepared_exports(path.parent)
         compacted = rows is not None and scrub(path, connection, rows.texts)
-        copies, deleted = _erase_copies(
-            path, code, _elsewhere(path, salvages), known=rows is not None
-        )
+        # databases that were moved to other folders and are still there
+        moved = [path.parent / salvage.file for salvage in salvages]
+        elsewhere = [file for file in moved if file.parent != path.parent and file.exists()]
+        copies, deleted = _erase_copies(path, code, elsewhere, known=rows is not None)
         erased = rows is not None or bool(copies)
-        elsewhere, unreached = _erase_second_places(path, code, erased=erased)
-        copies += elsewhere
+        second, unreached = _erase_second_places(path, code, erased=erased)
+        copies += second
         if rows is None:  # an earlier attempt may have come this far
             if not copies:
                 raise StudyError(f"There is no participant {code!r}; nothing was erased.")
@@ -520,12 +488,12 @@ def is_erasable(path: Path, code: str) -> bool:
         StudyError: a session of theirs is open.
         StoreError: the database cannot be read, or is still being salvaged from a damaged one.
     """
-    with read_transaction(path) as connection:
-        _refuse_while_salvaging(path, read_salvages(connection))
+    with schema.read_transaction(path) as connection:
+        _refuse_while_salvaging(path, schema.read_salvages(connection))
         return sessions_to_erase(connection, code) is not None
 
 
-def _refuse_while_salvaging(path: Path, salvages: Iterable[Salvage]) -> None:
+def _refuse_while_salvaging(path: Path, salvages: Iterable[schema.Salvage]) -> None:
     """Refuse while rows still come from a database that was set aside: theirs would come, too."""
     for salvage in salvages:
         if not salvage.is_done:
@@ -534,17 +502,6 @@ def _refuse_while_salvaging(path: Path, salvages: Iterable[Salvage]) -> None:
                 "perhaps among them; nothing was erased. Let the agent run, and erase again "
                 "in some minutes: the health page says when it is done."
             )
-
-
-def _elsewhere(path: Path, salvages: Iterable[Salvage]) -> list[Path]:
-    """Return the databases that were moved to other folders and are still there."""
-    files = [path.parent / salvage.file for salvage in salvages]
-    return [file for file in files if file.parent != path.parent and file.exists()]
-
-
-def _record(connection: sqlite3.Connection, actor: str, rows: ErasedRows) -> None:
-    detail = f"{rows.rows.get('session', 0)} sessions"
-    insert_audit(connection, actor, "participant_erase", detail, clock.now())
 
 
 def _erase_copies(
@@ -558,12 +515,12 @@ def _erase_copies(
     """
     rewritten = []
     unreadable = []
-    for copy in [*copies_beside(path), *elsewhere]:
+    for copy in [*schema.copies_beside(path), *elsewhere]:
         try:
             held_participant = erase_from_copy(copy, code)
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
-                raise store_error(copy, error) from error
+                raise files.store_error(copy, error) from error
             unreadable.append(copy)
         except StoreError:  # a copy of something else
             unreadable.append(copy)
@@ -571,18 +528,13 @@ def _erase_copies(
             rewritten += [copy.name] if held_participant else []
     if not known and not rewritten:
         return (), ()
-    damaged = set_aside_beside(path)
+    damaged = files.set_aside_beside(path)
     for file in damaged:
-        delete_set_aside(file)
+        files.delete_set_aside(file)
     for file in unreadable:
-        _delete_copy(file)
+        for end in ("", *files.LOGS):  # one that a restore set aside has its log beside it
+            file.with_name(file.name + end).unlink(missing_ok=True)
     return tuple(rewritten), tuple(file.name for file in (*damaged, *unreadable))
-
-
-def _delete_copy(copy: Path) -> None:
-    """Delete a copy; one that a restore set aside has its log beside it."""
-    for end in ("", *LOGS):
-        copy.with_name(copy.name + end).unlink(missing_ok=True)
 
 
 def _erase_second_places(
@@ -614,10 +566,10 @@ def _erase_second_places(
 
 def erase_from_copy(copy: Path, code: str) -> bool:
     """Erase the participant from a copy of any schema; return whether they were in it."""
-    with closing(connect_any(copy)) as connection:
+    with closing(schema.connect_any(copy)) as connection:
         # An open session of that time has no end; the copy is no timeline that anybody records
         # into.
-        with transaction(connection):
+        with schema.transaction(connection):
             connection.execute(
                 "UPDATE session SET ended = max(started, (SELECT coalesce(max(at), 0) + 1 FROM "
                 "expression), (SELECT coalesce(max(at), 0) + 1 FROM vital)) WHERE ended IS NULL "

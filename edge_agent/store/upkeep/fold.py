@@ -1,20 +1,15 @@
-"""Minutes → hours → days.
-
-Folding the rollups of old times: minutes become hours, and hours become days.
+"""Folding the rollups of old times, minutes to hours and hours to days, and making them anew.
 
 An hour holds its minutes' sums from the beginning, so old minutes are only deleted. Hours are moved
 into their day. Sums are added and extremes compared, so that a day tells exactly what its rows
 told. Days begin at midnight UTC.
 
-Making the rollups anew after rows were deleted, inside a transaction that the caller holds.
-
-``store.write.rollups`` adds to them while rows are written.
-
-A minute whose rows are all still there is computed anew from what is left of them. Of a minute
-whose rows are older than ``record.keep_days`` nobody knows which part to take away: it is removed.
-Hours are the sums of their minutes; where minutes have been folded away (``store.upkeep.fold``), an
-hour that a span touches keeps nothing of them. Days are of hours that have been folded: one that a
-span touches is removed.
+``store.write.rollups`` adds to them while rows are written. They are made anew after rows were
+deleted, inside a transaction that the caller holds. A minute whose rows are all still there is
+computed anew from what is left of them. Of a minute whose rows are older than ``record.keep_days``
+nobody knows which part to take away: it is removed. Hours are the sums of their minutes; where
+minutes have been folded away, an hour that a span touches keeps nothing of them. Days are of hours
+that have been folded: one that a span touches is removed.
 """
 
 from __future__ import annotations
@@ -28,16 +23,9 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.readings import VitalFlag
+from edge_agent.store.database import schema
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import (
-    ADDED,
-    DAY_MS,
-    HOUR_MS,
-    MINUTE_MS,
-    NAMES,
-    connect,
-    transaction,
-)
+from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
 from edge_agent.store.write.redating import IS_UNUSABLE, is_flagged
 from edge_agent.store.write.rollups import ADD_EXPRESSIONS, ADD_VITALS, Span
 
@@ -114,7 +102,7 @@ def fold_rollups(
             "least, and hours for as long as minutes at least"
         )
     until_s = clock.boot_seconds() + within_s
-    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
+    with translate_errors(path), closing(schema.connect(path, readonly=False)) as connection:
         present = _present(connection, now_ms)
         minutes = _fold_all(connection, _MINUTES, present - keep_minutes_days * DAY_MS, until_s)
         hours = _fold_all(connection, _HOURS, present - keep_hours_days * DAY_MS, until_s)
@@ -138,7 +126,7 @@ def _fold_all(connection: sqlite3.Connection, step: _Step, before: int, until_s:
     first = _first(connection, step.fine, before)
     while first is not None and clock.boot_seconds() < until_s:
         start = first // DAY_MS * DAY_MS
-        with transaction(connection):
+        with schema.transaction(connection):
             folded += _fold(connection, step, (start, min(before, start + step.portion_ms)))
         first = _first(connection, step.fine, before)
     return folded
@@ -190,12 +178,11 @@ def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
 
     Ask before deleting.
     """
-    first, last = _minutes(span)
     rows = connection.execute(
         "SELECT at FROM expression_minute AS minute WHERE at >= ? AND at < ? AND rows <> (SELECT "
         "count(*) FROM expression WHERE is_primary = 1 AND expression.at >= minute.at AND "
         f"expression.at < minute.at + {MINUTE_MS})",
-        (first, last),
+        _touched(span, MINUTE_MS),
     )
     return {row[0] for row in rows}
 
@@ -207,10 +194,8 @@ def folded_days(connection: sqlite3.Connection, span: Span) -> int:
     """
     days: set[int] = set()
     for table in _DAY_TABLES:
-        rows = connection.execute(
-            f"SELECT DISTINCT at FROM {table} WHERE at >= ? AND at < ?", _days(span)
-        )
-        days.update(row[0] for row in rows)
+        query = f"SELECT DISTINCT at FROM {table} WHERE at >= ? AND at < ?"
+        days.update(row[0] for row in connection.execute(query, _touched(span, DAY_MS)))
     return len(days)
 
 
@@ -225,10 +210,9 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
     Returns:
         How many minutes of expressions there were, and how many of these are gone now.
     """
-    minutes = _minutes(span)
-    before = connection.execute(
-        "SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?", minutes
-    ).fetchone()[0]
+    minutes = _touched(span, MINUTE_MS)
+    counted = "SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?"
+    before = connection.execute(counted, minutes).fetchone()[0]
     for kind in ("expression", "vital"):
         connection.execute(f"DELETE FROM {kind}_minute WHERE at >= ? AND at < ?", minutes)
     _expression_minutes(connection, minutes)
@@ -236,21 +220,14 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
     _vital_minutes(connection, minutes)
     _hours(connection, span)
     for table in _DAY_TABLES:
-        connection.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", _days(span))
-    left = connection.execute(
-        "SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?", minutes
-    ).fetchone()[0]
+        connection.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", _touched(span, DAY_MS))
+    left = connection.execute(counted, minutes).fetchone()[0]
     return before, before - left
 
 
-def _days(span: Span) -> Span:
-    """Return start of the first day that a span touches, and end of the last."""
-    return span[0] // DAY_MS * DAY_MS, span[1] // DAY_MS * DAY_MS + DAY_MS
-
-
-def _minutes(span: Span) -> Span:
-    """Return start of the first minute that a span touches, and end of the last."""
-    return span[0] // MINUTE_MS * MINUTE_MS, span[1] // MINUTE_MS * MINUTE_MS + MINUTE_MS
+def _touched(span: Span, length: int) -> Span:
+    """Return start of the first minute, hour or day that a span touches, and end of the last."""
+    return span[0] // length * length, span[1] // length * length + length
 
 
 def _expression_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
@@ -276,7 +253,7 @@ def _vital_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
 
 
 def _hours(connection: sqlite3.Connection, span: Span) -> None:
-    hours = span[0] // HOUR_MS * HOUR_MS, span[1] // HOUR_MS * HOUR_MS + HOUR_MS
+    hours = _touched(span, HOUR_MS)
     for kind in ("expression", "vital"):
         connection.execute(f"DELETE FROM {kind}_hour WHERE at >= ? AND at < ?", hours)
     connection.execute(

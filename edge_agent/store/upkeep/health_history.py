@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +125,7 @@ def _write(path: Path, minute: HealthMinute) -> None:
         connection.execute(
             "INSERT OR REPLACE INTO health_minute "
             "(at, fps, frames_dropped, rows_dropped, celsius, disk_free) VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                minute.at_ms,
-                minute.fps,
-                minute.frames_dropped,
-                minute.rows_dropped,
-                minute.celsius,
-                minute.disk_free,
-            ),
+            astuple(minute),
         )
         connection.execute(
             "DELETE FROM health_minute WHERE at NOT BETWEEN ? AND ?",

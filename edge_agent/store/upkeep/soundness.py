@@ -1,8 +1,6 @@
-"""The soundness of database files.
+"""The soundness of a database file: what is damaged, and how much of the study is in it.
 
-A look at whether a database file is sound, beside a running agent, in limited time.
-
-Whether a database is sound, and how much of the study is in it.
+The look is beside a running agent, in limited time.
 """
 
 from __future__ import annotations

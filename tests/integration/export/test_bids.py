@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -132,10 +131,8 @@ def test_people_with_sessions_stand_in_the_table_of_participants_and_others_do_n
     assert named == {"sub-P01": "P-01", "sub-P01x2": "P01"}
     assert {one["consent_version"] for one in people} == {"v1"}
     sessions = table(dataset / "sub-P01x2" / "sub-P01x2_sessions.tsv")
-    assert [(one["session_id"], one["session"], one["name"]) for one in sessions] == [
-        ("ses-1", "1", "films 0"),
-        ("ses-2", "3", "films 2"),
-    ]
+    expected = [("ses-1", "1", "films 0"), ("ses-2", "3", "films 2")]
+    assert [(one["session_id"], one["session"], one["name"]) for one in sessions] == expected
     assert sessions[0]["acq_time"] == "2026-09-21T14:20:00.000Z"
 
 
@@ -217,18 +214,3 @@ def test_labels_are_letters_and_digits_and_never_the_same() -> None:
 def test_seconds_have_all_their_digits(ms: int, text: str) -> None:
     assert seconds(ms) == text
     assert round(1000 * float(text)) == ms
-
-
-def test_the_dashboard_sends_it_as_a_zip_with_its_folders(recorded: Path, tmp_path: Path) -> None:
-    from dashboard.computing.computing import Computing
-    from dashboard.export_jobs import ExportJobs, ExportRequest
-
-    jobs = ExportJobs(recorded, "pi", {}, (), Computing())
-    try:
-        made = jobs.prepare(1, ExportRequest(format_named("bids"), Choice()))
-        made.done.result(timeout=30)
-        assert made.problem == ""
-        with zipfile.ZipFile(made.file) as archive:
-            assert f"{BEH}_events.tsv" in archive.namelist()
-    finally:
-        jobs.close()

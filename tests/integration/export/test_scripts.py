@@ -74,21 +74,13 @@ def in_r(folder: Path, words: Sequence[str]) -> str:
     if program is None:
         pytest.skip("R is not installed (apt install r-base-core)")
     command = [program, "--vanilla", str(folder / "analysis.R"), *words]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        check=False,
-        timeout=120,
-        env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
-    )
+    place = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120, env=place)
     assert (done.returncode, done.stderr.decode()) == (0, "")
     return done.stdout.decode("utf-8")
 
 
-BOTH = (
-    pytest.param(in_python, id="python"),
-    pytest.param(in_r, id="r", marks=pytest.mark.deep),
-)
+BOTH = (pytest.param(in_python, id="python"), pytest.param(in_r, id="r", marks=pytest.mark.deep))
 
 
 def by_name(names: Iterable[str]) -> list[Any]:
@@ -105,22 +97,10 @@ def shown_by(answer: AnalysisModel) -> list[tuple[str, ...]]:
     """The rows of the page's table of tests."""
     rows = [row for group in groups_of(answer) for row in group.rows]
     names = (
-        *(
-            "comparison",
-            "test",
-            "n",
-            "left_out",
-            "difference",
-            "interval",
-            "t",
-            "df",
-            "p",
-            "adjusted_p",
-            "g",
-        ),
-        *("g_interval", "shapiro", "rank", "adjusted_rank", "equivalence"),
-        *("adjusted_equivalence", "needed", "bayes_factor"),
-    )
+        "comparison", "test", "n", "left_out", "difference", "interval", "t", "df", "p",
+        "adjusted_p", "g", "g_interval", "shapiro", "rank", "adjusted_rank", "equivalence",
+        "adjusted_equivalence", "needed", "bayes_factor",
+    )  # fmt: skip
     return [tuple(getattr(row, name) for name in names) for row in rows]
 
 
@@ -137,9 +117,7 @@ def printed_rows(text: str) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize(("run", "name"), by_name(QUESTIONS))
 def test_a_script_prints_the_table_of_the_page(
-    run: Callable[[Path, Sequence[str]], str],
-    name: str,
-    bundles: Bundles,
+    run: Callable[[Path, Sequence[str]], str], name: str, bundles: Bundles
 ) -> None:
     question = QUESTIONS[name]
     database, folder = bundles(question.make)
@@ -151,10 +129,7 @@ def test_a_script_prints_the_table_of_the_page(
         figures = [line for line in text.splitlines() if line.startswith("all ")]
         if anova is not None:
             sentence = all_states_sentence(states)
-            assert any(line.partition(": ")[2] in sentence for line in figures), (
-                sentence,
-                figures,
-            )
+            assert any(line.partition(": ")[2] in sentence for line in figures), (sentence, figures)
 
 
 @pytest.mark.parametrize("run", BOTH)
@@ -195,9 +170,7 @@ def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
 
 @pytest.mark.parametrize(("run", "name"), by_name(FULL))
 def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
-    run: Callable[[Path, Sequence[str]], str],
-    name: str,
-    bundles: Bundles,
+    run: Callable[[Path, Sequence[str]], str], name: str, bundles: Bundles
 ) -> None:
     question = QUESTIONS[name]
     database, folder = bundles(question.make)
@@ -213,12 +186,8 @@ def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
                 assert value == "", (of, key)
             else:
                 slack = DIGITS * (scale if key in {"difference", "low", "high"} else 1.0)
-                assert math.isclose(float(value), expected, rel_tol=DIGITS, abs_tol=slack), (
-                    of,
-                    key,
-                    value,
-                    expected,
-                )
+                is_close = math.isclose(float(value), expected, rel_tol=DIGITS, abs_tol=slack)
+                assert is_close, (of, key, value, expected)
 
 
 def run_script(script: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -258,11 +227,7 @@ def test_without_the_package_the_script_says_how_to_install_it(bundles: Bundles)
     ],
 )
 def test_what_the_script_cannot_do_is_said(
-    words: tuple[str, ...],
-    code: int,
-    said: str,
-    bundles: Bundles,
-    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...], code: int, said: str, bundles: Bundles, capsys: Any
 ) -> None:
     _, folder = bundles(few)
     assert analyse_bundle([str(folder), *words]) == code

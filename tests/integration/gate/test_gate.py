@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from tests.integration.gate.conftest import Gate, running_gate
 
 MANUAL = frozenset({VitalFlag.MANUAL})
 READING = VitalReading(clock.now(), VitalKind.HEART_RATE, 70.0, "manual:ada", MANUAL)
+STRAP = [replace(READING, source="ble:AA")]
 FUTURE = Instant(boot_ms=0, wall_ms=4_000_000_000_000)
 
 
@@ -120,15 +122,11 @@ def test_readings_come_and_are_corrected_and_removed(gate: Gate) -> None:
 
 def test_a_large_file_is_imported_and_told_in_the_trail(gate: Gate) -> None:
     imported = frozenset({VitalFlag.IMPORTED})
-    readings = [
-        VitalReading(
-            Instant(0, 1_700_000_000_000 + 1000 * n), READING.kind, 60.0, "csv:a", imported
-        )
-        for n in range(30_000)
-    ]
-    done = Commands(gate.database).import_readings(
-        ReadingTable.of(readings), file="a.csv", actor="ada"
+    times = (Instant(0, 1_700_000_000_000 + 1000 * n) for n in range(30_000))
+    table = ReadingTable.of(
+        [VitalReading(at, READING.kind, 60.0, "csv:a", imported) for at in times]
     )
+    done = Commands(gate.database).import_readings(table, file="a.csv", actor="ada")
     assert done == (30_000, 0, 1)
     assert rows(gate.database, "SELECT count(*), min(import) FROM vital") == [(30_000, 1)]
     assert rows(gate.database, "SELECT action, detail FROM audit") == [
@@ -189,28 +187,17 @@ def test_no_statement_is_run(shared_gate: Gate, sql: str) -> None:
     ("attack", "said"),
     [
         pytest.param(
-            lambda it: it.enter_readings(
-                [VitalReading(clock.now(), VitalKind.HEART_RATE, 70.0, "ble:AA", MANUAL)],
-                actor="ada",
-            ),
+            lambda it: it.enter_readings(STRAP, actor="ada"),
             "has the source manual:ada",
             id="a reading by hand that looks like a strap's",
         ),
         pytest.param(
-            lambda it: it.hand_in_readings(
-                [VitalReading(clock.now(), VitalKind.HEART_RATE, 70.0, "ble:AA")], token="watch"
-            ),
+            lambda it: it.hand_in_readings(STRAP, token="watch"),
             "begins with http:watch",
             id="a program's reading that looks like a strap's",
         ),
         pytest.param(
-            lambda it: it.import_readings(
-                ReadingTable.of(
-                    [VitalReading(Instant(0, 1), VitalKind.HEART_RATE, 70.0, "ble:AA")]
-                ),
-                file="a.csv",
-                actor="ada",
-            ),
+            lambda it: it.import_readings(ReadingTable.of(STRAP), file="a.csv", actor="ada"),
             "has the flag imported",
             id="an imported reading without its mark",
         ),
@@ -348,9 +335,12 @@ def test_a_question_without_end_holds_no_lock_and_ends_with_the_service(gate: Ga
 def test_a_killed_gate_leaves_nothing_half_done_and_one_that_starts_goes_on(gate: Gate) -> None:
     commands = Commands(gate.database)
     with write_transaction(gate.database):  # the command waits for it
-        asked = threading.Thread(
-            target=lambda: suppress_store(lambda: commands.create_participant("P-0", actor="ada"))
-        )
+
+        def create() -> None:
+            with suppress(StoreError):
+                commands.create_participant("P-0", actor="ada")
+
+        asked = threading.Thread(target=create)
         asked.start()
         gate.kill()
     asked.join(60)
@@ -360,11 +350,6 @@ def test_a_killed_gate_leaves_nothing_half_done_and_one_that_starts_goes_on(gate
     gate.start_again()
     commands.create_participant("P-1", actor="ada")
     assert [one.code for one in Study(gate.database).participants()] == ["P-1"]
-
-
-def suppress_store(do: Callable[[], object]) -> None:
-    with suppress(StoreError):
-        do()
 
 
 def test_the_dashboard_has_no_other_command(shared_gate: Gate) -> None:

@@ -16,54 +16,43 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.write.alert_log import (
-    AlertEntry,
-    AlertFilter,
-    AlertLog,
-    Delivery,
-    prune_alerts,
-)
-from tests.support.timeline import START_MS, database, instant, query
+from edge_agent.store.write import alert_log
+from tests.support.timeline import START_MS, instant, query
 
 DAY_S = 86_400.0
 
 
-def begin(log: AlertLog, rule: str, kind: str, at: Instant) -> None:
-    log.begin(AlertEntry(0, rule, kind, f"{rule} is so.", 131.0, None, 0), at)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return database(tmp_path)
+def begin(log: alert_log.AlertLog, rule: str, kind: str, at: Instant) -> None:
+    log.begin(alert_log.AlertEntry(0, rule, kind, f"{rule} is so.", 131.0, None, 0), at)
 
 
 def test_one_alert_of_a_rule_stands_and_pages_are_filtered(path: Path) -> None:
-    log = AlertLog(path)
+    log = alert_log.AlertLog(path)
     for second in (0, 1):
         begin(log, "camera", "camera", instant(second))
     begin(log, "hr", "vital", instant(10))
     log.end("hr", "over", instant(20))
     begin(log, "hr", "vital", instant(30))
-    log.note_delivery(1, Delivery("raised", "ntfy 1", 2, None, "refused"))
-    log.note_delivery(1, Delivery("raised", "ntfy 1", 3, 5, ""))
-    log.note_delivery(99, Delivery("raised", "ntfy 1", 1, 5, ""))  # erased meanwhile
+    log.note_delivery(1, alert_log.Delivery("raised", "ntfy 1", 2, None, "refused"))
+    log.note_delivery(1, alert_log.Delivery("raised", "ntfy 1", 3, 5, ""))
+    log.note_delivery(99, alert_log.Delivery("raised", "ntfy 1", 1, 5, ""))  # erased meanwhile
 
-    def rules(wanted: AlertFilter) -> list[str]:
+    def rules(wanted: alert_log.AlertFilter) -> list[str]:
         count, found = log.page(wanted, 10, 1)
         assert count == len(found)
         return [f"{alert.rule} {alert.is_open}" for alert in found]
 
-    assert rules(AlertFilter()) == ["hr True", "hr False", "camera True"]
-    assert rules(AlertFilter(state="open")) == ["hr True", "camera True"]
-    assert rules(AlertFilter(state="ended", kind="vital")) == ["hr False"]
-    assert rules(AlertFilter(START_MS + 10_000, START_MS + 30_000)) == ["hr False"]
-    assert log.page(AlertFilter(), 2, 2)[1][0].deliveries == (
-        Delivery("raised", "ntfy 1", 3, 5, ""),
+    assert rules(alert_log.AlertFilter()) == ["hr True", "hr False", "camera True"]
+    assert rules(alert_log.AlertFilter(state="open")) == ["hr True", "camera True"]
+    assert rules(alert_log.AlertFilter(state="ended", kind="vital")) == ["hr False"]
+    assert rules(alert_log.AlertFilter(START_MS + 10_000, START_MS + 30_000)) == ["hr False"]
+    assert log.page(alert_log.AlertFilter(), 2, 2)[1][0].deliveries == (
+        alert_log.Delivery("raised", "ntfy 1", 3, 5, ""),
     )
 
 
 def test_the_first_who_acknowledges_counts_and_stands_in_the_audit(path: Path) -> None:
-    log = AlertLog(path)
+    log = alert_log.AlertLog(path)
     begin(log, "camera", "camera", instant(0))
     assert log.acknowledge(1, "ada").acknowledged_by == "ada"
     assert log.acknowledge(1, "eve").acknowledged_by == "ada"
@@ -75,14 +64,14 @@ def test_the_first_who_acknowledges_counts_and_stands_in_the_audit(path: Path) -
 
 
 def test_alerts_that_ended_long_ago_are_deleted_and_those_that_stand_stay(path: Path) -> None:
-    log = AlertLog(path)
+    log = alert_log.AlertLog(path)
     begin(log, "hr", "vital", instant(0))
     log.end("hr", "over", instant(10))
     begin(log, "camera", "camera", instant(0))
     begin(log, "hr", "vital", instant(2 * DAY_S))
     log.end("hr", "over", instant(2 * DAY_S + 1))
-    log.note_delivery(1, Delivery("raised", "ntfy 1", 1, 5, ""))
-    assert prune_alerts(path, 1, instant(1.5 * DAY_S).wall_ms) == 1
+    log.note_delivery(1, alert_log.Delivery("raised", "ntfy 1", 1, 5, ""))
+    assert alert_log.prune_alerts(path, 1, instant(1.5 * DAY_S).wall_ms) == 1
     assert query(path, "SELECT id FROM alert") == [(2,), (3,)]
     assert query(path, "SELECT count(*) FROM alert_message") == [(0,)]
     assert query(path, "SELECT action, detail FROM audit") == [("retention", "1 alerts deleted")]
@@ -91,7 +80,7 @@ def test_alerts_that_ended_long_ago_are_deleted_and_those_that_stand_stay(path: 
 def test_a_participant_is_erased_with_the_alerts_of_their_sessions_and_no_others(
     path: Path,
 ) -> None:
-    log = AlertLog(path)
+    log = alert_log.AlertLog(path)
     study = Study(path)
     begin(log, "before", "vital", instant(0))
     log.end("before", "over", instant(5))
@@ -104,7 +93,7 @@ def test_a_participant_is_erased_with_the_alerts_of_their_sessions_and_no_others
     begin(log, "camera", "camera", instant(20))
     study.end_session(instant(30))
     begin(log, "after", "face", instant(40))
-    log.note_delivery(4, Delivery("raised", "ntfy 1", 1, 5, ""))
+    log.note_delivery(4, alert_log.Delivery("raised", "ntfy 1", 1, 5, ""))
     told = erase_participant(path, "P-01", actor="ada")
     assert query(path, "SELECT rule FROM alert ORDER BY id") == [("before",), ("disk",), ("after",)]
     assert query(path, "SELECT count(*) FROM alert_message") == [(0,)]
@@ -112,9 +101,9 @@ def test_a_participant_is_erased_with_the_alerts_of_their_sessions_and_no_others
 
 
 def test_the_sentence_is_kept_with_its_parts_and_rows_of_before_keep_it_alone(path: Path) -> None:
-    log = AlertLog(path)
+    log = alert_log.AlertLog(path)
     rule = RuleSettings(name="hr", when=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120)
-    alert = AlertEntry(
+    alert = alert_log.AlertEntry(
         0, "hr", "vital", alert_text(rule, 131.0, "It is simulated."), 131.0, None, 0
     )
     log.begin(alert, instant(0))

@@ -76,6 +76,8 @@ def test_every_column_stands_in_it_as_programs_are_told(bundle: zipfile.ZipFile)
             (field["name"], field.get("unit", ""), field["description"]) for field in fields
         ]
         for cells, field in zip(columns, fields, strict=True):
+            if field["name"].endswith("_ms"):
+                assert field["unit"] == "ms"
             assert cells[4] == ", ".join(field.get("constraints", {}).get("enum", []))
 
 
@@ -90,9 +92,7 @@ def test_the_kinds_of_vitals_are_those_of_the_registry(bundle: zipfile.ZipFile) 
     ]
 
 
-def test_nothing_is_fetched_and_heads_repeat_on_every_printed_page(
-    bundle: zipfile.ZipFile,
-) -> None:
+def test_nothing_is_fetched_and_heads_repeat_on_every_printed_page(bundle: zipfile.ZipFile) -> None:
     text = bundle.read("codebook.html").decode()
     assert "http" not in text
     assert "src=" not in text

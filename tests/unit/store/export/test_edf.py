@@ -19,6 +19,7 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.edf import EDF
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap
+from tests.support.timed_session import study_with_session
 from tests.support.timeline import database, instant, query, reading
 
 LONG = "Größe 1: a condition of 79 signs that a writer which stops at forty had cut off"
@@ -136,17 +137,12 @@ def test_beats_pressures_markers_and_gaps_are_annotations_at_their_own_times(
 
 
 def test_a_session_without_readings_is_a_file_of_annotations(tmp_path: Path) -> None:
-    made = database(tmp_path / "data", [], [])
-    study = Study(made)
-    study.create_participant("P01")
-    study.give_consent("P01", "v1")
-    study.start_session("P01", Purpose.RESEARCH, "", at=instant(10))
-    study.add_marker(MarkerKind.NOTE, "alone", at=instant(12.5))
+    made = database(tmp_path / "data")
+    study_with_session(made, [], start=10, end=None)
+    Study(made).add_marker(MarkerKind.NOTE, "alone", at=instant(12.5))
     file = _written(made, tmp_path / "edf")
-    assert [note.text for note in edfio.read_edf(file).annotations] == [
-        "session_start: 1",
-        "note: alone",
-    ]
+    expected = ["session_start: 1", "note: alone"]
+    assert [note.text for note in edfio.read_edf(file).annotations] == expected
 
 
 def test_no_name_and_no_free_text_of_the_session_is_in_the_header(

@@ -3,76 +3,31 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.expression import EMOTIONS, Emotion, RejectedFrames, RejectReason
-from edge_agent.core.readings import Gap
-from edge_agent.core.study import AttributeUse, MarkerKind, Purpose
-from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.study import Purpose
 from edge_agent.store.export import columns
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.text_formats import CSV
-from edge_agent.store.study.people import agree_to_attributes
-from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
+from edge_agent.store.study.past import give_past_consent
 from edge_agent.store.study.study import Study
-from edge_agent.store.write.timeline import write_gap, write_rejected_frames
 from edge_agent.vitals.csv import read_readings
-from tests.support.timeline import START_MS, database, instant, reading, row
+from tests.support.exports.full_study import full_study
+from tests.support.timeline import START_MS, database, instant
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Two sessions, of P01 from 100 to 200 s and of P02 from 300 to 400 s, with rows and readings
-    from 0 to 500 s.
-    """
-    rows = [row(s, Emotion.ANGER if s < 250 else None) for s in range(0, 500, 10)]
-    readings = [reading(s + 0.5, 60 + s / 10) for s in range(0, 500, 10)]
-    readings.append(reading(150, 128, VitalKind.SYSTOLIC, 'cuff, "left"'))
-    path = database(tmp_path / "data", rows, readings)
-    study = Study(path)
-    for code, start in (("P01", 100), ("P02", 300)):
-        study.create_participant(code)
-        study.give_consent(code, "v1")
-        study.start_session(code, Purpose.RESEARCH, f"of {code}", at=instant(start))
-        study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 20))
-        study.end_session(at=instant(start + 100))
-    study.create_participant("P03")
-    told = {"medication": "=none"}
-    agree_to_attributes(path, "P01", AttributeUse.SHARED, actor=None, values=told)
-    with write_transaction(path) as connection:
-        write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
-        write_rejected_frames(
-            connection,
-            [(RejectedFrames(instant(126), 1, RejectReason.TOO_DARK, 9, primary=True), None)],
-            1000,
-            False,
-        )
-        answers = [
-            SelfReport(instant(150), "anger", "valence", 2),
-            SelfReport(instant(151), "anger", "emotion", "none"),
-        ]
-        insert_reports(connection, 1, answers)
-        connection.execute(
-            "INSERT INTO protocol_run (session, name, title, sha256, order_row, plan, state, "
-            "saved, saved_boot_ms) VALUES (1, 'films', 'Films', ?, 0, '[]', 'finished', 0, 0)",
-            ("cd" * 32,),
-        )
-        connection.execute(
-            "INSERT INTO model (kind, name, version, sha256, since) VALUES ('expression', 'tiny', "
-            "'1.0.0', ?, ?)",
-            ("ab" * 32, START_MS),
-        )
-    return path
+    return full_study(tmp_path / "data")
 
 
 def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
@@ -90,34 +45,6 @@ def test_the_export_has_the_documented_files_and_columns(path: Path, tmp_path: P
         header = (tmp_path / "out" / f"{name}.csv").read_text(encoding="utf-8").splitlines()[0]
         assert header == ",".join(column.name for column in described)
     assert list(tmp_path.glob(".out*")) == [], "nothing half-done is left behind"
-
-
-def test_pandas_reads_every_file_with_the_described_types(path: Path, tmp_path: Path) -> None:
-    import pandas as pd  # slow to load, for every worker at the top
-
-    CSV.export(path, tmp_path / "out")
-    package = json.loads((tmp_path / "out" / "datapackage.json").read_text(encoding="utf-8"))
-    for resource in package["resources"]:
-        frame = pd.read_csv(tmp_path / "out" / resource["path"])
-        fields: list[dict[str, Any]] = resource["schema"]["fields"]
-        assert list(frame.columns) == [field["name"] for field in fields]
-        assert len(frame) > 0, resource["path"]
-        for field in fields:
-            present = frame[field["name"]].dropna()
-            match field["type"]:
-                case "datetime":
-                    assert (
-                        pd.to_datetime(present, format="ISO8601").dt.tz is not None
-                    ) or present.empty
-                case "integer" | "number":
-                    assert present.empty or pd.api.types.is_numeric_dtype(present), field["name"]
-                case "boolean":
-                    assert set(present) <= {0, 1}
-                case kind:
-                    assert kind == "string"
-            if "constraints" in field:
-                assert set(present) <= set(field["constraints"]["enum"]), field["name"]
-            assert field["description"]
 
 
 def test_expressions_say_emotion_probabilities_and_condition(path: Path, tmp_path: Path) -> None:
@@ -143,7 +70,7 @@ def test_an_export_of_sessions_holds_only_what_lies_in_them(path: Path, tmp_path
         } == {True}
     assert {r["participant"] for r in rows_of(out, "vital")} == {"P02"}
     assert [r["session"] for r in rows_of(out, "session")] == ["2"]
-    assert [r["session"] for r in rows_of(out, "marker")] == ["2"]
+    assert [r["session"] for r in rows_of(out, "marker")] == ["2", "2"]
     assert [r["participant"] for r in rows_of(out, "participant")] == ["P02"]
     assert rows_of(out, "gap") == []
 
@@ -157,14 +84,10 @@ def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: P
     assert [r["participant"] for r in rows_of(out, "participant")] == ["P01", "P02"]
     # and the start of the stimulus that goes on, without which nobody knows when it began
     markers = [(row["kind"], int(row["at_ms"]) - START_MS) for row in rows_of(out, "marker")]
-    assert markers == [("stimulus_start", 120_000)]
+    assert markers == [("stimulus_start", 120_000), ("note", 130_000)]
     assert [r["reason"] for r in rows_of(out, "gap")] == ["stalled"]
     (row,) = rows_of(out, "unfit")
-    assert (row["reason"], row["frames"], row["participant"]) == (
-        "too_dark",
-        "9",
-        "P01",
-    )
+    assert (row["reason"], row["frames"], row["participant"]) == ("too_dark", "9", "P01")
     both = tmp_path / "both"
     CSV.export(path, both, Choice((1,), START_MS + 185_000))
     assert [int(r["at_ms"]) - START_MS for r in rows_of(both, "expression")] == [190_000]
@@ -174,12 +97,25 @@ def test_an_export_of_everything_names_participants_without_sessions_too(
     path: Path, tmp_path: Path
 ) -> None:
     CSV.export(path, tmp_path / "out")
-    found = rows_of(tmp_path / "out", "participant")
-    assert [(r["participant"], r["consent_version"], r["consent_withdrawn_at"]) for r in found] == [
-        ("P01", "v1", ""),
-        ("P02", "v1", ""),
-        ("P03", "", ""),
+    people = [
+        (row["participant"], row["consent_version"], bool(row["consent_withdrawn_at"]))
+        for row in rows_of(tmp_path / "out", "participant")
     ]
+    assert people == [("P01", "v1", False), ("P02", "v1", True), ("P03", "", False)]
+
+
+def test_the_consent_that_stands_is_told_and_not_the_one_that_was_written_last(
+    path: Path, tmp_path: Path
+) -> None:
+    Study(path).give_consent("P03", "new")
+    give_past_consent(path, "P03", "old", clock.now().wall_ms - 86_400_000, actor="ada")
+    CSV.export(path, tmp_path / "out")
+    told = rows_of(tmp_path / "out", "participant")[-1]
+    assert (told["consent_version"], told["consent_withdrawn_at"]) == ("new", "")
+    Study(path).withdraw_consent("P03")
+    CSV.export(path, tmp_path / "out")
+    told = rows_of(tmp_path / "out", "participant")[-1]
+    assert (told["consent_version"], told["consent_withdrawn_at"] != "") == ("new", True)
 
 
 def test_an_open_session_is_exported_up_to_now(path: Path, tmp_path: Path) -> None:
@@ -195,7 +131,8 @@ def test_exported_vitals_can_be_imported_again(path: Path, tmp_path: Path) -> No
     CSV.export(path, tmp_path / "out")
     readings = read_readings(tmp_path / "out" / "vital.csv")
     assert len(readings) == 51
-    assert {r.source for r in readings} == {"strap", 'cuff, "left"'}
+    sources = {one.source.removeprefix("'") for one in readings}
+    assert sources == {"strap", '=HYPERLINK("http://x.example","cuff")'}
 
 
 def test_an_earlier_export_is_replaced(path: Path, tmp_path: Path) -> None:

@@ -11,12 +11,10 @@ from typing import Any
 import pytest
 
 from edge_agent.core.expression import Emotion
-from edge_agent.core.study import Purpose
 from edge_agent.store.export.columns import FILES
-from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.text_formats import JSON, NDJSON
-from edge_agent.store.study.study import Study
-from tests.support.timeline import database, instant, reading, row
+from tests.support.timed_session import study_with_session
+from tests.support.timeline import database, reading, row
 
 MEMORY_BYTES = 4_000_000
 """For three blocks of rows; a list of 12,000 rows takes more than twice as much."""
@@ -29,11 +27,7 @@ def path(tmp_path: Path) -> Path:
     readings = [reading(second + 0.5, 60 + second / 7) for second in range(10)]
     readings.append(reading(11, math.inf, source="=broken\nstrap"))
     made = database(tmp_path / "data", rows, readings)
-    study = Study(made)
-    study.create_participant("P01")
-    study.give_consent("P01", "v1")
-    study.start_session("P01", Purpose.RESEARCH, "films, Ägypten", at=instant(0))
-    study.end_session(at=instant(5))
+    study_with_session(made, [], end=5, name="films, Ägypten")
     return made
 
 
@@ -51,7 +45,9 @@ def test_the_lines_hold_the_rows_and_types_of_the_json_document(path: Path, tmp_
     (lines,) = NDJSON.export(path, tmp_path / "all.ndjson")
     (document,) = JSON.export(path, tmp_path / "all.json")
     tables = tables_of(lines)
-    expected = json.loads(document.read_bytes())["tables"]
+    told = json.loads(document.read_bytes())
+    expected = told["tables"]
+    assert set(expected) == set(told["schemas"]) == set(FILES)
     assert tables == {name: rows for name, rows in expected.items() if rows}
     assert tables["vital"][0]["value"] == 60.0
     assert tables["vital"][0]["session"] == 1
@@ -59,25 +55,6 @@ def test_the_lines_hold_the_rows_and_types_of_the_json_document(path: Path, tmp_
     assert tables["vital"][10]["value"] is None, "JSON knows no infinity"
     assert tables["vital"][10]["source"] == "=broken\nstrap", "one line, whatever a name holds"
     assert tables["session"][0]["name"] == "films, Ägypten"
-
-
-def test_every_line_begins_with_its_table(path: Path, tmp_path: Path) -> None:
-    (file,) = NDJSON.export(path, tmp_path / "one.ndjson", Choice((1,)))
-    for line in file.read_text(encoding="utf-8").splitlines():
-        table = next(iter(json.loads(line).items()))
-        assert table[0] == "table"
-        assert table[1] in FILES
-
-
-def test_pandas_reads_it(path: Path, tmp_path: Path) -> None:
-    import pandas as pd  # slow to load, for every worker at the top
-
-    (file,) = NDJSON.export(path, tmp_path / "all.ndjson")
-    frame = pd.read_json(file, lines=True)
-    vitals = frame[frame["table"] == "vital"]
-    assert len(vitals) == 11
-    assert vitals["value"].head(10).tolist() == [60 + second / 7 for second in range(10)]
-    assert pd.to_datetime(vitals["at"].iloc[0]) == pd.Timestamp("2026-09-21T14:20:00.500Z")
 
 
 def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:

@@ -16,17 +16,18 @@ import pytest
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export import table_formats
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.columns import FILES
+from edge_agent.store.export.edf import EDF
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.rows import Choice, Row
 from edge_agent.store.export.source import ExportSource
 from edge_agent.store.export.table_formats import SAV, XLSX
-from edge_agent.store.study.study import Study
-from tests.support.timeline import database, instant, reading, row
+from tests.support.timed_session import study_with_session
+from tests.support.timeline import database, reading, row
 
 FORMULA = '=HYPERLINK("http://127.0.0.1")'
 
@@ -41,12 +42,7 @@ def path(tmp_path: Path) -> Path:
         reading(143, math.inf, source=FORMULA),
     ]
     made = database(tmp_path / "data", rows, readings)
-    study = Study(made)
-    study.create_participant("P01")
-    study.give_consent("P01", "v1")
-    study.start_session("P01", Purpose.RESEARCH, "films, Größe 1", at=instant(100))
-    study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(120))
-    study.end_session(at=instant(200))
+    study_with_session(made, [(120, 140, "anger")], start=100, end=200, name="films, Größe 1")
     return made
 
 
@@ -135,11 +131,13 @@ def _check(value: Any, expected: Any, kind: str) -> None:
 
 # XlsxWriter leaves the open files of unfinished sheets to the garbage collector
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize(("form", "name"), [(XLSX, "all.xlsx"), (SAV, "spss")])
+@pytest.mark.parametrize(("form", "name"), [(XLSX, "all.xlsx"), (SAV, "spss"), (EDF, "edf")])
 def test_a_full_disk_is_said_and_nothing_is_left(
     tmp_path: Path, form: ExportFormat, name: str
 ) -> None:
-    path = database(tmp_path / "data", [row(s, Emotion.ANGER) for s in range(900)], [])
+    beats = [reading(s, 0.8, VitalKind.RR_INTERVAL) for s in range(10, 3000)]
+    path = database(tmp_path / "data", [row(s, Emotion.ANGER) for s in range(900)], beats)
+    study_with_session(path, [], start=5, end=3000)
     folder = tmp_path / "out"
     folder.mkdir()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

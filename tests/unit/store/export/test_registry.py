@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from dashboard.web.routes.export import NewExport
 from edge_agent.cli.app import cli
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import Purpose
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows import Choice
-from edge_agent.store.study.study import Study
-from tests.support.timeline import database, instant, row
+from tests.support.timed_session import study_with_session
+from tests.support.timeline import database, row
 
 PAGE = (Path(__file__).resolve().parents[4] / "docs" / "export.md").read_text(encoding="utf-8")
 
@@ -47,22 +45,11 @@ def test_the_help_of_the_command_explains_every_format() -> None:
         assert f"{each.name}: {each.summary}." in shown
 
 
-def test_the_command_refuses_an_unknown_format(tmp_path: Path) -> None:
-    words = ["export", "--data", str(tmp_path), "--out", "x", "--format", "doc"]
-    done = CliRunner().invoke(cli, words)
-    assert done.exit_code == click.UsageError.exit_code
-    assert "'doc' is not one of 'bundle', 'csv'" in done.stderr
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A database with ten seconds of one face and one session."""
     made = database(tmp_path / "data", [row(second) for second in range(10)])
-    study = Study(made)
-    study.create_participant("P01")
-    study.give_consent("P01", "v1")
-    study.start_session("P01", Purpose.RESEARCH, "films", at=instant(0))
-    study.end_session(at=instant(10))
+    study_with_session(made, [], end=10)
     return made
 
 

@@ -14,27 +14,6 @@ AT_MS = 1_790_000_400_250
 AT = "2026-09-21T14:20:00.250Z"
 
 
-def test_what_is_there_is_taken_and_what_is_empty_is_the_default() -> None:
-    row = {"n": " 7 ", "share": "0.5", "flag": "1", "kind": "heart_rate", "at": AT}
-    assert cells.integer(row, "n") == 7
-    assert cells.integer(row, "absent", 3) == 3
-    assert cells.bounded(row, "n", 0, 7) == 7
-    assert cells.number(row, "share", 1.0) == 0.5
-    assert cells.number(row, "absent", 1.0) == 1.0
-    assert cells.boolean(row, "flag")
-    assert not cells.boolean(row, "absent")
-    assert cells.member(VitalKind, row, "kind") is VitalKind.HEART_RATE
-    assert cells.needed(row, "flag") == "1"
-
-
-def test_a_time_is_taken_as_text_or_as_milliseconds() -> None:
-    assert cells.moment({"at": AT}) == AT_MS
-    assert cells.moment({"at": " ", "at_ms": str(AT_MS)}) == AT_MS
-    assert cells.moment({"start_ms": str(AT_MS)}, "start_") == AT_MS
-    assert cells.optional_moment({"ended": AT}, "ended") == AT_MS
-    assert cells.optional_moment({}, "ended") is None
-
-
 @pytest.mark.parametrize(
     ("read", "column", "value", "said"),
     [

@@ -8,7 +8,6 @@ import pytest
 
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading, flag_near_pressures
-from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.intake.corrections import (
     ReadingKey,
@@ -17,18 +16,13 @@ from edge_agent.store.intake.corrections import (
     remove_reading,
     removed_readings,
 )
-from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.timeline import import_each
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
-from tests.support.timeline import database, instant, query
+from tests.support.timed_session import study_with_session
+from tests.support.timeline import instant, query
 
 SOURCE = "manual:ada"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return database(tmp_path)
 
 
 def entered(path: Path, second: int, systolic: float, diastolic: float) -> None:
@@ -72,14 +66,10 @@ def test_a_reading_that_was_removed_counts_nowhere_and_is_kept_beside(path: Path
     remove_reading(path, key(1), actor="bob")
     remove_reading(path, key(2), actor="bob")
     assert_rollups_are_those_of_the_rows(path)
-    assert query(path, "SELECT kind, value FROM vital ORDER BY at") == [
-        ("diastolic", 81.0),
-        ("diastolic", 82.0),
-    ]
-    assert [(one.value, one.actor) for one in removed_readings(path, 9)] == [
-        (128, "bob"),
-        (1280, "bob"),
-    ]
+    expected = [("diastolic", 81.0), ("diastolic", 82.0)]
+    assert query(path, "SELECT kind, value FROM vital ORDER BY at") == expected
+    wanted = [(128, "bob"), (1280, "bob")]
+    assert [(one.value, one.actor) for one in removed_readings(path, 9)] == wanted
 
 
 def test_only_what_a_person_entered_and_what_is_still_there_can_be_changed(path: Path) -> None:
@@ -95,12 +85,8 @@ def test_only_what_a_person_entered_and_what_is_still_there_can_be_changed(path:
 
 
 def test_the_list_says_whose_a_reading_is_and_erasure_takes_what_it_was(path: Path) -> None:
-    study = Study(path)
-    for code, start in (("P01", 0), ("P02", 200)):
-        study.create_participant(code)
-        study.give_consent(code, "3")
-        study.start_session(code, Purpose.RESEARCH, f"films {code}", instant(start))
-        study.end_session(instant(start + 100))
+    study_with_session(path, [], end=100, name="films P01")
+    study_with_session(path, [], start=200, end=300, name="films P02")
     for second in (50, 150, 250):
         entered(path, second, 120 + second / 50, 80)
         correct_reading(path, key(second), 130 + second / 50, actor="ada")
@@ -113,7 +99,5 @@ def test_the_list_says_whose_a_reading_is_and_erasure_takes_what_it_was(path: Pa
     }
     assert removed_readings(path, 9)[0].participant == "P01"
     erase_participant(path, "P01", actor="ada")
-    assert query(path, "SELECT DISTINCT at FROM vital_change ORDER BY at") == [
-        (instant(150).wall_ms,),
-        (instant(250).wall_ms,),
-    ]
+    expected = [(instant(150).wall_ms,), (instant(250).wall_ms,)]
+    assert query(path, "SELECT DISTINCT at FROM vital_change ORDER BY at") == expected

@@ -21,6 +21,7 @@ from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.write.timeline import import_readings
 from tests.support import studies
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
+from tests.support.timed_session import study_with_session
 from tests.support.timeline import add, database, instant, query, reading, row
 
 
@@ -66,18 +67,12 @@ def test_an_import_is_taken_out_of_a_day_whose_hours_were_folded(path: Path) -> 
     assert query(path, "SELECT n, total, most FROM vital_day") == [(12, 860, 130)]
     undo_import(path, 1, actor="ada")
     assert query(path, "SELECT n, total, least, most FROM vital_day") == [(10, 600, 60, 60)]
-    assert query(path, "SELECT n FROM vital_hour UNION ALL SELECT n FROM vital_minute") == [
-        (1,),
-        (1,),
-    ]
+    expected = [(1,), (1,)]
+    assert query(path, "SELECT n FROM vital_hour UNION ALL SELECT n FROM vital_minute") == expected
 
 
 def test_undoing_says_what_pointed_to_the_readings(path: Path) -> None:
-    study = Study(path)
-    study.create_participant("P01")
-    study.give_consent("P01", "v1")
-    study.start_session("P01", Purpose.RESEARCH, "", at=instant(10))
-    study.end_session(at=instant(50))
+    study_with_session(path, [], start=10, end=50)
     flags = frozenset({VitalFlag.MANUAL})
     mine = [
         VitalReading(instant(20), VitalKind.SYSTOLIC, 80, "manual:ada", flags),
@@ -107,11 +102,8 @@ def test_an_import_is_undone_once_and_a_number_nobody_has_is_named(path: Path) -
     ):
         undo_import(path, 7, actor="ada")
     taken(path, 5)
-    assert [(one.id, one.left, one.undone_ms is None) for one in list_imports(path)] == [
-        (1, 0, False),
-        (2, 1, True),
-        (3, 1, True),
-    ]
+    expected = [(1, 0, False), (2, 1, True), (3, 1, True)]
+    assert [(one.id, one.left, one.undone_ms is None) for one in list_imports(path)] == expected
 
 
 @pytest.fixture(scope="module")
@@ -169,10 +161,8 @@ def test_undoing_the_import_of_a_study_leaves_what_was_there_before(
     ]
     assert content(later) == before
     take_study(later, bundle)
-    assert [(one.id, one.undone_ms is None) for one in list_imports(later)] == [
-        (1, False),
-        (2, True),
-    ]
+    expected = [(1, False), (2, True)]
+    assert [(one.id, one.undone_ms is None) for one in list_imports(later)] == expected
 
 
 def test_what_was_recorded_before_and_joined_stays(tmp_path: Path, bundle: Path) -> None:
@@ -232,13 +222,8 @@ def test_the_command_lists_imports_and_takes_one_back(tmp_path: Path) -> None:
     assert said("imports") == "Nothing was imported.\n"
     said("import-vitals", str(file))
     (told,) = json.loads(said("imports", "--json"))
-    assert (told["id"], told["file"], told["readings"], told["left"], told["actor"]) == (
-        1,
-        "strap.csv",
-        1,
-        1,
-        "command line",
-    )
+    expected = (1, "strap.csv", 1, 1, "command line")
+    assert (told["id"], told["file"], told["readings"], told["left"], told["actor"]) == expected
     assert ", strap.csv: 1 readings, by command line\n" in said("imports")
     assert said("imports", "--undo", "1").startswith(
         "Import 1 (strap.csv) is undone: 1 readings removed.\n"

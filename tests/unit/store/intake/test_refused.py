@@ -58,13 +58,8 @@ def stored(folder: Path, sql: str) -> Any:
 def test_tables_of_ones_own_are_taken_with_few_columns(tmp_path: Path) -> None:
     done = take(tmp_path, study(tmp_path))
     assert (done["imported"], done["sessions"], done["problems"]) == (True, {"4": 4}, [])
-    assert done["files"]["vital"] == {
-        "file": "vital.csv",
-        "rows": 4,
-        "taken": 3,
-        "outside_sessions": 1,
-        "left_out": 0,
-    }
+    expected = {"file": "vital.csv", "rows": 4, "taken": 3, "outside_sessions": 1, "left_out": 0}
+    assert done["files"]["vital"] == expected
     assert "1 of 4 rows of vital.csv lie in no session" in done["notes"][0]
     assert stored(tmp_path, "SELECT kind, source, flags FROM vital ORDER BY kind") == [
         ("diastolic", "csv:vital.csv", "imported out_of_range"),
@@ -73,104 +68,69 @@ def test_tables_of_ones_own_are_taken_with_few_columns(tmp_path: Path) -> None:
     ], "pressures that are too near are flagged, as in import-vitals"
 
 
-S = "session,participant,purpose,setting,start_at,end_at\n"
+SESSION = "session,participant,purpose,setting,start_at,end_at\n"
+VITAL = "at,kind,value\n"
+MARKER = "at,session,kind,label\n"
+CONSENT = "participant,consent_version,consent_given_at"
+FIRST = f"1,P01,research,home,{at(0)},{at(9)}\n"
 
 
 @pytest.mark.parametrize(
-    ("changed", "problem"),
+    ("table", "text", "problem"),
     [
+        ("vital", f"{VITAL}{at(5)},pulse,72\n", "vital.csv, line 2, column kind: 'pulse' is not"),
+        ("vital", f"{VITAL}{at(5)},heart_rate,7o\n", "line 2, column value: '7o' is not a number."),
+        ("vital", f"{VITAL}2026-09-21T14:20:05,heart_rate,70\n", "14:20:05' has no time zone"),
+        ("vital", VITAL + 2 * f"{at(5)},heart_rate,70\n", "line 3, column at"),
         (
-            {"vital": f"at,kind,value\n{at(5)},pulse,72\n"},
-            "vital.csv, line 2, column kind: 'pulse' is not one of heart_rate",
-        ),
-        (
-            {"vital": f"at,kind,value\n{at(5)},heart_rate,7o\n"},
-            "vital.csv, line 2, column value: '7o' is not a number.",
-        ),
-        (
-            {"vital": "at,kind,value\n2026-09-21T14:20:05,heart_rate,70\n"},
-            "line 2, column at: '2026-09-21T14:20:05' has no time zone",
-        ),
-        (
-            {"vital": f"at,kind,value\n{at(5)},heart_rate,70\n{at(5)},heart_rate,70\n"},
-            "line 3, column at",
-        ),
-        (
-            {"vital": f"at,session,kind,value\n{at(500)},4,heart_rate,70\n"},
+            "vital",
+            f"at,session,kind,value\n{at(500)},4,heart_rate,70\n",
             "column session: '4' is not the session in whose time the row lies",
         ),
+        ("marker", f"{MARKER}{at(5)},4,start,anger\n", "column kind: 'start' is not one of stim"),
+        ("marker", f"{MARKER}{at(101)},4,note,late\n", "column session: '4' is not the session"),
         (
-            {"marker": f"at,session,kind,label\n{at(5)},4,start,anger\n"},
-            "marker.csv, line 2, column kind: 'start' is not one of stimulus_start",
-        ),
-        (
-            {"marker": f"at,session,kind,label\n{at(101)},4,note,late\n"},
-            "column session: '4' is not the session",
-        ),
-        (
-            {"self_report": f"at,session,scale,value\n{at(5)},4,valence,10\n"},
+            "self_report",
+            f"at,session,scale,value\n{at(5)},4,valence,10\n",
             "self_report.csv, line 2, column value: '10' is not between 1 and 9",
         ),
+        ("session", SESSION + FIRST.replace("research", "fun"), "column purpose: 'fun' is not one"),
+        ("session", SESSION + FIRST.replace("home", "workplace"), "must not be inferred at work"),
+        ("session", f"{SESSION}1,P01,research,home,{at(9)},{at(0)}\n", "not follow the start"),
+        ("session", f"{SESSION}1,P01,research,home,{at(0)},\n", "column end_at: '' is missing"),
+        ("session", SESSION + FIRST.replace(at(9), "2099-01-01T00:00:00Z"), "lies in the future"),
+        ("session", SESSION + FIRST.replace("P01", "P02"), "'P02' is not in the table of partici"),
         (
-            {"session": f"{S}1,P01,fun,home,{at(0)},{at(9)}\n"},
-            "session.csv, line 2, column purpose: 'fun' is not one of research",
-        ),
-        (
-            {"session": f"{S}1,P01,research,workplace,{at(0)},{at(9)}\n"},
-            "must not be inferred at work",
-        ),
-        (
-            {"session": f"{S}1,P01,research,home,{at(9)},{at(0)}\n"},
-            "does not follow the start",
-        ),
-        ({"session": f"{S}1,P01,research,home,{at(0)},\n"}, "column end_at: '' is missing"),
-        (
-            {"session": f"{S}1,P01,research,home,{at(0)},2099-01-01T00:00:00Z\n"},
-            "lies in the future",
-        ),
-        (
-            {"session": f"{S}1,P02,research,home,{at(0)},{at(9)}\n"},
-            "column participant: 'P02' is not in the table of participants",
-        ),
-        (
-            {
-                "session": f"{S}1,P01,research,home,{at(0)},{at(9)}\n"
-                f"1,P01,research,home,{at(10)},{at(19)}\n"
-            },
+            "session",
+            f"{SESSION}{FIRST}1,P01,research,home,{at(10)},{at(19)}\n",
             "line 3, column session: '1' is there twice",
         ),
         (
-            {
-                "session": f"{S}1,P01,research,home,{at(0)},{at(9)}\n"
-                f"2,P01,research,home,{at(8)},{at(19)}\n"
-            },
+            "session",
+            f"{SESSION}{FIRST}2,P01,research,home,{at(8)},{at(19)}\n",
             "lies before the end of session 1",
         ),
         (
-            {"participant": "participant\nP01\n"},
-            "has no consent. Fill in consent_version and consent_given_at, or state it",
+            "participant",
+            "participant\nP01\n",
+            "has no consent. Fill in consent_version",
         ),
         (
-            {
-                "participant": "participant,consent_version,consent_given_at,"
-                f"consent_withdrawn_at\nP01,3,{at(-9)},{at(900)}\n"
-            },
+            "participant",
+            f"{CONSENT},consent_withdrawn_at\nP01,3,{at(-9)},{at(900)}\n",
             "has withdrawn the consent. Leave them out: --leave-out P01",
         ),
-        (
-            {"participant": f"participant,consent_version,consent_given_at\nP 1,3,{at(-9)}\n"},
-            "is no code",
-        ),
+        ("participant", f"{CONSENT}\nP 1,3,{at(-9)}\n", "is no code"),
     ],
 )
 def test_a_bad_row_is_named_and_nothing_is_written(
-    tmp_path: Path, changed: dict[str, str], problem: str
+    tmp_path: Path, table: str, text: str, problem: str
 ) -> None:
-    done = take(tmp_path, study(tmp_path, **changed))
+    done = take(tmp_path, study(tmp_path, **{table: text}))
     assert not done["imported"]
     assert any(problem in one["message"] for one in done["problems"]), done["problems"]
-    for table in ("participant", "session", "vital", "marker", "audit"):
-        assert stored(tmp_path, f"SELECT count(*) FROM {table}") == [(0,)], table
+    for name in ("participant", "session", "vital", "marker", "audit"):
+        assert stored(tmp_path, f"SELECT count(*) FROM {name}") == [(0,)], name
 
 
 def test_beats_of_one_packet_and_a_second_measurement_are_all_taken(tmp_path: Path) -> None:
@@ -252,7 +212,7 @@ def test_a_table_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     assert stored(tmp_path, "SELECT count(*) FROM session") == [(0,)]
 
 
-@pytest.mark.parametrize("table", ["participant", "session", "marker", "vital"])
+@pytest.mark.parametrize("table", ["session", "vital"])
 @pytest.mark.parametrize(
     ("first", "problem"),
     [

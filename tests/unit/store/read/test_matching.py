@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -15,9 +14,7 @@ from hypothesis import strategies as st
 
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.export.text_formats import CSV
 from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.matching import (
     AMBIGUOUS,
@@ -28,8 +25,8 @@ from edge_agent.store.read.matching import (
     Matching,
 )
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.study import Study
-from tests.support.timeline import database, instant, reading, row
+from tests.support.timed_session import study_with_session
+from tests.support.timeline import database, reading, row
 
 ANGER = Emotion.ANGER
 NEUTRAL = Emotion.NEUTRAL
@@ -118,33 +115,10 @@ def test_two_emotions_that_hold_a_small_share_equally_are_ambiguous() -> None:
     assert before(shown, T, by=Matching(share=0.4)) == AMBIGUOUS
 
 
-def test_exports_and_tests_of_the_dashboard_have_the_same_answer(tmp_path: Path) -> None:
-    faces = [
-        row(second, EMOTIONS[second // 13 % 4] if second % 7 else None) for second in range(20, 200)
-    ]
-    kinds = [VitalKind.HEART_RATE, VitalKind.SYSTOLIC]
-    readings = [reading(second, 80.0, kind) for second in range(0, 320, 3) for kind in kinds]
-    path = database(tmp_path, faces, readings)
-    study = Study(path)
-    study.create_participant("P-01")
-    study.give_consent("P-01", "1")
-    session = study.start_session("P-01", Purpose.RESEARCH, "films", instant(10))
-    study.end_session(instant(280))
-    found, counts = Reader(path).vitals_by_observed_emotion([session.id])
-    CSV.export(path, tmp_path / "out")
-    with (tmp_path / "out" / "vital.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    inside = [r for r in rows if r["session"]]
-    assert {r["observed"] for r in rows if not r["session"]} == {""}
-    exported = {(int(r["at_ms"]), r["kind"]): r["observed"] for r in inside}
-    states = {(f.at_ms, f.kind.value): f.state for f in found}
-    assert states == {
-        key: state for key, state in exported.items() if state not in (AMBIGUOUS, UNMATCHED)
-    }
-    assert min(counts.matched, counts.ambiguous, counts.unmatched) > 5
-    assert (counts.ambiguous, counts.unmatched) == tuple(
-        sum(state == word for state in exported.values()) for word in (AMBIGUOUS, UNMATCHED)
-    )
+@pytest.mark.parametrize(("window", "share"), [(0, 0.6), (-1, 0.6), (10, 0), (10, 1.1)])
+def test_a_window_or_share_that_makes_no_sense_is_refused(window: float, share: float) -> None:
+    with pytest.raises(ValueError, match="window_s"):
+        Matching(window, share=share)
 
 
 def single(seen: Sequence[tuple[int, Emotion | None]], after: int, until: int, share: float) -> str:
@@ -199,13 +173,8 @@ def flickering(tmp_path: Path) -> Reader:
         for kind in kinds
     ]
     path = database(tmp_path, faces, readings)
-    study = Study(path)
-    for code, start, end in (("P-01", 10, 200), ("P-02", 210, None)):
-        study.create_participant(code)
-        study.give_consent(code, "1")
-        study.start_session(code, Purpose.RESEARCH, "films", instant(start))
-        if end is not None:
-            study.end_session(instant(end))
+    study_with_session(path, [], start=10, end=200)
+    study_with_session(path, [], start=210, end=None)
     return Reader(path)
 
 
@@ -241,10 +210,7 @@ def test_sums_made_in_the_database_are_those_of_the_single_readings_under_every_
 
 def test_a_session_without_a_face_or_without_readings_has_no_sums(tmp_path: Path) -> None:
     path = database(tmp_path, [], [reading(50)])
-    study = Study(path)
-    study.create_participant("P-01")
-    study.give_consent("P-01", "1")
-    study.start_session("P-01", Purpose.RESEARCH, "films", instant(10))
+    study_with_session(path, [], start=10, end=None)
     reader = Reader(path)
     sessions = reader.session_list()
     shown = reader.face_labels(sessions)

@@ -1,8 +1,9 @@
-"""What the reader answers: trends, episodes, latest readings, and readings by state."""
+"""Answers of the reader: timeline, conditions, consents, counts, and several of one moment."""
 
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +11,22 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core import clock
+from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import Gap, VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.reader import (
+    Consent,
+    Reader,
+    SessionCounts,
+    consents,
+    models_in_use,
+    session_counts,
+)
 from edge_agent.store.study.study import Study
-from edge_agent.store.write.timeline import write_gap
+from edge_agent.store.write.timeline import ModelUse, write_gap, write_model
 from tests.support.timed_session import second_of, study_with_session
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
@@ -87,20 +96,14 @@ def test_episodes_are_runs_of_one_emotion_of_the_primary_face_broken_by_three_se
     assert query(
         tmp_path / "affect-edge.db",
         "SELECT start_ms, emotion, seconds FROM episode ORDER BY start_ms",
-    )[-1] == (
-        START_MS + 15_000,
-        "uncertain",
-        2.0,
-    )
+    )[-1] == (START_MS + 15_000, "uncertain", 2.0)
 
 
 def test_demonstration_rows_make_no_episode_with_real_ones(tmp_path: Path) -> None:
     path = database(tmp_path, [row(1), row(2)])
     add(path, [row(1.5), row(2.5)], simulated=True)
-    assert [(e.rows, e.simulated) for e in Reader(path).episodes(0, 2**60)] == [
-        (2, False),
-        (2, True),
-    ]
+    expected = [(2, False), (2, True)]
+    assert [(e.rows, e.simulated) for e in Reader(path).episodes(0, 2**60)] == expected
 
 
 def test_rows_are_given_with_session_participant_and_condition(tmp_path: Path) -> None:
@@ -129,18 +132,14 @@ def test_rows_are_given_with_session_participant_and_condition(tmp_path: Path) -
         860,
     )
     vital = next(reader.vital_rows(START_MS + 5_000, START_MS + 6_000))
-    assert (vital["at"], vital["kind"], vital["unit"]) == (
-        "2026-09-21T14:20:05.500Z",
-        "heart_rate",
-        "/min",
-    )
+    wanted = ("2026-09-21T14:20:05.500Z", "heart_rate", "/min")
+    assert (vital["at"], vital["kind"], vital["unit"]) == wanted
 
 
 @pytest.mark.parametrize(
     "at_ms", [0, 999, 1_000, 1_790_000_400_007, 1_999_999_999_999, 253_402_300_799_999]
 )
-def test_sql_writes_times_as_python_does(tmp_path: Path, at_ms: int) -> None:
-    path = database(tmp_path)
+def test_sql_writes_times_as_python_does(path: Path, at_ms: int) -> None:
     with write_transaction(path) as connection:
         connection.execute(
             "INSERT INTO vital (at, kind, source, value) VALUES (?, 'systolic', 'x', 1)", (at_ms,)
@@ -169,20 +168,15 @@ def test_conditions_gaps_markers_sessions_and_counts_are_listed(tmp_path: Path) 
     assert [
         (c.session, c.participant, c.label, second_of(c.start_ms), second_of(c.end_ms or 0))
         for c in found
-    ] == [
-        (1, "P01", "anger", 10, 20),
-        (1, "P01", "neutral", 30, 40),
-    ]
+    ] == [(1, "P01", "anger", 10, 20), (1, "P01", "neutral", 30, 40)]
     assert [c.label for c in reader.conditions(START_MS + 20_000, START_MS + 35_000)] == ["neutral"]
     assert [(g.source, g.reason) for g in reader.gaps(START_MS, START_MS + 5_000)] == [
         ("camera", "stalled")
     ]
     assert reader.gaps(START_MS + 6_000, START_MS + 9_000) == []
     assert [second_of(m.at.wall_ms) for m in reader.markers()] == [10, 20, 30, 40]
-    assert [m.label for m in reader.markers(START_MS + 20_000, START_MS + 40_000)] == [
-        "anger",
-        "neutral",
-    ]
+    expected = ["anger", "neutral"]
+    assert [m.label for m in reader.markers(START_MS + 20_000, START_MS + 40_000)] == expected
     assert [s.id for s in reader.session_list()] == [1]
     counts = reader.counts()
     assert (
@@ -191,19 +185,12 @@ def test_conditions_gaps_markers_sessions_and_counts_are_listed(tmp_path: Path) 
         counts["gap"],
         counts["marker"],
         counts["session"],
-    ) == (
-        5,
-        7,
-        1,
-        4,
-        1,
-    )
+    ) == (5, 7, 1, 4, 1)
 
 
 def test_a_condition_lasts_until_the_next_marker_the_end_of_the_session_or_now(
-    tmp_path: Path,
+    path: Path,
 ) -> None:
-    path = database(tmp_path)
     study = Study(path)
     study.create_participant("P01")
     study.give_consent("P01", "v1")
@@ -221,3 +208,87 @@ def test_a_condition_lasts_until_the_next_marker_the_end_of_the_session_or_now(
     assert [c.end_ms for c in reader.conditions(0, 2**60)] == [START_MS + 5_000, None]
     study.end_session(at=instant(7))
     assert states() == open_still[:-1], "after the end of the session a reading belongs to nobody"
+
+
+def codes(reader: Reader) -> list[str]:
+    with reader.connect() as connection:
+        return [code for (code,) in connection.execute("SELECT code FROM participant")]
+
+
+def test_what_is_written_meanwhile_is_seen_after_the_block(path: Path) -> None:
+    reader = Reader(path)
+    with reader.at_one_moment():
+        assert codes(reader) == []
+        Study(path).create_participant("P-01")
+        with reader.at_one_moment():
+            assert codes(reader) == []
+        assert codes(reader) == []
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(codes, reader).result() == ["P-01"]
+    assert codes(reader) == ["P-01"]
+
+
+def test_the_block_opens_the_database_once_and_closes_it(path: Path) -> None:
+    reader = Reader(path)
+    with reader.at_one_moment():
+        with reader.connect() as first:
+            pass
+        with reader.connect() as second:
+            pass
+        assert first is second
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        first.execute("SELECT 1")
+
+
+def test_what_is_wrong_in_the_block_is_told_as_ever_and_ends_it(path: Path) -> None:
+    reader = Reader(path)
+    with pytest.raises(StoreError), reader.at_one_moment(), reader.connect() as connection:
+        connection.execute("SELECT no_such_column FROM participant")
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM participant")
+    assert codes(reader) == []
+
+
+def test_the_newest_consent_of_each_participant_counts(tmp_path: Path) -> None:
+    study = Study(path := database(tmp_path))
+    for code in ("P-1", "P-2", "P-3"):
+        study.create_participant(code)
+    for code in ("P-1", "P-2"):
+        study.give_consent(code, "1")
+    study.withdraw_consent("P-2")
+    study.give_consent("P-1", "2")
+    found = consents(path)
+    assert set(found) == {"P-1", "P-2"}
+    assert isinstance(found["P-1"], Consent)
+    assert (found["P-1"].text_version, found["P-1"].withdrawn_ms) == ("2", None)
+    assert (found["P-2"].text_version, found["P-2"].withdrawn_ms is None) == ("1", False)
+
+
+def test_only_the_last_model_of_each_kind_is_in_use(path: Path) -> None:
+    assert models_in_use(path) == []
+    uses = [
+        ModelUse("expression", "fast", "1", "aa", 1),
+        ModelUse("face-detector", "faces", "1", "bb", 2),
+        ModelUse("expression", "fast", "2", "cc", 3),
+    ]
+    with write_transaction(path) as connection:
+        for use in uses:
+            write_model(connection, use)
+    assert models_in_use(path) == [uses[2], uses[1]]
+
+
+def test_what_lies_in_a_session_is_counted(tmp_path: Path) -> None:
+    path = database(
+        tmp_path,
+        [row(second) for second in range(10)],
+        [reading(second) for second in range(0, 10, 2)],
+    )
+    study = Study(path)
+    study.create_participant("P-1")
+    study.give_consent("P-1", "1")
+    first = study.start_session("P-1", Purpose.RESEARCH, "", instant(2))
+    study.add_marker(MarkerKind.NOTE, "hello", instant(3))
+    study.end_session(instant(5))
+    second = study.start_session("P-1", Purpose.RESEARCH, "", instant(8))
+    expected = {first.id: SessionCounts(3, 2, 1), second.id: SessionCounts(2, 1, 0)}
+    assert session_counts(path) == expected

@@ -30,11 +30,8 @@ def test_shares_and_uncertain_of_each_bucket_sum_to_one_and_an_empty_bucket_is_n
     ]
     rows += [row(5, Emotion.DISGUST, primary=False)]
     trend = Reader(database(tmp_path, rows)).trend(START_MS, START_MS + 30_000, 3)
-    assert (trend.bucket_ms, trend.resolution, trend.starts) == (
-        10_000,
-        "row",
-        tuple(START_MS + s for s in (0, 10_000, 20_000)),
-    )
+    expected = (10_000, "row", tuple(START_MS + s for s in (0, 10_000, 20_000)))
+    assert (trend.bucket_ms, trend.resolution, trend.starts) == expected
     assert trend.shares[Emotion.HAPPINESS] == (0.6, None, 0.0)
     assert trend.shares[Emotion.ANGER] == (0.3, None, 0.0)
     assert trend.shares[Emotion.FEAR] == (0.0, None, 1.0)
@@ -98,16 +95,6 @@ def test_rows_minutes_and_hours_tell_the_same(tmp_path: Path) -> None:
     exact = reader.vital_trend(VitalKind.HEART_RATE, START_MS, START_MS + 60_000, 60)
     assert exact.resolution == "row"
     assert exact.mean[:4] == (60.0, None, None, 63.0)
-
-
-def test_a_short_range_whose_rows_were_deleted_is_read_from_its_minutes(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(s) for s in range(120)])
-    long_range = Reader(path).trend(START_MS - DAY, START_MS + DAY, 48)
-    assert prune(path, 1, now_ms=START_MS + 2 * DAY) == 120
-    after = Reader(path).trend(START_MS, START_MS + 10 * MINUTE, 200)
-    assert (after.resolution, after.bucket_ms) == ("minute", MINUTE)
-    assert after.rows[:2] == (60, 60)
-    assert Reader(path).trend(START_MS - DAY, START_MS + DAY, 48) == long_range
 
 
 def test_across_the_retention_border_rows_and_rollups_give_one_whole_trend(tmp_path: Path) -> None:

@@ -11,22 +11,14 @@ from typing import Any
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.upkeep.copies import make_daily_copy, restore_copy
-from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.soundness import verify
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, last_seq
 from tests.support.timeline import query
 
 DAY_MS = 86_400_000
 NOW_MS = 1_795_162_320_250  # 2026-11-20
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    path = tmp_path / DATABASE_NAME
-    migrate(path)
-    return path
 
 
 def note(path: Path, text: str) -> None:
@@ -42,14 +34,14 @@ def notes(path: Path) -> list[str]:
         return [row[0] for row in connection.execute("SELECT detail FROM audit ORDER BY id")]
 
 
-def test_a_copy_holds_what_another_process_has_just_written(database: Path) -> None:
-    with closing(sqlite3.connect(database)) as writer:
+def test_a_copy_holds_what_another_process_has_just_written(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as writer:
         writer.execute(
             "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'test', "
             "'in the log only')"
         )
         writer.commit()
-        copy = make_daily_copy(database, now_ms=NOW_MS)
+        copy = make_daily_copy(path, now_ms=NOW_MS)
     assert copy.name == "affect-edge.db.backup-2026-11-20"
     assert notes(copy) == ["in the log only"]
     assert sorted(file.name for file in copy.parent.glob("*.backup-*")) == [copy.name], (
@@ -57,27 +49,27 @@ def test_a_copy_holds_what_another_process_has_just_written(database: Path) -> N
     )
 
 
-def test_only_the_newest_copies_stay_and_one_of_a_day(database: Path) -> None:
+def test_only_the_newest_copies_stay_and_one_of_a_day(path: Path) -> None:
     for day in (0, 1, 2, 3, 3):
-        make_daily_copy(database, keep=3, now_ms=NOW_MS + day * DAY_MS)
-    names = sorted(copy.name for copy in database.parent.glob("*.backup-*"))
+        make_daily_copy(path, keep=3, now_ms=NOW_MS + day * DAY_MS)
+    names = sorted(copy.name for copy in path.parent.glob("*.backup-*"))
     assert names == [f"affect-edge.db.backup-2026-11-{day}" for day in (21, 22, 23)]
 
 
 def test_a_copy_that_would_fill_the_disk_is_not_made_and_older_ones_stay(
-    database: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = make_daily_copy(database, now_ms=NOW_MS)
+    first = make_daily_copy(path, now_ms=NOW_MS)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**9, 6 * 10**8, 4 * 10**8))
     with pytest.raises(StoreError, match=r"was not copied aside, .* 400 MB that are free"):
-        make_daily_copy(database, keep=1, now_ms=NOW_MS + DAY_MS)
-    assert list(database.parent.glob("*.backup-*")) == [first]
+        make_daily_copy(path, keep=1, now_ms=NOW_MS + DAY_MS)
+    assert list(path.parent.glob("*.backup-*")) == [first]
 
 
-def test_a_sound_database_passes_and_a_damaged_one_is_named(database: Path) -> None:
-    verify(database)
-    copy = make_daily_copy(database, now_ms=NOW_MS)
+def test_a_sound_database_passes_and_a_damaged_one_is_named(path: Path) -> None:
+    verify(path)
+    copy = make_daily_copy(path, now_ms=NOW_MS)
     verify(copy)
     damaged = bytearray(copy.read_bytes())
     damaged[5 * 4096 : 9 * 4096] = b"\x5a" * 4 * 4096
@@ -86,84 +78,73 @@ def test_a_sound_database_passes_and_a_damaged_one_is_named(database: Path) -> N
         verify(copy)
 
 
-def test_damage_that_sqlite_quotes_is_named_though_it_is_no_text(database: Path) -> None:
-    with closing(sqlite3.connect(database)) as connection:
+def test_damage_that_sqlite_quotes_is_named_though_it_is_no_text(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
         connection.execute(
             "UPDATE sqlite_schema SET name = CAST(x'ff8000' AS TEXT) WHERE name = 'alert'"
         )
         connection.commit()
     with pytest.raises(StoreError, match=r"affect-edge\.db: "):
-        verify(database)
+        verify(path)
 
 
-def test_a_reference_to_nothing_is_damage_too(database: Path) -> None:
-    with closing(sqlite3.connect(database)) as connection:
+def test_a_reference_to_nothing_is_damage_too(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute(
             "INSERT INTO marker (session, at, kind, label) VALUES (99, 1, 'note', 'x')"
         )
         connection.commit()
     with pytest.raises(StoreError, match=r"a row of marker refers to none of session"):
-        verify(database)
+        verify(path)
 
 
-def test_a_copy_put_back_is_the_database_again_and_what_came_later_is_gone(database: Path) -> None:
-    note(database, "before")
-    copy = make_daily_copy(database, now_ms=NOW_MS)
-    note(database, "after")
-    restore_copy(database, copy)
-    assert notes(database) == ["before"]
-    note(database, "again")
-    assert notes(database) == ["before", "again"]
+def test_a_copy_put_back_is_the_database_again_and_what_came_later_is_gone(path: Path) -> None:
+    note(path, "before")
+    copy = make_daily_copy(path, now_ms=NOW_MS)
+    note(path, "after")
+    restore_copy(path, copy)
+    assert notes(path) == ["before"]
+    note(path, "again")
+    assert notes(path) == ["before", "again"]
 
 
 def waiting(path: Path) -> list[tuple[Any, ...]]:
     return query(path, "SELECT json_extract(payload, '$.epoch'), seq FROM outbox ORDER BY id")
 
 
-def test_a_copy_put_back_counts_its_messages_anew_under_another_epoch(database: Path) -> None:
+def test_a_copy_put_back_counts_its_messages_anew_under_another_epoch(path: Path) -> None:
     send = OutboxMessage("summary", {})
-    with write_transaction(database) as connection:
+    with write_transaction(path) as connection:
         for _ in range(3):
             enqueue(connection, send, 100)
-    copy = make_daily_copy(database, now_ms=NOW_MS)
-    with write_transaction(database) as connection:
+    copy = make_daily_copy(path, now_ms=NOW_MS)
+    with write_transaction(path) as connection:
         enqueue(connection, send, 100)
-    before = {epoch for epoch, _ in waiting(database)}
-    restore_copy(database, copy)
-    assert last_seq(database, "summary") == 0
-    with write_transaction(database) as connection:
+    before = {epoch for epoch, _ in waiting(path)}
+    restore_copy(path, copy)
+    assert last_seq(path, "summary") == 0
+    with write_transaction(path) as connection:
         enqueue(connection, send, 100)
-    assert {epoch for epoch, _ in waiting(database)[:3]} == before
-    new = waiting(database)[3][0]
+    assert {epoch for epoch, _ in waiting(path)[:3]} == before
+    new = waiting(path)[3][0]
     assert new not in before
-    assert [seq for _, seq in waiting(database)] == [1, 2, 3, 1]
-    assert query(database, "SELECT * FROM outbox_hole") == []
-    restore_copy(database, copy)
-    assert {epoch for epoch, _ in waiting(database)} == before
-    assert query(database, "SELECT value FROM setting WHERE key = 'stream_epoch'") != [(new,)]
+    assert [seq for _, seq in waiting(path)] == [1, 2, 3, 1]
+    assert query(path, "SELECT * FROM outbox_hole") == []
+    restore_copy(path, copy)
+    assert {epoch for epoch, _ in waiting(path)} == before
+    assert query(path, "SELECT value FROM setting WHERE key = 'stream_epoch'") != [(new,)]
 
 
-def test_erasing_a_participant_finds_them_in_the_daily_copies(database: Path) -> None:
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("INSERT INTO participant (code, created) VALUES ('QZX-17', 1)")
-        connection.commit()
-    copy = make_daily_copy(database, now_ms=NOW_MS)
-    assert b"QZX-17" in copy.read_bytes()
-    assert erase_participant(database, "QZX-17", actor="ada").copies == (copy.name,)
-    assert b"QZX-17" not in copy.read_bytes()
-    verify(copy)
-
-
-def test_something_else_is_not_put_back(database: Path, tmp_path: Path) -> None:
-    note(database, "kept")
+def test_something_else_is_not_put_back(path: Path, tmp_path: Path) -> None:
+    note(path, "kept")
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as connection:
         connection.execute("CREATE TABLE thing (name TEXT)")
         connection.commit()
     with pytest.raises(StoreError, match="not one of Affect Edge"):
-        restore_copy(database, other)
+        restore_copy(path, other)
     other.write_text("no database at all, but a long enough text " * 30)
     with pytest.raises(StoreError, match="is not a database"):
-        restore_copy(database, other)
-    assert notes(database) == ["kept"]
+        restore_copy(path, other)
+    assert notes(path) == ["kept"]

@@ -19,7 +19,7 @@ from edge_agent.store.study.rows import (
     insert_session,
 )
 from edge_agent.store.upkeep.aging import prune
-from edge_agent.store.upkeep.budget import SHARES, Space, keep_to_budget, space_of
+from edge_agent.store.upkeep.budget import SHARES, keep_to_budget, space_of
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
 DAY = 86_400
@@ -159,11 +159,6 @@ def test_fewer_days_to_keep_give_their_space_back(path: Path) -> None:
 
 def test_a_clock_that_stands_at_its_beginning_deletes_nothing(path: Path) -> None:
     assert keep_to_budget(path, 1, KEEP_DAYS, now_ms=1_000).rows == 0
-
-
-@pytest.mark.parametrize(("used", "over"), [(90, 0), (100, 0), (130, 30)])
-def test_what_is_above_the_share_is_told(used: int, over: int) -> None:
-    assert Space(used, 100, None).over_bytes == over
 
 
 def test_what_was_set_aside_counts_and_neither_it_nor_a_row_goes_for_it(path: Path) -> None:

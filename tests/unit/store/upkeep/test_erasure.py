@@ -1,10 +1,7 @@
-"""Erasing a participant: what goes, what stays as it was, and that no byte of theirs is found
-afterwards.
-"""
+"""Erasing a participant: what goes, what stays as it was, what is said; and no byte is left."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -15,15 +12,22 @@ from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.expression import RejectedFrames, RejectReason
-from edge_agent.core.readings import Gap
 from edge_agent.core.study import Purpose
-from edge_agent.store.database.schema import connect, write_transaction
+from edge_agent.store.database import schema
+from edge_agent.store.database.schema import (
+    connect,
+    copy_database,
+    migrate,
+    transaction,
+    write_transaction,
+)
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep import erasure
 from edge_agent.store.upkeep.aging import prune
-from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.upkeep.erasure import Erasure, erase_participant
 from edge_agent.store.upkeep.fold import fold_rollups
-from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
+from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue, set_aside
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.rollups import read_tombstones
 from edge_agent.store.write.timeline import write_rejected_frames
@@ -44,11 +48,6 @@ ROLLUPS = (
     "expression_minute", "expression_hour", "expression_day",
     "vital_minute", "vital_hour", "vital_day",
 )  # fmt: skip
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return database(tmp_path)
 
 
 def test_somebody_who_is_not_there_is_named_and_nothing_is_erased(path: Path) -> None:
@@ -100,22 +99,6 @@ def test_no_byte_of_them_is_found_in_the_database_its_log_and_its_index(
     ]
 
 
-def test_old_bytes_that_another_program_left_in_the_file_go_too(tmp_path: Path, path: Path) -> None:
-    hold(path, CODE, 0)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA secure_delete=OFF")
-        connection.execute(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'seen', ?)",
-            (f"{CODE} " * 40,),
-        )
-        connection.commit()
-        connection.execute("DELETE FROM audit WHERE action = 'seen'")
-        connection.commit()
-    assert erase_participant(path, CODE, actor="ada").compacted
-    assert CODE.lower().encode() not in bytes_of(tmp_path)
-    assert query(path, "PRAGMA integrity_check") == [("ok",)]
-
-
 def test_everything_of_theirs_goes_and_the_report_counts_it(path: Path) -> None:
     hold(path, CODE, 0)
     done = erase_participant(path, CODE, actor="ada")
@@ -130,21 +113,6 @@ def test_everything_of_theirs_goes_and_the_report_counts_it(path: Path) -> None:
     tables = ("participant", "session", "consent", "marker", "self_report", "protocol_run")
     for table in (*tables, "expression", "unfit", "vital", "gap", *ROLLUPS):
         assert query(path, f"SELECT count(*) FROM {table}") == [(0,)], table
-
-
-def test_the_audit_says_that_somebody_was_erased_but_not_who(path: Path) -> None:
-    hold(path, CODE, 0)
-    with write_transaction(path) as connection:
-        connection.execute(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (2, 'ada', "
-            "'export', 'sessions=all')"
-        )
-    erase_participant(path, CODE, actor="ada")
-    assert query(path, "SELECT actor, action, detail FROM audit ORDER BY id") == [
-        ("ada", "consent_give", "(erased)"),
-        ("ada", "export", "sessions=all"),
-        ("ada", "participant_erase", "1 sessions"),
-    ]
 
 
 def test_the_rollups_are_those_of_a_timeline_on_which_they_never_were(
@@ -228,16 +196,10 @@ def test_what_waits_for_the_broker_goes_and_retained_topics_are_cleared(path: Pa
             (row.topic, row.payload and row.payload.get("participant"))
             for row in outbox.pending(100)
         ]
-    assert waiting == [
-        *[("session", "P02")] * 4,
-        ("summary", None),
-        ("session", None),
-        ("emotion", None),
-    ]
-    assert query(path, "SELECT payload FROM outbox ORDER BY id DESC LIMIT 2") == [
-        ("null",),
-        ("null",),
-    ]
+    expected = [*[("session", "P02")] * 4, ("summary", None), ("session", None), ("emotion", None)]
+    assert waiting == expected
+    wanted = [("null",), ("null",)]
+    assert query(path, "SELECT payload FROM outbox ORDER BY id DESC LIMIT 2") == wanted
 
 
 def test_what_cannot_be_reached_at_the_broker_is_said(path: Path) -> None:
@@ -294,49 +256,281 @@ def test_a_reader_that_does_not_end_is_said_with_the_cure(path: Path) -> None:
     assert Reader(path).session_list() == []
 
 
-def test_only_sessions_are_recorded_where_that_is_asked_for_and_nothing_after_a_withdrawal(
+def hold_empty(path: Path, code: str, start: float, end: float, name: str = "films") -> None:
+    """Hold a session; nothing is recorded in it."""
+    study = Study(path)
+    if not query(path, "SELECT 1 FROM participant WHERE code = ?", code):
+        study.create_participant(code)
+        study.give_consent(code, "1")
+    study.start_session(code, Purpose.RESEARCH, name, instant(start))
+    study.end_session(instant(end))
+
+
+def test_the_sentence_counts_every_table_and_names_the_copies() -> None:
+    rows = {"session": 1, "expression": 1234, "unfit": 2, "vital": 3, "marker": 4}
+    rows |= {"self_report": 5, "protocol_run": 6, "consent": 7, "gap": 8, "outbox": 9}
+    done = Erasure(rows, 12, 11, ("db.before-v2", "db.before-v3"), ("db.before-v1",), False)
+    assert done.sentence == (
+        "Erased: 1 sessions, 1,234 expression rows, 2 counts of unreadable frames, 3 readings, "
+        "4 markers and notes, 5 self-reports, 6 protocols that were run, 7 consents, 8 gaps, "
+        "9 waiting messages. Rollups: 12 minutes computed anew, 11 of them removed. "
+        "Copies rewritten: db.before-v2, db.before-v3. "
+        "Copies deleted, for they could not be read: db.before-v1. "
+        "The broker clears the last messages, and what waits for the subscribers that "
+        "mqtt.durable_subscribers names, as soon as the agent is connected to it. Not reached from "
+        "here: what waits for other subscribers that are away, what subscribers have already, and "
+        "other brokers to which it was passed on. The broker's own file keeps the old bytes until "
+        "it saves: the one that was installed here within five minutes, others when they do so; at "
+        "once, with Mosquitto on this device: sudo systemctl kill --signal=SIGUSR1 mosquitto"
+    )
+    empty = Erasure({}, 0, 0, (), (), False).sentence
+    assert "0 sessions, 0 expression rows" in empty
+    assert "Copies" not in empty
+
+
+def test_rows_beside_a_session_stay_and_those_at_its_first_moment_go(path: Path) -> None:
+    hold_empty(path, "P-1", 10, 20)
+    seconds = (9, 9.999, 10, 19.999, 20, 21)
+    add(path, [row(second) for second in seconds], [reading(second) for second in seconds])
+    with write_transaction(path) as connection:
+        rejected = [
+            (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 1, True), None) for s in seconds
+        ]
+        write_rejected_frames(connection, rejected, 1000, simulated=False)
+        gaps = [(8, 10), (10, 20), (9, 11), (19, 21), (20, 22)]
+        connection.executemany(
+            "INSERT INTO gap (source, started, ended, reason) VALUES ('camera', ?, ?, 'no_face')",
+            [(START_MS + 1000 * one, START_MS + 1000 * other) for one, other in gaps],
+        )
+    done = erase_participant(path, "P-1", actor="ada")
+    assert (done.rows["expression"], done.rows["vital"], done.rows["gap"]) == (3, 2, 1)
+    # A row of a second reaches back by that second: that of 20 s is of the session, too.
+    for table in ("expression", "unfit"):
+        left = query(path, f"SELECT at - ? FROM {table}", START_MS)
+        assert left == [(9_000,), (9_999,), (21_000,)], table
+    left = query(path, "SELECT at - ? FROM vital", START_MS)
+    assert left == [(9_000,), (9_999,), (20_000,), (21_000,)]
+    assert query(path, "SELECT count(*) FROM gap") == [(4,)]
+
+
+def test_only_summaries_that_touch_the_session_are_taken_from_the_outbox(path: Path) -> None:
+    hold_empty(path, "P-1", 10, 20)
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM outbox")
+        for start, end in ((0, 10), (9, 11), (12, 13), (19, 21), (20, 30)):
+            window = {"start": instant(start), "end": instant(end)}
+            told = {name: iso_utc(at.wall_ms) for name, at in window.items()}
+            enqueue(connection, OutboxMessage("summary", {"window": told, "n": start}), 100)
+        enqueue(connection, OutboxMessage("session", {"participant": "p-1"}), 100)
+        enqueue(connection, OutboxMessage("session", {"participant": "P-10"}), 100)
+    assert erase_participant(path, "P-1", actor="ada").rows["outbox"] == 4
+    left = "SELECT json_extract(payload, '$.n') FROM outbox WHERE topic = 'summary'"
+    assert query(path, left) == [(0,), (20,)]
+    left = "SELECT json_extract(payload, '$.participant') FROM outbox WHERE topic = 'session'"
+    assert query(path, left) == [("P-10",), (None,)]
+
+
+def test_the_outbox_keeps_its_bound_when_topics_are_cleared(path: Path) -> None:
+    hold_empty(path, "P-1", 10, 20)
+    with write_transaction(path) as connection:
+        for number in range(5):
+            enqueue(connection, OutboxMessage("status", {"n": number}), 100)
+    erase_participant(path, "P-1", actor="ada", outbox_rows=3)
+    kept = query(path, "SELECT topic, seq, payload FROM outbox ORDER BY id")
+    assert [topic for topic, _, _ in kept] == ["status", "session", "emotion"]
+    assert kept[1:] == [("session", None, "null"), ("emotion", None, "null")]
+
+
+def test_a_word_of_two_letters_that_others_use_too_is_not_searched_for(path: Path) -> None:
+    hold_empty(path, "P-1", 10, 20, name="of")
+    hold_empty(path, "P-2", 30, 40, name="films")
+    hold_empty(path, "P-1", 50, 60, name="films")
+    assert not erase_participant(path, "P-1", actor="ada").compacted
+    assert query(path, "SELECT name FROM session") == [("films",)]
+
+
+def test_a_copy_that_is_locked_is_said_and_not_deleted(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
+    copy = tmp_path / "affect-edge.db.before-v2"
+    migrate(copy)
+    hold_empty(path, "P-1", 10, 20)
+    with write_transaction(copy), pytest.raises(StoreError, match="before-v2"):
+        erase_participant(path, "P-1", actor="ada", patience_s=0.1)
+    assert copy.exists()
+
+
+def test_an_open_session_in_a_copy_ends_with_its_last_row(tmp_path: Path, path: Path) -> None:
+    copy = database(tmp_path / "older")
+    study = Study(copy)
+    study.create_participant("P-1")
+    study.give_consent("P-1", "1")
+    study.start_session("P-1", Purpose.RESEARCH, "", instant(10))
+    add(copy, [row(9), row(30)], [reading(9), reading(31)])
+    beside = tmp_path / "affect-edge.db.before-v2"
+    beside.write_bytes(copy.read_bytes())
+    wal = copy.with_name(f"{copy.name}-wal")
+    if wal.exists():
+        beside.with_name(f"{beside.name}-wal").write_bytes(wal.read_bytes())
+    assert erase_participant(path, "P-1", actor="ada").copies == (beside.name,)
+    assert query(beside, "SELECT at - ? FROM expression", START_MS) == [(9_000,)]
+    assert query(beside, "SELECT at - ? FROM vital", START_MS) == [(9_000,)]
+    assert query(beside, "SELECT count(*) FROM participant") == [(0,)]
+
+
+def test_hours_on_both_sides_of_a_full_hour_are_computed_anew(path: Path) -> None:
+    full = 3600 - START_MS // 1000 % 3600
+    seconds = range(full - 200, full + 200)
+    hold_empty(path, "P-1", full - 50, full + 50)
+    add(path, [row(second) for second in seconds], [reading(second) for second in seconds])
+    erase_participant(path, "P-1", actor="ada")
+    for kind, count in (("expression", "rows"), ("vital", "n")):
+        hours = query(path, f"SELECT at, {count} FROM {kind}_hour ORDER BY at")
+        assert hours == query(
+            path, f"SELECT at / 3600000 * 3600000, count(*) FROM {kind} GROUP BY 1 ORDER BY 1"
+        )
+        assert len(hours) == 2
+
+
+@pytest.mark.parametrize("chunk", [5, 6, 7, 4096])
+def test_old_bytes_are_found_wherever_they_lie_in_the_file(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(erasure, "_CHUNK", chunk)
+    hold_empty(path, "Zq-Wombat7", 10, 20)
+    other = tmp_path / "clean"
+    clean = database(other)
+    hold_empty(clean, "Zq-Wombat7", 10, 20)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA secure_delete=OFF")
+        wanted = "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'a', 'b', ?)"
+        connection.execute(wanted, ("ZQ-WOMBAT7 " * 40,))
+        connection.commit()
+        connection.execute("DELETE FROM audit")
+        connection.commit()
+    assert erase_participant(path, "Zq-Wombat7", actor="ada").compacted
+    assert b"wombat7" not in path.read_bytes().lower()
+    assert not erase_participant(clean, "Zq-Wombat7", actor="ada").compacted
+
+
+def test_of_what_the_audit_says_only_the_code_goes(path: Path) -> None:
+    hold_empty(path, "P-1", 10, 20)
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM audit")
+        connection.executemany(
+            "INSERT INTO audit (at, actor, action, detail) VALUES (?, 'ada', 'export', ?)",
+            [(1, "sessions of p-1 and P-10 as csv"), (2, "P-10 alone"), (3, "xP-1")],
+        )
+    erase_participant(path, "P-1", actor="eve")
+    assert query(path, "SELECT actor, action, detail FROM audit ORDER BY id") == [
+        ("ada", "export", "sessions of (erased) and P-10 as csv"),
+        ("ada", "export", "P-10 alone"),
+        ("ada", "export", "xP-1"),
+        ("eve", "participant_erase", "1 sessions"),
+    ]
+
+
+def test_messages_that_cannot_be_read_or_were_set_aside_go_too_and_leave_their_numbers(
     path: Path,
 ) -> None:
-    study = Study(path)
-    study.create_participant(CODE)
-    study.give_consent(CODE, "1")
-    recorder = Recorder(
-        path,
-        RecorderOptions.model_construct(
-            batch_seconds=3600, batch_rows=10_000, only_in_sessions=True
-        ),
-    )
-    recorder.start()
-    recorder.submit(reading(-5))
-    study.start_session(CODE, Purpose.RESEARCH, "", instant(0))
-    for second in (1, 2, 3, 4):
-        recorder.submit(recognition(second - 0.5, observation()))
-        recorder.submit(reading(second))
-    study.end_session(instant(2))
-    recorder.submit(Gap("camera", instant(5), instant(9), "no_face"))
-    recorder.stop()
-    assert recorder.join(60)
-    assert query(path, "SELECT at - ? FROM vital", START_MS) == [(1000,), (2000,)]
-    assert query(path, "SELECT at - ? FROM expression", START_MS) == [(1000,), (2000,)]
-    assert query(path, "SELECT count(*) FROM gap") == [(1,)]
-
-
-def test_messages_that_clear_a_topic_are_kept_as_json_null(path: Path) -> None:
+    hold_empty(path, "QZX-17", 10, 20)
     with write_transaction(path) as connection:
-        enqueue(connection, OutboxMessage("session", None), 10)
-    assert [json.loads(payload) for (payload,) in query(path, "SELECT payload FROM outbox")] == [
-        None
-    ]
+        connection.execute("DELETE FROM outbox")
+        ids = [
+            enqueue(connection, OutboxMessage("session", {"participant": code}), 100)
+            for code in ("QZX-17", "QZX-17", "QZX-17", "P-2", "P-2")
+        ]
+        spoiled = "UPDATE outbox SET payload = replace(payload, '}', '') WHERE id = ?"
+        connection.execute(spoiled, (ids[0],))
+        set_aside(connection, {ids[1]: "too_large", ids[4]: "too_large"})
+    erase_participant(path, "QZX-17", actor="ada")
+    left = query(path, "SELECT id FROM outbox WHERE topic = 'session' AND seq IS NOT NULL")
+    assert left == [(ids[3],)]
+    assert query(path, "SELECT id FROM outbox_set_aside") == [(ids[4],)]
+    holes = "SELECT last_seq - first_seq + 1, reason FROM outbox_hole ORDER BY id"
+    assert query(path, holes) == [
+        (1, "too_large"), (1, "too_large"), (1, "erased"), (1, "erased"),
+    ]  # fmt: skip
+    assert b"QZX-17" not in path.read_bytes()
 
 
-def test_a_row_that_reaches_over_the_end_of_a_session_goes_the_next_one_stays(path: Path) -> None:
+COPY = "affect-edge.db.before-v2"
+
+
+def with_copy(folder: Path) -> Path:
+    """A database with somebody in it, and a copy beside it."""
+    path = database(folder)
+    with closing(connect(path, readonly=False)) as connection:
+        with transaction(connection):
+            connection.execute(
+                "INSERT INTO participant (code, created) VALUES (?, 1), ('P02', 1)", (CODE,)
+            )
+            connection.execute(
+                "INSERT INTO session (participant, purpose, name, started, ended) VALUES (1, "
+                "'research', '', 0, 9), (2, 'research', 'kept', 10, 19), (1, 'research', '', 20, "
+                "NULL)"
+            )
+            connection.executemany(
+                "INSERT INTO vital (at, kind, source, value) VALUES (?, 'heart_rate', 'strap', 60)",
+                [(5,), (15,), (25,)],
+            )
+            connection.execute(
+                "INSERT INTO marker (session, at, kind, label) VALUES (1, 5, 'note', ?), (2, 15, "
+                "'note', 'kept')",
+                (NOTE,),
+            )
+        copy_database(connection, folder / COPY)
+    Study(path).end_session()
+    return path
+
+
+def test_a_copy_is_rewritten_without_them(tmp_path: Path) -> None:
+    path = with_copy(tmp_path)
+    done = erase_participant(path, CODE, actor="ada")
+    assert done.copies == (COPY,)
+    found = bytes_of(tmp_path)
+    assert CODE.lower().encode() not in found
+    assert NOTE.lower().encode() not in found
+    with closing(sqlite3.connect(tmp_path / COPY)) as connection:
+        assert connection.execute(
+            "SELECT code, name FROM session JOIN participant USING (id)"
+        ).fetchall() == [("P02", "kept")]
+        assert connection.execute("SELECT at FROM vital").fetchall() == [(15,)]
+
+
+def test_a_copy_in_which_they_are_not_stays_and_one_that_cannot_be_read_is_deleted(
+    tmp_path: Path, path: Path
+) -> None:
+    before = tmp_path / "affect-edge.db.before-v2"
+    broken = tmp_path / "affect-edge.db.before-v1"
+    migrate(before)
+    broken.write_bytes(b"no database, but " + CODE.encode())
+    content = everything(before)
     hold(path, CODE, 0)
-    add(path, [row(90.999), row(91)])
-    blurred = [
-        RejectedFrames(instant(second), 1, RejectReason.BLURRED, 1, True) for second in (90.999, 91)
-    ]
+    done = erase_participant(path, CODE, actor="ada")
+    assert (done.copies, done.copies_deleted) == ((), (broken.name,))
+    assert not broken.exists()
+    assert everything(before) == content
+    assert CODE.lower().encode() not in bytes_of(tmp_path)
+
+
+def test_erasing_again_finishes_with_the_copies_where_it_was_cut_short(tmp_path: Path) -> None:
+    path = with_copy(tmp_path)
     with write_transaction(path) as connection:
-        write_rejected_frames(connection, [(one, None) for one in blurred], 1000, simulated=False)
-    erase_participant(path, CODE, actor="ada")
-    for table in ("expression", "unfit"):
-        assert query(path, f"SELECT at - ? FROM {table}", START_MS) == [(91_000,)], table
+        connection.execute("DELETE FROM participant WHERE code = ?", (CODE,))
+    assert erase_participant(path, CODE, actor="ada").copies == (COPY,)
+    with pytest.raises(StudyError, match="There is no participant"):
+        erase_participant(path, CODE, actor="ada")
+
+
+def test_a_mistyped_code_deletes_nothing(path: Path) -> None:
+    beside = [
+        path.with_name(f"{path.name}.backup-2026-01-02"),
+        path.with_name(f"{path.name}.damaged.20260102T030405Z"),
+    ]
+    for file in beside:
+        file.write_bytes(b"nobody can read this")
+    with pytest.raises(StudyError, match="There is no participant 'P99'"):
+        erase_participant(path, "P99", actor="command line", outbox_rows=10)
+    assert all(file.exists() for file in beside)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import NAMES, SMOOTHED, write_transaction
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.fold import Folded, fold_rollups
@@ -186,41 +183,3 @@ def test_the_span_begins_with_the_oldest_day(path: Path) -> None:
     span = Reader(path).span()
     assert span is not None
     assert span[0] == (START_MS - KEPT * DAY_MS) // DAY_MS * DAY_MS
-
-
-def test_counting_looks_up_the_ends_of_the_ids_and_walks_through_nothing(path: Path) -> None:
-    names = ", ".join((*NAMES, *SMOOTHED))
-
-    def steps(rows: int) -> int:
-        with write_transaction(path) as connection:
-            connection.execute(
-                f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
-                f"INSERT INTO expression (at, interval_ms, track, frames, {names}, face_size, "
-                f"quality) SELECT i, 0, 1, 1, {', '.join('0' * 16)}, 9.0, 1.0 FROM n",
-                (rows,),
-            )
-        return _Counted(path).steps()
-
-    few = steps(1)
-    assert steps(20_000) < few + 100
-
-
-class _Counted(Reader):
-    """A reader that counts the steps of SQLite's machine, in tens."""
-
-    def steps(self) -> int:
-        """How many it takes to count the rows of all tables."""
-        self._steps = 0
-        self.counts()
-        return self._steps
-
-    @contextmanager
-    def connect(self) -> Iterator[sqlite3.Connection]:
-        """Open as usual, and count."""
-        with super().connect() as connection:
-            connection.set_progress_handler(self._step, 10)
-            yield connection
-
-    def _step(self) -> int:
-        self._steps += 1
-        return 0

@@ -11,17 +11,9 @@ import pytest
 from edge_agent.agent.health import health_monitor
 from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core.clock import Instant, now
-from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.upkeep import health_history
 from edge_agent.store.upkeep.health_history import DAY_MS, HealthHistory, health_minutes
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    """A database without rows."""
-    path = tmp_path / DATABASE_NAME
-    migrate(path)
-    return path
 
 
 @pytest.fixture
@@ -45,43 +37,43 @@ def everything(path: Path) -> list[health_history.HealthMinute]:
 
 
 @pytest.mark.usefixtures("every_time")
-def test_what_was_lost_is_counted_since_the_row_before(database: Path) -> None:
-    history = HealthHistory(database)
+def test_what_was_lost_is_counted_since_the_row_before(path: Path) -> None:
+    history = HealthHistory(path)
     at = now()
     for second, (dropped, lost) in enumerate([(5, 0), (25, 2), (0, 2)]):
         history.keep(report(dropped, lost), at.shifted(second))
-    kept = everything(database)
+    kept = everything(path)
     assert [(one.frames_dropped, one.rows_dropped) for one in kept] == [(5, 0), (20, 2), (0, 0)]
     assert (kept[0].fps, kept[0].celsius, kept[0].disk_free) == (15.0, 51.5, 9_000_000_000)
 
 
 @pytest.mark.usefixtures("every_time")
-def test_rows_of_another_day_go_and_those_of_a_clock_that_was_wrong(database: Path) -> None:
-    history = HealthHistory(database)
+def test_rows_of_another_day_go_and_those_of_a_clock_that_was_wrong(path: Path) -> None:
+    history = HealthHistory(path)
     at = now()
     for away_s in (-2 * DAY_MS // 1000, 3 * DAY_MS // 1000, 0):
         history.keep(report(), at.shifted(away_s))
-    assert [one.at_ms for one in everything(database)] == [at.wall_ms]
+    assert [one.at_ms for one in everything(path)] == [at.wall_ms]
 
 
-def test_one_report_a_minute_is_kept_by_the_agents_own_monitor(database: Path) -> None:
-    monitor = health_monitor(database, "lab")
+def test_one_report_a_minute_is_kept_by_the_agents_own_monitor(path: Path) -> None:
+    monitor = health_monitor(path, "lab")
     for second in range(3):
         monitor.report(AgentFigures(fps=15.0), now().shifted(second))
-    (kept,) = everything(database)
+    (kept,) = everything(path)
     assert kept.fps == 15.0 and kept.disk_free is not None
 
 
 @pytest.mark.usefixtures("every_time")
 def test_a_database_that_is_locked_or_gone_costs_the_row_and_one_line_of_the_log(
-    database: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health_history, "_BUSY_SECONDS", 0.01)
-    history = HealthHistory(database)
+    history = HealthHistory(path)
     at: Instant = now()
-    with caplog.at_level(logging.WARNING), write_transaction(database):
+    with caplog.at_level(logging.WARNING), write_transaction(path):
         history.keep(report(5), at)
         history.keep(report(7), at.shifted(60))
     assert caplog.text.count("figures of health are not kept") == 1
     history.keep(report(9), at.shifted(120))
-    assert [one.frames_dropped for one in everything(database)] == [9], "nothing is forgotten"
+    assert [one.frames_dropped for one in everything(path)] == [9], "nothing is forgotten"

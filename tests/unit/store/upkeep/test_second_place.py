@@ -9,18 +9,9 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
+from edge_agent.store.upkeep import copies
 from edge_agent.store.upkeep import copies as module
 from edge_agent.store.upkeep.aging import DAY_MS
-from edge_agent.store.upkeep.copies import (
-    PLACE_MARK,
-    copy_to_second_place,
-    daily_copies,
-    forget_second_place,
-    make_daily_copy,
-    read_report,
-    standing,
-    verified,
-)
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.erasure import CODE, bytes_of, hold
 from tests.support.timeline import START_MS, database, query
@@ -38,12 +29,12 @@ def path(tmp_path: Path) -> Path:
 def stick(tmp_path: Path) -> Path:
     folder = tmp_path / "stick"
     folder.mkdir()
-    (folder / PLACE_MARK).touch()
+    (folder / copies.PLACE_MARK).touch()
     return folder
 
 
 def night(path: Path, stick: Path, number: int) -> Path:
-    return copy_to_second_place(path, stick, "lab", START_MS + number * DAY_MS)
+    return copies.copy_to_second_place(path, stick, "lab", START_MS + number * DAY_MS)
 
 
 def names(folder: Path) -> list[str]:
@@ -54,9 +45,9 @@ def test_the_last_three_nights_lie_there_verified(path: Path, stick: Path) -> No
     for number in range(5):
         copy = night(path, stick, number)
     assert copy == stick / "lab" / f"{path.name}.backup-2026-09-25"
-    found = verified(daily_copies(stick / "lab" / path.name))
+    found = copies.verified(copies.daily_copies(stick / "lab" / path.name))
     assert [mark.number for _, mark in found] == [5, 4, 3]
-    assert standing(path, START_MS).second_error is None
+    assert copies.standing(path, START_MS).second_error is None
     assert not list(path.parent.glob("*.backup-*"))
 
 
@@ -67,19 +58,19 @@ def test_a_stick_that_is_not_there_is_said_until_it_is_back_or_no_longer_asked_f
     with pytest.raises(StoreError, match=r"is not there, so no copy was made.*Plug the stick in"):
         night(path, stick, 0)
     assert not stick.exists(), "and nothing is written into its place"
-    assert "is not there" in str(standing(path, START_MS).second_error)
+    assert "is not there" in str(copies.standing(path, START_MS).second_error)
     away.rename(stick)
     night(path, stick, 1)
-    assert standing(path, START_MS).second_error is None
+    assert copies.standing(path, START_MS).second_error is None
     shutil.rmtree(stick)
     with pytest.raises(StoreError):
         night(path, stick, 2)
-    forget_second_place(path)
-    assert standing(path, START_MS).second_error is None
+    copies.forget_second_place(path)
+    assert copies.standing(path, START_MS).second_error is None
 
 
 def test_a_folder_into_which_nothing_is_mounted_is_not_filled(path: Path, stick: Path) -> None:
-    (stick / PLACE_MARK).unlink()
+    (stick / copies.PLACE_MARK).unlink()
     with pytest.raises(StoreError, match=r"nothing is mounted there.*affect-edge-copies in it"):
         night(path, stick, 0)
     assert list(stick.iterdir()) == []
@@ -142,17 +133,17 @@ def test_copies_that_an_erasure_did_not_reach_go_once_the_stick_is_back(
     assert CODE not in path.with_name(f"{path.name}.copies.json").read_text()
     away.rename(stick)
     assert CODE.lower().encode() in bytes_of(stick / "lab")
-    make_daily_copy(path, now_ms=START_MS + 3 * DAY_MS)
+    copies.make_daily_copy(path, now_ms=START_MS + 3 * DAY_MS)
     night(path, stick, 3)
     assert CODE.lower().encode() not in bytes_of(stick / "lab")
     assert names(stick / "lab") == [f"{path.name}.backup-2026-09-24"]
     night(path, stick, 4)
     assert names(stick / "lab") == [f"{path.name}.backup-2026-09-2{day}" for day in (4, 5)]
-    assert read_report(path).places == {str(stick / "lab"): None}
+    assert copies.read_report(path).places == {str(stick / "lab"): None}
 
 
 def test_copies_that_may_be_the_last_good_ones_stay_even_then(path: Path, stick: Path) -> None:
-    make_daily_copy(path, now_ms=START_MS)
+    copies.make_daily_copy(path, now_ms=START_MS)
     night(path, stick, 0)
     away = stick.rename(stick.with_name("pulled out"))
     erase_participant(path, CODE, actor="ada")
@@ -161,7 +152,7 @@ def test_copies_that_may_be_the_last_good_ones_stay_even_then(path: Path, stick:
         if "backup" not in file.name and not file.name.endswith(".json"):
             file.unlink()
     database(path.parent)
-    make_daily_copy(path, now_ms=START_MS + DAY_MS)
+    copies.make_daily_copy(path, now_ms=START_MS + DAY_MS)
     with pytest.raises(StoreError, match="still hold somebody who was erased, and they stay"):
         night(path, stick, 1)
     assert f"{path.name}.backup-2026-09-21" in names(stick / "lab")
@@ -174,13 +165,13 @@ def test_a_wrong_code_does_not_spoil_the_copies_on_a_stick_that_is_away(
     stick.rename(stick.with_name("pulled out"))
     with pytest.raises(Exception, match="There is no participant"):
         erase_participant(path, "nobody", actor="ada")
-    assert read_report(path).places == {str(stick / "lab"): None}
+    assert copies.read_report(path).places == {str(stick / "lab"): None}
 
 
 def test_what_is_on_the_system_disk_is_told_by_its_device(
     path: Path, stick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (stick / PLACE_MARK).unlink()
+    (stick / copies.PLACE_MARK).unlink()
     monkeypatch.setattr(module, "_SYSTEM", stick)
     with pytest.raises(StoreError, match="nothing is mounted there"):
         night(path, stick, 0)

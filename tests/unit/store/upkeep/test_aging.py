@@ -1,4 +1,4 @@
-"""Wrong clocks: a year ahead, a day back, never set; and long times without power."""
+"""Wrong clocks, long times without power, and what is deleted because it is too old."""
 
 from __future__ import annotations
 
@@ -10,19 +10,13 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.store.database.schema import connect
-from edge_agent.store.upkeep import aging as module
-from edge_agent.store.upkeep.aging import (
-    DAY_MS,
-    CountedTime,
-    boots_with_wrong_times,
-    confirm_clock,
-    count_time,
-    last_count,
-    prune,
-)
+from edge_agent.core.expression import RejectedFrames, RejectReason
+from edge_agent.store.database.schema import connect, write_transaction
+from edge_agent.store.upkeep import aging
+from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.budget import keep_to_budget
-from tests.support.timeline import START_MS, add, database, query, reading, row
+from edge_agent.store.write.timeline import write_rejected_frames
+from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
 YEAR = 365
 KEEP_DAYS = 90
@@ -75,7 +69,7 @@ def path(tmp_path: Path, machine: Machine) -> Path:
     """An appliance that has recorded for 100 days, a row and a reading a day, the last one now."""
     seconds = [day * 86_400 for day in range(1, 101)]
     path = database(tmp_path, [row(s) for s in seconds], [reading(s) for s in seconds])
-    prune(path, KEEP_DAYS)
+    aging.prune(path, KEEP_DAYS)
     assert rows(path) == KEEP_DAYS + 1
     return path
 
@@ -97,9 +91,9 @@ def rows(path: Path) -> int:
     return int(query(path, "SELECT count(*) FROM expression")[0][0])
 
 
-def look(path: Path) -> CountedTime:
+def look(path: Path) -> aging.CountedTime:
     with closing(connect(path, readonly=False)) as connection:
-        return count_time(connection)
+        return aging.count_time(connection)
 
 
 @pytest.mark.parametrize("synchronised", [True, False])
@@ -111,13 +105,13 @@ def test_a_start_with_a_wrong_clock_deletes_nothing(
     machine.start(0.01, wrong_days)
     for _ in range(5):
         record(path, machine)
-        prune(path, KEEP_DAYS)
+        aging.prune(path, KEEP_DAYS)
         assert none_is_missing(path, machine)
         machine.go(4 / 24)
     assert rows(path) >= KEEP_DAYS + 5, "nor what was recorded under it"
     assert bool(look(path).doubt) is (wrong_days > 31 or wrong_days < 0)
     machine.start(0.01, -wrong_days)
-    prune(path, KEEP_DAYS)
+    aging.prune(path, KEEP_DAYS)
     assert none_is_missing(path, machine)
     assert look(path).doubt is None, "the clock is right again"
 
@@ -128,7 +122,7 @@ def test_a_clock_that_steps_while_the_machine_runs_deletes_nothing(
 ) -> None:
     machine.jump(wrong_days)
     for _ in range(5):
-        prune(path, KEEP_DAYS)
+        aging.prune(path, KEEP_DAYS)
         assert none_is_missing(path, machine)
         machine.go(4 / 24)
         record(path, machine)
@@ -157,7 +151,7 @@ def test_a_clock_without_a_time_service_that_stays_wrong_deletes_by_what_has_pas
     for _ in range(30):
         machine.go(1)
         record(path, machine)
-        prune(path, KEEP_DAYS)
+        aging.prune(path, KEEP_DAYS)
     assert rows(path) in {KEEP_DAYS, KEEP_DAYS + 1, KEEP_DAYS + 2}, (
         "as many days as with a right clock"
     )
@@ -173,7 +167,7 @@ def test_a_clock_that_no_time_service_sets_is_enough_as_long_as_it_goes_on(
         look(path)
         machine.go(0.4)
         record(path, machine)
-        prune(path, KEEP_DAYS)
+        aging.prune(path, KEEP_DAYS)
     assert look(path).doubt is None
     assert rows(path) == KEEP_DAYS + 1
 
@@ -186,7 +180,7 @@ def test_after_a_long_time_without_power_rows_go_once_the_clock_was_seen_on_thre
     gone = []
     for _ in range(4):
         record(path, machine)
-        gone.append(prune(path, KEEP_DAYS))
+        gone.append(aging.prune(path, KEEP_DAYS))
         machine.go(1)
     assert max(gone[:2]) <= 1 and gone[2] >= min(away_days, KEEP_DAYS) - 1
     assert look(path).doubt is None
@@ -199,7 +193,7 @@ def test_an_appliance_used_once_a_week_is_never_held_up_for_long(
         machine.start(7)
         machine.go(0.1)
         record(path, machine)
-        prune(path, KEEP_DAYS)
+        aging.prune(path, KEEP_DAYS)
         assert look(path).doubt is None, "and raises no alarm"
     assert rows(path) <= (KEEP_DAYS + 28) / 7 + 1
 
@@ -210,28 +204,28 @@ def test_a_clock_far_ahead_under_which_nothing_is_recorded_is_not_believed(
     machine.start(0.01, YEAR)
     for _ in range(10):
         machine.go(1)
-        prune(path, KEEP_DAYS)
+        aging.prune(path, KEEP_DAYS)
         assert none_is_missing(path, machine)
     assert look(path).doubt
 
 
 def test_a_person_may_say_that_the_clock_is_right(path: Path, machine: Machine) -> None:
     machine.start(YEAR)
-    assert prune(path, KEEP_DAYS) == 0
-    assert confirm_clock(path).doubt is None
-    assert prune(path, KEEP_DAYS) == KEEP_DAYS + 1
+    assert aging.prune(path, KEEP_DAYS) == 0
+    assert aging.confirm_clock(path).doubt is None
+    assert aging.prune(path, KEEP_DAYS) == KEEP_DAYS + 1
 
 
 def test_a_fake_of_all_clocks_at_once_is_not_counted(path: Path, machine: Machine) -> None:
     machine.go(YEAR)
-    assert prune(path, KEEP_DAYS) == 0
+    assert aging.prune(path, KEEP_DAYS) == 0
     assert look(path).doubt
 
 
 def test_a_first_count_begins_at_the_last_row(tmp_path: Path, machine: Machine) -> None:
     path = database(tmp_path, [row(0), row(5)])
     machine.start(YEAR)
-    assert prune(path, 1) == 0
+    assert aging.prune(path, 1) == 0
     assert look(path).at_ms == START_MS + 5000
     other = database(tmp_path / "vitals", [], [reading(7)])
     assert look(other).at_ms == START_MS + 7000
@@ -253,7 +247,7 @@ def test_a_first_count_does_not_begin_at_a_row_that_an_unset_clock_has_dated(
         )
         for table in ("expression", "vital"):
             connection.execute(f"UPDATE {table} SET boot = 50 WHERE at = ?", (machine.wall_ms,))
-    assert prune(path, KEEP_DAYS + 20) == 0
+    assert aging.prune(path, KEEP_DAYS + 20) == 0
     assert none_is_missing(path, machine)
 
 
@@ -271,19 +265,21 @@ def test_rows_of_a_start_whose_clock_was_behind_stay_as_long_as_the_next_start(
     boot(2, "b", 1_000_000, 1_000_000)
     boot(3, "b", now, now)
     with closing(connect(path, readonly=False)) as connection:
-        assert boots_with_wrong_times(connection, now - KEEP_DAYS * DAY_MS) == {2}
-        assert boots_with_wrong_times(connection, now + 1) == frozenset()
+        assert aging.boots_with_wrong_times(connection, now - KEEP_DAYS * DAY_MS) == {2}
+        assert aging.boots_with_wrong_times(connection, now + 1) == frozenset()
         connection.execute("UPDATE expression SET boot = 1")
         connection.execute(
             "UPDATE expression SET at = 1060000, boot = 2 WHERE at = (SELECT max(at) FROM "
             "expression)"
         )
-    assert prune(path, KEEP_DAYS) == 0
+    assert aging.prune(path, KEEP_DAYS) == 0
     boot(4, "c", now - 10 * DAY_MS, 0)
     with closing(connect(path, readonly=False)) as connection:
-        behind = CountedTime(now, now - 10 * DAY_MS)
-        assert boots_with_wrong_times(connection, now - DAY_MS, behind) == {2, 4}
-        assert boots_with_wrong_times(connection, now - DAY_MS, replace(behind, wall_ms=now)) == {2}
+        behind = aging.CountedTime(now, now - 10 * DAY_MS)
+        assert aging.boots_with_wrong_times(connection, now - DAY_MS, behind) == {2, 4}
+        assert aging.boots_with_wrong_times(
+            connection, now - DAY_MS, replace(behind, wall_ms=now)
+        ) == {2}
 
 
 def test_every_run_that_deletes_leaves_one_line_with_counts_and_border(
@@ -293,12 +289,12 @@ def test_every_run_that_deletes_leaves_one_line_with_counts_and_border(
     with closing(connect(path, readonly=False)) as connection:
         connection.execute("DELETE FROM audit")
     machine.go(1)
-    assert prune(path, KEEP_DAYS) == 1
+    assert aging.prune(path, KEEP_DAYS) == 1
     for _ in range(10):
         machine.go(1)
         look(path)
-    assert prune(path, KEEP_DAYS) == 10
-    assert prune(path, KEEP_DAYS) == 0
+    assert aging.prune(path, KEEP_DAYS) == 10
+    assert aging.prune(path, KEEP_DAYS) == 0
     lines = query(path, "SELECT at, actor, action, detail FROM audit ORDER BY id")
     assert [line[1:3] for line in lines] == [("appliance", "retention")] * 2
     border = clock.iso_utc(machine.wall_ms - KEEP_DAYS * DAY_MS)
@@ -320,6 +316,58 @@ def test_a_count_that_cannot_be_read_begins_anew_and_a_minute_is_not_written(
     assert query(path, kept) != before
     for text in ("", "[]", "{}"):
         with closing(connect(path, readonly=False)) as connection:
-            connection.execute("UPDATE setting SET value = ? WHERE key = ?", (text, module._KEY))
-            assert last_count(connection) is None
+            connection.execute("UPDATE setting SET value = ? WHERE key = ?", (text, aging._KEY))
+            assert aging.last_count(connection) is None
         assert look(path).doubt is None
+
+
+@pytest.fixture
+def seconds(tmp_path: Path) -> Path:
+    """Seven seconds of a face, of a face that could not be read, and of a strap."""
+    made = database(tmp_path)
+    add(made, [row(second) for second in range(7)], [reading(second) for second in range(7)])
+    with write_transaction(made) as connection:
+        rejected = [
+            (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 3, True), None) for s in range(7)
+        ]
+        write_rejected_frames(connection, rejected, 1000, simulated=False)
+    return made
+
+
+def left(seconds: Path, table: str) -> list[int]:
+    """The seconds of which a table has rows."""
+    found = query(seconds, f"SELECT (at - ?) / 1000 FROM {table} ORDER BY at", START_MS)
+    return [second for (second,) in found]
+
+
+def test_what_is_as_old_as_may_be_kept_stays_and_a_millisecond_more_goes(seconds: Path) -> None:
+    rollups = query(seconds, "SELECT * FROM expression_minute")
+    assert aging.prune(seconds, 2, now_ms=START_MS + 4000 + 2 * DAY_MS) == 8
+    assert left(seconds, "expression") == left(seconds, "unfit") == [4, 5, 6]
+    assert left(seconds, "vital") == [0, 1, 2, 3, 4, 5, 6], "readings are kept for ever"
+    assert query(seconds, "SELECT * FROM expression_minute") == rollups
+    assert aging.prune(seconds, 2, now_ms=START_MS + 4001 + 2 * DAY_MS) == 2
+    assert aging.prune(seconds, 2, now_ms=START_MS + 4001 + 2 * DAY_MS) == 0
+
+
+def test_it_is_reckoned_from_now(seconds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: Instant(0, START_MS + 1000 + DAY_MS))
+    assert aging.prune(seconds, 1) == 2
+
+
+@pytest.mark.parametrize("days", [0, -1])
+def test_less_than_a_day_is_refused(seconds: Path, days: int) -> None:
+    with pytest.raises(ValueError, match=f"keep_days {days} must be at least 1"):
+        aging.prune(seconds, days)
+    assert len(left(seconds, "expression")) == 7
+
+
+def test_what_time_does_not_allow_is_left_to_the_next_call(
+    seconds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aging, "_PORTION_ROWS", 3)
+    later = START_MS + 2 * DAY_MS
+    assert aging.prune(seconds, 1, now_ms=later, within_s=0) == 6, "a portion of each table"
+    assert [len(left(seconds, table)) for table in ("expression", "unfit")] == [4, 4]
+    assert aging.prune(seconds, 1, now_ms=later, within_s=60) == 8
+    assert left(seconds, "expression") == left(seconds, "unfit") == []

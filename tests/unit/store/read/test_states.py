@@ -1,8 +1,7 @@
-"""Readings by the condition that was open, and by the emotion that was observed."""
+"""Readings by the condition that was open or the emotion that was observed, and stimuli."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,16 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.base import MatchCounts
+from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.stimuli import ReadingSum, Stimulus
+from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
+from tests.support.studies import HEART, SYSTOLIC, add_session, heart, make_study
 from tests.support.timed_session import second_of, study_with_session
-from tests.support.timeline import add, database, reading, row
+from tests.support.timeline import add, database, instant, reading, row
 
 
-def test_readings_by_condition_can_be_narrowed_to_sessions_and_kinds(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_readings_by_condition_can_be_narrowed_to_sessions_and_kinds(path: Path) -> None:
     first = study_with_session(path, [(10, 20, "anger")], end=100)
     second = study_with_session(path, [(210, 220, "anger")], start=200, end=300)
     cuff = [reading(15.5, 131, VitalKind.SYSTOLIC, "cuff", [VitalFlag.MANUAL])]
@@ -38,8 +40,7 @@ def test_readings_by_condition_can_be_narrowed_to_sessions_and_kinds(tmp_path: P
     assert reader.vitals_by_condition([99]) == []
 
 
-def test_simulated_readings_are_told_apart_from_real_ones(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_simulated_readings_are_told_apart_from_real_ones(path: Path) -> None:
     study_with_session(path, [(10, 20, "anger")])
     add(path, (), [reading(11), reading(12, flags=[VitalFlag.SIMULATED])])
     assert [r.simulated for r in Reader(path).vitals_by_condition()] == [False, True]
@@ -74,49 +75,6 @@ def test_a_reading_gets_the_emotion_that_was_seen_in_the_window_before_its_lag(
     assert counts == MatchCounts(matched=3, unmatched=1, ambiguous=3)
 
 
-def test_windows_and_lags_can_be_declared_otherwise(tmp_path: Path) -> None:
-    path = database(
-        tmp_path,
-        [row(s, Emotion.ANGER if s <= 100 else Emotion.FEAR) for s in range(1, 201)],
-        [reading(110)],
-    )
-    study_with_session(path, [], end=300)
-    reader = Reader(path)
-    for window, lag, state in (
-        (5, 0, "fear"),
-        (5, 30, "anger"),
-        (90, 0, "anger"),
-        (5.0, 5, "fear"),
-    ):
-        found, _ = reader.vitals_by_observed_emotion(
-            window_s=window, lag_s={VitalKind.HEART_RATE: lag}
-        )
-        assert [r.state for r in found] == [state], (window, lag)
-    for window, share in ((0, 0.6), (-1, 0.6), (10, 0), (10, 1.1)):
-        with pytest.raises(ValueError, match="window_s"):
-            reader.vitals_by_observed_emotion(window_s=window, share=share)
-
-
-def test_uncertain_rows_count_and_a_draw_is_ambiguous(tmp_path: Path) -> None:
-    def state(emotions: Sequence[Emotion | None], share: float) -> tuple[list[str], MatchCounts]:
-        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
-        path = database(
-            folder, [row(s, e) for s, e in enumerate(emotions, start=1)], [reading(len(emotions))]
-        )
-        study_with_session(path, [], end=100)
-        lag = {VitalKind.HEART_RATE: 0.0}
-        found, counts = Reader(path).vitals_by_observed_emotion(share=share, lag_s=lag)
-        return [r.state for r in found], counts
-
-    anger = Emotion.ANGER
-    fear = Emotion.FEAR
-    assert state([anger] * 6 + [None] * 4, 0.6) == (["anger"], MatchCounts(1, 0, 0))
-    assert state([anger] * 5 + [None] * 5, 0.6) == ([], MatchCounts(0, 0, 1))
-    assert state([None] * 10, 0.5) == ([], MatchCounts(0, 0, 1))
-    assert state([anger] * 5 + [fear] * 5, 0.5) == ([], MatchCounts(0, 0, 1))
-    assert state([anger] * 4 + [fear] * 3 + [None] * 3, 0.4) == (["anger"], MatchCounts(1, 0, 0))
-
-
 def test_rows_of_another_session_or_another_face_are_not_looked_at(tmp_path: Path) -> None:
     rows = [row(s, Emotion.ANGER) for s in range(1, 100)]
     rows += [row(s, Emotion.FEAR, primary=False) for s in range(100, 120)]
@@ -126,3 +84,63 @@ def test_rows_of_another_session_or_another_face_are_not_looked_at(tmp_path: Pat
     found, counts = Reader(path).vitals_by_observed_emotion()
     assert found == []
     assert counts == MatchCounts(matched=0, unmatched=2, ambiguous=0)
+
+
+STATES = {"anger": {HEART: [70.0, 72.0], SYSTOLIC: [120.0]}, "film 3": {HEART: [66.0]}}
+
+
+def report(path: Path, second: float, value: str, scale: str = "emotion", session: int = 1) -> None:
+    with write_transaction(path) as connection:
+        said = int(value) if scale != "emotion" else value
+        insert_reports(connection, session, [SelfReport(instant(second), "anger", scale, said)])
+
+
+def test_stimuli_come_in_order_with_their_end_and_what_was_reported_of_them(tmp_path: Path) -> None:
+    path = make_study(tmp_path, {"P-1": STATES})
+    add_session(path, "SIM", heart(neutral=60.0), simulated=True)
+    for second, value in ((100, "fear"), (309.5, "anger"), (700, "none")):
+        # of two reports the last counts
+        report(path, second, value)
+    report(path, 320, "9", "valence")
+    first, second_one, third = Reader(path).stimuli([1, 2])
+    assert first == Stimulus(
+        1, "P-1", False, "anger", instant(10).wall_ms, instant(309).wall_ms, "anger"
+    )
+    wanted = ("film 3", "none", False)
+    assert (second_one.condition, second_one.reported, second_one.simulated) == wanted
+    expected = ("SIM", 2, True, None)
+    assert (third.participant, third.session, third.simulated, third.reported) == expected
+
+
+def test_readings_are_summed_by_kind_and_flags(tmp_path: Path) -> None:
+    path = make_study(tmp_path, {"P-1": STATES})
+    add_session(path, "P-2", heart(anger=300.0), flags=[VitalFlag.OUT_OF_RANGE])
+    reader = Reader(path)
+    found = reader.vital_sums(reader.stimuli([1, 2]), (HEART, SYSTOLIC))
+    assert [(stimulus.condition, sums) for stimulus, sums in found] == [
+        ("anger", ReadingSum(HEART, "", 2, 142.0, 72.0)),
+        ("anger", ReadingSum(SYSTOLIC, "", 1, 120.0, 120.0)),
+        ("film 3", ReadingSum(HEART, "", 1, 66.0, 66.0)),
+        ("anger", ReadingSum(HEART, "out_of_range", 1, 300.0, 300.0)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "share", "dominant"),
+    [
+        ([Emotion.ANGER] * 6 + [None] * 4, 0.6, "anger"),
+        ([Emotion.ANGER] * 5 + [None] * 5, 0.6, ""),
+        ([Emotion.ANGER, Emotion.NEUTRAL], 0.5, ""),
+        ([None] * 4, 0.6, ""),
+        ([], 0.6, None),
+    ],
+)
+def test_the_face_shows_what_holds_the_share_of_a_stimulus(
+    tmp_path: Path, shown: list[Emotion | None], share: float, dominant: str | None
+) -> None:
+    path = make_study(tmp_path, {"P-1": heart(anger=70.0)})
+    rows = [row(20 + second, emotion) for second, emotion in enumerate(shown)]
+    add(path, rows)
+    reader = Reader(path)
+    labels = reader.face_labels(reader.session_list())
+    assert shown_in(reader.stimuli([1]), labels, share) == [dominant]

@@ -1,4 +1,4 @@
-"""The quality report of a session: what it counts, what it asks for, and what it advises."""
+"""The quality report of a session: what it counts, asks for and advises; estimates count little."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.core.readings import Gap, VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
@@ -19,13 +18,10 @@ from edge_agent.store.read.quality import Check, Level, SessionQuality, Threshol
 from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.fold import make_anew
 from edge_agent.store.write.timeline import write_gap, write_rejected_frames
-from tests.support.timeline import START_MS, add, database, instant, reading, row
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return database(tmp_path)
+from tests.support.studies import add_session, heart
+from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
 
 def hold(
@@ -60,11 +56,6 @@ def report(path: Path, session: int) -> SessionQuality:
 
 def check(report: SessionQuality, name: str) -> Check:
     return next(check for check in report.checks if check.name == name)
-
-
-def test_a_session_that_is_not_there_is_named(path: Path) -> None:
-    with pytest.raises(StudyError, match="There is no session 7"):
-        session_quality(Reader(path), 7)
 
 
 def test_an_empty_session_is_not_fit_and_says_what_is_missing_and_what_to_do(path: Path) -> None:
@@ -106,22 +97,16 @@ def test_a_well_recorded_session_is_fit_and_its_counts_are_right(path: Path) -> 
     assert all(not check.cure for check in found.checks)
     assert found.measures.face_share == 1.0
     anger, neutral = found.measures.conditions
-    assert (anger.label, anger.start_ms, anger.end_ms, anger.face_share) == (
-        "anger",
-        START_MS,
-        START_MS + 60_000,
-        1.0,
-    )
+    expected = ("anger", START_MS, START_MS + 60_000, 1.0)
+    assert (anger.label, anger.start_ms, anger.end_ms, anger.face_share) == expected
     assert neutral.readings == {VitalKind.HEART_RATE: 60, VitalKind.SYSTOLIC: 1}
     heart, cuff = found.measures.vitals
     assert (heart.usable, heart.flagged, heart.share) == (120, 0, 1.0)
     assert (heart.matched, heart.unmatched, heart.ambiguous) == (114, 6, 0)
     assert cuff.share is None
     assert found.measures.frame_rate is not None
-    assert (found.measures.frame_rate.median_per_s, found.measures.frame_rate.slow_share) == (
-        10.0,
-        0.0,
-    )
+    wanted = (10.0, 0.0)
+    assert (found.measures.frame_rate.median_per_s, found.measures.frame_rate.slow_share) == wanted
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(96, Level.CARE), (95, Level.BAD)])
@@ -295,11 +280,7 @@ def boots(path: Path, *rows: tuple[str, float, float, int]) -> None:
         ([("a", -50, -100, 1), ("b", 30, 20, 1)], Level.CARE, "started anew during the session"),
         ([("a", -500, -900, 1), ("b", 5, -100, 1)], Level.GOOD, "did not jump"),
         # The clock was set in the session, and rows of before were moved; later parts came first.
-        (
-            [("a", 20, -100, 1), ("a", -50, -100, 1), ("a", 40, -100, 1)],
-            Level.GOOD,
-            "did not jump",
-        ),
+        ([("a", 20, -100, 1), ("a", -50, -100, 1), ("a", 40, -100, 1)], Level.GOOD, "did not jump"),
     ],
 )
 def test_a_clock_that_jumps_makes_a_session_unusable(
@@ -343,3 +324,50 @@ def test_readings_of_other_sessions_and_after_the_end_do_not_count(path: Path) -
         [VitalReading(Instant(0, START_MS + 400_000), VitalKind.HEART_RATE, 99.0, "strap")],
     )
     assert report(path, session).measures.vitals[0].usable == 120
+
+
+MINUTE_MS = 60_000
+MEASURED = [reading(second, 70.0) for second in range(10)]
+ESTIMATED = [
+    reading(5.0 * n, 110.0, source="camera_pulse", flags=[VitalFlag.ESTIMATED]) for n in range(3)
+]
+
+
+def test_a_trend_from_rows_or_rollups_holds_what_was_measured_alone(tmp_path: Path) -> None:
+    path = database(tmp_path, readings=[*MEASURED, *ESTIMATED])
+    for length_ms, buckets in ((MINUTE_MS, 60), (60 * MINUTE_MS, 60)):
+        trend = Reader(path).vital_trend(
+            VitalKind.HEART_RATE, START_MS, START_MS + length_ms, buckets
+        )
+        assert {mean for mean in trend.mean if mean is not None} == {70.0}
+        assert (sum(trend.n), sum(trend.flagged)) == (10, 3)
+    assert query(path, "SELECT count(*) FROM vital") == [(13,)], "every reading is kept"
+
+
+def test_rollups_that_are_made_anew_are_the_same(tmp_path: Path) -> None:
+    path = database(tmp_path, readings=[*MEASURED, *ESTIMATED])
+    before = query(path, "SELECT * FROM vital_minute ORDER BY at")
+    with write_transaction(path) as connection:
+        make_anew(connection, (START_MS, START_MS + MINUTE_MS), ())
+    assert query(path, "SELECT * FROM vital_minute ORDER BY at") == before
+
+
+def test_a_session_with_nothing_but_estimates_has_no_readings_and_is_not_fit(
+    path: Path,
+) -> None:
+    add_session(path, "P-1", heart(anger=80.0, neutral=70.0), flags=[VitalFlag.ESTIMATED])
+    report = session_quality(Reader(path), 1)
+    readings = next(check for check in report.checks if check.name == "readings")
+    assert (readings.level, report.level) == (Level.BAD, Level.BAD)
+    assert readings.found == "There is no reading of heart rate or blood pressure."
+
+
+def test_estimates_beside_measurements_change_no_verdict(path: Path) -> None:
+    add_session(path, "P-1", heart(anger=80.0, neutral=70.0))
+    with write_transaction(path) as connection:
+        connection.execute(
+            "INSERT INTO vital (at, kind, source, value, flags) "
+            "SELECT at + 1, kind, 'camera_pulse', 99, 'estimated' FROM vital"
+        )
+    [heart_rate] = session_quality(Reader(path), 1).measures.vitals
+    assert (heart_rate.usable, heart_rate.flagged) == (2, 0)

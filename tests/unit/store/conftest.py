@@ -1,0 +1,15 @@
+"""What most tests of the store begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.timeline import database
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A database without rows."""
+    return database(tmp_path)
