@@ -176,11 +176,7 @@ def add_session(
 
 
 def insert_past_session(
-    connection: sqlite3.Connection,
-    new: PastSession,
-    *,
-    purposes: Collection[Purpose],
-    actor: str,
+    connection: sqlite3.Connection, new: PastSession, *, purposes: Collection[Purpose], actor: str
 ) -> Session:
     """Do what `add_session` does in a transaction of the caller."""
     moment = clock.now()

@@ -170,16 +170,7 @@ class AlertLog:
                 "INSERT INTO alert (rule, kind, text, parts, value, session, raised, raised_boot, "
                 "quiet) VALUES (?, ?, ?, ?, ?, (SELECT id FROM session WHERE ended IS NULL), ?, ?, "
                 "?) ON CONFLICT DO NOTHING",
-                (
-                    rule,
-                    kind,
-                    text,
-                    parts,
-                    value,
-                    known.wall_ms,
-                    boot,
-                    int(quiet),
-                ),
+                (rule, kind, text, parts, value, known.wall_ms, boot, int(quiet)),
             )
 
     def end(self, rule: str, ending: str, at: Instant, *, kind: str | None = None) -> None:
@@ -267,8 +258,7 @@ class AlertLog:
             if done:
                 detail = f"{number} {entries[0].rule}"
                 append(
-                    connection,
-                    AuditLine(known.wall_ms, actor, "alert_acknowledge", detail, boot),
+                    connection, AuditLine(known.wall_ms, actor, "alert_acknowledge", detail, boot)
                 )
         return entries[0]
 

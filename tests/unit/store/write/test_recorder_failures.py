@@ -20,12 +20,7 @@ from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, last_seq
 from edge_agent.store.write.recorder import Recorder
 from tests.support.recording import Recording, fill, make_room
-from tests.support.timeline import (
-    START_MS,
-    query,
-    reading,
-    wait_for,
-)
+from tests.support.timeline import START_MS, query, reading, wait_for
 
 
 def test_rows_wait_in_memory_while_the_database_is_full_and_are_written_when_there_is_room(

@@ -8,10 +8,7 @@ import pytest
 
 from edge_agent.store.database.schema import Salvage, write_salvages, write_transaction
 from edge_agent.store.write.boots import ClockCheck
-from tests.support.clocks.dated import (
-    study_with_session,
-    wrong_rows,
-)
+from tests.support.clocks.dated import study_with_session, wrong_rows
 from tests.support.clocks.machine import DAY_S, Machine, Writing, rows_at
 from tests.support.timeline import START_MS, query
 
