@@ -9,16 +9,16 @@ About half of the trials let one fault strike during another. A bad trial is pri
 from __future__ import annotations
 
 import argparse
-import itertools
 import platform
 import random
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import chain, count, islice
 from pathlib import Path
 
 from tests.faults.agents.clock import AGENT_CLOCK, ClockTrial, why_no_clock
@@ -34,13 +34,8 @@ _PARTNERS = (*FAULTS, *AGENT_FAULTS)
 _KINDS = (*FAULTS, *AGENT_FAULTS, AGENT_DAMAGE, AGENT_CLOCK)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A trial to come."""
-
-    kind: str
-    other: str
-    seed: int
+Plan = tuple[str, str, int]
+"""A trial to come: a kind of fault, the one during which it strikes or nothing, and a seed."""
 
 
 def read_options(words: list[str] | None = None) -> argparse.Namespace:
@@ -56,15 +51,17 @@ def read_options(words: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def plans(options: argparse.Namespace, kinds: list[str], has_disk: bool) -> Iterator[Plan]:
-    """Return trials of the kinds in turn; every second round strikes during another fault."""
-    for number in itertools.count():
+def plans(
+    options: argparse.Namespace, kinds: list[str], partners_of: Callable[[str], list[str]]
+) -> Iterator[Plan]:
+    """Yield trials of the kinds in turn; every second round strikes during another fault."""
+    for number in range(options.trials):
         round_, at = divmod(number, len(kinds))
         seed = options.seed + round_
         other = options.during or ""
         if not other and round_ % 2:
-            other = random.Random(f"{kinds[at]} {seed}").choice(partners(kinds[at], has_disk))
-        yield Plan(kinds[at], other, seed)
+            other = random.Random(f"{kinds[at]} {seed}").choice(partners_of(kinds[at]))
+        yield kinds[at], other, seed
 
 
 def run_recorder_trials(
@@ -73,23 +70,16 @@ def run_recorder_trials(
     """Run trials until there are enough or the time is over."""
     library = None if why_no_library() else build_library(folder)
     sound = make_sound(folder / "sound")
-    outcomes: list[Outcome] = []
-    running: set[Future[Outcome]] = set()
-    wanted = itertools.islice(plans(options, kinds, library is not None), options.trials)
+
+    def run(number: int, plan: Plan) -> list[Outcome]:
+        if time.monotonic() > until_s:
+            return []
+        place = folder / f"{number:04}-{plan[0]}-{plan[1]}-{plan[2]}"
+        return _told([run_trial(*plan, place, sound, library)], place, options.keep)
+
+    wanted = plans(options, kinds, partial(partners, has_disk=library is not None))
     with ThreadPoolExecutor(options.jobs) as pool:
-        for number, plan in enumerate(wanted):
-            if time.monotonic() > until_s:
-                break
-            trial = folder / f"{number:04}-{plan.kind}-{plan.other}-{plan.seed}"
-            running.add(
-                pool.submit(run_trial, plan.kind, plan.other, plan.seed, trial, sound, library)
-            )
-            if len(running) >= options.jobs:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                outcomes += _collect(done)
-            _forget(folder, outcomes, options.keep)
-        outcomes += _collect(running)
-    return outcomes
+        return list(chain.from_iterable(pool.map(run, count(), wanted)))
 
 
 def run_agent_trials(
@@ -97,15 +87,12 @@ def run_agent_trials(
 ) -> list[Outcome]:
     """Let one agent after the other live through trials, until there are enough or time is over."""
     outcomes: list[Outcome] = []
-    wanted = itertools.islice(_agent_plans(options, kinds), options.trials)
-    while plan := list(itertools.islice(wanted, TRIALS_A_SESSION)):
-        if time.monotonic() > until_s:
-            break
+    wanted = plans(
+        options, kinds, lambda kind: [one for one in (*AGENT_FAULTS, "kill") if one != kind]
+    )
+    while (plan := list(islice(wanted, TRIALS_A_SESSION))) and time.monotonic() <= until_s:
         place = folder / f"agent-{len(outcomes):04}"
-        found = run_session(place, plan)
-        outcomes += _told(found)
-        if not options.keep or all(outcome.is_good for outcome in found):
-            shutil.rmtree(place, ignore_errors=True)
+        outcomes += _told(run_session(place, plan), place, options.keep)
     return outcomes
 
 
@@ -118,46 +105,24 @@ def run_single_agents(
     for number in range(options.trials):
         if time.monotonic() > until_s:
             break
-        kind = kinds[number % len(kinds)]
         seed = options.seed + number // len(kinds)
         place = folder / f"single-{number:04}"
-        if kind == AGENT_DAMAGE:
-            outcomes += _told([Trial(place, sound, seed).run()])
+        if kinds[number % len(kinds)] == AGENT_DAMAGE:
+            found = Trial(place, sound, seed).run()
         else:
-            outcomes += _told([ClockTrial(place, seed).run()])
-        if not options.keep or outcomes[-1].is_good:
-            shutil.rmtree(place, ignore_errors=True)
+            found = ClockTrial(place, seed).run()
+        outcomes += _told([found], place, options.keep)
     return outcomes
 
 
-def _agent_plans(options: argparse.Namespace, kinds: list[str]) -> Iterator[tuple[str, str, int]]:
-    """Return trials of the kinds in turn; every second round strikes during another fault."""
-    for number in itertools.count():
-        round_, at = divmod(number, len(kinds))
-        others = [one for one in (*AGENT_FAULTS, "kill") if one != kinds[at]]
-        other = options.during or ""
-        if not other and round_ % 2:
-            other = others[round_ // 2 % len(others)]
-        yield kinds[at], other, options.seed + round_
-
-
-def _told(found: list[Outcome]) -> list[Outcome]:
-    for outcome in found:
-        if not outcome.is_good:
-            print(f"BAD {outcome}", flush=True)
+def _told(found: list[Outcome], place: Path, keep: bool) -> list[Outcome]:
+    """Print the bad ones; delete the files, unless those of bad ones are kept."""
+    bad = [outcome for outcome in found if not outcome.is_good]
+    for outcome in bad:
+        print(f"BAD {outcome}", flush=True)
+    if not bad or not keep:
+        shutil.rmtree(place, ignore_errors=True)
     return found
-
-
-def _collect(done: set[Future[Outcome]]) -> list[Outcome]:
-    return _told([future.result() for future in done])
-
-
-def _forget(folder: Path, outcomes: list[Outcome], keep: bool) -> None:
-    for outcome in outcomes:
-        name = f"*-{outcome.kind}-{outcome.other}-{outcome.seed}"
-        for trial in folder.glob(name):
-            if outcome.is_good or not keep:
-                shutil.rmtree(trial, ignore_errors=True)
 
 
 def run_all(
@@ -165,27 +130,18 @@ def run_all(
 ) -> list[Outcome]:
     """Run the trials of recorders, and beside them those of whole agents."""
     share = max(1, options.trials // len(kinds))
-    of_recorder = [kind for kind in kinds if kind in FAULTS]
-    of_agent = [kind for kind in kinds if kind in AGENT_FAULTS]
-    single = [kind for kind in kinds if kind in (AGENT_DAMAGE, AGENT_CLOCK)]
     with ThreadPoolExecutor() as side_by_side:
         parts: list[Future[list[Outcome]]] = []
-        if of_recorder:
-            some = _with_trials(options, share * len(of_recorder))
-            parts.append(
-                side_by_side.submit(run_recorder_trials, some, of_recorder, folder, until_s)
-            )
-        if of_agent:
-            some = _with_trials(options, share * len(of_agent))
-            parts.append(side_by_side.submit(run_agent_trials, some, of_agent, folder, until_s))
-        if single:
-            some = _with_trials(options, share * len(single))
-            parts.append(side_by_side.submit(run_single_agents, some, single, folder, until_s))
+        for run, all_kinds in (
+            (run_recorder_trials, tuple(FAULTS)),
+            (run_agent_trials, AGENT_FAULTS),
+            (run_single_agents, (AGENT_DAMAGE, AGENT_CLOCK)),
+        ):
+            wanted = [kind for kind in kinds if kind in all_kinds]
+            if wanted:
+                own = argparse.Namespace(**vars(options) | {"trials": share * len(wanted)})
+                parts.append(side_by_side.submit(run, own, wanted, folder, until_s))
         return [outcome for part in parts for outcome in part.result()]
-
-
-def _with_trials(options: argparse.Namespace, trials: int) -> argparse.Namespace:
-    return argparse.Namespace(**vars(options) | {"trials": trials})
 
 
 def main(words: list[str] | None = None) -> int:

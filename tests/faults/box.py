@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import DATABASE_NAME, read_salvages, read_transaction
-from tests.faults.damage import copy_database_files, study_rows
+from edge_agent.store.database.schema import DATABASE_NAME
+from tests.faults.damage import copy_database_files, salvage_is_done, study_rows
 from tests.faults.disk import DiskError
 from tests.faults.ledger import SOURCE, Ledger
 from tests.faults.outcome import RECORDS_AGAIN_S, Outcome
@@ -167,14 +166,9 @@ class Box:
 
         def is_done() -> bool:
             self.care()
-            return self._salvage_done()
+            return salvage_is_done(self.database)
 
         self._wait(is_done, "the end of the salvage", deadline_s)
-
-    def _salvage_done(self) -> bool:
-        with suppress(StoreError), read_transaction(self.database) as connection:
-            return all(one.is_done for one in read_salvages(connection))
-        return False
 
     def fail_disk(self, error: DiskError | None) -> None:
         """Let the disk fail from now on, or work again."""
@@ -185,12 +179,8 @@ class Box:
 
         The process may not have been told yet that the last of them are safe.
         """
-        copy = self.folder / "looked-at" / DATABASE_NAME
-        copy_database_files(self.database, copy)
-        try:
+        with self._copy() as copy:
             return self.ledger.committed() | set(numbers_of(copy))
-        finally:
-            shutil.rmtree(copy.parent)
 
     def note_destroyed(self, written: set[int], outcome: Outcome | None = None) -> None:
         """Note what of the written numbers and the study nobody can read any more.
@@ -199,13 +189,18 @@ class Box:
             written: those of before the damage.
             outcome: to note in what checks say of the damage; ``None`` to leave them out.
         """
-        copy = self.folder / "looked-at" / DATABASE_NAME
-        copy_database_files(self.database, copy)
-        try:
+        with self._copy() as copy:
             self.destroyed |= written - set(numbers_of(copy))
             self.study = study_rows(copy)
             if outcome is not None:
                 outcome.note_looks(copy)
+
+    @contextmanager
+    def _copy(self) -> Iterator[Path]:
+        copy = self.folder / "looked-at" / DATABASE_NAME
+        copy_database_files(self.database, copy)
+        try:
+            yield copy
         finally:
             shutil.rmtree(copy.parent)
 

@@ -111,6 +111,12 @@ def longest_untold(gaps: Sequence[tuple[int, int]], start: int, end: int) -> int
 
 def _numbers_missing(connection: sqlite3.Connection) -> int:
     """Count the numbers of messages that are neither there nor in a hole."""
+    seen = numbers_told(connection)
+    return sum(max(numbers) - min(numbers) + 1 - len(numbers) for numbers in seen.values())
+
+
+def numbers_told(connection: sqlite3.Connection) -> dict[str, set[int]]:
+    """Return the numbers of summaries that wait or are in a hole, by epoch."""
     seen: dict[str, set[int]] = {}
     sql = "SELECT json_extract(payload, '$.epoch'), seq FROM outbox WHERE topic = 'summary'"
     for epoch, seq in connection.execute(sql):
@@ -118,7 +124,7 @@ def _numbers_missing(connection: sqlite3.Connection) -> int:
     sql = "SELECT epoch, first_seq, last_seq FROM outbox_hole WHERE topic = 'summary'"
     for epoch, first, last in connection.execute(sql):
         seen.setdefault(epoch, set()).update(range(first, last + 1))
-    return sum(max(numbers) - min(numbers) + 1 - len(numbers) for numbers in seen.values())
+    return seen
 
 
 def _check_batches(

@@ -10,11 +10,19 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from enum import StrEnum
 from pathlib import Path
 
-from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES, expected_tables, migrate
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import (
+    DATABASE_NAME,
+    PAGE_BYTES,
+    expected_tables,
+    migrate,
+    read_salvages,
+    read_transaction,
+)
 from edge_agent.store.salvage.copying import LARGE, MADE_ANEW
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.sources import SimulatedPerson
@@ -171,6 +179,21 @@ def damage(path: Path, place: Place, seed: int) -> str:
         at = (chance.choice(pages) - 1) * _PAGE + chance.randrange(_PAGE - FLIPPED_BYTES + 1)
     flip(path, at, chance)
     return f"page {at // _PAGE + 1} at {at % _PAGE}"
+
+
+def damage_somewhere(path: Path, chance: random.Random) -> None:
+    """Flip bytes at any place that there is."""
+    for place in chance.sample(tuple(Place), len(Place)):
+        with suppress(IndexError, ValueError):  # there is no such page, or nothing in the log
+            damage(path, place, chance.randrange(1 << 30))
+            return
+
+
+def salvage_is_done(path: Path) -> bool:
+    """Tell whether nothing is left to be carried over."""
+    with suppress(StoreError), read_transaction(path) as connection:
+        return all(one.is_done for one in read_salvages(connection))
+    return False
 
 
 def flip(file: Path, at: int, chance: random.Random) -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from tests.faults.box import Box
 from tests.faults.checks import check, check_copies
-from tests.faults.damage import Place, damage
+from tests.faults.damage import damage_somewhere
 from tests.faults.disk import DiskError, cut_power
 from tests.faults.outcome import Outcome
 
 _DAY_MS = 86_400_000
 STEPS_MS = (-400 * _DAY_MS, -_DAY_MS, -3_600_000, 3_600_000, _DAY_MS, 400 * _DAY_MS)
-_DAMAGES = tuple(Place)
 LONG_STOP_S = 5.0
 
 
@@ -125,12 +124,7 @@ class Flipped(Fault):
         if not box.database.exists():
             return  # it was set aside just now; the new one is being made
         written = box.written()
-        for place in self._chance.sample(_DAMAGES, len(_DAMAGES)):
-            try:
-                damage(box.database, place, self._chance.randrange(1 << 30))
-            except (IndexError, ValueError):  # there is no such page, or nothing in the log
-                continue
-            break
+        damage_somewhere(box.database, self._chance)
         box.note_destroyed(written, self._outcome)
 
 

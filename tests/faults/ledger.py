@@ -6,7 +6,6 @@ import os
 import struct
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from edge_agent.core import clock
@@ -42,12 +41,7 @@ class Ledger:
         """Open already."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the files."""
         for file in (*self._files, self._clock):
             os.close(file)

@@ -43,6 +43,16 @@ class Recording:
         assert self.recorder.error is None
 
 
+def recorded(
+    path: Path, *items: Recognition | VitalReading | Gap | OutboxMessage, **settings: Any
+) -> Recorder:
+    """Record some items, and end."""
+    recording = Recording(path, **settings)
+    recording.submit(*items)
+    recording.finish()
+    return recording.recorder
+
+
 def fill(path: Path) -> int:
     """Fill the database with what can be deleted later.
 

@@ -1,16 +1,11 @@
-"""The dashboard's own database and its folder of prepared exports.
-
-The dashboard's own database, and the folder in which the dashboard writes.
+"""The dashboard's own database, and the folder in which it writes and prepares exports.
 
 On an appliance the dashboard is another user than the agent: it reads the data folder and writes
 one folder in it, which the installer has made. Where one user runs both, there is no such folder
 and everything lies side by side. Accounts, log-ins, tokens and the dashboard's settings lie in a
 database there, so that nobody who may read the timeline sees a secret, and a dashboard that was
-taken over writes no file that the agent trusts.
-
-Exports that wait in the data folder to be downloaded.
-
-They are deleted when anybody is erased.
+taken over writes no file that the agent trusts. Exports that wait to be downloaded are deleted when
+anybody is erased.
 """
 
 from __future__ import annotations
@@ -23,8 +18,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from edge_agent.core.errors import DamageError, StoreError
-from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import BUSY_SECONDS, statements_of, transaction
+from edge_agent.store.database.files import closed_on_error, translate_errors
+from edge_agent.store.database.schema import BUSY_SECONDS, statements_of, transaction, versions
 
 FOLDER = "dashboard"
 FILE_NAME = "dashboard.db"
@@ -66,8 +61,7 @@ def read_dashboard(database: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         StoreError: it cannot be opened, or is none of ours.
     """
-    file = dashboard_file(database)
-    with _told(file), closing(_connect(file)) as connection:
+    with _opened(database) as connection:
         connection.execute("BEGIN")
         yield connection
 
@@ -82,8 +76,7 @@ def write_dashboard(database: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         StoreError: it cannot be opened or written, or is none of ours.
     """
-    file = dashboard_file(database)
-    with _told(file), closing(_connect(file)) as connection, transaction(connection):
+    with _opened(database) as connection, transaction(connection):
         yield connection
 
 
@@ -94,8 +87,7 @@ def kept_open(database: Path) -> Iterator[None]:
     Raises:
         StoreError: it cannot be opened, or is none of ours.
     """
-    file = dashboard_file(database)
-    with _told(file), closing(_connect(file)) as connection:
+    with _opened(database) as connection:
         connection.execute("SELECT count(*) FROM account").fetchone()
         yield
 
@@ -128,11 +120,12 @@ def read_as_owner(database: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def _told(file: Path) -> Iterator[None]:
-    """Turn errors of SQLite and the file system into ``StoreError``."""
+def _opened(database: Path) -> Iterator[sqlite3.Connection]:
+    """Open the file; errors of SQLite and the file system in the block become ``StoreError``."""
+    file = dashboard_file(database)
     try:
-        with translate_errors(file):
-            yield
+        with translate_errors(file), closing(_connect(file)) as connection:
+            yield connection
     except DamageError as error:
         if not str(error).startswith(f"{file}:"):  # of the timeline, which was asked meanwhile
             raise
@@ -156,15 +149,12 @@ def _connect(file: Path) -> sqlite3.Connection:
         finally:
             os.close(handle)
     connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
+    with closed_on_error(connection):
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")
         _check(file, connection)
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
@@ -174,12 +164,12 @@ def _check(file: Path, connection: sqlite3.Connection) -> None:
     Raises:
         StoreError: another program or another version made it.
     """
-    marks = _versions(connection)
+    marks = versions(connection)
     if marks == (0, 0):
         # a page is shown while another log-in is written; the mode stays in the file
         connection.execute("PRAGMA journal_mode=WAL")
         with transaction(connection):
-            marks = _versions(connection)  # another process may have made them meanwhile
+            marks = versions(connection)  # another process may have made them meanwhile
             if marks == (0, 0):
                 for statement in statements_of("dashboard.sql"):
                     connection.execute(statement)
@@ -192,13 +182,6 @@ def _check(file: Path, connection: sqlite3.Connection) -> None:
             f"{marks[1]}). Nothing was changed; move it away, or put one back from an archive of "
             "`affect-edge backup`."
         )
-
-
-def _versions(connection: sqlite3.Connection) -> tuple[int, int]:
-    return (
-        int(connection.execute("PRAGMA application_id").fetchone()[0]),
-        int(connection.execute("PRAGMA user_version").fetchone()[0]),
-    )
 
 
 PREPARED = "exports"

@@ -1,14 +1,9 @@
-"""Files replaced together, names beside the database, errors in words.
+"""Errors of files in words that say what to do, files replaced together, and names beside them.
 
-Files that take the places of others: all of them or none, whatever interrupts.
-
-The new files lie prepared beside their places. A journal beside the database names them; from the
-moment it is there, the only way is forward, and each step can be done again. What was in a place is
-set aside, a database with its log; nothing is deleted.
-
-Names of the files beside a database that was damaged, moved or deleted.
-
-What SQLite and the file system raise, in words that say what to do.
+Files take the places of others all together or not at all, whatever interrupts: the new ones lie
+prepared beside their places, and a journal beside the database names them. From the moment it is
+there, the only way is forward, and each step can be done again. What was in a place is set aside, a
+database with its log; nothing is deleted.
 """
 
 from __future__ import annotations
@@ -22,6 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
@@ -30,9 +26,34 @@ DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLI
 """Codes that mean a damaged file."""
 
 
+class Closable(Protocol):
+    """A connection or a file."""
+
+    def close(self) -> None:
+        """Let it go."""
+
+
+@contextmanager
+def closed_on_error(one: Closable) -> Iterator[None]:
+    """Close something when the block raises; else it stays open."""
+    try:
+        yield
+    except BaseException:
+        one.close()
+        raise
+
+
+def code_of(error: BaseException | None) -> int:
+    """Return SQLite's code of an error without what it adds; that of any error where it has none.
+
+    https://sqlite.org/rescode.html
+    """
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """Tell whether an error means that the file is damaged."""
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in DAMAGED
+    return code_of(error) in DAMAGED
 
 
 def is_read_only(error: BaseException) -> bool:
@@ -41,8 +62,7 @@ def is_read_only(error: BaseException) -> bool:
     It opens a file so while the card refuses writing, and never tries again by itself.
     """
     cause = error if isinstance(error, sqlite3.Error) else error.__cause__
-    code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return int(code) & 0xFF == sqlite3.SQLITE_READONLY
+    return code_of(cause) == sqlite3.SQLITE_READONLY
 
 
 @contextmanager
@@ -56,46 +76,38 @@ def translate_errors(path: Path) -> Iterator[None]:
         # What SQLite quotes from a damaged list of tables is no text.
         raise DamageError(f"{path}: {_MEANINGS[sqlite3.SQLITE_CORRUPT]}") from error
     except OSError as error:
-        raise StoreError(_describe_os_error(path, error)) from error
+        text = (
+            f"{error.filename or path}: {error.strerror or error}. Name another folder with --data."
+        )
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            text = f"{path}: {_NO_PERMISSION}"
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text = f"{path}: {_FULL}"
+        raise StoreError(text) from error
 
 
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:
     """Say what an error of SQLite means for a person, and the cure."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    text = f"{path}: {_MEANINGS.get(code, f'{error}.')}"
-    if code in DAMAGED:
-        return DamageError(text)
-    return StoreError(text)
+    text = f"{path}: {_MEANINGS.get(code_of(error), f'{error}.')}"
+    return DamageError(text) if is_damage(error) else StoreError(text)
 
 
 def translated(path: Path, error: sqlite3.Error | StoreError) -> StoreError:
     """Return an error of SQLite in the words of ``store_error``, and any other as it is."""
-    if isinstance(error, StoreError):
-        return error
-    return store_error(path, error)
-
-
-def _describe_os_error(path: Path, error: OSError) -> str:
-    """Say what a failed file operation means, and the cure."""
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{path}: {_NO_PERMISSION}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{path}: {_FULL}"
-    return f"{error.filename or path}: {error.strerror or error}. Name another folder with --data."
+    return error if isinstance(error, StoreError) else store_error(path, error)
 
 
 _NO_PERMISSION = (
     "no permission to read or write here. Run as the user that owns the folder, or name another "
     "one with --data."
 )
-
-
 _FULL = (
     "the disk, or the size allowed for the database, is full. Free space; recording goes on "
     "by itself."
 )
-
-
+_LOCKED = (
+    "is locked by another program. Close what has it open (a database browser?) and try again."
+)
 _MEANINGS = {
     sqlite3.SQLITE_PERM: _NO_PERMISSION,
     sqlite3.SQLITE_READONLY: _NO_PERMISSION,
@@ -106,10 +118,8 @@ _MEANINGS = {
     "aside and salvages what is readable, or name another folder with --data.",
     sqlite3.SQLITE_CORRUPT: "is damaged. Start the agent, which sets it aside and salvages what is "
     "readable, or restore a copy.",
-    sqlite3.SQLITE_BUSY: "is locked by another program. Close what has it open (a database "
-    "browser?) and try again.",
-    sqlite3.SQLITE_LOCKED: "is locked by another program. Close what has it open (a database "
-    "browser?) and try again.",
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
     sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error). Check the card or disk, "
     "`dmesg` tells more.",
 }
@@ -154,7 +164,7 @@ def free_stamp(targets: Sequence[Path], stamp: str) -> str:
     """Return ``stamp``, with a number behind it if something was set aside under it before."""
     for number in count(1):
         tried = stamp if number == 1 else f"{stamp}-{number}"
-        if not any(_aside(target, tried).exists() for target in targets):
+        if not any(set_aside(targets, tried)):
             break
     return tried
 
@@ -216,7 +226,7 @@ def finish_replacement(database: Path) -> bool:
 
 def set_aside(targets: Sequence[Path], stamp: str) -> Iterator[Path]:
     """Yield what was set aside under a stamp."""
-    yield from (_aside(target, stamp) for target in targets if _aside(target, stamp).exists())
+    yield from filter(Path.exists, (_aside(target, stamp) for target in targets))
 
 
 def sync_folder(folder: Path) -> None:
@@ -288,13 +298,12 @@ def new_database(path: Path) -> Path:
 
 def free_name(path: Path) -> Path:
     """Return a name for a database that is set aside, with the present time and not yet taken."""
-    second = clock.now().wall_ms // 1000
-    while True:
+    for second in count(clock.now().wall_ms // 1000):
         stamp = datetime.fromtimestamp(second, UTC)
         name = path.with_name(f"{path.name}.damaged.{stamp:%Y%m%dT%H%M%SZ}")
         if not any(part_of(name, part).exists() for part in PARTS):
-            return name
-        second += 1
+            break
+    return name
 
 
 def part_of(path: Path, part: str) -> Path:

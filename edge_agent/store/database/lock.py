@@ -1,8 +1,7 @@
-"""Locks, and which file a connection writes.
+"""The locks of a database, and the file that a connection really writes to.
 
-The locks of a database: of its one agent, of its dashboards, and of who replaces it.
-
-Which file a connection really writes to, whatever its path names by now.
+Its one agent holds a lock, and so do its dashboards and who replaces it. A connection goes on
+writing to its file, whatever the path names by now.
 """
 
 from __future__ import annotations
@@ -11,17 +10,16 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.files import translate_errors
+from edge_agent.store.database.files import closed_on_error, translate_errors
 from edge_agent.store.database.schema import BUSY_SECONDS, connect
 
 
-class DatabaseLock:
+class DatabaseLock(AbstractContextManager["DatabaseLock"]):
     """Held by the one agent of a database.
 
     Two recorders would count the same seconds twice in the rollups.
@@ -38,15 +36,7 @@ class DatabaseLock:
             os.close(self._file)
             self._file = None
 
-    def __enter__(self) -> DatabaseLock:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 
@@ -58,9 +48,9 @@ def lock(path: Path) -> DatabaseLock:
     """
     taken = _agent_lock(path)
     if isinstance(taken, str):
+        who = f" (process {taken})" if taken else ""
         raise StoreError(
-            f"{path}: another agent records into this "
-            f"database{f' (process {taken})' if taken else ''}. Stop that one first, or give "
+            f"{path}: another agent records into this database{who}. Stop that one first, or give "
             "this one a folder of its own with --data."
         )
     return taken
@@ -179,11 +169,6 @@ class OpenFile:
         return os.fstat(self._descriptor).st_size == 0
 
     @property
-    def is_deleted(self) -> bool:
-        """Whether no path names this file any more."""
-        return os.fstat(self._descriptor).st_nlink == 0
-
-    @property
     def way_in(self) -> Path:
         """A path by which this process can open the file, deleted or not."""
         return Path(f"/proc/self/fd/{self._descriptor}")
@@ -191,7 +176,7 @@ class OpenFile:
     @property
     def place(self) -> Path | None:
         """Where the file is now; ``None``: nowhere."""
-        if self.is_deleted:
+        if os.fstat(self._descriptor).st_nlink == 0:
             return None
         place = self.way_in.readlink()
         try:
@@ -238,27 +223,15 @@ def open_database(
         # Before the connection: where the file goes in between, it is not in its place, which its
         # writer sees. The other way round, the next file would be taken for the one written to.
         file = OpenFile(path)
-    try:
+    with nullcontext() if file is None else closed_on_error(file):
         connection = connect(path, readonly=False, busy_seconds=busy_seconds)
-    except BaseException:
-        if file is not None:
-            file.close()
-        raise
-    with translate_errors(path):
+    with closed_on_error(connection), translate_errors(path):
         opened = OpenDatabase(connection, file or OpenFile(path))
     if max_bytes is not None:
-        _limit(opened, max_bytes)
+        with closed_on_error(opened):
+            page = connection.execute("PRAGMA page_size").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count={max(1, max_bytes // page)}")
     return opened
-
-
-def _limit(opened: OpenDatabase, max_bytes: int) -> None:
-    try:
-        page = opened.connection.execute("PRAGMA page_size").fetchone()[0]
-        most = max(1, max_bytes // page)
-        opened.connection.execute(f"PRAGMA max_page_count={most}")
-    except BaseException:
-        opened.close()
-        raise
 
 
 def _identity(file: os.stat_result) -> tuple[int, int]:

@@ -1,15 +1,8 @@
-"""The schema: open, create and upgrade a database.
+"""Opening and creating a database, transactions, and the names that code puts into SQL.
 
-Opening and creating the database; transactions; copies beside it.
-
-Names of columns that code puts into SQL; ``schema.sql`` has the tables themselves.
-
-The stream epoch: which counting a ``seq`` belongs to.
-
-``seq`` rises by one within an epoch. A database that was restored or salvaged knows less than its
-readers do: it counts anew under another epoch, so that nobody takes its messages for old ones.
-
-What is remembered of each salvage, in the new database itself.
+``schema.sql`` has the tables. A ``seq`` rises by one within a stream epoch: a database that was
+restored or salvaged knows less than its readers do, and counts anew under another epoch, so that
+nobody takes its messages for old ones. What is known of a salvage is kept in the new database.
 """
 
 from __future__ import annotations
@@ -18,6 +11,7 @@ import functools
 import json
 import logging
 import os
+import secrets
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -32,6 +26,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.store.database.files import (
     LOGS,
+    closed_on_error,
     refuse_half_replaced,
     refuse_unfinished,
     translate_errors,
@@ -39,7 +34,28 @@ from edge_agent.store.database.files import (
 
 EPOCH_KEY = "stream_epoch"
 
-_NEW = "lower(hex(randomblob(8)))"
+
+def read_setting(connection: sqlite3.Connection, key: str) -> str | None:
+    """Return a value of the table ``setting``; ``None`` where it has none."""
+    row = connection.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def write_setting(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Write a value of the table ``setting``, inside the caller's transaction."""
+    connection.execute(
+        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
+        "excluded.value",
+        (key, value),
+    )
+
+
+def insert(connection: sqlite3.Connection, table: str, /, **values: object) -> int:
+    """Insert a row, column by column, inside the caller's transaction; return its number."""
+    columns = ", ".join(values)
+    places = ", ".join("?" * len(values))
+    text = f"INSERT INTO {table} ({columns}) VALUES ({places})"  # noqa: S608 - our own names
+    return connection.execute(text, tuple(values.values())).lastrowid or 0
 
 
 def stream_epoch(connection: sqlite3.Connection) -> str:
@@ -48,10 +64,7 @@ def stream_epoch(connection: sqlite3.Connection) -> str:
     Args:
         connection: in a write transaction.
     """
-    row = connection.execute("SELECT value FROM setting WHERE key = ?", (EPOCH_KEY,)).fetchone()
-    if row is None:
-        return renew_stream_epoch(connection)
-    return str(row[0])
+    return read_setting(connection, EPOCH_KEY) or renew_stream_epoch(connection)
 
 
 def renew_stream_epoch(connection: sqlite3.Connection) -> str:
@@ -64,16 +77,12 @@ def renew_stream_epoch(connection: sqlite3.Connection) -> str:
         connection: to a database of any schema; best in a write transaction, with whatever else
             makes the database the present one.
     """
-    known = connection.execute("SELECT 1 FROM setting WHERE key = ?", (EPOCH_KEY,)).fetchone()
-    if known is not None:
+    if read_setting(connection, EPOCH_KEY) is not None:
         # Without an epoch the waiting messages belong to the new one, and it counts on from them.
         connection.execute("DELETE FROM outbox_seq")
-    row = connection.execute(
-        f"INSERT INTO setting (key, value) VALUES (?, {_NEW}) "  # noqa: S608 - our own words
-        "ON CONFLICT (key) DO UPDATE SET value = excluded.value RETURNING value",
-        (EPOCH_KEY,),
-    ).fetchone()
-    return str(row[0])
+    epoch = secrets.token_hex(8)
+    write_setting(connection, EPOCH_KEY, epoch)
+    return epoch
 
 
 log = logging.getLogger(__name__)
@@ -115,23 +124,15 @@ def connect(
                 "--data."
             ) from error
         if stat.S_ISDIR(file.st_mode):
-            raise StoreError(
-                f"{path}: is a folder, not a file. Move it away, or name another "
-                "folder with --data."
-            )
+            told = "is a folder, not a file. Move it away, or name another folder with --data."
+            raise StoreError(f"{path}: {told}")
         if file.st_size == 0:
             raise StoreError(
                 f"{path}: is empty. Start the agent once, or name another folder with --data."
             )
         connection = _open(path, "ro" if readonly else "rw", busy_seconds)
-        try:
-            application, version = _versions(connection)
-            if application != APPLICATION_ID:
-                raise StoreError(_FOREIGN.format(path=path))
-            refuse_other_version(path, version)
-        except BaseException:
-            connection.close()
-            raise
+        with closed_on_error(connection):
+            refuse_other_version(path, _version_of_ours(path, connection))
     return connection
 
 
@@ -189,12 +190,8 @@ def connect_any(path: Path) -> sqlite3.Connection:
         sqlite3.Error: it cannot be opened or read.
     """
     connection = _open(path, "rw", BUSY_SECONDS)
-    try:
-        if _versions(connection)[0] != APPLICATION_ID:
-            raise StoreError(_FOREIGN.format(path=path))
-    except BaseException:
-        connection.close()
-        raise
+    with closed_on_error(connection):
+        _version_of_ours(path, connection)
     return connection
 
 
@@ -346,7 +343,7 @@ def _open(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
         timeout=busy_seconds,
         isolation_level=None,
     )
-    try:
+    with closed_on_error(connection):
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys=ON")
         # FULL: a power cut loses one batch at the most, for the same bytes written as NORMAL.
@@ -354,28 +351,33 @@ def _open(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
         # Deleted rows are overwritten: an erased participant leaves no byte in the file.
         connection.execute("PRAGMA secure_delete=ON")
         connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_BYTES // PAGE_BYTES}")
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
-def _versions(connection: sqlite3.Connection) -> tuple[int, int]:
+def versions(connection: sqlite3.Connection) -> tuple[int, int]:
     """Return application id and schema version of the file."""
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return application, version
 
 
+def _version_of_ours(path: Path, connection: sqlite3.Connection) -> int:
+    """Return the schema version; refuse a database of another program."""
+    application, version = versions(connection)
+    if application != APPLICATION_ID:
+        raise StoreError(
+            f"{path}: is a database, but not one of Affect Edge. Nothing was changed; name another "
+            "folder with --data."
+        )
+    return version
+
+
 def _is_empty(path: Path, connection: sqlite3.Connection) -> bool:
     """Tell whether the file has no tables yet; refuse foreign databases and other versions."""
-    application, version = _versions(connection)
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
-    if empty and application == 0:
+    if empty and versions(connection)[0] == 0:
         return True
-    if application != APPLICATION_ID:
-        raise StoreError(_FOREIGN.format(path=path))
-    refuse_other_version(path, version)
+    refuse_other_version(path, _version_of_ours(path, connection))
     return False
 
 
@@ -385,18 +387,9 @@ def _create(connection: sqlite3.Connection) -> None:
         for statement in statements_of(name):
             connection.execute(statement)
     renew_stream_epoch(connection)
-    connection.execute(
-        "INSERT INTO migration (version, name, applied) VALUES (?, 'schema.sql', ?)",
-        (VERSION, clock.now().wall_ms),
-    )
+    insert(connection, "migration", version=VERSION, name="schema.sql", applied=clock.now().wall_ms)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={VERSION}")
-
-
-_FOREIGN = (
-    "{path}: is a database, but not one of Affect Edge. Nothing was changed; name another "
-    "folder with --data."
-)
 
 
 NAMES = tuple(emotion.value for emotion in EMOTIONS)
@@ -465,22 +458,16 @@ class Salvage:
 
 def read_salvages(connection: sqlite3.Connection) -> list[Salvage]:
     """Return what is remembered, the oldest first; nothing where it cannot be understood."""
-    row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
-    if row is None:
-        return []
     try:
-        return [Salvage(**one) for one in json.loads(row[0])]
+        return [Salvage(**one) for one in json.loads(read_setting(connection, _KEY) or "[]")]
     except (ValueError, TypeError):
         return []
 
 
 def write_salvages(connection: sqlite3.Connection, salvages: list[Salvage]) -> None:
     """Remember these, inside the caller's transaction."""
-    connection.execute(
-        "INSERT INTO setting (key, value) VALUES (?, ?) "
-        "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (_KEY, json.dumps([asdict(one) for one in salvages], separators=(",", ":"))),
-    )
+    text = json.dumps([asdict(one) for one in salvages], separators=(",", ":"))
+    write_setting(connection, _KEY, text)
 
 
 def is_salvaging(connection: sqlite3.Connection) -> bool:

@@ -308,7 +308,8 @@ class Commands:
         """Write that the agent does not answer."""
         _check_length("Alert", f"{rule}{text}{parts}", _TEXT_LENGTH)
         _check_not_ahead(at)
-        self._alerts.begin_as(rule, ALERT_KIND, text, parts, at, value=None, quiet=quiet)
+        alert = AlertEntry(0, rule, ALERT_KIND, text, None, None, 0, quiet=quiet)
+        self._alerts.begin(alert, at, parts)
 
     @command
     def end_alert(self, rule: str, ending: str, at: Instant) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
 
@@ -120,29 +120,22 @@ class Carrier(Worker):
             log.warning("the salvage of %s is done: %s", salvage.file, salvage.rows)
 
     def _carry_table(self, salvage: Salvage, source: Source) -> None:
+        """Carry over a table in portions, each in one transaction."""
         name = salvage.left[0]
-        if name not in source.tables:
-            with self._changing(salvage):
-                salvage.left = salvage.left[1:]
-            return
-        numbers = islice(source.pages_of(name), salvage.pages_done, None)
+        pages = source.pages_of(name) if name in source.tables else ()
+        numbers = islice(pages, salvage.pages_done, None)
         while not self.stopping.is_set():
-            if not self._portion(salvage, source, numbers):
+            with self._changing(salvage) as connection:
+                copying = Copying(source, connection)
+                more = _copy_pages(copying, name, numbers, salvage)
+                if not more:
+                    salvage.left = salvage.left[1:]
+                    salvage.pages_done = 0
+                note_counts(salvage, copying, source)
+            if not more:
                 return
             self.stopping.wait(self._pause_s)
             self._check_space(salvage)
-
-    def _portion(self, salvage: Salvage, source: Source, numbers: Iterator[int]) -> bool:
-        """Carry over some pages in one transaction; return whether the table has more."""
-        name = salvage.left[0]
-        with self._changing(salvage) as connection:
-            copying = Copying(source, connection)
-            more = _copy_pages(copying, name, numbers, salvage)
-            if not more:
-                salvage.left = salvage.left[1:]
-                salvage.pages_done = 0
-            note_counts(salvage, copying, source)
-        return more
 
     @contextmanager
     def _changing(self, salvage: Salvage) -> Iterator[sqlite3.Connection]:
@@ -158,9 +151,12 @@ class Carrier(Worker):
             connection.execute("PRAGMA foreign_keys=OFF")
             with transaction(connection):
                 stored = read_salvages(connection)
-                place = _place_of(salvage, stored)
+                known = [(one.file, one.at_ms, one.left, one.pages_done) for one in stored]
+                own = (salvage.file, salvage.at_ms, salvage.left, salvage.pages_done)
+                if own not in known:
+                    raise _OtherDatabaseError
                 yield connection
-                stored[place] = salvage
+                stored[known.index(own)] = salvage
                 write_salvages(connection, stored)
 
     def _check_space(self, salvage: Salvage) -> None:
@@ -176,15 +172,6 @@ class Carrier(Worker):
 
 class _OtherDatabaseError(Exception):
     """The database is not the one that the work began with."""
-
-
-def _place_of(salvage: Salvage, stored: Sequence[Salvage]) -> int:
-    """Return which of the stored ones it is, if it has come as far as is known here."""
-    for place, one in enumerate(stored):
-        same = (one.file, one.at_ms) == (salvage.file, salvage.at_ms)
-        if same and (one.left, one.pages_done) == (salvage.left, salvage.pages_done):
-            return place
-    raise _OtherDatabaseError
 
 
 def _copy_pages(copying: Copying, name: str, numbers: Iterator[int], salvage: Salvage) -> bool:
@@ -207,10 +194,8 @@ def _sentence(salvage: Salvage) -> str:
     sessions = salvage.rows.get("session", 0)
     parts = [
         f"The database could not be used at {iso_utc(salvage.at_ms)[:19]}Z ({salvage.cause}).",
-        (
-            f"Salvaged into a new one: {rows} rows, of these {people} participants and "
-            f"{sessions} sessions."
-        ),
+        f"Salvaged into a new one: {rows} rows, of these {people} participants and",
+        f"{sessions} sessions.",
     ]
     if salvage.lost_pages or salvage.lost_rows:
         parts.append(f"Not readable: {salvage.lost_pages} pages and {salvage.lost_rows} rows.")

@@ -1,10 +1,7 @@
-"""Rows of each table into a new database.
+"""The tables of a damaged database, and the way of their rows into a new one.
 
-The tables of a damaged database: as it lists them, else as ``schema.sql`` makes them.
-
-How the rows of each table are carried over: what comes first, and what to do where two meet.
-
-Writing salvaged rows into a new database: what it refuses is set aside, not lost.
+The tables are those that the damaged file lists, else as ``schema.sql`` makes them. What the new
+database refuses is set aside, not lost.
 """
 
 from __future__ import annotations
@@ -12,48 +9,19 @@ from __future__ import annotations
 import functools
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from operator import itemgetter
 
 from edge_agent.core import clock
-from edge_agent.store.database.schema import StoredTable, expected_tables
-from edge_agent.store.salvage.pages import Damage, Pages, Row, Tree, Value
+from edge_agent.store.database.schema import StoredTable, expected_tables, insert
+from edge_agent.store.salvage.pages import Damage, Layout, Pages, Tree, Value
 from edge_agent.store.write.batch import set_aside
 from edge_agent.store.write.rollups import Tombstones
 
-_SCHEMA_ROOT = 1
-_SCHEMA_WIDTH = 5
-_OF_SQLITE = "sqlite_sequence"
+_OWN_LIST = Layout(1, ("type", "name", "tbl_name", "rootpage", "sql"))
 _LIKE_THE_AUDIT = "set_aside"  # its rows cannot be told from those of the audit, which has more
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How the rows of a table are stored.
-
-    Attributes:
-        root: number of its first page.
-        columns: in the order of storing.
-        by_key: whether it is ``WITHOUT ROWID``.
-        rowid: the column that is the number of the row; ``None`` without one.
-        kinds: what each column holds, ``INTEGER`` or ``TEXT`` …; ``?`` behind what may be NULL.
-    """
-
-    root: int
-    columns: tuple[str, ...]
-    by_key: bool
-    rowid: str | None
-    kinds: tuple[str, ...] = ()
-
-    def may_hold(self, row: Row) -> bool:
-        """Tell whether a row may be one of this table, by its values alone."""
-        if len(row.values) != len(self.columns) or (row.rowid is None) != self.by_key:
-            return False
-        return all(
-            name == self.rowid or _fits(kind, value)
-            for name, kind, value in zip(self.columns, self.kinds, row.values, strict=True)
-        )
 
 
 class Source:
@@ -63,12 +31,12 @@ class Source:
         pages: of the file and its log.
 
     Attributes:
-        damage: by table; so far.
+        damage: so far.
     """
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
-        self.damage: dict[str, Damage] = {}
+        self.damage = Damage()
         self._layouts = _layouts(pages)
         self._strays: dict[str, list[int]] = {}
         if pages.strays:
@@ -77,11 +45,13 @@ class Source:
     def _adopt_strays(self) -> None:
         """Find the tables of pages that only the log has, by what their rows look like."""
         reached = {number for table in self.tables for number in self.pages_of(table)}
-        self.damage.clear()
+        self.damage = Damage()
         for number in self._pages.strays:
-            for table in [] if number in reached else _tables_of(self._pages, number):
-                self._strays.setdefault(table.name, []).append(number)
-                self._layouts.setdefault(table.name, table.layout)
+            known = None if number in reached else _table_of(self._pages, number)
+            if known is not None:
+                name, layout = known
+                self._strays.setdefault(name, []).append(number)
+                self._layouts.setdefault(name, layout)
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -106,74 +76,39 @@ class Source:
         """Yield the rows of one page, as column → value."""
         layout = self._layouts[table]
         for row in self._tree(table).rows(page):
-            yield _named(layout, row)
+            values: dict[str, Value] = dict(zip(layout.columns, row.values, strict=False))
+            if layout.rowid is not None:
+                values[layout.rowid] = row.rowid
+            yield values
 
     def rows(self, table: str) -> Iterator[dict[str, Value]]:
-        """Yield all rows of a table that can be read."""
-        for page in self.pages_of(table):
+        """Yield all rows of a table that can be read; none of a table that is not there."""
+        for page in self.pages_of(table) if table in self._layouts else ():
             yield from self.rows_on(table, page)
 
     def last_page(self, table: str) -> int | None:
         """Return the page with the newest rows of a table; ``None`` where there is none."""
-        return _tree_of(self._pages, self._layouts[table]).last_page()
+        return Tree(self._pages, self._layouts[table]).last_page()
 
     def _tree(self, table: str) -> Tree:
-        tree = _tree_of(self._pages, self._layouts[table])
-        tree.damage = self.damage.setdefault(table, Damage())
-        return tree
+        return Tree(self._pages, self._layouts[table], self.damage)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A table that we make, and how it is stored."""
-
-    name: str
-    layout: Layout
-
-
-def _tables_of(pages: Pages, number: int) -> list[_Known]:
-    """Return the table that all rows of a page fit; none where several or no table does."""
-    fitting = []
-    for table in expected_tables():
-        layout = _layout_of(table)
-        if layout is None or not layout.kinds or table.name == _LIKE_THE_AUDIT:
-            continue
-        tree = _tree_of(pages, layout)
-        if tree.holds_only(number, layout.may_hold):
-            fitting.append(_Known(table.name, layout))
-    return fitting if len(fitting) == 1 else []
-
-
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "INTEGER": int,
-    "TEXT": str,
-    "REAL": (int, float),
-    "BLOB": bytes,
-}
-
-
-def _fits(kind: str, value: Value) -> bool:
-    if value is None:
-        return kind.endswith("?")
-    wanted = _TYPES.get(kind.rstrip("?"))
-    return wanted is None or isinstance(value, wanted)
-
-
-def _named(layout: Layout, row: Row) -> dict[str, Value]:
-    values: dict[str, Value] = dict(zip(layout.columns, row.values, strict=False))
-    if layout.rowid is not None:
-        values[layout.rowid] = row.rowid
-    return values
+def _table_of(pages: Pages, number: int) -> tuple[str, Layout] | None:
+    """Return the table that all rows of a page fit; ``None`` where several or no table does."""
+    fitting = [
+        (table.name, layout)
+        for table in expected_tables()
+        if (layout := _layout_of(table)) and layout.kinds and table.name != _LIKE_THE_AUDIT
+        if Tree(pages, layout).holds_only(number)
+    ]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _layouts(pages: Pages) -> dict[str, Layout]:
     """Return the tables: those of the file's own list, and the others where we would put them."""
     own = {table.name: table for table in _own_list(pages)}
-    layouts = {}
-    for table in own.values():
-        layout = _layout_of(table)
-        if layout is not None and _tree_of(pages, layout).looks_right():
-            layouts[table.name] = layout
+    layouts = _right_ones(pages, own.values())
     if set(own) >= {table.name for table in expected_tables()} and len(layouts) == len(own):
         return layouts
     taken = {layout.root for layout in layouts.values()}
@@ -185,7 +120,7 @@ def _layouts(pages: Pages) -> dict[str, Layout]:
 
 def _own_list(pages: Pages) -> Iterator[StoredTable]:
     """Yield the tables that the file itself lists."""
-    tree = Tree(pages, _SCHEMA_ROOT, by_key=False, width=_SCHEMA_WIDTH)
+    tree = Tree(pages, _OWN_LIST)
     for number in tree.pages_with_rows():
         for row in tree.rows(number):
             match row.values:
@@ -200,7 +135,7 @@ def _likeliest(pages: Pages, own: Mapping[str, StoredTable]) -> dict[str, Layout
     for rewritten in (False, True):
         tables = expected_tables(rewritten=rewritten)
         layouts = _right_ones(pages, tables)
-        known = sum(table.name in own and own[table.name] == table for table in tables)
+        known = sum(own.get(table.name) == table for table in tables)
         right = 10 * known + len(layouts) - (len(tables) - len(layouts))
         if right > most:
             most = right
@@ -208,47 +143,39 @@ def _likeliest(pages: Pages, own: Mapping[str, StoredTable]) -> dict[str, Layout
     return best
 
 
-def _right_ones(pages: Pages, tables: Sequence[StoredTable]) -> dict[str, Layout]:
-    layouts = {}
-    for table in tables:
-        layout = _layout_of(table)
-        if layout is not None and _tree_of(pages, layout).looks_right():
-            layouts[table.name] = layout
-    return layouts
-
-
-def _tree_of(pages: Pages, layout: Layout) -> Tree:
-    return Tree(pages, layout.root, by_key=layout.by_key, width=len(layout.columns))
+def _right_ones(pages: Pages, tables: Iterable[StoredTable]) -> dict[str, Layout]:
+    return {
+        table.name: layout
+        for table in tables
+        if (layout := _layout_of(table)) and Tree(pages, layout).looks_right()
+    }
 
 
 @functools.cache
 def _layout_of(table: StoredTable) -> Layout | None:
     """Return how a table is stored; ``None`` where its statement is damaged."""
-    if table.name == _OF_SQLITE:
-        return Layout(table.root, ("name", "seq"), by_key=False, rowid=None)
+    if table.name == "sqlite_sequence":
+        return Layout(table.root, ("name", "seq"))
     with closing(sqlite3.connect(":memory:")) as connection:
         try:
             connection.execute(table.sql)
-            columns = connection.execute("SELECT * FROM pragma_table_info(?)", (table.name,))
-            described = [(row[1], row[2], row[5], row[3]) for row in columns]
-            without_rowid = connection.execute(
+            described = connection.execute(
+                'SELECT name, type, pk, "notnull" OR pk FROM pragma_table_info(?)', (table.name,)
+            ).fetchall()
+            by_key = connection.execute(
                 "SELECT wr FROM pragma_table_list(?)", (table.name,)
             ).fetchone()
         except sqlite3.Error:
             return None
-    if not described or without_rowid is None:
+    if not described or by_key is None:
         return None
-    names = tuple(row[0] for row in described)
-    keys = [(row[2], row[0]) for row in described if row[2]]
-    kinds = {row[0]: row[1] + ("" if row[3] or row[2] else "?") for row in described}
-    if without_rowid[0]:
-        first = [name for _, name in sorted(keys)]
-        names = (*first, *(name for name in names if name not in first))
+    kinds = {name: kind + ("" if is_filled else "?") for name, kind, _, is_filled in described}
+    keys = [name for _, name in sorted((place, name) for name, _, place, _ in described if place)]
+    if by_key[0]:
+        names = (*keys, *(name for name in kinds if name not in keys))
         return Layout(table.root, names, True, None, tuple(kinds[name] for name in names))
-    number = None
-    if len(keys) == 1 and kinds[keys[0][1]] == "INTEGER":
-        number = keys[0][1]
-    return Layout(table.root, names, False, number, tuple(kinds.values()))
+    number = keys[0] if len(keys) == 1 and kinds[keys[0]] == "INTEGER" else None
+    return Layout(table.root, tuple(kinds), False, number, tuple(kinds.values()))
 
 
 LARGE = (
@@ -293,9 +220,7 @@ class Table:
     @property
     def number(self) -> str | None:
         """The column that only numbers the rows, of a table of the timeline."""
-        if self.name in LARGE and self.key == ("id",):
-            return "id"
-        return None
+        return "id" if self.name in LARGE and self.key == ("id",) else None
 
     def fitting(self, row: Mapping[str, Value]) -> dict[str, Value]:
         """Return the values that this table has columns for."""
@@ -305,34 +230,30 @@ class Table:
         # whole numbers in a REAL column are stored as integers
         return float(value) if name in self.real and isinstance(value, int) else value
 
+    @functools.cache  # noqa: B019 - a timeline has millions of rows, and there are few tables
     def insertion(self, names: tuple[str, ...]) -> str:
         """Return the statement that writes a row of these columns."""
         verb = "INSERT OR REPLACE" if self.name in _NEWER_WINS else "INSERT"
-        text = (
-            f"{verb} INTO {self.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
-        )
+        places = ", ".join("?" * len(names))
+        text = f"{verb} INTO {self.name} ({', '.join(names)}) VALUES ({places})"
         if self.is_sum:
             sums = ", ".join(self._added(name) for name in names if name not in self.key)
             return f"{text} ON CONFLICT ({', '.join(self.key)}) DO UPDATE SET {sums}"
         return text
 
     def _added(self, name: str) -> str:
-        if name in _CHOSEN:
-            choose = _CHOSEN[name]
-            own = f"coalesce({name}, excluded.{name})"
-            other = f"coalesce(excluded.{name}, {name})"
-            return f"{name} = {choose}({own}, {other})"
+        if choose := _CHOSEN.get(name):
+            other = f"excluded.{name}"
+            return f"{name} = {choose}(coalesce({name}, {other}), coalesce({other}, {name}))"
         return f"{name} = {name} + excluded.{name}"
 
 
 def tables_of(connection: sqlite3.Connection) -> dict[str, Table]:
     """Return the tables of a new database that take salvaged rows: small ones, then ``LARGE``."""
-    names = [
-        row[0]
-        for row in connection.execute(
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        )
-    ]
+    found = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    )
+    names = [row[0] for row in found]
     # settings first: they hold the times that were erased; sessions before what hangs on them
     small = [name for name in names if name not in LARGE and name not in MADE_ANEW]
     small.sort(key=lambda name: (name != "setting", name != "participant", name != "session"))
@@ -341,14 +262,12 @@ def tables_of(connection: sqlite3.Connection) -> dict[str, Table]:
 
 
 def _table(connection: sqlite3.Connection, name: str) -> Table:
-    described = connection.execute("SELECT * FROM pragma_table_info(?)", (name,)).fetchall()
-    keys = sorted((row[5], row[1]) for row in described if row[5])
-    return Table(
-        name,
-        tuple(row[1] for row in described),
-        tuple(column for _, column in keys),
-        frozenset(row[1] for row in described if row[2] == "REAL"),
-    )
+    described = connection.execute(
+        "SELECT name, type, pk FROM pragma_table_info(?)", (name,)
+    ).fetchall()
+    columns = tuple(column for column, _, _ in described)
+    key = tuple(column for column, _, place in sorted(described, key=itemgetter(2)) if place)
+    return Table(name, columns, key, frozenset(c for c, kind, _ in described if kind == "REAL"))
 
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -357,6 +276,14 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
 _TIMES = ("at", "started", "given", "created")
 _OF_SESSION = ("marker", "self_report", "protocol_run")
 _STUDY_BOUND = 200_000  # rows of a small table; one that is larger was not read rightly
+_OF_THE_ROW = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    OverflowError,
+)
+"""Errors for which the row is to blame, and not the new database."""
 LOST = "LOST"
 """Begins the code of a participant whose own row could not be read."""
 
@@ -382,12 +309,11 @@ class Copying:
         self._target = target
         self._tables = tables_of(target)
         self._boots: frozenset[Value] = frozenset()
-        self._insertions: dict[tuple[str, tuple[str, ...]], str] = {}
 
     def study(self) -> None:
         """Carry over everything but the timeline, and put its references in order."""
         for name, table in self._tables.items():
-            if name not in LARGE and name in self._source.tables:
+            if name not in LARGE:
                 self._write(table, self._source.rows(name))
         self._adopt_orphans()
         self._continue_numbers()
@@ -438,11 +364,9 @@ class Copying:
     def _insert_if_free(self, table: Table, row: dict[str, Value]) -> None:
         self._without_lost_boot(row)
         try:
-            statement = self._insertion(table, tuple(row)).replace("INSERT", "INSERT OR IGNORE", 1)
+            statement = table.insertion(tuple(row)).replace("INSERT", "INSERT OR IGNORE", 1)
             cursor = self._target.execute(statement, tuple(row.values()))
-        except (sqlite3.Error, OverflowError) as error:
-            if not _is_of_the_row(error):
-                raise
+        except _OF_THE_ROW:
             return  # a damaged row: what is in the newest state of its page counts
         self.rows[table.name] += cursor.rowcount
 
@@ -459,12 +383,9 @@ class Copying:
         self._without_lost_boot(row)
         try:
             self._insert(table, row)
-        except (sqlite3.Error, OverflowError) as error:
-            if not _is_of_the_row(error):
-                raise
-            if self._is_there(table, row):
-                return
-            self._refuse(table, row, str(error))
+        except _OF_THE_ROW as error:
+            if not self._is_there(table, row):
+                self._refuse(table, row, str(error))
 
     def _without_lost_boot(self, row: dict[str, Value]) -> None:
         if self._boots and row.get("boot") not in self._boots:
@@ -472,21 +393,14 @@ class Copying:
 
     def _insert(self, table: Table, row: dict[str, Value]) -> None:
         try:
-            self._target.execute(self._insertion(table, tuple(row)), tuple(row.values()))
+            self._target.execute(table.insertion(tuple(row)), tuple(row.values()))
         except sqlite3.IntegrityError:
             if table.number is None or self._is_there(table, row):
                 raise
             # A new row has taken the number meanwhile; nothing refers to it.
             row = {name: value for name, value in row.items() if name != table.number}
-            self._target.execute(self._insertion(table, tuple(row)), tuple(row.values()))
+            self._target.execute(table.insertion(tuple(row)), tuple(row.values()))
         self.rows[table.name] += 1
-
-    def _insertion(self, table: Table, names: tuple[str, ...]) -> str:
-        """Return the statement, made once: a timeline has millions of rows."""
-        key = (table.name, names)
-        if key not in self._insertions:
-            self._insertions[key] = table.insertion(names)
-        return self._insertions[key]
 
     def _is_there(self, table: Table, row: Mapping[str, Value]) -> bool:
         """Tell whether the same row is there: one page may be met twice in a damaged file."""
@@ -514,26 +428,20 @@ class Copying:
             "SELECT participant FROM participant_attribute EXCEPT SELECT id FROM participant"
         ).fetchall()
         for (number,) in map(tuple, lost):
-            self._target.execute(
-                "INSERT INTO participant (id, code, created) VALUES (?, ?, ?)",
-                (number, f"{LOST}-{number}", clock.now().wall_ms),
-            )
+            code, created = f"{LOST}-{number}", clock.now().wall_ms
+            insert(self._target, "participant", id=number, code=code, created=created)
         for name in _OF_SESSION:
-            self._set_aside_where(name, "session NOT IN (SELECT id FROM session)")
-
-    def _set_aside_where(self, name: str, condition: str) -> None:
-        table = self._tables[name]
-        for row in self._target.execute(f"SELECT * FROM {name} WHERE {condition}").fetchall():
-            values = dict(zip(table.columns, row, strict=True))
-            self._refuse(table, values, "its session could not be read")
-            self.rows[name] -= 1
-        self._target.execute(f"DELETE FROM {name} WHERE {condition}")
+            of_none = f"FROM {name} WHERE session NOT IN (SELECT id FROM session)"
+            for row in self._target.execute(f"SELECT * {of_none}").fetchall():
+                self._refuse(self._tables[name], dict(row), "its session could not be read")
+                self.rows[name] -= 1
+            self._target.execute(f"DELETE {of_none}")
 
     def _continue_numbers(self) -> None:
         """Let the numbers of messages go on where they were."""
         last = [
             row["seq"]
-            for row in (self._source.rows("sqlite_sequence") if self._numbers_are_there else ())
+            for row in self._source.rows("sqlite_sequence")
             if row.get("name") == "outbox" and isinstance(row.get("seq"), int)
         ]
         self._target.execute("DELETE FROM sqlite_sequence WHERE name = 'outbox'")
@@ -548,10 +456,6 @@ class Copying:
             "ON CONFLICT (topic) DO UPDATE SET last = max(last, excluded.last)"
         )
 
-    @property
-    def _numbers_are_there(self) -> bool:
-        return "sqlite_sequence" in self._source.tables
-
 
 def _is_erased(tombstones: Tombstones, row: Mapping[str, Value]) -> bool:
     at = row.get("at", row.get("started"))
@@ -562,15 +466,3 @@ def _is_erased(tombstones: Tombstones, row: Mapping[str, Value]) -> bool:
     if not isinstance(length, int) or not isinstance(ended, int):
         return False
     return tombstones.cover(at - length, ended)
-
-
-def _is_of_the_row(error: Exception) -> bool:
-    """Tell whether the row is to blame, and not the new database."""
-    return isinstance(
-        error,
-        sqlite3.IntegrityError
-        | sqlite3.DataError
-        | sqlite3.ProgrammingError
-        | sqlite3.InterfaceError
-        | OverflowError,
-    )

@@ -1,22 +1,9 @@
-"""Pages, log, trees and records without SQLite.
+"""The write-ahead log, pages, trees and rows of a database file, read without SQLite.
 
-The write-ahead log of a database, read frame by frame.
-
-Its format: https://sqlite.org/fileformat2.html#walformat
-
-SQLite stops at the first frame that is not as it was written, and forgets all later ones without a
-word. Here each frame is judged alone, so that one bad frame costs one page.
-
-The pages of a database file in their newest state: from its log, else from the file.
-
-The values of one row as the file holds them.
-
-Their format: https://sqlite.org/fileformat2.html#record_format
-
-The pages of one table and the rows in them: https://sqlite.org/fileformat2.html#b_tree_pages.
-
-What cannot be read is passed over and counted. Where a page within a tree is bad, the file's own
-map of pages tells which pages hung on it.
+A page is read in its newest state: from the log, else from the file. What cannot be read is passed
+over and counted. Where a page within a tree is bad, the file's own map of pages tells which pages
+hung on it. Formats of the log, of the pages of a table, and of a row:
+https://sqlite.org/fileformat2.html#walformat, #b_tree_pages and #record_format.
 """
 
 from __future__ import annotations
@@ -24,8 +11,8 @@ from __future__ import annotations
 import os
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -44,9 +31,9 @@ PAGE_SIZES = frozenset(1 << power for power in range(9, 17))
 Sums = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Log:
-    """What a log holds of committed transactions.
+    """The committed transactions of a log.
 
     Attributes:
         page_size: bytes of a page.
@@ -65,28 +52,10 @@ class Log:
     before_loss: dict[int, int] = field(default_factory=dict)
     pages_before_loss: int = 0
 
-    @property
-    def as_before_loss(self) -> Log:
-        """The log as if it ended where its first frame is lost."""
-        return Log(self.page_size, self.before_loss, self.pages_before_loss)
-
-    @property
-    def pages_since_loss(self) -> list[int]:
-        """The pages that had another content before the first frame that is lost."""
-        if not self.lost:
-            return []
-        newest = self.frames.items()
-        return sorted(number for number, at in newest if self.before_loss.get(number) != at)
-
 
 def log_beside(path: Path) -> Path:
     """Return where the log of a database lies."""
     return path.with_name(f"{path.name}-wal")
-
-
-def index_beside(path: Path) -> Path:
-    """Return where the index of the log, which all programs share, lies."""
-    return path.with_name(f"{path.name}-shm")
 
 
 def has_content(path: Path) -> bool:
@@ -100,83 +69,60 @@ def has_content(path: Path) -> bool:
 def read_log(path: Path) -> Log:
     """Read a log; one that is missing or empty gives an empty ``Log``.
 
+    SQLite stops at the first frame that is not as it was written, and forgets all later ones
+    without a word. Here each frame is judged alone, so that one bad frame costs one page.
+
     Raises:
         OSError: it cannot be read.
     """
+    log = Log()
     if not has_content(path):
-        return Log()
+        return log
     with path.open("rb") as file:
-        reading = _Reading(file.read(_HEADER))
-        return reading.read(file)
-
-
-class _Reading:
-    """One pass through the frames.
-
-    Args:
-        header: of the log.
-    """
-
-    def __init__(self, header: bytes) -> None:
-        magic, _, page_size, _, salt1, salt2, sum1, sum2 = struct.unpack(">8I", header)
-        self._order = ">" if magic & 1 else "<"
-        self._sums: Sums | None = (sum1, sum2)
-        self._salts: Sums | None = (salt1, salt2)
-        self._page_size = page_size
-        sound = magic & ~1 == _MAGIC and page_size in PAGE_SIZES
-        self._header_lost = not sound or add_up(header[:24], (0, 0), self._order) != self._sums
-        if self._header_lost:
-            self._order = "<"  # as every processor that this runs on writes it
-            self._page_size = 0
-            self._salts = None
-            self._sums = None
-        self._frames: dict[int, int] = {}
-        self._waiting: dict[int, int] = {}
-        self._bad = 0
-        self._lost = 0
-        self._pages = 0
-        self._sound: dict[int, int] = {}
-        self._sound_pages = 0
-
-    def read(self, file: BinaryIO) -> Log:
-        """Read all frames, and return what they amount to."""
-        if self._page_size == 0:
-            self._page_size = _likely_page_size(file)
-        if self._salts is None:
-            self._salts = _usual_salts(_frames(file, self._page_size))
-            file.seek(_HEADER)
-        for number, (header, page) in enumerate(_frames(file, self._page_size)):
-            offset = _HEADER + number * (_FRAME_HEADER + self._page_size) + _FRAME_HEADER
-            self._take(header, page, offset)
-        lost = self._lost + (self._header_lost and bool(self._frames))
-        return Log(self._page_size, self._frames, self._pages, lost, self._sound, self._sound_pages)
-
-    def _take(self, header: bytes, page: bytes, offset: int) -> None:
-        number, size, salt1, salt2, sum1, sum2 = struct.unpack(">6I", header)
-        before = self._sums
-        self._sums = (sum1, sum2)  # a frame that is bad inside still tells where the next begins
-        if (salt1, salt2) != self._salts:
-            self._bad += 1
-            return
-        whole = before is None or add_up(header[:8] + page, before, self._order) == self._sums
-        if whole and number:
-            self._waiting[number] = offset
-        else:
-            self._bad += 1
-        if size and whole:
-            self._frames.update(self._waiting)
-            self._waiting.clear()
-            self._pages = size
-            # Bad frames before a commit that is whole were written whole, too.
-            self._lost += self._bad
-            self._bad = 0
-            if not self._lost and not self._header_lost:
-                self._sound = dict(self._frames)
-                self._sound_pages = size
+        header = file.read(_HEADER)
+        magic, _, log.page_size, _, *numbers = struct.unpack(">8I", header)
+        order = ">" if magic & 1 else "<"
+        salts = (numbers[0], numbers[1])
+        sums: Sums | None = (numbers[2], numbers[3])
+        known = magic & ~1 == _MAGIC and log.page_size in PAGE_SIZES
+        header_lost = not known or add_up(header[:24], (0, 0), order) != sums
+        if header_lost:
+            order = "<"  # as every processor that this runs on writes it
+            log.page_size = _likely_page_size(file)
+            salts = _usual_salts(file, log.page_size)
+            sums = None
+        waiting: dict[int, int] = {}
+        bad = 0
+        offset = _HEADER + _FRAME_HEADER
+        for header, page in _frames(file, log.page_size):
+            number, size, salt1, salt2, sum1, sum2 = struct.unpack(">6I", header)
+            before = sums
+            sums = (sum1, sum2)  # a frame that is bad inside still tells where the next begins
+            is_whole = (salt1, salt2) == salts and (
+                before is None or add_up(header[:8] + page, before, order) == sums
+            )
+            if is_whole and number:
+                waiting[number] = offset
+            else:
+                bad += 1
+            offset += _FRAME_HEADER + log.page_size
+            if size and is_whole:
+                log.frames.update(waiting)
+                waiting.clear()
+                log.pages = size
+                # Bad frames before a commit that is whole were written whole, too.
+                log.lost += bad
+                bad = 0
+                if not log.lost and not header_lost:
+                    log.before_loss = dict(log.frames)
+                    log.pages_before_loss = size
+    log.lost += header_lost and bool(log.frames)
+    return log
 
 
 def _frames(file: BinaryIO, page_size: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield the frames as pairs of header and page."""
+    file.seek(_HEADER)
     length = _FRAME_HEADER + page_size
     while len(frame := file.read(length)) == length:
         yield frame[:_FRAME_HEADER], frame[_FRAME_HEADER:]
@@ -184,19 +130,18 @@ def _frames(file: BinaryIO, page_size: int) -> Iterator[tuple[bytes, bytes]]:
 
 def _likely_page_size(file: BinaryIO) -> int:
     """Return the size with which the first two frames have the same salts, or the log ends."""
+    length = os.fstat(file.fileno()).st_size
     for size in OUR_PAGES:
-        file.seek(_HEADER)
         salts = [header[8:16] for header, _ in islice(_frames(file, size), 2)]
-        file.seek(_HEADER)
-        if len(set(salts)) == 1 and (len(salts) == 2 or len(file.read()) == _FRAME_HEADER + size):
+        is_only = length == _HEADER + _FRAME_HEADER + size
+        if len(set(salts)) == 1 and (len(salts) == 2 or is_only):
             break
-    file.seek(_HEADER)
     return size
 
 
-def _usual_salts(frames: Iterator[tuple[bytes, bytes]]) -> Sums:
+def _usual_salts(file: BinaryIO, page_size: int) -> Sums:
     """Return the salts of the first frames: later ones may be left from an older log."""
-    counted = Counter(header[8:16] for header, _ in islice(frames, 3))
+    counted = Counter(header[8:16] for header, _ in islice(_frames(file, page_size), 3))
     first, second = struct.unpack(">2I", counted.most_common(1)[0][0])
     return first, second
 
@@ -231,6 +176,7 @@ class Pages:
 
     Attributes:
         refused: how often the disk refused to read; the next time it may not.
+        knows_parents: whether the file keeps for each page which page points to it.
     """
 
     def __init__(self, file: int, log_file: int | None, log: Log) -> None:
@@ -243,7 +189,9 @@ class Pages:
         self.count = max(log.pages, length // self.size)
         self._has_holes = length // self.size < log.pages
         self._map_group = self.size // _MAP_ENTRY + 1
-        self._has_map = self._second_is_map()
+        self.knows_parents = False
+        with suppress(PageError):
+            self.knows_parents = _looks_like_map(self.read(2)[:50])
 
     def read(self, number: int) -> bytes:
         """Return the bytes of a page.
@@ -269,33 +217,30 @@ class Pages:
     @property
     def strays(self) -> tuple[int, ...]:
         """Pages of the log, where the file is too short to tell what they belong to."""
-        if not self._has_holes:
-            return ()
-        return tuple(sorted(self._log.frames))
+        return tuple(sorted(self._log.frames)) if self._has_holes else ()
 
     @property
     def since_loss(self) -> list[int]:
         """Pages that the log has, and that were others before its first frame that is lost."""
-        return self._log.pages_since_loss
-
-    @property
-    def knows_parents(self) -> bool:
-        """Whether the file keeps for each page which page points to it."""
-        return self._has_map
+        log = self._log
+        newest = log.frames.items() if log.lost else ()
+        return sorted(number for number, at in newest if log.before_loss.get(number) != at)
 
     def parent(self, number: int) -> int | None:
         """Return the page that points to this one within a tree; ``None``: none, or unknown."""
-        if not self._has_map:
+        group = (number - 2) // self._map_group * self._map_group + 2
+        place = (number - group - 1) * _MAP_ENTRY
+        if not self.knows_parents or place < 0:  # a page of the map
             return None
         try:
-            kind, parent = self._map_entry(number)
+            kind, parent = struct.unpack_from(">BI", self.read(group), place)
         except PageError:
             return None
         return parent if kind == _CHILD else None
 
     def children(self, number: int) -> Iterator[int]:
         """Yield the pages that name this one as the page that points to them."""
-        for group in range(2, self.count + 1, self._map_group) if self._has_map else ():
+        for group in range(2, self.count + 1, self._map_group) if self.knows_parents else ():
             try:
                 page = self.read(group)
             except PageError:
@@ -304,20 +249,6 @@ class Pages:
             for place, (kind, parent) in enumerate(entries, start=group + 1):
                 if kind == _CHILD and parent == number and place <= self.count:
                     yield place
-
-    def _map_entry(self, number: int) -> tuple[int, int]:
-        group = (number - 2) // self._map_group * self._map_group + 2
-        place = (number - group - 1) * _MAP_ENTRY
-        if place < 0:
-            raise PageError(f"page {number} is a page of the map")
-        kind, parent = struct.unpack_from(">BI", self.read(group), place)
-        return kind, parent
-
-    def _second_is_map(self) -> bool:
-        try:
-            return _looks_like_map(self.read(2)[:50])
-        except PageError:
-            return False
 
 
 @contextmanager
@@ -338,17 +269,15 @@ def open_pages(
     log_path = log_path or log_beside(path)
     log = read_log(log_path)
     if before_loss:
-        log = log.as_before_loss
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    log_file = None
-    try:
+        log = Log(log.page_size, log.before_loss, log.pages_before_loss)
+    with ExitStack() as opened:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        opened.callback(os.close, file)
+        log_file = None
         if log.frames:
             log_file = os.open(log_path, os.O_RDONLY | os.O_CLOEXEC)
+            opened.callback(os.close, log_file)
         yield Pages(file, log_file, log)
-    finally:
-        os.close(file)
-        if log_file is not None:
-            os.close(log_file)
 
 
 def _page_size(file: int, log: Log) -> int:
@@ -372,7 +301,6 @@ def _looks_like_map(page: bytes) -> bool:
 
 Value = int | float | str | bytes | None
 _WIDTHS = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)
-_LAST_INTEGER = 6
 _REAL = 7
 _ZERO = 8
 _ONE = 9
@@ -435,7 +363,7 @@ def _read_value(payload: bytes, at: int, kind: int) -> tuple[Value, int]:
         raise PageError("a value is cut off")
     if kind == 0:
         return None, end
-    if kind <= _LAST_INTEGER:
+    if kind < _REAL:
         return int.from_bytes(data, "big", signed=True), end
     if kind == _REAL:
         return float(struct.unpack(">d", data)[0]), end
@@ -484,62 +412,94 @@ class Row:
     values: list[Value]
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A table in the file, and how its rows are stored.
+
+    Attributes:
+        root: number of its first page.
+        columns: in the order of storing.
+        by_key: whether it is ``WITHOUT ROWID``.
+        rowid: the column that is the number of the row; ``None`` without one.
+        kinds: what each column holds, ``INTEGER`` or ``TEXT`` …; ``?`` behind what may be NULL.
+    """
+
+    root: int
+    columns: tuple[str, ...]
+    by_key: bool = False
+    rowid: str | None = None
+    kinds: tuple[str, ...] = ()
+
+    def may_hold(self, row: Row) -> bool:
+        """Tell whether a row may be one of this table, by its values alone."""
+        if len(row.values) != len(self.columns) or (row.rowid is None) != self.by_key:
+            return False
+        return all(
+            name == self.rowid or _fits(kind, value)
+            for name, kind, value in zip(self.columns, self.kinds, row.values, strict=True)
+        )
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "INTEGER": int,
+    "TEXT": str,
+    "REAL": (int, float),
+    "BLOB": bytes,
+}
+
+
+def _fits(kind: str, value: Value) -> bool:
+    if value is None:
+        return kind.endswith("?")
+    wanted = _TYPES.get(kind.rstrip("?"))
+    return wanted is None or isinstance(value, wanted)
+
+
 class Tree:
-    """One table in the file.
+    """The pages of one table.
 
     Args:
         pages: of the file.
-        root: number of its first page.
-        by_key: whether the table is ``WITHOUT ROWID``.
-        width: how many columns it has.
+        table: where it begins.
+        damage: is added to; ``None``: a new one.
     """
 
-    def __init__(self, pages: Pages, root: int, *, by_key: bool, width: int) -> None:
-        self.damage = Damage()
+    def __init__(self, pages: Pages, table: Layout, damage: Damage | None = None) -> None:
+        self.damage = damage or Damage()
         self._pages = pages
-        self._root = root
-        self._by_key = by_key
-        self._width = width
-        self._leaf = _KEY_LEAF if by_key else _ROW_LEAF
-        self._inner = _KEY_INNER if by_key else _ROW_INNER
+        self._table = table
+        self._leaf = _KEY_LEAF if table.by_key else _ROW_LEAF
+        self._inner = _KEY_INNER if table.by_key else _ROW_INNER
 
     def pages_with_rows(self) -> Iterator[int]:
         """Yield the numbers of the pages that hold rows, in the order of their keys where known."""
-        waiting = [self._root]
-        seen = {self._root}
-        while waiting:
-            number = waiting.pop()
-            kind = self._kind(number)
-            if kind == self._leaf or (kind == self._inner and self._by_key):
+        for number, kind in self._walk():
+            if kind == self._leaf or (kind == self._inner and self._table.by_key):
                 yield number
-            if kind == self._leaf:
-                continue
-            children = self._children(number, whole=kind == self._inner)
-            fresh = [child for child in children if child not in seen]
-            seen.update(fresh)
-            waiting.extend(reversed(fresh))
 
     def last_page(self) -> int | None:
         """Return the page with the highest keys that can be read; ``None`` where none was near.
 
         Only the way is read: a timeline may be larger than what a card gives in ten seconds.
         """
-        waiting = [self._root]
-        seen = {self._root}
-        for _ in range(_LOOKS):
-            if not waiting:
-                break
+        for number, kind in islice(self._walk(backwards=True), _LOOKS):
+            if kind == self._leaf and any(True for _ in self.rows(number)):
+                return number
+        return None
+
+    def _walk(self, *, backwards: bool = False) -> Iterator[tuple[int, int | None]]:
+        """Yield number and kind of all pages, each before those below it."""
+        waiting = [self._table.root]
+        seen = {self._table.root}
+        while waiting:
             number = waiting.pop()
             kind = self._kind(number)
-            if kind == self._leaf:
-                if any(True for _ in self.rows(number)):
-                    return number
-                continue
-            children = self._children(number, whole=kind == self._inner)
-            fresh = [child for child in children if child not in seen]
-            seen.update(fresh)
-            waiting.extend(fresh)
-        return None
+            yield number, kind
+            if kind != self._leaf:
+                children = self._children(number, whole=kind == self._inner)
+                fresh = [child for child in children if child not in seen]
+                seen.update(fresh)
+                waiting.extend(fresh if backwards else reversed(fresh))
 
     def rows(self, number: int) -> Iterator[Row]:
         """Yield the rows of a page; those that cannot be read are counted in ``damage``."""
@@ -549,16 +509,17 @@ class Tree:
         except PageError:
             self.damage.pages += 1
             return
+        inner = page[_start(number)] == self._inner
         for cell in cells:
             try:
-                row = self._row(page, cell, inner=self._kind(number) == self._inner)
+                row = self._row(page, cell, inner=inner)
             except PageError:
                 self.damage.rows += 1
             else:
                 yield row
 
-    def holds_only(self, number: int, fits: Callable[[Row], bool]) -> bool:
-        """Tell whether a page is a lowest one of such a tree, with rows, and all of them fit.
+    def holds_only(self, number: int) -> bool:
+        """Tell whether a page is a lowest one of such a tree, with rows, and all may be its own.
 
         It ends at the first that does not: a log may hold a thousand pages of any table.
         """
@@ -567,18 +528,19 @@ class Tree:
         try:
             page = self._pages.read(number)
             cells = _cells(page, number)
-            return bool(cells) and all(fits(self._row(page, cell, inner=False)) for cell in cells)
+            rows = (self._row(page, cell, inner=False) for cell in cells)
+            return bool(cells) and all(map(self._table.may_hold, rows))
         except PageError:
             return False
 
     def looks_right(self) -> bool:
         """Tell whether the root page may be one of such a table."""
-        kind = self._kind(self._root)
+        root = self._table.root
+        kind = self._kind(root)
+        width = len(self._table.columns)
         if kind == self._inner:
             return True
-        return kind == self._leaf and all(
-            len(row.values) <= self._width for row in self.rows(self._root)
-        )
+        return kind == self._leaf and all(len(row.values) <= width for row in self.rows(root))
 
     def _kind(self, number: int) -> int | None:
         try:
@@ -589,9 +551,7 @@ class Tree:
 
     def _children(self, number: int, *, whole: bool) -> list[int]:
         """Return the pages below one; with the help of the map where the page is not whole."""
-        children: list[int] = []
-        if whole:
-            children = _pointers(self._pages.read(number), number)
+        children = _pointers(self._pages.read(number), number) if whole else []
         wanted = {self._leaf, self._inner}
         known = self._pages.knows_parents
         good = [
@@ -612,12 +572,12 @@ class Tree:
             at += 4  # the page below it
         length, at = read_number(page, at)
         rowid = None
-        if not self._by_key:
+        if not self._table.by_key:
             rowid, at = read_number(page, at)
             if not 0 <= rowid < _LARGEST_ROWID:
                 raise PageError("the number of a row is impossible")
         values = read_record(self._payload(page, at, length))
-        if len(values) > self._width:
+        if len(values) > len(self._table.columns):
             raise PageError("a row has too many values")
         return Row(rowid, values)
 
@@ -628,9 +588,7 @@ class Tree:
         local = self._local_bytes(length)
         parts = [page[at : at + local]]
         left = length - local
-        following = 0
-        if left:
-            following = _unsigned(page, at + local)
+        following = _unsigned(page, at + local) if left else 0
         while left > 0:
             further = self._pages.read(following)
             parts.append(further[4 : 4 + left])
@@ -645,15 +603,13 @@ class Tree:
         """Return how many bytes of a row lie on its own page."""
         size = self._pages.size
         most = size - 35
-        if self._by_key:
+        if self._table.by_key:
             most = (size - 12) * 64 // 255 - 23
         if length <= most:
             return length
         least = (size - 12) * 32 // 255 - 23
         local = least + (length - least) % (size - 4)
-        if local <= most:
-            return local
-        return least
+        return local if local <= most else least
 
 
 def _start(number: int) -> int:

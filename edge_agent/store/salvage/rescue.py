@@ -1,20 +1,14 @@
-"""Damage noticed; set aside, make anew.
+"""Damage of a database, and the way from one that cannot be used to one that can.
 
-From a database that cannot be used to one that can: set aside, make anew, carry over.
-
-Whether a database can be recorded into, judged quickly: before a start, and after an error.
-
-Damage that another program has met: a note beside the database, for the agent to act on.
-
-The nightly maintenance reads every page, the agent only those that it needs. What it finds must not
-wait until the agent needs a damaged one.
+Whether a database can be recorded into is judged quickly, before a start and after an error. What
+another program meets, it notes beside the database: the nightly maintenance reads every page, the
+agent only those that it needs, and what the one finds must not wait until the other needs it.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import sqlite3
 import threading
@@ -26,6 +20,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.core.files import give_owner
 from edge_agent.store.database.files import (
     PARTS,
     free_name,
@@ -46,10 +41,11 @@ from edge_agent.store.database.schema import (
     read_salvages,
     renew_stream_epoch,
     transaction,
+    versions,
     write_salvages,
 )
 from edge_agent.store.salvage.copying import LARGE, Copying, Source
-from edge_agent.store.salvage.pages import has_content, log_beside, open_pages, read_log
+from edge_agent.store.salvage.pages import Damage, has_content, log_beside, open_pages, read_log
 
 _OF_US = frozenset({"migration", "setting", "expression"})
 _KNOWN_FORMATS = frozenset({b"\x01\x01", b"\x02\x02"})
@@ -78,7 +74,9 @@ def find_damage(path: Path, *, in_use: bool = False, quick: bool = False) -> str
     if cause is not None:
         return cause
     try:
-        with closing(_open(path)) as connection:
+        # Read-only: closing it leaves file and log as they are.
+        address = f"file:{quote(str(path.absolute()))}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
             return _look(connection, quick)
     except UnicodeDecodeError:  # from a message of SQLite that quotes what is damaged
         return "its list of tables is damaged"
@@ -96,12 +94,6 @@ def _look_at_bytes(path: Path) -> str | None:
     return None if header[18:20] in _KNOWN_FORMATS else "its header is damaged"
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    # Read-only: closing it leaves file and log as they are.
-    address = f"file:{quote(str(path.absolute()))}?mode=ro"
-    return sqlite3.connect(address, uri=True, isolation_level=None)
-
-
 def _look(connection: sqlite3.Connection, quick: bool) -> str | None:
     try:
         names = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
@@ -110,11 +102,13 @@ def _look(connection: sqlite3.Connection, quick: bool) -> str | None:
         if error.sqlite_errorcode == _PLAIN_ERROR:
             return f"SQLite says: {error}"
         raise
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    application, version = versions(connection)
     if application != APPLICATION_ID and not names >= _OF_US:
         return None  # new, or of another program
-    if application != APPLICATION_ID or version != _applied(connection, names):
+    applied = None
+    if "migration" in names:
+        applied = connection.execute("SELECT max(version) FROM migration").fetchone()[0]
+    if application != APPLICATION_ID or version != applied:
         return "its header is damaged"
     if version != VERSION:
         return None  # of another version
@@ -123,13 +117,6 @@ def _look(connection: sqlite3.Connection, quick: bool) -> str | None:
     if missing:
         return f"tables are missing ({', '.join(sorted(missing))})"
     return _read_through(connection, expected, quick)
-
-
-def _applied(connection: sqlite3.Connection, names: set[str]) -> int | None:
-    if "migration" not in names:
-        return None
-    row = connection.execute("SELECT max(version) FROM migration").fetchone()
-    return int(row[0]) if row[0] is not None else None
 
 
 def _read_through(connection: sqlite3.Connection, names: set[str], quick: bool) -> str | None:
@@ -160,10 +147,7 @@ def note_damage(path: Path, what: str) -> None:
         device, inode = _identity(path)
         text = json.dumps({"what": what, "device": device, "inode": inode})
         fresh.write_text(text, encoding="utf-8")
-        fresh.chmod(0o640)
-        if os.geteuid() == 0:  # as root, for those whose folder it is
-            owner = note.parent.stat()
-            os.chown(fresh, owner.st_uid, owner.st_gid)
+        give_owner(fresh, note, 0o640)
         fresh.replace(note)
 
 
@@ -215,6 +199,10 @@ class Rescue:
     Args:
         path: the database.
 
+    Attributes:
+        reported: the damage that a reader met, until it is dealt with.
+        changed: set when there is something to carry over.
+
     Example:
         >>> rescue = Rescue(path)
         >>> rescue.before_start()
@@ -222,21 +210,11 @@ class Rescue:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._lock = threading.Lock()
         self._times: list[float] = []
-        self._reported: str | None = None
+        self.reported: str | None = None
         self.changed = threading.Event()
-
-    @property
-    def path(self) -> Path:
-        """The database."""
-        return self._path
-
-    @property
-    def reported(self) -> str | None:
-        """The damage that a reader met, until it is dealt with."""
-        return self._reported
 
     def report(self, error: StoreError) -> None:
         """Note an error that a reader met; the recorder looks at it where it means damage."""
@@ -245,11 +223,11 @@ class Rescue:
         just_now = self._times and clock.boot_seconds() - self._times[-1] < _SETTLE_S
         # An error of the old file may be told after the new one is in its place.
         if not just_now or self.look() is not None:
-            self._reported = str(error)
+            self.reported = str(error)
 
     def look_for_note(self) -> None:
         """Take in the damage that another program has met and noted; some microseconds."""
-        self._reported = self._reported or noted_damage(self._path)
+        self.reported = self.reported or noted_damage(self.path)
 
     def before_start(self) -> None:
         """Finish what was cut short, and rescue a database that is damaged.
@@ -259,16 +237,16 @@ class Rescue:
         Raises:
             StoreError: a file cannot be read, moved or written.
         """
-        with translate_errors(self._path), self._lock:
+        with translate_errors(self.path), self._lock:
             self._finish_what_was_begun()
-            cause = find_damage(self._path) or noted_damage(self._path)
+            cause = find_damage(self.path) or noted_damage(self.path)
             if cause is not None:
                 self._replace(cause)
 
     def look(self, *, quick: bool = False) -> str | None:
         """Return what is wrong with the database that is in use; ``None``: nothing was found."""
-        with translate_errors(self._path):
-            return find_damage(self._path, in_use=True, quick=quick)
+        with translate_errors(self.path):
+            return find_damage(self.path, in_use=True, quick=quick)
 
     def replace(self, cause: str) -> None:
         """Set the database aside, and put a new one with what is readable in its place.
@@ -281,7 +259,7 @@ class Rescue:
         Raises:
             StoreError: this happened too often, or a file cannot be moved or written.
         """
-        with translate_errors(self._path), self._lock:
+        with translate_errors(self.path), self._lock:
             if not self._was_begun():
                 self._not_too_often(cause)
                 self._replace(cause)
@@ -301,7 +279,7 @@ class Rescue:
         Raises:
             StoreError: this happened too often, or a file cannot be read, moved or written.
         """
-        with translate_errors(self._path), self._lock:
+        with translate_errors(self.path), self._lock:
             carried = True
             if not self._was_begun():
                 self._not_too_often("its file was deleted or moved")
@@ -311,27 +289,27 @@ class Rescue:
 
     def _was_begun(self) -> bool:
         """Finish a rescue that failed after the file was moved; return whether there was one."""
-        if not unfinished_mark(self._path).exists() or self._path.exists():
+        if not unfinished_mark(self.path).exists() or self.path.exists():
             return False
         self._finish_what_was_begun()
-        return self._path.exists()
+        return self.path.exists()
 
     def _not_too_often(self, cause: str) -> None:
         now_s = clock.boot_seconds()
         self._times = [at for at in self._times if now_s - at < _HOUR_S]
         if len(self._times) >= MOST_IN_AN_HOUR:
             raise StoreError(
-                f"{self._path}: could not be used again ({cause}) after {MOST_IN_AN_HOUR} rescues "
+                f"{self.path}: could not be used again ({cause}) after {MOST_IN_AN_HOUR} rescues "
                 "within an hour; rows wait in memory. Replace the card or disk."
             )
 
     def _settle(self) -> None:
         """Count a rescue, now that it is done: one that a full disk refuses costs no space."""
         self._times.append(clock.boot_seconds())
-        self._reported = None
+        self.reported = None
 
     def _finish_what_was_begun(self) -> None:
-        mark = unfinished_mark(self._path)
+        mark = unfinished_mark(self.path)
         try:
             begun = json.loads(mark.read_text(encoding="utf-8"))
             salvage = Salvage(begun["file"], begun["at_ms"], begun["cause"])
@@ -340,88 +318,86 @@ class Rescue:
         except (ValueError, KeyError, TypeError):  # cut short before anything was moved
             mark.unlink()
             return
-        source = self._source_of(salvage)
+        source = self.path.parent / salvage.file
         if not source.exists():
             self._move_to(source)
-        if source.exists() and not self._path.exists():
+        if source.exists() and not self.path.exists():
             log.warning("the salvage of %s was cut short and is done again", source.name)
             self._make_anew(salvage, source, None)
         mark.unlink(missing_ok=True)
 
     def _replace(self, cause: str) -> None:
-        name = free_name(self._path)
+        name = free_name(self.path)
         salvage = Salvage(name.name, clock.now().wall_ms, cause)
-        log.error("%s: %s; it is set aside as %s", self._path, cause, name.name)
+        log.error("%s: %s; it is set aside as %s", self.path, cause, name.name)
         self._mark(salvage)
         self._move_to(name)
         self._make_anew(salvage, name, None)
-        unfinished_mark(self._path).unlink()
+        unfinished_mark(self.path).unlink()
 
     def _follow(self, file: OpenFile, connection: sqlite3.Connection | None) -> bool:
         if connection is not None:
             # Into the file itself: whoever moved it did not take its log along.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         place = file.place
-        name = free_name(self._path) if place is None else place
+        name = free_name(self.path) if place is None else place
         cause = "its file was deleted" if place is None else f"its file was moved to {place}"
-        salvage = Salvage(_shown(self._path, name), clock.now().wall_ms, cause)
+        shown = name.name if name.parent == self.path.parent else str(name)
+        salvage = Salvage(shown, clock.now().wall_ms, cause)
         old_log = self._take_log(name)
-        chosen = self._path.exists() and find_damage(self._path, in_use=True) is None
+        chosen = self.path.exists() and find_damage(self.path, in_use=True) is None
         if chosen:
             self._keep_old(file, name, salvage)
             return False
-        if self._path.exists():
-            self._move_to(free_name(self._path))
-        log.error("%s: %s; recording goes on in a new one", self._path, cause)
+        if self.path.exists():
+            self._move_to(free_name(self.path))
+        log.error("%s: %s; recording goes on in a new one", self.path, cause)
         self._mark(salvage)
         if place is None:
             _copy_out(file.way_in, name)
         self._make_anew(salvage, name, old_log)
-        unfinished_mark(self._path).unlink()
+        unfinished_mark(self.path).unlink()
         return True
 
     def _keep_old(self, file: OpenFile, name: Path, salvage: Salvage) -> None:
         """Another database was put in the place: go on in it, and lose nothing of the old one."""
         if not name.exists():
             _copy_out(file.way_in, name)
-        migrate(self._path)
+        migrate(self.path)
         salvage.cause = "another database was put in its place"
         salvage.note = "its rows were not carried over"
-        with closing(connect(self._path, readonly=False)) as connection, transaction(connection):
+        with closing(connect(self.path, readonly=False)) as connection, transaction(connection):
             write_salvages(connection, [*read_salvages(connection), salvage])
-        log.error("%s: %s; the old one is %s", self._path, salvage.cause, name)
+        log.error("%s: %s; the old one is %s", self.path, salvage.cause, name)
         self.changed.set()
 
     def _take_log(self, name: Path) -> Path | None:
         """Move the log of a database that is no longer in its place to where it belongs."""
-        old_log = log_beside(self._path)
+        old_log = log_beside(self.path)
         moved = None
         if has_content(old_log):  # a reader kept it from being written into the file
             moved = log_beside(name)
             shutil.move(old_log, moved)
-        part_of(self._path, "-wal").unlink(missing_ok=True)
-        part_of(self._path, "-shm").unlink(missing_ok=True)
+        part_of(self.path, "-wal").unlink(missing_ok=True)
+        part_of(self.path, "-shm").unlink(missing_ok=True)
         return moved
 
     def _mark(self, salvage: Salvage) -> None:
         text = {"file": salvage.file, "at_ms": salvage.at_ms, "cause": salvage.cause}
-        unfinished_mark(self._path).write_text(json.dumps(text), encoding="utf-8")
+        unfinished_mark(self.path).write_text(json.dumps(text), encoding="utf-8")
 
     def _move_to(self, name: Path) -> None:
         """Set the files aside together; the database comes last, so that this can be repeated."""
         for part in PARTS:
-            file = part_of(self._path, part)
+            file = part_of(self.path, part)
             if not part and not file.exists():
                 part_of(name, part).touch(0o640)
             elif file.exists():
                 file.replace(part_of(name, part))
 
-    def _source_of(self, salvage: Salvage) -> Path:
-        return self._path.parent / salvage.file
-
     def _make_anew(self, salvage: Salvage, source: Path, old_log: Path | None) -> None:
         """Make a new database with all but the timeline, and put it in the place."""
-        fresh = new_database(self._path)
+        fresh = new_database(self.path)
         until_s = clock.boot_seconds() + _DISK_PATIENCE_S
         for attempt in count(1):
             before = _stamps(source)
@@ -434,9 +410,9 @@ class Rescue:
             elif _stamps(source) == before or attempt >= _ATTEMPTS:
                 break  # else somebody who had it open wrote to it
         for part in ("-wal", "-shm"):
-            part_of(self._path, part).unlink(missing_ok=True)
-        fresh.replace(self._path)
-        forget_damage(self._path)
+            part_of(self.path, part).unlink(missing_ok=True)
+        fresh.replace(self.path)
+        forget_damage(self.path)
         self.changed.set()
 
     def _carry_study(
@@ -469,25 +445,16 @@ def note_counts(salvage: Salvage, copying: Copying, source: Source) -> None:
     for name, rows in copying.rows.items():
         salvage.rows[name] = salvage.rows.get(name, 0) + rows
     salvage.refused += copying.refused.total()
-    salvage.lost_pages += sum(damage.pages for damage in source.damage.values())
-    salvage.lost_rows += sum(damage.rows for damage in source.damage.values())
+    salvage.lost_pages += source.damage.pages
+    salvage.lost_rows += source.damage.rows
     copying.rows.clear()
     copying.refused.clear()
-    source.damage.clear()
+    source.damage = Damage()
 
 
 def _stamps(source: Path) -> list[tuple[int, int]]:
-    stamps = []
-    for part in ("", "-wal"):
-        file = part_of(source, part)
-        if file.exists():
-            status = file.stat()
-            stamps.append((status.st_size, status.st_mtime_ns))
-    return stamps
-
-
-def _shown(path: Path, name: Path) -> str:
-    return name.name if name.parent == path.parent else str(name)
+    files = filter(Path.exists, (source, log_beside(source)))
+    return [(status.st_size, status.st_mtime_ns) for status in map(Path.stat, files)]
 
 
 def _copy_out(way_in: Path, name: Path) -> None:

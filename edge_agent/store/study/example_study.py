@@ -14,15 +14,8 @@ from edge_agent.core.expression import EMOTIONS, Emotion, Expression, Expression
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.study import rows
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.study.rows import (
-    NewSession,
-    close_session,
-    insert_consent,
-    insert_marker,
-    insert_participant,
-    insert_session,
-)
 from edge_agent.store.write.timeline import write_expressions, write_vitals
 
 PARTICIPANTS = 12
@@ -85,15 +78,15 @@ def seed_example_study(
             start = moment.shifted(-3600 * hours - _SESSION_S - rng.randrange(1800))
             plan = _plan(orders[number % len(orders)])
             code = f"SIM-{number + 1:02d}"
-            insert_participant(connection, code, start, simulated=True)
-            insert_consent(connection, code, "simulated", start)
-            new = NewSession(code, Purpose.DEMONSTRATION, SESSION_NAME, start, simulated=True)
-            session = insert_session(connection, new)
+            rows.insert_participant(connection, code, start, simulated=True)
+            rows.insert_consent(connection, code, "simulated", start)
+            new = rows.NewSession(code, Purpose.DEMONSTRATION, SESSION_NAME, start, simulated=True)
+            session = rows.insert_session(connection, new)
             for second, kind, condition in _markers(plan):
-                insert_marker(connection, session, kind, condition, start.shifted(second))
+                rows.insert_marker(connection, session, kind, condition, start.shifted(second))
             answering = random.Random(f"{seed}/{number}/said")  # noqa: S311 - a play of chance, no secret
             insert_reports(connection, session.id, _reports(answering, plan, start))
-            close_session(connection, start.shifted(_SESSION_S))
+            rows.close_session(connection, start.shifted(_SESSION_S))
             readings = _measure(person(1000 * seed + number), plan, start)
             write_vitals(connection, [(reading, None) for reading in readings])
             write_expressions(
@@ -171,7 +164,7 @@ def _watch(rng: random.Random, plan: list[Emotion | None], start: Instant) -> li
     People show what a stimulus should bring about, but not all the time.
     """
     expressive = rng.uniform(0.65, 0.95)
-    rows = []
+    seconds = []
     shown = Emotion.NEUTRAL
     sure = 0.8
     until = 0
@@ -192,12 +185,12 @@ def _watch(rng: random.Random, plan: list[Emotion | None], start: Instant) -> li
         size = rng.uniform(100, 140)
         quality = rng.uniform(0.6, 0.95)
         at = start.shifted(second + 1.0)
-        rows.append(
+        seconds.append(
             ExpressionRow(
                 at, 1, rng.randint(13, 15), mean, smoothed, emotion, size, quality, primary=True
             )
         )
-    return rows
+    return seconds
 
 
 def _expression(rng: random.Random, shown: Emotion, top: float) -> Expression:

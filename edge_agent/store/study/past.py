@@ -1,15 +1,11 @@
-"""A study of times past.
-
-Consents, sessions and markers of times that have passed: a study that was run elsewhere.
+"""Consents, sessions and markers of times that have passed: a study that was run elsewhere.
 
 The rules are those of a session that is run here: consent stands while it lasts, its purpose is
 allowed, and no two sessions overlap, for rows are joined by time and would belong to both. What
 the appliance recorded in that time belongs to the session from then on. Nothing is queued for the
 broker: nothing of it happens now.
 
-In which sessions the times of rows lie, and how far those that lie in none are from one.
-
-Rows are joined to sessions by time alone: a reading that lies in no session is in no test.
+A reading that lies in no session is in no test: people are told how far it is from the nearest.
 """
 
 from __future__ import annotations
@@ -25,30 +21,14 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import (
-    AttributeUse,
     MarkerKind,
     Participant,
     Purpose,
     Session,
     SessionSetting,
 )
-from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study.rows import (
-    check_consent,
-    check_purpose,
-    check_span,
-    check_time,
-    checked_label,
-    find_condition,
-    find_participant,
-    insert_audit,
-    insert_participant,
-    select_sessions,
-    session_numbered,
-)
-
-ENTERED = "entered"
-"""Origin of a session that was added after it took place."""
+from edge_agent.store.database.schema import insert, read_transaction, write_transaction
+from edge_agent.store.study import rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +43,7 @@ class PastSession:
         name: what to call it; may be empty.
         setting: where it took place.
         simulated: whether it is made up.
-        origin: where it comes from.
+        origin: where it comes from; ``entered``: it was added after it took place.
     """
 
     participant: str
@@ -73,7 +53,7 @@ class PastSession:
     name: str = ""
     setting: SessionSetting = SessionSetting.OTHER
     simulated: bool = False
-    origin: str = ENTERED
+    origin: str = "entered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +81,8 @@ def add_simulated_participant(path: Path, code: str | None, *, actor: str) -> Pa
     """
     moment = clock.now()
     with write_transaction(path) as connection:
-        participant = insert_participant(connection, code, moment, simulated=True)
-        insert_audit(connection, actor, "participant_create", participant.code, moment)
+        participant = rows.insert_participant(connection, code, moment, simulated=True)
+        rows.insert_audit(connection, actor, "participant_create", participant.code, moment)
     return participant
 
 
@@ -117,10 +97,10 @@ def give_past_consent(
         StudyError: unknown participant, no version named, or a time to come.
     """
     moment = clock.now()
-    check_time("Consent", given_ms, moment.wall_ms)
+    rows.check_time("Consent", given_ms, moment.wall_ms)
     with write_transaction(path) as connection:
         insert_past_consent(connection, code, text_version, given_ms)
-        insert_audit(connection, actor, "consent_give", code, moment)
+        rows.insert_audit(connection, actor, "consent_give", code, moment)
 
 
 def insert_past_consent(
@@ -129,14 +109,12 @@ def insert_past_consent(
     """Record a consent of a time that has passed, in a transaction of the caller."""
     if not text_version.strip():
         raise StudyError("Consent: name the version of the text that the participant agreed to.")
-    participant = find_participant(connection, code)
+    participant = rows.find_participant(connection, code)
     later = connection.execute(
         "SELECT min(given) FROM consent WHERE participant = ? AND given > ?",
         (participant, given_ms),
     ).fetchone()[0]
-    use = connection.execute(
-        "SELECT attributes FROM consent WHERE participant = ? AND withdrawn IS NULL", (participant,)
-    ).fetchone()
+    use = rows.attribute_use(connection, participant)
     connection.execute(
         "UPDATE consent SET withdrawn = ?, withdrawn_boot = NULL WHERE participant = ? AND given "
         "<= ? AND (withdrawn IS NULL OR withdrawn > ?)",
@@ -145,13 +123,7 @@ def insert_past_consent(
     connection.execute(
         "INSERT INTO consent (participant, text_version, given, withdrawn, attributes) VALUES (?, "
         "?, ?, ?, ?)",
-        (
-            participant,
-            text_version.strip(),
-            given_ms,
-            later,
-            AttributeUse.NONE.value if use is None else use["attributes"],
-        ),
+        (participant, text_version.strip(), given_ms, later, use.value),
     )
 
 
@@ -176,36 +148,29 @@ def add_session(
 
 
 def insert_past_session(
-    connection: sqlite3.Connection,
-    new: PastSession,
-    *,
-    purposes: Collection[Purpose],
-    actor: str,
+    connection: sqlite3.Connection, new: PastSession, *, purposes: Collection[Purpose], actor: str
 ) -> Session:
     """Do what `add_session` does in a transaction of the caller."""
     moment = clock.now()
-    check_purpose(new.purpose, new.setting, purposes)
-    check_span(connection, new.start_ms, new.end_ms, moment.wall_ms)
-    participant = find_participant(connection, new.participant)
-    check_consent(connection, participant, new.participant, (new.start_ms, new.end_ms))
-    label = checked_label(new.name, "Session name", empty_allowed=True)
-    cursor = connection.execute(
-        "INSERT INTO session (participant, purpose, name, started, ended, simulated, setting, "
-        "origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            participant,
-            new.purpose.value,
-            label,
-            new.start_ms,
-            new.end_ms,
-            int(new.simulated),
-            new.setting.value,
-            new.origin,
-        ),
+    rows.check_purpose(new.purpose, new.setting, purposes)
+    rows.check_span(connection, new.start_ms, new.end_ms, moment.wall_ms)
+    participant = rows.find_participant(connection, new.participant)
+    rows.check_consent(connection, participant, new.participant, (new.start_ms, new.end_ms))
+    label = rows.checked_label(new.name, "Session name", empty_allowed=True)
+    number = insert(
+        connection,
+        "session",
+        participant=participant,
+        purpose=new.purpose.value,
+        name=label,
+        started=new.start_ms,
+        ended=new.end_ms,
+        simulated=int(new.simulated),
+        setting=new.setting.value,
+        origin=new.origin,
     )
-    number = int(cursor.lastrowid or 0)
-    insert_audit(connection, actor, "session_add", str(number), moment)
-    return session_numbered(connection, number)
+    rows.insert_audit(connection, actor, "session_add", str(number), moment)
+    return rows.session_numbered(connection, number)
 
 
 def add_markers(path: Path, markers: Iterable[PastMarker], *, actor: str) -> tuple[int, int]:
@@ -220,12 +185,12 @@ def add_markers(path: Path, markers: Iterable[PastMarker], *, actor: str) -> tup
     """
     moment = clock.now()
     with write_transaction(path) as connection:
-        sessions = select_sessions(connection)
+        sessions = rows.select_sessions(connection)
         new = [
             insert_past_marker(connection, sessions, marker)
             for marker in sorted(markers, key=lambda marker: marker.at_ms)
         ]
-        insert_audit(connection, actor, "markers_add", str(sum(new)), moment)
+        rows.insert_audit(connection, actor, "markers_add", str(sum(new)), moment)
     return sum(new), len(new) - sum(new)
 
 
@@ -237,30 +202,24 @@ def insert_past_marker(
     label = new.label.strip()
     if not label and new.kind is MarkerKind.STIMULUS_END:
         # of two at one moment the second would name what the next start opened
-        if _is_there(connection, (session.id, new.at_ms, new.kind.value), ""):
+        if rows.marker_is_there(connection, session.id, new.kind, "", new.at_ms):
             return False
         label = _open_condition(connection, session, new)
     if not label and new.kind is MarkerKind.BASELINE:
         label = "neutral"
-    label = checked_label(label, f"Marker {new.kind}", empty_allowed=False)
-    values = (session.id, new.at_ms, new.kind.value, label)
-    if _is_there(connection, values, " AND label = ?"):
+    label = rows.checked_label(label, f"Marker {new.kind}", empty_allowed=False)
+    if rows.marker_is_there(connection, session.id, new.kind, label, new.at_ms):
         return False
     if new.kind is MarkerKind.STIMULUS_END:
         _open_condition(connection, session, new)
-    connection.execute("INSERT INTO marker (session, at, kind, label) VALUES (?, ?, ?, ?)", values)
+    values = {"session": session.id, "at": new.at_ms, "kind": new.kind.value, "label": label}
+    insert(connection, "marker", **values)
     return True
-
-
-def _is_there(connection: sqlite3.Connection, values: tuple[object, ...], more: str) -> bool:
-    """Tell whether a marker of this session, time, kind and (with ``more``) label is there."""
-    sql = f"SELECT 1 FROM marker WHERE session = ? AND at = ? AND kind = ?{more}"  # noqa: S608
-    return connection.execute(sql, values).fetchone() is not None
 
 
 def _open_condition(connection: sqlite3.Connection, session: Session, new: PastMarker) -> str:
     """Return the condition that was open at the time of a marker, or refuse."""
-    condition = find_condition(connection, session.id, new.at_ms)
+    condition = rows.find_open_condition(connection, session.id, new.at_ms)
     if condition is None:
         raise StudyError(
             f"{_marker_named(new)}: no stimulus was going on in session {session.id} that "
@@ -294,7 +253,6 @@ def _marker_named(new: PastMarker) -> str:
 
 
 _UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-_FAR_MS = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +297,7 @@ class Placement:
     def __init__(self, sessions: Iterable[Session]) -> None:
         self._sessions = sorted(sessions, key=lambda session: session.start_ms)
         self._starts = [session.start_ms for session in self._sessions]
-        self._apart_ms = _FAR_MS
+        self._apart_ms = 2**62
         self.readings = 0
         self.outside = 0
         self.nearest: Nearest | None = None
@@ -352,7 +310,7 @@ class Placement:
             StoreError: the database cannot be read.
         """
         with read_transaction(path) as connection:
-            return cls(select_sessions(connection))
+            return cls(rows.select_sessions(connection))
 
     def watch(self, readings: Iterable[VitalReading]) -> Iterator[VitalReading]:
         """Pass readings on, and count them."""

@@ -1,8 +1,7 @@
-"""The list and the attributes.
+"""The participants of a study as a list, and their attributes.
 
-The participants of a study as a list: searched, filtered, sorted, a page at a time.
-
-The attributes of participants, kept as far as their consent goes.
+The list is searched, filtered and sorted, a page at a time. Attributes are kept as far as the
+consent of a participant goes.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MOST, AttributeUse, checked_attribute
 from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study.rows import find_participant, insert_audit
+from edge_agent.store.study.rows import attribute_use, find_participant, insert_audit
 
 PAGE_ROWS = 50
 
@@ -219,25 +218,27 @@ def attributes_of(path: Path) -> dict[str, dict[str, str]]:
     Raises:
         StoreError: the database cannot be read.
     """
-    told: dict[str, dict[str, str]] = {}
     with read_transaction(path) as connection:
-        rows = connection.execute(
-            "SELECT code, name, value FROM participant_attribute JOIN participant ON "
-            "participant.id = participant ORDER BY code, name"
-        )
-        for row in rows:
-            told.setdefault(row["code"], {})[row["name"]] = row["value"]
-    return told
+        return _attributes_where(connection, "true")
 
 
 def select_attributes(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
     """Return the attributes of each participant whose consent that stands allows them, by code."""
+    allowed = (
+        "EXISTS (SELECT 1 FROM consent WHERE consent.participant = participant.id AND withdrawn "
+        "IS NULL AND attributes <> ?)"
+    )
+    return _attributes_where(connection, allowed, AttributeUse.NONE.value)
+
+
+def _attributes_where(
+    connection: sqlite3.Connection, condition: str, *values: str
+) -> dict[str, dict[str, str]]:
     told: dict[str, dict[str, str]] = {}
     for code, name, value in connection.execute(
-        "SELECT code, name, value FROM participant_attribute JOIN participant ON participant.id = "
-        "participant WHERE EXISTS (SELECT 1 FROM consent WHERE consent.participant = "
-        "participant.id AND withdrawn IS NULL AND attributes <> ?) ORDER BY code, name",
-        (AttributeUse.NONE.value,),
+        "SELECT code, name, value FROM participant_attribute JOIN participant ON "  # noqa: S608
+        f"participant.id = participant WHERE {condition} ORDER BY code, name",
+        values,
     ):
         told.setdefault(code, {})[name] = value
     return told
@@ -252,16 +253,6 @@ def attribute_use_of(path: Path, code: str) -> AttributeUse:
     """
     with read_transaction(path) as connection:
         return attribute_use(connection, find_participant(connection, code))
-
-
-def attribute_use(connection: sqlite3.Connection, participant: int) -> AttributeUse:
-    """Return the same inside a transaction of the caller; without consent none may be kept."""
-    row = connection.execute(
-        "SELECT attributes FROM consent WHERE participant = ? AND withdrawn IS NULL ORDER BY given "
-        "DESC, id DESC LIMIT 1",
-        (participant,),
-    ).fetchone()
-    return AttributeUse.NONE if row is None else AttributeUse(row["attributes"])
 
 
 def agree_to_attributes(

@@ -9,21 +9,15 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.study import Marker, MarkerKind, Session
 from edge_agent.core.texts import N_
-from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study.rows import (
-    close_session,
-    find_open_condition,
-    find_open_session,
-    in_session,
-    insert_marker,
-)
+from edge_agent.store.database.schema import insert, read_transaction, write_transaction
+from edge_agent.store.study import rows
 from edge_agent.store.study.study import enqueue_session_event
 from edge_agent.store.write.boots import stamp
 
@@ -147,16 +141,14 @@ class ProtocolRuns:
     def open(self) -> SavedRun | None:
         """Return the protocol of the open session that is not over, or ``None``."""
         with read_transaction(self._path) as connection:
-            session = find_open_session(connection)
+            session = rows.find_open_session(connection)
             if session is None:
                 return None
             row = connection.execute(
                 f"SELECT * FROM protocol_run WHERE session = ? AND {_OPEN}",  # noqa: S608 - our own words
                 (session.id,),
             ).fetchone()
-            if row is None:
-                return None
-            return _run_of(row, session)
+            return None if row is None else _run_of(row, session)
 
     def next_order(self, participant: str, name: str, orders: int) -> int:
         """Return the order of a protocol's stimuli that a participant is to have.
@@ -170,13 +162,13 @@ class ProtocolRuns:
             orders: how many there are.
         """
         with read_transaction(self._path) as connection:
-            rows = connection.execute(
+            earlier = connection.execute(
                 "SELECT order_row, code FROM protocol_run JOIN session ON session.id = "
                 "protocol_run.session JOIN participant ON participant.id = session.participant "
                 "WHERE protocol_run.name = ? AND order_row < ? ORDER BY session.id",
                 (name, orders),
             ).fetchall()
-        had = {row["code"].casefold(): int(row["order_row"]) for row in rows}
+        had = {row["code"].casefold(): int(row["order_row"]) for row in earlier}
         if participant.casefold() in had:
             return had[participant.casefold()]
         used = list(had.values())
@@ -190,67 +182,53 @@ class ProtocolRuns:
                 else.
         """
         with write_transaction(self._path) as connection:
-            open_session = find_open_session(connection)
+            open_session = rows.find_open_session(connection)
             if open_session is None or open_session.id != session:
-                self._close(connection, run, RunState.ENDED, SESSION_ENDED, progress)
+                end = replace(progress, state=RunState.ENDED, reason=SESSION_ENDED)
+                _save(connection, run, end)
                 return False
             self._write(connection, open_session, progress)
-            if progress.state in {RunState.FINISHED, RunState.ENDED}:
-                self._close(connection, run, progress.state, progress.reason, progress)
-                ended = close_session(connection, progress.at)
+            is_over = progress.state in {RunState.FINISHED, RunState.ENDED}
+            _save(connection, run, progress)
+            if is_over:
+                ended = rows.close_session(connection, progress.at)
                 enqueue_session_event(
                     connection, "ended", ended, progress.at, None, self._outbox_rows
                 )
-                return False
-            boot, saved = stamp(connection, progress.at)
-            connection.execute(
-                "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, saved = ?, "
-                "saved_boot_ms = ?, boot = ? WHERE id = ?",
-                (
-                    progress.step,
-                    progress.spent_ms,
-                    progress.state.value,
-                    progress.reason,
-                    saved.wall_ms,
-                    saved.boot_ms,
-                    boot,
-                    run,
-                ),
-            )
-            return True
+            return not is_over
 
     def _write(self, connection: sqlite3.Connection, session: Session, progress: Progress) -> None:
         for marker in progress.markers:
             if (
                 marker.kind is MarkerKind.STIMULUS_END
-                and find_open_condition(connection, session.id) is None
+                and rows.find_open_condition(connection, session.id) is None
             ):
                 continue  # somebody has ended it by hand
-            added = insert_marker(connection, session, marker.kind, marker.label, marker.at)
+            added = rows.insert_marker(connection, session, marker.kind, marker.label, marker.at)
             enqueue_session_event(
                 connection, "marker", session, marker.at, added, self._outbox_rows
             )
         insert_reports(connection, session.id, progress.reports)
 
-    @staticmethod
-    def _close(
-        connection: sqlite3.Connection, run: int, state: RunState, reason: str, progress: Progress
-    ) -> None:
-        boot, saved = stamp(connection, progress.at)
-        connection.execute(
-            "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, token = NULL, "
-            "saved = ?, saved_boot_ms = ?, boot = ? WHERE id = ?",
-            (
-                progress.step,
-                progress.spent_ms,
-                state.value,
-                reason,
-                saved.wall_ms,
-                saved.boot_ms,
-                boot,
-                run,
-            ),
-        )
+
+def _save(connection: sqlite3.Connection, run: int, progress: Progress) -> None:
+    """Write down where a protocol stands; the page of one that is over is closed."""
+    boot, saved = stamp(connection, progress.at)
+    connection.execute(
+        "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, saved = ?, "
+        "saved_boot_ms = ?, boot = ?, token = iif(?, NULL, token) WHERE id = ?",
+        (
+            progress.step,
+            progress.spent_ms,
+            progress.state.value,
+            progress.reason,
+            saved.wall_ms,
+            saved.boot_ms,
+            boot,
+            progress.state in {RunState.FINISHED, RunState.ENDED},
+            run,
+        ),
+    )
 
 
 def insert_run(
@@ -259,25 +237,22 @@ def insert_run(
     """Add a protocol to a session that was just opened, standing at its first screen."""
     token = secrets.token_urlsafe(24)
     boot, saved = stamp(connection, at)
-    cursor = connection.execute(
-        "INSERT INTO protocol_run (session, name, title, sha256, order_row, plan, state, token, "
-        "saved, saved_boot_ms, boot) VALUES (?, ?, ?, ?, ?, ?, 'paused', ?, ?, ?, ?)",
-        (
-            session.id,
-            new.name,
-            new.title,
-            new.sha256,
-            new.order,
-            new.plan,
-            token,
-            saved.wall_ms,
-            saved.boot_ms,
-            boot,
-        ),
+    number = insert(
+        connection,
+        "protocol_run",
+        session=session.id,
+        name=new.name,
+        title=new.title,
+        sha256=new.sha256,
+        order_row=new.order,
+        plan=new.plan,
+        state=RunState.PAUSED.value,
+        token=token,
+        saved=saved.wall_ms,
+        saved_boot_ms=saved.boot_ms,
+        boot=boot,
     )
-    row = connection.execute(
-        "SELECT * FROM protocol_run WHERE id = ?", (cursor.lastrowid,)
-    ).fetchone()
+    row = connection.execute("SELECT * FROM protocol_run WHERE id = ?", (number,)).fetchone()
     return _run_of(row, session)
 
 
@@ -286,7 +261,7 @@ def insert_reports(
 ) -> None:
     """Add self-reports to a session."""
     for one in reports:
-        boot, at = in_session(connection, session, one.at)
+        boot, at = rows.in_session(connection, session, one.at)
         connection.execute(
             "INSERT INTO self_report (session, at, boot_ms, condition, scale, value, boot) VALUES "
             "(?, ?, ?, ?, ?, ?, ?)",

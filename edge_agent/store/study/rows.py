@@ -1,12 +1,6 @@
-"""Rows of the study and what is refused.
+"""Rows of the study inside a transaction that the caller holds, and the rules that they obey.
 
-Rows of the study inside a transaction that the caller holds.
-
-The rules of a study are kept here.
-
-Rows of markers inside a transaction that the caller holds.
-
-What is refused of a session: its purpose, its times, and a consent that did not stand.
+A session is refused for its purpose, for its times, and for a consent that did not stand.
 """
 
 from __future__ import annotations
@@ -30,7 +24,8 @@ from edge_agent.core.study import (
     SessionSetting,
     forbidden_because,
 )
-from edge_agent.store.write.audit import AuditLine, append
+from edge_agent.store.database.schema import insert
+from edge_agent.store.write import audit
 from edge_agent.store.write.boots import stamp
 
 LABEL_LENGTH = 80
@@ -56,11 +51,9 @@ def insert_participant(
     if _is_taken(connection, code):
         raise StudyError(f"Participant code {code} is taken. Choose another.")
     boot, created = stamp(connection, at)
-    cursor = connection.execute(
-        "INSERT INTO participant (code, created, simulated, boot) VALUES (?, ?, ?, ?)",
-        (code, created.wall_ms, int(simulated), boot),
-    )
-    return Participant(int(cursor.lastrowid or 0), code, created.wall_ms, simulated)
+    made = created.wall_ms
+    row = {"code": code, "created": made, "simulated": int(simulated), "boot": boot}
+    return Participant(insert(connection, "participant", **row), code, made, simulated)
 
 
 def select_participants(connection: sqlite3.Connection) -> list[Participant]:
@@ -87,8 +80,7 @@ def insert_audit(
     Nothing where nobody is named, for the caller has its own.
     """
     if actor is not None:
-        boot, known = stamp(connection, at)
-        append(connection, AuditLine(known.wall_ms, actor, action, detail, boot))
+        audit.note(connection, actor, action, detail, at)
 
 
 def insert_consent(
@@ -98,23 +90,24 @@ def insert_consent(
     if not text_version.strip():
         raise StudyError("Consent: name the version of the text that the participant agreed to.")
     participant = find_participant(connection, code)
-    # what was agreed of attributes holds until it is decided anew
-    use = connection.execute(
-        "SELECT attributes FROM consent WHERE participant = ? AND withdrawn IS NULL", (participant,)
-    ).fetchone()
+    use = attribute_use(connection, participant)  # it holds until it is decided anew
     _end_consent(connection, participant, at)
     boot, given = stamp(connection, at)
     connection.execute(
         "INSERT INTO consent (participant, text_version, given, given_boot, attributes) VALUES "
         "(?, ?, ?, ?, ?)",
-        (
-            participant,
-            text_version.strip(),
-            given.wall_ms,
-            boot,
-            AttributeUse.NONE.value if use is None else use["attributes"],
-        ),
+        (participant, text_version.strip(), given.wall_ms, boot, use.value),
     )
+
+
+def attribute_use(connection: sqlite3.Connection, participant: int) -> AttributeUse:
+    """Return what the consent that stands says of attributes; without one none may be kept."""
+    row = connection.execute(
+        "SELECT attributes FROM consent WHERE participant = ? AND withdrawn IS NULL ORDER BY given "
+        "DESC, id DESC LIMIT 1",
+        (participant,),
+    ).fetchone()
+    return AttributeUse.NONE if row is None else AttributeUse(row["attributes"])
 
 
 def withdraw_consent(connection: sqlite3.Connection, code: str, at: Instant) -> None:
@@ -185,21 +178,19 @@ def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
     boot, start = stamp(connection, new.start)
     _refuse_overlap(connection, start)
     label = checked_label(new.name, "Session name", empty_allowed=True)
-    cursor = connection.execute(
-        "INSERT INTO session (participant, purpose, name, started, simulated, setting, boot, "
-        "boot_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            participant,
-            new.purpose.value,
-            label,
-            start.wall_ms,
-            int(new.simulated),
-            new.setting.value,
-            boot,
-            None if boot is None else start.boot_ms,
-        ),
+    number = insert(
+        connection,
+        "session",
+        participant=participant,
+        purpose=new.purpose.value,
+        name=label,
+        started=start.wall_ms,
+        simulated=int(new.simulated),
+        setting=new.setting.value,
+        boot=boot,
+        boot_ms=None if boot is None else start.boot_ms,
     )
-    return session_numbered(connection, int(cursor.lastrowid or 0))
+    return session_numbered(connection, number)
 
 
 def session_numbered(connection: sqlite3.Connection, number: int) -> Session:
@@ -229,9 +220,7 @@ def close_session(connection: sqlite3.Connection, at: Instant) -> Session:
 def find_open_session(connection: sqlite3.Connection) -> Session | None:
     """Return the session that is open."""
     row = connection.execute(f"{_SESSION} WHERE ended IS NULL").fetchone()
-    if row is None:
-        return None
-    return _session_of(row)
+    return None if row is None else _session_of(row)
 
 
 def require_open_session(connection: sqlite3.Connection) -> Session:
@@ -244,10 +233,8 @@ def require_open_session(connection: sqlite3.Connection) -> Session:
 
 def select_sessions(connection: sqlite3.Connection) -> list[Session]:
     """Return all sessions, newest first."""
-    return [
-        _session_of(row)
-        for row in connection.execute(f"{_SESSION} ORDER BY started DESC, session.id DESC")
-    ]
+    rows = connection.execute(f"{_SESSION} ORDER BY started DESC, session.id DESC")
+    return [_session_of(row) for row in rows]
 
 
 def _session_of(row: sqlite3.Row) -> Session:
@@ -329,21 +316,18 @@ def _refuse_overlap(connection: sqlite3.Connection, at: Instant) -> None:
 
 
 def _is_taken(connection: sqlite3.Connection, code: str) -> bool:
-    return (
-        connection.execute("SELECT 1 FROM participant WHERE code = ?", (code,)).fetchone()
-        is not None
-    )
+    row = connection.execute("SELECT 1 FROM participant WHERE code = ?", (code,))
+    return row.fetchone() is not None
 
 
 def _free_code(connection: sqlite3.Connection) -> str:
     """Return a random code of four letters that is not taken."""
-    while True:
+    code = ""
+    while not code or _is_taken(connection, code):
         code = "P-" + "".join(secrets.choice(_CODE_LETTERS) for _ in range(4))
-        if not _is_taken(connection, code):
-            return code
+    return code
 
 
-_EVER = 2**62
 _STIMULI = (MarkerKind.STIMULUS_START.value, MarkerKind.STIMULUS_END.value)
 
 
@@ -372,24 +356,20 @@ def insert_marker(
 
 
 def marker_is_there(
-    connection: sqlite3.Connection, session: Session, kind: MarkerKind, label: str, at: Instant
+    connection: sqlite3.Connection, session: int, kind: MarkerKind, label: str, at_ms: int
 ) -> bool:
     """Tell whether a session has a marker of this time, kind and label; no label fits any."""
-    known = in_session(connection, session.id, at)[1]
     row = connection.execute(
         "SELECT 1 FROM marker WHERE session = ? AND at = ? AND kind = ? AND (label = ? OR ? = '')",
-        (session.id, known.wall_ms, kind.value, label.strip(), label.strip()),
+        (session, at_ms, kind.value, label.strip(), label.strip()),
     )
     return row.fetchone() is not None
 
 
-def find_open_condition(connection: sqlite3.Connection, session: int) -> str | None:
-    """Return the label of the stimulus that the last stimulus marker of the session opened."""
-    return find_condition(connection, session, _EVER)
-
-
-def find_condition(connection: sqlite3.Connection, session: int, at_ms: int) -> str | None:
-    """Return the label of the stimulus that went on in a session at a time, UTC milliseconds."""
+def find_open_condition(
+    connection: sqlite3.Connection, session: int, at_ms: int = 2**62
+) -> str | None:
+    """Return the label of the stimulus that goes on in a session, or did at a time (UTC ms)."""
     row = connection.execute(
         "SELECT kind, label FROM marker WHERE session = ? AND kind IN (?, ?) AND at <= ? ORDER BY "
         "at DESC, id DESC LIMIT 1",
@@ -402,8 +382,7 @@ def find_condition(connection: sqlite3.Connection, session: int, at_ms: int) -> 
 
 def select_markers(connection: sqlite3.Connection, session: int) -> list[Marker]:
     """Return the markers of a session in order of time."""
-    if connection.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is None:
-        raise StudyError(f"There is no session {session}.")
+    session_numbered(connection, session)
     rows = connection.execute(
         "SELECT id, session, at, boot_ms, kind, label FROM marker WHERE session = ? ORDER BY at, "
         "id",
@@ -470,17 +449,12 @@ def check_span(connection: sqlite3.Connection, start_ms: int, end_ms: int, now_m
         (end_ms, start_ms),
     ).fetchone()
     if other is not None:
-        raise StudyError(_overlap(start_ms, end_ms, other))
-
-
-def _overlap(start_ms: int, end_ms: int, other: sqlite3.Row) -> str:
-    until = "now"
-    if other["ended"] is not None:
-        until = iso_utc(other["ended"])
-    return (
-        f"{iso_utc(start_ms)} to {iso_utc(end_ms)} meets session {other['id']} "
-        f"({iso_utc(other['started'])} to {until}). Sessions must not overlap: correct the times."
-    )
+        until = "now" if other["ended"] is None else iso_utc(other["ended"])
+        raise StudyError(
+            f"{iso_utc(start_ms)} to {iso_utc(end_ms)} meets session {other['id']} "
+            f"({iso_utc(other['started'])} to {until}). Sessions must not overlap: correct the "
+            "times."
+        )
 
 
 def check_consent(

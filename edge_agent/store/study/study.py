@@ -1,14 +1,8 @@
-"""Participants, sessions, markers, preregistrations.
+"""Participants, consent, sessions and markers, and preregistrations.
 
-Participants, consent, sessions and markers: short write transactions beside the agent.
-
-Messages to the broker about sessions.
-
-They are queued in the transaction of the rows that they tell of.
-
-Preregistrations: what was decided before the data, frozen with time and SHA-256.
-
-The database refuses to change or delete one; who decides anew adds a newer one.
+Each call is a short write transaction beside the agent, in which messages to the broker are queued
+with the rows that they tell of. A preregistration is what was decided before the data, frozen with
+time and SHA-256: the database refuses to change or delete one; who decides anew adds a newer one.
 """
 
 from __future__ import annotations
@@ -24,28 +18,9 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, SessionSetting
-from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.database.schema import insert, read_transaction, write_transaction
+from edge_agent.store.study import rows
 from edge_agent.store.study.past import PastMarker, insert_past_marker
-from edge_agent.store.study.rows import (
-    NewSession,
-    check_purpose,
-    close_session,
-    find_open_condition,
-    find_open_session,
-    find_participant,
-    has_consent,
-    insert_audit,
-    insert_consent,
-    insert_marker,
-    insert_participant,
-    insert_session,
-    marker_is_there,
-    require_open_session,
-    select_markers,
-    select_participants,
-    select_sessions,
-    withdraw_consent,
-)
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
 SESSION_TOPIC = "session"
@@ -120,14 +95,14 @@ class Study:
         """
         moment = clock.now()
         with write_transaction(self._path) as connection:
-            participant = insert_participant(connection, code, moment)
-            insert_audit(connection, actor, "participant_create", participant.code, moment)
+            participant = rows.insert_participant(connection, code, moment)
+            rows.insert_audit(connection, actor, "participant_create", participant.code, moment)
         return participant
 
     def participants(self) -> list[Participant]:
         """Return all participants in order of their codes."""
         with read_transaction(self._path) as connection:
-            return select_participants(connection)
+            return rows.select_participants(connection)
 
     def give_consent(self, code: str, text_version: str, *, actor: str | None = None) -> None:
         """Record that the participant agreed, now, to this version of the text.
@@ -144,8 +119,8 @@ class Study:
         """
         moment = clock.now()
         with write_transaction(self._path) as connection:
-            insert_consent(connection, code, text_version, moment)
-            insert_audit(connection, actor, "consent_give", code, moment)
+            rows.insert_consent(connection, code, text_version, moment)
+            rows.insert_audit(connection, actor, "consent_give", code, moment)
 
     def withdraw_consent(self, code: str, *, actor: str | None = None) -> None:
         """Record that the participant withdraws, now.
@@ -163,18 +138,12 @@ class Study:
         """
         moment = clock.now()
         with write_transaction(self._path) as connection:
-            withdraw_consent(connection, code, moment)
-            insert_audit(connection, actor, "consent_withdraw", code, moment)
-            session = find_open_session(connection)
+            rows.withdraw_consent(connection, code, moment)
+            rows.insert_audit(connection, actor, "consent_withdraw", code, moment)
+            session = rows.find_open_session(connection)
             if session is not None and session.participant.casefold() == code.casefold():
-                enqueue_session_event(
-                    connection,
-                    "ended",
-                    close_session(connection, moment),
-                    moment,
-                    None,
-                    self._outbox_rows,
-                )
+                ended = rows.close_session(connection, moment)
+                enqueue_session_event(connection, "ended", ended, moment, None, self._outbox_rows)
 
     def has_consent(self, code: str) -> bool:
         """Tell whether the participant's consent stands.
@@ -183,7 +152,7 @@ class Study:
             StudyError: unknown participant.
         """
         with read_transaction(self._path) as connection:
-            return has_consent(connection, find_participant(connection, code))
+            return rows.has_consent(connection, rows.find_participant(connection, code))
 
     def start_session(
         self,
@@ -212,12 +181,12 @@ class Study:
                 this setting, a session is open already, or ``at`` lies before the end of an earlier
                 one.
         """
-        check_purpose(purpose, setting, self._purposes)
+        rows.check_purpose(purpose, setting, self._purposes)
         moment = at or clock.now()
         with write_transaction(self._path) as connection:
-            new = NewSession(participant, purpose, name, moment, setting=setting)
-            session = insert_session(connection, new)
-            insert_audit(connection, actor, "session_start", str(session.id), moment)
+            new = rows.NewSession(participant, purpose, name, moment, setting=setting)
+            session = rows.insert_session(connection, new)
+            rows.insert_audit(connection, actor, "session_start", str(session.id), moment)
             if also is not None:
                 also(connection, session)
             enqueue_session_event(connection, "started", session, moment, None, self._outbox_rows)
@@ -235,8 +204,8 @@ class Study:
         """
         moment = at or clock.now()
         with write_transaction(self._path) as connection:
-            session = close_session(connection, moment)
-            insert_audit(connection, actor, "session_end", str(session.id), moment)
+            session = rows.close_session(connection, moment)
+            rows.insert_audit(connection, actor, "session_end", str(session.id), moment)
             enqueue_session_event(connection, "ended", session, moment, None, self._outbox_rows)
         return session
 
@@ -260,9 +229,11 @@ class Study:
         """
         moment = at or clock.now()
         with write_transaction(self._path) as connection:
-            session = require_open_session(connection)
-            marker = insert_marker(connection, session, kind, label, moment)
-            insert_audit(connection, actor, "marker_add", _told(session.id, marker.kind), moment)
+            session = rows.require_open_session(connection)
+            marker = rows.insert_marker(connection, session, kind, label, moment)
+            rows.insert_audit(
+                connection, actor, "marker_add", _told(session.id, marker.kind), moment
+            )
             enqueue_session_event(connection, "marker", session, moment, marker, self._outbox_rows)
         return marker
 
@@ -281,46 +252,42 @@ class Study:
         """
         moment = clock.now()
         with write_transaction(self._path) as connection:
-            session = find_open_session(connection)
-            is_for_another = pressed.session is not None and (
-                session is None or session.id != pressed.session
-            )
-            if is_for_another:
-                if insert_past_marker(connection, select_sessions(connection), pressed):
+            session = rows.find_open_session(connection)
+            if pressed.session not in {None, session and session.id}:
+                if insert_past_marker(connection, rows.select_sessions(connection), pressed):
                     told = _told(pressed.session, pressed.kind)
-                    insert_audit(connection, actor, "marker_add", told, moment)
+                    rows.insert_audit(connection, actor, "marker_add", told, moment)
                 return
-            session = require_open_session(connection)
+            session = rows.require_open_session(connection)
             at = moment.shifted((_near(pressed.at_ms, session, moment) - moment.wall_ms) / 1000)
-            if marker_is_there(connection, session, pressed.kind, pressed.label, at):
+            at_ms = rows.in_session(connection, session.id, at)[1].wall_ms
+            if rows.marker_is_there(connection, session.id, pressed.kind, pressed.label, at_ms):
                 return
-            marker = insert_marker(connection, session, pressed.kind, pressed.label, at)
+            marker = rows.insert_marker(connection, session, pressed.kind, pressed.label, at)
             told = _told(session.id, pressed.kind)
-            insert_audit(connection, actor, "marker_add", told, moment)
+            rows.insert_audit(connection, actor, "marker_add", told, moment)
             enqueue_session_event(connection, "marker", session, at, marker, self._outbox_rows)
 
     def note(self, actor: str, action: str, detail: str) -> None:
         """Write a line of the audit trail."""
         with write_transaction(self._path) as connection:
-            insert_audit(connection, actor, action, detail, clock.now())
+            rows.insert_audit(connection, actor, action, detail, clock.now())
 
     def open_session(self) -> Session | None:
         """Return the session that is open now, or ``None``."""
         with read_transaction(self._path) as connection:
-            return find_open_session(connection)
+            return rows.find_open_session(connection)
 
     def open_condition(self) -> str | None:
         """Return the label of the stimulus that is going on now, or ``None``."""
         with read_transaction(self._path) as connection:
-            session = find_open_session(connection)
-            if session is None:
-                return None
-            return find_open_condition(connection, session.id)
+            session = rows.find_open_session(connection)
+            return None if session is None else rows.find_open_condition(connection, session.id)
 
     def sessions(self) -> list[Session]:
         """Return all sessions, newest first."""
         with read_transaction(self._path) as connection:
-            return select_sessions(connection)
+            return rows.select_sessions(connection)
 
     def markers(self, session: int) -> list[Marker]:
         """Return the markers of a session in order of time.
@@ -329,7 +296,7 @@ class Study:
             StudyError: unknown session.
         """
         with read_transaction(self._path) as connection:
-            return select_markers(connection, session)
+            return rows.select_markers(connection, session)
 
 
 def _told(session: int | None, kind: MarkerKind) -> str:
@@ -389,12 +356,10 @@ def freeze(path: Path, document: str, actor: str) -> Preregistration:
     moment = clock.now()
     sha256 = fingerprint(moment.wall_ms, document)
     with write_transaction(path) as connection:
-        row = connection.execute(
-            "INSERT INTO preregistration (at, document, sha256) VALUES (?, ?, ?) RETURNING id",
-            (moment.wall_ms, document, sha256),
-        ).fetchone()
-        insert_audit(connection, actor, "preregister", f"{row[0]} {sha256}", moment)
-    return Preregistration(row[0], moment.wall_ms, document, sha256)
+        values = {"at": moment.wall_ms, "document": document, "sha256": sha256}
+        number = insert(connection, "preregistration", **values)
+        rows.insert_audit(connection, actor, "preregister", f"{number} {sha256}", moment)
+    return Preregistration(number, moment.wall_ms, document, sha256)
 
 
 def preregistrations(path: Path) -> list[Preregistration]:
@@ -404,11 +369,7 @@ def preregistrations(path: Path) -> list[Preregistration]:
         StoreError: the database cannot be read.
     """
     with read_transaction(path) as connection:
-        rows = connection.execute(
+        found = connection.execute(
             "SELECT id, at, document, sha256 FROM preregistration ORDER BY id DESC"
         )
-        return [_of(row) for row in rows]
-
-
-def _of(row: sqlite3.Row) -> Preregistration:
-    return Preregistration(row["id"], row["at"], row["document"], row["sha256"])
+        return [Preregistration(*row) for row in found]

@@ -1,16 +1,11 @@
-"""The log of alerts, and who acknowledged.
-
-Reading and writing the log of alerts. Safe to share between threads.
-
-What the log of alerts holds.
-"""
+"""The log of alerts, what was sent about each, and who acknowledged it."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
@@ -18,7 +13,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import packed, unpacked
 from edge_agent.store.database.schema import BUSY_SECONDS, read_transaction, write_transaction
-from edge_agent.store.write.audit import AuditLine, append
+from edge_agent.store.write import audit
 from edge_agent.store.write.boots import stamp
 
 
@@ -147,39 +142,23 @@ class AlertLog:
                 marks.append((status.st_ino, status.st_mtime_ns, status.st_size))
         return tuple(marks)
 
-    def begin(self, alert: AlertEntry, at: Instant) -> None:
-        """Write that an alert began, in the session that is open; nothing if it stands already."""
-        text, parts = str(alert.text), packed(alert.text)
-        self.begin_as(alert.rule, alert.kind, text, parts, at, value=alert.value, quiet=alert.quiet)
+    def begin(self, alert: AlertEntry, at: Instant, parts: str | None = None) -> None:
+        """Write that an alert began, in the session that is open; nothing if it stands already.
 
-    def begin_as(
-        self,
-        rule: str,
-        kind: str,
-        text: str,
-        parts: str | None,
-        at: Instant,
-        *,
-        value: float | None,
-        quiet: bool,
-    ) -> None:
-        """Do what ``begin`` does with the text as ``packed`` keeps it."""
+        Args:
+            alert: its rule, kind, text, value and whether it is quiet.
+            at: when.
+            parts: its text as ``packed`` keeps it; ``None``: as the text itself says.
+        """
+        text = str(alert.text)
+        what = (alert.rule, alert.kind, text, parts or packed(alert.text), alert.value)
         with write_transaction(self._path) as connection:
             boot, known = stamp(connection, at)
             connection.execute(
                 "INSERT INTO alert (rule, kind, text, parts, value, session, raised, raised_boot, "
                 "quiet) VALUES (?, ?, ?, ?, ?, (SELECT id FROM session WHERE ended IS NULL), ?, ?, "
                 "?) ON CONFLICT DO NOTHING",
-                (
-                    rule,
-                    kind,
-                    text,
-                    parts,
-                    value,
-                    known.wall_ms,
-                    boot,
-                    int(quiet),
-                ),
+                (*what, known.wall_ms, boot, int(alert.quiet)),
             )
 
     def end(self, rule: str, ending: str, at: Instant, *, kind: str | None = None) -> None:
@@ -265,10 +244,8 @@ class AlertLog:
             if not entries:
                 raise StudyError(f"There is no alert {number}. Reload the page.")
             if done:
-                detail = f"{number} {entries[0].rule}"
-                append(
-                    connection,
-                    AuditLine(known.wall_ms, actor, "alert_acknowledge", detail, boot),
+                audit.note(
+                    connection, actor, "alert_acknowledge", f"{number} {entries[0].rule}", at
                 )
         return entries[0]
 
@@ -286,15 +263,7 @@ class AlertLog:
                 "SELECT id, ?, ?, ?, ?, ? FROM alert WHERE id = ? AND kind = coalesce(?, kind) "
                 "ON CONFLICT DO UPDATE SET tries = excluded.tries, sent = excluded.sent, "
                 "error = excluded.error",
-                (
-                    delivery.event,
-                    delivery.target,
-                    delivery.tries,
-                    delivery.sent_ms,
-                    delivery.error,
-                    alert,
-                    kind,
-                ),
+                (*astuple(delivery), alert, kind),
             )
 
 
@@ -311,9 +280,7 @@ def prune_alerts(path: Path, keep_days: int, now_ms: int) -> int:
             "DELETE FROM alert WHERE ended < ?", (now_ms - keep_days * _DAY_MS,)
         ).rowcount
         if gone:
-            boot, at = stamp(connection, clock.now())
-            line = AuditLine(at.wall_ms, "appliance", "retention", f"{gone} alerts deleted", boot)
-            append(connection, line)
+            audit.note(connection, "appliance", "retention", f"{gone} alerts deleted")
     return gone
 
 
@@ -321,7 +288,8 @@ def _entries(
     connection: sqlite3.Connection, question: str, values: Iterable[str | int] = ()
 ) -> list[AlertEntry]:
     rows = connection.execute(question, tuple(values)).fetchall()
-    entries = [
+    sent = _deliveries(connection, [row["id"] for row in rows])
+    return [
         AlertEntry(
             row["id"],
             row["rule"],
@@ -335,13 +303,10 @@ def _entries(
             bool(row["quiet"]),
             row["acknowledged"],
             row["acknowledged_by"],
+            tuple(sent[row["id"]]),
         )
         for row in rows
     ]
-    if not entries:
-        return []
-    sent = _deliveries(connection, [entry.id for entry in entries])
-    return [replace(entry, deliveries=tuple(sent[entry.id])) for entry in entries]
 
 
 def _deliveries(

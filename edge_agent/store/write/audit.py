@@ -13,9 +13,12 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.store.database.schema import insert, read_setting, write_setting
+from edge_agent.store.write.boots import stamp
 
 HEAD = "audit_head"
 """Key in ``setting``: the seal of the newest line."""
@@ -87,17 +90,20 @@ def append(connection: sqlite3.Connection, line: AuditLine) -> int:
 
     Where no seal is kept, as after a rescue that lost it, all lines are sealed first.
     """
-    values = (line.at, line.actor, line.action, line.detail)
-    head = _head(connection)
+    head = read_setting(connection, HEAD)
     if head is None:
         head = _seal_from(connection, 0, "")
-    seal = seal_of(head, *values)
-    _keep_head(connection, seal)
-    cursor = connection.execute(
-        "INSERT INTO audit (at, actor, action, detail, boot, seal) VALUES (?, ?, ?, ?, ?, ?)",
-        (*values, line.boot, seal),
-    )
-    return cursor.lastrowid or 0
+    seal = seal_of(head, line.at, line.actor, line.action, line.detail)
+    write_setting(connection, HEAD, seal)
+    return insert(connection, "audit", **asdict(line), seal=seal)
+
+
+def note(
+    connection: sqlite3.Connection, actor: str, action: str, detail: str, at: Instant | None = None
+) -> None:
+    """Write a line of an instant of this machine, now unless another is given."""
+    boot, known = stamp(connection, at or clock.now())
+    append(connection, AuditLine(known.wall_ms, actor, action, detail, boot))
 
 
 def amend_newest(connection: sqlite3.Connection, number: int, detail: str) -> bool:
@@ -108,19 +114,17 @@ def amend_newest(connection: sqlite3.Connection, number: int, detail: str) -> bo
     newest = rows[0]
     if newest["id"] != number:
         return False
-    before = ""
-    if len(rows) > 1:
-        before = rows[1]["seal"] or ""
-    seal = seal_of(before, newest["at"], newest["actor"], newest["action"], detail)
+    before = rows[1]["seal"] if len(rows) > 1 else None
+    seal = seal_of(before or "", newest["at"], newest["actor"], newest["action"], detail)
     connection.execute("UPDATE audit SET detail = ?, seal = ? WHERE id = ?", (detail, seal, number))
-    _keep_head(connection, seal)
+    write_setting(connection, HEAD, seal)
     return True
 
 
 def check(connection: sqlite3.Connection) -> Chain:
     """Compare every line with its seal, and the newest with what is kept of it."""
     faults: list[str] = []
-    head = _head(connection)
+    head = read_setting(connection, HEAD)
     lines = 0
     seal = ""
     last = 0
@@ -148,7 +152,7 @@ def sealed_anew(connection: sqlite3.Connection, why: str) -> Iterator[None]:
         connection: in a write transaction.
         why: the action that changes lines.
     """
-    if _head(connection) is None:
+    if read_setting(connection, HEAD) is None:
         yield
         return
     was = check(connection)
@@ -160,7 +164,8 @@ def sealed_anew(connection: sqlite3.Connection, why: str) -> Iterator[None]:
     first = next(changed, None)
     if first is None:
         return
-    _keep_head(connection, _seal_from(connection, first, _seal_before(connection, first)))
+    seal = _seal_from(connection, first, _seal_before(connection, first))
+    write_setting(connection, HEAD, seal)
     detail = f"from line {first} after {why}; head was {was.head[:SHOWN]}"
     if was.faults:
         detail = f"{detail}; {_BROKEN}: {was.faults[0]}"
@@ -176,9 +181,7 @@ def _seal_before(connection: sqlite3.Connection, number: int) -> str:
         "SELECT seal FROM audit WHERE id < ? AND seal IS NOT NULL ORDER BY id DESC LIMIT 1",
         (number,),
     ).fetchone()
-    if row is None:
-        return ""
-    return str(row[0])
+    return "" if row is None else str(row[0])
 
 
 def _seal_from(connection: sqlite3.Connection, first: int, before: str) -> str:
@@ -219,19 +222,4 @@ def _rows(connection: sqlite3.Connection, first: int) -> Iterator[sqlite3.Row]:
     yield from cursor.execute(
         f"SELECT {_COLUMNS} FROM audit WHERE id >= ? ORDER BY id",  # noqa: S608 - our own names
         (first,),
-    )
-
-
-def _head(connection: sqlite3.Connection) -> str | None:
-    row = connection.execute("SELECT value FROM setting WHERE key = ?", (HEAD,)).fetchone()
-    if row is None:
-        return None
-    return str(row[0])
-
-
-def _keep_head(connection: sqlite3.Connection, seal: str) -> None:
-    connection.execute(
-        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
-        "excluded.value",
-        (HEAD, seal),
     )

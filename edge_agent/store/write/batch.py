@@ -1,12 +1,7 @@
-"""Batches: rows that wait, and writing them.
+"""Rows that wait in memory for their commit, and the writing of one batch of them.
 
-Writing one batch of rows inside a transaction that the caller holds.
-
-The rows that wait in memory for their commit: when it is due, and which rows found no room.
-
-Which of the rows that wait in memory may be written, asked at the moment of writing.
-
-Rows that the database refuses: they are kept with the reason, and the others are written.
+Which rows may be kept is asked at the moment of writing, inside a transaction that the caller
+holds. Rows that the database refuses are set aside with the reason, and the others are written.
 """
 
 from __future__ import annotations
@@ -24,22 +19,13 @@ from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant, boot_seconds
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.readings import Gap, VitalReading
-from edge_agent.store.database.schema import is_salvaging
+from edge_agent.store.database.schema import insert, is_salvaging
+from edge_agent.store.write import timeline
 from edge_agent.store.write.boots import BootRows, ClockCheck
 from edge_agent.store.write.outbox import ERASED, OutboxMessage, enqueue, leave_out
 from edge_agent.store.write.redating import redate
 from edge_agent.store.write.rollups import Tombstones
-from edge_agent.store.write.timeline import (
-    LastRow,
-    ModelUse,
-    last_row,
-    write_expressions,
-    write_gap,
-    write_model,
-    write_outage,
-    write_rejected_frames,
-    write_vitals,
-)
+from edge_agent.store.write.timeline import LastRow, ModelUse
 
 Row = ExpressionRow | RejectedFrames | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck
 
@@ -52,6 +38,9 @@ class PendingBatch:
     Args:
         options: how many rows, how long, and how much memory.
         clock: counts the seconds that rows wait.
+
+    Attributes:
+        dropped: rows since the start for which there was no room in memory.
 
     Example:
         >>> batch = PendingBatch(RecorderOptions(batch_rows=60))
@@ -70,46 +59,36 @@ class PendingBatch:
         self._next_try = 0.0
         # first and last row that found no room since the last commit
         self._lost: tuple[Instant, Instant] | None = None
-        self._dropped = 0
+        self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @property
-    def dropped(self) -> int:
-        """Rows since the start for which there was no room in memory."""
-        return self._dropped
-
-    @property
     def waiting_s(self) -> float:
         """Seconds that the oldest row has waited; 0 when none waits."""
-        since = self._since
-        if since is None:
-            return 0.0
-        return max(0.0, self._clock() - since)
+        return 0.0 if self._since is None else max(0.0, self._clock() - self._since)
 
-    def add(self, row: Row) -> None:
-        """Add a row, or count it as lost when memory is full."""
-        if len(self._rows) >= self._options.memory_rows:
-            self._lose(row)
-            return
-        self._rows.append(row)
-        # A message is for somebody who waits: a summary, or that a session has begun. And while
-        # the clock was just set, what people see has a wrong time.
-        self._urgent = self._urgent or isinstance(row, OutboxMessage | ClockCheck)
-        if self._since is None:
-            self._since = self._clock()
+    def add(self, *rows: Row) -> None:
+        """Add rows, or count them as lost when memory is full."""
+        for row in rows:
+            if len(self._rows) >= self._options.memory_rows:
+                self._lose(row)
+                continue
+            self._rows.append(row)
+            # A message is for somebody who waits: a summary, or that a session has begun. And
+            # while the clock was just set, what people see has a wrong time.
+            self._urgent = self._urgent or isinstance(row, OutboxMessage | ClockCheck)
+            if self._since is None:
+                self._since = self._clock()
 
     def commit_at(self) -> float | None:
         """Return the time by the clock at which to commit; ``None`` while no row waits."""
         if self._since is None:
             return None
         full = self._urgent or len(self._rows) >= self._options.batch_rows
-        if full:
-            wanted = self._since
-        else:
-            wanted = self._since + self._options.batch_seconds
-        return max(self._next_try, wanted)
+        wait_s = 0.0 if full else self._options.batch_seconds
+        return max(self._next_try, self._since + wait_s)
 
     def is_due(self) -> bool:
         """Tell whether it is time to commit."""
@@ -144,14 +123,10 @@ class PendingBatch:
 
     def _lose(self, row: Row) -> None:
         """Count a row for which there is no room, and remember when it was."""
-        self._dropped += 1
+        self.dropped += 1
         at = instant_of(row)
-        if at is None:
-            return
-        first = at
-        if self._lost is not None:
-            first = self._lost[0]
-        self._lost = (first, at)
+        if at is not None:
+            self._lost = (self._lost[0] if self._lost else at, at)
 
 
 class RefusedItems:
@@ -276,11 +251,9 @@ def set_aside(
     """
     text = json.dumps(content, default=repr, ensure_ascii=True)[:_LONGEST]
     at = at_ms if isinstance(at_ms, int) and 0 <= at_ms < 1 << 62 else UNKNOWN_TIME
-    cursor = connection.execute(
-        "INSERT INTO set_aside (at, source, content, reason) VALUES (?, ?, ?, ?)",
-        (at, source, text, reason[:_LONGEST]),
-    )
-    connection.execute("DELETE FROM set_aside WHERE id <= ?", (int(cursor.lastrowid or 0) - KEEP,))
+    reason = reason[:_LONGEST]
+    newest = insert(connection, "set_aside", at=at, source=source, content=text, reason=reason)
+    connection.execute("DELETE FROM set_aside WHERE id <= ?", (newest - KEEP,))
 
 
 log = logging.getLogger(__name__)
@@ -305,6 +278,9 @@ class BatchWriter:
 
     Args:
         options: of the recorder.
+
+    Attributes:
+        has_wrong_times: whether there are rows left that are to be moved, in another transaction.
     """
 
     def __init__(self, options: RecorderOptions) -> None:
@@ -312,12 +288,7 @@ class BatchWriter:
         self._started: Instant | None = None
         self._last: LastRow | None = None  # before the start; None: its outage is written
         self._written: LastRow | None = None  # whose outage is in the transaction of now
-        self._has_wrong_times = False
-
-    @property
-    def has_wrong_times(self) -> bool:
-        """Whether there are rows left that are to be moved, in another transaction."""
-        return self._has_wrong_times
+        self.has_wrong_times = False
 
     def forget(self) -> None:
         """Take back what the last transaction did: it was rolled back."""
@@ -332,30 +303,24 @@ class BatchWriter:
         if self._options.only_in_sessions:
             placed = rows_in_sessions(connection, placed)
         tombstones = Tombstones(connection)
-        expressions: list[tuple[ExpressionRow, int | None]] = []
-        rejected: list[tuple[RejectedFrames, int | None]] = []
-        vitals: list[tuple[VitalReading, int | None]] = []
         for row, boot in placed:
             match row:
-                case ExpressionRow():
-                    expressions.append((row, boot))
-                case RejectedFrames():
-                    rejected.append((row, boot))
-                case VitalReading():
-                    vitals.append((row, boot))
                 case Gap():
-                    write_gap(connection, row, boot)
+                    timeline.write_gap(connection, row, boot)
                 case OutboxMessage():
                     if summarises_erased_time(tombstones, row):
                         leave_out(connection, row, ERASED)
                     else:
                         enqueue(connection, row, self._options.outbox_rows)
                 case ModelUse():
-                    write_model(connection, row)
+                    timeline.write_model(connection, row)
         interval_ms = round(self._options.interval * 1000)
-        write_expressions(connection, expressions, interval_ms, self._options.simulated)
-        write_rejected_frames(connection, rejected, interval_ms, self._options.simulated)
-        return write_vitals(connection, vitals).count(False)
+        simulated = self._options.simulated
+        timeline.write_expressions(connection, _of(placed, ExpressionRow), interval_ms, simulated)
+        timeline.write_rejected_frames(
+            connection, _of(placed, RejectedFrames), interval_ms, simulated
+        )
+        return timeline.write_vitals(connection, _of(placed, VitalReading)).count(False)
 
     def write_each(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[int, int]:
         """Write rows one by one; set aside those that the database refuses.
@@ -384,7 +349,7 @@ class BatchWriter:
         for row in rows:
             if isinstance(row, ClockCheck) and row.is_start:
                 self._started = row.at
-                self._last = last_row(connection)
+                self._last = timeline.last_row(connection)
         boots = BootRows(connection)
         for row in rows:
             if isinstance(row, ClockCheck) and row.at is not None:
@@ -395,17 +360,22 @@ class BatchWriter:
         boots.confirm()
         checks = any(isinstance(row, ClockCheck) for row in rows)
         if is_salvaging(connection):  # rows of before are still to come: they are moved together
-            self._has_wrong_times = False
-        elif checks or self._has_wrong_times or boots.wrong() is not None:
-            self._has_wrong_times = redate(connection, also_earlier_starts=True)
-        if self._last is not None and self._started is not None and checks:
-            self._write_outage(connection, self._last, self._started)
-
-    def _write_outage(self, connection: sqlite3.Connection, last: LastRow, start: Instant) -> None:
+            self.has_wrong_times = False
+        elif checks or self.has_wrong_times or boots.wrong() is not None:
+            self.has_wrong_times = redate(connection)
+        last = self._last
         only_in_sessions = self._options.only_in_sessions
-        if write_outage(connection, last, start, only_in_sessions=only_in_sessions):
+        if last is None or self._started is None or not checks:
+            return
+        if timeline.write_outage(
+            connection, last, self._started, only_in_sessions=only_in_sessions
+        ):
             self._written = last
             self._last = None
+
+
+def _of(placed: Sequence[tuple[Row, int | None]], kind: type[T]) -> list[tuple[T, int | None]]:
+    return [(row, boot) for row, boot in placed if isinstance(row, kind)]
 
 
 def _place(boots: BootRows, row: Row) -> tuple[Row, int | None]:

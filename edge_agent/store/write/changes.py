@@ -1,11 +1,7 @@
-"""The log of changes for a fleet.
-
-The log of changes that a fleet has not confirmed: what others must tell it.
+"""The log of changes that a fleet has not confirmed: what others must tell it.
 
 Triggers write the log; ``edge_agent.fleet`` makes them, reads it and empties it. Where there is no
-fleet, nothing here writes anything.
-
-How the stream of the timeline stands: what its sender tells the agent's health.
+fleet, nothing here writes anything. The sender of the stream tells the agent how it stands.
 """
 
 from __future__ import annotations

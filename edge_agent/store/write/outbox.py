@@ -1,11 +1,8 @@
-"""Messages that wait, and losses.
-
-Messages that the broker has not acknowledged yet.
+"""Messages that the broker has not acknowledged yet, and those that will not be sent.
 
 They are rows that survive a power cut. Their number is bounded, and the oldest goes first. What
-will not be sent leaves its number in ``outbox_hole``, with the reason.
-
-Messages that will not be sent: holes in ``seq`` with their reason, and what was set aside.
+will not be sent leaves its number in ``outbox_hole``, with the reason; what is damaged or refused
+lies in ``outbox_set_aside``.
 """
 
 from __future__ import annotations
@@ -18,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +26,8 @@ from edge_agent.store.database.files import is_read_only, translate_errors
 from edge_agent.store.database.lock import OpenFile, open_database
 from edge_agent.store.database.schema import (
     BUSY_SECONDS,
+    insert,
+    read_setting,
     stream_epoch,
     transaction,
     write_transaction,
@@ -36,8 +36,6 @@ from edge_agent.store.write.boots import stamp
 
 DAMAGED = "damaged"
 ERASED = "erased"
-NOT_WRITTEN = "not_written"
-OUTBOX_FULL = "outbox_full"
 MQTT_OFF = "mqtt_off"
 
 HOLES_KEPT = 500
@@ -90,13 +88,6 @@ def read_payload(raw: bytes) -> dict[str, Any] | None:
     return payload
 
 
-def read_topic(raw: bytes) -> str:
-    """Return a stored topic; raises ``ValueError`` when it is damaged."""
-    if not _TOPIC.fullmatch(raw):
-        raise ValueError("no topic")
-    return raw.decode()
-
-
 def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
 
@@ -125,26 +116,19 @@ def note_hole(
         reason: why, one word.
         epoch: theirs; empty: the present one.
     """
-    values = {
-        "epoch": epoch or stream_epoch(connection),
-        "topic": topic,
-        "first": first,
-        "last": last,
-        "reason": reason,
-        "at": clock.now().wall_ms,
-    }
+    epoch = epoch or stream_epoch(connection)
+    at = clock.now().wall_ms
     grown = connection.execute(
-        "UPDATE outbox_hole SET last_seq = :last, at = :at WHERE id = (SELECT max(id) FROM "
-        "outbox_hole WHERE topic = :topic) AND epoch = :epoch AND reason = :reason "
-        "AND last_seq = :first - 1",
-        values,
+        "UPDATE outbox_hole SET last_seq = ?, at = ? WHERE id = (SELECT max(id) FROM outbox_hole "
+        "WHERE topic = ?) AND epoch = ? AND reason = ? AND last_seq = ? - 1",
+        (last, at, topic, epoch, reason, first),
     ).rowcount
     if grown:
         return
     newest = connection.execute(
-        "INSERT INTO outbox_hole (epoch, topic, first_seq, last_seq, reason, at) "
-        "VALUES (:epoch, :topic, :first, :last, :reason, :at)",
-        values,
+        "INSERT INTO outbox_hole (epoch, topic, first_seq, last_seq, reason, at) VALUES "
+        "(?, ?, ?, ?, ?, ?)",
+        (epoch, topic, first, last, reason, at),
     ).lastrowid
     connection.execute("DELETE FROM outbox_hole WHERE id <= ?", ((newest or 0) - HOLES_KEPT,))
 
@@ -158,7 +142,7 @@ def note_deleted(connection: sqlite3.Connection, rows: Iterable[sqlite3.Row], re
         reason: why they went.
     """
     spans: list[tuple[str, str, int, int]] = []
-    for row in sorted(rows, key=_by_topic):
+    for row in sorted(rows, key=itemgetter("topic", "id")):
         seq = row["seq"]
         if seq is None:
             continue
@@ -170,12 +154,6 @@ def note_deleted(connection: sqlite3.Connection, rows: Iterable[sqlite3.Row], re
             spans.append((epoch, topic, seq, seq))
     for epoch, topic, first, last in spans:
         note_hole(connection, topic, first, last, reason, epoch)
-
-
-def _by_topic(row: sqlite3.Row) -> tuple[bytes, int]:
-    topic: bytes = row["topic"]
-    number: int = row["id"]
-    return topic, number
 
 
 def _epoch_of(payload: bytes) -> str:
@@ -207,18 +185,11 @@ def set_aside(connection: sqlite3.Connection, reasons: Mapping[int, str]) -> Non
             (id_,),
         ).fetchall()
         for row in rows:
+            values = (id_, _text(row["topic"]), row["seq"], row["payload"], row["created"])
             connection.execute(
                 "INSERT OR REPLACE INTO outbox_set_aside (id, topic, seq, payload, created, at, "
                 "reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    row["id"],
-                    _text(row["topic"]),
-                    row["seq"],
-                    row["payload"],
-                    row["created"],
-                    now_ms,
-                    reason,
-                ),
+                (*values, now_ms, reason),
             )
         note_deleted(connection, rows, reason)
         connection.execute("DELETE FROM outbox WHERE id = ?", (id_,))
@@ -227,16 +198,6 @@ def set_aside(connection: sqlite3.Connection, reasons: Mapping[int, str]) -> Non
         "at DESC, id DESC LIMIT ?)",
         (SET_ASIDE_KEPT,),
     )
-
-
-def newest_holes(connection: sqlite3.Connection, limit: int) -> list[Hole]:
-    """Return the newest holes, newest first."""
-    rows = connection.execute(
-        "SELECT epoch, topic, first_seq, last_seq, reason, at FROM outbox_hole "
-        "ORDER BY id DESC LIMIT ?",
-        (limit,),
-    )
-    return [Hole(*row) for row in rows]
 
 
 def delete_and_note(
@@ -334,16 +295,15 @@ class Outbox:
         self._version: int | None = None
         self._set_aside_counts: Counter[str] = Counter()
 
-    def pending(self, limit: int, after: int = 0) -> list[OutboxRow]:
-        """Return the oldest ``limit`` messages whose id is greater than ``after``, oldest first.
-
-        Damaged ones are set aside and left out.
-        """
+    def pending(self, limit: int) -> list[OutboxRow]:
+        """Return the oldest ``limit`` messages; damaged ones are set aside and left out."""
+        after = 0
         waiting: list[OutboxRow] = []
         damaged: list[int] = []
+        query = f"SELECT {COLUMNS} FROM outbox WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - our own words
         with self._told_errors():
             while len(waiting) < limit:
-                rows = self._rows(limit, after)
+                rows = self._connected().execute(query, (after, limit)).fetchall()
                 for row in rows:
                     message = _message_of(row)
                     if message is None:
@@ -354,29 +314,17 @@ class Outbox:
                     break
                 after = rows[-1]["id"]
         if damaged:
-            self._try_to_set_aside(damaged)
+            try:
+                self.set_aside(dict.fromkeys(damaged, DAMAGED))
+            except StoreError as error:  # without room for that, the others are sent all the same
+                log.warning("%d damaged messages could not be set aside: %s", len(damaged), error)
         return waiting
-
-    def _rows(self, limit: int, after: int) -> list[sqlite3.Row]:
-        """Return raw rows, oldest first."""
-        query = f"SELECT {COLUMNS} FROM outbox WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - our own words
-        return self._connected().execute(query, (after, limit)).fetchall()
-
-    def _try_to_set_aside(self, ids: Collection[int]) -> None:
-        """Set damaged messages aside; without room for that, the others are sent all the same."""
-        try:
-            self.set_aside(dict.fromkeys(ids, DAMAGED))
-        except StoreError as error:
-            log.warning("%d damaged messages could not be set aside: %s", len(ids), error)
 
     def set_aside(self, reasons: Mapping[int, str]) -> None:
         """Move messages out of the way, by id with the reason, into ``outbox_set_aside``."""
-        with self._told_errors():
-            connection = self._connected()
-            with transaction(connection):
-                set_aside(connection, reasons)
-        for reason in reasons.values():
-            self._set_aside_counts[reason] += 1
+        with self._writing() as connection:
+            set_aside(connection, reasons)
+        self._set_aside_counts.update(reasons.values())
         log.warning(
             "%d messages were set aside (%s): %s has them in its table outbox_set_aside",
             len(reasons),
@@ -392,7 +340,12 @@ class Outbox:
     def holes(self, limit: int) -> list[Hole]:
         """Return the newest holes in the numbers, newest first."""
         with self._told_errors():
-            return newest_holes(self._connected(), limit)
+            rows = self._connected().execute(
+                "SELECT epoch, topic, first_seq, last_seq, reason, at FROM outbox_hole "
+                "ORDER BY id DESC LIMIT ?",
+                (limit,),
+            )
+            return [Hole(*row) for row in rows]
 
     def has_changed(self) -> bool:
         """Tell whether another connection has committed since the last call.
@@ -408,18 +361,14 @@ class Outbox:
 
     def delete(self, ids: Collection[int]) -> None:
         """Forget acknowledged messages; ids that are gone already are no error."""
-        with self._told_errors():
-            connection = self._connected()
-            with transaction(connection):
-                connection.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_ in ids])
+        with self._writing() as connection:
+            connection.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_ in ids])
 
     def discard(self, ids: Collection[int]) -> None:
         """Forget messages that nobody is to be told; holes say which numbers they had."""
-        with self._told_errors():
-            connection = self._connected()
-            with transaction(connection):
-                for id_ in ids:
-                    delete_and_note(connection, "id = ?", (id_,), MQTT_OFF)
+        with self._writing() as connection:
+            for id_ in ids:
+                delete_and_note(connection, "id = ?", (id_,), MQTT_OFF)
 
     def count(self) -> int:
         """Return how many messages wait."""
@@ -428,22 +377,13 @@ class Outbox:
 
     def clear(self) -> int:
         """Forget all messages (nobody is to be told any more) and return how many there were."""
-        with self._told_errors():
-            connection = self._connected()
-            with transaction(connection):
-                return delete_and_note(connection, "TRUE", (), MQTT_OFF)
+        with self._writing() as connection:
+            return delete_and_note(connection, "TRUE", (), MQTT_OFF)
 
     def dropped(self) -> int:
         """Return how many messages were dropped so far because the outbox was full."""
         with self._told_errors():
-            row = (
-                self._connected()
-                .execute("SELECT value FROM setting WHERE key = ?", (DROPPED_KEY,))
-                .fetchone()
-            )
-            if row:
-                return int(row[0])
-            return 0
+            return int(read_setting(self._connected(), DROPPED_KEY) or 0)
 
     def close(self) -> None:
         """Close the connection, in the thread that used it; a later call opens it again."""
@@ -465,6 +405,13 @@ class Outbox:
         return self._connection
 
     @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._told_errors():
+            connection = self._connected()
+            with transaction(connection):
+                yield connection
+
+    @contextmanager
     def _told_errors(self) -> Iterator[None]:
         try:
             with translate_errors(self._path):
@@ -481,15 +428,15 @@ class Outbox:
 def _message_of(row: sqlite3.Row) -> OutboxRow | None:
     """Return a message as it was queued; ``None`` for a damaged one."""
     try:
-        topic = read_topic(row["topic"])
         payload = read_payload(row["payload"])
     except ValueError:
         return None
-    seq = row["seq"]
-    if seq is not None and (payload or {}).get("seq") != seq:
+    topic, seq = row["topic"], row["seq"]
+    if not _TOPIC.fullmatch(topic) or (seq is not None and (payload or {}).get("seq") != seq):
         return None
-    boot_id = None if row["boot_id"] is None else row["boot_id"].decode(errors="replace")
-    return OutboxRow(row["id"], topic, seq, payload, row["created"], boot_id, row["boot_ms"])
+    boot_id = None if row["boot_id"] is None else _text(row["boot_id"])
+    created_ms, boot_ms = row["created"], row["boot_ms"]
+    return OutboxRow(row["id"], topic.decode(), seq, payload, created_ms, boot_id, boot_ms)
 
 
 def last_seq(path: Path, topic: str) -> int:
@@ -520,22 +467,19 @@ def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) 
         payload["epoch"] = stream_epoch(connection)
     now = clock.now()
     boot, created = stamp(connection, now)
-    cursor = connection.execute(
-        "INSERT INTO outbox (topic, seq, payload, created, boot, boot_id, boot_ms) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            message.topic,
-            seq,
-            json.dumps(payload, separators=(",", ":"), ensure_ascii=False),
-            created.wall_ms,
-            boot,
-            clock.boot_id(),
-            (message.made or now).boot_ms,
-        ),
+    newest = insert(
+        connection,
+        "outbox",
+        topic=message.topic,
+        seq=seq,
+        payload=json.dumps(payload, separators=(",", ":"), ensure_ascii=False),
+        created=created.wall_ms,
+        boot=boot,
+        boot_id=clock.boot_id(),
+        boot_ms=(message.made or now).boot_ms,
     )
-    newest = int(cursor.lastrowid or 0)
     # Ids rise by one, so the bound needs no counting of rows.
-    dropped = delete_and_note(connection, "id <= ?", (newest - limit,), OUTBOX_FULL)
+    dropped = delete_and_note(connection, "id <= ?", (newest - limit,), "outbox_full")
     if dropped:
         connection.execute(
             "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value "
@@ -568,7 +512,7 @@ def _take_seq(connection: sqlite3.Connection, topic: str, given: int | None) -> 
     following = 1 if last is None else last + 1
     seq = max(following, given or 0)
     if last is not None and seq > following:
-        note_hole(connection, topic, following, seq - 1, NOT_WRITTEN)
+        note_hole(connection, topic, following, seq - 1, "not_written")
     connection.execute(
         "INSERT INTO outbox_seq (topic, last) VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET last "
         "= excluded.last",

@@ -1,12 +1,7 @@
-"""The recorder: the thread that writes, and its intervals.
+"""The one writer of the timeline: a thread that gathers rows and commits them in batches.
 
-The one writer of the timeline: a thread that gathers rows and commits them in batches.
-
-Frames into expression rows: one row for each track and recording interval.
-
-Pure; no clock, no I/O.
-
-Who rescues the database of the recorder; ``store.salvage`` does.
+Frames become one expression row for each track and recording interval. ``store.salvage`` rescues
+the database of the recorder.
 """
 
 from __future__ import annotations
@@ -35,7 +30,7 @@ from edge_agent.core.expression import (
 )
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.threads import Worker
-from edge_agent.store.database.files import is_damage, is_read_only, translated
+from edge_agent.store.database.files import code_of, is_damage, is_read_only, translated
 from edge_agent.store.database.lock import OpenFile, open_database
 from edge_agent.store.database.schema import transaction
 from edge_agent.store.write.batch import (
@@ -123,20 +118,20 @@ class _Track:
             RejectedFrames(at, track, reason, len(primary), 2 * sum(primary) > len(primary))
             for reason, primary in self.rejected.items()
         )
-        return [*([] if self.last is None else [self._row(track, at, self.last)]), *rejected]
-
-    def _row(self, track: int, at: Instant, last: Observation) -> ExpressionRow:
-        return ExpressionRow(
+        if self.last is None:
+            return [*rejected]
+        read = ExpressionRow(
             at=at,
             track=track,
             frames=self.frames,
             mean=Expression(tuple(total / self.frames for total in self.raw)),
-            smoothed=last.smoothed,
-            emotion=last.emotion,
+            smoothed=self.last.smoothed,
+            emotion=self.last.emotion,
             face_size=self.face_size / self.frames,
             quality=self.quality / self.frames,
             primary=2 * self.primary > self.frames,
         )
+        return [read, *rejected]
 
 
 class Intervals:
@@ -182,39 +177,30 @@ class Intervals:
         """
         if not self._tracks or self._last is None:
             return []
-        at = self._last if partial else self._end_of_interval(self._last)
+        at = self._last
+        if self._length and not partial:
+            at = at.shifted((self._length - at.boot_ms % self._length) / 1000)
         rows = [row for track, gathered in self._tracks.items() for row in gathered.rows(track, at)]
         self._tracks = {}
         return rows
 
     def finish(self) -> list[Row | Gap]:
         """Return what is still open, at the end of recording."""
-        if self._last is not None:
-            gap = self._gap_until(self._last)
-        else:
-            gap = []
+        gap = [] if self._last is None else self._gap_until(self._last)
         self._no_face_since = None
         return [*self.close(partial=True), *gap]
 
     def _number(self, at: Instant | None) -> int:
-        if at is None or self._length == 0:
-            return -1
-        return at.boot_ms // self._length
-
-    def _end_of_interval(self, at: Instant) -> Instant:
-        if self._length:
-            return at.shifted((self._length - at.boot_ms % self._length) / 1000)
-        return at
+        return -1 if at is None or self._length == 0 else at.boot_ms // self._length
 
     def _note_faces(self, recognition: Recognition) -> list[Gap]:
         """Follow whether faces are seen; a time without any becomes a gap when it ends."""
         gap: list[Gap] = []
-        paused = (
-            self._last is not None and recognition.at.seconds_since(self._last) > NO_FACE_SECONDS
-        )
-        if self._last is not None and (paused or recognition.observations):
+        last = self._last
+        paused = last is not None and recognition.at.seconds_since(last) > NO_FACE_SECONDS
+        if last is not None and (paused or recognition.observations):
             # Nobody looked while the camera paused: that time is no time without faces.
-            gap = self._gap_until(self._last if paused else recognition.at)
+            gap = self._gap_until(last if paused else recognition.at)
             self._no_face_since = None
         if not recognition.observations:
             self._no_face_since = self._no_face_since or recognition.at
@@ -260,7 +246,13 @@ class Recorder(Worker):
         safe: rescues a database that is damaged, deleted or moved; without one, such a database
             ends this worker.
         on_commit: called in this thread after each commit.
-        on_death: as in ``Worker``.
+
+    Attributes:
+        duplicates: readings since the start that were in the database already (same kind, source,
+            time and value), and were not written again.
+        set_aside: rows since the start that no table took; they are in the table ``set_aside``.
+        last_error: why the last commit failed; ``None`` when it did not.
+        last_commit_boot_s: boot clock of the last commit in seconds; ``None`` before the first.
 
     Example:
         >>> recorder = Recorder(path, RecorderOptions(batch_seconds=2.0))
@@ -277,9 +269,8 @@ class Recorder(Worker):
         *,
         safe: DatabaseKeeper | None = None,
         on_commit: Callable[[], None] | None = None,
-        on_death: Callable[[Worker, Exception], None] | None = None,
     ) -> None:
-        super().__init__("recorder", on_death)
+        super().__init__("recorder")
         self._path = path
         self._options = options or RecorderOptions()
         self._safe = safe
@@ -287,7 +278,6 @@ class Recorder(Worker):
         self._connection: sqlite3.Connection | None = None
         self._file: OpenFile | None = None
         self._next_look = clock.boot_seconds() + WATCH_S
-        self._set_aside = 0
 
         self._queue: queue.Queue[Item | None] = queue.Queue(_QUEUE_ITEMS)
         self._intervals = Intervals(self._options.interval)
@@ -295,9 +285,10 @@ class Recorder(Worker):
         self._batch = PendingBatch(self._options)
         self._writer = BatchWriter(self._options)
         self._refused = RefusedItems()
-        self._duplicates = 0
-        self._last_error: StoreError | None = None
-        self._last_commit: float | None = None
+        self.duplicates = 0
+        self.set_aside = 0
+        self.last_error: StoreError | None = None
+        self.last_commit_boot_s: float | None = None
 
     @property
     def queue_depth(self) -> int:
@@ -308,29 +299,6 @@ class Recorder(Worker):
     def dropped(self) -> int:
         """Items lost since the start: no room in memory either, or a value that is no number."""
         return self._refused.count + self._batch.dropped
-
-    @property
-    def duplicates(self) -> int:
-        """Readings since the start that were in the database already, and were not written again.
-
-        The same reading has the same kind, source, time and value.
-        """
-        return self._duplicates
-
-    @property
-    def set_aside(self) -> int:
-        """Rows since the start that no table took; they are in the table ``set_aside``."""
-        return self._set_aside
-
-    @property
-    def last_error(self) -> StoreError | None:
-        """Why the last commit failed; ``None`` when it did not."""
-        return self._last_error
-
-    @property
-    def last_commit_boot_s(self) -> float | None:
-        """Boot clock of the last commit in seconds; ``None`` before the first."""
-        return self._last_commit
 
     @property
     def waiting_s(self) -> float:
@@ -368,8 +336,7 @@ class Recorder(Worker):
                 if self._batch.is_due():
                     self._commit()
             self._note_refused()
-            for row in self._intervals.finish():
-                self._batch.add(row)
+            self._batch.add(*self._intervals.finish())
             self._commit()
         finally:
             self._close_database()
@@ -392,10 +359,8 @@ class Recorder(Worker):
         """Return the next item, or ``None`` when it is time to look at the batch."""
         look_at = self._next_look if self._safe is not None else None
         wanted = (self._batch.commit_at(), self._stale_at(), look_at)
-        times = [at for at in wanted if at is not None]
-        timeout = None
-        if times:
-            timeout = max(0.0, min(times) - clock.boot_seconds())
+        at = min((at for at in wanted if at is not None), default=None)
+        timeout = None if at is None else max(0.0, at - clock.boot_seconds())
         try:
             return self._queue.get(timeout=timeout)
         except queue.Empty:
@@ -409,30 +374,27 @@ class Recorder(Worker):
                 self._opened = None
             elif rows or self._opened is None:
                 self._opened = clock.boot_seconds()
-            for row in rows:
-                self._batch.add(row)
-        elif isinstance(item, VitalReading) and not math.isfinite(item.value):
-            self._refused.note(None)
-            log.warning(
-                "a %s reading of %s was no number and is not recorded", item.kind, item.source
-            )
+            self._batch.add(*rows)
         elif isinstance(item, VitalReading):
-            self._batch.add(item.checked())
+            if math.isfinite(item.value):
+                self._batch.add(item.checked())
+                return
+            self._refused.note(None)
+            told = "a %s reading of %s was no number and is not recorded"
+            log.warning(told, item.kind, item.source)
         elif item is not None:
             self._batch.add(item)
 
     def _stale_at(self) -> float | None:
         """When the open interval counts as ended although no frame of the next one came."""
-        if self._opened is None:
-            return None
-        return self._opened + self._options.interval + self._options.batch_seconds
+        wait_s = self._options.interval + self._options.batch_seconds
+        return None if self._opened is None else self._opened + wait_s
 
     def _end_stale_interval(self) -> None:
         stale_at = self._stale_at()
         if stale_at is not None and clock.boot_seconds() >= stale_at:
             self._opened = None
-            for row in self._intervals.close():
-                self._batch.add(row)
+            self._batch.add(*self._intervals.close())
 
     def _watch(self) -> None:
         """Look now and then whether the database is still the file at the path, and sound."""
@@ -465,7 +427,7 @@ class Recorder(Worker):
                 if not self._mended(error):
                     return
             else:
-                self._duplicates += duplicates
+                self.duplicates += duplicates
                 self._committed(len(rows))
                 if self._writer.has_wrong_times:  # in portions: what comes meanwhile is written
                     self._batch.add(ClockCheck(at=None))
@@ -486,7 +448,7 @@ class Recorder(Worker):
             with transaction(connection):
                 duplicates, refused = self._writer.write_each(connection, rows)
                 self._prove_place()
-            self._set_aside += refused
+            self.set_aside += refused
         if self._safe is not None and not self._in_place and not self._follow():
             raise MovedError("the rows went into a file that is no longer in its place")
         return duplicates
@@ -514,7 +476,7 @@ class Recorder(Worker):
         if is_read_only(error) and (self._safe is None or self._in_place):
             self._disconnect()  # a new connection may write again once the card lets it
         if self._safe is None:
-            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _PASSING:
+            if code_of(error) not in _PASSING:
                 raise failure from error
             self._wait(failure)
             return False
@@ -561,17 +523,17 @@ class Recorder(Worker):
 
     def _wait(self, failure: StoreError) -> None:
         """Keep the rows in memory until the next attempt."""
-        if self._last_error is None:
+        if self.last_error is None:
             log.error("recording waits in memory: %s", failure)
-        self._last_error = failure
+        self.last_error = failure
         self._batch.retry_later()
 
     def _committed(self, rows: int) -> None:
         """Begin the next batch."""
-        if self._last_error is not None:
+        if self.last_error is not None:
             log.info("recording goes on; %d rows waited", len(self._batch))
-        self._last_error = None
-        self._last_commit = clock.boot_seconds()
+        self.last_error = None
+        self.last_commit_boot_s = clock.boot_seconds()
         self._batch.committed(rows)
         if self._on_commit is not None:
             self._on_commit()

@@ -1,6 +1,4 @@
-"""A clock that was set later.
-
-Moving what was dated by a clock that was not set, in the caller's transaction.
+"""Moving what was dated by a clock that was not set, in the caller's transaction.
 
 A machine without a clock module starts with the time of its last end, or an older one, until the
 network tells it the real time. Rows of before get it here: their times, those of sessions and
@@ -10,15 +8,9 @@ whatever else was stamped meanwhile move by the same step, their minutes and hou
 What came with a time of its own (an import, a reading with ``at``) points to no row of ``boot`` and
 stays where it is.
 
-Rollups when rows move from one time to another or an import goes, in the caller's transaction.
-
 What the moved rows added to their old minutes and hours is taken away there, and added to the new
 ones. Nothing is made anew: of minutes whose rows were deleted for their age, the rollup is all that
-is left.
-
-The times in messages that wait for the broker, when the clock that they were read from was set.
-
-What the broker has acknowledged keeps the time with which it was sent.
+is left. What the broker has acknowledged keeps the time with which it was sent.
 """
 
 from __future__ import annotations
@@ -30,13 +22,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from edge_agent.core import clock
 from edge_agent.core.clock import CLOCK_JUMP_MS, iso_utc
 from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.store.database.schema import ADDED, DAY_MS, NAMES
-from edge_agent.store.write.audit import AuditLine, append, sealed_anew
-from edge_agent.store.write.boots import BootRow, BootRows, other_boots, stamp
-from edge_agent.store.write.rollups import ROLLUPS, add_tombstones, read_tombstones
+from edge_agent.store.write import audit
+from edge_agent.store.write.boots import BootRow, BootRows, other_boots
+from edge_agent.store.write.rollups import (
+    ADD_EXPRESSIONS,
+    ADD_VITALS,
+    ROLLUPS,
+    add_tombstones,
+    read_tombstones,
+)
 
 
 def move_messages(connection: sqlite3.Connection, boot: int, by_ms: int) -> None:
@@ -179,8 +176,7 @@ def _add_expressions(
     connection.execute(
         f"INSERT INTO expression_{name} (at, {', '.join(ADDED)}) SELECT at / {length} * {length}, "
         f"{', '.join(f'{sign} * {added}' for added in sums)} FROM expression WHERE boot = ? AND "
-        f"at BETWEEN ? AND ? AND is_primary = 1 GROUP BY 1 ON CONFLICT (at) DO UPDATE SET "
-        f"{', '.join(f'{column} = {column} + excluded.{column}' for column in ADDED)}",
+        f"at BETWEEN ? AND ? AND is_primary = 1 GROUP BY 1 ON CONFLICT (at) DO {ADD_EXPRESSIONS}",
         rows.values,
     )
 
@@ -202,10 +198,7 @@ def _add_vitals(
         f"FILTER (WHERE usable), 0.0), {sign} * sum(NOT usable), {sign} * "
         f"sum({is_flagged(VitalFlag.SIMULATED)}), {least}, {most} FROM (SELECT *, NOT "
         f"({IS_UNUSABLE}) AS usable FROM vital WHERE {which}) GROUP BY 1, 2 ON CONFLICT (kind, at) "
-        "DO UPDATE SET "
-        f"{', '.join(f'{column} = {column} + excluded.{column}' for column in _VITAL_ADDED)}, "
-        "least = min(coalesce(least, excluded.least), coalesce(excluded.least, least)), "
-        "most = max(coalesce(most, excluded.most), coalesce(excluded.most, most))",
+        f"DO {ADD_VITALS}",
         values,
     )
 
@@ -225,30 +218,22 @@ def _measure_vitals(
     )
 
 
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-
 log = logging.getLogger(__name__)
 
 PORTION_MS = 3 * 3600 * 1000
 """Longest stretch of time that is moved in one transaction, so that nobody waits for long."""
 
 
-def redate(connection: sqlite3.Connection, *, also_earlier_starts: bool = False) -> bool:
+def redate(connection: sqlite3.Connection) -> bool:
     """Move the newest rows that have a wrong time, as far as the right one is known.
 
-    Args:
-        connection: of the transaction.
-        also_earlier_starts: whether to look at earlier starts of the machine, too: the program may
-            have ended before it had moved what it knew to be wrong.
+    Earlier starts of the machine are looked at, too: the program may have ended before it had moved
+    what it knew to be wrong.
 
     Returns:
         Whether there is more to move, in another transaction.
     """
-    starts: list[str | None] = [None]
-    if also_earlier_starts:
-        starts += other_boots(connection)
-    for boot_id in starts:
+    for boot_id in (None, *other_boots(connection)):
         boots = BootRows(connection, boot_id)
         boots.confirm()
         wrong = boots.wrong()
@@ -272,7 +257,7 @@ def _move(
     add_again(connection, rows.moved(target, by_ms), rows)
     _move_gaps(connection, rows, target, by_ms)
     _move_sessions(connection, rows, target, by_ms)
-    with sealed_anew(connection, "clock_set"):
+    with audit.sealed_anew(connection, "clock_set"):
         for table, column, boot in _STAMPS:
             connection.execute(
                 f"UPDATE {table} SET {column} = {column} + ?, {boot} = ? WHERE {boot} = ? AND "
@@ -286,15 +271,13 @@ def _move(
         "?1, moved_ms = moved_ms + ?1, synchronised = ?2 WHERE id = ?3",
         (by_ms, int(right.synchronised), target),
     )
-    under, now = stamp(connection, clock.now())
     told = f"{moved} rows moved by {by_ms / 1000:+.1f} s"
-    append(connection, AuditLine(now.wall_ms, "appliance", "clock_set", told, under))
+    audit.note(connection, "appliance", "clock_set", told)
     log.info("the clock was set: %d rows moved by %+.1f s", moved, by_ms / 1000)
 
 
 def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None) -> Stretch:
     """Return the last hours of a stretch; no session is cut in two."""
-    first = wrong.offset_ms - CLOCK_JUMP_MS
     last = _newest(connection, wrong) if end_ms is None else end_ms
     start = last - PORTION_MS
     session = connection.execute(
@@ -305,7 +288,7 @@ def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None)
     if session is not None:
         start = session
     if start <= wrong.offset_ms + wrong.start_ms:
-        return Stretch(wrong.id, first, last + CLOCK_JUMP_MS)
+        start = wrong.offset_ms - CLOCK_JUMP_MS
     return Stretch(wrong.id, start, last + CLOCK_JUMP_MS)
 
 
@@ -332,14 +315,11 @@ def _split(connection: sqlite3.Connection, wrong: BootRow, start_ms: int) -> int
 
 def _move_timeline(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> int:
     """Move rows of faces and readings; return how many they were."""
-    moved = sum(
-        connection.execute(
-            f"UPDATE {table} SET at = at + ?, boot = ? WHERE boot = ? AND at BETWEEN ? AND ?",
-            (by_ms, target, *rows.values),
-        ).rowcount
-        for table in ("expression", "unfit")
-    )
-    return moved + _move_vitals(connection, rows, target, by_ms)
+    moved = _move_vitals(connection, rows, target, by_ms)
+    for table in ("expression", "unfit"):
+        text = f"UPDATE {table} SET at = at + ?, boot = ? WHERE {_OF_STRETCH}"
+        moved += connection.execute(text, (by_ms, target, *rows.values)).rowcount
+    return moved
 
 
 def _move_vitals(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> int:
@@ -350,9 +330,7 @@ def _move_vitals(connection: sqlite3.Connection, rows: Stretch, target: int, by_
     """
     order = "DESC" if by_ms > 0 else "ASC"
     keys = connection.execute(
-        f"SELECT at, kind, source FROM vital WHERE boot = ? AND at BETWEEN ? AND ? ORDER BY at "
-        f"{order}",
-        rows.values,
+        f"SELECT at, kind, source FROM vital WHERE {_OF_STRETCH} ORDER BY at {order}", rows.values
     ).fetchall()
     for at, kind, source in keys:
         late_ms = 0
@@ -374,13 +352,7 @@ def _move_reading(
 
 def _move_gaps(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> None:
     """Move gaps; where only one end was read from the wrong clock, that one."""
-    values = {
-        "by": by_ms,
-        "target": target,
-        "boot": rows.boot,
-        "start": rows.start_ms,
-        "end": rows.end_ms,
-    }
+    values = _values(rows, target, by_ms)
     for change, where in (
         (
             "started = started + :by, ended = ended + :by, started_boot = :target, boot = :target",
@@ -408,14 +380,13 @@ def _move_sessions(connection: sqlite3.Connection, rows: Stretch, target: int, b
         f":by * coalesce({ends}, 0), started + :by * coalesce({starts}, 0)), boot = CASE WHEN "
         f"{starts} THEN :target ELSE boot END, ended_boot = CASE WHEN {ends} THEN :target ELSE "
         f"ended_boot END WHERE {starts} OR {ends}",
-        {
-            "by": by_ms,
-            "target": target,
-            "boot": rows.boot,
-            "start": rows.start_ms,
-            "end": rows.end_ms,
-        },
+        _values(rows, target, by_ms),
     )
+
+
+def _values(rows: Stretch, target: int, by_ms: int) -> dict[str, int]:
+    span = {"boot": rows.boot, "start": rows.start_ms, "end": rows.end_ms}
+    return span | {"by": by_ms, "target": target}
 
 
 def _move_tombstones(connection: sqlite3.Connection, rows: Stretch, by_ms: int) -> None:

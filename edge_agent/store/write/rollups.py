@@ -1,12 +1,6 @@
-"""Minutes, hours, erased times.
+"""Minutes and hours, added to while rows are written, and tombstones: times that were erased.
 
-Minutes and hours of expressions and vitals, added to while rows are written.
-
-``store.upkeep.rollups_anew`` makes them anew after rows were deleted.
-
-Tombstones: times of which everything was erased.
-
-Rows of such a time that still wait in memory, or come again from a file, are not written.
+Rows of an erased time that still wait in memory, or come again from a file, are not written.
 
 Only times are kept, without a code: of the sessions, and of when a participant was made, by which a
 copy that still holds them is recognised. Where a later session lies over them (a clock that was set
@@ -19,12 +13,11 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 from edge_agent.core.expression import EMOTIONS, Expression, ExpressionRow
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import ADDED, HOUR_MS, MINUTE_MS
+from edge_agent.store.database.schema import ADDED, HOUR_MS, MINUTE_MS, read_setting, write_setting
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -71,14 +64,8 @@ def _add_expressions(
     sums: dict[int, list[int]] = defaultdict(lambda: [0] * len(ADDED))
     for row in rows:
         labels = [int(row.emotion is emotion) for emotion in EMOTIONS]
-        values = (
-            1,
-            row.frames,
-            int(row.emotion is None),
-            int(simulated),
-            *per_mille(row.mean),
-            *labels,
-        )
+        uncertain = int(row.emotion is None)
+        values = (1, row.frames, uncertain, int(simulated), *per_mille(row.mean), *labels)
         into = sums[row.at.wall_ms // length * length]
         for index, value in enumerate(values):
             into[index] += value
@@ -119,8 +106,6 @@ def _summarise(
 
 
 Span = tuple[int, int]
-_KEY = "erased"
-_PARTICIPANTS_KEY = "erased_participants"
 
 
 class Tombstones:
@@ -128,36 +113,32 @@ class Tombstones:
 
     Args:
         connection: of the transaction.
+
+    Attributes:
+        spans: the erased times, in the order of erasing.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._spans = read_tombstones(connection)
-
-    @property
-    def spans(self) -> Sequence[Span]:
-        """The erased times, in the order of erasing."""
-        return self._spans
+        self.spans = read_tombstones(connection)
 
     def cover(self, start_ms: int, end_ms: int) -> bool:
         """Tell whether what lasted from ``start_ms`` to ``end_ms`` belongs to what was erased."""
-        met = any(
-            start < max(end_ms, start_ms + 1) and start_ms < end for start, end in self._spans
-        )
-        return met and not self._in_session(start_ms, end_ms)
-
-    def _in_session(self, start_ms: int, end_ms: int) -> bool:
+        met = (start < max(end_ms, start_ms + 1) and start_ms < end for start, end in self.spans)
+        if not any(met):
+            return False
         session = self._connection.execute(
             "SELECT 1 FROM session WHERE started <= ? AND (ended IS NULL OR ended > ?)",
             (end_ms, start_ms),
         )
-        return session.fetchone() is not None
+        return session.fetchone() is None
 
 
 def read_tombstones(connection: sqlite3.Connection) -> list[Span]:
     """Return the erased times in the order of erasing; none where a damaged file garbled them."""
     try:
-        return [(int(start), int(end)) for start, end in _read(connection, _KEY)]
+        erased = json.loads(read_setting(connection, "erased") or "[]")
+        return [(int(start), int(end)) for start, end in erased]
     except (ValueError, TypeError):
         return []
 
@@ -165,7 +146,8 @@ def read_tombstones(connection: sqlite3.Connection) -> list[Span]:
 def read_erased_participants(connection: sqlite3.Connection) -> list[int]:
     """Return when those who were erased were made, UTC milliseconds, in the order of erasing."""
     try:
-        return [int(created) for created in _read(connection, _PARTICIPANTS_KEY)]
+        erased = json.loads(read_setting(connection, "erased_participants") or "[]")
+        return [int(created) for created in erased]
     except (ValueError, TypeError):
         return []
 
@@ -175,22 +157,11 @@ def add_tombstones(
 ) -> None:
     """Remember times of which everything was erased, and when who was erased had been made."""
     if spans:
-        _write(connection, _KEY, [*read_tombstones(connection), *spans])
+        _write(connection, "erased", [*read_tombstones(connection), *spans])
     if participants:
         known = read_erased_participants(connection)
-        _write(connection, _PARTICIPANTS_KEY, [*known, *participants])
-
-
-def _read(connection: sqlite3.Connection, key: str) -> list[Any]:
-    row = connection.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
-    if row is None:
-        return []
-    return list(json.loads(row[0]))
+        _write(connection, "erased_participants", [*known, *participants])
 
 
 def _write(connection: sqlite3.Connection, key: str, values: Sequence[object]) -> None:
-    connection.execute(
-        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
-        "excluded.value",
-        (key, json.dumps(values, separators=(",", ":"))),
-    )
+    write_setting(connection, key, json.dumps(values, separators=(",", ":")))

@@ -1,10 +1,7 @@
-"""Rows and imports.
+"""Rows of the timeline: recorded ones, readings that come from elsewhere, and outages.
 
-Writing rows of the timeline and their rollups inside a transaction that the caller holds.
-
-Writing readings that come from a file.
-
-The time in which the agent did not run, as a gap: written when it starts again.
+Rows are written with their minutes and hours inside a transaction that the caller holds. The time
+in which the agent did not run is a gap, which is written when it starts again.
 """
 
 from __future__ import annotations
@@ -23,7 +20,7 @@ from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.readings import Gap, VitalFlag, VitalReading, placed
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import NAMES, SMOOTHED, write_transaction
-from edge_agent.store.write.audit import AuditLine, append
+from edge_agent.store.write import audit
 from edge_agent.store.write.boots import BootRows, stamp
 from edge_agent.store.write.rollups import (
     Tombstones,
@@ -301,24 +298,14 @@ def import_each(
     if not readings:
         return []
     with write_transaction(path) as connection:
-        stamped = [_stamped(connection, reading.checked()) for reading in readings]
+        stamped = []
+        for reading in readings:
+            boot, at = stamp(connection, reading.at)  # of its arrival, where it came without a time
+            stamped.append((replace(reading.checked(), at=at), boot))
         new = [bool(is_new) for is_new in write_vitals(connection, stamped)]
         if entered_by is not None:
-            _note(connection, entered_by, "readings_by_hand", str(sum(new)))
+            audit.note(connection, entered_by, "readings_by_hand", str(sum(new)))
     return new
-
-
-def _note(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
-    boot, at = stamp(connection, clock.now())
-    append(connection, AuditLine(at.wall_ms, actor, action, detail, boot))
-
-
-def _stamped(
-    connection: sqlite3.Connection, reading: VitalReading
-) -> tuple[VitalReading, int | None]:
-    """Return a reading with the row of ``boot`` of its arrival, where it came without a time."""
-    boot, at = stamp(connection, reading.at)
-    return replace(reading, at=at), boot
 
 
 def import_readings(
@@ -354,15 +341,11 @@ def import_readings(
                 (number, clock.now().wall_ms, file, actor, inserted, duplicates),
             )
         if actor:
-            _note(connection, actor, "readings_import", f"{file}: {inserted}")
+            audit.note(connection, actor, "readings_import", f"{file}: {inserted}")
     return ImportResult(inserted, duplicates, number if inserted else None)
 
 
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-
 SOURCE = "agent"
-REASON = "agent_stopped"
 SHORTEST_MS = 3_000
 """A shorter time without rows is none: at ``record.interval`` they come once a second."""
 
@@ -435,7 +418,7 @@ def write_outage(
         spans = _within_sessions(connection, last.at_ms, at.wall_ms)
     for started, ended in spans:
         if ended - started >= SHORTEST_MS:
-            gap = Gap(SOURCE, Instant(0, started), Instant(0, ended), REASON)
+            gap = Gap(SOURCE, Instant(0, started), Instant(0, ended), "agent_stopped")
             write_gap(connection, gap, boot, last.boot)
     return True
 

@@ -7,23 +7,23 @@ import shutil
 import signal
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import DATABASE_NAME, read_salvages, read_transaction
+from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.upkeep.soundness import look_at
 from tests.faults.damage import (
     STUDY_CHANGES,
-    Place,
     copy_database_files,
-    damage,
+    damage_somewhere,
     lost_rows,
+    salvage_is_done,
     study_rows,
 )
 from tests.faults.outcome import Outcome
-from tests.faults.stopwatch import stop_patiently, wait_patiently
+from tests.faults.stopwatch import Stopwatch, stop_patiently, wait_patiently
 from tests.support.appliance import Appliance
 
 AGENT_DAMAGE = "flipped, whole agent"
@@ -85,12 +85,7 @@ class Trial:
         return self.outcome
 
     def _damage(self) -> None:
-        for place in self._chance.sample(tuple(Place), len(Place)):
-            try:
-                damage(self._agent.database, place, self._chance.randrange(1 << 30))
-            except (IndexError, ValueError):  # there is no such page, or nothing in the log
-                continue
-            break
+        damage_somewhere(self._agent.database, self._chance)
         copy = self._folder / "looked-at" / DATABASE_NAME
         copy_database_files(self._agent.database, copy)
         self._study = study_rows(copy)
@@ -99,12 +94,7 @@ class Trial:
     def _wait_for_rows(self) -> None:
         """Wait for a row of after now, starting the agent again as systemd does."""
         now_ms = time.time_ns() // 1_000_000
-        watch = wait_patiently(
-            lambda: self._newest() > now_ms,
-            "a row of after the damage",
-            lambda: self._agent.pid,
-            DEADLINE_S,
-        )
+        watch = self._wait(lambda: self._newest() > now_ms, "a row of after the damage")
         self.outcome.note_time(watch)
 
     def _newest(self) -> int:
@@ -115,14 +105,10 @@ class Trial:
         return newest(self._agent.database)
 
     def _wait_for_salvage(self) -> None:
-        wait_patiently(
-            self._salvage_done, "the end of the salvage", lambda: self._agent.pid, DEADLINE_S
-        )
+        self._wait(lambda: salvage_is_done(self._agent.database), "the end of the salvage")
 
-    def _salvage_done(self) -> bool:
-        with suppress(StoreError), read_transaction(self._agent.database) as connection:
-            return all(one.is_done for one in read_salvages(connection))
-        return False
+    def _wait(self, condition: Callable[[], bool], what: str) -> Stopwatch:
+        return wait_patiently(condition, what, lambda: self._agent.pid, DEADLINE_S)
 
     def _stop(self) -> None:
         code = stop_patiently(self._agent, STOPS_WITHIN_S)
@@ -149,10 +135,10 @@ class Trial:
 
 def newest(database: Path) -> int:
     """Return the time of the newest reading that can be read; 0: there is none."""
-    with suppress(sqlite3.Error, UnicodeDecodeError), closing(_connect(database)) as connection:
+    address = f"file:{database}?mode=ro"
+    with (
+        suppress(sqlite3.Error, UnicodeDecodeError),
+        closing(sqlite3.connect(address, uri=True)) as connection,
+    ):
         return connection.execute("SELECT max(at) FROM vital").fetchone()[0] or 0
     return 0
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)

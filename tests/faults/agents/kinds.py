@@ -11,13 +11,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from edge_agent.store.upkeep.soundness import look_at
 from tests.faults.agents.camera import FailingCamera, Mood
-from tests.faults.checks import GAP_MS
+from tests.faults.checks import GAP_MS, numbers_told
 from tests.faults.outcome import Outcome
 from tests.faults.stopwatch import Stopwatch, stop_patiently, wait_patiently
 from tests.support.appliance import Appliance
@@ -30,8 +31,6 @@ TRIALS_A_SESSION = 6
 DEADLINE_S = 60.0
 _BATCH_S = 1.0
 _SLACK_MS = 2_500
-_LINES = ("cut", "answers swallowed", "everything swallowed", "delayed", "half closed", "killed")
-_DELAY_S = 1.0
 
 
 class WholeAgent:
@@ -61,6 +60,11 @@ class WholeAgent:
         """End it at once, and start it."""
         self.appliance.stop(signal.SIGKILL)
         self.appliance.start()
+
+    def kill_broker(self) -> None:
+        """End the broker at once; what it has written down comes back."""
+        self.mosquitto.save()
+        self.mosquitto.kill()
 
     def records_again(self) -> Stopwatch:
         """Return once a reading of after now is in the database, with how long that took."""
@@ -99,24 +103,16 @@ def strike(agent: WholeAgent, name: str, chance: random.Random) -> None:
     elif name == CAMERA:
         agent.camera.turn(chance.choice([mood for mood in Mood if mood is not Mood.GOOD]))
     else:
-        _hurt_line(agent, chance.choice(_LINES))
-
-
-def _hurt_line(agent: WholeAgent, how: str) -> None:
-    match how:
-        case "cut":
-            agent.relay.cut()
-        case "answers swallowed":
-            agent.relay.swallow_answers()
-        case "everything swallowed":
-            agent.relay.swallow_everything()
-        case "delayed":
-            agent.relay.delay_s = _DELAY_S
-        case "half closed":
-            agent.relay.half_close()
-        case _:
-            agent.mosquitto.save()
-            agent.mosquitto.kill()
+        relay = agent.relay
+        hurts = (
+            relay.cut,
+            relay.swallow_answers,
+            relay.swallow_everything,
+            partial(setattr, relay, "delay_s", 1.0),
+            relay.half_close,
+            agent.kill_broker,
+        )
+        chance.choice(hurts)()
 
 
 def lift(agent: WholeAgent, name: str) -> None:
@@ -191,30 +187,16 @@ def _check_all(agent: WholeAgent, reader: Subscriber, outcomes: list[Outcome]) -
     with closing(sqlite3.connect(agent.database)) as connection:
         at = sorted(row[0] for row in connection.execute("SELECT at FROM vital"))
         gaps = connection.execute("SELECT started, ended FROM gap").fetchall()
-        holes = connection.execute(
-            "SELECT epoch, first_seq, last_seq FROM outbox_hole WHERE topic = 'summary'"
-        ).fetchall()
-        waiting = connection.execute(
-            "SELECT json_extract(payload, '$.epoch'), seq FROM outbox WHERE topic = 'summary'"
-        ).fetchall()
+        numbers = numbers_told(connection)
     for start, end in pairwise(at):
         told = any(a <= start + _SLACK_MS and b >= end - _SLACK_MS for a, b in gaps)
         last.unexplained += end - start > GAP_MS + _SLACK_MS and not told
-    numbers: dict[str, set[int]] = {}
-    for epoch, seq in waiting:
-        numbers.setdefault(epoch, set()).add(seq)
-    for epoch, first, end in holes:
-        numbers.setdefault(epoch, set()).update(range(first, end + 1))
-    _add_received(reader, numbers)
+    for message in reader.on("summary"):
+        payload: Mapping[str, Any] = message.payload
+        numbers.setdefault(payload["epoch"], set()).add(payload["seq"])
     for some in numbers.values():
         last.unexplained += max(some) - len(some)
     faults = look_at(agent.database, deep=True, within_s=60).faults
     last.wrong += [f"damaged: {faults}"] if faults else []
     if "Traceback" in agent.appliance.said:
         last.wrong.append(agent.appliance.said[agent.appliance.said.index("Traceback") :][:900])
-
-
-def _add_received(reader: Subscriber, numbers: dict[str, set[int]]) -> None:
-    for message in reader.on("summary"):
-        payload: Mapping[str, Any] = message.payload
-        numbers.setdefault(payload["epoch"], set()).add(payload["seq"])

@@ -65,6 +65,12 @@ class Machine:
         self.boot += "'"
         self.set_by_network = None
 
+    def agent(self, path: Path, **options: bool) -> Writing:
+        """Start an agent on a database."""
+        started = Writing(path, self, **options)
+        started.start()
+        return started
+
     def _synchronised_ms(self) -> int | None:
         return None if self.set_by_network is None else self.set_by_network.wall_ms
 

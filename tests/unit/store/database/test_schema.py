@@ -17,9 +17,13 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from dashboard.accounts.roles import Role
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS, RejectReason
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database import schema
 from edge_agent.store.database.schema import (
     EPISODE_GAP_MS,
     NONE_OF_THESE,
@@ -27,9 +31,11 @@ from edge_agent.store.database.schema import (
     connect,
     migrate,
     read_transaction,
+    stream_epoch,
     write_transaction,
 )
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.write.timeline import import_readings
 from tests.support.timeline import database, query, query_dashboard, row
 
 TRY_EVERYTHING = """
@@ -55,6 +61,8 @@ for name, call in calls.items():
         said[name] = str(error)
 print(json.dumps(said))
 """
+
+
 NO_PERMISSION = "no permission to read or write here. Run as the user that owns the folder"
 
 
@@ -269,3 +277,87 @@ def test_accounts_and_tokens_take_the_roles_that_there_are(tmp_path: Path, table
     ((sql,),) = query_dashboard(database(tmp_path), wanted)
     (listed,) = re.findall(r"\brole IN\s*\(([^)]*)\)", sql)
     assert re.findall(r"'(\w+)'", listed) == [role.value for role in Role]
+
+
+def test_opening_again_changes_nothing(tmp_path: Path) -> None:
+    path = database(tmp_path, [row(1)])
+    before = path.read_bytes()
+    migrate(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir() if "before" in p.name] == []
+
+
+def test_the_time_that_a_device_stamps_is_kept_beside_ours(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    at = Instant(boot_ms=0, wall_ms=1_790_000_000_000)
+    stamped = VitalReading(
+        at, VitalKind.SYSTOLIC, 120.0, "ble:cuff", device_time="2026-09-21T16:13:00"
+    )
+    plain = VitalReading(at, VitalKind.DIASTOLIC, 80.0, "ble:cuff")
+    import_readings(path, [stamped, plain])
+    assert query(path, "SELECT kind, device_time FROM vital ORDER BY kind") == [
+        ("diastolic", None),
+        ("systolic", "2026-09-21T16:13:00"),
+    ]
+
+
+def test_making_a_database_is_done_wholly_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = schema.statements_of
+    path = tmp_path / "affect-edge.db"
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            schema, "statements_of", lambda name: (*whole(name), "INSERT INTO nowhere VALUES (1)")
+        )
+        with pytest.raises(StoreError, match="nowhere"):
+            migrate(path)
+    with closing(sqlite3.connect(path)) as half:
+        assert half.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+    migrate(path)
+    assert query(path, "PRAGMA user_version") == [(VERSION,)]
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (VERSION + 1, r"newer Affect Edge \(schema {}, this program knows {}\).*update"),
+        (VERSION - 1, r"never released \(schema {}, this program knows {}\).*export"),
+        (0, r"never released \(schema {}, this program knows {}\).*export"),
+    ],
+)
+def test_a_database_of_another_version_is_refused_and_left_alone(
+    tmp_path: Path, version: int, said: str
+) -> None:
+    path = database(tmp_path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
+    before = path.read_bytes()
+    for call in (
+        lambda: migrate(path),
+        lambda: connect(path, readonly=False),
+        lambda: Reader(path).counts(),
+    ):
+        with pytest.raises(StoreError, match=said.format(version, VERSION)):
+            call()
+    assert path.read_bytes() == before
+
+
+def epoch_of(path: Path) -> str:
+    with write_transaction(path) as connection:
+        return stream_epoch(connection)
+
+
+def test_every_new_database_has_another_epoch(tmp_path: Path) -> None:
+    epochs = {epoch_of(database(tmp_path / name)) for name in "abc"}
+    assert len(epochs) == 3
+    assert all(re.fullmatch("[0-9a-f]{16}", epoch) for epoch in epochs)
+
+
+def test_a_database_that_lost_its_epoch_gets_one(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    before = epoch_of(path)
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM setting")
+    assert epoch_of(path) not in {before, ""}
+    assert epoch_of(path) == epoch_of(path)

@@ -11,11 +11,10 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.store.study.capture_switch import FILE, CaptureSwitch, SwitchedOff
-from tests.support.timeline import database, query
+from tests.support.timeline import query
 
 
-def test_it_is_on_until_somebody_turns_it_off_and_says_who(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_it_is_on_until_somebody_turns_it_off_and_says_who(path: Path, tmp_path: Path) -> None:
     switch = CaptureSwitch(path)
     assert switch.off() is None
     before_ms = clock.now().wall_ms
@@ -32,8 +31,7 @@ def test_it_is_on_until_somebody_turns_it_off_and_says_who(tmp_path: Path) -> No
     assert [file.name for file in tmp_path.glob(f"{FILE}*")] == [FILE]
 
 
-def test_turning_it_to_what_it_is_changes_nothing(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_turning_it_to_what_it_is_changes_nothing(path: Path, tmp_path: Path) -> None:
     switch = CaptureSwitch(path)
     switch.turn(on=True, by="mqtt")
     assert not (tmp_path / FILE).exists()
@@ -48,14 +46,14 @@ def test_turning_it_to_what_it_is_changes_nothing(tmp_path: Path) -> None:
     "content",
     ["", "{", "[]", "null", '{"on": "true"}', '{"on": 1}', "[" * 4000, '{"since_ms": true}'],
 )
-def test_a_file_that_says_nothing_means_off(tmp_path: Path, content: str) -> None:
-    switch = CaptureSwitch(database(tmp_path))
+def test_a_file_that_says_nothing_means_off(path: Path, tmp_path: Path, content: str) -> None:
+    switch = CaptureSwitch(path)
     (tmp_path / FILE).write_text(content)
     assert switch.off() == SwitchedOff()
 
 
-def test_bytes_that_are_no_text_and_a_folder_mean_off(tmp_path: Path) -> None:
-    switch = CaptureSwitch(database(tmp_path))
+def test_bytes_that_are_no_text_and_a_folder_mean_off(path: Path, tmp_path: Path) -> None:
+    switch = CaptureSwitch(path)
     (tmp_path / FILE).write_bytes(b"\xff\xfe\x00")
     assert switch.off() == SwitchedOff()
     (tmp_path / FILE).unlink()
@@ -63,8 +61,7 @@ def test_bytes_that_are_no_text_and_a_folder_mean_off(tmp_path: Path) -> None:
     assert switch.off() == SwitchedOff()
 
 
-def test_what_cannot_be_written_leaves_all_as_it_was(tmp_path: Path) -> None:
-    path = database(tmp_path)
+def test_what_cannot_be_written_leaves_all_as_it_was(path: Path, tmp_path: Path) -> None:
     switch = CaptureSwitch(path)
     (tmp_path / f"{FILE}.{os.getpid()}").mkdir()  # in the place of the file to be written first
     with pytest.raises(StoreError, match=r"capture\.json cannot be written: .* stays as it was"):

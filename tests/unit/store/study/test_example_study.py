@@ -15,9 +15,8 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import CONDITIONS, PARTICIPANTS, seed_example_study
 from edge_agent.store.study.study import Study
-from edge_agent.store.upkeep.aging import prune
 from edge_agent.vitals.sources import SimulatedPerson
-from tests.support.timeline import START_MS, database, instant, query, row
+from tests.support.timeline import START_MS, database, instant, query
 
 DAY = 86_400_000
 
@@ -122,34 +121,3 @@ def test_a_study_that_is_there_is_left_alone(tmp_path: Path) -> None:
     assert seed_example_study(path, SimulatedPerson) == 0
     assert query(path, "SELECT code FROM participant") == [("P01",)]
     assert query(path, "SELECT count(*) FROM vital") == [(0,)]
-
-
-def test_old_rows_are_deleted_and_younger_rows_rollups_and_readings_stay(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(s) for s in (-10 * 86400, -3 * 86400 - 1, -3 * 86400 + 1, -5)])
-    before = query(path, "SELECT * FROM expression_hour")
-    assert prune(path, 3, now_ms=START_MS) == 2
-    assert prune(path, 3, now_ms=START_MS) == 0
-    assert [at for (at,) in query(path, "SELECT at FROM expression ORDER BY at")] == [
-        START_MS - 3 * DAY + 1000,
-        START_MS - 5000,
-    ]
-    assert query(path, "SELECT * FROM expression_hour") == before
-
-
-def test_many_old_rows_are_deleted_in_portions(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(s / 10) for s in range(12_000)])
-    assert prune(path, 1, now_ms=START_MS + 2 * DAY) == 12_000
-    assert query(path, "SELECT count(*) FROM expression") == [(0,)]
-
-
-def test_deleting_that_may_not_last_goes_on_at_the_next_call(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(s / 10) for s in range(6_000)])
-    now_ms = START_MS + 2 * DAY
-    assert [prune(path, 1, now_ms=now_ms, within_s=0.0) for _ in range(3)] == [5_000, 1_000, 0]
-
-
-def test_rows_of_a_recent_agent_are_not_deleted_by_default(tmp_path: Path) -> None:
-    path = database(tmp_path)
-    assert prune(path, 90) == 0
-    with pytest.raises(ValueError, match="keep_days 0"):
-        prune(path, 0)

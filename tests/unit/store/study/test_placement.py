@@ -13,7 +13,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.study import Purpose, Session
 from edge_agent.store.study.past import Placement
 from edge_agent.store.study.study import Study
-from tests.support.timeline import START_MS, database, instant
+from tests.support.timeline import START_MS, instant
 
 
 def session(number: int, start_s: float, end_s: float | None) -> Session:
@@ -52,31 +52,16 @@ def test_a_time_outside_sessions_is_told_with_the_nearest(second: float, words: 
 
 
 def test_a_file_of_another_hour_is_taken_and_the_answer_says_that_nothing_meets(
-    tmp_path: Path,
+    study: Study, tmp_path: Path
 ) -> None:
-    study = Study(database(tmp_path))
-    study.create_participant("P01")
-    study.give_consent("P01", "3")
     study.start_session("P01", Purpose.RESEARCH, "", instant(0))
     study.end_session(instant(600))
     file = tmp_path / "cuff.csv"
     rows = [f"{iso_utc(START_MS - 7_859_000 + 1000 * n)},heart_rate,72" for n in range(60)]
     file.write_text("\n".join(["at,kind,value", *rows]) + "\n")
-    words = ["import-vitals", str(file), "--data", str(tmp_path)]
-    done = CliRunner().invoke(cli, words)
-    assert (done.exit_code, done.stdout.splitlines()[:2]) == (
-        0,
-        [
-            "60 readings imported",
-            "60 of 60 lie in no session; the nearest is session 1 (P01), 2 h 10 min later.",
-        ],
-    )
-    again = json.loads(CliRunner().invoke(cli, [*words, "--json"]).stdout)
-    assert {name: again[name] for name in ("imported", "duplicates", "readings")} == {
-        "imported": 0,
-        "duplicates": 60,
-        "readings": 60,
-    }
-    assert again["outside_sessions"] == 60
-    assert again["nearest_session"] == {"session": 1, "participant": "P01", "later_s": 7800.0}
-    assert again["message"].startswith("60 of 60 lie in no session; the nearest is session 1")
+    words = ["import-vitals", str(file), "--data", str(tmp_path), "--json"]
+    told = json.loads(CliRunner().invoke(cli, words).stdout)
+    assert told["outside_sessions"] == told["imported"] == 60
+    assert told["nearest_session"] == {"session": 1, "participant": "P01", "later_s": 7800.0}
+    said = "60 of 60 lie in no session; the nearest is session 1 (P01), 2 h 10 min later."
+    assert told["message"] == said

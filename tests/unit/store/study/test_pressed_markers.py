@@ -11,23 +11,15 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.study.past import PastMarker
 from edge_agent.store.study.study import Study
-from tests.support.timeline import database, query
+from tests.support.timeline import query
 
 START = MarkerKind.STIMULUS_START
 END = MarkerKind.STIMULUS_END
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return database(tmp_path)
-
-
-@pytest.fixture
-def study(path: Path) -> Study:
+def study(study: Study) -> Study:
     """A study with a session that is open for a minute."""
-    study = Study(path)
-    study.create_participant("P01")
-    study.give_consent("P01", "3")
     study.start_session("P01", Purpose.RESEARCH, "films", clock.now().shifted(-60))
     return study
 

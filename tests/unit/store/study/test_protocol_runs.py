@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import Marker, MarkerKind, Purpose, SessionSetting
+from edge_agent.core.errors import StoreError
+from edge_agent.core.study import Marker, MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.export.text_formats import CSV
 from edge_agent.store.study.protocol_runs import (
     NewRun,
     Progress,
@@ -18,18 +17,12 @@ from edge_agent.store.study.protocol_runs import (
     RunState,
     SavedRun,
     SelfReport,
-    insert_reports,
     insert_run,
 )
 from edge_agent.store.study.study import Study
-from tests.support.timeline import database, instant, query
+from tests.support.timeline import instant, query
 
 ORDERS = 6
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return database(tmp_path)
 
 
 def begun(path: Path, code: str = "P01", at: float = 0.0, name: str = "films") -> SavedRun:
@@ -196,34 +189,6 @@ def test_a_session_and_its_protocol_begin_together_or_not_at_all(path: Path) -> 
     with pytest.raises(StoreError, match="the disk is full"):
         begun(path)
     assert query(path, "SELECT count(*) FROM session") == [(0,)]
-
-
-def test_answers_are_exported_as_a_tidy_file(path: Path, tmp_path: Path) -> None:
-    run = begun(path)
-    with write_transaction(path) as connection:
-        insert_reports(connection, run.session.id, [SelfReport(instant(7), "anger", "valence", 2)])
-    CSV.export(path, tmp_path / "out")
-    lines = (tmp_path / "out" / "self_report.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "at,at_ms,session,participant,condition,scale,value"
-    assert lines[1] == f"2026-09-21T14:20:07.000Z,{instant(7).wall_ms},1,P01,anger,valence,2"
-
-
-@pytest.mark.parametrize("setting", [SessionSetting.WORKPLACE, SessionSetting.EDUCATION])
-@pytest.mark.parametrize("purpose", list(Purpose))
-def test_at_work_and_in_education_only_medicine_and_safety_are_allowed(
-    path: Path, purpose: Purpose, setting: SessionSetting
-) -> None:
-    study = Study(path)
-    study.create_participant("P01")
-    study.give_consent("P01", "1")
-    if purpose in {Purpose.MEDICAL, Purpose.SAFETY}:
-        assert study.start_session("P01", purpose, "", setting=setting).setting is setting
-        return
-    with pytest.raises(
-        StudyError, match=r"forbidden at work and in education.*AI Act, article 5\(1\)\(f\)"
-    ):
-        study.start_session("P01", purpose, "", setting=setting)
-    assert study.sessions() == []
 
 
 def test_withdrawing_consent_ends_the_session_at_once(path: Path) -> None:

@@ -10,23 +10,9 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.store.study.study import Study
-from tests.support.timeline import START_MS, database, instant, query
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return database(tmp_path)
-
-
-@pytest.fixture
-def study(path: Path) -> Study:
-    """A study with one participant who gave consent."""
-    study = Study(path)
-    study.create_participant("P01")
-    study.give_consent("P01", "2026-10 v2")
-    return study
+from tests.support.timeline import START_MS, instant, query
 
 
 def test_a_participant_has_the_code_that_was_given_or_one_that_is_made_up(path: Path) -> None:
@@ -157,6 +143,12 @@ def test_sessions_do_not_overlap_even_when_the_clock_was_set_back(study: Study) 
         (lambda s: s.withdraw_consent("P99"), "There is no participant 'P99'"),
         (lambda s: s.has_consent("P99"), "There is no participant 'P99'"),
         (lambda s: s.start_session("P99", Purpose.RESEARCH, ""), "There is no participant 'P99'"),
+        (
+            lambda s: s.start_session(
+                "P01", Purpose.RESEARCH, "", setting=SessionSetting.WORKPLACE
+            ),
+            r"forbidden at work and in education.*AI Act, article 5\(1\)\(f\)",
+        ),
         (lambda s: s.give_consent("P01", "  "), "name the version of the text"),
         (
             lambda s: (s.withdraw_consent("P01"), s.withdraw_consent("P01")),

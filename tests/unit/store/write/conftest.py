@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.store.database.schema import migrate
+from tests.support.clocks.machine import Machine
 from tests.support.recording import DEADLINE_S, Recording
 
 
@@ -16,6 +17,11 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "affect-edge.db"
     migrate(path)
     return path
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(monkeypatch)
 
 
 @pytest.fixture

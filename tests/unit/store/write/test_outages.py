@@ -16,7 +16,7 @@ from edge_agent.store.study.study import Study
 from edge_agent.store.write import recorder as module
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.recorder import Recorder
-from tests.support.clocks.machine import DAY_S, Machine, Writing
+from tests.support.clocks.machine import DAY_S, Machine
 from tests.support.timeline import START_MS, query, reading
 
 
@@ -30,22 +30,19 @@ def gaps(path: Path) -> list[tuple[object, ...]]:
     )
 
 
-def test_the_first_start_leaves_no_gap(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Writing(path, Machine(monkeypatch)).start()
+def test_the_first_start_leaves_no_gap(path: Path, machine: Machine) -> None:
+    machine.agent(path)
     assert gaps(path) == []
 
 
 def test_an_agent_that_begins_anew_tells_since_when_nothing_was_recorded_once(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, machine: Machine
 ) -> None:
-    machine = Machine(monkeypatch)
-    first = Writing(path, machine)
-    first.start()
+    first = machine.agent(path)
     first.record_all(range(101, 111))
     for second in (150.0, 151.0, 180.0):  # the one in the middle was too short
         machine.seconds = second
-        again = Writing(path, machine)
-        again.start()
+        again = machine.agent(path)
         again.check_clock()
     assert gaps(path) == [
         ("agent", 110.0, 150.0, "agent_stopped"),
@@ -54,11 +51,9 @@ def test_an_agent_that_begins_anew_tells_since_when_nothing_was_recorded_once(
 
 
 def test_a_start_out_of_a_damaged_database_tells_the_outage_before_its_timeline_is_there(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, machine: Machine
 ) -> None:
-    machine = Machine(monkeypatch)
-    first = Writing(path, machine)
-    first.start()
+    first = machine.agent(path)
     machine.seconds = 110.0
     strap = [
         VitalReading(machine.at(second), VitalKind.HEART_RATE, 60.0, "strap")
@@ -67,34 +62,27 @@ def test_a_start_out_of_a_damaged_database_tells_the_outage_before_its_timeline_
     first.write(*strap)
     machine.seconds = 150.0
     Rescue(path).replace("a test")
-    Writing(path, machine).start()
+    machine.agent(path)
     assert gaps(path) == [("agent", 110.0, 150.0, "agent_stopped")]
 
 
-def test_over_a_start_of_the_machine_both_sides_are_known(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine = Machine(monkeypatch)
-    first = Writing(path, machine)
-    first.start()
+def test_over_a_start_of_the_machine_both_sides_are_known(path: Path, machine: Machine) -> None:
+    first = machine.agent(path)
     first.record_all(range(101, 111))
     machine.starts_again(3600.0, 0.0)
-    Writing(path, machine).start()
+    machine.agent(path)
     assert gaps(path) == [("agent", 110.0, 110.0 + 3600.0 + 20.0, "agent_stopped")]
     assert query(path, "SELECT started_boot, boot FROM gap") == [(1, 2)]
 
 
 @pytest.mark.parametrize("wrong_s", [-DAY_S, 5 * DAY_S])
 def test_with_a_clock_that_is_not_set_the_gap_ends_right_once_it_is(
-    path: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float
+    path: Path, machine: Machine, wrong_s: float
 ) -> None:
-    machine = Machine(monkeypatch)
-    first = Writing(path, machine)
-    first.start()
+    first = machine.agent(path)
     first.record_all(range(101, 111))
     machine.starts_again(3600.0, wrong_s)
-    again = Writing(path, machine)
-    again.start()
+    again = machine.agent(path)
     again.record_all(range(21, 31))
     assert (gaps(path) == []) is (wrong_s < 0), "an end before its start was written"
     machine.seconds = 40.0
@@ -105,25 +93,21 @@ def test_with_a_clock_that_is_not_set_the_gap_ends_right_once_it_is(
 
 
 def test_the_boot_clock_knows_how_long_an_agent_was_away_whatever_the_wall_clock_says(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, machine: Machine
 ) -> None:
-    machine = Machine(monkeypatch)
     machine.network_sets_clock()
-    first = Writing(path, machine)
-    first.start()
+    first = machine.agent(path)
     first.record_all(range(101, 111))
     machine.seconds = 150.0
     machine.somebody_sets_clock(-DAY_S)
-    Writing(path, machine).start()
+    machine.agent(path)
     assert gaps(path) == [("agent", 110.0, 150.0, "agent_stopped")]
 
 
 def test_where_the_camera_looks_in_sessions_only_nothing_is_lost_between_them(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, machine: Machine
 ) -> None:
-    machine = Machine(monkeypatch)
-    first = Writing(path, machine, only_in_sessions=True)
-    first.start()
+    first = machine.agent(path, only_in_sessions=True)
     study = Study(path)
     study.create_participant("P-1")
     study.give_consent("P-1", "1")
@@ -134,28 +118,24 @@ def test_where_the_camera_looks_in_sessions_only_nothing_is_lost_between_them(
     machine.seconds = 200.0
     study.start_session("P-1", Purpose.RESEARCH, "")
     machine.seconds = 210.0
-    again = Writing(path, machine, only_in_sessions=True)
-    again.start()
+    machine.agent(path, only_in_sessions=True)
     study.end_session()
     assert gaps(path) == [
         ("agent", 110.0, 120.0, "agent_stopped"),
         ("agent", 200.0, 210.0, "agent_stopped"),
     ]
     machine.seconds = 300.0
-    Writing(path, machine, only_in_sessions=True).start()
+    machine.agent(path, only_in_sessions=True)
     assert len(gaps(path)) == 2
 
 
 def test_a_gap_whose_transaction_was_taken_back_is_written_by_the_next(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, machine: Machine
 ) -> None:
-    machine = Machine(monkeypatch)
-    first = Writing(path, machine)
-    first.start()
+    first = machine.agent(path)
     first.record_all(range(101, 111))
     machine.starts_again(3600.0, -DAY_S)
-    again = Writing(path, machine)
-    again.start()
+    again = machine.agent(path)
     machine.network_sets_clock()
     with closing(connect(path, readonly=False)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -185,15 +165,13 @@ def test_what_finds_no_room_in_the_queue_is_a_gap(
 
 @pytest.mark.parametrize("wrong_s", [-3600.0, 3600.0, 5 * DAY_S])
 def test_a_clock_that_is_set_while_the_agent_is_down_moves_the_start_of_the_gap_with_the_rows(
-    path: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float
+    path: Path, machine: Machine, wrong_s: float
 ) -> None:
-    machine = Machine(monkeypatch)
-    first = Writing(path, machine)
-    first.start()
+    first = machine.agent(path)
     first.record_all(range(101, 111))
     machine.somebody_sets_clock(wrong_s)
     first.record_all(range(111, 121))
     machine.seconds = 150.0
     machine.network_sets_clock()
-    Writing(path, machine).start()
+    machine.agent(path)
     assert gaps(path) == [("agent", 120.0, 150.0, "agent_stopped")]

@@ -13,7 +13,7 @@ from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.schema import Salvage, write_salvages, write_transaction
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.aging import prune
@@ -38,11 +38,10 @@ YEAR_S = 365 * DAY_S
 )
 @pytest.mark.parametrize("by_network", [True, False])
 def test_once_the_clock_is_set_everything_of_before_has_its_true_time(
-    path: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float, by_network: bool
+    path: Path, machine: Machine, wrong_s: float, by_network: bool
 ) -> None:
-    machine = Machine(monkeypatch, wrong_s)
-    agent = Writing(path, machine)
-    agent.start()
+    machine.wrong_s = wrong_s
+    agent = machine.agent(path)
     study = study_with_session(path, machine)
     agent.record_all(range(101, 131))
     flaw = RejectedFrames(machine.at(131), 1, RejectReason.BLURRED, 3, True)
@@ -94,12 +93,8 @@ def test_once_the_clock_is_set_everything_of_before_has_its_true_time(
     assert prune(path, 1, machine.now().wall_ms) == 0
 
 
-def test_without_a_time_service_the_last_step_is_believed(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine = Machine(monkeypatch)
-    agent = Writing(path, machine)
-    agent.start()
+def test_without_a_time_service_the_last_step_is_believed(path: Path, machine: Machine) -> None:
+    agent = machine.agent(path)
     agent.record_all(range(101, 111))
     machine.somebody_sets_clock(YEAR_S)
     agent.record_all(range(200, 211))
@@ -112,11 +107,9 @@ def test_without_a_time_service_the_last_step_is_believed(
 
 
 def test_a_clock_that_was_set_back_within_a_minute_leaves_nothing_wrong(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, machine: Machine
 ) -> None:
-    machine = Machine(monkeypatch)
-    agent = Writing(path, machine)
-    agent.start()
+    agent = machine.agent(path)
     agent.record_all(range(101, 111))
     machine.somebody_sets_clock(DAY_S)
     agent.record_all(range(111, 121))
@@ -127,12 +120,10 @@ def test_a_clock_that_was_set_back_within_a_minute_leaves_nothing_wrong(
 
 
 def test_a_clock_that_was_wrong_between_two_looks_leaves_nothing_wrong(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, machine: Machine
 ) -> None:
-    machine = Machine(monkeypatch)
     machine.network_sets_clock()
-    writing = Writing(path, machine)
-    writing.start()
+    writing = machine.agent(path)
     writing.record(101.0)
     machine.somebody_sets_clock(-DAY_S)
     writing.record(102.0)
@@ -145,12 +136,10 @@ def test_a_clock_that_was_wrong_between_two_looks_leaves_nothing_wrong(
 
 @pytest.mark.parametrize("wrong_s", [-DAY_S, DAY_S, -YEAR_S, YEAR_S])
 def test_what_the_network_had_set_stays_and_the_rest_waits_for_the_network(
-    path: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float
+    path: Path, machine: Machine, wrong_s: float
 ) -> None:
-    machine = Machine(monkeypatch)
     machine.network_sets_clock()
-    agent = Writing(path, machine, only_in_sessions=True)
-    agent.start()
+    agent = machine.agent(path, only_in_sessions=True)
     study = study_with_session(path, machine)
     agent.record_all(range(111, 121))
     machine.seconds = 200.0
@@ -172,13 +161,10 @@ def test_what_the_network_had_set_stays_and_the_rest_waits_for_the_network(
     assert query(path, "SELECT DISTINCT synchronised FROM boot") == [(1,)]
 
 
-def test_a_time_that_the_network_confirms_is_no_wrong_one(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine = Machine(monkeypatch, -30.0)
+def test_a_time_that_the_network_confirms_is_no_wrong_one(path: Path, machine: Machine) -> None:
+    machine.wrong_s = -30.0
     machine.set_by_network = machine.now()
-    agent = Writing(path, machine)
-    agent.start()
+    agent = machine.agent(path)
     agent.record_all(range(101, 111))
     machine.seconds = 5000.0
     machine.network_sets_clock()
@@ -193,11 +179,10 @@ def test_a_time_that_the_network_confirms_is_no_wrong_one(
 
 @pytest.mark.parametrize(("wrong_s", "rows"), [(8.0, 1), (12.0, 0)])
 def test_a_cheap_clock_is_no_wrong_clock(
-    path: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float, rows: int
+    path: Path, machine: Machine, wrong_s: float, rows: int
 ) -> None:
-    machine = Machine(monkeypatch, wrong_s)
-    agent = Writing(path, machine)
-    agent.start()
+    machine.wrong_s = wrong_s
+    agent = machine.agent(path)
     agent.record(110.0)
     machine.seconds = DAY_S  # 100 in a million: 8.6 s, and 2 s
     machine.network_sets_clock()
@@ -206,12 +191,9 @@ def test_a_cheap_clock_is_no_wrong_clock(
     assert len(wrong_rows(path).get("expression", [])) == rows
 
 
-def test_an_import_and_a_reading_with_its_own_time_stay(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine = Machine(monkeypatch, -DAY_S)
-    agent = Writing(path, machine)
-    agent.start()
+def test_an_import_and_a_reading_with_its_own_time_stay(path: Path, machine: Machine) -> None:
+    machine.wrong_s = -DAY_S
+    agent = machine.agent(path)
     own = VitalReading(Instant(0, START_MS + 5), VitalKind.HEART_RATE, 70.0, "csv:a.csv")
     import_readings(path, [own])
     given = replace(own, source="http:a")
@@ -230,11 +212,10 @@ def test_an_import_and_a_reading_with_its_own_time_stay(
 
 
 def test_a_reading_whose_time_is_taken_moves_to_the_next_millisecond(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, machine: Machine
 ) -> None:
-    machine = Machine(monkeypatch, -DAY_S)
-    agent = Writing(path, machine)
-    agent.start()
+    machine.wrong_s = -DAY_S
+    agent = machine.agent(path)
     taken = VitalReading(Instant(0, machine.true_ms(105)), VitalKind.HEART_RATE, 99.0, "strap")
     agent.write(taken, replace(taken, at=Instant(0, machine.true_ms(105) + 1)))
     agent.record_all(range(101, 111))
@@ -249,11 +230,10 @@ def test_a_reading_whose_time_is_taken_moves_to_the_next_millisecond(
 
 
 def test_rows_that_waited_in_memory_while_the_clock_was_set_are_dated_by_it(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, machine: Machine
 ) -> None:
-    machine = Machine(monkeypatch, YEAR_S)
-    agent = Writing(path, machine)
-    agent.start()
+    machine.wrong_s = YEAR_S
+    agent = machine.agent(path)
     waiting = [row for second in (101, 102, 103) for row in rows_at(machine.at(second))]
     began = machine.at(101)
     machine.network_sets_clock()
@@ -268,11 +248,10 @@ def test_rows_that_waited_in_memory_while_the_clock_was_set_are_dated_by_it(
 
 
 def test_what_was_erased_before_the_clock_was_set_does_not_come_back(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, machine: Machine
 ) -> None:
-    machine = Machine(monkeypatch, -DAY_S)
-    agent = Writing(path, machine)
-    agent.start()
+    machine.wrong_s = -DAY_S
+    agent = machine.agent(path)
     study = study_with_session(path, machine)
     agent.record_all(range(111, 116))
     window = {"start": iso_utc(machine.at(110).wall_ms), "end": iso_utc(machine.at(120).wall_ms)}
@@ -292,11 +271,10 @@ def test_what_was_erased_before_the_clock_was_set_does_not_come_back(
 
 
 def test_after_the_clock_was_set_erasing_takes_what_was_recorded_before(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, machine: Machine
 ) -> None:
-    machine = Machine(monkeypatch, -DAY_S)
-    agent = Writing(path, machine)
-    agent.start()
+    machine.wrong_s = -DAY_S
+    agent = machine.agent(path)
     study = study_with_session(path, machine)
     agent.record_all(range(111, 116))
     window = {"start": iso_utc(machine.at(110).wall_ms), "end": iso_utc(machine.at(120).wall_ms)}
@@ -323,11 +301,10 @@ def test_after_the_clock_was_set_erasing_takes_what_was_recorded_before(
 
 
 def test_a_long_time_moves_in_portions_and_an_end_in_between_loses_nothing(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine = Machine(monkeypatch, -120 * DAY_S)
-    agent = Writing(path, machine)
-    agent.start()
+    machine.wrong_s = -120 * DAY_S
+    agent = machine.agent(path)
     hours = [3600.0 * hour for hour in range(1, 20)]
     agent.record_all(hours)
     study_with_session(path, machine, 30_000.0)
@@ -350,3 +327,95 @@ def test_a_long_time_moves_in_portions_and_an_end_in_between_loses_nothing(
     assert len(left) > 3
     again.check_clock()
     assert wrong_rows(path) == {}
+
+
+def test_what_an_earlier_start_of_the_machine_knew_to_be_wrong_is_moved_at_the_next(
+    path: Path, machine: Machine
+) -> None:
+    machine.network_sets_clock()
+    agent = machine.agent(path)
+    agent.record_all(range(101, 111))
+    machine.seconds = 200.0
+    machine.somebody_sets_clock(YEAR_S)
+    agent.record_all(range(201, 211))
+    assert wrong_rows(path)
+    machine.starts_again(60.0, 0.0)
+    machine.agent(path)
+    assert wrong_rows(path) == {}
+
+
+def test_a_start_of_the_machine_without_any_step_keeps_its_time(
+    path: Path, machine: Machine
+) -> None:
+    machine.wrong_s = -DAY_S
+    agent = machine.agent(path)
+    agent.record_all(range(101, 111))
+    before = query(path, "SELECT at, boot FROM expression")
+    machine.starts_again(3600.0, -DAY_S)
+    again = machine.agent(path)
+    machine.network_sets_clock()
+    again.check_clock()
+    assert query(path, "SELECT at, boot FROM expression") == before
+    assert query(path, "SELECT synchronised FROM boot ORDER BY id") == [(0,), (1,), (1,)]
+
+
+def test_a_step_that_nobody_has_seen_yet_shortens_or_lengthens_no_session(
+    path: Path, machine: Machine
+) -> None:
+    machine.wrong_s = YEAR_S
+    agent = machine.agent(path)
+    study = study_with_session(path, machine)
+    machine.seconds = 150.0
+    machine.network_sets_clock()
+    agent.write(*rows_at(machine.now()))
+    machine.seconds = 160.0
+    study.end_session()
+    agent.check_clock()
+    assert query(path, "SELECT ended - started FROM session") == [(50_000,)]
+    assert wrong_rows(path) == {}
+
+
+@pytest.mark.parametrize("wrong_s", [-400 * DAY_S, -DAY_S, 3600.0, DAY_S])
+@pytest.mark.parametrize("before", [False, True])
+def test_rows_that_were_committed_only_after_the_network_set_the_clock_are_moved_too(
+    path: Path, machine: Machine, wrong_s: float, before: bool
+) -> None:
+    writing = Writing(path, machine)
+    if before:
+        machine.network_sets_clock()
+        writing.start()
+        writing.record(101.0)
+    machine.somebody_sets_clock(wrong_s)
+    machine.seconds = 102.0
+    late = [ClockCheck(machine.now(), is_start=not before), *rows_at(machine.now())]
+    machine.seconds = 105.0
+    machine.network_sets_clock()
+    writing.write(*late)
+    machine.seconds = 110.0
+    writing.check_clock()
+    at = query(path, "SELECT (max(at) - ?) / 1000.0, min(at) >= ? FROM vital", START_MS, START_MS)
+    assert at == [(102.0, 1)]
+
+
+def test_rows_that_a_salvage_still_brings_are_moved_with_the_others(
+    path: Path, machine: Machine
+) -> None:
+    writing = machine.agent(path)
+    writing.record(101.0)
+    machine.somebody_sets_clock(-DAY_S)
+    writing.record(102.0)
+    with write_transaction(path) as connection:
+        row = connection.execute("SELECT * FROM vital ORDER BY at LIMIT 1").fetchone()
+        connection.execute("DELETE FROM vital WHERE at = ?", (row["at"],))
+        write_salvages(connection, [Salvage("old", 1, "its file was emptied", left=["vital"])])
+    machine.seconds = 105.0
+    machine.network_sets_clock()
+    writing.check_clock()
+    with write_transaction(path) as connection:
+        marks = ", ".join("?" * len(row))
+        connection.execute(f"INSERT INTO vital VALUES ({marks})", tuple(row))
+        write_salvages(connection, [Salvage("old", 1, "its file was emptied")])
+    writing.record(110.0)
+    writing.check_clock()
+    at = query(path, "SELECT (at - ?) / 1000.0 FROM vital ORDER BY at", START_MS)
+    assert at == [(101.0,), (102.0,), (110.0,)]

@@ -105,10 +105,7 @@ def test_of_an_erased_time_neither_faces_nor_readings_are_recorded_again(path: P
 def test_a_summary_of_an_erased_time_is_not_sent(
     path: Path, start: int, end: int, spoken: bool
 ) -> None:
-    window = {
-        "start": iso_utc(instant(start).wall_ms),
-        "end": iso_utc(instant(end).wall_ms),
-    }
+    window = {"start": iso_utc(instant(start).wall_ms), "end": iso_utc(instant(end).wall_ms)}
     message = OutboxMessage("summary", {"window": window})
     with closing(connect(path, readonly=True)) as connection:
         erased = Tombstones(connection)
