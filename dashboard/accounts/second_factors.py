@@ -143,8 +143,7 @@ class SecondFactors:
         """Return what changes with the password of an account; empty: it may not log in."""
         with read_dashboard(self._path) as connection:
             row = connection.execute(
-                "SELECT password_hash FROM account WHERE id = ? AND disabled IS NULL",
-                (account.id,),
+                "SELECT password_hash FROM account WHERE id = ? AND disabled IS NULL", (account.id,)
             ).fetchone()
         return "" if row is None else sha256(row[0])
 
@@ -244,6 +243,5 @@ def _write(connection: sqlite3.Connection, number: int, kept: _Kept | None) -> N
 def _end_others(connection: sqlite3.Connection, number: int, token: str) -> None:
     """End all logins of an account but that of ``token``."""
     connection.execute(
-        "DELETE FROM login WHERE account = ? AND token_hash <> ?",
-        (number, sha256(token)),
+        "DELETE FROM login WHERE account = ? AND token_hash <> ?", (number, sha256(token))
     )

@@ -190,8 +190,7 @@ _REASONS = ", ".join(
         _reason("sensors", f"{_SENSORS} @> '[{{\"connected\": false}}]'"),
         _reason("camera", "(health->'camera'->>'fps')::float8 = 0"),
         _reason(
-            "health_old",
-            f"state = 'online' AND health_heard < now() - interval '{SILENT_S} s'",
+            "health_old", f"state = 'online' AND health_heard < now() - interval '{SILENT_S} s'"
         ),
     )
 )

@@ -58,11 +58,7 @@ class AgentWatch(Worker):
     """
 
     def __init__(
-        self,
-        options: AlertOptions,
-        alert_log: AlertLog,
-        socket: Path,
-        start_s: float = START_S,
+        self, options: AlertOptions, alert_log: AlertLog, socket: Path, start_s: float = START_S
     ) -> None:
         super().__init__("agent-watch")
         self._socket = socket

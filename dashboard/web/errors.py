@@ -336,9 +336,7 @@ def may_refuse(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def file_answer(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """Return the ``responses`` of a route that sends a file of one of these types."""
     binary = {"schema": {"type": "string", "format": "binary"}}
-    return {
-        200: {"description": "The file", "content": dict.fromkeys(media_types, binary)},
-    }
+    return {200: {"description": "The file", "content": dict.fromkeys(media_types, binary)}}
 
 
 def event_answer() -> dict[int | str, dict[str, Any]]:
@@ -354,10 +352,7 @@ def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
     """Return the description of the routes that are part of the API."""
     served = [route for route in routes if isinstance(route, APIRoute) and route.include_in_schema]
     document = get_openapi(
-        title="Affect Edge",
-        version=__version__,
-        description=_ABOUT,
-        routes=served,
+        title="Affect Edge", version=__version__, description=_ABOUT, routes=served
     )
     document = _with_plain_names(document)
     for route in served:

@@ -42,12 +42,7 @@ class Served:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        config: Path | None = None,
-        *,
-        port: int = 0,
-        **changes: Any,
+        self, folder: Path, config: Path | None = None, *, port: int = 0, **changes: Any
     ) -> None:
         self._listener = listen("127.0.0.1", port)
         self.folder = folder

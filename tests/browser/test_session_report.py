@@ -9,13 +9,7 @@ from playwright.sync_api import Browser, StorageState, expect
 
 from dashboard.web.rendering import LANGUAGE_COOKIE
 from tests.browser.served import Served
-from tests.support.browser import (
-    BEYOND_THE_SHEET,
-    PHONE,
-    has_sideways_scroll,
-    sheets,
-    watched_page,
-)
+from tests.support.browser import BEYOND_THE_SHEET, PHONE, has_sideways_scroll, sheets, watched_page
 
 pytestmark = pytest.mark.browser
 MOST_CLICKS = 15

@@ -155,14 +155,7 @@ class DashboardProcess:
         self.port = port or free_port()
         self.address = f"{'https' if trusted else 'http'}://127.0.0.1:{self.port}"
         self.context = ssl.create_default_context(cafile=trusted) if trusted else None
-        command = [
-            *program,
-            "--data",
-            str(folder),
-            "--port",
-            str(self.port),
-            *words,
-        ]
+        command = [*program, "--data", str(folder), "--port", str(self.port), *words]
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -27,13 +27,7 @@ from dashboard.languages.names import said_of
 from dashboard.web.delivery import qr_code
 from dashboard.web.guards.limits import HeldUpError, address_of, with_wait
 from dashboard.web.guards.permissions import lacks_second_factor, needs
-from dashboard.web.login import (
-    HALF_LOGIN_COOKIE,
-    AccountDep,
-    cookie_of,
-    drop_cookie,
-    login_token,
-)
+from dashboard.web.login import HALF_LOGIN_COOKIE, AccountDep, cookie_of, drop_cookie, login_token
 from dashboard.web.rendering import keep_choice, render
 from dashboard.web.routes.login import CODE_PAGE, asker, came_from, enter
 from dashboard.web.services import Enrolment, HalfLogin, Services, ServicesDep
@@ -157,11 +151,7 @@ def _codes_left(services: Services, account: Account) -> int | None:
 
 
 def account_answer(
-    request: Request,
-    services: Services,
-    account: Account,
-    notices: Notices,
-    status: int = 200,
+    request: Request, services: Services, account: Account, notices: Notices, status: int = 200
 ) -> Response:
     """Return the page of an account, with what it has to say."""
     accounts = services.accounts
@@ -200,9 +190,7 @@ def code_page(request: Request, services: ServicesDep) -> Response:
 
 @code_router.post(CODE_PAGE)
 async def give_code(
-    request: Request,
-    services: ServicesDep,
-    code: Annotated[str, Form(max_length=100)] = "",
+    request: Request, services: ServicesDep, code: Annotated[str, Form(max_length=100)] = ""
 ) -> Response:
     """Check the code and open the login."""
     key = _key(request, services)

@@ -231,10 +231,7 @@ class TokenForm(BaseModel):
 
 @tokens_router.post(TOKENS_PAGE, include_in_schema=False)
 def make(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    form: Annotated[TokenForm, Form()],
+    request: Request, services: ServicesDep, account: AccountDep, form: Annotated[TokenForm, Form()]
 ) -> Response:
     """Make a token and show its secret, this once."""
     new = NewToken(form.name, frozenset(form.scope), form.role, form.days or None)

@@ -161,10 +161,7 @@ def _asked(options: DashboardOptions, study: ChosenStudy, query: AnalysisQuery) 
 
 plan_router = APIRouter(tags=["plan"], dependencies=[needs(Permission.STUDY)])
 PLAN_NAVIGATION = NavigationEntry(
-    title=N_("Plan"),
-    path="/plan",
-    position=25,
-    icon="M4 20h16M6 16l4-5 4 3 5-8M15 6h4v4",
+    title=N_("Plan"), path="/plan", position=25, icon="M4 20h16M6 16l4-5 4 3 5-8M15 6h4v4"
 )
 _DEFAULT = {"difference": "5", "sd": "10"}
 Text = Annotated[str, Form(max_length=4000)]
@@ -246,12 +243,7 @@ def preregistration_page(request: Request, options: OptionsDep, number: int) -> 
         raise HTTPException(
             404, gettext("There is no preregistration {number}.").format(number=number)
         )
-    return render(
-        request,
-        "preregistration.html",
-        made=row,
-        choices=choices(row.document.question),
-    )
+    return render(request, "preregistration.html", made=row, choices=choices(row.document.question))
 
 
 def _page(

@@ -236,9 +236,7 @@ def get_alerts(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -
 
 
 @alerts_router.post(
-    "/alerts/{number}/acknowledge",
-    include_in_schema=False,
-    dependencies=[needs(Permission.RUN)],
+    "/alerts/{number}/acknowledge", include_in_schema=False, dependencies=[needs(Permission.RUN)]
 )
 def acknowledge_on_page(number: Number, services: ServicesDep, account: AccountDep) -> Response:
     """Note that somebody has seen an alert, and show the page again."""

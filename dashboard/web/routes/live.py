@@ -161,13 +161,7 @@ def start_session(
 ) -> SessionState:
     """Open a session now."""
     open_session(
-        services,
-        new.participant,
-        new.purpose,
-        new.setting,
-        new.name,
-        new.protocol,
-        account.name,
+        services, new.participant, new.purpose, new.setting, new.name, new.protocol, account.name
     )
     return session_state(study)
 

@@ -258,9 +258,7 @@ def _setup_form(
 
 @router.get(LINK_PATH)
 async def welcome(
-    request: Request,
-    services: ServicesDep,
-    link: Annotated[str, Query(max_length=200)] = "",
+    request: Request, services: ServicesDep, link: Annotated[str, Query(max_length=200)] = ""
 ) -> Response:
     """Show the form in which a password is chosen; looking does not spend the link.
 

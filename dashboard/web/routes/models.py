@@ -92,10 +92,7 @@ def models_page(request: Request, options: OptionsDep) -> Response:
     models, problems = _on_device(options)
     shown = [
         ShownModel(
-            one,
-            category_rows(one.card),
-            robustness_rows(one.card),
-            reliability_chart(one.card),
+            one, category_rows(one.card), robustness_rows(one.card), reliability_chart(one.card)
         )
         for one in models
     ]

@@ -233,10 +233,7 @@ def readings_page(
 
 @router.post(f"{PAGE}/by-hand", include_in_schema=False)
 def enter(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    entry: EntryDep,
+    request: Request, services: ServicesDep, account: AccountDep, entry: EntryDep
 ) -> Response:
     """Take in what a person has measured; nothing is stored while a field is wrong, and nothing
     implausible before the person has confirmed it.
@@ -422,9 +419,7 @@ class CorrectionForm:
 
 
 def _key(
-    at: Annotated[int, Form(ge=0, le=2**62)],
-    kind: Annotated[VitalKind, Form()],
-    source: Text,
+    at: Annotated[int, Form(ge=0, le=2**62)], kind: Annotated[VitalKind, Form()], source: Text
 ) -> ReadingKey:
     return ReadingKey(at, kind, source)
 
@@ -585,10 +580,7 @@ def _csv_import_outside(placement: Placement) -> dict[str, int]:
         return {}
     told = {"outside": placement.outside, "given": placement.readings}
     if placement.nearest is not None:
-        told |= {
-            "nearest": placement.nearest.session,
-            "later": round(placement.nearest.later_s),
-        }
+        told |= {"nearest": placement.nearest.session, "later": round(placement.nearest.later_s)}
     return told
 
 

@@ -293,10 +293,7 @@ def _course(reader: Reader, number: int, relative: bool) -> SessionSummary:
 
 @router.get("/study/sessions/{number}/quality", include_in_schema=False)
 def quality_page(
-    request: Request,
-    study: ChosenStudyDep,
-    computing: ComputingDep,
-    number: int,
+    request: Request, study: ChosenStudyDep, computing: ComputingDep, number: int
 ) -> Response:
     """Show the quality report of a session."""
     reader = study.reader

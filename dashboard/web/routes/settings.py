@@ -238,10 +238,7 @@ def _written(services: Services, actor: str, present: Present, change: Change) -
 
 def _change_model(change: Change, copy: str) -> SettingsChangeModel:
     return SettingsChangeModel(
-        difference=change.lines,
-        restart=change.restart,
-        command=change.command,
-        copy_of_before=copy,
+        difference=change.lines, restart=change.restart, command=change.command, copy_of_before=copy
     )
 
 

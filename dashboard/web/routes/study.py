@@ -208,10 +208,7 @@ SessionFormDep = Annotated[SessionForm, Depends(_session_form)]
 
 @router.post("/study/sessions", include_in_schema=False, dependencies=[APPLIANCE_ONLY])
 def start_session(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    form: SessionFormDep,
+    request: Request, services: ServicesDep, account: AccountDep, form: SessionFormDep
 ) -> Response:
     """Open a session now and lead to the page of its protocol, or to the live page, where its
     markers are set; a second click opens none.

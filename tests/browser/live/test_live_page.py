@@ -105,12 +105,7 @@ def test_live_tells_how_the_face_stands_and_the_last_minutes_went(
     with watched_page(browser, login, size=PHONE) as page:
         page.goto(f"{dashboard.address}/live")
         expect(page.locator("#framing-ready")).to_have_text("ready")
-        assert framing(page) == [
-            "in the zone",
-            "200 px, 48 wanted",
-            "enough",
-            "towards the camera",
-        ]
+        assert framing(page) == ["in the zone", "200 px, 48 wanted", "enough", "towards the camera"]
         expect(page.locator("#place .face-zone")).to_have_count(1)
         pressure = page.locator('[data-tile="systolic"]')
         expect(pressure.locator(".spark path")).to_have_count(2)

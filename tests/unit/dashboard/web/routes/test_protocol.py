@@ -359,9 +359,7 @@ def test_a_session_ended_elsewhere_ends_its_protocol_too(tmp_path: Path) -> None
     runner, token = begun(path, tmp_path)
     Study(path).end_session()
     wait_until(
-        lambda: (view := runner.view()) is not None and view.is_over,
-        "the end of the protocol",
-        60,
+        lambda: (view := runner.view()) is not None and view.is_over, "the end of the protocol", 60
     )
     assert (view := runner.view_of(token)) is not None
     assert view.reason == "the session was ended"

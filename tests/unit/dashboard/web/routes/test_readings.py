@@ -326,11 +326,7 @@ def test_nobody_gets_in_without_a_login(tmp_path: Path) -> None:
     with client_of(tmp_path) as stranger:
         for path in ("/readings", "/readings/import/x"):
             assert stranger.get(path).status_code == 303
-        for path in (
-            "/readings/by-hand",
-            "/readings/import",
-            "/readings/import/x",
-        ):
+        for path in ("/readings/by-hand", "/readings/import", "/readings/import/x"):
             assert stranger.post(path).status_code == 303
 
 

@@ -121,9 +121,7 @@ def test_an_appliance_has_no_such_page(tmp_path: Path) -> None:
         assert "dashboard.source" in answer.json()["detail"]
 
 
-def test_a_dashboard_of_a_fleet_offers_only_what_works_without_an_agent(
-    client: TestClient,
-) -> None:
+def test_a_dashboard_of_a_fleet_offers_only_what_works_without_an_agent(client: TestClient) -> None:
     page = client.get("/fleet").text
     for path in ("/fleet", "/trends", "/plan", "/study", "/analysis", "/export", "/audit"):
         assert f'<li><a href="{path}"' in page, path
