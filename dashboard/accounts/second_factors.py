@@ -18,7 +18,7 @@ from pyotp.utils import strings_equal
 from dashboard.accounts.passwords import AccountError, hash_of_code, new_code, sha256
 from dashboard.accounts.roles import Account
 from edge_agent.core.clock import now
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 from edge_agent.store.gate.commands import Commands
 
@@ -212,13 +212,11 @@ def _hashes_of(codes: list[str]) -> tuple[str, ...]:
 
 def _wrong() -> AccountError:
     return AccountError(
-        Message(
-            N_(
-                "This code does not fit, or has been used. Take the one that the app shows now; if "
-                "it never fits, compare the clock of the phone with this device's: {time}."
-            ),
-            time=f"{datetime.fromtimestamp(now().wall_ms / 1000, UTC):%H:%M:%S} UTC",
-        )
+        N_(
+            "This code does not fit, or has been used. Take the one that the app shows now; if "
+            "it never fits, compare the clock of the phone with this device's: {time}."
+        ),
+        time=f"{datetime.fromtimestamp(now().wall_ms / 1000, UTC):%H:%M:%S} UTC",
     )
 
 

@@ -95,9 +95,7 @@ class _Reader:
     def read(self, content: bytes) -> dict[str, Any]:
         foreign = known_foreign(content)
         if foreign is not None:
-            raise PictureError(
-                Message("{shown}: {foreign}", shown=_SHOWN, foreign=Message(foreign))
-            )
+            raise PictureError("{shown}: {foreign}", shown=_SHOWN, foreign=Message(foreign))
         image = decode_picture(io.BytesIO(content), _SHOWN, max_pixels=MAX_PIXELS)
         if self._classifier.output("evidence") is None:
             faces = [describe(reading) for reading in self._recognizer.read_picture(image)]

@@ -1,8 +1,6 @@
-"""Alerts that stand; an agent that is gone.
+"""The alerts that stand, as every page shows them, and the threads that watch the agent and send.
 
-Notices that the agent is gone or does not answer, which the agent cannot tell itself.
-
-The alerts that stand, as every page shows them, and the threads that watch and send.
+The agent cannot tell itself that it is gone or frozen; the dashboard does.
 """
 
 from __future__ import annotations

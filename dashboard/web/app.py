@@ -37,8 +37,9 @@ from dashboard.web.login import is_public, require_login
 from dashboard.web.rendering import Languages, find_pages, make_templates, navigation_of
 from dashboard.web.services import (
     ENROLMENT_S,
+    FILE_S,
+    FILES_KEPT,
     HALF_LOGIN_S,
-    IngestState,
     Once,
     Services,
     ShortLived,
@@ -132,7 +133,7 @@ def _services(
         gate=LoginGate(options.database, clock),
         tokens=TokenGate(options.database, clock),
         reader=Reader(options.database),
-        ingest=IngestState(clock),
+        files=ShortLived(clock, FILE_S, FILES_KEPT),
         study=Study(options.database),
         commands=commands,
         protocol_runner=protocol_runner,

@@ -1,17 +1,12 @@
-"""Pages for people, problems for programs.
+"""Errors as answers, and the description of the API.
 
-Answer errors: a page for people, a problem for programs, never a traceback.
-
-Errors as programs get them: problem details (RFC 9457, ``application/problem+json``).
+People get a page and programs a problem (RFC 9457, ``application/problem+json``); nobody gets a
+traceback. The description (OpenAPI 3.1) is what FastAPI finds out from the routes, and what every
+operation shares: who may use it, and the ways in which it refuses. A route names with
+``may_refuse`` what only it can answer.
 
 >>> KINDS[409].name
 'conflict'
-
-The description of the API (OpenAPI 3.1): what FastAPI finds out from the routes, and what every
-operation shares: who may use it, and how it refuses.
-
-A route says with ``may_refuse`` what only it can answer; the rest follows from its method, its
-address and the permission that it declares.
 """
 
 from __future__ import annotations

@@ -87,16 +87,8 @@ class Served:
         self._thread.join(30)
         assert not self._thread.is_alive()
         self._listener.close()
-        services = self.services
-        if services.fleet is None:
-            services.alerts.close()
-        else:
-            services.fleet.close()
-        services.protocol_runner.close()
-        services.exports.close()
-        services.pictures.close()
-        if services.copies is not None:
-            services.copies.close()
+        # what computes here computes for others as well
+        replace(self.services, computing=Computing()).close()
 
     @property
     def database(self) -> Path:
